@@ -1,0 +1,27 @@
+"""The one exception that a user's mistake raises: what is wrong, what is there, what to type."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MesascopeError(Exception):
+    """A user's mistake or a broken contract.
+
+    Args:
+        problem: what is wrong, in one sentence.
+        remedy: what to type or change, in one sentence.
+    """
+
+    def __init__(self, problem: str, remedy: str = ""):
+        self.problem, self.remedy = problem, remedy
+        super().__init__(f"{problem} {remedy}".strip())
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> MesascopeError:
+    """The error for a name that does not exist: the nearest names and all that there are."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=3)
+    guess = f"Did you mean {' or '.join(repr(c) for c in close)}? " if close else ""
+    return MesascopeError(f"There is no {kind} {name!r}.", f"{guess}There are: {', '.join(known) or 'none'}.")
