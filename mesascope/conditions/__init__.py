@@ -1,0 +1,116 @@
+"""What is disturbed: a condition changes the carry or the percept in a controlled way.
+
+A condition's numbers are data: one compiled scan runs every condition of every kind. So `apply` must not branch
+in Python on its numbers, on `t` or on the carry; `select` and `Context.repeat` are there for that.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mesascope.families import Percept
+
+RECENT = 9  # percepts that a condition may look back on: the present one and eight before it
+
+
+class Context(NamedTuple):
+    """What a condition may use at trial t; N is the block's 64 lifetimes.
+
+    Attributes:
+        fresh: the carry at birth.
+        start: the start-of-life percept.
+        recent: percepts [RECENT, N, …]: recent[i] is the percept of trial t - i (meaningless for i > t).
+        partner: [N] another lifetime of the block for each one, never itself, a new one every trial.
+        donated: [RECENT, N] feedback: donated[i] is what the donor was paid at the trial before t - i.
+        choices: K.
+        key: key(i) is the key that the subject's response at trial t - i draws from.
+        respond: respond(key, carry, percept) → carry, response, of the subject under test.
+        repeat: repeat(low, high, body, carry) applies body(i, carry) for i from low to high - 1.
+    """
+
+    fresh: Any
+    start: Percept
+    recent: Percept
+    partner: jax.Array
+    donated: jax.Array
+    choices: int
+    key: Callable[[Any], jax.Array]
+    respond: Callable[..., Any]
+    repeat: Callable[..., Any]
+
+
+class Condition(eqx.Module):
+    """A controlled disturbance; subclasses are final and their fields are numbers.
+
+    Attributes:
+        one_step: the disturbed response is recorded, but the life goes on undisturbed.
+        needs_donors: uses `Context.donated`, so an intact run on fresh tasks comes first.
+        rings: the kinds of ring on which it runs by default.
+    """
+
+    one_step: ClassVar[bool] = False
+    needs_donors: ClassVar[bool] = False
+    rings: ClassVar[tuple[str, ...]] = ("fresh",)
+
+    @property
+    @abc.abstractmethod
+    def label(self) -> str:
+        """The condition with its numbers, unique within a run."""
+
+    @property
+    def draw(self) -> int:
+        """Which draw of partners and donors this is: replicates differ here."""
+        return 0
+
+    @abc.abstractmethod
+    def apply(
+        self, key: jax.Array, t: jax.Array, carry: Any, percept: Percept, shadow: Any, context: Context
+    ) -> tuple[Any, Percept, Any]:
+        """The carry, the percept and the shadow carry as disturbed before the response at trial t.
+
+        Args:
+            key: for the condition's own draws.
+            t: the trial.
+            carry: the subject's carry after trial t - 1.
+            percept: what the subject would see.
+            shadow: a second carry, the condition's own, fresh at birth and handed on as returned.
+            context: what else there is.
+        """
+
+
+class Intact(Condition):
+    """Nothing is disturbed."""
+
+    rings: ClassVar = ("seen", "fresh", "shifted", "exchanged", "restructured", "horizon", "inverted")
+
+    @property
+    def label(self) -> str:
+        """'intact'."""
+        return "intact"
+
+    def apply(self, key, t, carry, percept, shadow, context):
+        """Nothing."""
+        return carry, percept, shadow
+
+
+def select(mask: Any, yes: Any, no: Any) -> Any:
+    """Leaf by leaf `yes` where the mask holds, else `no`; the mask is one truth value or one per lifetime [N]."""
+
+    def pick(a, b):
+        xp = np if isinstance(a, np.ndarray) else jnp
+        held = xp.asarray(mask)
+        return xp.where(held.reshape(held.shape + (1,) * (a.ndim - held.ndim)) if held.ndim else held, a, b)
+
+    return jax.tree.map(pick, yes, no)
+
+
+def take(tree: Any, index: Any) -> Any:
+    """Leaf by leaf the lifetimes named by index [N]."""
+    return jax.tree.map(lambda x: x[np.asarray(index)] if isinstance(x, np.ndarray) else x[index], tree)

@@ -1,0 +1,35 @@
+"""For one response, at every trial in turn, the carry is another one; the life goes on undisturbed."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import jax
+
+from mesascope.conditions import Condition, select, take
+
+
+class CarryExchangedOnce(Condition):
+    """fresh: 1 for the carry at birth, 0 for another lifetime's at the same trial."""
+
+    fresh: int | jax.Array
+
+    one_step: ClassVar = True
+
+    @property
+    def label(self) -> str:
+        """'carry_exchanged_once:fresh=0' or '…=1'."""
+        return f"carry_exchanged_once:fresh={self.fresh}"
+
+    def apply(self, key, t, carry, percept, shadow, context):
+        """The fresh or the partner's carry."""
+        return select(self.fresh == 1, context.fresh, take(carry, context.partner)), percept, shadow
+
+
+def condition(fresh: int = 0) -> CarryExchangedOnce:
+    """For one response the carry is another lifetime's, or fresh.
+
+    Args:
+        fresh: 1 for the carry at birth, 0 for another lifetime's.
+    """
+    return CarryExchangedOnce(fresh)

@@ -1,0 +1,37 @@
+"""The carry is fresh again: once, with the start-of-life percept, or before every trial, the percept kept.
+
+Once, with the percept kept, would leak; every trial measures the reflex on the last percept and does not abolish
+everything.
+"""
+
+from __future__ import annotations
+
+import jax
+
+from mesascope.conditions import Condition, select
+
+
+class CarryReset(Condition):
+    """at: the trial of the one reset; -1 for a reset before every trial."""
+
+    at: int | jax.Array
+
+    @property
+    def label(self) -> str:
+        """'carry_reset' for every trial, 'carry_reset:at=t' for once."""
+        return "carry_reset" if self.at == -1 else f"carry_reset:at={self.at}"
+
+    def apply(self, key, t, carry, percept, shadow, context):
+        """A fresh carry, at t with the start-of-life percept."""
+        every = self.at == -1
+        carry = select(every | (t == self.at), context.fresh, carry)
+        return carry, select(every | (t != self.at), percept, context.start), shadow
+
+
+def condition(at: int = -1) -> CarryReset:
+    """The carry is fresh again, once or before every trial.
+
+    Args:
+        at: the trial of the one reset, from 1; -1 for every trial.
+    """
+    return CarryReset(at)

@@ -1,0 +1,31 @@
+"""At trial t the carry is exchanged for another lifetime's, the percept kept; the life goes on with it."""
+
+from __future__ import annotations
+
+import jax
+
+from mesascope.conditions import Condition, select, take
+
+
+class CarrySwapped(Condition):
+    """at: the trial of the swap."""
+
+    at: int | jax.Array
+
+    @property
+    def label(self) -> str:
+        """'carry_swapped:at=t'."""
+        return f"carry_swapped:at={self.at}"
+
+    def apply(self, key, t, carry, percept, shadow, context):
+        """The partner's carry at trial t."""
+        return select(t == self.at, take(carry, context.partner), carry), percept, shadow
+
+
+def condition(at: int = 50) -> CarrySwapped:
+    """At trial t the carry is exchanged for another lifetime's.
+
+    Args:
+        at: the trial t.
+    """
+    return CarrySwapped(at)

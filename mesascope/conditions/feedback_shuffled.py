@@ -1,0 +1,67 @@
+"""Feedback older than w trials comes from another lifetime; the last w percepts, the clock and the acts stay.
+
+A shadow carry is fed the true actions with a donor's feedback up to trial t - w; the last w percepts are then
+replayed true. Donors come from an intact run on fresh tasks: donors of the seen ring would leak which arm is good
+on average.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import jax
+
+from mesascope.conditions import RECENT, Condition, select
+from mesascope.errors import MesascopeError
+
+
+class FeedbackShuffled(Condition):
+    """older_than: w, the trials that stay true; replicate: which draw of donors."""
+
+    older_than: int | jax.Array
+    replicate: int | jax.Array
+
+    needs_donors: ClassVar = True
+    rings: ClassVar = ("fresh", "seen")
+
+    @property
+    def label(self) -> str:
+        """'feedback older than w shuffled', with the replicate behind it."""
+        return f"feedback_shuffled:older_than={self.older_than},replicate={self.replicate}"
+
+    @property
+    def draw(self) -> int:
+        """The replicate."""
+        return int(self.replicate)
+
+    def apply(self, key, t, carry, percept, shadow, context):
+        """Feeds the shadow, then replays the last w percepts true."""
+        w = self.older_than
+        old = jax.tree.map(lambda x: x[w], context.recent)
+        old = old._replace(feedback=select(old.first, old.feedback, context.donated[w]))
+        fed = context.repeat(0, (w > 0) & (t >= w), lambda i, c: context.respond(context.key(w), c, old)[0], shadow)
+
+        def replay(i, c):
+            back = w - 1 - i
+            past = jax.tree.map(lambda x: x[back], context.recent)
+            return select(t >= back, context.respond(context.key(back), c, past)[0], c)
+
+        replayed = context.repeat(0, w - 1, replay, fed)
+        plain = percept._replace(feedback=select(percept.first, percept.feedback, context.donated[0]))
+        return (
+            select(w > 0, replayed, carry),
+            percept._replace(feedback=select(w > 0, percept.feedback, plain.feedback)),
+            fed,
+        )
+
+
+def condition(older_than: int = 4, replicate: int = 0) -> FeedbackShuffled:
+    """Feedback older than w trials comes from other lifetimes.
+
+    Args:
+        older_than: w, from 0 (all feedback) to 8.
+        replicate: which draw of donors.
+    """
+    if not 0 <= older_than < RECENT:
+        raise MesascopeError(f"older_than={older_than} is out of range.", f"Give a whole number from 0 to {RECENT - 1}.")
+    return FeedbackShuffled(older_than, replicate)

@@ -1,0 +1,10 @@
+"""Nothing is disturbed."""
+
+from __future__ import annotations
+
+from mesascope.conditions import Intact
+
+
+def condition() -> Intact:
+    """Nothing is disturbed."""
+    return Intact()

@@ -1,0 +1,23 @@
+"""At every trial the observation is another lifetime's; does not apply where the task shows nothing."""
+
+from __future__ import annotations
+
+from mesascope.conditions import Condition, take
+
+
+class ObservationSwapped(Condition):
+    """No settings."""
+
+    @property
+    def label(self) -> str:
+        """'observation_swapped'."""
+        return "observation_swapped"
+
+    def apply(self, key, t, carry, percept, shadow, context):
+        """The partner's observation."""
+        return carry, percept._replace(observation=take(percept.observation, context.partner)), shadow
+
+
+def condition() -> ObservationSwapped:
+    """At every trial the observation is another lifetime's."""
+    return ObservationSwapped()

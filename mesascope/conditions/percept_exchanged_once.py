@@ -1,0 +1,42 @@
+"""For one response, at every trial in turn, the last feedback or the last action is another; the life goes on."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.conditions import Condition, select
+
+
+class PerceptExchangedOnce(Condition):
+    """action: 1 to exchange the last action, 0 to flip the last feedback (within 0 and 1)."""
+
+    action: int | jax.Array
+
+    one_step: ClassVar = True
+
+    @property
+    def label(self) -> str:
+        """'percept_exchanged_once:action=0' or '…=1'."""
+        return f"percept_exchanged_once:action={self.action}"
+
+    def apply(self, key, t, carry, percept, shadow, context):
+        """Flips the feedback, or names one of the other actions."""
+        shift = jax.random.randint(key, percept.action.shape, 1, context.choices)
+        other = jnp.mod(percept.action + shift, context.choices)
+        changed = percept._replace(
+            feedback=select(self.action == 1, percept.feedback, 1.0 - percept.feedback),
+            action=select(self.action == 1, other, percept.action),
+        )
+        return carry, select(percept.first, percept, changed), shadow
+
+
+def condition(action: int = 0) -> PerceptExchangedOnce:
+    """For one response the last feedback is flipped, or the last action is another.
+
+    Args:
+        action: 1 to exchange the action, 0 to flip the feedback.
+    """
+    return PerceptExchangedOnce(action)

@@ -1,0 +1,36 @@
+"""One part of the percept is hidden: the feedback (descriptive only: a masked 0 reads as 'lost') or the trial index."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.conditions import Condition, select
+
+
+class PerceptMasked(Condition):
+    """trial: 1 to hide the trial index, 0 to hide the feedback."""
+
+    trial: int | jax.Array
+
+    @property
+    def label(self) -> str:
+        """'percept_masked:trial=0' or '…=1'."""
+        return f"percept_masked:trial={self.trial}"
+
+    def apply(self, key, t, carry, percept, shadow, context):
+        """A zero in place of the part."""
+        masked = percept._replace(
+            feedback=select(self.trial == 1, percept.feedback, jnp.zeros_like(percept.feedback)),
+            trial=select(self.trial == 1, jnp.zeros_like(percept.trial), percept.trial),
+        )
+        return carry, masked, shadow
+
+
+def condition(trial: int = 0) -> PerceptMasked:
+    """The feedback or the trial index is hidden.
+
+    Args:
+        trial: 1 to hide the trial index, 0 to hide the feedback.
+    """
+    return PerceptMasked(trial)

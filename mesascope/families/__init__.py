@@ -1,0 +1,99 @@
+"""What is put to the subject: a family is a distribution of tasks, with its rings."""
+
+import abc
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import equinox as eqx
+import jax
+import numpy as np
+
+
+class Percept(NamedTuple):
+    """All that a subject sees before it acts; every array has leading axis N (lifetimes).
+
+    Attributes:
+        observation: [N, D] what the task shows; D may be 0.
+        action: [N] the last action, -1 before the first.
+        feedback: [N] the noisy pay-off of the last action, 0 before the first.
+        trial: [N] index of the coming trial, from 0.
+        step: [N] index of the coming step inside its trial, from 0.
+        first: [N] true at the first step of a lifetime.
+    """
+
+    observation: jax.Array
+    action: jax.Array
+    feedback: jax.Array
+    trial: jax.Array
+    step: jax.Array
+    first: jax.Array
+
+
+class Family(eqx.Module):
+    """A distribution of tasks with its rings; subclasses are final.
+
+    Arrays in a family (its bank) are data: families that differ only there share compiled code.
+
+    Attributes:
+        name: the family with its settings, as one would type it.
+        choices: K, the number of actions.
+        horizon: T, the trials of a standard lifetime.
+        controls: which scripted subject here is the learner, the lookalike and the still one.
+        references: reference procedures by role; 'learner' and 'discounting' are compared on every
+            ring, 'locator' wherever there is a bank.
+        reported: rings that are reported and never counted.
+    """
+
+    name: eqx.AbstractVar[str]
+    choices: eqx.AbstractVar[int]
+    horizon: eqx.AbstractVar[int]
+    controls: ClassVar[Mapping[str, str]]
+    references: ClassVar[Mapping[str, str]]
+    reported: ClassVar[tuple[str, ...]] = ()
+
+    @abc.abstractmethod
+    def rings(self) -> tuple[str, ...]:
+        """Names of the rings that apply, 'seen' only where there is a bank."""
+
+    @property
+    @abc.abstractmethod
+    def bank(self) -> str | None:
+        """The bank's name, 'bank:M@seed', or None where the tasks are unlimited."""
+
+    @abc.abstractmethod
+    def trials(self, ring: str) -> int:
+        """The number of trials of a lifetime on a ring."""
+
+    @abc.abstractmethod
+    def draw(self, key: jax.Array, n: int, ring: str) -> Any:
+        """Draws n tasks of a ring: a pytree with leading axis n."""
+
+    @abc.abstractmethod
+    def begin(self, key: jax.Array, tasks: Any) -> tuple[Any, Percept]:
+        """Starts one lifetime per task: the hidden state and the start-of-life percept."""
+
+    @abc.abstractmethod
+    def step(
+        self, key: jax.Array, tasks: Any, state: Any, action: jax.Array
+    ) -> tuple[Any, Percept, jax.Array]:
+        """Takes the actions [N]: the next hidden state, the next percept, the scores [N] (expected pay-off)."""
+
+    @abc.abstractmethod
+    def latents(self, tasks: Any, ring: str) -> dict[str, np.ndarray]:
+        """What the subject does not see: at least chance, best, worst and fixed, each [N, T].
+
+        'fixed' is the expected pay-off of the best policy that cannot adapt on that ring.
+        """
+
+    def changes(self, ring: str) -> int | None:
+        """The trial at which the task changes within the lifetime, where it does."""
+        return None
+
+    def text(self, action: int, feedback: float) -> str:
+        """One trial in words."""
+        return f"chose {action + 1} of {self.choices}, got {feedback:g}"
+
+
+def kind(ring: str) -> str:
+    """The kind of a ring: 'shifted:low' is of kind 'shifted'."""
+    return ring.partition(":")[0]

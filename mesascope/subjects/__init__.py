@@ -1,0 +1,78 @@
+"""Who is tested: adapters, scripted subjects whose answer is known, reference procedures."""
+
+import abc
+import hashlib
+from typing import Any, ClassVar, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mesascope.families import Percept
+
+
+class Response(NamedTuple):
+    """action [N]; log_probs [N, K] of all actions, or None where the subject gives none."""
+
+    action: jax.Array
+    log_probs: jax.Array | None
+
+
+class Subject(eqx.Module):
+    """A frozen agent or model; subclasses are final.
+
+    Attributes:
+        name: the subject with its settings, as one would type it.
+        trained_on: 'unlimited', 'bank:M@seed' or 'unknown'.
+        traceable: pure JAX (scanned and compiled) or anything else (looped in Python).
+    """
+
+    name: eqx.AbstractVar[str]
+    trained_on: eqx.AbstractVar[str]
+    traceable: ClassVar[bool] = True
+
+    @abc.abstractmethod
+    def fresh(self, n: int) -> Any:
+        """The carry at birth: a pytree whose leaves have leading axis n."""
+
+    @abc.abstractmethod
+    def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
+        """Takes in a percept and acts: the next carry and the response."""
+
+    def taps(self, carry: Any) -> dict[str, jax.Array]:
+        """Named activations [N, U] for probes that decode; none unless a subject says so."""
+        return {}
+
+    def fingerprint(self) -> dict[str, str]:
+        """A hash of every weight by its path, empty where the weights cannot be seen."""
+        leaves, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(self, eqx.is_array))
+        return {jax.tree_util.keystr(path): digest(leaf) for path, leaf in leaves}
+
+
+class Scripted(Subject):
+    """A subject written by hand: no training, so no bank to locate a task in."""
+
+    @property
+    def trained_on(self) -> str:
+        """'unlimited'; the locator says its bank."""
+        return "unlimited"
+
+
+def digest(array: Any) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of an array's shape, type and bytes."""
+    array = np.ascontiguousarray(array)
+    return hashlib.sha256(f"{array.shape}{array.dtype}".encode() + array.tobytes()).hexdigest()[:16]
+
+
+def choose(key: jax.Array, log_probs: jax.Array) -> Response:
+    """Draws one action per lifetime by inverting the distribution function.
+
+    One uniform number per lifetime: with the same key, close distributions mostly give the same action.
+    """
+    total = jnp.cumsum(jnp.exp(log_probs), axis=-1)
+    draw = jax.random.uniform(key, log_probs.shape[:1])[:, None] * total[:, -1:]
+    action = jnp.minimum((draw >= total).sum(-1), log_probs.shape[-1] - 1)
+    return Response(action.astype(jnp.int32), log_probs)
+
+

@@ -1,0 +1,146 @@
+"""Trials: an xarray.Dataset with checked conventions.
+
+Axes: condition, lifetime, trial (and choice, unit). Variables: action, feedback, score [C, N, T] (action -1 and NaN
+where a trial is missing), log_probs [C, N, T, K] where the subject gives them, partner [C, N, T] (whose carry or
+feedback was used), and what the subject did not see: chance, best, worst, fixed [N, T].
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from mesascope.errors import MesascopeError
+
+FORMAT = "mesascope-trials/1"
+AXES = ("condition", "lifetime", "trial")
+
+
+def assemble(
+    records: Sequence[Sequence[Any]],
+    latents: Mapping[str, np.ndarray],
+    labels: Sequence[str],
+    one_step: Sequence[bool],
+    lifetimes: int,
+    attrs: Mapping[str, Any],
+) -> xr.Dataset:
+    """Blocks of records, [condition][block] with axes T, N, as one data set of `lifetimes` lifetimes."""
+
+    def join(name):
+        parts = [[np.moveaxis(np.asarray(getattr(r, name)), 0, 1) for r in row] for row in records]
+        return np.stack([np.concatenate(row)[:lifetimes] for row in parts])
+
+    data: dict[str, Any] = {
+        "action": (AXES, join("action").astype(np.int16)),
+        "feedback": (AXES, join("feedback").astype(np.float32)),
+        "score": (AXES, join("score").astype(np.float32)),
+        "partner": (AXES, join("partner").astype(np.int16)),
+    }
+    single = np.asarray(one_step)[:, None, None]
+    for name in ("feedback", "score"):  # the pay-off of a life that went on undisturbed is not the condition's
+        data[name] = (AXES, np.where(single, np.float32(np.nan), data[name][1]))
+    if records[0][0].log_probs is not None:
+        data["log_probs"] = ((*AXES, "choice"), join("log_probs").astype(np.float32))
+    if np.asarray(records[0][0].observation).shape[-1]:
+        data["observation"] = ((*AXES, "shown"), join("observation").astype(np.float32))
+    for tap in records[0][0].taps or {}:
+        parts = [[np.moveaxis(np.asarray(r.taps[tap]), 0, 1) for r in row] for row in records]
+        data[f"tap_{tap}"] = (
+            (*AXES, f"unit_{tap}"),
+            np.stack([np.concatenate(row)[:lifetimes] for row in parts]),
+        )
+    for name, value in latents.items():
+        data[name] = (("lifetime", "trial", "choice")[: value.ndim], np.asarray(value, np.float32))
+    trials = xr.Dataset(data, coords={"condition": list(labels)}, attrs={"format": FORMAT, **attrs})
+    check(trials)
+    return trials
+
+
+def check(trials: xr.Dataset) -> None:
+    """Raises where the data set does not keep the conventions.
+
+    Raises:
+        MesascopeError: names the variable, what it holds and what it should.
+    """
+    if trials.attrs.get("format") != FORMAT:
+        raise MesascopeError(
+            f"This is no {FORMAT} data set: its format attribute is {trials.attrs.get('format')!r}.",
+            "Write it with mesascope, or read a log with mesascope.trials.read_log.",
+        )
+    if "action" not in trials or "feedback" not in trials:
+        raise MesascopeError(
+            f"The trials hold {', '.join(map(str, trials)) or 'nothing'}.", "They need action and feedback."
+        )
+    for name in ("action", "feedback", "score"):
+        if name in trials and trials[name].dims != AXES:
+            raise MesascopeError(
+                f"{name} has axes {trials[name].dims}.", f"It needs the axes {AXES}, in this order."
+            )
+    labels = trials.condition.values.tolist()
+    if len(set(labels)) != len(labels):
+        raise MesascopeError("Two conditions have the same label.", "Give each its own.")
+    action = trials.action.values
+    if not np.issubdtype(action.dtype, np.integer):
+        raise MesascopeError(f"Actions are {action.dtype}.", "They need to be whole numbers, -1 where missing.")
+    if "log_probs" in trials:
+        choices = trials.sizes["choice"]
+        if action.size and (action.max() >= choices or action.min() < -1):
+            raise MesascopeError(
+                f"An action is {int(action.max() if action.max() >= choices else action.min())}, "
+                f"there are {choices} choices.",
+                f"Actions run from 0 to {choices - 1}.",
+            )
+        if np.isnan(trials.log_probs.values).any():
+            raise MesascopeError("A log-probability is not a number.", "Every action needs a probability.")
+
+
+def save(rings: Mapping[str, xr.Dataset], path: str | os.PathLike) -> Path:
+    """Writes one data set per ring into one netCDF file; the file appears whole or not at all."""
+    path = Path(path)
+    part = path.with_name(f".{path.name}.part")
+    packed = {}
+    for ring, trials in rings.items():
+        attrs = {k: json.dumps(v) for k, v in trials.attrs.items()}
+        packed[f"/{ring}"] = trials.assign_attrs(attrs)
+    zipped = {"zlib": True, "complevel": 1}
+    encoding = {g: {str(v): zipped for v in d.data_vars if d[v].dtype.kind in "if"} for g, d in packed.items()}
+    xr.DataTree.from_dict(packed).to_netcdf(part, engine="h5netcdf", encoding=encoding)
+    part.replace(path)
+    return path
+
+
+def open_trials(path: str | os.PathLike) -> dict[str, xr.Dataset]:
+    """Reads what `save` wrote: one checked data set per ring.
+
+    Raises:
+        MesascopeError: no such file, no netCDF, or not ours.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MesascopeError(f"There is no file {str(path)!r}.", "Name a .nc file that mesascope wrote.")
+    try:
+        with xr.open_datatree(path, engine="h5netcdf") as tree:
+            rings = {name: node.to_dataset().load() for name, node in tree.children.items()}
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise MesascopeError(
+            f"{str(path)!r} is no netCDF file of trials: {str(error).splitlines()[0][:200]}.",
+            "Name a .nc file that mesascope wrote, or a .csv, .tsv or .parquet log.",
+        ) from None
+    if not rings:
+        raise MesascopeError(f"{str(path)!r} holds no rings.", "Name a .nc file that mesascope wrote.")
+    out = {}
+    for ring, trials in rings.items():
+        try:
+            attrs = {k: json.loads(v) for k, v in trials.attrs.items() if isinstance(v, str)}
+        except ValueError:
+            attrs = dict(trials.attrs)
+        out[ring] = trials.assign_attrs(attrs)
+        out[ring].attrs = attrs
+        check(out[ring])
+    return out
