@@ -1,0 +1,147 @@
+"""What follows for one person: a typed answer with its engine, assumptions, claims and bridges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from mesascope.cruxes.arguments import Argument
+from mesascope.cruxes.bounds import Polytope
+from mesascope.cruxes.claims import Refusal
+from mesascope.cruxes.credal import find_extremes
+from mesascope.cruxes.language import SURE, Event
+from mesascope.cruxes.readings import Reading
+from mesascope.cruxes.sampling import draw
+from mesascope.errors import MesascopeError, unknown
+
+ENGINES = ("lp", "net", "credal", "sample")
+POINT = 1e-7
+STATUSES = {
+    "stated": "said by this person", "implied": "follows as one number", "bounded": "follows as a range",
+    "unstated": "this person says nothing about it", "refused": "this person declines the question",
+    "inapplicable": "this engine cannot read these claims",
+    "undefined": "its condition cannot happen", "incoherent": "this person's claims contradict each other",
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one person's statements say of P(event | given).
+
+    Args:
+        status: one of `STATUSES`.
+        low, high: the interval; None where refused, undefined or incoherent.
+        mean, quantiles: of the second-order distribution, with --engine sample.
+        engine, assumptions, reading: how it came about; printed with the number.
+        claims: this person's claims that it rests on; `bridges`: the modeller's rules; never mixed.
+        wordings: the same question under each other wording of an ambiguous claim.
+        refusal: who declined what, why, and what they offer instead.
+    """
+
+    person: str
+    event: str
+    given: str
+    status: str
+    engine: str
+    reading: str
+    low: float | None = None
+    high: float | None = None
+    mean: tuple[float, float] | None = None
+    quantiles: tuple[float, ...] | None = None
+    assumptions: tuple[str, ...] = ()
+    claims: tuple[str, ...] = ()
+    bridges: tuple[str, ...] = ()
+    wordings: Mapping[str, Answer] = field(default_factory=dict)
+    refusal: Refusal | None = None
+
+    @property
+    def point(self) -> float | None:
+        """The one number, where low and high agree within 1e-7."""
+        if self.low is None or self.high is None or self.high - self.low > POINT:
+            return None
+        return (self.low + self.high) / 2
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is an interval at all."""
+        return self.low is not None and self.high is not None
+
+
+def solve(person: str, polytope: Polytope, event: Event, given: Event = SURE, engine: str = "lp",
+          reading: str = "centre", values: Mapping[str, Reading] | None = None, draws: int = 100_000,
+          seed: int = 0) -> Answer:
+    """P(event | given) from one person's statements by one engine.
+
+    Args:
+        person: whose.
+        polytope: claims as constraints, bridges as rules.
+        event, given: the question.
+        engine: 'lp' (no independence), 'net' or 'credal' (independence as in a network), 'sample' (Betas).
+        reading: how the values in the polytope were read; for the record, and 'beta' for sampling.
+        values: each claim's reading, from which sampling takes Betas.
+        draws, seed: for sampling.
+
+    Returns an `Answer`; its interval under 'lp' contains that under 'credal', which contains that under 'net'
+    at the centres.
+    """
+    if engine not in ENGINES:
+        raise unknown("engine", engine, ENGINES)
+    part = polytope.part(event.atoms() | given.atoms())
+    base = Answer(person, str(event), str(given), "bounded", engine, reading,
+                  claims=tuple(c.id for c in part.constraints), bridges=tuple(r.id for r in part.rules))
+    if engine == "lp":
+        found = polytope.bound(event, given)
+        note = ("no independence is assumed, and none that is declared is used",)
+        if found.status != "bounded":
+            return replace(base, status=found.status, assumptions=note)
+        return classify(replace(base, low=found.low, high=found.high, assumptions=note))
+    argument = Argument(part.constraints, part.rules)
+    argument.close(event.atoms() | given.atoms())
+    note = ["each atom is independent of its non-descendants given the atoms in its claims' conditions"]
+    if engine in ("net", "credal"):
+        found = find_extremes(argument, event, given)
+        unstated = [e.id for e in argument.entries if not e.stated and e.id in found.free]
+        if unstated:
+            note.append("unstated, so anything in [0, 1]: " + "; ".join(unstated))
+        if not found.exact:
+            note.append("an inner bound: too many free entries to visit all vertices")
+        elif found.free:
+            note.append("entries vary in their sets independently of each other")
+        if found.low is None:
+            return replace(base, status="undefined", assumptions=tuple(note))
+        return classify(replace(base, low=found.low, high=found.high, assumptions=tuple(note)))
+    betas = [values[e.id].beta() if values and e.id in values else None for e in argument.entries]
+    found = draw(argument, betas, event, given, draws, seed)
+    if found is None:
+        return replace(base, status="undefined", assumptions=tuple(note))
+    note.append(f"second order: {draws} draws (seed {seed}) of independent maximum-entropy Betas; 5 % and 95 % shown")
+    if found.vertices:
+        note.append("no distribution, so at the ends of their sets in every draw: " + "; ".join(found.vertices))
+    low, high = found.quantiles()
+    return classify(replace(base, low=low, high=high, mean=found.mean(), quantiles=(low, high),
+                            assumptions=tuple(note)))
+
+
+def classify(answer: Answer) -> Answer:
+    """The same answer with its status by its interval: one number, vacuous, or a range."""
+    assert answer.low is not None and answer.high is not None
+    if answer.point is not None:
+        return replace(answer, status="implied")
+    vacuous = answer.low <= POINT and answer.high >= 1 - POINT
+    return replace(answer, status="unstated" if vacuous else "bounded")
+
+
+def take_point(answer: Answer, at: str = "middle") -> float:
+    """One number of an answer: its point, or the low end, middle or high end of its interval."""
+    if answer.low is None or answer.high is None:
+        raise MesascopeError(f"{answer.person} has no number for {answer.event}: {STATUSES[answer.status]}.",
+                             "Choose another target.")
+    return {"low": answer.low, "middle": (answer.low + answer.high) / 2, "high": answer.high}[at]
+
+
+def log_odds(p: float | np.ndarray) -> float | np.ndarray:
+    """ln(p/(1-p)); -inf at 0 and inf at 1, without a warning."""
+    with np.errstate(divide="ignore"):
+        return np.log(p) - np.log1p(-np.asarray(p, dtype=float))

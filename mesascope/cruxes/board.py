@@ -1,0 +1,214 @@
+"""The board: everything a crux file says, and the questions one can put to it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mesascope.cruxes.answers import Answer, solve
+from mesascope.cruxes.bounds import Constraint, Polytope, Rule
+from mesascope.cruxes.claims import NUMERIC, Claim, Refusal
+from mesascope.cruxes.language import SURE, Event, negate, parse, require_known, same
+from mesascope.cruxes.loading import Content, Conventions, read_content
+from mesascope.cruxes.readings import Reading
+from mesascope.cruxes.source import Source, read_text
+from mesascope.errors import MesascopeError, unknown
+
+
+class Board:
+    """A crux file under one set of conventions; nothing on it ever changes.
+
+    Args:
+        text: the TOML.
+        name: what messages call the file.
+        conventions: how it is read.
+    """
+
+    def __init__(self, text: str, name: str = "crux file", conventions: Conventions | None = None):
+        self.text, self.name, self.conventions = text, name, conventions or Conventions()
+        self._source = Source(text, name)
+        self.content: Content = read_content(self._source, self.conventions)
+
+    def read(self, **changes: Any) -> Board:
+        """The same file under other conventions: reading, words, plus_minus, reflective, bridges, wordings."""
+        known = Conventions.__dataclass_fields__
+        for name in changes:
+            if name not in known:
+                raise unknown("convention", name, known)
+        for name in ("bridges", "wordings"):
+            if name in changes:
+                changes[name] = tuple(changes[name])
+        conventions = replace(self.conventions, **changes)
+        return self if conventions == self.conventions else Board(self.text, self.name, conventions)
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of the file's text."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:16]
+
+    # what was said
+
+    def person(self, name: str) -> str:
+        """The name itself, if there is such a person."""
+        if name not in self.content.people:
+            raise unknown("person", name, self.content.people)
+        return name
+
+    def event(self, text: str | Event) -> Event:
+        """An event of this file, definitions expanded."""
+        event = parse(text) if isinstance(text, str) else text
+        names = {*self.content.atoms, *self.content.definitions}
+        return require_known(event, names).expand(self.content.definitions)
+
+    def numeric_claims(self, person: str) -> tuple[Claim, ...]:
+        """The claims of one person that enter inference, in the wording chosen, less what they refuse."""
+        found = []
+        for claim in self.content.claims.values():
+            if claim.kind in NUMERIC and claim.by == (person,) and claim.used:
+                for label, wording in claim.wordings.items():
+                    if label in self.conventions.wordings:
+                        claim = replace(claim, event=wording.event, given=wording.given, value=wording.value)
+                assert claim.event is not None
+                if self.refusal(person, claim.event) is None:
+                    found.append(claim)
+        return tuple(found)
+
+    def value_of(self, claim: Claim) -> Reading:
+        """The reading in force: the reflective one where that is chosen and stated."""
+        value = claim.reflective if self.conventions.reflective and claim.reflective else claim.value
+        assert value is not None
+        return value
+
+    def refusal(self, person: str, event: Event) -> Refusal | None:
+        """The refusal by which a person declines an event (or its negation), whatever its condition."""
+        for refusal in self.content.refusals:
+            if refusal.by == person:
+                for name in refusal.of:
+                    refused = self.content.claims[name].event
+                    if refused is not None and (same(refused, event) or same(refused, negate(event))):
+                        return refusal
+        return None
+
+    def bridges_for(self, person: str) -> tuple[str, ...]:
+        """Ids of the modeller's bridges in force for one person."""
+        return tuple(b.id for b in self.content.bridges.values()
+                     if person in b.people and (not b.optional or b.id in self.conventions.bridges))
+
+    def polytope(self, person: str, leave_out: Iterable[str] = ()) -> Polytope:
+        """One person's claims as constraints and the bridges in force as rules."""
+        self.person(person)
+        mode = "set" if self.conventions.reading == "beta" else self.conventions.reading
+        constraints = []
+        for claim in self.numeric_claims(person):
+            if claim.id not in leave_out:
+                assert claim.event is not None
+                constraints.append(Constraint(claim.id, claim.event, claim.given, *self.value_of(claim).span(mode)))
+        rules = [Rule(b, self.content.bridges[b].rule) for b in self.bridges_for(person) if b not in leave_out]
+        return Polytope(constraints, rules)
+
+    # what follows
+
+    def default_question(self, person: str, target: str | Event | None, given: str | Event | None
+                         ) -> tuple[Event, Event]:
+        """The question asked of a person where target or condition are left out: the file's query."""
+        query = self.content.query
+        if target is None:
+            if query is None:
+                raise MesascopeError(f"{self.name} has no [query].", "Name a target: --target X.")
+            condition = query.given.get(person, SURE) if given is None else None
+            return query.target, condition if condition is not None else self.condition(given)
+        return self.event(target), self.condition(given)
+
+    def condition(self, given: str | Event | None) -> Event:
+        """A condition; nothing, or an empty text, is the sure event."""
+        return SURE if given is None or given == "" else self.event(given)
+
+    def answer(self, person: str, target: str | Event | None = None, given: str | Event | None = None,
+               engine: str = "lp", draws: int = 100_000, seed: int = 0, wordings: bool = True) -> Answer:
+        """What a person's statements say of P(target | given).
+
+        Args:
+            person: whose.
+            target: an event; the file's query where left out.
+            given: the condition; the query's for this person where the target is left out too, "" for none.
+            engine: 'lp', 'net', 'credal' or 'sample'.
+            draws, seed: for 'sample'.
+            wordings: whether to ask again under every other wording of this person's ambiguous claims.
+
+        Returns an `Answer`; refused, undefined and incoherent are statuses, not errors.
+        """
+        self.person(person)
+        event, condition = self.default_question(person, target, given)
+        refusal = self.refusal(person, event)
+        if refusal is not None:
+            return Answer(person, str(event), str(condition), "refused", engine, self.conventions.reading,
+                          refusal=refusal)
+        values = {c.id: self.value_of(c) for c in self.numeric_claims(person)}
+        answer = solve(person, self.polytope(person), event, condition, engine, self.conventions.reading, values,
+                       draws, seed)
+        if answer.status == "implied" and any(
+                same(c.given, condition) and c.event is not None
+                and (same(c.event, event) or same(c.event, negate(event))) for c in self.numeric_claims(person)):
+            answer = replace(answer, status="stated")
+        if not wordings:
+            return answer
+        others = {}
+        for label in self.wordings_of(person, answer.claims):
+            board = self.read(wordings=(*self.conventions.wordings, label))
+            try:
+                others[label] = board.answer(person, event, condition, engine, draws, seed, wordings=False)
+            except MesascopeError as error:
+                others[label] = Answer(person, str(event), str(condition), "inapplicable", engine,
+                                       self.conventions.reading, assumptions=(str(error),))
+        return replace(answer, wordings=others)
+
+    def wordings_of(self, person: str, claims: Sequence[str]) -> tuple[str, ...]:
+        """Labels of the wordings not chosen, of some claims of a person."""
+        labels = (label for c in claims for label in self.content.claims[c].wordings
+                  if label not in self.conventions.wordings)
+        return tuple(dict.fromkeys(labels))
+
+    def translate(self, event: str | Event, to: str, given: str | Event | None = None, engine: str = "lp") -> Answer:
+        """What an event of any vocabulary comes to in a person's own claims (bounds on its definition)."""
+        return self.answer(to, event, given if given is not None else "", engine)
+
+    def __getattr__(self, name: str) -> Any:
+        # Verbs that live in files of their own are found by name, so that each file stays about one thing.
+        home = _VERBS.get(name)
+        if home is None:
+            raise AttributeError(f"A board has no {name!r}; it has {', '.join(sorted(_VERBS))}.")
+        from functools import partial
+        from importlib import import_module
+
+        module, function = home
+        return partial(getattr(import_module(f"mesascope.cruxes.{module}"), function), self)
+
+
+_VERBS = {
+    "check": ("coherence", "check_board"), "gap": ("gaps", "explain_gap"), "splits": ("gaps", "explain_splits"),
+    "voi": ("influence", "rank_cruxes"), "vod": ("influence", "compare_crux"), "sensitivity": ("sensitivity", "rank_claims"),
+    "update": ("evidence", "update_people"), "update_from": ("measured", "update_from_findings"),
+    "pool": ("pooling", "pool_people"), "html": ("page", "render_page"),
+    "to_bif": ("interchange", "write_bif"), "to_fri_csv": ("interchange", "write_triads"),
+}
+
+
+def load(path: str | Path, **conventions: Any) -> Board:
+    """Open a crux file.
+
+    Args:
+        path: a TOML file of format mesascope-crux/1, at most 1 MB.
+        conventions: see `Conventions`.
+
+    Returns a `Board`; a mistake in the file raises `MesascopeError` that names the entry and line.
+    """
+    return Board(read_text(path), Path(path).name).read(**conventions)
+
+
+def default(**conventions: Any) -> Board:
+    """The shipped board: the public thread of August 2020."""
+    return Board(read_text(Path(__file__).with_name("thread.toml")), "thread.toml").read(**conventions)

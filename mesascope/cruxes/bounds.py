@@ -1,0 +1,257 @@
+"""Bounds without independence: linear programming over worlds (de Finetti, Nilsson, natural extension)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mesascope.cruxes.language import SURE, Event, enumerate_worlds, join
+from mesascope.errors import MesascopeError
+
+MOST_ATOMS = 20
+MOST_COLUMNS = 2**16
+_TIGHT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10, "time_limit": 4.0}
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """P(event | given) lies in [low, high]."""
+
+    id: str
+    event: Event
+    given: Event
+    low: float
+    high: float
+
+    @property
+    def atoms(self) -> frozenset[str]:
+        """Every atom in it."""
+        return self.event.atoms() | self.given.atoms()
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An event that happens in every world that is allowed."""
+
+    id: str
+    event: Event
+
+    @property
+    def atoms(self) -> frozenset[str]:
+        """Every atom in it."""
+        return self.event.atoms()
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The result of a bound query; `status` is 'bounded', 'undefined' (the condition cannot happen) or
+    'incoherent' (the statements contradict each other), and the ends are None unless 'bounded'.
+    """
+
+    status: str
+    low: float | None = None
+    high: float | None = None
+
+
+class Polytope:
+    """All probability distributions that agree with some statements.
+
+    Args:
+        constraints: statements with their intervals.
+        rules: events that are certain.
+
+    Only the statements connected with a query through shared atoms enter its programs; worlds that all
+    statements and the query treat alike are merged into one variable, which changes no bound.
+    """
+
+    def __init__(self, constraints: Iterable[Constraint], rules: Iterable[Rule] = ()):
+        self.constraints, self.rules = tuple(constraints), tuple(rules)
+
+    def bound(self, event: Event, given: Event = SURE) -> Bounds:
+        """The least and greatest P(event | given); sharp, and without any independence.
+
+        Where P(given) may be zero, the bounds are over the distributions in which it is not.
+        """
+        part = self.part(event.atoms() | given.atoms())
+        both, condition = join(event, given), given
+        columns, (inside, base) = part.columns([both, condition])
+        matrix, limits, equal = part.matrix(columns)
+        ends = []
+        for sign in (1.0, -1.0):
+            value = _solve(sign * inside, matrix, limits, equal, base)
+            if value is None:
+                return Bounds("undefined" if part.feasible else "incoherent")
+            ends.append(min(1.0, max(0.0, sign * value)))
+        low, high = sorted(_round(x) for x in ends)
+        return Bounds("bounded", low, high)
+
+    @cached_property
+    def feasible(self) -> bool:
+        """Whether any distribution agrees with all statements."""
+        if not self.constraints and not self.rules:
+            return True
+        return all(part._fits() for part in self._components())
+
+    def _fits(self) -> bool:
+        columns, _ = self.columns([])
+        if not columns.shape[1]:
+            return False
+        matrix, limits, equal = self.matrix(columns)
+        ones = np.ones(columns.shape[1])
+        return _solve(np.zeros(columns.shape[1]), matrix, limits, equal, ones) is not None
+
+    def repair(self) -> dict[str, float]:
+        """The least total change (L1, in joint probability) that makes the statements agree, per statement.
+
+        Empty where they agree already, or where the rules alone contradict each other.
+        """
+        slacks: dict[str, float] = {}
+        for part in self._components():
+            slacks |= part._repair()
+        return slacks
+
+    def _repair(self) -> dict[str, float]:
+        columns, _ = self.columns([])
+        n, m = columns.shape[1], len(self.constraints)
+        if not n or not m:
+            return {}
+        over, under = self.sides(columns)
+        matrix = np.block([[over, -np.eye(m)], [under, -np.eye(m)]])
+        cost = np.concatenate([np.zeros(n), np.ones(m)])
+        base = np.concatenate([np.ones(n), np.zeros(m)])
+        result = _program(cost, matrix, np.zeros(2 * m), None, base)
+        if result is None:
+            return {}
+        slack = np.asarray(result.x)[n:]
+        return {c.id: float(s) for c, s in zip(self.constraints, slack, strict=True) if s > 1e-8}
+
+    def conflict(self) -> tuple[str, ...]:
+        """Ids of an irreducible conflicting subset (by deletion): without any one of them the rest agree.
+
+        Empty where nothing conflicts; the ids of rules are included.
+        """
+        if self.feasible:
+            return ()
+        kept: list[Constraint | Rule] = [*self.rules, *self.constraints]
+        for part in self._components():
+            if not part._fits():
+                kept = [*part.rules, *part.constraints]
+                break
+        for item in list(kept):
+            fewer = [x for x in kept if x is not item]
+            if not _polytope(fewer).feasible:
+                kept = fewer
+        return tuple(item.id for item in kept)
+
+    def without(self, *ids: str) -> Polytope:
+        """The same statements less some."""
+        return Polytope([c for c in self.constraints if c.id not in ids], [r for r in self.rules if r.id not in ids])
+
+    def _components(self) -> list[Polytope]:
+        items: list[Constraint | Rule] = [*self.constraints, *self.rules]
+        groups: list[tuple[set[str], list[Constraint | Rule]]] = []
+        for item in items:
+            atoms, members = set(item.atoms), [item]
+            for group in [g for g in groups if g[0] & item.atoms]:
+                groups.remove(group)
+                atoms |= group[0]
+                members = group[1] + members
+            groups.append((atoms, members))
+        return [_polytope(members) for _, members in groups]
+
+    def part(self, atoms: frozenset[str]) -> Polytope:
+        """The statements connected with some atoms, directly or through shared atoms."""
+        touched = [part for part in self._components() if part.atoms & atoms]
+        inside = {id(item) for part in touched for item in (*part.constraints, *part.rules)}
+        merged = _polytope(item for item in (*self.constraints, *self.rules) if id(item) in inside)
+        merged.__dict__["atoms"] = merged.atoms | atoms
+        return merged
+
+    @cached_property
+    def atoms(self) -> frozenset[str]:
+        """Every atom that the statements mention (and, inside a query, the query's)."""
+        return frozenset().union(*(item.atoms for item in (*self.constraints, *self.rules)))
+
+    def columns(self, events: Sequence[Event]) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Merged worlds: codes [m, n] (0 outside the condition, 1 in it without the event, 2 with the event)
+        and, for each extra event, whether it holds [n].
+        """
+        if len(self.atoms) > MOST_ATOMS:
+            raise MesascopeError(
+                f"These statements tie {len(self.atoms)} atoms together; bounds enumerate at most {MOST_ATOMS}.",
+                "Remove atoms or bridges, or ask with --engine net.")
+        worlds = enumerate_worlds(sorted(self.atoms)) or {"": np.ones(1, dtype=bool)}
+        allowed = np.ones(len(next(iter(worlds.values()))), dtype=bool)
+        for rule in self.rules:
+            allowed &= rule.event.holds(worlds)
+        worlds = {name: column[allowed] for name, column in worlds.items()}
+        rows = []
+        for c in self.constraints:
+            given = c.given.holds(worlds)
+            rows.append(given.astype(np.int8) + (given & c.event.holds(worlds)))
+        extra = [event.holds(worlds) for event in events]
+        rows += [x.astype(np.int8) for x in extra]
+        n = int(allowed.sum())
+        key, size = np.zeros(n, dtype=np.int64), 1
+        for row in rows:
+            if size > 2**58:
+                _, key = np.unique(key, return_inverse=True)
+                size = int(key.max(initial=0)) + 1
+            key, size = key * 3 + row, size * 3
+        _, first = np.unique(key, return_index=True)
+        if len(first) > MOST_COLUMNS:
+            raise MesascopeError(f"These statements need {len(first)} variables; at most {MOST_COLUMNS} are solved.",
+                                 "Remove statements or bridges, or ask with --engine net.")
+        codes = np.array([row[first] for row in rows[:len(self.constraints)]], dtype=np.int8)
+        codes = codes.reshape(len(self.constraints), len(first))
+        return codes, [x[first].astype(float) for x in extra]
+
+    def sides(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The two inequality rows of each statement: event - high·given <= 0 and low·given - event <= 0."""
+        given, event = (codes > 0).astype(float), (codes == 2).astype(float)
+        high = np.array([c.high for c in self.constraints]).reshape(-1, 1)
+        low = np.array([c.low for c in self.constraints]).reshape(-1, 1)
+        return event - high * given, low * given - event
+
+    def matrix(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Inequality rows, their zero limits, and the equality rows (statements whose interval is a point)."""
+        over, under = self.sides(codes)
+        point = np.array([c.low == c.high for c in self.constraints], dtype=bool)
+        rows = np.concatenate([over[~point], under[~point]])
+        return rows, np.zeros(len(rows)), over[point]
+
+
+def _polytope(items: Iterable[Constraint | Rule]) -> Polytope:
+    items = list(items)
+    return Polytope([x for x in items if isinstance(x, Constraint)], [x for x in items if isinstance(x, Rule)])
+
+
+def _solve(cost: np.ndarray, matrix: np.ndarray, limits: np.ndarray, equal: np.ndarray,
+           base: np.ndarray) -> float | None:
+    if not base.any():
+        return None
+    result = _program(cost, matrix, limits, equal, base)
+    return None if result is None else float(result.fun)
+
+
+def _program(cost: np.ndarray, matrix: np.ndarray, limits: np.ndarray, equal: np.ndarray | None, base: np.ndarray):
+    from scipy.optimize import linprog
+
+    rows = base.reshape(1, -1) if equal is None else np.vstack([base, equal])
+    right = np.zeros(len(rows))
+    right[0] = 1.0
+    result = linprog(cost, A_ub=matrix if len(matrix) else None, b_ub=limits if len(matrix) else None, A_eq=rows,
+                     b_eq=right, bounds=(0, None), method="highs", options=_TIGHT)
+    if result.status == 1:
+        raise MesascopeError("The linear program did not finish in 4 seconds.", "Remove statements or bridges.")
+    if result.status not in (0, 2):
+        raise MesascopeError(f"The linear program failed: {result.message}", "Avoid values very close to 0 or 1.")
+    return result if result.status == 0 else None
+
+
+def _round(x: float) -> float:
+    near = round(x, 10)
+    return near if abs(near - x) < 1e-9 else x

@@ -1,0 +1,205 @@
+"""Exact inference in discrete networks: a dense joint where it is small, elimination by einsum above."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from mesascope.errors import MesascopeError, unknown
+
+LARGEST_JOINT = 2**20
+LARGEST_FACTOR = 2**24
+VANISHING = 1e-300
+
+
+@dataclass(frozen=True)
+class Undefined:
+    """The typed result of a question whose condition has probability below 1e-300."""
+
+    reason: str
+
+
+class Net:
+    """A Bayesian network.
+
+    Args:
+        states: the state names of every node; nodes in any order.
+        parents: the parents of every node that has some.
+        tables: P(node | parents), shape (states of each parent…, states of the node), and optionally one
+            trailing batch axis [N]: N draws of all tables answer every question N times.
+
+    Tables must sum to one over the node's states within 1e-6; the graph must be acyclic.
+    """
+
+    def __init__(self, states: Mapping[str, Sequence[str]], parents: Mapping[str, Sequence[str]],
+                 tables: Mapping[str, np.ndarray]):
+        self.states = {name: tuple(labels) for name, labels in states.items()}
+        self.parents = {name: tuple(parents.get(name, ())) for name in states}
+        self.order = _sort(self.parents)
+        self.tables = {name: np.asarray(tables[name], dtype=float) for name in self.order}
+        self.sizes = tuple(len(self.states[name]) for name in self.order)
+        self.batch: tuple[int, ...] = ()
+        for name in self.order:
+            table, wanted = self.tables[name], tuple(len(self.states[p]) for p in (*self.parents[name], name))
+            if table.shape[:len(wanted)] != wanted or table.ndim > len(wanted) + 1:
+                raise MesascopeError(f"The table of {name!r} has shape {table.shape}; its parents ask for {wanted}.",
+                                     "List the last parent fastest, then the states of the node.")
+            if not np.all(np.isfinite(table)) or table.min() < 0 or \
+                    np.abs(table.sum(len(wanted) - 1) - 1).max() > 1e-6:
+                raise MesascopeError(f"The table of {name!r} does not sum to one.", "Give each row a total of 1.")
+            if table.ndim > len(wanted):
+                self.batch = table.shape[-1:]
+
+    @cached_property
+    def _views(self) -> list[np.ndarray]:
+        place = {name: i for i, name in enumerate(self.order)}
+        views = []
+        for name in self.order:
+            axes = [place[p] for p in (*self.parents[name], name)]
+            table, extra = self.tables[name], self.tables[name].ndim - len(axes)
+            table = table.transpose([*np.argsort(axes), *range(len(axes), table.ndim)])
+            shape = [1] * len(self.order) + [1] * (len(self.batch) - extra) + list(table.shape[len(axes):])
+            for axis in axes:
+                shape[axis] = self.sizes[axis]
+            views.append(np.ascontiguousarray(table).reshape(shape))
+        return views
+
+    def joint(self) -> np.ndarray:
+        """P(all nodes), one axis per node in `order` (and the batch axis last); sums to one."""
+        if np.prod(self.sizes, dtype=float) > LARGEST_JOINT:
+            raise MesascopeError("The joint table would have more than a million entries.", "Ask for marginals.")
+        whole = self._views[0]
+        for view in self._views[1:]:
+            whole = whole * view
+        return whole
+
+    def marginals(self) -> dict[str, np.ndarray]:
+        """P(node) for every node, as arrays over its states (and the batch axis)."""
+        total = np.prod(self.sizes, dtype=float)
+        if total <= 4096 and not self.batch:
+            flat = self.joint().reshape(-1) @ _indicators(self.sizes)
+            result, start = {}, 0
+            for name, size in zip(self.order, self.sizes, strict=True):
+                result[name] = flat[start:start + size]
+                start += size
+            return result
+        if total <= LARGEST_JOINT and not self.batch:
+            joint, result, before = self.joint(), {}, 1
+            for name, size in zip(self.order, self.sizes, strict=True):
+                result[name] = joint.reshape(before, size, -1).sum(axis=(0, 2))
+                before *= size
+            return result
+        return {name: self._eliminate((name,), {}, {}) for name in self.order}
+
+    def ask(self, nodes: str | Sequence[str], evidence: Mapping[str, str] | None = None,
+            likelihood: Mapping[str, np.ndarray] | None = None) -> np.ndarray | Undefined:
+        """P(nodes | evidence).
+
+        Args:
+            nodes: one node, or several for their joint.
+            evidence: observed states by node.
+            likelihood: virtual evidence: a weight per state of a node.
+
+        Returns an array over the states of the nodes in the order asked (batch axis last) that sums to one, or
+        `Undefined` where the evidence has probability below 1e-300 (in any draw of a batch).
+        """
+        nodes = (nodes,) if isinstance(nodes, str) else tuple(nodes)
+        observed = {name: self._state(name, label) for name, label in (evidence or {}).items()}
+        for name in (*nodes, *(likelihood or {})):
+            if name not in self.states:
+                raise unknown("node", name, self.order)
+        joint = self._eliminate(nodes, observed, dict(likelihood or {}))
+        total = joint.sum(axis=tuple(range(len(nodes))))
+        if np.min(total) < VANISHING:
+            return Undefined(f"The evidence {dict(evidence or {})} cannot happen.")
+        return joint / total
+
+    def _state(self, name: str, label: str) -> int:
+        if name not in self.states:
+            raise unknown("node", name, self.order)
+        if label not in self.states[name]:
+            raise unknown(f"state of {name}", label, self.states[name])
+        return self.states[name].index(label)
+
+    def _eliminate(self, nodes: tuple[str, ...], observed: Mapping[str, int],
+                   likelihood: Mapping[str, np.ndarray]) -> np.ndarray:
+        needed, stack = set(), [*nodes, *observed, *likelihood]
+        while stack:  # nodes that are no ancestor of anything asked sum to one
+            name = stack.pop()
+            if name not in needed:
+                needed.add(name)
+                stack.extend(self.parents[name])
+        factors: list[tuple[tuple[str, ...], np.ndarray]] = []
+        for name in self.order:
+            if name in needed:
+                factors.append(self._slice((*self.parents[name], name), self.tables[name], observed, nodes))
+        for name, weights in likelihood.items():
+            weights = np.asarray(weights, dtype=float)
+            if weights.shape[:1] != (len(self.states[name]),) or weights.min() < 0:
+                raise MesascopeError(f"The likelihood of {name!r} needs one weight per state.", "Weights are >= 0.")
+            factors.append(self._slice((name,), weights, observed, nodes))
+        hidden = needed - set(nodes) - set(observed)
+        while hidden:
+            costs = {name: self._width(name, factors) for name in hidden}
+            best = min(sorted(hidden), key=costs.__getitem__)
+            hidden.remove(best)
+            touching = [f for f in factors if best in f[0]]
+            factors = [f for f in factors if best not in f[0]]
+            keep = tuple(dict.fromkeys(v for f in touching for v in f[0] if v != best))
+            factors.append((keep, self._multiply(touching, keep)))
+        return self._multiply(factors, nodes)
+
+    def _slice(self, names: tuple[str, ...], table: np.ndarray, observed: Mapping[str, int],
+               nodes: tuple[str, ...]) -> tuple[tuple[str, ...], np.ndarray]:
+        for name in names:
+            if name not in observed:
+                continue
+            if name in nodes:  # asked about and observed: keep the axis, zero the other states
+                mask = np.zeros(len(self.states[name]))
+                mask[observed[name]] = 1.0
+                shape = [1] * table.ndim
+                shape[names.index(name)] = -1
+                table = table * mask.reshape(shape)
+        index = tuple(observed[n] if n in observed and n not in nodes else slice(None) for n in names)
+        return tuple(n for n in names if n not in observed or n in nodes), table[index]
+
+    def _width(self, name: str, factors: Iterable[tuple[tuple[str, ...], np.ndarray]]) -> float:
+        around = {v for f in factors if name in f[0] for v in f[0]}
+        return float(np.prod([len(self.states[v]) for v in around], dtype=float))
+
+    def _multiply(self, factors: Sequence[tuple[tuple[str, ...], np.ndarray]], keep: tuple[str, ...]) -> np.ndarray:
+        names = list(dict.fromkeys(v for f in factors for v in f[0]))
+        if np.prod([len(self.states[v]) for v in names], dtype=float) > LARGEST_FACTOR or len(names) > 40:
+            raise MesascopeError("This network is too tangled for exact inference.", "Remove arcs.")
+        place = {name: i for i, name in enumerate(names)}
+        operands: list[object] = []
+        for inner, table in factors:
+            operands += [table, [*(place[v] for v in inner), Ellipsis]]
+        return np.einsum(*operands, [*(place[v] for v in keep), Ellipsis], optimize=len(factors) > 2 and "greedy")  # type: ignore[arg-type]
+
+
+def _sort(parents: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    done: dict[str, None] = {}
+    pending = dict(parents)
+    for name, above in pending.items():
+        for parent in above:
+            if parent not in pending:
+                raise unknown(f"parent of {name}", parent, pending)
+    while pending:
+        ready = [name for name, above in pending.items() if all(p in done for p in above)]
+        if not ready:
+            raise MesascopeError(f"The nodes {', '.join(sorted(pending))} form a cycle.", "Remove an arc.")
+        for name in ready:
+            done[name] = None
+            del pending[name]
+    return tuple(done)
+
+
+@lru_cache(maxsize=64)
+def _indicators(sizes: tuple[int, ...]) -> np.ndarray:
+    index = np.indices(sizes).reshape(len(sizes), -1)
+    return np.concatenate([(row[:, None] == np.arange(size)) for row, size in zip(index, sizes, strict=True)],
+                          axis=1).astype(float)

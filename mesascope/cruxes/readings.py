@@ -1,0 +1,237 @@
+"""How stated words and numbers are read: '~85%', '<10%', '~1-20%', 'very unlikely', 'small amount'."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from mesascope.errors import MesascopeError, unknown
+
+MODES = ("centre", "set", "beta")
+PLUS_MINUS = 0.05
+MASS = 0.90
+
+# IPCC AR4 (2007) and ICD-203 (2015): the span each standard gives the word; a bare word is the union,
+# closed towards the end of the scale that the word points at.
+SCALES = {
+    "ipcc": {"very unlikely": (0.01, 0.10), "unlikely": (0.10, 0.33), "likely": (0.66, 0.90),
+             "very likely": (0.90, 0.99), "probably": (0.66, 0.90), "about as likely as not": (0.33, 0.66),
+             "virtually certain": (0.99, 1.0), "exceptionally unlikely": (0.0, 0.01)},
+    "icd": {"very unlikely": (0.05, 0.20), "unlikely": (0.20, 0.45), "likely": (0.55, 0.80),
+            "very likely": (0.80, 0.95), "probably": (0.55, 0.80), "roughly even": (0.45, 0.55),
+            "almost certain": (0.95, 0.99), "almost no chance": (0.01, 0.05)},
+}
+UNION = {
+    "very unlikely": (0.0, 0.20), "unlikely": (0.0, 0.45), "likely": (0.55, 1.0), "very likely": (0.80, 1.0),
+    "probably": (0.5, 1.0), "high likelihood": (0.55, 1.0), "almost certain": (0.95, 1.0),
+    "virtually certain": (0.95, 1.0), "almost no chance": (0.0, 0.05), "exceptionally unlikely": (0.0, 0.05),
+    "about as likely as not": (0.33, 0.66), "roughly even": (0.33, 0.66), "black swan": (0.0, 0.20),
+}
+# Evidence words are sets of likelihood ratios; cut points 3, 20, 150 after Kass and Raftery (1995).
+RATIOS = {
+    "~zero evidence": (1 / 1.1, 1.1), "small amount": (1.1, 3.0), "significant": (3.0, 20.0),
+    "strong": (20.0, 150.0),
+}
+_NUMBER = r"(\d+(?:\.\d*)?|\.\d+)"
+_SHAPE = re.compile(rf"(~?)\s*(<=|>=|<|>)?\s*{_NUMBER}\s*(%?)(?:\s*[-–]\s*{_NUMBER}\s*(%?))?\s*")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A stated value as the machine reads it.
+
+    Args:
+        stated: the value as written.
+        shape: "exact" (85%), "about" (~85%), "range" (1-20%), "bound" (<10%) or "word".
+        low, high: the set under the reading "set"; under "centre" unless `centre` is given.
+        centre: the one number of "exact" and "about", else None.
+        mass: how much of a Beta lies in [low, high]; None where the value stays a set.
+        rule: the convention, in words.
+    """
+
+    stated: str
+    shape: str
+    low: float
+    high: float
+    centre: float | None
+    mass: float | None
+    rule: str
+
+    def span(self, mode: str = "centre") -> tuple[float, float]:
+        """The interval that enters the model under a mode: a point where the centre is read."""
+        if mode == "centre" and self.centre is not None:
+            return self.centre, self.centre
+        return self.low, self.high
+
+    def beta(self) -> tuple[float, float] | None:
+        """The maximum-entropy Beta with `mass` in [low, high]; None where the value has no distribution."""
+        if self.mass is None or self.high <= self.low:
+            return None
+        return fit_beta(self.low, self.high, self.mass)
+
+
+def read_value(stated: object, words: str = "union", plus_minus: float = PLUS_MINUS, mass: float | None = None,
+               within: str = "vacuous") -> Reading:
+    """Read a probability or a share.
+
+    Args:
+        stated: '85%', '~85%', '~1-20%', '<10%', '>90%', '.85' or a word such as 'likely'.
+        words: the scale for a bare word: 'union', 'ipcc' or 'icd'.
+        plus_minus: half the width of '~p'.
+        mass: share of a Beta inside a range or '~p'; .90 unless stated.
+        within: 'vacuous' (a bound says nothing inside) or 'uniform' (explicit opt-in).
+
+    Returns a `Reading` with 0 <= low <= high <= 1; anything else raises `MesascopeError`.
+    """
+    if not isinstance(stated, str):
+        raise MesascopeError(f"The value {stated!r} is not quoted text.",
+                             'Write it as it was said, quoted: value = "~85%".')
+    text = stated.strip()
+    match = _SHAPE.fullmatch(text)
+    if not match:
+        return _read_word(text, words)
+    about, sign, first, per1, second, per2 = match.groups()
+    percent = bool(per1 or per2)
+    numbers = [float(x) / (100 if percent else 1) for x in (first, second) if x is not None]
+    if any(not 0 <= x <= 1 for x in numbers):
+        raise MesascopeError(f"The value {stated!r} lies outside 0 to 1.", "Write percentages with %, at most 100%.")
+    if mass is not None and not 0 < mass < 1:
+        raise MesascopeError(f"The mass {mass} must lie between 0 and 1.", "Example: mass = 0.9.")
+    if len(numbers) == 2:
+        if sign:
+            raise MesascopeError(f"The value {stated!r} has both a bound and a range.", "Write one of the two.")
+        low, high = numbers
+        if low > high:
+            raise MesascopeError(f"The range {stated!r} is reversed.", f"Write {second}-{first}{per2 or per1}.")
+        weight = (mass or MASS) if (about or mass) else None
+        return Reading(stated, "range", low, high, None, weight,
+                       f"the set [{low:g}, {high:g}]" + (f", {weight:.0%} of the mass" if weight else ""))
+    value = numbers[0]
+    if sign:
+        low, high = (0.0, value) if sign[0] == "<" else (value, 1.0)
+        if within not in ("vacuous", "uniform"):
+            raise MesascopeError(f"'within' cannot be {within!r}.", "There are: vacuous, uniform.")
+        tail = "uniform inside, as the file asks" if within == "uniform" else "nothing is said inside"
+        return Reading(stated, "bound", low, high, None, 1.0 if within == "uniform" else None,
+                       f"the closed set [{low:g}, {high:g}], {tail}")
+    if about:
+        low, high = max(0.0, value - plus_minus), min(1.0, value + plus_minus)
+        return Reading(stated, "about", low, high, value, mass or MASS,
+                       f"centre {value:g}; as a set [{low:g}, {high:g}]; as a Beta {mass or MASS:.0%} inside it")
+    return Reading(stated, "exact", value, value, value, None, f"exactly {value:g}")
+
+
+def _read_word(text: str, words: str) -> Reading:
+    if words not in ("union", *SCALES):
+        raise unknown("scale of words", words, ("union", *SCALES))
+    key = " ".join(text.lower().split())
+    table = UNION if words == "union" else SCALES[words]
+    if key not in table:
+        if key in UNION:
+            raise MesascopeError(f"The scale {words!r} does not hold the word {text!r}.", "Use --words union.")
+        raise unknown("number or probability word", text[:60], UNION)
+    low, high = table[key]
+    source = "the union of IPCC AR4 and ICD-203" if words == "union" else {"ipcc": "IPCC AR4", "icd": "ICD-203"}[words]
+    return Reading(text, "word", low, high, None, None, f"the set [{low:g}, {high:g}], {source}")
+
+
+def read_ratio(stated: object) -> tuple[float, float]:
+    """Read a likelihood ratio: '3', '~3', '2-5', '>=2', or an evidence word; always a set [low, high].
+
+    Words are sets, never points: '~zero evidence', 'small amount', 'significant', 'strong'.
+    """
+    if isinstance(stated, int | float) and not isinstance(stated, bool):
+        stated = repr(float(stated))
+    if not isinstance(stated, str):
+        raise MesascopeError(f"The likelihood ratio {stated!r} is neither a number nor a word.", 'Example: "2-5".')
+    key = " ".join(stated.lower().split())
+    if key in RATIOS:
+        return RATIOS[key]
+    match = re.fullmatch(rf"~?\s*{_NUMBER}(?:\s*(?:-|–|to)\s*{_NUMBER})?", key)
+    if not match:
+        raise unknown("likelihood ratio or evidence word", stated[:60], RATIOS)
+    low = float(match.group(1))
+    high = float(match.group(2)) if match.group(2) else low
+    if not (0 < low <= high) or not np.isfinite(high) or high > 1e12:
+        raise MesascopeError(f"The likelihood ratio {stated!r} is not a positive, ordered, finite range.",
+                             'Example: "2-5".')
+    return low, high
+
+
+def fits_scales(reading: Reading, verbal: str) -> dict[str, bool]:
+    """Whether a number agrees with the word said beside it, on each scale that knows the word.
+
+    'fairly', 'quite' and 'pretty' before a word are ignored. The number counts as fitting where its centre,
+    or any part of its set, lies in the span of the word.
+    """
+    key = re.sub(r"^(fairly|quite|pretty|rather)\s+", "", " ".join(verbal.lower().split()))
+    low, high = reading.span("centre")
+    return {scale: bool(low <= table[key][1] + 1e-12 and high >= table[key][0] - 1e-12)
+            for scale, table in SCALES.items() if key in table}
+
+
+@lru_cache(maxsize=4096)
+def fit_beta(low: float, high: float, mass: float = MASS) -> tuple[float, float]:
+    """The Beta of greatest entropy among those with `mass` in [low, high].
+
+    For each mean in (low, high) the concentration is solved for, then the mean is chosen.
+    Satisfies F(high) - F(low) = mass to 1e-9. As PreliZ defines it.
+    """
+    from scipy.optimize import brentq, minimize_scalar
+    from scipy.special import betainc, betaln, digamma
+
+    def concentrate(mean: float) -> float | None:
+        def excess(log_k: float) -> float:
+            a, b = mean * np.exp(log_k), (1 - mean) * np.exp(log_k)
+            return float(betainc(a, b, high) - betainc(a, b, low)) - mass
+
+        grid = np.linspace(-3, 18, 43)
+        values = [excess(x) for x in grid]
+        for i in range(len(grid) - 1):
+            if values[i] < 0 <= values[i + 1]:
+                return float(np.exp(brentq(excess, grid[i], grid[i + 1], xtol=1e-13, rtol=1e-14)))  # type: ignore[arg-type]
+        return None
+
+    def cost(mean: float) -> float:
+        k = concentrate(mean)
+        if k is None:
+            return np.inf
+        a, b = mean * k, (1 - mean) * k
+        return -float(betaln(a, b) - (a - 1) * digamma(a) - (b - 1) * digamma(b) + (a + b - 2) * digamma(a + b))
+
+    means = low + (high - low) * np.linspace(0.02, 0.98, 25)
+    costs = [cost(m) for m in means]
+    best = int(np.argmin(costs))
+    if not np.isfinite(costs[best]):
+        raise MesascopeError(f"No Beta holds {mass:.0%} of its mass in [{low:g}, {high:g}].", "Use --reading set.")
+    around = means[max(best - 1, 0)], means[min(best + 1, len(means) - 1)]
+    found = minimize_scalar(cost, bounds=around, method="bounded", options={"xatol": 1e-9 * (high - low)})
+    mean = float(found.x)  # type: ignore[union-attr]
+    k = concentrate(mean)
+    assert k is not None
+    return mean * k, (1 - mean) * k
+
+
+def fit_beta_equal_tail(low: float, high: float, mass: float = MASS) -> tuple[float, float]:
+    """The Beta with (1 - mass)/2 below low and above high; a second convention, with another mean."""
+    from scipy.optimize import root
+    from scipy.special import betaincinv
+
+    tail = (1 - mass) / 2
+
+    def miss(x: np.ndarray) -> list[float]:
+        a, b = np.exp(x)
+        return [float(betaincinv(a, b, tail)) - low, float(betaincinv(a, b, 1 - tail)) - high]
+
+    found = root(miss, np.log(fit_beta(low, high, mass)), tol=1e-12)
+    a, b = np.exp(found.x)
+    return float(a), float(b)
+
+
+def standardise(low: float, best: float, high: float, confidence: float, to: float = 0.90) -> tuple[float, float]:
+    """A stated range brought to another confidence by linear scaling about the best guess, clipped (IDEA)."""
+    ratio = to / confidence
+    return max(0.0, best - (best - low) * ratio), min(1.0, best + (high - best) * ratio)

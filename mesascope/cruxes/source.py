@@ -1,0 +1,197 @@
+"""The text of a crux file: TOML with the line of every entry, and checks that name that line."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mesascope.cruxes.language import NAME, SURE, Event, parse, require_known
+from mesascope.errors import MesascopeError, unknown
+
+LARGEST = 1_000_000
+_HEADER = re.compile(r"\s*(\[\[?)\s*([A-Za-z0-9_.\-\"]+)\s*\]\]?\s*(#.*)?")
+_KEY = re.compile(r"\s*(?:\"([^\"]*)\"|([A-Za-z0-9_\-]+))\s*=")
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a file, at most 1 MB of UTF-8; anything else raises `MesascopeError`."""
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise MesascopeError(f"{str(path)!r} is a folder.", "Name a TOML file.")
+        if path.stat().st_size > LARGEST:
+            raise MesascopeError(f"{str(path)!r} is larger than 1 MB.", "A crux file is a page or two of text.")
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise MesascopeError(f"{str(path)!r} is not UTF-8 text (byte {error.start}).", "Save it as UTF-8.") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise MesascopeError(f"{str(path)!r} cannot be read: {reason}.", "Name an existing TOML file.") from None
+
+
+class Source:
+    """A parsed TOML text that knows where every entry stands.
+
+    Args:
+        text: the TOML.
+        name: what messages call it.
+    """
+
+    def __init__(self, text: str, name: str):
+        self.name = name
+        try:
+            self.data: dict[str, Any] = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise MesascopeError(f"{name}: not TOML: {error}.", "Quote every value; see `crux export --help`.") from None
+        except (RecursionError, ValueError, OverflowError, MemoryError) as error:
+            raise MesascopeError(f"{name}: not usable TOML: {type(error).__name__}.",
+                                 "Nest less deeply and write shorter numbers.") from None
+        self.lines = _locate(text)
+
+    def line(self, *path: str) -> int:
+        """The line on which an entry stands (its table's line where the entry is not found; 1 at worst)."""
+        for n in range(len(path), 0, -1):
+            if path[:n] in self.lines:
+                return self.lines[path[:n]]
+        return 1
+
+    @contextmanager
+    def at(self, what: str, line: int) -> Iterator[None]:
+        """Errors raised inside name the entry and its line first."""
+        try:
+            yield
+        except MesascopeError as error:
+            if error.problem.startswith(f"{self.name}:"):
+                raise
+            raise MesascopeError(f"{self.name}: line {line}: {what}: {error.problem}", error.remedy) from None
+
+    def table(self, name: str) -> dict[str, Any]:
+        """A top-level table whose keys are names; missing is empty, anything but a table an error."""
+        value = self.data.get(name, {})
+        with self.at(f"[{name}]", self.line(name)):
+            require(isinstance(value, dict), f"This is {describe(value)}, not a table.", f"Write [{name}].")
+            for key in value:
+                require(bool(NAME.fullmatch(key)), f"The name {key[:80]!r} is not usable.",
+                        "Names are letters, digits and _, start with a letter, and have at most 64 characters.")
+        return value
+
+    def entries(self, name: str) -> list[dict[str, Any]]:
+        """A top-level array of tables; missing is empty."""
+        value = self.data.get(name, [])
+        with self.at(f"[[{name}]]", self.line(name)):
+            require(isinstance(value, list) and all(isinstance(x, dict) for x in value),
+                    f"This is {describe(value)}, not a list of tables.", f"Write [[{name}]].")
+        return value
+
+
+def _locate(text: str) -> dict[tuple[str, ...], int]:
+    found: dict[tuple[str, ...], int] = {}
+    header: tuple[str, ...] = ()
+    counts: dict[tuple[str, ...], int] = {}
+    quoted = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if quoted:
+            quoted = "" if quoted in line else quoted
+            continue
+        if match := _HEADER.fullmatch(line):
+            header = tuple(part.strip('"') for part in match.group(2).split("."))
+            if match.group(1) == "[[":
+                counts[header] = counts.get(header, -1) + 1
+                found.setdefault(header, number)
+                header = (*header, str(counts[header]))
+            found.setdefault(header, number)
+        elif match := _KEY.match(line):
+            found.setdefault((*header, match.group(1) or match.group(2)), number)
+        for fence in ('"""', "'''"):
+            if line.count(fence) % 2:
+                quoted = fence
+    return found
+
+
+def require(condition: bool, problem: str, remedy: str) -> None:
+    """Raise `MesascopeError` unless the condition holds."""
+    if not condition:
+        raise MesascopeError(problem, remedy)
+
+
+def describe(value: object) -> str:
+    """A short name for what was found where something else was wanted."""
+    kinds = {dict: "a table", list: "a list", str: "text", bool: "a yes/no value", int: "a number", float: "a number"}
+    return f"{kinds.get(type(value), type(value).__name__)} {repr(value)[:40]}"
+
+
+class Fields:
+    """One table, read field by field; unknown fields and wrong types are errors, missing ones where needed.
+
+    Args:
+        table: the table.
+        allowed: every field name it may have.
+    """
+
+    def __init__(self, table: object, allowed: Iterable[str]):
+        require(isinstance(table, dict), f"This is {describe(table)}, not a table.", "Write { field = value, … }.")
+        assert isinstance(table, dict)
+        self.table: dict[str, Any] = table
+        allowed = set(allowed)
+        for key in table:
+            if key not in allowed:
+                raise unknown("field", str(key)[:80], allowed)
+
+    def text(self, key: str, needed: bool = False, default: str = "") -> str:
+        """A text field, without control characters."""
+        if key not in self.table:
+            require(not needed, f"The field {key!r} is missing.", f'Add {key} = "…".')
+            return default
+        value = self.table[key]
+        require(isinstance(value, str), f"The field {key!r} is {describe(value)}, not text.", f'Write {key} = "…".')
+        require(all(c.isprintable() for c in value), f"The field {key!r} holds control characters.", "Remove them.")
+        require(len(value) <= 2000, f"The field {key!r} has {len(value)} characters.", "At most 2000.")
+        require(not needed or bool(value.strip()), f"The field {key!r} is empty.", f'Write {key} = "…".')
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """A list of texts; one text counts as a list of one; missing is empty."""
+        value = self.table.get(key, [])
+        value = [value] if isinstance(value, str) else value
+        require(isinstance(value, list) and all(isinstance(x, str) and x.isprintable() for x in value),
+                f"The field {key!r} is {describe(value)}, not a list of texts.", f'Write {key} = ["…"].')
+        return tuple(value)
+
+    def flag(self, key: str, default: bool = False) -> bool:
+        """A yes/no field."""
+        value = self.table.get(key, default)
+        require(isinstance(value, bool), f"The field {key!r} is {describe(value)}, not yes or no.",
+                f"Write {key} = true or {key} = false.")
+        return value
+
+    def number(self, key: str, default: float) -> float:
+        """A finite number."""
+        value = self.table.get(key, default)
+        require(isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12,
+                f"The field {key!r} is {describe(value)}, not a usable number.", f"Write {key} = 0.5.")
+        return float(value)
+
+    def choice(self, key: str, known: Iterable[str], default: str) -> str:
+        """A text field that is one of a few."""
+        value = self.text(key, default=default)
+        if value not in (known := list(known)):
+            raise unknown(key, value, known)
+        return value
+
+    def nested(self, key: str) -> dict[str, Any]:
+        """A table inside the table; missing is empty."""
+        value = self.table.get(key, {})
+        require(isinstance(value, dict), f"The field {key!r} is {describe(value)}, not a table.",
+                f"Write {key} = {{ name = … }}.")
+        return value
+
+    def event(self, key: str, atoms: Iterable[str], definitions: Mapping[str, Event], needed: bool = True) -> Event:
+        """An event over known names, definitions expanded; the sure event where missing and not needed."""
+        if key not in self.table and not needed:
+            return SURE
+        require(key in self.table, f"The field {key!r} is missing.", f'Add {key} = "T & C".')
+        return require_known(parse(self.table[key]), {*atoms, *definitions}).expand(definitions)
