@@ -1,8 +1,8 @@
 """Trials: an xarray.Dataset with checked conventions.
 
 Axes: condition, lifetime, trial (and choice, unit). Variables: action, feedback, score [C, N, T] (action -1 and NaN
-where a trial is missing), log_probs [C, N, T, K] where the subject gives them, partner [C, N, T] (whose carry or
-feedback was used), and what the subject did not see: chance, best, worst, fixed [N, T].
+where a trial is missing), log_probs [C, N, T, K] where the subject gives them (of the intact and the one-step
+conditions; NaN throughout elsewhere), partner [C, N, T] (whose carry or feedback was used), and what the subject did not see: chance, best, worst, fixed [N, T].
 """
 
 from __future__ import annotations
@@ -45,8 +45,10 @@ def assemble(
     single = np.asarray(one_step)[:, None, None]
     for name in ("feedback", "score"):  # the pay-off of a life that went on undisturbed is not the condition's
         data[name] = (AXES, np.where(single, np.float32(np.nan), data[name][1]))
-    if records[0][0].log_probs is not None:
-        data["log_probs"] = ((*AXES, "choice"), join("log_probs").astype(np.float32))
+    if records[0][0].log_probs is not None:  # kept where a probe compares responses; the file is a fifth of the size
+        kept = single | (np.asarray(labels) == "intact")[:, None, None]
+        stated = np.where(kept[..., None], join("log_probs"), np.nan).astype(np.float32)
+        data["log_probs"] = ((*AXES, "choice"), stated)
     if np.asarray(records[0][0].observation).shape[-1]:
         data["observation"] = ((*AXES, "shown"), join("observation").astype(np.float32))
     for tap in records[0][0].taps or {}:
@@ -96,7 +98,8 @@ def check(trials: xr.Dataset) -> None:
                 f"there are {choices} choices.",
                 f"Actions run from 0 to {choices - 1}.",
             )
-        if np.isnan(trials.log_probs.values).any():
+        absent = np.isnan(trials.log_probs.values)
+        if (absent.any((1, 2, 3)) != absent.all((1, 2, 3))).any():
             raise MesascopeError("A log-probability is not a number.", "Every action needs a probability.")
 
 
@@ -144,3 +147,34 @@ def open_trials(path: str | os.PathLike) -> dict[str, xr.Dataset]:
         out[ring].attrs = attrs
         check(out[ring])
     return out
+
+
+def late(trials: xr.Dataset) -> slice:
+    """The trials that count: the last half, or all after the task has changed."""
+    change = trials.attrs.get("changes")
+    return slice(trials.sizes["trial"] // 2 if change is None else int(change), None)
+
+
+def payoff(trials: xr.Dataset, label: str = "intact") -> np.ndarray:
+    """[N, T] the expected pay-off of each act, or the realised one where a log knows no better."""
+    return trials["score" if "score" in trials else "feedback"].sel(condition=label).values.astype(float)
+
+
+def gain(
+    trials: xr.Dataset, label: str = "intact", window: slice | None = None, against: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Σ(score - chance) and Σ(best - chance) [N]: summed before they are divided.
+
+    Args:
+        trials: one ring.
+        label: the condition.
+        window: the trials to sum over; by default those that count.
+        against: Σ(chance - score) and Σ(chance - worst) instead, for a subject that goes the other way.
+    """
+    window = late(trials) if window is None else window
+    score, chance = payoff(trials, label)[:, window], trials.chance.values.astype(float)[:, window]
+    if against:
+        worst = trials.worst.values.astype(float)[:, window]
+        return np.nansum(chance - score, -1), np.where(np.isfinite(score), chance - worst, 0.0).sum(-1)
+    best = trials.best.values.astype(float)[:, window]
+    return np.nansum(score - chance, -1), np.where(np.isfinite(score), best - chance, 0.0).sum(-1)

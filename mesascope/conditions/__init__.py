@@ -102,6 +102,8 @@ class Intact(Condition):
 
 def select(mask: Any, yes: Any, no: Any) -> Any:
     """Leaf by leaf `yes` where the mask holds, else `no`; the mask is one truth value or one per lifetime [N]."""
+    if isinstance(mask, bool | np.bool_):  # a looped subject's carry may have another structure at birth
+        return yes if mask else no
 
     def pick(a, b):
         xp = np if isinstance(a, np.ndarray) else jnp

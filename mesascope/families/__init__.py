@@ -8,6 +8,8 @@ import equinox as eqx
 import jax
 import numpy as np
 
+from mesascope.errors import MesascopeError
+
 
 class Percept(NamedTuple):
     """All that a subject sees before it acts; every array has leading axis N (lifetimes).
@@ -39,8 +41,8 @@ class Family(eqx.Module):
         choices: K, the number of actions.
         horizon: T, the trials of a standard lifetime.
         controls: which scripted subject here is the learner, the lookalike and the still one.
-        references: reference procedures by role; 'learner' and 'discounting' are compared on every
-            ring, 'locator' wherever there is a bank.
+        references: reference procedures by role: 'learner' and 'discounting' on every ring, 'locator' where there
+            is a bank, 'strongest' on fresh; and the first three 'against' the pay-off.
         reported: rings that are reported and never counted.
     """
 
@@ -59,6 +61,14 @@ class Family(eqx.Module):
     @abc.abstractmethod
     def bank(self) -> str | None:
         """The bank's name, 'bank:M@seed', or None where the tasks are unlimited."""
+
+    @abc.abstractmethod
+    def banked(self, bank: str | None) -> "Family":
+        """The same family with another bank, 'bank:M@seed', or with none.
+
+        Raises:
+            MesascopeError: no such bank can be drawn.
+        """
 
     @abc.abstractmethod
     def trials(self, ring: str) -> int:
@@ -97,3 +107,15 @@ class Family(eqx.Module):
 def kind(ring: str) -> str:
     """The kind of a ring: 'shifted:low' is of kind 'shifted'."""
     return ring.partition(":")[0]
+
+
+def parse_bank(name: str) -> tuple[int, int]:
+    """The size and the seed in 'bank:M@seed'.
+
+    Raises:
+        MesascopeError: another form.
+    """
+    size, _, seed = name.removeprefix("bank:").partition("@")
+    if not name.startswith("bank:") or not size.isdecimal() or not seed.isdecimal():
+        raise MesascopeError(f"{name!r} names no bank.", "Type bank:M@seed, e.g. bank:4@0, or unlimited or unknown.")
+    return int(size), int(seed)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.errors import MesascopeError, unknown
-from mesascope.families import Family, Percept
+from mesascope.families import Family, Percept, parse_bank
 from mesascope.keys import address
 
 DEPENDENT = {
@@ -50,6 +50,9 @@ class BernoulliBandit(Family):
         "discounting": "thompson:discount=0.93",
         "locator": "locator",
         "strongest": "gittins",
+        "learner against": "thompson:minimise=true",
+        "discounting against": "thompson:discount=0.93,minimise=true",
+        "locator against": "locator:minimise=true",
     }
     reported: ClassVar = ("horizon:longer", "inverted:feedback")
 
@@ -71,6 +74,11 @@ class BernoulliBandit(Family):
             "restructured:drift",
         )
         return (*(("seen",) if self.bank_name else ()), *counted, *self.reported)
+
+    def banked(self, bank: str | None) -> BernoulliBandit:
+        """The same bandit with another bank, or with none."""
+        size, seed = parse_bank(bank) if bank else (0, 0)
+        return family(self.choices, self.horizon, self.prior, size, seed)
 
     def trials(self, ring: str) -> int:
         """T, and five times T on the longer horizon."""
@@ -101,8 +109,7 @@ class BernoulliBandit(Family):
         if ring == "exchanged:reversal":
             path = jnp.where(late, _reversed(means)[:, None, :], path)
         elif ring == "exchanged:random":
-            permuted = jax.vmap(jax.random.permutation)(jax.random.split(change, n), means)
-            path = jnp.where(late, permuted[:, None, :], path)
+            path = jnp.where(late, _cycled(change, means)[:, None, :], path)
         elif ring == "restructured:drift":
             steps = DRIFT * jax.random.normal(change, path.shape).at[:, 0].set(0.0)
             path = _reflect(means[:, None, :] + jnp.cumsum(steps, axis=1))
@@ -176,6 +183,13 @@ def _reversed(means: jax.Array) -> jax.Array:
     arm = jnp.arange(means.shape[-1])
     high, low = means.max(-1, keepdims=True), means.min(-1, keepdims=True)
     return jnp.where(arm == best, low, jnp.where(arm == worst, high, means))
+
+
+def _cycled(key: jax.Array, means: jax.Array) -> jax.Array:
+    """The identities of the arms permuted along one random cycle: every arm's mean moves to another arm."""
+    order = jax.vmap(lambda k: jax.random.permutation(k, means.shape[-1]))(jax.random.split(key, len(means)))
+    rows = jnp.arange(len(means))[:, None]
+    return means.at[rows, order].set(means[rows, jnp.roll(order, 1, axis=-1)])
 
 
 def _reflect(x: jax.Array) -> jax.Array:

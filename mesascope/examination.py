@@ -1,0 +1,251 @@
+"""Everything that some probe needs, rolled out once; then every probe, then the placement."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+import mesascope
+from mesascope import catalogue, trials
+from mesascope.errors import MesascopeError
+from mesascope.families import Family, kind
+from mesascope.findings import Finding
+from mesascope.measurement import measure
+from mesascope.placement import Placement, Rule, place
+from mesascope.probes import Probe
+from mesascope.replays import refuse_leaks, replay
+from mesascope.rollouts import BLOCK, distinct, rollout
+from mesascope.subjects import Subject
+from mesascope.subjects.function import wrap
+
+Progress = Callable[[float, str], None]
+COMPARED = ("learner", "discounting")  # references that live on every ring
+
+
+@dataclasses.dataclass(frozen=True)
+class Examination:
+    """What was found of one subject.
+
+    Attributes:
+        subject: its name.
+        family: the family with the subject's bank, as one would type it.
+        trained_on: 'unlimited', 'bank:M@seed' or 'unknown'.
+        trials: its data set per ring.
+        references: by role, the data sets of the reference procedures on the same tasks.
+        findings: every probe's.
+        placement: where it stands on the spectrum; None where there was nothing to place.
+    """
+
+    subject: str
+    family: str
+    trained_on: str
+    trials: Mapping[str, xr.Dataset]
+    references: Mapping[str, Mapping[str, xr.Dataset]]
+    findings: list[Finding]
+    placement: Placement | None
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<li>{f._repr_html_()}</li>" for f in self.findings if f.status == "measured")
+        head = self.placement._repr_html_() if self.placement else ""
+        return f"{head}<ul>{rows}</ul>"
+
+
+def examine(
+    subjects: Any,
+    family: Family | str,
+    trained_on: str | None = None,
+    rings: Sequence[str] | None = None,
+    probes: Sequence[Probe | str] | None = None,
+    lifetimes: int = 256,
+    seed: int = 0,
+    out: str | os.PathLike | None = None,
+    rule: Rule | None = None,
+    progress: Progress = lambda share, doing: None,
+) -> list[Examination]:
+    """Examines one or several subjects on the same tasks.
+
+    Args:
+        subjects: a Subject, a function f(percept, state, rng), a name such as 'thompson', or a list of these.
+        family: a family or its name with settings, such as 'bernoulli_bandit:arms=5,trials=100'.
+        trained_on: overrides what the subject says: 'unlimited', 'bank:M@seed' or 'unknown'.
+        rings: which rings; by default all of the family.
+        probes: which probes; by default all.
+        lifetimes: N on every ring.
+        seed: of the tasks and all draws.
+        out: a folder in which finished rollouts are kept; a run that was stopped goes on from there.
+        rule: the constants of the placement rule.
+        progress: called with the share that is done and what is being done.
+
+    Returns:
+        One examination per subject, in order.
+    """
+    family = catalogue.make("families", family) if isinstance(family, str) else family
+    group = [resolve(s, family) for s in (subjects if isinstance(subjects, list | tuple) else [subjects])]
+    if trained_on is not None and trained_on not in ("unlimited", "unknown"):
+        family.banked(trained_on)
+    asked = [catalogue.make("probes", p) if isinstance(p, str) else p for p in probes or catalogue.names("probes")]
+    bench = Bench(family, asked, rings, lifetimes, seed, Path(out) if out else None, progress)
+    unbanked = family.banked(None)
+    controls = {role: resolve(name, unbanked) for role, name in family.controls.items()}
+    bench.expect(len(group) + sum(c.name not in {s.name for s in group} for c in controls.values()))
+    by_role = {}
+    for role, control in controls.items():
+        lived = bench.live(control, unbanked, "unlimited")
+        by_role[role] = measure(asked, lived, bench.references(unbanked, "unlimited"), replay)
+    return [_examine(bench, s, trained_on or s.trained_on, by_role, rule) for s in group]
+
+
+def _examine(bench: Bench, subject: Subject, trained_on: str, controls, rule: Rule | None) -> Examination:
+    """One subject on the bench."""
+    family = bench.family if trained_on in ("unlimited", "unknown") else bench.family.banked(trained_on)
+    refuse_leaks(subject, family, bench.seed)
+    lived = bench.live(subject, family, trained_on)
+    references = bench.references(family, trained_on)
+    placement = None
+    if "fresh" in lived:
+        placement = place(lived, references, trained_on, rule)
+        if placement.direction == "against":
+            references |= bench.references(family, trained_on, " against")
+            placement = place(lived, references, trained_on, rule)
+    shown = {role: rings for role, rings in references.items() if not role.endswith(" against")}
+    findings = measure(bench.probes, lived, shown, replay, controls)
+    return Examination(subject.name, family.name, trained_on, lived, shown, findings, placement)
+
+
+def resolve(subject: Any, family: Family) -> Subject:
+    """A subject from an object, a function, a name with settings, a file, or package.module:factory.
+
+    Raises:
+        MesascopeError: nothing answers to it, or two adapters claim the file.
+    """
+    if isinstance(subject, Subject):
+        return subject
+    if callable(subject):
+        return wrap(subject, family)
+    if not isinstance(subject, str | os.PathLike):
+        raise MesascopeError(f"{type(subject).__name__} is no subject.", "Give a Subject, a function, a name or a file.")
+    spec = os.fspath(subject)
+    name = catalogue.split(spec)[0] if "=" in spec or ":" not in spec else spec.partition(":")[0]
+    if name in catalogue.names("subjects"):
+        return catalogue.make("subjects", spec, family)
+    if Path(spec).is_file():
+        return catalogue.make("subjects", opener(spec), family, path=spec)
+    if os.sep in spec or Path(spec).suffix in (".safetensors", ".zip", ".onnx"):
+        raise MesascopeError(f"There is no file {spec!r}.", "Name a file, a subject or package.module:factory.")
+    if ":" in spec and "=" not in spec:
+        return catalogue.make("subjects", "function", family, path=spec)
+    return catalogue.make("subjects", spec, family)  # says which names there are
+
+
+def opener(path: str) -> str:
+    """The name of the one subject adapter that opens a file.
+
+    Raises:
+        MesascopeError: none does, or several do.
+    """
+    claims = []
+    for name in catalogue.names("subjects"):
+        module = catalogue.module("subjects", name)
+        if hasattr(module, "opens") and module.opens(path):
+            claims.append(name)
+    if len(claims) == 1:
+        return claims[0]
+    told = f"{' and '.join(claims)} both claim it" if claims else "no adapter opens it"
+    raise MesascopeError(f"{path!r} cannot be opened as a subject: {told}.", "Name the adapter, as adapter:path=FILE.")
+
+
+class Bench:
+    """The rollouts of one examination: each made once, shared by all that need it, kept in a folder."""
+
+    def __init__(self, family, probes, rings, lifetimes, seed, out, progress):
+        self.family, self.probes, self.lifetimes, self.seed = family, probes, lifetimes, seed
+        self.wanted, self.out, self.progress = rings, out, progress
+        self.done, self.total, self.doing = 0, 1, ""
+        self.made: dict[str, xr.Dataset] = {}
+        if rings is not None:
+            for ring in rings:
+                if ring not in self._known(family):
+                    raise catalogue.unknown("ring", ring, self._known(family))
+        half = {"half": family.horizon // 2, "tenth": family.horizon // 10}
+        labels = dict.fromkeys(c.format(**half) for p in probes for c in p.conditions)
+        self.conditions = [catalogue.make("conditions", c) for c in labels]
+        self.kinds = distinct(self.conditions)
+        self.blocks = -(-lifetimes // BLOCK)
+
+    @staticmethod
+    def _known(family: Family) -> list[str]:
+        return ["seen", *(r for r in family.rings() if r != "seen")]
+
+    def rings(self, family: Family) -> list[str]:
+        """The rings of a family that were asked for."""
+        return [r for r in family.rings() if self.wanted is None or r in self.wanted]
+
+    def expect(self, subjects: int) -> None:
+        """Sets the amount of work to come, in blocks of lifetimes."""
+        rings = self._known(self.family)
+        self.total = (subjects * (len(self.conditions) + len(rings)) + 3 * len(rings)) * self.blocks
+
+    def live(self, subject: Subject, family: Family, trained_on: str) -> dict[str, xr.Dataset]:
+        """A subject's trials on every ring: all conditions where they belong, intact elsewhere."""
+        out = {}
+        for ring in self.rings(family):
+            here = [c for c in self.conditions if kind(ring) == "fresh" or type(c).__name__ == "Intact"]
+            out[ring] = self._roll(subject, family, ring, here, self.kinds)
+        return out
+
+    def references(self, family: Family, trained_on: str, suffix: str = "") -> dict[str, dict[str, xr.Dataset]]:
+        """The reference procedures of a family on the same tasks, by role."""
+        out: dict[str, dict[str, xr.Dataset]] = {}
+        intact, unbanked = catalogue.make("conditions", "intact"), family.banked(None)
+        for role in (*COMPARED, *(("locator",) if family.bank else ()), *(() if suffix else ("strongest",))):
+            if role + suffix not in family.references:
+                continue
+            home = family if role == "locator" else unbanked
+            procedure = catalogue.make("subjects", family.references[role + suffix], home)
+            for ring in self.rings(family):
+                if (role == "strongest" and ring != "fresh") or (role == "locator" and kind(ring) not in ("seen", "fresh")):
+                    continue
+                change = family.changes(ring)
+                restart = [catalogue.make("conditions", f"carry_reset:at={change}")] if change and role == "learner" else []
+                kinds = self.kinds if role in COMPARED else (intact,)
+                lived = self._roll(procedure, family if ring == "seen" else home, ring, [intact, *restart], kinds)
+                out.setdefault(role + suffix, {})[ring] = lived
+        return out
+
+    def _roll(self, subject, family, ring, conditions, kinds) -> xr.Dataset:
+        """One rollout, from memory or from the folder where it was made before."""
+        where = family.name if ring == "seen" else family.banked(None).name
+        told = [subject.name, subject.fingerprint(), where, ring, self.lifetimes, self.seed]
+        told += [c.label for c in conditions] + [mesascope.__version__]
+        digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]
+        if digest in self.made:
+            return self.made[digest]
+        self.doing = f"{subject.name} on {ring}"
+        path = self.out / "rollouts" / f"{digest}.nc" if self.out else None
+        if path and path.is_file():
+            try:
+                lived = trials.open_trials(path)[ring]
+                self._tick(self.blocks * len(conditions))
+            except MesascopeError:
+                path.unlink()
+                return self._roll(subject, family, ring, conditions, kinds)
+        else:
+            lived = rollout(
+                subject, family, ring, self.lifetimes, self.seed, conditions, kinds, done=self._tick
+            )
+            if path:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                trials.save({ring: lived}, path)
+        self.made[digest] = lived
+        return lived
+
+    def _tick(self, blocks: int) -> None:
+        self.done += blocks
+        self.progress(min(self.done / self.total, 1.0), self.doing)

@@ -1,0 +1,152 @@
+"""A finding: the answer to one probe's question, with its interval, unit, controls and provenance."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from mesascope.errors import MesascopeError
+
+FORMAT = "mesascope-finding/1"
+Status = Literal["measured", "does not apply", "failed"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One measured answer.
+
+    Attributes:
+        probe: the probe's name, with what it was asked of behind a colon where it asks several.
+        question: in words.
+        subject: the subject's name.
+        fingerprint: one hash over its weights, or 'not available'.
+        family: the family with its settings.
+        ring: which ring.
+        settings: what the probe was told.
+        estimate: the number; None unless measured.
+        low: lower end of the interval; None where there are fewer than three units.
+        high: upper end.
+        confidence: of the interval.
+        n: units.
+        unit: what was resampled: lifetime, task, training seed, participant, wording.
+        null: what the number would be if nothing were there.
+        status: measured, does not apply, or failed.
+        reason: why it is not measured, or what to bear in mind.
+        controls: the same finding for the learner, the lookalike and the still one: estimate, low, high by role.
+        p: two-sided, against the null.
+        holm: the same, adjusted over all findings of the subject.
+        confirmatory: named in the placement rule; the rest are descriptive.
+        made: commit, versions, key, when.
+    """
+
+    probe: str
+    question: str
+    subject: str
+    fingerprint: str
+    family: str
+    ring: str
+    settings: dict[str, Any]
+    estimate: float | None
+    low: float | None
+    high: float | None
+    confidence: float
+    n: int
+    unit: str
+    null: float
+    status: Status = "measured"
+    reason: str = ""
+    controls: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    p: float | None = None
+    holm: float | None = None
+    confirmatory: bool = False
+    made: dict[str, Any] = dataclasses.field(default_factory=dict)
+    format: str = FORMAT
+
+    def __post_init__(self):
+        if self.status not in ("measured", "does not apply", "failed"):
+            raise MesascopeError(f"A finding's status is {self.status!r}.", "It is measured, does not apply or failed.")
+        if not self.unit:
+            raise MesascopeError(f"The finding {self.probe!r} names no unit.", "Say what was resampled.")
+        if self.status != "measured":
+            if not self.reason:
+                raise MesascopeError(f"The finding {self.probe!r} is not measured.", "Say why.")
+            return
+        if self.estimate is None or not math.isfinite(self.estimate):
+            raise MesascopeError(f"The finding {self.probe!r} has no estimate.", "Say that it does not apply, and why.")
+        if self.n >= 3 and (self.low is None or self.high is None):
+            raise MesascopeError(f"The finding {self.probe!r} has no interval.", "Let mesascope.stats make one.")
+        if self.low is not None and self.high is not None and not self.low <= self.estimate <= self.high:
+            raise MesascopeError(f"The interval of {self.probe!r} does not hold its estimate.", "Check the order.")
+
+    @property
+    def exactly(self) -> bool:
+        """Whether every unit gave the same number."""
+        return self.status == "measured" and self.low is not None and self.low == self.high
+
+    def text(self) -> str:
+        """The number as one would quote it."""
+        if self.status != "measured" or self.estimate is None:
+            return f"{self.status}: {self.reason}"
+        if self.low is None:
+            return f"{self.estimate:.3f} (n = {self.n}, too few for an interval)"
+        if self.exactly:
+            return f"exactly {self.estimate:.3f} (n = {self.n} {self.unit}s)"
+        small = ", t interval" if self.n < 10 else ""
+        return f"{self.estimate:.3f} [{self.low:.3f}, {self.high:.3f}] (n = {self.n} {self.unit}s{small})"
+
+    def _repr_html_(self) -> str:
+        """As a notebook shows it."""
+        import html
+
+        return f"<b>{html.escape(self.probe)}</b> {html.escape(self.text())}<br><i>{html.escape(self.question)}</i>"
+
+
+def to_json(finding: Finding) -> dict[str, Any]:
+    """The finding as plain data, in the order of its fields."""
+    fields = dataclasses.asdict(finding)
+    return {"format": fields.pop("format"), **fields}
+
+
+def from_json(data: Any) -> Finding:
+    """The finding in plain data.
+
+    Raises:
+        MesascopeError: not of this format, or a field is missing or of another kind.
+    """
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        found = data.get("format") if isinstance(data, dict) else type(data).__name__
+        raise MesascopeError(f"This is no {FORMAT}: {found!r}.", "Name a findings.json that mesascope wrote.")
+    names = {f.name for f in dataclasses.fields(Finding)}
+    odd = sorted(data.keys() - names)
+    if odd:
+        raise MesascopeError(f"A finding has unknown fields: {odd}.", f"The fields are {sorted(names)}.")
+    try:
+        return Finding(**data)
+    except TypeError as error:
+        raise MesascopeError(f"A finding is incomplete: {error}.", f"The fields are {sorted(names)}.") from None
+
+
+def read(folder: str | os.PathLike) -> list[Finding]:
+    """All findings of a run's folder, or of a findings.json.
+
+    Raises:
+        MesascopeError: no such folder, or a file that is not ours.
+    """
+    path = Path(folder)
+    path = path / "findings.json" if path.is_dir() else path
+    try:
+        document = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise MesascopeError(f"There is no {str(path)!r}.", "Name the folder of a run.") from None
+    except (UnicodeDecodeError, ValueError) as error:
+        raise MesascopeError(f"{str(path)!r} is no JSON: {error}.", "Name the folder of a run.") from None
+    if isinstance(document, dict) and isinstance(document.get("subjects"), list):
+        rows: Iterable[Any] = (f for s in document["subjects"] for f in s.get("findings", []))
+    else:
+        rows = document if isinstance(document, list) else [document]
+    return [from_json(row) for row in rows]

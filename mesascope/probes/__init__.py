@@ -1,0 +1,96 @@
+"""What is asked of trials: a probe puts one question and gives one number per lifetime.
+
+A probe makes no interval: `mesascope.stats` does, for all probes at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from mesascope.trials import gain
+
+Rings = Mapping[str, xr.Dataset]
+
+
+class DoesNotApply(Exception):
+    """Raised by a probe whose question makes no sense here; its text says why."""
+
+
+class Reading(NamedTuple):
+    """One number per lifetime.
+
+    Attributes:
+        values: [N]; their mean is the estimate; NaN where a lifetime has no number.
+        ring: which ring the lifetimes are from.
+        label: what was asked, where a probe asks several things.
+        null: what the mean would be if nothing were there.
+        reason: what to bear in mind.
+    """
+
+    values: np.ndarray
+    ring: str = "fresh"
+    label: str = ""
+    null: float = 0.0
+    reason: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Probe:
+    """One question put to trials.
+
+    Attributes:
+        name: the file's name.
+        question: in words; what the number says.
+        measure: measure(trials, references, replay) → readings. `trials` holds a data set per ring; `references`
+            holds, by role, a reference procedure's data sets on the same tasks; `replay` forces a procedure along
+            recorded trials (None where nothing can be replayed).
+        conditions: labels of the conditions it needs; {half} stands for half the horizon.
+        rings: the kinds of ring it needs; where none is there it does not apply.
+        references: roles it can use.
+        expects: what it must read on the learner, the lookalike and the still control: '+', '-', '0' or 'any'.
+        settings: what the probe was told.
+        confirmatory: named in the placement rule.
+        draw: draw(axis, trials) → None, an own figure.
+    """
+
+    name: str
+    question: str
+    measure: Callable[..., Sequence[Reading]]
+    expects: Mapping[str, str]
+    conditions: tuple[str, ...] = ("intact",)
+    rings: tuple[str, ...] = ("fresh",)
+    references: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    confirmatory: bool = False
+    draw: Callable[..., None] | None = None
+
+
+def fresh(trials: Rings) -> xr.Dataset:
+    """The fresh ring, or the log."""
+    for ring in ("fresh", "logged"):
+        if ring in trials:
+            return trials[ring]
+    raise DoesNotApply("there are no lifetimes on fresh tasks")
+
+
+def replicates(trials: xr.Dataset, prefix: str) -> list[str]:
+    """The labels of all conditions that begin so.
+
+    Raises:
+        DoesNotApply: the condition was not run.
+    """
+    labels = [c for c in trials.condition.values.tolist() if c == prefix or c.startswith(f"{prefix},")]
+    if not labels:
+        raise DoesNotApply(f"the condition {prefix!r} was not run")
+    return labels
+
+
+def gains(trials: xr.Dataset, prefix: str, **window: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Σ(score - chance) and Σ(best - chance) [N] under a condition, the mean over its replicates."""
+    parts = [gain(trials, label, **window) for label in replicates(trials, prefix)]
+    return np.mean([p[0] for p in parts], 0), parts[0][1]

@@ -1,0 +1,127 @@
+"""Forces a procedure along recorded trials, and finds subjects whose lifetimes are not apart."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from mesascope.errors import MesascopeError
+from mesascope.families import Family, Percept
+from mesascope.keys import address
+from mesascope.rollouts import BLOCK, rollout
+from mesascope.subjects import Response, Subject
+
+TOLERANCE = 1e-4  # of probabilities: batches of another order may round otherwise
+
+
+class Replay(NamedTuple):
+    """action [N, T] that the procedure would have drawn; log_probs [N, T, K], or None."""
+
+    action: np.ndarray
+    log_probs: np.ndarray | None
+
+
+def replay(procedure: Subject, trials: xr.Dataset, label: str = "intact", seed: int | None = None) -> Replay:
+    """What a procedure would do at every trial of recorded lifetimes, given the recorded past.
+
+    Args:
+        procedure: a subject for as many choices as were recorded.
+        trials: one ring, or a log; missing trials are taken as they stand.
+        label: the condition whose trials are followed.
+        seed: of the procedure's draws; by default that of the trials.
+    """
+    lived = trials.sel(condition=label)
+    key = jax.random.key(int(trials.attrs.get("seed") or 0) if seed is None else seed)
+    action, feedback = lived.action.values.astype(np.int32), np.nan_to_num(lived.feedback.values)
+    shown = lived.observation.values if "observation" in lived else np.zeros((*action.shape, 0), np.float32)
+    n, out = len(action), []
+    for block in range(-(-n // BLOCK)):
+        rows = np.minimum(np.arange(block * BLOCK, (block + 1) * BLOCK), n - 1)
+        past = percepts(action[rows], feedback[rows], shown[rows])
+        out.append(forced(procedure, past, address(key, "lives", block)))
+    whole = jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *out)
+    return Replay(whole.action, whole.log_probs)
+
+
+def percepts(action: np.ndarray, feedback: np.ndarray, observation: np.ndarray) -> Percept:
+    """What was seen before each trial: fields with axes T, N from records [N, T]."""
+    n, trials = action.shape
+    before = np.concatenate([np.full((n, 1), -1, np.int32), action[:, :-1]], 1).T
+    paid = np.concatenate([np.zeros((n, 1), np.float32), feedback[:, :-1]], 1).T
+    index = np.repeat(np.arange(trials, dtype=np.int32)[:, None], n, 1)
+    shown = np.moveaxis(observation, 0, 1).astype(np.float32)
+    return Percept(shown, before, paid.astype(np.float32), index, np.zeros_like(index), index == 0)
+
+
+def forced(procedure: Subject, past: Percept, key: jax.Array) -> Response:
+    """The responses of one block, with leading axes N, T, to percepts with axes T, N."""
+    if procedure.traceable:
+        out = jax.device_get(_scanned(procedure, past, key))
+    else:
+        carry, steps = procedure.fresh(past.action.shape[1]), []
+        for t in range(len(past.action)):
+            now = Percept(*(field[t] for field in past))
+            carry, response = procedure.respond(address(key, "act", t), carry, now)
+            steps.append(jax.tree.map(np.asarray, response))
+        out = jax.tree.map(lambda *xs: np.stack(xs), *steps)
+    return jax.tree.map(lambda x: np.moveaxis(x, 0, 1), out)
+
+
+@eqx.filter_jit
+def _scanned(procedure: Subject, past: Percept, key: jax.Array) -> Any:
+    def trial(carry, xs):
+        t, now = xs
+        return procedure.respond(address(key, "act", t), carry, now)
+
+    start = procedure.fresh(past.action.shape[1])
+    return jax.lax.scan(trial, start, (jnp.arange(len(past.action)), past))[1]
+
+
+def refuse_leaks(subject: Subject, family: Family, seed: int = 0) -> None:
+    """Raises where what a subject does depends on other lifetimes or on earlier blocks.
+
+    A block alone, after another block, with half of its neighbours exchanged, and in another order must give equal
+    probabilities, or equal actions under equal keys (the order is not asked where there are no probabilities).
+
+    Raises:
+        MesascopeError: names what it depends on and by how much.
+    """
+    lived = rollout(subject, family, "fresh", 2 * BLOCK, seed)
+    key = address(jax.random.key(seed), "lives", 0)
+    record = lived.sel(condition="intact")
+    action, feedback = record.action.values.astype(np.int32), record.feedback.values
+    shown = record.observation.values if "observation" in record else np.zeros((*action.shape, 0), np.float32)
+    one = percepts(action[:BLOCK], feedback[:BLOCK], shown[:BLOCK])
+    other = percepts(action[BLOCK:], feedback[BLOCK:], shown[BLOCK:])
+    alone = forced(subject, one, key)
+    if not subject.traceable:
+        forced(subject, other, address(key, "another"))
+        _compare(subject, "an earlier block", alone, forced(subject, one, key), slice(None))
+    half = np.arange(BLOCK) < BLOCK // 2
+    mixed = Percept(*(np.where(half.reshape((1, -1) + (1,) * (a.ndim - 2)), a, b) for a, b in zip(one, other, strict=True)))
+    _compare(subject, "the other lifetimes in its block", alone, forced(subject, mixed, key), half)
+    if alone.log_probs is not None:
+        order = np.roll(np.arange(BLOCK), 7)
+        turned = forced(subject, Percept(*(field[:, order] for field in one)), key)
+        back = np.argsort(order)
+        same = Response(alone.action, np.asarray(turned.log_probs)[back])
+        _compare(subject, "the order of its lifetimes", alone, same, slice(None))
+
+
+def _compare(subject: Subject, of: str, alone: Response, again: Response, rows: Any) -> None:
+    if alone.log_probs is not None and again.log_probs is not None:
+        moved = np.abs(np.exp(alone.log_probs[rows]) - np.exp(again.log_probs[rows])).max()
+        same, told = moved <= TOLERANCE, f"a probability moves by {moved:.3f}"
+    else:
+        moved = (np.asarray(alone.action)[rows] != np.asarray(again.action)[rows]).mean()
+        same, told = moved == 0, f"{moved:.0%} of the actions change"
+    if not same:
+        raise MesascopeError(
+            f"What {subject.name} does depends on {of}: {told}.",
+            "Its carry leaks between lifetimes: keep all memory in the carry, with one row per lifetime.",
+        )

@@ -1,0 +1,133 @@
+"""A run's folder: trials.nc, findings.json, findings.csv, and the command that repeats it."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from mesascope import trials
+from mesascope.errors import MesascopeError
+from mesascope.examination import Examination
+from mesascope.findings import from_json, to_json
+from mesascope.placement import Placement, Rule
+
+COLUMNS = (
+    "subject family ring probe estimate low high confidence n unit null status reason confirmatory p holm question"
+).split()
+
+
+def document(examinations: Sequence[Examination]) -> dict[str, Any]:
+    """What `examine --json` prints: every subject's findings and placement."""
+    return {
+        "subjects": [
+            {
+                "subject": e.subject,
+                "family": e.family,
+                "trained_on": e.trained_on,
+                "findings": [to_json(f) for f in e.findings],
+                "placement": dataclasses.asdict(e.placement) if e.placement else None,
+            }
+            for e in examinations
+        ]
+    }
+
+
+def write(examinations: Sequence[Examination], folder: str | os.PathLike, command: str) -> Path:
+    """Writes a run; each file appears whole or not at all.
+
+    Args:
+        examinations: what was found.
+        folder: made where it is missing.
+        command: what repeats the run.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    groups: dict[str, xr.Dataset] = {}
+    index: list[dict[str, Any]] = []
+    known: dict[int, str] = {}
+
+    def put(prefix: str, rings: Mapping[str, xr.Dataset]) -> dict[str, str]:
+        for ring, lived in rings.items():
+            if id(lived) not in known:
+                known[id(lived)] = f"{prefix} {ring}"
+                groups[known[id(lived)]] = lived
+        return {ring: known[id(lived)] for ring, lived in rings.items()}
+
+    for i, e in enumerate(examinations):
+        index.append(
+            {
+                "trials": put(f"s{i}", e.trials),
+                "references": {role: put(f"s{i} {role}", rings) for role, rings in e.references.items()},
+            }
+        )
+    trials.save(groups, folder / "trials.nc")
+    _text(folder / "index.json", json.dumps(index))
+    _text(folder / "findings.json", json.dumps(document(examinations), indent=1))
+    _text(folder / "command.txt", command + "\n")
+    with (folder / ".findings.csv.part").open("w", newline="") as file:
+        rows = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
+        rows.writeheader()
+        for e in examinations:
+            rows.writerows({k: _cell(v) for k, v in to_json(f).items()} for f in e.findings)
+    (folder / ".findings.csv.part").replace(folder / "findings.csv")
+    shutil.rmtree(folder / "rollouts", ignore_errors=True)  # they are in trials.nc now
+    return folder
+
+
+def open_run(folder: str | os.PathLike) -> tuple[list[Examination], str]:
+    """Reads what `write` wrote: the examinations and the command.
+
+    Raises:
+        MesascopeError: no such folder, or a file in it is missing or not ours.
+    """
+    folder = Path(folder)
+    if not (folder / "findings.json").is_file():
+        raise MesascopeError(
+            f"There is no findings.json in {str(folder)!r}.", "Name the folder that examine, measure or demo wrote."
+        )
+    try:
+        told = json.loads((folder / "findings.json").read_text())["subjects"]
+        index = json.loads((folder / "index.json").read_text())
+        groups = trials.open_trials(folder / "trials.nc")
+        out = [
+            Examination(
+                row["subject"],
+                row["family"],
+                row["trained_on"],
+                {ring: groups[g] for ring, g in where["trials"].items()},
+                {role: {r: groups[g] for r, g in rings.items()} for role, rings in where["references"].items()},
+                [from_json(f) for f in row["findings"]],
+                _placement(row["placement"]),
+            )
+            for row, where in zip(told, index, strict=True)
+        ]
+        command = (folder / "command.txt").read_text().strip()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise MesascopeError(
+            f"The run in {str(folder)!r} is incomplete or broken: {type(error).__name__}: {error}.",
+            "Run the command again; finished rollouts in its folder are not repeated.",
+        ) from None
+    return out, command
+
+
+def _placement(data: dict[str, Any] | None) -> Placement | None:
+    return Placement(**{**data, "rule": Rule(**data["rule"])}) if data else None
+
+
+def _text(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text)
+    part.replace(path)
+
+
+def _cell(value: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" else value

@@ -1,0 +1,109 @@
+"""The only intervals and tests in the package, thin over SciPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+CONFIDENCE = 0.95
+
+
+class Interval(NamedTuple):
+    """Per row: estimate, low, high, n (units that gave a number), p (two-sided, against the null)."""
+
+    estimate: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    n: np.ndarray
+    p: np.ndarray
+
+
+def interval(
+    values: np.ndarray, null: np.ndarray | float = 0.0, confidence: float = CONFIDENCE
+) -> Interval:
+    """Student t intervals for the means of many rows at once; NaN entries are missing units.
+
+    Args:
+        values: [P, N] one number per probe and unit.
+        null: [P] or one number: what p is taken against.
+        confidence: the share of such intervals that hold the mean.
+
+    Returns:
+        Rows with fewer than three units have low, high and p NaN: no interval and no claim. Rows whose numbers are
+        all equal have an interval of width 0.
+    """
+    values = np.asarray(values, float)
+    n = np.isfinite(values).sum(-1)
+    safe = np.maximum(n, 1)
+    mean = np.nansum(values, -1) / safe
+    deviation = np.where(np.isfinite(values), values - mean[:, None], 0.0)
+    error = np.sqrt((deviation**2).sum(-1) / np.maximum(n - 1, 1) / safe)
+    error = np.where(error < 1e-12, 0.0, error)
+    enough = n >= 3
+    half = stats.t.ppf((1 + confidence) / 2, np.maximum(n - 1, 1)) * error
+    away = np.abs(mean - null)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = np.where(error > 0, 2 * stats.t.sf(away / error, np.maximum(n - 1, 1)), np.where(away > 1e-12, 0.0, 1.0))
+    blank = np.where(enough, 0.0, np.nan)
+    return Interval(np.where(n > 0, mean, np.nan), mean - half + blank, mean + half + blank, n, p + blank)
+
+
+def standard_error(values: np.ndarray) -> float:
+    """The standard error of the mean of one row of numbers, NaN entries left out."""
+    values = np.asarray(values, float)
+    values = values[np.isfinite(values)]
+    return float(stats.sem(values)) if len(values) > 1 else float("nan")
+
+
+def linearise(function: Callable[[np.ndarray], float], parts: np.ndarray) -> np.ndarray:
+    """One number per unit whose mean is function(means) and whose spread gives its standard error (delta method).
+
+    Args:
+        function: of the means [M] of M parts, e.g. a ratio of sums; smooth.
+        parts: [M, N] per unit; units with a NaN part give NaN. Parts of rings that were drawn independently may
+            share a column: their covariance is 0 in expectation.
+    """
+    parts = np.asarray(parts, float)
+    held = np.isfinite(parts).all(0)
+    if not held.any():
+        return np.full(parts.shape[1], np.nan)
+    mean = parts[:, held].mean(1)
+    step = 1e-5 * np.maximum(np.abs(mean), 1e-3)
+    slope = [
+        (function(mean + h) - function(mean - h)) / (2 * s)
+        for h, s in zip(np.diag(step), step, strict=True)
+    ]
+    return np.where(held, function(mean) + np.asarray(slope) @ (parts - mean[:, None]), np.nan)
+
+
+def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Numbers per unit whose mean is Σ numerator / Σ denominator."""
+    return linearise(lambda m: m[0] / m[1], np.stack([numerator, denominator]))
+
+
+def by_unit(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """The mean [units] of values [N] within each unit, NaN entries left out."""
+    names, index = np.unique(unit, return_inverse=True)
+    held = np.isfinite(values)
+    count = np.bincount(index, held, len(names))
+    total = np.bincount(index, np.where(held, values, 0.0), len(names))
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def resampling(n: int, resamples: int, seed: int) -> np.ndarray:
+    """[resamples, n] how often each unit is drawn in a bootstrap; each row sums to n."""
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Holm's adjusted p-values (1979); NaN stays NaN and does not count."""
+    p = np.asarray(p, float)
+    out, held = np.full(len(p), np.nan), np.flatnonzero(np.isfinite(p))
+    order = held[np.argsort(p[held], kind="stable")]
+    stepped = np.maximum.accumulate(p[order] * (len(order) - np.arange(len(order))))
+    out[order] = np.minimum(stepped, 1.0)
+    return out
