@@ -1,0 +1,199 @@
+"""Codes: the numbers or names by which a log calls its choices, as choices counted from 0."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mesascope.columns import Roles, cells, numbers, typed
+from mesascope.errors import MesascopeError
+from mesascope.tables import Table, show
+
+MOST_CHOICES = 200
+
+
+def actions(table: Table, roles: Roles, choices: int | None, notes: list[str]) -> tuple[np.ndarray, int]:
+    """Per row the choice, counted from 0, -1 where it is missing; and how many choices there are."""
+    column = roles.of["action"][0]
+    codes, values, nothing = cells(table, column)
+    missed = _missed(table, roles)
+    empty = nothing[codes]
+    seen = np.unique(codes[~missed & ~empty])
+    if not len(seen):
+        raise MesascopeError(
+            f"Column {show(column)} holds no choice: all {len(codes):,} cells are empty or flagged as missed.",
+            f"Name the column of the choices: {typed('action')}.",
+        )
+    text = [str(values[i]).strip() for i in seen]
+    number = np.array([_number(t) for t in text])
+
+    def at(odd: np.ndarray) -> str:
+        return table.place(int(np.flatnonzero(~missed & np.isin(codes, seen[odd]))[0]), column)
+
+    gone = np.zeros(len(seen), bool)
+    named = np.isnan(number)
+    if named.any():
+        gone = np.array([_sentinel(x) for x in number])
+        odd = ~named & ~gone
+        if odd.any():
+            few = odd if odd.sum() < named.sum() else named
+            raise MesascopeError(
+                f"{at(few)} holds {show(text[int(np.flatnonzero(few)[0])])}, and other cells hold "
+                f"{'names' if few is odd else 'numbers'}.",
+                "Write all choices as numbers or all as names, and leave missing ones empty.",
+            )
+        names = sorted({t for t, n in zip(text, named, strict=True) if n}, key=lambda t: (t.casefold(), t))
+        if len({t.casefold() for t in names}) < len(names):
+            notes.append("Some names of choices differ only in upper and lower case, and count as different.")
+        index, k = {t: i for i, t in enumerate(names)}, max(len(names), choices or 0)
+        new = np.array([index.get(t, -1) for t in text])
+        _few(len(names), choices, column)
+        notes.append(
+            "Choices are names: " + ", ".join(f"{show(t)} = {i}" for t, i in list(index.items())[:20]) + "."
+        )
+        roles.said = names
+    else:
+        fraction = number != np.round(number)
+        if fraction.any() or np.isinf(number).any():
+            odd = fraction | np.isinf(number)
+            raise MesascopeError(
+                f"{at(odd)} holds {show(text[int(np.flatnonzero(odd)[0])])}, which is no whole number; "
+                "choices are numbered or named.",
+                f"Mend the cell, or name another column: {typed('action')}.",
+            )
+        gone, base = _missing_codes(number, choices, at, text)
+        kept = np.unique(number[~gone])
+        _few(len(kept), choices, column)
+        new, k = _numbering(number, kept, base, gone, choices, _arms(roles), notes)
+    if gone.any():
+        counts = [
+            f"{show(t)} ({int((codes[~missed] == i).sum()):,})"
+            for t, i in zip(np.array(text)[gone], seen[gone], strict=True)
+        ]
+        notes.append(f"Codes outside the choices, read as missing trials: {', '.join(counts)}.")
+    mapped = np.full(len(values), -1, np.int16)
+    mapped[seen] = np.where(gone, -1, new)
+    action = np.where(missed, -1, mapped[codes]).astype(np.int16)
+    if (empty & ~missed).any():
+        notes.append(f"{int((empty & ~missed).sum()):,} rows have no choice: missing trials.")
+    if missed.any():
+        notes.append(
+            f"{int(missed.sum()):,} rows are flagged by {show(roles.of['missed'][0])}: missing trials."
+        )
+    return action, k
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text.replace("_", "x"))
+    except ValueError:
+        return float("nan")
+
+
+def _sentinel(code: float) -> bool:
+    """Whether -1, -9, -99, -999, …"""
+    return bool(code == -1 or (code < 0 and np.isfinite(code) and set(f"{-code:.0f}") == {"9"}))
+
+
+def _missed(table: Table, roles: Roles) -> np.ndarray:
+    column = roles.one("missed")
+    if column is None:
+        return np.zeros(len(table.frame), bool)
+    flag = numbers(table, column, "missed")
+    odd = ~np.isnan(flag) & (flag != 0) & (flag != 1)
+    if odd.any():
+        row = int(np.flatnonzero(odd)[0])
+        raise MesascopeError(
+            f"{table.place(row, column)} holds {show(table.frame[column].iloc[row])}; a flag is 0 or 1.",
+            f"Write 1 where a trial was missed, or type {typed('missed', '')} to leave the column out.",
+        )
+    return flag == 1
+
+
+def _few(distinct: int, choices: int | None, column: str) -> None:
+    """Refuses more choices than there can be, and a single one."""
+    if distinct > MOST_CHOICES:
+        raise MesascopeError(
+            f"Column {show(column)} holds {distinct:,} different choices; at most {MOST_CHOICES} can be told apart.",
+            f"Name the column of the choices: {typed('action')}.",
+        )
+    if choices is not None and distinct > choices:
+        raise MesascopeError(
+            f"Column {show(column)} holds {distinct} different choices, and choices is {choices}.",
+            "Leave choices out, or empty the cells of trials without a choice.",
+        )
+    if distinct < 2 and choices is None:
+        raise MesascopeError(
+            f"Column {show(column)} holds one choice only, on every trial that has one.",
+            f"Say how many there were with choices=2, or name another column: {typed('action')}.",
+        )
+
+
+def _missing_codes(
+    number: np.ndarray, choices: int | None, at: Any, text: list[str]
+) -> tuple[np.ndarray, float | None]:
+    """Which codes stand for missing trials; and the first choice's code where negative codes are choices."""
+    if number.min() < 0 and (set(number) == {-1.0, 1.0} or len(set(number)) == choices):
+        return np.zeros(len(number), bool), float(number.min())
+    gone = np.array([_sentinel(x) for x in number])
+    rest = number[~gone & (number >= 0)]
+    nines = np.isin(number, (99, 999, 9999, 99999))
+    if nines.any() and (rest[~np.isin(rest, number[nines])] >= 0).any():
+        top = rest[~np.isin(rest, number[nines])].max()
+        gone |= nines & (number > (choices or 0)) & (number > max(4 * top, 20))
+    odd = (number < 0) & ~gone
+    if odd.any():
+        raise MesascopeError(
+            f"{at(odd)} holds {show(text[int(np.flatnonzero(odd)[0])])}, a negative choice.",
+            "Number choices from 0 or 1 and leave missing ones empty, or say with choices= how many codes there are.",
+        )
+    if gone.all():
+        raise MesascopeError(
+            "Every choice has a code for missing trials.", f"Name another column: {typed('action')}."
+        )
+    return gone, None
+
+
+def _numbering(
+    number: np.ndarray,
+    kept: np.ndarray,
+    base: float | None,
+    gone: np.ndarray,
+    choices: int | None,
+    arms: np.ndarray | None,
+    notes: list[str],
+) -> tuple[np.ndarray, int]:
+    """Codes as choices counted from 0, and how many choices there are."""
+    low, high = int(kept.min()), int(kept.max())
+    within = low in (0, 1) and base is None
+    if arms is not None and within and np.isin(kept, arms).all():
+        low, high = int(arms[0]), int(arms[-1])
+    span = high - low + 1
+    if choices is not None:
+        within &= span <= choices
+    else:
+        within &= span <= 2 * len(kept) + 2
+    if not within:
+        new = np.searchsorted(kept, number)
+        notes.append(
+            "Choices in the order of their codes: "
+            + ", ".join(f"{int(c)} = {i}" for i, c in enumerate(kept[:20]))
+            + "."
+        )
+        return np.where(gone, -1, new), max(len(kept), choices or 0)
+    k = max(span, choices or 0)
+    never = sorted(set(range(low, low + k)) - set(kept.astype(int)))
+    notes.append(f"Choices run from {low} to {low + k - 1} ({low}-based): {k} choices.")
+    if never:
+        notes.append(f"Choices that never occur, and count as choices: {', '.join(map(str, never[:20]))}.")
+    return np.where(gone, -1, number - low).astype(np.int64), k
+
+
+def _arms(roles: Roles) -> np.ndarray | None:
+    """The numbers in the names of the columns of means or probabilities."""
+    for role in ("means", "probabilities"):
+        suffixes = roles.suffixes.get(role, [])
+        if suffixes and all(s.isdecimal() for s in suffixes):
+            return np.array([int(s) for s in suffixes])
+    return None

@@ -1,0 +1,304 @@
+"""Columns: which column of a log plays which role, and its cells as numbers or as labels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mesascope.errors import MesascopeError, unknown
+from mesascope.tables import Table, listed, show
+
+# Names are compared without case, blanks and punctuation: subjID, subj_id and "Subj ID" are one name.
+ALIASES: dict[str, tuple[str, ...]] = {
+    "participant": (
+        "subjid", "subj", "subject", "subjectid", "participant", "participantid", "ppt", "pptid", "pid",
+        "agent", "agentid", "worker", "workerid", "user", "userid",
+    ),
+    "lifetime": (
+        "lifetime", "lifetimeid", "session", "sessionid", "block", "blockid", "blocknumber", "run", "runid",
+        "episode", "episodeid", "game", "gameid", "problem", "problemid",
+    ),
+    "trial": ("trial", "trialid", "trialnumber", "trialnum", "trialno", "trialnr", "trialindex", "trials"),
+    "action": (
+        "action", "choice", "response", "decision", "arm", "chosen", "chosenarm", "chosenaction", "selected",
+        "selectedarm",
+    ),
+    "feedback": ("feedback", "outcome", "reward", "payoff", "payout", "points"),
+    "gain": ("gain", "gains"),
+    "loss": ("loss", "losses"),
+    "score": ("score", "expectedreward", "expectedpayoff", "expectedscore"),
+    "chance": ("chance", "chancescore"),
+    "best": ("best", "bestscore"),
+    "missed": ("missed", "miss", "missing", "timeout", "timedout", "noresponse", "omission"),
+    "correct": ("correct", "accuracy", "acc", "iscorrect"),
+}  # fmt: skip
+NUMBERED: dict[str, str] = {  # a family of columns: the prefix, then a number from 0 or 1, or a choice's name
+    "probabilities": r"(?:p|prob|paction|probaction|pchoice|probchoice)",
+    "means": r"(?:mean|mu|armmean|truemean)",
+}
+ROLES = tuple(sorted({*ALIASES, *NUMBERED} - {"correct"}))
+SEVERAL = ("lifetime", *NUMBERED)
+NOTHING = frozenset(("", "na", "n/a", "#n/a", "nan", "null", "none", "<na>", "nat", ".", "missing", "missed"))
+
+
+@dataclass
+class Roles:
+    """Which column plays which role.
+
+    Args:
+        of: role to columns, the roles in use only.
+        suffixes: for probabilities and means, what follows the prefix in each column's name.
+        asked: the roles that the user named.
+        said: what was decided, in sentences.
+    """
+
+    of: dict[str, list[str]] = field(default_factory=dict)
+    suffixes: dict[str, list[str]] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)
+    said: list[str] = field(default_factory=list)
+
+    def one(self, role: str) -> str | None:
+        """The column of a role that has one column at most."""
+        return self.of[role][0] if role in self.of else None
+
+
+def plain(name: str) -> str:
+    """A name without case, blanks and punctuation."""
+    return re.sub(r"[^0-9a-z]", "", name.casefold())
+
+
+def typed(role: str, name: str = "NAME") -> str:
+    """What to type so that a column plays a role."""
+    return f"--columns {role}={name} (in Python columns={{{role!r}: {name!r}}})"
+
+
+def resolve(table: Table, columns: Mapping[str, Any] | None) -> Roles:
+    """Which column plays which role: those the user names, then those with a common name.
+
+    Args:
+        table: the log.
+        columns: role to column; several for lifetime, probabilities and means, as a list or joined by '+'; None or
+            '' where no column is to play that role.
+
+    Raises:
+        MesascopeError: a role or column that does not exist, a column claimed twice, two columns for one role, no
+            action, no feedback.
+    """
+    header = [str(c) for c in table.frame.columns]
+    roles = Roles()
+    shut = _named_by_user(header, columns, roles, table.name)
+    taken = {c for names in roles.of.values() for c in names}
+    free = [c for c in header if c not in taken]
+    for role, names in ALIASES.items():
+        found = [c for c in free if plain(c) in names]
+        if role in roles.of or role in shut or not found:
+            continue
+        if len(found) > 1 and role not in SEVERAL:
+            if role in ("correct", "gain", "loss", "missed", "score", "chance", "best"):
+                roles.said.append(f"{listed(found)} could each be {role}: none of them was read.")
+                continue
+            raise MesascopeError(
+                f"{len(found)} columns of {show(table.name)} could be the {role}: {listed(found)}.",
+                f"Name one: {typed(role, found[0])}.",
+            )
+        roles.of[role] = found
+    for role, prefix in NUMBERED.items():
+        if role in roles.of or role in shut:
+            continue
+        parts = [(re.fullmatch(rf"{prefix}(\d+)", plain(c)), c) for c in free]
+        found = sorted((int(m[1]), c) for m, c in parts if m)
+        if role == "probabilities" and not found:
+            parts = [(re.fullmatch(r"(?i)p_action_(.+)", c), c) for c in free]
+            roles.of |= {role: [c for m, c in parts if m]} if sum(bool(m) for m, _ in parts) > 1 else {}
+            roles.suffixes |= {role: [m[1] for m, _ in parts if m]} if role in roles.of else {}
+        numbers = [n for n, _ in found]
+        if len(found) > 1 and numbers in (list(range(len(found))), list(range(1, len(found) + 1))):
+            roles.of[role], roles.suffixes[role] = [c for _, c in found], [str(n) for n in numbers]
+    _complete(roles, header, table.name, shut)
+    return roles
+
+
+def _named_by_user(header: Sequence[str], columns: Any, roles: Roles, name: str) -> set[str]:
+    """Fills in what the user named; the roles that are to stay empty."""
+    if columns is None:
+        return set()
+    if not isinstance(columns, Mapping):
+        raise MesascopeError(
+            f"columns is a {type(columns).__name__}.",
+            "It maps roles to columns, such as {'action': 'my_column'}.",
+        )
+    shut: set[str] = set()
+    claimed: dict[str, str] = {}
+    for role, wanted in columns.items():
+        if role not in ROLES:
+            if role in header and wanted in ROLES:
+                raise MesascopeError(
+                    f"columns maps the column {show(role)} to the role {wanted!r}.",
+                    f"Turn it round: {typed(wanted, role)}.",
+                )
+            raise unknown("role of a column", show(role)[1:-1], ROLES)
+        if wanted is None or (isinstance(wanted, str) and not wanted):
+            shut.add(role)
+            continue
+        names = [wanted] if isinstance(wanted, str) or not isinstance(wanted, Sequence) else list(wanted)
+        names = [str(n) for n in names]
+        if len(names) == 1 and names[0] not in header and "+" in names[0]:
+            names = [n.strip() for n in names[0].split("+")]
+        for i, column in enumerate(names):
+            near = [c for c in header if plain(c) == plain(column)]
+            if column not in header and len(near) == 1:
+                names[i] = column = near[0]
+            if column not in header:
+                raise MesascopeError(
+                    f"{show(name)} has no column {show(column)}, which is to be the {role}.",
+                    f"Its columns are {listed(header, 30)}.",
+                )
+            if column in claimed:
+                raise MesascopeError(
+                    f"The column {show(column)} is claimed twice, as {claimed[column]} and as {role}.",
+                    "Let every column play one role.",
+                )
+            claimed[column] = role
+        if len(names) > 1 and role not in SEVERAL:
+            raise MesascopeError(f"{len(names)} columns are to be the {role}: {listed(names)}.", "Name one.")
+        if len(names) == 1 and role in NUMBERED:
+            raise MesascopeError(
+                f"One column, {show(names[0])}, is to give the {role}.",
+                f"There is one per choice, in the order of the choices: {typed(role, 'A+B')}.",
+            )
+        roles.of[role] = names
+        roles.asked.add(role)
+    return shut
+
+
+def _complete(roles: Roles, header: Sequence[str], name: str, shut: set[str]) -> None:
+    """Settles what pays, and refuses a log without action or feedback."""
+    if "action" not in roles.of:
+        raise MesascopeError(
+            f"{show(name)} has no column that is known to hold the action; its columns are {listed(header, 30)}.",
+            f"Name it: {typed('action')}.",
+        )
+    if "feedback" not in roles.asked and {"gain", "loss"} & roles.asked:
+        roles.of.pop("feedback", None)
+    if "feedback" in roles.of:
+        spare = [roles.of.pop(r)[0] for r in ("gain", "loss") if r in roles.of]
+        if spare:
+            roles.said.append(f"{listed(spare)} not read: {show(roles.of['feedback'][0])} is the feedback.")
+        roles.of.pop("correct", None)
+        return
+    if "gain" in roles.of or "loss" in roles.of:
+        parts = [
+            f"{'' if r == 'gain' else 'less the size of '}{show(roles.of[r][0])}"
+            for r in ("gain", "loss")
+            if r in roles.of
+        ]
+        roles.said.append(f"Feedback is {' '.join(parts)}.")
+        roles.of.pop("correct", None)
+        return
+    for role in ("correct", "score"):
+        if role in roles.of and role not in roles.asked and "feedback" not in shut:
+            roles.of["feedback"] = roles.of.pop(role)
+            roles.said.append(
+                f"{show(roles.of['feedback'][0])} is read as the feedback, for there is no other."
+            )
+            roles.of.pop("correct", None)
+            return
+    raise MesascopeError(
+        f"{show(name)} has no column that is known to hold the feedback; its columns are {listed(header, 30)}.",
+        f"Name it: {typed('feedback')}, or gain and loss.",
+    )
+
+
+def cells(table: Table, column: str) -> tuple[np.ndarray, list[Any], np.ndarray]:
+    """A column as codes [rows] into its distinct values, and which of these say that nothing is there.
+
+    Raises:
+        MesascopeError: a cell holds a list or an object.
+    """
+    import pandas as pd
+
+    series = table.frame[column]
+    try:
+        if isinstance(series.dtype, pd.CategoricalDtype):
+            codes, values = series.cat.codes.to_numpy(), list(series.cat.categories)
+        else:
+            codes, values = pd.factorize(series)
+    except TypeError:
+        row = next(i for i, v in enumerate(series) if isinstance(v, (list, dict, set, np.ndarray)))
+        raise MesascopeError(
+            f"{table.place(row, column)} holds {show(series.iloc[row])}, more than one value.",
+            "Every cell needs one number or one name.",
+        ) from None
+    values = [*values, ""]  # the code -1, pandas' own 'nothing', points here
+    nothing = np.array([str(v).strip().casefold() in NOTHING for v in values])
+    return np.asarray(codes, np.int64) % len(values), values, nothing
+
+
+def numbers(table: Table, column: str, role: str, largest: float = 1e30) -> np.ndarray:
+    """A column as numbers [rows], NaN where nothing is there.
+
+    Raises:
+        MesascopeError: the first cell that is no number, is infinite or larger than `largest`.
+    """
+    import pandas as pd
+
+    series = table.frame[column]
+    if pd.api.types.is_numeric_dtype(series.dtype) and series.dtype.kind in "iuf":
+        codes, values, held = None, None, series.to_numpy(np.float64, na_value=np.nan)
+        bad = np.zeros(len(held), bool)
+    else:
+        codes, values, nothing = cells(table, column)
+        text = [str(v).strip() for v in values]
+        truth = {"true": "1", "false": "0"}
+        text = ["nan" if n else truth.get(t.casefold(), t) for t, n in zip(text, nothing, strict=True)]
+        parsed = pd.to_numeric(pd.Series(text, dtype=object), errors="coerce").to_numpy(np.float64)
+        wrong = np.isnan(parsed) & ~nothing
+        if wrong.any() and all(re.fullmatch(r"[+-]?\d*,\d+", text[i]) for i in np.flatnonzero(wrong)):
+            parsed = pd.to_numeric(pd.Series([t.replace(",", ".") for t in text]), errors="coerce").to_numpy(
+                float
+            )
+            wrong = np.isnan(parsed) & ~nothing
+        held, bad = parsed[codes], wrong[codes]
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise MesascopeError(
+            f"{table.place(row, column)} holds {show(series.iloc[row])}, which is no number "
+            f"({int(bad.sum()):,} such rows); the {role} is one.",
+            f"Mend or empty these cells, or name another column: {typed(role)}.",
+        )
+    large = np.abs(held) > largest
+    if large.any():
+        row = int(np.flatnonzero(large)[0])
+        raise MesascopeError(
+            f"{table.place(row, column)} holds {show(series.iloc[row])}, which is infinite or too large.",
+            "Empty the cell where the value is not known.",
+        )
+    return held
+
+
+def labels(table: Table, column: str) -> tuple[np.ndarray, list[str]]:
+    """A column as codes [rows] into its names in natural order ('p2' before 'p10'), -1 where nothing is there."""
+    codes, values, nothing = cells(table, column)
+    text = [
+        str(int(v))
+        if isinstance(v, (float, np.floating)) and v == v and abs(v) < 2**53 and v == int(v)
+        else str(v)
+        for v in values
+    ]
+    text = [t.strip() for t in text]
+    held = np.zeros(len(values), bool)
+    held[np.unique(codes)] = True
+    names = sorted({t for t, n, h in zip(text, nothing, held, strict=True) if h and not n}, key=_natural)
+    index = {t: i for i, t in enumerate(names)}
+    return np.array([-1 if n else index.get(t, -1) for t, n in zip(text, nothing, strict=True)])[codes], names
+
+
+def _natural(text: str) -> tuple[Any, ...]:
+    parts = re.split(r"([0-9]+)", text)
+    return tuple(
+        (part, 0, "") if i % 2 == 0 else ("", int(part[:300]), part) for i, part in enumerate(parts)
+    ), text

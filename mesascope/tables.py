@@ -1,0 +1,353 @@
+"""Tables: any source of a log as one pandas table that can say where each of its rows stands."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import io
+import json
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mesascope.errors import MesascopeError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+READABLE = ".csv, .tsv, .txt, .jsonl and .parquet"
+SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar", " ": "space"}
+SAMPLE = 1 << 20
+MAGIC = {
+    b"PK\x03\x04": ("a zip archive or an Excel workbook", "Save the sheet as .csv."),
+    b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "Save the sheet as .csv."),
+    b"\x1f\x8b": ("compressed with gzip", "Unpack it with gunzip first."),
+    b"\x89HDF": (
+        "an HDF5 or netCDF file",
+        "Trials that mesascope wrote end in .nc; save other data as .csv.",
+    ),
+    b"CDF": ("a netCDF file", "Trials that mesascope wrote end in .nc; save other data as .csv."),
+    b"%PDF": ("a PDF document", "Save its table as .csv."),
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows as they stand in the source, untyped where the source is text.
+
+    Args:
+        frame: the rows; its columns are the distinct names of the header.
+        name: the file's name, or what kind of object it was.
+        word: what a row is called in messages, 'line' or 'row'.
+        first: the number of the first row.
+        said: how the source was read, in sentences.
+    """
+
+    frame: pd.DataFrame
+    name: str
+    word: str
+    first: int
+    said: tuple[str, ...] = ()
+
+    def place(self, row: int, column: str) -> str:
+        """Where a cell stands: 'line 4, column 'choice''."""
+        return f"{self.word} {int(self.frame.index[row]) + self.first}, column {show(column)}"
+
+
+def show(value: Any, longest: int = 60) -> str:
+    """A cell or a name as it may stand in a message: quoted, escaped, cut."""
+    text = value if isinstance(value, str) else str(value)
+    return repr(text) if len(text) <= longest else f"{text[:longest]!r}…"
+
+
+def listed(names: Sequence[Any], most: int = 12) -> str:
+    """Names in a row, escaped; those that are too many are counted."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return (", ".join(show(n) for n in names[:most]) or "none") + more
+
+
+def open_table(source: Any) -> Table:
+    """Any source of a log as a table.
+
+    Args:
+        source: path of a .csv, .tsv, .txt, .jsonl or .parquet file, or a pandas DataFrame.
+
+    Raises:
+        MesascopeError: what the source is instead, and what to give.
+    """
+    import pandas as pd
+
+    if isinstance(source, pd.DataFrame):
+        return _framed(source, "the DataFrame")
+    if not isinstance(source, (str, os.PathLike)):
+        raise MesascopeError(
+            f"A log cannot be read from a {type(source).__name__}.",
+            f"Give the path of a file ({READABLE}), a pandas DataFrame or an xarray Dataset.",
+        )
+    path = Path(os.fsdecode(source))
+    start = _start(path)
+    kind = path.suffix.lower()
+    if kind in (".parquet", ".pq") or start[:4] == b"PAR1":
+        return _parquet(path)
+    for magic, (what, remedy) in MAGIC.items():
+        if start.startswith(magic):
+            raise MesascopeError(f"{show(path.name)} is {what}.", remedy)
+    if kind in (".jsonl", ".ndjson"):
+        return _lines(path)
+    if kind in (".csv", ".tsv", ".txt", ".tab", ".dat"):
+        return _separated(path, start)
+    if kind == ".nc":
+        raise MesascopeError(
+            f"{show(path.name)} is no netCDF file.", "Name a .nc file that mesascope wrote, or a log."
+        )
+    raise MesascopeError(
+        f"{show(path.name)} ends in {show(kind) if kind else 'nothing'}, which is no log that can be read.",
+        f"Logs are {READABLE}: rename it, or save it as one of them.",
+    )
+
+
+def _start(path: Path) -> bytes:
+    """The first bytes of a file, or why there are none."""
+    try:
+        if path.is_dir():
+            held = sorted(
+                p.name for p in path.iterdir() if p.suffix.lower() in (".csv", ".tsv", ".jsonl", ".parquet")
+            )
+            raise MesascopeError(
+                f"{show(str(path))} is a directory.",
+                f"Name one file in it; of the logs that can be read it holds: {listed(held)}.",
+            )
+        if not path.is_file():
+            raise MesascopeError(
+                f"There is no file {show(str(path), 200)}.", f"Name a log that exists: {READABLE}."
+            )
+        with path.open("rb") as file:
+            start = file.read(SAMPLE)
+    except (OSError, ValueError) as error:
+        raise MesascopeError(
+            f"{show(str(path), 200)} cannot be read: {getattr(error, 'strerror', None) or error}.",
+            "Check its name and your right to read it.",
+        ) from None
+    if not start.strip():
+        raise MesascopeError(
+            f"{show(path.name)} is empty.", "A log needs a line of column names and rows under it."
+        )
+    return start
+
+
+def _encoding(start: bytes, name: str) -> tuple[str, str]:
+    """The encoding of a text, with how it is called."""
+    for mark, codec, called in (
+        (b"\xef\xbb\xbf", "utf-8-sig", "UTF-8"),
+        (b"\xff\xfe\x00\x00", "utf-32", "UTF-32"),
+        (b"\x00\x00\xfe\xff", "utf-32", "UTF-32"),
+        (b"\xff\xfe", "utf-16", "UTF-16"),
+        (b"\xfe\xff", "utf-16", "UTF-16"),
+    ):
+        if start.startswith(mark):
+            return codec, called
+    head = start[:4000]
+    for codec, holes in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
+        if len(holes) > 3 and holes.count(0) > 0.9 * len(holes) and head.count(0) < 1.1 * len(holes):
+            return codec, "UTF-16"
+    odd = sum(head.count(c) for c in range(32) if c not in (9, 10, 11, 12, 13, 27))
+    if head.count(0) > 3 or odd > 0.05 * len(head):
+        raise MesascopeError(f"{show(name)} holds binary data, no text.", f"Logs are {READABLE}.")
+    return "utf-8", "UTF-8"
+
+
+def _header(start: bytes, codec: str, path: Path) -> tuple[list[str], str, int, bool, list[str]]:
+    """Column names, separator, lines before the first row, row names without a heading, and what was seen."""
+    whole = len(start) < SAMPLE
+    text = start.decode(codec, errors="ignore") if codec != "latin-1" else start.decode("latin-1")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    lines = text.split("\n") if whole else text.split("\n")[:-1]
+    if not lines:
+        raise MesascopeError(
+            f"The first line of {show(path.name)} is longer than a megabyte.",
+            "A log has a line of column names and one line per trial.",
+        )
+    skip = 0
+    while skip < len(lines) and (not lines[skip].strip() or lines[skip].startswith(("#", "sep="))):
+        skip += 1
+    if skip == len(lines):
+        raise MesascopeError(
+            f"{show(path.name)} holds only comments.", "Put the column names above the rows."
+        )
+    first = "\t" if path.suffix.lower() in (".tsv", ".tab") else ","
+    best: tuple[int, str, list[list[str]], int] = (0, first, [], 0)
+    for mark in (first, *(m for m in SEPARATORS if m != first)):
+        if mark == " " and best[0] > 1:
+            break
+        rows, ended = [], 0
+        reader = csv.reader(io.StringIO("\n".join(lines[skip : skip + 40])), delimiter=mark)
+        try:
+            for row in reader:
+                ended = ended or reader.line_num
+                rows.append(row)
+        except csv.Error as error:
+            raise MesascopeError(
+                f"Line {skip + reader.line_num} of {show(path.name)} is no line of a table: {error}.",
+                "Every line needs the columns that the first one names.",
+            ) from None
+        if len(rows[0]) > best[0]:
+            best = (len(rows[0]), mark, rows, ended)
+    _, mark, rows, ended = best
+    names, body = rows[0], [r for r in rows[1:] if len(r) > 1]
+    said = [f"{skip} lines above the column names were skipped."] if skip else []
+    extra = bool(body) and all(len(r) == len(names) + 1 for r in body)
+    if extra and all(not r[-1].strip() for r in body):
+        names, extra = [*names, ""], False
+    return names, mark, skip + ended, extra, said
+
+
+def _separated(path: Path, start: bytes) -> Table:
+    """A text with a separator, its cells as categories."""
+    import pandas as pd
+
+    codec, called = _encoding(start, path.name)
+    for attempt in (codec, "latin-1"):
+        names, mark, skip, extra, said = _header(start, attempt, path)
+        if extra:
+            names = ["", *names]
+            said.append("The first column has no name (row names).")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", pd.errors.ParserWarning)
+                frame = pd.read_csv(
+                    path,
+                    sep=mark,
+                    header=None,
+                    names=list(range(len(names))),
+                    skiprows=skip,
+                    dtype="category",
+                    na_filter=False,
+                    skip_blank_lines=False,
+                    index_col=False,
+                    encoding=attempt,
+                    low_memory=False,
+                )
+            break
+        except UnicodeDecodeError:
+            called = "Latin-1, for it is no UTF-8"
+        except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError, OverflowError) as error:
+            why = str(error).splitlines()[0].replace("Error tokenizing data. C error: ", "")
+            if isinstance(error, pd.errors.ParserWarning):
+                why = f"line {skip + 1} has more fields than the {len(names)} columns that are named"
+            raise MesascopeError(
+                f"{show(path.name)} cannot be read as {len(names)} columns with a "
+                f"{SEPARATORS[mark]} between them: {show(why, 200)[1:-1]}.",
+                "Give every line the columns that the first one names, and quote cells that hold the separator.",
+            ) from None
+    else:  # latin-1 decodes every byte, so the text began as another encoding and did not keep to it
+        raise MesascopeError(f"{show(path.name)} cannot be decoded.", "Save it as UTF-8.")
+    blank = pd.Series(True, index=frame.index)
+    for name in frame:
+        if not blank.any():
+            break
+        void = [c for c in frame[name].cat.categories if not str(c).strip()]
+        blank &= frame[name].isin(void)
+    frame = frame[~blank]
+    said.append(f"Text in {called}, columns separated by a {SEPARATORS[mark]}.")
+    return _named(frame, [n.strip().lstrip("\ufeff") for n in names], path.name, "line", skip + 1, said)
+
+
+def _lines(path: Path) -> Table:
+    """One JSON object per line."""
+    import pandas as pd
+
+    data = path.read_bytes()
+    codec, _ = _encoding(data[:SAMPLE], path.name)
+    try:
+        text = data.decode(codec)
+    except UnicodeDecodeError:
+        raise MesascopeError(f"{show(path.name)} is no UTF-8 text.", "Save it as UTF-8.") from None
+    del data
+    rows, places = [], []
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            why = (
+                f"{error.msg} at character {error.colno}"
+                if isinstance(error, json.JSONDecodeError)
+                else "too deep"
+            )
+            raise MesascopeError(
+                f"Line {number} of {show(path.name)} is no JSON: {why}; it begins {show(line, 40)}.",
+                'Write one object per line, such as {"participant": 1, "trial": 1, "choice": 0, "reward": 1}.',
+            ) from None
+        if not isinstance(row, dict):
+            raise MesascopeError(
+                f"Line {number} of {show(path.name)} holds {show(line, 40)}, a {type(row).__name__} and no object.",
+                'Write one object per line, such as {"participant": 1, "trial": 1, "choice": 0, "reward": 1}.',
+            )
+        rows.append(row)
+        places.append(number)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    columns = {i: [row.get(name) for row in rows] for i, name in enumerate(names)}
+    frame = pd.DataFrame({i: pd.Series(c, dtype=object, index=places) for i, c in columns.items()})
+    return _named(frame, names, path.name, "line", 0, [])
+
+
+def _parquet(path: Path) -> Table:
+    """A parquet file, through pyarrow."""
+    import pandas as pd
+
+    if importlib.util.find_spec("pyarrow") is None:
+        raise MesascopeError(
+            f"{show(path.name)} is a parquet file, and pyarrow is not installed.",
+            "Install it: pip install 'mesascope[parquet]'",
+        )
+    try:
+        frame = pd.read_parquet(path, engine="pyarrow")
+    except Exception as error:  # pyarrow raises its own, OSError and ValueError, by version
+        raise MesascopeError(
+            f"{show(path.name)} is no whole parquet file: {show(str(error).splitlines()[0], 160)}.",
+            "Write it again, or save the log as .csv.",
+        ) from None
+    return _framed(frame, path.name)
+
+
+def _framed(frame: pd.DataFrame, name: str) -> Table:
+    """A table from a DataFrame, which is left as it is; named index levels become columns."""
+    levels = [level for level in frame.index.names if level is not None]
+    if frame.columns.nlevels > 1:
+        raise MesascopeError(
+            f"{name} has {frame.columns.nlevels} levels of column names.", "Give every column one name."
+        )
+    names = [*(str(level) for level in levels), *(str(c) for c in frame.columns)]
+    _distinct(names, name)
+    if levels:
+        frame = frame.reset_index(level=levels)
+    frame = frame.reset_index(drop=True)
+    return _named(frame.set_axis(range(frame.shape[1]), axis=1), names, name, "row", 0, [])
+
+
+def _named(
+    frame: pd.DataFrame, names: Sequence[str], name: str, word: str, first: int, said: Sequence[str]
+) -> Table:
+    _distinct(names, name)
+    kept = [i for i, n in enumerate(names) if n]
+    frame = frame[kept].set_axis([names[i] for i in kept], axis=1)
+    if frame.empty:
+        raise MesascopeError(
+            f"{show(name)} holds no rows; its columns are {listed(list(frame.columns))}.",
+            "A log needs at least two trials.",
+        )
+    return Table(frame, name, word, first, tuple(said))
+
+
+def _distinct(names: Sequence[str], name: str) -> None:
+    twice = (
+        sorted({n for n in names if n and list(names).count(n) > 1}) if len(set(names)) < len(names) else []
+    )
+    if twice:
+        raise MesascopeError(
+            f"{show(name)} has two columns named {listed(twice)}.", "Give each column its own name."
+        )
