@@ -1,4 +1,4 @@
-"""Beta counts of the arms: the sufficient statistics that most scripted bandit subjects share."""
+"""What most scripted bandit subjects share: the arms' counts, and choices made from values or from the last act."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.families import Percept
+
+TIES = ("random", "first")
 
 
 def outcomes(percept: Percept, choices: int) -> jax.Array:
@@ -26,3 +28,21 @@ def best_of(values: jax.Array, ties: str = "random") -> jax.Array:
         return jax.nn.one_hot(values.argmax(-1), values.shape[-1])
     top = (values >= values.max(-1, keepdims=True) - 1e-6).astype(jnp.float32)
     return top / top.sum(-1, keepdims=True)
+
+
+def keep(action: jax.Array, choices: int, p: jax.Array | float) -> jax.Array:
+    """Probabilities [N, K]: the last act again with p [N], else evenly another; even before the first act."""
+    last = jax.nn.one_hot(action, choices)
+    p = jnp.broadcast_to(jnp.asarray(p, jnp.float32), action.shape)[:, None]
+    again = p * last + (1.0 - p) * (1.0 - last) / (choices - 1)
+    return jnp.where((action < 0)[:, None], 1.0 / choices, again)
+
+
+def mixed(probabilities: jax.Array, lapse: jax.Array | float) -> jax.Array:
+    """Log-probabilities [N, K] where a part `lapse` of the choices is even over all arms."""
+    return jnp.log((1.0 - lapse) * probabilities + lapse / probabilities.shape[-1])
+
+
+def won(percept: Percept) -> jax.Array:
+    """[N] whether the last pull paid."""
+    return percept.feedback > 0.5
