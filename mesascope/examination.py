@@ -237,8 +237,9 @@ class Bench:
                 path.unlink()
                 return self._roll(subject, family, ring, conditions, kinds)
         else:
+            stated = kind(ring) in ("fresh", "seen")  # elsewhere no probe compares probabilities
             lived = rollout(
-                subject, family, ring, self.lifetimes, self.seed, conditions, kinds, done=self._tick
+                subject, family, ring, self.lifetimes, self.seed, conditions, kinds, (), stated, self._tick
             )
             if path:
                 path.parent.mkdir(parents=True, exist_ok=True)

@@ -59,6 +59,7 @@ def rollout(
     conditions: Sequence[Condition] = (Intact(),),
     kinds: Sequence[Condition] | None = None,
     record: Sequence[str] = (),
+    log_probs: bool = True,
     done: Callable[[int], None] = lambda units: None,
 ) -> xr.Dataset:
     """Lives `lifetimes` lifetimes of a ring under each condition.
@@ -73,6 +74,7 @@ def rollout(
         kinds: one example of every kind of condition that the same compiled scan is to hold; by default
             those in `conditions`. Give the same ones on every ring to compile once.
         record: names of the subject's taps to keep.
+        log_probs: whether to keep the log-probabilities.
         done: called with the number of finished blocks each time some are finished.
 
     Returns:
@@ -107,6 +109,8 @@ def rollout(
     refuse_changed(subject, before)
     tasks = [_tasks(family, ring, b, seed) for b in blocks]
     latents = [family.latents(t, ring) for t in tasks]
+    if not log_probs:
+        known = {k: r._replace(log_probs=None) for k, r in known.items()}
     return assemble(
         [[known[label, b] for b in blocks] for label in labels],
         {name: np.concatenate([x[name] for x in latents])[:lifetimes] for name in latents[0]},

@@ -111,7 +111,7 @@ def save(rings: Mapping[str, xr.Dataset], path: str | os.PathLike) -> Path:
     for ring, trials in rings.items():
         attrs = {k: json.dumps(v) for k, v in trials.attrs.items()}
         packed[f"/{ring}"] = trials.assign_attrs(attrs)
-    zipped = {"zlib": True, "complevel": 1}
+    zipped = {"zlib": True, "complevel": 1, "shuffle": True}
     encoding = {g: {str(v): zipped for v in d.data_vars if d[v].dtype.kind in "if"} for g, d in packed.items()}
     xr.DataTree.from_dict(packed).to_netcdf(part, engine="h5netcdf", encoding=encoding)
     part.replace(path)

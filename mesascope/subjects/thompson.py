@@ -1,7 +1,8 @@
 """Samples each arm's mean from its Beta posterior and pulls the largest (Thompson 1933).
 
 The choice probabilities come from quadrature, not from sampling: P(k) = ∫ f_k Π_{j≠k} F_j, on an even grid in
-θ with x = sin²(θ/2), where Beta posteriors are about as wide everywhere.
+θ with x = sin²(θ/2), where Beta posteriors are about as wide everywhere. F at the midpoints is a running sum with the
+first Euler-Maclaurin term, so that 64 points are right to 1e-4 for up to 100 pulls of an arm (.0025 at 500).
 """
 
 from __future__ import annotations
@@ -15,19 +16,23 @@ from mesascope.families import Family, Percept
 from mesascope.subjects import Scripted, choose
 from mesascope.subjects._counts import outcomes
 
-GRID = 128
+GRID = 64
+THETA = (np.arange(GRID) + 0.5) * np.pi / GRID
+X = np.sin(THETA / 2) ** 2
+LOGS = np.stack([np.log(X), np.log1p(-X)]).astype(np.float32)
+SUM = (np.triu(np.ones((GRID, GRID)), 1) + np.eye(GRID) / 2 + (np.eye(GRID, k=1) - np.eye(GRID, k=-1)) / 24).astype(
+    np.float32
+)  # pdf @ SUM is the distribution function at the midpoints
 
 
 class Thompson(Scripted):
-    """Counts [N, K, 2], decayed by the discount before each new outcome."""
+    """Counts [N, K, 2], decayed by the discount before each new outcome; its numbers are data, compiled once."""
 
     name: str
     choices: int
-    a: tuple[float, ...]
-    b: tuple[float, ...]
-    discount: float
-    minimise: bool
-    optimistic: bool
+    prior: jax.Array  # [K, 2]
+    discount: jax.Array
+    minimise: jax.Array
 
     def fresh(self, n: int) -> jax.Array:
         """No counts."""
@@ -36,10 +41,9 @@ class Thompson(Scripted):
     def respond(self, key, carry, percept: Percept):
         """Counts the last outcome, then samples."""
         carry = self.discount * carry + outcomes(percept, self.choices)
-        prior = jnp.stack([jnp.asarray(self.a), jnp.asarray(self.b)], -1)
-        shapes = carry + prior
-        shapes = shapes[..., ::-1] if self.minimise else shapes
-        return carry, choose(key, jnp.log(probability_best(shapes, self.optimistic)))
+        shapes = carry + self.prior
+        shapes = jnp.where(self.minimise, shapes[..., ::-1], shapes)
+        return carry, choose(key, jnp.log(probability_best(shapes)))
 
 
 def probability_best(shapes: jax.Array, optimistic: bool = False) -> jax.Array:
@@ -49,18 +53,15 @@ def probability_best(shapes: jax.Array, optimistic: bool = False) -> jax.Array:
         shapes: [N, K, 2] Beta shapes (a, b).
         optimistic: replace a sample by the posterior mean where the mean is larger (OTS).
     """
-    theta = (np.arange(GRID) + 0.5) * np.pi / GRID
-    x = np.sin(theta / 2) ** 2
-    a, b = shapes[..., :1], shapes[..., 1:]
-    log_pdf = (a - 0.5) * np.log(x) + (b - 0.5) * np.log1p(-x)  # density in θ: the Jacobian is √(x(1-x))
+    log_pdf = (shapes - 0.5) @ LOGS  # density in θ: the Jacobian is √(x(1-x))
     pdf = jnp.exp(log_pdf - log_pdf.max(-1, keepdims=True))
     pdf = pdf / pdf.sum(-1, keepdims=True)
-    cdf = jnp.maximum(jnp.cumsum(pdf, -1) - 0.5 * pdf, 1e-30)
-    others = jnp.exp(jnp.log(cdf).sum(-2, keepdims=True) - jnp.log(cdf))
+    cdf = jnp.clip(pdf @ SUM, 1e-30, 1.0)
+    others = _product_of_others(cdf)
     if not optimistic:
         won = (pdf * others).sum(-1)
         return won / won.sum(-1, keepdims=True)
-    mean = (a / (a + b))[..., 0]
+    mean = shapes[..., 0] / shapes.sum(-1)
     floor = mean.max(-1)[:, None, None]
     edges = np.sin(np.arange(GRID + 1) * np.pi / GRID / 2) ** 2
     share = jnp.clip((edges[1:] - floor) / (edges[1:] - edges[:-1]), 0.0, 1.0)  # part of each cell above the floor
@@ -69,6 +70,15 @@ def probability_best(shapes: jax.Array, optimistic: bool = False) -> jax.Array:
     top = (mean >= floor[:, 0] - 1e-6).astype(jnp.float32)
     won = above + below * top / top.sum(-1, keepdims=True)
     return won / won.sum(-1, keepdims=True)
+
+
+def _product_of_others(x: jax.Array) -> jax.Array:
+    """[N, K, G] for each arm the product over the other arms."""
+    before, after = [jnp.ones_like(x[:, 0])], [jnp.ones_like(x[:, 0])]
+    for k in range(x.shape[1] - 1):
+        before.append(before[-1] * x[:, k])
+        after.append(after[-1] * x[:, -1 - k])
+    return jnp.stack([b * a for b, a in zip(before, reversed(after), strict=True)], 1)
 
 
 def subject(
@@ -99,9 +109,7 @@ def subject(
     return Thompson(
         name="thompson" + (f":{settings}" if settings else ""),
         choices=family.choices,
-        a=tuple(s[0] for s in shapes),
-        b=tuple(s[1] for s in shapes),
-        discount=discount,
-        minimise=minimise,
-        optimistic=False,
+        prior=jnp.asarray(shapes, jnp.float32),
+        discount=jnp.asarray(discount, jnp.float32),
+        minimise=jnp.asarray(minimise),
     )
