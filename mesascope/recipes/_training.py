@@ -1,0 +1,180 @@
+"""What recipes share: updates one after the other, with checkpoints, progress and the finished network's file.
+
+The state after update i is a function of the settings alone: every draw is addressed by the update's number. So a
+training that is interrupted, at any moment, and goes on from its last checkpoint ends with the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from mesascope.errors import MesascopeError
+from mesascope.families import Family
+from mesascope.measurement import made
+from mesascope.recipes import Progress, Trained
+from mesascope.subjects import recurrent
+
+FORMAT = "mesascope-training/1"
+EVERY = 10.0  # seconds from one checkpoint to the next
+
+
+class Training(NamedTuple):
+    """What is trained.
+
+    Attributes:
+        recipe: the recipe's name.
+        family: what it is trained on.
+        settings: of the recipe, the seed among them.
+        updates: in all.
+        lifetimes: of one update.
+    """
+
+    recipe: str
+    family: Family
+    settings: dict[str, Any]
+    updates: int
+    lifetimes: int
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a checkpoint must agree on to be gone on from."""
+        return {"recipe": self.recipe, "family": self.family.name, "settings": self.settings}
+
+    @property
+    def command(self) -> str:
+        """What makes the same network."""
+        given = " ".join(f"--{k.replace('_', '-')} {v}" for k, v in self.settings.items())
+        return f"mesascope train {self.recipe} --family {self.family.name} --out DIR {given}"
+
+
+def train(
+    training: Training,
+    begin: Callable[[], tuple[recurrent.Recurrent, Any]],
+    update: Callable[[jax.Array, recurrent.Recurrent, Any], tuple[recurrent.Recurrent, Any, jax.Array]],
+    out: str | os.PathLike,
+    progress: Callable[[Progress], None],
+) -> Trained:
+    """Runs all updates that are not done yet and writes the network.
+
+    Args:
+        training: what is trained.
+        begin: gives the network and the optimiser's state before the first update.
+        update: update(number, network, state) gives both after it, and the batch's mean score.
+        out: the folder of network.safetensors and, until that is there, of checkpoint.safetensors.
+        progress: called after every update.
+
+    Raises:
+        MesascopeError: the folder holds another training, or it cannot be written.
+    """
+    start, steps = time.monotonic(), 0
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MesascopeError(f"{str(out)!r} cannot be a folder: {error.strerror}.", "Name another --out.") from None
+    path, checkpoint = folder / "network.safetensors", folder / "checkpoint.safetensors"
+
+    def finished() -> Trained:
+        checkpoint.unlink(missing_ok=True)
+        trained_on = training.family.bank or "unlimited"
+        seconds = time.monotonic() - start
+        return Trained(path, training.family.name, trained_on, training.updates, steps, seconds)
+
+    if path.exists():
+        _agree(training, path)
+        return finished()
+    held = begin()
+    done, held = _resume(training, checkpoint, held) if checkpoint.exists() else (0, held)
+    first, began, saved = done, start, time.monotonic()
+    try:
+        while done < training.updates:
+            *held, score = update(jnp.asarray(done), *held)
+            mean = float(score)  # waits for the update
+            done += 1
+            steps += training.lifetimes * training.family.horizon
+            now = time.monotonic()
+            if done - first == 1:
+                began = now  # the first update compiles
+            pace = (now - began) / (done - first - 1) if done - first > 1 else None
+            if now - saved > EVERY and done < training.updates:
+                _keep(training, checkpoint, done, held)
+                saved = time.monotonic()
+            progress(Progress(done, training.updates, pace and pace * (training.updates - done), mean))
+    except KeyboardInterrupt:
+        _keep(training, checkpoint, done, held)
+        raise
+    _finish(training, path, held[0])
+    return finished()
+
+
+def _finish(training: Training, path: Path, network: recurrent.Recurrent) -> None:
+    """Writes the network with everything that is needed to repeat it; no times, so that bytes repeat too."""
+    if not all(bool(jnp.isfinite(leaf).all()) for leaf in recurrent.weights(network).values()):
+        raise MesascopeError("The training diverged: weights are not finite.", "Lower the rate, or change the seed.")
+    family, origin = training.family, made(training.settings["seed"])
+    recurrent.save(
+        network,
+        path,
+        {
+            **training.identity,
+            "memory": training.settings["memory"],
+            "width": training.settings["width"],
+            "told": list(network.told),
+            "choices": network.choices,
+            "observation": recurrent.observation_width(family),
+            "horizon": network.horizon,
+            "trained_on": family.bank or "unlimited",
+            "seed": training.settings["seed"],
+            "command": training.command,
+            "versions": origin["versions"] | {"equinox": eqx.__version__},
+            "commit": origin["commit"],
+        },
+    )
+
+
+def _keep(training: Training, path: Path, done: int, held: Any) -> None:
+    """Writes a checkpoint, whole or not at all."""
+    leaves = jax.tree.leaves(eqx.filter(held, eqx.is_array))
+    tensors = {f"{i:04d}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
+    text = json.dumps({"format": FORMAT, "done": done, **training.identity}, sort_keys=True)
+    recurrent.replace(path, save(tensors, {"mesascope": text}))
+
+
+def _resume(training: Training, path: Path, held: Any) -> tuple[int, Any]:
+    """The number of finished updates and what they left, from a checkpoint."""
+    told = _agree(training, path)
+    arrays, rest = eqx.partition(held, eqx.is_array)
+    leaves, structure = jax.tree.flatten(arrays)
+    try:
+        tensors = load(path.read_bytes())
+        found = [tensors[f"{i:04d}"] for i in range(len(leaves))]
+        if told["format"] != FORMAT or [(f.shape, f.dtype) for f in found] != [(x.shape, x.dtype) for x in leaves]:
+            raise ValueError("other shapes")
+        done = int(told["done"])
+    except (SafetensorError, KeyError, ValueError, TypeError, OSError) as error:
+        raise MesascopeError(f"The checkpoint {str(path)!r} is broken: {error}.", "Delete it to begin anew.") from None
+    return done, eqx.combine(jax.tree.unflatten(structure, [jnp.asarray(f) for f in found]), rest)
+
+
+def _agree(training: Training, path: Path) -> dict[str, Any]:
+    """What a file says of its training; raises where that is another one."""
+    told, *_ = recurrent.read_header(path)
+    for name, value in training.identity.items():
+        if told.get(name) != json.loads(json.dumps(value)):
+            raise MesascopeError(
+                f"{str(path)!r} belongs to another training: its {name} is {told.get(name)!r}, not {value!r}.",
+                "Name another --out, or delete the file.",
+            )
+    return told

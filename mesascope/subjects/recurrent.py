@@ -1,0 +1,461 @@
+"""A network of ours: percept → memory → policy, its weights read from one .safetensors file.
+
+A file holds the weights and, in its header, one JSON text under the key 'mesascope': format, memory, width, told,
+choices, observation, horizon, family, trained_on, and what made it. Nothing in a file is ever run.
+"""
+
+from __future__ import annotations
+
+import abc
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from mesascope.errors import MesascopeError, unknown
+from mesascope.families import Family, Percept
+from mesascope.keys import address
+from mesascope.subjects import Subject, choose
+
+FORMAT = "mesascope-network/1"
+TOLD = ("action", "feedback", "trial", "first", "observation")
+HEADER = 1 << 20  # bytes; a larger header is not ours
+WIDEST = 4096
+
+
+class Memory(eqx.Module):
+    """Takes in encoded percepts [N, F] and gives features [N, W]; subclasses are final and listed in MEMORIES."""
+
+    @abc.abstractmethod
+    def fresh(self, n: int) -> Any:
+        """The carry at birth, a pytree whose leaves have leading axis n."""
+
+    @abc.abstractmethod
+    def step(self, carry: Any, x: jax.Array) -> tuple[Any, jax.Array]:
+        """One percept x [N, F]: the next carry and the features [N, W]."""
+
+    @abc.abstractmethod
+    def unroll(self, xs: jax.Array) -> jax.Array:
+        """Whole lifetimes xs [T, N, F] from birth: the features [T, N, W] that `step` gives one by one."""
+
+    def taps(self, carry: Any) -> dict[str, jax.Array]:
+        """Named activations [N, W] in a carry."""
+        return {}
+
+
+class Nothing(Memory):
+    """A hidden layer and no carry: the features depend on the present percept alone."""
+
+    weight: jax.Array
+    bias: jax.Array
+
+    def __init__(self, key: jax.Array, features: int, width: int):
+        self.weight = _scaled(key, (features, width))
+        self.bias = jnp.zeros(width)
+
+    def fresh(self, n: int) -> jax.Array:
+        """[n, 0]."""
+        return jnp.zeros((n, 0))
+
+    def step(self, carry, x):
+        """The carry as it came."""
+        return carry, jnp.tanh(x @ self.weight + self.bias)
+
+    def unroll(self, xs):
+        """All percepts at once."""
+        return jnp.tanh(xs @ self.weight + self.bias)
+
+
+class GRU(Memory):
+    """A gated recurrent unit (Cho et al. 2014, arXiv 1406.1078), the reset gate behind the matrix product."""
+
+    inputs: jax.Array  # [F, 3W]: reset, update, candidate
+    recurrent: jax.Array  # [W, 3W]
+    bias: jax.Array  # [3W]
+    inner: jax.Array  # [W] bias of the candidate inside the reset gate
+
+    def __init__(self, key: jax.Array, features: int, width: int):
+        self.inputs = _scaled(address(key, "inputs"), (features, 3 * width))
+        self.recurrent = _orthogonal(address(key, "recurrent"), width, 3)
+        self.bias = jnp.zeros(3 * width)
+        self.inner = jnp.zeros(width)
+
+    def fresh(self, n: int) -> jax.Array:
+        """[n, W] zeros."""
+        return jnp.zeros((n, len(self.inner)))
+
+    def _next(self, h, projected):
+        r, z, new = jnp.split(projected, 3, -1)
+        hr, hz, hn = jnp.split(h @ self.recurrent, 3, -1)
+        z = jax.nn.sigmoid(z + hz)
+        candidate = jnp.tanh(new + jax.nn.sigmoid(r + hr) * (hn + self.inner))
+        return candidate + z * (h - candidate)
+
+    def step(self, carry, x):
+        """The next state is carry and features."""
+        h = self._next(carry, x @ self.inputs + self.bias)
+        return h, h
+
+    def unroll(self, xs):
+        """Projects all percepts in one product, then steps."""
+
+        def one(h, projected):
+            h = self._next(h, projected)
+            return h, h
+
+        return jax.lax.scan(one, self.fresh(xs.shape[1]), xs @ self.inputs + self.bias)[1]
+
+    def taps(self, carry):
+        """'core.h'."""
+        return {"core.h": carry}
+
+
+class State(NamedTuple):
+    """An LSTM's carry: output h and cell c, each [N, W]."""
+
+    h: jax.Array
+    c: jax.Array
+
+
+class LSTM(Memory):
+    """Long short-term memory with forget gates (Gers et al. 2000), the forget bias starting at 1."""
+
+    inputs: jax.Array  # [F, 4W]: input, forget, output, candidate
+    recurrent: jax.Array  # [W, 4W]
+    bias: jax.Array  # [4W]
+
+    def __init__(self, key: jax.Array, features: int, width: int):
+        self.inputs = _scaled(address(key, "inputs"), (features, 4 * width))
+        self.recurrent = _orthogonal(address(key, "recurrent"), width, 4)
+        self.bias = jnp.zeros(4 * width).at[width : 2 * width].set(1.0)
+
+    def fresh(self, n: int) -> State:
+        """Zeros."""
+        return State(*(jnp.zeros((n, self.recurrent.shape[0])),) * 2)
+
+    def _next(self, state, projected):
+        i, f, o, g = jnp.split(projected + state.h @ self.recurrent, 4, -1)
+        c = jax.nn.sigmoid(f) * state.c + jax.nn.sigmoid(i) * jnp.tanh(g)
+        return State(jax.nn.sigmoid(o) * jnp.tanh(c), c)
+
+    def step(self, carry, x):
+        """The features are the output h."""
+        state = self._next(carry, x @ self.inputs + self.bias)
+        return state, state.h
+
+    def unroll(self, xs):
+        """Projects all percepts in one product, then steps."""
+
+        def one(state, projected):
+            state = self._next(state, projected)
+            return state, state.h
+
+        return jax.lax.scan(one, self.fresh(xs.shape[1]), xs @ self.inputs + self.bias)[1]
+
+    def taps(self, carry):
+        """'core.h' and 'core.c'."""
+        return {"core.h": carry.h, "core.c": carry.c}
+
+
+MEMORIES: dict[str, Callable[[jax.Array, int, int], Memory]] = {"none": Nothing, "gru": GRU, "lstm": LSTM}
+
+
+def _scaled(key: jax.Array, shape: tuple[int, int]) -> jax.Array:
+    """Normal weights of variance 1 / inputs."""
+    return jax.random.normal(key, shape) / np.sqrt(max(shape[0], 1))
+
+
+def _orthogonal(key: jax.Array, width: int, gates: int) -> jax.Array:
+    """[W, gates W], an orthogonal matrix for each gate."""
+    return jnp.concatenate([jax.random.orthogonal(address(key, i), width) for i in range(gates)], axis=1)
+
+
+class Origin:
+    """What is said of a network but not computed with: networks that differ only here share compiled code."""
+
+    def __init__(self, name: str, about: Mapping[str, Any]):
+        self.name, self.about = name, dict(about)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Origin)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+class Recurrent(Subject):
+    """A trained network with its weights frozen.
+
+    Attributes:
+        memory: what is carried from trial to trial.
+        policy: weights [W, K] of the action's logits.
+        policy_bias: [K].
+        value: weights [W] of the critic, used in training only.
+        value_bias: [].
+        told: which parts of the percept it is told, of TOLD.
+        choices: K.
+        horizon: the trials of a training lifetime, by which the trial index is divided.
+        origin: its name and where it comes from.
+    """
+
+    memory: Memory
+    policy: jax.Array
+    policy_bias: jax.Array
+    value: jax.Array
+    value_bias: jax.Array
+    told: tuple[str, ...]
+    choices: int
+    horizon: int
+    origin: Origin
+
+    @property
+    def name(self) -> str:
+        """The subject as one would type it."""
+        return self.origin.name
+
+    @property
+    def trained_on(self) -> str:
+        """'unlimited' or its bank."""
+        return self.origin.about.get("trained_on", "unknown")
+
+    def encode(self, percept: Percept) -> jax.Array:
+        """What it is told, as features [N, F]."""
+        parts = {
+            "action": jax.nn.one_hot(percept.action, self.choices),  # all zero before the first
+            "feedback": percept.feedback[:, None],
+            "trial": percept.trial[:, None] / self.horizon,
+            "first": percept.first[:, None],
+            "observation": percept.observation,
+        }
+        return jnp.concatenate([jnp.asarray(parts[k], jnp.float32) for k in self.told], axis=-1)
+
+    def fresh(self, n: int) -> Any:
+        """Zeros; of width 0 without memory."""
+        return self.memory.fresh(n)
+
+    def respond(self, key: jax.Array, carry: Any, percept: Percept):
+        """Takes in the percept, then draws from the policy."""
+        carry, features = self.memory.step(carry, self.encode(percept))
+        return carry, choose(key, self.log_probs(features))
+
+    def log_probs(self, features: jax.Array) -> jax.Array:
+        """Log-probabilities [..., K] of the actions from features [..., W]."""
+        return jax.nn.log_softmax(features @ self.policy + self.policy_bias)
+
+    def worth(self, features: jax.Array) -> jax.Array:
+        """The critic's estimate [...] of the discounted reward to come, for training."""
+        return features @ self.value + self.value_bias
+
+    def taps(self, carry: Any) -> dict[str, jax.Array]:
+        """'core.h', and 'core.c' of an LSTM."""
+        return self.memory.taps(carry)
+
+
+def create(key: jax.Array, memory: str, width: int, told: tuple[str, ...], sizes: tuple[int, int, int]) -> Recurrent:
+    """An untrained network.
+
+    Args:
+        key: of its weights.
+        memory: none, gru or lstm.
+        width: W, units.
+        told: parts of the percept, of TOLD.
+        sizes: choices K, observation D, horizon T.
+    """
+    if memory not in MEMORIES:
+        raise unknown("memory", memory, MEMORIES)
+    if not 1 <= width <= WIDEST:
+        raise MesascopeError(f"width={width} is out of range.", f"Give a whole number from 1 to {WIDEST}.")
+    for part in told:
+        if part not in TOLD:
+            raise unknown("part of the percept", part, TOLD)
+    if not told or len(set(told)) != len(told):
+        raise MesascopeError(f"told={'+'.join(told)!r} names nothing, or a part twice.", f"Type {'+'.join(TOLD)}.")
+    choices, observation, horizon = sizes
+    features = sum({"action": choices, "observation": observation}.get(part, 1) for part in told)
+    return Recurrent(
+        memory=MEMORIES[memory](address(key, "memory"), features, width),
+        policy=0.01 * _scaled(address(key, "policy"), (width, choices)),
+        policy_bias=jnp.zeros(choices),
+        value=jnp.zeros(width),
+        value_bias=jnp.zeros(()),
+        told=tuple(told),
+        choices=choices,
+        horizon=horizon,
+        origin=Origin("untrained", {"trained_on": "unknown"}),
+    )
+
+
+def observation_width(family: Family) -> int:
+    """D, the width of a family's observations."""
+    key = jax.random.key(0)
+    percept = jax.eval_shape(lambda: family.begin(key, family.draw(key, 1, "fresh"))[1])
+    return percept.observation.shape[-1]
+
+
+def weights(network: Recurrent) -> dict[str, Any]:
+    """Every weight by its path, e.g. 'memory.inputs'."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(network, lambda x: hasattr(x, "dtype")))
+    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+
+
+def save(network: Recurrent, path: str | os.PathLike, about: Mapping[str, Any]) -> None:
+    """Writes a network; the file appears whole or not at all.
+
+    Args:
+        network: its weights are written.
+        path: the .safetensors file.
+        about: everything of the format but the tensors, see the module's first lines.
+    """
+    tensors = {k: np.asarray(v) for k, v in weights(network).items()}
+    text = json.dumps({"format": FORMAT, **about}, sort_keys=True)  # one key: its order in the file is certain
+    replace(Path(path), save_tensors(tensors, {"mesascope": text}))
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Writes a file that is whole at every moment, even under SIGKILL."""
+    part = path.with_name(f".{path.name}.part")
+    with part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def bundled() -> dict[str, Path]:
+    """The networks that ship, by name."""
+    return {p.stem: p for p in sorted((Path(__file__).parent / "networks").glob("*.safetensors"))}
+
+
+def opens(path: str | os.PathLike) -> bool:
+    """Whether a file is a network of ours, by its header alone."""
+    try:
+        return read_header(path)[0].get("format") == FORMAT
+    except MesascopeError:
+        return False
+
+
+def family_of(path: str | os.PathLike) -> str:
+    """The family that a network was trained on, with its settings."""
+    return about(path)["family"]
+
+
+def subject(family: Family, path: str = "") -> Recurrent:
+    """A trained network of ours, read from its .safetensors file.
+
+    Args:
+        family: what it is put to; it needs the network's number of choices.
+        path: the file, or the name of a network that ships.
+    """
+    file = _file(path)
+    told = about(file)
+    network = _filled(file, told, Origin(f"recurrent:path={path}", told))
+    if network.choices != family.choices:
+        raise MesascopeError(
+            f"{str(path)!r} chooses between {network.choices} actions, {family.name} has {family.choices}.",
+            f"Put it to its own family, {told['family']}, or to one with {network.choices} choices.",
+        )
+    if "observation" in network.told and observation_width(family) != told["observation"]:
+        raise MesascopeError(
+            f"{str(path)!r} observes {told['observation']} numbers, {family.name} shows {observation_width(family)}.",
+            f"Put it to its own family, {told['family']}.",
+        )
+    return network
+
+
+def about(path: str | os.PathLike) -> dict[str, Any]:
+    """What a network's file says of it, checked.
+
+    Raises:
+        MesascopeError: not a file of ours, or what it says is missing or of another kind.
+    """
+    told = read_header(path)[0]
+    if told.get("format") != FORMAT:
+        raise _broken(path, f"its format is {told.get('format')!r}, not {FORMAT!r}")
+    for key in ("memory", "family", "trained_on"):
+        if not isinstance(told.get(key), str):
+            raise _broken(path, f"its metadata has no text {key!r}")
+    for key, least in (("width", 1), ("choices", 2), ("observation", 0), ("horizon", 1)):
+        value = told.get(key)
+        if type(value) is not int or not least <= value <= 10**6:
+            raise _broken(path, f"its metadata has no whole number {key!r} in range")
+    parts = told.get("told")
+    if not isinstance(parts, list) or not all(isinstance(p, str) for p in parts):
+        raise _broken(path, "its metadata does not list what it is told")
+    return told
+
+
+def read_header(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, tuple[str, tuple[int, ...]]], int]:
+    """The JSON under 'mesascope' in a safetensors header, the tensors' types and shapes, and the data's bytes.
+
+    Raises:
+        MesascopeError: no such file, or its header is not one of safetensors.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if not 2 <= length <= HEADER:
+                raise _broken(path, f"its first eight bytes announce a header of {length:,} bytes")
+            header = json.loads(file.read(length))
+        tensors = {k: v for k, v in header.items() if k != "__metadata__"}
+        shapes = {k: (str(v["dtype"]), tuple(map(int, v["shape"]))) for k, v in tensors.items()}
+        size = max((int(v["data_offsets"][1]) for v in tensors.values()), default=0)
+        told = json.loads(header.get("__metadata__", {}).get("mesascope", "{}"))
+        if not isinstance(told, dict):
+            raise TypeError("its metadata is no object")
+    except FileNotFoundError:
+        known = ", ".join(bundled())
+        raise MesascopeError(f"There is no file {str(path)!r}.", f"Networks that ship: {known or 'none'}.") from None
+    except OSError as error:
+        raise MesascopeError(f"{str(path)!r} cannot be read: {error.strerror}.", "Name a .safetensors file.") from None
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError):
+        raise _broken(path, "it has no readable safetensors header") from None
+    return told, shapes, 8 + length + size
+
+
+def _filled(path: str | os.PathLike, told: dict[str, Any], origin: Origin) -> Recurrent:
+    """The network of a file, every tensor checked before it is read."""
+    sizes = (told["choices"], told["observation"], told["horizon"])
+    try:
+        empty = eqx.filter_eval_shape(create, jax.random.key(0), told["memory"], told["width"], tuple(told["told"]), sizes)
+    except MesascopeError as error:
+        raise _broken(path, error.problem.rstrip(".")) from None
+    expected = {k: ("F32", v.shape) for k, v in weights(empty).items()}
+    _, shapes, size = read_header(path)
+    for name in sorted(expected.keys() | shapes.keys()):
+        if expected.get(name) != shapes.get(name):
+            raise _broken(path, f"its tensor {name!r} is {shapes.get(name)}, not {expected.get(name)}")
+    found = os.path.getsize(path)
+    if found != size:
+        raise _broken(path, f"it has {found:,} bytes, its header announces {size:,}")
+    try:
+        tensors = load_tensors(Path(path).read_bytes())
+    except (SafetensorError, OSError, ValueError) as error:
+        raise _broken(path, str(error)) from None
+    odd = sorted(k for k, v in tensors.items() if not np.isfinite(v).all())
+    if odd:
+        raise _broken(path, f"its weights {', '.join(odd)} are not all finite")
+    leaves, structure = jax.tree.flatten(eqx.filter(empty, lambda x: hasattr(x, "dtype")))
+    filled = jax.tree.unflatten(structure, [jnp.asarray(tensors[name]) for name in weights(empty)])
+    assert len(leaves) == len(tensors)
+    return eqx.tree_at(lambda n: n.origin, eqx.combine(filled, empty), origin)
+
+
+def _file(path: str) -> Path:
+    """The file that a path or the name of a network that ships stands for."""
+    if not path:
+        known = ", ".join(bundled())
+        raise MesascopeError("No network is named.", f"Type recurrent:path=FILE; networks that ship: {known or 'none'}.")
+    return Path(path) if Path(path).exists() else bundled().get(path, Path(path))
+
+
+def _broken(path: str | os.PathLike, reason: str) -> MesascopeError:
+    return MesascopeError(f"{str(path)!r} is no network of ours: {reason}.", "Train it again with `mesascope train`.")
