@@ -70,14 +70,20 @@ class Polytope:
     def __init__(self, constraints: Iterable[Constraint], rules: Iterable[Rule] = ()):
         self.constraints, self.rules = tuple(constraints), tuple(rules)
 
-    def bound(self, event: Event, given: Event = SURE) -> Bounds:
+    def bound(self, event: Event, given: Event = SURE, evidence: tuple[Event, float] | None = None) -> Bounds:
         """The least and greatest P(event | given); sharp, and without any independence.
+
+        Args:
+            event, given: the question.
+            evidence: an event and the likelihood ratio of something observed that bears on it alone.
 
         Where P(given) may be zero, the bounds are over the distributions in which it is not.
         """
-        part = self.part(event.atoms() | given.atoms())
-        both, condition = join(event, given), given
-        columns, (inside, base) = part.columns([both, condition])
+        about, ratio = evidence or (SURE, 1.0)
+        part = self.part(event.atoms() | given.atoms() | about.atoms())
+        columns, (inside, base, tilted) = part.columns([join(event, given), given, about])
+        weight = np.where(tilted > 0, ratio, 1.0)
+        inside, base = inside * weight, base * weight
         matrix, limits, equal = part.matrix(columns)
         ends = []
         for sign in (1.0, -1.0):
@@ -87,6 +93,29 @@ class Polytope:
             ends.append(min(1.0, max(0.0, sign * value)))
         low, high = sorted(_round(x) for x in ends)
         return Bounds("bounded", low, high)
+
+    def explore(self, events: Sequence[Event], given: Event = SURE, directions: int = 24,
+                seed: int = 0) -> np.ndarray:
+        """Some vertices of the set of possible (P(e1 | given), P(e2 | given), …), [vertices, events].
+
+        Args:
+            events: which probabilities.
+            directions, seed: each coordinate both ways first, then random directions.
+
+        Every row is attained by a distribution that agrees with the statements; empty where there is none.
+        """
+        part = self.part(frozenset().union(given.atoms(), *(e.atoms() for e in events)))
+        columns, (base, *inside) = part.columns([given, *(join(e, given) for e in events)])
+        matrix, limits, equal = part.matrix(columns)
+        table = np.array(inside)
+        axes = np.concatenate([np.eye(len(events)), -np.eye(len(events))])
+        random = np.random.default_rng(seed).normal(size=(max(0, directions - len(axes)), len(events)))
+        found = []
+        for direction in np.concatenate([axes, random]):
+            result = _program(direction @ table, matrix, limits, equal, base) if base.any() else None
+            if result is not None:
+                found.append(table @ np.asarray(result.x))
+        return np.clip(np.array(found).reshape(-1, len(events)), 0, 1)
 
     @cached_property
     def feasible(self) -> bool:

@@ -63,31 +63,47 @@ class Clash:
     single: dict[str, tuple[float, float]]
 
 
-def find_clashes(polytope: Polytope) -> list[Clash]:
-    """Every clash: an irreducible subset is named, its claims are set aside, and the rest is looked at again.
+def find_clashes(polytope: Polytope, most: int = 12) -> list[Clash]:
+    """Every clash, each an irreducible subset (Reiter's hitting-set search: each member is set aside in turn).
 
     Args:
         polytope: one person's statements.
+        most: how many clashes are named at most.
 
-    Returns [] exactly where the statements agree. After setting aside all claims named, the rest agree.
+    Returns [] exactly where the statements agree; no clash contains another.
     """
-    found: list[Clash] = []
-    repair = {} if polytope.feasible else polytope.repair()
-    rest = polytope
-    while not rest.feasible:
-        core = rest.conflict()
-        rules = tuple(i for i in core if i in {r.id for r in rest.rules})
-        claims = tuple(i for i in core if i not in rules)
-        single = {}
-        for claim in rest.constraints:
-            if claim.id in claims:
-                other = rest.without(claim.id)
-                bounds = other.bound(claim.event, claim.given) if other.feasible else None
-                if bounds and bounds.low is not None and bounds.high is not None:
-                    single[claim.id] = (bounds.low, bounds.high)
-        found.append(Clash(claims, rules, {k: v for k, v in repair.items() if k in claims}, single))
-        rest = rest.without(*(claims or rules))
-    return found
+    if polytope.feasible:
+        return []
+    repair, rules = polytope.repair(), {r.id for r in polytope.rules}
+    cores: list[tuple[str, ...]] = []
+    queue: list[frozenset[str]] = [frozenset()]
+    seen = set(queue)
+    while queue and len(cores) < most and len(seen) < 200:
+        removed = queue.pop(0)
+        core = next((c for c in cores if not removed & set(c)), None)
+        if core is None:
+            core = polytope.without(*removed).conflict()
+            if not core:
+                continue
+            cores.append(core)
+        for item in core:
+            fewer = removed | {item}
+            if fewer not in seen:
+                seen.add(fewer)
+                queue.append(fewer)
+    return [_describe(polytope, core, rules, repair) for core in cores]
+
+
+def _describe(polytope: Polytope, core: tuple[str, ...], rules: set[str], repair: dict[str, float]) -> Clash:
+    claims = tuple(i for i in core if i not in rules)
+    kept = polytope.without(*({c.id for c in polytope.constraints} | rules) - set(core))
+    single = {}
+    for claim in kept.constraints:
+        others = kept.without(claim.id)
+        bounds = others.bound(claim.event, claim.given) if others.feasible else None
+        if bounds and bounds.low is not None and bounds.high is not None:
+            single[claim.id] = (bounds.low, bounds.high)
+    return Clash(claims, tuple(i for i in core if i in rules), {k: v for k, v in repair.items() if k in claims}, single)
 
 
 def check_board(board: Board) -> list[Issue]:
@@ -115,7 +131,7 @@ def _check_person(board: Board, person: str) -> Iterator[Issue]:
     for claim in [] if clashes else board.numeric_claims(person):
         if claim.given.operator != "sure":
             chance = polytope.bound(claim.given)
-            if chance.high is not None and chance.high <= 1e-9:
+            if chance.status == "bounded" and chance.high is not None and chance.high <= 1e-9:
                 yield Issue("impossible_given", (person,), (claim.id,),
                             f"{claim.id} is conditional on {claim.given}, which cannot happen by this person's claims.",
                             "Leave it: it is satisfied whatever its value.", board.bridges_for(person))

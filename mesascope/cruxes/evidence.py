@@ -1,0 +1,198 @@
+"""What an observation should do to each person: through ratios that the file gives for that person, or not at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mesascope.cruxes.board import Board
+from mesascope.cruxes.claims import Evidence, Question
+from mesascope.cruxes.language import Event, negate
+from mesascope.errors import MesascopeError, unknown
+
+Interval = tuple[float, float]
+
+
+def update_set(prior: Interval, ratio: Interval) -> Interval:
+    """Bayes on sets: posterior odds are prior odds times the ratio, end by end.
+
+    Args:
+        prior: [l, u] in [0, 1].
+        ratio: [r, R], positive.
+
+    0 and 1 never move, and [0, 1] stays [0, 1].
+    """
+    (low, high), (least, most) = prior, ratio
+    return low * least / (1 - low + low * least), high * most / (1 - high + high * most)
+
+
+def weigh_count(k: int, n: int, if_true: Interval, if_false: Interval) -> float:
+    """The likelihood ratio of k of n under two hypotheses about the rate, each a Beta (beta-binomial).
+
+    Args:
+        k, n: 0 <= k <= n.
+        if_true, if_false: (a, b) of the rate if the event holds, and if not.
+    """
+    require_count(k, n)
+    from scipy.special import betaln
+
+    (a1, b1), (a0, b0) = if_true, if_false
+    return float(np.exp(betaln(a1 + k, b1 + n - k) - betaln(a1, b1) - betaln(a0 + k, b0 + n - k) + betaln(a0, b0)))
+
+
+def update_share(beta: Interval, k: int, n: int) -> Interval:
+    """A share ~ Beta(a, b) after k of n: Beta(a + k, b + n - k)."""
+    require_count(k, n)
+    return beta[0] + k, beta[1] + n - k
+
+
+def require_count(k: int, n: int) -> None:
+    """Raise `MesascopeError` unless 0 <= k <= n and n >= 1."""
+    if not (0 <= k <= n and n >= 1):
+        raise MesascopeError(f"{k} of {n} is no count.", "Give 0 <= k <= n and n at least 1: --k 7 --n 10.")
+
+
+def carry_over(if_yes: Interval, if_no: Interval, via: Interval) -> Interval:
+    """Jeffrey's rule on sets: P'(M) = P(M|I)·P'(I) + P(M|not I)·(1 - P'(I)).
+
+    Valid only if P(M|I) and P(M|not I) are unchanged by the evidence. Ends lie at ends of P'(I).
+    """
+    low = min(if_yes[0] * p + if_no[0] * (1 - p) for p in via)
+    return low, max(if_yes[1] * p + if_no[1] * (1 - p) for p in via)
+
+
+@dataclass(frozen=True)
+class Update:
+    """What one observation does to one person.
+
+    Args:
+        status: 'moved', 'cannot move' (and why), 'asked' (a number that only this person can give is missing).
+        prior, posterior: intervals; ratio: the likelihood ratio set; shift: change of log-odds, as a set.
+        target: the query's target before and after, where the evidence reaches it.
+        reason: why not, or what is asked for; kept beside the number otherwise.
+    """
+
+    person: str
+    about: str
+    status: str
+    prior: Interval | None = None
+    ratio: Interval | None = None
+    posterior: Interval | None = None
+    shift: Interval | None = None
+    target: tuple[Interval, Interval] | None = None
+    reason: str = ""
+
+
+def update_people(board: Board, item: str, k: int | None = None, n: int | None = None, observed: bool = True,
+                  to: str | None = None) -> list[Update]:
+    """What an evidence item (or an open question) should do to each person.
+
+    Args:
+        board: the board.
+        item: the id of an evidence entry or of a question.
+        k, n: for evidence that counts.
+        observed: False where it was observed not to hold.
+        to: for a question, P'(via) as a value such as '60%', the belief it is asked under.
+
+    A person moves only through a ratio that the file gives for that person; none is ever supplied.
+    """
+    if item in board.content.questions:
+        return [_answer_question(board, board.content.questions[item], to)]
+    if item not in board.content.evidence:
+        raise unknown("evidence or question", item, {*board.content.evidence, *board.content.questions})
+    if to is not None:
+        raise MesascopeError(f"{item!r} is evidence, not a question.", "Leave --to out.")
+    evidence = board.content.evidence[item]
+    if evidence.counts and (k is None or n is None):
+        raise MesascopeError(f"{item!r} counts: how many of how many?", "Say --k 7 --n 10, or --findings DIR.")
+    if not evidence.counts and k is not None:
+        raise MesascopeError(f"{item!r} is a single observation.", "Leave --k and --n out.")
+    if k is not None and n is not None:
+        require_count(k, n)
+    return [_update_person(board, evidence, person, k, n, observed) for person in board.content.people]
+
+
+def ratio_for(evidence: Evidence, person: str, k: int | None, n: int | None, observed: bool) -> tuple[Interval | None, str]:
+    """The likelihood ratio set that the file gives for a person, or None and what has to be asked."""
+    if k is not None and n is not None:
+        if person not in evidence.hypotheses:
+            return None, (f"the file gives {person} no hypotheses for {evidence.id}: ask for the rate they expect if "
+                          f"{evidence.about} holds and if not")
+        ratio = weigh_count(k, n, *evidence.hypotheses[person])
+        return (ratio, ratio), ""
+    table = evidence.ratios if observed else evidence.against
+    if person not in table:
+        word = "" if observed else " for not observing it"
+        return None, f"the file gives {person} no likelihood ratio{word} for {evidence.id}: ask for it"
+    return table[person], ""
+
+
+def _update_person(board: Board, evidence: Evidence, person: str, k: int | None, n: int | None,
+                   observed: bool) -> Update:
+    about = evidence.about
+    if board.refusal(person, about):
+        return Update(person, str(about), "cannot move", reason=f"{person} declines the question {about}")
+    ratio, ask = ratio_for(evidence, person, k, n, observed)
+    polytope = board.polytope(person)
+    bounds = polytope.bound(about)
+    if bounds.low is None or bounds.high is None:
+        return Update(person, str(about), "cannot move", reason=f"{person}'s claims are {bounds.status} on {about}")
+    prior = (bounds.low, bounds.high)
+    if ratio is None:
+        return Update(person, str(about), "asked", prior, reason=ask)
+    posterior = update_set(prior, ratio)
+    shift = (float(np.log(ratio[0])), float(np.log(ratio[1])))
+    if prior[0] <= 0 and prior[1] >= 1:
+        return Update(person, str(about), "cannot move", prior, ratio, prior, shift,
+                      reason="nothing is said beforehand: [0, 1] stays [0, 1] under any ratio")
+    if prior in ((0.0, 0.0), (1.0, 1.0)):
+        return Update(person, str(about), "cannot move", prior, ratio, prior, shift, reason="certainty never moves")
+    reason = ""
+    if prior[0] <= 0:
+        reason = "the lower end 0 never moves: a lower bound is needed for it to be updatable"
+    elif prior[1] >= 1:
+        reason = "the upper end 1 never moves: an upper bound is needed for it to be updatable"
+    return Update(person, str(about), "moved", prior, ratio, posterior, shift, _reach(board, person, about, ratio), reason)
+
+
+def _reach(board: Board, person: str, about: Event, ratio: Interval) -> tuple[Interval, Interval] | None:
+    if board.content.query is None:
+        return None
+    target, given = board.default_question(person, None, None)
+    polytope = board.polytope(person)
+    if not polytope.part(target.atoms() | given.atoms()).atoms & about.atoms():
+        return None
+    before = polytope.bound(target, given)
+    ends = [polytope.bound(target, given, (about, r)) for r in ratio]
+    lows, highs = [e.low for e in ends if e.low is not None], [e.high for e in ends if e.high is not None]
+    if before.low is None or before.high is None or not lows or not highs:
+        return None
+    return (before.low, before.high), (min(lows), max(highs))
+
+
+def _answer_question(board: Board, question: Question, to: str | None) -> Update:
+    person, about, via = question.to, question.about, question.via
+    polytope = board.polytope(person)
+    sides = [polytope.bound(about, condition) for condition in (via, negate(via))]
+    start = polytope.bound(via)
+    missing = []
+    for side, condition in zip(sides, (via, negate(via)), strict=True):
+        if side.low is None or side.high is None or (side.low <= 0 and side.high >= 1):
+            missing.append(f"P({about} | {condition})")
+    told = f"{question.id}, asked by {question.by}"
+    if missing:
+        return Update(person, str(about), "asked",
+                      reason=f"{told}: {person} states no {' and no '.join(missing)}; without them any answer is possible")
+    now: Interval | None = (start.low, start.high) if start.low is not None and start.high is not None else None
+    if to is None:
+        return Update(person, str(about), "asked", reason=f"{told}: under which P({via})? Say --to 60%")
+    from mesascope.cruxes.readings import read_value
+
+    after = read_value(to).span("centre")
+    yes, no = ((s.low or 0.0, s.high if s.high is not None else 1.0) for s in sides)
+    posterior = carry_over(yes, no, after)
+    prior = carry_over(yes, no, now) if now else None
+    return Update(person, str(about), "moved", prior, None, posterior, None, None,
+                  f"{told}: valid only if P({about} | {via}) and P({about} | {negate(via)}) are unchanged by what moved {via}")
+

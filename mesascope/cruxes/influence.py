@@ -1,0 +1,219 @@
+"""Which crux matters: for one person (value of information), and between two (value of discrimination)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mesascope.cruxes.answers import POINT
+from mesascope.cruxes.arguments import Argument
+from mesascope.cruxes.board import Board
+from mesascope.cruxes.information import measure_entropy, measure_skl, value_discrimination, value_information
+from mesascope.cruxes.language import SURE, Event, join, literals, same
+from mesascope.errors import MesascopeError
+
+INNER = "range over distributions that agree with the claims, found by search: an inner bound"
+
+
+@dataclass(frozen=True)
+class Triads:
+    """P(U), P(U | C) and P(C) of one person: one row where they follow, many where only a set does.
+
+    Args:
+        rows: [m, 3] of (pu, puc, pc).
+        engine: 'net' (one row, independence as in a network) or 'lp' (no independence, inner set).
+    """
+
+    rows: np.ndarray
+    engine: str
+
+
+@dataclass(frozen=True)
+class Value:
+    """The value of learning a crux.
+
+    Args:
+        low, high: in units of the base; equal where the triad is one.
+        most: the greatest it could be (the entropy of the target, or the present disagreement).
+        pu, puc, pc: the triad where it is one, else None.
+    """
+
+    crux: str
+    people: tuple[str, ...]
+    low: float | None
+    high: float | None
+    most: float | None
+    triads: tuple[tuple[float, float, float] | None, ...]
+    engine: str
+    reason: str = ""
+
+
+def find_triads(board: Board, person: str, crux: Event, target: Event, given: Event, engine: str = "auto") -> Triads:
+    """What a person's claims say of (P(U), P(U | C), P(C)), all under a condition.
+
+    Args:
+        board: the board.
+        person: whose.
+        crux, target, given: events.
+        engine: 'net', 'lp', or 'auto' (a network where the claims form one that settles all three).
+    """
+    if engine in ("auto", "net"):
+        try:
+            part = board.polytope(person).part(crux.atoms() | target.atoms() | given.atoms())
+            argument = Argument(part.constraints, part.rules)
+            argument.close(crux.atoms() | target.atoms() | given.atoms())
+            answers = [board.answer(person, e, c, engine="net", wordings=False)
+                       for e, c in ((target, given), (target, join(given, crux)), (crux, given))]
+            points = [a.point for a in answers]
+            if points[1] is None and points[2] == 0:
+                points[1] = points[0]
+            if all(p is not None for p in points):
+                return Triads(np.array([points], dtype=float), "net")
+            if engine == "net":
+                raise MesascopeError(f"{person}'s network leaves {crux} open as a crux of {target}.", "Ask with --engine lp.")
+        except MesascopeError:
+            if engine == "net":
+                raise
+    polytope = board.polytope(person)
+    both, other = join(target, crux), join(target, Event("!", (crux,)))
+    corners = polytope.explore([both, other, crux], given)
+    if not len(corners):
+        raise MesascopeError(f"{person}'s claims leave {target} given {given} without a value.", "See `crux check`.")
+    rng = np.random.default_rng(7)
+    mixes = rng.dirichlet(np.full(len(corners), 0.3), 2000) @ corners
+    cells = np.concatenate([corners, mixes])
+    pc = np.clip(cells[:, 2], 0, 1)
+    pu = np.clip(cells[:, 0] + cells[:, 1], 0, 1)
+    puc = np.where(pc > 0, np.clip(cells[:, 0] / np.where(pc > 0, pc, 1), 0, 1), pu)
+    return Triads(np.stack([pu, puc, pc], axis=1), "lp")
+
+
+def _information(triads: Triads, base: float, form: str) -> tuple[float, float, float]:
+    values = []
+    for pu, puc, pc in triads.rows:
+        pun = (pu - puc * pc) / (1 - pc) if pc < 1 - 1e-12 else pu
+        values.append(value_information(pu, puc, pc, base, stated=float(np.clip(pun, 0, 1)), form=form))
+    return float(min(values)), float(max(values)), float(measure_entropy(triads.rows[:, 0], base).max())
+
+
+def default_cruxes(board: Board, person: str, target: Event, given: Event = SURE) -> dict[str, Event]:
+    """The atoms and definitions that a person's statements tie to a target, less the target itself and the
+    condition's own atoms.
+    """
+    part = board.polytope(person).part(target.atoms() | given.atoms())
+    names: dict[str, Event] = {n: board.event(n) for n in (*board.content.atoms, *board.content.definitions)}
+    settled = literals(given) or {}
+    claimed = {a for c in part.constraints for a in c.atoms} | {a for r in part.rules for a in r.atoms}
+    return {n: e for n, e in names.items() if e.atoms() <= claimed and not same(e, target) and n not in settled
+            and board.refusal(person, e) is None}
+
+
+def rank_cruxes(board: Board, person: str, crux: str | None = None, target: str | None = None,
+                given: str | None = None, base: float = 10.0, form: str = "log", engine: str = "auto") -> list[Value]:
+    """The value of information of one crux, or of every candidate, largest first.
+
+    Args:
+        board: the board.
+        person: whose belief.
+        crux: an event; every atom and definition tied to the target where left out.
+        target, given: the question; the file's query where left out.
+        base: of the logarithm; 10 gives dits.
+        form: 'log', 'naive' or 'quadratic'.
+        engine: 'auto', 'net' or 'lp'.
+
+    Where the claims leave the triad open, `low` and `high` are a range, and an inner bound of it.
+    """
+    event, condition = board.default_question(person, target, given)
+    if crux is not None:
+        chosen = {crux: board.event(crux)}
+        refusal = board.refusal(person, chosen[crux])
+        if refusal:
+            return [Value(crux, (person,), None, None, None, (None,), engine, f"declined: {refusal.reason}")]
+    else:
+        chosen = default_cruxes(board, person, event, condition)
+    found = []
+    for name, one in chosen.items():
+        triads = find_triads(board, person, one, event, condition, engine)
+        low, high, most = _information(triads, base, form)
+        found.append(Value(name, (person,), low, high, most, (_single(triads),), triads.engine,
+                           "" if triads.engine == "net" or high - low < POINT else INNER))
+    return sorted(found, key=lambda v: -(v.high or 0.0))
+
+
+def compare_crux(board: Board, one: str | None = None, other: str | None = None, crux: str | None = None,
+                 target: str | None = None, base: float = 10.0, weights: str = "gmo", form: str = "log",
+                 engine: str = "auto") -> list[Value]:
+    """The value of discrimination of one crux, or of every candidate that both people can be asked about.
+
+    Args:
+        board: the board.
+        one, other: the two people; the file's pair where left out.
+        crux, target, base, engine: see `rank_cruxes`.
+        weights: 'gmo' or 'mean'.
+        form: 'log' (symmetric KL) or 'naive' (absolute differences, which stay finite).
+
+    Negative values mean that learning the crux is expected to drive them apart.
+    """
+    compare = board.content.query.compare if board.content.query else ()
+    if one is None or other is None:
+        if len(compare) < 2:
+            raise MesascopeError("Two people are needed.", "Name them: crux vod --between ann,bob.")
+        one, other = compare[0], compare[1]
+    people = (board.person(one), board.person(other))
+    questions = [board.default_question(p, target, None) for p in people]
+    if crux is not None:
+        chosen = {crux: board.event(crux)}
+    else:
+        sides = [default_cruxes(board, p, *q) for p, q in zip(people, questions, strict=True)]
+        chosen = {n: e for n, e in sides[0].items() if n in sides[1]}
+    found = []
+    for name, event in chosen.items():
+        declined = [p for p in people if board.refusal(p, event)]
+        if declined:
+            found.append(Value(name, people, None, None, None, (None, None), engine, f"declined by {declined[0]}"))
+            continue
+        triads = [find_triads(board, p, event, *q, engine) for p, q in zip(people, questions, strict=True)]
+        found.append(_discriminate(name, people, triads, base, weights, form))
+    return sorted(found, key=lambda v: -(v.high if v.high is not None else -np.inf))
+
+
+def _discriminate(name: str, people: tuple[str, str], triads: Sequence[Triads], base: float, weights: str,
+                  form: str) -> Value:
+    rng = np.random.default_rng(11)
+    a, b = (t.rows for t in triads)
+    if len(a) * len(b) > 1:
+        a, b = a[rng.integers(0, len(a), 4000)], b[rng.integers(0, len(b), 4000)]
+    values, most = [], []
+    for x, y in zip(a, b, strict=True):
+        try:
+            value = value_discrimination(_agree(x), _agree(y), base, weights, form)
+        except MesascopeError:
+            continue
+        if not np.isnan(value):
+            values.append(value)
+            most.append(abs(x[0] - y[0]) if form == "naive" else float(measure_skl(x[0], y[0], base)))
+    singles = tuple(_single(t) for t in triads)
+    engine = "/".join(t.engine for t in triads)
+    if not values:
+        return Value(name, people, None, None, None, singles, engine, "one side excludes what the other allows")
+    reasons = [] if len(triads[0].rows) == len(triads[1].rows) == 1 else [INNER]
+    if min(values) == -np.inf:
+        reasons.append("-inf: one side would be certain of the target once the crux is settled, and in logs that is "
+                       "infinitely far from anyone who is not; the form 'naive' stays finite")
+    return Value(name, people, min(values), max(values), max(most), singles, engine, "; ".join(reasons))
+
+
+def _agree(row: np.ndarray) -> tuple[float, float, float]:
+    pu, puc, pc = (float(x) for x in row)
+    pun = (pu - puc * pc) / (1 - pc) if pc < 1 else pu
+    pun = min(1.0, max(0.0, pun))
+    return puc * pc + pun * (1 - pc), puc, pc
+
+
+def _single(triads: Triads) -> tuple[float, float, float] | None:
+    if len(triads.rows) == 1 or np.ptp(triads.rows, axis=0).max() < POINT:
+        pu, puc, pc = (float(x) for x in triads.rows[0])
+        return pu, puc, pc
+    return None

@@ -1,0 +1,144 @@
+"""Value of information and of discrimination of a crux, as the Forecasting Research Institute defines them.
+
+Notation: pu = P(U), the target; pc = P(C), the crux; puc = P(U | C); pun = P(U | not C). 0·log 0 = 0 throughout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mesascope.errors import MesascopeError
+
+BASES = {"10": 10.0, "2": 2.0, "e": float(np.e)}
+
+
+def _terms(p: np.ndarray, q: np.ndarray, base: float) -> np.ndarray:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = p * (np.log(p) - np.log(q)) / np.log(base)
+    return np.where(p == 0, 0.0, value)
+
+
+def measure_kl(p: float | np.ndarray, q: float | np.ndarray, base: float = 10.0) -> np.ndarray:
+    """KL(p, q) of two binary distributions; inf where q excludes what p allows."""
+    p, q = np.asarray(p, dtype=float), np.asarray(q, dtype=float)
+    return _terms(p, q, base) + _terms(1 - p, 1 - q, base)
+
+
+def measure_entropy(p: float | np.ndarray, base: float = 10.0) -> np.ndarray:
+    """H(p) of a binary distribution."""
+    p = np.asarray(p, dtype=float)
+    one = np.ones_like(p)
+    return -_terms(p, one, base) - _terms(1 - p, one, base)
+
+
+def find_complement(pu: float, puc: float, pc: float) -> float | None:
+    """P(U | not C) = (pu - puc·pc)/(1 - pc); None where pc is 1.
+
+    Outside [0, 1] the three numbers contradict each other, and a `MesascopeError` says so.
+    """
+    if pc >= 1:
+        return None
+    value = (pu - puc * pc) / (1 - pc)
+    if value < -1e-12 or value > 1 + 1e-12:
+        raise MesascopeError(f"P(U) = {pu:g}, P(U|C) = {puc:g} and P(C) = {pc:g} contradict each other: "
+                             f"P(U|not C) would be {value:.4g}.", "See `crux check` for the smallest repair.")
+    return min(1.0, max(0.0, value))
+
+
+def value_information(pu: float, puc: float, pc: float, base: float = 10.0, weight: float | None = None,
+                      stated: float | None = None, form: str = "log") -> float:
+    """The value of learning C for one's belief in U.
+
+    Args:
+        pu, puc, pc: the triad.
+        base: of the logarithm; 10 gives dits.
+        weight: another camp's P(C), in place of pc as the weight.
+        stated: P(U | not C) as stated, even where it contradicts the triad (the 'updatable' form).
+        form: 'log' (mutual information, when weight and stated are left out), 'naive' (mean absolute change)
+            or 'quadratic' (the variance of E[U|C]: the first-order Sobol numerator).
+
+    Returns a number of at least 0; for 'log' at most the entropy of U, attained when C is U.
+    """
+    pun = find_complement(pu, puc, pc) if stated is None else stated
+    w = pc if weight is None else weight
+    changes = {"log": lambda q: float(measure_kl(q, pu, base)), "naive": lambda q: abs(q - pu),
+               "quadratic": lambda q: (q - pu) ** 2}
+    if form not in changes:
+        raise MesascopeError(f"There is no form {form!r} of the value of information.", "There are: log, naive, quadratic.")
+    change = changes[form]
+    return (w * change(puc) if w > 0 else 0.0) + ((1 - w) * change(pun) if w < 1 and pun is not None else 0.0)
+
+
+def value_information_states(pu_given: Sequence[float], pc: Sequence[float], base: float = 10.0) -> float:
+    """The mutual information of U and a crux with k states: Σ_c P(c)·KL(P(U|c), P(U)).
+
+    Args:
+        pu_given: P(U | state) per state.
+        pc: P(state), summing to one.
+    """
+    q, w = np.asarray(pu_given, dtype=float), np.asarray(pc, dtype=float)
+    if q.shape != w.shape or w.min() < 0 or abs(w.sum() - 1) > 1e-9:
+        raise MesascopeError("The states of a crux need one weight each, summing to one.", "Give P(state) for each.")
+    kept = w > 0
+    return float(w[kept] @ measure_kl(q[kept], float(w @ q), base))
+
+
+def measure_skl(a: float | np.ndarray, b: float | np.ndarray, base: float = 10.0) -> np.ndarray:
+    """KL(a, b) + KL(b, a): how far apart two people's numbers are."""
+    return measure_kl(a, b, base) + measure_kl(b, a, base)
+
+
+def mean_odds(a: float, b: float) -> float:
+    """The geometric mean of two odds, as a probability; that of the complements is its complement."""
+    yes, no = np.sqrt(a * b), np.sqrt((1 - a) * (1 - b))
+    if yes + no == 0:
+        raise MesascopeError("One side gives the crux 0, the other 1: there is no common weight.", "Use --weights mean.")
+    return float(yes / (yes + no))
+
+
+def value_discrimination(a: tuple[float, float, float], b: tuple[float, float, float], base: float = 10.0,
+                         weights: str = "gmo", form: str = "log") -> float:
+    """How much learning C is expected to bring two people's beliefs in U together.
+
+    Args:
+        a, b: each one's (pu, puc, pc).
+        base: of the logarithm.
+        weights: 'gmo' (preferred) or 'mean' of the two P(C).
+        form: 'log' (symmetric KL) or 'naive' (absolute difference).
+
+    Returns at most the present disagreement; negative where learning C is expected to drive them apart, which
+    is legitimate and never clipped; nan where both present and expected disagreement are infinite.
+    """
+    if form not in ("log", "naive") or weights not in ("gmo", "mean"):
+        raise MesascopeError(f"There is no discrimination of form {form!r} with weights {weights!r}.",
+                             "There are: log, naive; gmo, mean.")
+    g = mean_odds(a[2], b[2]) if weights == "gmo" else (a[2] + b[2]) / 2
+    na, nb = find_complement(*a), find_complement(*b)
+    if (na is None or nb is None) and g < 1:
+        raise MesascopeError("One side is certain of the crux, so nothing is said of its absence.", "Use another crux.")
+
+    def differ(x: float, y: float) -> float:
+        return float(measure_skl(x, y, base)) if form == "log" else abs(x - y)
+
+    after = (g * differ(a[1], b[1]) if g > 0 else 0.0)
+    if g < 1:
+        assert na is not None and nb is not None
+        after += (1 - g) * differ(na, nb)
+    now = differ(a[0], b[0])
+    return float("nan") if np.isinf(now) and np.isinf(after) else now - after
+
+
+def value_discrimination_states(a_given: Sequence[float], a_weights: Sequence[float], b_given: Sequence[float],
+                                b_weights: Sequence[float], base: float = 10.0) -> float:
+    """The same for a crux with k states; weights are the normalised geometric means √(aₖ·bₖ)."""
+    pa, wa, pb, wb = (np.asarray(x, dtype=float) for x in (a_given, a_weights, b_given, b_weights))
+    if not len({pa.shape, wa.shape, pb.shape, wb.shape}) == 1 or abs(wa.sum() - 1) > 1e-9 or abs(wb.sum() - 1) > 1e-9:
+        raise MesascopeError("The states of a crux need one weight each, summing to one.", "Give P(state) for each.")
+    g = np.sqrt(wa * wb)
+    if g.sum() == 0:
+        raise MesascopeError("The two people share no possible state of the crux.", "Use another crux.")
+    g = g / g.sum()
+    kept = g > 0
+    return float(measure_skl(float(pa @ wa), float(pb @ wb), base) - g[kept] @ measure_skl(pa[kept], pb[kept], base))

@@ -1,0 +1,257 @@
+"""Other formats: Bayesian networks as BIF, out and in; triads as CSV in FRI's columns, out and in."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from mesascope.cruxes.arguments import Argument
+from mesascope.cruxes.board import Board
+from mesascope.cruxes.influence import default_cruxes, find_triads
+from mesascope.cruxes.networks import Net
+from mesascope.errors import MesascopeError
+
+COLUMNS = ("person", "Camp", "ID", "PU", "Pc", "PUc")
+_LARGEST = 20_000_000
+_TOKEN = re.compile(r'"[^"\n]*"|[A-Za-z0-9_.+\-<>=/\\&%\'\[\]:^~@#$*?!]+|[{}()|;,]')
+
+
+def write_net(net: Net, name: str = "net") -> str:
+    """A network as BIF 0.15; `read_bif` gives the same tables back bit for bit.
+
+    Args:
+        net: without a batch axis.
+        name: of the network.
+    """
+    lines = [f"network {_safe(name)} {{\n}}"]
+    for node in net.order:
+        labels = ", ".join(net.states[node])
+        lines.append(f"variable {node} {{\n  type discrete [ {len(net.states[node])} ] {{ {labels} }};\n}}")
+    for node in net.order:
+        parents, table = net.parents[node], net.tables[node]
+        if not parents:
+            lines.append(f"probability ( {node} ) {{\n  table {_row(table)};\n}}")
+            continue
+        rows = [f"  ({', '.join(net.states[p][i] for p, i in zip(parents, index, strict=True))}) {_row(table[index])};"
+                for index in itertools.product(*(range(len(net.states[p])) for p in parents))]
+        lines.append(f"probability ( {node} | {', '.join(parents)} ) {{\n" + "\n".join(rows) + "\n}")
+    return "\n".join(lines) + "\n"
+
+
+def _row(values: np.ndarray) -> str:
+    return ", ".join(repr(float(v)) for v in values)
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_]", "_", name) or "net"
+
+
+def write_bif(board: Board, person: str, at: str = "middle") -> str:
+    """A person's claims as a BIF network; unstated entries are written at the middle (or an end) of [0, 1].
+
+    Args:
+        board: the board.
+        person: whose claims, which must form a network.
+        at: 'low', 'middle' or 'high' of each entry's span.
+
+    A comment at the top names every entry that the person did not state, and the modeller's bridges.
+    """
+    polytope = board.polytope(person)
+    argument = Argument(polytope.constraints, polytope.rules)
+    argument.close(frozenset())
+    weights = {"low": 0.0, "middle": 0.5, "high": 1.0}
+    if at not in weights:
+        raise MesascopeError(f"There is no {at!r} of a span.", "There are: low, middle, high.")
+    spans = argument.spans()
+    theta = spans[:, 0] + weights[at] * (spans[:, 1] - spans[:, 0])
+    unstated = [e.id for e in argument.entries if not e.stated]
+    head = [f"// claims of {person}, readings inferred by the modeller; independence as in a network is assumed",
+            f"// the modeller's bridges, no claims of {person}: {', '.join(r.id for r in polytope.rules) or 'none'}"]
+    head += [f"// not stated, written at the {at} of [0, 1]: {name}" for name in unstated]
+    return "\n".join(head) + "\n" + write_net(argument.net(theta), person)
+
+
+def read_bif(text: str) -> Net:
+    """A BIF text as a network.
+
+    Args:
+        text: BIF 0.15: network, variable and probability blocks; comments and properties are skipped.
+
+    Returns a `Net` with numbers in double precision; a row that misses 1 by rounding (up to 1e-4) is rescaled.
+    """
+    if len(text) > _LARGEST:
+        raise MesascopeError("This BIF text is larger than 20 MB.", "Split the network.")
+    text = re.sub(r"//[^\n]*|/\*.*?\*/", " ", text, flags=re.S)
+    text = re.sub(r"\bproperty\b[^;]*;", " ", text)
+    return _Bif(_TOKEN.findall(text)).net()
+
+
+class _Bif:
+    def __init__(self, tokens: list[str]):
+        self.tokens, self.at = tokens, 0
+        self.states: dict[str, list[str]] = {}
+        self.parents: dict[str, list[str]] = {}
+        self.tables: dict[str, np.ndarray] = {}
+
+    def take(self, *wanted: str) -> str:
+        if self.at >= len(self.tokens):
+            raise MesascopeError("The BIF text ends in the middle of a block.", "Write it anew from its program.")
+        token = self.tokens[self.at]
+        if wanted and token not in wanted:
+            raise MesascopeError(f"In the BIF text, {' or '.join(map(repr, wanted))} was expected and {token[:40]!r} found.",
+                                 "Write it anew from its program.")
+        self.at += 1
+        return token.strip('"')
+
+    def until(self, *ends: str) -> list[str]:
+        found = []
+        while self.at < len(self.tokens) and self.tokens[self.at] not in ends:
+            if self.tokens[self.at] != ",":
+                found.append(self.tokens[self.at].strip('"'))
+            self.at += 1
+        self.take(*ends)
+        return found
+
+    def net(self) -> Net:
+        while self.at < len(self.tokens):
+            kind = self.take("network", "variable", "probability")
+            {"network": self.skip, "variable": self.variable, "probability": self.probability}[kind]()
+        missing = [name for name in self.states if name not in self.tables]
+        if missing or not self.states:
+            raise MesascopeError(f"The BIF text has no probability for {', '.join(missing) or 'any variable'}.",
+                                 "Add its block.")
+        return Net(self.states, self.parents, self.tables)
+
+    def skip(self) -> None:
+        self.until("{")
+        self.until("}")
+
+    def variable(self) -> None:
+        name = self.take()
+        self.take("{")
+        self.take("type")
+        self.take("discrete")
+        self.until("{")
+        labels = self.until("}")
+        self.until("}")
+        if name in self.states or len(labels) < 2 or len(set(labels)) != len(labels):
+            raise MesascopeError(f"The BIF variable {name[:60]!r} is repeated, or has no two different states.", "Mend it.")
+        self.states[name] = labels
+
+    def probability(self) -> None:
+        self.take("(")
+        names, split = [], None
+        while (token := self.take()) != ")":
+            if token == "|":
+                split = len(names)
+            elif token != ",":
+                names.append(token)
+        node, parents = names[0], names[1:] if split else []
+        for name in names:
+            if name not in self.states:
+                raise MesascopeError(f"The BIF text has a probability for {name[:60]!r}, which is no variable.", "Mend it.")
+        if node in self.tables:
+            raise MesascopeError(f"The BIF text has two probabilities for {node[:60]!r}.", "Keep one.")
+        shape = [len(self.states[n]) for n in (*parents, node)]
+        if np.prod(shape, dtype=float) > 2**22:
+            raise MesascopeError(f"The table of {node[:60]!r} is too large.", "Reduce its parents.")
+        table = np.full(shape, np.nan)
+        self.take("{")
+        while (token := self.take("}", "table", "default", "(")) != "}":
+            if token == "(":
+                labels = self.until(")")
+                try:
+                    index = tuple(self.states[p].index(x) for p, x in zip(parents, labels, strict=True))
+                except ValueError:
+                    raise MesascopeError(f"A row of {node[:60]!r} names no states of its parents.", "Mend it.") from None
+                table[index] = self.numbers(shape[-1], node)
+            elif token == "default":
+                row = self.numbers(shape[-1], node)
+                table = np.where(np.isnan(table), row, table)
+            else:  # BIF's flat order: the node's states slowest, the last parent fastest
+                flat = self.numbers(int(np.prod(shape)), node)
+                table = np.moveaxis(flat.reshape([shape[-1], *shape[:-1]]), 0, -1)
+        total = table.sum(axis=-1, keepdims=True)
+        if np.isnan(table).any() or table.min() < 0 or np.abs(total - 1).max() > 1e-4:
+            raise MesascopeError(f"The table of {node[:60]!r} has a missing row or one that does not sum to one.", "Mend it.")
+        exact = np.abs(total - 1) < 1e-12
+        self.parents[node], self.tables[node] = parents, np.where(exact, table, table / total)
+
+    def numbers(self, wanted: int, node: str) -> np.ndarray:
+        words = self.until(";")
+        try:
+            values = np.array([float(w) for w in words])
+        except ValueError:
+            raise MesascopeError(f"The table of {node[:60]!r} holds something that is no number.", "Mend it.") from None
+        if len(values) != wanted:
+            raise MesascopeError(f"A row of {node[:60]!r} has {len(values)} numbers; {wanted} are needed.", "Mend it.")
+        return values
+
+
+@dataclass(frozen=True)
+class Row:
+    """One triad in FRI's columns: who, which camp, which crux, P(U), P(C), P(U | C)."""
+
+    person: str
+    camp: str
+    crux: str
+    pu: float
+    pc: float
+    puc: float
+
+
+def write_triads(board: Board, crux: str | None = None) -> str:
+    """Every person's point triads for the file's target, as CSV: person, Camp, ID, PU, Pc, PUc.
+
+    Args:
+        board: the board.
+        crux: only this one.
+
+    Only triads that are single numbers are written: a set has no place in these columns.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for person in board.content.people:
+        target, given = board.default_question(person, None, None)
+        names = {crux: board.event(crux)} if crux else default_cruxes(board, person, target, given)
+        for name, event in names.items():
+            try:
+                rows = find_triads(board, person, event, target, given, "net").rows
+            except MesascopeError:
+                continue
+            pu, puc, pc = (float(x) for x in rows[0])
+            writer.writerow([person, " / ".join(board.content.people[person].scope), name, repr(pu), repr(pc), repr(puc)])
+    return out.getvalue()
+
+
+def read_triads(text: str) -> list[Row]:
+    """Triads from CSV with FRI's columns; rows with an impossible or missing number are errors with their line."""
+    reader = csv.DictReader(io.StringIO(text))
+    if not reader.fieldnames or any(c not in reader.fieldnames for c in COLUMNS if c != "Camp"):
+        raise MesascopeError(f"The CSV has the columns {list(reader.fieldnames or [])!r:.120}.",
+                             f"Needed: {', '.join(COLUMNS)}.")
+    rows = []
+    try:
+        for line in reader:
+            values = []
+            for column in ("PU", "Pc", "PUc"):
+                try:
+                    value = float(line[column] or "")
+                except ValueError:
+                    value = float("nan")
+                if not 0 <= value <= 1:
+                    raise MesascopeError(f"CSV line {reader.line_num}: {column} is {line[column]!r:.40}, no probability.",
+                                         "Write a number between 0 and 1.")
+                values.append(value)
+            rows.append(Row(line["person"] or "", line.get("Camp") or "", line["ID"] or "", *values))
+    except csv.Error as error:
+        raise MesascopeError(f"CSV line {reader.line_num}: {error}.", "Write plain text.") from None
+    if not rows:
+        raise MesascopeError("The CSV has no rows.", "Add one per person and crux.")
+    return rows

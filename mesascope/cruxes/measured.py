@@ -1,0 +1,183 @@
+"""Findings of the instrument, counted by the rules of a crux file into k of n for one evidence item."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mesascope.cruxes.board import Board
+from mesascope.cruxes.claims import Measure
+from mesascope.cruxes.evidence import Update, update_people
+from mesascope.cruxes.loading import RUNGS
+from mesascope.errors import MesascopeError, unknown
+
+FORMAT = "mesascope-finding/1"
+LARGEST = 50_000_000
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One thing that counts once.
+
+    Args:
+        name: the subject (or its fingerprint); verdict: 'observed', 'not observed' or 'undetermined'.
+        reason: the numbers behind the verdict.
+    """
+
+    name: str
+    verdict: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What one measure makes of a folder of findings.
+
+    Args:
+        k, n: how many of how many; None where nothing counts.
+        units: every unit with its verdict.
+        gap: what was measured, beside what the claim is about; always printed.
+        updates: what the evidence item then does to each person.
+    """
+
+    measure: str
+    feeds: str
+    k: int | None
+    n: int | None
+    units: tuple[Unit, ...]
+    gap: str
+    updates: tuple[Update, ...]
+
+
+def read_findings(path: str | Path) -> list[dict[str, Any]]:
+    """Subjects with their findings, from findings.json or the folder that holds it.
+
+    Args:
+        path: a folder, or a file: {"subjects": [...]} or a bare list of findings in mesascope-finding/1.
+
+    Returns one dict per subject with 'subject', 'findings' and, where there is one, 'placement'.
+    """
+    path = Path(path)
+    file = path / "findings.json" if path.is_dir() else path
+    try:
+        if file.stat().st_size > LARGEST:
+            raise MesascopeError(f"{str(file)!r} is larger than 50 MB.", "Name a folder with one findings.json.")
+        data = json.loads(file.read_bytes())
+    except OSError as error:
+        raise MesascopeError(f"{str(file)!r} cannot be read: {error.strerror}.",
+                             "Name a folder that holds findings.json.") from None
+    except (ValueError, RecursionError):
+        raise MesascopeError(f"{str(file)!r} is not JSON.", "Findings are written by `mesascope examine --out`.") from None
+    if isinstance(data, dict) and isinstance(data.get("subjects"), list):
+        subjects = data["subjects"]
+    elif isinstance(data, list):
+        by_name: dict[str, list[Any]] = {}
+        for finding in data:
+            name = str(finding.get("subject")) if isinstance(finding, dict) else "?"
+            by_name.setdefault(name, []).append(finding)
+        subjects = [{"subject": name, "findings": found} for name, found in by_name.items()]
+    else:
+        raise MesascopeError(f"{str(file)!r} holds neither subjects nor a list of findings.",
+                             'Expected {"subjects": [...]} or [finding, …].')
+    for subject in subjects:
+        findings = subject.get("findings") if isinstance(subject, dict) else None
+        if not isinstance(findings, list) or not all(isinstance(f, dict) for f in findings):
+            raise MesascopeError(f"A subject in {str(file)!r} has no list of findings.", "Write it anew with examine.")
+        for finding in findings:
+            if finding.get("format") != FORMAT:
+                raise MesascopeError(f"A finding in {str(file)!r} has the format {finding.get('format')!r:.60}.",
+                                     f"Expected {FORMAT!r}.")
+    return subjects
+
+
+def count(measure: Measure, subjects: list[dict[str, Any]]) -> tuple[int | None, int | None, tuple[Unit, ...]]:
+    """k of n by one measure's rule, and the verdict on each unit.
+
+    Args:
+        measure: the rule.
+        subjects: see `read_findings`.
+
+    Units with one fingerprint (the same weights) count once where the rule counts fingerprints; if their
+    verdicts differ, the unit is undetermined. Undetermined units are left out or counted as not, as the rule says.
+    """
+    verdicts: dict[str, list[tuple[str, str]]] = {}
+    for subject in subjects:
+        name = str(subject.get("subject", "?"))
+        prints = {str(f["fingerprint"]) for f in subject["findings"] if f.get("fingerprint")}
+        key = min(prints) if measure.counts == "fingerprint" and len(prints) == 1 else name
+        verdicts.setdefault(key, []).append(_judge(measure, subject))
+    units = []
+    for key, several in verdicts.items():
+        agreed = {v for v, _ in several}
+        verdict = agreed.pop() if len(agreed) == 1 else "undetermined"
+        units.append(Unit(key, verdict, "; ".join(dict.fromkeys(r for _, r in several))))
+    k = sum(u.verdict == "observed" for u in units)
+    n = len(units) if measure.undetermined == "count as not" else sum(u.verdict != "undetermined" for u in units)
+    return (k, n, tuple(units)) if n else (None, None, tuple(units))
+
+
+def _judge(measure: Measure, subject: dict[str, Any]) -> tuple[str, str]:
+    if measure.placement:
+        placement = subject.get("placement")
+        placement = placement if isinstance(placement, dict) else {}
+        lowest, highest = placement.get("lowest"), placement.get("highest")
+        if lowest not in RUNGS or highest not in RUNGS:
+            return "undetermined", "no placement"
+        bar = RUNGS.index(measure.placement)
+        told = f"placed {lowest}" if lowest == highest else f"placed between {lowest} and {highest}"
+        if RUNGS.index(lowest) >= bar:
+            return "observed", told
+        return ("not observed" if RUNGS.index(highest) < bar else "undetermined"), told
+    found = [f for f in subject["findings"] if f.get("probe") == measure.probe]
+    if not found:
+        return "undetermined", f"no finding of {measure.probe}"
+    verdicts, told = set(), []
+    for finding in found:
+        low, high = finding.get("low"), finding.get("high")
+        if finding.get("status") != "measured" or not _number(low) or not _number(high):
+            verdicts.add("undetermined")
+            told.append(str(finding.get("status", "no status")))
+            continue
+        told.append(f"{measure.probe} in [{low:.3g}, {high:.3g}]")
+        verdicts.add("observed" if low > measure.above else "not observed" if high < measure.above else "undetermined")
+    return (verdicts.pop() if len(verdicts) == 1 else "undetermined"), "; ".join(told)
+
+
+def _number(x: object) -> bool:
+    return isinstance(x, int | float) and not isinstance(x, bool) and x == x
+
+
+def update_from_findings(board: Board, path: str | Path, measure: str | None = None) -> list[Tally]:
+    """Every measure of the file (or the one named) put to a folder of findings.
+
+    Args:
+        board: the board, whose file holds the rules.
+        path: see `read_findings`.
+        measure: only this rule.
+
+    Returns a `Tally` per measure. Nobody moves without a ratio of their own; the gap between what was measured
+    and what is claimed comes with every tally.
+    """
+    measures = board.content.measures
+    if not measures:
+        raise MesascopeError(f"{board.name} has no [measures].", "Say there which findings count for which evidence.")
+    if measure is not None and measure not in measures:
+        raise unknown("measure", measure, measures)
+    subjects = read_findings(path)
+    tallies = []
+    for rule in measures.values():
+        if measure is not None and rule.id != measure:
+            continue
+        k, n, units = count(rule, subjects)
+        evidence = board.content.evidence[rule.feeds]
+        updates: list[Update] = []
+        if k is not None and n is not None:
+            if evidence.counts:
+                updates = update_people(board, rule.feeds, k, n)
+            elif k in (0, n):
+                updates = update_people(board, rule.feeds, observed=k == n)
+        tallies.append(Tally(rule.id, rule.feeds, k, n, units,
+                             f"measured: {rule.measured}; claimed: {rule.claimed}", tuple(updates)))
+    return tallies

@@ -1,0 +1,172 @@
+"""Several people's numbers as one: linear, logarithmic, geometric mean of odds, extremised."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mesascope.cruxes.board import Board
+from mesascope.errors import MesascopeError, unknown
+
+METHODS = ("linear", "log", "gmo", "geometric", "extremised")
+
+
+def _prepare(p: Sequence[float] | np.ndarray, weights: Sequence[float] | None) -> tuple[np.ndarray, np.ndarray]:
+    values = np.asarray(p, dtype=float)
+    w = np.full(len(values), 1 / len(values)) if weights is None else np.asarray(weights, dtype=float)
+    if w.shape != (len(values),) or w.min() < 0 or w.sum() <= 0:
+        raise MesascopeError("Weights must be one number of at least 0 per person, not all 0.", "Example: --weights 2,1.")
+    return values, w / w.sum()
+
+
+def pool_linear(p: Sequence[float] | np.ndarray, weights: Sequence[float] | None = None) -> float:
+    """Σ w·p: commutes with taking marginals, not with a common likelihood ratio."""
+    values, w = _prepare(p, weights)
+    return float(w @ values)
+
+
+def pool_log(p: Sequence[float] | np.ndarray, weights: Sequence[float] | None = None) -> float:
+    """∏p^w / (∏p^w + ∏(1-p)^w): commutes with a common likelihood ratio (Genest 1984).
+
+    A single 0 (or 1) with positive weight is a veto: the pool is 0 (or 1); nan where both occur.
+    """
+    values, w = _prepare(p, weights)
+    values, w = values[w > 0], w[w > 0]
+    zero, one = bool((values == 0).any()), bool((values == 1).any())
+    if zero or one:
+        return float("nan") if zero and one else float(one)
+    return float(1 / (1 + np.exp(-(w @ (np.log(values) - np.log1p(-values))))))
+
+
+def pool_gmo(p: Sequence[float] | np.ndarray) -> float:
+    """The geometric mean of the odds: the logarithmic pool with equal weights."""
+    return pool_log(p)
+
+
+def pool_geometric(p: Sequence[float] | np.ndarray, weights: Sequence[float] | None = None) -> float:
+    """The geometric mean of the probabilities; with that of the complements it does not sum to one."""
+    values, w = _prepare(p, weights)
+    with np.errstate(divide="ignore"):
+        return float(np.exp(w[w > 0] @ np.log(values[w > 0])))
+
+
+def pool_trimmed(p: Sequence[float] | np.ndarray, share: float) -> float:
+    """The mean without the `share` lowest and the `share` highest values (as many as fit whole)."""
+    values = np.sort(np.asarray(p, dtype=float))
+    cut = int(np.floor(share * len(values)))
+    return float(values[cut:len(values) - cut].mean())
+
+
+def extremising_factor(n: int) -> float:
+    """d = n(√(3n²-3n+1) - 2)/(n²-n-1) (Neyman and Roughgarden 2022): 1 for n = 1, towards √3 for large n."""
+    return n * (np.sqrt(3 * n**2 - 3 * n + 1) - 2) / (n**2 - n - 1)
+
+
+def pool_extremised(p: Sequence[float] | np.ndarray, factor: float | None = None, base: float = 0.5) -> float:
+    """σ(ℓ₀ + d·(mean ℓ - ℓ₀)): the mean log-odds pushed away from a base rate.
+
+    Args:
+        p: the numbers.
+        factor: d; that of Neyman and Roughgarden for their count where left out.
+        base: the base rate, strictly between 0 and 1.
+    """
+    if not 0 < base < 1:
+        raise MesascopeError(f"The base rate {base} is not strictly between 0 and 1.", "Example: --base-rate 0.5.")
+    middle = pool_log(p)
+    if not 0 < middle < 1:
+        return middle
+    d = extremising_factor(len(p)) if factor is None else factor
+    start = np.log(base / (1 - base))
+    return float(1 / (1 + np.exp(-(start + d * (np.log(middle / (1 - middle)) - start)))))
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Several people's answers as one interval.
+
+    Args:
+        low, high: the pooled ends; None where nobody has a number, or where a veto meets its opposite.
+        members: person -> their interval; excluded: person -> why not.
+        vetoes: people whose 0 or 1 decides an end alone.
+        warnings: what to know before using it.
+    """
+
+    target: str
+    method: str
+    low: float | None
+    high: float | None
+    members: dict[str, tuple[float, float]]
+    excluded: dict[str, str]
+    vetoes: tuple[str, ...]
+    warnings: tuple[str, ...]
+    engine: str
+
+
+def pool_people(board: Board, people: Sequence[str] = (), target: str | None = None, given: str | None = None,
+                method: str = "gmo", weights: Sequence[float] | None = None, factor: float | None = None,
+                base: float = 0.5, engine: str = "lp") -> Pool:
+    """Pool several people's answers, end by end.
+
+    Args:
+        board: the board.
+        people: whose; the file's pair where left out.
+        target, given: the question; the file's query where left out.
+        method: 'linear', 'log', 'gmo', 'geometric' or 'extremised'.
+        weights: for linear, log and geometric.
+        factor, base: for extremised.
+        engine: by which each answer is found.
+
+    A person who refuses the question, says nothing on it, or has no number is left out, with the reason.
+    """
+    if method not in METHODS:
+        raise unknown("pooling method", method, METHODS)
+    people = list(people) or list(board.content.query.compare if board.content.query else board.content.people)
+    members: dict[str, tuple[float, float]] = {}
+    excluded: dict[str, str] = {}
+    conditions, warnings = set(), []
+    for person in people:
+        answer = board.answer(person, target, given, engine, wordings=False)
+        if answer.status == "refused" and answer.refusal:
+            excluded[person] = f"declines the question: {answer.refusal.reason}"
+        elif answer.status == "unstated":
+            excluded[person] = "says nothing on it: [0, 1]"
+        elif answer.low is None or answer.high is None:
+            excluded[person] = answer.status
+        else:
+            members[person] = (answer.low, answer.high)
+            conditions.add(answer.given)
+    if len(conditions) > 1:
+        warnings.append(f"the members answer different questions: given {' / '.join(sorted(conditions))}")
+    scopes = {frozenset(board.content.people[p].scope) for p in members}
+    if len(scopes) > 1:
+        warnings.append("the members speak under different scopes")
+    if weights is not None and len(weights) != len(people):
+        raise MesascopeError(f"There are {len(weights)} weights for {len(people)} people.", "Give one per person.")
+    kept = None if weights is None else [w for w, p in zip(weights, people, strict=True) if p in members]
+    if method in ("gmo", "extremised") and kept is not None:
+        raise MesascopeError(f"The method {method!r} has no weights.", "Use --method log.")
+    ends: list[float | None] = [None, None]
+    vetoes: list[str] = []
+    if members:
+        for i in (0, 1):
+            values = [m[i] for m in members.values()]
+            ends[i] = _pool(values, method, kept, factor, base)
+            if method != "linear":
+                vetoes += [f"{p} at the {('lower', 'upper')[i]} end" for p, m in members.items() if m[i] in (0.0, 1.0)]
+    if any(e is not None and np.isnan(e) for e in ends):
+        ends = [None, None]
+        warnings.append("one member's 0 meets another's 1: there is no pool")
+    event = str(board.default_question(people[0], target, given)[0])
+    return Pool(event, method, ends[0], ends[1], members, excluded, tuple(vetoes), tuple(warnings), engine)
+
+
+def _pool(values: list[float], method: str, weights: list[float] | None, factor: float | None, base: float) -> float:
+    if method == "linear":
+        return pool_linear(values, weights)
+    if method == "geometric":
+        return pool_geometric(values, weights)
+    return pool_extremised(values, factor, base) if method == "extremised" else pool_log(values, weights)
+
+
