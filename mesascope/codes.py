@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,8 +14,35 @@ from mesascope.tables import Table, show
 MOST_CHOICES = 200
 
 
-def actions(table: Table, roles: Roles, choices: int | None, notes: list[str]) -> tuple[np.ndarray, int]:
-    """Per row the choice, counted from 0, -1 where it is missing; and how many choices there are."""
+@dataclass(frozen=True)
+class Choices:
+    """What was chosen.
+
+    Args:
+        action: per row the choice, counted from 0, -1 where it is missing.
+        number: how many choices there are.
+        names: what the log calls them, where it names them.
+        said: what was decided, in sentences.
+    """
+
+    action: np.ndarray
+    number: int
+    names: tuple[str, ...]
+    said: tuple[str, ...]
+
+
+def read_choices(table: Table, roles: Roles, choices: int | None) -> Choices:
+    """The column of the action as choices counted from 0.
+
+    Args:
+        table: the log.
+        roles: which column plays which role.
+        choices: how many choices there were, where the user says so.
+
+    Raises:
+        MesascopeError: fractions, negative or infinite choices, numbers among names, more than 200, one only.
+    """
+    notes: list[str] = []
     column = roles.of["action"][0]
     codes, values, nothing = cells(table, column)
     missed = _missed(table, roles)
@@ -22,7 +50,7 @@ def actions(table: Table, roles: Roles, choices: int | None, notes: list[str]) -
     seen = np.unique(codes[~missed & ~empty])
     if not len(seen):
         raise MesascopeError(
-            f"Column {show(column)} holds no choice: all {len(codes):,} cells are empty or flagged as missed.",
+            f"Column {show(column)} holds no choice: all {len(codes):,} cells are empty or flagged.",
             f"Name the column of the choices: {typed('action')}.",
         )
     text = [str(values[i]).strip() for i in seen]
@@ -31,7 +59,7 @@ def actions(table: Table, roles: Roles, choices: int | None, notes: list[str]) -
     def at(odd: np.ndarray) -> str:
         return table.place(int(np.flatnonzero(~missed & np.isin(codes, seen[odd]))[0]), column)
 
-    gone = np.zeros(len(seen), bool)
+    names: list[str] = []
     named = np.isnan(number)
     if named.any():
         gone = np.array([_sentinel(x) for x in number])
@@ -52,7 +80,6 @@ def actions(table: Table, roles: Roles, choices: int | None, notes: list[str]) -
         notes.append(
             "Choices are names: " + ", ".join(f"{show(t)} = {i}" for t, i in list(index.items())[:20]) + "."
         )
-        roles.said = names
     else:
         fraction = number != np.round(number)
         if fraction.any() or np.isinf(number).any():
@@ -65,7 +92,8 @@ def actions(table: Table, roles: Roles, choices: int | None, notes: list[str]) -
         gone, base = _missing_codes(number, choices, at, text)
         kept = np.unique(number[~gone])
         _few(len(kept), choices, column)
-        new, k = _numbering(number, kept, base, gone, choices, _arms(roles), notes)
+        new, k, said = _numbering(number, kept, base, gone, choices, _arms(roles))
+        notes += said
     if gone.any():
         counts = [
             f"{show(t)} ({int((codes[~missed] == i).sum()):,})"
@@ -81,7 +109,7 @@ def actions(table: Table, roles: Roles, choices: int | None, notes: list[str]) -
         notes.append(
             f"{int(missed.sum()):,} rows are flagged by {show(roles.of['missed'][0])}: missing trials."
         )
-    return action, k
+    return Choices(action, k, tuple(names), tuple(notes))
 
 
 def _number(text: str) -> float:
@@ -115,7 +143,7 @@ def _few(distinct: int, choices: int | None, column: str) -> None:
     """Refuses more choices than there can be, and a single one."""
     if distinct > MOST_CHOICES:
         raise MesascopeError(
-            f"Column {show(column)} holds {distinct:,} different choices; at most {MOST_CHOICES} can be told apart.",
+            f"Column {show(column)} holds {distinct:,} different choices; there can be {MOST_CHOICES}.",
             f"Name the column of the choices: {typed('action')}.",
         )
     if choices is not None and distinct > choices:
@@ -131,7 +159,7 @@ def _few(distinct: int, choices: int | None, column: str) -> None:
 
 
 def _missing_codes(
-    number: np.ndarray, choices: int | None, at: Any, text: list[str]
+    number: np.ndarray, choices: int | None, at: Callable[[np.ndarray], str], text: list[str]
 ) -> tuple[np.ndarray, float | None]:
     """Which codes stand for missing trials; and the first choice's code where negative codes are choices."""
     if number.min() < 0 and (set(number) == {-1.0, 1.0} or len(set(number)) == choices):
@@ -146,7 +174,7 @@ def _missing_codes(
     if odd.any():
         raise MesascopeError(
             f"{at(odd)} holds {show(text[int(np.flatnonzero(odd)[0])])}, a negative choice.",
-            "Number choices from 0 or 1 and leave missing ones empty, or say with choices= how many codes there are.",
+            "Number choices from 0 or 1 and leave missing ones empty, or say their number with choices=.",
         )
     if gone.all():
         raise MesascopeError(
@@ -162,9 +190,8 @@ def _numbering(
     gone: np.ndarray,
     choices: int | None,
     arms: np.ndarray | None,
-    notes: list[str],
-) -> tuple[np.ndarray, int]:
-    """Codes as choices counted from 0, and how many choices there are."""
+) -> tuple[np.ndarray, int, list[str]]:
+    """Codes as choices counted from 0, how many choices there are, and how they were numbered."""
     low, high = int(kept.min()), int(kept.max())
     within = low in (0, 1) and base is None
     if arms is not None and within and np.isin(kept, arms).all():
@@ -175,19 +202,15 @@ def _numbering(
     else:
         within &= span <= 2 * len(kept) + 2
     if not within:
-        new = np.searchsorted(kept, number)
-        notes.append(
-            "Choices in the order of their codes: "
-            + ", ".join(f"{int(c)} = {i}" for i, c in enumerate(kept[:20]))
-            + "."
-        )
-        return np.where(gone, -1, new), max(len(kept), choices or 0)
+        order = ", ".join(f"{int(c)} = {i}" for i, c in enumerate(kept[:20]))
+        new = np.where(gone, -1, np.searchsorted(kept, number))
+        return new, max(len(kept), choices or 0), [f"Choices in the order of their codes: {order}."]
     k = max(span, choices or 0)
     never = sorted(set(range(low, low + k)) - set(kept.astype(int)))
-    notes.append(f"Choices run from {low} to {low + k - 1} ({low}-based): {k} choices.")
+    said = [f"Choices run from {low} to {low + k - 1} ({low}-based): {k} choices."]
     if never:
-        notes.append(f"Choices that never occur, and count as choices: {', '.join(map(str, never[:20]))}.")
-    return np.where(gone, -1, number - low).astype(np.int64), k
+        said.append(f"Choices that never occur, and count as choices: {', '.join(map(str, never[:20]))}.")
+    return np.where(gone, -1, number - low).astype(np.int64), k, said
 
 
 def _arms(roles: Roles) -> np.ndarray | None:

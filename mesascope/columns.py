@@ -81,12 +81,12 @@ def resolve(table: Table, columns: Mapping[str, Any] | None) -> Roles:
 
     Args:
         table: the log.
-        columns: role to column; several for lifetime, probabilities and means, as a list or joined by '+'; None or
-            '' where no column is to play that role.
+        columns: role to column; several for lifetime, probabilities and means, as a list or joined by '+';
+            None or '' where no column is to play that role.
 
     Raises:
-        MesascopeError: a role or column that does not exist, a column claimed twice, two columns for one role, no
-            action, no feedback.
+        MesascopeError: a role or column that does not exist, a column claimed twice, two columns for one
+            role, no action, no feedback.
     """
     header = [str(c) for c in table.frame.columns]
     roles = Roles()
@@ -179,7 +179,7 @@ def _complete(roles: Roles, header: Sequence[str], name: str, shut: set[str]) ->
     """Settles what pays, and refuses a log without action or feedback."""
     if "action" not in roles.of:
         raise MesascopeError(
-            f"{show(name)} has no column that is known to hold the action; its columns are {listed(header, 30)}.",
+            f"{show(name)} has no column known to hold the action; its columns are {listed(header, 30)}.",
             f"Name it: {typed('action')}.",
         )
     if "feedback" not in roles.asked and {"gain", "loss"} & roles.asked:
@@ -208,7 +208,7 @@ def _complete(roles: Roles, header: Sequence[str], name: str, shut: set[str]) ->
             roles.of.pop("correct", None)
             return
     raise MesascopeError(
-        f"{show(name)} has no column that is known to hold the feedback; its columns are {listed(header, 30)}.",
+        f"{show(name)} has no column known to hold the feedback; its columns are {listed(header, 30)}.",
         f"Name it: {typed('feedback')}, or gain and loss.",
     )
 
@@ -246,21 +246,22 @@ def numbers(table: Table, column: str, role: str, largest: float = 1e30) -> np.n
     """
     import pandas as pd
 
-    series = table.frame[column]
+    series: Any = table.frame[column]
     if pd.api.types.is_numeric_dtype(series.dtype) and series.dtype.kind in "iuf":
-        codes, values, held = None, None, series.to_numpy(np.float64, na_value=np.nan)
+        held = series.to_numpy(np.float64, na_value=np.nan)
         bad = np.zeros(len(held), bool)
     else:
         codes, values, nothing = cells(table, column)
         text = [str(v).strip() for v in values]
         truth = {"true": "1", "false": "0"}
         text = ["nan" if n else truth.get(t.casefold(), t) for t, n in zip(text, nothing, strict=True)]
-        parsed = pd.to_numeric(pd.Series(text, dtype=object), errors="coerce").to_numpy(np.float64)
+        parsed = np.asarray(pd.to_numeric(pd.Series(text, dtype=object), errors="coerce"), np.float64)
         wrong = np.isnan(parsed) & ~nothing
-        if wrong.any() and all(re.fullmatch(r"[+-]?\d*,\d+", text[i]) for i in np.flatnonzero(wrong)):
-            parsed = pd.to_numeric(pd.Series([t.replace(",", ".") for t in text]), errors="coerce").to_numpy(
-                float
-            )
+        odd = [text[i] for i in np.flatnonzero(wrong)]
+        comma = all(re.fullmatch(r"[+-]?\d*,\d+", t) for t in odd)
+        if comma and not all(re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", t) for t in odd):  # 0,5 and not 1,500
+            text = [t.replace(",", ".") for t in text]
+            parsed = np.asarray(pd.to_numeric(pd.Series(text, dtype=object), errors="coerce"), np.float64)
             wrong = np.isnan(parsed) & ~nothing
         held, bad = parsed[codes], wrong[codes]
     if bad.any():
@@ -281,7 +282,7 @@ def numbers(table: Table, column: str, role: str, largest: float = 1e30) -> np.n
 
 
 def labels(table: Table, column: str) -> tuple[np.ndarray, list[str]]:
-    """A column as codes [rows] into its names in natural order ('p2' before 'p10'), -1 where nothing is there."""
+    """A column as codes [rows] into its names in natural order ('p2' before 'p10'), -1 where it is empty."""
     codes, values, nothing = cells(table, column)
     text = [
         str(int(v))

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mesascope.errors import MesascopeError
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 READABLE = ".csv, .tsv, .txt, .jsonl and .parquet"
 SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar", " ": "space"}
 SAMPLE = 1 << 20
+EXAMPLE = '{"participant": 1, "trial": 1, "choice": 0, "reward": 1}'
 MAGIC = {
     b"PK\x03\x04": ("a zip archive or an Excel workbook", "Save the sheet as .csv."),
     b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "Save the sheet as .csv."),
@@ -205,11 +208,11 @@ def _header(start: bytes, codec: str, path: Path) -> tuple[list[str], str, int, 
 
 
 def _separated(path: Path, start: bytes) -> Table:
-    """A text with a separator, its cells as categories."""
+    """A text with a separator; what says that nothing is there stays as it is written."""
     import pandas as pd
 
     codec, called = _encoding(start, path.name)
-    for attempt in (codec, "latin-1"):
+    for attempt in (codec, "latin-1") if codec == "utf-8" else (codec,):
         names, mark, skip, extra, said = _header(start, attempt, path)
         if extra:
             names = ["", *names]
@@ -223,7 +226,6 @@ def _separated(path: Path, start: bytes) -> Table:
                     header=None,
                     names=list(range(len(names))),
                     skiprows=skip,
-                    dtype="category",
                     na_filter=False,
                     skip_blank_lines=False,
                     index_col=False,
@@ -240,17 +242,15 @@ def _separated(path: Path, start: bytes) -> Table:
             raise MesascopeError(
                 f"{show(path.name)} cannot be read as {len(names)} columns with a "
                 f"{SEPARATORS[mark]} between them: {show(why, 200)[1:-1]}.",
-                "Give every line the columns that the first one names, and quote cells that hold the separator.",
+                "Give every line the columns of the first one, and quote cells that hold the separator.",
             ) from None
-    else:  # latin-1 decodes every byte, so the text began as another encoding and did not keep to it
-        raise MesascopeError(f"{show(path.name)} cannot be decoded.", "Save it as UTF-8.")
-    blank = pd.Series(True, index=frame.index)
-    for name in frame:
-        if not blank.any():
-            break
-        void = [c for c in frame[name].cat.categories if not str(c).strip()]
-        blank &= frame[name].isin(void)
-    frame = frame[~blank]
+    else:  # latin-1 decodes every byte: the text began as another encoding and did not keep to it
+        raise MesascopeError(
+            f"{show(path.name)} begins as {codec} and does not go on so.", "Save it as UTF-8."
+        )
+    if all(frame[name].dtype.kind not in "iufb" for name in frame):  # a blank line leaves no column numeric
+        blank = np.logical_and.reduce([frame[name].str.strip().eq("").to_numpy(bool) for name in frame])
+        frame = frame.loc[~blank]
     said.append(f"Text in {called}, columns separated by a {SEPARATORS[mark]}.")
     return _named(frame, [n.strip().lstrip("\ufeff") for n in names], path.name, "line", skip + 1, said)
 
@@ -266,33 +266,34 @@ def _lines(path: Path) -> Table:
     except UnicodeDecodeError:
         raise MesascopeError(f"{show(path.name)} is no UTF-8 text.", "Save it as UTF-8.") from None
     del data
-    rows, places = [], []
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            why = (
-                f"{error.msg} at character {error.colno}"
-                if isinstance(error, json.JSONDecodeError)
-                else "too deep"
-            )
-            raise MesascopeError(
-                f"Line {number} of {show(path.name)} is no JSON: {why}; it begins {show(line, 40)}.",
-                'Write one object per line, such as {"participant": 1, "trial": 1, "choice": 0, "reward": 1}.',
-            ) from None
-        if not isinstance(row, dict):
-            raise MesascopeError(
-                f"Line {number} of {show(path.name)} holds {show(line, 40)}, a {type(row).__name__} and no object.",
-                'Write one object per line, such as {"participant": 1, "trial": 1, "choice": 0, "reward": 1}.',
-            )
-        rows.append(row)
-        places.append(number)
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    try:  # all at once is three times as fast as line by line, and says nothing about where it went wrong
+        rows = json.loads(f"[{','.join(line for _, line in lines)}]")
+    except (ValueError, RecursionError):
+        rows = []
+    if len(rows) != len(lines) or not all(type(row) is dict for row in rows):
+        rows = [_object(line, number, path.name) for number, line in lines]
     names = list(dict.fromkeys(name for row in rows for name in row))
     columns = {i: [row.get(name) for row in rows] for i, name in enumerate(names)}
-    frame = pd.DataFrame({i: pd.Series(c, dtype=object, index=places) for i, c in columns.items()})
+    frame = pd.DataFrame({i: pd.Series(c, index=[n for n, _ in lines]) for i, c in columns.items()})
     return _named(frame, names, path.name, "line", 0, [])
+
+
+def _object(line: str, number: int, name: str) -> dict[str, Any]:
+    """One line's object, or what is wrong with it."""
+    try:
+        row = json.loads(line)
+        why = f"an object but a {type(row).__name__}"
+    except json.JSONDecodeError as error:
+        row, why = None, f"JSON: {error.msg} at character {error.colno}"
+    except (ValueError, RecursionError):
+        row, why = None, "JSON that can be read: too deep, or a number too long"
+    if not isinstance(row, dict):
+        raise MesascopeError(
+            f"Line {number} of {show(name)} is not {why}; it begins {show(line, 40)}.",
+            f"Write one object per line, such as {EXAMPLE}.",
+        )
+    return row
 
 
 def _parquet(path: Path) -> Table:
@@ -323,9 +324,7 @@ def _framed(frame: pd.DataFrame, name: str) -> Table:
         )
     names = [*(str(level) for level in levels), *(str(c) for c in frame.columns)]
     _distinct(names, name)
-    if levels:
-        frame = frame.reset_index(level=levels)
-    frame = frame.reset_index(drop=True)
+    frame = (frame.reset_index(level=levels) if levels else frame).reset_index(drop=True)
     return _named(frame.set_axis(range(frame.shape[1]), axis=1), names, name, "row", 0, [])
 
 
@@ -334,7 +333,7 @@ def _named(
 ) -> Table:
     _distinct(names, name)
     kept = [i for i, n in enumerate(names) if n]
-    frame = frame[kept].set_axis([names[i] for i in kept], axis=1)
+    frame = frame.loc[:, kept].set_axis([names[i] for i in kept], axis=1)
     if frame.empty:
         raise MesascopeError(
             f"{show(name)} holds no rows; its columns are {listed(list(frame.columns))}.",

@@ -1,0 +1,181 @@
+"""Payoffs: what each act of a log paid, and what could have been paid, as far as somebody wrote it down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from mesascope.codes import Choices
+from mesascope.columns import Roles, numbers, typed
+from mesascope.errors import MesascopeError
+from mesascope.tables import Table, listed
+
+MISSING_CODES = (-99, -999, -9999, -99999, 999, 9999, 99999)
+
+
+def read_feedback(
+    table: Table, roles: Roles, action: np.ndarray, life: np.ndarray, place: np.ndarray
+) -> tuple[np.ndarray, list[str]]:
+    """The feedback of each row, NaN where the trial is missing, and what was decided.
+
+    Args:
+        table: the log.
+        roles: which column plays which role.
+        action: per row the choice, -1 where the trial is missing.
+        life: per row its lifetime.
+        place: per row its place in the lifetime.
+
+    Raises:
+        MesascopeError: a cell is no number or infinite, or no trial has feedback.
+    """
+    present = action >= 0
+    column = roles.one("feedback")
+    said: list[str] = []
+    if column is not None:
+        value = numbers(table, column, "feedback")
+        far = np.isin(value, MISSING_CODES) & present
+        rest = value[~far & present & ~np.isnan(value)]
+        far &= bool(rest.size and np.ptp(rest)) and np.abs(value) > 10 * np.abs(rest).max()
+        if far.any():
+            codes = ", ".join(f"{code:g}" for code in np.unique(value[far]))
+            said.append(
+                f"Feedback far outside the rest, read as missing: {codes} ({int(far.sum()):,} trials)."
+            )
+            value = np.where(far, np.nan, value)
+    else:
+        parts = [numbers(table, c, "gain") for c in roles.of.get("gain", [])]
+        parts += [-np.abs(numbers(table, c, "loss")) for c in roles.of.get("loss", [])]
+        value = np.where(np.isnan(parts).all(0), np.nan, np.nansum(parts, 0))
+    value = np.where(present, value, np.nan)
+    bare = int((present & np.isnan(value)).sum())
+    if bare == present.sum():
+        used = [c for role in ("feedback", "gain", "loss") for c in roles.of.get(role, [])]
+        raise MesascopeError(
+            f"{listed(used)} holds no feedback on any trial that has a choice.",
+            f"Name the column of the feedback: {typed('feedback')}.",
+        )
+    if bare:
+        said.append(
+            f"Trials with a choice and no feedback: {bare:,}; the choice stays, the feedback is missing."
+        )
+    seen = value[~np.isnan(value)]
+    if np.ptp(seen) == 0:
+        said.append(f"The feedback is {seen[0]:g} on every trial: nothing can be acquired from it.")
+    order = np.lexsort((place, life))
+    step = np.diff(value[order])[np.diff(life[order]) == 0]
+    if len(np.unique(seen)) > 10 and len(step) > 10 and not (step < 0).any():
+        said.append(
+            "The feedback never falls within a lifetime: if it is a running total, log each trial's own."
+        )
+    return value, said
+
+
+def read_latents(
+    table: Table, roles: Roles, chosen: Choices, feedback: np.ndarray, life: np.ndarray, place: np.ndarray
+) -> tuple[dict[str, np.ndarray], set[str], list[str]]:
+    """What the subject did not see, and its own probabilities, as far as the log has them.
+
+    Args:
+        table: the log.
+        roles: which column plays which role.
+        chosen: the choices.
+        feedback: per row the feedback.
+        life: per row its lifetime.
+        place: per row its place in the lifetime.
+
+    Returns:
+        By name of the variable its rows; the roles whose columns turned out to be something else; what was
+        decided.
+
+    Raises:
+        MesascopeError: a column that the user named for a role cannot play it.
+    """
+    present = chosen.action >= 0
+    out: dict[str, np.ndarray] = {}
+
+    def refuse(role: str, bad: np.ndarray, why: str) -> None:
+        if bad.any():
+            raise MesascopeError(
+                f"{table.place(int(np.flatnonzero(bad)[0]), roles.of[role][0])}: {why}.",
+                f"Mend it, or leave it out: {typed(role, '')}.",
+            )
+
+    def many(role: str) -> np.ndarray:
+        columns, ends = roles.of[role], roles.suffixes.get(role)
+        if ends and not ends[0].isdecimal():
+            by_name = {e.casefold(): c for e, c in zip(ends, columns, strict=True)}
+            columns = [by_name[n.casefold()] for n in chosen.names if n.casefold() in by_name]
+        if len(columns) != chosen.number:
+            raise MesascopeError(
+                f"There are {len(columns)} such columns for {chosen.number} choices.",
+                f"Name one column per choice: {typed(role, 'A+B')}.",
+            )
+        return np.stack([numbers(table, c, role) for c in columns], -1)
+
+    def probabilities() -> dict[str, np.ndarray]:
+        role = "probabilities"
+        p = many(role)
+        refuse(role, present & np.isnan(p).any(-1), "a choice has no probability")
+        refuse(role, present & (p < 0).any(-1), "a probability is negative")
+        refuse(role, present & (np.abs(p.sum(-1) - 1) > 1e-3), "the probabilities do not add up to 1")
+        p = np.where(present[:, None], p, 1 / chosen.number)
+        return {"log_probs": np.log(np.maximum(p, 1e-12))}
+
+    def means() -> dict[str, np.ndarray]:
+        m = many("means")
+        refuse("means", present & np.isnan(m).any(-1), "a mean is missing")
+        won = np.where(present, m[np.arange(len(m)), np.maximum(chosen.action, 0)], np.nan)
+        return {"means": m, "score": won, "chance": m.mean(-1), "best": m.max(-1), "worst": m.min(-1)}
+
+    def score() -> dict[str, np.ndarray]:
+        value = np.where(present, numbers(table, roles.of["score"][0], "score"), np.nan)
+        refuse("score", np.array([np.isnan(value).all()]), "it is empty on every trial")
+        order = np.lexsort((place, life))
+        inner = (np.diff(life[order]) == 0) & np.isfinite(np.diff(value[order]) + feedback[order][1:])
+        off = np.abs(np.diff(value[order]) - feedback[order][1:])[inner]
+        total = off.size > 1 and off.max() < 1e-6 and np.nanmax(value) > np.nanmin(value)
+        refuse("score", np.array([total]), "it is the running total of the feedback")
+        return {"score": value}
+
+    def chance() -> dict[str, np.ndarray]:
+        value = numbers(table, roles.of["chance"][0], "chance")
+        refuse("chance", present & np.isnan(value), "it is empty on a trial that has a choice")
+        return {"chance": value}
+
+    def best() -> dict[str, np.ndarray]:
+        value = numbers(table, roles.of["best"][0], "best")
+        refuse("best", present & np.isnan(value), "it is empty on a trial that has a choice")
+        for other in {"score", "chance"} & out.keys():
+            refuse("best", value < out[other] - 1e-6, f"the best attainable score is below the {other}")
+        return {"best": value}
+
+    builders: dict[str, Callable[[], dict[str, np.ndarray]]] = {
+        "probabilities": probabilities,
+        "means": means,
+        "score": score,
+        "chance": chance,
+        "best": best,
+    }
+    unread: set[str] = set()
+    said: list[str] = []
+    for role, build in builders.items():
+        if role not in roles.of:
+            continue
+        try:
+            out |= build()
+        except MesascopeError as error:
+            if role in roles.asked:
+                raise
+            unread.add(role)
+            said.append(f"{listed(roles.of[role])} not read as {role}: {error.problem}")
+    if "log_probs" in out:
+        said.append(
+            f"{listed(roles.of['probabilities'])}: the probabilities with which the choices were made."
+        )
+    said.append(
+        "Scores are expected pay-offs, as logged."
+        if "score" in out
+        else "The log holds no expected pay-offs: findings use the feedback, the realised pay-off."
+    )
+    return out, unread, said
