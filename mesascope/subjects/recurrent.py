@@ -43,9 +43,13 @@ class Memory(eqx.Module):
     def step(self, carry: Any, x: jax.Array) -> tuple[Any, jax.Array]:
         """One percept x [N, F]: the next carry and the features [N, W]."""
 
-    @abc.abstractmethod
     def unroll(self, xs: jax.Array) -> jax.Array:
-        """Whole lifetimes xs [T, N, F] from birth: the features [T, N, W] that `step` gives one by one."""
+        """Whole lifetimes xs [T, N, F] from birth: the features [T, N, W] that `step` gives one by one.
+
+        Gradients keep the carries alone and compute the rest again: half the time, for memory is what is slow.
+        """
+        step = jax.checkpoint(lambda carry, x: self.step(carry, x), prevent_cse=False)
+        return jax.lax.scan(step, self.fresh(xs.shape[1]), xs)[1]
 
     def taps(self, carry: Any) -> dict[str, jax.Array]:
         """Named activations [N, W] in a carry."""
@@ -93,26 +97,14 @@ class GRU(Memory):
         """[n, W] zeros."""
         return jnp.zeros((n, len(self.inner)))
 
-    def _next(self, h, projected):
-        r, z, new = jnp.split(projected, 3, -1)
-        hr, hz, hn = jnp.split(h @ self.recurrent, 3, -1)
-        z = jax.nn.sigmoid(z + hz)
-        candidate = jnp.tanh(new + jax.nn.sigmoid(r + hr) * (hn + self.inner))
-        return candidate + z * (h - candidate)
-
     def step(self, carry, x):
         """The next state is carry and features."""
-        h = self._next(carry, x @ self.inputs + self.bias)
+        r, z, new = jnp.split(x @ self.inputs + self.bias, 3, -1)
+        hr, hz, hn = jnp.split(carry @ self.recurrent, 3, -1)
+        z = jax.nn.sigmoid(z + hz)
+        candidate = jnp.tanh(new + jax.nn.sigmoid(r + hr) * (hn + self.inner))
+        h = candidate + z * (carry - candidate)
         return h, h
-
-    def unroll(self, xs):
-        """Projects all percepts in one product, then steps."""
-
-        def one(h, projected):
-            h = self._next(h, projected)
-            return h, h
-
-        return jax.lax.scan(one, self.fresh(xs.shape[1]), xs @ self.inputs + self.bias)[1]
 
     def taps(self, carry):
         """'core.h'."""
@@ -142,24 +134,12 @@ class LSTM(Memory):
         """Zeros."""
         return State(*(jnp.zeros((n, self.recurrent.shape[0])),) * 2)
 
-    def _next(self, state, projected):
-        i, f, o, g = jnp.split(projected + state.h @ self.recurrent, 4, -1)
-        c = jax.nn.sigmoid(f) * state.c + jax.nn.sigmoid(i) * jnp.tanh(g)
-        return State(jax.nn.sigmoid(o) * jnp.tanh(c), c)
-
     def step(self, carry, x):
         """The features are the output h."""
-        state = self._next(carry, x @ self.inputs + self.bias)
-        return state, state.h
-
-    def unroll(self, xs):
-        """Projects all percepts in one product, then steps."""
-
-        def one(state, projected):
-            state = self._next(state, projected)
-            return state, state.h
-
-        return jax.lax.scan(one, self.fresh(xs.shape[1]), xs @ self.inputs + self.bias)[1]
+        i, f, o, g = jnp.split(x @ self.inputs + carry.h @ self.recurrent + self.bias, 4, -1)
+        c = jax.nn.sigmoid(f) * carry.c + jax.nn.sigmoid(i) * jnp.tanh(g)
+        h = jax.nn.sigmoid(o) * jnp.tanh(c)
+        return State(h, c), h
 
     def taps(self, carry):
         """'core.h' and 'core.c'."""
