@@ -1,4 +1,4 @@
-"""What most scripted bandit subjects share: the arms' counts, and choices made from values or from the last act."""
+"""What most scripted bandit subjects share: counts of the arms, and choices from values or the last act."""
 
 from __future__ import annotations
 

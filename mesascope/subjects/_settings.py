@@ -20,7 +20,9 @@ def within(low: float, high: float, **given: float) -> None:
     """Raises where a setting is not a number from low to high."""
     for label, value in given.items():
         if not low <= value <= high:
-            raise MesascopeError(f"{label}={value} is out of range.", f"Give a number from {low:g} to {high:g}.")
+            raise MesascopeError(
+                f"{label}={value} is out of range.", f"Give a number from {low:g} to {high:g}."
+            )
 
 
 def one_of(known: tuple[str, ...], **given: str) -> None:

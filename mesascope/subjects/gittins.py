@@ -1,8 +1,8 @@
 """Pulls the arm with the largest Gittins index, discounted or for the trials that are left.
 
-The index of an arm is the sure pay-off per trial that is worth as much as the arm with the option to stop (Gittins
-1979). It is found by calibration: the stopping problem is solved for a grid of sure pay-offs, and the index lies
-where going on stops being better.
+The index of an arm is the sure pay-off per trial that is worth as much as the arm with the option to stop
+(Gittins 1979). It is found by calibration: the stopping problem is solved for a grid of sure pay-offs, and
+the index lies where going on stops being better.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def discounted(discount: float, depth: int, a: float = 1.0, b: float = 1.0) -> n
     """Indices [wins, losses] under Beta(a, b) for up to depth - 1 pulls."""
     table = np.zeros((depth, depth), np.float32)
     wins = np.arange(depth + BEYOND + 1.0)
-    value = np.maximum(SURE, ((wins + a) / (wins[-1] + a + b))[:, None])  # values are per trial: times 1 - discount
+    value = np.maximum(SURE, ((wins + a) / (wins[-1] + a + b))[:, None])  # per trial: times 1 - discount
     for n in range(depth + BEYOND - 1, -1, -1):
         p = ((np.arange(n + 1) + a) / (n + a + b))[:, None]
         go_on = (1.0 - discount) * p + discount * (p * value[1:] + (1.0 - p) * value[:-1])

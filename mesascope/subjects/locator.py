@@ -1,7 +1,7 @@
 """Locates its task among the tasks of the family's bank, and samples from the posterior over them.
 
-The ideal of a subject that holds its training tasks and nothing else: on a fresh task it plays the best arms of
-the tasks it knows.
+The ideal of a subject that holds its training tasks and nothing else: on a fresh task it plays the best arms
+of the tasks it knows.
 """
 
 from __future__ import annotations

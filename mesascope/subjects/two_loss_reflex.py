@@ -1,4 +1,4 @@
-"""Leaves an arm after a number of losses in a row, two by default: feedback older than that does not count."""
+"""Leaves an arm after two losses in a row: older feedback does not count."""
 
 from __future__ import annotations
 

@@ -1,0 +1,22 @@
+"""Pulls the arm with the largest posterior mean: epsilon-greedy without the epsilon."""
+
+from __future__ import annotations
+
+from mesascope.families import Family
+from mesascope.subjects._counts import TIES
+from mesascope.subjects._settings import named, one_of
+from mesascope.subjects.epsilon_greedy import EpsilonGreedy
+
+
+def subject(family: Family, ties: str = "random", each_first: bool = False) -> EpsilonGreedy:
+    """Pulls the arm with the largest posterior mean under Beta(1, 1).
+
+    Args:
+        family: the bandit.
+        ties: random (shared evenly) or first.
+        each_first: try every arm once, then compare the means as seen, without a prior.
+    """
+    one_of(TIES, ties=ties)
+    return EpsilonGreedy(
+        named(subject, ties=ties, each_first=each_first), family.choices, 0.0, ties, each_first
+    )

@@ -1,0 +1,46 @@
+"""Thompson sampling that never samples below the posterior mean (May et al. 2012)."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.errors import MesascopeError
+from mesascope.families import Family, Percept
+from mesascope.subjects import Scripted, choose
+from mesascope.subjects._counts import outcomes
+from mesascope.subjects._settings import named
+from mesascope.subjects.thompson import probability_best
+
+
+class OptimisticThompson(Scripted):
+    """Counts [N, K, 2]."""
+
+    name: str
+    choices: int
+    prior: jax.Array  # [K, 2]
+
+    def fresh(self, n: int) -> jax.Array:
+        """No counts."""
+        return jnp.zeros((n, self.choices, 2))
+
+    def respond(self, key, carry, percept: Percept):
+        """Counts the last outcome, then samples."""
+        carry = carry + outcomes(percept, self.choices)
+        return carry, choose(key, jnp.log(probability_best(carry + self.prior, optimistic=True)))
+
+
+def subject(family: Family, a: float = 1.0, b: float = 1.0) -> OptimisticThompson:
+    """Thompson sampling with each sample replaced by the posterior mean where that is larger.
+
+    Args:
+        family: the bandit; unequal Beta priors are taken from it unless a or b is given.
+        a: prior successes.
+        b: prior failures.
+    """
+    if a <= 0 or b <= 0:
+        raise MesascopeError(f"The prior Beta({a}, {b}) does not exist.", "Give positive a and b.")
+    shapes = getattr(family, "shapes", None)
+    if shapes is None or (a, b) != (1.0, 1.0):
+        shapes = ((a, b),) * family.choices
+    return OptimisticThompson(named(subject, a=a, b=b), family.choices, jnp.asarray(shapes, jnp.float32))

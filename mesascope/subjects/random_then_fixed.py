@@ -1,0 +1,18 @@
+"""Chooses at random until late, then the arm that is best a priori for good, never looking at feedback."""
+
+from __future__ import annotations
+
+from mesascope.families import Family
+from mesascope.subjects._settings import named, within
+from mesascope.subjects.clock import Clock
+
+
+def subject(family: Family, start: int = 50) -> Clock:
+    """Chooses at random until late, then for good the arm that is best a priori.
+
+    Args:
+        family: the bandit, with unequal priors; on equal ones the first arm is as good as any.
+        start: the first trial that is not random.
+    """
+    within(0, 1_000_000, start=start)
+    return Clock(named(subject, start=start), family.choices, getattr(family, "favourite", 0), start - 1, 1)
