@@ -1,3 +1,41 @@
 """A family of tasks, a frozen subject's rollout under conditions, trials, probes, findings, placement, report."""
 
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "examine": "examination",
+    "Examination": "examination",
+    "rollout": "rollouts",
+    "replay": "replays",
+    "measure": "measurement",
+    "place": "placement",
+    "Placement": "placement",
+    "Rule": "placement",
+    "Finding": "findings",
+    "Family": "families",
+    "Percept": "families",
+    "Subject": "subjects",
+    "Response": "subjects",
+    "Condition": "conditions",
+    "Probe": "probes",
+    "read_log": "logs",
+    "make": "catalogue",
+    "MesascopeError": "errors",
+}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    """Resolves a public name when it is first used: importing costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'mesascope' has no attribute {name!r}; there are {', '.join(__all__)}")
+    return getattr(importlib.import_module(f"mesascope.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

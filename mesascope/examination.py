@@ -14,7 +14,7 @@ import xarray as xr
 
 import mesascope
 from mesascope import catalogue, trials
-from mesascope.errors import MesascopeError
+from mesascope.errors import MesascopeError, unknown
 from mesascope.families import Family, kind
 from mesascope.findings import Finding
 from mesascope.measurement import measure
@@ -91,32 +91,25 @@ def examine(
     if trained_on is not None and trained_on not in ("unlimited", "unknown"):
         family.banked(trained_on)
     asked = [catalogue.make("probes", p) if isinstance(p, str) else p for p in probes or catalogue.names("probes")]
-    bench = Bench(family, asked, rings, lifetimes, seed, Path(out) if out else None, progress)
+    labels = [c for p in asked for c in p.conditions]
+    bench = Bench(family, labels, rings, lifetimes, seed, Path(out) if out else None, progress)
     unbanked = family.banked(None)
     controls = {role: resolve(name, unbanked) for role, name in family.controls.items()}
     bench.expect(len(group) + sum(c.name not in {s.name for s in group} for c in controls.values()))
     by_role = {}
     for role, control in controls.items():
-        lived = bench.live(control, unbanked, "unlimited")
-        by_role[role] = measure(asked, lived, bench.references(unbanked, "unlimited"), replay)
-    return [_examine(bench, s, trained_on or s.trained_on, by_role, rule) for s in group]
-
-
-def _examine(bench: Bench, subject: Subject, trained_on: str, controls, rule: Rule | None) -> Examination:
-    """One subject on the bench."""
-    family = bench.family if trained_on in ("unlimited", "unknown") else bench.family.banked(trained_on)
-    refuse_leaks(subject, family, bench.seed)
-    lived = bench.live(subject, family, trained_on)
-    references = bench.references(family, trained_on)
-    placement = None
-    if "fresh" in lived:
-        placement = place(lived, references, trained_on, rule)
-        if placement.direction == "against":
-            references |= bench.references(family, trained_on, " against")
-            placement = place(lived, references, trained_on, rule)
-    shown = {role: rings for role, rings in references.items() if not role.endswith(" against")}
-    findings = measure(bench.probes, lived, shown, replay, controls)
-    return Examination(subject.name, family.name, trained_on, lived, shown, findings, placement)
+        lived = bench.live(control, unbanked)
+        by_role[role] = measure(asked, lived, bench.references(unbanked), replay)
+    out_of = []
+    for one in group:
+        told = trained_on or one.trained_on
+        home = bench.home(told)
+        refuse_leaks(one, home, seed)
+        lived, references, placement = bench.place(one, told, rule)
+        shown = {role: there for role, there in references.items() if not role.endswith(" against")}
+        found = measure(asked, lived, shown, replay, by_role)
+        out_of.append(Examination(one.name, home.name, told, lived, shown, found, placement))
+    return out_of
 
 
 def resolve(subject: Any, family: Family) -> Subject:
@@ -144,6 +137,71 @@ def resolve(subject: Any, family: Family) -> Subject:
     return catalogue.make("subjects", spec, family)  # says which names there are
 
 
+def default_family(subjects: Sequence[Any]) -> str:
+    """The family of the first subject that is a file which says its own.
+
+    Raises:
+        MesascopeError: no subject says one.
+    """
+    for spec in subjects:
+        if isinstance(spec, str | os.PathLike) and Path(spec).is_file():
+            module = catalogue.module("subjects", opener(os.fspath(spec)))
+            if hasattr(module, "family_of"):
+                return module.family_of(spec)
+    raise MesascopeError(
+        "No subject says which family it belongs to.", "Add --family bernoulli_bandit:arms=5,trials=100, say."
+    )
+
+
+def measure_log(
+    path: Any, columns: Mapping[str, Any] | None = None, choices: int | None = None
+) -> tuple[list[Examination], list[str]]:
+    """Measures trials without the subject that made them.
+
+    Args:
+        path: a .nc of ours, a log that `mesascope.logs.read_log` reads, a DataFrame or a Dataset.
+        columns: your names for ours.
+        choices: how many there were, where not all occur.
+
+    Returns:
+        One examination per subject in the file, and what was decided in reading it.
+    """
+    asked = [catalogue.make("probes", p) for p in catalogue.names("probes")]
+    if isinstance(path, str | os.PathLike) and Path(path).suffix == ".nc":
+        folder = Path(path).parent
+        if Path(path).name == "trials.nc" and (folder / "findings.json").is_file():
+            from mesascope.runs import open_run
+
+            known = [(e.trials, e.references, e.trained_on) for e in open_run(folder)[0]]
+        else:
+            known = [(rings, {}, "unknown") for rings in _by_subject(trials.open_trials(path))]
+        out = []
+        for lived, references, trained_on in known:
+            some = next(iter(lived.values())).attrs
+            try:
+                placement = place(lived, references, trained_on)
+            except MesascopeError:
+                placement = None
+            found = measure(asked, lived, references, replay)
+            out.append(
+                Examination(str(some["subject"]), str(some["family"]), trained_on, lived, references, found, placement)
+            )
+        return out, []
+    from mesascope.logs import read_log
+
+    log, notes = read_log(path, columns, choices)
+    name = str(log.attrs["subject"])
+    return [Examination(name, "log", "unknown", {"logged": log}, {}, measure(asked, {"logged": log}), None)], notes
+
+
+def _by_subject(groups: Mapping[str, xr.Dataset]) -> list[dict[str, xr.Dataset]]:
+    """Data sets by subject, then by ring."""
+    out: dict[str, dict[str, xr.Dataset]] = {}
+    for lived in groups.values():
+        out.setdefault(str(lived.attrs.get("subject")), {})[str(lived.attrs.get("ring"))] = lived
+    return list(out.values())
+
+
 def opener(path: str) -> str:
     """The name of the one subject adapter that opens a file.
 
@@ -164,18 +222,27 @@ def opener(path: str) -> str:
 class Bench:
     """The rollouts of one examination: each made once, shared by all that need it, kept in a folder."""
 
-    def __init__(self, family, probes, rings, lifetimes, seed, out, progress):
-        self.family, self.probes, self.lifetimes, self.seed = family, probes, lifetimes, seed
+    def __init__(
+        self,
+        family: Family,
+        labels: Sequence[str],
+        rings: Sequence[str] | None = None,
+        lifetimes: int = 256,
+        seed: int = 0,
+        out: Path | None = None,
+        progress: Progress = lambda share, doing: None,
+        made: dict[str, xr.Dataset] | None = None,
+    ):
+        self.family, self.lifetimes, self.seed = family, lifetimes, seed
         self.wanted, self.out, self.progress = rings, out, progress
         self.done, self.total, self.doing = 0, 1, ""
-        self.made: dict[str, xr.Dataset] = {}
-        if rings is not None:
-            for ring in rings:
-                if ring not in self._known(family):
-                    raise catalogue.unknown("ring", ring, self._known(family))
-        half = {"half": family.horizon // 2, "tenth": family.horizon // 10}
-        labels = dict.fromkeys(c.format(**half) for p in probes for c in p.conditions)
-        self.conditions = [catalogue.make("conditions", c) for c in labels]
+        self.made = {} if made is None else made
+        for ring in rings or ():
+            if ring not in self._known(family):
+                raise unknown("ring", ring, self._known(family))
+        parts = {"half": family.horizon // 2, "tenth": family.horizon // 10}
+        unique = dict.fromkeys(label.format(**parts) for label in labels)
+        self.conditions = [catalogue.make("conditions", label) for label in unique]
         self.kinds = distinct(self.conditions)
         self.blocks = -(-lifetimes // BLOCK)
 
@@ -192,7 +259,23 @@ class Bench:
         rings = self._known(self.family)
         self.total = (subjects * (len(self.conditions) + len(rings)) + 3 * len(rings)) * self.blocks
 
-    def live(self, subject: Subject, family: Family, trained_on: str) -> dict[str, xr.Dataset]:
+    def home(self, trained_on: str) -> Family:
+        """The family with the bank that a subject was trained on, where it was."""
+        return self.family if trained_on in ("unlimited", "unknown") else self.family.banked(trained_on)
+
+    def place(self, subject: Subject, trained_on: str, rule: Rule | None = None):
+        """A subject's trials, the references on the same tasks, and its placement (None without the fresh ring)."""
+        family = self.home(trained_on)
+        lived, references = self.live(subject, family), self.references(family)
+        if "fresh" not in lived:
+            return lived, references, None
+        placement = place(lived, references, trained_on, rule)
+        if placement.direction == "against":
+            references |= self.references(family, " against")
+            placement = place(lived, references, trained_on, rule)
+        return lived, references, placement
+
+    def live(self, subject: Subject, family: Family) -> dict[str, xr.Dataset]:
         """A subject's trials on every ring: all conditions where they belong, intact elsewhere."""
         out = {}
         for ring in self.rings(family):
@@ -200,7 +283,7 @@ class Bench:
             out[ring] = self._roll(subject, family, ring, here, self.kinds)
         return out
 
-    def references(self, family: Family, trained_on: str, suffix: str = "") -> dict[str, dict[str, xr.Dataset]]:
+    def references(self, family: Family, suffix: str = "") -> dict[str, dict[str, xr.Dataset]]:
         """The reference procedures of a family on the same tasks, by role."""
         out: dict[str, dict[str, xr.Dataset]] = {}
         intact, unbanked = catalogue.make("conditions", "intact"), family.banked(None)

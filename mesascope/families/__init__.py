@@ -41,8 +41,6 @@ class Family(eqx.Module):
         choices: K, the number of actions.
         horizon: T, the trials of a standard lifetime.
         controls: which scripted subject here is the learner, the lookalike and the still one.
-        references: reference procedures by role: 'learner' and 'discounting' on every ring, 'locator' where there
-            is a bank, 'strongest' on fresh; and the first three 'against' the pay-off.
         reported: rings that are reported and never counted.
     """
 
@@ -50,8 +48,14 @@ class Family(eqx.Module):
     choices: eqx.AbstractVar[int]
     horizon: eqx.AbstractVar[int]
     controls: ClassVar[Mapping[str, str]]
-    references: ClassVar[Mapping[str, str]]
     reported: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    @abc.abstractmethod
+    def references(self) -> Mapping[str, str]:
+        """Reference procedures by role: 'learner' and 'discounting' on every ring, 'locator' where there is a bank,
+        'strongest' on fresh; and the first three 'against' the pay-off.
+        """
 
     @abc.abstractmethod
     def rings(self) -> tuple[str, ...]:

@@ -45,21 +45,26 @@ class BernoulliBandit(Family):
     shapes: tuple[tuple[float, float], ...] | None = eqx.field(default=None)
 
     controls: ClassVar = {"learner": "thompson", "lookalike": "two_loss_reflex", "still": "uniform"}
-    references: ClassVar = {
-        "learner": "thompson",
-        "discounting": "thompson:discount=0.93",
-        "locator": "locator",
-        "strongest": "gittins",
-        "learner against": "thompson:minimise=true",
-        "discounting against": "thompson:discount=0.93,minimise=true",
-        "locator against": "locator:minimise=true",
-    }
     reported: ClassVar = ("horizon:longer", "inverted:feedback")
 
     @property
     def bank(self) -> str | None:
         """The bank's name, or None."""
         return self.bank_name
+
+    @property
+    def references(self) -> dict[str, str]:
+        """Reference procedures by role; the strongest is the exact optimum where that is to be had."""
+        exact = self.choices == 2 and self.horizon <= 200 and not self.shapes
+        return {
+            "learner": "thompson",
+            "discounting": "thompson:discount=0.93",
+            "locator": "locator",
+            "strongest": "bayes_optimal" if exact else "gittins",
+            "learner against": "thompson:minimise=true",
+            "discounting against": "thompson:discount=0.93,minimise=true",
+            "locator against": "locator:minimise=true",
+        }
 
     def rings(self) -> tuple[str, ...]:
         """All rings; the restructured one is the prior that was not trained."""

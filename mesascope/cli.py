@@ -1,0 +1,297 @@
+"""The command line: verbs over the library, no logic. Only this module prints."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mesascope.errors import MesascopeError
+
+app = typer.Typer(
+    help="Measures what a network with frozen weights does with its experience, and how far that reaches.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Folder of the run; a stopped run goes on from it.")]
+Seed = Annotated[int, typer.Option(help="Of the tasks and of all draws.", min=0, max=2**31 - 1)]
+Lifetimes = Annotated[int, typer.Option(help="Lifetimes on every ring.", min=3, max=1_000_000)]
+
+
+@app.command(epilog="Example: mesascope demo --out demo")
+def demo(out: Out = None, as_json: Json = False) -> None:
+    """Examine the bundled networks and scripted subjects side by side; write report.html."""
+    from mesascope.demonstration import family, subjects
+
+    _examine(subjects(), family(), out or Path("demo"), as_json)
+
+
+@app.command(
+    "examine",
+    epilog="Example: mesascope examine thompson locator --family bernoulli_bandit:arms=5,trials=100,bank=4",
+)
+def examine_(
+    subjects: Annotated[
+        list[str], typer.Argument(help="Names with settings, network files, or package.module:factory.", metavar="SUBJECT…")
+    ],
+    family: Annotated[str, typer.Option(help="Name with settings; by default the checkpoint's own.")] = "",
+    trained_on: Annotated[str, typer.Option(help="unlimited, bank:M@seed or unknown; by default what it says.")] = "",
+    rings: Annotated[str, typer.Option(help="Comma-separated; by default all of the family.")] = "",
+    probes: Annotated[str, typer.Option(help="Comma-separated; by default all.")] = "",
+    lifetimes: Lifetimes = 256,
+    seed: Seed = 0,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Examine frozen subjects: roll out under conditions, measure, place on the spectrum, report."""
+    options = {
+        "trained_on": trained_on or None,
+        "rings": _listed(rings),
+        "probes": _listed(probes),
+        "lifetimes": lifetimes,
+        "seed": seed,
+    }
+    _examine(subjects, family, out or Path("runs") / _slug(subjects), as_json, **options)
+
+
+@app.command("measure", epilog="Example: mesascope measure choices.csv --columns action=choice,feedback=outcome")
+def measure_(
+    trials: Annotated[Path, typer.Argument(help="A .nc, .csv, .tsv, .txt, .jsonl or .parquet file of trials.")],
+    columns: Annotated[str, typer.Option(help="Your names for ours: action=key,participant=who.")] = "",
+    choices: Annotated[int, typer.Option(help="Number of choices where not all occur; 0 to count them.")] = 0,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Measure logged trials without the subject that made them."""
+    from mesascope import runs
+    from mesascope.examination import measure_log
+
+    given = {}
+    for pair in _listed(columns) or []:
+        role, equals, column = pair.partition("=")
+        if not equals:
+            raise MesascopeError(f"{pair!r} in --columns is no pair.", "Type --columns action=NAME,feedback=NAME.")
+        given[role] = column
+    found, notes = measure_log(trials, given or None, choices or None)
+    for note in notes:
+        _say(note)
+    folder = runs.write(found, out or Path("runs") / trials.stem, _command())
+    _show(found, folder, as_json)
+
+
+@app.command("list", epilog="Example: mesascope list probes")
+def list_(
+    kind: Annotated[str, typer.Argument(help="families, subjects, conditions, probes or recipes; all without.")] = "",
+    as_json: Json = False,
+) -> None:
+    """List the plug-ins that there are, with their settings."""
+    from mesascope import catalogue
+
+    if kind and kind not in catalogue.KINDS:
+        raise catalogue.unknown("kind of plug-in", kind, catalogue.KINDS)
+    rows = [row for k in catalogue.KINDS if kind in ("", k) for row in catalogue.describe(k)]
+    if as_json:
+        _json(rows)
+        return
+    from mesascope.console import plugins
+
+    _print(plugins(rows))
+
+
+@app.command(
+    "train", epilog="Example: mesascope train ppo_recurrent --family bernoulli_bandit:arms=5,trials=100 --out net"
+)
+def train_(
+    recipe: Annotated[str, typer.Argument(help="Name with settings, as ppo_recurrent:width=32.")],
+    family: Annotated[str, typer.Option(help="Name with settings; a bank in it is what is trained on.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for checkpoints and the network.")],
+    seeds: Annotated[int, typer.Option(help="How many networks, with seeds from the recipe's own upwards.", min=1)] = 1,
+    as_json: Json = False,
+) -> None:
+    """Train subjects by a recipe; a stopped run goes on from its last checkpoint."""
+    from mesascope.training import train
+
+    _cache()
+    with _progress() as progress:
+        paths = train(recipe, family, out, seeds, progress)
+    if as_json:
+        _json({"networks": [str(p) for p in paths]})
+    else:
+        for path in paths:
+            _print(f"{path}")
+
+
+@app.command("validate", epilog="Example: mesascope validate --quick")
+def validate_(
+    quick: Annotated[bool, typer.Option("--quick", help="Three seeds, no coverage study of 2,000.")] = False,
+    seeds: Annotated[int, typer.Option(help="Runs per subject; 0 for the default.", min=0)] = 0,
+    first: Annotated[int, typer.Option(help="The first seed.", min=0)] = 1000,
+    lifetimes: Lifetimes = 256,
+    as_json: Json = False,
+) -> None:
+    """Run the instrument over every scripted subject whose answer is known; exit 1 if it misses its bounds."""
+    from mesascope.console import validation
+    from mesascope.validation import validate
+
+    _cache()
+    with _progress() as progress:
+        found = validate(quick, seeds, first, lifetimes, progress)
+    if as_json:
+        _json(found)
+    else:
+        _print(validation(found))
+    if not found["holds"]:
+        raise typer.Exit(1)
+
+
+@app.command("report", epilog="Example: mesascope report demo --out report.html")
+def report_(
+    folder: Annotated[Path, typer.Argument(help="The folder of a run.", metavar="DIR")],
+    out: Annotated[Path | None, typer.Option("--out", help="The page; report.html in the folder by default.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the page of a run again, from its folder."""
+    from mesascope import runs
+    from mesascope.reporting import write_report
+
+    found, command = runs.open_run(folder)
+    page = write_report(found, command, out or folder / "report.html")
+    _json({"report": str(page)}) if as_json else _print(f"{page}")
+
+
+@app.command("check", epilog="Example: mesascope check probes/benefit")
+def check_(
+    plugin: Annotated[str, typer.Argument(help="kind/name, e.g. probes/benefit; or a name that is unique.")],
+    as_json: Json = False,
+) -> None:
+    """Check whether a plug-in keeps its contract; exit 1 if it does not."""
+    from mesascope.checks import check_plugin
+
+    _cache()
+    broken = check_plugin(plugin)
+    if as_json:
+        _json({"plugin": plugin, "holds": not broken, "broken": broken})
+    else:
+        _print("\n".join(broken) if broken else f"{plugin} keeps its contract.")
+    if broken:
+        raise typer.Exit(1)
+
+
+def _examine(subjects: Sequence[Any], family: str, out: Path, as_json: bool, **options: Any) -> None:
+    """Examines, writes the folder and the page, prints."""
+    from mesascope import runs
+    from mesascope.examination import default_family, examine
+
+    _cache()
+    family = family or default_family(subjects)
+    with _progress() as progress:
+        found = examine(list(subjects), family, out=out, progress=progress, **options)
+    _show(found, runs.write(found, out, _command()), as_json)
+
+
+def _show(found: Sequence[Any], folder: Path, as_json: bool) -> None:
+    """Writes the page, then prints the placements or the JSON document."""
+    from mesascope import runs
+    from mesascope.reporting import write_report
+
+    page = write_report(found, _command(), folder / "report.html")
+    if as_json:
+        _json(runs.document(found))
+        return
+    from mesascope.reporting.terminal import summary
+
+    _print(summary(found))
+    _print(f"The report: {page}")
+
+
+def _listed(text: str) -> list[str] | None:
+    return [t.strip() for t in text.split(",") if t.strip()] or None
+
+
+def _slug(subjects: Sequence[str]) -> str:
+    """A folder name from the first subject."""
+    kept = "".join(c if c.isalnum() or c in "-_." else "_" for c in Path(str(subjects[0])).name)
+    return kept.strip("._")[:60] or "run"
+
+
+def _command() -> str:
+    return shlex.join(["mesascope", *_ARGUMENTS])
+
+
+_ARGUMENTS: list[str] = []
+
+
+def _json(document: Any) -> None:
+    sys.stdout.write(json.dumps(document, allow_nan=False) + "\n")
+
+
+def _print(what: Any) -> None:
+    from rich.console import Console
+
+    Console(file=sys.stdout, markup=False, highlight=False, soft_wrap=isinstance(what, str)).print(what)
+
+
+def _say(text: str) -> None:
+    from rich.console import Console
+
+    Console(stderr=True, markup=False, highlight=False).print(text)
+
+
+def _cache() -> None:
+    """Keeps compiled code between runs, in the user's cache folder."""
+    import jax
+
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    jax.config.update("jax_compilation_cache_dir", str(home / "mesascope" / "compiled"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+@contextmanager
+def _progress() -> Iterator[Any]:
+    """A bar on a terminal, a line every ten seconds elsewhere; all on standard error."""
+    from mesascope.console import progress
+
+    with progress() as tell:
+        yield tell
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command in this process and returns its exit code: 0 done, 1 check failed, 2 called wrongly."""
+    _ARGUMENTS[:] = list(arguments)
+    try:
+        app(list(arguments), standalone_mode=True)
+    except MesascopeError as error:
+        _say(f"mesascope: {error.problem}")
+        if error.remedy:
+            _say(error.remedy)
+        return 2
+    except KeyboardInterrupt:
+        _say(f"Stopped. What was finished is kept; to go on: {_command()}")
+        return 130
+    except SystemExit as end:
+        return int(end.code or 0)
+    except BrokenPipeError:
+        return 0
+    except Exception as error:
+        if os.environ.get("MESASCOPE_TRACEBACK"):
+            raise
+        _say(f"mesascope: a mistake of ours, not of yours: {type(error).__name__}: {error}")
+        _say("Please report it with the output of: MESASCOPE_TRACEBACK=1 " + _command())
+        return 3
+    return 0
+
+
+def main() -> None:
+    """The entry point of the `mesascope` command."""
+    sys.exit(run(sys.argv[1:]))

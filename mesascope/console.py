@@ -1,0 +1,80 @@
+"""What the terminal shows: tables of plug-ins, the validation's confusion matrix, progress."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich import box
+from rich.console import Console, Group
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+Tell = Callable[[float, str], None]
+
+
+def plugins(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """The plug-ins with their settings, as `mesascope list` prints them."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("kind", "name", "says", "settings"):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        told = ", ".join(k if v is None else f"{k}={v}" for k, v in row["settings"].items())
+        table.add_row(*(Text(str(x)) for x in (row["kind"], row["name"], row["says"], told)))
+    return table
+
+
+def validation(found: Mapping[str, Any]) -> Group:
+    """The confusion matrix, the shares and the coverage, as `mesascope validate` prints them."""
+    readings = sorted({r for row in found["confusion"].values() for r in row})
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="runs by truth (rows) and reading (columns)")
+    table.add_column("truth")
+    for reading in readings:
+        table.add_column(reading, justify="right")
+    for truth, row in found["confusion"].items():
+        table.add_row(truth, *(str(row.get(r, 0) or "·") for r in readings))
+    subjects = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("subject", "truth", "readings"):
+        subjects.add_column(name, overflow="fold")
+    for row in found["subjects"]:
+        told = ", ".join(f"{reading} {count}" for reading, count in row["readings"].items())
+        subjects.add_row(Text(row["subject"]), Text(row["truth"]), Text(told))
+    lines = [
+        f"right {found['right']:.1%} of {found['runs']['demanded']} runs that demand a reading (bound 97 %)",
+        f"wrong {found['wrong']:.2%} and undetermined {found['undetermined']:.1%} of {found['runs']['all']} runs",
+        f"false positives {found['false_positives']} of {found['runs']['cannot acquire']}",
+        *(
+            f"{c['study']}, N = {c['n']}: the 95 % interval covers in {c['covered']:.1%} of {c['studies']} studies"
+            for c in found["coverage"]
+        ),
+        *found["missed"],
+    ]
+    return Group(subjects, table, Text("\n".join(lines)))
+
+
+@contextmanager
+def progress() -> Iterator[Tell]:
+    """A bar on a terminal, a line every ten seconds elsewhere; all on standard error."""
+    console = Console(stderr=True)
+    if console.is_terminal:
+        columns = (BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn(), TimeRemainingColumn())
+        with Progress(*columns, TextColumn("{task.description}"), console=console, transient=True) as bar:
+            task = bar.add_task("", total=1.0)
+            yield lambda share, doing: bar.update(task, completed=share, description=Text(doing).plain)
+        return
+    begun = last = time.monotonic()
+
+    def tell(share: float, doing: str) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last < 10:
+            return
+        last = now
+        left = f", about {(now - begun) * (1 - share) / share:.0f} s left" if share > 0.02 else ""
+        sys.stderr.write(f"{share:4.0%} {doing}{left}\n")
+
+    yield tell

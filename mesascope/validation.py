@@ -1,0 +1,236 @@
+"""Runs the instrument over every scripted subject whose answer is known.
+
+The truth was written down before the placement rule was; the seeds here were never used to tune it.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from mesascope import catalogue
+from mesascope.errors import MesascopeError
+from mesascope.examination import Bench, resolve
+from mesascope.placement import LADDER, Placement
+from mesascope.probes import gains
+from mesascope.replays import refuse_leaks
+from mesascope.rollouts import rollout
+from mesascope.stats import interval, ratio, standard_error
+from mesascope.trials import gain
+
+TRUTH = Path(__file__).parent / "truth.toml"
+CANNOT_ACQUIRE = ("inert", "reactive", "tracking")
+SHUFFLED = tuple(f"feedback_shuffled:older_than=4,replicate={r}" for r in range(4))
+LABELS = (
+    "intact",
+    *SHUFFLED,
+    *(f"{kind}_exchanged_once:{what}={i}" for kind, what in (("percept", "action"), ("carry", "fresh")) for i in (0, 1)),
+)
+STUDIES = {  # contrasts that vary; the first three are null
+    "two_loss_reflex": "no benefit",
+    "feedback_hash": "no benefit",
+    "hash_commit": "no benefit",
+    "epsilon_greedy": "a benefit",
+}
+COMMITTED = 400  # runs of the subject that commits to an arm hashed from its feedback
+BOUNDS = {"right": 0.97, "wrong": 0.005, "committed": 1, "coverage": (0.935, 0.965)}
+
+
+class Case(NamedTuple):
+    """One line of the truth."""
+
+    name: str
+    subject: str
+    level: str
+    direction: str
+    demanded: bool
+    family: str
+
+
+def cases(path: Path = TRUTH) -> list[Case]:
+    """The lines of the truth."""
+    told = tomllib.loads(path.read_text())
+    default = told["defaults"]
+    return [
+        Case(
+            name,
+            row.get("subject", name),
+            row["level"],
+            row.get("direction", default["direction"]),
+            row.get("demanded", default["demanded"]),
+            row.get("family", default["family"]),
+        )
+        for name, row in told["subjects"].items()
+    ]
+
+
+def read(case: Case, placement: Placement) -> str:
+    """Whether a placement is right, undetermined (its interval holds the truth) or wrong."""
+    low, high, truth = (LADDER.index(x) for x in (placement.lowest, placement.highest, case.level))
+    if not low <= truth <= high or placement.direction not in ("none", case.direction):
+        return "wrong"
+    return "right" if low == high else "undetermined"
+
+
+def validate(
+    quick: bool = False,
+    seeds: int = 0,
+    first: int = 1000,
+    lifetimes: int = 256,
+    progress: Callable[[float, str], None] = lambda share, doing: None,
+) -> dict[str, Any]:
+    """Places every scripted subject of the truth in several runs and counts the readings.
+
+    Args:
+        quick: three seeds, and no studies of coverage and of chance benefits.
+        seeds: runs per subject, 20 (quick: 3) where 0.
+        first: the first seed.
+        lifetimes: per ring and run.
+        progress: called with the share that is done and what is being done.
+
+    Returns:
+        `confusion` {truth: {reading: count}}, the shares `right` (over the subjects that demand a reading),
+        `undetermined` and `wrong` (over all), `false_positives` (lowest end at 'locating' or above for a subject
+        that cannot acquire), `coverage`, `subjects`, whether it `holds` and which bounds it `missed`.
+    """
+    seeds = seeds or (3 if quick else 20)
+    share = 1.0 if quick else 0.5
+    confusion: dict[str, Counter] = {}
+    verdicts: dict[str, Counter] = {}
+    readings: dict[str, Counter] = {}
+    wrong: list[dict[str, Any]] = []
+    counted = {"false": 0, "cannot": 0}
+    known = cases()
+    for done, (seed, case, placement) in enumerate(_placements(known, seeds, first, lifetimes)):
+        verdict = read(case, placement)
+        confusion.setdefault(case.level, Counter())[placement.level] += 1
+        verdicts.setdefault(case.name, Counter())[verdict] += 1
+        told = placement.level if placement.level != "undetermined" else f"{placement.lowest}–{placement.highest}"
+        readings.setdefault(case.name, Counter())[told] += 1
+        if case.level in CANNOT_ACQUIRE:
+            counted["cannot"] += 1
+            counted["false"] += LADDER.index(placement.lowest) >= LADDER.index("locating")
+        if verdict == "wrong":
+            wrong.append({"subject": case.name, "seed": seed, "truth": case.level, "reading": told})
+        progress(share * (done + 1) / (seeds * len(known)), f"{case.name}, seed {seed}")
+    demanded = [verdicts[c.name] for c in known if c.demanded]
+    runs = {"all": seeds * len(known), "demanded": seeds * len(demanded), "cannot acquire": counted["cannot"]}
+    found: dict[str, Any] = {
+        "confusion": {level: dict(confusion[level]) for level in LADDER if level in confusion},
+        "right": sum(v["right"] for v in demanded) / runs["demanded"],
+        "undetermined": sum(v["undetermined"] for v in verdicts.values()) / runs["all"],
+        "wrong": sum(v["wrong"] for v in verdicts.values()) / runs["all"],
+        "false_positives": counted["false"],
+        "runs": runs,
+        "seeds": {"first": first, "count": seeds},
+        "lifetimes": lifetimes,
+        "refused": refused(),
+        "coverage": [],
+        "committed": None,
+        "wrong_runs": wrong,
+        "subjects": [
+            {
+                "subject": c.name,
+                "truth": c.level,
+                "demanded": c.demanded,
+                "readings": dict(readings[c.name]),
+                **{v: verdicts[c.name][v] for v in ("right", "undetermined", "wrong")},
+            }
+            for c in known
+        ],
+    }
+    if not quick:
+        progress(share, "coverage of the intervals")
+        tell = lambda part, doing: progress(share + (1 - share) * part, doing)  # noqa: E731
+        found["committed"], found["coverage"] = studies(first, tell)
+    found["missed"] = missed(found, quick)
+    found["holds"] = not found["missed"]
+    return found
+
+
+def _placements(known: list[Case], seeds: int, first: int, lifetimes: int) -> Iterator[tuple[int, Case, Placement]]:
+    """Every case in every run; within a run the reference procedures are lived once."""
+    for seed in range(first, first + seeds):
+        made: dict[str, xr.Dataset] = {}
+        for case in known:
+            family = catalogue.make("families", case.family.format(seed=seed))
+            rings = [r for r in family.rings() if r not in family.reported]
+            bench = Bench(family, LABELS, rings, lifetimes, seed, made=made)
+            subject = resolve(case.subject, family)
+            yield seed, case, bench.place(subject, subject.trained_on)[2]
+
+
+def refused(path: Path = TRUTH) -> dict[str, str]:
+    """Why each subject that must be refused was, '' where it was not."""
+    told = tomllib.loads(path.read_text())
+    family = catalogue.make("families", told["defaults"]["family"])
+    out = {}
+    for name in told.get("refused", {}):
+        try:
+            refuse_leaks(resolve(name, family), family)
+            out[name] = ""
+        except MesascopeError as why:
+            out[name] = why.problem
+    return out
+
+
+def studies(
+    first: int, progress: Callable[[float, str], None], many: int = 2000, sizes: tuple[int, ...] = (64, 256)
+) -> tuple[dict[str, int], list[dict[str, Any]]]:
+    """How often chance alone is read as a benefit, and how often intervals hold the mean.
+
+    The mean is that over all lifetimes of all studies of a subject, 2,000 times as many as one study has.
+    """
+    family = catalogue.make("families", "bernoulli_bandit:arms=5,trials=100")
+    conditions = [catalogue.make("conditions", label) for label in ("intact", *SHUFFLED)]
+    coverage, committed = [], {"runs": 0, "benefit": 0}
+    chunk = 8192
+    for i, (name, what) in enumerate(STUDIES.items()):
+        subject = resolve(name, family)
+        parts = []
+        for j in range(many * max(sizes) // chunk + 1):
+            lived = rollout(subject, family, "fresh", chunk, first + j, conditions, log_probs=False)
+            intact, room = gain(lived)
+            parts.append(np.stack([intact, gains(lived, "feedback_shuffled:older_than=4")[0], room]))
+            progress((i + (j + 1) * chunk / (many * max(sizes))) / len(STUDIES), f"coverage: {name}")
+        pool = np.concatenate(parts, axis=1)[:, : many * max(sizes)]
+        truth = (pool[0].sum() - pool[1].sum()) / pool[2].sum()
+        for n in sizes:
+            rows = pool[:, : many * n].reshape(3, many, n)
+            values = np.stack([ratio(rows[0, k], rows[2, k]) - ratio(rows[1, k], rows[2, k]) for k in range(many)])
+            got = interval(values)
+            held = (got.low <= truth) & (truth <= got.high)
+            coverage.append(
+                {"study": f"{name}, {what}", "n": n, "studies": many, "covered": float(held.mean()), "truth": float(truth)}
+            )
+            if name == "hash_commit" and n == 256:
+                error = np.asarray([standard_error(v) for v in values[:COMMITTED]])
+                above = np.abs(values[:COMMITTED].mean(-1)) - 0.05 > 3.09 * error
+                committed = {"runs": COMMITTED, "benefit": int(above.sum())}
+    return committed, coverage
+
+
+def missed(found: dict[str, Any], quick: bool) -> list[str]:
+    """The bounds that were missed, in words; with three seeds only those that so few can show."""
+    out = []
+    if found["false_positives"]:
+        out.append(f"{found['false_positives']} runs of subjects that cannot acquire were placed at locating or above")
+    out += [f"{name} was not refused" for name, why in found["refused"].items() if not why]
+    if found["wrong"] > BOUNDS["wrong"] and (not quick or len(found["wrong_runs"]) > 1):
+        out.append(f"{found['wrong']:.2%} of the runs are wrong, the bound is {BOUNDS['wrong']:.1%}")
+    least = BOUNDS["right"] - (0.02 if quick else 0.0)
+    if found["right"] < least:
+        out.append(f"{found['right']:.1%} of the runs that demand a reading are right, the bound is {least:.0%}")
+    low, high = BOUNDS["coverage"]
+    for c in found["coverage"]:
+        if not low <= c["covered"] <= high:
+            out.append(f"{c['study']}, N = {c['n']}: intervals cover in {c['covered']:.2%}, not {low:.1%} to {high:.1%}")
+    if found["committed"] and found["committed"]["benefit"] > BOUNDS["committed"]:
+        out.append(f"hash_commit shows a benefit in {found['committed']['benefit']} of {COMMITTED} runs")
+    return out
