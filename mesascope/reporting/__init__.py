@@ -1,0 +1,43 @@
+"""What was found, as one self-contained page and as a table for the terminal."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+    from mesascope.examination import Examination
+
+__all__ = ["summary", "write_report"]
+
+
+def write_report(examinations: Sequence[Examination], command: str, path: str | os.PathLike) -> Path:
+    """Writes one HTML page that needs nothing beside itself; it appears whole or not at all.
+
+    Args:
+        examinations: what was found, one per subject, as `examine` returns or `runs.open_run` reads it.
+        command: what repeats the run.
+        path: the file to write; its folder is made where it is missing.
+
+    Returns:
+        The path. The same examinations and command give the same bytes.
+    """
+    from mesascope.reporting.page import render
+
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(render(examinations, command), encoding="utf-8")
+    part.replace(path)
+    return path
+
+
+def summary(examinations: Sequence[Examination]) -> Group:
+    """The placements as something that a rich console prints within 80 columns."""
+    from mesascope.reporting.terminal import summary
+
+    return summary(examinations)

@@ -1,0 +1,137 @@
+"""The report's figures: each file holds its numbers and how they are drawn onto given axes."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+WIDTH = 10.0  # inches; 72 units of the picture each
+COLOURS = {  # ink by name; the page's style sheet may turn each, so that a dark page stays readable
+    "ink": "#1b1b1c",
+    "soft": "#66666b",
+    "line": "#dcdce0",
+    "subject": "#0072b2",
+    "share": "#9fc9e3",
+    "second": "#d55e00",
+    "third": "#009e73",
+}
+INK, SOFT, LINE, SUBJECT, SHARE, SECOND, THIRD = COLOURS.values()
+STYLE = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "text.usetex": False,
+    "font.family": ["DejaVu Sans"],
+    "font.size": 8.0,
+    "axes.titlesize": 8.5,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8.0,
+    "axes.edgecolor": SOFT,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "savefig.facecolor": "none",
+    "text.color": INK,
+    "axes.titlecolor": INK,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "legend.frameon": False,
+    "legend.fontsize": 8.0,
+}
+
+
+@contextlib.contextmanager
+def style() -> Iterator[None]:
+    """Within it every figure looks alike, whatever the user's own style; outside nothing is changed."""
+    import matplotlib
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)
+        with warnings.catch_warnings():  # the reader's browser has its own fonts
+            warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+            warnings.filterwarnings("ignore", message="Matplotlib currently does not support .* natively")
+            yield
+
+
+def svg(figure: Figure, name: str, described: str) -> str:
+    """A figure as one SVG element for a page that holds several.
+
+    Args:
+        figure: made and drawn within `style()`.
+        name: of the figure; keeps identifiers of several figures apart.
+        described: what a screen reader says.
+
+    Returns:
+        The same text for the same figure: no dates, no random identifiers.
+    """
+    import html
+
+    import matplotlib
+
+    out = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": f"mesascope {name}"}):
+        figure.savefig(out, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    text = out.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, count=1, flags=re.DOTALL)
+    text = re.sub(r"<[^>]*>", _tag, text)  # text between tags is not touched: its '<' are escaped
+    text = re.sub(r">\n\s*<", ">\n<", text)
+    return _root(text, html.escape(described, quote=True))
+
+
+def _root(text: str, label: str) -> str:
+    """The root element without a fixed size, with a label."""
+    head, rest = text.split(">", 1)
+    head = re.sub(r' (?:width|height)="[^"]*"', "", head)
+    return f'{head} role="img" aria-label="{label}">{rest}'
+
+
+def _tag(match: re.Match[str]) -> str:
+    """One tag with colours that a style sheet can turn, and without the names that several figures share."""
+    tag = match.group()
+    if tag.startswith("<g id="):
+        tag = "<g>"
+    for name, colour in COLOURS.items():
+        tag = tag.replace(colour, f"var(--{name}, {colour})")
+    return tag
+
+
+def panels(count: int, most: int, height: float, width: float = WIDTH):
+    """A figure with a panel per subject, at most so many in a row, and the panels in order.
+
+    Args:
+        count: panels.
+        most: in a row.
+        height: of a row in inches.
+        width: of the whole in inches, where a row is full.
+    """
+    from matplotlib.figure import Figure
+
+    columns = min(count, most)
+    rows = -(-count // columns)
+    size = width if columns > 1 else min(width, 6.0)
+    figure = Figure(figsize=(size, rows * height + 0.35), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    for spare in grid.ravel()[count:]:
+        spare.remove()
+    for row, line in enumerate(grid):  # the lowest panel of a column keeps its numbers
+        for column, axes in enumerate(line):
+            if row * columns + column < count <= (row + 1) * columns + column:
+                axes.tick_params(labelbottom=True)
+    return figure, list(grid.ravel()[:count])

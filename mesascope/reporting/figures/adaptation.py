@@ -1,0 +1,115 @@
+"""Pay-off over the trials of a lifetime, beside chance, reference procedures and the best act."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from mesascope.reporting.figures import INK, SECOND, SOFT, SUBJECT, THIRD, panels
+from mesascope.reporting.intervals import comparable, means, paid, share
+from mesascope.reporting.words import cut
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from mesascope.examination import Examination
+
+BINS = 25  # at most, over a lifetime
+ROLES = ("learner", "strongest")  # references that are drawn
+
+
+class Curve(NamedTuple):
+    """Mean pay-off in bins of trials.
+
+    Attributes:
+        role: 'subject', 'seen' (the subject on its training tasks), or a reference's role.
+        name: who it is.
+        trial: [B] the middle of each bin, from 1.
+        estimate: [B].
+        low: [B], NaN where there are too few units.
+        high: [B].
+        normalised: whether 0 is chance and 1 the best act; else it is the realised or expected pay-off.
+    """
+
+    role: str
+    name: str
+    trial: np.ndarray
+    estimate: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    normalised: bool
+
+
+def curves(examination: Examination) -> list[Curve]:
+    """The subject's curve on fresh tasks (or in the log), on seen ones, and those of the references."""
+    lives = examination.trials
+    ring = next((r for r in ("fresh", "logged") if r in lives), next(iter(lives)))
+    out = [curve(lives[ring], "subject", examination.subject)]
+    if ring == "fresh" and "seen" in lives and examination.trained_on.startswith("bank"):
+        out.append(curve(lives["seen"], "seen", f"{examination.subject} on its training tasks"))
+    for role in ROLES:
+        lived = examination.references.get(role, {}).get(ring)
+        if lived is not None:
+            out.append(curve(lived, role, str(lived.attrs.get("subject", role))))
+    return out
+
+
+def curve(lived: xr.Dataset, role: str, name: str) -> Curve:
+    """One curve, summed before it is divided where chance and best are known."""
+    length = lived.sizes["trial"]
+    width = -(-length // BINS)
+    windows = [slice(start, min(start + width, length)) for start in range(0, length, width)]
+    normalised = comparable(lived)
+    rows = [share(lived, window=w) if normalised else paid(lived, w) for w in windows]
+    got = means(lived, np.stack(rows))
+    trial = np.array([(w.start + 1 + w.stop) / 2 for w in windows])
+    return Curve(role, name, trial, got.estimate, got.low, got.high, normalised)
+
+
+LOOKS = {  # role: colour, line, width, in the key
+    "subject": (SUBJECT, "-", 1.8, "the subject, fresh tasks, with 95 % intervals"),
+    "seen": (SECOND, (0, (4, 1.5)), 1.4, "the subject on its training tasks"),
+    "learner": (SOFT, "-", 0.9, None),
+    "strongest": (THIRD, (0, (1, 1)), 1.4, None),
+}
+
+
+def draw(axes: Axes, curves: Sequence[Curve]) -> None:
+    """Draws one subject's panel."""
+    for one in curves:
+        colour, line, width, _ = LOOKS[one.role]
+        if one.role in ("subject", "seen"):
+            axes.fill_between(one.trial, one.low, one.high, color=colour, alpha=0.2, lw=0)
+        axes.plot(one.trial, one.estimate, color=colour, ls=line, lw=width, zorder=2 + width)
+    if curves[0].normalised:
+        axes.axhline(0, color=INK, lw=0.7, ls=(0, (2, 2)), zorder=1)
+        axes.axhline(1, color=INK, lw=0.7, zorder=1)
+    axes.set_title(cut(curves[0].name, 34))
+
+
+def figure(groups: Sequence[Sequence[Curve]]) -> Figure:
+    """A panel per subject; all of them normalised, or none."""
+    from matplotlib.lines import Line2D
+
+    made, axes = panels(len(groups), 3, 2.0 if len(groups) > 1 else 3.0)
+    for one, curves in zip(axes, groups, strict=True):
+        draw(one, curves)
+    normalised = groups[0][0].normalised
+    made.supxlabel("trial of the lifetime", fontsize=8)
+    made.supylabel("share of what could be gained" if normalised else "realised pay-off", fontsize=8)
+    names = {c.role: c.name for curves in groups for c in curves}
+    handles = []
+    for role, (colour, line, width, said) in LOOKS.items():
+        if role in names:
+            best = " (best known)" if role == "strongest" else ""
+            label = said or f"{cut(names[role], 24)}{best}"
+            handles.append(Line2D([], [], color=colour, ls=line, lw=width, label=label))
+    if normalised:
+        handles.append(Line2D([], [], color=INK, lw=0.7, label="1: the best act every time"))
+        handles.append(Line2D([], [], color=INK, lw=0.7, ls=(0, (2, 2)), label="0: chance"))
+    made.legend(handles=handles, loc="outside upper left", ncols=3 if len(groups) > 1 else 2)
+    return made

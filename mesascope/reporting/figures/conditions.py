@@ -1,0 +1,78 @@
+"""The gain on fresh tasks under every condition that was lived through."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from mesascope.probes import gains
+from mesascope.reporting.figures import INK, LINE, SUBJECT, panels
+from mesascope.reporting.intervals import comparable, means
+from mesascope.reporting.words import condition, cut
+from mesascope.stats import ratio
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from mesascope.examination import Examination
+
+
+class Disturbed(NamedTuple):
+    """The share of what could be gained under one condition, over its replicates."""
+
+    condition: str
+    estimate: float
+    low: float
+    high: float
+
+
+def disturbed(examination: Examination) -> list[Disturbed]:
+    """The gain under every condition on fresh tasks; those of one response have no pay-off of their own."""
+    lived = examination.trials.get("fresh")
+    if lived is None or "score" not in lived or not comparable(lived):
+        return []
+    own = np.isfinite(lived.score.values).any((1, 2))
+    labels = [
+        re.sub(r",?replicate=\d+", "", str(c)) for c, o in zip(lived.condition.values, own, strict=True) if o
+    ]
+    names = list(dict.fromkeys(labels))
+    got = means(lived, np.stack([ratio(*gains(lived, c)) for c in names]))
+    rows = [Disturbed(c, *(float(v[i]) for v in got[:3])) for i, c in enumerate(names)]
+    return sorted(rows, key=lambda r: _rank(r.condition))
+
+
+def _rank(label: str) -> tuple[int, str, int]:
+    """Undisturbed first, then by kind, then by their number."""
+    kind, _, rest = label.partition(":")
+    number = re.search(r"\d+", rest)
+    return (kind != "intact", kind, int(number.group()) if number else -1)
+
+
+def draw(axes: Axes, rows: Sequence[Disturbed], labels: Sequence[str], title: str) -> None:
+    """Draws one subject's panel: a row per condition, a line at its undisturbed gain."""
+    axes.axvline(0, color=INK, lw=0.7, ls=(0, (2, 2)), zorder=1)
+    for one in rows:
+        y = labels.index(one.condition)
+        if one.condition == "intact":
+            axes.axvline(one.estimate, color=SUBJECT, lw=0.6, alpha=0.5, zorder=1)
+        axes.plot([one.low, one.high], [y, y], color=SUBJECT, lw=1.5)
+        axes.plot(one.estimate, y, "s" if one.condition == "intact" else "o", color=SUBJECT, ms=4.5)
+    for y in range(len(labels)):
+        axes.axhline(y, color=LINE, lw=0.5, zorder=0)
+    axes.set_title(cut(title, 26))
+
+
+def figure(groups: Sequence[Sequence[Disturbed]], names: Sequence[str]) -> Figure:
+    """A panel per subject, rows shared."""
+    labels = sorted(dict.fromkeys(r.condition for rows in groups for r in rows), key=_rank)
+    made, axes = panels(len(groups), 3, 0.19 * len(labels) + 0.5)
+    for one, rows, name in zip(axes, groups, names, strict=True):
+        draw(one, rows, labels, name)
+    axes[0].set_yticks(range(len(labels)), [cut(condition(c), 44) for c in labels])
+    axes[0].set_ylim(len(labels) - 0.5, -0.5)
+    made.supxlabel("share of what could be gained (0 chance, 1 the best act every time)", fontsize=8)
+    return made

@@ -1,0 +1,108 @@
+"""All lifetimes of a subject as one picture: a row per lifetime, sorted by what there was to gain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from mesascope.reporting.figures import panels
+from mesascope.reporting.intervals import comparable
+from mesascope.reporting.words import cut
+from mesascope.trials import payoff
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from mesascope.examination import Examination
+
+MOST = (256, 120)  # rows and columns of the picture; longer ones are averaged
+LEVELS = 9  # of colour, so that the page stays small
+
+
+class Lives(NamedTuple):
+    """What every lifetime got on every trial.
+
+    Attributes:
+        name: the subject's.
+        got: [rows, columns] from 0 to 1, NaN where missing.
+        lifetimes: how many there are.
+        trials: in the longest.
+        normalised: 1 is the best act of the trial and 0 the worst; else the realised pay-off, scaled to its range.
+    """
+
+    name: str
+    got: np.ndarray
+    lifetimes: int
+    trials: int
+    normalised: bool
+
+
+def lives(examination: Examination) -> Lives:
+    """The subject's lifetimes on fresh tasks, or in the log."""
+    rings = examination.trials
+    lived = rings[next((r for r in ("fresh", "logged") if r in rings), next(iter(rings)))]
+    paid = payoff(lived)
+    normalised = comparable(lived) and "worst" in lived
+    if normalised:
+        best, worst = (lived[v].values.astype(float) for v in ("best", "worst"))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            got = np.where(best > worst, (paid - worst) / (best - worst), np.nan)
+        order = np.argsort(-(best - lived.chance.values).mean(-1), kind="stable")
+    else:
+        low, high = (np.nanmin(paid), np.nanmax(paid)) if np.isfinite(paid).any() else (0.0, 1.0)
+        got = (paid - low) / max(high - low, 1e-12)
+        order = np.argsort(-_mean(got, 1), kind="stable")
+    return Lives(examination.subject, coarse(got[order]), *paid.shape, normalised)
+
+
+def coarse(values: np.ndarray) -> np.ndarray:
+    """The same picture with at most MOST rows and columns: neighbours averaged, missing ones left out."""
+    for axis, most in enumerate(MOST):
+        width = -(-values.shape[axis] // most)
+        starts = range(0, values.shape[axis], width)
+        if width > 1:
+            parts = [np.take(values, range(s, min(s + width, values.shape[axis])), axis) for s in starts]
+            values = np.stack([_mean(p, axis) for p in parts], axis)
+    return values
+
+
+def _mean(values: np.ndarray, axis: int) -> np.ndarray:
+    held = np.isfinite(values)
+    count = held.sum(axis)
+    return np.where(count > 0, np.where(held, values, 0.0).sum(axis) / np.maximum(count, 1), np.nan)
+
+
+def draw(axes: Axes, one: Lives):
+    """Draws one subject's picture; returns it, for the key of colours."""
+    import matplotlib
+
+    colours = matplotlib.colormaps["cividis"].resampled(LEVELS).with_extremes(bad=(0, 0, 0, 0))
+    drawn = axes.imshow(
+        one.got,
+        cmap=colours,
+        vmin=0,
+        vmax=1,
+        aspect="auto",
+        interpolation="none",
+        extent=(0.5, one.trials + 0.5, one.lifetimes, 0),
+    )
+    axes.set_title(cut(one.name, 26))
+    return drawn
+
+
+def figure(group: Sequence[Lives]) -> Figure:
+    """A picture per subject."""
+    made, axes = panels(len(group), 4, 2.1 if len(group) > 1 else 3.2)
+    drawn = [draw(a, one) for a, one in zip(axes, group, strict=True)]
+    normalised = group[0].normalised
+    made.supxlabel("trial of the lifetime", fontsize=8)
+    made.supylabel(
+        "lifetimes, most to gain on top" if normalised else "lifetimes, highest pay-off on top", fontsize=8
+    )
+    key = made.colorbar(drawn[0], ax=axes, fraction=0.02, pad=0.01, aspect=30)
+    key.set_ticks([0, 1], labels=["worst\nact", "best\nact"] if normalised else ["lowest", "highest"])
+    key.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
+    return made

@@ -1,0 +1,79 @@
+"""What is left of the gain when feedback older than w trials comes from other lifetimes, for several w."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from mesascope.probes import gains
+from mesascope.reporting.figures import INK, SUBJECT, panels
+from mesascope.reporting.intervals import comparable, means
+from mesascope.reporting.words import cut
+from mesascope.stats import ratio
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from mesascope.examination import Examination
+
+
+class Span(NamedTuple):
+    """The gain for every w, and undisturbed.
+
+    Attributes:
+        name: the subject's.
+        older: [W] the trials whose feedback stays true.
+        estimate: [W + 1] the last one undisturbed.
+        low: [W + 1].
+        high: [W + 1].
+    """
+
+    name: str
+    older: tuple[int, ...]
+    estimate: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def span(examination: Examination) -> Span | None:
+    """The memory span on fresh tasks; None where these conditions were not run."""
+    lived = examination.trials.get("fresh")
+    if lived is None or not comparable(lived):
+        return None
+    labels = [str(c) for c in lived.condition.values]
+    found = (re.match(r"feedback_shuffled:older_than=(\d+)(?:,|$)", c) for c in labels)
+    older = tuple(sorted({int(m.group(1)) for m in found if m}))
+    if not older or "intact" not in labels:
+        return None
+    rows = [
+        ratio(*gains(lived, c)) for c in (*(f"feedback_shuffled:older_than={w}" for w in older), "intact")
+    ]
+    got = means(lived, np.stack(rows))
+    return Span(examination.subject, older, got.estimate, got.low, got.high)
+
+
+def draw(axes: Axes, one: Span) -> None:
+    """Draws one subject's panel: w on a line, undisturbed at its end."""
+    x = np.arange(len(one.older) + 1)
+    axes.axhline(0, color=INK, lw=0.7, ls=(0, (2, 2)), zorder=1)
+    axes.plot(x[:-1], one.estimate[:-1], color=SUBJECT, lw=1.2)
+    axes.plot(x[-2:], one.estimate[-2:], color=SUBJECT, lw=1.0, ls=(0, (1, 2)))
+    axes.vlines(x, one.low, one.high, color=SUBJECT, lw=1.5)
+    axes.plot(x[:-1], one.estimate[:-1], "o", color=SUBJECT, ms=4)
+    axes.plot(x[-1:], one.estimate[-1:], "s", color=SUBJECT, ms=4.5)
+    axes.set_xticks(x, [*(str(w) for w in one.older), "all"])
+    axes.set_title(cut(one.name, 26))
+
+
+def figure(group: Sequence[Span]) -> Figure:
+    """A panel per subject."""
+    made, axes = panels(len(group), 4, 1.7 if len(group) > 1 else 2.6)
+    for a, one in zip(axes, group, strict=True):
+        draw(a, one)
+    made.supxlabel("last trials whose feedback stays true; all: undisturbed", fontsize=8)
+    made.supylabel("share of what could be gained", fontsize=8)
+    return made

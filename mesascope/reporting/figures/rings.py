@@ -1,0 +1,106 @@
+"""The gain on every ring, beside the reference procedures on the same tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from mesascope.reporting.figures import INK, LINE, SOFT, SUBJECT, THIRD, panels
+from mesascope.reporting.intervals import comparable, means, share
+from mesascope.reporting.words import counted, cut, ring
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from mesascope.examination import Examination
+
+ROLES = ("learner", "discounting", "locator")
+MARKS = {  # who: colour, mark, size
+    "subject": (SUBJECT, "o", 5),
+    "learner": (SOFT, "|", 9),
+    "discounting": (SOFT, "D", 4),
+    "locator": (THIRD, "x", 5),
+}
+
+
+class Gain(NamedTuple):
+    """The share of what could be gained, by one procedure on one ring."""
+
+    ring: str
+    role: str
+    name: str
+    estimate: float
+    low: float
+    high: float
+
+
+def gains(examination: Examination) -> list[Gain]:
+    """The subject's gain and those of the references on every ring where there is something to gain."""
+    out = []
+    for name, lived in examination.trials.items():
+        if not comparable(lived):
+            continue
+        there = {"subject": lived}
+        there |= {
+            r: examination.references[r][name] for r in ROLES if name in examination.references.get(r, {})
+        }
+        for role, trials in there.items():
+            got = means(trials, share(trials)[None])
+            who = examination.subject if role == "subject" else str(trials.attrs.get("subject", role))
+            out.append(Gain(name, role, who, *(float(v[0]) for v in got[:3])))
+    return out
+
+
+def order(gains: Sequence[Gain]) -> list[str]:
+    """The rings, those that a placement can read first."""
+    names = list(dict.fromkeys(g.ring for g in gains))
+    return sorted(names, key=lambda n: not counted(n))
+
+
+def draw(axes: Axes, gains: Sequence[Gain], rings: Sequence[str], title: str) -> None:
+    """Draws one subject's panel: a row per ring."""
+    axes.axvline(0, color=INK, lw=0.7, ls=(0, (2, 2)), zorder=1)
+    for one in gains:
+        y, (colour, mark, size) = rings.index(one.ring), MARKS[one.role]
+        if one.role == "subject":
+            ends = np.clip([one.low, one.high], -2, 2)
+            axes.plot(ends, [y, y], color=colour, lw=1.5, zorder=3)
+        axes.plot(
+            one.estimate, y, mark, color=colour, ms=size, mfc=colour if mark == "o" else "none", zorder=4
+        )
+    for y in range(len(rings)):
+        axes.axhline(y, color=LINE, lw=0.5, zorder=0)
+    axes.set_title(cut(title, 26))
+
+
+def figure(groups: Sequence[Sequence[Gain]], names: Sequence[str]) -> Figure:
+    """A panel per subject, rows shared."""
+    from matplotlib.lines import Line2D
+
+    rings = order([g for gains in groups for g in gains])
+    made, axes = panels(len(groups), 3, 0.19 * len(rings) + 0.5)
+    for one, gains, name in zip(axes, groups, names, strict=True):
+        draw(one, gains, rings, name)
+    told = [ring(r) if counted(r) else f"{ring(r)} *" for r in rings]
+    axes[0].set_yticks(range(len(rings)), told)
+    axes[0].set_ylim(len(rings) - 0.5, -0.5)
+    shown = [g.estimate for gains in groups for g in gains]
+    axes[0].set_xlim(max(min([-0.1, *shown]) - 0.06, -1.3), min(max([1.0, *shown]) + 0.06, 1.5))
+    made.supxlabel("share of what could be gained (0 chance, 1 the best act every time)", fontsize=8)
+    who = {g.role: g.name for gains in groups for g in gains}
+    handles = []
+    for role, (colour, mark, size) in MARKS.items():
+        if role in who:
+            label = "the subject, with 95 % interval" if role == "subject" else cut(who[role], 30)
+            if role == "locator":
+                label += " (ideal for the bank)"
+            line = 1.5 if role == "subject" else 0
+            filled = colour if mark == "o" else "none"
+            handles.append(
+                Line2D([], [], color=colour, marker=mark, ms=size, mfc=filled, lw=line, label=label)
+            )
+    made.legend(handles=handles, loc="outside upper left", ncols=4 if len(groups) > 1 else 2)
+    return made

@@ -1,0 +1,109 @@
+"""Where every subject stands on the ladder: share of resamples per rung, and the interval that the rule gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from mesascope.placement import LADDER
+from mesascope.reporting.figures import INK, LINE, SECOND, SHARE, SOFT, SUBJECT
+from mesascope.reporting.headlines import HEADLINES, headlines
+from mesascope.reporting.words import cut
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from mesascope.examination import Examination
+
+STEP = 1.15  # between the columns of numbers, in rungs
+
+
+class Standing(NamedTuple):
+    """One subject on the ladder.
+
+    Attributes:
+        name: the subject's.
+        lowest: index of a rung.
+        highest: index of a rung.
+        direction: for, against or none.
+        shares: of resamples, per rung.
+        unclear: of resamples, in which the bank does not tell.
+        numbers: the headline numbers as text.
+    """
+
+    name: str
+    lowest: int
+    highest: int
+    direction: str
+    shares: tuple[float, ...]
+    unclear: float
+    numbers: tuple[str, ...]
+
+
+def standings(examinations: Sequence[Examination]) -> list[Standing]:
+    """The placed subjects, in order."""
+    return [
+        Standing(
+            e.subject,
+            LADDER.index(e.placement.lowest),
+            LADDER.index(e.placement.highest),
+            e.placement.direction,
+            tuple(e.placement.probability.get(rung, 0.0) for rung in LADDER),
+            e.placement.probability.get("undetermined", 0.0),
+            tuple(f"{f.estimate:.2f}" if f else "–" for f in headlines(e).values()),
+        )
+        for e in examinations
+        if e.placement
+    ]
+
+
+def draw(axes: Axes, rows: Sequence[Standing]) -> None:
+    """Draws a row per subject: bars for shares of resamples, below them the interval, beside them the numbers."""
+    unclear = any(r.unclear for r in rows)
+    columns = len(LADDER) + unclear
+    heads = [*LADDER, *(["bank does\nnot tell"] if unclear else [])]
+    places = [columns + 0.35 + STEP * i for i in range(len(HEADLINES) + 1)]
+    for x, head in enumerate(heads):
+        axes.text(x, -0.62, head, ha="center", va="bottom", weight="bold" if x < len(LADDER) else "normal")
+    for x, (head, _, _) in zip(places, HEADLINES.values(), strict=False):
+        axes.text(x, -0.62, _broken(head), ha="center", va="bottom", color=SOFT)
+    axes.text(places[-1], -0.62, "direction", ha="center", va="bottom", color=SOFT)
+    for x in range(columns + 1):
+        axes.plot([x - 0.5, x - 0.5], [-0.5, len(rows) - 0.5], color=LINE, lw=0.7)
+    for y, row in enumerate(rows):
+        axes.plot([-0.5, places[-1] + 0.5], [y + 0.5, y + 0.5], color=LINE, lw=0.7)
+        axes.text(-0.62, y, cut(row.name, 26), ha="right", va="center", color=INK)
+        shares = [*row.shares, *([row.unclear] if unclear else [])]
+        for x, share in enumerate(shares):
+            if share > 0:
+                axes.bar(x, -0.48 * share, bottom=y + 0.22, width=0.8, color=SHARE, lw=0)
+                told = f"{share:.0%}" if share >= 0.005 else "<1%"
+                axes.text(x, y + 0.2 - 0.48 * share, told, ha="center", va="bottom", fontsize=7, color=INK)
+        colour = SECOND if row.direction == "against" else SUBJECT
+        ends = [row.lowest - 0.4, row.highest + 0.4]
+        axes.plot(ends, [y + 0.33, y + 0.33], color=colour, lw=3, solid_capstyle="butt")
+        for x in ends:
+            axes.plot([x, x], [y + 0.26, y + 0.40], color=colour, lw=1.5)
+        for x, text in zip(places, [*row.numbers, row.direction], strict=True):
+            axes.text(x, y, text, ha="center", va="center", color=colour if text == "against" else INK)
+    axes.set_xlim(-0.6, places[-1] + 0.55)
+    axes.set_ylim(len(rows) - 0.45, -0.62)
+    axes.axis("off")
+
+
+def _broken(head: str) -> str:
+    """A heading on two lines."""
+    words = head.split()
+    return " ".join(words[: len(words) // 2]) + "\n" + " ".join(words[len(words) // 2 :])
+
+
+def figure(rows: Sequence[Standing]) -> Figure:
+    """The whole picture."""
+    from matplotlib.figure import Figure
+
+    height = 0.55 * len(rows) + 0.45
+    made = Figure(figsize=(10.0, height))
+    axes = made.add_axes((0.17, 0.01, 0.825, 1 - 0.42 / height))
+    draw(axes, rows)
+    return made

@@ -1,0 +1,53 @@
+"""The numbers that stand beside every level, and where they are found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mesascope.examination import Examination
+    from mesascope.findings import Finding
+
+HEADLINES = {  # in the report's order: what it is called, which finding, on which ring
+    "gain": ("gain on fresh tasks", "performance", "fresh"),
+    "reset": ("lost by reset", "cost_of_reset: every trial", "fresh"),
+    "shuffling": ("lost by shuffling", "benefit", "fresh"),
+    "reference": ("share of the reference", "share_of_reference", "fresh"),
+}
+
+
+def found(examination: Examination, probe: str, ring: str | None = None) -> Finding | None:
+    """One measured finding, on a ring or on whichever; None where it was not measured."""
+    for finding in examination.findings:
+        if finding.probe == probe and ring in (None, finding.ring) and finding.status == "measured":
+            return finding
+    return None
+
+
+def headlines(examination: Examination) -> dict[str, Finding | None]:
+    """The headline numbers of one subject."""
+    return {key: found(examination, probe, ring) for key, (_, probe, ring) in HEADLINES.items()}
+
+
+def loss(examination: Examination, key: str) -> Finding | None:
+    """One of the headline losses: 'reset' or 'shuffling'."""
+    return headlines(examination)[key]
+
+
+def ends(examination: Examination) -> str:
+    """The placement with both ends of its interval on the ladder."""
+    placed = examination.placement
+    if placed is None:
+        return "not placed"
+    return placed.lowest if placed.lowest == placed.highest else f"{placed.lowest} … {placed.highest}"
+
+
+def why(examination: Examination) -> str:
+    """The reason for the placement, or for there being none."""
+    if examination.placement is not None:
+        return examination.placement.reason
+    if "logged" in examination.trials:
+        return (
+            "a log holds undisturbed trials only, and a placement needs the subject itself under disturbance."
+        )
+    return "the fresh ring was not run, and a placement needs it."

@@ -1,0 +1,58 @@
+"""The placements for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from mesascope.reporting.headlines import HEADLINES, ends, headlines, why
+from mesascope.reporting.words import brief, cut, plain, sentences
+
+if TYPE_CHECKING:
+    from mesascope.examination import Examination
+
+COLUMNS = {
+    "gain": "gain",
+    "reset": "lost by\nreset",
+    "shuffling": "lost by\nshuffling",
+    "reference": "share of\nreference",
+}
+LONGEST = 60  # of a name in the text below the table
+
+
+def summary(examinations: Sequence[Examination]) -> Group:
+    """The placements as something that a rich console prints within 80 columns.
+
+    Names and reasons are text: no markup in them acts, and control characters are shown as �.
+    """
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("subject", width=20, overflow="fold")
+    table.add_column("level", width=11, overflow="fold")
+    table.add_column("direction")
+    for key in HEADLINES:
+        table.add_column(COLUMNS[key], justify="right")
+    for examination in examinations:
+        numbers = headlines(examination)
+        table.add_row(
+            Text(cut(examination.subject, 40)),
+            Text(ends(examination).replace(" … ", "\n… ")),
+            Text(examination.placement.direction if examination.placement else "–"),
+            *(Text(f"{f.estimate:.2f}" if f else "–") for f in numbers.values()),
+        )
+    return Group(table, *(part for e in examinations for part in _told(e)))
+
+
+def _told(examination: Examination) -> list[RenderableType]:
+    """One subject's gain with its interval, and the reason for its level."""
+    head = Text(cut(examination.subject, LONGEST), style="bold")
+    gained = headlines(examination)["gain"]
+    if gained:
+        head.append(f"  gain {brief(gained)} over {gained.n} {gained.unit}s", style="not bold")
+    lines = [why(examination)] if examination.placement else [why(examination), *sentences(examination)]
+    return [head, *(Padding(Text(plain(line)), (0, 0, 0, 2)) for line in lines), Text()]
