@@ -173,8 +173,14 @@ class Board:
         return tuple(dict.fromkeys(labels))
 
     def translate(self, event: str | Event, to: str, given: str | Event | None = None, engine: str = "lp") -> Answer:
-        """What an event of any vocabulary comes to in a person's own claims (bounds on its definition)."""
-        return self.answer(to, event, given if given is not None else "", engine)
+        """What an event of any vocabulary comes to in a person's own claims (bounds on its definition).
+
+        Where `given` is left out it is the query's condition for this person; "" is none.
+        """
+        query = self.content.query
+        if given is None:
+            given = query.given.get(to, SURE) if query else SURE
+        return self.answer(to, event, given, engine)
 
     def __getattr__(self, name: str) -> Any:
         # Verbs that live in files of their own are found by name, so that each file stays about one thing.

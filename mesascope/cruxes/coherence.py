@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mesascope.cruxes.board import Board
 from mesascope.cruxes.bounds import Polytope
 from mesascope.cruxes.claims import Claim
-from mesascope.cruxes.language import SURE, same
+from mesascope.cruxes.language import SURE, negate, same
 from mesascope.cruxes.readings import fits_scales
 from mesascope.errors import MesascopeError
 
@@ -223,7 +223,7 @@ def _check_talk(board: Board) -> Iterator[Issue]:
     for question in board.content.questions.values():
         yield Issue("question", (question.by, question.to), (), f"{question.id}: {question.by} asked {question.to}: "
                     f"{question.text or question.about}", f"It needs {question.to}'s P({question.about} | {question.via}) "
-                    f"and P({question.about} | !({question.via})).")
+                    f"and P({question.about} | {negate(question.via)}).")
     for claim in board.content.claims.values():
         if claim.kind == "ambiguity":
             yield Issue("ambiguous", claim.by, (claim.id,), f"{claim.phrase!r} stands for {len(claim.events)} events: "

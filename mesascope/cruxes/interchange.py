@@ -13,6 +13,7 @@ import numpy as np
 from mesascope.cruxes.arguments import Argument
 from mesascope.cruxes.board import Board
 from mesascope.cruxes.influence import default_cruxes, find_triads
+from mesascope.cruxes.information import value_discrimination, value_information
 from mesascope.cruxes.networks import Net
 from mesascope.errors import MesascopeError
 
@@ -255,3 +256,31 @@ def read_triads(text: str) -> list[Row]:
     if not rows:
         raise MesascopeError("The CSV has no rows.", "Add one per person and crux.")
     return rows
+
+
+def value_triads(rows: list[Row], base: float = 10.0) -> list[dict[str, object]]:
+    """The value of information of every row, and of discrimination for every two people on one crux.
+
+    Args:
+        rows: see `read_triads`.
+        base: of the logarithm.
+
+    Coherent rows with P(U | not C) of 0 or 1 keep their value; a contradictory row has the note that says so.
+    """
+    found: list[dict[str, object]] = []
+    for row in rows:
+        entry: dict[str, object] = {"crux": row.crux, "people": [row.person], "kind": "information", "note": ""}
+        try:
+            entry["value"] = value_information(row.pu, row.puc, row.pc, base)
+        except MesascopeError as error:
+            entry |= {"value": None, "note": error.problem}
+        found.append(entry)
+    for one, other in itertools.combinations(rows, 2):
+        if one.crux == other.crux and one.person != other.person:
+            entry = {"crux": one.crux, "people": [one.person, other.person], "kind": "discrimination", "note": ""}
+            try:
+                entry["value"] = value_discrimination((one.pu, one.puc, one.pc), (other.pu, other.puc, other.pc), base)
+            except MesascopeError as error:
+                entry |= {"value": None, "note": error.problem}
+            found.append(entry)
+    return found

@@ -349,7 +349,7 @@ def test_3_3_ratios_on_sets(prior, ratio, posterior):
 
 def test_pitfall_1_an_eight_step_chain_without_independence():
     names = "abcdefgh"
-    steps = [claim(n, n, 0.7, 0.9, given=names[i - 1] if i else "") for i, n in enumerate(names)]
+    steps = [claim("a", "a", 0.8), *(claim(n, n, 0.7, 0.9, given=names[i]) for i, n in enumerate(names[1:]))]
     found = Polytope(steps).bound(parse("h"))
     assert (found.low, found.high) == pytest.approx((0.066, 0.991), abs=5e-4)
 

@@ -1,0 +1,193 @@
+"""One self-contained HTML page of a board: readable without scripts, and in print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mesascope.cruxes.answers import STATUSES, Answer
+from mesascope.cruxes.board import Board
+from mesascope.cruxes.claims import KINDS, NUMERIC, Bottom
+from mesascope.cruxes.figures import COLOURS, PALE, Bar, Box, draw_argument, draw_intervals, draw_waterfall
+from mesascope.cruxes.gaps import GapReport
+from mesascope.cruxes.language import literals
+from mesascope.cruxes.texts import interval, number, tell_conventions, tell_question
+from mesascope.errors import MesascopeError
+
+
+def render_page(board: Board, findings: str | Path | None = None) -> str:
+    """The page of a board.
+
+    Args:
+        board: the board.
+        findings: a folder with findings.json to read by the file's rules.
+
+    Returns HTML with inline SVG and style, no script and no outside address; every text of the file is escaped.
+    """
+    from jinja2 import Environment, FileSystemLoader
+    from markupsafe import Markup
+
+    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True,
+                              lstrip_blocks=True)
+    environment.filters.update(number=number, svg=Markup, percent=lambda x: "–" if x is None else f"{x:.1%}")
+    content = board.content
+    compared = list(content.query.compare) if content.query else []
+    colours = {p: COLOURS[i % len(COLOURS)] for i, p in enumerate([*compared, *(p for p in content.people
+                                                                                if p not in compared)])}
+    answers = [_answer(board, p) for p in compared]
+    gaps = _gaps(board)
+    return environment.get_template("page.html").render(
+        board=board, content=content, conventions=tell_conventions(board), colours=colours, answers=answers,
+        statuses=STATUSES, issues=board.check(), argument=_draw_argument(board, colours),
+        intervals=_draw_bottom_lines(board, answers, colours) if answers else "", gaps=gaps,
+        waterfalls=_draw_waterfalls(gaps), influence=_influence(board, compared), said=_said(board),
+        evidence=_evidence(board), drawn=_draw_evidence(board, colours), interval=interval, question=tell_question,
+        tallies=board.update_from(findings) if findings else [], kinds=KINDS)
+
+
+def _answer(board: Board, person: str) -> Answer:
+    return board.answer(person)
+
+
+def _draw_bottom_lines(board: Board, answers: list[Answer], colours: dict[str, str]) -> str:
+    bars = []
+    for answer in answers:
+        colour, person = colours[answer.person], answer.person
+        if answer.low is None or answer.high is None:
+            continue
+        said = tell_question(answer.event, answer.given)
+        bars.append(Bar(f"{person}: {said}, bounds", answer.low, answer.high, colour, interval(answer.low, answer.high)))
+        try:
+            net = board.answer(person, engine="net", wordings=False)
+            if net.low is not None and net.high is not None:
+                bars.append(Bar("with independence, as a network", net.low, net.high, colour,
+                                interval(net.low, net.high), True))
+        except MesascopeError:
+            pass
+        for label, other in answer.wordings.items():
+            if other.low is not None and other.high is not None:
+                bars.append(Bar(f"worded “{label}”"[:52], other.low, other.high, colour,
+                                interval(other.low, other.high), True))
+        bottom = board.content.bottom.get(person, Bottom())
+        if bottom.reflective or bottom.bridges:
+            view = board.read(reflective=True, bridges=(*board.conventions.bridges, *bottom.bridges))
+            other = view.answer(person, wordings=False)
+            if other.low is not None and other.high is not None:
+                what = " and ".join(x for x in ("on reflection" if bottom.reflective else "",
+                                                f"with {', '.join(bottom.bridges)}" if bottom.bridges else "") if x)
+                bars.append(Bar(what, other.low, other.high, colour, interval(other.low, other.high), True))
+    return draw_intervals(bars, "What follows for each person, as intervals on one axis")
+
+
+def _draw_argument(board: Board, colours: dict[str, str]) -> str:
+    content = board.content
+    target = content.query.target if content.query else None
+    lines: dict[str, list[tuple[str, str]]] = {}
+    boxes: dict[str, Box] = {}
+    arrows: set[tuple[str, str, bool]] = set()
+    shown: set[str] = set(target.atoms()) if target else set()
+    compound: dict[str, Box] = {}
+    for person in content.people:
+        tied = board.polytope(person).part(frozenset(shown)) if shown else board.polytope(person)
+        wanted = {c.id for c in tied.constraints}
+        for rule in tied.rules:
+            event = rule.event
+            ends = target.atoms() if target and target.atoms() & event.atoms() else event.atoms()
+            arrows |= {(a, b, True) for a in event.atoms() - ends for b in ends}
+        for claim in board.numeric_claims(person):
+            if claim.id not in wanted or claim.event is None or claim.value is None:
+                continue
+            head, under = literals(claim.event), claim.given.atoms()
+            value = board.value_of(claim)
+            if head is not None and len(head) == 1:
+                ((atom, sign),) = head.items()
+                lines.setdefault(atom, []).append((f"{person}: {'' if sign else 'not, '}{value.stated}", colours[person]))
+                arrows |= {(g, atom, False) for g in under}
+            else:
+                words = f"{claim.written or claim.event}"
+                compound[claim.id] = Box(claim.id, words, ((f"{person}: {value.stated}", colours[person]),), "claim")
+                arrows |= {(a, claim.id, False) for a in claim.event.atoms() | under}
+    names = {n for a, b, _ in arrows for n in (a, b)} | set(lines) | shown
+    for atom, says in content.atoms.items():
+        if atom in names:
+            boxes[atom] = Box(atom, says, tuple(lines.get(atom, ())), "target" if atom in shown else "event")
+    boxes |= compound
+    if not boxes:
+        return ""
+    plain = {(a, b) for a, b, dashed in arrows if not dashed}
+    kept = sorted(x for x in arrows if not (x[2] and x[:2] in plain) and x[0] != x[1])
+    return draw_argument(boxes, kept, "The argument as a graph with each person's stated numbers")
+
+
+def _gaps(board: Board) -> GapReport | str:
+    try:
+        return board.splits()
+    except MesascopeError as error:
+        return str(error)
+
+
+def _draw_waterfalls(report: GapReport | str) -> list[str]:
+    if isinstance(report, str):
+        return []
+    drawn = []
+    for gap in report.gaps:
+        steps = [(p.name, p.share, "" if p.fraction is None else f"({p.fraction:.0%})") for p in gap.parts]
+        if gap.remainder:
+            steps.append(("not additive", gap.remainder, ""))
+        one, other = gap.people
+        drawn.append(draw_waterfall((one, gap.ends[0]), steps, (other, gap.ends[1]),
+                                    f"From {one} to {other} by the split {gap.split}"))
+    return drawn
+
+
+def _influence(board: Board, compared: list[str]) -> list[dict[str, Any]]:
+    found = []
+    for person in compared:
+        try:
+            found.append({"person": person, "values": board.voi(person), "reason": ""})
+        except MesascopeError as error:
+            found.append({"person": person, "values": [], "reason": str(error)})
+    return found
+
+
+def _said(board: Board) -> list[dict[str, Any]]:
+    content, rows = board.content, []
+    refused = {name for r in content.refusals for name in r.of}
+    for claim in content.claims.values():
+        if claim.kind in NUMERIC and claim.event is not None and claim.value is not None:
+            what = tell_question(claim.written or str(claim.event), str(claim.given))
+            read = board.value_of(claim).rule
+        else:
+            what, read = claim.of or claim.phrase or (str(claim.event) if claim.event else ""), KINDS[claim.kind]
+        marks = ["ambiguous"] if claim.wordings or claim.kind == "ambiguity" else []
+        marks += [f"refused by {r.by}" for r in content.refusals if claim.id in r.of] if claim.id in refused else []
+        rows.append({"claim": claim, "what": what, "read": read, "marks": ", ".join(marks),
+                     "stated": claim.value.stated if claim.value else ""})
+    return rows
+
+
+def _evidence(board: Board) -> list[dict[str, Any]]:
+    rows = []
+    for name, evidence in board.content.evidence.items():
+        rows.append({"id": name, "text": evidence.text, "about": str(evidence.about), "counts": evidence.counts,
+                     "updates": [] if evidence.counts else board.update(name)})
+    for name, question in board.content.questions.items():
+        rows.append({"id": name, "text": question.text, "about": str(question.about), "counts": False,
+                     "updates": board.update(name)})
+    return rows
+
+
+def _draw_evidence(board: Board, colours: dict[str, str]) -> str:
+    bars = []
+    for name, evidence in board.content.evidence.items():
+        for update in [] if evidence.counts else board.update(name):
+            if update.status == "asked" or update.prior is None or update.posterior is None:
+                continue
+            colour = colours[update.person]
+            bars.append(Bar(f"{name}, {update.person}: P({update.about}) before", *update.prior, PALE,
+                            interval(*update.prior), True))
+            bars.append(Bar("after" if update.status == "moved" else "after (cannot move)", *update.posterior, colour,
+                            interval(*update.posterior)))
+    return draw_intervals(bars, "Each person before and after the evidence") if bars else ""
+
+

@@ -1,0 +1,189 @@
+"""Results as text for a terminal, and as plain data for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+
+from mesascope.cruxes.answers import STATUSES, Answer, log_odds
+from mesascope.cruxes.board import Board
+from mesascope.cruxes.coherence import Issue
+from mesascope.cruxes.evidence import Update
+from mesascope.cruxes.gaps import GapReport
+from mesascope.cruxes.influence import Value
+from mesascope.cruxes.language import Event
+from mesascope.cruxes.measured import Tally
+from mesascope.cruxes.pooling import Pool
+
+
+def to_plain(value: Any) -> Any:
+    """Dataclasses, events and arrays as dicts, lists, texts and numbers; infinities as 'inf' and '-inf', nan as null."""
+    if isinstance(value, Event):
+        return str(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, dict):
+        return {str(k): to_plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [to_plain(v) for v in value]
+    if isinstance(value, np.ndarray):
+        return to_plain(value.tolist())
+    if isinstance(value, np.generic):
+        return to_plain(value.item())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None if np.isnan(value) else str(value)
+    return value
+
+
+def number(x: float | None) -> str:
+    """A probability or share with four significant digits."""
+    return "–" if x is None else f"{x:.4g}"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """One number where the ends agree, else [low, high]."""
+    if low is None or high is None:
+        return "–"
+    return number((low + high) / 2) if high - low < 1e-7 else f"[{number(low)}, {number(high)}]"
+
+
+def align(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
+    """Rows of cells as lines with aligned columns; the last column is not padded."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
+    return [indent + "  ".join(cell.ljust(w) if i < len(row) - 1 else cell
+                               for i, (cell, w) in enumerate(zip(row, widths, strict=True))).rstrip() for row in rows]
+
+
+def tell_conventions(board: Board) -> str:
+    """One line on how values were read."""
+    c = board.conventions
+    parts = [f"reading: {c.reading}", f"bare words: {c.words}"]
+    if c.reading != "centre":
+        parts.append(f"~p is p ± {number(c.plus_minus)}")
+    if c.reflective:
+        parts.append("on reflection where said")
+    if c.bridges:
+        parts.append("switched on: " + ", ".join(c.bridges))
+    if c.wordings:
+        parts.append("worded: " + ", ".join(repr(w) for w in c.wordings))
+    return "; ".join(parts)
+
+
+def tell_issues(issues: Sequence[Issue]) -> list[str]:
+    """The check, one issue a paragraph."""
+    errors = sum(issue.error for issue in issues)
+    lines = [f"{errors or 'no'} contradiction{'s' if errors != 1 else ''}, {len(issues) - errors} warnings"]
+    for issue in issues:
+        mark = "ERROR" if issue.error else "warning"
+        lines.append(f"{mark} {issue.kind} ({', '.join(issue.people)}): {issue.says}")
+        if issue.fix:
+            lines.append(f"    {issue.fix}")
+    return lines
+
+
+def tell_question(event: str, given: str) -> str:
+    """P(event) or P(event | given)."""
+    return f"P({event})" if given in ("anything", "") else f"P({event} | {given})"
+
+
+def tell_answer(answer: Answer) -> list[str]:
+    """One answer: the number, what it rests on, and every other wording."""
+    head = f"{answer.person}: {tell_question(answer.event, answer.given)} = {interval(answer.low, answer.high)}"
+    lines = [f"{head}  ({answer.status}: {STATUSES[answer.status]})"]
+    if answer.point is not None and 0 < answer.point < 1:
+        lines.append(f"  log-odds {float(log_odds(answer.point)):+.3f} nats")
+    if answer.mean:
+        lines.append(f"  mean {interval(*answer.mean)}")
+    if answer.refusal:
+        instead = f"; offers {answer.refusal.instead} instead" if answer.refusal.instead else ""
+        lines.append(f"  reason: {answer.refusal.reason}{instead}")
+        return lines
+    if answer.claims:
+        lines.append(f"  claims of {answer.person}: {', '.join(answer.claims)}")
+    if answer.bridges:
+        lines.append(f"  bridges of the modeller: {', '.join(answer.bridges)}")
+    lines.append(f"  engine {answer.engine}: {'; '.join(answer.assumptions)}")
+    for label, other in answer.wordings.items():
+        lines.append(f"  worded {label!r}: {interval(other.low, other.high)}"
+                     + (f"  ({other.assumptions[0]})" if other.status == "inapplicable" else ""))
+    return lines
+
+
+def tell_gap(report: GapReport) -> list[str]:
+    """Each split as a table of parts, then the warnings and filings."""
+    lines = []
+    for gap in report.gaps:
+        one, other = gap.people
+        question = tell_question(gap.target, gap.given)
+        lines.append(f"{question}: {one} {number(gap.ends[0])}, {other} {number(gap.ends[1])}; by {gap.split!r}: {gap.text}")
+        rows = [["part", one, other, "share", "of the gap", "where the numbers come from"]]
+        for part in gap.parts:
+            fraction = "–" if part.fraction is None else f"{part.fraction:.1%}"
+            span = f" ({part.span[0]:.1%} to {part.span[1]:.1%})" if part.span else ""
+            rows.append([part.name, number(part.values[0]), number(part.values[1]), f"{part.share:+.5f}",
+                         fraction + span, " / ".join(part.sources)])
+        rows.append(["sum", "", "", f"{sum(p.share for p in gap.parts):+.5f}", "", f"{gap.method}, scale {gap.scale}"])
+        lines += align(rows)
+        if gap.remainder:
+            lines.append(f"  the shares miss the gap by {gap.remainder:+.5f}: moved one at a time they need not add up")
+        lines += [f"  assumes: {note}" for note in gap.assumptions]
+    lines += [f"warning: {warning}" for warning in report.warnings]
+    lines += [f"{name}, {label}: {share:.1%} of the gap" for name, label, share in report.filings]
+    return lines
+
+
+def tell_values(values: Sequence[Value], unit: str, what: str) -> list[str]:
+    """Cruxes with their value, largest upper end first."""
+    rows = [["crux", what, "at most", "engine", "P(U), P(U|C), P(C)"]]
+    for v in values:
+        triads = [f"{number(t[0])}, {number(t[1])}, {number(t[2])}" if t else "a set" for t in v.triads]
+        rows.append([v.crux, interval(v.low, v.high), number(v.most), v.engine, " / ".join(triads)])
+    lines = align(rows)
+    for reason in dict.fromkeys(v.reason for v in values if v.reason):
+        lines.append(f"  {', '.join(v.crux for v in values if v.reason == reason)}: {reason}")
+    return [*lines, f"  unit: {unit}; ordered by the upper end"]
+
+
+def tell_updates(updates: Iterable[Update]) -> list[str]:
+    """Each person before and after, or why not."""
+    lines = []
+    for u in updates:
+        if u.status == "asked":
+            before = f" (now {interval(*u.prior)})" if u.prior else ""
+            lines.append(f"{u.person}: asked, P({u.about}){before}. {u.reason}")
+            continue
+        text = f"{u.person}: {u.status}, P({u.about})"
+        if u.prior and u.posterior:
+            text += f" {interval(*u.prior)} → {interval(*u.posterior)}"
+        if u.ratio:
+            text += f", likelihood ratio {interval(*u.ratio)}"
+        if u.shift:
+            text += f", log-odds {u.shift[0]:+.3f}" + (f" to {u.shift[1]:+.3f}" if u.shift[1] != u.shift[0] else "")
+        lines.append(text + (f". {u.reason}" if u.reason else ""))
+        if u.target:
+            lines.append(f"    and the target: {interval(*u.target[0])} → {interval(*u.target[1])}")
+    return lines
+
+
+def tell_tallies(tallies: Sequence[Tally]) -> list[str]:
+    """Each rule: every unit's verdict, the count, the gap to the claim, and what it does."""
+    lines = []
+    for tally in tallies:
+        count = f"{tally.k} of {tally.n}" if tally.n else "nothing that counts"
+        lines.append(f"{tally.measure} → {tally.feeds}: {count}")
+        lines += align([[u.name, u.verdict, u.reason] for u in tally.units])
+        lines.append(f"  {tally.gap}")
+        lines += tell_updates(tally.updates)
+    return lines
+
+
+def tell_pool(pool: Pool) -> list[str]:
+    """The pooled interval, its members, who is left out and why."""
+    lines = [f"pool of P({pool.target}) by {pool.method}: {interval(pool.low, pool.high)}"]
+    lines += [f"  {person}: {interval(*ends)}" for person, ends in pool.members.items()]
+    lines += [f"  left out: {person}, who {reason}" for person, reason in pool.excluded.items()]
+    lines += [f"  veto: {veto} decides that end alone" for veto in pool.vetoes]
+    return lines + [f"  warning: {warning}" for warning in pool.warnings] + [f"  engine: {pool.engine}"]
