@@ -125,7 +125,7 @@ def _places(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | None, 
     """Per row its lifetime, per lifetime its participant, per row its place in it, what was decided."""
     parts = [c for role in ("participant", "lifetime") for c in roles.of.get(role, [])]
     life = np.zeros(len(table.frame), np.int64)
-    person = None
+    person, outer = None, life
     for column in parts:
         codes, names = labels(table, column)
         if (codes < 0).any():
@@ -135,7 +135,7 @@ def _places(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | None, 
                 "trial it is.",
                 f"Fill it in, leave the row out, or read another column: {typed('lifetime')}.",
             )
-        life = np.unique(life * len(names) + codes, return_inverse=True)[1]
+        outer, life = life, np.unique(life * len(names) + codes, return_inverse=True)[1]
         if column == roles.one("participant"):
             person = codes
     n = int(life.max()) + 1
@@ -161,7 +161,7 @@ def _places(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | None, 
             ["No column numbers the trials: within a lifetime the order of the rows counts."],
         )
     else:
-        place, how = _numbered(table, column, life, owners, size, parts)
+        place, how = _numbered(table, column, life, [outer[first], owners], size, parts)
     if n * (int(place.max()) + 1) > max(20 * len(life), 50_000_000):
         raise MesascopeError(
             f"There are {n:,} lifetimes, most of {int(np.median(size)):,} trials and one of "
@@ -183,7 +183,7 @@ def _numbered(
     table: Table,
     column: str,
     life: np.ndarray,
-    owners: np.ndarray | None,
+    groups: list[np.ndarray | None],
     size: np.ndarray,
     parts: list[str],
 ) -> tuple[np.ndarray, list[str]]:
@@ -220,9 +220,7 @@ def _numbered(
     ends = np.cumsum(size) - 1
     low, high = number[order][ends - size + 1], number[order][ends]
     start = np.full(len(size), low.min())
-    if _disjoint(low, high, np.zeros(len(size)) if owners is None else owners) or _disjoint(
-        low, high, np.zeros(len(size))
-    ):
+    if any(_disjoint(low, high, g) for g in (np.zeros(len(size)), *groups) if g is not None):
         start = low
         if len(size) > 1:
             said.append("Trial numbers run on from one lifetime to the next: each starts at its first.")

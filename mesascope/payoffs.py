@@ -146,7 +146,7 @@ def read_latents(
     def best() -> dict[str, np.ndarray]:
         value = numbers(table, roles.of["best"][0], "best")
         refuse("best", present & np.isnan(value), "it is empty on a trial that has a choice")
-        for other in {"score", "chance"} & out.keys():
+        for other in [name for name in ("score", "chance") if name in out]:
             refuse("best", value < out[other] - 1e-6, f"the best attainable score is below the {other}")
         return {"best": value}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import importlib.util
 import io
@@ -62,7 +63,7 @@ class Table:
 
 def show(value: Any, longest: int = 60) -> str:
     """A cell or a name as it may stand in a message: quoted, escaped, cut."""
-    text = value if isinstance(value, str) else str(value)
+    text = str(value)
     return repr(text) if len(text) <= longest else f"{text[:longest]!r}…"
 
 
@@ -165,8 +166,12 @@ def _encoding(start: bytes, name: str) -> tuple[str, str]:
 def _header(start: bytes, codec: str, path: Path) -> tuple[list[str], str, int, bool, list[str]]:
     """Column names, separator, lines before the first row, row names without a heading, and what was seen."""
     whole = len(start) < SAMPLE
-    text = start.decode(codec, errors="ignore") if codec != "latin-1" else start.decode("latin-1")
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = (
+        codecs.getincrementaldecoder(codec)()
+        .decode(start, final=whole)
+        .replace("\r\n", "\n")
+        .replace("\r", "\n")
+    )
     lines = text.split("\n") if whole else text.split("\n")[:-1]
     if not lines:
         raise MesascopeError(
@@ -213,11 +218,11 @@ def _separated(path: Path, start: bytes) -> Table:
 
     codec, called = _encoding(start, path.name)
     for attempt in (codec, "latin-1") if codec == "utf-8" else (codec,):
-        names, mark, skip, extra, said = _header(start, attempt, path)
-        if extra:
-            names = ["", *names]
-            said.append("The first column has no name (row names).")
         try:
+            names, mark, skip, extra, said = _header(start, attempt, path)
+            if extra:
+                names = ["", *names]
+                said.append("The first column has no name (row names).")
             with warnings.catch_warnings():
                 warnings.simplefilter("error", pd.errors.ParserWarning)
                 frame = pd.read_csv(
@@ -233,7 +238,7 @@ def _separated(path: Path, start: bytes) -> Table:
                     low_memory=False,
                 )
             break
-        except UnicodeDecodeError:
+        except UnicodeError:
             called = "Latin-1, for it is no UTF-8"
         except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError, OverflowError) as error:
             why = str(error).splitlines()[0].replace("Error tokenizing data. C error: ", "")

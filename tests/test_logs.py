@@ -1,0 +1,659 @@
+"""Logs without a subject: what is read, what is decided and said, and what is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import re
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mesascope import trials as trials_module
+from mesascope.columns import ALIASES, plain
+from mesascope.errors import MesascopeError
+from mesascope.logs import read_log
+
+ROWS = [  # participant, trial, choice, reward: unequal lengths, and a choice that only one of them makes
+    (1, 1, 2, 0.5),
+    (1, 2, 1, 1.0),
+    (1, 3, 3, -1.0),
+    (7, 1, 1, 0.0),
+    (7, 2, 2, 2.0),
+]
+FRAME = pd.DataFrame(ROWS, columns=["participant", "trial", "choice", "reward"])
+ACTION = np.array([[1, 0, 2], [0, 1, -1]])
+FEEDBACK = np.array([[0.5, 1.0, -1.0], [0.0, 2.0, np.nan]])
+
+
+def same(data: xr.Dataset, action=ACTION, feedback=FEEDBACK) -> None:
+    np.testing.assert_array_equal(data.action.values[0], action)
+    np.testing.assert_array_equal(data.feedback.values[0], np.asarray(feedback, np.float32))
+
+
+def said(notes: list[str], *words: str) -> None:
+    assert any(all(w in note for w in words) for note in notes), notes
+
+
+def write(folder: Path, name: str, content: str | bytes) -> Path:
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def test_a_frame_becomes_trials_that_keep_the_conventions():
+    before = FRAME.copy()
+    data, notes = read_log(FRAME)
+    same(data)
+    trials_module.check(data)
+    pd.testing.assert_frame_equal(FRAME, before)
+    assert data.action.dims == ("condition", "lifetime", "trial")
+    assert data.condition.values.tolist() == ["intact"]
+    assert data.participant.values.tolist() == [0, 1]
+    kept = {
+        k: data.attrs[k] for k in ("family", "ring", "subject", "trained_on", "choices", "unit", "payoff")
+    }
+    assert kept == {
+        "family": "log",
+        "ring": "logged",
+        "subject": "log",
+        "trained_on": "unknown",
+        "choices": 3,
+        "unit": "participant",
+        "payoff": "realised pay-off",
+    }
+    assert not {"score", "chance", "best", "log_probs"} & set(data)
+    assert data.attrs["notes"] == notes
+    said(notes, "1 to 3", "1-based", "3 choices")
+    said(notes, "2 lifetimes of 2 to 3 trials", "padded to 3")
+    said(notes, "fewer than three")
+
+
+def test_a_log_that_was_read_can_be_saved_and_opened(tmp_path):
+    data, notes = read_log(FRAME)
+    back = trials_module.open_trials(trials_module.save({"logged": data}, tmp_path / "t.nc"))["logged"]
+    same(back)
+    assert back.attrs["notes"] == notes
+    assert back.participant.values.tolist() == [0, 1]
+    again, _ = read_log(back)
+    same(again)
+
+
+CSV = FRAME.to_csv(index=False)
+WAYS = {
+    "plain.csv": CSV,
+    "tabs.tsv": CSV.replace(",", "\t"),
+    "tabs.csv": CSV.replace(",", "\t"),
+    "commas.tsv": CSV,
+    "tabs.txt": CSV.replace(",", "\t"),
+    "blanks.txt": CSV.replace(",", " "),
+    "bars.dat": CSV.replace(",", "|"),
+    "semicolons.csv": CSV.replace(",", ";"),
+    "decimal_comma.csv": CSV.replace(",", ";").replace(".", ","),
+    "excel.csv": "sep=;\r\n" + CSV.replace(",", ";").replace("\n", "\r\n"),
+    "old_mac.csv": CSV.replace("\n", "\r"),
+    "bom.csv": b"\xef\xbb\xbf" + CSV.encode(),
+    "utf16.csv": CSV.encode("utf-16"),
+    "utf16le.csv": CSV.encode("utf-16-le"),
+    "utf16be.csv": CSV.encode("utf-16-be"),
+    "utf32.csv": CSV.encode("utf-32"),
+    "comments.csv": "# lab 3\n\n" + CSV,
+    "blank_lines.csv": CSV.replace("\n", "\n\n") + "\n\n",
+    "quoted.csv": "\n".join(",".join(f'"{c}"' for c in line.split(",")) for line in CSV.split("\n")[:-1]),
+    "no_end.csv": CSV.rstrip("\n"),
+    "trailing.csv": CSV.replace("\n", ",\n").replace("reward,", "reward", 1),
+    "row_names.csv": CSV.split("\n", 1)[0]
+    + "\n"
+    + "\n".join(f"r{i},{line}" for i, line in enumerate(CSV.strip().split("\n")[1:])),
+    "spaces.csv": CSV.replace(",", " , "),
+    "lines.jsonl": FRAME.to_json(orient="records", lines=True),
+    "lines.ndjson": "\n" + FRAME.to_json(orient="records", lines=True) + "\n\n",
+    "texts.jsonl": "\n".join(
+        json.dumps({k: str(v) for k, v in row.items()}) for row in FRAME.to_dict("records")
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_every_way_of_writing_it_reads_the_same(name, tmp_path):
+    data, notes = read_log(write(tmp_path, name, WAYS[name]))
+    same(data)
+    assert data.attrs["subject"] == Path(name).stem
+    assert str(tmp_path) not in " ".join(notes)
+
+
+def test_latin_1_is_read_and_said(tmp_path):
+    text = CSV.replace("choice", "réponse").encode("latin-1")
+    data, notes = read_log(write(tmp_path, "a.csv", text), columns={"action": "réponse"})
+    same(data)
+    said(notes, "Latin-1")
+    late = CSV.encode() + b"9,1,1,1,\n" * 150_000  # found out only after the first megabyte
+    late = late.replace(b",reward", b",reward,who").replace(b"9,1,1,1,\n", b"9,1,1,1,\xe9\n", 1)
+    with pytest.raises(MesascopeError, match="trial 1 is there already"):
+        read_log(write(tmp_path, "late.csv", late))
+
+
+def test_a_parquet_file_needs_pyarrow_and_says_so(tmp_path, monkeypatch):
+    path = write(tmp_path, "a.parquet", b"PAR1 and so on")
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda n, *a: None if n == "pyarrow" else found(n, *a))
+    with pytest.raises(MesascopeError, match=r"pip install 'mesascope\[parquet\]'"):
+        read_log(path)
+
+
+def test_a_parquet_file_is_read(tmp_path):
+    pytest.importorskip("pyarrow", reason="pyarrow, the extra 'parquet', is not installed")
+    FRAME.to_parquet(tmp_path / "a.parquet")
+    same(read_log(tmp_path / "a.parquet")[0])
+    whole = (tmp_path / "a.parquet").read_bytes()
+    with pytest.raises(MesascopeError, match="no whole parquet file"):
+        read_log(write(tmp_path, "cut.parquet", whole[: len(whole) // 2]))
+
+
+def test_frames_with_an_index_odd_dtypes_and_nothing_in_cells():
+    same(read_log(FRAME.set_index(["participant", "trial"]))[0])
+    same(read_log(FRAME.astype({"choice": "category", "participant": "string", "trial": "Int64"}))[0])
+    same(read_log(FRAME.astype(object))[0])
+    same(read_log(FRAME.astype({"choice": float}).set_axis(range(10, 15)))[0])
+    odd = FRAME.astype({"choice": "Int64", "reward": "Float64"})
+    odd.loc[1, "choice"] = pd.NA
+    data, notes = read_log(odd)
+    assert data.action.values[0].tolist() == [[1, -1, 2], [0, 1, -1]]
+    assert np.isnan(data.feedback.values[0, 0, 1])
+    said(notes, "1 rows have no choice")
+
+
+def test_a_data_set_with_axes_of_its_own():
+    axes = ("participant", "trial")
+    data = xr.Dataset({"choice": (axes, [[2, 1, 3], [1, 2, -1]]), "reward": (axes, FEEDBACK)})
+    same(read_log(data)[0])
+    same(read_log(data.transpose("trial", "participant"))[0])
+    data["reward"] = (("participant", "trial", "draw"), np.zeros((2, 3, 4)))
+    with pytest.raises(MesascopeError, match="axes"):
+        read_log(data)
+
+
+@pytest.mark.parametrize(
+    ("header", "renamed"),
+    [
+        ("subjID trial choice outcome", {}),
+        ("participant_id trial_id response feedback", {}),
+        ("ppt trial response feedback", {}),
+        ("agent_id trial action reward", {}),
+        ("SUBJECT TrialNum Arm Points", {}),
+        ("who when what paid", dict(participant="who", trial="when", action="what", feedback="PAID")),
+    ],
+)
+def test_common_and_given_names_of_columns(header, renamed):
+    same(read_log(FRAME.set_axis(header.split(), axis=1), columns=renamed)[0])
+
+
+def test_no_alias_stands_for_two_roles():
+    names = [n for names in ALIASES.values() for n in names]
+    assert len(set(names)) == len(names)
+    assert all(plain(n) == n for n in names)
+
+
+def test_lifetimes_are_participants_within_sessions_and_blocks():
+    frame = pd.DataFrame(
+        [(s, b, t, 1 + (t + b) % 2, s * 100 + b * 10 + t) for s in (3, 1) for b in (1, 2) for t in range(4)],
+        columns=["subject", "block", "trial", "choice", "reward"],
+    )
+    data, notes = read_log(frame)
+    assert data.action.shape == (1, 4, 4)
+    assert data.participant.values.tolist() == [0, 0, 1, 1]
+    assert data.feedback.values[0, :, 0].tolist() == [110, 120, 310, 320]
+    said(notes, "'subject' × 'block'", "--columns lifetime=")
+    frame["trial"] += 4 * (frame.block - 1)  # numbers that run on give the same
+    onward, notes = read_log(frame)
+    np.testing.assert_array_equal(onward.feedback, data.feedback)
+    said(notes, "run on")
+    whole, _ = read_log(frame, columns={"lifetime": None})
+    assert whole.action.shape == (1, 2, 8)
+    alone, _ = read_log(frame.drop(columns="subject").iloc[:8])
+    assert alone.attrs["unit"] == "lifetime"
+    assert "participant" not in alone.coords
+    both, _ = read_log(frame.rename(columns={"block": "b", "subject": "s"}), columns={"lifetime": "s+b"})
+    assert both.action.shape == (1, 4, 4)
+    assert both.attrs["unit"] == "lifetime"
+
+
+def test_ids_in_natural_order_and_never_in_what_is_kept():
+    frame = FRAME.assign(participant=["p10"] * 3 + ["p9"] * 2)
+    data, notes = read_log(frame)
+    same(data, ACTION[::-1], FEEDBACK[::-1])
+    assert "p10" not in str(notes) + str(data.attrs) + str(data.coords)
+
+
+def test_without_numbers_the_rows_count_in_their_order():
+    data, notes = read_log(FRAME.drop(columns="trial"))
+    same(data)
+    said(notes, "order of the rows")
+
+
+def test_gaps_in_trial_numbers_are_missing_trials_and_leaps_are_not():
+    data, notes = read_log(FRAME.assign(trial=[1, 2, 4, 2, 3]))
+    same(data, [[1, 0, -1, 2], [-1, 0, 1, -1]], [[0.5, 1, np.nan, -1], [np.nan, 0, 2, np.nan]])
+    said(notes, "without a row: 2")
+    data, notes = read_log(FRAME.assign(trial=[1, 2_000, 300_000, 10_000, 20_000]))
+    same(data)
+    said(notes, "leap")
+
+
+def codes(values, **more) -> tuple[list[int], xr.Dataset, list[str]]:
+    frame = pd.DataFrame({"choice": values, "reward": np.arange(len(values)) % 3, **more.pop("also", {})})
+    data, notes = read_log(frame, **more)
+    return data.action.values[0, 0].tolist(), data, notes
+
+
+def test_codes_of_choices():
+    assert codes([0, 1, 1, 2])[0] == [0, 1, 1, 2]
+    assert codes([1, 2, 2, 3])[0] == [0, 1, 1, 2]
+    assert codes(["1", "2.0", "2", " 3"])[0] == [0, 1, 1, 2]
+    assert codes([True, False, True])[0] == [1, 0, 1]
+    found, data, notes = codes(["right", "left", "left "])
+    assert found == [1, 0, 0]
+    said(notes, "'left' = 0, 'right' = 1")
+    found, data, notes = codes([1, 4, 2, 2])
+    assert (found, data.attrs["choices"]) == ([0, 3, 1, 1], 4)
+    said(notes, "never occur", "3")
+    found, data, notes = codes([37, 39, 37])  # arrow keys
+    assert (found, data.attrs["choices"]) == ([0, 1, 0], 2)
+    said(notes, "37 = 0, 39 = 1")
+    assert codes([1, 2, 1], choices=5)[1].attrs["choices"] == 5
+    assert codes([1, 1, 1], choices=2)[0] == [0, 0, 0]
+
+
+def test_codes_of_missing_trials():
+    found, data, notes = codes([0, 1, -1, 1])
+    assert found == [0, 1, -1, 1]
+    assert np.isnan(data.feedback.values[0, 0, 2])
+    said(notes, "'-1' (1)", "missing")
+    assert codes([1, 2, -999, -9, 2])[0] == [0, 1, -1, -1, 1]
+    assert codes([1, 2, 999, 1])[0] == [0, 1, -1, 0]
+    assert codes(["a", "b", "-1", "", "NA"])[0] == [0, 1, -1, -1, -1]
+    assert codes([1, 2, None, 2])[0] == [0, 1, -1, 1]
+    assert codes([-1, 1, -1])[0] == [0, 1, 0]  # two responses, as drift-diffusion models code them
+    assert codes([-1, 0, 1], choices=3)[0] == [0, 1, 2]
+    assert codes([-1, 0, 1])[0] == [-1, 0, 1]
+    found, data, notes = codes([1, 2, 0, 2], also={"missed": [0, 0, 1, 0]})
+    assert found == [0, 1, -1, 1]
+    said(notes, "flagged by 'missed'")
+    assert codes([-1, 1, 2, 1], also={"missed": [True, False, False, False]})[0] == [-1, 0, 1, 0]
+
+
+def test_feedback_from_gain_and_loss_and_from_what_there_is():
+    frame = pd.DataFrame({"choice": [0, 1, 0], "gain": [1.0, 2.0, 3.0], "loss": [0.0, -0.5, 1.0]})
+    data, notes = read_log(frame)
+    assert data.feedback.values[0, 0].tolist() == [1.0, 1.5, 2.0]
+    said(notes, "'gain' less the size of 'loss'")
+    data, notes = read_log(frame.assign(outcome=7.0))
+    assert data.feedback.values[0, 0].tolist() == [7.0] * 3
+    said(notes, "'gain', 'loss' not read")
+    said(notes, "7 on every trial")
+    data, notes = read_log(pd.DataFrame({"choice": [0, 1, 0], "correct": [True, False, True]}))
+    assert data.feedback.values[0, 0].tolist() == [1, 0, 1]
+    said(notes, "'correct' is read as the feedback")
+    data, notes = read_log(pd.DataFrame({"choice": [0, 1, 0], "reward": [1, -999, 0]}))
+    assert np.isnan(data.feedback.values[0, 0, 1])
+    assert data.action.values[0, 0, 1] == 1
+    said(notes, "far outside", "-999")
+    said(notes, "a choice and no feedback")
+
+
+def test_running_totals_are_noticed():
+    paid = np.tile([1.0, 0.0, 2.0], 20)
+    frame = pd.DataFrame({"choice": np.arange(60) % 2, "points": paid.cumsum()})
+    said(read_log(frame)[1], "running total")
+    data, notes = read_log(frame.rename(columns={"points": "score"}).assign(reward=paid))
+    assert "score" not in data
+    said(notes, "'score'", "running total")
+
+
+def test_arm_means_give_score_chance_and_best():
+    frame = FRAME.assign(mean_1=[0.1, 0.2, 0.3, 0.4, 0.5], mean_2=0.9, mean_3=-0.3)
+    data, notes = read_log(frame)
+    np.testing.assert_allclose(data.score.values[0], [[0.9, 0.2, -0.3], [0.4, 0.9, np.nan]], rtol=1e-6)
+    np.testing.assert_allclose(data.chance.values[0], [0.7 / 3, 0.8 / 3, 0.3], rtol=1e-6)
+    np.testing.assert_allclose(data.best.values[0], [0.9] * 3, rtol=1e-6)
+    np.testing.assert_allclose(data.worst.values[0], [-0.3] * 3, rtol=1e-6)
+    assert data.means.dims == ("lifetime", "trial", "choice")
+    assert data.attrs["payoff"] == "expected pay-off"
+    said(notes, "expected pay-offs")
+    few = frame.drop(columns="mean_3")
+    data, notes = read_log(few)
+    assert "score" not in data
+    said(notes, "not read as means", "2 such columns for 3 choices")
+    with pytest.raises(MesascopeError, match="one column per choice"):
+        read_log(few, columns={"means": ["mean_1", "mean_2"]})
+
+
+def test_numbers_in_the_names_of_arms_settle_where_codes_start():
+    frame = pd.DataFrame(
+        {"choice": [1, 2, 1], "reward": [0, 1, 0], "mean_0": 0.7, "mean_1": 0.1, "mean_2": 0.2}
+    )
+    data, _ = read_log(frame)
+    assert data.action.values[0, 0].tolist() == [1, 2, 1]
+    np.testing.assert_allclose(data.score.values[0, 0], [0.1, 0.2, 0.1], rtol=1e-6)
+
+
+def test_score_chance_and_best_as_columns():
+    frame = FRAME.assign(score=[0.5, 0.6, 0.7, 0.5, 0.6], chance=0.4, best=0.8)
+    data, _ = read_log(frame)
+    np.testing.assert_allclose(data.score.values[0, 0], [0.5, 0.6, 0.7], rtol=1e-6)
+    np.testing.assert_allclose(data.best.values[1, :2], 0.8, rtol=1e-6)
+    data, notes = read_log(frame.assign(best=["arm1"] * 5))
+    assert "best" not in data
+    said(notes, "'best' not read")
+    with pytest.raises(MesascopeError, match="below the score"):
+        read_log(frame.assign(best=0.1), columns={"best": "best"})
+
+
+def test_probabilities_of_the_choices():
+    frame = FRAME.assign(p_0=0.5, p_1=0.25, p_2=0.25)
+    data, notes = read_log(frame)
+    assert data.log_probs.shape == (1, 2, 3, 3)
+    np.testing.assert_allclose(np.exp(data.log_probs.values).sum(-1), 1, rtol=1e-5)
+    np.testing.assert_allclose(np.exp(data.log_probs.values[0, 0, 0]), [0.5, 0.25, 0.25], rtol=1e-5)
+    said(notes, "probabilities with which")
+    data, notes = read_log(frame.assign(p_0=0.9))
+    assert "log_probs" not in data
+    said(notes, "do not add up to 1")
+    names = FRAME.assign(choice=["b", "a", "b", "a", "b"], p_action_b=0.8, p_action_a=0.2)
+    np.testing.assert_allclose(np.exp(read_log(names)[0].log_probs.values[0, 0, 0]), [0.2, 0.8], rtol=1e-5)
+
+
+def test_what_was_not_read_is_listed_and_escaped():
+    data, notes = read_log(
+        FRAME.assign(**{"rt": 0.5, "<script>alert(1)</script>": 1, "a\x1b[31mred\u202e": 2})
+    )
+    same(data)
+    said(notes, "not read", "'rt'", "'<script>alert(1)</script>'", r"\x1b[31m", r"\u202e")
+    assert "\x1b" not in str(notes) + str(data.attrs)
+
+
+def test_a_million_rows_are_quick(tmp_path):
+    n = 1_000_000
+    rng = np.random.default_rng(5)
+    frame = pd.DataFrame(
+        {
+            "participant": np.repeat(np.arange(n // 250), 250),
+            "trial": np.tile(np.arange(250), n // 250),
+            "choice": rng.integers(1, 4, n),
+            "reward": rng.integers(0, 2, n),
+        }
+    ).sample(frac=1, random_state=1)
+    frame.to_csv(tmp_path / "big.csv", index=False)
+    started = time.perf_counter()
+    data, _ = read_log(tmp_path / "big.csv")
+    assert time.perf_counter() - started < 8
+    assert data.action.shape == (1, n // 250, 250)
+    assert np.bincount(data.action.values.ravel()).tolist() == np.bincount(frame.choice)[1:].tolist()
+
+
+# Properties.
+
+LOGS = st.lists(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(-9, 9)), min_size=1, max_size=6), min_size=1, max_size=5
+).filter(lambda lives: max(map(len, lives)) > 1 and len({a for life in lives for a, _ in life}) == 4)
+QUICK = settings(max_examples=40, deadline=None)
+
+
+def framed(lives, shift=0, name=lambda i: i) -> pd.DataFrame:
+    rows = [(name(i), t, a + shift, r) for i, life in enumerate(lives) for t, (a, r) in enumerate(life)]
+    return pd.DataFrame(rows, columns=["subject", "trial", "choice", "reward"])
+
+
+@given(LOGS, st.integers(0, 2**32 - 1))
+@QUICK
+def test_the_order_of_rows_changes_nothing(lives, seed):
+    frame = framed(lives)
+    one, notes = read_log(frame)
+    two, other = read_log(frame.sample(frac=1, random_state=seed))
+    assert one.identical(two)
+    assert notes == other
+
+
+@given(LOGS)
+@QUICK
+def test_codes_from_one_or_from_zero_are_the_same(lives):
+    xr.testing.assert_equal(read_log(framed(lives))[0], read_log(framed(lives, shift=1))[0])
+
+
+@given(LOGS, st.permutations(range(5)))
+@QUICK
+def test_names_of_participants_change_nothing(lives, order):
+    one, notes = read_log(framed(lives))
+    two, other = read_log(framed(lives, name=lambda i: f"Subject {i + 7}"))
+    assert one.identical(two)
+    assert notes == other
+    three, _ = read_log(
+        framed(lives, name=lambda i: f"x{order[i]}")
+    )  # another order of ids, the same lifetimes
+    back = np.argsort(np.argsort(order[: len(lives)]))
+    np.testing.assert_array_equal(three.action.values[:, back], one.action.values)
+    np.testing.assert_array_equal(three.feedback.values[:, back], one.feedback.values)
+
+
+@given(LOGS)
+@QUICK
+def test_every_row_is_found_again(lives):
+    data, _ = read_log(framed(lives))
+    for i, life in enumerate(lives):
+        assert data.action.values[0, i, : len(life)].tolist() == [a for a, _ in life]
+        assert data.feedback.values[0, i, : len(life)].tolist() == [r for _, r in life]
+        assert (data.action.values[0, i, len(life) :] == -1).all()
+        assert np.isnan(data.feedback.values[0, i, len(life) :]).all()
+
+
+@given(st.binary(max_size=300))
+@settings(max_examples=150, deadline=None)
+@pytest.mark.parametrize("suffix", [".csv", ".txt", ".jsonl"])
+def test_any_bytes_are_read_or_refused(tmp_path_factory, suffix, content):
+    path = tmp_path_factory.getbasetemp() / f"any{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(MesascopeError):
+        read_log(path)
+
+
+CELLS = st.sampled_from(["1", "2", "-1", "", "x", "1.5", "inf", "NA", '"', "9e99", "é"])
+
+
+@given(st.lists(st.lists(CELLS, min_size=2, max_size=5), min_size=1, max_size=8))
+@settings(max_examples=200, deadline=None)
+def test_any_cells_are_read_or_refused(tmp_path_factory, cells):
+    path = tmp_path_factory.getbasetemp() / "cells.csv"
+    path.write_text("choice,reward,trial\n" + "\n".join(map(",".join, cells)))
+    with contextlib.suppress(MesascopeError):
+        trials_module.check(read_log(path)[0])
+
+
+# What is refused: the source, what the problem names, what the remedy names.
+
+
+def changed(row: int, **cells) -> pd.DataFrame:
+    frame = FRAME.astype(object)
+    for name, value in cells.items():
+        frame.loc[row, name] = value
+    return frame
+
+
+def line(text: str) -> str:
+    return CSV + text + "\n"
+
+
+REFUSED = {
+    "no file": ("nothing.csv", {}, "There is no file", "exists"),
+    "a directory": (".", {}, "is a directory", "'other.csv'"),
+    "nul in the name": ("a\0b.csv", {}, r"a\\x00b", "name|Name"),
+    "a name too long": ("a" * 300 + ".csv", {}, "", "Check|exists"),
+    "an empty file": (("a.csv", ""), {}, "is empty", "column names"),
+    "blanks only": (("a.csv", " \n \n"), {}, "is empty", "column names"),
+    "comments only": (("a.csv", "# a\n# b\n"), {}, "only comments", "column names"),
+    "a header only": (("a.csv", "choice,reward\n"), {}, "no rows", "two trials"),
+    "no rows in a frame": (FRAME.iloc[:0], {}, "no rows", "two trials"),
+    "no lines of json": (("a.jsonl", "{}\n"), {}, "no column known|no rows", "action|two trials"),
+    "binary": (("a.csv", bytes(range(256)) * 9), {}, "binary", "csv"),
+    "a workbook": (("a.csv", b"PK\x03\x04 and so on"), {}, "Excel", "Save"),
+    "gzip": (("a.csv", b"\x1f\x8b\x08 and so on"), {}, "gzip", "gunzip"),
+    "netcdf": (("a.nc", b"\x89HDF\r\n and so on"), {}, "HDF5", ".nc"),
+    "no netcdf": (("a.nc", "hello"), {}, "no netCDF", "mesascope wrote"),
+    "an unknown ending": (("a.xyz", CSV), {}, "'.xyz'", "rename"),
+    "no ending": (("a", CSV), {}, "nothing", "rename"),
+    "a cut parquet": (("a.parquet", b"PAR1\x00\x01"), {}, "parquet", "pip install|Write it again"),
+    "one huge line": (("a.csv", "choice,reward," + "x," * 600_000), {}, "longer than a megabyte", "line"),
+    "one huge cell": (("a.csv", "choice,reward," + "x" * 200_000 + "\n1,2,3"), {}, "field larger", "column"),
+    "utf-16 cut": (("a.csv", CSV.encode("utf-16")[:-1]), {}, "utf-16", "UTF-8"),
+    "too many fields": (("a.csv", line("7,3,1,1,9")), {}, "line 7", "quote"),
+    "too many at once": (("a.csv", "choice,reward\n1,2,3\n1,2\n"), {}, "more fields", "quote"),
+    "an open quote": (("a.csv", line('7,3,1,"1')), {}, "string", "quote"),
+    "a name twice": (("a.csv", CSV.replace("trial", "choice")), {}, "two columns named 'choice'", "own name"),
+    "a name twice in a frame": (
+        FRAME.set_axis(["x", "x", "choice", "reward"], axis=1), {}, "'x'", "own name",
+    ),
+    "levels of names": (pd.concat({"a": FRAME}, axis=1), {}, "2 levels", "one name"),
+    "json that is none": (("a.jsonl", '{"choice": 1}\n{"choice": \n'), {}, "Line 2", "one object"),
+    "json without object": (("a.jsonl", '{"choice": 1}\n[1, 2]\n'), {}, "Line 2.*list", "one object"),
+    "two objects on a line": (("a.jsonl", '{"choice": 1},{"choice": 2}\n'), {}, "Line 1", "one object"),
+    "deep json": (("a.jsonl", "[" * 100_000), {}, "Line 1", "one object"),
+    "a list in a cell": (
+        ("a.jsonl", '{"choice": 1, "reward": 1}\n{"choice": [1, 2], "reward": 1}'),
+        {}, "line 2, column 'choice'", "one",
+    ),
+    "no action": (
+        FRAME.drop(columns="choice"), {}, "the action.*'participant', 'trial', 'reward'", "action=NAME",
+    ),
+    "no feedback": (FRAME.drop(columns="reward"), {}, "hold the feedback", "feedback=NAME"),
+    "two actions": (FRAME.assign(response=1), {}, "'choice', 'response'", "action=choice"),
+    "two feedbacks": (FRAME.assign(outcome=1), {}, "'reward', 'outcome'", "feedback=reward"),
+    "a column that is not there": (
+        FRAME, {"columns": {"action": "chioce"}}, "no column 'chioce'", "'choice'",
+    ),
+    "a role that is not": (FRAME, {"columns": {"acton": "choice"}}, "'acton'", "action"),
+    "turned round": (FRAME, {"columns": {"choice": "action"}}, "'choice'", "action=choice"),
+    "claimed twice": (
+        FRAME, {"columns": {"action": "choice", "trial": "choice"}}, "claimed twice", "one role",
+    ),
+    "two for one role": (FRAME, {"columns": {"action": ["choice", "trial"]}}, "2 columns", "Name one"),
+    "one mean": (FRAME, {"columns": {"means": "trial"}}, "One column, 'trial'", "one per choice"),
+    "columns is a text": (FRAME, {"columns": "action=choice"}, "str", "maps roles"),
+    "choices is one": (FRAME, {"choices": 1}, "'1'", "from 2"),
+    "choices is true": (FRAME, {"choices": True}, "'True'", "whole number"),
+    "choices is a fraction": (FRAME, {"choices": 2.5}, "'2.5'", "whole number"),
+    "fewer choices than there are": (FRAME, {"choices": 2}, "3 different choices", "Leave choices out"),
+    "a fraction": (changed(1, choice=1.5), {}, "row 1, column 'choice'.*1.5", "action=NAME"),
+    "an endless choice": (changed(1, choice=np.inf), {}, "row 1, column 'choice'.*inf", "Mend"),
+    "a negative choice": (changed(2, choice=-4), {}, "row 2, column 'choice'.*-4", "leave missing"),
+    "a name among numbers": (changed(3, choice="left"), {}, "row 3.*'left'.*numbers", "as names"),
+    "a number among names": (
+        FRAME.assign(choice=["a", "b", "a", 3, "b"]), {}, "row 3.*'3'.*names", "as names",
+    ),
+    "one choice": (FRAME.assign(choice=1), {}, "one choice only", "choices=2"),
+    "no choice": (FRAME.assign(choice=np.nan), {}, "no choice", "action=NAME"),
+    "missing codes only": (FRAME.assign(choice=[-1, -9, -1, -9, -99]), {}, "code for missing", "action=NAME"),
+    "too many choices": (
+        pd.DataFrame({"choice": range(300), "reward": 1}), {}, "300 different", "action=NAME",
+    ),
+    "feedback that is no number": (
+        changed(2, reward="much"), {}, "row 2, column 'reward'.*'much'", "feedback=NAME",
+    ),
+    "thousands": (changed(2, reward="1,500"), {}, "'1,500'", "Mend"),
+    "endless feedback": (changed(2, reward=np.inf), {}, "row 2, column 'reward'.*'inf'", "Empty"),
+    "huge feedback": (changed(2, reward=-1e200), {}, "too large", "Empty"),
+    "a date as feedback": (FRAME.assign(reward=pd.Timestamp("2020-01-01")), {}, "no number", "feedback=NAME"),
+    "a complex number": (FRAME.assign(reward=1j), {}, "no number", "feedback=NAME"),
+    "no feedback anywhere": (FRAME.assign(reward=np.nan), {}, "'reward' holds no feedback", "feedback=NAME"),
+    "the same trial twice": (changed(2, trial=2), {}, "row 2, column 'trial'.*row 1", "lifetime=NAME"),
+    "no participant": (
+        FRAME.rename(columns={"participant": "x"}), {}, "no column names a participant", "'x'",
+    ),
+    "a negative trial": (changed(3, trial=-2), {}, "row 3, column 'trial'.*negative", "trial="),
+    "half a trial": (changed(3, trial=1.5), {}, "row 3, column 'trial'.*whole", "trial="),
+    "no trial number": (changed(3, trial=None), {}, "row 3, column 'trial'.*empty", "trial="),
+    "a trial with a name": (changed(3, trial="first"), {}, "row 3.*'first'", "trial=NAME"),
+    "nobody's trial": (
+        changed(4, participant=None), {}, "row 4, column 'participant' is empty", "Fill it in",
+    ),
+    "one trial each": (FRAME.assign(participant=range(5)), {}, "one trial", "lifetime=NAME"),
+    "one very long lifetime": (
+        pd.DataFrame({
+            "subject": np.r_[np.arange(60_000), np.zeros(60_000, int)],
+            "choice": np.arange(120_000) % 2, "reward": 1,
+        }), {}, "do not fit", "lifetime=NAME",
+    ),
+    "a flag that is none": (
+        FRAME.assign(missed=[0, 0, 3, 0, 0]), {}, "row 2, column 'missed'.*'3'", "missed=",
+    ),
+    "a script": (
+        changed(2, reward="<script>x</script>\x1b[2J"), {}, r"'<script>x</script>\\x1b\[2J'", "Mend",
+    ),
+    "a list": ([1, 2], {}, "from a list", "DataFrame"),
+    "nothing": (None, {}, "from a NoneType", "DataFrame"),
+    "a data set of other axes": (
+        xr.Dataset({"choice": ("t", [1, 2]), "reward": (("t", "u"), np.ones((2, 2)))}), {}, "axes", "sel",
+    ),
+    "a data set without axes": (xr.Dataset({"choice": 1, "reward": 1}), {}, "no axes", "axes"),
+    "an empty data set": (xr.Dataset(), {}, "the action", "action=NAME"),
+    "trials that broke": (
+        xr.Dataset({"action": ("x", [1])}, attrs={"format": trials_module.FORMAT}), {}, "action", "feedback",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_bad_logs_are_refused_with_cause_and_remedy(case, tmp_path):
+    source, settings_, problem, remedy = REFUSED[case]
+    write(tmp_path, "other.csv", CSV)
+    if isinstance(source, tuple):
+        source = write(tmp_path, *source)
+    elif isinstance(source, str):
+        source = f"{tmp_path}/{source}"
+    with pytest.raises(MesascopeError) as caught:
+        read_log(source, **settings_)
+    error = caught.value
+    assert re.search(problem, error.problem, re.S), str(error)
+    assert re.search(remedy, error.remedy), str(error)
+    assert str(error).isprintable(), str(error)
+    assert error.__suppress_context__ or error.__context__ is None
+
+
+# Human data, read from an installed copy.
+
+
+def human(name: str) -> Path:
+    spec = importlib.util.find_spec("hbayesdm")
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip("hbayesdm is not installed: pip install --no-deps hbayesdm")
+    path = Path(spec.submodule_search_locations[0]) / "common" / "extdata" / f"{name}_exampleData.txt"
+    if not path.is_file():
+        pytest.skip(f"this hbayesdm holds no {path.name}")
+    return path
+
+
+def test_people_on_two_arms_come_to_avoid_the_worse_one():
+    data, notes = read_log(human("bandit2arm"))
+    assert data.action.shape == (1, 20, 100)
+    assert (data.action.values >= 0).all()
+    assert data.attrs["unit"] == "participant"
+    assert len(set(data.participant.values)) == 20
+    assert set(np.unique(data.feedback)) == {-1.0, 1.0}
+    second = (data.action.values[0] == 1).astype(float)
+    assert second[:, :50].mean() - second[:, 50:].mean() > 0.02
+    assert second.mean(1).shape == (20,)
+    said(notes, "1-based")
+
+
+def test_people_on_four_arms_with_gains_and_losses():
+    data, notes = read_log(human("bandit4arm"))
+    assert data.action.shape == (1, 10, 200)
+    assert data.attrs["choices"] == 4
+    assert np.unique(data.action).tolist() == [0, 1, 2, 3]
+    said(notes, "'gain' less the size of 'loss'")
+    said(notes, "order of the rows")
