@@ -146,7 +146,12 @@ def subject(family: Family) -> BayesOptimal:
                 f"The exact optimum of {arms} dependent arms is not tabulated.", "Take two arms: arms=2."
             )
         return BayesOptimal(
-            "bayes_optimal", jnp.zeros(0, jnp.uint8), jnp.zeros((0, 4), jnp.int32), a, b, True
+            name="bayes_optimal",
+            table=jnp.zeros(0, jnp.uint8),
+            ranks=jnp.zeros((0, 4), jnp.int32),
+            a=a,
+            b=b,
+            dependent=True,
         )
     states = comb(trials - 1 + 2 * arms, 2 * arms)
     if states > MOST:
@@ -156,4 +161,11 @@ def subject(family: Family) -> BayesOptimal:
         )
     ranks = [[comb(s + i - 1, i) for i in range(1, 2 * arms + 1)] for s in range(trials)]
     table = cached(trials, tuple(zip(a, b, strict=True)))
-    return BayesOptimal("bayes_optimal", jnp.asarray(table), jnp.asarray(ranks, jnp.int32), a, b, False)
+    return BayesOptimal(
+        name="bayes_optimal",
+        table=jnp.asarray(table),
+        ranks=jnp.asarray(ranks, jnp.int32),
+        a=a,
+        b=b,
+        dependent=False,
+    )

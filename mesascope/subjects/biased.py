@@ -35,4 +35,4 @@ def subject(family: Family, ratio: float = 2.0) -> Biased:
         ratio: how many times as likely each arm is as the next.
     """
     within(1e-3, 1e3, ratio=ratio)
-    return Biased(named(subject, ratio=ratio), family.choices, ratio)
+    return Biased(name=named(subject, ratio=ratio), choices=family.choices, ratio=ratio)

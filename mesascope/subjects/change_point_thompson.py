@@ -59,4 +59,4 @@ def subject(family: Family, hazard: float = 0.03) -> ChangePointThompson:
         hazard: the probability per trial that an arm's mean is drawn anew, uniformly.
     """
     within(0, 1, hazard=hazard)
-    return ChangePointThompson(named(subject, hazard=hazard), family.choices, hazard)
+    return ChangePointThompson(name=named(subject, hazard=hazard), choices=family.choices, hazard=hazard)

@@ -38,4 +38,6 @@ def subject(family: Family, rate: float = 0.2, beta: float = 4.0) -> ChoiceTrace
     """
     within(0, 1, rate=rate)
     within(-1e4, 1e4, beta=beta)
-    return ChoiceTrace(named(subject, rate=rate, beta=beta), family.choices, rate, beta)
+    return ChoiceTrace(
+        name=named(subject, rate=rate, beta=beta), choices=family.choices, rate=rate, beta=beta
+    )

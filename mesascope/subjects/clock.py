@@ -39,4 +39,10 @@ def subject(family: Family, trials: int = 50) -> Clock:
         trials: how many it takes.
     """
     within(1, 1_000_000, trials=trials)
-    return Clock(named(subject, trials=trials), family.choices, getattr(family, "favourite", 0), 0, trials)
+    return Clock(
+        name=named(subject, trials=trials),
+        choices=family.choices,
+        favourite=getattr(family, "favourite", 0),
+        start=0,
+        trials=trials,
+    )

@@ -36,4 +36,4 @@ def subject(family: Family, trials: int = 50) -> ClockWinStay:
         trials: how many it takes.
     """
     within(1, 1_000_000, trials=trials)
-    return ClockWinStay(named(subject, trials=trials), family.choices, trials)
+    return ClockWinStay(name=named(subject, trials=trials), choices=family.choices, trials=trials)

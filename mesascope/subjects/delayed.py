@@ -54,4 +54,4 @@ def subject(family: Family, known: bool = True) -> Delayed:
         family: the bandit.
         known: False to book each outcome on the arm that was pulled after it.
     """
-    return Delayed(named(subject, known=known), family.choices, bool(known))
+    return Delayed(name=named(subject, known=known), choices=family.choices, known=bool(known))

@@ -40,4 +40,4 @@ def _updated(key, weights, percept):
 
 def subject(family: Family) -> DriftingWeights:
     """Changes its weights while it runs: it must be refused."""
-    return DriftingWeights("drifting_weights", jnp.zeros(family.choices))
+    return DriftingWeights(name="drifting_weights", weights=jnp.zeros(family.choices))

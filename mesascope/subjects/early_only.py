@@ -52,4 +52,4 @@ def subject(family: Family, trials: int = 20) -> EarlyOnly:
         trials: how many count.
     """
     within(1, 1_000_000, trials=trials)
-    return EarlyOnly(named(subject, trials=trials), family.choices, trials)
+    return EarlyOnly(name=named(subject, trials=trials), choices=family.choices, trials=trials)

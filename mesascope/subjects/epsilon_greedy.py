@@ -47,4 +47,4 @@ def subject(
     within(0, 1, epsilon=epsilon)
     one_of(TIES, ties=ties)
     name = named(subject, epsilon=epsilon, ties=ties, each_first=each_first)
-    return EpsilonGreedy(name, family.choices, epsilon, ties, each_first)
+    return EpsilonGreedy(name=name, choices=family.choices, epsilon=epsilon, ties=ties, each_first=each_first)

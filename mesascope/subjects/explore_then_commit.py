@@ -48,4 +48,4 @@ def subject(family: Family, pulls: int = 25) -> ExploreThenCommit:
         pulls: how many pulls are made in turn.
     """
     within(1, 1_000_000, pulls=pulls)
-    return ExploreThenCommit(named(subject, pulls=pulls), family.choices, pulls)
+    return ExploreThenCommit(name=named(subject, pulls=pulls), choices=family.choices, pulls=pulls)

@@ -43,4 +43,4 @@ def picked(state: jax.Array, choices: int) -> jax.Array:
 
 def subject(family: Family) -> FeedbackHash:
     """Picks each arm by a hash of all its feedback."""
-    return FeedbackHash("feedback_hash", family.choices)
+    return FeedbackHash(name="feedback_hash", choices=family.choices)

@@ -35,4 +35,4 @@ def subject(family: Family, arm: int = 0) -> Fixed:
         arm: which, from 0.
     """
     within(0, family.choices - 1, arm=arm)
-    return Fixed(named(subject, arm=arm), family.choices, arm)
+    return Fixed(name=named(subject, arm=arm), choices=family.choices, arm=arm)

@@ -115,9 +115,9 @@ def subject(family: Family, discount: float = 0.98) -> Gittins:
     priors = shapes if len(set(shapes)) > 1 else shapes[:1]
     tables = [finite(horizon, a, b) if horizon else discounted(discount, depth, a, b) for a, b in priors]
     return Gittins(
-        named(subject, discount=discount),
-        jnp.asarray(np.stack(tables)),
-        tuple(s[0] for s in shapes),
-        tuple(s[1] for s in shapes),
-        horizon,
+        name=named(subject, discount=discount),
+        tables=jnp.asarray(np.stack(tables)),
+        a=tuple(s[0] for s in shapes),
+        b=tuple(s[1] for s in shapes),
+        horizon=horizon,
     )

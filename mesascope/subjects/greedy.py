@@ -18,5 +18,9 @@ def subject(family: Family, ties: str = "random", each_first: bool = False) -> E
     """
     one_of(TIES, ties=ties)
     return EpsilonGreedy(
-        named(subject, ties=ties, each_first=each_first), family.choices, 0.0, ties, each_first
+        name=named(subject, ties=ties, each_first=each_first),
+        choices=family.choices,
+        epsilon=0.0,
+        ties=ties,
+        each_first=each_first,
     )

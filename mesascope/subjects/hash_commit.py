@@ -52,4 +52,4 @@ def subject(family: Family, trials: int = 20) -> HashCommit:
         trials: how many random ones come first.
     """
     within(1, 1_000_000, trials=trials)
-    return HashCommit(named(subject, trials=trials), family.choices, trials)
+    return HashCommit(name=named(subject, trials=trials), choices=family.choices, trials=trials)

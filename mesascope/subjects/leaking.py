@@ -51,4 +51,4 @@ _counted = jax.jit(_count, static_argnums=3)
 
 def subject(family: Family) -> Leaking:
     """Hands its carry from one lifetime to the next: it must be refused."""
-    return Leaking("leaking", family.choices, Store())
+    return Leaking(name="leaking", choices=family.choices, store=Store())

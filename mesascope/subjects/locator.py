@@ -61,4 +61,10 @@ def subject(family: Family, minimise: bool = False, lapse: float = 0.0) -> Locat
             "Give the family one: bernoulli_bandit:bank=4.",
         )
     seed = jnp.asarray(int(family.bank.rpartition("@")[2]), jnp.uint32)
-    return Locator(named(subject, minimise=minimise, lapse=lapse), bank, seed, minimise, lapse)
+    return Locator(
+        name=named(subject, minimise=minimise, lapse=lapse),
+        bank_means=bank,
+        bank_seed=seed,
+        minimise=minimise,
+        lapse=lapse,
+    )

@@ -43,4 +43,6 @@ def subject(family: Family, a: float = 1.0, b: float = 1.0) -> OptimisticThompso
     shapes = getattr(family, "shapes", None)
     if shapes is None or (a, b) != (1.0, 1.0):
         shapes = ((a, b),) * family.choices
-    return OptimisticThompson(named(subject, a=a, b=b), family.choices, jnp.asarray(shapes, jnp.float32))
+    return OptimisticThompson(
+        name=named(subject, a=a, b=b), choices=family.choices, prior=jnp.asarray(shapes, jnp.float32)
+    )

@@ -15,4 +15,10 @@ def subject(family: Family, start: int = 50) -> Clock:
         start: the first trial that is not random.
     """
     within(0, 1_000_000, start=start)
-    return Clock(named(subject, start=start), family.choices, getattr(family, "favourite", 0), start - 1, 1)
+    return Clock(
+        name=named(subject, start=start),
+        choices=family.choices,
+        favourite=getattr(family, "favourite", 0),
+        start=start - 1,
+        trials=1,
+    )

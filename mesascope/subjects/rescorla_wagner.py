@@ -42,4 +42,4 @@ def subject(family: Family, rate: float = 0.1, beta: float = 5.0, initial: float
     within(0, 1, rate=rate)
     within(-1e4, 1e4, beta=beta, initial=initial)
     name = named(subject, rate=rate, beta=beta, initial=initial)
-    return RescorlaWagner(name, family.choices, rate, beta, initial)
+    return RescorlaWagner(name=name, choices=family.choices, rate=rate, beta=beta, initial=initial)

@@ -26,4 +26,4 @@ class RoundRobin(Scripted):
 
 def subject(family: Family) -> RoundRobin:
     """Pulls every arm in turn and never looks at feedback."""
-    return RoundRobin("round_robin", family.choices)
+    return RoundRobin(name="round_robin", choices=family.choices)

@@ -38,4 +38,4 @@ def subject(family: Family, enough: float = 0.6) -> Satisficer:
         enough: the mean that is good enough.
     """
     within(0, 1, enough=enough)
-    return Satisficer(named(subject, enough=enough), family.choices, enough)
+    return Satisficer(name=named(subject, enough=enough), choices=family.choices, enough=enough)

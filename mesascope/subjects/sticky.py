@@ -34,4 +34,4 @@ def subject(family: Family, stay: float = 0.8) -> Sticky:
         stay: the probability of the last act.
     """
     within(0, 1, stay=stay)
-    return Sticky(named(subject, stay=stay), family.choices, stay)
+    return Sticky(name=named(subject, stay=stay), choices=family.choices, stay=stay)

@@ -38,4 +38,4 @@ def subject(family: Family, losses: int = 2) -> TwoLossReflex:
         losses: how many losses in a row.
     """
     within(1, 100, losses=losses)
-    return TwoLossReflex(named(subject, losses=losses), family.choices, losses)
+    return TwoLossReflex(name=named(subject, losses=losses), choices=family.choices, losses=losses)

@@ -42,4 +42,9 @@ def subject(family: Family, constant: float = 0.2, growing: bool = True) -> UCB1
         growing: False for the bonus c · √(1 / n).
     """
     within(0, 100, constant=constant)
-    return UCB1(named(subject, constant=constant, growing=growing), family.choices, constant, growing)
+    return UCB1(
+        name=named(subject, constant=constant, growing=growing),
+        choices=family.choices,
+        constant=constant,
+        growing=growing,
+    )

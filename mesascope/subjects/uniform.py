@@ -25,4 +25,4 @@ class Uniform(Scripted):
 
 def subject(family: Family) -> Uniform:
     """Chooses evenly at random whatever happens."""
-    return Uniform("uniform", family.choices)
+    return Uniform(name="uniform", choices=family.choices)

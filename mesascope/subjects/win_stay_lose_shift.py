@@ -32,4 +32,4 @@ def subject(family: Family, lapse: float = 0.0) -> WinStayLoseShift:
         lapse: part of the choices that is even over all arms.
     """
     within(0, 1, lapse=lapse)
-    return WinStayLoseShift(named(subject, lapse=lapse), family.choices, lapse)
+    return WinStayLoseShift(name=named(subject, lapse=lapse), choices=family.choices, lapse=lapse)

@@ -46,4 +46,6 @@ def subject(family: Family, window: int = 10, focus: float = 0.9) -> Windowed:
     """
     within(1, 1000, window=window)
     within(0, 1, focus=focus)
-    return Windowed(named(subject, window=window, focus=focus), family.choices, window, focus)
+    return Windowed(
+        name=named(subject, window=window, focus=focus), choices=family.choices, window=window, focus=focus
+    )
