@@ -29,11 +29,6 @@ def headlines(examination: Examination) -> dict[str, Finding | None]:
     return {key: found(examination, probe, ring) for key, (_, probe, ring) in HEADLINES.items()}
 
 
-def loss(examination: Examination, key: str) -> Finding | None:
-    """One of the headline losses: 'reset' or 'shuffling'."""
-    return headlines(examination)[key]
-
-
 def ends(examination: Examination) -> str:
     """The placement with both ends of its interval on the ladder."""
     placed = examination.placement

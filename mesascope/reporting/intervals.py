@@ -23,7 +23,7 @@ def comparable(lived: xr.Dataset) -> bool:
 
 
 def share(lived: xr.Dataset, label: str = "intact", window: slice | None = None) -> np.ndarray:
-    """[N] numbers whose mean is the share of what could be gained over chance; NaN where there is nothing to gain."""
+    """[N] numbers whose mean is the share of what could be gained over chance; NaN where that is nothing."""
     above, most = gain(lived, label, window)
     if not most.sum() > 0:
         return np.full(len(most), np.nan)

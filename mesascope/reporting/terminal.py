@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mesascope.reporting.headlines import HEADLINES, ends, headlines, why
-from mesascope.reporting.words import brief, cut, plain, sentences
+from mesascope.reporting.words import brief, cut, number, plain, sentences
 
 if TYPE_CHECKING:
     from mesascope.examination import Examination
@@ -21,7 +21,7 @@ COLUMNS = {
     "gain": "gain",
     "reset": "lost by\nreset",
     "shuffling": "lost by\nshuffling",
-    "reference": "share of\nreference",
+    "reference": "share of\nref.",
 }
 LONGEST = 60  # of a name in the text below the table
 
@@ -31,19 +31,19 @@ def summary(examinations: Sequence[Examination]) -> Group:
 
     Names and reasons are text: no markup in them acts, and control characters are shown as �.
     """
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("subject", width=20, overflow="fold")
-    table.add_column("level", width=11, overflow="fold")
-    table.add_column("direction")
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("subject", width=19, overflow="fold")
+    table.add_column("level", width=10, overflow="fold")
+    table.add_column("direction", no_wrap=True)
     for key in HEADLINES:
-        table.add_column(COLUMNS[key], justify="right")
+        table.add_column(COLUMNS[key], justify="right", no_wrap=True)
     for examination in examinations:
         numbers = headlines(examination)
         table.add_row(
             Text(cut(examination.subject, 40)),
             Text(ends(examination).replace(" … ", "\n… ")),
             Text(examination.placement.direction if examination.placement else "–"),
-            *(Text(f"{f.estimate:.2f}" if f else "–") for f in numbers.values()),
+            *(Text(number(f.estimate if f else None)) for f in numbers.values()),
         )
     return Group(table, *(part for e in examinations for part in _told(e)))
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from typing import TYPE_CHECKING
 
-from mesascope.reporting.headlines import found, loss
+from mesascope.reporting.headlines import found, headlines
 
 if TYPE_CHECKING:
     from mesascope.examination import Examination
@@ -16,7 +17,7 @@ HIDDEN = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")  # categories of characters 
 
 
 def plain(text: object) -> str:
-    """Text from anyone as one line of visible characters: what steers a terminal or breaks XML is shown as �."""
+    """Text from anyone as one line of visible characters: what steers a terminal or breaks XML shows as �."""
     spaced = str(text).replace("\r\n", " ").replace("\n", " ").replace("\t", " ")
     return "".join("\ufffd" if unicodedata.category(c) in HIDDEN else c for c in spaced)
 
@@ -33,7 +34,7 @@ def cut(text: object, longest: int) -> str:
 def condition(label: str) -> str:
     """A condition in words; its label where there are none."""
     name, _, rest = label.partition(":")
-    told = dict(pair.partition("=")[::2] for pair in rest.split(",") if "=" in pair)
+    told = {k: v for k, equals, v in (pair.partition("=") for pair in rest.split(",")) if equals}
     at = f" at trial {told['at']}" if told.get("at") else ""
     if name == "intact":
         return "undisturbed"
@@ -66,70 +67,76 @@ def counted(name: str) -> bool:
     return name.partition(":")[0] in COUNTED
 
 
+def number(value: float | None) -> str:
+    """A number to two places, zero without a sign; a dash where there is none."""
+    if value is None or math.isnan(value):
+        return "–"
+    text = f"{value:.2f}"
+    return text.lstrip("-") if float(text) == 0 else text
+
+
+def span(low: float | None, high: float | None) -> str:
+    """An interval to two places; nothing where there is none."""
+    held = low is not None and high is not None and not math.isnan(low)
+    return f"[{number(low)}, {number(high)}]" if held else ""
+
+
 def brief(finding: Finding | None) -> str:
     """Estimate and interval to two places; a dash where there is nothing."""
     if finding is None:
         return "–"
-    if finding.status != "measured" or finding.estimate is None:
+    if finding.status != "measured":
         return finding.status
-    if finding.low is None or finding.high is None:
-        return f"{finding.estimate:.2f}"
-    return f"{finding.estimate:.2f} [{finding.low:.2f}, {finding.high:.2f}]"
+    return f"{number(finding.estimate)} {span(finding.low, finding.high)}".rstrip()
 
 
 def sentences(examination: Examination) -> list[str]:
     """What was seen of one subject, in short sentences; only of what was measured."""
-    gained = found(examination, "performance", "fresh")
     out = []
+    gained = found(examination, "performance", "fresh")
     if gained:
         out.append(
-            f"On fresh tasks it gained {gained.estimate:.2f} of what the best act would gain over chance."
+            f"On fresh tasks it gained {number(gained.estimate)} of what the best act would gain over chance"
+            f"{', which is no more than chance explains' if _null(gained) else ''}."
         )
     rise = found(examination, "adaptation")
     if rise:
-        what = "pay-off" if rise.reason == "realised pay-off" else "gain"
-        out.append(_rise(rise, what))
-    shuffled = loss(examination, "shuffling")
+        what = "realised pay-off" if rise.reason == "realised pay-off" else "gain"
+        change = f"{'rose' if (rise.estimate or 0) > 0 else 'fell'} by {number(abs(rise.estimate or 0))}"
+        change = "changed no more than chance explains" if _null(rise) else change
+        out.append(f"From the first tenth of a lifetime to its last quarter its {what} {change}.")
+    shuffled, reset = (headlines(examination)[k] for k in ("shuffling", "reset"))
     if gained and shuffled:
-        after = shuffled.settings.get("older_than", "a few")
-        out.append(
-            f"When feedback older than {after} trials came from other lifetimes, {_change(gained, shuffled)}."
-        )
-    reset = loss(examination, "reset")
+        older = shuffled.settings.get("older_than", "a few")
+        change = _change(gained, shuffled)
+        out.append(f"When feedback older than {older} trials came from other lifetimes, its gain {change}.")
     if gained and reset:
-        out.append(f"When its carry was made fresh before every trial, {_change(gained, reset)}.")
+        out.append(f"When its carry was made fresh before every trial, its gain {_change(gained, reset)}.")
     percept = found(examination, "dependence_on_percept: feedback flipped")
     carry = found(examination, "dependence_on_carry: another lifetime's carry")
     if percept and carry:
         out.append(
-            f"Flipping only the last feedback changed {percept.estimate:.2f} of its next choices; "
-            f"putting another lifetime's carry in place changed {carry.estimate:.2f}."
+            f"With the last feedback flipped, {number(percept.estimate)} of its next choices were others; "
+            f"with another lifetime's carry, {number(carry.estimate)}."
         )
     place = found(examination, "locate_or_learn: position")
     if place and examination.trained_on.startswith("bank"):
         out.append(
-            f"Between the ideal locator of its bank (0) and a procedure that does as well on any task (1) it stands at "
-            f"{brief(place)}."
+            f"Between the ideal locator of its bank (0) and any learner (1) it stands at {brief(place)}."
         )
     return out
 
 
-def _rise(rise: Finding, what: str) -> str:
-    assert rise.estimate is not None and rise.low is not None and rise.high is not None
-    if rise.low <= 0 <= rise.high:
-        return f"From the first tenth of a lifetime to its last quarter its {what} did not change beyond the interval."
-    return (
-        f"From the first tenth of a lifetime to its last quarter its {what} "
-        f"{'rose' if rise.estimate > 0 else 'fell'} by {abs(rise.estimate):.2f}."
-    )
+def _null(finding: Finding) -> bool:
+    """Whether the interval holds what the number would be if nothing were there, or there is no interval."""
+    return finding.low is None or finding.high is None or finding.low <= finding.null <= finding.high
 
 
 def _change(before: Finding, lost: Finding) -> str:
-    """'its gain fell from 0.88 to 0.08'."""
-    assert before.estimate is not None and lost.estimate is not None
-    after = before.estimate - lost.estimate
-    if lost.exactly and lost.estimate == 0:
-        return f"its gain stayed exactly {before.estimate:.2f}"
-    if lost.low is not None and lost.high is not None and lost.low <= 0 <= lost.high:
-        return f"its gain went from {before.estimate:.2f} to {after:.2f}, no more than chance explains"
-    return f"its gain {'fell' if lost.estimate > 0 else 'rose'} from {before.estimate:.2f} to {after:.2f}"
+    """'fell from 0.88 to 0.08'."""
+    start, drop = before.estimate or 0.0, lost.estimate or 0.0
+    if lost.exactly and drop == 0:
+        return f"stayed exactly what it was, {number(start)}"
+    if _null(lost):
+        return f"went from {number(start)} to {number(start - drop)}, no more than chance explains"
+    return f"{'fell' if drop > 0 else 'rose'} from {number(start)} to {number(start - drop)}"

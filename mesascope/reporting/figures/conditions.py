@@ -45,6 +45,18 @@ def disturbed(examination: Examination) -> list[Disturbed]:
     return sorted(rows, key=lambda r: _rank(r.condition))
 
 
+def others(examination: Examination) -> list[Disturbed]:
+    """The same without those that the figure of the memory span shows, save the one with no true feedback."""
+    return [
+        d for d in disturbed(examination) if not re.match(r"feedback_shuffled:older_than=[1-9]", d.condition)
+    ]
+
+
+def order(rows: Sequence[Disturbed]) -> list[str]:
+    """The conditions in the order of the page."""
+    return sorted(dict.fromkeys(r.condition for r in rows), key=_rank)
+
+
 def _rank(label: str) -> tuple[int, str, int]:
     """Undisturbed first, then by kind, then by their number."""
     kind, _, rest = label.partition(":")
@@ -68,7 +80,7 @@ def draw(axes: Axes, rows: Sequence[Disturbed], labels: Sequence[str], title: st
 
 def figure(groups: Sequence[Sequence[Disturbed]], names: Sequence[str]) -> Figure:
     """A panel per subject, rows shared."""
-    labels = sorted(dict.fromkeys(r.condition for rows in groups for r in rows), key=_rank)
+    labels = order([r for rows in groups for r in rows])
     made, axes = panels(len(groups), 3, 0.19 * len(labels) + 0.5)
     for one, rows, name in zip(axes, groups, names, strict=True):
         draw(one, rows, labels, name)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MOST = (256, 120)  # rows and columns of the picture; longer ones are averaged
 LEVELS = 9  # of colour, so that the page stays small
+NAMED = 10  # acts at most that are named at the side
 
 
 class Lives(NamedTuple):
@@ -30,7 +31,8 @@ class Lives(NamedTuple):
         got: [rows, columns] from 0 to 1, NaN where missing.
         lifetimes: how many there are.
         trials: in the longest.
-        normalised: 1 is the best act of the trial and 0 the worst; else the realised pay-off, scaled to its range.
+        normalised: 1 is the best act of the trial and 0 the worst; else the realised pay-off in its range.
+        blocks: how many lifetimes each act is the best one of, in order; empty where that is not known.
     """
 
     name: str
@@ -38,24 +40,33 @@ class Lives(NamedTuple):
     lifetimes: int
     trials: int
     normalised: bool
+    blocks: tuple[int, ...]
 
 
 def lives(examination: Examination) -> Lives:
-    """The subject's lifetimes on fresh tasks, or in the log."""
+    """The subject's lifetimes on fresh tasks, or in the log.
+
+    Rows are sorted by the task: its best act where the acts' means are known, then how much there is to gain.
+    """
     rings = examination.trials
     lived = rings[next((r for r in ("fresh", "logged") if r in rings), next(iter(rings)))]
-    paid = payoff(lived)
+    paid, blocks = payoff(lived), ()
     normalised = comparable(lived) and "worst" in lived
     if normalised:
-        best, worst = (lived[v].values.astype(float) for v in ("best", "worst"))
+        best, worst, chance = (lived[v].values.astype(float) for v in ("best", "worst", "chance"))
         with np.errstate(invalid="ignore", divide="ignore"):
             got = np.where(best > worst, (paid - worst) / (best - worst), np.nan)
-        order = np.argsort(-(best - lived.chance.values).mean(-1), kind="stable")
+        keys = [-(best - chance).mean(-1)]
+        if "means" in lived and lived.sizes["choice"] <= NAMED:
+            act = lived.means.values[:, 0].argmax(-1)
+            keys.append(act)
+            blocks = tuple(np.bincount(act, minlength=lived.sizes["choice"]).tolist())
+        order = np.lexsort(keys)
     else:
         low, high = (np.nanmin(paid), np.nanmax(paid)) if np.isfinite(paid).any() else (0.0, 1.0)
         got = (paid - low) / max(high - low, 1e-12)
         order = np.argsort(-_mean(got, 1), kind="stable")
-    return Lives(examination.subject, coarse(got[order]), *paid.shape, normalised)
+    return Lives(examination.subject, coarse(got[order]), len(paid), paid.shape[1], normalised, blocks)
 
 
 def coarse(values: np.ndarray) -> np.ndarray:
@@ -89,6 +100,8 @@ def draw(axes: Axes, one: Lives):
         interpolation="none",
         extent=(0.5, one.trials + 0.5, one.lifetimes, 0),
     )
+    for edge in np.cumsum(one.blocks)[:-1]:
+        axes.axhline(edge, color="white", lw=1.2)
     axes.set_title(cut(one.name, 26))
     return drawn
 
@@ -96,13 +109,21 @@ def draw(axes: Axes, one: Lives):
 def figure(group: Sequence[Lives]) -> Figure:
     """A picture per subject."""
     made, axes = panels(len(group), 4, 2.1 if len(group) > 1 else 3.2)
+    blocks = group[0].blocks
+    alike = blocks and all(one.blocks == blocks for one in group)
+    if not alike:
+        group = [one._replace(blocks=()) for one in group]
     drawn = [draw(a, one) for a, one in zip(axes, group, strict=True)]
-    normalised = group[0].normalised
+    if alike:
+        starts = np.cumsum(blocks) - blocks
+        held = [(s + n / 2, f"act {i + 1}") for i, (s, n) in enumerate(zip(starts, blocks, strict=True)) if n]
+        axes[0].set_yticks([y for y, _ in held], [said for _, said in held])
+        axes[0].tick_params(axis="y", length=0)
     made.supxlabel("trial of the lifetime", fontsize=8)
-    made.supylabel(
-        "lifetimes, most to gain on top" if normalised else "lifetimes, highest pay-off on top", fontsize=8
-    )
-    key = made.colorbar(drawn[0], ax=axes, fraction=0.02, pad=0.01, aspect=30)
-    key.set_ticks([0, 1], labels=["worst\nact", "best\nact"] if normalised else ["lowest", "highest"])
+    normalised = group[0].normalised
+    rows = "lifetimes, by the task's best act" if alike else "lifetimes, most to gain on top"
+    made.supylabel(rows if normalised else "lifetimes, highest pay-off on top", fontsize=8)
+    key = made.colorbar(drawn[0], ax=axes, fraction=0.02, pad=0.01, aspect=20, shrink=0.5, anchor=(0, 1.0))
+    key.set_ticks([0, 1], labels=["worst act", "best act"] if normalised else ["lowest", "highest"])
     key.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
     return made

@@ -56,24 +56,27 @@ def span(examination: Examination) -> Span | None:
     return Span(examination.subject, older, got.estimate, got.low, got.high)
 
 
-def draw(axes: Axes, one: Span) -> None:
-    """Draws one subject's panel: w on a line, undisturbed at its end."""
-    x = np.arange(len(one.older) + 1)
+def draw(axes: Axes, one: Span, steps: Sequence[int]) -> None:
+    """Draws one subject's panel: w on an axis of equal steps, undisturbed at its end."""
+    x = np.array([*(steps.index(w) for w in one.older), len(steps)])
     axes.axhline(0, color=INK, lw=0.7, ls=(0, (2, 2)), zorder=1)
     axes.plot(x[:-1], one.estimate[:-1], color=SUBJECT, lw=1.2)
     axes.plot(x[-2:], one.estimate[-2:], color=SUBJECT, lw=1.0, ls=(0, (1, 2)))
-    axes.vlines(x, one.low, one.high, color=SUBJECT, lw=1.5)
-    axes.plot(x[:-1], one.estimate[:-1], "o", color=SUBJECT, ms=4)
-    axes.plot(x[-1:], one.estimate[-1:], "s", color=SUBJECT, ms=4.5)
-    axes.set_xticks(x, [*(str(w) for w in one.older), "all"])
+    axes.vlines(x, one.low, one.high, color=SUBJECT, lw=1.8)
+    axes.plot(x[:-1], one.estimate[:-1], "o", color=SUBJECT, ms=3.5)
+    axes.plot(x[-1:], one.estimate[-1:], "s", color=SUBJECT, ms=4)
     axes.set_title(cut(one.name, 26))
 
 
 def figure(group: Sequence[Span]) -> Figure:
     """A panel per subject."""
-    made, axes = panels(len(group), 4, 1.7 if len(group) > 1 else 2.6)
+    steps = sorted({w for one in group for w in one.older})
+    made, axes = panels(len(group), 4, 1.6 if len(group) > 1 else 2.6)
     for a, one in zip(axes, group, strict=True):
-        draw(a, one)
-    made.supxlabel("last trials whose feedback stays true; all: undisturbed", fontsize=8)
+        draw(a, one, steps)
+    axes[0].set_xticks(range(len(steps) + 1), [*(str(w) for w in steps), "all"])
+    lowest = min(float(np.nanmin(one.estimate)) for one in group)
+    axes[0].set_ylim(min(-0.12, lowest - 0.1), 1.02)
+    made.supxlabel("last trials whose feedback stays true (all: undisturbed)", fontsize=8)
     made.supylabel("share of what could be gained", fontsize=8)
     return made

@@ -1,4 +1,4 @@
-"""Where every subject stands on the ladder: share of resamples per rung, and the interval that the rule gives."""
+"""Where every subject stands on the ladder: share of resamples per rung, and the rule's interval."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from mesascope.placement import LADDER
 from mesascope.reporting.figures import INK, LINE, SECOND, SHARE, SOFT, SUBJECT
 from mesascope.reporting.headlines import HEADLINES, headlines
-from mesascope.reporting.words import cut
+from mesascope.reporting.words import cut, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,7 +51,7 @@ def standings(examinations: Sequence[Examination]) -> list[Standing]:
             e.placement.direction,
             tuple(e.placement.probability.get(rung, 0.0) for rung in LADDER),
             e.placement.probability.get("undetermined", 0.0),
-            tuple(f"{f.estimate:.2f}" if f else "–" for f in headlines(e).values()),
+            tuple(number(f.estimate if f else None) for f in headlines(e).values()),
         )
         for e in examinations
         if e.placement
@@ -59,7 +59,7 @@ def standings(examinations: Sequence[Examination]) -> list[Standing]:
 
 
 def draw(axes: Axes, rows: Sequence[Standing]) -> None:
-    """Draws a row per subject: bars for shares of resamples, below them the interval, beside them the numbers."""
+    """Draws a row per subject: bars for shares of resamples, the interval below, the numbers beside."""
     unclear = any(r.unclear for r in rows)
     columns = len(LADDER) + unclear
     heads = [*LADDER, *(["bank does\nnot tell"] if unclear else [])]
@@ -78,7 +78,7 @@ def draw(axes: Axes, rows: Sequence[Standing]) -> None:
         for x, share in enumerate(shares):
             if share > 0:
                 axes.bar(x, -0.48 * share, bottom=y + 0.22, width=0.8, color=SHARE, lw=0)
-                told = f"{share:.0%}" if share >= 0.005 else "<1%"
+                told = f"{100 * share:.0f} %" if share >= 0.005 else "<1 %"
                 axes.text(x, y + 0.2 - 0.48 * share, told, ha="center", va="bottom", fontsize=7, color=INK)
         colour = SECOND if row.direction == "against" else SUBJECT
         ends = [row.lowest - 0.4, row.highest + 0.4]

@@ -1,0 +1,62 @@
+"""Every picture of the page, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mesascope.reporting import figures as draw
+from mesascope.reporting.figures import adaptation, bank, conditions, lifetimes, memory_span, rings, spectrum
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from mesascope.examination import Examination
+
+SAID = {  # to a screen reader
+    "spectrum": "Where every subject stands on the ladder from inert to general.",
+    "adaptation": "Mean pay-off over the trials of a lifetime, a panel per subject.",
+    "lifetimes": "Every lifetime as a row of coloured trials, a panel per subject.",
+    "rings": "The gain on every ring, a panel per subject.",
+    "bank": "The position between the ideal locator of the bank and any learner.",
+    "conditions": "The gain under every condition, a panel per subject.",
+    "memory": "The gain by how many of the last trials keep their true feedback, a panel per subject.",
+}
+
+
+def pictures(examinations: Sequence[Examination]) -> dict[str, list[str]]:
+    """Every picture as an SVG element; none where there is nothing to draw."""
+    with draw.style():
+        made = figures(examinations)
+        return {
+            name: [draw.svg(f, f"{name} {i}", SAID[name]) for i, f in enumerate(made.get(name, []))]
+            for name in SAID
+        }
+
+
+def figures(examinations: Sequence[Examination]) -> dict[str, list[Figure]]:
+    """The figures by name; to be called within `style()`."""
+    out: dict[str, list[Figure]] = {name: [] for name in SAID}
+    if placed := spectrum.standings(examinations):
+        out["spectrum"].append(spectrum.figure(placed))
+    curves = [adaptation.curves(e) for e in examinations]
+    lives = [lifetimes.lives(e) for e in examinations]
+    for normalised in (True, False):  # what has another unit has a figure of its own
+        if some := [c for c in curves if c[0].normalised == normalised]:
+            out["adaptation"].append(adaptation.figure(some))
+        if some := [one for one in lives if one.normalised == normalised]:
+            out["lifetimes"].append(lifetimes.figure(some))
+    names = [e.subject for e in examinations]
+    gained = [(g, name) for g, name in zip(map(rings.gains, examinations), names, strict=True) if g]
+    if gained:
+        out["rings"].append(rings.figure([g for g, _ in gained], [name for _, name in gained]))
+    if positions := bank.positions(examinations):
+        out["bank"].append(bank.figure(positions))
+    told = [
+        (d, name) for d, name in zip(map(conditions.others, examinations), names, strict=True) if len(d) > 1
+    ]
+    if told:
+        out["conditions"].append(conditions.figure([d for d, _ in told], [name for _, name in told]))
+    if spans := [s for s in map(memory_span.span, examinations) if s]:
+        out["memory"].append(memory_span.figure(spans))
+    return out

@@ -1,0 +1,93 @@
+"""The paragraph on top of the page, and what the page does not show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mesascope.placement import LADDER
+from mesascope.reporting.headlines import ends
+
+if TYPE_CHECKING:
+    from mesascope.examination import Examination
+
+ALWAYS: tuple[str, ...] = (
+    "The intervals come from resampling what stands behind n, mostly lifetimes of one set of weights. "
+    "They say nothing about another training run of the same recipe.",
+    "All numbers hold for this family and its rings. Other tasks need their own run.",
+    "What a subject does is shown, not how it computes it: "
+    "a fixed rule, an inference and a search can act alike.",
+)
+PLACED: tuple[str, ...] = (
+    "A share of resamples is how often the rule gives that level when lifetimes are drawn again. "
+    "It is no probability that the subject is of that level.",
+    "The rule reads scores. A subject that takes in its feedback and gains nothing by it stands below "
+    "'locating'; the part of its choices that changes is among the numbers.",
+)
+AXES = "Whether it searches or only controls, and whose goal it follows, were not asked."
+UNBANKED = (
+    "For a subject without a bank of training tasks there is nothing to locate in: "
+    "inference within the family, with the family as its prior, explains 'acquiring'."
+)
+LOGGED = "A log holds what was done, undisturbed. What feedback or memory contributed cannot be read from it."
+DESCRIPTIVE = (
+    "Only the numbers headed 'confirmatory' enter a placement. The others are descriptive: "
+    "many were looked at, and some would lie apart from their null by chance."
+)
+
+
+def paragraph(examinations: Sequence[Examination]) -> str:
+    """The run in one paragraph: who lived what, and where each was placed."""
+    logs = [e for e in examinations if "logged" in e.trials]
+    live = [e for e in examinations if "logged" not in e.trials]
+    parts = []
+    if live:
+        who = "1 subject" if len(live) == 1 else f"{len(live)} subjects"
+        families = ", ".join(dict.fromkeys(e.family for e in live))
+        rings = len(dict.fromkeys(ring for e in live for ring in e.trials))
+        lives = f"{_sizes(live, 'lifetime')} lifetimes of {_sizes(live, 'trial')} trials"
+        where = "one ring" if rings == 1 else f"each of {rings} rings"
+        parts.append(f"{who} with frozen weights lived {lives} on {where} of {families}.")
+    if logs:
+        who = "1 log" if len(logs) == 1 else f"{len(logs)} logs"
+        parts.append(
+            f"{who} of {_sizes(logs, 'lifetime')} lifetimes, up to {_sizes(logs, 'trial')} trials each."
+        )
+    told = [f"{level} ({', '.join(names)})" for level, names in _levels(examinations).items()]
+    if told:
+        parts.append(f"Placed at {', '.join(told)}.")
+    missing = [e.subject for e in examinations if e.placement is None]
+    if missing:
+        parts.append(f"Not placed: {', '.join(missing)}.")
+    return " ".join(parts)
+
+
+def _levels(examinations: Sequence[Examination]) -> dict[str, list[str]]:
+    """The subjects by level, from the lowest."""
+    placed = [(e.placement, e) for e in examinations if e.placement]
+    placed.sort(key=lambda pair: (LADDER.index(pair[0].lowest), LADDER.index(pair[0].highest)))
+    out: dict[str, list[str]] = {}
+    for _, e in placed:
+        out.setdefault(ends(e), []).append(e.subject)
+    return out
+
+
+def _sizes(examinations: Sequence[Examination], axis: str) -> str:
+    """The length of an axis on the first ring of each, from the least to the most."""
+    sizes = sorted({next(iter(e.trials.values())).sizes[axis] for e in examinations})
+    return f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
+
+
+def limits(examinations: Sequence[Examination]) -> list[str]:
+    """What the page does not show, in sentences."""
+    placed = [(e.placement, e) for e in examinations if e.placement]
+    out = list(ALWAYS)
+    if placed:
+        out += PLACED
+        if not any(p.axes for p, _ in placed):
+            out.append(AXES)
+    if any(e.trained_on == "unlimited" and LADDER.index(p.highest) > 2 for p, e in placed):
+        out.append(UNBANKED)
+    if any("logged" in e.trials for e in examinations):
+        out.append(LOGGED)
+    return [*out, DESCRIPTIVE]
