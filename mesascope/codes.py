@@ -9,7 +9,7 @@ import numpy as np
 
 from mesascope.columns import Roles, cells, numbers, typed
 from mesascope.errors import MesascopeError
-from mesascope.tables import Table, show
+from mesascope.tables import Table, counted, show
 
 MOST_CHOICES = 200
 
@@ -104,10 +104,10 @@ def read_choices(table: Table, roles: Roles, choices: int | None) -> Choices:
     mapped[seen] = np.where(gone, -1, new)
     action = np.where(missed, -1, mapped[codes]).astype(np.int16)
     if (empty & ~missed).any():
-        notes.append(f"{int((empty & ~missed).sum()):,} rows have no choice: missing trials.")
+        notes.append(f"Without a choice: {counted(int((empty & ~missed).sum()), 'row')}, missing trials.")
     if missed.any():
         notes.append(
-            f"{int(missed.sum()):,} rows are flagged by {show(roles.of['missed'][0])}: missing trials."
+            f"Flagged by {show(roles.of['missed'][0])}: {counted(int(missed.sum()), 'row')}, missing trials."
         )
     return Choices(action, k, tuple(names), tuple(notes))
 
@@ -178,7 +178,8 @@ def _missing_codes(
         )
     if gone.all():
         raise MesascopeError(
-            "Every choice has a code for missing trials.", f"Name another column: {typed('action')}."
+            f"{at(gone)} holds {show(text[0])}, and all choices are such codes for missing trials.",
+            f"Name another column: {typed('action')}.",
         )
     return gone, None
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mesascope.errors import MesascopeError, unknown
-from mesascope.tables import Table, listed, show
+from mesascope.tables import Table, counted, listed, show
 
 # Names are compared without case, blanks and punctuation: subjID, subj_id and "Subj ID" are one name.
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -102,7 +102,7 @@ def resolve(table: Table, columns: Mapping[str, Any] | None) -> Roles:
                 roles.said.append(f"{listed(found)} could each be {role}: none of them was read.")
                 continue
             raise MesascopeError(
-                f"{len(found)} columns of {show(table.name)} could be the {role}: {listed(found)}.",
+                f"{len(found)} columns of {table.name} could be the {role}: {listed(found)}.",
                 f"Name one: {typed(role, found[0])}.",
             )
         roles.of[role] = found
@@ -154,7 +154,7 @@ def _named_by_user(header: Sequence[str], columns: Any, roles: Roles, name: str)
                 names[i] = column = near[0]
             if column not in header:
                 raise MesascopeError(
-                    f"{show(name)} has no column {show(column)}, which is to be the {role}.",
+                    f"{name} has no column {show(column)}, which is to be the {role}.",
                     f"Its columns are {listed(header, 30)}.",
                 )
             if column in claimed:
@@ -179,7 +179,7 @@ def _complete(roles: Roles, header: Sequence[str], name: str, shut: set[str]) ->
     """Settles what pays, and refuses a log without action or feedback."""
     if "action" not in roles.of:
         raise MesascopeError(
-            f"{show(name)} has no column known to hold the action; its columns are {listed(header, 30)}.",
+            f"{name} has no column known to hold the action; its columns are {listed(header, 30)}.",
             f"Name it: {typed('action')}.",
         )
     if "feedback" not in roles.asked and {"gain", "loss"} & roles.asked:
@@ -208,7 +208,7 @@ def _complete(roles: Roles, header: Sequence[str], name: str, shut: set[str]) ->
             roles.of.pop("correct", None)
             return
     raise MesascopeError(
-        f"{show(name)} has no column known to hold the feedback; its columns are {listed(header, 30)}.",
+        f"{name} has no column known to hold the feedback; its columns are {listed(header, 30)}.",
         f"Name it: {typed('feedback')}, or gain and loss.",
     )
 
@@ -268,7 +268,7 @@ def numbers(table: Table, column: str, role: str, largest: float = 1e30) -> np.n
         row = int(np.flatnonzero(bad)[0])
         raise MesascopeError(
             f"{table.place(row, column)} holds {show(series.iloc[row])}, which is no number "
-            f"({int(bad.sum()):,} such rows); the {role} is one.",
+            f"({counted(int(bad.sum()), 'such cell')}).",
             f"Mend or empty these cells, or name another column: {typed(role)}.",
         )
     large = np.abs(held) > largest

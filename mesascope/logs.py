@@ -21,7 +21,7 @@ from mesascope.codes import MOST_CHOICES, read_choices
 from mesascope.columns import Roles, labels, numbers, resolve, typed
 from mesascope.errors import MesascopeError
 from mesascope.payoffs import read_feedback, read_latents
-from mesascope.tables import Table, listed, open_table, show
+from mesascope.tables import Table, counted, listed, open_table, show
 from mesascope.trials import AXES, FORMAT, check
 
 REALISED, EXPECTED = "realised pay-off", "expected pay-off"
@@ -72,7 +72,7 @@ def read_log(
     used = {role: names for role, names in roles.of.items() if role not in unread}
     spare = [str(c) for c in table.frame.columns if not any(c in names for names in used.values())]
     notes = [
-        f"{len(table.frame):,} rows of {show(table.name)}.",
+        f"{counted(len(table.frame), 'row')} of {table.name}.",
         *table.said,
         f"Columns: {', '.join(f'{role} = {listed(names)}' for role, names in sorted(used.items()))}.",
         *(f"Columns that were not read: {listed(spare)}." for _ in spare[:1]),
@@ -83,13 +83,14 @@ def read_log(
         *paid,
         *known,
     ]
+    name = Path(os.fsdecode(source)).name if isinstance(source, (str, os.PathLike)) else "log"
     trials.attrs = {
         "format": FORMAT,
         "family": "log",
         "ring": "logged",
-        "subject": Path(os.fsdecode(source)).stem if isinstance(source, (str, os.PathLike)) else "log",
+        "subject": Path(name).stem,
         "trained_on": "unknown",
-        "source": table.name,
+        "source": name,
         "choices": chosen.number,
         "unit": "lifetime" if owners is None else "participant",
         "payoff": EXPECTED if "score" in trials else REALISED,
@@ -131,8 +132,8 @@ def _places(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | None, 
         if (codes < 0).any():
             row = int(np.flatnonzero(codes < 0)[0])
             raise MesascopeError(
-                f"{table.place(row, column)} is empty ({int((codes < 0).sum()):,} such rows), and says whose "
-                "trial it is.",
+                f"{table.place(row, column)} is empty ({counted(int((codes < 0).sum()), 'such row')}), "
+                "and says whose trial it is.",
                 f"Fill it in, leave the row out, or read another column: {typed('lifetime')}.",
             )
         outer, life = life, np.unique(life * len(names) + codes, return_inverse=True)[1]
@@ -153,7 +154,9 @@ def _places(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | None, 
     said = [f"A lifetime is {what}."]
     if owners is not None:
         number = len(np.unique(owners))
-        said.append(f"Intervals resample the {number:,} participants, numbered in the order of their ids.")
+        said.append(
+            f"Intervals resample {counted(number, 'participant')}, numbered in the order of their ids."
+        )
     column = roles.one("trial")
     if column is None:
         place, how = (
@@ -199,10 +202,13 @@ def _numbered(
             row = int(np.flatnonzero(bad)[0])
             raise MesascopeError(
                 f"{table.place(row, column)}: {show(table.frame[column].iloc[row])} {what} "
-                f"({int(bad.sum()):,} such rows).",
+                f"({counted(int(bad.sum()), 'such row')}).",
                 f"Leave such rows out, or go by the order of the rows: {typed('trial', '')}.",
             )
     number = number.astype(np.int64)
+    step = int(np.gcd.reduce(number - number.min()))
+    if step > 1:
+        said.append(f"Trials are numbered in steps of {step:,}.")
     order = np.lexsort((number, life))
     same = (np.diff(life[order]) == 0) & (np.diff(number[order]) == 0)
     if same.any():
@@ -211,20 +217,21 @@ def _numbered(
         whose = f"by {listed(parts)} they" if parts else "no column names a participant, so they"
         unread = [str(c) for c in table.frame.columns if c != column and c not in parts]
         raise MesascopeError(
-            f"{table.place(two, column)}: trial {number[two]} is there already, in {table.word} "
-            f"{int(table.frame.index[one]) + table.first}; {whose} are one lifetime "
-            f"({int(same.sum()):,} such rows).",
+            f"{table.place(two, column)}: trial {number[two]} is there already, in {table.row(one)}; "
+            f"{whose} are one lifetime "
+            f"({counted(int(same.sum()), 'such row')}).",
             f"Leave one out, or name the columns that tell lifetimes apart, {typed('lifetime')}; "
             f"the others are {listed(unread)}.",
         )
     ends = np.cumsum(size) - 1
-    low, high = number[order][ends - size + 1], number[order][ends]
-    start = np.full(len(size), low.min())
+    place = (number - number.min()) // max(step, 1)
+    low, high = place[order][ends - size + 1], place[order][ends]
+    start = np.zeros(len(size), np.int64)
     if any(_disjoint(low, high, g) for g in (np.zeros(len(size)), *groups) if g is not None):
         start = low
         if len(size) > 1:
             said.append("Trial numbers run on from one lifetime to the next: each starts at its first.")
-    place = number - start[life]
+    place = place - start[life]
     if int(place.max()) + 1 > 3 * int(size.max()) + 10:
         said.append(f"Numbers of trials leap, up to {int(number.max()):,}: their order counts, without gaps.")
         return _rank(life, number, size), said
@@ -267,9 +274,9 @@ def _amount(trials: xr.Dataset) -> list[str]:
     there = (trials.action.values[0] >= 0).sum(-1)
     n, length = trials.sizes["lifetime"], trials.sizes["trial"]
     spread = f"{there.min():,} to {there.max():,}" if there.min() < there.max() else f"{there.max():,}"
-    said = [f"{n:,} lifetimes of {spread} trials with a choice, padded to {length:,}."]
+    said = [f"{counted(n, 'lifetime')} of {spread} trials with a choice, padded to {length:,}."]
     if there.min() == length:
-        said = [f"{n:,} lifetimes of {length:,} trials."]
+        said = [f"{counted(n, 'lifetime')} of {counted(length, 'trial')}."]
     unit = "participants" if "participant" in trials.coords else "lifetimes"
     units = len(np.unique(trials.participant.values)) if unit == "participants" else n
     if units < 3:

@@ -9,7 +9,7 @@ import numpy as np
 from mesascope.codes import Choices
 from mesascope.columns import Roles, numbers, typed
 from mesascope.errors import MesascopeError
-from mesascope.tables import Table, listed
+from mesascope.tables import Table, counted, listed
 
 MISSING_CODES = (-99, -999, -9999, -99999, 999, 9999, 99999)
 
@@ -40,7 +40,7 @@ def read_feedback(
         if far.any():
             codes = ", ".join(f"{code:g}" for code in np.unique(value[far]))
             said.append(
-                f"Feedback far outside the rest, read as missing: {codes} ({int(far.sum()):,} trials)."
+                f"Feedback far outside the rest, so missing: {codes} ({counted(int(far.sum()), 'trial')})."
             )
             value = np.where(far, np.nan, value)
     else:
@@ -59,6 +59,10 @@ def read_feedback(
         said.append(
             f"Trials with a choice and no feedback: {bare:,}; the choice stays, the feedback is missing."
         )
+        never = [a for a in np.unique(action[present]) if np.isnan(value[action == a]).all()]
+        if never:
+            those = ", ".join(f"choice {a} (counted from 0)" for a in never)
+            said.append(f"Never with feedback: {those}. If that is a missing trial, empty these cells.")
     seen = value[~np.isnan(value)]
     if np.ptp(seen) == 0:
         said.append(f"The feedback is {seen[0]:g} on every trial: nothing can be acquired from it.")

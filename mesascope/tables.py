@@ -44,7 +44,7 @@ class Table:
 
     Args:
         frame: the rows; its columns are the distinct names of the header.
-        name: the file's name, or what kind of object it was.
+        name: what it is called in messages: the file's name, quoted, or the kind of object.
         word: what a row is called in messages, 'line' or 'row'.
         first: the number of the first row.
         said: how the source was read, in sentences.
@@ -58,13 +58,23 @@ class Table:
 
     def place(self, row: int, column: str) -> str:
         """Where a cell stands: 'line 4, column 'choice''."""
-        return f"{self.word} {int(self.frame.index[row]) + self.first}, column {show(column)}"
+        return f"{self.row(row)}, column {show(column)}"
+
+    def row(self, row: int) -> str:
+        """Where a row stands: 'line 4', or 'row 2 (counted from 0)' where there are no lines."""
+        number = int(self.frame.index[row]) + self.first
+        return f"{self.word} {number}" + (" (counted from 0)" if self.word == "row" else "")
 
 
 def show(value: Any, longest: int = 60) -> str:
     """A cell or a name as it may stand in a message: quoted, escaped, cut."""
     text = str(value)
     return repr(text) if len(text) <= longest else f"{text[:longest]!r}…"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: '1 row', '2,000 rows'."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def listed(names: Sequence[Any], most: int = 12) -> str:
@@ -257,7 +267,7 @@ def _separated(path: Path, start: bytes) -> Table:
         blank = np.logical_and.reduce([frame[name].str.strip().eq("").to_numpy(bool) for name in frame])
         frame = frame.loc[~blank]
     said.append(f"Text in {called}, columns separated by a {SEPARATORS[mark]}.")
-    return _named(frame, [n.strip().lstrip("\ufeff") for n in names], path.name, "line", skip + 1, said)
+    return _named(frame, [n.strip().lstrip("\ufeff") for n in names], show(path.name), "line", skip + 1, said)
 
 
 def _lines(path: Path) -> Table:
@@ -278,10 +288,25 @@ def _lines(path: Path) -> Table:
         rows = []
     if len(rows) != len(lines) or not all(type(row) is dict for row in rows):
         rows = [_object(line, number, path.name) for number, line in lines]
+    if "\\ud" in text.lower():  # an escaped half of a character, which no text can hold
+        for (number, _), row in zip(lines, rows, strict=True):
+            if any(not _whole(part) for pair in row.items() for part in pair):
+                raise MesascopeError(
+                    f"Line {number} of {show(path.name)} holds half a character, escaped without the rest.",
+                    "Leave it out.",
+                )
     names = list(dict.fromkeys(name for row in rows for name in row))
     columns = {i: [row.get(name) for row in rows] for i, name in enumerate(names)}
     frame = pd.DataFrame({i: pd.Series(c, index=[n for n, _ in lines]) for i, c in columns.items()})
-    return _named(frame, names, path.name, "line", 0, [])
+    return _named(frame, names, show(path.name), "line", 0, [])
+
+
+def _whole(value: Any) -> bool:
+    try:
+        str(value).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _object(line: str, number: int, name: str) -> dict[str, Any]:
@@ -317,7 +342,7 @@ def _parquet(path: Path) -> Table:
             f"{show(path.name)} is no whole parquet file: {show(str(error).splitlines()[0], 160)}.",
             "Write it again, or save the log as .csv.",
         ) from None
-    return _framed(frame, path.name)
+    return _framed(frame, show(path.name))
 
 
 def _framed(frame: pd.DataFrame, name: str) -> Table:
@@ -341,7 +366,7 @@ def _named(
     frame = frame.loc[:, kept].set_axis([names[i] for i in kept], axis=1)
     if frame.empty:
         raise MesascopeError(
-            f"{show(name)} holds no rows; its columns are {listed(list(frame.columns))}.",
+            f"{name} holds no rows; its columns are {listed(list(frame.columns))}.",
             "A log needs at least two trials.",
         )
     return Table(frame, name, word, first, tuple(said))
@@ -353,5 +378,5 @@ def _distinct(names: Sequence[str], name: str) -> None:
     )
     if twice:
         raise MesascopeError(
-            f"{show(name)} has two columns named {listed(twice)}.", "Give each column its own name."
+            f"{name} has two columns named {listed(twice)}.", "Give each column its own name."
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
-import re
 import time
 from pathlib import Path
 
@@ -167,7 +166,7 @@ def test_frames_with_an_index_odd_dtypes_and_nothing_in_cells():
     data, notes = read_log(odd)
     assert data.action.values[0].tolist() == [[1, -1, 2], [0, 1, -1]]
     assert np.isnan(data.feedback.values[0, 0, 1])
-    said(notes, "1 rows have no choice")
+    said(notes, "Without a choice: 1 row,")
 
 
 def test_a_data_set_with_axes_of_its_own():
@@ -242,7 +241,10 @@ def test_gaps_in_trial_numbers_are_missing_trials_and_leaps_are_not():
     data, notes = read_log(FRAME.assign(trial=[1, 2, 4, 2, 3]))
     same(data, [[1, 0, -1, 2], [-1, 0, 1, -1]], [[0.5, 1, np.nan, -1], [np.nan, 0, 2, np.nan]])
     said(notes, "without a row: 2")
-    data, notes = read_log(FRAME.assign(trial=[1, 2_000, 300_000, 10_000, 20_000]))
+    data, notes = read_log(FRAME.assign(trial=[10, 20, 30, 10, 20]))
+    same(data)
+    said(notes, "steps of 10")
+    data, notes = read_log(FRAME.assign(trial=[1, 2_001, 300_000, 10_000, 20_000]))
     same(data)
     said(notes, "leap")
 
@@ -285,7 +287,7 @@ def test_codes_of_missing_trials():
     assert codes([-1, 0, 1])[0] == [-1, 0, 1]
     found, data, notes = codes([1, 2, 0, 2], also={"missed": [0, 0, 1, 0]})
     assert found == [0, 1, -1, 1]
-    said(notes, "flagged by 'missed'")
+    said(notes, "Flagged by 'missed': 1 row")
     assert codes([-1, 1, 2, 1], also={"missed": [True, False, False, False]})[0] == [-1, 0, 1, 0]
 
 
@@ -306,6 +308,8 @@ def test_feedback_from_gain_and_loss_and_from_what_there_is():
     assert data.action.values[0, 0, 1] == 1
     said(notes, "far outside", "-999")
     said(notes, "a choice and no feedback")
+    data, notes = read_log(pd.DataFrame({"choice": [0, 1, 2, 1, 2], "reward": [np.nan, 1, 1, 0, 1]}))
+    said(notes, "Never with feedback", "choice 0")
 
 
 def test_running_totals_are_noticed():
@@ -403,7 +407,7 @@ def test_a_million_rows_are_quick(tmp_path):
 LOGS = st.lists(
     st.lists(st.tuples(st.integers(0, 3), st.integers(-9, 9)), min_size=1, max_size=6), min_size=1, max_size=5
 ).filter(lambda lives: max(map(len, lives)) > 1 and len({a for life in lives for a, _ in life}) == 4)
-QUICK = settings(max_examples=40, deadline=None)
+QUICK = settings(max_examples=30, deadline=None)
 
 
 def framed(lives, shift=0, name=lambda i: i) -> pd.DataFrame:
@@ -454,7 +458,7 @@ def test_every_row_is_found_again(lives):
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @pytest.mark.parametrize("suffix", [".csv", ".txt", ".jsonl"])
 def test_any_bytes_are_read_or_refused(tmp_path_factory, suffix, content):
     path = tmp_path_factory.getbasetemp() / f"any{suffix}"
@@ -467,161 +471,12 @@ CELLS = st.sampled_from(["1", "2", "-1", "", "x", "1.5", "inf", "NA", '"', "9e99
 
 
 @given(st.lists(st.lists(CELLS, min_size=2, max_size=5), min_size=1, max_size=8))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_cells_are_read_or_refused(tmp_path_factory, cells):
     path = tmp_path_factory.getbasetemp() / "cells.csv"
     path.write_text("choice,reward,trial\n" + "\n".join(map(",".join, cells)))
     with contextlib.suppress(MesascopeError):
         trials_module.check(read_log(path)[0])
-
-
-# What is refused: the source, what the problem names, what the remedy names.
-
-
-def changed(row: int, **cells) -> pd.DataFrame:
-    frame = FRAME.astype(object)
-    for name, value in cells.items():
-        frame.loc[row, name] = value
-    return frame
-
-
-def line(text: str) -> str:
-    return CSV + text + "\n"
-
-
-REFUSED = {
-    "no file": ("nothing.csv", {}, "There is no file", "exists"),
-    "a directory": (".", {}, "is a directory", "'other.csv'"),
-    "nul in the name": ("a\0b.csv", {}, r"a\\x00b", "name|Name"),
-    "a name too long": ("a" * 300 + ".csv", {}, "", "Check|exists"),
-    "an empty file": (("a.csv", ""), {}, "is empty", "column names"),
-    "blanks only": (("a.csv", " \n \n"), {}, "is empty", "column names"),
-    "comments only": (("a.csv", "# a\n# b\n"), {}, "only comments", "column names"),
-    "a header only": (("a.csv", "choice,reward\n"), {}, "no rows", "two trials"),
-    "no rows in a frame": (FRAME.iloc[:0], {}, "no rows", "two trials"),
-    "no lines of json": (("a.jsonl", "{}\n"), {}, "no column known|no rows", "action|two trials"),
-    "binary": (("a.csv", bytes(range(256)) * 9), {}, "binary", "csv"),
-    "a workbook": (("a.csv", b"PK\x03\x04 and so on"), {}, "Excel", "Save"),
-    "gzip": (("a.csv", b"\x1f\x8b\x08 and so on"), {}, "gzip", "gunzip"),
-    "netcdf": (("a.nc", b"\x89HDF\r\n and so on"), {}, "HDF5", ".nc"),
-    "no netcdf": (("a.nc", "hello"), {}, "no netCDF", "mesascope wrote"),
-    "an unknown ending": (("a.xyz", CSV), {}, "'.xyz'", "rename"),
-    "no ending": (("a", CSV), {}, "nothing", "rename"),
-    "a cut parquet": (("a.parquet", b"PAR1\x00\x01"), {}, "parquet", "pip install|Write it again"),
-    "one huge line": (("a.csv", "choice,reward," + "x," * 600_000), {}, "longer than a megabyte", "line"),
-    "one huge cell": (("a.csv", "choice,reward," + "x" * 200_000 + "\n1,2,3"), {}, "field larger", "column"),
-    "utf-16 cut": (("a.csv", CSV.encode("utf-16")[:-1]), {}, "utf-16", "UTF-8"),
-    "too many fields": (("a.csv", line("7,3,1,1,9")), {}, "line 7", "quote"),
-    "too many at once": (("a.csv", "choice,reward\n1,2,3\n1,2\n"), {}, "more fields", "quote"),
-    "an open quote": (("a.csv", line('7,3,1,"1')), {}, "string", "quote"),
-    "a name twice": (("a.csv", CSV.replace("trial", "choice")), {}, "two columns named 'choice'", "own name"),
-    "a name twice in a frame": (
-        FRAME.set_axis(["x", "x", "choice", "reward"], axis=1), {}, "'x'", "own name",
-    ),
-    "levels of names": (pd.concat({"a": FRAME}, axis=1), {}, "2 levels", "one name"),
-    "json that is none": (("a.jsonl", '{"choice": 1}\n{"choice": \n'), {}, "Line 2", "one object"),
-    "json without object": (("a.jsonl", '{"choice": 1}\n[1, 2]\n'), {}, "Line 2.*list", "one object"),
-    "two objects on a line": (("a.jsonl", '{"choice": 1},{"choice": 2}\n'), {}, "Line 1", "one object"),
-    "deep json": (("a.jsonl", "[" * 100_000), {}, "Line 1", "one object"),
-    "a list in a cell": (
-        ("a.jsonl", '{"choice": 1, "reward": 1}\n{"choice": [1, 2], "reward": 1}'),
-        {}, "line 2, column 'choice'", "one",
-    ),
-    "no action": (
-        FRAME.drop(columns="choice"), {}, "the action.*'participant', 'trial', 'reward'", "action=NAME",
-    ),
-    "no feedback": (FRAME.drop(columns="reward"), {}, "hold the feedback", "feedback=NAME"),
-    "two actions": (FRAME.assign(response=1), {}, "'choice', 'response'", "action=choice"),
-    "two feedbacks": (FRAME.assign(outcome=1), {}, "'reward', 'outcome'", "feedback=reward"),
-    "a column that is not there": (
-        FRAME, {"columns": {"action": "chioce"}}, "no column 'chioce'", "'choice'",
-    ),
-    "a role that is not": (FRAME, {"columns": {"acton": "choice"}}, "'acton'", "action"),
-    "turned round": (FRAME, {"columns": {"choice": "action"}}, "'choice'", "action=choice"),
-    "claimed twice": (
-        FRAME, {"columns": {"action": "choice", "trial": "choice"}}, "claimed twice", "one role",
-    ),
-    "two for one role": (FRAME, {"columns": {"action": ["choice", "trial"]}}, "2 columns", "Name one"),
-    "one mean": (FRAME, {"columns": {"means": "trial"}}, "One column, 'trial'", "one per choice"),
-    "columns is a text": (FRAME, {"columns": "action=choice"}, "str", "maps roles"),
-    "choices is one": (FRAME, {"choices": 1}, "'1'", "from 2"),
-    "choices is true": (FRAME, {"choices": True}, "'True'", "whole number"),
-    "choices is a fraction": (FRAME, {"choices": 2.5}, "'2.5'", "whole number"),
-    "fewer choices than there are": (FRAME, {"choices": 2}, "3 different choices", "Leave choices out"),
-    "a fraction": (changed(1, choice=1.5), {}, "row 1, column 'choice'.*1.5", "action=NAME"),
-    "an endless choice": (changed(1, choice=np.inf), {}, "row 1, column 'choice'.*inf", "Mend"),
-    "a negative choice": (changed(2, choice=-4), {}, "row 2, column 'choice'.*-4", "leave missing"),
-    "a name among numbers": (changed(3, choice="left"), {}, "row 3.*'left'.*numbers", "as names"),
-    "a number among names": (
-        FRAME.assign(choice=["a", "b", "a", 3, "b"]), {}, "row 3.*'3'.*names", "as names",
-    ),
-    "one choice": (FRAME.assign(choice=1), {}, "one choice only", "choices=2"),
-    "no choice": (FRAME.assign(choice=np.nan), {}, "no choice", "action=NAME"),
-    "missing codes only": (FRAME.assign(choice=[-1, -9, -1, -9, -99]), {}, "code for missing", "action=NAME"),
-    "too many choices": (
-        pd.DataFrame({"choice": range(300), "reward": 1}), {}, "300 different", "action=NAME",
-    ),
-    "feedback that is no number": (
-        changed(2, reward="much"), {}, "row 2, column 'reward'.*'much'", "feedback=NAME",
-    ),
-    "thousands": (changed(2, reward="1,500"), {}, "'1,500'", "Mend"),
-    "endless feedback": (changed(2, reward=np.inf), {}, "row 2, column 'reward'.*'inf'", "Empty"),
-    "huge feedback": (changed(2, reward=-1e200), {}, "too large", "Empty"),
-    "a date as feedback": (FRAME.assign(reward=pd.Timestamp("2020-01-01")), {}, "no number", "feedback=NAME"),
-    "a complex number": (FRAME.assign(reward=1j), {}, "no number", "feedback=NAME"),
-    "no feedback anywhere": (FRAME.assign(reward=np.nan), {}, "'reward' holds no feedback", "feedback=NAME"),
-    "the same trial twice": (changed(2, trial=2), {}, "row 2, column 'trial'.*row 1", "lifetime=NAME"),
-    "no participant": (
-        FRAME.rename(columns={"participant": "x"}), {}, "no column names a participant", "'x'",
-    ),
-    "a negative trial": (changed(3, trial=-2), {}, "row 3, column 'trial'.*negative", "trial="),
-    "half a trial": (changed(3, trial=1.5), {}, "row 3, column 'trial'.*whole", "trial="),
-    "no trial number": (changed(3, trial=None), {}, "row 3, column 'trial'.*empty", "trial="),
-    "a trial with a name": (changed(3, trial="first"), {}, "row 3.*'first'", "trial=NAME"),
-    "nobody's trial": (
-        changed(4, participant=None), {}, "row 4, column 'participant' is empty", "Fill it in",
-    ),
-    "one trial each": (FRAME.assign(participant=range(5)), {}, "one trial", "lifetime=NAME"),
-    "one very long lifetime": (
-        pd.DataFrame({
-            "subject": np.r_[np.arange(60_000), np.zeros(60_000, int)],
-            "choice": np.arange(120_000) % 2, "reward": 1,
-        }), {}, "do not fit", "lifetime=NAME",
-    ),
-    "a flag that is none": (
-        FRAME.assign(missed=[0, 0, 3, 0, 0]), {}, "row 2, column 'missed'.*'3'", "missed=",
-    ),
-    "a script": (
-        changed(2, reward="<script>x</script>\x1b[2J"), {}, r"'<script>x</script>\\x1b\[2J'", "Mend",
-    ),
-    "a list": ([1, 2], {}, "from a list", "DataFrame"),
-    "nothing": (None, {}, "from a NoneType", "DataFrame"),
-    "a data set of other axes": (
-        xr.Dataset({"choice": ("t", [1, 2]), "reward": (("t", "u"), np.ones((2, 2)))}), {}, "axes", "sel",
-    ),
-    "a data set without axes": (xr.Dataset({"choice": 1, "reward": 1}), {}, "no axes", "axes"),
-    "an empty data set": (xr.Dataset(), {}, "the action", "action=NAME"),
-    "trials that broke": (
-        xr.Dataset({"action": ("x", [1])}, attrs={"format": trials_module.FORMAT}), {}, "action", "feedback",
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("case", REFUSED)
-def test_bad_logs_are_refused_with_cause_and_remedy(case, tmp_path):
-    source, settings_, problem, remedy = REFUSED[case]
-    write(tmp_path, "other.csv", CSV)
-    if isinstance(source, tuple):
-        source = write(tmp_path, *source)
-    elif isinstance(source, str):
-        source = f"{tmp_path}/{source}"
-    with pytest.raises(MesascopeError) as caught:
-        read_log(source, **settings_)
-    error = caught.value
-    assert re.search(problem, error.problem, re.S), str(error)
-    assert re.search(remedy, error.remedy), str(error)
-    assert str(error).isprintable(), str(error)
-    assert error.__suppress_context__ or error.__context__ is None
 
 
 # Human data, read from an installed copy.
