@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,16 @@ from mesascope.cruxes.source import Source, read_text
 from mesascope.errors import MesascopeError, unknown
 
 
+@lru_cache(maxsize=8)
+def _parse(text: str, name: str) -> Source:
+    return Source(text, name)
+
+
+@lru_cache(maxsize=64)
+def _read(text: str, name: str, conventions: Conventions) -> Content:
+    return read_content(_parse(text, name), conventions)
+
+
 class Board:
     """A crux file under one set of conventions; nothing on it ever changes.
 
@@ -30,8 +40,7 @@ class Board:
 
     def __init__(self, text: str, name: str = "crux file", conventions: Conventions | None = None):
         self.text, self.name, self.conventions = text, name, conventions or Conventions()
-        self._source = Source(text, name)
-        self.content: Content = read_content(self._source, self.conventions)
+        self.content: Content = _read(text, name, self.conventions)
 
     def read(self, **changes: Any) -> Board:
         """The same file under other conventions: reading, words, plus_minus, reflective, bridges, wordings."""

@@ -123,9 +123,13 @@ def draw_argument(boxes: Mapping[str, Box], arrows: Sequence[tuple[str, str, boo
     column = {name: ranks.index(level[name]) for name in boxes}
     for name in targets:
         column[name] = max(column.values(), default=0)
+    for name in sorted(boxes, key=lambda n: -column[n]):  # a source stands just before what it first leads to
+        after = [column[b] for a, b, _ in arrows if a == name and column[b] > column[name]]
+        if after and all(b != name for _, b, _ in arrows):
+            column[name] = min(after) - 1
     columns = [[n for n in boxes if column[n] == i] for i in range(max(column.values(), default=0) + 1)]
-    wide, gap, margin = 172.0, 30.0, 10.0
-    heights = {n: 40 + 14 * len(wrap(b.says, 27)[:3]) + 15 * len(b.lines) for n, b in boxes.items()}
+    wide, gap, margin = 182.0, 34.0, 10.0
+    heights = {n: 40 + 14 * len(wrap(b.says, 26)[:4]) + 15 * len(b.lines) for n, b in boxes.items()}
     total = max(sum(heights[n] + 18 for n in names) for names in columns) + 20
     places: dict[str, tuple[float, float]] = {}
     for i, names in enumerate(columns):
@@ -145,7 +149,7 @@ def draw_argument(boxes: Mapping[str, Box], arrows: Sequence[tuple[str, str, boo
         else:
             bend = (x2 - x1) / 2
             path = f"M{x1:.1f} {y1:.1f}C{x1 + bend:.1f} {y1:.1f} {x2 - bend:.1f} {y2:.1f} {x2:.1f} {y2:.1f}"
-        style = f'stroke-dasharray="4 4" stroke="{RULE}"' if dashed else f'stroke="{PALE}"'
+        style = f'stroke-dasharray="5 4" stroke="#98a1b0"' if dashed else f'stroke="{PALE}"'
         body.append(f'<path d="{path}" fill="none" {style} stroke-width="1.3" marker-end="url(#tip)"/>')
     for name, box in boxes.items():
         x, y = places[name]
@@ -155,7 +159,7 @@ def draw_argument(boxes: Mapping[str, Box], arrows: Sequence[tuple[str, str, boo
                     f'stroke="{edge}" stroke-width="{2 if box.kind == "target" else 1.2}"/>')
         body.append(_text(x + 9, y + 18, box.name, 13, INK, weight="700"))
         line = y + 33
-        for words in wrap(box.says, 27)[:3]:
+        for words in wrap(box.says, 26)[:4]:
             body.append(_text(x + 9, line, words, 11, PALE))
             line += 14
         for words, colour in box.lines:

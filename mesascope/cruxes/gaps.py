@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mesascope.cruxes.answers import POINT, solve, take_point
+from mesascope.cruxes.answers import POINT, Answer, solve, take_point
 from mesascope.cruxes.board import Board
 from mesascope.cruxes.bounds import Constraint, Polytope
 from mesascope.cruxes.claims import Bottom, Split
@@ -18,6 +18,7 @@ from mesascope.errors import MesascopeError, unknown
 
 SHARED = "shared claims"
 REST = "vocabulary, bridges and what only one of them states"
+ASSUMED = "assumed by the modeller"
 MOST_SHARED = 6
 
 
@@ -97,36 +98,41 @@ def explain_splits(board: Board, one: str | None = None, other: str | None = Non
     Returns a `GapReport`; warnings name each dependence of the largest part on split, scale or method.
     """
     names = [split] if split else list(board.content.splits) or [SHARED]
-    gaps = tuple(explain_gap(board, one, other, split=name, scale=scale, method=method, groups=groups) for name in names)
-    warnings = []
+    people = _pair(board, one, other)
+    gaps, warnings = [], []
+    for name in names:
+        if name == SHARED:
+            gaps.append(_explain_shared(board, *people, None, scale, method))
+            continue
+        cut = _find_split(board, name)
+        sides = [_read_side(board, person, cut) for person in people]
+        gaps.append(_cut_gap(people, cut, sides, scale, method, groups))
+        for what, values in (("scale", ("prob", "log", "logodds")), ("method", ("shapley", "oat", "oat-back"))):
+            tops: dict[str, list[str]] = {}
+            for value in values:
+                settings = {"scale": scale, "method": method, what: value}
+                try:
+                    again = _cut_gap(people, cut, sides, settings["scale"], settings["method"], groups)
+                except MesascopeError:
+                    continue
+                tops.setdefault(again.top.name, []).append(value)
+            if len(tops) > 1:
+                told = ", ".join(f"{top!r} by {' and '.join(by)}" for top, by in tops.items())
+                warnings.append(f"in the split {name!r} the largest part depends on the {what}: {told}")
     for i, first in enumerate(gaps):
         for second in gaps[i + 1:]:
             a, b = board.event(first.top.event).atoms(), board.event(second.top.event).atoms()
             if not (a <= b or b <= a):
                 warnings.append(f"which part matters most depends on the split: {first.top.name!r} by {first.split!r}, "
                                 f"{second.top.name!r} by {second.split!r}")
-    for gap in gaps:
-        if gap.split != SHARED:
-            for what, values in (("scale", ("prob", "log", "logodds")), ("method", ("shapley", "oat", "oat-back"))):
-                tops = {}
-                for value in values:
-                    settings = {"scale": scale, "method": method, **{what: value}}
-                    try:
-                        again = explain_gap(board, one, other, split=gap.split, groups=groups, **settings)
-                    except MesascopeError:
-                        continue
-                    tops.setdefault(again.top.name, []).append(value)
-                if len(tops) > 1:
-                    told = ", ".join(f"{name!r} by {' and '.join(by)}" for name, by in tops.items())
-                    warnings.append(f"in the split {gap.split!r} the largest part depends on the {what}: {told}")
     filings = []
     for filing in board.content.filings.values():
         for gap in gaps:
-            if gap.split == filing.split and gap.total:
+            if gap.split == filing.split and abs(gap.total) > POINT:
                 for label, parts in filing.options.items():
                     whole = sum(p.share for p in gap.parts if p.name in parts)
                     filings.append((filing.id, label, whole / gap.total))
-    return GapReport(gaps, tuple(warnings), tuple(filings))
+    return GapReport(tuple(gaps), tuple(warnings), tuple(filings))
 
 
 def explain_gap(board: Board, one: str | None = None, other: str | None = None, target: str | Event | None = None,
@@ -148,39 +154,72 @@ def explain_gap(board: Board, one: str | None = None, other: str | None = None, 
     one, other = _pair(board, one, other)
     if split in (None, SHARED):
         return _explain_shared(board, one, other, target, scale, method)
-    if split not in board.content.splits:
-        raise unknown("split", split, [*board.content.splits, SHARED])
-    cut = board.content.splits[split]
-    sides = [_read_parts(board, person, cut) for person in (one, other)]
+    cut = _find_split(board, split)
+    return _cut_gap((one, other), cut, [_read_side(board, p, cut) for p in (one, other)], scale, method, groups)
+
+
+def _find_split(board: Board, name: str) -> Split:
+    if name not in board.content.splits:
+        raise unknown("split", name, [*board.content.splits, SHARED])
+    return board.content.splits[name]
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One person's numbers for the parts of a split; the part left for the rest, if any, is None."""
+
+    person: str
+    values: tuple[float | None, ...]
+    sources: tuple[str, ...]
+    notes: tuple[str, ...]
+    bottom: tuple[float, float] | None
+    at: str
+
+    def numbers(self, cut: Split, at: str | None = None) -> np.ndarray:
+        """All parts as numbers, with the bottom line read at its low end, middle or high end."""
+        if self.bottom is None:
+            return np.array(self.values, dtype=float)
+        low, high = self.bottom
+        line = {"low": low, "middle": (low + high) / 2, "high": high}[at or self.at]
+        others = float(np.prod([v for v in self.values if v is not None]))
+        left = ((1 - line) if cut.form == "complement" else line) / others if others else np.inf
+        if not 0 <= left <= 1 + 1e-9:
+            raise MesascopeError(f"What is left for {self.person} in the split {cut.id!r} is {left:.4g}.",
+                                 "Its assumptions contradict the bottom line; change them.")
+        return np.array([left if v is None else v for v in self.values], dtype=float)
+
+
+def _cut_gap(people: tuple[str, str], cut: Split, sides: list[_Side], scale: str, method: str,
+             groups: Sequence[Sequence[str]]) -> Gap:
     chosen = groups or cut.groups
-    shares = _share(cut, sides, scale, method, chosen)
-    spans = _spans(board, (one, other), cut, scale, method, chosen)
-    sign = -1.0 if cut.form == "complement" else 1.0
-    products = [float(np.prod(values)) for values, _, _ in sides]
-    ends = tuple(1 - p if cut.form == "complement" else p for p in products)
-    scaled = put_on_scale(np.array(products if scale == "log" else ends), scale)
+    a, b = (side.numbers(cut) for side in sides)
+    shares = _share(cut, a, b, scale, method, chosen)
+    spans = _find_spans(cut, sides, scale, method, chosen)
+    products = np.array([a.prod(), b.prod()])
+    ends = 1 - products if cut.form == "complement" else products
+    if cut.form == "complement" and scale != "log":
+        shares = -shares
+    scaled = put_on_scale(products if scale == "log" else ends, scale)
     total = float(scaled[1] - scaled[0])
-    if scale != "log":
-        shares = shares * sign
     remainder = total - float(shares.sum())
     parts = []
     for i, (name, event) in enumerate(cut.parts.items()):
         fraction = float(shares[i]) / total if abs(total) > POINT else None
-        parts.append(Part(name, str(event), (sides[0][0][i], sides[1][0][i]), (sides[0][1][i], sides[1][1][i]),
+        parts.append(Part(name, str(event), (float(a[i]), float(b[i])), (sides[0].sources[i], sides[1].sources[i]),
                           float(shares[i]), fraction, spans[i] if spans else None))
-    assumptions = [f"{cut.target} is {'1 minus ' if cut.form == 'complement' else ''}the product of the parts, each given "
-                   f"the parts before it" + (f" and {cut.given}" if cut.given is not SURE else "")]
+    whole = f"1 − {cut.target}" if cut.form == "complement" else str(cut.target)
+    under = f" and {cut.given}" if cut.given.operator != "sure" else ""
+    notes = [f"{whole} is the product of the parts, each given the parts before it{under}"]
     if scale == "log":
-        assumptions.append(f"shares are of ln {'(1 − ' + str(cut.target) + ')' if cut.form == 'complement' else cut.target}")
-    for side in sides:
-        assumptions += side[2]
-    if any("assumed" in source for side in sides for source in side[1]) and cut.why:
-        assumptions.append(f"the modeller assumes: {cut.why}")
+        notes.append(f"shares are of ln({whole})")
+    notes += [note for side in sides for note in side.notes]
+    if any(source == ASSUMED for side in sides for source in side.sources) and cut.why:
+        notes.append(f"the modeller assumes: {cut.why}")
     if method == "owen":
-        assumptions.append("groups kept together: " + "; ".join(" + ".join(g) for g in _complete(chosen, list(cut.parts))))
-    return Gap((one, other), str(cut.target), str(cut.given), cut.id, cut.text, cut.form, scale, method,
-               (ends[0], ends[1]), total, 0.0 if abs(remainder) < 1e-9 else remainder, tuple(parts),
-               tuple(dict.fromkeys(assumptions)))
+        notes.append("kept together: " + "; ".join(" + ".join(g) for g in _complete(chosen, list(cut.parts))))
+    return Gap(people, str(cut.target), str(cut.given), cut.id, cut.text, cut.form, scale, method,
+               (float(ends[0]), float(ends[1])), total, 0.0 if abs(remainder) < 1e-9 else remainder, tuple(parts),
+               tuple(dict.fromkeys(notes)))
 
 
 def _pair(board: Board, one: str | None, other: str | None) -> tuple[str, str]:
@@ -199,24 +238,21 @@ def _complete(groups: Sequence[Sequence[str]], names: list[str]) -> list[list[st
     return [list(g) for g in groups] + [[n] for n in names if all(n not in g for g in groups)]
 
 
-def _share(cut: Split, sides: list[tuple[list[float], list[str], list[str]]], scale: str, method: str,
+def _share(cut: Split, a: np.ndarray, b: np.ndarray, scale: str, method: str,
            groups: Sequence[Sequence[str]]) -> np.ndarray:
     names = list(cut.parts)
     numbers = [[names.index(n) for n in g] for g in _complete(groups, names)]
-    a, b = np.array(sides[0][0]), np.array(sides[1][0])
     return decompose(product, a, b, method, scale, numbers)
 
 
-def _spans(board: Board, people: tuple[str, str], cut: Split, scale: str, method: str,
-           groups: Sequence[Sequence[str]]) -> list[tuple[float, float]]:
-    resting = [p for p in people if "rest" in cut.assume.get(p, {}).values()]
-    if not resting:
+def _find_spans(cut: Split, sides: list[_Side], scale: str, method: str,
+                groups: Sequence[Sequence[str]]) -> list[tuple[float, float]]:
+    if all(side.bottom is None for side in sides):
         return []
     fractions = []
     for at in ("low", "middle", "high"):
         try:
-            sides = [_read_parts(board, p, cut, at if p in resting else None) for p in people]
-            shares = _share(cut, sides, scale, method, groups)
+            shares = _share(cut, *(side.numbers(cut, at) for side in sides), scale, method, groups)
         except MesascopeError:
             continue
         if abs(shares.sum()) > POINT:
@@ -225,54 +261,43 @@ def _spans(board: Board, people: tuple[str, str], cut: Split, scale: str, method
     return [(float(lo), float(hi)) for lo, hi in zip(table.min(axis=0), table.max(axis=0), strict=True)]
 
 
-def read_bottom(board: Board, person: str, cut: Split, at: str | None = None) -> tuple[float, str]:
-    """A person's number on a split's target, and the line at which it was read."""
+def read_bottom(board: Board, person: str, cut: Split) -> tuple[Answer, str]:
+    """A person's answer on a split's target under the file's [bottom], and the line at which it is read."""
     bottom = board.content.bottom.get(person, Bottom())
     view = board.read(reflective=board.conventions.reflective or bottom.reflective,
-                      bridges=tuple(dict.fromkeys((*board.conventions.bridges, *bottom.bridges))))
+                      bridges=dict.fromkeys((*board.conventions.bridges, *bottom.bridges)))
     query = board.content.query
-    given = query.given.get(person, SURE) if query else SURE
-    answer = view.answer(person, cut.target, given, wordings=False)
-    at = at or bottom.at
-    value = take_point(answer, at)
+    answer = view.answer(person, cut.target, query.given.get(person, SURE) if query else SURE, wordings=False)
     if not answer.usable or answer.status == "unstated":
         raise MesascopeError(f"{person} says nothing that bounds {cut.target}.", "Choose another split.")
-    told = f"{person}'s bottom line is read at the {at} of [{answer.low:.4g}, {answer.high:.4g}]"
+    told = f"{person}'s bottom line is read at the {bottom.at} of [{answer.low:.4g}, {answer.high:.4g}]"
     told += f", with {', '.join(bottom.bridges)} switched on" if bottom.bridges else ""
-    return value, told + (", on reflection" if bottom.reflective else "")
+    return answer, told + (", on reflection" if bottom.reflective else "")
 
 
-def _read_parts(board: Board, person: str, cut: Split, at: str | None = None
-                ) -> tuple[list[float], list[str], list[str]]:
-    values: list[float] = []
+def _read_side(board: Board, person: str, cut: Split) -> _Side:
+    values: list[float | None] = []
     sources: list[str] = []
     notes: list[str] = []
-    resting, before = None, cut.given
-    assumed = cut.assume.get(person, {})
-    for i, (name, event) in enumerate(cut.parts.items()):
+    before, assumed = cut.given, cut.assume.get(person, {})
+    ends = None
+    for name, event in cut.parts.items():
         if assumed.get(name) == "rest":
-            resting = i
-            values.append(1.0)
+            answer, told = read_bottom(board, person, cut)
+            assert answer.low is not None and answer.high is not None
+            ends = (answer.low, answer.high)
+            notes.append(told)
+            values.append(None)
             sources.append("rest")
         elif name in assumed:
-            centre = read_value(assumed[name]).centre
-            assert centre is not None
-            values.append(centre)
-            sources.append("assumed by the modeller")
+            values.append(read_value(assumed[name]).centre)
+            sources.append(ASSUMED)
         else:
             values.append(_own_number(board, person, name, event, before, notes))
             sources.append("stated or implied")
         before = join(before, event)
-    if resting is not None:
-        bottom, told = read_bottom(board, person, cut, at)
-        notes.append(told)
-        whole = 1 - bottom if cut.form == "complement" else bottom
-        others = float(np.prod(values))
-        values[resting] = whole / others if others else np.inf
-        if not 0 <= values[resting] <= 1 + 1e-9:
-            raise MesascopeError(f"What is left for {person} in the split {cut.id!r} is {values[resting]:.4g}.",
-                                 "Its assumptions contradict the bottom line; change them.")
-    return values, sources, notes
+    return _Side(person, tuple(values), tuple(sources), tuple(notes), ends,
+                 board.content.bottom.get(person, Bottom()).at)
 
 
 def _own_number(board: Board, person: str, name: str, event: Event, given: Event, notes: list[str]) -> float:

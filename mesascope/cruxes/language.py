@@ -69,8 +69,13 @@ class Event:
             return self.name
         if self.operator == "sure":
             return "anything"
-        inner = [str(p) if p.operator in ("atom", "!", "sure") else f"({p})" for p in self.parts]
-        return f"!{inner[0]}" if self.operator == "!" else f" {self.operator} ".join(inner)
+        bare = ("atom", "!", "sure")
+        inner = [str(p) if p.operator in bare else f"({p})" for p in self.parts]
+        if self.operator == "!":
+            return f"!{inner[0]}"
+        if self.operator in ("&", "|") and self.parts[0].operator == self.operator:
+            inner[0] = str(self.parts[0])  # a & b & c needs no brackets
+        return f" {self.operator} ".join(inner)
 
 
 SURE = Event("sure")

@@ -34,19 +34,15 @@ def render_page(board: Board, findings: str | Path | None = None) -> str:
     compared = list(content.query.compare) if content.query else []
     colours = {p: COLOURS[i % len(COLOURS)] for i, p in enumerate([*compared, *(p for p in content.people
                                                                                 if p not in compared)])}
-    answers = [_answer(board, p) for p in compared]
+    answers = [board.answer(p) for p in compared]
     gaps = _gaps(board)
     return environment.get_template("page.html").render(
         board=board, content=content, conventions=tell_conventions(board), colours=colours, answers=answers,
-        statuses=STATUSES, issues=board.check(), argument=_draw_argument(board, colours),
+        statuses=STATUSES, issues=board.check(), arguments=_draw_arguments(board, colours),
         intervals=_draw_bottom_lines(board, answers, colours) if answers else "", gaps=gaps,
         waterfalls=_draw_waterfalls(gaps), influence=_influence(board, compared), said=_said(board),
         evidence=_evidence(board), drawn=_draw_evidence(board, colours), interval=interval, question=tell_question,
         tallies=board.update_from(findings) if findings else [], kinds=KINDS)
-
-
-def _answer(board: Board, person: str) -> Answer:
-    return board.answer(person)
 
 
 def _draw_bottom_lines(board: Board, answers: list[Answer], colours: dict[str, str]) -> str:
@@ -79,44 +75,63 @@ def _draw_bottom_lines(board: Board, answers: list[Answer], colours: dict[str, s
     return draw_intervals(bars, "What follows for each person, as intervals on one axis")
 
 
-def _draw_argument(board: Board, colours: dict[str, str]) -> str:
+def _draw_arguments(board: Board, colours: dict[str, str]) -> list[tuple[str, str]]:
+    """The part tied to the target, then whatever else was said with a number."""
     content = board.content
-    target = content.query.target if content.query else None
+    target = content.query.target.atoms() if content.query else frozenset()
+    tied: set[str] = set()
+    for person in content.people if target else ():
+        part = board.polytope(person).part(target)
+        tied |= {x.id for x in (*part.constraints, *part.rules)}
+    drawings = [(title, _draw_argument(board, colours, target, chosen)) for title, chosen in (
+        (f"What bears on {', '.join(sorted(target))}", tied),
+        ("What else was said with a number", {c for c in content.claims} - tied)) if chosen]
+    return [(title, drawing) for title, drawing in drawings if drawing]
+
+
+def _draw_argument(board: Board, colours: dict[str, str], target: frozenset[str], chosen: set[str]) -> str:
+    content = board.content
     lines: dict[str, list[tuple[str, str]]] = {}
-    boxes: dict[str, Box] = {}
-    arrows: set[tuple[str, str, bool]] = set()
-    shown: set[str] = set(target.atoms()) if target else set()
+    arrows: dict[tuple[str, str], bool] = {}
     compound: dict[str, Box] = {}
     for person in content.people:
-        tied = board.polytope(person).part(frozenset(shown)) if shown else board.polytope(person)
-        wanted = {c.id for c in tied.constraints}
-        for rule in tied.rules:
-            event = rule.event
-            ends = target.atoms() if target and target.atoms() & event.atoms() else event.atoms()
-            arrows |= {(a, b, True) for a in event.atoms() - ends for b in ends}
         for claim in board.numeric_claims(person):
-            if claim.id not in wanted or claim.event is None or claim.value is None:
+            if claim.id not in chosen or claim.event is None:
                 continue
             head, under = literals(claim.event), claim.given.atoms()
-            value = board.value_of(claim)
+            stated = board.value_of(claim).stated
             if head is not None and len(head) == 1:
                 ((atom, sign),) = head.items()
-                lines.setdefault(atom, []).append((f"{person}: {'' if sign else 'not, '}{value.stated}", colours[person]))
-                arrows |= {(g, atom, False) for g in under}
+                lines.setdefault(atom, []).append((f"{person}: {'' if sign else 'not, '}{stated}", colours[person]))
             else:
-                words = f"{claim.written or claim.event}"
-                compound[claim.id] = Box(claim.id, words, ((f"{person}: {value.stated}", colours[person]),), "claim")
-                arrows |= {(a, claim.id, False) for a in claim.event.atoms() | under}
-    names = {n for a, b, _ in arrows for n in (a, b)} | set(lines) | shown
-    for atom, says in content.atoms.items():
-        if atom in names:
-            boxes[atom] = Box(atom, says, tuple(lines.get(atom, ())), "target" if atom in shown else "event")
-    boxes |= compound
-    if not boxes:
-        return ""
-    plain = {(a, b) for a, b, dashed in arrows if not dashed}
-    kept = sorted(x for x in arrows if not (x[2] and x[:2] in plain) and x[0] != x[1])
-    return draw_argument(boxes, kept, "The argument as a graph with each person's stated numbers")
+                atom = claim.id
+                compound[atom] = Box(atom, claim.written or str(claim.event),
+                                     ((f"{person}: {stated}", colours[person]),), "claim")
+                under = under | claim.event.atoms()
+            arrows |= {(g, atom): False for g in under}
+        for name in board.bridges_for(person):
+            event = content.bridges[name].rule
+            if name in chosen:
+                ends = target & event.atoms() or event.atoms()
+                for pair in ((a, b) for a in event.atoms() - ends for b in ends):
+                    arrows.setdefault(pair, True)
+    names = {n for pair in arrows for n in pair} | set(lines)
+    boxes = {atom: Box(atom, says, tuple(lines.get(atom, ())), "target" if atom in target else "event")
+             for atom, says in content.atoms.items() if atom in names} | compound
+    kept = [(a, b, dashed) for (a, b), dashed in sorted(arrows.items())
+            if not _reaches(a, b, [pair for pair in arrows if pair != (a, b)])]
+    return draw_argument(boxes, kept, "The argument as a graph with each person's stated numbers") if boxes else ""
+
+
+def _reaches(start: str, end: str, pairs: list[tuple[str, str]]) -> bool:
+    seen, stack = {start}, [start]
+    while stack:
+        here = stack.pop()
+        for a, b in pairs:
+            if a == here and b not in seen:
+                seen.add(b)
+                stack.append(b)
+    return end in seen
 
 
 def _gaps(board: Board) -> GapReport | str:

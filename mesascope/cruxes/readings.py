@@ -134,7 +134,9 @@ def _read_word(text: str, words: str) -> Reading:
             raise MesascopeError(f"The scale {words!r} does not hold the word {text!r}.", "Use --words union.")
         raise unknown("number or probability word", text[:60], UNION)
     low, high = table[key]
-    source = "the union of IPCC AR4 and ICD-203" if words == "union" else {"ipcc": "IPCC AR4", "icd": "ICD-203"}[words]
+    known = any(key in scale for scale in SCALES.values())
+    union = "the union of IPCC AR4 and ICD-203" if known else "by this tool, for no standard has the word"
+    source = {"union": union, "ipcc": "IPCC AR4", "icd": "ICD-203"}[words]
     return Reading(text, "word", low, high, None, None, f"the set [{low:g}, {high:g}], {source}")
 
 
