@@ -18,7 +18,7 @@ from mesascope.errors import MesascopeError, unknown
 from mesascope.families import Family, kind
 from mesascope.findings import Finding
 from mesascope.measurement import measure
-from mesascope.placement import Placement, Rule, place
+from mesascope.placement import Placement, Rule, conditions, place
 from mesascope.probes import Probe
 from mesascope.replays import refuse_leaks, replay
 from mesascope.rollouts import BLOCK, distinct, rollout
@@ -91,7 +91,7 @@ def examine(
     if trained_on is not None and trained_on not in ("unlimited", "unknown"):
         family.banked(trained_on)
     asked = [catalogue.make("probes", p) if isinstance(p, str) else p for p in probes or catalogue.names("probes")]
-    labels = [c for p in asked for c in p.conditions]
+    labels = [*conditions(rule), *(c for p in asked for c in p.conditions)]
     bench = Bench(family, labels, rings, lifetimes, seed, Path(out) if out else None, progress)
     unbanked = family.banked(None)
     controls = {role: resolve(name, unbanked) for role, name in family.controls.items()}

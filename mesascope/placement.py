@@ -22,6 +22,7 @@ from mesascope.trials import gain
 
 LADDER = ("inert", "reactive", "tracking", "locating", "acquiring", "general")
 UNCLEAR = len(LADDER)  # the level of a resample in which the bank does not tell
+REPLICATES = 4  # of the shuffled run: one alone has nearly twice the error
 KINDS = ("shifted", "exchanged", "restructured")
 WORDS = {
     "inert": "nothing in the lifetime changes what it does",
@@ -102,6 +103,17 @@ class Placement:
         import html
 
         return f"<b>{html.escape(self.text())}</b><br>{html.escape(self.reason)}"
+
+
+def conditions(rule: Rule | None = None) -> tuple[str, ...]:
+    """The labels of the conditions that a placement needs on the fresh ring."""
+    rule = rule or Rule()
+    return (
+        "intact",
+        *(f"feedback_shuffled:older_than={rule.older_than},replicate={r}" for r in range(REPLICATES)),
+        *(f"percept_exchanged_once:action={i}" for i in (0, 1)),
+        *(f"carry_exchanged_once:fresh={i}" for i in (0, 1)),
+    )
 
 
 def place(
@@ -206,8 +218,9 @@ class Gains:
         self.trials, self.references, self.against, self.weights = trials, references, against, weights
 
     def rings(self, kind: str) -> list[str]:
-        """The rings of a kind on which the subject and a reference lived."""
-        return [r for r in self.trials if r.partition(":")[0] == kind and self.best(r) is not None]
+        """The counted rings of a kind on which the subject and a reference lived."""
+        counted = [r for r in self.trials if self.trials[r].attrs.get("counted", True)]
+        return [r for r in counted if r.partition(":")[0] == kind and self.best(r) is not None]
 
     def of(self, role: str | None, ring: str, label: str = "intact") -> np.ndarray | None:
         """The gain [N] of a reference (None: of the subject), None where it was not run."""

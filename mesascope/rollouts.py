@@ -120,6 +120,7 @@ def rollout(
         {
             "family": family.name,
             "ring": ring,
+            "counted": ring not in family.reported,
             "subject": subject.name,
             "trained_on": subject.trained_on,
             "fingerprint": before,

@@ -73,7 +73,7 @@ def check(trials: xr.Dataset) -> None:
     if trials.attrs.get("format") != FORMAT:
         raise MesascopeError(
             f"This is no {FORMAT} data set: its format attribute is {trials.attrs.get('format')!r}.",
-            "Write it with mesascope, or read a log with mesascope.trials.read_log.",
+            "Write it with mesascope, or read a log with mesascope.logs.read_log.",
         )
     if "action" not in trials or "feedback" not in trials:
         raise MesascopeError(

@@ -17,7 +17,7 @@ import xarray as xr
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
 from mesascope.examination import Bench, resolve
-from mesascope.placement import LADDER, Placement
+from mesascope.placement import LADDER, Placement, conditions
 from mesascope.probes import gains
 from mesascope.replays import refuse_leaks
 from mesascope.rollouts import rollout
@@ -26,12 +26,6 @@ from mesascope.trials import gain
 
 TRUTH = Path(__file__).parent / "truth.toml"
 CANNOT_ACQUIRE = ("inert", "reactive", "tracking")
-SHUFFLED = tuple(f"feedback_shuffled:older_than=4,replicate={r}" for r in range(4))
-LABELS = (
-    "intact",
-    *SHUFFLED,
-    *(f"{kind}_exchanged_once:{what}={i}" for kind, what in (("percept", "action"), ("carry", "fresh")) for i in (0, 1)),
-)
 STUDIES = {  # contrasts that vary; the first three are null
     "two_loss_reflex": "no benefit",
     "feedback_hash": "no benefit",
@@ -161,7 +155,7 @@ def _placements(known: list[Case], seeds: int, first: int, lifetimes: int) -> It
         for case in known:
             family = catalogue.make("families", case.family.format(seed=seed))
             rings = [r for r in family.rings() if r not in family.reported]
-            bench = Bench(family, LABELS, rings, lifetimes, seed, made=made)
+            bench = Bench(family, conditions(), rings, lifetimes, seed, made=made)
             subject = resolve(case.subject, family)
             yield seed, case, bench.place(subject, subject.trained_on)[2]
 
@@ -188,14 +182,15 @@ def studies(
     The mean is that over all lifetimes of all studies of a subject, 2,000 times as many as one study has.
     """
     family = catalogue.make("families", "bernoulli_bandit:arms=5,trials=100")
-    conditions = [catalogue.make("conditions", label) for label in ("intact", *SHUFFLED)]
+    needed = [label for label in conditions() if label.startswith(("intact", "feedback_shuffled"))]
+    shuffled = [catalogue.make("conditions", label) for label in needed]
     coverage, committed = [], {"runs": 0, "benefit": 0}
     chunk = 8192
     for i, (name, what) in enumerate(STUDIES.items()):
         subject = resolve(name, family)
         parts = []
         for j in range(many * max(sizes) // chunk + 1):
-            lived = rollout(subject, family, "fresh", chunk, first + j, conditions, log_probs=False)
+            lived = rollout(subject, family, "fresh", chunk, first + j, shuffled, log_probs=False)
             intact, room = gain(lived)
             parts.append(np.stack([intact, gains(lived, "feedback_shuffled:older_than=4")[0], room]))
             progress((i + (j + 1) * chunk / (many * max(sizes))) / len(STUDIES), f"coverage: {name}")

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesascope import trials as trials_module
-from mesascope.columns import ALIASES, plain
+from mesascope.logs.columns import ALIASES, plain
 from mesascope.errors import MesascopeError
 from mesascope.logs import read_log
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mesascope.probes import DoesNotApply, Probe, Reading
+import numpy as np
+
+from mesascope.probes import DoesNotApply, Probe, Reading, fresh
 from mesascope.trials import payoff
 
 
@@ -10,18 +12,18 @@ def probe() -> Probe:
     """How much pay-off does it miss over a lifetime, and how much more than each reference procedure?"""
 
     def measure(trials, references, replay):
-        if "fresh" not in trials or "best" not in trials["fresh"]:
+        lived = fresh(trials)
+        if "best" not in lived:
             raise DoesNotApply("the best pay-off is not known")
-        lived = trials["fresh"]
-        missed = (lived.best.values - payoff(lived)).sum(-1)
-        out = [
-            Reading(missed, label="against the best arm"),
-            Reading((lived.fixed.values - payoff(lived)).sum(-1), label="against the best policy that cannot adapt"),
-        ]
+        paid = payoff(lived)
+        missed = np.nansum(lived.best.values - paid, -1)
+        out = [Reading(missed, ring=str(lived.attrs["ring"]), label="against the best choice")]
+        if "fixed" in lived:
+            out.append(Reading((lived.fixed.values - paid).sum(-1), label="against the best policy that cannot adapt"))
         for role, rings in references.items():
             if "fresh" in rings and rings["fresh"].sizes["lifetime"] == len(missed):
                 other = rings["fresh"]
-                out.append(Reading((payoff(other) - payoff(lived)).sum(-1), label=f"against {other.attrs['subject']}"))
+                out.append(Reading((payoff(other) - paid).sum(-1), label=f"against {other.attrs['subject']}"))
         return out
 
     return Probe(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mesascope.errors import MesascopeError, unknown
-from mesascope.tables import Table, counted, listed, show
+from mesascope.logs.tables import Table, counted, listed, show
 
 # Names are compared without case, blanks and punctuation: subjID, subj_id and "Subj ID" are one name.
 ALIASES: dict[str, tuple[str, ...]] = {

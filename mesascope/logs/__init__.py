@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mesascope.codes import MOST_CHOICES, read_choices
-from mesascope.columns import Roles, labels, numbers, resolve, typed
+from mesascope.logs.codes import MOST_CHOICES, read_choices
+from mesascope.logs.columns import Roles, labels, numbers, resolve, typed
 from mesascope.errors import MesascopeError
-from mesascope.payoffs import read_feedback, read_latents
-from mesascope.tables import Table, counted, listed, open_table, show
+from mesascope.logs.payoffs import read_feedback, read_latents
+from mesascope.logs.tables import Table, counted, listed, open_table, show
 from mesascope.trials import AXES, FORMAT, check
 
 REALISED, EXPECTED = "realised pay-off", "expected pay-off"
@@ -35,7 +35,7 @@ def read_log(
     Args:
         source: path of a .csv, .tsv, .txt, .jsonl or .parquet file, a pandas DataFrame with one row per
             trial, or an xarray Dataset.
-        columns: role to column where names are not among `mesascope.columns.ALIASES`; the roles are action,
+        columns: role to column where names are not among `mesascope.logs.columns.ALIASES`; the roles are action,
             feedback (or gain and loss), trial, participant, lifetime, missed, score, chance, best, means
             and probabilities. lifetime, means and probabilities take several columns. None or '' keeps a role
             empty.

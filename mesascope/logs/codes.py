@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mesascope.columns import Roles, cells, numbers, typed
+from mesascope.logs.columns import Roles, cells, numbers, typed
 from mesascope.errors import MesascopeError
-from mesascope.tables import Table, counted, show
+from mesascope.logs.tables import Table, counted, show
 
 MOST_CHOICES = 200
 

@@ -1,0 +1,226 @@
+"""Does my family, subject, condition, probe or recipe keep its contract? One sentence for each way it does not."""
+
+from __future__ import annotations
+
+import inspect
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mesascope import catalogue
+from mesascope.errors import MesascopeError, unknown
+from mesascope.examination import Bench, opener, resolve
+from mesascope.families import Family
+from mesascope.measurement import measure
+from mesascope.probes import Probe
+from mesascope.replays import refuse_leaks, replay
+from mesascope.rollouts import BLOCK, rollout
+from mesascope.subjects import Subject
+
+TRIED = "bernoulli_bandit:arms=3,trials=12,bank=2"  # what plug-ins of other kinds are tried on
+LATENTS = ("chance", "best", "worst", "fixed")
+
+
+def check_plugin(name: str) -> list[str]:
+    """Every way in which a plug-in breaks its contract; an empty list where it keeps it.
+
+    Args:
+        name: 'kind/name', or a name that only one kind has, with settings where it needs some.
+
+    Raises:
+        MesascopeError: there is no such plug-in.
+    """
+    kind, spec = _find(name)
+    made = catalogue.factory(kind, catalogue.split(spec)[0])
+    broken = [] if catalogue.says(made).endswith((".", "?")) else ["Its factory has no docstring of one sentence."]
+    tests: dict[str, Callable[..., Iterator[str]]] = {
+        "families": _family,
+        "subjects": _subject,
+        "conditions": _condition,
+        "probes": _probe,
+        "recipes": _recipe,
+    }
+    try:
+        broken += list(tests[kind](spec))
+    except Exception as error:
+        broken.append(f"It raised {type(error).__name__}: {error}")
+    return broken
+
+
+def _find(name: str) -> tuple[str, str]:
+    head = catalogue.split(name)[0]
+    kind, slash, rest = name.partition("/")
+    if slash and kind in catalogue.KINDS:
+        catalogue.module(kind, catalogue.split(rest)[0])
+        return kind, rest
+    having = [k for k in catalogue.KINDS if head in catalogue.names(k)]
+    if len(having) == 1:
+        return having[0], name
+    if having:
+        raise MesascopeError(f"{head!r} is the name of {' and of '.join(having)}.", f"Type {having[0]}/{name}.")
+    raise unknown("plug-in", head, [n for k in catalogue.KINDS for n in catalogue.names(k)])
+
+
+def _family(spec: str) -> Iterator[str]:
+    family = catalogue.make("families", spec)
+    if not isinstance(family, Family):
+        yield f"Its factory returned {type(family).__name__}, not a mesascope.Family."
+        return
+    if "fresh" not in family.rings():
+        yield f"Its rings are {family.rings()}; 'fresh' is not among them."
+        return
+    if ("seen" in family.rings()) != (family.bank is not None):
+        yield f"Its bank is {family.bank!r} and its rings are {family.rings()}: 'seen' goes with a bank."
+    for roles in (family.controls, family.references):
+        for role, subject in roles.items():
+            if catalogue.split(subject)[0] not in catalogue.names("subjects"):
+                yield f"Its {role} {subject!r} is no subject."
+    lacking = {"learner", "lookalike", "still"} - set(family.controls)
+    if lacking:
+        yield f"Its controls lack {', '.join(sorted(lacking))}."
+    for ring in family.rings():
+        yield from _ring(family, ring)
+
+
+def _ring(family: Family, ring: str) -> Iterator[str]:
+    key, trials = jax.random.key(3), family.trials(ring)
+    tasks = family.draw(key, BLOCK, ring)
+    again = family.draw(key, BLOCK, ring)
+    if not all(jax.tree.leaves(jax.tree.map(lambda a, b: bool((a == b).all()), tasks, again))):
+        yield f"On {ring} the same key draws other tasks."
+    if any(np.shape(leaf)[:1] != (BLOCK,) for leaf in jax.tree.leaves(tasks)):
+        yield f"On {ring} its tasks have no leading axis of {BLOCK} lifetimes."
+        return
+    latents = family.latents(tasks, ring)
+    for name in LATENTS:
+        if name not in latents or np.shape(latents[name]) != (BLOCK, trials):
+            yield f"On {ring} its latents hold no {name} of shape ({BLOCK}, {trials})."
+            return
+    low, high = latents["worst"] - 1e-5, latents["best"] + 1e-5
+    if (latents["chance"] < low).any() or (latents["chance"] > high).any():
+        yield f"On {ring} chance is not between worst and best."
+    state, percept = family.begin(key, tasks)
+    if not bool(jnp.asarray(percept.first).all()) or bool((jnp.asarray(percept.action) != -1).any()):
+        yield f"On {ring} the start-of-life percept has first false or a last action."
+    for t in range(min(trials, 5)):
+        action = jnp.asarray(np.random.default_rng(t).integers(0, family.choices, BLOCK), jnp.int32)
+        before = jax.tree.map(lambda x: (jnp.shape(x), jnp.asarray(x).dtype), (state, percept))
+        state, percept, score = family.step(jax.random.fold_in(key, t), tasks, state, action)
+        after = jax.tree.map(lambda x: (jnp.shape(x), jnp.asarray(x).dtype), (state, percept))
+        if before != after:
+            yield f"On {ring} its state or percept changes shape or type at trial {t}: {before} to {after}."
+            return
+        if np.shape(score) != (BLOCK,) or (score < low[:, t]).any() or (score > high[:, t]).any():
+            yield f"On {ring} a score at trial {t} is not between worst and best."
+        if not bool((percept.trial == t + 1).all()) or not bool((percept.action == action).all()):
+            yield f"On {ring} the percept after trial {t} does not tell the action and trial {t + 1}."
+
+
+def _subject(spec: str) -> Iterator[str]:
+    family = catalogue.make("families", TRIED)
+    subject = catalogue.make("subjects", spec, family)
+    if not isinstance(subject, Subject):
+        yield f"Its factory returned {type(subject).__name__}, not a mesascope.Subject."
+        return
+    if subject.trained_on not in ("unlimited", "unknown"):
+        family.banked(subject.trained_on)
+    for leaf in jax.tree.leaves(subject.fresh(7)):
+        if np.shape(leaf)[:1] != (7,):
+            yield f"A part of its fresh carry has shape {np.shape(leaf)}, not 7 lifetimes."
+    lived = rollout(subject, family, "fresh", BLOCK, conditions=[catalogue.make("conditions", c) for c in EVERY])
+    action = lived.action.values
+    if action.min() < 0 or action.max() >= family.choices:
+        yield f"It took the action {action.max() if action.max() >= family.choices else action.min()}."
+    if "log_probs" in lived:
+        total = np.exp(lived.log_probs.sel(condition="intact").values).sum(-1)
+        if not np.allclose(total, 1, atol=1e-3):
+            yield f"Its probabilities sum to {total.flat[np.abs(total - 1).argmax()]:.3f}."
+    again = rollout(subject, family, "fresh", BLOCK)
+    if not (again.action.values[0] == action[0]).all():
+        yield "With the same seed it acts otherwise the second time."
+    try:
+        refuse_leaks(subject, family)
+    except MesascopeError as leak:
+        yield leak.problem
+
+
+EVERY = ("intact", "feedback_shuffled", "carry_reset", "carry_swapped:at=6", "carry_exchanged_once")
+
+
+def _condition(spec: str) -> Iterator[str]:
+    condition = catalogue.make("conditions", spec)
+    if catalogue.make("conditions", condition.label).label != condition.label:
+        yield f"Its label {condition.label!r} does not make it again."
+    family = catalogue.make("families", TRIED)
+    subject = catalogue.make("subjects", "thompson", family)
+    intact = catalogue.make("conditions", "intact")
+    plain = rollout(subject, family, "fresh", BLOCK)
+    both = [intact, *([condition] if condition.label != "intact" else [])]
+    lived = rollout(subject, family, "fresh", BLOCK, conditions=both)
+    if not (lived.action.sel(condition="intact").values == plain.action.values[0]).all():
+        yield "With it in the run, the intact lifetimes are others."
+    once = lived.action.sel(condition=condition.label).values
+    again = rollout(subject, family, "fresh", BLOCK, conditions=both).action.sel(condition=condition.label).values
+    if not (once == again).all():
+        yield "With the same seed it disturbs otherwise the second time."
+
+
+def _probe(spec: str) -> Iterator[str]:
+    probe = catalogue.make("probes", spec)
+    if not isinstance(probe, Probe):
+        yield f"Its factory returned {type(probe).__name__}, not a mesascope.Probe."
+        return
+    if probe.name != catalogue.split(spec)[0]:
+        yield f"Its name is {probe.name!r}, its file's another."
+    if not probe.question.endswith("?"):
+        yield f"Its question {probe.question!r} is no question."
+    for role in ("learner", "lookalike", "still"):
+        if probe.expects.get(role) not in ("+", "-", "0", "any"):
+            yield f"It does not say what it must read on the {role}: '+', '-', '0' or 'any'."
+    family = catalogue.make("families", "bernoulli_bandit:arms=3,trials=40,bank=2")
+    rings = [r for r in family.rings() if r.partition(":")[0] in (*probe.rings, "fresh")]
+    bench = Bench(family, ("intact", *probe.conditions), rings, 4 * BLOCK)
+    for role in ("learner", "lookalike", "still"):
+        lived = bench.live(resolve(family.controls[role], family), family)
+        asked = measure([probe], lived, bench.references(family), replay)
+        if not asked:
+            yield f"It gave no reading of the {role}."
+        for finding in asked:
+            if finding.status == "failed":
+                yield f"On the {role} it failed: {finding.reason}."
+            elif finding.status == "measured" and not _reads(finding, probe.expects.get(role, "any")):
+                yield f"On the {role} {finding.probe} must read {probe.expects[role]!r} and read {finding.text()}."
+
+
+def _reads(finding: Any, expected: str) -> bool:
+    """Whether an estimate is of the expected sign; one that is exactly at its null is 0."""
+    if expected == "any" or finding.low is None:
+        return True
+    above, below = finding.low > finding.null + 1e-9, finding.high < finding.null - 1e-9
+    return {"+": above, "-": below, "0": not (above or below) or abs(finding.estimate - finding.null) < 0.05}[expected]
+
+
+def _recipe(spec: str) -> Iterator[str]:
+    name, given = catalogue.split(spec)
+    made = catalogue.factory("recipes", name)
+    known = inspect.signature(made).parameters
+    for needed in ("family", "out", "seed", "updates", "progress"):
+        if needed not in known:
+            yield f"Its factory takes no {needed}."
+    if not {"family", "out", "updates", "seed"} <= set(known):
+        return
+    family = catalogue.make("families", TRIED)
+    small = catalogue.convert(made, given, f"recipe {name!r}") | {"updates": 2, "seed": 1}
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(made(family, Path(folder) / str(i), **small).path) for i in (0, 1)]
+        if paths[0].read_bytes() != paths[1].read_bytes():
+            yield "With the same seed it trains another network the second time."
+        subject = catalogue.make("subjects", opener(str(paths[0])), family, path=str(paths[0]))
+        if subject.trained_on != family.bank:
+            yield f"It was trained on {family.bank} and says {subject.trained_on!r}."
+        rollout(subject, family, "fresh", BLOCK)
