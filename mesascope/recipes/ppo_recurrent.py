@@ -22,6 +22,7 @@ from mesascope.families import Family
 from mesascope.keys import address
 from mesascope.recipes import Progress, Trained, silent
 from mesascope.recipes._training import Training, train
+from mesascope.subjects import choose
 from mesascope.subjects.recurrent import Recurrent, create, observation_width
 
 
@@ -89,7 +90,7 @@ def recipe(
         network = create(address(key, "weights"), memory, width, tuple(told.split("+")), sizes)
         return network, optimiser.init(eqx.filter(network, eqx.is_array))
 
-    @eqx.filter_jit(donate="all")
+    @eqx.filter_jit
     def update(number: jax.Array, network: Recurrent, state: Any):
         own = address(key, "update", number)
         batch, score = gather(address(own, "lives"), network, family, lifetimes, (chance, best), discount, trace)
@@ -141,7 +142,7 @@ def gather(
         encoded = network.encode(percept)
         carry, features = network.memory.step(carry, encoded)
         log_probs = network.log_probs(features)
-        action = jax.random.categorical(address(key, "act", t), log_probs).astype(jnp.int32)
+        action = choose(address(key, "act", t), log_probs).action
         state, percept, score = family.step(address(key, "pay", t), tasks, state, action)
         log_prob = jnp.take_along_axis(log_probs, action[:, None], 1)[:, 0]
         return (state, percept, carry), (encoded, action, log_prob, network.worth(features), score)
