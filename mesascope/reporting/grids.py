@@ -44,7 +44,7 @@ def ring_grid(examinations: Sequence[Examination]) -> Grid | None:
                 own.append((name, cells))
             elif cells not in others.setdefault(name, []):
                 others[name].append(cells)
-    columns = own
+    columns = list(own)
     for name, found in others.items():  # a locator of another bank is another column
         columns += [
             (name if len(found) == 1 else f"{name} ({i + 1})", cells) for i, cells in enumerate(found)

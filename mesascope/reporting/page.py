@@ -11,7 +11,7 @@ from mesascope.reporting import provenance
 from mesascope.reporting.gallery import pictures
 from mesascope.reporting.grids import condition_grid, ring_grid
 from mesascope.reporting.headlines import HEADLINES, ends, headlines, why
-from mesascope.reporting.prose import limits, paragraph
+from mesascope.reporting.prose import limits, paragraph, title
 from mesascope.reporting.words import brief, plain, sentences
 
 if TYPE_CHECKING:
@@ -37,7 +37,9 @@ def render(examinations: Sequence[Examination], command: str) -> str:
     return template.render(
         css=_markup((HERE / "page.css").read_text(encoding="utf-8")),
         subjects=[_subject(i, e) for i, e in enumerate(examinations)],
+        title=title(examinations),
         paragraph=paragraph(examinations),
+        measured=any(f for e in examinations for f in headlines(e).values()),
         figures={name: [_markup(one) for one in drawn] for name, drawn in pictures(examinations).items()},
         grids={"rings": ring_grid(examinations), "conditions": condition_grid(examinations)},
         ladder=[(rung, WORDS[rung]) for rung in LADDER],

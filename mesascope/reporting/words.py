@@ -39,7 +39,9 @@ def condition(label: str) -> str:
     if name == "intact":
         return "undisturbed"
     if name == "feedback_shuffled" and "older_than" in told:
-        return f"feedback older than {told['older_than']} from other lifetimes"
+        older = told["older_than"]
+        which = "all feedback" if older == "0" else f"feedback older than {older} trial{'s' * (older != '1')}"
+        return f"{which} from other lifetimes"
     if name == "carry_reset":
         return f"carry made fresh once,{at}" if at else "carry made fresh before every trial"
     if name == "carry_frozen" and at:
@@ -56,9 +58,7 @@ def condition(label: str) -> str:
 def ring(name: str) -> str:
     """A ring in words."""
     kind, _, variant = name.partition(":")
-    head = {"seen": "seen (its training tasks)", "fresh": "fresh (never seen)", "logged": "as logged"}.get(
-        kind
-    )
+    head = {"seen": "seen (the bank)", "fresh": "fresh (never seen)", "logged": "as logged"}.get(kind)
     return head or (f"{kind}: {variant}" if variant else kind)
 
 
@@ -116,8 +116,8 @@ def sentences(examination: Examination) -> list[str]:
     carry = found(examination, "dependence_on_carry: another lifetime's carry")
     if percept and carry:
         out.append(
-            f"With the last feedback flipped, {number(percept.estimate)} of its next choices were others; "
-            f"with another lifetime's carry, {number(carry.estimate)}."
+            f"With the last feedback flipped, {100 * (percept.estimate or 0):.0f} % of its next choices changed; "
+            f"with another lifetime's carry, {100 * (carry.estimate or 0):.0f} %."
         )
     place = found(examination, "locate_or_learn: position")
     if place and examination.trained_on.startswith("bank"):

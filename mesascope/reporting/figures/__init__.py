@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-WIDTH = 10.0  # inches; 72 units of the picture each
+WIDTH = 9.0  # inches; 72 units of the picture each
+SCALE = 1.6  # pixels of the page to a unit of the picture, at most
 COLOURS = {  # ink by name; the page's style sheet may turn each, so that a dark page stays readable
     "ink": "#1b1b1c",
     "soft": "#66666b",
@@ -62,7 +63,7 @@ def style() -> Iterator[None]:
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)
+        matplotlib.rcParams.update(STYLE)  # pyright: ignore[reportCallIssue, reportArgumentType]
         with warnings.catch_warnings():  # the reader's browser has its own fonts
             warnings.filterwarnings("ignore", message="Glyph .* missing from font")
             warnings.filterwarnings("ignore", message="Matplotlib currently does not support .* natively")
@@ -96,10 +97,12 @@ def svg(figure: Figure, name: str, described: str) -> str:
 
 
 def _root(text: str, label: str) -> str:
-    """The root element without a fixed size, with a label."""
+    """The root element with a label, and with a largest size in place of a fixed one."""
     head, rest = text.split(">", 1)
+    box = re.search(r'viewBox="\S+ \S+ (\S+) \S+"', head)
+    widest = f' style="max-width: {SCALE * float(box.group(1)):.0f}px"' if box else ""
     head = re.sub(r' (?:width|height)="[^"]*"', "", head)
-    return f'{head} role="img" aria-label="{label}">{rest}'
+    return f'{head} role="img" aria-label="{label}"{widest}>{rest}'
 
 
 def _tag(match: re.Match[str]) -> str:

@@ -71,7 +71,7 @@ def curve(lived: xr.Dataset, role: str, name: str) -> Curve:
 
 
 LOOKS = {  # role: colour, line, width, in the key
-    "subject": (SUBJECT, "-", 1.8, "the subject, fresh tasks, with 95 % intervals"),
+    "subject": (SUBJECT, "-", 1.8, "the subject on fresh tasks, 95 % intervals"),
     "seen": (SECOND, (0, (4, 1.5)), 1.4, "the subject on its training tasks"),
     "learner": (SOFT, "-", 0.9, None),
     "strongest": (THIRD, (0, (1, 1)), 1.4, None),
@@ -100,16 +100,19 @@ def figure(groups: Sequence[Sequence[Curve]]) -> Figure:
         draw(one, curves)
     normalised = groups[0][0].normalised
     made.supxlabel("trial of the lifetime", fontsize=8)
-    made.supylabel("share of what could be gained" if normalised else "realised pay-off", fontsize=8)
+    made.supylabel(
+        "share of what could be gained\n(0 chance, 1 the best act every time)"
+        if normalised
+        else "realised pay-off",
+        fontsize=8,
+    )
     names = {c.role: c.name for curves in groups for c in curves}
     handles = []
     for role, (colour, line, width, said) in LOOKS.items():
         if role in names:
             best = " (best known)" if role == "strongest" else ""
             label = said or f"{cut(names[role], 24)}{best}"
+            label = label if normalised else "mean, with 95 % intervals"
             handles.append(Line2D([], [], color=colour, ls=line, lw=width, label=label))
-    if normalised:
-        handles.append(Line2D([], [], color=INK, lw=0.7, label="1: the best act every time"))
-        handles.append(Line2D([], [], color=INK, lw=0.7, ls=(0, (2, 2)), label="0: chance"))
-    made.legend(handles=handles, loc="outside upper left", ncols=3 if len(groups) > 1 else 2)
+    made.legend(handles=handles, loc="outside upper left", ncols=4 if len(groups) > 1 else 2)
     return made

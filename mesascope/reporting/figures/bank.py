@@ -73,6 +73,8 @@ def draw(axes: Axes, rows: Sequence[Position]) -> None:
     axes.set_yticks(range(len(rows)), told)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(*SHOWN)
+    axes.spines.left.set_visible(False)
+    axes.tick_params(axis="y", length=0)
     axes.set_xticks(
         [0, rows[0].cut, 1],
         ["0\nideal locator of the bank", f"{rows[0].cut:g}\nthe rule's cut", "1\nany learner"],
@@ -83,6 +85,6 @@ def figure(rows: Sequence[Position]) -> Figure:
     """The whole picture."""
     from matplotlib.figure import Figure
 
-    made = Figure(figsize=(7.5, 0.42 * len(rows) + 0.75), layout="constrained")
+    made = Figure(figsize=(6.5, 0.42 * len(rows) + 0.75), layout="constrained")
     draw(made.subplots(), rows)
     return made

@@ -121,8 +121,14 @@ def figure(group: Sequence[Lives]) -> Figure:
         axes[0].tick_params(axis="y", length=0)
     made.supxlabel("trial of the lifetime", fontsize=8)
     normalised = group[0].normalised
-    rows = "lifetimes, by the task's best act" if alike else "lifetimes, most to gain on top"
-    made.supylabel(rows if normalised else "lifetimes, highest pay-off on top", fontsize=8)
+    order = (
+        "highest pay-off on top"
+        if not normalised
+        else "by the task's best act"
+        if alike
+        else "most to gain on top"
+    )
+    made.supylabel(f"lifetimes, {order}", fontsize=8)
     key = made.colorbar(drawn[0], ax=axes, fraction=0.02, pad=0.01, aspect=20, shrink=0.5, anchor=(0, 1.0))
     key.set_ticks([0, 1], labels=["worst act", "best act"] if normalised else ["lowest", "highest"])
     key.outline.set_visible(False)  # pyright: ignore[reportCallIssue]

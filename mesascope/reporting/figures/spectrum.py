@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from mesascope.examination import Examination
 
-STEP = 1.15  # between the columns of numbers, in rungs
+WIDE = 10.5  # inches
+STEP = 1.2  # between the columns of numbers, in rungs
 
 
 class Standing(NamedTuple):
@@ -65,15 +66,23 @@ def draw(axes: Axes, rows: Sequence[Standing]) -> None:
     heads = [*LADDER, *(["bank does\nnot tell"] if unclear else [])]
     places = [columns + 0.35 + STEP * i for i in range(len(HEADLINES) + 1)]
     for x, head in enumerate(heads):
-        axes.text(x, -0.62, head, ha="center", va="bottom", weight="bold" if x < len(LADDER) else "normal")
+        axes.text(
+            x,
+            -0.62,
+            head,
+            ha="center",
+            va="bottom",
+            fontsize=7.5,
+            weight="bold" if x < len(LADDER) else "normal",
+        )
     for x, (head, _, _) in zip(places, HEADLINES.values(), strict=False):
-        axes.text(x, -0.62, _broken(head), ha="center", va="bottom", color=SOFT)
-    axes.text(places[-1], -0.62, "direction", ha="center", va="bottom", color=SOFT)
+        axes.text(x, -0.62, _broken(head), ha="center", va="bottom", fontsize=7.5, color=SOFT)
+    axes.text(places[-1], -0.62, "direction", ha="center", va="bottom", fontsize=7.5, color=SOFT)
     for x in range(columns + 1):
         axes.plot([x - 0.5, x - 0.5], [-0.5, len(rows) - 0.5], color=LINE, lw=0.7)
     for y, row in enumerate(rows):
         axes.plot([-0.5, places[-1] + 0.5], [y + 0.5, y + 0.5], color=LINE, lw=0.7)
-        axes.text(-0.62, y, cut(row.name, 26), ha="right", va="center", color=INK)
+        axes.text(-0.62, y, cut(row.name, 24), ha="right", va="center", color=INK)
         shares = [*row.shares, *([row.unclear] if unclear else [])]
         for x, share in enumerate(shares):
             if share > 0:
@@ -103,7 +112,7 @@ def figure(rows: Sequence[Standing]) -> Figure:
     from matplotlib.figure import Figure
 
     height = 0.55 * len(rows) + 0.45
-    made = Figure(figsize=(10.0, height))
-    axes = made.add_axes((0.17, 0.01, 0.825, 1 - 0.42 / height))
+    made = Figure(figsize=(WIDE, height))
+    axes = made.add_axes((0.165, 0.01, 0.83, 1 - 0.42 / height))
     draw(axes, rows)
     return made
