@@ -36,6 +36,12 @@ DESCRIPTIVE = (
 )
 
 
+def title(examinations: Sequence[Examination]) -> str:
+    """The heading of the page."""
+    logged = all("logged" in e.trials for e in examinations)
+    return "What was done, as logged" if logged else "What frozen weights did with their experience"
+
+
 def paragraph(examinations: Sequence[Examination]) -> str:
     """The run in one paragraph: who lived what, and where each was placed."""
     logs = [e for e in examinations if "logged" in e.trials]
@@ -53,6 +59,7 @@ def paragraph(examinations: Sequence[Examination]) -> str:
         parts.append(
             f"{who} of {_sizes(logs, 'lifetime')} lifetimes, up to {_sizes(logs, 'trial')} trials each."
         )
+    parts += [f"{e.subject}: {len(set(e.trials['logged'][u].values))} {u}s." for e, u in _units(logs)]
     told = [f"{level} ({', '.join(names)})" for level, names in _levels(examinations).items()]
     if told:
         parts.append(f"Placed at {', '.join(told)}.")
@@ -70,6 +77,12 @@ def _levels(examinations: Sequence[Examination]) -> dict[str, list[str]]:
     for _, e in placed:
         out.setdefault(ends(e), []).append(e.subject)
     return out
+
+
+def _units(logs: Sequence[Examination]) -> list[tuple[Examination, str]]:
+    """The logs whose lifetimes belong to larger units, with what those are called."""
+    told = [(e, str(e.trials["logged"].attrs.get("unit", "lifetime"))) for e in logs]
+    return [(e, unit) for e, unit in told if unit in e.trials["logged"].coords]
 
 
 def _sizes(examinations: Sequence[Examination], axis: str) -> str:

@@ -116,8 +116,8 @@ def sentences(examination: Examination) -> list[str]:
     carry = found(examination, "dependence_on_carry: another lifetime's carry")
     if percept and carry:
         out.append(
-            f"With the last feedback flipped, {100 * (percept.estimate or 0):.0f} % of its next choices changed; "
-            f"with another lifetime's carry, {100 * (carry.estimate or 0):.0f} %."
+            f"With the last feedback flipped, {_percent(percept)} of its next choices changed; "
+            f"with another lifetime's carry, {_percent(carry)}."
         )
     place = found(examination, "locate_or_learn: position")
     if place and examination.trained_on.startswith("bank"):
@@ -125,6 +125,10 @@ def sentences(examination: Examination) -> list[str]:
             f"Between the ideal locator of its bank (0) and any learner (1) it stands at {brief(place)}."
         )
     return out
+
+
+def _percent(finding: Finding) -> str:
+    return f"{100 * (finding.estimate or 0.0):.0f} %"
 
 
 def _null(finding: Finding) -> bool:
