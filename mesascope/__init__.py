@@ -18,6 +18,7 @@ _HOMES = {
     "Rule": "placement",
     "Finding": "findings",
     "Family": "families",
+    "FamilyEnv": "families._gymnasium",
     "Percept": "families",
     "Subject": "subjects",
     "Response": "subjects",

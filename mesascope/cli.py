@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mesascope.cruxes.commands import app as crux
 from mesascope.errors import MesascopeError
 
 app = typer.Typer(
@@ -22,6 +23,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
+
+app.add_typer(crux, name="crux")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder of the run; a stopped run goes on from it.")]
