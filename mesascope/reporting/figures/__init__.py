@@ -126,8 +126,8 @@ def panels(count: int, most: int, height: float, width: float = WIDTH):
     """
     from matplotlib.figure import Figure
 
-    columns = min(count, most)
-    rows = -(-count // columns)
+    rows = -(-count // most)
+    columns = -(-count // rows)
     size = width if columns > 1 else min(width, 6.0)
     figure = Figure(figsize=(size, rows * height + 0.35), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
