@@ -1,4 +1,4 @@
-"""Claims in each person's own words → readings → bounds or a network → answers → gaps, cruxes, evidence, a page."""
+"""Claims in each person's own words → readings → bounds or a network → answers → gaps, evidence, a page."""
 
 from __future__ import annotations
 
@@ -6,10 +6,24 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "Board": "board", "load": "board", "default": "board", "Answer": "answers", "Conventions": "loading",
-    "Issue": "coherence", "Polytope": "bounds", "Constraint": "bounds", "Rule": "bounds", "Net": "networks",
-    "Undefined": "networks", "Argument": "arguments", "Event": "language", "parse": "language",
-    "read_value": "readings", "read_ratio": "readings", "fit_beta": "readings", "read_bif": "interchange",
+    "Board": "board",
+    "load": "board",
+    "default": "board",
+    "Answer": "answers",
+    "Conventions": "loading",
+    "Issue": "coherence",
+    "Polytope": "bounds",
+    "Constraint": "bounds",
+    "Rule": "bounds",
+    "Net": "networks",
+    "Undefined": "networks",
+    "Argument": "arguments",
+    "Event": "language",
+    "parse": "language",
+    "read_value": "readings",
+    "read_ratio": "readings",
+    "fit_beta": "readings",
+    "read_bif": "interchange",
 }
 __all__ = sorted(_HOMES)
 

@@ -19,10 +19,14 @@ from mesascope.errors import MesascopeError, unknown
 ENGINES = ("lp", "net", "credal", "sample")
 POINT = 1e-7
 STATUSES = {
-    "stated": "said by this person", "implied": "follows as one number", "bounded": "follows as a range",
-    "unstated": "this person says nothing about it", "refused": "this person declines the question",
+    "stated": "said by this person",
+    "implied": "follows as one number",
+    "bounded": "follows as a range",
+    "unstated": "this person says nothing about it",
+    "refused": "this person declines the question",
     "inapplicable": "this engine cannot read these claims",
-    "undefined": "its condition cannot happen", "incoherent": "this person's claims contradict each other",
+    "undefined": "its condition cannot happen",
+    "incoherent": "this person's claims contradict each other",
 }
 
 
@@ -69,9 +73,17 @@ class Answer:
         return self.low is not None and self.high is not None
 
 
-def solve(person: str, polytope: Polytope, event: Event, given: Event = SURE, engine: str = "lp",
-          reading: str = "centre", values: Mapping[str, Reading] | None = None, draws: int = 100_000,
-          seed: int = 0) -> Answer:
+def solve(
+    person: str,
+    polytope: Polytope,
+    event: Event,
+    given: Event = SURE,
+    engine: str = "lp",
+    reading: str = "centre",
+    values: Mapping[str, Reading] | None = None,
+    draws: int = 100_000,
+    seed: int = 0,
+) -> Answer:
     """P(event | given) from one person's statements by one engine.
 
     Args:
@@ -89,8 +101,16 @@ def solve(person: str, polytope: Polytope, event: Event, given: Event = SURE, en
     if engine not in ENGINES:
         raise unknown("engine", engine, ENGINES)
     part = polytope.part(event.atoms() | given.atoms())
-    base = Answer(person, str(event), str(given), "bounded", engine, reading,
-                  claims=tuple(c.id for c in part.constraints), bridges=tuple(r.id for r in part.rules))
+    base = Answer(
+        person,
+        str(event),
+        str(given),
+        "bounded",
+        engine,
+        reading,
+        claims=tuple(c.id for c in part.constraints),
+        bridges=tuple(r.id for r in part.rules),
+    )
     if engine == "lp":
         found = polytope.bound(event, given)
         note = ("no independence is assumed, and none that is declared is used",)
@@ -116,17 +136,23 @@ def solve(person: str, polytope: Polytope, event: Event, given: Event = SURE, en
     found = draw(argument, betas, event, given, draws, seed)
     if found is None:
         return replace(base, status="undefined", assumptions=tuple(note))
-    note.append(f"second order: {draws} draws (seed {seed}) of independent maximum-entropy Betas; 5 % and 95 % shown")
+    note.append(
+        f"second order: {draws} draws (seed {seed}) of independent maximum-entropy Betas; 5 % and 95 % shown"
+    )
     if found.vertices:
-        note.append("no distribution, so at the ends of their sets in every draw: " + "; ".join(found.vertices))
+        note.append(
+            "no distribution, so at the ends of their sets in every draw: " + "; ".join(found.vertices)
+        )
     low, high = found.quantiles()
-    return classify(replace(base, low=low, high=high, mean=found.mean(), quantiles=(low, high),
-                            assumptions=tuple(note)))
+    return classify(
+        replace(base, low=low, high=high, mean=found.mean(), quantiles=(low, high), assumptions=tuple(note))
+    )
 
 
 def classify(answer: Answer) -> Answer:
     """The same answer with its status by its interval: one number, vacuous, or a range."""
-    assert answer.low is not None and answer.high is not None
+    if answer.low is None or answer.high is None:
+        return answer
     if answer.point is not None:
         return replace(answer, status="implied")
     vacuous = answer.low <= POINT and answer.high >= 1 - POINT
@@ -136,8 +162,10 @@ def classify(answer: Answer) -> Answer:
 def take_point(answer: Answer, at: str = "middle") -> float:
     """One number of an answer: its point, or the low end, middle or high end of its interval."""
     if answer.low is None or answer.high is None:
-        raise MesascopeError(f"{answer.person} has no number for {answer.event}: {STATUSES[answer.status]}.",
-                             "Choose another target.")
+        raise MesascopeError(
+            f"{answer.person} has no number for {answer.event}: {STATUSES[answer.status]}.",
+            "Choose another target.",
+        )
     return {"low": answer.low, "middle": (answer.low + answer.high) / 2, "high": answer.high}[at]
 
 

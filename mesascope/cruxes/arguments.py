@@ -50,7 +50,7 @@ class Argument:
     def __init__(self, constraints: Sequence[Constraint], rules: Sequence[Rule]):
         self.entries: list[Entry] = []
         self.nodes: dict[str, _Node] = {}
-        rows: dict[str, list[tuple[dict[str, bool], bool, int, int]]] = {}
+        rows: dict[str, list[tuple[dict[str, bool], bool, int]]] = {}
         ratios: dict[int, int] = {}
         for c in constraints:
             given = literals(c.given)
@@ -60,7 +60,7 @@ class Argument:
             number = self._add(Entry(c.id, c.low, c.high, True))
             if base is not None:
                 ratios[number] = base
-            rows.setdefault(atom, []).append((given, sign, number, len(given)))
+            rows.setdefault(atom, []).append((given, sign, number))
         for rule in rules:
             self._define(rule, rows)
         for atom, claimed in rows.items():
@@ -71,11 +71,14 @@ class Argument:
         self.entries.append(entry)
         return len(self.entries) - 1
 
-    def _head(self, c: Constraint, given: dict[str, bool],
-              constraints: Sequence[Constraint]) -> tuple[str, bool, int | None]:
+    def _head(
+        self, c: Constraint, given: dict[str, bool], constraints: Sequence[Constraint]
+    ) -> tuple[str, bool, int | None]:
         event = literals(c.event)
         if event is None or not event:
-            raise MesascopeError(f"The event of {c.id!r}, {c.event}, is neither an atom nor its negation.", _USE_LP)
+            raise MesascopeError(
+                f"The event of {c.id!r}, {c.event}, is neither an atom nor its negation.", _USE_LP
+            )
         if len(event) == 1:
             ((atom, sign),) = event.items()
             if atom in given:
@@ -85,44 +88,63 @@ class Argument:
             source = next(x for x in constraints if x.id == other.id)
             first = literals(source.event) or {}
             rest = {a: s for a, s in event.items() if a not in first}
-            if len(first) == 1 and len(rest) == 1 and literals(source.given) == given and first.keys() <= event.keys():
+            if (
+                len(first) == 1
+                and len(rest) == 1
+                and literals(source.given) == given
+                and first.keys() <= event.keys()
+            ):
                 if c.low != c.high or source.low != source.high:
                     raise MesascopeError(f"{c.id!r} states a conjunction as a set.", _USE_LP)
                 ((atom, sign),) = rest.items()
                 (joined,) = first
                 given[joined] = event[joined]
                 return atom, sign, i if first[joined] == event[joined] else -1 - i
-        raise MesascopeError(f"The event of {c.id!r}, {c.event}, is neither an atom nor its negation.", _USE_LP)
+        raise MesascopeError(
+            f"The event of {c.id!r}, {c.event}, is neither an atom nor its negation.", _USE_LP
+        )
 
     def _define(self, rule: Rule, rows: dict) -> None:
         event = rule.event
         left, right = event.parts if event.operator == "<->" else (SURE, SURE)
         if right.operator == "atom" and left.operator != "atom":
             left, right = right, left
-        if left.operator != "atom" or left.name in rows or left.name in self.nodes or left.name in right.atoms():
+        if (
+            left.operator != "atom"
+            or left.name in rows
+            or left.name in self.nodes
+            or left.name in right.atoms()
+        ):
             raise MesascopeError(f"The bridge {rule.id!r} defines no atom that is free of claims.", _USE_LP)
         parents = tuple(sorted(right.atoms()))
         _require_narrow(left.name, parents)
         worlds = enumerate_worlds(parents) if parents else {"": np.ones(1, dtype=bool)}
         shape = (2,) * len(parents)
-        self.nodes[left.name] = _Node(parents, np.full(shape, -1), np.zeros(shape, dtype=bool),
-                                      right.holds(worlds).reshape(shape))
+        self.nodes[left.name] = _Node(
+            parents, np.full(shape, -1), np.zeros(shape, dtype=bool), right.holds(worlds).reshape(shape)
+        )
 
-    def _tabulate(self, atom: str, claimed: list[tuple[dict[str, bool], bool, int, int]]) -> None:
+    def _tabulate(self, atom: str, claimed: list[tuple[dict[str, bool], bool, int]]) -> None:
         parents = tuple(sorted({a for given, *_ in claimed for a in given}))
         _require_narrow(atom, parents)
         shape = (2,) * len(parents)
         index, flip, depth = np.full(shape, -1), np.zeros(shape, dtype=bool), np.full(shape, -1)
-        for given, sign, number, size in sorted(claimed, key=lambda x: len(x[0])):
+        for given, sign, number in sorted(claimed, key=lambda x: len(x[0])):
             where = tuple(int(given[p]) if p in given else slice(None) for p in parents)
             if np.any(np.asarray(depth[where]) == len(given)) and np.any(np.asarray(index[where]) != number):
-                raise MesascopeError(f"{self.entries[number].id!r} and another claim state {atom} under one condition.",
-                                     _USE_LP)
+                raise MesascopeError(
+                    f"{self.entries[number].id!r} and another claim state {atom} under one condition.",
+                    _USE_LP,
+                )
             if np.any(np.asarray(index[where]) >= 0):
-                raise MesascopeError(f"{self.entries[number].id!r} and another claim overlap on {atom}.", _USE_LP)
+                raise MesascopeError(
+                    f"{self.entries[number].id!r} and another claim overlap on {atom}.", _USE_LP
+                )
             index[where], flip[where], depth[where] = number, not sign, len(given)
         for row in zip(*np.nonzero(index < 0), strict=True) if parents else ([()] if index < 0 else []):
-            label = f"{atom} given " + " & ".join(p if v else f"!{p}" for p, v in zip(parents, row, strict=True))
+            label = f"{atom} given " + " & ".join(
+                p if v else f"!{p}" for p, v in zip(parents, row, strict=True)
+            )
             index[row] = self._add(Entry(label, 0.0, 1.0, False))
         self.nodes[atom] = _Node(parents, index, flip, np.zeros(shape, dtype=bool))
 
@@ -148,7 +170,11 @@ class Argument:
             yes = np.where(flip, 1 - yes, yes)
             yes = np.where(rule, node.fixed.reshape(node.fixed.shape + extra), yes)
             tables[name] = np.stack([1 - yes, yes], axis=len(node.parents))
-        return Net({n: ("no", "yes") for n in self.nodes}, {n: node.parents for n, node in self.nodes.items()}, tables)
+        return Net(
+            {n: ("no", "yes") for n in self.nodes},
+            {n: node.parents for n, node in self.nodes.items()},
+            tables,
+        )
 
     def evaluate(self, theta: np.ndarray, event: Event, given: Event = SURE) -> np.ndarray:
         """P(event | given) for entries theta [entries, N]; nan in draws where the condition cannot happen.
@@ -158,7 +184,8 @@ class Argument:
         atoms = sorted(event.atoms() | given.atoms())
         joint = self.net(theta)._eliminate(tuple(atoms), {}, {})
         worlds = {a: w.reshape((2,) * len(atoms)) for a, w in enumerate_worlds(atoms).items()} or {
-            "": np.ones((), dtype=bool)}
+            "": np.ones((), dtype=bool)
+        }
         condition = given.holds(worlds)
         inside = joint[event.holds(worlds) & condition].sum(axis=0)
         total = joint[condition].sum(axis=0)
@@ -170,7 +197,7 @@ class Argument:
         return np.array([(e.low, e.high) for e in self.entries]).reshape(-1, 2)
 
     def relevant(self, event: Event, given: Event = SURE) -> np.ndarray:
-        """Which entries can change P(event | given): tried at both ends from five interior points, [entries]."""
+        """Which entries can change P(event | given): tried from five interior points, [entries]."""
         spans, k = self.spans(), len(self.entries)
         rng = np.random.default_rng(20200818)
         changes = np.zeros(k, dtype=bool)
@@ -198,4 +225,6 @@ def _divide(value: np.ndarray, under: np.ndarray, name: str) -> np.ndarray:
 
 def _require_narrow(name: str, parents: tuple[str, ...]) -> None:
     if len(parents) > MOST_PARENTS:
-        raise MesascopeError(f"{name!r} depends on {len(parents)} atoms; a table holds at most {MOST_PARENTS}.", _USE_LP)
+        raise MesascopeError(
+            f"{name!r} depends on {len(parents)} atoms; a table holds at most {MOST_PARENTS}.", _USE_LP
+        )

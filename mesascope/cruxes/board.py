@@ -43,7 +43,7 @@ class Board:
         self.content: Content = _read(text, name, self.conventions)
 
     def read(self, **changes: Any) -> Board:
-        """The same file under other conventions: reading, words, plus_minus, reflective, bridges, wordings."""
+        """The same file under other conventions; the names are the fields of `Conventions`."""
         known = Conventions.__dataclass_fields__
         for name in changes:
             if name not in known:
@@ -104,8 +104,11 @@ class Board:
 
     def bridges_for(self, person: str) -> tuple[str, ...]:
         """Ids of the modeller's bridges in force for one person."""
-        return tuple(b.id for b in self.content.bridges.values()
-                     if person in b.people and (not b.optional or b.id in self.conventions.bridges))
+        return tuple(
+            b.id
+            for b in self.content.bridges.values()
+            if person in b.people and (not b.optional or b.id in self.conventions.bridges)
+        )
 
     def polytope(self, person: str, leave_out: Iterable[str] = ()) -> Polytope:
         """One person's claims as constraints and the bridges in force as rules."""
@@ -115,14 +118,19 @@ class Board:
         for claim in self.numeric_claims(person):
             if claim.id not in leave_out:
                 assert claim.event is not None
-                constraints.append(Constraint(claim.id, claim.event, claim.given, *self.value_of(claim).span(mode)))
-        rules = [Rule(b, self.content.bridges[b].rule) for b in self.bridges_for(person) if b not in leave_out]
+                constraints.append(
+                    Constraint(claim.id, claim.event, claim.given, *self.value_of(claim).span(mode))
+                )
+        rules = [
+            Rule(b, self.content.bridges[b].rule) for b in self.bridges_for(person) if b not in leave_out
+        ]
         return Polytope(constraints, rules)
 
     # what follows
 
-    def default_question(self, person: str, target: str | Event | None, given: str | Event | None
-                         ) -> tuple[Event, Event]:
+    def default_question(
+        self, person: str, target: str | Event | None, given: str | Event | None
+    ) -> tuple[Event, Event]:
         """The question asked of a person where target or condition are left out: the file's query."""
         query = self.content.query
         if target is None:
@@ -136,8 +144,16 @@ class Board:
         """A condition; nothing, or an empty text, is the sure event."""
         return SURE if given is None or given == "" else self.event(given)
 
-    def answer(self, person: str, target: str | Event | None = None, given: str | Event | None = None,
-               engine: str = "lp", draws: int = 100_000, seed: int = 0, wordings: bool = True) -> Answer:
+    def answer(
+        self,
+        person: str,
+        target: str | Event | None = None,
+        given: str | Event | None = None,
+        engine: str = "lp",
+        draws: int = 100_000,
+        seed: int = 0,
+        wordings: bool = True,
+    ) -> Answer:
         """What a person's statements say of P(target | given).
 
         Args:
@@ -154,14 +170,33 @@ class Board:
         event, condition = self.default_question(person, target, given)
         refusal = self.refusal(person, event)
         if refusal is not None:
-            return Answer(person, str(event), str(condition), "refused", engine, self.conventions.reading,
-                          refusal=refusal)
+            return Answer(
+                person,
+                str(event),
+                str(condition),
+                "refused",
+                engine,
+                self.conventions.reading,
+                refusal=refusal,
+            )
         values = {c.id: self.value_of(c) for c in self.numeric_claims(person)}
-        answer = solve(person, self.polytope(person), event, condition, engine, self.conventions.reading, values,
-                       draws, seed)
+        answer = solve(
+            person,
+            self.polytope(person),
+            event,
+            condition,
+            engine,
+            self.conventions.reading,
+            values,
+            draws,
+            seed,
+        )
         if answer.status == "implied" and any(
-                same(c.given, condition) and c.event is not None
-                and (same(c.event, event) or same(c.event, negate(event))) for c in self.numeric_claims(person)):
+            same(c.given, condition)
+            and c.event is not None
+            and (same(c.event, event) or same(c.event, negate(event)))
+            for c in self.numeric_claims(person)
+        ):
             answer = replace(answer, status="stated")
         if not wordings:
             return answer
@@ -171,17 +206,30 @@ class Board:
             try:
                 others[label] = board.answer(person, event, condition, engine, draws, seed, wordings=False)
             except MesascopeError as error:
-                others[label] = Answer(person, str(event), str(condition), "inapplicable", engine,
-                                       self.conventions.reading, assumptions=(str(error),))
+                others[label] = Answer(
+                    person,
+                    str(event),
+                    str(condition),
+                    "inapplicable",
+                    engine,
+                    self.conventions.reading,
+                    assumptions=(str(error),),
+                )
         return replace(answer, wordings=others)
 
     def wordings_of(self, person: str, claims: Sequence[str]) -> tuple[str, ...]:
         """Labels of the wordings not chosen, of some claims of a person."""
-        labels = (label for c in claims for label in self.content.claims[c].wordings
-                  if label not in self.conventions.wordings)
+        labels = (
+            label
+            for c in claims
+            for label in self.content.claims[c].wordings
+            if label not in self.conventions.wordings
+        )
         return tuple(dict.fromkeys(labels))
 
-    def translate(self, event: str | Event, to: str, given: str | Event | None = None, engine: str = "lp") -> Answer:
+    def translate(
+        self, event: str | Event, to: str, given: str | Event | None = None, engine: str = "lp"
+    ) -> Answer:
         """What an event of any vocabulary comes to in a person's own claims (bounds on its definition).
 
         Where `given` is left out it is the query's condition for this person; "" is none.
@@ -204,11 +252,18 @@ class Board:
 
 
 _VERBS = {
-    "check": ("coherence", "check_board"), "gap": ("gaps", "explain_gap"), "splits": ("gaps", "explain_splits"),
-    "voi": ("influence", "rank_cruxes"), "vod": ("influence", "compare_crux"), "sensitivity": ("sensitivity", "rank_claims"),
-    "update": ("evidence", "update_people"), "update_from": ("measured", "update_from_findings"),
-    "pool": ("pooling", "pool_people"), "html": ("page", "render_page"),
-    "to_bif": ("interchange", "write_bif"), "to_fri_csv": ("interchange", "write_triads"),
+    "check": ("coherence", "check_board"),
+    "gap": ("gaps", "explain_gap"),
+    "splits": ("gaps", "explain_splits"),
+    "voi": ("influence", "rank_cruxes"),
+    "vod": ("influence", "compare_crux"),
+    "sensitivity": ("sensitivity", "rank_claims"),
+    "update": ("evidence", "update_people"),
+    "update_from": ("measured", "update_from_findings"),
+    "pool": ("pooling", "pool_people"),
+    "html": ("page", "render_page"),
+    "to_bif": ("interchange", "write_bif"),
+    "to_fri_csv": ("interchange", "write_triads"),
 }
 
 

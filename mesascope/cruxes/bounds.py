@@ -94,8 +94,9 @@ class Polytope:
         low, high = sorted(_round(x) for x in ends)
         return Bounds("bounded", low, high)
 
-    def explore(self, events: Sequence[Event], given: Event = SURE, directions: int = 24,
-                seed: int = 0) -> np.ndarray:
+    def explore(
+        self, events: Sequence[Event], given: Event = SURE, directions: int = 24, seed: int = 0
+    ) -> np.ndarray:
         """Some vertices of the set of possible (P(e1 | given), P(e2 | given), …), [vertices, events].
 
         Args:
@@ -177,7 +178,9 @@ class Polytope:
 
     def without(self, *ids: str) -> Polytope:
         """The same statements less some."""
-        return Polytope([c for c in self.constraints if c.id not in ids], [r for r in self.rules if r.id not in ids])
+        return Polytope(
+            [c for c in self.constraints if c.id not in ids], [r for r in self.rules if r.id not in ids]
+        )
 
     def _components(self) -> list[Polytope]:
         items: list[Constraint | Rule] = [*self.constraints, *self.rules]
@@ -210,8 +213,9 @@ class Polytope:
         """
         if len(self.atoms) > MOST_ATOMS:
             raise MesascopeError(
-                f"These statements tie {len(self.atoms)} atoms together; bounds enumerate at most {MOST_ATOMS}.",
-                "Remove atoms or bridges, or ask with --engine net.")
+                f"These statements tie {len(self.atoms)} atoms together; at most {MOST_ATOMS} are enumerated.",
+                "Remove atoms or bridges, or ask with --engine net.",
+            )
         worlds = enumerate_worlds(sorted(self.atoms)) or {"": np.ones(1, dtype=bool)}
         allowed = np.ones(len(next(iter(worlds.values()))), dtype=bool)
         for rule in self.rules:
@@ -232,9 +236,11 @@ class Polytope:
             key, size = key * 3 + row, size * 3
         _, first = np.unique(key, return_index=True)
         if len(first) > MOST_COLUMNS:
-            raise MesascopeError(f"These statements need {len(first)} variables; at most {MOST_COLUMNS} are solved.",
-                                 "Remove statements or bridges, or ask with --engine net.")
-        codes = np.array([row[first] for row in rows[:len(self.constraints)]], dtype=np.int8)
+            raise MesascopeError(
+                f"These statements need {len(first)} variables; at most {MOST_COLUMNS} are solved.",
+                "Remove statements or bridges, or ask with --engine net.",
+            )
+        codes = np.array([row[first] for row in rows[: len(self.constraints)]], dtype=np.int8)
         codes = codes.reshape(len(self.constraints), len(first))
         return codes, [x[first].astype(float) for x in extra]
 
@@ -246,7 +252,7 @@ class Polytope:
         return event - high * given, low * given - event
 
     def matrix(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Inequality rows, their zero limits, and the equality rows (statements whose interval is a point)."""
+        """Inequality rows, their zero limits, and the equality rows (intervals that are points)."""
         over, under = self.sides(codes)
         point = np.array([c.low == c.high for c in self.constraints], dtype=bool)
         rows = np.concatenate([over[~point], under[~point]])
@@ -255,29 +261,46 @@ class Polytope:
 
 def _polytope(items: Iterable[Constraint | Rule]) -> Polytope:
     items = list(items)
-    return Polytope([x for x in items if isinstance(x, Constraint)], [x for x in items if isinstance(x, Rule)])
+    return Polytope(
+        [x for x in items if isinstance(x, Constraint)], [x for x in items if isinstance(x, Rule)]
+    )
 
 
-def _solve(cost: np.ndarray, matrix: np.ndarray, limits: np.ndarray, equal: np.ndarray,
-           base: np.ndarray) -> float | None:
+def _solve(
+    cost: np.ndarray, matrix: np.ndarray, limits: np.ndarray, equal: np.ndarray, base: np.ndarray
+) -> float | None:
     if not base.any():
         return None
     result = _program(cost, matrix, limits, equal, base)
     return None if result is None else float(result.fun)
 
 
-def _program(cost: np.ndarray, matrix: np.ndarray, limits: np.ndarray, equal: np.ndarray | None, base: np.ndarray):
+def _program(
+    cost: np.ndarray, matrix: np.ndarray, limits: np.ndarray, equal: np.ndarray | None, base: np.ndarray
+):
     from scipy.optimize import linprog
 
     rows = base.reshape(1, -1) if equal is None else np.vstack([base, equal])
     right = np.zeros(len(rows))
     right[0] = 1.0
-    result = linprog(cost, A_ub=matrix if len(matrix) else None, b_ub=limits if len(matrix) else None, A_eq=rows,
-                     b_eq=right, bounds=(0, None), method="highs", options=_TIGHT)
+    result = linprog(
+        cost,
+        A_ub=matrix if len(matrix) else None,
+        b_ub=limits if len(matrix) else None,
+        A_eq=rows,
+        b_eq=right,
+        bounds=(0, None),
+        method="highs",
+        options=_TIGHT,
+    )
     if result.status == 1:
-        raise MesascopeError("The linear program did not finish in 4 seconds.", "Remove statements or bridges.")
+        raise MesascopeError(
+            "The linear program did not finish in 4 seconds.", "Remove statements or bridges."
+        )
     if result.status not in (0, 2):
-        raise MesascopeError(f"The linear program failed: {result.message}", "Avoid values very close to 0 or 1.")
+        raise MesascopeError(
+            f"The linear program failed: {result.message}", "Avoid values very close to 0 or 1."
+        )
     return result if result.status == 0 else None
 
 

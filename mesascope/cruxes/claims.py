@@ -9,11 +9,19 @@ from mesascope.cruxes.readings import Reading
 
 NUMERIC = ("prob", "prior")
 KINDS = {
-    "prob": "a probability", "prior": "a probability held before the evidence", "fraction": "a share of a population",
-    "trend": "a direction in time", "count": "a count without a number", "scope": "what all else is conditional on",
-    "crux": "a declared crux", "cruxes": "a list of cruxes", "placement": "where cruxes belong",
-    "belief": "a belief about another group's belief", "comparison": "a comparison of two chances",
-    "ambiguity": "one phrase, several events", "objection": "an objection to a word",
+    "prob": "a probability",
+    "prior": "a probability held before the evidence",
+    "fraction": "a share of a population",
+    "trend": "a direction in time",
+    "count": "a count without a number",
+    "scope": "what all else is conditional on",
+    "crux": "a declared crux",
+    "cruxes": "a list of cruxes",
+    "placement": "where cruxes belong",
+    "belief": "a belief about another group's belief",
+    "comparison": "a comparison of two chances",
+    "ambiguity": "one phrase, several events",
+    "objection": "an objection to a word",
 }
 
 
@@ -176,3 +184,13 @@ class Filing:
     claim: str
     split: str
     options: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is asked by default: the target, the people compared, and what each one's target is given."""
+
+    target: Event
+    compare: tuple[str, ...]
+    given: dict[str, Event]
+    written: str = ""

@@ -1,4 +1,4 @@
-"""Does it hang together: clashes with their smallest repair, and warnings of scope, presupposition and wording."""
+"""Does it hang together: clashes with their smallest repair, warnings of scope, presupposition, wording."""
 
 from __future__ import annotations
 
@@ -14,12 +14,17 @@ from mesascope.errors import MesascopeError
 
 ERRORS = ("incoherent",)
 KINDS = {
-    "incoherent": "statements that contradict each other", "scope": "claims under different scopes are compared",
-    "presupposition": "one side takes for granted what the other doubts", "ambiguous": "several readings",
-    "refused": "a question that is declined", "unstated": "nothing is said about the target",
+    "incoherent": "statements that contradict each other",
+    "scope": "claims under different scopes are compared",
+    "presupposition": "one side takes for granted what the other doubts",
+    "ambiguous": "several readings",
+    "refused": "a question that is declined",
+    "unstated": "nothing is said about the target",
     "impossible_given": "a condition that cannot happen, so the claim says nothing",
-    "word": "a number and the word beside it disagree", "fraction": "shares, not chances",
-    "question": "asked and not answered", "vocabulary": "an objection to a word",
+    "word": "a number and the word beside it disagree",
+    "fraction": "shares, not chances",
+    "question": "asked and not answered",
+    "vocabulary": "an objection to a word",
 }
 
 
@@ -64,7 +69,7 @@ class Clash:
 
 
 def find_clashes(polytope: Polytope, most: int = 12) -> list[Clash]:
-    """Every clash, each an irreducible subset (Reiter's hitting-set search: each member is set aside in turn).
+    """Every clash, each an irreducible subset (Reiter's hitting-set search).
 
     Args:
         polytope: one person's statements.
@@ -103,7 +108,9 @@ def _describe(polytope: Polytope, core: tuple[str, ...], rules: set[str], repair
         bounds = others.bound(claim.event, claim.given) if others.feasible else None
         if bounds and bounds.low is not None and bounds.high is not None:
             single[claim.id] = (bounds.low, bounds.high)
-    return Clash(claims, tuple(i for i in core if i in rules), {k: v for k, v in repair.items() if k in claims}, single)
+    return Clash(
+        claims, tuple(i for i in core if i in rules), {k: v for k, v in repair.items() if k in claims}, single
+    )
 
 
 def check_board(board: Board) -> list[Issue]:
@@ -124,23 +131,40 @@ def _check_person(board: Board, person: str) -> Iterator[Issue]:
     clashes = find_clashes(polytope)
     for clash in clashes:
         changes = "; ".join(f"change {c} by {v:.4g}" for c, v in clash.repair.items())
-        singles = "; or ".join(f"{c} alone to within [{lo:.4g}, {hi:.4g}]" for c, (lo, hi) in clash.single.items())
-        fix = " — ".join(x for x in (changes and f"smallest total change (joint probability): {changes}", singles) if x)
-        says = f"{', '.join((*clash.claims, *clash.bridges))} contradict each other, and no smaller part of them does."
-        yield Issue("incoherent", (person,), clash.claims, says, fix or "Change one of the bridges.", clash.bridges)
+        singles = "; or ".join(
+            f"{c} alone to within [{lo:.4g}, {hi:.4g}]" for c, (lo, hi) in clash.single.items()
+        )
+        fix = " — ".join(
+            x for x in (changes and f"smallest total change (joint probability): {changes}", singles) if x
+        )
+        named = ", ".join((*clash.claims, *clash.bridges))
+        says = f"{named} contradict each other, and no smaller part of them does."
+        yield Issue(
+            "incoherent", (person,), clash.claims, says, fix or "Change one of the bridges.", clash.bridges
+        )
     for claim in [] if clashes else board.numeric_claims(person):
         if claim.given.operator != "sure":
             chance = polytope.bound(claim.given)
             if chance.status == "bounded" and chance.high is not None and chance.high <= 1e-9:
-                yield Issue("impossible_given", (person,), (claim.id,),
-                            f"{claim.id} is conditional on {claim.given}, which cannot happen by this person's claims.",
-                            "Leave it: it is satisfied whatever its value.", board.bridges_for(person))
+                yield Issue(
+                    "impossible_given",
+                    (person,),
+                    (claim.id,),
+                    f"{claim.id} is conditional on {claim.given}, which {person}'s claims exclude.",
+                    "Leave it: it is satisfied whatever its value.",
+                    board.bridges_for(person),
+                )
     for claim in board.content.claims.values():
         if claim.by == (person,) and claim.wordings:
-            yield Issue("ambiguous", (person,), (claim.id,),
-                        f"{claim.id} can be read in {len(claim.wordings) + 1} ways: as written, or "
-                        + ", or ".join(f"{label!r}" for label in claim.wordings) + ".",
-                        "Every answer that rests on it is given under each.")
+            yield Issue(
+                "ambiguous",
+                (person,),
+                (claim.id,),
+                f"{claim.id} can be read in {len(claim.wordings) + 1} ways: as written, or "
+                + ", or ".join(f"{label!r}" for label in claim.wordings)
+                + ".",
+                "Every answer that rests on it is given under each.",
+            )
     query = board.content.query
     if query and not clashes and person in query.compare:
         try:
@@ -148,42 +172,66 @@ def _check_person(board: Board, person: str) -> Iterator[Issue]:
         except MesascopeError:
             return
         if answer.status == "unstated":
-            yield Issue("unstated", (person,), (), f"{person} says nothing that bounds {query.target}: [0, 1].",
-                        "State a claim that bears on it, or add a bridge.")
+            yield Issue(
+                "unstated",
+                (person,),
+                (),
+                f"{person} says nothing that bounds {query.target}: [0, 1].",
+                "State a claim that bears on it, or add a bridge.",
+            )
 
 
 def _check_comparison(board: Board) -> Iterator[Issue]:
     content, query = board.content, board.content.query
     people = query.compare if query else ()
     for i, one in enumerate(people):
-        for other in people[i + 1:]:
+        for other in people[i + 1 :]:
             first, second = content.people[one].scope, content.people[other].scope
             if set(first) != set(second):
-                yield Issue("scope", (one, other), (), f"{one} speaks under {_list(first)}, {other} under {_list(second)}.",
-                            "Ask each for the other's scope, or read the gap as one of scope in part.")
+                yield Issue(
+                    "scope",
+                    (one, other),
+                    (),
+                    f"{one} speaks under {_list(first)}, {other} under {_list(second)}.",
+                    "Ask each for the other's scope, or read the gap as one of scope in part.",
+                )
     if query and len(query.compare) > 1:
         conditions = {p: query.given.get(p, SURE) for p in query.compare}
         if len({str(c) for c in conditions.values()}) > 1:
-            said = ", ".join(f"{p} given {c}" if c.operator != "sure" else f"{p} outright" for p, c in conditions.items())
-            yield Issue("presupposition", tuple(conditions), (), f"The target {query.target} is compared: {said}.",
-                        "Do not subtract one from the other without a claim on the condition.")
+            said = ", ".join(
+                f"{p} given {c}" if c.operator != "sure" else f"{p} outright" for p, c in conditions.items()
+            )
+            yield Issue(
+                "presupposition",
+                tuple(conditions),
+                (),
+                f"The target {query.target} is compared: {said}.",
+                "Do not subtract one from the other without a claim on the condition.",
+            )
     for one in people:
         for claim in board.numeric_claims(one):
             for other in people:
                 if other == one or claim.given.operator == "sure":
                     continue
-                rivals = [c for c in board.numeric_claims(other) if _same_question(claim, c, content.definitions)]
+                rivals = [c for c in board.numeric_claims(other) if _overlap(claim, c)]
                 for rival in rivals:
                     if not same(claim.given, rival.given):
-                        yield Issue("presupposition", (one, other), (claim.id, rival.id),
-                                    f"{claim.id} is given {claim.given}; {rival.id} is "
-                                    + (f"given {rival.given}." if rival.given.operator != "sure" else "unconditional."),
-                                    "They answer different questions: translate one before comparing.")
+                        yield Issue(
+                            "presupposition",
+                            (one, other),
+                            (claim.id, rival.id),
+                            f"{claim.id} is given {claim.given}; {rival.id} is "
+                            + (
+                                f"given {rival.given}."
+                                if rival.given.operator != "sure"
+                                else "unconditional."
+                            ),
+                            "They answer different questions: translate one before comparing.",
+                        )
 
 
-def _same_question(one: Claim, other: Claim, definitions: object) -> bool:
-    assert one.event is not None and other.event is not None
-    return bool(one.event.atoms() & other.event.atoms())
+def _overlap(one: Claim, other: Claim) -> bool:
+    return bool(one.event and other.event and one.event.atoms() & other.event.atoms())
 
 
 def _check_fractions(board: Board) -> Iterator[Issue]:
@@ -195,11 +243,22 @@ def _check_fractions(board: Board) -> Iterator[Issue]:
         ids = tuple(c.id for c in claims)
         least = sum(board.value_of(c).span("set")[0] for c in claims)
         if population and len(claims) > 1 and least > 1 + 1e-12:
-            yield Issue("incoherent", (person,), ids, f"{', '.join(ids)} are shares of the same {population}; together "
-                        f"they are at least {least:.4g}.", f"Lower them by {least - 1:.4g} in total.")
+            yield Issue(
+                "incoherent",
+                (person,),
+                ids,
+                f"{', '.join(ids)} are shares of the same {population}; together "
+                f"they are at least {least:.4g}.",
+                f"Lower them by {least - 1:.4g} in total.",
+            )
         else:
-            yield Issue("fraction", (person,), ids, f"{', '.join(ids)} are shares of a population, not chances.",
-                        "They enter no chain of probabilities.")
+            yield Issue(
+                "fraction",
+                (person,),
+                ids,
+                f"{', '.join(ids)} are shares of a population, not chances.",
+                "They enter no chain of probabilities.",
+            )
 
 
 def _check_words(board: Board) -> Iterator[Issue]:
@@ -210,30 +269,67 @@ def _check_words(board: Board) -> Iterator[Issue]:
         wrong = [scale for scale, good in fits.items() if not good]
         if wrong:
             right = [scale for scale, good in fits.items() if good]
-            yield Issue("word", claim.by, (claim.id,), f"{claim.id} says {claim.verbal!r} and {claim.value.stated}, which "
-                        f"does not fit {_list(wrong)}" + (f" (it fits {_list(right)})." if right else "."),
-                        "The number wins.")
+            yield Issue(
+                "word",
+                claim.by,
+                (claim.id,),
+                f"{claim.id} says {claim.verbal!r} and {claim.value.stated}, which "
+                f"does not fit {_list(wrong)}" + (f" (it fits {_list(right)})." if right else "."),
+                "The number wins.",
+            )
 
 
 def _check_talk(board: Board) -> Iterator[Issue]:
     for refusal in board.content.refusals:
         instead = f" and offers {refusal.instead} instead" if refusal.instead else ""
-        yield Issue("refused", (refusal.by,), refusal.of, f"{refusal.by} declines what {', '.join(refusal.of)} put, for "
-                    f"this reason: {refusal.reason}{instead}.", "It enters no share and no pool of that person.")
+        yield Issue(
+            "refused",
+            (refusal.by,),
+            refusal.of,
+            f"{refusal.by} declines what {', '.join(refusal.of)} put, for "
+            f"this reason: {refusal.reason}{instead}.",
+            "It enters no share and no pool of that person.",
+        )
     for question in board.content.questions.values():
-        yield Issue("question", (question.by, question.to), (), f"{question.id}: {question.by} asked {question.to}: "
-                    f"{question.text or question.about}", f"It needs {question.to}'s P({question.about} | {question.via}) "
-                    f"and P({question.about} | {negate(question.via)}).")
+        yield Issue(
+            "question",
+            (question.by, question.to),
+            (),
+            f"{question.id}: {question.by} asked {question.to}: {question.text or question.about}",
+            f"It needs {question.to}'s P({question.about} | {question.via}) "
+            f"and P({question.about} | {negate(question.via)}).",
+        )
     for claim in board.content.claims.values():
         if claim.kind == "ambiguity":
-            yield Issue("ambiguous", claim.by, (claim.id,), f"{claim.phrase!r} stands for {len(claim.events)} events: "
-                        f"{', '.join(str(e) for e in claim.events)}.", "Ask about each on its own.")
+            yield Issue(
+                "ambiguous",
+                claim.by,
+                (claim.id,),
+                f"{claim.phrase!r} stands for {len(claim.events)} events: "
+                f"{', '.join(str(e) for e in claim.events)}.",
+                "Ask about each on its own.",
+            )
         elif claim.kind == "objection":
-            yield Issue("vocabulary", claim.by, (claim.id,), f"{claim.phrase!r}: {claim.text}.", "Say the event instead.")
-        if claim.kind in ("prob", "prior") and claim.used and claim.event is not None and \
-                board.refusal(claim.by[0], claim.event):
-            yield Issue("refused", claim.by, (claim.id,), f"{claim.id} answers a question that {claim.by[0]} declines.",
-                        "It is left out; withdraw the refusal to use it.")
+            yield Issue(
+                "vocabulary",
+                claim.by,
+                (claim.id,),
+                f"{claim.phrase!r}: {claim.text}.",
+                "Say the event instead.",
+            )
+        if (
+            claim.kind in ("prob", "prior")
+            and claim.used
+            and claim.event is not None
+            and board.refusal(claim.by[0], claim.event)
+        ):
+            yield Issue(
+                "refused",
+                claim.by,
+                (claim.id,),
+                f"{claim.id} answers a question that {claim.by[0]} declines.",
+                "It is left out; withdraw the refusal to use it.",
+            )
 
 
 def _list(items: object) -> str:

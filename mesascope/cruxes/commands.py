@@ -8,173 +8,201 @@ from typing import Annotated, Any
 
 import typer
 
-from mesascope.cruxes.board import Board, default, load
+from mesascope.cruxes.options import (
+    Base,
+    Between,
+    Engine,
+    File,
+    Given,
+    Json,
+    Mode,
+    Person,
+    Reflect,
+    Target,
+    Width,
+    With,
+    Worded,
+    Words,
+    choose_people,
+    open_board,
+    read_base,
+    read_pair,
+    show,
+    write,
+)
 from mesascope.errors import MesascopeError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
-                  help="A quantitative model of the cruxes of a dispute; without FILE, the shipped thread.")
-
-File = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A crux file; the shipped thread if left out.",
-                                             show_default=False)]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
-Mode = Annotated[str, typer.Option("--reading", help="How '~p' is read: centre, set or beta.")]
-Words = Annotated[str, typer.Option("--words", help="Scale for bare words: union, ipcc or icd.")]
-Width = Annotated[float, typer.Option("--plus-minus", help="Half-width of '~p' read as a set.")]
-Reflect = Annotated[bool, typer.Option("--reflective", help="Read what is expected on reflection, where said.")]
-With = Annotated[list[str] | None, typer.Option("--with", help="Switch an optional bridge on; repeatable.")]
-Worded = Annotated[list[str] | None, typer.Option("--wording", help="Choose an alternative wording; repeatable.")]
-Person = Annotated[list[str] | None, typer.Option("--person", help="Whose; repeatable. The file's pair if left out.")]
-Target = Annotated[str | None, typer.Option("--target", help="An event; the file's query if left out.")]
-Given = Annotated[str | None, typer.Option("--given", help="A condition; '' for none.")]
-Engine = Annotated[str, typer.Option("--engine", help="lp, net, credal or sample.")]
-Between = Annotated[str | None, typer.Option("--between", help="Two people, 'ann,bob'; the file's pair if left out.")]
-Base = Annotated[str, typer.Option("--base", help="Of the logarithm: 10 (dits), 2 (bits) or e (nats).")]
-
-
-def _open(file: Path | None, mode: str = "centre", words: str = "union", width: float = 0.05, reflective: bool = False,
-          bridges: list[str] | None = None, wordings: list[str] | None = None) -> Board:
-    changes: dict[str, Any] = {"reading": mode, "words": words, "plus_minus": width, "reflective": reflective,
-                               "bridges": bridges or (), "wordings": wordings or ()}
-    return load(file, **changes) if file else default(**changes)
-
-
-def _show(board: Board, command: str, result: object, lines: list[str], as_json: bool) -> None:
-    from mesascope.cruxes.texts import tell_conventions, to_plain
-
-    if as_json:
-        record = {"command": command, "file": board.name, "digest": board.digest,
-                  "conventions": to_plain(board.conventions), "result": to_plain(result)}
-        typer.echo(json.dumps(record, ensure_ascii=False, allow_nan=False))
-        return
-    for line in [*lines, f"({board.name}; {tell_conventions(board)})"]:
-        typer.echo(line)
-
-
-def _people(board: Board, chosen: list[str] | None) -> list[str]:
-    if chosen:
-        return [board.person(p) for p in chosen]
-    query = board.content.query
-    return list(query.compare) if query and query.compare else list(board.content.people)
-
-
-def _pair(between: str | None) -> tuple[str | None, str | None]:
-    if between is None:
-        return None, None
-    names = [name.strip() for name in between.split(",")]
-    if len(names) != 2 or not all(names):
-        raise MesascopeError(f"--between names two people, not {between!r}.", "Example: --between lister,critic.")
-    return names[0], names[1]
-
-
-def _base(name: str) -> float:
-    from mesascope.cruxes.information import BASES
-
-    if name not in BASES:
-        raise MesascopeError(f"There is no base {name!r}.", f"There are: {', '.join(BASES)}.")
-    return BASES[name]
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="A quantitative model of the cruxes of a dispute; without FILE, the shipped thread.",
+)
 
 
 @app.command()
-def check(file: File = None, reading: Mode = "centre", words: Words = "union", plus_minus: Width = 0.05,
-          reflective: Reflect = False, bridge: With = None, wording: Worded = None, as_json: Json = False) -> None:
+def check(
+    file: File = None,
+    reading: Mode = "centre",
+    words: Words = "union",
+    plus_minus: Width = 0.05,
+    reflective: Reflect = False,
+    bridge: With = None,
+    wording: Worded = None,
+    as_json: Json = False,
+) -> None:
     """Say what contradicts itself and what to know before believing a number; only a contradiction exits 1.
 
     Example: mesascope crux check
     """
     from mesascope.cruxes.texts import tell_issues
 
-    board = _open(file, reading, words, plus_minus, reflective, bridge, wording)
+    board = open_board(file, reading, words, plus_minus, reflective, bridge, wording)
     issues = board.check()
-    _show(board, "check", issues, tell_issues(issues), as_json)
+    show(board, "check", issues, tell_issues(issues), as_json)
     if any(issue.error for issue in issues):
         raise typer.Exit(1)
 
 
 @app.command()
-def answer(file: File = None, person: Person = None, target: Target = None, given: Given = None, engine: Engine = "lp",
-           draws: Annotated[int, typer.Option(min=1, max=10_000_000, help="For --engine sample.")] = 100_000,
-           seed: Annotated[int, typer.Option(min=0, help="For --engine sample.")] = 0, reading: Mode = "centre",
-           words: Words = "union", plus_minus: Width = 0.05, reflective: Reflect = False, bridge: With = None,
-           wording: Worded = None, as_json: Json = False) -> None:
+def answer(
+    file: File = None,
+    person: Person = None,
+    target: Target = None,
+    given: Given = None,
+    engine: Engine = "lp",
+    draws: Annotated[int, typer.Option(min=1, max=10_000_000, help="For --engine sample.")] = 100_000,
+    seed: Annotated[int, typer.Option(min=0, help="For --engine sample.")] = 0,
+    reading: Mode = "centre",
+    words: Words = "union",
+    plus_minus: Width = 0.05,
+    reflective: Reflect = False,
+    bridge: With = None,
+    wording: Worded = None,
+    as_json: Json = False,
+) -> None:
     """Say what follows for each person, as bounds that assume no independence (or by another engine).
 
     Example: mesascope crux answer --person lister --engine net
     """
     from mesascope.cruxes.texts import tell_answer
 
-    board = _open(file, reading, words, plus_minus, reflective, bridge, wording)
-    found = [board.answer(p, target, given, engine, draws, seed) for p in _people(board, person)]
-    _show(board, "answer", found, [line for a in found for line in tell_answer(a)], as_json)
+    board = open_board(file, reading, words, plus_minus, reflective, bridge, wording)
+    found = [board.answer(p, target, given, engine, draws, seed) for p in choose_people(board, person)]
+    show(board, "answer", found, [line for a in found for line in tell_answer(a)], as_json)
     if any(a.status == "incoherent" for a in found):
         raise typer.Exit(1)
 
 
 @app.command()
-def translate(file: File = None,
-              event: Annotated[str | None, typer.Option("--event", help="An event or definition of any vocabulary.")] = None,
-              to: Annotated[list[str] | None, typer.Option("--to", help="Into whose claims; repeatable.")] = None,
-              given: Given = None, engine: Engine = "lp", reading: Mode = "centre", words: Words = "union",
-              plus_minus: Width = 0.05, reflective: Reflect = False, bridge: With = None, wording: Worded = None,
-              as_json: Json = False) -> None:
+def translate(
+    file: File = None,
+    event: Annotated[
+        str | None, typer.Option("--event", help="An event or definition of any vocabulary.")
+    ] = None,
+    to: Annotated[list[str] | None, typer.Option("--to", help="Into whose claims; repeatable.")] = None,
+    given: Given = None,
+    engine: Engine = "lp",
+    reading: Mode = "centre",
+    words: Words = "union",
+    plus_minus: Width = 0.05,
+    reflective: Reflect = False,
+    bridge: With = None,
+    wording: Worded = None,
+    as_json: Json = False,
+) -> None:
     """Say what an event of one vocabulary comes to in each person's own claims.
 
     Example: mesascope crux translate --event fix_cheap --to lister --given P
     """
     from mesascope.cruxes.texts import tell_answer
 
-    board = _open(file, reading, words, plus_minus, reflective, bridge, wording)
+    board = open_board(file, reading, words, plus_minus, reflective, bridge, wording)
     events = [event] if event else list(board.content.definitions)
     if not events:
         raise MesascopeError(f"{board.name} has no [defs] to translate.", "Name an event: --event 'T & C'.")
-    found = [board.translate(e, p, given, engine) for e in events for p in _people(board, to)]
-    lines = [f"{name} is defined as {board.content.written[name]}" for name in events if name in board.content.written]
-    _show(board, "translate", found, lines + [line for a in found for line in tell_answer(a)], as_json)
+    found = [board.translate(e, p, given, engine) for e in events for p in choose_people(board, to)]
+    lines = [
+        f"{name} is defined as {board.content.written[name]}"
+        for name in events
+        if name in board.content.written
+    ]
+    show(board, "translate", found, lines + [line for a in found for line in tell_answer(a)], as_json)
 
 
 @app.command()
-def gap(file: File = None, between: Between = None,
-        split: Annotated[str | None, typer.Option(help="One split of the file, or 'shared claims'; all if left out.")] = None,
-        scale: Annotated[str, typer.Option(help="prob, log or logodds.")] = "prob",
-        method: Annotated[str, typer.Option(help="shapley, owen, oat, oat-back, lmdi or path.")] = "shapley",
-        group: Annotated[list[str] | None, typer.Option(help="Parts kept together for owen, 'a,b'; repeatable.")] = None,
-        reading: Mode = "centre", words: Words = "union", plus_minus: Width = 0.05, reflective: Reflect = False,
-        bridge: With = None, wording: Worded = None, as_json: Json = False) -> None:
+def gap(
+    file: File = None,
+    between: Between = None,
+    split: Annotated[
+        str | None, typer.Option(help="One split of the file, or 'shared claims'; all if left out.")
+    ] = None,
+    scale: Annotated[str, typer.Option(help="prob, log or logodds.")] = "prob",
+    method: Annotated[str, typer.Option(help="shapley, owen, oat, oat-back, lmdi or path.")] = "shapley",
+    group: Annotated[
+        list[str] | None, typer.Option(help="Parts kept together for owen, 'a,b'; repeatable.")
+    ] = None,
+    reading: Mode = "centre",
+    words: Words = "union",
+    plus_minus: Width = 0.05,
+    reflective: Reflect = False,
+    bridge: With = None,
+    wording: Worded = None,
+    as_json: Json = False,
+) -> None:
     """Cut the difference between two people into shares that add up, under every split of the file.
 
     Example: mesascope crux gap --scale log
     """
     from mesascope.cruxes.texts import tell_gap
 
-    board = _open(file, reading, words, plus_minus, reflective, bridge, wording)
+    board = open_board(file, reading, words, plus_minus, reflective, bridge, wording)
     groups = [tuple(part.strip() for part in g.split(",")) for g in group or []]
-    report = board.splits(*_pair(between), scale=scale, method=method, split=split, groups=groups)
-    _show(board, "gap", report, tell_gap(report), as_json)
+    report = board.splits(*read_pair(between), scale=scale, method=method, split=split, groups=groups)
+    show(board, "gap", report, tell_gap(report), as_json)
 
 
 @app.command()
-def voi(file: File = None, person: Person = None,
-        crux: Annotated[str | None, typer.Option(help="One crux; every candidate if left out.")] = None,
-        target: Target = None, given: Given = None, base: Base = "10",
-        form: Annotated[str, typer.Option(help="log (mutual information), naive or quadratic.")] = "log",
-        engine: Annotated[str, typer.Option("--engine", help="auto, net or lp.")] = "auto",
-        claims: Annotated[bool, typer.Option("--claims", help="Sobol shares of the person's numbers instead.")] = False,
-        cost: Annotated[float | None, typer.Option(min=0, max=1, help="With --claims: cost of acting; adds EVPI, EVPPI.")] = None,
-        reading: Mode = "centre", words: Words = "union", plus_minus: Width = 0.05, reflective: Reflect = False,
-        bridge: With = None, wording: Worded = None, as_json: Json = False) -> None:
-    """Say how much each person's belief would move on learning a crux (value of information, as FRI defines it).
+def voi(
+    file: File = None,
+    person: Person = None,
+    crux: Annotated[str | None, typer.Option(help="One crux; every candidate if left out.")] = None,
+    target: Target = None,
+    given: Given = None,
+    base: Base = "10",
+    form: Annotated[str, typer.Option(help="log (mutual information), naive or quadratic.")] = "log",
+    engine: Annotated[str, typer.Option("--engine", help="auto, net or lp.")] = "auto",
+    claims: Annotated[
+        bool, typer.Option("--claims", help="Sobol shares of the person's numbers instead.")
+    ] = False,
+    cost: Annotated[
+        float | None, typer.Option(min=0, max=1, help="With --claims: cost of acting; adds EVPI, EVPPI.")
+    ] = None,
+    reading: Mode = "centre",
+    words: Words = "union",
+    plus_minus: Width = 0.05,
+    reflective: Reflect = False,
+    bridge: With = None,
+    wording: Worded = None,
+    as_json: Json = False,
+) -> None:
+    """Say how much each person's belief would move on learning a crux: the value of information.
 
     Example: mesascope crux voi --person lister
     """
     from mesascope.cruxes.texts import align, number, tell_values
 
-    board = _open(file, reading, words, plus_minus, reflective, bridge, wording)
+    board = open_board(file, reading, words, plus_minus, reflective, bridge, wording)
     found: dict[str, Any] = {}
     lines: list[str] = []
-    for who in _people(board, person):
+    for who in choose_people(board, person):
         lines.append(f"{who}:")
         if not claims:
-            found[who] = board.voi(who, crux, target, given, _base(base), form, engine)
-            unit = {"log": f"log base {base}", "naive": "probability", "quadratic": "probability squared"}[form]
+            found[who] = board.voi(who, crux, target, given, read_base(base), form, engine)
+            unit = {"log": f"log base {base}", "naive": "probability", "quadratic": "probability squared"}[
+                form
+            ]
             lines += tell_values(found[who], unit, "value of information")
             continue
         try:
@@ -186,134 +214,215 @@ def voi(file: File = None, person: Person = None,
         found[who] = {"claims": weights, "evpi": whole, "assumptions": notes}
         rows = [["claim", "first order", "total", "EVPPI"]]
         rows += [[w.claim, number(w.first), number(w.total), number(w.partial)] for w in weights]
-        lines += align(rows) + ([f"  EVPI at cost {number(cost)}: {number(whole)}"] if cost is not None else [])
+        lines += align(rows) + (
+            [f"  EVPI at cost {number(cost)}: {number(whole)}"] if cost is not None else []
+        )
         lines += [f"  assumes: {note}" for note in notes]
-    _show(board, "voi", found, lines, as_json)
+    show(board, "voi", found, lines, as_json)
 
 
 @app.command()
-def vod(file: File = None, between: Between = None,
-        crux: Annotated[str | None, typer.Option(help="One crux; every candidate of both if left out.")] = None,
-        target: Target = None, base: Base = "10",
-        form: Annotated[str, typer.Option(help="log (symmetric KL) or naive (absolute differences).")] = "log",
-        weights: Annotated[str, typer.Option(help="gmo or mean of the two P(C).")] = "gmo",
-        engine: Annotated[str, typer.Option("--engine", help="auto, net or lp.")] = "auto", reading: Mode = "centre",
-        words: Words = "union", plus_minus: Width = 0.05, reflective: Reflect = False, bridge: With = None,
-        wording: Worded = None, as_json: Json = False) -> None:
+def vod(
+    file: File = None,
+    between: Between = None,
+    crux: Annotated[str | None, typer.Option(help="One crux; every candidate of both if left out.")] = None,
+    target: Target = None,
+    base: Base = "10",
+    form: Annotated[str, typer.Option(help="log (symmetric KL) or naive (absolute differences).")] = "log",
+    weights: Annotated[str, typer.Option(help="gmo or mean of the two P(C).")] = "gmo",
+    engine: Annotated[str, typer.Option("--engine", help="auto, net or lp.")] = "auto",
+    reading: Mode = "centre",
+    words: Words = "union",
+    plus_minus: Width = 0.05,
+    reflective: Reflect = False,
+    bridge: With = None,
+    wording: Worded = None,
+    as_json: Json = False,
+) -> None:
     """Say how far learning a crux is expected to bring two people together; negative drives them apart.
 
     Example: mesascope crux vod --form naive
     """
     from mesascope.cruxes.texts import tell_values
 
-    board = _open(file, reading, words, plus_minus, reflective, bridge, wording)
-    found = board.vod(*_pair(between), crux=crux, target=target, base=_base(base), weights=weights, form=form,
-                      engine=engine)
+    board = open_board(file, reading, words, plus_minus, reflective, bridge, wording)
+    found = board.vod(
+        *read_pair(between),
+        crux=crux,
+        target=target,
+        base=read_base(base),
+        weights=weights,
+        form=form,
+        engine=engine,
+    )
     unit = f"log base {base}, weights {weights}" if form == "log" else f"probability, weights {weights}"
-    lines = tell_values(found, unit, "value of discrimination") if found else ["no crux that both can be asked about"]
-    _show(board, "vod", found, lines, as_json)
+    lines = (
+        tell_values(found, unit, "value of discrimination")
+        if found
+        else ["no crux that both can be asked about"]
+    )
+    show(board, "vod", found, lines, as_json)
 
 
 @app.command()
-def update(file: File = None,
-           item: Annotated[str | None, typer.Option("--evidence", help="An evidence item or open question; all single "
-                                                    "observations and questions if left out.")] = None,
-           k: Annotated[int | None, typer.Option("--k", help="How many, for evidence that counts.")] = None,
-           n: Annotated[int | None, typer.Option("--n", help="Of how many.")] = None,
-           against: Annotated[bool, typer.Option("--against", help="It was observed not to hold.")] = False,
-           to: Annotated[str | None, typer.Option(help="For a question: the belief it is asked under, '60%'.")] = None,
-           findings: Annotated[Path | None, typer.Option(help="A folder with findings.json, read by the file's rules.")] = None,
-           reading: Mode = "centre", words: Words = "union", plus_minus: Width = 0.05, reflective: Reflect = False,
-           bridge: With = None, wording: Worded = None, as_json: Json = False) -> None:
-    """Say what an observation should do to each person, through ratios that the file gives for that person only.
+def update(
+    file: File = None,
+    item: Annotated[
+        str | None,
+        typer.Option(
+            "--evidence",
+            help="An evidence item or open question; all single observations and questions if left out.",
+        ),
+    ] = None,
+    k: Annotated[int | None, typer.Option("--k", help="How many, for evidence that counts.")] = None,
+    n: Annotated[int | None, typer.Option("--n", help="Of how many.")] = None,
+    against: Annotated[bool, typer.Option("--against", help="It was observed not to hold.")] = False,
+    to: Annotated[
+        str | None, typer.Option(help="For a question: the belief it is asked under, '60%'.")
+    ] = None,
+    findings: Annotated[
+        Path | None, typer.Option(help="A folder with findings.json, read by the file's rules.")
+    ] = None,
+    reading: Mode = "centre",
+    words: Words = "union",
+    plus_minus: Width = 0.05,
+    reflective: Reflect = False,
+    bridge: With = None,
+    wording: Worded = None,
+    as_json: Json = False,
+) -> None:
+    """Say what an observation should do to each person, through that person's own ratios only.
 
     Example: mesascope crux update --evidence e3
     """
     from mesascope.cruxes.texts import tell_tallies, tell_updates
 
-    board = _open(file, reading, words, plus_minus, reflective, bridge, wording)
+    board = open_board(file, reading, words, plus_minus, reflective, bridge, wording)
     if findings is not None:
         tallies = board.update_from(findings)
-        _show(board, "update", tallies, tell_tallies(tallies), as_json)
+        show(board, "update", tallies, tell_tallies(tallies), as_json)
         return
     content = board.content
-    items = [item] if item else [e.id for e in content.evidence.values() if not e.counts] + list(content.questions)
+    items = (
+        [item]
+        if item
+        else [e.id for e in content.evidence.values() if not e.counts] + list(content.questions)
+    )
     if not items:
-        raise MesascopeError(f"{board.name} has no evidence to put.", "Add [evidence], or say --evidence NAME.")
+        raise MesascopeError(
+            f"{board.name} has no evidence to put.", "Add [evidence], or say --evidence NAME."
+        )
     found = {name: board.update(name, k, n, not against, to) for name in items}
     lines = []
     for name, updates in found.items():
         what = content.evidence[name].text if name in content.evidence else content.questions[name].text
         lines += [f"{name}: {what}", *(f"  {line}" for line in tell_updates(updates))]
-    _show(board, "update", found, lines, as_json)
+    show(board, "update", found, lines, as_json)
 
 
 @app.command()
-def pool(file: File = None, person: Person = None, target: Target = None, given: Given = None,
-         method: Annotated[str, typer.Option(help="linear, log, gmo, geometric or extremised.")] = "gmo",
-         weights: Annotated[str | None, typer.Option(help="One per person, '2,1'.")] = None,
-         factor: Annotated[float | None, typer.Option(min=0, max=100, help="Of extremising; by the number of people if "
-                                                      "left out.")] = None,
-         base_rate: Annotated[float, typer.Option(help="For extremising.")] = 0.5, engine: Engine = "lp",
-         reading: Mode = "centre", words: Words = "union", plus_minus: Width = 0.05, reflective: Reflect = False,
-         bridge: With = None, wording: Worded = None, as_json: Json = False) -> None:
+def pool(
+    file: File = None,
+    person: Person = None,
+    target: Target = None,
+    given: Given = None,
+    method: Annotated[str, typer.Option(help="linear, log, gmo, geometric or extremised.")] = "gmo",
+    weights: Annotated[str | None, typer.Option(help="One per person, '2,1'.")] = None,
+    factor: Annotated[
+        float | None,
+        typer.Option(min=0, max=100, help="Of extremising; by the number of people if left out."),
+    ] = None,
+    base_rate: Annotated[float, typer.Option(help="For extremising.")] = 0.5,
+    engine: Engine = "lp",
+    reading: Mode = "centre",
+    words: Words = "union",
+    plus_minus: Width = 0.05,
+    reflective: Reflect = False,
+    bridge: With = None,
+    wording: Worded = None,
+    as_json: Json = False,
+) -> None:
     """Put several people's answers together, end by end; who refuses or says nothing is left out by name.
 
     Example: mesascope crux pool --method linear
     """
     from mesascope.cruxes.texts import tell_pool
 
-    board = _open(file, reading, words, plus_minus, reflective, bridge, wording)
+    board = open_board(file, reading, words, plus_minus, reflective, bridge, wording)
     try:
         numbers = [float(w) for w in weights.split(",")] if weights else None
     except ValueError:
         raise MesascopeError(f"The weights {weights!r} are not numbers.", "Example: --weights 2,1.") from None
-    found = board.pool(_people(board, person), target, given, method, numbers, factor, base_rate, engine)
-    _show(board, "pool", found, tell_pool(found), as_json)
+    found = board.pool(
+        choose_people(board, person), target, given, method, numbers, factor, base_rate, engine
+    )
+    show(board, "pool", found, tell_pool(found), as_json)
 
 
 @app.command()
-def report(file: File = None, out: Annotated[Path, typer.Option(help="Where the page is written.")] = Path("crux.html"),
-           findings: Annotated[Path | None, typer.Option(help="A folder with findings.json, read by the file's rules.")] = None,
-           reading: Mode = "centre", words: Words = "union", plus_minus: Width = 0.05, reflective: Reflect = False,
-           bridge: With = None, wording: Worded = None, as_json: Json = False) -> None:
+def report(
+    file: File = None,
+    out: Annotated[Path, typer.Option(help="Where the page is written.")] = Path("crux.html"),
+    findings: Annotated[
+        Path | None, typer.Option(help="A folder with findings.json, read by the file's rules.")
+    ] = None,
+    reading: Mode = "centre",
+    words: Words = "union",
+    plus_minus: Width = 0.05,
+    reflective: Reflect = False,
+    bridge: With = None,
+    wording: Worded = None,
+    as_json: Json = False,
+) -> None:
     """Write one HTML page: the argument, the bottom lines, the gap, the cruxes, before and after evidence.
 
     Example: mesascope crux report --out crux.html
     """
-    board = _open(file, reading, words, plus_minus, reflective, bridge, wording)
-    _write(out, board.html(findings))
-    _show(board, "report", {"out": str(out)}, [f"wrote {out}"], as_json)
+    board = open_board(file, reading, words, plus_minus, reflective, bridge, wording)
+    write(out, board.html(findings))
+    show(board, "report", {"out": str(out)}, [f"wrote {out}"], as_json)
 
 
 @app.command("export")
-def export_board(file: File = None,
-                 form: Annotated[str, typer.Option("--format", help="bif (one person's network) or csv (triads).")] = "csv",
-                 person: Annotated[str | None, typer.Option(help="For bif: whose.")] = None,
-                 out: Annotated[Path | None, typer.Option(help="A file; standard output if left out.")] = None,
-                 reading: Mode = "centre", words: Words = "union", plus_minus: Width = 0.05, reflective: Reflect = False,
-                 bridge: With = None, wording: Worded = None, as_json: Json = False) -> None:
+def export_board(
+    file: File = None,
+    form: Annotated[
+        str, typer.Option("--format", help="bif (one person's network) or csv (triads).")
+    ] = "csv",
+    person: Annotated[str | None, typer.Option(help="For bif: whose.")] = None,
+    out: Annotated[Path | None, typer.Option(help="A file; standard output if left out.")] = None,
+    reading: Mode = "centre",
+    words: Words = "union",
+    plus_minus: Width = 0.05,
+    reflective: Reflect = False,
+    bridge: With = None,
+    wording: Worded = None,
+    as_json: Json = False,
+) -> None:
     """Write a person's network as BIF, or everyone's triads as CSV in FRI's columns.
 
     Example: mesascope crux export --format bif --person lister
     """
-    board = _open(file, reading, words, plus_minus, reflective, bridge, wording)
+    board = open_board(file, reading, words, plus_minus, reflective, bridge, wording)
     if form not in ("bif", "csv"):
         raise MesascopeError(f"There is no format {form!r}.", "There are: bif, csv.")
     if form == "bif" and person is None:
         raise MesascopeError("BIF holds one person's network.", "Say whose: --person lister.")
     text = board.to_bif(board.person(person)) if form == "bif" and person else board.to_fri_csv()
     if out is not None:
-        _write(out, text)
+        write(out, text)
     if as_json:
-        _show(board, "export", {"format": form, "text": text}, [], True)
+        show(board, "export", {"format": form, "text": text}, [], True)
     else:
         typer.echo(f"wrote {out}" if out else text.rstrip("\n"))
 
 
 @app.command("import")
-def import_file(file: Annotated[Path, typer.Argument(help="A .bif network or a .csv of triads.")], base: Base = "10",
-                as_json: Json = False) -> None:
+def import_file(
+    file: Annotated[Path, typer.Argument(help="A .bif network or a .csv of triads.")],
+    base: Base = "10",
+    as_json: Json = False,
+) -> None:
     """Read a BIF network and print its marginals, or a CSV of triads and print the value of each crux.
 
     Example: mesascope crux import triads.csv
@@ -324,25 +433,26 @@ def import_file(file: Annotated[Path, typer.Argument(help="A .bif network or a .
 
     text = read_text(file)
     if file.suffix.lower() == ".csv":
-        found: Any = value_triads(read_triads(text), _base(base))
+        found: Any = value_triads(read_triads(text), read_base(base))
         rows = [["crux", "people", "value of", "", f"log base {base}"]]
-        rows += [[v["crux"], " / ".join(v["people"]), v["kind"], v["note"], number(v["value"])] for v in found]
+        rows += [
+            [v["crux"], " / ".join(v["people"]), v["kind"], v["note"], number(v["value"])] for v in found
+        ]
         lines = align(rows, "")
     elif file.suffix.lower() == ".bif":
         net = read_bif(text)
-        found = {name: dict(zip(net.states[name], p.tolist(), strict=True)) for name, p in net.marginals().items()}
-        lines = align([[n, ", ".join(f"{s} {number(p)}" for s, p in states.items())] for n, states in found.items()], "")
+        found = {
+            name: dict(zip(net.states[name], p.tolist(), strict=True)) for name, p in net.marginals().items()
+        }
+        lines = align(
+            [[n, ", ".join(f"{s} {number(p)}" for s, p in states.items())] for n, states in found.items()], ""
+        )
     else:
         raise MesascopeError(f"{str(file)!r} is neither .bif nor .csv.", "Name one of those.")
     if as_json:
-        typer.echo(json.dumps({"command": "import", "file": file.name, "result": to_plain(found)}, allow_nan=False))
+        typer.echo(
+            json.dumps({"command": "import", "file": file.name, "result": to_plain(found)}, allow_nan=False)
+        )
         return
     for line in lines:
         typer.echo(line)
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise MesascopeError(f"{str(path)!r} cannot be written: {error.strerror}.", "Name a file in a folder that exists.") from None

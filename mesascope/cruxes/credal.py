@@ -29,7 +29,9 @@ class Extremes:
     free: tuple[str, ...]
 
 
-def find_extremes(argument: Argument, event: Event, given: Event = SURE, starts: int = 8, seed: int = 0) -> Extremes:
+def find_extremes(
+    argument: Argument, event: Event, given: Event = SURE, starts: int = 8, seed: int = 0
+) -> Extremes:
     """The range of P(event | given) when every entry varies in its interval, independently of the others.
 
     Args:
@@ -37,8 +39,8 @@ def find_extremes(argument: Argument, event: Event, given: Event = SURE, starts:
         event, given: the question.
         starts, seed: random vertices to climb from, where more than 20 entries are free.
 
-    P(event | given) is a ratio of two multilinear functions, (aθ+b)/(cθ+d) in each entry, hence monotone in each:
-    its extremes lie at vertices. With at most 20 free entries all 2^k vertices are visited and the range is exact.
+    P(event | given) is a ratio of two multilinear functions, (aθ+b)/(cθ+d) in each entry, hence monotone in
+    each: its extremes lie at vertices. With at most 20 free entries all 2^k vertices are visited: exact.
     """
     spans = argument.spans()
     moves = argument.relevant(event, given) & (spans[:, 1] > spans[:, 0])
@@ -49,7 +51,9 @@ def find_extremes(argument: Argument, event: Event, given: Event = SURE, starts:
         for start in range(0, 2 ** len(free), _CHUNK):
             codes = np.arange(start, min(start + _CHUNK, 2 ** len(free)))
             theta = np.repeat(spans.mean(axis=1, keepdims=True), len(codes), axis=1)
-            theta[free] = np.where((codes >> np.arange(len(free))[:, None]) & 1, spans[free, 1:], spans[free, :1])
+            theta[free] = np.where(
+                (codes >> np.arange(len(free))[:, None]) & 1, spans[free, 1:], spans[free, :1]
+            )
             values = argument.evaluate(theta, event, given)
             if not np.isnan(values).all():
                 low, high = min(low, float(np.nanmin(values))), max(high, float(np.nanmax(values)))
@@ -58,8 +62,16 @@ def find_extremes(argument: Argument, event: Event, given: Event = SURE, starts:
     return Extremes(ends[0], ends[1], False, names)
 
 
-def _climb(argument: Argument, event: Event, given: Event, spans: np.ndarray, free: np.ndarray, sign: float,
-           starts: int, seed: int) -> float | None:
+def _climb(
+    argument: Argument,
+    event: Event,
+    given: Event,
+    spans: np.ndarray,
+    free: np.ndarray,
+    sign: float,
+    starts: int,
+    seed: int,
+) -> float | None:
     rng, best = np.random.default_rng(seed), None
     for _ in range(starts):
         theta = spans.mean(axis=1)
@@ -91,12 +103,15 @@ def propagate_chain(first: tuple[float, float], yes: np.ndarray, no: np.ndarray)
     spans = [first]
     for (yl, yu), (nl, nu) in zip(yes, no, strict=True):
         low, high = spans[-1]
-        spans.append((min(p * yl + (1 - p) * nl for p in (low, high)), max(p * yu + (1 - p) * nu for p in (low, high))))
+        spans.append(
+            (min(p * yl + (1 - p) * nl for p in (low, high)), max(p * yu + (1 - p) * nu for p in (low, high)))
+        )
     return np.array(spans)
 
 
-def trace_one_way(argument: Argument, number: int, theta: np.ndarray, event: Event,
-                  given: Event = SURE) -> tuple[float, float, float, float]:
+def trace_one_way(
+    argument: Argument, number: int, theta: np.ndarray, event: Event, given: Event = SURE
+) -> tuple[float, float, float, float]:
     """Coefficients (a, b, c, d) with P(event | given) = (a·t + b)/(c·t + d) as entry `number` goes through t.
 
     Numerator and denominator are linear in the entry: two evaluations of each. The derivative is

@@ -39,7 +39,9 @@ def tabulate_game(game: Game, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The value of every coalition: [2^n], where bit i of the index says that parameter i is B's."""
     n = len(a)
     if n > MOST_PLAYERS:
-        raise MesascopeError(f"{n} parts are too many for exact shares; at most {MOST_PLAYERS}.", "Put some together.")
+        raise MesascopeError(
+            f"{n} parts are too many for exact shares; at most {MOST_PLAYERS}.", "Put some together."
+        )
     masks = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
     return np.asarray(game(np.where(masks, b, a)), dtype=float)
 
@@ -75,7 +77,9 @@ def share_owen(values: np.ndarray, groups: Sequence[Sequence[int]]) -> np.ndarra
     """
     n = int(np.log2(len(values)))
     if sorted(i for g in groups for i in g) != list(range(n)):
-        raise MesascopeError("The groups do not hold every part exactly once.", "List each part in one group.")
+        raise MesascopeError(
+            "The groups do not hold every part exactly once.", "List each part in one group."
+        )
     shares = np.zeros(n)
     bits = [sum(1 << i for i in group) for group in groups]
     m = len(groups)
@@ -90,7 +94,12 @@ def share_owen(values: np.ndarray, groups: Sequence[Sequence[int]]) -> np.ndarra
                 count = bin(inner).count("1")
                 for k, player in enumerate(group):
                     if not (inner >> k) & 1:
-                        weight = outer * factorial(count) * factorial(len(group) - count - 1) / factorial(len(group))
+                        weight = (
+                            outer
+                            * factorial(count)
+                            * factorial(len(group) - count - 1)
+                            / factorial(len(group))
+                        )
                         base = before | chosen
                         shares[player] += weight * (values[base | (1 << player)] - values[base])
     return shares
@@ -105,7 +114,7 @@ def share_one_at_a_time(values: np.ndarray, back: bool = False) -> np.ndarray:
 
 
 def share_lmdi(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Logarithmic mean Divisia shares of a product (Ang 2004): L·ln(b/a), with L the log mean of the products.
+    """Logarithmic mean Divisia shares of a product (Ang 2004): L·ln(b/a), L the log mean of the products.
 
     Returns [n] shares that sum to prod(b) - prod(a).
     """
@@ -139,7 +148,7 @@ def share_path(game: Game, a: np.ndarray, b: np.ndarray, steps: int = 64) -> np.
 
 
 def share_by_orders(game: Game, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Shapley shares the slow way, over all orders: the second derivation that the fast one is held against."""
+    """Shapley shares the slow way, over all orders, to hold the fast one against."""
     n = len(a)
     shares = np.zeros(n)
     for order in permutations(range(n)):
@@ -153,8 +162,14 @@ def share_by_orders(game: Game, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return shares / factorial(n)
 
 
-def decompose(game: Game, a: np.ndarray, b: np.ndarray, method: str = "shapley", scale: str = "prob",
-              groups: Sequence[Sequence[int]] = ()) -> np.ndarray:
+def decompose(
+    game: Game,
+    a: np.ndarray,
+    b: np.ndarray,
+    method: str = "shapley",
+    scale: str = "prob",
+    groups: Sequence[Sequence[int]] = (),
+) -> np.ndarray:
     """Shares of f(B) - f(A) by a named method on a named scale.
 
     Args:

@@ -1,4 +1,4 @@
-"""What an observation should do to each person: through ratios that the file gives for that person, or not at all."""
+"""What an observation should do to each person: through that person's own ratios, or not at all."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def weigh_count(k: int, n: int, if_true: Interval, if_false: Interval) -> float:
     from scipy.special import betaln
 
     (a1, b1), (a0, b0) = if_true, if_false
-    return float(np.exp(betaln(a1 + k, b1 + n - k) - betaln(a1, b1) - betaln(a0 + k, b0 + n - k) + betaln(a0, b0)))
+    return float(
+        np.exp(betaln(a1 + k, b1 + n - k) - betaln(a1, b1) - betaln(a0 + k, b0 + n - k) + betaln(a0, b0))
+    )
 
 
 def update_share(beta: Interval, k: int, n: int) -> Interval:
@@ -67,7 +69,7 @@ class Update:
     """What one observation does to one person.
 
     Args:
-        status: 'moved', 'cannot move' (and why), 'asked' (a number that only this person can give is missing).
+        status: 'moved', 'cannot move' (and why), 'asked' (only this person can give what is missing).
         prior, posterior: intervals; ratio: the likelihood ratio set; shift: change of log-odds, as a set.
         target: the query's target before and after, where the evidence reaches it.
         reason: why not, or what is asked for; kept beside the number otherwise.
@@ -84,8 +86,14 @@ class Update:
     reason: str = ""
 
 
-def update_people(board: Board, item: str, k: int | None = None, n: int | None = None, observed: bool = True,
-                  to: str | None = None) -> list[Update]:
+def update_people(
+    board: Board,
+    item: str,
+    k: int | None = None,
+    n: int | None = None,
+    observed: bool = True,
+    to: str | None = None,
+) -> list[Update]:
     """What an evidence item (or an open question) should do to each person.
 
     Args:
@@ -105,7 +113,9 @@ def update_people(board: Board, item: str, k: int | None = None, n: int | None =
         raise MesascopeError(f"{item!r} is evidence, not a question.", "Leave --to out.")
     evidence = board.content.evidence[item]
     if evidence.counts and (k is None or n is None):
-        raise MesascopeError(f"{item!r} counts: how many of how many?", "Say --k 7 --n 10, or --findings DIR.")
+        raise MesascopeError(
+            f"{item!r} counts: how many of how many?", "Say --k 7 --n 10, or --findings DIR."
+        )
     if not evidence.counts and k is not None:
         raise MesascopeError(f"{item!r} is a single observation.", "Leave --k and --n out.")
     if k is not None and n is not None:
@@ -113,12 +123,16 @@ def update_people(board: Board, item: str, k: int | None = None, n: int | None =
     return [_update_person(board, evidence, person, k, n, observed) for person in board.content.people]
 
 
-def ratio_for(evidence: Evidence, person: str, k: int | None, n: int | None, observed: bool) -> tuple[Interval | None, str]:
+def ratio_for(
+    evidence: Evidence, person: str, k: int | None, n: int | None, observed: bool
+) -> tuple[Interval | None, str]:
     """The likelihood ratio set that the file gives for a person, or None and what has to be asked."""
     if k is not None and n is not None:
         if person not in evidence.hypotheses:
-            return None, (f"the file gives {person} no hypotheses for {evidence.id}: ask for the rate they expect if "
-                          f"{evidence.about} holds and if not")
+            return None, (
+                f"the file gives {person} no hypotheses for {evidence.id}: ask for the rate they expect if "
+                f"{evidence.about} holds and if not"
+            )
         ratio = weigh_count(k, n, *evidence.hypotheses[person])
         return (ratio, ratio), ""
     table = evidence.ratios if observed else evidence.against
@@ -128,8 +142,9 @@ def ratio_for(evidence: Evidence, person: str, k: int | None, n: int | None, obs
     return table[person], ""
 
 
-def _update_person(board: Board, evidence: Evidence, person: str, k: int | None, n: int | None,
-                   observed: bool) -> Update:
+def _update_person(
+    board: Board, evidence: Evidence, person: str, k: int | None, n: int | None, observed: bool
+) -> Update:
     about = evidence.about
     if board.refusal(person, about):
         return Update(person, str(about), "cannot move", reason=f"{person} declines the question {about}")
@@ -137,23 +152,45 @@ def _update_person(board: Board, evidence: Evidence, person: str, k: int | None,
     polytope = board.polytope(person)
     bounds = polytope.bound(about)
     if bounds.low is None or bounds.high is None:
-        return Update(person, str(about), "cannot move", reason=f"{person}'s claims are {bounds.status} on {about}")
+        return Update(
+            person, str(about), "cannot move", reason=f"{person}'s claims are {bounds.status} on {about}"
+        )
     prior = (bounds.low, bounds.high)
     if ratio is None:
         return Update(person, str(about), "asked", prior, reason=ask)
     posterior = update_set(prior, ratio)
     shift = (float(np.log(ratio[0])), float(np.log(ratio[1])))
     if prior[0] <= 0 and prior[1] >= 1:
-        return Update(person, str(about), "cannot move", prior, ratio, prior, shift,
-                      reason="nothing is said beforehand: [0, 1] stays [0, 1] under any ratio")
+        return Update(
+            person,
+            str(about),
+            "cannot move",
+            prior,
+            ratio,
+            prior,
+            shift,
+            reason="nothing is said beforehand: [0, 1] stays [0, 1] under any ratio",
+        )
     if prior in ((0.0, 0.0), (1.0, 1.0)):
-        return Update(person, str(about), "cannot move", prior, ratio, prior, shift, reason="certainty never moves")
+        return Update(
+            person, str(about), "cannot move", prior, ratio, prior, shift, reason="certainty never moves"
+        )
     reason = ""
     if prior[0] <= 0:
         reason = "the lower end 0 never moves: a lower bound is needed for it to be updatable"
     elif prior[1] >= 1:
         reason = "the upper end 1 never moves: an upper bound is needed for it to be updatable"
-    return Update(person, str(about), "moved", prior, ratio, posterior, shift, _reach(board, person, about, ratio), reason)
+    return Update(
+        person,
+        str(about),
+        "moved",
+        prior,
+        ratio,
+        posterior,
+        shift,
+        _reach(board, person, about, ratio),
+        reason,
+    )
 
 
 def _reach(board: Board, person: str, about: Event, ratio: Interval) -> tuple[Interval, Interval] | None:
@@ -182,9 +219,15 @@ def _answer_question(board: Board, question: Question, to: str | None) -> Update
             missing.append(f"P({about} | {condition})")
     told = f"{question.id}, asked by {question.by}"
     if missing:
-        return Update(person, str(about), "asked",
-                      reason=f"{told}: {person} states no {' and no '.join(missing)}; without them any answer is possible")
-    now: Interval | None = (start.low, start.high) if start.low is not None and start.high is not None else None
+        return Update(
+            person,
+            str(about),
+            "asked",
+            reason=f"{told}: {person} states no {' and no '.join(missing)}; without, any answer is possible",
+        )
+    now: Interval | None = (
+        (start.low, start.high) if start.low is not None and start.high is not None else None
+    )
     if to is None:
         return Update(person, str(about), "asked", reason=f"{told}: under which P({via})? Say --to 60%")
     from mesascope.cruxes.readings import read_value
@@ -193,6 +236,14 @@ def _answer_question(board: Board, question: Question, to: str | None) -> Update
     yes, no = ((s.low or 0.0, s.high if s.high is not None else 1.0) for s in sides)
     posterior = carry_over(yes, no, after)
     prior = carry_over(yes, no, now) if now else None
-    return Update(person, str(about), "moved", prior, None, posterior, None, None,
-                  f"{told}: valid only if P({about} | {via}) and P({about} | {negate(via)}) are unchanged by what moved {via}")
-
+    return Update(
+        person,
+        str(about),
+        "moved",
+        prior,
+        None,
+        posterior,
+        None,
+        None,
+        f"{told}: valid only if P({about} | {via}) and P({about} | {negate(via)}) stay what they were",
+    )

@@ -11,20 +11,31 @@ INK, PALE, RULE = "#1d2433", "#6b7280", "#d5d9e0"
 COLOURS = ("#1b6ca8", "#b4511a", "#3d7a4a", "#7a4a9a", "#8a6d1a", "#a03050")
 
 
-def _text(x: float, y: float, words: object, size: float = 12, colour: str = INK, anchor: str = "start",
-          weight: str = "400") -> str:
-    return (f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{colour}" text-anchor="{anchor}" '
-            f'font-weight="{weight}">{escape(str(words))}</text>')
+def _text(
+    x: float,
+    y: float,
+    words: object,
+    size: float = 12,
+    colour: str = INK,
+    anchor: str = "start",
+    weight: str = "400",
+) -> str:
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{colour}" text-anchor="{anchor}" '
+        f'font-weight="{weight}">{escape(str(words))}</text>'
+    )
 
 
 def _frame(width: float, height: float, body: Sequence[str], says: str) -> str:
-    return (f'<svg viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" role="img" '
-            f'aria-label="{escape(says, quote=True)}"><title>{escape(says)}</title>{"".join(body)}</svg>')
+    return (
+        f'<svg viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" role="img" '
+        f'aria-label="{escape(says, quote=True)}"><title>{escape(says)}</title>{"".join(body)}</svg>'
+    )
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One interval in a drawing: its label, ends, colour, a note at the right, and whether it is secondary."""
+    """One interval in a drawing: label, ends, colour, a note at the right, and whether it is minor."""
 
     label: str
     low: float
@@ -50,15 +61,18 @@ def draw_intervals(bars: Sequence[Bar], says: str, left: float = 330) -> str:
         if b - a < 2:
             body.append(f'<circle cx="{(a + b) / 2:.1f}" cy="{y:.1f}" r="5" fill="{bar.colour}"/>')
         else:
-            body.append(f'<rect x="{a:.1f}" y="{y - (4 if bar.minor else 6):.1f}" width="{b - a:.1f}" '
-                        f'height="{8 if bar.minor else 12}" rx="3" fill="{bar.colour}" '
-                        f'opacity="{0.45 if bar.minor else 0.9}"/>')
+            body.append(
+                f'<rect x="{a:.1f}" y="{y - (4 if bar.minor else 6):.1f}" width="{b - a:.1f}" '
+                f'height="{8 if bar.minor else 12}" rx="3" fill="{bar.colour}" '
+                f'opacity="{0.45 if bar.minor else 0.9}"/>'
+            )
         body.append(_text(right + 16, y + 4, bar.note, 12, PALE if bar.minor else INK))
     return _frame(width, top + row * len(bars) + 10, body, says)
 
 
-def draw_waterfall(start: tuple[str, float], steps: Sequence[tuple[str, float, str]], end: tuple[str, float],
-                   says: str) -> str:
+def draw_waterfall(
+    start: tuple[str, float], steps: Sequence[tuple[str, float, str]], end: tuple[str, float], says: str
+) -> str:
     """From one number to another in labelled steps that add up.
 
     Args:
@@ -67,8 +81,12 @@ def draw_waterfall(start: tuple[str, float], steps: Sequence[tuple[str, float, s
         says: the drawing in one sentence.
     """
     width, height, base, top, n = 980, 300, 240, 30, len(steps) + 2
-    low = min(0.0, start[1], end[1], *(start[1] + sum(s[1] for s in steps[:i + 1]) for i in range(len(steps))))
-    high = max(0.0, start[1], end[1], *(start[1] + sum(s[1] for s in steps[:i + 1]) for i in range(len(steps))))
+    low = min(
+        0.0, start[1], end[1], *(start[1] + sum(s[1] for s in steps[: i + 1]) for i in range(len(steps)))
+    )
+    high = max(
+        0.0, start[1], end[1], *(start[1] + sum(s[1] for s in steps[: i + 1]) for i in range(len(steps)))
+    )
     scale = (base - top) / ((high - low) or 1.0)
 
     def place(value: float) -> float:
@@ -78,20 +96,27 @@ def draw_waterfall(start: tuple[str, float], steps: Sequence[tuple[str, float, s
     body.append(f'<line x1="40" y1="{place(0):.1f}" x2="940" y2="{place(0):.1f}" stroke="{PALE}"/>')
     columns = [(start[0], 0.0, start[1], INK, f"{start[1]:.4g}")]
     for label, change, note in steps:
-        columns.append((label, level, level + change, COLOURS[1] if change < 0 else COLOURS[2], f"{change:+.4f}  {note}"))
+        columns.append(
+            (label, level, level + change, COLOURS[1] if change < 0 else COLOURS[2], f"{change:+.4f}  {note}")
+        )
         level += change
     columns.append((end[0], 0.0, end[1], INK, f"{end[1]:.4g}"))
     for i, (label, a, b, colour, note) in enumerate(columns):
         x = 60 + i * step
         y, h = min(place(a), place(b)), abs(place(a) - place(b))
-        body.append(f'<rect x="{x:.1f}" y="{y:.1f}" width="{step * 0.6:.1f}" height="{max(h, 1.5):.1f}" fill="{colour}"/>')
+        body.append(
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{step * 0.6:.1f}" '
+            f'height="{max(h, 1.5):.1f}" fill="{colour}"/>'
+        )
         body.append(_text(x + step * 0.3, y - 7, note, 12, INK, "middle"))
         for k, line in enumerate(wrap(label, max(14, int(step / 7)))[:2]):
             body.append(_text(x + step * 0.3, base + 20 + 15 * k, line, 12, INK, "middle"))
         if i < len(columns) - 1:
             y = place(b)
-            body.append(f'<line x1="{x + step * 0.6:.1f}" y1="{y:.1f}" x2="{x + step:.1f}" y2="{y:.1f}" '
-                        f'stroke="{PALE}" stroke-dasharray="3 3"/>')
+            body.append(
+                f'<line x1="{x + step * 0.6:.1f}" y1="{y:.1f}" x2="{x + step:.1f}" y2="{y:.1f}" '
+                f'stroke="{PALE}" stroke-dasharray="3 3"/>'
+            )
     return _frame(width, height, body, says)
 
 
@@ -137,8 +162,10 @@ def draw_argument(boxes: Mapping[str, Box], arrows: Sequence[tuple[str, str, boo
         for n in names:
             places[n] = (margin + i * (wide + gap), y)
             y += heights[n] + 18
-    body = ['<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
-            f'orient="auto"><path d="M0 0L8 4L0 8z" fill="{PALE}"/></marker></defs>']
+    body = [
+        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
+        f'orient="auto"><path d="M0 0L8 4L0 8z" fill="{PALE}"/></marker></defs>'
+    ]
     for a, b, dashed in arrows:
         (xa, ya), (xb, yb) = places[a], places[b]
         x1, y1, x2, y2 = xa + wide, ya + heights[a] / 2, xb, yb + heights[b] / 2
@@ -149,14 +176,16 @@ def draw_argument(boxes: Mapping[str, Box], arrows: Sequence[tuple[str, str, boo
         else:
             bend = (x2 - x1) / 2
             path = f"M{x1:.1f} {y1:.1f}C{x1 + bend:.1f} {y1:.1f} {x2 - bend:.1f} {y2:.1f} {x2:.1f} {y2:.1f}"
-        style = f'stroke-dasharray="5 4" stroke="#98a1b0"' if dashed else f'stroke="{PALE}"'
+        style = 'stroke-dasharray="5 4" stroke="#98a1b0"' if dashed else f'stroke="{PALE}"'
         body.append(f'<path d="{path}" fill="none" {style} stroke-width="1.3" marker-end="url(#tip)"/>')
     for name, box in boxes.items():
         x, y = places[name]
         fill = {"event": "#ffffff", "claim": "#f6f3ea", "target": "#eef2f8"}[box.kind]
         edge = INK if box.kind == "target" else RULE
-        body.append(f'<rect x="{x:.1f}" y="{y:.1f}" width="{wide}" height="{heights[name]}" rx="6" fill="{fill}" '
-                    f'stroke="{edge}" stroke-width="{2 if box.kind == "target" else 1.2}"/>')
+        body.append(
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{wide}" height="{heights[name]}" rx="6" fill="{fill}" '
+            f'stroke="{edge}" stroke-width="{2 if box.kind == "target" else 1.2}"/>'
+        )
         body.append(_text(x + 9, y + 18, box.name, 13, INK, weight="700"))
         line = y + 33
         for words in wrap(box.says, 26)[:4]:

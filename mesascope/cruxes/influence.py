@@ -50,7 +50,9 @@ class Value:
     reason: str = ""
 
 
-def find_triads(board: Board, person: str, crux: Event, target: Event, given: Event, engine: str = "auto") -> Triads:
+def find_triads(
+    board: Board, person: str, crux: Event, target: Event, given: Event, engine: str = "auto"
+) -> Triads:
     """What a person's claims say of (P(U), P(U | C), P(C)), all under a condition.
 
     Args:
@@ -64,15 +66,19 @@ def find_triads(board: Board, person: str, crux: Event, target: Event, given: Ev
             part = board.polytope(person).part(crux.atoms() | target.atoms() | given.atoms())
             argument = Argument(part.constraints, part.rules)
             argument.close(crux.atoms() | target.atoms() | given.atoms())
-            answers = [board.answer(person, e, c, engine="net", wordings=False)
-                       for e, c in ((target, given), (target, join(given, crux)), (crux, given))]
+            answers = [
+                board.answer(person, e, c, engine="net", wordings=False)
+                for e, c in ((target, given), (target, join(given, crux)), (crux, given))
+            ]
             points = [a.point for a in answers]
             if points[1] is None and points[2] == 0:
                 points[1] = points[0]
             if all(p is not None for p in points):
                 return Triads(np.array([points], dtype=float), "net")
             if engine == "net":
-                raise MesascopeError(f"{person}'s network leaves {crux} open as a crux of {target}.", "Ask with --engine lp.")
+                raise MesascopeError(
+                    f"{person}'s network leaves {crux} open as a crux of {target}.", "Ask with --engine lp."
+                )
         except MesascopeError:
             if engine == "net":
                 raise
@@ -80,7 +86,9 @@ def find_triads(board: Board, person: str, crux: Event, target: Event, given: Ev
     both, other = join(target, crux), join(target, Event("!", (crux,)))
     corners = polytope.explore([both, other, crux], given)
     if not len(corners):
-        raise MesascopeError(f"{person}'s claims leave {target} given {given} without a value.", "See `crux check`.")
+        raise MesascopeError(
+            f"{person}'s claims leave {target} given {given} without a value.", "See `crux check`."
+        )
     rng = np.random.default_rng(7)
     mixes = rng.dirichlet(np.full(len(corners), 0.3), 2000) @ corners
     cells = np.concatenate([corners, mixes])
@@ -106,12 +114,26 @@ def default_cruxes(board: Board, person: str, target: Event, given: Event = SURE
     names: dict[str, Event] = {n: board.event(n) for n in (*board.content.atoms, *board.content.definitions)}
     settled = literals(given) or {}
     claimed = {a for c in part.constraints for a in c.atoms} | {a for r in part.rules for a in r.atoms}
-    return {n: e for n, e in names.items() if e.atoms() <= claimed and not same(e, target) and n not in settled
-            and board.refusal(person, e) is None}
+    return {
+        n: e
+        for n, e in names.items()
+        if e.atoms() <= claimed
+        and not same(e, target)
+        and n not in settled
+        and board.refusal(person, e) is None
+    }
 
 
-def rank_cruxes(board: Board, person: str, crux: str | None = None, target: str | None = None,
-                given: str | None = None, base: float = 10.0, form: str = "log", engine: str = "auto") -> list[Value]:
+def rank_cruxes(
+    board: Board,
+    person: str,
+    crux: str | None = None,
+    target: str | None = None,
+    given: str | None = None,
+    base: float = 10.0,
+    form: str = "log",
+    engine: str = "auto",
+) -> list[Value]:
     """The value of information of one crux, or of every candidate, largest first.
 
     Args:
@@ -137,14 +159,32 @@ def rank_cruxes(board: Board, person: str, crux: str | None = None, target: str 
     for name, one in chosen.items():
         triads = find_triads(board, person, one, event, condition, engine)
         low, high, most = _information(triads, base, form)
-        found.append(Value(name, (person,), low, high, most, (_single(triads),), triads.engine,
-                           "" if triads.engine == "net" or high - low < POINT else INNER))
+        found.append(
+            Value(
+                name,
+                (person,),
+                low,
+                high,
+                most,
+                (_single(triads),),
+                triads.engine,
+                "" if triads.engine == "net" or high - low < POINT else INNER,
+            )
+        )
     return sorted(found, key=lambda v: -(v.high or 0.0))
 
 
-def compare_crux(board: Board, one: str | None = None, other: str | None = None, crux: str | None = None,
-                 target: str | None = None, base: float = 10.0, weights: str = "gmo", form: str = "log",
-                 engine: str = "auto") -> list[Value]:
+def compare_crux(
+    board: Board,
+    one: str | None = None,
+    other: str | None = None,
+    crux: str | None = None,
+    target: str | None = None,
+    base: float = 10.0,
+    weights: str = "gmo",
+    form: str = "log",
+    engine: str = "auto",
+) -> list[Value]:
     """The value of discrimination of one crux, or of every candidate that both people can be asked about.
 
     Args:
@@ -172,15 +212,18 @@ def compare_crux(board: Board, one: str | None = None, other: str | None = None,
     for name, event in chosen.items():
         declined = [p for p in people if board.refusal(p, event)]
         if declined:
-            found.append(Value(name, people, None, None, None, (None, None), engine, f"declined by {declined[0]}"))
+            found.append(
+                Value(name, people, None, None, None, (None, None), engine, f"declined by {declined[0]}")
+            )
             continue
         triads = [find_triads(board, p, event, *q, engine) for p, q in zip(people, questions, strict=True)]
         found.append(_discriminate(name, people, triads, base, weights, form))
     return sorted(found, key=lambda v: -(v.high if v.high is not None else -np.inf))
 
 
-def _discriminate(name: str, people: tuple[str, str], triads: Sequence[Triads], base: float, weights: str,
-                  form: str) -> Value:
+def _discriminate(
+    name: str, people: tuple[str, str], triads: Sequence[Triads], base: float, weights: str, form: str
+) -> Value:
     rng = np.random.default_rng(11)
     a, b = (t.rows for t in triads)
     if len(a) * len(b) > 1:
@@ -197,11 +240,15 @@ def _discriminate(name: str, people: tuple[str, str], triads: Sequence[Triads], 
     singles = tuple(_single(t) for t in triads)
     engine = "/".join(t.engine for t in triads)
     if not values:
-        return Value(name, people, None, None, None, singles, engine, "one side excludes what the other allows")
+        return Value(
+            name, people, None, None, None, singles, engine, "one side excludes what the other allows"
+        )
     reasons = [] if len(triads[0].rows) == len(triads[1].rows) == 1 else [INNER]
     if min(values) == -np.inf:
-        reasons.append("-inf: one side would be certain of the target once the crux is settled, and in logs that is "
-                       "infinitely far from anyone who is not; the form 'naive' stays finite")
+        reasons.append(
+            "-inf: one side would be certain of the target once the crux is settled, and in logs that is "
+            "infinitely far from anyone who is not; the form 'naive' stays finite"
+        )
     return Value(name, people, min(values), max(values), max(most), singles, engine, "; ".join(reasons))
 
 

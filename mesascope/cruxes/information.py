@@ -1,6 +1,6 @@
 """Value of information and of discrimination of a crux, as the Forecasting Research Institute defines them.
 
-Notation: pu = P(U), the target; pc = P(C), the crux; puc = P(U | C); pun = P(U | not C). 0·log 0 = 0 throughout.
+Notation: pu = P(U), the target; pc = P(C), the crux; puc = P(U | C); pun = P(U | not C). 0·log 0 = 0.
 """
 
 from __future__ import annotations
@@ -42,13 +42,23 @@ def find_complement(pu: float, puc: float, pc: float) -> float | None:
         return None
     value = (pu - puc * pc) / (1 - pc)
     if value < -1e-12 or value > 1 + 1e-12:
-        raise MesascopeError(f"P(U) = {pu:g}, P(U|C) = {puc:g} and P(C) = {pc:g} contradict each other: "
-                             f"P(U|not C) would be {value:.4g}.", "See `crux check` for the smallest repair.")
+        raise MesascopeError(
+            f"P(U) = {pu:g}, P(U|C) = {puc:g} and P(C) = {pc:g} contradict each other: "
+            f"P(U|not C) would be {value:.4g}.",
+            "See `crux check` for the smallest repair.",
+        )
     return min(1.0, max(0.0, value))
 
 
-def value_information(pu: float, puc: float, pc: float, base: float = 10.0, weight: float | None = None,
-                      stated: float | None = None, form: str = "log") -> float:
+def value_information(
+    pu: float,
+    puc: float,
+    pc: float,
+    base: float = 10.0,
+    weight: float | None = None,
+    stated: float | None = None,
+    form: str = "log",
+) -> float:
     """The value of learning C for one's belief in U.
 
     Args:
@@ -63,10 +73,15 @@ def value_information(pu: float, puc: float, pc: float, base: float = 10.0, weig
     """
     pun = find_complement(pu, puc, pc) if stated is None else stated
     w = pc if weight is None else weight
-    changes = {"log": lambda q: float(measure_kl(q, pu, base)), "naive": lambda q: abs(q - pu),
-               "quadratic": lambda q: (q - pu) ** 2}
+    changes = {
+        "log": lambda q: float(measure_kl(q, pu, base)),
+        "naive": lambda q: abs(q - pu),
+        "quadratic": lambda q: (q - pu) ** 2,
+    }
     if form not in changes:
-        raise MesascopeError(f"There is no form {form!r} of the value of information.", "There are: log, naive, quadratic.")
+        raise MesascopeError(
+            f"There is no form {form!r} of the value of information.", "There are: log, naive, quadratic."
+        )
     change = changes[form]
     return (w * change(puc) if w > 0 else 0.0) + ((1 - w) * change(pun) if w < 1 and pun is not None else 0.0)
 
@@ -80,7 +95,9 @@ def value_information_states(pu_given: Sequence[float], pc: Sequence[float], bas
     """
     q, w = np.asarray(pu_given, dtype=float), np.asarray(pc, dtype=float)
     if q.shape != w.shape or w.min() < 0 or abs(w.sum() - 1) > 1e-9:
-        raise MesascopeError("The states of a crux need one weight each, summing to one.", "Give P(state) for each.")
+        raise MesascopeError(
+            "The states of a crux need one weight each, summing to one.", "Give P(state) for each."
+        )
     kept = w > 0
     return float(w[kept] @ measure_kl(q[kept], float(w @ q), base))
 
@@ -94,12 +111,19 @@ def mean_odds(a: float, b: float) -> float:
     """The geometric mean of two odds, as a probability; that of the complements is its complement."""
     yes, no = np.sqrt(a * b), np.sqrt((1 - a) * (1 - b))
     if yes + no == 0:
-        raise MesascopeError("One side gives the crux 0, the other 1: there is no common weight.", "Use --weights mean.")
+        raise MesascopeError(
+            "One side gives the crux 0, the other 1: there is no common weight.", "Use --weights mean."
+        )
     return float(yes / (yes + no))
 
 
-def value_discrimination(a: tuple[float, float, float], b: tuple[float, float, float], base: float = 10.0,
-                         weights: str = "gmo", form: str = "log") -> float:
+def value_discrimination(
+    a: tuple[float, float, float],
+    b: tuple[float, float, float],
+    base: float = 10.0,
+    weights: str = "gmo",
+    form: str = "log",
+) -> float:
     """How much learning C is expected to bring two people's beliefs in U together.
 
     Args:
@@ -112,33 +136,49 @@ def value_discrimination(a: tuple[float, float, float], b: tuple[float, float, f
     is legitimate and never clipped; nan where both present and expected disagreement are infinite.
     """
     if form not in ("log", "naive") or weights not in ("gmo", "mean"):
-        raise MesascopeError(f"There is no discrimination of form {form!r} with weights {weights!r}.",
-                             "There are: log, naive; gmo, mean.")
+        raise MesascopeError(
+            f"There is no discrimination of form {form!r} with weights {weights!r}.",
+            "There are: log, naive; gmo, mean.",
+        )
     g = mean_odds(a[2], b[2]) if weights == "gmo" else (a[2] + b[2]) / 2
     na, nb = find_complement(*a), find_complement(*b)
     if (na is None or nb is None) and g < 1:
-        raise MesascopeError("One side is certain of the crux, so nothing is said of its absence.", "Use another crux.")
+        raise MesascopeError(
+            "One side is certain of the crux, so nothing is said of its absence.", "Use another crux."
+        )
 
     def differ(x: float, y: float) -> float:
         return float(measure_skl(x, y, base)) if form == "log" else abs(x - y)
 
-    after = (g * differ(a[1], b[1]) if g > 0 else 0.0)
+    after = g * differ(a[1], b[1]) if g > 0 else 0.0
     if g < 1:
-        assert na is not None and nb is not None
-        after += (1 - g) * differ(na, nb)
+        after += (1 - g) * differ(a[0] if na is None else na, b[0] if nb is None else nb)
     now = differ(a[0], b[0])
     return float("nan") if np.isinf(now) and np.isinf(after) else now - after
 
 
-def value_discrimination_states(a_given: Sequence[float], a_weights: Sequence[float], b_given: Sequence[float],
-                                b_weights: Sequence[float], base: float = 10.0) -> float:
+def value_discrimination_states(
+    a_given: Sequence[float],
+    a_weights: Sequence[float],
+    b_given: Sequence[float],
+    b_weights: Sequence[float],
+    base: float = 10.0,
+) -> float:
     """The same for a crux with k states; weights are the normalised geometric means √(aₖ·bₖ)."""
     pa, wa, pb, wb = (np.asarray(x, dtype=float) for x in (a_given, a_weights, b_given, b_weights))
-    if not len({pa.shape, wa.shape, pb.shape, wb.shape}) == 1 or abs(wa.sum() - 1) > 1e-9 or abs(wb.sum() - 1) > 1e-9:
-        raise MesascopeError("The states of a crux need one weight each, summing to one.", "Give P(state) for each.")
+    if (
+        not len({pa.shape, wa.shape, pb.shape, wb.shape}) == 1
+        or abs(wa.sum() - 1) > 1e-9
+        or abs(wb.sum() - 1) > 1e-9
+    ):
+        raise MesascopeError(
+            "The states of a crux need one weight each, summing to one.", "Give P(state) for each."
+        )
     g = np.sqrt(wa * wb)
     if g.sum() == 0:
         raise MesascopeError("The two people share no possible state of the crux.", "Use another crux.")
     g = g / g.sum()
     kept = g > 0
-    return float(measure_skl(float(pa @ wa), float(pb @ wb), base) - g[kept] @ measure_skl(pa[kept], pb[kept], base))
+    return float(
+        measure_skl(float(pa @ wa), float(pb @ wb), base) - g[kept] @ measure_skl(pa[kept], pb[kept], base)
+    )

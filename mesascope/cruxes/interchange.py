@@ -38,8 +38,10 @@ def write_net(net: Net, name: str = "net") -> str:
         if not parents:
             lines.append(f"probability ( {node} ) {{\n  table {_row(table)};\n}}")
             continue
-        rows = [f"  ({', '.join(net.states[p][i] for p, i in zip(parents, index, strict=True))}) {_row(table[index])};"
-                for index in itertools.product(*(range(len(net.states[p])) for p in parents))]
+        rows = []
+        for index in itertools.product(*(range(len(net.states[p])) for p in parents)):
+            labels = ", ".join(net.states[p][i] for p, i in zip(parents, index, strict=True))
+            rows.append(f"  ({labels}) {_row(table[index])};")
         lines.append(f"probability ( {node} | {', '.join(parents)} ) {{\n" + "\n".join(rows) + "\n}")
     return "\n".join(lines) + "\n"
 
@@ -71,8 +73,10 @@ def write_bif(board: Board, person: str, at: str = "middle") -> str:
     spans = argument.spans()
     theta = spans[:, 0] + weights[at] * (spans[:, 1] - spans[:, 0])
     unstated = [e.id for e in argument.entries if not e.stated]
-    head = [f"// claims of {person}, readings inferred by the modeller; independence as in a network is assumed",
-            f"// the modeller's bridges, no claims of {person}: {', '.join(r.id for r in polytope.rules) or 'none'}"]
+    head = [
+        f"// claims of {person}, readings inferred by the modeller; independence as in a network is assumed",
+        "// bridges, the modeller's and not theirs: " + (", ".join(r.id for r in polytope.rules) or "none"),
+    ]
     head += [f"// not stated, written at the {at} of [0, 1]: {name}" for name in unstated]
     return "\n".join(head) + "\n" + write_net(argument.net(theta), person)
 
@@ -83,7 +87,7 @@ def read_bif(text: str) -> Net:
     Args:
         text: BIF 0.15: network, variable and probability blocks; comments and properties are skipped.
 
-    Returns a `Net` with numbers in double precision; a row that misses 1 by rounding (up to 1e-4) is rescaled.
+    Returns a `Net` with numbers in double precision; a row that misses 1 by up to 1e-4 is rescaled.
     """
     if len(text) > _LARGEST:
         raise MesascopeError("This BIF text is larger than 20 MB.", "Split the network.")
@@ -101,11 +105,15 @@ class _Bif:
 
     def take(self, *wanted: str) -> str:
         if self.at >= len(self.tokens):
-            raise MesascopeError("The BIF text ends in the middle of a block.", "Write it anew from its program.")
+            raise MesascopeError(
+                "The BIF text ends in the middle of a block.", "Write it anew from its program."
+            )
         token = self.tokens[self.at]
         if wanted and token not in wanted:
-            raise MesascopeError(f"In the BIF text, {' or '.join(map(repr, wanted))} was expected and {token[:40]!r} found.",
-                                 "Write it anew from its program.")
+            raise MesascopeError(
+                f"In the BIF text, {' or '.join(map(repr, wanted))} was expected and {token[:40]!r} found.",
+                "Write it anew from its program.",
+            )
         self.at += 1
         return token.strip('"')
 
@@ -124,8 +132,10 @@ class _Bif:
             {"network": self.skip, "variable": self.variable, "probability": self.probability}[kind]()
         missing = [name for name in self.states if name not in self.tables]
         if missing or not self.states:
-            raise MesascopeError(f"The BIF text has no probability for {', '.join(missing) or 'any variable'}.",
-                                 "Add its block.")
+            raise MesascopeError(
+                f"The BIF text has no probability for {', '.join(missing) or 'any variable'}.",
+                "Add its block.",
+            )
         return Net(self.states, self.parents, self.tables)
 
     def skip(self) -> None:
@@ -141,7 +151,9 @@ class _Bif:
         labels = self.until("}")
         self.until("}")
         if name in self.states or len(labels) < 2 or len(set(labels)) != len(labels):
-            raise MesascopeError(f"The BIF variable {name[:60]!r} is repeated, or has no two different states.", "Mend it.")
+            raise MesascopeError(
+                f"The BIF variable {name[:60]!r} is repeated, or has no two different states.", "Mend it."
+            )
         self.states[name] = labels
 
     def probability(self) -> None:
@@ -155,7 +167,9 @@ class _Bif:
         node, parents = names[0], names[1:] if split else []
         for name in names:
             if name not in self.states:
-                raise MesascopeError(f"The BIF text has a probability for {name[:60]!r}, which is no variable.", "Mend it.")
+                raise MesascopeError(
+                    f"The BIF text has a probability for {name[:60]!r}, which is no variable.", "Mend it."
+                )
         if node in self.tables:
             raise MesascopeError(f"The BIF text has two probabilities for {node[:60]!r}.", "Keep one.")
         shape = [len(self.states[n]) for n in (*parents, node)]
@@ -169,7 +183,9 @@ class _Bif:
                 try:
                     index = tuple(self.states[p].index(x) for p, x in zip(parents, labels, strict=True))
                 except ValueError:
-                    raise MesascopeError(f"A row of {node[:60]!r} names no states of its parents.", "Mend it.") from None
+                    raise MesascopeError(
+                        f"A row of {node[:60]!r} names no states of its parents.", "Mend it."
+                    ) from None
                 table[index] = self.numbers(shape[-1], node)
             elif token == "default":
                 row = self.numbers(shape[-1], node)
@@ -179,7 +195,9 @@ class _Bif:
                 table = np.moveaxis(flat.reshape([shape[-1], *shape[:-1]]), 0, -1)
         total = table.sum(axis=-1, keepdims=True)
         if np.isnan(table).any() or table.min() < 0 or np.abs(total - 1).max() > 1e-4:
-            raise MesascopeError(f"The table of {node[:60]!r} has a missing row or one that does not sum to one.", "Mend it.")
+            raise MesascopeError(
+                f"The table of {node[:60]!r} has a missing row or one that does not sum to one.", "Mend it."
+            )
         exact = np.abs(total - 1) < 1e-12
         self.parents[node], self.tables[node] = parents, np.where(exact, table, table / total)
 
@@ -188,9 +206,13 @@ class _Bif:
         try:
             values = np.array([float(w) for w in words])
         except ValueError:
-            raise MesascopeError(f"The table of {node[:60]!r} holds something that is no number.", "Mend it.") from None
+            raise MesascopeError(
+                f"The table of {node[:60]!r} holds something that is no number.", "Mend it."
+            ) from None
         if len(values) != wanted:
-            raise MesascopeError(f"A row of {node[:60]!r} has {len(values)} numbers; {wanted} are needed.", "Mend it.")
+            raise MesascopeError(
+                f"A row of {node[:60]!r} has {len(values)} numbers; {wanted} are needed.", "Mend it."
+            )
         return values
 
 
@@ -227,16 +249,20 @@ def write_triads(board: Board, crux: str | None = None) -> str:
             except MesascopeError:
                 continue
             pu, puc, pc = (float(x) for x in rows[0])
-            writer.writerow([person, " / ".join(board.content.people[person].scope), name, repr(pu), repr(pc), repr(puc)])
+            writer.writerow(
+                [person, " / ".join(board.content.people[person].scope), name, repr(pu), repr(pc), repr(puc)]
+            )
     return out.getvalue()
 
 
 def read_triads(text: str) -> list[Row]:
-    """Triads from CSV with FRI's columns; rows with an impossible or missing number are errors with their line."""
+    """Triads from CSV with FRI's columns; an impossible or missing number is an error with its line."""
     reader = csv.DictReader(io.StringIO(text))
     if not reader.fieldnames or any(c not in reader.fieldnames for c in COLUMNS if c != "Camp"):
-        raise MesascopeError(f"The CSV has the columns {list(reader.fieldnames or [])!r:.120}.",
-                             f"Needed: {', '.join(COLUMNS)}.")
+        raise MesascopeError(
+            f"The CSV has the columns {list(reader.fieldnames or [])!r:.120}.",
+            f"Needed: {', '.join(COLUMNS)}.",
+        )
     rows = []
     try:
         for line in reader:
@@ -247,8 +273,10 @@ def read_triads(text: str) -> list[Row]:
                 except ValueError:
                     value = float("nan")
                 if not 0 <= value <= 1:
-                    raise MesascopeError(f"CSV line {reader.line_num}: {column} is {line[column]!r:.40}, no probability.",
-                                         "Write a number between 0 and 1.")
+                    raise MesascopeError(
+                        f"CSV line {reader.line_num}: {column} is {line[column]!r:.40}, no probability.",
+                        "Write a number between 0 and 1.",
+                    )
                 values.append(value)
             rows.append(Row(line["person"] or "", line.get("Camp") or "", line["ID"] or "", *values))
     except csv.Error as error:
@@ -269,7 +297,12 @@ def value_triads(rows: list[Row], base: float = 10.0) -> list[dict[str, object]]
     """
     found: list[dict[str, object]] = []
     for row in rows:
-        entry: dict[str, object] = {"crux": row.crux, "people": [row.person], "kind": "information", "note": ""}
+        entry: dict[str, object] = {
+            "crux": row.crux,
+            "people": [row.person],
+            "kind": "information",
+            "note": "",
+        }
         try:
             entry["value"] = value_information(row.pu, row.puc, row.pc, base)
         except MesascopeError as error:
@@ -277,9 +310,16 @@ def value_triads(rows: list[Row], base: float = 10.0) -> list[dict[str, object]]
         found.append(entry)
     for one, other in itertools.combinations(rows, 2):
         if one.crux == other.crux and one.person != other.person:
-            entry = {"crux": one.crux, "people": [one.person, other.person], "kind": "discrimination", "note": ""}
+            entry = {
+                "crux": one.crux,
+                "people": [one.person, other.person],
+                "kind": "discrimination",
+                "note": "",
+            }
             try:
-                entry["value"] = value_discrimination((one.pu, one.puc, one.pc), (other.pu, other.puc, other.pc), base)
+                entry["value"] = value_discrimination(
+                    (one.pu, one.puc, one.pc), (other.pu, other.puc, other.pc), base
+                )
             except MesascopeError as error:
                 entry |= {"value": None, "note": error.problem}
             found.append(entry)

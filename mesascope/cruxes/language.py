@@ -106,11 +106,14 @@ def parse(text: str) -> Event:
     Returns an `Event` whose `str` parses back to the same event; bad text raises `MesascopeError`.
     """
     if not isinstance(text, str):
-        raise MesascopeError(f"An event is a string, this is {type(text).__name__} {text!r}.",
-                             'Quote it: event = "T & C".')
+        raise MesascopeError(
+            f"An event is a string, this is {type(text).__name__} {text!r}.", 'Quote it: event = "T & C".'
+        )
     if len(text) > LONGEST:
-        raise MesascopeError(f"An event of {len(text)} characters is too long.",
-                             f"Split it with [defs]; at most {LONGEST} characters.")
+        raise MesascopeError(
+            f"An event of {len(text)} characters is too long.",
+            f"Split it with [defs]; at most {LONGEST} characters.",
+        )
     return _Parser(text).whole()
 
 
@@ -123,15 +126,19 @@ class _Parser:
             match = _TOKEN.match(text, place)
             if not match:
                 rest = text[place:].strip()
-                raise MesascopeError(f"{rest[:1]!r} has no meaning in the event {text[:80]!r}.",
-                                     "Events are made of names, ! & | -> <-> and brackets.")
+                raise MesascopeError(
+                    f"{rest[:1]!r} has no meaning in the event {text[:80]!r}.",
+                    "Events are made of names, ! & | -> <-> and brackets.",
+                )
             self.tokens.append(match.group(1) or match.group(2))
             place = match.end()
 
     def fail(self, wanted: str) -> MesascopeError:
         found = repr(self.tokens[self.at]) if self.at < len(self.tokens) else "the end"
-        return MesascopeError(f"In the event {self.text[:80]!r}, {wanted} was expected and {found} found.",
-                              "Example: P & !(T | C) -> X.")
+        return MesascopeError(
+            f"In the event {self.text[:80]!r}, {wanted} was expected and {found} found.",
+            "Example: P & !(T | C) -> X.",
+        )
 
     def next_is(self, token: str) -> bool:
         if self.at < len(self.tokens) and self.tokens[self.at] == token:
@@ -175,8 +182,10 @@ class _Parser:
     def unary(self) -> Event:
         self.depth += 1
         if self.depth > DEEPEST:
-            raise MesascopeError(f"The event {self.text[:40]!r}… is nested more than {DEEPEST} deep.",
-                                 "Give parts of it names in [defs].")
+            raise MesascopeError(
+                f"The event {self.text[:40]!r}… is nested more than {DEEPEST} deep.",
+                "Give parts of it names in [defs].",
+            )
         if self.next_is("!"):
             event = Event("!", (self.unary(),))
         elif self.next_is("("):

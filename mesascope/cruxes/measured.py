@@ -9,8 +9,8 @@ from typing import Any
 
 from mesascope.cruxes.board import Board
 from mesascope.cruxes.claims import Measure
+from mesascope.cruxes.entries import RUNGS
 from mesascope.cruxes.evidence import Update, update_people
-from mesascope.cruxes.loading import RUNGS
 from mesascope.errors import MesascopeError, unknown
 
 FORMAT = "mesascope-finding/1"
@@ -63,13 +63,18 @@ def read_findings(path: str | Path) -> list[dict[str, Any]]:
     file = path / "findings.json" if path.is_dir() else path
     try:
         if file.stat().st_size > LARGEST:
-            raise MesascopeError(f"{str(file)!r} is larger than 50 MB.", "Name a folder with one findings.json.")
+            raise MesascopeError(
+                f"{str(file)!r} is larger than 50 MB.", "Name a folder with one findings.json."
+            )
         data = json.loads(file.read_bytes())
     except OSError as error:
-        raise MesascopeError(f"{str(file)!r} cannot be read: {error.strerror}.",
-                             "Name a folder that holds findings.json.") from None
+        raise MesascopeError(
+            f"{str(file)!r} cannot be read: {error.strerror}.", "Name a folder that holds findings.json."
+        ) from None
     except (ValueError, RecursionError):
-        raise MesascopeError(f"{str(file)!r} is not JSON.", "Findings are written by `mesascope examine --out`.") from None
+        raise MesascopeError(
+            f"{str(file)!r} is not JSON.", "Findings are written by `mesascope examine --out`."
+        ) from None
     if isinstance(data, dict) and isinstance(data.get("subjects"), list):
         subjects = data["subjects"]
     elif isinstance(data, list):
@@ -79,20 +84,28 @@ def read_findings(path: str | Path) -> list[dict[str, Any]]:
             by_name.setdefault(name, []).append(finding)
         subjects = [{"subject": name, "findings": found} for name, found in by_name.items()]
     else:
-        raise MesascopeError(f"{str(file)!r} holds neither subjects nor a list of findings.",
-                             'Expected {"subjects": [...]} or [finding, …].')
+        raise MesascopeError(
+            f"{str(file)!r} holds neither subjects nor a list of findings.",
+            'Expected {"subjects": [...]} or [finding, …].',
+        )
     for subject in subjects:
         findings = subject.get("findings") if isinstance(subject, dict) else None
         if not isinstance(findings, list) or not all(isinstance(f, dict) for f in findings):
-            raise MesascopeError(f"A subject in {str(file)!r} has no list of findings.", "Write it anew with examine.")
+            raise MesascopeError(
+                f"A subject in {str(file)!r} has no list of findings.", "Write it anew with examine."
+            )
         for finding in findings:
             if finding.get("format") != FORMAT:
-                raise MesascopeError(f"A finding in {str(file)!r} has the format {finding.get('format')!r:.60}.",
-                                     f"Expected {FORMAT!r}.")
+                raise MesascopeError(
+                    f"A finding in {str(file)!r} has the format {finding.get('format')!r:.60}.",
+                    f"Expected {FORMAT!r}.",
+                )
     return subjects
 
 
-def count(measure: Measure, subjects: list[dict[str, Any]]) -> tuple[int | None, int | None, tuple[Unit, ...]]:
+def count(
+    measure: Measure, subjects: list[dict[str, Any]]
+) -> tuple[int | None, int | None, tuple[Unit, ...]]:
     """k of n by one measure's rule, and the verdict on each unit.
 
     Args:
@@ -100,7 +113,7 @@ def count(measure: Measure, subjects: list[dict[str, Any]]) -> tuple[int | None,
         subjects: see `read_findings`.
 
     Units with one fingerprint (the same weights) count once where the rule counts fingerprints; if their
-    verdicts differ, the unit is undetermined. Undetermined units are left out or counted as not, as the rule says.
+    verdicts differ, the unit is undetermined. Undetermined units are left out or counted as not.
     """
     verdicts: dict[str, list[tuple[str, str]]] = {}
     for subject in subjects:
@@ -114,7 +127,11 @@ def count(measure: Measure, subjects: list[dict[str, Any]]) -> tuple[int | None,
         verdict = agreed.pop() if len(agreed) == 1 else "undetermined"
         units.append(Unit(key, verdict, "; ".join(dict.fromkeys(r for _, r in several))))
     k = sum(u.verdict == "observed" for u in units)
-    n = len(units) if measure.undetermined == "count as not" else sum(u.verdict != "undetermined" for u in units)
+    n = (
+        len(units)
+        if measure.undetermined == "count as not"
+        else sum(u.verdict != "undetermined" for u in units)
+    )
     return (k, n, tuple(units)) if n else (None, None, tuple(units))
 
 
@@ -141,7 +158,9 @@ def _judge(measure: Measure, subject: dict[str, Any]) -> tuple[str, str]:
             told.append(str(finding.get("status", "no status")))
             continue
         told.append(f"{measure.probe} in [{low:.3g}, {high:.3g}]")
-        verdicts.add("observed" if low > measure.above else "not observed" if high < measure.above else "undetermined")
+        verdicts.add(
+            "observed" if low > measure.above else "not observed" if high < measure.above else "undetermined"
+        )
     return (verdicts.pop() if len(verdicts) == 1 else "undetermined"), "; ".join(told)
 
 
@@ -157,12 +176,14 @@ def update_from_findings(board: Board, path: str | Path, measure: str | None = N
         path: see `read_findings`.
         measure: only this rule.
 
-    Returns a `Tally` per measure. Nobody moves without a ratio of their own; the gap between what was measured
-    and what is claimed comes with every tally.
+    Returns a `Tally` per measure. Nobody moves without a ratio of their own; the gap between what was
+    measured and what is claimed comes with every tally.
     """
     measures = board.content.measures
     if not measures:
-        raise MesascopeError(f"{board.name} has no [measures].", "Say there which findings count for which evidence.")
+        raise MesascopeError(
+            f"{board.name} has no [measures].", "Say there which findings count for which evidence."
+        )
     if measure is not None and measure not in measures:
         raise unknown("measure", measure, measures)
     subjects = read_findings(path)
@@ -178,6 +199,15 @@ def update_from_findings(board: Board, path: str | Path, measure: str | None = N
                 updates = update_people(board, rule.feeds, k, n)
             elif k in (0, n):
                 updates = update_people(board, rule.feeds, observed=k == n)
-        tallies.append(Tally(rule.id, rule.feeds, k, n, units,
-                             f"measured: {rule.measured}; claimed: {rule.claimed}", tuple(updates)))
+        tallies.append(
+            Tally(
+                rule.id,
+                rule.feeds,
+                k,
+                n,
+                units,
+                f"measured: {rule.measured}; claimed: {rule.claimed}",
+                tuple(updates),
+            )
+        )
     return tallies

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -34,8 +35,12 @@ class Net:
     Tables must sum to one over the node's states within 1e-6; the graph must be acyclic.
     """
 
-    def __init__(self, states: Mapping[str, Sequence[str]], parents: Mapping[str, Sequence[str]],
-                 tables: Mapping[str, np.ndarray]):
+    def __init__(
+        self,
+        states: Mapping[str, Sequence[str]],
+        parents: Mapping[str, Sequence[str]],
+        tables: Mapping[str, np.ndarray],
+    ):
         self.states = {name: tuple(labels) for name, labels in states.items()}
         self.parents = {name: tuple(parents.get(name, ())) for name in states}
         self.order = _sort(self.parents)
@@ -44,12 +49,19 @@ class Net:
         self.batch: tuple[int, ...] = ()
         for name in self.order:
             table, wanted = self.tables[name], tuple(len(self.states[p]) for p in (*self.parents[name], name))
-            if table.shape[:len(wanted)] != wanted or table.ndim > len(wanted) + 1:
-                raise MesascopeError(f"The table of {name!r} has shape {table.shape}; its parents ask for {wanted}.",
-                                     "List the last parent fastest, then the states of the node.")
-            if not np.all(np.isfinite(table)) or table.min() < 0 or \
-                    np.abs(table.sum(len(wanted) - 1) - 1).max() > 1e-6:
-                raise MesascopeError(f"The table of {name!r} does not sum to one.", "Give each row a total of 1.")
+            if table.shape[: len(wanted)] != wanted or table.ndim > len(wanted) + 1:
+                raise MesascopeError(
+                    f"The table of {name!r} has shape {table.shape}; its parents ask for {wanted}.",
+                    "List the last parent fastest, then the states of the node.",
+                )
+            if (
+                not np.all(np.isfinite(table))
+                or table.min() < 0
+                or np.abs(table.sum(len(wanted) - 1) - 1).max() > 1e-6
+            ):
+                raise MesascopeError(
+                    f"The table of {name!r} does not sum to one.", "Give each row a total of 1."
+                )
             if table.ndim > len(wanted):
                 self.batch = table.shape[-1:]
 
@@ -61,7 +73,7 @@ class Net:
             axes = [place[p] for p in (*self.parents[name], name)]
             table, extra = self.tables[name], self.tables[name].ndim - len(axes)
             table = table.transpose([*np.argsort(axes), *range(len(axes), table.ndim)])
-            shape = [1] * len(self.order) + [1] * (len(self.batch) - extra) + list(table.shape[len(axes):])
+            shape = [1] * len(self.order) + [1] * (len(self.batch) - extra) + list(table.shape[len(axes) :])
             for axis in axes:
                 shape[axis] = self.sizes[axis]
             views.append(np.ascontiguousarray(table).reshape(shape))
@@ -70,7 +82,9 @@ class Net:
     def joint(self) -> np.ndarray:
         """P(all nodes), one axis per node in `order` (and the batch axis last); sums to one."""
         if np.prod(self.sizes, dtype=float) > LARGEST_JOINT:
-            raise MesascopeError("The joint table would have more than a million entries.", "Ask for marginals.")
+            raise MesascopeError(
+                "The joint table would have more than a million entries.", "Ask for marginals."
+            )
         whole = self._views[0]
         for view in self._views[1:]:
             whole = whole * view
@@ -83,7 +97,7 @@ class Net:
             flat = self.joint().reshape(-1) @ _indicators(self.sizes)
             result, start = {}, 0
             for name, size in zip(self.order, self.sizes, strict=True):
-                result[name] = flat[start:start + size]
+                result[name] = flat[start : start + size]
                 start += size
             return result
         if total <= LARGEST_JOINT and not self.batch:
@@ -94,8 +108,12 @@ class Net:
             return result
         return {name: self._eliminate((name,), {}, {}) for name in self.order}
 
-    def ask(self, nodes: str | Sequence[str], evidence: Mapping[str, str] | None = None,
-            likelihood: Mapping[str, np.ndarray] | None = None) -> np.ndarray | Undefined:
+    def ask(
+        self,
+        nodes: str | Sequence[str],
+        evidence: Mapping[str, str] | None = None,
+        likelihood: Mapping[str, np.ndarray] | None = None,
+    ) -> np.ndarray | Undefined:
         """P(nodes | evidence).
 
         Args:
@@ -103,8 +121,8 @@ class Net:
             evidence: observed states by node.
             likelihood: virtual evidence: a weight per state of a node.
 
-        Returns an array over the states of the nodes in the order asked (batch axis last) that sums to one, or
-        `Undefined` where the evidence has probability below 1e-300 (in any draw of a batch).
+        Returns an array over the states of the nodes in the order asked (batch axis last) that sums to one,
+        or `Undefined` where the evidence has probability below 1e-300 (in any draw of a batch).
         """
         nodes = (nodes,) if isinstance(nodes, str) else tuple(nodes)
         observed = {name: self._state(name, label) for name, label in (evidence or {}).items()}
@@ -124,8 +142,9 @@ class Net:
             raise unknown(f"state of {name}", label, self.states[name])
         return self.states[name].index(label)
 
-    def _eliminate(self, nodes: tuple[str, ...], observed: Mapping[str, int],
-                   likelihood: Mapping[str, np.ndarray]) -> np.ndarray:
+    def _eliminate(
+        self, nodes: tuple[str, ...], observed: Mapping[str, int], likelihood: Mapping[str, np.ndarray]
+    ) -> np.ndarray:
         needed, stack = set(), [*nodes, *observed, *likelihood]
         while stack:  # nodes that are no ancestor of anything asked sum to one
             name = stack.pop()
@@ -139,7 +158,9 @@ class Net:
         for name, weights in likelihood.items():
             weights = np.asarray(weights, dtype=float)
             if weights.shape[:1] != (len(self.states[name]),) or weights.min() < 0:
-                raise MesascopeError(f"The likelihood of {name!r} needs one weight per state.", "Weights are >= 0.")
+                raise MesascopeError(
+                    f"The likelihood of {name!r} needs one weight per state.", "Weights are >= 0."
+                )
             factors.append(self._slice((name,), weights, observed, nodes))
         hidden = needed - set(nodes) - set(observed)
         while hidden:
@@ -152,8 +173,9 @@ class Net:
             factors.append((keep, self._multiply(touching, keep)))
         return self._multiply(factors, nodes)
 
-    def _slice(self, names: tuple[str, ...], table: np.ndarray, observed: Mapping[str, int],
-               nodes: tuple[str, ...]) -> tuple[tuple[str, ...], np.ndarray]:
+    def _slice(
+        self, names: tuple[str, ...], table: np.ndarray, observed: Mapping[str, int], nodes: tuple[str, ...]
+    ) -> tuple[tuple[str, ...], np.ndarray]:
         for name in names:
             if name not in observed:
                 continue
@@ -170,15 +192,18 @@ class Net:
         around = {v for f in factors if name in f[0] for v in f[0]}
         return float(np.prod([len(self.states[v]) for v in around], dtype=float))
 
-    def _multiply(self, factors: Sequence[tuple[tuple[str, ...], np.ndarray]], keep: tuple[str, ...]) -> np.ndarray:
+    def _multiply(
+        self, factors: Sequence[tuple[tuple[str, ...], np.ndarray]], keep: tuple[str, ...]
+    ) -> np.ndarray:
         names = list(dict.fromkeys(v for f in factors for v in f[0]))
         if np.prod([len(self.states[v]) for v in names], dtype=float) > LARGEST_FACTOR or len(names) > 40:
             raise MesascopeError("This network is too tangled for exact inference.", "Remove arcs.")
         place = {name: i for i, name in enumerate(names)}
-        operands: list[object] = []
+        operands: list[Any] = []
         for inner, table in factors:
             operands += [table, [*(place[v] for v in inner), Ellipsis]]
-        return np.einsum(*operands, [*(place[v] for v in keep), Ellipsis], optimize=len(factors) > 2 and "greedy")  # type: ignore[arg-type]
+        operands.append([*(place[v] for v in keep), Ellipsis])
+        return np.einsum(*operands, optimize=len(factors) > 2 and "greedy")
 
 
 def _sort(parents: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
@@ -201,5 +226,6 @@ def _sort(parents: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
 @lru_cache(maxsize=64)
 def _indicators(sizes: tuple[int, ...]) -> np.ndarray:
     index = np.indices(sizes).reshape(len(sizes), -1)
-    return np.concatenate([(row[:, None] == np.arange(size)) for row, size in zip(index, sizes, strict=True)],
-                          axis=1).astype(float)
+    return np.concatenate(
+        [(row[:, None] == np.arange(size)) for row, size in zip(index, sizes, strict=True)], axis=1
+    ).astype(float)

@@ -22,27 +22,44 @@ def render_page(board: Board, findings: str | Path | None = None) -> str:
         board: the board.
         findings: a folder with findings.json to read by the file's rules.
 
-    Returns HTML with inline SVG and style, no script and no outside address; every text of the file is escaped.
+    Returns HTML with inline SVG and style, no script and no outside address; all text is escaped.
     """
     from jinja2 import Environment, FileSystemLoader
     from markupsafe import Markup
 
-    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True,
-                              lstrip_blocks=True)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
     environment.filters.update(number=number, svg=Markup, percent=lambda x: "–" if x is None else f"{x:.1%}")
     content = board.content
     compared = list(content.query.compare) if content.query else []
-    colours = {p: COLOURS[i % len(COLOURS)] for i, p in enumerate([*compared, *(p for p in content.people
-                                                                                if p not in compared)])}
+    colours = {
+        p: COLOURS[i % len(COLOURS)]
+        for i, p in enumerate([*compared, *(p for p in content.people if p not in compared)])
+    }
     answers = [board.answer(p) for p in compared]
     gaps = _gaps(board)
     return environment.get_template("page.html").render(
-        board=board, content=content, conventions=tell_conventions(board), colours=colours, answers=answers,
-        statuses=STATUSES, issues=board.check(), arguments=_draw_arguments(board, colours),
-        intervals=_draw_bottom_lines(board, answers, colours) if answers else "", gaps=gaps,
-        waterfalls=_draw_waterfalls(gaps), influence=_influence(board, compared), said=_said(board),
-        evidence=_evidence(board), drawn=_draw_evidence(board, colours), interval=interval, question=tell_question,
-        tallies=board.update_from(findings) if findings else [], kinds=KINDS)
+        board=board,
+        content=content,
+        conventions=tell_conventions(board),
+        colours=colours,
+        answers=answers,
+        statuses=STATUSES,
+        issues=board.check(),
+        arguments=_draw_arguments(board, colours),
+        intervals=_draw_bottom_lines(board, answers, colours) if answers else "",
+        gaps=gaps,
+        waterfalls=_draw_waterfalls(gaps),
+        influence=_influence(board, compared),
+        said=_said(board),
+        evidence=_evidence(board),
+        drawn=_draw_evidence(board, colours),
+        interval=interval,
+        question=tell_question,
+        tallies=board.update_from(findings) if findings else [],
+        kinds=KINDS,
+    )
 
 
 def _draw_bottom_lines(board: Board, answers: list[Answer], colours: dict[str, str]) -> str:
@@ -52,25 +69,55 @@ def _draw_bottom_lines(board: Board, answers: list[Answer], colours: dict[str, s
         if answer.low is None or answer.high is None:
             continue
         said = tell_question(answer.event, answer.given)
-        bars.append(Bar(f"{person}: {said}, bounds", answer.low, answer.high, colour, interval(answer.low, answer.high)))
+        bars.append(
+            Bar(
+                f"{person}: {said}, bounds",
+                answer.low,
+                answer.high,
+                colour,
+                interval(answer.low, answer.high),
+            )
+        )
         try:
             net = board.answer(person, engine="net", wordings=False)
             if net.low is not None and net.high is not None:
-                bars.append(Bar("with independence, as a network", net.low, net.high, colour,
-                                interval(net.low, net.high), True))
+                bars.append(
+                    Bar(
+                        "with independence, as a network",
+                        net.low,
+                        net.high,
+                        colour,
+                        interval(net.low, net.high),
+                        True,
+                    )
+                )
         except MesascopeError:
             pass
         for label, other in answer.wordings.items():
             if other.low is not None and other.high is not None:
-                bars.append(Bar(f"worded “{label}”"[:52], other.low, other.high, colour,
-                                interval(other.low, other.high), True))
+                bars.append(
+                    Bar(
+                        f"worded “{label}”"[:52],
+                        other.low,
+                        other.high,
+                        colour,
+                        interval(other.low, other.high),
+                        True,
+                    )
+                )
         bottom = board.content.bottom.get(person, Bottom())
         if bottom.reflective or bottom.bridges:
             view = board.read(reflective=True, bridges=(*board.conventions.bridges, *bottom.bridges))
             other = view.answer(person, wordings=False)
             if other.low is not None and other.high is not None:
-                what = " and ".join(x for x in ("on reflection" if bottom.reflective else "",
-                                                f"with {', '.join(bottom.bridges)}" if bottom.bridges else "") if x)
+                what = " and ".join(
+                    x
+                    for x in (
+                        "on reflection" if bottom.reflective else "",
+                        f"with {', '.join(bottom.bridges)}" if bottom.bridges else "",
+                    )
+                    if x
+                )
                 bars.append(Bar(what, other.low, other.high, colour, interval(other.low, other.high), True))
     return draw_intervals(bars, "What follows for each person, as intervals on one axis")
 
@@ -83,9 +130,14 @@ def _draw_arguments(board: Board, colours: dict[str, str]) -> list[tuple[str, st
     for person in content.people if target else ():
         part = board.polytope(person).part(target)
         tied |= {x.id for x in (*part.constraints, *part.rules)}
-    drawings = [(title, _draw_argument(board, colours, target, chosen)) for title, chosen in (
-        (f"What bears on {', '.join(sorted(target))}", tied),
-        ("What else was said with a number", {c for c in content.claims} - tied)) if chosen]
+    drawings = [
+        (title, _draw_argument(board, colours, target, chosen))
+        for title, chosen in (
+            (f"What bears on {', '.join(sorted(target))}", tied),
+            ("What else was said with a number", {c for c in content.claims} - tied),
+        )
+        if chosen
+    ]
     return [(title, drawing) for title, drawing in drawings if drawing]
 
 
@@ -102,11 +154,17 @@ def _draw_argument(board: Board, colours: dict[str, str], target: frozenset[str]
             stated = board.value_of(claim).stated
             if head is not None and len(head) == 1:
                 ((atom, sign),) = head.items()
-                lines.setdefault(atom, []).append((f"{person}: {'' if sign else 'not, '}{stated}", colours[person]))
+                lines.setdefault(atom, []).append(
+                    (f"{person}: {'' if sign else 'not, '}{stated}", colours[person])
+                )
             else:
                 atom = claim.id
-                compound[atom] = Box(atom, claim.written or str(claim.event),
-                                     ((f"{person}: {stated}", colours[person]),), "claim")
+                compound[atom] = Box(
+                    atom,
+                    claim.written or str(claim.event),
+                    ((f"{person}: {stated}", colours[person]),),
+                    "claim",
+                )
                 under = under | claim.event.atoms()
             arrows |= {(g, atom): False for g in under}
         for name in board.bridges_for(person):
@@ -116,11 +174,21 @@ def _draw_argument(board: Board, colours: dict[str, str], target: frozenset[str]
                 for pair in ((a, b) for a in event.atoms() - ends for b in ends):
                     arrows.setdefault(pair, True)
     names = {n for pair in arrows for n in pair} | set(lines)
-    boxes = {atom: Box(atom, says, tuple(lines.get(atom, ())), "target" if atom in target else "event")
-             for atom, says in content.atoms.items() if atom in names} | compound
-    kept = [(a, b, dashed) for (a, b), dashed in sorted(arrows.items())
-            if not _reaches(a, b, [pair for pair in arrows if pair != (a, b)])]
-    return draw_argument(boxes, kept, "The argument as a graph with each person's stated numbers") if boxes else ""
+    boxes = {
+        atom: Box(atom, says, tuple(lines.get(atom, ())), "target" if atom in target else "event")
+        for atom, says in content.atoms.items()
+        if atom in names
+    } | compound
+    kept = [
+        (a, b, dashed)
+        for (a, b), dashed in sorted(arrows.items())
+        if not _reaches(a, b, [pair for pair in arrows if pair != (a, b)])
+    ]
+    return (
+        draw_argument(boxes, kept, "The argument as a graph with each person's stated numbers")
+        if boxes
+        else ""
+    )
 
 
 def _reaches(start: str, end: str, pairs: list[tuple[str, str]]) -> bool:
@@ -150,8 +218,14 @@ def _draw_waterfalls(report: GapReport | str) -> list[str]:
         if gap.remainder:
             steps.append(("not additive", gap.remainder, ""))
         one, other = gap.people
-        drawn.append(draw_waterfall((one, gap.ends[0]), steps, (other, gap.ends[1]),
-                                    f"From {one} to {other} by the split {gap.split}"))
+        drawn.append(
+            draw_waterfall(
+                (one, gap.ends[0]),
+                steps,
+                (other, gap.ends[1]),
+                f"From {one} to {other} by the split {gap.split}",
+            )
+        )
     return drawn
 
 
@@ -173,22 +247,50 @@ def _said(board: Board) -> list[dict[str, Any]]:
             what = tell_question(claim.written or str(claim.event), str(claim.given))
             read = board.value_of(claim).rule
         else:
-            what, read = claim.of or claim.phrase or (str(claim.event) if claim.event else ""), KINDS[claim.kind]
+            what, read = (
+                claim.of or claim.phrase or (str(claim.event) if claim.event else ""),
+                KINDS[claim.kind],
+            )
         marks = ["ambiguous"] if claim.wordings or claim.kind == "ambiguity" else []
-        marks += [f"refused by {r.by}" for r in content.refusals if claim.id in r.of] if claim.id in refused else []
-        rows.append({"claim": claim, "what": what, "read": read, "marks": ", ".join(marks),
-                     "stated": claim.value.stated if claim.value else ""})
+        marks += (
+            [f"refused by {r.by}" for r in content.refusals if claim.id in r.of]
+            if claim.id in refused
+            else []
+        )
+        rows.append(
+            {
+                "claim": claim,
+                "what": what,
+                "read": read,
+                "marks": ", ".join(marks),
+                "stated": claim.value.stated if claim.value else "",
+            }
+        )
     return rows
 
 
 def _evidence(board: Board) -> list[dict[str, Any]]:
     rows = []
     for name, evidence in board.content.evidence.items():
-        rows.append({"id": name, "text": evidence.text, "about": str(evidence.about), "counts": evidence.counts,
-                     "updates": [] if evidence.counts else board.update(name)})
+        rows.append(
+            {
+                "id": name,
+                "text": evidence.text,
+                "about": str(evidence.about),
+                "counts": evidence.counts,
+                "updates": [] if evidence.counts else board.update(name),
+            }
+        )
     for name, question in board.content.questions.items():
-        rows.append({"id": name, "text": question.text, "about": str(question.about), "counts": False,
-                     "updates": board.update(name)})
+        rows.append(
+            {
+                "id": name,
+                "text": question.text,
+                "about": str(question.about),
+                "counts": False,
+                "updates": board.update(name),
+            }
+        )
     return rows
 
 
@@ -199,10 +301,9 @@ def _draw_evidence(board: Board, colours: dict[str, str]) -> str:
             if update.status == "asked" or update.prior is None or update.posterior is None:
                 continue
             colour = colours[update.person]
-            bars.append(Bar(f"{name}, {update.person}: P({update.about}) before", *update.prior, PALE,
-                            interval(*update.prior), True))
-            bars.append(Bar("after" if update.status == "moved" else "after (cannot move)", *update.posterior, colour,
-                            interval(*update.posterior)))
+            (low, high), (below, above) = update.prior, update.posterior
+            label = f"{name}, {update.person}: P({update.about}) before"
+            bars.append(Bar(label, low, high, PALE, interval(low, high), True))
+            label = "after" if update.status == "moved" else "after (cannot move)"
+            bars.append(Bar(label, below, above, colour, interval(below, above)))
     return draw_intervals(bars, "Each person before and after the evidence") if bars else ""
-
-

@@ -13,11 +13,15 @@ from mesascope.errors import MesascopeError, unknown
 METHODS = ("linear", "log", "gmo", "geometric", "extremised")
 
 
-def _prepare(p: Sequence[float] | np.ndarray, weights: Sequence[float] | None) -> tuple[np.ndarray, np.ndarray]:
+def _prepare(
+    p: Sequence[float] | np.ndarray, weights: Sequence[float] | None
+) -> tuple[np.ndarray, np.ndarray]:
     values = np.asarray(p, dtype=float)
     w = np.full(len(values), 1 / len(values)) if weights is None else np.asarray(weights, dtype=float)
     if w.shape != (len(values),) or w.min() < 0 or w.sum() <= 0:
-        raise MesascopeError("Weights must be one number of at least 0 per person, not all 0.", "Example: --weights 2,1.")
+        raise MesascopeError(
+            "Weights must be one number of at least 0 per person, not all 0.", "Example: --weights 2,1."
+        )
     return values, w / w.sum()
 
 
@@ -56,7 +60,7 @@ def pool_trimmed(p: Sequence[float] | np.ndarray, share: float) -> float:
     """The mean without the `share` lowest and the `share` highest values (as many as fit whole)."""
     values = np.sort(np.asarray(p, dtype=float))
     cut = int(np.floor(share * len(values)))
-    return float(values[cut:len(values) - cut].mean())
+    return float(values[cut : len(values) - cut].mean())
 
 
 def extremising_factor(n: int) -> float:
@@ -73,7 +77,9 @@ def pool_extremised(p: Sequence[float] | np.ndarray, factor: float | None = None
         base: the base rate, strictly between 0 and 1.
     """
     if not 0 < base < 1:
-        raise MesascopeError(f"The base rate {base} is not strictly between 0 and 1.", "Example: --base-rate 0.5.")
+        raise MesascopeError(
+            f"The base rate {base} is not strictly between 0 and 1.", "Example: --base-rate 0.5."
+        )
     middle = pool_log(p)
     if not 0 < middle < 1:
         return middle
@@ -104,9 +110,17 @@ class Pool:
     engine: str
 
 
-def pool_people(board: Board, people: Sequence[str] = (), target: str | None = None, given: str | None = None,
-                method: str = "gmo", weights: Sequence[float] | None = None, factor: float | None = None,
-                base: float = 0.5, engine: str = "lp") -> Pool:
+def pool_people(
+    board: Board,
+    people: Sequence[str] = (),
+    target: str | None = None,
+    given: str | None = None,
+    method: str = "gmo",
+    weights: Sequence[float] | None = None,
+    factor: float | None = None,
+    base: float = 0.5,
+    engine: str = "lp",
+) -> Pool:
     """Pool several people's answers, end by end.
 
     Args:
@@ -122,7 +136,9 @@ def pool_people(board: Board, people: Sequence[str] = (), target: str | None = N
     """
     if method not in METHODS:
         raise unknown("pooling method", method, METHODS)
-    people = list(people) or list(board.content.query.compare if board.content.query else board.content.people)
+    people = list(people) or list(
+        board.content.query.compare if board.content.query else board.content.people
+    )
     members: dict[str, tuple[float, float]] = {}
     excluded: dict[str, str] = {}
     conditions, warnings = set(), []
@@ -143,7 +159,9 @@ def pool_people(board: Board, people: Sequence[str] = (), target: str | None = N
     if len(scopes) > 1:
         warnings.append("the members speak under different scopes")
     if weights is not None and len(weights) != len(people):
-        raise MesascopeError(f"There are {len(weights)} weights for {len(people)} people.", "Give one per person.")
+        raise MesascopeError(
+            f"There are {len(weights)} weights for {len(people)} people.", "Give one per person."
+        )
     kept = None if weights is None else [w for w, p in zip(weights, people, strict=True) if p in members]
     if method in ("gmo", "extremised") and kept is not None:
         raise MesascopeError(f"The method {method!r} has no weights.", "Use --method log.")
@@ -154,7 +172,11 @@ def pool_people(board: Board, people: Sequence[str] = (), target: str | None = N
             values = [m[i] for m in members.values()]
             ends[i] = _pool(values, method, kept, factor, base)
             if method != "linear":
-                vetoes += [f"{p} at the {('lower', 'upper')[i]} end" for p, m in members.items() if m[i] in (0.0, 1.0)]
+                vetoes += [
+                    f"{p} at the {('lower', 'upper')[i]} end"
+                    for p, m in members.items()
+                    if m[i] in (0.0, 1.0)
+                ]
     if any(e is not None and np.isnan(e) for e in ends):
         ends = [None, None]
         warnings.append("one member's 0 meets another's 1: there is no pool")
@@ -162,11 +184,11 @@ def pool_people(board: Board, people: Sequence[str] = (), target: str | None = N
     return Pool(event, method, ends[0], ends[1], members, excluded, tuple(vetoes), tuple(warnings), engine)
 
 
-def _pool(values: list[float], method: str, weights: list[float] | None, factor: float | None, base: float) -> float:
+def _pool(
+    values: list[float], method: str, weights: list[float] | None, factor: float | None, base: float
+) -> float:
     if method == "linear":
         return pool_linear(values, weights)
     if method == "geometric":
         return pool_geometric(values, weights)
     return pool_extremised(values, factor, base) if method == "extremised" else pool_log(values, weights)
-
-

@@ -17,22 +17,47 @@ MASS = 0.90
 # IPCC AR4 (2007) and ICD-203 (2015): the span each standard gives the word; a bare word is the union,
 # closed towards the end of the scale that the word points at.
 SCALES = {
-    "ipcc": {"very unlikely": (0.01, 0.10), "unlikely": (0.10, 0.33), "likely": (0.66, 0.90),
-             "very likely": (0.90, 0.99), "probably": (0.66, 0.90), "about as likely as not": (0.33, 0.66),
-             "virtually certain": (0.99, 1.0), "exceptionally unlikely": (0.0, 0.01)},
-    "icd": {"very unlikely": (0.05, 0.20), "unlikely": (0.20, 0.45), "likely": (0.55, 0.80),
-            "very likely": (0.80, 0.95), "probably": (0.55, 0.80), "roughly even": (0.45, 0.55),
-            "almost certain": (0.95, 0.99), "almost no chance": (0.01, 0.05)},
+    "ipcc": {
+        "very unlikely": (0.01, 0.10),
+        "unlikely": (0.10, 0.33),
+        "likely": (0.66, 0.90),
+        "very likely": (0.90, 0.99),
+        "probably": (0.66, 0.90),
+        "about as likely as not": (0.33, 0.66),
+        "virtually certain": (0.99, 1.0),
+        "exceptionally unlikely": (0.0, 0.01),
+    },
+    "icd": {
+        "very unlikely": (0.05, 0.20),
+        "unlikely": (0.20, 0.45),
+        "likely": (0.55, 0.80),
+        "very likely": (0.80, 0.95),
+        "probably": (0.55, 0.80),
+        "roughly even": (0.45, 0.55),
+        "almost certain": (0.95, 0.99),
+        "almost no chance": (0.01, 0.05),
+    },
 }
 UNION = {
-    "very unlikely": (0.0, 0.20), "unlikely": (0.0, 0.45), "likely": (0.55, 1.0), "very likely": (0.80, 1.0),
-    "probably": (0.5, 1.0), "high likelihood": (0.55, 1.0), "almost certain": (0.95, 1.0),
-    "virtually certain": (0.95, 1.0), "almost no chance": (0.0, 0.05), "exceptionally unlikely": (0.0, 0.05),
-    "about as likely as not": (0.33, 0.66), "roughly even": (0.33, 0.66), "black swan": (0.0, 0.20),
+    "very unlikely": (0.0, 0.20),
+    "unlikely": (0.0, 0.45),
+    "likely": (0.55, 1.0),
+    "very likely": (0.80, 1.0),
+    "probably": (0.5, 1.0),
+    "high likelihood": (0.55, 1.0),
+    "almost certain": (0.95, 1.0),
+    "virtually certain": (0.95, 1.0),
+    "almost no chance": (0.0, 0.05),
+    "exceptionally unlikely": (0.0, 0.05),
+    "about as likely as not": (0.33, 0.66),
+    "roughly even": (0.33, 0.66),
+    "black swan": (0.0, 0.20),
 }
 # Evidence words are sets of likelihood ratios; cut points 3, 20, 150 after Kass and Raftery (1995).
 RATIOS = {
-    "~zero evidence": (1 / 1.1, 1.1), "small amount": (1.1, 3.0), "significant": (3.0, 20.0),
+    "~zero evidence": (1 / 1.1, 1.1),
+    "small amount": (1.1, 3.0),
+    "significant": (3.0, 20.0),
     "strong": (20.0, 150.0),
 }
 _NUMBER = r"(\d+(?:\.\d*)?|\.\d+)"
@@ -73,8 +98,13 @@ class Reading:
         return fit_beta(self.low, self.high, self.mass)
 
 
-def read_value(stated: object, words: str = "union", plus_minus: float = PLUS_MINUS, mass: float | None = None,
-               within: str = "vacuous") -> Reading:
+def read_value(
+    stated: object,
+    words: str = "union",
+    plus_minus: float = PLUS_MINUS,
+    mass: float | None = None,
+    within: str = "vacuous",
+) -> Reading:
     """Read a probability or a share.
 
     Args:
@@ -87,8 +117,9 @@ def read_value(stated: object, words: str = "union", plus_minus: float = PLUS_MI
     Returns a `Reading` with 0 <= low <= high <= 1; anything else raises `MesascopeError`.
     """
     if not isinstance(stated, str):
-        raise MesascopeError(f"The value {stated!r} is not quoted text.",
-                             'Write it as it was said, quoted: value = "~85%".')
+        raise MesascopeError(
+            f"The value {stated!r} is not quoted text.", 'Write it as it was said, quoted: value = "~85%".'
+        )
     text = stated.strip()
     match = _SHAPE.fullmatch(text)
     if not match:
@@ -97,30 +128,57 @@ def read_value(stated: object, words: str = "union", plus_minus: float = PLUS_MI
     percent = bool(per1 or per2)
     numbers = [float(x) / (100 if percent else 1) for x in (first, second) if x is not None]
     if any(not 0 <= x <= 1 for x in numbers):
-        raise MesascopeError(f"The value {stated!r} lies outside 0 to 1.", "Write percentages with %, at most 100%.")
+        raise MesascopeError(
+            f"The value {stated!r} lies outside 0 to 1.", "Write percentages with %, at most 100%."
+        )
     if mass is not None and not 0 < mass < 1:
         raise MesascopeError(f"The mass {mass} must lie between 0 and 1.", "Example: mass = 0.9.")
     if len(numbers) == 2:
         if sign:
-            raise MesascopeError(f"The value {stated!r} has both a bound and a range.", "Write one of the two.")
+            raise MesascopeError(
+                f"The value {stated!r} has both a bound and a range.", "Write one of the two."
+            )
         low, high = numbers
         if low > high:
-            raise MesascopeError(f"The range {stated!r} is reversed.", f"Write {second}-{first}{per2 or per1}.")
+            raise MesascopeError(
+                f"The range {stated!r} is reversed.", f"Write {second}-{first}{per2 or per1}."
+            )
         weight = (mass or MASS) if (about or mass) else None
-        return Reading(stated, "range", low, high, None, weight,
-                       f"the set [{low:g}, {high:g}]" + (f", {weight:.0%} of the mass" if weight else ""))
+        return Reading(
+            stated,
+            "range",
+            low,
+            high,
+            None,
+            weight,
+            f"the set [{low:g}, {high:g}]" + (f", {weight:.0%} of the mass" if weight else ""),
+        )
     value = numbers[0]
     if sign:
         low, high = (0.0, value) if sign[0] == "<" else (value, 1.0)
         if within not in ("vacuous", "uniform"):
             raise MesascopeError(f"'within' cannot be {within!r}.", "There are: vacuous, uniform.")
         tail = "uniform inside, as the file asks" if within == "uniform" else "nothing is said inside"
-        return Reading(stated, "bound", low, high, None, 1.0 if within == "uniform" else None,
-                       f"the closed set [{low:g}, {high:g}], {tail}")
+        return Reading(
+            stated,
+            "bound",
+            low,
+            high,
+            None,
+            1.0 if within == "uniform" else None,
+            f"the closed set [{low:g}, {high:g}], {tail}",
+        )
     if about:
         low, high = max(0.0, value - plus_minus), min(1.0, value + plus_minus)
-        return Reading(stated, "about", low, high, value, mass or MASS,
-                       f"centre {value:g}; as a set [{low:g}, {high:g}]; as a Beta {mass or MASS:.0%} inside it")
+        return Reading(
+            stated,
+            "about",
+            low,
+            high,
+            value,
+            mass or MASS,
+            f"centre {value:g}; as a set [{low:g}, {high:g}]; as a Beta {mass or MASS:.0%} inside it",
+        )
     return Reading(stated, "exact", value, value, value, None, f"exactly {value:g}")
 
 
@@ -131,7 +189,9 @@ def _read_word(text: str, words: str) -> Reading:
     table = UNION if words == "union" else SCALES[words]
     if key not in table:
         if key in UNION:
-            raise MesascopeError(f"The scale {words!r} does not hold the word {text!r}.", "Use --words union.")
+            raise MesascopeError(
+                f"The scale {words!r} does not hold the word {text!r}.", "Use --words union."
+            )
         raise unknown("number or probability word", text[:60], UNION)
     low, high = table[key]
     known = any(key in scale for scale in SCALES.values())
@@ -148,7 +208,9 @@ def read_ratio(stated: object) -> tuple[float, float]:
     if isinstance(stated, int | float) and not isinstance(stated, bool):
         stated = repr(float(stated))
     if not isinstance(stated, str):
-        raise MesascopeError(f"The likelihood ratio {stated!r} is neither a number nor a word.", 'Example: "2-5".')
+        raise MesascopeError(
+            f"The likelihood ratio {stated!r} is neither a number nor a word.", 'Example: "2-5".'
+        )
     key = " ".join(stated.lower().split())
     if key in RATIOS:
         return RATIOS[key]
@@ -158,8 +220,9 @@ def read_ratio(stated: object) -> tuple[float, float]:
     low = float(match.group(1))
     high = float(match.group(2)) if match.group(2) else low
     if not (0 < low <= high) or not np.isfinite(high) or high > 1e12:
-        raise MesascopeError(f"The likelihood ratio {stated!r} is not a positive, ordered, finite range.",
-                             'Example: "2-5".')
+        raise MesascopeError(
+            f"The likelihood ratio {stated!r} is not a positive, ordered, finite range.", 'Example: "2-5".'
+        )
     return low, high
 
 
@@ -171,8 +234,11 @@ def fits_scales(reading: Reading, verbal: str) -> dict[str, bool]:
     """
     key = re.sub(r"^(fairly|quite|pretty|rather)\s+", "", " ".join(verbal.lower().split()))
     low, high = reading.span("centre")
-    return {scale: bool(low <= table[key][1] + 1e-12 and high >= table[key][0] - 1e-12)
-            for scale, table in SCALES.items() if key in table}
+    return {
+        scale: bool(low <= table[key][1] + 1e-12 and high >= table[key][0] - 1e-12)
+        for scale, table in SCALES.items()
+        if key in table
+    }
 
 
 @lru_cache(maxsize=4096)
@@ -202,13 +268,17 @@ def fit_beta(low: float, high: float, mass: float = MASS) -> tuple[float, float]
         if k is None:
             return np.inf
         a, b = mean * k, (1 - mean) * k
-        return -float(betaln(a, b) - (a - 1) * digamma(a) - (b - 1) * digamma(b) + (a + b - 2) * digamma(a + b))
+        return -float(
+            betaln(a, b) - (a - 1) * digamma(a) - (b - 1) * digamma(b) + (a + b - 2) * digamma(a + b)
+        )
 
     means = low + (high - low) * np.linspace(0.02, 0.98, 25)
     costs = [cost(m) for m in means]
     best = int(np.argmin(costs))
     if not np.isfinite(costs[best]):
-        raise MesascopeError(f"No Beta holds {mass:.0%} of its mass in [{low:g}, {high:g}].", "Use --reading set.")
+        raise MesascopeError(
+            f"No Beta holds {mass:.0%} of its mass in [{low:g}, {high:g}].", "Use --reading set."
+        )
     around = means[max(best - 1, 0)], means[min(best + 1, len(means) - 1)]
     found = minimize_scalar(cost, bounds=around, method="bounded", options={"xatol": 1e-9 * (high - low)})
     mean = float(found.x)  # type: ignore[union-attr]
@@ -233,7 +303,9 @@ def fit_beta_equal_tail(low: float, high: float, mass: float = MASS) -> tuple[fl
     return float(a), float(b)
 
 
-def standardise(low: float, best: float, high: float, confidence: float, to: float = 0.90) -> tuple[float, float]:
+def standardise(
+    low: float, best: float, high: float, confidence: float, to: float = 0.90
+) -> tuple[float, float]:
     """A stated range brought to another confidence by linear scaling about the best guess, clipped (IDEA)."""
     ratio = to / confidence
     return max(0.0, best - (best - low) * ratio), min(1.0, best + (high - best) * ratio)

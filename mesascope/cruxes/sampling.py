@@ -37,8 +37,14 @@ class Draws:
         return tuple(float(np.quantile(self.low if q < 0.5 else self.high, q)) for q in levels)
 
 
-def draw(argument: Argument, betas: Sequence[tuple[float, float] | None], event: Event, given: Event = SURE,
-         draws: int = 100_000, seed: int = 0) -> Draws | None:
+def draw(
+    argument: Argument,
+    betas: Sequence[tuple[float, float] | None],
+    event: Event,
+    given: Event = SURE,
+    draws: int = 100_000,
+    seed: int = 0,
+) -> Draws | None:
     """Draw entries independently and answer exactly in each draw.
 
     Args:
@@ -54,8 +60,10 @@ def draw(argument: Argument, betas: Sequence[tuple[float, float] | None], event:
     moves = argument.relevant(event, given)
     sets = [int(i) for i in np.flatnonzero(moves) if betas[int(i)] is None and spans[i, 1] > spans[i, 0]]
     if len(sets) > 10:
-        raise MesascopeError(f"{len(sets)} numbers have no distribution; at most 10 can stay sets while drawing.",
-                             "Ask with --engine credal.")
+        raise MesascopeError(
+            f"{len(sets)} numbers have no distribution; at most 10 can stay sets while drawing.",
+            "Ask with --engine credal.",
+        )
     rng = np.random.default_rng(seed)
     lows, highs = [], []
     for start in range(0, draws, _CHUNK):
@@ -76,4 +84,3 @@ def draw(argument: Argument, betas: Sequence[tuple[float, float] | None], event:
     if not np.isfinite(low).all():
         return None
     return Draws(low, high, tuple(argument.entries[i].id for i in sets))
-

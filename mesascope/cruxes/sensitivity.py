@@ -12,7 +12,9 @@ from mesascope.cruxes.board import Board
 from mesascope.errors import MesascopeError
 
 
-def share_variance_product(mean: Sequence[float], sd: Sequence[float]) -> tuple[np.ndarray, np.ndarray, float]:
+def share_variance_product(
+    mean: Sequence[float], sd: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray, float]:
     """First-order and total Sobol shares of a product of independent factors, exactly.
 
     Args:
@@ -29,9 +31,13 @@ def share_variance_product(mean: Sequence[float], sd: Sequence[float]) -> tuple[
     return first, total, float(np.sqrt(variance))
 
 
-def share_variance(function: Callable[[np.ndarray], np.ndarray], betas: Sequence[tuple[float, float]], n: int = 2**12,
-                   seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """First-order and total Sobol shares of any function of independent Betas, by scipy's estimator (Saltelli).
+def share_variance(
+    function: Callable[[np.ndarray], np.ndarray],
+    betas: Sequence[tuple[float, float]],
+    n: int = 2**12,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """First-order and total Sobol shares of any function of independent Betas, by scipy's estimator.
 
     Args:
         function: [inputs, draws] -> [draws].
@@ -41,13 +47,17 @@ def share_variance(function: Callable[[np.ndarray], np.ndarray], betas: Sequence
     """
     from scipy.stats import beta, sobol_indices
 
-    found = sobol_indices(func=lambda x: function(x)[None, :], n=n, dists=[beta(a, b) for a, b in betas],  # type: ignore[arg-type]
-                          rng=np.random.default_rng(seed))
+    found = sobol_indices(
+        func=lambda x: function(x)[None, :],
+        n=n,
+        dists=[beta(a, b) for a, b in betas],  # type: ignore[arg-type]
+        rng=np.random.default_rng(seed),
+    )
     return np.ravel(found.first_order), np.ravel(found.total_order)
 
 
 def value_perfect(outcomes: np.ndarray, cost: float) -> float:
-    """EVPI of choosing to act at a cost or bear the risk Y: E max(-c, -Y) - max(-c, -E Y), from draws of Y."""
+    """EVPI of acting at a cost or bearing the risk Y: E max(-c, -Y) - max(-c, -E Y), from draws."""
     return max(0.0, float(np.maximum(-cost, -outcomes).mean() - max(-cost, -outcomes.mean())))
 
 
@@ -74,7 +84,7 @@ def value_partial_product(betas: Sequence[tuple[float, float]], cost: float) -> 
 
 @dataclass(frozen=True)
 class Weight:
-    """How much one claim's uncertainty matters for the answer: Sobol shares, and EVPPI where a cost is given."""
+    """How much one claim's uncertainty matters for the answer: Sobol shares, and EVPPI at a cost."""
 
     claim: str
     beta: tuple[float, float]
@@ -83,8 +93,15 @@ class Weight:
     partial: float | None
 
 
-def rank_claims(board: Board, person: str, target: str | None = None, given: str | None = None,
-                cost: float | None = None, n: int = 2**12, seed: int = 0) -> tuple[list[Weight], float | None, tuple[str, ...]]:
+def rank_claims(
+    board: Board,
+    person: str,
+    target: str | None = None,
+    given: str | None = None,
+    cost: float | None = None,
+    n: int = 2**12,
+    seed: int = 0,
+) -> tuple[list[Weight], float | None, tuple[str, ...]]:
     """Sobol shares (and EVPPI, EVPI at a cost) of a person's own claims for the target, under their network.
 
     Args:
@@ -93,8 +110,8 @@ def rank_claims(board: Board, person: str, target: str | None = None, given: str
         cost: of acting against the risk that the target is.
         n, seed: of the quasi-random points.
 
-    Returns the claims, largest total share first; the EVPI; and what was assumed. Claims without a distribution
-    are held at the middle of their sets, and named.
+    Returns the claims, largest total share first; the EVPI; and what was assumed. Claims without a
+    distribution are held at the middle of their sets, and named.
     """
     view = board.read(reading="beta")
     event, condition = view.default_question(person, target, given)
@@ -112,7 +129,9 @@ def rank_claims(board: Board, person: str, target: str | None = None, given: str
         elif moves[i] and entry.high > entry.low:
             held.append(entry.id)
     if not free:
-        raise MesascopeError(f"No claim of {person} that bears on {event} has a distribution.", "Use ranges with ~.")
+        raise MesascopeError(
+            f"No claim of {person} that bears on {event} has a distribution.", "Use ranges with ~."
+        )
 
     def outcome(x: np.ndarray) -> np.ndarray:
         theta = np.repeat(middle[:, None], x.shape[1], axis=1)
@@ -120,7 +139,8 @@ def rank_claims(board: Board, person: str, target: str | None = None, given: str
         return argument.evaluate(theta, event, condition)
 
     first, total = share_variance(outcome, betas, n, seed)
-    partial, whole = [None] * len(free), None
+    partial: list[float | None] = [None] * len(free)
+    whole = None
     if cost is not None:
         rng = np.random.default_rng(seed)
         draws = np.stack([rng.beta(a, b, 20_000) for a, b in betas])
@@ -132,10 +152,14 @@ def rank_claims(board: Board, person: str, target: str | None = None, given: str
             x[k] = draws[k]
             expected = outcome(x)  # exact where the answer is linear in each other number
             partial[k] = max(0.0, float(np.maximum(-cost, -expected).mean() - max(-cost, -base)))
-    notes = ["each atom is independent of its non-descendants given the atoms in its claims' conditions",
-             "maximum-entropy Betas, independent of each other"]
+    notes = [
+        "each atom is independent of its non-descendants given the atoms in its claims' conditions",
+        "maximum-entropy Betas, independent of each other",
+    ]
     if held:
         notes.append("held at the middle of their sets, having no distribution: " + ", ".join(held))
-    found = [Weight(argument.entries[i].id, betas[k], float(first[k]), float(total[k]), partial[k])
-             for k, i in enumerate(free)]
+    found = [
+        Weight(argument.entries[i].id, betas[k], float(first[k]), float(total[k]), partial[k])
+        for k, i in enumerate(free)
+    ]
     return sorted(found, key=lambda w: -w.total), whole, tuple(notes)

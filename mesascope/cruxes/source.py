@@ -24,13 +24,19 @@ def read_text(path: str | Path) -> str:
         if path.is_dir():
             raise MesascopeError(f"{str(path)!r} is a folder.", "Name a TOML file.")
         if path.stat().st_size > LARGEST:
-            raise MesascopeError(f"{str(path)!r} is larger than 1 MB.", "A crux file is a page or two of text.")
+            raise MesascopeError(
+                f"{str(path)!r} is larger than 1 MB.", "A crux file is a page or two of text."
+            )
         return path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
-        raise MesascopeError(f"{str(path)!r} is not UTF-8 text (byte {error.start}).", "Save it as UTF-8.") from None
+        raise MesascopeError(
+            f"{str(path)!r} is not UTF-8 text (byte {error.start}).", "Save it as UTF-8."
+        ) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise MesascopeError(f"{str(path)!r} cannot be read: {reason}.", "Name an existing TOML file.") from None
+        raise MesascopeError(
+            f"{str(path)!r} cannot be read: {reason}.", "Name an existing TOML file."
+        ) from None
 
 
 class Source:
@@ -46,10 +52,14 @@ class Source:
         try:
             self.data: dict[str, Any] = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            raise MesascopeError(f"{name}: not TOML: {error}.", "Quote every value; see `crux export --help`.") from None
+            raise MesascopeError(
+                f"{name}: not TOML: {error}.", "Quote every value; see `crux export --help`."
+            ) from None
         except (RecursionError, ValueError, OverflowError, MemoryError) as error:
-            raise MesascopeError(f"{name}: not usable TOML: {type(error).__name__}.",
-                                 "Nest less deeply and write shorter numbers.") from None
+            raise MesascopeError(
+                f"{name}: not usable TOML: {type(error).__name__}.",
+                "Nest less deeply and write shorter numbers.",
+            ) from None
         self.lines = _locate(text)
 
     def line(self, *path: str) -> int:
@@ -75,16 +85,22 @@ class Source:
         with self.at(f"[{name}]", self.line(name)):
             require(isinstance(value, dict), f"This is {describe(value)}, not a table.", f"Write [{name}].")
             for key in value:
-                require(bool(NAME.fullmatch(key)), f"The name {key[:80]!r} is not usable.",
-                        "Names are letters, digits and _, start with a letter, and have at most 64 characters.")
+                require(
+                    bool(NAME.fullmatch(key)),
+                    f"The name {key[:80]!r} is not usable.",
+                    "Names are letters, digits and _, start with a letter, and have at most 64 characters.",
+                )
         return value
 
     def entries(self, name: str) -> list[dict[str, Any]]:
         """A top-level array of tables; missing is empty."""
         value = self.data.get(name, [])
         with self.at(f"[[{name}]]", self.line(name)):
-            require(isinstance(value, list) and all(isinstance(x, dict) for x in value),
-                    f"This is {describe(value)}, not a list of tables.", f"Write [[{name}]].")
+            require(
+                isinstance(value, list) and all(isinstance(x, dict) for x in value),
+                f"This is {describe(value)}, not a list of tables.",
+                f"Write [[{name}]].",
+            )
         return value
 
 
@@ -120,7 +136,14 @@ def require(condition: bool, problem: str, remedy: str) -> None:
 
 def describe(value: object) -> str:
     """A short name for what was found where something else was wanted."""
-    kinds = {dict: "a table", list: "a list", str: "text", bool: "a yes/no value", int: "a number", float: "a number"}
+    kinds = {
+        dict: "a table",
+        list: "a list",
+        str: "text",
+        bool: "a yes/no value",
+        int: "a number",
+        float: "a number",
+    }
     return f"{kinds.get(type(value), type(value).__name__)} {repr(value)[:40]}"
 
 
@@ -133,7 +156,9 @@ class Fields:
     """
 
     def __init__(self, table: object, allowed: Iterable[str]):
-        require(isinstance(table, dict), f"This is {describe(table)}, not a table.", "Write { field = value, … }.")
+        require(
+            isinstance(table, dict), f"This is {describe(table)}, not a table.", "Write { field = value, … }."
+        )
         assert isinstance(table, dict)
         self.table: dict[str, Any] = table
         allowed = set(allowed)
@@ -147,8 +172,16 @@ class Fields:
             require(not needed, f"The field {key!r} is missing.", f'Add {key} = "…".')
             return default
         value = self.table[key]
-        require(isinstance(value, str), f"The field {key!r} is {describe(value)}, not text.", f'Write {key} = "…".')
-        require(all(c.isprintable() for c in value), f"The field {key!r} holds control characters.", "Remove them.")
+        require(
+            isinstance(value, str),
+            f"The field {key!r} is {describe(value)}, not text.",
+            f'Write {key} = "…".',
+        )
+        require(
+            all(c.isprintable() for c in value),
+            f"The field {key!r} holds control characters.",
+            "Remove them.",
+        )
         require(len(value) <= 2000, f"The field {key!r} has {len(value)} characters.", "At most 2000.")
         require(not needed or bool(value.strip()), f"The field {key!r} is empty.", f'Write {key} = "…".')
         return value
@@ -157,22 +190,31 @@ class Fields:
         """A list of texts; one text counts as a list of one; missing is empty."""
         value = self.table.get(key, [])
         value = [value] if isinstance(value, str) else value
-        require(isinstance(value, list) and all(isinstance(x, str) and x.isprintable() for x in value),
-                f"The field {key!r} is {describe(value)}, not a list of texts.", f'Write {key} = ["…"].')
+        require(
+            isinstance(value, list) and all(isinstance(x, str) and x.isprintable() for x in value),
+            f"The field {key!r} is {describe(value)}, not a list of texts.",
+            f'Write {key} = ["…"].',
+        )
         return tuple(value)
 
     def flag(self, key: str, default: bool = False) -> bool:
         """A yes/no field."""
         value = self.table.get(key, default)
-        require(isinstance(value, bool), f"The field {key!r} is {describe(value)}, not yes or no.",
-                f"Write {key} = true or {key} = false.")
+        require(
+            isinstance(value, bool),
+            f"The field {key!r} is {describe(value)}, not yes or no.",
+            f"Write {key} = true or {key} = false.",
+        )
         return value
 
     def number(self, key: str, default: float) -> float:
         """A finite number."""
         value = self.table.get(key, default)
-        require(isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12,
-                f"The field {key!r} is {describe(value)}, not a usable number.", f"Write {key} = 0.5.")
+        require(
+            isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12,
+            f"The field {key!r} is {describe(value)}, not a usable number.",
+            f"Write {key} = 0.5.",
+        )
         return float(value)
 
     def choice(self, key: str, known: Iterable[str], default: str) -> str:
@@ -185,11 +227,16 @@ class Fields:
     def nested(self, key: str) -> dict[str, Any]:
         """A table inside the table; missing is empty."""
         value = self.table.get(key, {})
-        require(isinstance(value, dict), f"The field {key!r} is {describe(value)}, not a table.",
-                f"Write {key} = {{ name = … }}.")
+        require(
+            isinstance(value, dict),
+            f"The field {key!r} is {describe(value)}, not a table.",
+            f"Write {key} = {{ name = … }}.",
+        )
         return value
 
-    def event(self, key: str, atoms: Iterable[str], definitions: Mapping[str, Event], needed: bool = True) -> Event:
+    def event(
+        self, key: str, atoms: Iterable[str], definitions: Mapping[str, Event], needed: bool = True
+    ) -> Event:
         """An event over known names, definitions expanded; the sure event where missing and not needed."""
         if key not in self.table and not needed:
             return SURE

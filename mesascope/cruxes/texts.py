@@ -20,7 +20,7 @@ from mesascope.cruxes.pooling import Pool
 
 
 def to_plain(value: Any) -> Any:
-    """Dataclasses, events and arrays as dicts, lists, texts and numbers; infinities as 'inf' and '-inf', nan as null."""
+    """Dataclasses, events and arrays as plain data; infinities as 'inf' and '-inf', nan as null."""
     if isinstance(value, Event):
         return str(value)
     if is_dataclass(value) and not isinstance(value, type):
@@ -53,8 +53,14 @@ def interval(low: float | None, high: float | None) -> str:
 def align(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
     """Rows of cells as lines with aligned columns; the last column is not padded."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
-    return [indent + "  ".join(cell.ljust(w) if i < len(row) - 1 else cell
-                               for i, (cell, w) in enumerate(zip(row, widths, strict=True))).rstrip() for row in rows]
+    return [
+        indent
+        + "  ".join(
+            cell.ljust(w) if i < len(row) - 1 else cell
+            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def tell_conventions(board: Board) -> str:
@@ -92,7 +98,9 @@ def tell_question(event: str, given: str) -> str:
 
 def tell_answer(answer: Answer) -> list[str]:
     """One answer: the number, what it rests on, and every other wording."""
-    head = f"{answer.person}: {tell_question(answer.event, answer.given)} = {interval(answer.low, answer.high)}"
+    head = (
+        f"{answer.person}: {tell_question(answer.event, answer.given)} = {interval(answer.low, answer.high)}"
+    )
     lines = [f"{head}  ({answer.status}: {STATUSES[answer.status]})"]
     if answer.point is not None and 0 < answer.point < 1:
         lines.append(f"  log-odds {float(log_odds(answer.point)):+.3f} nats")
@@ -108,8 +116,10 @@ def tell_answer(answer: Answer) -> list[str]:
         lines.append(f"  bridges of the modeller: {', '.join(answer.bridges)}")
     lines.append(f"  engine {answer.engine}: {'; '.join(answer.assumptions)}")
     for label, other in answer.wordings.items():
-        lines.append(f"  worded {label!r}: {interval(other.low, other.high)}"
-                     + (f"  ({other.assumptions[0]})" if other.status == "inapplicable" else ""))
+        lines.append(
+            f"  worded {label!r}: {interval(other.low, other.high)}"
+            + (f"  ({other.assumptions[0]})" if other.status == "inapplicable" else "")
+        )
     return lines
 
 
@@ -119,17 +129,32 @@ def tell_gap(report: GapReport) -> list[str]:
     for gap in report.gaps:
         one, other = gap.people
         question = tell_question(gap.target, gap.given)
-        lines.append(f"{question}: {one} {number(gap.ends[0])}, {other} {number(gap.ends[1])}; by {gap.split!r}: {gap.text}")
+        lines.append(
+            f"{question}: {one} {number(gap.ends[0])}, {other} {number(gap.ends[1])}; "
+            f"by {gap.split!r}: {gap.text}"
+        )
         rows = [["part", one, other, "share", "of the gap", "where the numbers come from"]]
         for part in gap.parts:
             fraction = "–" if part.fraction is None else f"{part.fraction:.1%}"
             span = f" ({part.span[0]:.1%} to {part.span[1]:.1%})" if part.span else ""
-            rows.append([part.name, number(part.values[0]), number(part.values[1]), f"{part.share:+.5f}",
-                         fraction + span, " / ".join(part.sources)])
-        rows.append(["sum", "", "", f"{sum(p.share for p in gap.parts):+.5f}", "", f"{gap.method}, scale {gap.scale}"])
+            rows.append(
+                [
+                    part.name,
+                    number(part.values[0]),
+                    number(part.values[1]),
+                    f"{part.share:+.5f}",
+                    fraction + span,
+                    " / ".join(part.sources),
+                ]
+            )
+        rows.append(
+            ["sum", "", "", f"{sum(p.share for p in gap.parts):+.5f}", "", f"{gap.method}, scale {gap.scale}"]
+        )
         lines += align(rows)
         if gap.remainder:
-            lines.append(f"  the shares miss the gap by {gap.remainder:+.5f}: moved one at a time they need not add up")
+            lines.append(
+                f"  the shares miss the gap by {gap.remainder:+.5f}: moved one at a time they need not add up"
+            )
         lines += [f"  assumes: {note}" for note in gap.assumptions]
     lines += [f"warning: {warning}" for warning in report.warnings]
     lines += [f"{name}, {label}: {share:.1%} of the gap" for name, label, share in report.filings]
@@ -162,7 +187,9 @@ def tell_updates(updates: Iterable[Update]) -> list[str]:
         if u.ratio:
             text += f", likelihood ratio {interval(*u.ratio)}"
         if u.shift:
-            text += f", log-odds {u.shift[0]:+.3f}" + (f" to {u.shift[1]:+.3f}" if u.shift[1] != u.shift[0] else "")
+            text += f", log-odds {u.shift[0]:+.3f}" + (
+                f" to {u.shift[1]:+.3f}" if u.shift[1] != u.shift[0] else ""
+            )
         lines.append(text + (f". {u.reason}" if u.reason else ""))
         if u.target:
             lines.append(f"    and the target: {interval(*u.target[0])} → {interval(*u.target[1])}")

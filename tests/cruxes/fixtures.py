@@ -22,17 +22,35 @@ def binary(parents: dict[str, tuple[str, ...]], yes: dict[str, list]) -> Net:
 
 
 def asia() -> Net:
-    parents = {"asia": (), "tub": ("asia",), "smoke": (), "lung": ("smoke",), "bronc": ("smoke",),
-               "either": ("lung", "tub"), "xray": ("either",), "dysp": ("bronc", "either")}
-    yes = {"asia": [0.01], "tub": [0.01, 0.05], "smoke": [0.5], "lung": [0.01, 0.1], "bronc": [0.3, 0.6],
-           "either": [0, 1, 1, 1], "xray": [0.05, 0.98], "dysp": [0.1, 0.7, 0.8, 0.9]}
+    parents = {
+        "asia": (),
+        "tub": ("asia",),
+        "smoke": (),
+        "lung": ("smoke",),
+        "bronc": ("smoke",),
+        "either": ("lung", "tub"),
+        "xray": ("either",),
+        "dysp": ("bronc", "either"),
+    }
+    yes = {
+        "asia": [0.01],
+        "tub": [0.01, 0.05],
+        "smoke": [0.5],
+        "lung": [0.01, 0.1],
+        "bronc": [0.3, 0.6],
+        "either": [0, 1, 1, 1],
+        "xray": [0.05, 0.98],
+        "dysp": [0.1, 0.7, 0.8, 0.9],
+    }
     return binary(parents, yes)
 
 
 def pearl() -> Net:
     parents = {"b": (), "e": (), "a": ("b", "e"), "j": ("a",), "m": ("a",)}
-    return binary(parents, {"b": [0.001], "e": [0.002], "a": [0.001, 0.29, 0.94, 0.95], "j": [0.05, 0.9],
-                            "m": [0.01, 0.7]})
+    return binary(
+        parents,
+        {"b": [0.001], "e": [0.002], "a": [0.001, 0.29, 0.94, 0.95], "j": [0.05, 0.9], "m": [0.01, 0.7]},
+    )
 
 
 def claim(name: str, event: str, low: float, high: float | None = None, given: str = "") -> Constraint:

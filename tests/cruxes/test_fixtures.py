@@ -34,9 +34,16 @@ OAT = [0.011856, 0.006422, 0.0231192, -0.031616, -0.044954, -0.029744]
 LMDI = [0.00319521, 0.00181247, 0.00571771, -0.01470364, -0.03199895, -0.01331079]
 
 
-@pytest.mark.parametrize(("method", "scale", "shares", "total"), [
-    ("shapley", "prob", PROB, -0.049288), ("shapley", "log", LN, -3.20296447), ("shapley", "logodds", LOGIT, None),
-    ("oat", "prob", OAT, None), ("lmdi", "prob", LMDI, -0.049288)])
+@pytest.mark.parametrize(
+    ("method", "scale", "shares", "total"),
+    [
+        ("shapley", "prob", PROB, -0.049288),
+        ("shapley", "log", LN, -3.20296447),
+        ("shapley", "logodds", LOGIT, None),
+        ("oat", "prob", OAT, None),
+        ("lmdi", "prob", LMDI, -0.049288),
+    ],
+)
 def test_4_2_superforecasters(method, scale, shares, total):
     assert product(SUPERFORECASTERS[None])[0] == pytest.approx(0.002088, abs=5e-7)
     found = decompose(product, CARLSMITH, SUPERFORECASTERS, method, scale)
@@ -51,16 +58,22 @@ def test_4_2_shapley_by_the_slow_derivation():
 
 
 def test_4_2_logs_of_a_product_are_the_logs_of_its_factors():
-    np.testing.assert_allclose(decompose(product, CARLSMITH, SUPERFORECASTERS, scale="log"),
-                               np.log(SUPERFORECASTERS / CARLSMITH), atol=1e-12)
-    np.testing.assert_allclose(share_lmdi(CARLSMITH, SUPERFORECASTERS).sum(),
-                               SUPERFORECASTERS.prod() - CARLSMITH.prod(), atol=1e-14)
+    np.testing.assert_allclose(
+        decompose(product, CARLSMITH, SUPERFORECASTERS, scale="log"),
+        np.log(SUPERFORECASTERS / CARLSMITH),
+        atol=1e-12,
+    )
+    np.testing.assert_allclose(
+        share_lmdi(CARLSMITH, SUPERFORECASTERS).sum(), SUPERFORECASTERS.prod() - CARLSMITH.prod(), atol=1e-14
+    )
 
 
 def test_4_2_stated_overall_is_incoherent_under_the_chain():
     names = "abcdef"
-    chain = [claim(n, n, p, given=" & ".join(names[:i])) for i, (n, p) in
-             enumerate(zip(names, SUPERFORECASTERS, strict=True))]
+    chain = [
+        claim(n, n, p, given=" & ".join(names[:i]))
+        for i, (n, p) in enumerate(zip(names, SUPERFORECASTERS, strict=True))
+    ]
     polytope = Polytope([*chain, claim("overall", " & ".join(names), 0.01)])
     assert not polytope.feasible
     clashes = find_clashes(polytope)
@@ -74,8 +87,16 @@ def test_4_2_stated_overall_is_incoherent_under_the_chain():
     assert (own.low, own.high) == pytest.approx((0.002088, 0.002088), abs=1e-9)
 
 
-ASIA = {"asia": 0.01, "tub": 0.0104, "smoke": 0.5, "lung": 0.055, "bronc": 0.45, "either": 0.064828,
-        "xray": 0.11029004, "dysp": 0.4359706}
+ASIA = {
+    "asia": 0.01,
+    "tub": 0.0104,
+    "smoke": 0.5,
+    "lung": 0.055,
+    "bronc": 0.45,
+    "either": 0.064828,
+    "xray": 0.11029004,
+    "dysp": 0.4359706,
+}
 
 
 def test_4_3_asia():
@@ -106,8 +127,12 @@ def test_4_4_alarm():
     assert len(net.order) == 37
     assert sum(t.size // t.shape[-1] * (t.shape[-1] - 1) for t in net.tables.values()) == 509
     marginals = net.marginals()
-    for name, state, value, near in (("LVFAILURE", "TRUE", 0.05, 1e-9), ("HYPOVOLEMIA", "TRUE", 0.2, 1e-9),
-                                     ("CO", "HIGH", 0.6431895547, 1e-7), ("BP", "LOW", 0.3899930927, 1e-7)):
+    for name, state, value, near in (
+        ("LVFAILURE", "TRUE", 0.05, 1e-9),
+        ("HYPOVOLEMIA", "TRUE", 0.2, 1e-9),
+        ("CO", "HIGH", 0.6431895547, 1e-7),
+        ("BP", "LOW", 0.3899930927, 1e-7),
+    ):
         assert marginals[name][net.states[name].index(state)] == pytest.approx(value, abs=near)
 
 
@@ -127,9 +152,18 @@ def test_4_5_coin_bag_and_die():
     sides = (4, 6, 10, 20)
     bag = np.array([[0, 1, 0, 0], [0.25] * 4])  # heads: only six-sided dice
     roll = np.array([[1 / n if face < n else 0.0 for face in range(20)] for n in sides])
-    net = Net({"coin": ["heads", "tails"], "die": [f"d{n}" for n in sides], "roll": [str(i + 1) for i in range(20)]},
-              {"die": ["coin"], "roll": ["die"]}, {"coin": np.array([0.5, 0.5]), "die": bag, "roll": roll})
-    assert net.marginals()["roll"][5] == pytest.approx(0.5 / 6 + 0.5 * (1 / 6 + 1 / 10 + 1 / 20) / 4, abs=1e-15)
+    net = Net(
+        {
+            "coin": ["heads", "tails"],
+            "die": [f"d{n}" for n in sides],
+            "roll": [str(i + 1) for i in range(20)],
+        },
+        {"die": ["coin"], "roll": ["die"]},
+        {"coin": np.array([0.5, 0.5]), "die": bag, "roll": roll},
+    )
+    assert net.marginals()["roll"][5] == pytest.approx(
+        0.5 / 6 + 0.5 * (1 / 6 + 1 / 10 + 1 / 20) / 4, abs=1e-15
+    )
     assert net.marginals()["roll"][5] == pytest.approx(0.1229166666, abs=1e-10)
     assert net.ask("coin", {"roll": "11"}) == pytest.approx([0, 1])
 
@@ -141,15 +175,24 @@ def test_4_5_monty_hall():
         for pick in range(3):
             may = [d for d in range(3) if d not in (car, pick)]
             host[car, pick, may] = 1 / len(may)
-    net = Net({"car": doors, "pick": doors, "host": doors}, {"host": ["car", "pick"]},
-              {"car": np.full(3, 1 / 3), "pick": np.array([0.5, 0.2, 0.3]), "host": host})
+    net = Net(
+        {"car": doors, "pick": doors, "host": doors},
+        {"host": ["car", "pick"]},
+        {"car": np.full(3, 1 / 3), "pick": np.array([0.5, 0.2, 0.3]), "host": host},
+    )
     assert net.ask("car", {"pick": "1", "host": "3"})[1] == pytest.approx(2 / 3, abs=1e-15)
 
 
-@pytest.mark.parametrize(("triad", "dits"), [
-    ((0.1, 0.02, 0.01), 0.00022420098481), ((0.3, 0.2, 0.5), 0.010491363318),
-    ((0.25, 0.32, 0.75), 0.0218002864079), ((0.05, 0.1, 0.2), 0.00241723288872),
-    ((0.65, 0.85, 0.25), 0.0140600309139)])
+@pytest.mark.parametrize(
+    ("triad", "dits"),
+    [
+        ((0.1, 0.02, 0.01), 0.00022420098481),
+        ((0.3, 0.2, 0.5), 0.010491363318),
+        ((0.25, 0.32, 0.75), 0.0218002864079),
+        ((0.05, 0.1, 0.2), 0.00241723288872),
+        ((0.65, 0.85, 0.25), 0.0140600309139),
+    ],
+)
 def test_4_6_fri_value_of_information(triad, dits):
     pu, puc, pc = triad
     assert information.value_information(pu, puc, pc) == pytest.approx(dits, rel=5e-12)
@@ -162,8 +205,10 @@ def test_4_6_fri_value_of_information(triad, dits):
 
 def test_4_6_fri_entropy_and_updatable():
     assert information.measure_entropy(0.1) == pytest.approx(0.1411817415, abs=5e-11)
-    for (pu, puc, pc, pun), dits in (((0.1, 0.02, 0.01, 0.08), 0.00124124746717),
-                                     ((0.3, 0.2, 0.5, 0.02), 0.0654294777773)):
+    for (pu, puc, pc, pun), dits in (
+        ((0.1, 0.02, 0.01, 0.08), 0.00124124746717),
+        ((0.3, 0.2, 0.5, 0.02), 0.0654294777773),
+    ):
         assert information.value_information(pu, puc, pc, stated=pun) == pytest.approx(dits, rel=5e-12)
 
 
@@ -174,8 +219,11 @@ def test_4_6_fri_value_of_discrimination():
     c, d = (0.002, 0.0022, 0.15), (0.25, 0.17, 0.4)
     assert information.value_discrimination(c, d) == pytest.approx(-0.0596971045845, rel=5e-12)
     states = information.value_discrimination_states(
-        [c[1], information.find_complement(*c)], [c[2], 1 - c[2]],
-        [d[1], information.find_complement(*d)], [d[2], 1 - d[2]])
+        [c[1], information.find_complement(*c)],
+        [c[2], 1 - c[2]],
+        [d[1], information.find_complement(*d)],
+        [d[2], 1 - d[2]],
+    )
     assert states == pytest.approx(-0.0596971045845, rel=5e-12)
 
 
@@ -187,7 +235,9 @@ def test_4_7_aggutils():
     assert pooling.pool_trimmed(AGG, 0.10) == pytest.approx(0.31875, abs=1e-12)
     assert pooling.pool_trimmed(AGG, 0.25) == pytest.approx(0.3, abs=1e-12)
     others = [p for p in AGG if p < 1]
-    replaced = np.where(np.array(AGG) == 1, np.quantile(others, 0.95), AGG)  # aggutils nudges a 1, with q = .05
+    replaced = np.where(
+        np.array(AGG) == 1, np.quantile(others, 0.95), AGG
+    )  # aggutils nudges a 1, with q = .05
     assert pooling.pool_gmo(replaced) == pytest.approx(0.3217874378, abs=5e-11)
     assert pooling.pool_extremised(replaced) == pytest.approx(0.2226478471, abs=5e-11)
     assert pooling.pool_gmo(AGG) == 1  # we report a veto and nudge nothing
@@ -201,9 +251,16 @@ def test_4_7_extremising_factor():
     assert pooling.extremising_factor(10**7) == pytest.approx(np.sqrt(3), abs=1e-6)
 
 
-@pytest.mark.parametrize(("low", "high", "mass", "a", "b"), [
-    (0.01, 0.20, 0.9, 2.2949, 19.243), (0.10, 0.80, 0.9, 1.9960, 2.3745), (0.80, 0.90, 0.9, 114.51, 20.288),
-    (0.05, 0.15, 0.9, 9.277, 82.76), (0.3, 0.7, 0.95, 11.2598, 11.2598)])
+@pytest.mark.parametrize(
+    ("low", "high", "mass", "a", "b"),
+    [
+        (0.01, 0.20, 0.9, 2.2949, 19.243),
+        (0.10, 0.80, 0.9, 1.9960, 2.3745),
+        (0.80, 0.90, 0.9, 114.51, 20.288),
+        (0.05, 0.15, 0.9, 9.277, 82.76),
+        (0.3, 0.7, 0.95, 11.2598, 11.2598),
+    ],
+)
 def test_4_8_maximum_entropy_beta(low, high, mass, a, b):
     from scipy.stats import beta
 
@@ -284,8 +341,14 @@ def test_4_11_thread_lister_sets_and_second_order():
     assert drawn.mean == pytest.approx((0.99216, 0.99216), abs=1e-5)
 
 
-@pytest.mark.parametrize(("changes", "bounds"), [
-    ({}, (0, 0.30)), ({"reflective": True}, (0, 0.21)), ({"reflective": True, "bridges": ["b3"]}, (0.10, 0.21))])
+@pytest.mark.parametrize(
+    ("changes", "bounds"),
+    [
+        ({}, (0, 0.30)),
+        ({"reflective": True}, (0, 0.21)),
+        ({"reflective": True, "bridges": ["b3"]}, (0.10, 0.21)),
+    ],
+)
 def test_4_11_thread_critic(changes, bounds):
     answer = cruxes.default().read(**changes).answer("critic")
     assert (answer.low, answer.high) == pytest.approx(bounds, abs=1e-9)
@@ -341,8 +404,15 @@ def test_4_12_triads():
     assert (found.low, found.high) == pytest.approx((0.04, 0.04), abs=1e-9)
 
 
-@pytest.mark.parametrize(("prior", "ratio", "posterior"), [
-    ((0, 0.10), (3, 3), (0, 0.25)), ((0, 0.10), (10, 10), (0, 0.526)), ((0, 1), (20, 20), (0, 1)), ((1, 1), (3, 9), (1, 1))])
+@pytest.mark.parametrize(
+    ("prior", "ratio", "posterior"),
+    [
+        ((0, 0.10), (3, 3), (0, 0.25)),
+        ((0, 0.10), (10, 10), (0, 0.526)),
+        ((0, 1), (20, 20), (0, 1)),
+        ((1, 1), (3, 9), (1, 1)),
+    ],
+)
 def test_3_3_ratios_on_sets(prior, ratio, posterior):
     assert update_set(prior, ratio) == pytest.approx(posterior, abs=5e-4)
 

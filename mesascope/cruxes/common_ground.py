@@ -1,0 +1,168 @@
+"""The gap of two people by the claims that both state, and one remainder for everything else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mesascope.cruxes.answers import POINT, solve, take_point
+from mesascope.cruxes.board import Board
+from mesascope.cruxes.bounds import Constraint, Polytope
+from mesascope.cruxes.disagreement import put_on_scale, share_shapley
+from mesascope.cruxes.language import Event, same
+from mesascope.errors import MesascopeError
+
+SHARED = "shared claims"
+REST = "vocabulary, bridges and what only one of them states"
+MOST_SHARED = 6
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a gap.
+
+    Args:
+        name, event: what it is.
+        values: each person's number for it, given the parts before it; None for a remainder.
+        sources: where each number comes from: 'stated or implied', 'assumed by the modeller', 'rest'.
+        share: its part of the gap, on the gap's scale; fraction: of the whole.
+        span: the least and greatest fraction as a bottom line goes through its interval.
+    """
+
+    name: str
+    event: str
+    values: tuple[float | None, float | None]
+    sources: tuple[str, str]
+    share: float
+    fraction: float | None
+    span: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Gap:
+    """The difference between two people, in parts.
+
+    Args:
+        people: from, to.
+        ends: each one's number on the target; total: their difference on the scale, the sum of the shares
+            (for one at a time, which need not add up, `remainder` is what is missing).
+        split, form, scale, method: how it was cut.
+        assumptions: printed with it.
+    """
+
+    people: tuple[str, str]
+    target: str
+    given: str
+    split: str
+    text: str
+    form: str
+    scale: str
+    method: str
+    ends: tuple[float, float]
+    total: float
+    remainder: float
+    parts: tuple[Part, ...]
+    assumptions: tuple[str, ...]
+
+    @property
+    def top(self) -> Part:
+        """The part with the largest share."""
+        return max(self.parts, key=lambda part: abs(part.share))
+
+
+def explain_shared(
+    board: Board, one: str, other: str, target: str | Event | None, scale: str, method: str
+) -> Gap:
+    """The gap by shared claims: a claim counts as shared where event and condition are the same.
+
+    Args:
+        board: the board.
+        one, other: from whom to whom.
+        target: an event; the file's query where left out.
+        scale: 'prob', 'log' or 'logodds'; method: 'shapley' only.
+
+    A coalition holds some shared claims at the other's values; the rest (vocabulary, bridges, what only
+    one states) is one more player, so the shares add up whatever the two do not share.
+    """
+    if method != "shapley":
+        raise MesascopeError(
+            f"The method {method!r} needs a split of the file.", "Use --method shapley, or add [splits]."
+        )
+    questions = [board.default_question(p, target, None) for p in (one, other)]
+    models = [board.polytope(p) for p in (one, other)]
+    parts = [m.part(q[0].atoms() | q[1].atoms()) for m, q in zip(models, questions, strict=True)]
+    pairs = [
+        (a, b)
+        for a in parts[0].constraints
+        for b in parts[1].constraints
+        if same(a.given, b.given) and same(a.event, b.event)
+    ]
+    if len(pairs) > MOST_SHARED:
+        raise MesascopeError(
+            f"{len(pairs)} claims are shared; at most {MOST_SHARED} are cut without a split.",
+            "Add [splits] to the file.",
+        )
+    n = len(pairs)
+    values = np.empty(2 ** (n + 1))
+    for code in range(len(values)):
+        side = (code >> n) & 1
+        swapped: list[Constraint] = []
+        for c in models[side].constraints:
+            index = next((i for i, pair in enumerate(pairs) if pair[side] is c), None)
+            if index is not None:
+                source = pairs[index][(code >> index) & 1]
+                c = replace(c, low=source.low, high=source.high)
+            swapped.append(c)
+        answer = solve((one, other)[side], Polytope(swapped, models[side].rules), *questions[side])
+        if not answer.usable:
+            raise MesascopeError(
+                "The two people's shared claims cannot be exchanged: they contradict the rest.",
+                "Add [splits] to the file.",
+            )
+        values[code] = take_point(answer)
+    shares = share_shapley(put_on_scale(values, scale))
+    scaled = put_on_scale(values[[0, -1]], scale)
+    total = float(scaled[1] - scaled[0])
+    found = [
+        Part(
+            f"{a.id} / {b.id}",
+            str(a.event),
+            ((a.low + a.high) / 2, (b.low + b.high) / 2),
+            ("stated or implied", "stated or implied"),
+            float(share),
+            float(share) / total if abs(total) > POINT else None,
+        )
+        for (a, b), share in zip(pairs, shares, strict=False)
+    ]
+    found.append(
+        Part(
+            REST,
+            str(questions[0][0]),
+            (None, None),
+            ("rest", "rest"),
+            float(shares[-1]),
+            float(shares[-1]) / total if abs(total) > POINT else None,
+        )
+    )
+    notes = [
+        "each bottom line is the middle of its bounds",
+        "claims count as shared where event and condition are the same",
+    ]
+    if not same(questions[0][1], questions[1][1]):
+        notes.append(f"{one} is asked given {questions[0][1]}, {other} given {questions[1][1]}")
+    return Gap(
+        (one, other),
+        str(questions[0][0]),
+        str(questions[0][1]),
+        SHARED,
+        "the claims that both state",
+        "shared",
+        scale,
+        method,
+        (float(values[0]), float(values[-1])),
+        total,
+        0.0,
+        tuple(found),
+        tuple(notes),
+    )

@@ -1,0 +1,116 @@
+"""The options that the verbs of `mesascope crux` share, and how they open, show and write."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mesascope.cruxes.board import Board, default, load
+from mesascope.errors import MesascopeError
+
+File = Annotated[
+    Path | None,
+    typer.Argument(metavar="[FILE]", help="A crux file; the shipped thread if left out.", show_default=False),
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+Mode = Annotated[str, typer.Option("--reading", help="How '~p' is read: centre, set or beta.")]
+Words = Annotated[str, typer.Option("--words", help="Scale for bare words: union, ipcc or icd.")]
+Width = Annotated[float, typer.Option("--plus-minus", help="Half-width of '~p' read as a set.")]
+Reflect = Annotated[
+    bool, typer.Option("--reflective", help="Read what is expected on reflection, where said.")
+]
+With = Annotated[list[str] | None, typer.Option("--with", help="Switch an optional bridge on; repeatable.")]
+Worded = Annotated[
+    list[str] | None, typer.Option("--wording", help="Choose an alternative wording; repeatable.")
+]
+Person = Annotated[
+    list[str] | None, typer.Option("--person", help="Whose; repeatable. The file's pair if left out.")
+]
+Target = Annotated[str | None, typer.Option("--target", help="An event; the file's query if left out.")]
+Given = Annotated[str | None, typer.Option("--given", help="A condition; '' for none.")]
+Engine = Annotated[str, typer.Option("--engine", help="lp, net, credal or sample.")]
+Between = Annotated[
+    str | None, typer.Option("--between", help="Two people, 'ann,bob'; the file's pair if left out.")
+]
+Base = Annotated[str, typer.Option("--base", help="Of the logarithm: 10 (dits), 2 (bits) or e (nats).")]
+
+
+def open_board(
+    file: Path | None,
+    mode: str = "centre",
+    words: str = "union",
+    width: float = 0.05,
+    reflective: bool = False,
+    bridges: list[str] | None = None,
+    wordings: list[str] | None = None,
+) -> Board:
+    """The file under the chosen conventions; the shipped thread where there is none."""
+    changes: dict[str, Any] = {
+        "reading": mode,
+        "words": words,
+        "plus_minus": width,
+        "reflective": reflective,
+        "bridges": bridges or (),
+        "wordings": wordings or (),
+    }
+    return load(file, **changes) if file else default(**changes)
+
+
+def show(board: Board, command: str, result: object, lines: list[str], as_json: bool) -> None:
+    """One JSON document, or the lines and how values were read."""
+    from mesascope.cruxes.texts import tell_conventions, to_plain
+
+    if as_json:
+        record = {
+            "command": command,
+            "file": board.name,
+            "digest": board.digest,
+            "conventions": to_plain(board.conventions),
+            "result": to_plain(result),
+        }
+        typer.echo(json.dumps(record, ensure_ascii=False, allow_nan=False))
+        return
+    for line in [*lines, f"({board.name}; {tell_conventions(board)})"]:
+        typer.echo(line)
+
+
+def choose_people(board: Board, chosen: list[str] | None) -> list[str]:
+    """The people named, the file's pair, or everybody."""
+    if chosen:
+        return [board.person(p) for p in chosen]
+    query = board.content.query
+    return list(query.compare) if query and query.compare else list(board.content.people)
+
+
+def read_pair(between: str | None) -> tuple[str | None, str | None]:
+    """Two names from `ann,bob`; neither where nothing was said."""
+    if between is None:
+        return None, None
+    names = [name.strip() for name in between.split(",")]
+    if len(names) != 2 or not all(names):
+        raise MesascopeError(
+            f"--between names two people, not {between!r}.", "Example: --between lister,critic."
+        )
+    return names[0], names[1]
+
+
+def read_base(name: str) -> float:
+    """The base of a logarithm by its name."""
+    from mesascope.cruxes.information import BASES
+
+    if name not in BASES:
+        raise MesascopeError(f"There is no base {name!r}.", f"There are: {', '.join(BASES)}.")
+    return BASES[name]
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text file; a place that cannot be written is the user's mistake."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise MesascopeError(
+            f"{str(path)!r} cannot be written: {error.strerror}.", "Name a file in a folder that exists."
+        ) from None
