@@ -51,7 +51,7 @@ def largest(masses: jax.Array) -> jax.Array:
     return won / won.sum(-1, keepdims=True)
 
 
-def subject(family: Family, hazard: float = 0.03) -> ChangePointThompson:
+def subject(family: Family, hazard: float = 0.02) -> ChangePointThompson:
     """Thompson sampling for arms whose means may be drawn anew at any trial.
 
     Args:
