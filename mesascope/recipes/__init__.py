@@ -1,8 +1,8 @@
 """How our own subjects are trained: a recipe is a pure function of its settings and its seed.
 
 A recipe is a file with a factory `recipe(family, out, ..., seed=0, progress=silent)`: its signature is its
-settings, its docstring one sentence. It writes `network.safetensors` into `out` and returns what it trained; called
-again after an interruption at any moment, it goes on and ends with the same bytes.
+settings, its docstring one sentence. It writes `network.safetensors` into `out` and returns what it trained;
+called again after an interruption at any moment, it goes on and ends with the same bytes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Progress(NamedTuple):
         done: finished updates.
         total: updates in all.
         seconds_left: the estimate, None before the second update.
-        score: mean expected pay-off of a trial in the last batch; it scatters, so watch it and never quote it.
+        score: mean expected pay-off of a trial in the last batch; it scatters: watch it, never quote it.
     """
 
     done: int

@@ -1,7 +1,7 @@
-"""What recipes share: updates one after the other, with checkpoints, progress and the finished network's file.
+"""What recipes share: updates one after the other, with checkpoints, progress and the network's file.
 
-The state after update i is a function of the settings alone: every draw is addressed by the update's number. So a
-training that is interrupted, at any moment, and goes on from its last checkpoint ends with the same bytes.
+The state after update i is a function of the settings alone: every draw is addressed by the update's number.
+So a training that is interrupted at any moment and goes on from its last checkpoint ends with the same bytes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import load
+from safetensors.numpy import save as serialise
 
 from mesascope.errors import MesascopeError
 from mesascope.families import Family
@@ -83,7 +84,9 @@ def train(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise MesascopeError(f"{str(out)!r} cannot be a folder: {error.strerror}.", "Name another --out.") from None
+        raise MesascopeError(
+            f"{str(out)!r} cannot be a folder: {error.strerror}.", "Name another --out."
+        ) from None
     path, checkpoint = folder / "network.safetensors", folder / "checkpoint.safetensors"
 
     def finished() -> Trained:
@@ -122,9 +125,11 @@ def train(
 def _finish(training: Training, path: Path, network: recurrent.Recurrent) -> None:
     """Writes the network with everything that is needed to repeat it; no times, so that bytes repeat too."""
     if not all(bool(jnp.isfinite(leaf).all()) for leaf in recurrent.weights(network).values()):
-        raise MesascopeError("The training diverged: weights are not finite.", "Lower the rate, or change the seed.")
+        raise MesascopeError(
+            "The training diverged: weights are not finite.", "Lower the rate, or change the seed."
+        )
     family, origin = training.family, made(training.settings["seed"])
-    recurrent.save(
+    save(
         network,
         path,
         {
@@ -144,12 +149,34 @@ def _finish(training: Training, path: Path, network: recurrent.Recurrent) -> Non
     )
 
 
+def save(network: recurrent.Recurrent, path: Path, told: dict[str, Any]) -> None:
+    """Writes a network; the file appears whole or not at all.
+
+    Args:
+        network: its weights are written.
+        path: the .safetensors file.
+        told: everything that the format asks for but the tensors.
+    """
+    tensors = {k: np.asarray(v) for k, v in recurrent.weights(network).items()}
+    _replace(path, tensors, {"format": recurrent.FORMAT, **told})
+
+
+def _replace(path: Path, tensors: dict[str, np.ndarray], told: dict[str, Any]) -> None:
+    """Writes a file that is whole at every moment, even under SIGKILL."""
+    text = json.dumps(told, sort_keys=True)  # under one key: the order in the header is then certain
+    part = path.with_name(f".{path.name}.part")
+    with part.open("wb") as file:
+        file.write(serialise(tensors, {"mesascope": text}))
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
 def _keep(training: Training, path: Path, done: int, held: Any) -> None:
     """Writes a checkpoint, whole or not at all."""
     leaves = jax.tree.leaves(eqx.filter(held, eqx.is_array))
     tensors = {f"{i:04d}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
-    text = json.dumps({"format": FORMAT, "done": done, **training.identity}, sort_keys=True)
-    recurrent.replace(path, save(tensors, {"mesascope": text}))
+    _replace(path, tensors, {"format": FORMAT, "done": done, **training.identity})
 
 
 def _resume(training: Training, path: Path, held: Any) -> tuple[int, Any]:
@@ -160,21 +187,28 @@ def _resume(training: Training, path: Path, held: Any) -> tuple[int, Any]:
     try:
         tensors = load(path.read_bytes())
         found = [tensors[f"{i:04d}"] for i in range(len(leaves))]
-        if told["format"] != FORMAT or [(f.shape, f.dtype) for f in found] != [(x.shape, x.dtype) for x in leaves]:
-            raise ValueError("other shapes")
+        if told["format"] != FORMAT or [(f.shape, f.dtype) for f in found] != [
+            (x.shape, x.dtype) for x in leaves
+        ]:
+            raise ValueError("its arrays have other shapes")
         done = int(told["done"])
     except (SafetensorError, KeyError, ValueError, TypeError, OSError) as error:
-        raise MesascopeError(f"The checkpoint {str(path)!r} is broken: {error}.", "Delete it to begin anew.") from None
+        raise MesascopeError(
+            f"The checkpoint {str(path)!r} is broken: {error}.", "Delete it to begin anew."
+        ) from None
     return done, eqx.combine(jax.tree.unflatten(structure, [jnp.asarray(f) for f in found]), rest)
 
 
 def _agree(training: Training, path: Path) -> dict[str, Any]:
     """What a file says of its training; raises where that is another one."""
-    told, *_ = recurrent.read_header(path)
+    try:
+        told, *_ = recurrent.read_header(path)
+    except MesascopeError as error:
+        raise MesascopeError(error.problem, "Delete it to begin anew.") from None
     for name, value in training.identity.items():
         if told.get(name) != json.loads(json.dumps(value)):
             raise MesascopeError(
-                f"{str(path)!r} belongs to another training: its {name} is {told.get(name)!r}, not {value!r}.",
+                f"{str(path)!r} is of another training: its {name} is {told.get(name)!r}, not {value!r}.",
                 "Name another --out, or delete the file.",
             )
     return told

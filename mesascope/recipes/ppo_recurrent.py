@@ -1,8 +1,8 @@
 """Proximal policy optimisation (Schulman et al. 2017, arXiv 1707.06347) over whole lifetimes.
 
-Every update lives a batch of lifetimes from fresh activations, each on a task of its own, and improves the network
-on them; one compiled function does both. The subject sees the noisy pay-off; the training reward is the expected
-one, scaled by the family's own chance and best, which only removes variance.
+Every update lives a batch of lifetimes from fresh activations, each on a task of its own, and improves the
+network on them; one compiled function does both. The subject sees the noisy pay-off; the training reward is
+the expected one, which only removes variance, scaled by the family's own chance and best.
 """
 
 from __future__ import annotations
@@ -93,7 +93,8 @@ def recipe(
     @eqx.filter_jit
     def update(number: jax.Array, network: Recurrent, state: Any):
         own = address(key, "update", number)
-        batch, score = gather(address(own, "lives"), network, family, lifetimes, (chance, best), discount, trace)
+        lives = address(own, "lives")
+        batch, score = gather(lives, network, family, lifetimes, (chance, best), discount, trace)
         weight = entropy * (1.0 - number / updates)
         arrays, rest = eqx.partition(network, eqx.is_array)
 
@@ -102,7 +103,7 @@ def recipe(
             part = jax.tree.map(lambda x: x[:, rows], batch)
             slope = jax.grad(lambda a: loss(eqx.combine(a, rest), part, clip, weight))(arrays)
             change, state = optimiser.update(slope, state, arrays)
-            return (optax.apply_updates(arrays, change), state), None
+            return (eqx.apply_updates(arrays, change), state), None
 
         def order(epoch):
             return jax.random.permutation(address(own, "order", epoch), lifetimes)
@@ -111,7 +112,9 @@ def recipe(
         (arrays, state), _ = jax.lax.scan(improve, (arrays, state), rows)
         return eqx.combine(arrays, rest), state, score
 
-    return train(Training("ppo_recurrent", family, settings, updates, lifetimes), begin, update, out, progress)
+    return train(
+        Training("ppo_recurrent", family, settings, updates, lifetimes), begin, update, out, progress
+    )
 
 
 def scale(family: Family) -> tuple[float, float]:
@@ -120,7 +123,9 @@ def scale(family: Family) -> tuple[float, float]:
     told = family.latents(family.draw(jax.random.key(0), 4096, ring), ring)
     chance, best = float(np.mean(told["chance"])), float(np.mean(told["best"]))
     if best - chance < 1e-6:
-        raise MesascopeError(f"In {family.name} the best pays no more than chance.", "There is nothing to train here.")
+        raise MesascopeError(
+            f"In {family.name} the best pays no more than chance.", "There is nothing to train here."
+        )
     return chance, best
 
 
@@ -150,13 +155,13 @@ def gather(
     life = (state, percept, network.fresh(lifetimes))
     _, (encoded, action, log_prob, worth, score) = jax.lax.scan(trial, life, jnp.arange(family.horizon))
     chance, best = span
-    life_long = (discount ** jnp.arange(family.horizon)).sum()  # so that the worth of a lifetime is about 1 at best
-    advantage = advantages((score - chance) / (best - chance) / life_long, worth, discount, trace)
+    longest = (discount ** jnp.arange(family.horizon)).sum()  # the worth of a lifetime is then 1 at best
+    advantage = advantages((score - chance) / (best - chance) / longest, worth, discount, trace)
     return Batch(encoded, action, log_prob, advantage, advantage + worth), score.mean()
 
 
 def advantages(reward: jax.Array, worth: jax.Array, discount: float, trace: float) -> jax.Array:
-    """Generalised advantage estimates [T, N] (Schulman et al. 2016, arXiv 1506.02438); a lifetime ends at T."""
+    """Generalised advantage estimates [T, N] (Schulman et al. 2016, arXiv 1506.02438); lives end at T."""
     after = jnp.concatenate([worth[1:], jnp.zeros_like(worth[:1])])
     surprise = reward + discount * after - worth
 
@@ -184,7 +189,9 @@ def _check(settings: dict[str, Any]) -> None:
     """Raises where a setting is out of range."""
     for name, least in (("updates", 1), ("lifetimes", 1), ("epochs", 1), ("minibatches", 1), ("seed", 0)):
         if settings[name] < least:
-            raise MesascopeError(f"{name}={settings[name]} is out of range.", f"Give a whole number from {least}.")
+            raise MesascopeError(
+                f"{name}={settings[name]} is out of range.", f"Give a whole number from {least}."
+            )
     if settings["lifetimes"] % settings["minibatches"]:
         raise MesascopeError(
             f"lifetimes={settings['lifetimes']} cannot be split into minibatches={settings['minibatches']}.",
@@ -193,4 +200,6 @@ def _check(settings: dict[str, Any]) -> None:
     for name in ("rate", "final_rate", "entropy", "discount", "trace", "clip"):
         most = 1.0 if name in ("discount", "trace") else 10.0
         if not 0.0 <= settings[name] <= most:
-            raise MesascopeError(f"{name}={settings[name]} is out of range.", f"Give a number from 0 to {most:g}.")
+            raise MesascopeError(
+                f"{name}={settings[name]} is out of range.", f"Give a number from 0 to {most:g}."
+            )

@@ -1,7 +1,7 @@
 """A network of ours: percept → memory → policy, its weights read from one .safetensors file.
 
-A file holds the weights and, in its header, one JSON text under the key 'mesascope': format, memory, width, told,
-choices, observation, horizon, family, trained_on, and what made it. Nothing in a file is ever run.
+A file holds the weights and, in its header, one JSON text under the key 'mesascope': format, memory, width,
+told, choices, observation, horizon, family, trained_on, and what made it. Nothing in a file is ever run.
 """
 
 from __future__ import annotations
@@ -9,20 +9,19 @@ from __future__ import annotations
 import abc
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load as load_tensors
-from safetensors.numpy import save as save_tensors
+from safetensors.numpy import load
 
 from mesascope.errors import MesascopeError, unknown
-from mesascope.families import Family, Percept
+from mesascope.families import Family, Percept, parse_bank
 from mesascope.keys import address
 from mesascope.subjects import Subject, choose
 
@@ -33,7 +32,7 @@ WIDEST = 4096
 
 
 class Memory(eqx.Module):
-    """Takes in encoded percepts [N, F] and gives features [N, W]; subclasses are final and listed in MEMORIES."""
+    """Takes in encoded percepts [N, F], gives features [N, W]; subclasses are final, listed in MEMORIES."""
 
     @abc.abstractmethod
     def fresh(self, n: int) -> Any:
@@ -46,7 +45,7 @@ class Memory(eqx.Module):
     def unroll(self, xs: jax.Array) -> jax.Array:
         """Whole lifetimes xs [T, N, F] from birth: the features [T, N, W] that `step` gives one by one.
 
-        Gradients keep the carries alone and compute the rest again: half the time, for memory is what is slow.
+        For gradients only the carries are kept and the rest is computed again, which halves the time.
         """
         step = jax.checkpoint(lambda carry, x: self.step(carry, x), prevent_cse=False)
         return jax.lax.scan(step, self.fresh(xs.shape[1]), xs)[1]
@@ -111,13 +110,6 @@ class GRU(Memory):
         return {"core.h": carry}
 
 
-class State(NamedTuple):
-    """An LSTM's carry: output h and cell c, each [N, W]."""
-
-    h: jax.Array
-    c: jax.Array
-
-
 class LSTM(Memory):
     """Long short-term memory with forget gates (Gers et al. 2000), the forget bias starting at 1."""
 
@@ -130,40 +122,38 @@ class LSTM(Memory):
         self.recurrent = _orthogonal(address(key, "recurrent"), width, 4)
         self.bias = jnp.zeros(4 * width).at[width : 2 * width].set(1.0)
 
-    def fresh(self, n: int) -> State:
-        """Zeros."""
-        return State(*(jnp.zeros((n, self.recurrent.shape[0])),) * 2)
+    def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
+        """Output h and cell c, each [n, W] zeros."""
+        return jnp.zeros((n, len(self.recurrent))), jnp.zeros((n, len(self.recurrent)))
 
     def step(self, carry, x):
         """The features are the output h."""
-        i, f, o, g = jnp.split(x @ self.inputs + carry.h @ self.recurrent + self.bias, 4, -1)
-        c = jax.nn.sigmoid(f) * carry.c + jax.nn.sigmoid(i) * jnp.tanh(g)
+        i, f, o, g = jnp.split(x @ self.inputs + carry[0] @ self.recurrent + self.bias, 4, -1)
+        c = jax.nn.sigmoid(f) * carry[1] + jax.nn.sigmoid(i) * jnp.tanh(g)
         h = jax.nn.sigmoid(o) * jnp.tanh(c)
-        return State(h, c), h
+        return (h, c), h
 
     def taps(self, carry):
         """'core.h' and 'core.c'."""
-        return {"core.h": carry.h, "core.c": carry.c}
+        return {"core.h": carry[0], "core.c": carry[1]}
 
 
 MEMORIES: dict[str, Callable[[jax.Array, int, int], Memory]] = {"none": Nothing, "gru": GRU, "lstm": LSTM}
 
 
 def _scaled(key: jax.Array, shape: tuple[int, int]) -> jax.Array:
-    """Normal weights of variance 1 / inputs."""
     return jax.random.normal(key, shape) / np.sqrt(max(shape[0], 1))
 
 
-def _orthogonal(key: jax.Array, width: int, gates: int) -> jax.Array:
-    """[W, gates W], an orthogonal matrix for each gate."""
+def _orthogonal(key: jax.Array, width: int, gates: int) -> jax.Array:  # [W, gates W]
     return jnp.concatenate([jax.random.orthogonal(address(key, i), width) for i in range(gates)], axis=1)
 
 
 class Origin:
     """What is said of a network but not computed with: networks that differ only here share compiled code."""
 
-    def __init__(self, name: str, about: Mapping[str, Any]):
-        self.name, self.about = name, dict(about)
+    def __init__(self, name: str, told: dict[str, Any]):
+        self.name, self.told = name, told
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Origin)
@@ -205,7 +195,7 @@ class Recurrent(Subject):
     @property
     def trained_on(self) -> str:
         """'unlimited' or its bank."""
-        return self.origin.about.get("trained_on", "unknown")
+        return self.origin.told["trained_on"]
 
     def encode(self, percept: Percept) -> jax.Array:
         """What it is told, as features [N, F]."""
@@ -240,7 +230,9 @@ class Recurrent(Subject):
         return self.memory.taps(carry)
 
 
-def create(key: jax.Array, memory: str, width: int, told: tuple[str, ...], sizes: tuple[int, int, int]) -> Recurrent:
+def create(
+    key: jax.Array, memory: str, width: int, told: tuple[str, ...], sizes: tuple[int, int, int]
+) -> Recurrent:
     """An untrained network.
 
     Args:
@@ -258,10 +250,10 @@ def create(key: jax.Array, memory: str, width: int, told: tuple[str, ...], sizes
         if part not in TOLD:
             raise unknown("part of the percept", part, TOLD)
     if not told or len(set(told)) != len(told):
-        raise MesascopeError(f"told={'+'.join(told)!r} names nothing, or a part twice.", f"Type {'+'.join(TOLD)}.")
+        raise MesascopeError("told names nothing, or a part twice.", f"Type {'+'.join(TOLD)}.")
     choices, observation, horizon = sizes
     features = sum({"action": choices, "observation": observation}.get(part, 1) for part in told)
-    return Recurrent(
+    return Recurrent(  # pyright: ignore[reportCallIssue]
         memory=MEMORIES[memory](address(key, "memory"), features, width),
         policy=0.01 * _scaled(address(key, "policy"), (width, choices)),
         policy_bias=jnp.zeros(choices),
@@ -285,29 +277,6 @@ def weights(network: Recurrent) -> dict[str, Any]:
     """Every weight by its path, e.g. 'memory.inputs'."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(network, lambda x: hasattr(x, "dtype")))
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
-
-
-def save(network: Recurrent, path: str | os.PathLike, about: Mapping[str, Any]) -> None:
-    """Writes a network; the file appears whole or not at all.
-
-    Args:
-        network: its weights are written.
-        path: the .safetensors file.
-        about: everything of the format but the tensors, see the module's first lines.
-    """
-    tensors = {k: np.asarray(v) for k, v in weights(network).items()}
-    text = json.dumps({"format": FORMAT, **about}, sort_keys=True)  # one key: its order in the file is certain
-    replace(Path(path), save_tensors(tensors, {"mesascope": text}))
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Writes a file that is whole at every moment, even under SIGKILL."""
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
 
 
 def bundled() -> dict[str, Path]:
@@ -335,7 +304,9 @@ def subject(family: Family, path: str = "") -> Recurrent:
         family: what it is put to; it needs the network's number of choices.
         path: the file, or the name of a network that ships.
     """
-    file = _file(path)
+    if not path:
+        raise _refused("No network is named.")
+    file = Path(path) if Path(path).is_file() else bundled().get(path, Path(path))
     told = about(file)
     network = _filled(file, told, Origin(f"recurrent:path={path}", told))
     if network.choices != family.choices:
@@ -343,9 +314,10 @@ def subject(family: Family, path: str = "") -> Recurrent:
             f"{str(path)!r} chooses between {network.choices} actions, {family.name} has {family.choices}.",
             f"Put it to its own family, {told['family']}, or to one with {network.choices} choices.",
         )
-    if "observation" in network.told and observation_width(family) != told["observation"]:
+    shown = observation_width(family)
+    if "observation" in network.told and shown != told["observation"]:
         raise MesascopeError(
-            f"{str(path)!r} observes {told['observation']} numbers, {family.name} shows {observation_width(family)}.",
+            f"{str(path)!r} observes {told['observation']} numbers, {family.name} shows {shown}.",
             f"Put it to its own family, {told['family']}.",
         )
     return network
@@ -363,6 +335,8 @@ def about(path: str | os.PathLike) -> dict[str, Any]:
     for key in ("memory", "family", "trained_on"):
         if not isinstance(told.get(key), str):
             raise _broken(path, f"its metadata has no text {key!r}")
+    if told["trained_on"] not in ("unlimited", "unknown"):
+        parse_bank(told["trained_on"])
     for key, least in (("width", 1), ("choices", 2), ("observation", 0), ("horizon", 1)):
         value = told.get(key)
         if type(value) is not int or not least <= value <= 10**6:
@@ -373,8 +347,8 @@ def about(path: str | os.PathLike) -> dict[str, Any]:
     return told
 
 
-def read_header(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, tuple[str, tuple[int, ...]]], int]:
-    """The JSON under 'mesascope' in a safetensors header, the tensors' types and shapes, and the data's bytes.
+def read_header(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, Any], int]:
+    """The JSON under 'mesascope' in a safetensors header, the tensors' types and shapes, the file's bytes.
 
     Raises:
         MesascopeError: no such file, or its header is not one of safetensors.
@@ -392,10 +366,9 @@ def read_header(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, tupl
         if not isinstance(told, dict):
             raise TypeError("its metadata is no object")
     except FileNotFoundError:
-        known = ", ".join(bundled())
-        raise MesascopeError(f"There is no file {str(path)!r}.", f"Networks that ship: {known or 'none'}.") from None
+        raise _refused(f"There is no file {str(path)!r}.") from None
     except OSError as error:
-        raise MesascopeError(f"{str(path)!r} cannot be read: {error.strerror}.", "Name a .safetensors file.") from None
+        raise _refused(f"{str(path)!r} cannot be read: {error.strerror}.") from None
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError):
         raise _broken(path, "it has no readable safetensors header") from None
     return told, shapes, 8 + length + size
@@ -405,7 +378,8 @@ def _filled(path: str | os.PathLike, told: dict[str, Any], origin: Origin) -> Re
     """The network of a file, every tensor checked before it is read."""
     sizes = (told["choices"], told["observation"], told["horizon"])
     try:
-        empty = eqx.filter_eval_shape(create, jax.random.key(0), told["memory"], told["width"], tuple(told["told"]), sizes)
+        settings = told["memory"], told["width"], tuple(told["told"])
+        empty = eqx.filter_eval_shape(create, jax.random.key(0), *settings, sizes)
     except MesascopeError as error:
         raise _broken(path, error.problem.rstrip(".")) from None
     expected = {k: ("F32", v.shape) for k, v in weights(empty).items()}
@@ -417,25 +391,24 @@ def _filled(path: str | os.PathLike, told: dict[str, Any], origin: Origin) -> Re
     if found != size:
         raise _broken(path, f"it has {found:,} bytes, its header announces {size:,}")
     try:
-        tensors = load_tensors(Path(path).read_bytes())
+        tensors = load(Path(path).read_bytes())
     except (SafetensorError, OSError, ValueError) as error:
         raise _broken(path, str(error)) from None
     odd = sorted(k for k, v in tensors.items() if not np.isfinite(v).all())
     if odd:
         raise _broken(path, f"its weights {', '.join(odd)} are not all finite")
-    leaves, structure = jax.tree.flatten(eqx.filter(empty, lambda x: hasattr(x, "dtype")))
-    filled = jax.tree.unflatten(structure, [jnp.asarray(tensors[name]) for name in weights(empty)])
-    assert len(leaves) == len(tensors)
-    return eqx.tree_at(lambda n: n.origin, eqx.combine(filled, empty), origin)
-
-
-def _file(path: str) -> Path:
-    """The file that a path or the name of a network that ships stands for."""
-    if not path:
-        known = ", ".join(bundled())
-        raise MesascopeError("No network is named.", f"Type recurrent:path=FILE; networks that ship: {known or 'none'}.")
-    return Path(path) if Path(path).exists() else bundled().get(path, Path(path))
+    leaves, structure = jax.tree.flatten(empty, is_leaf=lambda x: isinstance(x, Origin))
+    names = iter(weights(empty))
+    full = [jnp.asarray(tensors[next(names)]) if hasattr(x, "dtype") else x for x in leaves]
+    return eqx.tree_at(lambda n: n.origin, jax.tree.unflatten(structure, full), origin)
 
 
 def _broken(path: str | os.PathLike, reason: str) -> MesascopeError:
-    return MesascopeError(f"{str(path)!r} is no network of ours: {reason}.", "Train it again with `mesascope train`.")
+    return _refused(f"{str(path)!r} is no network of ours: {reason}.")
+
+
+def _refused(problem: str) -> MesascopeError:
+    known = ", ".join(bundled()) or "none"
+    return MesascopeError(
+        problem, f"Name a file that `mesascope train` wrote, or a network that ships: {known}."
+    )
