@@ -142,8 +142,9 @@ def refuse_changed(subject: Subject, before: dict[str, str]) -> None:
     after = subject.fingerprint()
     changed = sorted(k for k in before.keys() | after.keys() if before.get(k) != after.get(k))
     if changed:
+        more = f" and {len(changed) - 8} more" if len(changed) > 8 else ""
         raise MesascopeError(
-            f"The weights of {subject.name} changed while it ran: {', '.join(changed)}.",
+            f"The weights of {subject.name} changed while it ran: {', '.join(changed[:8])}{more}.",
             "mesascope measures frozen subjects: hand it a copy that does not train.",
         )
 

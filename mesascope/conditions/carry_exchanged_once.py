@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import jax
 
-from mesascope.conditions import Condition, select, take
+from mesascope.conditions import Condition, select, take, within
 
 
 class CarryExchangedOnce(Condition):
@@ -32,4 +32,5 @@ def condition(fresh: int = 0) -> CarryExchangedOnce:
     Args:
         fresh: 1 for the carry at birth, 0 for another lifetime's.
     """
+    within(0, 1, fresh=fresh)
     return CarryExchangedOnce(fresh)

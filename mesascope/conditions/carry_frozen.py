@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jax
 
-from mesascope.conditions import Condition, select
+from mesascope.conditions import LAST, Condition, select, within
 
 
 class CarryFrozen(Condition):
@@ -29,4 +29,5 @@ def condition(at: int = 10) -> CarryFrozen:
     Args:
         at: the trial t.
     """
+    within(0, LAST, at=at)
     return CarryFrozen(at)

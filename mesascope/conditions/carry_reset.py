@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import jax
 
-from mesascope.conditions import Condition, select
+from mesascope.conditions import LAST, Condition, select, within
 
 
 class CarryReset(Condition):
@@ -34,4 +34,5 @@ def condition(at: int = -1) -> CarryReset:
     Args:
         at: the trial of the one reset, from 1; -1 for every trial.
     """
+    within(-1, LAST, at=at)
     return CarryReset(at)

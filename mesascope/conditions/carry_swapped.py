@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jax
 
-from mesascope.conditions import Condition, select, take
+from mesascope.conditions import LAST, Condition, select, take, within
 
 
 class CarrySwapped(Condition):
@@ -28,4 +28,5 @@ def condition(at: int = 50) -> CarrySwapped:
     Args:
         at: the trial t.
     """
+    within(0, LAST, at=at)
     return CarrySwapped(at)

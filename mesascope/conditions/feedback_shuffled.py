@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 import jax
+import jax.numpy as jnp
 
-from mesascope.conditions import RECENT, Condition, select
-from mesascope.errors import MesascopeError
+from mesascope.conditions import LAST, RECENT, Condition, select, within
 
 
 class FeedbackShuffled(Condition):
@@ -41,12 +41,14 @@ class FeedbackShuffled(Condition):
         old = old._replace(feedback=select(old.first, old.feedback, context.donated[w]))
         fed = context.repeat(0, (w > 0) & (t >= w), lambda i, c: context.respond(context.key(w), c, old)[0], shadow)
 
-        def replay(i, c):
-            back = w - 1 - i
-            past = jax.tree.map(lambda x: x[back], context.recent)
-            return select(t >= back, context.respond(context.key(back), c, past)[0], c)
+        count = jnp.minimum(w - 1, t)
 
-        replayed = context.repeat(0, w - 1, replay, fed)
+        def replay(i, c):
+            back = count - i
+            past = jax.tree.map(lambda x: x[back], context.recent)
+            return context.respond(context.key(back), c, past)[0]
+
+        replayed = context.repeat(0, count, replay, fed)
         plain = percept._replace(feedback=select(percept.first, percept.feedback, context.donated[0]))
         return (
             select(w > 0, replayed, carry),
@@ -62,6 +64,6 @@ def condition(older_than: int = 4, replicate: int = 0) -> FeedbackShuffled:
         older_than: w, from 0 (all feedback) to 8.
         replicate: which draw of donors.
     """
-    if not 0 <= older_than < RECENT:
-        raise MesascopeError(f"older_than={older_than} is out of range.", f"Give a whole number from 0 to {RECENT - 1}.")
+    within(0, RECENT - 1, older_than=older_than)
+    within(0, LAST, replicate=replicate)
     return FeedbackShuffled(older_than, replicate)

@@ -7,7 +7,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from mesascope.conditions import Condition, select
+from mesascope.conditions import Condition, select, within
 
 
 class PerceptExchangedOnce(Condition):
@@ -39,4 +39,5 @@ def condition(action: int = 0) -> PerceptExchangedOnce:
     Args:
         action: 1 to exchange the action, 0 to flip the feedback.
     """
+    within(0, 1, action=action)
     return PerceptExchangedOnce(action)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from mesascope.conditions import Condition, select
+from mesascope.conditions import Condition, select, within
 
 
 class PerceptMasked(Condition):
@@ -33,4 +33,5 @@ def condition(trial: int = 0) -> PerceptMasked:
     Args:
         trial: 1 to hide the trial index, 0 to hide the feedback.
     """
+    within(0, 1, trial=trial)
     return PerceptMasked(trial)
