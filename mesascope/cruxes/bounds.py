@@ -213,7 +213,7 @@ class Polytope:
         """
         if len(self.atoms) > MOST_ATOMS:
             raise MesascopeError(
-                f"These statements tie {len(self.atoms)} atoms together; at most {MOST_ATOMS} are enumerated.",
+                f"These statements tie {len(self.atoms)} atoms together; at most {MOST_ATOMS} can be.",
                 "Remove atoms or bridges, or ask with --engine net.",
             )
         worlds = enumerate_worlds(sorted(self.atoms)) or {"": np.ones(1, dtype=bool)}

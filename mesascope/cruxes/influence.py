@@ -12,7 +12,7 @@ from mesascope.cruxes.arguments import Argument
 from mesascope.cruxes.board import Board
 from mesascope.cruxes.information import measure_entropy, measure_skl, value_discrimination, value_information
 from mesascope.cruxes.language import SURE, Event, join, literals, same
-from mesascope.errors import MesascopeError
+from mesascope.errors import MesascopeError, unknown
 
 INNER = "range over distributions that agree with the claims, found by search: an inner bound"
 
@@ -196,6 +196,10 @@ def compare_crux(
 
     Negative values mean that learning the crux is expected to drive them apart.
     """
+    if form not in ("log", "naive"):
+        raise unknown("form", form, ("log", "naive"))
+    if weights not in ("gmo", "mean"):
+        raise unknown("weights", weights, ("gmo", "mean"))
     compare = board.content.query.compare if board.content.query else ()
     if one is None or other is None:
         if len(compare) < 2:

@@ -77,7 +77,8 @@ class Source:
         except MesascopeError as error:
             if error.problem.startswith(f"{self.name}:"):
                 raise
-            raise MesascopeError(f"{self.name}: line {line}: {what}: {error.problem}", error.remedy) from None
+            problem = error.problem if len(error.problem) <= 400 else f"{error.problem[:400]}…"
+            raise MesascopeError(f"{self.name}: line {line}: {what}: {problem}", error.remedy) from None
 
     def table(self, name: str) -> dict[str, Any]:
         """A top-level table whose keys are names; missing is empty, anything but a table an error."""
