@@ -29,9 +29,12 @@ BOUND = ("family", "out", "progress")  # parameters that are handed over, never 
 
 def names(kind: str) -> list[str]:
     """All plug-ins of a kind, by name, without importing them."""
+    return sorted({*_own(kind), *(e.name for e in entry_points(group=f"mesascope.{kind}"))})
+
+
+def _own(kind: str) -> list[str]:
     folder = Path(__file__).parent / kind
-    own = [m.name for m in pkgutil.iter_modules([str(folder)]) if not m.name.startswith("_")]
-    return sorted({*own, *(e.name for e in entry_points(group=f"mesascope.{kind}"))})
+    return [m.name for m in pkgutil.iter_modules([str(folder)]) if not m.name.startswith("_")]
 
 
 def module(kind: str, name: str) -> ModuleType:
@@ -44,8 +47,14 @@ def module(kind: str, name: str) -> ModuleType:
         raise unknown("kind of plug-in", kind, KINDS)
     if name not in names(kind):
         raise unknown(KINDS[kind], name, names(kind))
-    found = [e for e in entry_points(group=f"mesascope.{kind}") if e.name == name]
-    target = found[0].value.partition(":")[0] if found else f"mesascope.{kind}.{name}"
+    found = sorted({e.module for e in entry_points(group=f"mesascope.{kind}") if e.name == name})
+    own = [f"mesascope.{kind}.{name}"] if name in _own(kind) else []
+    if len(claims := own + found) > 1:
+        raise MesascopeError(
+            f"The {KINDS[kind]} {name!r} is claimed by {' and by '.join(claims)}.",
+            "Rename one of them, or uninstall its package.",
+        )
+    target = claims[0]
     try:
         return importlib.import_module(target)
     except Exception as error:
@@ -59,7 +68,9 @@ def factory(kind: str, name: str) -> Callable[..., Any]:
     """The factory of one plug-in: its signature is its settings."""
     made = getattr(module(kind, name), KINDS[kind], None)
     if not callable(made):
-        raise MesascopeError(f"The {KINDS[kind]} {name!r} has no factory.", f"Define a function {KINDS[kind]}(...).")
+        raise MesascopeError(
+            f"The {KINDS[kind]} {name!r} has no factory.", f"Define a function {KINDS[kind]}(...)."
+        )
     return made
 
 
@@ -96,8 +107,24 @@ def make(kind: str, spec: str, *handed: Any, **preset: Any) -> Any:
         preset: settings in Python, over those in the text.
     """
     name, given = split(spec)
-    made = factory(kind, name)
-    return made(*handed, **{**convert(made, given, f"{KINDS[kind]} {name!r}"), **preset})
+    made, what = factory(kind, name), f"{KINDS[kind]} {name!r}"
+    known = {**convert(made, given, what), **preset}
+    try:
+        inspect.signature(made).bind(*handed, **known)
+    except TypeError as error:
+        raise MesascopeError(
+            f"The {what} cannot be made: {error}.",
+            f"Its settings are: {', '.join(settings(made)) or 'none'}.",
+        ) from None
+    try:
+        return made(*handed, **known)
+    except MesascopeError:
+        raise
+    except Exception as error:
+        raise MesascopeError(
+            f"The {what} cannot be made: its factory raised {type(error).__name__}: {error}.",
+            f"Give it other settings, or mend {made.__module__}.",
+        ) from error
 
 
 def convert(made: Callable[..., Any], given: dict[str, str], what: str) -> dict[str, Any]:
@@ -107,31 +134,36 @@ def convert(made: Callable[..., Any], given: dict[str, str], what: str) -> dict[
         MesascopeError: an unknown setting, or a value of another type.
     """
     known = settings(made)
-    hints = typing.get_type_hints(made)
+    try:
+        hints = typing.get_type_hints(made)
+    except NameError:  # a name that only a type checker imports
+        hints = {k: type(p.default) for k, p in known.items()}
     out = {}
     for key, text in given.items():
         if key not in known:
             error = unknown("setting", key, known)
             raise MesascopeError(f"The {what} has no setting {key!r}.", error.remedy)
-        out[key] = _value(hints.get(key, str), text, key, what)
+        usual = known[key].default
+        example = f"{key}={1 if usual is inspect.Parameter.empty else usual}"
+        out[key] = _value(hints.get(key, str), text, example, f"{key}={text!r} of the {what}")
     return out
 
 
-def _value(kind: Any, text: str, key: str, what: str) -> Any:
+def _value(kind: Any, text: str, example: str, given: str) -> Any:
     if kind is bool:
         if text.lower() in ("true", "yes", "1"):
             return True
         if text.lower() in ("false", "no", "0"):
             return False
-        raise MesascopeError(f"{key}={text!r} of the {what} is neither true nor false.", f"Type {key}=true or false.")
+        raise MesascopeError(f"{given} is neither true nor false.", f"Type e.g. {example.lower()}.")
     if kind in (int, float):
         try:
             value = kind(text)
         except ValueError:
             word = "whole number" if kind is int else "number"
-            raise MesascopeError(f"{key}={text!r} of the {what} is no {word}.", f"Type {key}=1.") from None
+            raise MesascopeError(f"{given} is no {word}.", f"Type e.g. {example}.") from None
         if value != value or value in (float("inf"), float("-inf")):
-            raise MesascopeError(f"{key}={text!r} of the {what} is not finite.", f"Type {key}=1.")
+            raise MesascopeError(f"{given} is not finite.", f"Type e.g. {example}.")
         return value
     return text
 
@@ -147,10 +179,17 @@ def describe(kind: str) -> list[dict[str, Any]]:
     for name in names(kind):
         try:
             made = factory(kind, name)
-            known = {
-                k: None if p.default is inspect.Parameter.empty else p.default for k, p in settings(made).items()
-            }
+            known = {k: _plain(p.default) for k, p in settings(made).items()}
             rows.append({"kind": KINDS[kind], "name": name, "says": says(made), "settings": known})
         except MesascopeError as error:
-            rows.append({"kind": KINDS[kind], "name": name, "says": f"broken: {error.problem}", "settings": {}})
+            rows.append(
+                {"kind": KINDS[kind], "name": name, "says": f"broken: {error.problem}", "settings": {}}
+            )
     return rows
+
+
+def _plain(default: Any) -> Any:
+    """A default as JSON holds it; None where there is none."""
+    if default is inspect.Parameter.empty:
+        return None
+    return default if isinstance(default, str | int | float | bool | None) else str(default)

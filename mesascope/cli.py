@@ -26,7 +26,9 @@ app = typer.Typer(
 
 app.add_typer(crux, name="crux")
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else.")
+]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder of the run; a stopped run goes on from it.")]
 Seed = Annotated[int, typer.Option(help="Of the tasks and of all draws.", min=0, max=2**31 - 1)]
 Lifetimes = Annotated[int, typer.Option(help="Lifetimes on every ring.", min=3, max=1_000_000)]
@@ -46,10 +48,15 @@ def demo(out: Out = None, as_json: Json = False) -> None:
 )
 def examine_(
     subjects: Annotated[
-        list[str], typer.Argument(help="Names with settings, network files, or package.module:factory.", metavar="SUBJECT…")
+        list[str],
+        typer.Argument(
+            help="Names with settings, network files, or package.module:factory.", metavar="SUBJECT…"
+        ),
     ],
     family: Annotated[str, typer.Option(help="Name with settings; by default the checkpoint's own.")] = "",
-    trained_on: Annotated[str, typer.Option(help="unlimited, bank:M@seed or unknown; by default what it says.")] = "",
+    trained_on: Annotated[
+        str, typer.Option(help="unlimited, bank:M@seed or unknown; by default what it says.")
+    ] = "",
     rings: Annotated[str, typer.Option(help="Comma-separated; by default all of the family.")] = "",
     probes: Annotated[str, typer.Option(help="Comma-separated; by default all.")] = "",
     lifetimes: Lifetimes = 256,
@@ -68,9 +75,13 @@ def examine_(
     _examine(subjects, family, out or Path("runs") / _slug(subjects), as_json, **options)
 
 
-@app.command("measure", epilog="Example: mesascope measure choices.csv --columns action=choice,feedback=outcome")
+@app.command(
+    "measure", epilog="Example: mesascope measure choices.csv --columns action=choice,feedback=outcome"
+)
 def measure_(
-    trials: Annotated[Path, typer.Argument(help="A .nc, .csv, .tsv, .txt, .jsonl or .parquet file of trials.")],
+    trials: Annotated[
+        Path, typer.Argument(help="A .nc, .csv, .tsv, .txt, .jsonl or .parquet file of trials.")
+    ],
     columns: Annotated[str, typer.Option(help="Your names for ours: action=key,participant=who.")] = "",
     choices: Annotated[int, typer.Option(help="Number of choices where not all occur; 0 to count them.")] = 0,
     out: Out = None,
@@ -84,18 +95,27 @@ def measure_(
     for pair in _listed(columns) or []:
         role, equals, column = pair.partition("=")
         if not equals:
-            raise MesascopeError(f"{pair!r} in --columns is no pair.", "Type --columns action=NAME,feedback=NAME.")
+            raise MesascopeError(
+                f"{pair!r} in --columns is no pair.", "Type --columns action=NAME,feedback=NAME."
+            )
+        if role in given:
+            raise MesascopeError(
+                f"{role!r} is given twice in --columns.", f"Give it once; several as {role}=A+B."
+            )
         given[role] = column
+    out = runs.prepare(out or Path("runs") / trials.stem)
     found, notes = measure_log(trials, given or None, choices or None)
     for note in notes:
         _say(note)
-    folder = runs.write(found, out or Path("runs") / trials.stem, _command())
+    folder = runs.write(found, out, _command())
     _show(found, folder, as_json)
 
 
 @app.command("list", epilog="Example: mesascope list probes")
 def list_(
-    kind: Annotated[str, typer.Argument(help="families, subjects, conditions, probes or recipes; all without.")] = "",
+    kind: Annotated[
+        str, typer.Argument(help="families, subjects, conditions, probes or recipes; all without.")
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """List the plug-ins that there are, with their settings."""
@@ -113,13 +133,16 @@ def list_(
 
 
 @app.command(
-    "train", epilog="Example: mesascope train ppo_recurrent --family bernoulli_bandit:arms=5,trials=100 --out net"
+    "train",
+    epilog="Example: mesascope train ppo_recurrent --family bernoulli_bandit:arms=5,trials=100 --out net",
 )
 def train_(
     recipe: Annotated[str, typer.Argument(help="Name with settings, as ppo_recurrent:width=32.")],
     family: Annotated[str, typer.Option(help="Name with settings; a bank in it is what is trained on.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for checkpoints and the network.")],
-    seeds: Annotated[int, typer.Option(help="How many networks, with seeds from the recipe's own upwards.", min=1)] = 1,
+    seeds: Annotated[
+        int, typer.Option(help="How many networks, with seeds from the recipe's own upwards.", min=1)
+    ] = 1,
     as_json: Json = False,
 ) -> None:
     """Train subjects by a recipe; a stopped run goes on from its last checkpoint."""
@@ -161,7 +184,9 @@ def validate_(
 @app.command("report", epilog="Example: mesascope report demo --out report.html")
 def report_(
     folder: Annotated[Path, typer.Argument(help="The folder of a run.", metavar="DIR")],
-    out: Annotated[Path | None, typer.Option("--out", help="The page; report.html in the folder by default.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The page; report.html in the folder by default.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write the page of a run again, from its folder."""
@@ -198,6 +223,7 @@ def _examine(subjects: Sequence[Any], family: str, out: Path, as_json: bool, **o
 
     _cache()
     family = family or default_family(subjects)
+    runs.prepare(out)
     with _progress() as progress:
         found = examine(list(subjects), family, out=out, progress=progress, **options)
     _show(found, runs.write(found, out, _command()), as_json)
@@ -242,13 +268,18 @@ def _json(document: Any) -> None:
 def _print(what: Any) -> None:
     from rich.console import Console
 
+    from mesascope.console import visible
+
+    what = visible(what) if isinstance(what, str) else what
     Console(file=sys.stdout, markup=False, highlight=False, soft_wrap=isinstance(what, str)).print(what)
 
 
 def _say(text: str) -> None:
     from rich.console import Console
 
-    Console(stderr=True, markup=False, highlight=False).print(text)
+    from mesascope.console import visible
+
+    Console(stderr=True, markup=False, highlight=False, soft_wrap=True).print(visible(text))
 
 
 def _cache() -> None:
@@ -256,7 +287,8 @@ def _cache() -> None:
     import jax
 
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    jax.config.update("jax_compilation_cache_dir", str(home / "mesascope" / "compiled"))
+    folder = os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(home / "mesascope" / "compiled")
+    jax.config.update("jax_compilation_cache_dir", folder)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
@@ -273,28 +305,73 @@ def run(arguments: Sequence[str]) -> int:
     """Runs one command in this process and returns its exit code: 0 done, 1 check failed, 2 called wrongly."""
     _ARGUMENTS[:] = list(arguments)
     try:
-        app(list(arguments), standalone_mode=True)
-    except MesascopeError as error:
-        _say(f"mesascope: {error.problem}")
-        if error.remedy:
-            _say(error.remedy)
-        return 2
-    except KeyboardInterrupt:
-        _say(f"Stopped. What was finished is kept; to go on: {_command()}")
-        return 130
-    except SystemExit as end:
-        return int(end.code or 0)
+        code = int(app(list(arguments), prog_name="mesascope", standalone_mode=False) or 0)
     except BrokenPipeError:
         return 0
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    except SystemExit as end:
+        return int(end.code or 0)
     except Exception as error:
-        if os.environ.get("MESASCOPE_TRACEBACK"):
-            raise
-        _say(f"mesascope: a mistake of ours, not of yours: {type(error).__name__}: {error}")
-        _say("Please report it with the output of: MESASCOPE_TRACEBACK=1 " + _command())
-        return 3
-    return 0
+        return _failed(error)
+    if code == 130:
+        _say(f"Stopped. What was finished is kept; to go on: {_command()}")
+    return code
+
+
+def _failed(error: Exception) -> int:
+    """Says what went wrong, whose mistake it is and what to do; the exit code."""
+    if os.environ.get("MESASCOPE_TRACEBACK"):
+        raise error
+    code, theirs = 2, _theirs(error)
+    if isinstance(error, MesascopeError):
+        problem, remedy = error.problem, error.remedy
+    elif hasattr(error, "format_message") and hasattr(error, "exit_code"):  # the parser's
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()
+            return error.exit_code
+        path = getattr(getattr(error, "ctx", None), "command_path", "mesascope")
+        problem, remedy = error.format_message(), f"Type {path} --help."
+    elif theirs:
+        problem = f"{theirs} raised {type(error).__name__}: {error}"
+        remedy = "Mend it there, or leave out what needs it; MESASCOPE_TRACEBACK=1 shows all of it."
+    elif isinstance(error, OSError) and error.filename:
+        problem = f"{str(error.filename)!r}: {error.strerror}."
+        remedy = "Name another file or folder, or make it readable and writable."
+    else:
+        code, problem = 3, f"a mistake of ours, not of yours: {type(error).__name__}: {error}"
+        remedy = "Please report it with the output of: MESASCOPE_TRACEBACK=1 " + _command()
+    _say(f"mesascope: {problem}")
+    if remedy:
+        _say(remedy)
+    return code
+
+
+def _theirs(error: BaseException) -> str:
+    """The file and line that raised, where that is in a plug-in of another package or a module of the user's."""
+    from importlib.metadata import entry_points
+
+    from mesascope.catalogue import KINDS
+
+    plugged = {e.module.partition(".")[0] for kind in KINDS for e in entry_points(group=f"mesascope.{kind}")}
+    place, trace = "", error.__traceback__
+    while trace:
+        file, top = (
+            trace.tb_frame.f_code.co_filename,
+            str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0],
+        )
+        own = (
+            file.startswith(str(Path(__file__).parent))
+            or top in sys.stdlib_module_names
+            or "site-packages" in file
+        )
+        if top in plugged or not own:
+            place = f"{file}, line {trace.tb_lineno},"
+        trace = trace.tb_next
+    return place
 
 
 def main() -> None:
-    """The entry point of the `mesascope` command."""
+    """The entry point of the `mesascope` command; modules in the present folder can be named as subjects."""
+    sys.path.append(os.getcwd())
     sys.exit(run(sys.argv[1:]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,13 @@ from rich.text import Text
 Tell = Callable[[float, str], None]
 
 
+def visible(text: str) -> str:
+    """Text from anyone with its lines kept: characters that steer a terminal show as �."""
+    return "".join(
+        "\ufffd" if unicodedata.category(c) in ("Cc", "Cf", "Cs") and c not in "\n\t" else c for c in text
+    )
+
+
 def plugins(rows: Sequence[Mapping[str, Any]]) -> Table:
     """The plug-ins with their settings, as `mesascope list` prints them."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -24,7 +32,7 @@ def plugins(rows: Sequence[Mapping[str, Any]]) -> Table:
         table.add_column(name, overflow="fold")
     for row in rows:
         told = ", ".join(k if v is None else f"{k}={v}" for k, v in row["settings"].items())
-        table.add_row(*(Text(str(x)) for x in (row["kind"], row["name"], row["says"], told)))
+        table.add_row(*(Text(visible(str(x))) for x in (row["kind"], row["name"], row["says"], told)))
     return table
 
 
@@ -61,10 +69,17 @@ def progress() -> Iterator[Tell]:
     """A bar on a terminal, a line every ten seconds elsewhere; all on standard error."""
     console = Console(stderr=True)
     if console.is_terminal:
-        columns = (BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn(), TimeRemainingColumn())
-        with Progress(*columns, TextColumn("{task.description}"), console=console, transient=True) as bar:
+        columns = (
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        with Progress(
+            *columns, TextColumn("{task.description}", markup=False), console=console, transient=True
+        ) as bar:
             task = bar.add_task("", total=1.0)
-            yield lambda share, doing: bar.update(task, completed=share, description=Text(doing).plain)
+            yield lambda share, doing: bar.update(task, completed=share, description=visible(doing))
         return
     begun = last = time.monotonic()
 
@@ -75,6 +90,6 @@ def progress() -> Iterator[Tell]:
             return
         last = now
         left = f", about {(now - begun) * (1 - share) / share:.0f} s left" if share > 0.02 else ""
-        sys.stderr.write(f"{share:4.0%} {doing}{left}\n")
+        sys.stderr.write(f"{share:4.0%} {visible(doing)}{left}\n")
 
     yield tell

@@ -88,23 +88,29 @@ def examine(
     """
     family = catalogue.make("families", family) if isinstance(family, str) else family
     group = [resolve(s, family) for s in (subjects if isinstance(subjects, list | tuple) else [subjects])]
-    if trained_on is not None and trained_on not in ("unlimited", "unknown"):
-        family.banked(trained_on)
-    asked = [catalogue.make("probes", p) if isinstance(p, str) else p for p in probes or catalogue.names("probes")]
+    asked = [
+        catalogue.make("probes", p) if isinstance(p, str) else p for p in probes or catalogue.names("probes")
+    ]
     labels = [*conditions(rule), *(c for p in asked for c in p.conditions)]
     bench = Bench(family, labels, rings, lifetimes, seed, Path(out) if out else None, progress)
+    homes = [bench.home(trained_on or one.trained_on) for one in group]
+    for one, home in zip(group, homes, strict=True):
+        if not bench.rings(home):
+            raise MesascopeError(
+                f"{home.name} has none of the rings {', '.join(rings or ())}.",
+                "Add fresh to them, or a bank to the family.",
+            )
+        refuse_leaks(one, home, seed)  # a mistake in the last subject shows before the first is lived
     unbanked = family.banked(None)
     controls = {role: resolve(name, unbanked) for role, name in family.controls.items()}
     bench.expect(len(group) + sum(c.name not in {s.name for s in group} for c in controls.values()))
     by_role = {}
     for role, control in controls.items():
         lived = bench.live(control, unbanked)
-        by_role[role] = measure(asked, lived, bench.references(unbanked), replay)
+        by_role[role] = measure(asked, lived, bench.references(unbanked), replay) if lived else []
     out_of = []
-    for one in group:
+    for one, home in zip(group, homes, strict=True):
         told = trained_on or one.trained_on
-        home = bench.home(told)
-        refuse_leaks(one, home, seed)
         lived, references, placement = bench.place(one, told, rule)
         shown = {role: there for role, there in references.items() if not role.endswith(" against")}
         found = measure(asked, lived, shown, replay, by_role)
@@ -123,7 +129,9 @@ def resolve(subject: Any, family: Family) -> Subject:
     if callable(subject):
         return wrap(subject, family)
     if not isinstance(subject, str | os.PathLike):
-        raise MesascopeError(f"{type(subject).__name__} is no subject.", "Give a Subject, a function, a name or a file.")
+        raise MesascopeError(
+            f"{type(subject).__name__} is no subject.", "Give a Subject, a function, a name or a file."
+        )
     spec = os.fspath(subject)
     name = catalogue.split(spec)[0] if "=" in spec or ":" not in spec else spec.partition(":")[0]
     if name in catalogue.names("subjects"):
@@ -131,7 +139,9 @@ def resolve(subject: Any, family: Family) -> Subject:
     if Path(spec).is_file():
         return catalogue.make("subjects", opener(spec), family, path=spec)
     if os.sep in spec or Path(spec).suffix in (".safetensors", ".zip", ".onnx"):
-        raise MesascopeError(f"There is no file {spec!r}.", "Name a file, a subject or package.module:factory.")
+        raise MesascopeError(
+            f"There is no file {spec!r}.", "Name a file, a subject or package.module:factory."
+        )
     if ":" in spec and "=" not in spec:
         return catalogue.make("subjects", "function", family, path=spec)
     return catalogue.make("subjects", spec, family)  # says which names there are
@@ -184,14 +194,18 @@ def measure_log(
                 placement = None
             found = measure(asked, lived, references, replay)
             out.append(
-                Examination(str(some["subject"]), str(some["family"]), trained_on, lived, references, found, placement)
+                Examination(
+                    str(some["subject"]), str(some["family"]), trained_on, lived, references, found, placement
+                )
             )
         return out, []
     from mesascope.logs import read_log
 
     log, notes = read_log(path, columns, choices)
     name = str(log.attrs["subject"])
-    return [Examination(name, "log", "unknown", {"logged": log}, {}, measure(asked, {"logged": log}), None)], notes
+    return [
+        Examination(name, "log", "unknown", {"logged": log}, {}, measure(asked, {"logged": log}), None)
+    ], notes
 
 
 def _by_subject(groups: Mapping[str, xr.Dataset]) -> list[dict[str, xr.Dataset]]:
@@ -210,13 +224,18 @@ def opener(path: str) -> str:
     """
     claims = []
     for name in catalogue.names("subjects"):
-        module = catalogue.module("subjects", name)
+        try:
+            module = catalogue.module("subjects", name)
+        except MesascopeError:  # another package's, broken: no reason not to open a file of ours
+            continue
         if hasattr(module, "opens") and module.opens(path):
             claims.append(name)
     if len(claims) == 1:
         return claims[0]
     told = f"{' and '.join(claims)} both claim it" if claims else "no adapter opens it"
-    raise MesascopeError(f"{path!r} cannot be opened as a subject: {told}.", "Name the adapter, as adapter:path=FILE.")
+    raise MesascopeError(
+        f"{path!r} cannot be opened as a subject: {told}.", "Name the adapter, as adapter:path=FILE."
+    )
 
 
 class Bench:
@@ -293,12 +312,20 @@ class Bench:
             home = family if role == "locator" else unbanked
             procedure = catalogue.make("subjects", family.references[role + suffix], home)
             for ring in self.rings(family):
-                if (role == "strongest" and ring != "fresh") or (role == "locator" and kind(ring) not in ("seen", "fresh")):
+                if (role == "strongest" and ring != "fresh") or (
+                    role == "locator" and kind(ring) not in ("seen", "fresh")
+                ):
                     continue
                 change = family.changes(ring)
-                restart = [catalogue.make("conditions", f"carry_reset:at={change}")] if change and role == "learner" else []
+                restart = (
+                    [catalogue.make("conditions", f"carry_reset:at={change}")]
+                    if change and role == "learner"
+                    else []
+                )
                 kinds = self.kinds if role in COMPARED else (intact,)
-                lived = self._roll(procedure, family if ring == "seen" else home, ring, [intact, *restart], kinds)
+                lived = self._roll(
+                    procedure, family if ring == "seen" else home, ring, [intact, *restart], kinds
+                )
                 out.setdefault(role + suffix, {})[ring] = lived
         return out
 

@@ -40,6 +40,26 @@ def document(examinations: Sequence[Examination]) -> dict[str, Any]:
     }
 
 
+def prepare(folder: str | os.PathLike) -> Path:
+    """The folder of a run, made where it is missing, found to be writable before anything is lived.
+
+    Raises:
+        MesascopeError: it is a file, or nothing can be written there.
+    """
+    folder = Path(folder)
+    trial = folder / ".writable"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        raise MesascopeError(
+            f"{str(folder)!r} cannot be the folder of a run: {error.strerror}.",
+            "Name another folder with --out.",
+        ) from None
+    return folder
+
+
 def write(examinations: Sequence[Examination], folder: str | os.PathLike, command: str) -> Path:
     """Writes a run; each file appears whole or not at all.
 
@@ -48,8 +68,7 @@ def write(examinations: Sequence[Examination], folder: str | os.PathLike, comman
         folder: made where it is missing.
         command: what repeats the run.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = prepare(folder)
     groups: dict[str, xr.Dataset] = {}
     index: list[dict[str, Any]] = []
     known: dict[int, str] = {}
@@ -91,7 +110,8 @@ def open_run(folder: str | os.PathLike) -> tuple[list[Examination], str]:
     folder = Path(folder)
     if not (folder / "findings.json").is_file():
         raise MesascopeError(
-            f"There is no findings.json in {str(folder)!r}.", "Name the folder that examine, measure or demo wrote."
+            f"There is no findings.json in {str(folder)!r}.",
+            "Name the folder that examine, measure or demo wrote.",
         )
     try:
         told = json.loads((folder / "findings.json").read_text())["subjects"]
@@ -103,7 +123,10 @@ def open_run(folder: str | os.PathLike) -> tuple[list[Examination], str]:
                 row["family"],
                 row["trained_on"],
                 {ring: groups[g] for ring, g in where["trials"].items()},
-                {role: {r: groups[g] for r, g in rings.items()} for role, rings in where["references"].items()},
+                {
+                    role: {r: groups[g] for r, g in rings.items()}
+                    for role, rings in where["references"].items()
+                },
                 [from_json(f) for f in row["findings"]],
                 _placement(row["placement"]),
             )

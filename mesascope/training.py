@@ -35,7 +35,7 @@ def train(
     made = catalogue.factory("recipes", name)
     settings = catalogue.convert(made, given, f"recipe {name!r}")
     out = Path(out)
-    if out.is_file():
+    if out.exists() and not out.is_dir():
         raise MesascopeError(f"{str(out)!r} is a file.", "Name a folder with --out.")
     first = int(settings.pop("seed", 0))
     paths = []

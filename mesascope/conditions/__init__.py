@@ -106,7 +106,9 @@ def within(low: int, high: int, **given: int) -> None:
     """Raises where a condition's number is not a whole one from low to high."""
     for label, value in given.items():
         if not low <= value <= high:
-            raise MesascopeError(f"{label}={value} is out of range.", f"Give a whole number from {low} to {high}.")
+            raise MesascopeError(
+                f"{label}={value} is out of range.", f"Give a whole number from {low} to {high}."
+            )
 
 
 def select(mask: Any, yes: Any, no: Any) -> Any:

@@ -39,7 +39,9 @@ class FeedbackShuffled(Condition):
         w = self.older_than
         old = jax.tree.map(lambda x: x[w], context.recent)
         old = old._replace(feedback=select(old.first, old.feedback, context.donated[w]))
-        fed = context.repeat(0, (w > 0) & (t >= w), lambda i, c: context.respond(context.key(w), c, old)[0], shadow)
+        fed = context.repeat(
+            0, (w > 0) & (t >= w), lambda i, c: context.respond(context.key(w), c, old)[0], shadow
+        )
 
         count = jnp.minimum(w - 1, t)
 

@@ -120,6 +120,8 @@ def parse_bank(name: str) -> tuple[int, int]:
         MesascopeError: another form.
     """
     size, _, seed = name.removeprefix("bank:").partition("@")
-    if not name.startswith("bank:") or not size.isdecimal() or not seed.isdecimal():
-        raise MesascopeError(f"{name!r} names no bank.", "Type bank:M@seed, e.g. bank:4@0, or unlimited or unknown.")
+    if not name.startswith("bank:") or not size.isdecimal() or not seed.isdecimal() or not int(size):
+        raise MesascopeError(
+            f"{name!r} names no bank.", "Type bank:M@seed, e.g. bank:4@0, or unlimited or unknown."
+        )
     return int(size), int(seed)

@@ -6,9 +6,11 @@ returned: None or a pytree of arrays with leading axis N (object arrays too); `r
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from types import CellType, ModuleType
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -18,6 +20,8 @@ import numpy as np
 from mesascope.errors import MesascopeError
 from mesascope.families import Family, Percept
 from mesascope.subjects import Response, Subject, digest
+
+REACHED = 10_000  # values that are looked into for arrays
 
 
 class Function(Subject):
@@ -48,23 +52,47 @@ class Function(Subject):
             ) from error
         if not isinstance(answer, tuple) or len(answer) != 2:
             raise MesascopeError(
-                f"{self.name} returned {type(answer).__name__}, not a pair.", "Return (action or probabilities, state)."
+                f"{self.name} returned {type(answer).__name__}, not a pair.",
+                "Return (action or probabilities, state).",
             )
         response = _response(self.name, answer[0], n, self.choices, rng)
         return _state(self.name, answer[1], n), response
 
     def fingerprint(self) -> dict[str, str]:
-        """The arrays that the function can reach: its closure, its object's attributes, its defaults."""
-        found: dict[str, Any] = {}
-        function = self.function
-        if hasattr(function, "__closure__") and function.__closure__:
-            for name, cell in zip(function.__code__.co_freevars, function.__closure__, strict=True):
-                found[name] = cell.cell_contents
-        owner = getattr(function, "__self__", function if not inspect.isfunction(function) else None)
-        if owner is not None:
-            found |= getattr(owner, "__dict__", {})
-        leaves = jax.tree_util.tree_flatten_with_path(found)[0]
-        return {jax.tree_util.keystr(p): digest(x) for p, x in leaves if isinstance(x, np.ndarray | jax.Array)}
+        """The arrays that the function can reach: in its closure, its defaults, the globals that it names and its
+        object's attributes, and in what it finds there.
+        """
+        return {path or "itself": digest(array) for path, array in _arrays(self.function, "", set())}
+
+
+def _arrays(value: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    """Every array that can be reached from a value, with how."""
+    if id(value) in seen or len(seen) > REACHED:
+        return
+    seen.add(id(value))
+    if isinstance(value, np.ndarray | jax.Array):
+        yield path, value
+        return
+    dot = f"{path}." if path else ""
+    held: dict[str, Any] = {}
+    if isinstance(value, Mapping):
+        held = {f"{path}[{k!r}]": v for k, v in value.items()}
+    elif isinstance(value, list | tuple):
+        held = {f"{path}[{i}]": v for i, v in enumerate(value)}
+    elif isinstance(value, functools.partial):
+        held = {path: value.func, f"{dot}args": value.args, f"{dot}keywords": value.keywords}
+    elif inspect.ismethod(value):
+        held = {f"{dot}self": value.__self__, path: value.__func__}
+    elif inspect.isfunction(value):
+        code = value.__code__
+        cells = zip(code.co_freevars, value.__closure__ or (), strict=True)
+        held = {dot + k: value.__globals__[k] for k in code.co_names if k in value.__globals__}
+        held |= {dot + k: c.cell_contents for k, c in cells if c != CellType()}
+        held |= {f"{dot}defaults": value.__defaults__, f"{dot}keywords": value.__kwdefaults__}
+    elif not isinstance(value, type | ModuleType):
+        held = {dot + k: v for k, v in getattr(value, "__dict__", {}).items()}
+    for where, part in held.items():
+        yield from _arrays(part, where, seen)
 
 
 def _response(name: str, answer: Any, n: int, choices: int, rng: np.random.Generator) -> Response:
@@ -75,7 +103,9 @@ def _response(name: str, answer: Any, n: int, choices: int, rng: np.random.Gener
     if got.shape == (n, choices) and got.dtype.kind in "fiu":
         probs = got.astype(float)
         if not np.isfinite(probs).all() or (probs < 0).any() or (np.abs(probs.sum(1) - 1) > 1e-3).any():
-            row = int(np.argmax(~np.isfinite(probs).all(1) | (probs < 0).any(1) | (np.abs(probs.sum(1) - 1) > 1e-3)))
+            row = int(
+                np.argmax(~np.isfinite(probs).all(1) | (probs < 0).any(1) | (np.abs(probs.sum(1) - 1) > 1e-3))
+            )
             raise MesascopeError(
                 f"{name} returned probabilities {probs[row].tolist()} for lifetime {row}.",
                 "They need to be finite, not negative and sum to 1.",
@@ -83,7 +113,9 @@ def _response(name: str, answer: Any, n: int, choices: int, rng: np.random.Gener
         total = np.cumsum(probs / probs.sum(1, keepdims=True), 1)
         action = np.minimum((rng.random(n)[:, None] >= total).sum(1), choices - 1)
         with np.errstate(divide="ignore"):
-            return Response(action.astype(np.int32), np.log(probs / probs.sum(1, keepdims=True)).astype(np.float32))
+            return Response(
+                action.astype(np.int32), np.log(probs / probs.sum(1, keepdims=True)).astype(np.float32)
+            )
     if got.shape != (n,):
         raise MesascopeError(
             f"{name} returned an array of shape {got.shape}.",
@@ -93,7 +125,9 @@ def _response(name: str, answer: Any, n: int, choices: int, rng: np.random.Gener
         if not np.isfinite(got).all():
             raise MesascopeError(f"{name} returned an action that is not a number.", "Return whole numbers.")
         if (got != np.round(got)).any():
-            raise MesascopeError(f"{name} returned the action {got[got != np.round(got)][0]}.", "Return whole numbers.")
+            raise MesascopeError(
+                f"{name} returned the action {got[got != np.round(got)][0]}.", "Return whole numbers."
+            )
     elif got.dtype.kind not in "iub":
         raise MesascopeError(f"{name} returned actions of type {got.dtype}.", "Return whole numbers.")
     if (got < 0).any() or (got >= choices).any():
@@ -113,7 +147,9 @@ def _state(name: str, state: Any, n: int) -> Any:
     return jax.tree.map(lambda x: np.array(x), state)
 
 
-def wrap(function: Callable[..., Any], family: Family, name: str = "", trained_on: str = "unknown") -> Function:
+def wrap(
+    function: Callable[..., Any], family: Family, name: str = "", trained_on: str = "unknown"
+) -> Function:
     """A function f(percept, state, rng) as a subject of a family."""
     name = name or getattr(function, "__name__", type(function).__name__)
     return Function(name=name, trained_on=trained_on, function=function, choices=family.choices)
@@ -137,13 +173,19 @@ def subject(family: Family, path: str, trained_on: str = "unknown") -> Subject:
         ) from error
     made = getattr(module, name, None)
     if not callable(made):
-        raise MesascopeError(f"The module {place!r} has no function {name!r}.", "Type package.module:factory.")
+        raise MesascopeError(
+            f"The module {place!r} has no function {name!r}.", "Type package.module:factory."
+        )
     try:
         got = made(family)
     except Exception as error:
-        raise MesascopeError(f"{path} raised {type(error).__name__}: {error}.", "It is called as factory(family).") from error
+        raise MesascopeError(
+            f"{path} raised {type(error).__name__}: {error}.", "It is called as factory(family)."
+        ) from error
     if isinstance(got, Subject):
         return got
     if not callable(got):
-        raise MesascopeError(f"{path} returned {type(got).__name__}.", "Return f(percept, state, rng), or a Subject.")
+        raise MesascopeError(
+            f"{path} returned {type(got).__name__}.", "Return f(percept, state, rng), or a Subject."
+        )
     return wrap(got, family, path, trained_on)

@@ -1,0 +1,18 @@
+"""What all tests share: one folder of compiled code, no file in the user's home, no window."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+CACHE = Path(__file__).parents[1] / ".cache"
+
+# before JAX and matplotlib are imported anywhere
+os.environ.setdefault("XDG_CACHE_HOME", str(CACHE))
+COMPILED = os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", str(Path(os.environ["XDG_CACHE_HOME"]) / "mesascope" / "compiled")
+)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+os.environ.setdefault("MPLCONFIGDIR", str(CACHE / "matplotlib"))
+os.environ["MPLBACKEND"] = "Agg"
+os.environ.pop("MESASCOPE_TRACEBACK", None)
