@@ -53,6 +53,6 @@ def _told(examination: Examination) -> list[RenderableType]:
     head = Text(cut(examination.subject, LONGEST), style="bold")
     gained = headlines(examination)["gain"]
     if gained:
-        head.append(f"  gain {brief(gained)} over {gained.n} {gained.unit}s", style="not bold")
+        head.append(f"  gain {brief(gained)} over {gained.n} {plain(gained.unit)}s", style="not bold")
     lines = [why(examination)] if examination.placement else [why(examination), *sentences(examination)]
     return [head, *(Padding(Text(plain(line)), (0, 0, 0, 2)) for line in lines), Text()]

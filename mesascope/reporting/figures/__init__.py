@@ -109,7 +109,9 @@ def _tag(match: re.Match[str]) -> str:
     """One tag with colours that a style sheet can turn, and without the names that several figures share."""
     tag = match.group()
     if tag.startswith("<g id="):
-        tag = "<g>"
+        tag = "<g/>" if tag.endswith("/>") else "<g>"
+    elif tag.startswith("<image "):
+        tag = re.sub(r' id="[^"]*"', "", tag)
     for name, colour in COLOURS.items():
         tag = tag.replace(colour, f"var(--{name}, {colour})")
     return tag

@@ -1,0 +1,23 @@
+"""Examinations that the tests share."""
+
+from __future__ import annotations
+
+import pytest
+from report_cases import examined as examine
+from report_cases import learner, locator, log
+
+from mesascope.examination import Examination
+
+RINGS = ("seen", "fresh", "shifted:low", "horizon:longer")
+
+
+@pytest.fixture(scope="session")
+def examined() -> list[Examination]:
+    """A learner, and the locator of a bank of three."""
+    return [examine(learner, "thompson", "unlimited", RINGS), examine(locator, "locator", "bank:3@1", RINGS)]
+
+
+@pytest.fixture(scope="session")
+def logged() -> Examination:
+    """One log."""
+    return log()

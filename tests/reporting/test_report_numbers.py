@@ -1,0 +1,133 @@
+"""What the pictures show: the same numbers as the findings, summed before they are divided."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from report_cases import log
+
+from mesascope.reporting.figures import adaptation, bank, conditions, lifetimes, memory_span, rings, spectrum
+from mesascope.reporting.grids import condition_grid, ring_grid
+from mesascope.reporting.headlines import ends, found
+from mesascope.reporting.words import condition, cut, number, plain, sentences, span
+
+
+def test_rings_show_the_findings(examined):
+    for e in examined:
+        gained = {g.ring: g for g in rings.gains(e) if g.role == "subject"}
+        assert set(gained) == {"seen", "fresh", "shifted:low", "horizon:longer"}
+        for ring, g in gained.items():
+            finding = found(e, "performance", ring)
+            assert (g.estimate, g.low, g.high) == pytest.approx((finding.estimate, finding.low, finding.high))
+    assert rings.order(rings.gains(examined[0]))[-1] == "horizon:longer"
+    grid = ring_grid(examined)
+    assert [name for name, _ in grid.rows][:2] == ["thompson", "locator"]
+    assert "known learner, reference" in [name for name, _ in grid.rows]
+    assert grid.units == "64 lifetimes"
+
+
+def test_memory_span_and_conditions_show_the_findings(examined):
+    for e in examined:
+        one = memory_span.span(e)
+        assert one.older == (0, 1, 2, 4, 8)
+        for w, estimate in zip(one.older, one.estimate, strict=False):
+            assert estimate == pytest.approx(found(e, f"memory_span: older than {w}").estimate)
+        assert one.estimate[-1] == pytest.approx(found(e, "performance", "fresh").estimate)
+        told = {d.condition: d.estimate for d in conditions.disturbed(e)}
+        assert next(iter(told)) == "intact"
+        assert told["carry_reset"] == pytest.approx(
+            found(e, "cost_of_reset: what a reflex on the last percept keeps").estimate
+        )
+        assert not any("exchanged_once" in label for label in told)
+        assert len(conditions.others(e)) < len(told)
+    assert len(condition_grid(examined).columns) == len(told)
+
+
+def test_curve_is_summed_before_it_is_divided(examined):
+    lived = examined[0].trials["fresh"]
+    made = adaptation.curve(lived, "subject", "it")
+    score = lived.score.sel(condition="intact").values.astype(float)
+    by_hand = (score - lived.chance.values).sum(0) / (lived.best.values - lived.chance.values).sum(0)
+    np.testing.assert_allclose(made.estimate, by_hand, atol=1e-5)
+    np.testing.assert_array_equal(made.trial, np.arange(1, 13))
+    assert made.normalised
+    assert (made.low < made.estimate).all()
+    roles = [c.role for c in adaptation.curves(examined[1])]
+    assert roles == ["subject", "seen", "learner", "strongest"]  # it was trained on the bank
+
+
+def test_curve_of_a_log_is_the_realised_pay_off():
+    e = log(lifetimes=8, trials=60)
+    made = adaptation.curves(e)[0]
+    paid = e.trials["logged"].feedback.values[0]
+    assert not made.normalised
+    assert len(made.trial) == 20  # bins of three
+    by_participant = paid[:, :3].mean(1).reshape(4, 2).mean(1)
+    assert made.estimate[0] == pytest.approx(by_participant.mean())
+
+
+def test_lifetimes_are_sorted_by_the_task(examined):
+    one = lifetimes.lives(examined[0])
+    assert one.got.shape == (64, 12)
+    assert sum(one.blocks) == 64
+    lived = examined[0].trials["fresh"]
+    best = lived.means.values[:, 0].argmax(-1)
+    assert one.blocks == tuple((best == k).sum() for k in range(3))
+    hit = lived.action.sel(condition="intact").values == best[:, None]
+    assert (one.got == 1).sum() == hit.sum()
+    long = lifetimes.coarse(np.arange(600.0 * 250).reshape(600, 250))
+    assert long.shape == (200, 84)
+    assert long[0, 0] == pytest.approx(np.mean([r * 250 + c for r in range(3) for c in range(3)]))
+    assert np.isnan(lifetimes.coarse(np.full((3, 500), np.nan))).all()
+
+
+def test_bank_shows_those_that_were_trained_on_one(examined):
+    (one,) = bank.positions(examined)
+    assert one.name == "locator"
+    assert one.estimate == pytest.approx(0, abs=1e-6)
+    wild = one._replace(estimate=9.0, low=-40.0, high=60.0)
+    axes = Figure().subplots()
+    bank.draw(axes, [one, wild])
+    assert axes.get_xlim() == bank.SHOWN
+
+
+def test_spectrum_draws_both_ends_and_every_share(examined):
+    shares = {"locating": 0.25, "acquiring": 0.6, "general": 0.05, "undetermined": 0.1}
+    placed = dataclasses.replace(
+        examined[0].placement, lowest="locating", highest="general", direction="against", probability=shares
+    )
+    e = dataclasses.replace(examined[0], placement=placed)
+    (row,) = spectrum.standings([e, log()])
+    assert (row.lowest, row.highest, row.unclear) == (3, 5, 0.1)
+    axes = Figure().subplots()
+    spectrum.draw(axes, [row])
+    told = [t.get_text() for t in axes.texts]
+    assert {"25 %", "60 %", "5 %", "10 %", "against", "thompson"} <= set(told)
+    assert ends(e) == "locating … general"
+
+
+def test_sentences_say_what_was_seen(examined):
+    e = examined[0]
+    told = " ".join(sentences(e))
+    before, lost = found(e, "performance", "fresh").estimate, found(e, "cost_of_reset: every trial").estimate
+    assert f"its gain fell from {before:.2f} to {before - lost:.2f}" in told
+    still = [
+        dataclasses.replace(f, estimate=0.0, low=0.0, high=0.0) if f.probe == "benefit" else f
+        for f in e.findings
+    ]
+    assert "stayed exactly what it was" in " ".join(sentences(dataclasses.replace(e, findings=still)))
+    assert "realised pay-off" in " ".join(sentences(log(lifetimes=8)))
+
+
+def test_words():
+    assert plain("a\nb\x00\x1b[31m\ud800") == "a b\ufffd\ufffd[31m\ufffd"
+    assert cut("abcdefghij", 7) == "abcd…ij"
+    assert (number(-0.001), number(0.125), number(None), number(float("nan"))) == ("0.00", "0.12", "–", "–")
+    assert (span(-0.001, 1.0), span(None, None), span(float("nan"), float("nan"))) == ("[0.00, 1.00]", "", "")
+    assert condition("feedback_shuffled:older_than=4") == "feedback older than 4 trials from other lifetimes"
+    assert condition("feedback_shuffled:older_than=0,replicate=1") == "all feedback from other lifetimes"
+    assert condition("carry_reset:at=50") == "carry made fresh once, at trial 50"
+    assert condition("my_own:x=1") == "my_own:x=1"
