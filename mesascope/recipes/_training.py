@@ -60,10 +60,18 @@ class Training(NamedTuple):
         return f"mesascope train {self.recipe} --family {self.family.name} --out DIR {given}"
 
 
+class State(NamedTuple):
+    """All that goes from one update to the next: how many are done, the network, the optimiser's memory."""
+
+    done: int
+    network: recurrent.Recurrent
+    memory: Any
+
+
 def train(
     training: Training,
     begin: Callable[[], tuple[recurrent.Recurrent, Any]],
-    update: Callable[[jax.Array, recurrent.Recurrent, Any], tuple[recurrent.Recurrent, Any, jax.Array]],
+    update: Callable[[int, recurrent.Recurrent, Any], tuple[recurrent.Recurrent, Any, jax.Array]],
     out: str | os.PathLike,
     progress: Callable[[Progress], None],
 ) -> Trained:
@@ -71,8 +79,8 @@ def train(
 
     Args:
         training: what is trained.
-        begin: gives the network and the optimiser's state before the first update.
-        update: update(number, network, state) gives both after it, and the batch's mean score.
+        begin: gives the network and the optimiser's memory before the first update.
+        update: update(done, network, memory) gives both after the next one, and the batch's mean score.
         out: the folder of network.safetensors and, until that is there, of checkpoint.safetensors.
         progress: called after every update.
 
@@ -98,27 +106,25 @@ def train(
     if path.exists():
         _agree(training, path)
         return finished()
-    held = begin()
-    done, held = _resume(training, checkpoint, held) if checkpoint.exists() else (0, held)
-    first, began, saved = done, start, time.monotonic()
+    state = _resume(training, checkpoint, begin()) if checkpoint.exists() else State(0, *begin())
+    first, began, saved = state.done, start, time.monotonic()
     try:
-        while done < training.updates:
-            *held, score = update(jnp.asarray(done), *held)
+        while state.done < training.updates:
+            network, memory, score = update(*state)
             mean = float(score)  # waits for the update
-            done += 1
+            state = State(state.done + 1, network, memory)  # at once: an interruption falls before or after
             steps += training.lifetimes * training.family.horizon
-            now = time.monotonic()
-            if done - first == 1:
-                began = now  # the first update compiles
-            pace = (now - began) / (done - first - 1) if done - first > 1 else None
-            if now - saved > EVERY and done < training.updates:
-                _keep(training, checkpoint, done, held)
+            now, here = time.monotonic(), state.done - first
+            began = now if here == 1 else began  # the first update compiles
+            left = (now - began) / (here - 1) * (training.updates - state.done) if here > 1 else None
+            if now - saved > EVERY and state.done < training.updates:
+                _keep(training, checkpoint, state)
                 saved = time.monotonic()
-            progress(Progress(done, training.updates, pace and pace * (training.updates - done), mean))
+            progress(Progress(state.done, training.updates, left, mean))
     except KeyboardInterrupt:
-        _keep(training, checkpoint, done, held)
+        _keep(training, checkpoint, state)
         raise
-    _finish(training, path, held[0])
+    _finish(training, path, state.network)
     return finished()
 
 
@@ -172,31 +178,31 @@ def _replace(path: Path, tensors: dict[str, np.ndarray], told: dict[str, Any]) -
     part.replace(path)
 
 
-def _keep(training: Training, path: Path, done: int, held: Any) -> None:
+def _keep(training: Training, path: Path, state: State) -> None:
     """Writes a checkpoint, whole or not at all."""
-    leaves = jax.tree.leaves(eqx.filter(held, eqx.is_array))
+    leaves = jax.tree.leaves(eqx.filter(state, eqx.is_array))
     tensors = {f"{i:04d}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
-    _replace(path, tensors, {"format": FORMAT, "done": done, **training.identity})
+    _replace(path, tensors, {"format": FORMAT, "done": state.done, **training.identity})
 
 
-def _resume(training: Training, path: Path, held: Any) -> tuple[int, Any]:
-    """The number of finished updates and what they left, from a checkpoint."""
+def _resume(training: Training, path: Path, begun: tuple[recurrent.Recurrent, Any]) -> State:
+    """What a checkpoint holds, in the shape of what training begins with."""
     told = _agree(training, path)
-    arrays, rest = eqx.partition(held, eqx.is_array)
+    arrays, rest = eqx.partition(State(0, *begun), eqx.is_array)
     leaves, structure = jax.tree.flatten(arrays)
     try:
         tensors = load(path.read_bytes())
         found = [tensors[f"{i:04d}"] for i in range(len(leaves))]
-        if told["format"] != FORMAT or [(f.shape, f.dtype) for f in found] != [
-            (x.shape, x.dtype) for x in leaves
-        ]:
+        alike = [(f.shape, f.dtype) for f in found] == [(x.shape, x.dtype) for x in leaves]
+        if told["format"] != FORMAT or not alike:
             raise ValueError("its arrays have other shapes")
         done = int(told["done"])
     except (SafetensorError, KeyError, ValueError, TypeError, OSError) as error:
         raise MesascopeError(
             f"The checkpoint {str(path)!r} is broken: {error}.", "Delete it to begin anew."
         ) from None
-    return done, eqx.combine(jax.tree.unflatten(structure, [jnp.asarray(f) for f in found]), rest)
+    state = eqx.combine(jax.tree.unflatten(structure, [jnp.asarray(f) for f in found]), rest)
+    return state._replace(done=done)
 
 
 def _agree(training: Training, path: Path) -> dict[str, Any]:

@@ -26,6 +26,21 @@ from mesascope.subjects import choose
 from mesascope.subjects.recurrent import Recurrent, create, observation_width
 
 
+class Plan(NamedTuple):
+    """The settings that decide what is compiled; seeds and banks do not."""
+
+    updates: int
+    lifetimes: int
+    epochs: int
+    minibatches: int
+    rate: float
+    final_rate: float
+    entropy: float
+    discount: float
+    trace: float
+    clip: float
+
+
 class Batch(NamedTuple):
     """What one batch of lifetimes leaves to learn from, each [T, N], the encoded percepts [T, N, F]."""
 
@@ -42,7 +57,7 @@ def recipe(
     memory: str = "gru",
     width: int = 64,
     told: str = "action+feedback+trial+first+observation",
-    updates: int = 600,
+    updates: int = 500,
     lifetimes: int = 512,
     epochs: int = 3,
     minibatches: int = 4,
@@ -75,70 +90,91 @@ def recipe(
         clip: largest change of a probability ratio that is rewarded.
         seed: of the weights, the tasks and all draws.
         progress: called after every update.
+
+    Raises:
+        MesascopeError: a setting is out of range, or the folder holds another training.
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     _check(settings)
-    key = jax.random.key(seed)
-    chance, best = scale(family)
-    optimiser = optax.chain(
-        optax.clip_by_global_norm(0.5),
-        optax.adam(optax.linear_schedule(rate, final_rate, updates * epochs * minibatches), eps=1e-5),
-    )
+    plan = Plan(**{k: settings[k] for k in Plan._fields})
+    key, span = jax.random.key(seed), scale(family)
 
-    def begin():
+    def begin() -> tuple[Recurrent, Any]:
         sizes = (family.choices, observation_width(family), family.horizon)
         network = create(address(key, "weights"), memory, width, tuple(told.split("+")), sizes)
-        return network, optimiser.init(eqx.filter(network, eqx.is_array))
+        return network, optimiser(plan).init(eqx.filter(network, eqx.is_array))
 
-    @eqx.filter_jit
-    def update(number: jax.Array, network: Recurrent, state: Any):
-        own = address(key, "update", number)
-        lives = address(own, "lives")
-        batch, score = gather(lives, network, family, lifetimes, (chance, best), discount, trace)
-        weight = entropy * (1.0 - number / updates)
-        arrays, rest = eqx.partition(network, eqx.is_array)
+    def after(number: int, network: Recurrent, state: Any) -> tuple[Recurrent, Any, jax.Array]:
+        return update(address(key, "update", number), jnp.asarray(number), network, state, family, span, plan)
 
-        def improve(held, rows):
-            arrays, state = held
-            part = jax.tree.map(lambda x: x[:, rows], batch)
-            slope = jax.grad(lambda a: loss(eqx.combine(a, rest), part, clip, weight))(arrays)
-            change, state = optimiser.update(slope, state, arrays)
-            return (eqx.apply_updates(arrays, change), state), None
-
-        def order(epoch):
-            return jax.random.permutation(address(own, "order", epoch), lifetimes)
-
-        rows = jax.vmap(order)(jnp.arange(epochs)).reshape(epochs * minibatches, -1)
-        (arrays, state), _ = jax.lax.scan(improve, (arrays, state), rows)
-        return eqx.combine(arrays, rest), state, score
-
-    return train(
-        Training("ppo_recurrent", family, settings, updates, lifetimes), begin, update, out, progress
-    )
+    return train(Training("ppo_recurrent", family, settings, updates, lifetimes), begin, after, out, progress)
 
 
-def scale(family: Family) -> tuple[float, float]:
-    """The mean pay-off of a trial by chance and at best, over many fresh tasks of what it is trained on."""
+def optimiser(plan: Plan) -> optax.GradientTransformation:
+    """Adam with a falling rate, its gradients clipped."""
+    steps = plan.updates * plan.epochs * plan.minibatches
+    falling = optax.linear_schedule(plan.rate, plan.final_rate, steps)
+    return optax.chain(optax.clip_by_global_norm(0.5), optax.adam(falling, eps=1e-5))
+
+
+@eqx.filter_jit
+def update(
+    key: jax.Array,
+    number: jax.Array,
+    network: Recurrent,
+    state: Any,
+    family: Family,
+    span: jax.Array,
+    plan: Plan,
+) -> tuple[Recurrent, Any, jax.Array]:
+    """Lives one batch and improves the network on it.
+
+    Args:
+        key: of this update.
+        number: of updates before it.
+        network: before it.
+        state: the optimiser's.
+        family: what is lived.
+        span: mean pay-off by chance and at best.
+        plan: the settings.
+
+    Returns:
+        The network and the optimiser's state after it, and the batch's mean score.
+    """
+    batch, score = gather(address(key, "lives"), network, family, span, plan)
+    entropy = plan.entropy * (1.0 - number / plan.updates)
+    arrays, rest = eqx.partition(network, eqx.is_array)
+
+    def improve(held, rows):
+        arrays, state = held
+        part = jax.tree.map(lambda x: x[:, rows], batch)
+        slope = jax.grad(lambda a: loss(eqx.combine(a, rest), part, plan.clip, entropy))(arrays)
+        change, state = optimiser(plan).update(slope, state, arrays)
+        return (eqx.apply_updates(arrays, change), state), None
+
+    orders = [jax.random.permutation(address(key, "order", i), plan.lifetimes) for i in range(plan.epochs)]
+    rows = jnp.concatenate(orders).reshape(plan.epochs * plan.minibatches, -1)
+    (arrays, state), _ = jax.lax.scan(improve, (arrays, state), rows)
+    return eqx.combine(arrays, rest), state, score
+
+
+def scale(family: Family) -> jax.Array:
+    """[2] the mean pay-off of a trial by chance and at best, over 4,096 tasks of those it is trained on."""
     ring = "seen" if family.bank else "fresh"
     told = family.latents(family.draw(jax.random.key(0), 4096, ring), ring)
-    chance, best = float(np.mean(told["chance"])), float(np.mean(told["best"]))
-    if best - chance < 1e-6:
+    span = np.asarray([np.mean(told["chance"]), np.mean(told["best"])])
+    if span[1] - span[0] < 1e-6:
         raise MesascopeError(
-            f"In {family.name} the best pays no more than chance.", "There is nothing to train here."
+            f"In {family.name} the best pays no more than chance.", "Train on another family."
         )
-    return chance, best
+    return jnp.asarray(span, jnp.float32)
 
 
 def gather(
-    key: jax.Array,
-    network: Recurrent,
-    family: Family,
-    lifetimes: int,
-    span: tuple[float, float],
-    discount: float,
-    trace: float,
+    key: jax.Array, network: Recurrent, family: Family, span: jax.Array, plan: Plan
 ) -> tuple[Batch, jax.Array]:
     """Lives a batch of lifetimes and estimates the advantages; also the mean score of a trial."""
+    lifetimes = plan.lifetimes
     tasks = family.draw(address(key, "tasks"), lifetimes, "seen" if family.bank else "fresh")
     state, percept = family.begin(address(key, "begin"), tasks)
 
@@ -155,8 +191,9 @@ def gather(
     life = (state, percept, network.fresh(lifetimes))
     _, (encoded, action, log_prob, worth, score) = jax.lax.scan(trial, life, jnp.arange(family.horizon))
     chance, best = span
-    longest = (discount ** jnp.arange(family.horizon)).sum()  # the worth of a lifetime is then 1 at best
-    advantage = advantages((score - chance) / (best - chance) / longest, worth, discount, trace)
+    longest = (plan.discount ** np.arange(family.horizon)).sum()  # the worth of a lifetime is then 1 at best
+    reward = (score - chance) / (best - chance) / longest
+    advantage = advantages(reward, worth, plan.discount, plan.trace)
     return Batch(encoded, action, log_prob, advantage, advantage + worth), score.mean()
 
 

@@ -1,6 +1,7 @@
 """The recipe learns, repeats itself to the byte, and goes on after SIGKILL."""
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -32,7 +33,7 @@ def share(path: Path) -> float:
 
 
 def test_it_learns_where_it_sees_the_feedback_and_not_where_it_is_blind(tmp_path):
-    settings = {"width": 16, "updates": 60, "lifetimes": 128, "entropy": 0.05}
+    settings = {"width": 16, "updates": 80, "lifetimes": 128, "entropy": 0.05}
     seeing = recipe(SMALL, tmp_path / "seeing", **settings)
     blind = recipe(SMALL, tmp_path / "blind", told="action+trial+first", **settings)
     learned, control = share(seeing.path), share(blind.path)
@@ -65,9 +66,10 @@ def done(checkpoint: Path) -> int:
 @pytest.mark.slow
 def test_killed_at_any_moment_it_ends_with_the_same_bytes(tmp_path, whole):
     checkpoint, seen = tmp_path / "checkpoint.safetensors", []
+    environment = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache"), **os.environ}
     for wait in (0.0, 0.137):
         before = done(checkpoint)
-        process = subprocess.Popen([sys.executable, "-c", RUN, str(tmp_path)])
+        process = subprocess.Popen([sys.executable, "-c", RUN, str(tmp_path)], env=environment)
         while done(checkpoint) <= before and process.poll() is None:
             time.sleep(0.002)
         time.sleep(wait)
@@ -148,9 +150,7 @@ def test_advantages_are_the_weighted_sums_of_surprises():
     discount, trace = 0.9, 0.7
     after = np.vstack([worth[1:], np.zeros((1, 7))])
     surprise = reward + discount * after - worth
-    slow = [
-        sum((discount * trace) ** (u - t) * surprise[u] for u in range(t, 11)) for t in range(11)
-    ]
+    slow = [sum((discount * trace) ** (u - t) * surprise[u] for u in range(t, 11)) for t in range(11)]
     fast = advantages(jnp.asarray(reward), jnp.asarray(worth), discount, trace)
     np.testing.assert_allclose(fast, np.stack(slow), rtol=1e-4, atol=1e-5)
 
