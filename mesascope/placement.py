@@ -254,21 +254,19 @@ def _located(
     if any(r is None for r in rows):
         return None, "the ideal locator or the learner was not run on these tasks"
     parts = np.stack([r for r in rows if r is not None])
-    drawn = np.stack([gained.weights["fresh" if i < 3 else "seen"] @ parts[i] for i in range(6)])
-    place, spread = linearise(position, parts), position(drawn)
-    keeps = (drawn[2] / drawn[5]) * (drawn[4] / drawn[1])
     means = parts.mean(1)
+    if (means[[0, 1, 3, 4, 5]] <= 0).any():
+        return None, "it or a reference gains nothing there"
     lam = (means[2] / means[5]) * (means[4] / means[1])
-    numbers |= {
-        "kept_by_locator": float(lam),
-        "kept_on_fresh": float((means[0] / means[3]) * (means[4] / means[1])),
-        "position": float(place.mean()),
-        "position_error": standard_error(place),
-    }
-    if means[3] <= 0 or means[5] <= 0:
-        return None, "it gains nothing on its own bank"
+    numbers |= {"kept_by_locator": float(lam), "kept_on_fresh": float((means[0] / means[3]) * (means[4] / means[1]))}
     if lam >= rule.bank_limit:
         return None, f"the ideal locator of this bank keeps {lam:.2f} on fresh tasks, so the bank cannot tell"
+    place = linearise(position, parts)
+    numbers |= {"position": float(place.mean()), "position_error": standard_error(place)}
+    drawn = np.stack([gained.weights["fresh" if i < 3 else "seen"] @ parts[i] for i in range(6)])
+    keeps = (drawn[2] / drawn[5]) * (drawn[4] / drawn[1])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = position(drawn)
     return np.where(keeps < 1, spread < rule.cut, np.nan), None
 
 

@@ -1,0 +1,57 @@
+"""The instrument over its known answers: three seeds here, twenty in `mesascope validate`."""
+
+import tomllib
+
+import pytest
+
+from mesascope import catalogue, validation
+from mesascope.placement import LADDER, Placement
+
+
+@pytest.fixture(scope="module")
+def found():
+    return validation.validate(quick=True)
+
+
+def test_known_answers_are_read_right(found):
+    assert found["missed"] == []
+    assert found["right"] >= 0.95
+    assert found["wrong"] <= 0.01
+
+
+def test_no_subject_that_cannot_acquire_is_placed_at_locating_or_above(found):
+    assert found["false_positives"] == 0 and found["runs"]["cannot acquire"] >= 3 * 13
+
+
+def test_subjects_that_train_or_leak_are_refused(found):
+    assert "changed while it ran" in found["refused"]["drifting_weights"]
+    assert "depends on" in found["refused"]["leaking"]
+
+
+def test_every_scripted_subject_has_its_truth():
+    told = tomllib.loads(validation.TRUTH.read_text())
+    named = {row.get("subject", name).partition(":")[0] for name, row in told["subjects"].items()}
+    adapters = {"function", "recurrent"}
+    assert named | set(told["refused"]) | adapters == set(catalogue.names("subjects"))
+    assert {c.level for c in validation.cases()} == set(LADDER)
+
+
+def placement(lowest, highest, direction="for"):
+    level = lowest if lowest == highest else "undetermined"
+    return Placement(level, lowest, highest, direction, {}, {}, "")
+
+
+@pytest.mark.parametrize(
+    ("lowest", "highest", "direction", "verdict"),
+    [
+        ("acquiring", "acquiring", "for", "right"),
+        ("locating", "general", "for", "undetermined"),
+        ("tracking", "acquiring", "none", "undetermined"),
+        ("general", "general", "for", "wrong"),
+        ("tracking", "tracking", "none", "wrong"),
+        ("acquiring", "acquiring", "against", "wrong"),
+    ],
+)
+def test_right_undetermined_and_wrong(lowest, highest, direction, verdict):
+    case = validation.Case("x", "x", "acquiring", "for", True, "")
+    assert validation.read(case, placement(lowest, highest, direction)) == verdict
