@@ -1,0 +1,172 @@
+"""The page of documentation is true: its commands are run and its outputs compared."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from mesascope import cruxes
+from mesascope.cruxes.commands import app
+from mesascope.errors import MesascopeError
+
+PAGE = Path(__file__).parents[2] / "docs" / "cruxes.md"
+VERBS = {"check", "answer", "translate", "gap", "voi", "vod", "update", "pool", "report"}
+
+
+def blocks() -> list[tuple[str, str]]:
+    """(command, expected output) of every console block."""
+    found = []
+    for block in re.findall(r"```console\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S):
+        for part in re.split(r"^\$ ", block, flags=re.M)[1:]:
+            command, _, output = part.partition("\n")
+            found.append((command, output.rstrip("\n")))
+    return found
+
+
+def write_files(folder: Path) -> None:
+    for name, body in re.findall(
+        r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S
+    ):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(body, encoding="utf-8")
+
+
+@pytest.mark.parametrize(("command", "output"), blocks(), ids=lambda x: x[:60])
+def test_a_documented_command_prints_what_the_page_says(command, output, tmp_path, monkeypatch):
+    write_files(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    words = shlex.split(command)
+    assert words[:2] == ["mesascope", "crux"]
+    result = CliRunner().invoke(app, words[2:])
+    assert result.exit_code == 0, result.exception
+    assert result.stdout.rstrip("\n").split("\n") == output.split("\n")
+
+
+def test_every_verb_is_documented_with_its_output():
+    assert {command.split()[2] for command, _ in blocks()} >= VERBS
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS | {"export", "import"}))
+def test_help_is_a_sentence_and_an_example_that_runs(verb, tmp_path, monkeypatch):
+    write_files(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, [verb, "--help"])
+    text = " ".join(result.stdout.split())
+    example = re.search(r"Example: mesascope crux (.*?) (?:Arguments|Options)", text)
+    assert example, text
+    assert CliRunner().invoke(app, shlex.split(example.group(1))).exit_code == 0
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS | {"export"}))
+def test_json_is_one_document_and_nothing_else(verb, tmp_path, monkeypatch):
+    import json
+
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, [verb, "--json"])
+    record = json.loads(result.stdout)
+    assert result.stderr == ""
+    assert record["command"] == verb
+    assert record["file"] == "thread.toml"
+    assert record["conventions"]["reading"] == "centre"
+    assert "result" in record
+
+
+def test_json_carries_the_numbers():
+    import json
+
+    result = json.loads(CliRunner().invoke(app, ["answer", "--person", "lister", "--json"]).stdout)["result"]
+    assert (result[0]["low"], result[0]["high"]) == pytest.approx((0.9865, 0.994))
+    assert result[0]["bridges"] == ["b1"]
+    infinite = json.loads(CliRunner().invoke(app, ["vod", "--json"]).stdout)["result"]
+    assert infinite[0]["low"] == "-inf"
+
+
+def test_exit_codes(tmp_path):
+    file = tmp_path / "clash.toml"
+    file.write_text(
+        'format = "mesascope-crux/1"\nquery = { target = "U" }\n[atoms]\nU = "u"\nC = "c"\n[people]\nann = { name = "A" }\n'
+        '[claims]\npu = { by = "ann", event = "U", value = "5%" }\n'
+        'puc = { by = "ann", event = "U", given = "C", value = "80%" }\npc = { by = "ann", event = "C", value = "10%" }\n'
+    )
+    for verb in ("check", "answer"):
+        result = CliRunner().invoke(app, [verb, str(file)])
+        assert result.exit_code == 1
+        assert "incoherent" in result.stdout
+    assert CliRunner().invoke(app, ["check"]).exit_code == 0
+    assert CliRunner().invoke(app, ["check", "--no-such-option"]).exit_code == 2
+    missing = CliRunner().invoke(app, ["check", str(tmp_path / "none.toml")])
+    assert isinstance(missing.exception, MesascopeError)
+
+
+NASTY = '<script>alert(1)</script>"><img src=x onerror=alert(2)> & {{ 7*7 }}'
+
+
+def nasty_board() -> cruxes.Board:
+    body = NASTY.replace("\\", "\\\\").replace('"', '\\"')
+    text = cruxes.default().text
+    for old in (
+        "existential catastrophe",
+        "the one who lists the cruxes",
+        "hard to say",
+        "whether fixes are used is",
+        "easy is a condition of its own",
+        "the paper, for a search in the weights",
+        "neural-net paradigm",
+        "large networks, trained by others on open-ended tasks",
+        "the lister's cut: is a fix reachable",
+    ):
+        assert old in text
+        text = text.replace(old, body + old[:3])
+    return cruxes.Board(text, "<b>nasty</b>.toml")
+
+
+def test_the_page_escapes_everything_and_needs_nothing():
+    plain, nasty = cruxes.default().html(), nasty_board().html()
+    for page in (plain, nasty):
+        assert page.startswith("<!doctype html>")
+        for outside in ("<script", "<img", "http://", "https://", "@import", "<link", "onload", "url(http"):
+            assert outside not in page.lower()
+        assert page.count("<svg") == page.count("</svg>") >= 5
+    assert "&lt;script&gt;" in nasty
+    assert "{{ 7*7 }}" in nasty.replace("&#123;", "{")
+    assert "49" not in re.sub(
+        r"[0-9.]{3,}|\d+\.\d+", "", nasty[nasty.index("<main") : nasty.index("What follows")]
+    )
+
+
+def test_the_page_is_well_formed_and_its_drawings_name_themselves():
+    from xml.etree import ElementTree
+
+    page = nasty_board().html()
+    drawings = re.findall(r"<svg.*?</svg>", page, re.S)
+    for drawing in drawings:
+        root = ElementTree.fromstring(drawing)
+        assert root.attrib["aria-label"]
+        assert root.find("title").text
+
+
+def test_the_page_keeps_stated_refused_and_bridged_apart():
+    page = cruxes.default().html()
+    assert "Bridges: the modeller&#39;s assumptions" in page or "Bridges: the modeller's assumptions" in page
+    assert "critic declines d3a, d3b" in page
+    assert "[0.9865, 0.994]" in page
+    assert "depends on the split" in page
+    assert "waits for findings" in page
+    said = page[page.index("What was said") : page.index("Declined")]
+    for bridge in ("b1", "b2", "b3", "b4"):
+        assert f">{bridge}<" not in said
+
+
+def test_the_waterfall_adds_up():
+    from xml.etree import ElementTree
+
+    from mesascope.cruxes.figures import draw_waterfall
+
+    drawing = draw_waterfall(("a", 0.9), [("x", -0.5, ""), ("y", 0.1, "")], ("b", 0.5), "gap")
+    heights = [float(r.attrib["height"]) for r in ElementTree.fromstring(drawing).iter("rect")]
+    start, down, up, end = heights
+    assert start - down + up == pytest.approx(end, abs=0.2)
