@@ -103,7 +103,12 @@ def refuse_leaks(subject: Subject, family: Family, seed: int = 0) -> None:
         forced(subject, other, address(key, "another"))
         _compare(subject, "an earlier block", alone, forced(subject, one, key), slice(None))
     half = np.arange(BLOCK) < BLOCK // 2
-    mixed = Percept(*(np.where(half.reshape((1, -1) + (1,) * (a.ndim - 2)), a, b) for a, b in zip(one, other, strict=True)))
+    mixed = Percept(
+        *(
+            np.where(half.reshape((1, -1) + (1,) * (a.ndim - 2)), a, b)
+            for a, b in zip(one, other, strict=True)
+        )
+    )
     _compare(subject, "the other lifetimes in its block", alone, forced(subject, mixed, key), half)
     if alone.log_probs is not None:
         order = np.roll(np.arange(BLOCK), 7)
@@ -123,5 +128,5 @@ def _compare(subject: Subject, of: str, alone: Response, again: Response, rows: 
     if not same:
         raise MesascopeError(
             f"What {subject.name} does depends on {of}: {told}.",
-            "Its carry leaks between lifetimes: keep all memory in the carry, with one row per lifetime.",
+            "Keep all memory in the carry (a function's state), one row per lifetime, and draw only from what is handed in.",
         )

@@ -211,22 +211,34 @@ def _shapes(prior: str, arms: int) -> tuple[tuple[float, float], ...] | None:
     try:
         shapes = tuple((float(a), float(b)) for a, b in (p.split("/") for p in prior[5:].split("+")))
     except ValueError:
-        raise MesascopeError(f"The prior {prior!r} is no list of shapes.", "Type e.g. beta:3/1+1/1.") from None
+        raise MesascopeError(
+            f"The prior {prior!r} is no list of shapes.", "Type e.g. beta:3/1+1/1."
+        ) from None
     if len(shapes) != arms:
-        raise MesascopeError(f"The prior {prior!r} has {len(shapes)} arms, the family {arms}.", "Give one a/b per arm.")
+        raise MesascopeError(
+            f"The prior {prior!r} has {len(shapes)} arms, the family {arms}.", "Give one a/b per arm."
+        )
     if not all(np.isfinite(v) and v > 0 for shape in shapes for v in shape):
-        raise MesascopeError(f"The prior {prior!r} has a shape that is not positive.", "Give positive numbers.")
+        raise MesascopeError(
+            f"The prior {prior!r} has a shape that is not positive.", "Give positive numbers."
+        )
     return shapes
 
 
 def _bank(seed: int, size: int, arms: int, prior: str, shapes) -> jax.Array:
     """Means [M, K] of a bank; a bank of two or more holds at least two different best arms."""
+
+    def draw(attempt):
+        return _means(address(jax.random.key(seed), "bank", attempt), size, arms, prior, shapes)
+
+    drawn = jax.jit(draw) if shapes else draw  # an impossible bank is found out in a second
     for attempt in range(1000):
-        means = _means(address(jax.random.key(seed), "bank", attempt), size, arms, prior, shapes)
+        means = drawn(attempt)
         if size == 1 or len(np.unique(np.asarray(means).argmax(-1))) > 1:
             return means
     raise MesascopeError(
-        f"No bank of {size} with two different best arms in 1,000 draws.", "Take a larger bank or another prior."
+        f"No bank of {size} with two different best arms in 1,000 draws.",
+        "Take a larger bank or another prior.",
     )
 
 
@@ -249,7 +261,9 @@ def family(
         ("bank_seed", bank_seed, 0, 2**32 - 1),
     ):
         if not least <= value <= most:
-            raise MesascopeError(f"{label}={value} is out of range.", f"Give a whole number from {least} to {most}.")
+            raise MesascopeError(
+                f"{label}={value} is out of range.", f"Give a whole number from {least} to {most}."
+            )
     shapes = _shapes(prior, arms)
     name = f"bernoulli_bandit:arms={arms},trials={trials}"
     name += f",prior={prior}" if prior != "independent" else ""

@@ -48,7 +48,7 @@ class Function(Subject):
         except Exception as error:
             raise MesascopeError(
                 f"{self.name} raised {type(error).__name__}: {error}.",
-                f"It was called with percept arrays of {n} lifetimes at trial {int(seen['trial'][0])}.",
+                f"It was called as f(percept, state, rng), with {n} lifetimes at trial {int(seen['trial'][0])}.",
             ) from error
         if not isinstance(answer, tuple) or len(answer) != 2:
             raise MesascopeError(

@@ -1,0 +1,92 @@
+"""What was finished before a failure or Ctrl-C stays in the run's folder, and the next run goes on from it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mesascope.cli import run
+
+HERE = Path(__file__).parent
+OPTIONS = ["--family", "bernoulli_bandit:arms=3,trials=12", "--rings", "fresh", "--probes", "benefit", "--lifetimes", "64"]
+
+
+@pytest.fixture(autouse=True)
+def typed(tmp_path, monkeypatch):
+    """In a folder of its own, where the modules of agents can be named."""
+    monkeypatch.syspath_prepend(HERE)
+    monkeypatch.chdir(tmp_path)
+    yield
+    sys.modules.pop("agents_under_test", None)
+
+
+def kept(folder):
+    return {p.name: p.stat().st_mtime_ns for p in (folder / "rollouts").glob("*.nc")}
+
+
+def test_a_run_that_fails_at_its_second_subject_goes_on(tmp_path, monkeypatch, capsys):
+    arguments = ["examine", "agents_under_test:sound", "agents_under_test:late", *OPTIONS, "--out", "run"]
+    looked_at = 12 * (2 + 4)  # two blocks lived, four forced along what was lived, before the run proper
+    monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
+    monkeypatch.setenv("FAIL", str(12 * 6 + 30))
+    assert run(arguments) == 2
+    assert "ConnectionError: the server went away" in capsys.readouterr().err
+    first, finished = (tmp_path / "calls").stat().st_size, kept(tmp_path / "run")
+    assert first > 3 * looked_at
+    assert not (tmp_path / "run" / "findings.json").exists()
+
+    assert run(arguments) == 2  # it fails again, and nothing is lived again
+    assert kept(tmp_path / "run") == finished
+    monkeypatch.delenv("FAIL")
+    assert run(arguments) == 0
+    assert (tmp_path / "calls").stat().st_size - first <= 2 * looked_at
+    capsys.readouterr()
+    found = json.loads((tmp_path / "run" / "findings.json").read_text())["subjects"]
+    assert [s["subject"] for s in found] == ["agents_under_test:sound", "agents_under_test:late"]
+    assert not (tmp_path / "run" / "rollouts").exists()  # they are in trials.nc now
+
+
+def test_a_broken_rollout_is_lived_again(tmp_path, monkeypatch, capsys):
+    arguments = ["examine", "uniform", "agents_under_test:late", *OPTIONS, "--out", "run", "--json"]
+    monkeypatch.setenv("FAIL", str(12 * 6 + 30))
+    assert run(arguments) == 2
+    capsys.readouterr()
+    one = sorted((tmp_path / "run" / "rollouts").glob("*.nc"))[0]
+    one.write_bytes(one.read_bytes()[:1000])
+    monkeypatch.delenv("FAIL")
+    assert run(arguments) == 0
+    assert len(json.loads(capsys.readouterr().out)["subjects"]) == 2
+
+
+def test_a_function_that_hangs_is_left_alone_until_ctrl_c(tmp_path, capsys):
+    arguments = ["examine", "uniform", "agents_under_test:hangs", *OPTIONS, "--out", "run"]
+    asked = [sys.executable, "-m", "mesascope.cli", *arguments]
+    environment = {**os.environ, "HANG": str(tmp_path / "hangs"), "PYTHONPATH": str(HERE)}
+    code = "import sys; from mesascope.cli import main; main()"
+    asked = [sys.executable, "-c", code, *arguments]
+    with subprocess.Popen(
+        asked, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        try:
+            for _ in range(1200):
+                if (tmp_path / "hangs").exists() or process.poll() is not None:
+                    break
+                time.sleep(0.1)
+            time.sleep(0.3)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 130, err
+    assert out == ""
+    assert "Traceback" not in err
+    assert f"Stopped. What was finished is kept; to go on: mesascope {' '.join(arguments)}" in err
+    assert run(arguments) == 0
+    assert "uniform" in capsys.readouterr().out
