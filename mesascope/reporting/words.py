@@ -128,7 +128,7 @@ def sentences(examination: Examination) -> list[str]:
 
 
 def _percent(finding: Finding) -> str:
-    return f"{100 * (finding.estimate or 0.0):.0f} %"
+    return f"{100 * (finding.estimate or 0.0):.0f}\u00a0%"
 
 
 def _null(finding: Finding) -> bool:

@@ -17,7 +17,7 @@ from report_cases import log
 from mesascope.placement import LADDER
 from mesascope.reporting import write_report
 
-HOSTILE = "<script>alert(1)</script> $x^{$ \x1b[31m\u202e \U0001f9ea 網 -->"
+HOSTILE = "<script>alert(1)</script> $x^{$ \x1b[31m\u202e \U0001f9ea 網 --> data:image/png;base64,x"
 REASON = '<img src=x onerror=alert(1)> "quoted" & $\\frac{$'
 EMPTY = {"meta", "br", "img", "hr", "input", "link"}
 

@@ -67,12 +67,15 @@ def _rank(label: str) -> tuple[int, str, int]:
 def draw(axes: Axes, rows: Sequence[Disturbed], labels: Sequence[str], title: str) -> None:
     """Draws one subject's panel: a row per condition, a line at its undisturbed gain."""
     axes.axvline(0, color=INK, lw=0.7, ls=(0, (2, 2)), zorder=1)
-    for one in rows:
-        y = labels.index(one.condition)
-        if one.condition == "intact":
-            axes.axvline(one.estimate, color=SUBJECT, lw=0.6, alpha=0.5, zorder=1)
-        axes.plot([one.low, one.high], [y, y], color=SUBJECT, lw=1.5)
-        axes.plot(one.estimate, y, "s" if one.condition == "intact" else "o", color=SUBJECT, ms=4.5)
+    y = [labels.index(r.condition) for r in rows]
+    axes.hlines(y, [r.low for r in rows], [r.high for r in rows], color=SUBJECT, lw=1.5)
+    for mark, intact in (("s", True), ("o", False)):
+        some = [
+            (r.estimate, at) for r, at in zip(rows, y, strict=True) if (r.condition == "intact") == intact
+        ]
+        axes.plot([e for e, _ in some], [at for _, at in some], mark, color=SUBJECT, ms=4.5)
+        for estimate, _ in some if intact else ():
+            axes.axvline(estimate, color=SUBJECT, lw=0.6, alpha=0.5, zorder=1)
     for y in range(len(labels)):
         axes.axhline(y, color=LINE, lw=0.5, zorder=0)
     axes.set_title(cut(title, 26))

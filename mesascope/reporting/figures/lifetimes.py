@@ -119,6 +119,8 @@ def figure(group: Sequence[Lives]) -> Figure:
         held = [(s + n / 2, f"act {i + 1}") for i, (s, n) in enumerate(zip(starts, blocks, strict=True)) if n]
         axes[0].set_yticks([y for y, _ in held], [said for _, said in held])
         axes[0].tick_params(axis="y", length=0)
+    else:
+        axes[0].yaxis.get_major_locator().set_params(integer=True)
     made.supxlabel("trial of the lifetime", fontsize=8)
     normalised = group[0].normalised
     order = (

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from mesascope.reporting.figures import INK, LINE, SOFT, SUBJECT, THIRD, panels
 from mesascope.reporting.intervals import comparable, means, share
 from mesascope.reporting.words import counted, cut, ring
@@ -63,14 +61,13 @@ def order(gains: Sequence[Gain]) -> list[str]:
 def draw(axes: Axes, gains: Sequence[Gain], rings: Sequence[str], title: str) -> None:
     """Draws one subject's panel: a row per ring."""
     axes.axvline(0, color=INK, lw=0.7, ls=(0, (2, 2)), zorder=1)
-    for one in gains:
-        y, (colour, mark, size) = rings.index(one.ring), MARKS[one.role]
-        if one.role == "subject":
-            ends = np.clip([one.low, one.high], -2, 2)
-            axes.plot(ends, [y, y], color=colour, lw=1.5, zorder=3)
-        axes.plot(
-            one.estimate, y, mark, color=colour, ms=size, mfc=colour if mark == "o" else "none", zorder=4
-        )
+    for role, (colour, mark, size) in MARKS.items():
+        some = [g for g in gains if g.role == role]
+        y = [rings.index(g.ring) for g in some]
+        filled = colour if mark == "o" else "none"
+        if role == "subject":
+            axes.hlines(y, [g.low for g in some], [g.high for g in some], color=colour, lw=1.5, zorder=3)
+        axes.plot([g.estimate for g in some], y, mark, color=colour, ms=size, mfc=filled, zorder=4)
     for y in range(len(rings)):
         axes.axhline(y, color=LINE, lw=0.5, zorder=0)
     axes.set_title(cut(title, 26))
