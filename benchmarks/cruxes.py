@@ -36,7 +36,7 @@ CHAIN = [0.9, 0.8, 0.7, 0.85, 0.6, 0.75, 0.95, 0.5, 0.65, 0.8]
 
 
 def best_time(job: Callable[[], object], repeats: int, inner: int = 1) -> float:
-    """Seconds per call: the best repeat of the mean over inner calls, after one call to warm up (as timeit)."""
+    """Seconds per call: the best repeat of the mean over inner calls, after one to warm up."""
     job()
     times = []
     for _ in range(repeats):
@@ -79,7 +79,7 @@ def time_engine_import() -> float:
 
 
 def time_thread() -> float:
-    """Seconds for reading the file, check, both answers and the gap, in fresh interpreters after imports; best of seven."""
+    """Seconds for reading the file, check, both answers and the gap, after imports; best of seven."""
     program = """
 import time
 from mesascope import cruxes

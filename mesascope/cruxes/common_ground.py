@@ -124,17 +124,14 @@ def explain_shared(
     shares = share_shapley(put_on_scale(values, scale))
     scaled = put_on_scale(values[[0, -1]], scale)
     total = float(scaled[1] - scaled[0])
-    found = [
-        Part(
-            f"{a.id} / {b.id}",
-            str(a.event),
-            ((a.low + a.high) / 2, (b.low + b.high) / 2),
-            ("stated or implied", "stated or implied"),
-            float(share),
-            float(share) / total if abs(total) > POINT else None,
+    found = []
+    for (a, b), share in zip(pairs, shares, strict=False):
+        said = tuple(c.low if c.low == c.high else None for c in (a, b))
+        fraction = float(share) / total if abs(total) > POINT else None
+        sources = ("stated or implied", "stated or implied")
+        found.append(
+            Part(f"{a.id} / {b.id}", str(a.event), (said[0], said[1]), sources, float(share), fraction)
         )
-        for (a, b), share in zip(pairs, shares, strict=False)
-    ]
     found.append(
         Part(
             REST,
@@ -149,6 +146,9 @@ def explain_shared(
         "each bottom line is the middle of its bounds",
         "claims count as shared where event and condition are the same",
     ]
+    for a, b in pairs:
+        if a.low != a.high or b.low != b.high:
+            notes.append(f"{a.id} is [{a.low:.4g}, {a.high:.4g}], {b.id} is [{b.low:.4g}, {b.high:.4g}]")
     if not same(questions[0][1], questions[1][1]):
         notes.append(f"{one} is asked given {questions[0][1]}, {other} given {questions[1][1]}")
     return Gap(

@@ -10,8 +10,14 @@ import numpy as np
 from mesascope.cruxes.answers import POINT
 from mesascope.cruxes.arguments import Argument
 from mesascope.cruxes.board import Board
-from mesascope.cruxes.information import measure_entropy, measure_skl, value_discrimination, value_information
-from mesascope.cruxes.language import SURE, Event, join, literals, same
+from mesascope.cruxes.information import (
+    measure_entropy,
+    measure_skl,
+    value_discrimination,
+    value_information,
+    value_information_states,
+)
+from mesascope.cruxes.language import SURE, Event, enumerate_worlds, join, literals, same
 from mesascope.errors import MesascopeError, unknown
 
 INNER = "range over distributions that agree with the claims, found by search: an inner bound"
@@ -139,7 +145,8 @@ def rank_cruxes(
     Args:
         board: the board.
         person: whose belief.
-        crux: an event; every atom and definition tied to the target where left out.
+        crux: an event, or several that exclude each other and leave nothing out, separated by ';'; every atom
+            and definition tied to the target where left out.
         target, given: the question; the file's query where left out.
         base: of the logarithm; 10 gives dits.
         form: 'log', 'naive' or 'quadratic'.
@@ -148,6 +155,8 @@ def rank_cruxes(
     Where the claims leave the triad open, `low` and `high` are a range, and an inner bound of it.
     """
     event, condition = board.default_question(person, target, given)
+    if crux is not None and ";" in crux:
+        return [_value_states(board, person, crux, event, condition, base)]
     if crux is not None:
         chosen = {crux: board.event(crux)}
         refusal = board.refusal(person, chosen[crux])
@@ -172,6 +181,30 @@ def rank_cruxes(
             )
         )
     return sorted(found, key=lambda v: -(v.high or 0.0))
+
+
+def _value_states(board: Board, person: str, crux: str, target: Event, given: Event, base: float) -> Value:
+    states = [board.event(part) for part in crux.split(";")]
+    worlds = enumerate_worlds(sorted(frozenset().union(*(s.atoms() for s in states))))
+    if np.any(sum(s.holds(worlds).astype(int) for s in states) != 1):
+        raise MesascopeError(
+            f"The states {crux!r} overlap or leave something out.", "Example: 'T & C; T & !C; !T'."
+        )
+    if any(board.refusal(person, s) for s in states):
+        return Value(crux, (person,), None, None, None, (None,), "net", "declined")
+    chances, targets = [], []
+    for state in states:
+        weight = board.answer(person, state, given, engine="net", wordings=False).point
+        value = board.answer(person, target, join(given, state), engine="net", wordings=False).point
+        if weight is None or (value is None and weight > 0):
+            raise MesascopeError(
+                f"{person}'s network leaves {state} open as a crux of {target}.", "Choose other states."
+            )
+        chances.append(weight)
+        targets.append(0.0 if value is None else value)
+    information = value_information_states(targets, chances, base)
+    most = float(measure_entropy(float(np.dot(targets, chances)), base))
+    return Value(crux, (person,), information, information, most, (None,), "net")
 
 
 def compare_crux(

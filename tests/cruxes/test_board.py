@@ -321,7 +321,7 @@ e = { text = "runs", about = "A", hypotheses = { ann = { if_true = [8, 2], if_fa
 s = { text = "one sight", about = "A", lr = { ann = "3" }, lr_against = { ann = "1-2" } }
 [measures]
 m = { feeds = "e", placement = "acquiring", measured = "small networks", claimed = "large ones" }
-p = { feeds = "s", probe = "acquired_late", above = 0.05, counts = "subject", measured = "small", claimed = "large" }
+p = { feeds = "s", probe = "acquired_late", above = 0.05, counts = "subject", measured = "s", claimed = "l" }
 """
 
 
@@ -532,7 +532,7 @@ def test_bif_that_is_none(bad):
 
 def test_import_is_light_and_imports_nothing_above():
     program = (
-        "import sys, mesascope.cruxes, mesascope.cruxes.board, mesascope.cruxes.gaps, mesascope.cruxes.evidence;"
+        "import sys, mesascope.cruxes.board, mesascope.cruxes.gaps, mesascope.cruxes.evidence;"
         "print(*sorted(m for m in sys.modules if m.startswith('mesascope.') and '.cruxes' not in m));"
         "print(*[m for m in ('matplotlib', 'jinja2', 'pandas', 'jax', 'scipy.stats') if m in sys.modules])"
     )
@@ -575,3 +575,20 @@ def test_every_pair_of_engines_is_ordered_on_the_small_board():
     for person, target in itertools.product(("ann", "bob"), ("X", "A", "B", "A | B")):
         wide, tight = board.answer(person, target), board.answer(person, target, engine="credal")
         assert wide.low - 1e-7 <= tight.low <= tight.high <= wide.high + 1e-7
+
+
+def test_a_crux_with_three_states_by_hand():
+    board = cruxes.default()
+    (value,) = board.voi("lister", "T & C; T & !C; !T")
+    by_hand = information.value_information_states([1 - 0.5175, 1, 1], [0.015, 0.135, 0.85])
+    assert value.low == pytest.approx(by_hand, abs=1e-12)
+    for bad in ("T; C", "T & C; T & !C"):
+        with pytest.raises(MesascopeError, match="overlap or leave"):
+            board.voi("lister", bad)
+
+
+def test_a_gap_under_another_wording():
+    board = cruxes.default(wordings=["not conditional on a fix"])
+    (gap,) = board.splits(split="lister").gaps
+    assert gap.ends[0] == pytest.approx(0.94825, abs=1e-9)
+    assert gap.parts[1].values[0] == pytest.approx(0.1 / 0.15 * 0.5175, abs=1e-9)

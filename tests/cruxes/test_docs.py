@@ -88,9 +88,11 @@ def test_json_carries_the_numbers():
 def test_exit_codes(tmp_path):
     file = tmp_path / "clash.toml"
     file.write_text(
-        'format = "mesascope-crux/1"\nquery = { target = "U" }\n[atoms]\nU = "u"\nC = "c"\n[people]\nann = { name = "A" }\n'
+        'format = "mesascope-crux/1"\nquery = { target = "U" }\n[atoms]\nU = "u"\nC = "c"\n'
+        '[people]\nann = { name = "A" }\n'
         '[claims]\npu = { by = "ann", event = "U", value = "5%" }\n'
-        'puc = { by = "ann", event = "U", given = "C", value = "80%" }\npc = { by = "ann", event = "C", value = "10%" }\n'
+        'puc = { by = "ann", event = "U", given = "C", value = "80%" }\n'
+        'pc = { by = "ann", event = "C", value = "10%" }\n'
     )
     for verb in ("check", "answer"):
         result = CliRunner().invoke(app, [verb, str(file)])
