@@ -29,7 +29,7 @@ def plugins(rows: Sequence[Mapping[str, Any]]) -> Table:
     """The plug-ins with their settings, as `mesascope list` prints them."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("kind", "name", "says", "settings"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", no_wrap=name == "name")
     for row in rows:
         told = ", ".join(k if v is None else f"{k}={v}" for k, v in row["settings"].items())
         table.add_row(*(Text(visible(str(x))) for x in (row["kind"], row["name"], row["says"], told)))

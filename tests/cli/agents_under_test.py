@@ -1,4 +1,4 @@
-"""Functions that a user could hand over: sound ones, and every way to get it wrong. Named as agents_under_test:NAME."""
+"""Functions that a user could hand over, sound and wrong in every way, named as agents_under_test:NAME."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is wrong: exit code 2, one message that names the cause and the remedy, nothing on standard output."""
+"""Whatever is wrong: exit code 2, one message with cause and remedy, nothing on standard output."""
 
 from __future__ import annotations
 

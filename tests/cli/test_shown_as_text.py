@@ -1,4 +1,4 @@
-"""Names, columns and cells from anyone are shown, never run: no tag in the page, no escape on the terminal."""
+"""Names, columns and cells from anyone are shown, never run: no tag in the page, no escape in a terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,16 @@ from mesascope.cli import run
 HERE = Path(__file__).parent
 TAG = "<script>alert(1)</script>"
 SHOWN = "&lt;script&gt;alert(1)&lt;/script&gt;"
-OPTIONS = ["--family", "bernoulli_bandit:arms=3,trials=12", "--rings", "fresh", "--probes", "benefit", "--lifetimes", "64"]
+OPTIONS = [
+    "--family",
+    "bernoulli_bandit:arms=3,trials=12",
+    "--rings",
+    "fresh",
+    "--probes",
+    "benefit",
+    "--lifetimes",
+    "64",
+]
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""What was finished before a failure or Ctrl-C stays in the run's folder, and the next run goes on from it."""
+"""What was finished before a failure or Ctrl-C stays in the folder of a run, and the next goes on from it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ import pytest
 from mesascope.cli import run
 
 HERE = Path(__file__).parent
-OPTIONS = ["--family", "bernoulli_bandit:arms=3,trials=12", "--rings", "fresh", "--probes", "benefit", "--lifetimes", "64"]
+OPTIONS = [
+    "--family",
+    "bernoulli_bandit:arms=3,trials=12",
+    "--rings",
+    "fresh",
+    "--probes",
+    "benefit",
+    "--lifetimes",
+    "64",
+]
 
 
 @pytest.fixture(autouse=True)

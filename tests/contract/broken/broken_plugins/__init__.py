@@ -1,0 +1,1 @@
+"""Plug-ins that break their contract, each in one way."""

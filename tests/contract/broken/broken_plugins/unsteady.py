@@ -1,0 +1,28 @@
+"""Draws its partners from global randomness."""
+
+import numpy as np
+
+from mesascope.conditions import Condition, take
+
+
+class Unsteady(Condition):
+    """The carry of a partner, another one in every run."""
+
+    @property
+    def label(self) -> str:
+        """'unsteady'."""
+        return "unsteady"
+
+    @property
+    def draw(self) -> int:
+        """A number that nobody can repeat."""
+        return int(np.random.default_rng().integers(2**30))
+
+    def apply(self, key, t, carry, percept, shadow, context):
+        """The partner's carry."""
+        return take(carry, context.partner), percept, shadow
+
+
+def condition() -> Unsteady:
+    """Draws its partners from global randomness."""
+    return Unsteady()

@@ -1,0 +1,22 @@
+"""What does it lose when its last action is not told?"""
+
+from __future__ import annotations
+
+from mesascope.probes import Probe, Reading, fresh, gains
+from mesascope.stats import ratio
+
+
+def probe() -> Probe:
+    """What does it lose when its last action is not told?"""
+
+    def measure(trials, references, replay):
+        lived = fresh(trials)
+        return [Reading(ratio(*gains(lived, "intact")) - ratio(*gains(lived, "action_hidden:at=0")))]
+
+    return Probe(
+        name="cost_of_hidden_action",
+        question="What share of what could be gained does it lose when its last action is not told?",
+        measure=measure,
+        conditions=("intact", "action_hidden:at=0"),
+        expects={"learner": "+", "lookalike": "any", "still": "0"},
+    )

@@ -1,0 +1,106 @@
+"""One lever is lucky and pays most of the time; the others rarely do."""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mesascope.errors import MesascopeError
+from mesascope.families import Family, Percept, parse_bank
+from mesascope.keys import address
+
+
+class Tasks(NamedTuple):
+    """lucky [N] the lever that pays; pay [N] how often it does."""
+
+    lucky: jax.Array
+    pay: jax.Array
+
+
+class LuckyLever(Family):
+    """A bandit with one good lever; the bank is a list of lucky levers."""
+
+    name: str
+    choices: int
+    horizon: int
+    bank_name: str | None
+    bank_lucky: jax.Array | None
+
+    controls: ClassVar = {"learner": "thompson", "lookalike": "two_loss_reflex", "still": "uniform"}
+
+    @property
+    def references(self) -> dict[str, str]:
+        """Thompson sampling, with and without forgetting."""
+        return {"learner": "thompson", "discounting": "thompson:discount=0.9"}
+
+    @property
+    def bank(self) -> str | None:
+        """The bank's name, or None."""
+        return self.bank_name
+
+    def rings(self) -> tuple[str, ...]:
+        """'shifted:meagre' halves what the lucky lever pays."""
+        return (*(("seen",) if self.bank_name else ()), "fresh", "shifted:meagre")
+
+    def banked(self, bank: str | None) -> LuckyLever:
+        """The same levers with another bank, or with none."""
+        return family(self.choices, self.horizon, *(parse_bank(bank) if bank else (0, 0)))
+
+    def trials(self, ring: str) -> int:
+        """T on every ring."""
+        return self.horizon
+
+    def draw(self, key: jax.Array, n: int, ring: str) -> Tasks:
+        """Any lever may be the lucky one; on the seen ring those of the bank."""
+        lucky = jax.random.randint(address(key, "lucky"), (n,), 0, self.choices)
+        if ring == "seen":
+            assert self.bank_lucky is not None
+            lucky = self.bank_lucky[jax.random.randint(address(key, "which"), (n,), 0, len(self.bank_lucky))]
+        return Tasks(lucky, jnp.full((n,), 0.45 if ring == "shifted:meagre" else 0.9))
+
+    def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
+        """The hidden state is the trial [N]."""
+        n = len(tasks.lucky)
+        zero = jnp.zeros(n, jnp.int32)
+        return zero, Percept(jnp.zeros((n, 0)), zero - 1, jnp.zeros(n), zero, zero, jnp.ones(n, bool))
+
+    def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
+        """Pulls a lever."""
+        score = jnp.where(action == tasks.lucky, tasks.pay, 0.1)
+        feedback = (jax.random.uniform(key, score.shape) < score).astype(jnp.float32)
+        trial = state + 1
+        still = jnp.zeros_like(trial)
+        return (
+            trial,
+            Percept(jnp.zeros((len(action), 0)), action, feedback, trial, still, still.astype(bool)),
+            score,
+        )
+
+    def latents(self, tasks: Tasks, ring: str) -> dict[str, np.ndarray]:
+        """Chance, best, worst and fixed [N, T]."""
+        best = np.repeat(np.asarray(tasks.pay)[:, None], self.horizon, 1)
+        chance = best / self.choices + 0.1 * (self.choices - 1) / self.choices
+        return {"best": best, "worst": np.full_like(best, 0.1), "chance": chance, "fixed": chance}
+
+
+def family(choices: int = 4, trials: int = 20, bank: int = 0, bank_seed: int = 0) -> LuckyLever:
+    """One lever is lucky and pays most of the time; the others rarely do.
+
+    Args:
+        choices: levers, at least 2.
+        trials: T.
+        bank: how many lucky levers were trained on; 0 for all.
+        bank_seed: which ones.
+    """
+    if not 2 <= choices <= 50 or trials < 2 or not 0 <= bank <= choices:
+        raise MesascopeError(
+            f"There are no {choices} levers with a bank of {bank}.", "Give 2 to 50, and fewer in the bank."
+        )
+    lucky = jax.random.permutation(jax.random.key(bank_seed), choices)[:bank] if bank else None
+    name = f"lucky_lever:choices={choices},trials={trials}" + (
+        f",bank={bank},bank_seed={bank_seed}" if bank else ""
+    )
+    return LuckyLever(name, choices, trials, f"bank:{bank}@{bank_seed}" if bank else None, lucky)

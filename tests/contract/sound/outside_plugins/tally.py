@@ -1,0 +1,45 @@
+"""Plays at random and keeps, for every last action and feedback, what paid next."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from mesascope.families import Family
+from mesascope.keys import address
+from mesascope.recipes import Progress, Trained, silent
+
+BATCH = 64
+
+
+def recipe(family: Family, out, updates: int = 10, seed: int = 0, progress=silent) -> Trained:
+    """Plays at random and keeps, for every last action and feedback, what paid next.
+
+    Args:
+        family: what is trained on.
+        out: the folder for network.table.json.
+        updates: batches of 64 lifetimes.
+        seed: of all draws.
+        progress: called after every update.
+    """
+    ring, key = "seen" if family.bank else "fresh", jax.random.key(seed)
+    paid = np.ones((family.choices + 1, 2, family.choices))
+    for i in range(updates):
+        own = address(key, "update", i)
+        tasks = family.draw(own, BATCH, ring)
+        state, percept = family.begin(own, tasks)
+        for t in range(family.horizon):
+            last, won = np.asarray(percept.action), (np.asarray(percept.feedback) > 0.5).astype(int)
+            action = jax.random.randint(address(own, "act", t), (BATCH,), 0, family.choices)
+            state, percept, score = family.step(address(own, "pay", t), tasks, state, action)
+            np.add.at(paid, (last, won, np.asarray(action)), np.asarray(percept.feedback))
+        progress(Progress(i + 1, updates, None, float(score.mean())))
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    path, trained_on = folder / "network.table.json", family.bank or "unlimited"
+    table = (paid / paid.sum(-1, keepdims=True)).tolist()
+    path.write_text(json.dumps({"family": family.name, "trained_on": trained_on, "table": table}))
+    return Trained(path, family.name, trained_on, updates, updates * BATCH * family.horizon, 0.0)
