@@ -56,8 +56,8 @@ class Training(NamedTuple):
     @property
     def command(self) -> str:
         """What makes the same network."""
-        given = " ".join(f"--{k.replace('_', '-')} {v}" for k, v in self.settings.items())
-        return f"mesascope train {self.recipe} --family {self.family.name} --out DIR {given}"
+        given = ",".join(f"{k}={v}" for k, v in self.settings.items())
+        return f"mesascope train {self.recipe}:{given} --family {self.family.name} --out DIR"
 
 
 class State(NamedTuple):

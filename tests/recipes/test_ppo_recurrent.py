@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mesascope.catalogue import convert, split
 from mesascope.errors import MesascopeError
 from mesascope.families.bernoulli_bandit import family
 from mesascope.recipes import Progress
@@ -134,7 +135,10 @@ def test_every_memory_trains_on_a_bank_and_says_so(tmp_path, memory):
     told = recurrent.about(trained.path)
     assert (told["memory"], told["trained_on"], told["family"]) == (memory, "bank:2@9", banked.name)
     assert recurrent.subject(banked, str(trained.path)).trained_on == "bank:2@9"
-    assert "--memory " + memory in told["command"]
+    spec, _, rest = told["command"].removeprefix("mesascope train ").partition(" --family ")
+    name, given = split(spec)
+    assert (name, rest) == ("ppo_recurrent", f"{banked.name} --out DIR")
+    assert convert(recipe, given, "recipe") == told["settings"] | {"memory": memory}
 
 
 def test_the_scale_is_that_of_the_tasks_it_trains_on():
