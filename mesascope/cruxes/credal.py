@@ -30,7 +30,7 @@ class Extremes:
 
 
 def find_extremes(
-    argument: Argument, event: Event, given: Event = SURE, starts: int = 8, seed: int = 0
+    argument: Argument, event: Event, given: Event = SURE, starts: int = 4, seed: int = 0
 ) -> Extremes:
     """The range of P(event | given) when every entry varies in its interval, independently of the others.
 

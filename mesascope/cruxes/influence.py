@@ -72,11 +72,12 @@ def find_triads(
             part = board.polytope(person).part(crux.atoms() | target.atoms() | given.atoms())
             argument = Argument(part.constraints, part.rules)
             argument.close(crux.atoms() | target.atoms() | given.atoms())
-            answers = [
-                board.answer(person, e, c, engine="net", wordings=False)
-                for e, c in ((target, given), (target, join(given, crux)), (crux, given))
-            ]
-            points = [a.point for a in answers]
+            asked = ((target, given), (target, join(given, crux)), (crux, given))
+            spans, points = argument.spans(), []
+            for event, condition in asked:
+                settled = not np.any(argument.relevant(event, condition) & (spans[:, 1] > spans[:, 0]))
+                middle = argument.evaluate(spans.mean(axis=1)[:, None], event, condition)[0]
+                points.append(float(middle) if settled and np.isfinite(middle) else None)
             if points[1] is None and points[2] == 0:
                 points[1] = points[0]
             if all(p is not None for p in points):

@@ -138,7 +138,8 @@ FILES = {
     + '[evidence]\ne = { about = "A" }\n[measures]\nm = { feeds = "e", placement = "acquiring" }\n',
     "split without parts": HEAD + '[splits]\ns = { target = "X" }\n',
     "split with two rests": HEAD
-    + '[splits]\ns = { target = "X", parts = { a = "A", b = "B" }, assume = { ann = { a = "rest", b = "rest" }}}\n',
+    + '[splits]\ns = { target = "X", parts = { a = "A", b = "B" }, '
+    + 'assume = { ann = { a = "rest", b = "rest" } } }\n',
     "split that assumes a set": HEAD
     + '[splits]\ns = { target = "X", parts = { a = "A" }, assume = { ann = { a = "<10%" } } }\n',
     "filing under no split": HEAD + '[filings]\nf = { split = "zz", options = { } }\n',
