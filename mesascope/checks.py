@@ -37,7 +37,9 @@ def check_plugin(name: str) -> list[str]:
     """
     kind, spec = _find(name)
     made = catalogue.factory(kind, catalogue.split(spec)[0])
-    broken = [] if catalogue.says(made).endswith((".", "?")) else ["Its factory has no docstring of one sentence."]
+    broken = (
+        [] if catalogue.says(made).endswith((".", "?")) else ["Its factory has no docstring of one sentence."]
+    )
     tests: dict[str, Callable[..., Iterator[str]]] = {
         "families": _family,
         "subjects": _subject,
@@ -62,7 +64,9 @@ def _find(name: str) -> tuple[str, str]:
     if len(having) == 1:
         return having[0], name
     if having:
-        raise MesascopeError(f"{head!r} is the name of {' and of '.join(having)}.", f"Type {having[0]}/{name}.")
+        raise MesascopeError(
+            f"{head!r} is the name of {' and of '.join(having)}.", f"Type {having[0]}/{name}."
+        )
     raise unknown("plug-in", head, [n for k in catalogue.KINDS for n in catalogue.names(k)])
 
 
@@ -132,7 +136,8 @@ def _subject(spec: str) -> Iterator[str]:
     for leaf in jax.tree.leaves(subject.fresh(7)):
         if np.shape(leaf)[:1] != (7,):
             yield f"A part of its fresh carry has shape {np.shape(leaf)}, not 7 lifetimes."
-    lived = rollout(subject, family, "fresh", BLOCK, conditions=[catalogue.make("conditions", c) for c in EVERY])
+    kinds = [catalogue.make("conditions", c) for c in EVERY]
+    lived = rollout(subject, family, "fresh", BLOCK, conditions=kinds)
     action = lived.action.values
     if action.min() < 0 or action.max() >= family.choices:
         yield f"It took the action {action.max() if action.max() >= family.choices else action.min()}."
@@ -140,11 +145,11 @@ def _subject(spec: str) -> Iterator[str]:
         total = np.exp(lived.log_probs.sel(condition="intact").values).sum(-1)
         if not np.allclose(total, 1, atol=1e-3):
             yield f"Its probabilities sum to {total.flat[np.abs(total - 1).argmax()]:.3f}."
-    again = rollout(subject, family, "fresh", BLOCK)
+    again = rollout(subject, family, "fresh", BLOCK, kinds=kinds)
     if not (again.action.values[0] == action[0]).all():
         yield "With the same seed it acts otherwise the second time."
     try:
-        refuse_leaks(subject, family)
+        refuse_leaks(subject, family, kinds=kinds)
     except MesascopeError as leak:
         yield leak.problem
 
@@ -165,7 +170,9 @@ def _condition(spec: str) -> Iterator[str]:
     if not (lived.action.sel(condition="intact").values == plain.action.values[0]).all():
         yield "With it in the run, the intact lifetimes are others."
     once = lived.action.sel(condition=condition.label).values
-    again = rollout(subject, family, "fresh", BLOCK, conditions=both).action.sel(condition=condition.label).values
+    again = (
+        rollout(subject, family, "fresh", BLOCK, conditions=both).action.sel(condition=condition.label).values
+    )
     if not (once == again).all():
         yield "With the same seed it disturbs otherwise the second time."
 
@@ -202,7 +209,9 @@ def _reads(finding: Any, expected: str) -> bool:
     if expected == "any" or finding.low is None:
         return True
     above, below = finding.low > finding.null + 1e-9, finding.high < finding.null - 1e-9
-    return {"+": above, "-": below, "0": not (above or below) or abs(finding.estimate - finding.null) < 0.05}[expected]
+    return {"+": above, "-": below, "0": not (above or below) or abs(finding.estimate - finding.null) < 0.05}[
+        expected
+    ]
 
 
 def _recipe(spec: str) -> Iterator[str]:

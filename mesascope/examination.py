@@ -100,7 +100,7 @@ def examine(
                 f"{home.name} has none of the rings {', '.join(rings or ())}.",
                 "Add fresh to them, or a bank to the family.",
             )
-        refuse_leaks(one, home, seed)  # a mistake in the last subject shows before the first is lived
+        refuse_leaks(one, home, seed, bench.kinds)  # a mistake in the last subject shows before the first is lived
     unbanked = family.banked(None)
     controls = {role: resolve(name, unbanked) for role, name in family.controls.items()}
     bench.expect(len(group) + sum(c.name not in {s.name for s in group} for c in controls.values()))

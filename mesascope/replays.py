@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from mesascope.conditions import Condition
 from mesascope.errors import MesascopeError
 from mesascope.families import Family, Percept
 from mesascope.keys import address
@@ -82,16 +84,22 @@ def _scanned(procedure: Subject, past: Percept, key: jax.Array) -> Any:
     return jax.lax.scan(trial, start, (jnp.arange(len(past.action)), past))[1]
 
 
-def refuse_leaks(subject: Subject, family: Family, seed: int = 0) -> None:
+def refuse_leaks(subject: Subject, family: Family, seed: int = 0, kinds: Sequence[Condition] = ()) -> None:
     """Raises where what a subject does depends on other lifetimes or on earlier blocks.
 
     A block alone, after another block, with half of its neighbours exchanged, and in another order must give equal
     probabilities, or equal actions under equal keys (the order is not asked where there are no probabilities).
 
+    Args:
+        subject: who is tested.
+        family: what it is put to.
+        seed: of the tasks and draws.
+        kinds: as in `rollout`; those of the rollouts to come, to compile once.
+
     Raises:
         MesascopeError: names what it depends on and by how much.
     """
-    lived = rollout(subject, family, "fresh", 2 * BLOCK, seed)
+    lived = rollout(subject, family, "fresh", 2 * BLOCK, seed, kinds=kinds)
     key = address(jax.random.key(seed), "lives", 0)
     record = lived.sel(condition="intact")
     action, feedback = record.action.values.astype(np.int32), record.feedback.values

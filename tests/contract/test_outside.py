@@ -1,4 +1,4 @@
-"""A family, a subject, a condition, a probe and a recipe of another package: one file each, no edit elsewhere."""
+"""A family, subject, condition, probe and recipe of another package: one file each, no edit elsewhere."""
 
 from __future__ import annotations
 

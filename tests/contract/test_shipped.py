@@ -1,0 +1,52 @@
+"""Every plug-in that ships keeps its contract, but for the two subjects that must be refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from mesascope import catalogue
+from mesascope.checks import check_plugin
+
+REFUSED = {"drifting_weights": "changed while it ran: .weights", "leaking": "depends on an earlier block"}
+# of every way to carry something one: counts, weights over a bank, tables, a clock, nothing; `validate` lives all
+SAMPLE = [
+    "thompson",
+    "locator",
+    "gittins",
+    "bayes_optimal",
+    "windowed",
+    "delayed",
+    "clock",
+    "win_stay_lose_shift",
+    "uniform",
+]
+
+
+def shipped(kind):
+    return [name for name in catalogue.names(kind) if name not in REFUSED]
+
+
+@pytest.mark.parametrize("name", shipped("families"))
+def test_families(name):
+    assert check_plugin(f"families/{name}:arms=3,trials=12,bank=2") == []
+
+
+@pytest.mark.parametrize("name", SAMPLE)
+def test_subjects(name):
+    assert check_plugin(f"subjects/{name}") == []
+
+
+@pytest.mark.parametrize("name", shipped("conditions"))
+def test_conditions(name):
+    assert check_plugin(f"conditions/{name}") == []
+
+
+@pytest.mark.parametrize("name", shipped("probes"))
+def test_probes(name):
+    assert check_plugin(f"probes/{name}") == []
+
+
+@pytest.mark.parametrize(("name", "why"), REFUSED.items())
+def test_two_subjects_are_refused(name, why):
+    broken = check_plugin(f"subjects/{name}")
+    assert any(why in way for way in broken), broken
