@@ -14,11 +14,9 @@ from mesascope.families import Family, Percept
 from mesascope.subjects import Scripted, choose
 from mesascope.subjects._counts import outcomes
 from mesascope.subjects._settings import named, within
+from mesascope.subjects.thompson import THETA, X, largest
 
-GRID = 64
-ANGLE = (np.arange(GRID) + 0.5) * np.pi / GRID
-MEAN = np.sin(ANGLE / 2) ** 2  # even in the angle, where Beta posteriors are about as wide everywhere
-PRIOR = (np.sin(ANGLE) / np.sin(ANGLE).sum()).astype(np.float32)  # uniform in the mean
+PRIOR = (np.sin(THETA) / np.sin(THETA).sum()).astype(np.float32)  # uniform in the mean, even in the angle
 
 
 class ChangePointThompson(Scripted):
@@ -36,19 +34,11 @@ class ChangePointThompson(Scripted):
         """Counts the last outcome, lets the means change, then samples."""
         last = outcomes(percept, self.choices)[..., None, :]
         seen = last.sum(-1) > 0
-        likelihood = last[..., 0] * MEAN + last[..., 1] * (1.0 - MEAN)
+        likelihood = last[..., 0] * X + last[..., 1] * (1.0 - X)
         carry = carry * jnp.where(seen, likelihood, 1.0)
         carry = carry / carry.sum(-1, keepdims=True)
         carry = (1.0 - self.hazard) * carry + self.hazard * PRIOR
         return carry, choose(key, jnp.log(largest(carry)))
-
-
-def largest(masses: jax.Array) -> jax.Array:
-    """The probability [N, K] that each arm's draw from its masses [N, K, GRID] is the largest."""
-    below = jnp.maximum(jnp.cumsum(masses, -1) - 0.5 * masses, 1e-30)
-    others = jnp.exp(jnp.log(below).sum(-2, keepdims=True) - jnp.log(below))
-    won = (masses * others).sum(-1)
-    return won / won.sum(-1, keepdims=True)
 
 
 def subject(family: Family, hazard: float = 0.02) -> ChangePointThompson:

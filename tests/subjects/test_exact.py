@@ -16,9 +16,8 @@ from scipy.stats import binom
 from mesascope.families.bernoulli_bandit import family
 from mesascope.subjects import bayes_optimal, gittins
 from mesascope.subjects._counts import means
-from mesascope.subjects.change_point_thompson import MEAN
 from mesascope.subjects.change_point_thompson import subject as change_point
-from mesascope.subjects.thompson import probability_best
+from mesascope.subjects.thompson import X, probability_best
 from tests.subjects.lives import forced, live, make
 
 FLAT = (1.0, 1.0)
@@ -218,8 +217,8 @@ def test_change_point_filter_against_run_lengths():
         shapes = [(a + won, b + 1 - won) for a, b in shapes]
         weight, shapes = np.append((1 - hazard) * weight, hazard), [*shapes, (1.0, 1.0)]
         exact = weight @ np.array([a / (a + b) for a, b in shapes])
-        assert float(carry[0, 0] @ MEAN) == pytest.approx(exact, abs=1e-3)
-        assert float(carry[0, 1] @ MEAN) == pytest.approx(0.5, abs=1e-3)
+        assert float(carry[0, 0] @ X) == pytest.approx(exact, abs=1e-3)
+        assert float(carry[0, 1] @ X) == pytest.approx(0.5, abs=1e-3)
 
 
 def test_change_point_without_hazard_is_thompson():
