@@ -1,8 +1,8 @@
 """Samples each arm's mean from its Beta posterior and pulls the largest (Thompson 1933).
 
 The choice probabilities come from quadrature, not from sampling: P(k) = ∫ f_k Π_{j≠k} F_j, on an even grid in
-θ with x = sin²(θ/2), where Beta posteriors are about as wide everywhere. F at the midpoints is a running sum with
-the first Euler-Maclaurin term: 64 points are right to 1e-4 for up to 100 pulls of an arm (.0025 at 500).
+θ with x = sin²(θ/2), where Beta posteriors are about as wide everywhere. F at the midpoints is a running sum
+with the first Euler-Maclaurin term: 64 points are right to 1e-4 for up to 100 pulls (.0025 at 500).
 """
 
 from __future__ import annotations
