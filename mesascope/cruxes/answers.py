@@ -22,7 +22,7 @@ STATUSES = {
     "stated": "said by this person",
     "implied": "follows as one number",
     "bounded": "follows as a range",
-    "unstated": "this person says nothing about it",
+    "unstated": "nothing this person says bounds it",
     "refused": "this person declines the question",
     "inapplicable": "this engine cannot read these claims",
     "undefined": "its condition cannot happen",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,8 +27,8 @@ from mesascope.cruxes.options import (
     read_base,
     read_pair,
     show,
-    write,
 )
+from mesascope.cruxes.outputs import export_board, import_file, report
 from mesascope.errors import MesascopeError
 
 app = typer.Typer(
@@ -359,100 +358,6 @@ def pool(
     show(board, "pool", found, tell_pool(found), as_json)
 
 
-@app.command()
-def report(
-    file: File = None,
-    out: Annotated[Path, typer.Option(help="Where the page is written.")] = Path("crux.html"),
-    findings: Annotated[
-        Path | None, typer.Option(help="A folder with findings.json, read by the file's rules.")
-    ] = None,
-    reading: Mode = "centre",
-    words: Words = "union",
-    plus_minus: Width = 0.05,
-    reflective: Reflect = False,
-    bridge: With = None,
-    wording: Worded = None,
-    as_json: Json = False,
-) -> None:
-    """Write one HTML page: the argument, the bottom lines, the gap, the cruxes, before and after evidence.
-
-    Example: mesascope crux report --out crux.html
-    """
-    board = open_board(file, reading, words, plus_minus, reflective, bridge, wording)
-    write(out, board.html(findings))
-    show(board, "report", {"out": str(out)}, [f"wrote {out}"], as_json)
-
-
-@app.command("export")
-def export_board(
-    file: File = None,
-    form: Annotated[
-        str, typer.Option("--format", help="bif (one person's network) or csv (triads).")
-    ] = "csv",
-    person: Annotated[str | None, typer.Option(help="For bif: whose.")] = None,
-    out: Annotated[Path | None, typer.Option(help="A file; standard output if left out.")] = None,
-    reading: Mode = "centre",
-    words: Words = "union",
-    plus_minus: Width = 0.05,
-    reflective: Reflect = False,
-    bridge: With = None,
-    wording: Worded = None,
-    as_json: Json = False,
-) -> None:
-    """Write a person's network as BIF, or everyone's triads as CSV in FRI's columns.
-
-    Example: mesascope crux export --format bif --person lister
-    """
-    board = open_board(file, reading, words, plus_minus, reflective, bridge, wording)
-    if form not in ("bif", "csv"):
-        raise MesascopeError(f"There is no format {form!r}.", "There are: bif, csv.")
-    if form == "bif" and person is None:
-        raise MesascopeError("BIF holds one person's network.", "Say whose: --person lister.")
-    text = board.to_bif(board.person(person)) if form == "bif" and person else board.to_fri_csv()
-    if out is not None:
-        write(out, text)
-    if as_json:
-        show(board, "export", {"format": form, "text": text}, [], True)
-    else:
-        typer.echo(f"wrote {out}" if out else text.rstrip("\n"))
-
-
-@app.command("import")
-def import_file(
-    file: Annotated[Path, typer.Argument(help="A .bif network or a .csv of triads.")],
-    base: Base = "10",
-    as_json: Json = False,
-) -> None:
-    """Read a BIF network and print its marginals, or a CSV of triads and print the value of each crux.
-
-    Example: mesascope crux import triads.csv
-    """
-    from mesascope.cruxes.interchange import read_bif, read_triads, value_triads
-    from mesascope.cruxes.source import read_text
-    from mesascope.cruxes.texts import align, number, to_plain
-
-    text = read_text(file)
-    if file.suffix.lower() == ".csv":
-        found: Any = value_triads(read_triads(text), read_base(base))
-        rows = [["crux", "people", "value of", "", f"log base {base}"]]
-        rows += [
-            [v["crux"], " / ".join(v["people"]), v["kind"], v["note"], number(v["value"])] for v in found
-        ]
-        lines = align(rows, "")
-    elif file.suffix.lower() == ".bif":
-        net = read_bif(text)
-        found = {
-            name: dict(zip(net.states[name], p.tolist(), strict=True)) for name, p in net.marginals().items()
-        }
-        lines = align(
-            [[n, ", ".join(f"{s} {number(p)}" for s, p in states.items())] for n, states in found.items()], ""
-        )
-    else:
-        raise MesascopeError(f"{str(file)!r} is neither .bif nor .csv.", "Name one of those.")
-    if as_json:
-        typer.echo(
-            json.dumps({"command": "import", "file": file.name, "result": to_plain(found)}, allow_nan=False)
-        )
-        return
-    for line in lines:
-        typer.echo(line)
+app.command()(report)
+app.command("export")(export_board)
+app.command("import")(import_file)

@@ -120,6 +120,12 @@ def explain_shared(
                 "The two people's shared claims cannot be exchanged: they contradict the rest.",
                 "Add [splits] to the file.",
             )
+        if answer.status == "unstated" and code in (0, len(values) - 1):
+            person = (one, other)[side]
+            raise MesascopeError(
+                f"Nothing {person} says bounds {questions[side][0]}: [0, 1] has no gap to anything.",
+                f"Choose another target, or add a claim of {person} or a bridge.",
+            )
         values[code] = take_point(answer)
     shares = share_shapley(put_on_scale(values, scale))
     scaled = put_on_scale(values[[0, -1]], scale)

@@ -11,6 +11,7 @@ from mesascope.cruxes.claims import KINDS, NUMERIC, Bottom
 from mesascope.cruxes.figures import COLOURS, PALE, Bar, Box, draw_argument, draw_intervals, draw_waterfall
 from mesascope.cruxes.gaps import GapReport
 from mesascope.cruxes.language import literals
+from mesascope.cruxes.measured import Tally
 from mesascope.cruxes.texts import interval, number, tell_conventions, tell_question
 from mesascope.errors import MesascopeError
 
@@ -27,6 +28,7 @@ def render_page(board: Board, findings: str | Path | None = None) -> str:
     from jinja2 import Environment, FileSystemLoader
     from markupsafe import Markup
 
+    tallies = board.update_from(findings) if findings else []
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -54,10 +56,10 @@ def render_page(board: Board, findings: str | Path | None = None) -> str:
         influence=_influence(board, compared),
         said=_said(board),
         evidence=_evidence(board),
-        drawn=_draw_evidence(board, colours),
+        drawn=_draw_evidence(board, colours, tallies),
         interval=interval,
         question=tell_question,
-        tallies=board.update_from(findings) if findings else [],
+        tallies=tallies,
         kinds=KINDS,
     )
 
@@ -294,16 +296,17 @@ def _evidence(board: Board) -> list[dict[str, Any]]:
     return rows
 
 
-def _draw_evidence(board: Board, colours: dict[str, str]) -> str:
+def _draw_evidence(board: Board, colours: dict[str, str], tallies: list[Tally]) -> str:
+    found = [(name, board.update(name)) for name, e in board.content.evidence.items() if not e.counts]
+    found += [(f"{t.feeds} ({t.k} of {t.n})", list(t.updates)) for t in tallies]
     bars = []
-    for name, evidence in board.content.evidence.items():
-        for update in [] if evidence.counts else board.update(name):
+    for name, updates in found:
+        for update in updates:
             if update.status == "asked" or update.prior is None or update.posterior is None:
                 continue
-            colour = colours[update.person]
             (low, high), (below, above) = update.prior, update.posterior
             label = f"{name}, {update.person}: P({update.about}) before"
             bars.append(Bar(label, low, high, PALE, interval(low, high), True))
             label = "after" if update.status == "moved" else "after (cannot move)"
-            bars.append(Bar(label, below, above, colour, interval(below, above)))
+            bars.append(Bar(label, below, above, colours[update.person], interval(below, above)))
     return draw_intervals(bars, "Each person before and after the evidence") if bars else ""

@@ -92,7 +92,8 @@ def tell_issues(issues: Sequence[Issue]) -> list[str]:
 
 def tell_question(event: str, given: str) -> str:
     """P(event) or P(event | given), with brackets where an 'or' could be taken for the bar."""
-    event, given = (f"({x})" if "|" in x else x for x in (event, given))
+    if given not in ("anything", ""):
+        event, given = (f"({x})" if "|" in x else x for x in (event, given))
     return f"P({event})" if given in ("anything", "") else f"P({event} | {given})"
 
 
