@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -149,19 +149,6 @@ def _orthogonal(key: jax.Array, width: int, gates: int) -> jax.Array:  # [W, gat
     return jnp.concatenate([jax.random.orthogonal(address(key, i), width) for i in range(gates)], axis=1)
 
 
-class Origin:
-    """What is said of a network but not computed with: networks that differ only here share compiled code."""
-
-    def __init__(self, name: str, told: dict[str, Any]):
-        self.name, self.told = name, told
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Origin)
-
-    def __hash__(self) -> int:
-        return 0
-
-
 class Recurrent(Subject):
     """A trained network with its weights frozen.
 
@@ -174,9 +161,10 @@ class Recurrent(Subject):
         told: which parts of the percept it is told, of TOLD.
         choices: K.
         horizon: the trials of a training lifetime, by which the trial index is divided.
-        origin: its name and where it comes from.
     """
 
+    name: str
+    trained_on: str
     memory: Memory
     policy: jax.Array
     policy_bias: jax.Array
@@ -185,17 +173,8 @@ class Recurrent(Subject):
     told: tuple[str, ...]
     choices: int
     horizon: int
-    origin: Origin
 
-    @property
-    def name(self) -> str:
-        """The subject as one would type it."""
-        return self.origin.name
-
-    @property
-    def trained_on(self) -> str:
-        """'unlimited' or its bank."""
-        return self.origin.told["trained_on"]
+    identity: ClassVar = ("name", "trained_on")
 
     def encode(self, percept: Percept) -> jax.Array:
         """What it is told, as features [N, F]."""
@@ -253,7 +232,9 @@ def create(
         raise MesascopeError("told names nothing, or a part twice.", f"Type {'+'.join(TOLD)}.")
     choices, observation, horizon = sizes
     features = sum({"action": choices, "observation": observation}.get(part, 1) for part in told)
-    return Recurrent(  # pyright: ignore[reportCallIssue]
+    return Recurrent(
+        name="untrained",
+        trained_on="unknown",
         memory=MEMORIES[memory](address(key, "memory"), features, width),
         policy=0.01 * _scaled(address(key, "policy"), (width, choices)),
         policy_bias=jnp.zeros(choices),
@@ -262,7 +243,6 @@ def create(
         told=tuple(told),
         choices=choices,
         horizon=horizon,
-        origin=Origin("untrained", {"trained_on": "unknown"}),
     )
 
 
@@ -308,7 +288,7 @@ def subject(family: Family, path: str = "") -> Recurrent:
         raise _refused("No network is named.")
     file = Path(path) if Path(path).is_file() else bundled().get(path, Path(path))
     told = about(file)
-    network = _filled(file, told, Origin(f"recurrent:path={path}", told))
+    network = _filled(file, told, f"recurrent:path={path}")
     if network.choices != family.choices:
         raise MesascopeError(
             f"{str(path)!r} chooses between {network.choices} actions, {family.name} has {family.choices}.",
@@ -374,7 +354,7 @@ def read_header(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, Any]
     return told, shapes, 8 + length + size
 
 
-def _filled(path: str | os.PathLike, told: dict[str, Any], origin: Origin) -> Recurrent:
+def _filled(path: str | os.PathLike, told: dict[str, Any], name: str) -> Recurrent:
     """The network of a file, every tensor checked before it is read."""
     sizes = (told["choices"], told["observation"], told["horizon"])
     try:
@@ -384,9 +364,9 @@ def _filled(path: str | os.PathLike, told: dict[str, Any], origin: Origin) -> Re
         raise _broken(path, error.problem.rstrip(".")) from None
     expected = {k: ("F32", v.shape) for k, v in weights(empty).items()}
     _, shapes, size = read_header(path)
-    for name in sorted(expected.keys() | shapes.keys()):
-        if expected.get(name) != shapes.get(name):
-            raise _broken(path, f"its tensor {name!r} is {shapes.get(name)}, not {expected.get(name)}")
+    for weight in sorted(expected.keys() | shapes.keys()):
+        if expected.get(weight) != shapes.get(weight):
+            raise _broken(path, f"its tensor {weight!r} is {shapes.get(weight)}, not {expected.get(weight)}")
     found = os.path.getsize(path)
     if found != size:
         raise _broken(path, f"it has {found:,} bytes, its header announces {size:,}")
@@ -397,10 +377,11 @@ def _filled(path: str | os.PathLike, told: dict[str, Any], origin: Origin) -> Re
     odd = sorted(k for k, v in tensors.items() if not np.isfinite(v).all())
     if odd:
         raise _broken(path, f"its weights {', '.join(odd)} are not all finite")
-    leaves, structure = jax.tree.flatten(empty, is_leaf=lambda x: isinstance(x, Origin))
+    leaves, structure = jax.tree.flatten(empty)
     names = iter(weights(empty))
     full = [jnp.asarray(tensors[next(names)]) if hasattr(x, "dtype") else x for x in leaves]
-    return eqx.tree_at(lambda n: n.origin, jax.tree.unflatten(structure, full), origin)
+    network = jax.tree.unflatten(structure, full)
+    return eqx.tree_at(lambda n: (n.name, n.trained_on), network, (name, told["trained_on"]))
 
 
 def _broken(path: str | os.PathLike, reason: str) -> MesascopeError:
