@@ -10,10 +10,10 @@ import numpy as np
 from mesascope.cruxes.answers import POINT, Answer, take_point
 from mesascope.cruxes.board import Board
 from mesascope.cruxes.claims import Bottom, Split
-from mesascope.cruxes.common_ground import SHARED, Gap, Part, explain_shared
 from mesascope.cruxes.disagreement import decompose, product, put_on_scale
 from mesascope.cruxes.language import SURE, Event, join
 from mesascope.cruxes.readings import read_value
+from mesascope.cruxes.shared_claims import SHARED, Gap, Part, explain_shared
 from mesascope.errors import MesascopeError, unknown
 
 ASSUMED = "assumed by the modeller"
