@@ -8,7 +8,7 @@ from mesascope import catalogue
 from mesascope.checks import check_plugin
 
 REFUSED = {"drifting_weights": "changed while it ran: .weights", "leaking": "depends on an earlier block"}
-# of every way to carry something one: counts, weights over a bank, tables, a clock, nothing; `validate` lives all
+# one for each way to carry something: counts, a posterior, tables, a clock, nothing; `validate` lives all
 SAMPLE = [
     "thompson",
     "locator",
