@@ -5,12 +5,14 @@ A plug-in is a module with one factory named after its kind. It is imported only
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import pkgutil
+import sys
 import typing
 from collections.abc import Callable
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -29,9 +31,16 @@ BOUND = ("family", "out", "progress")  # parameters that are handed over, never 
 
 def names(kind: str) -> list[str]:
     """All plug-ins of a kind, by name, without importing them."""
-    return sorted({*_own(kind), *(e.name for e in entry_points(group=f"mesascope.{kind}"))})
+    return sorted({*_own(kind), *(e.name for e in _outside(kind, tuple(sys.path)))})
 
 
+@functools.cache
+def _outside(kind: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """The entry points of other packages; reading them takes milliseconds, so once per search path."""
+    return tuple(entry_points(group=f"mesascope.{kind}"))
+
+
+@functools.cache
 def _own(kind: str) -> list[str]:
     folder = Path(__file__).parent / kind
     return [m.name for m in pkgutil.iter_modules([str(folder)]) if not m.name.startswith("_")]
@@ -47,7 +56,7 @@ def module(kind: str, name: str) -> ModuleType:
         raise unknown("kind of plug-in", kind, KINDS)
     if name not in names(kind):
         raise unknown(KINDS[kind], name, names(kind))
-    found = sorted({e.module for e in entry_points(group=f"mesascope.{kind}") if e.name == name})
+    found = sorted({e.module for e in _outside(kind, tuple(sys.path)) if e.name == name})
     own = [f"mesascope.{kind}.{name}"] if name in _own(kind) else []
     if len(claims := own + found) > 1:
         raise MesascopeError(

@@ -149,7 +149,7 @@ def _blank(probe: Probe, lived: xr.Dataset, status: Any, reason: str, reading: R
         null=reading.null if reading else 0.0,
         status=status,
         reason=reason,
-        confirmatory=probe.confirmatory,
+        confirmatory=probe.confirmatory and not (reading and reading.descriptive),
         made=made(attrs.get("seed")),
     )
 

@@ -30,7 +30,7 @@ WORDS = {
     "tracking": "its carry matters, but feedback older than a few trials makes no difference to its score",
     "locating": "older feedback matters, as far as picking among the training tasks explains",
     "acquiring": "fresh tasks of the family are acquired as well as seen ones, relative to a reference",
-    "general": "and that holds on changed rings of every kind",
+    "general": "fresh tasks are acquired as well as seen ones, and so are changed rings of every kind",
     "undetermined": "the lifetimes, the bank or the rings do not separate two rungs",
 }
 
@@ -176,7 +176,8 @@ def place(
             lowest = 5 if not missing and (level == 5).mean() >= rule.share else 4
     else:
         lowest = max(i for i in range(3) if (np.minimum(below, 2) >= i).mean() >= rule.share)
-    highest = min(i for i in range(len(LADDER)) if (level > i).mean() <= 1 - rule.share + 1e-9)
+    top = len(LADDER) - 1
+    highest = min((i for i in range(top) if (level > i).mean() <= 1 - rule.share + 1e-9), default=top)
     if passed and why is not None:  # the bank is unknown or cannot tell: nothing above is shut out
         highest = max(highest, 4 if (kept.mean() <= 1 - rule.share and not missing) else 5)
     if passed and missing and highest >= 4:
@@ -281,6 +282,8 @@ def _kept(gained: Gains, rule: Rule, numbers: dict[str, Any]) -> tuple[np.ndarra
     assert own is not None
     q = own.mean() / learner.mean()
     numbers["efficiency"] = float(q)
+    if own.mean() <= 2 * standard_error(own):  # nothing is gained on fresh tasks, so there is nothing to keep
+        return ~held, []
     drawn = (gained.weights["fresh"] @ own) / (gained.weights["fresh"] @ learner)
     missing = []
     for kind in KINDS:

@@ -15,7 +15,7 @@ from mesascope.conditions import Condition
 from mesascope.errors import MesascopeError
 from mesascope.families import Family, Percept
 from mesascope.keys import address
-from mesascope.rollouts import BLOCK, rollout
+from mesascope.rollouts import BLOCK, anonymous, rollout
 from mesascope.subjects import Response, Subject
 
 TOLERANCE = 1e-4  # of probabilities: batches of another order may round otherwise
@@ -63,7 +63,7 @@ def percepts(action: np.ndarray, feedback: np.ndarray, observation: np.ndarray) 
 def forced(procedure: Subject, past: Percept, key: jax.Array) -> Response:
     """The responses of one block, with leading axes N, T, to percepts with axes T, N."""
     if procedure.traceable:
-        out = jax.device_get(_scanned(procedure, past, key))
+        out = jax.device_get(_scanned(anonymous(procedure), past, key))
     else:
         carry, steps = procedure.fresh(past.action.shape[1]), []
         for t in range(len(past.action)):

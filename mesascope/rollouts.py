@@ -6,6 +6,7 @@ the same compiled scan: adding conditions, rings or blocks changes no other tria
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -137,6 +138,16 @@ def distinct(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
     ))
 
 
+def anonymous(module: Any) -> Any:
+    """A family or subject without what only says who it is: those that differ in nothing else share compiled code."""
+    fields = [f.name for f in dataclasses.fields(module) if f.name in type(module).identity]
+
+    def named(m: Any) -> list[Any]:
+        return [getattr(m, f) for f in fields]
+
+    return eqx.tree_at(named, module, [None] * len(fields), is_leaf=lambda x: x is None) if fields else module
+
+
 def refuse_changed(subject: Subject, before: dict[str, str]) -> None:
     """Raises where the subject's weights are not what they were."""
     after = subject.fingerprint()
@@ -170,7 +181,7 @@ def _draw(family: Family, key: jax.Array, ring: str) -> Any:
 
 def _tasks(family: Family, ring: str, block: int, seed: int) -> Any:
     """The tasks of a block; 'fresh' and the rings made from it share their draws."""
-    return _draw(family, address(jax.random.key(seed), "tasks", block), ring)
+    return _draw(anonymous(family), address(jax.random.key(seed), "tasks", block), ring)
 
 
 def _block(subject, family, ring, block, seed, condition, examples, donated, record) -> Record:
@@ -190,7 +201,8 @@ def _block(subject, family, ring, block, seed, condition, examples, donated, rec
     kinds = tuple(condition if type(condition) is type(k) else k for k in examples)
     which = jnp.asarray([type(condition) is type(k) for k in examples]).argmax()
     numbers = jax.tree.map(jnp.asarray, kinds)
-    return jax.device_get(_scanned(subject, family, tasks, key, numbers, which, donated, partners, trials, record))
+    one, home = anonymous(subject), anonymous(family.banked(None))
+    return jax.device_get(_scanned(one, home, tasks, key, numbers, which, donated, partners, trials, record))
 
 
 @functools.partial(jax.jit, static_argnums=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -93,10 +94,13 @@ def by_unit(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
+@functools.lru_cache(maxsize=32)
 def resampling(n: int, resamples: int, seed: int) -> np.ndarray:
     """[resamples, n] how often each unit is drawn in a bootstrap; each row sums to n."""
     rng = np.random.default_rng(seed)
-    return rng.multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
+    drawn = rng.multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
+    drawn.flags.writeable = False
+    return drawn
 
 
 def holm(p: np.ndarray) -> np.ndarray:

@@ -42,6 +42,7 @@ class Family(eqx.Module):
         horizon: T, the trials of a standard lifetime.
         controls: which scripted subject here is the learner, the lookalike and the still one.
         reported: rings that are reported and never counted.
+        identity: fields that only say who it is; `begin`, `step` and `draw` must not read them.
     """
 
     name: eqx.AbstractVar[str]
@@ -49,6 +50,7 @@ class Family(eqx.Module):
     horizon: eqx.AbstractVar[int]
     controls: ClassVar[Mapping[str, str]]
     reported: ClassVar[tuple[str, ...]] = ()
+    identity: ClassVar[tuple[str, ...]] = ("name",)
 
     @property
     @abc.abstractmethod
@@ -84,7 +86,7 @@ class Family(eqx.Module):
 
     @abc.abstractmethod
     def begin(self, key: jax.Array, tasks: Any) -> tuple[Any, Percept]:
-        """Starts one lifetime per task: the hidden state and the start-of-life percept."""
+        """Starts one lifetime per task: the hidden state and the start-of-life percept. Like `step`, without the bank."""
 
     @abc.abstractmethod
     def step(

@@ -45,6 +45,7 @@ class BernoulliBandit(Family):
     shapes: tuple[tuple[float, float], ...] | None = eqx.field(default=None)
 
     controls: ClassVar = {"learner": "thompson", "lookalike": "two_loss_reflex", "still": "uniform"}
+    identity: ClassVar = ("name", "bank_name")
     # a random exchange is a blunt ring: Gittins keeps .46 on it and .30 after a reversal, so it is not counted
     reported: ClassVar = ("exchanged:random", "horizon:longer", "inverted:feedback")
 
@@ -78,7 +79,7 @@ class BernoulliBandit(Family):
             f"restructured:{other}",
             "restructured:drift",
         )
-        return (*(("seen",) if self.bank_name else ()), *counted, *self.reported)
+        return (*(("seen",) if self.bank_means is not None else ()), *counted, *self.reported)
 
     def banked(self, bank: str | None) -> BernoulliBandit:
         """The same bandit with another bank, or with none."""

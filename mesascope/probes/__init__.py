@@ -30,6 +30,7 @@ class Reading(NamedTuple):
         label: what was asked, where a probe asks several things.
         null: what the mean would be if nothing were there.
         reason: what to bear in mind.
+        descriptive: not read by the placement rule, though others of the probe are.
     """
 
     values: np.ndarray
@@ -37,6 +38,7 @@ class Reading(NamedTuple):
     label: str = ""
     null: float = 0.0
     reason: str = ""
+    descriptive: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,7 +23,7 @@ def probe() -> Probe:
             replicates(lived, label)
             out.append(Reading(changed(lived, label), label=words))
             if "log_probs" in lived:
-                out.append(Reading(nats(lived, label), label=f"{words}, in nats"))
+                out.append(Reading(nats(lived, label), label=f"{words}, in nats", descriptive=True))
         return out
 
     return Probe(

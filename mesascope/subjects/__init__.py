@@ -26,11 +26,13 @@ class Subject(eqx.Module):
         name: the subject with its settings, as one would type it.
         trained_on: 'unlimited', 'bank:M@seed' or 'unknown'.
         traceable: pure JAX (scanned and compiled) or anything else (looped in Python).
+        identity: fields that only say who it is; `fresh`, `respond` and `taps` must not read them.
     """
 
     name: eqx.AbstractVar[str]
     trained_on: eqx.AbstractVar[str]
     traceable: ClassVar[bool] = True
+    identity: ClassVar[tuple[str, ...]] = ("name",)
 
     @abc.abstractmethod
     def fresh(self, n: int) -> Any:
