@@ -283,7 +283,7 @@ def test_locators_seen_and_fresh(size):
 
 @pytest.mark.slow
 def test_locator_and_learner_on_256_tasks():
-    """Regret: locator 7.5 seen, 8.25 fresh, learner 8.4, 8.3; each was given within two sd of single banks."""
+    """Regret: locator 7.5 seen, 8.25 fresh, learner 8.4, 8.3, each within two sd of single banks."""
     asked = {
         ("locator", "seen"): 7.5,
         ("locator", "fresh"): 8.25,
