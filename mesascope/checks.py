@@ -49,6 +49,8 @@ def check_plugin(name: str) -> list[str]:
     }
     try:
         broken += list(tests[kind](spec))
+    except MesascopeError as error:
+        broken.append(str(error))
     except Exception as error:
         broken.append(f"It raised {type(error).__name__}: {error}")
     return broken

@@ -10,6 +10,8 @@ from mesascope import catalogue
 from mesascope.errors import MesascopeError
 from mesascope.families import Family
 
+LAST = 2**31 - 1  # seed
+
 
 def train(
     recipe: str,
@@ -38,6 +40,10 @@ def train(
     if out.exists() and not out.is_dir():
         raise MesascopeError(f"{str(out)!r} is a file.", "Name a folder with --out.")
     first = int(settings.pop("seed", 0))
+    if not 0 <= first <= LAST - seeds:
+        raise MesascopeError(
+            f"seed={first} is out of range.", f"Give a whole number from 0 to {LAST - seeds}."
+        )
     paths = []
     for i in range(seeds):
         where = out if seeds == 1 else out / f"seed-{first + i}"

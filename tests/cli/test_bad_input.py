@@ -157,6 +157,11 @@ CASES = {
     "bank of nothing": (examine("uniform", trained_on="bank:0@1"), "names no bank", "bank:M@seed"),
     "trained on nonsense": (examine("uniform", trained_on="everything"), "names no bank", "unlimited"),
     "locator without a bank": (examine("locator"), "no bank", "bank=4"),
+    "seed of a recipe": (
+        ["train", "ppo_recurrent:seed=99999999999", "--family", FAMILY, "--out", "{here}/n"],
+        "seed=99999999999",
+        "from 0",
+    ),
     # names
     "command": (["examin", "uniform"], "examin", "--help"),
     "option": (examine("uniform", ringz="fresh"), "ringz", "--help"),
