@@ -42,10 +42,12 @@ def late(family):
 
 
 def hangs(family):
-    """Never answers where HANG names a file, which it writes first."""
+    """Never answers after HANG_AFTER calls where HANG names a file, which it writes first."""
+    calls = {"made": 0}
 
     def act(percept, state, rng):
-        if "HANG" in os.environ and percept["trial"][0] == 5:
+        calls["made"] += 1
+        if "HANG" in os.environ and calls["made"] > int(os.environ["HANG_AFTER"]):
             Path(os.environ["HANG"]).touch()
             time.sleep(600)
         return np.zeros(len(percept["action"]), int), None

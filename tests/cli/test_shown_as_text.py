@@ -45,7 +45,7 @@ def shown(page):
 
 
 def test_a_subject_named_so(capsys):
-    assert run(["examine", "agents_under_test:evil", *OPTIONS, "--out", "run"]) == 0
+    assert run(["examine", "agents_under_test:evil", "uniform", *OPTIONS, "--out", "run"]) == 0
     told = capsys.readouterr()
     assert SHOWN in shown("run/report.html")
     assert TAG.split("(")[0] in "".join(told.out.split())  # the terminal shows it as it is, the escape aside
@@ -82,3 +82,8 @@ def test_messages_name_them_without_running_them(capsys):
         assert run(arguments) == 2
         told = capsys.readouterr()
         assert not steers(told.out + told.err)
+
+
+def test_one_subject_on_one_ring_says_nothing_on_the_side(capsys):
+    assert run(["examine", "uniform", *OPTIONS, "--out", "run"]) == 0
+    assert "Warning" not in capsys.readouterr().err

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from mesascope import rollout
 from mesascope.cli import run
 
 HERE = Path(__file__).parent
@@ -74,18 +75,24 @@ def test_a_broken_rollout_is_lived_again(tmp_path, monkeypatch, capsys):
     assert len(json.loads(capsys.readouterr().out)["subjects"]) == 2
 
 
-def test_a_function_that_hangs_is_left_alone_until_ctrl_c(tmp_path, capsys):
-    arguments = ["examine", "uniform", "agents_under_test:hangs", *OPTIONS, "--out", "run"]
-    asked = [sys.executable, "-m", "mesascope.cli", *arguments]
-    environment = {**os.environ, "HANG": str(tmp_path / "hangs"), "PYTHONPATH": str(HERE)}
+def test_a_function_that_hangs_is_left_alone_until_ctrl_c(tmp_path, monkeypatch, capsys):
+    run_folder, hangs = tmp_path / "run", tmp_path / "hangs"
+    arguments = ["examine", "uniform", "agents_under_test:hangs", *OPTIONS, "--out", str(run_folder)]
     code = "import sys; from mesascope.cli import main; main()"
-    asked = [sys.executable, "-c", code, *arguments]
+    asked = [
+        sys.executable,
+        "-P",
+        "-c",
+        code,
+        *arguments,
+    ]  # -P: as the installed command, which adds no folder
+    environment = {**os.environ, "HANG": str(hangs), "HANG_AFTER": str(12 * 6)}
     with subprocess.Popen(
-        asked, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        asked, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=HERE
     ) as process:
         try:
             for _ in range(1200):
-                if (tmp_path / "hangs").exists() or process.poll() is not None:
+                if hangs.exists() or process.poll() is not None:
                     break
                 time.sleep(0.1)
             time.sleep(0.3)
@@ -97,5 +104,12 @@ def test_a_function_that_hangs_is_left_alone_until_ctrl_c(tmp_path, capsys):
     assert out == ""
     assert "Traceback" not in err
     assert f"Stopped. What was finished is kept; to go on: mesascope {' '.join(arguments)}" in err
+    finished = kept(run_folder)
+    assert finished  # of the controls and the first subject
+    lived = []
+    monkeypatch.setattr(
+        "mesascope.examination.rollout", lambda *a, **k: lived.append(a[0].name) or rollout(*a, **k)
+    )
     assert run(arguments) == 0
+    assert set(lived) == {"agents_under_test:hangs"}
     assert "uniform" in capsys.readouterr().out
