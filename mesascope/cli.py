@@ -319,7 +319,7 @@ def run(arguments: Sequence[str]) -> int:
     return code
 
 
-def _failed(error: Exception) -> int:
+def _failed(error: Any) -> int:
     """Says what went wrong, whose mistake it is and what to do; the exit code."""
     if os.environ.get("MESASCOPE_TRACEBACK"):
         raise error

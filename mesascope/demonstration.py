@@ -15,6 +15,5 @@ def family() -> str:
 
 
 def subjects() -> list[str]:
-    """The bundled networks' files, then the scripted subjects."""
-    bundled = recurrent.bundled()
-    return [*(str(bundled[name]) for name in NETWORKS), *SCRIPTED]
+    """The bundled networks, then the scripted subjects."""
+    return [*(f"recurrent:path={name}" for name in NETWORKS), *SCRIPTED]

@@ -86,13 +86,13 @@ def examine(
     Returns:
         One examination per subject, in order.
     """
-    family = catalogue.make("families", family) if isinstance(family, str) else family
-    group = [resolve(s, family) for s in (subjects if isinstance(subjects, list | tuple) else [subjects])]
+    base: Family = catalogue.make("families", family) if isinstance(family, str) else family
+    group = [resolve(s, base) for s in (subjects if isinstance(subjects, list | tuple) else [subjects])]
     asked = [
         catalogue.make("probes", p) if isinstance(p, str) else p for p in probes or catalogue.names("probes")
     ]
     labels = [*conditions(rule), *(c for p in asked for c in p.conditions)]
-    bench = Bench(family, labels, rings, lifetimes, seed, Path(out) if out else None, progress)
+    bench = Bench(base, labels, rings, lifetimes, seed, Path(out) if out else None, progress)
     homes = [bench.home(trained_on or one.trained_on) for one in group]
     for one, home in zip(group, homes, strict=True):
         if not bench.rings(home):
@@ -100,9 +100,10 @@ def examine(
                 f"{home.name} has none of the rings {', '.join(rings or ())}.",
                 "Add fresh to them, or a bank to the family.",
             )
-        refuse_leaks(one, home, seed, bench.kinds)  # a mistake in the last subject shows before the first is lived
-    unbanked = family.banked(None)
-    controls = {role: resolve(name, unbanked) for role, name in family.controls.items()}
+        # a mistake in the last subject shows before the first is lived
+        refuse_leaks(one, home, seed, bench.kinds)
+    unbanked = base.banked(None)
+    controls = {role: resolve(name, unbanked) for role, name in base.controls.items()}
     bench.expect(len(group) + sum(c.name not in {s.name for s in group} for c in controls.values()))
     by_role = {}
     for role, control in controls.items():

@@ -69,7 +69,9 @@ class Finding:
 
     def __post_init__(self):
         if self.status not in ("measured", "does not apply", "failed"):
-            raise MesascopeError(f"A finding's status is {self.status!r}.", "It is measured, does not apply or failed.")
+            raise MesascopeError(
+                f"A finding's status is {self.status!r}.", "It is measured, does not apply or failed."
+            )
         if not self.unit:
             raise MesascopeError(f"The finding {self.probe!r} names no unit.", "Say what was resampled.")
         if self.status != "measured":
@@ -77,11 +79,17 @@ class Finding:
                 raise MesascopeError(f"The finding {self.probe!r} is not measured.", "Say why.")
             return
         if self.estimate is None or not math.isfinite(self.estimate):
-            raise MesascopeError(f"The finding {self.probe!r} has no estimate.", "Say that it does not apply, and why.")
+            raise MesascopeError(
+                f"The finding {self.probe!r} has no estimate.", "Say that it does not apply, and why."
+            )
         if self.n >= 3 and (self.low is None or self.high is None):
-            raise MesascopeError(f"The finding {self.probe!r} has no interval.", "Let mesascope.stats make one.")
+            raise MesascopeError(
+                f"The finding {self.probe!r} has no interval.", "Let mesascope.stats make one."
+            )
         if self.low is not None and self.high is not None and not self.low <= self.estimate <= self.high:
-            raise MesascopeError(f"The interval of {self.probe!r} does not hold its estimate.", "Check the order.")
+            raise MesascopeError(
+                f"The interval of {self.probe!r} does not hold its estimate.", "Check the order."
+            )
 
     @property
     def exactly(self) -> bool:
@@ -128,7 +136,9 @@ def from_json(data: Any) -> Finding:
     try:
         return Finding(**data)
     except TypeError as error:
-        raise MesascopeError(f"A finding is incomplete: {error}.", f"The fields are {sorted(names)}.") from None
+        raise MesascopeError(
+            f"A finding is incomplete: {error}.", f"The fields are {sorted(names)}."
+        ) from None
 
 
 def read(folder: str | os.PathLike) -> list[Finding]:

@@ -66,7 +66,11 @@ def measure(
         dataclasses.replace(
             f,
             holm=None if np.isnan(h) else float(h),
-            controls={role: _brief(found[f.probe, f.ring]) for role, found in known.items() if (f.probe, f.ring) in found},
+            controls={
+                role: _brief(found[f.probe, f.ring])
+                for role, found in known.items()
+                if (f.probe, f.ring) in found
+            },
         )
         for f, h in zip(findings, adjusted, strict=True)
     ]
@@ -107,7 +111,9 @@ def _intervals(asked, rows, trials: Rings) -> list[Finding]:
     for i, (probe, reading) in enumerate(asked):
         lived = trials.get(reading.ring, next(iter(trials.values())))
         if not np.isfinite(got.estimate[i]):
-            out.append(_blank(probe, lived, "does not apply", reading.reason or "no lifetime gave a number", reading))
+            out.append(
+                _blank(probe, lived, "does not apply", reading.reason or "no lifetime gave a number", reading)
+            )
             continue
         blank = _blank(probe, lived, "failed", "-", reading)
         low, high, p = (None if np.isnan(x[i]) else float(x[i]) for x in (got.low, got.high, got.p))
@@ -127,7 +133,9 @@ def _intervals(asked, rows, trials: Rings) -> list[Finding]:
     return out
 
 
-def _blank(probe: Probe, lived: xr.Dataset, status: Any, reason: str, reading: Reading | None = None) -> Finding:
+def _blank(
+    probe: Probe, lived: xr.Dataset, status: Any, reason: str, reading: Reading | None = None
+) -> Finding:
     """A finding without a number."""
     attrs = lived.attrs
     label = f": {reading.label}" if reading and reading.label else ""

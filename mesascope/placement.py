@@ -133,25 +133,29 @@ def place(
     """
     rule = rule or Rule()
     if "fresh" not in trials:
-        raise MesascopeError(f"Placement needs the fresh ring; there are {', '.join(trials)}.", "Add 'fresh' to --rings.")
+        raise MesascopeError(
+            f"Placement needs the fresh ring; there are {', '.join(trials)}.", "Add 'fresh' to --rings."
+        )
     fresh = trials["fresh"]
     n = fresh.sizes["lifetime"]
     if n < 3:
         raise MesascopeError(f"{n} lifetimes are too few to resample.", "Give --lifetimes 64 or more.")
-    weights = {ring: resampling(n, rule.resamples, rule.seed + i) / n for i, ring in enumerate(sorted(trials))}
+    weights = {
+        ring: resampling(n, rule.resamples, rule.seed + i) / n for i, ring in enumerate(sorted(trials))
+    }
     try:
         values, error = _benefit(fresh, rule)
         percept, carry = _dependence(fresh)
     except DoesNotApply as lacking:
-        raise MesascopeError(f"Placement cannot be made: {lacking}.", "Run examine with its default conditions.") from None
+        raise MesascopeError(
+            f"Placement cannot be made: {lacking}.", "Run examine with its default conditions."
+        ) from None
     benefit = float(values.mean())
     drawn = weights["fresh"] @ values
     against = benefit < 0
     by_percept = np.max([weights["fresh"] @ p for p in percept], 0)
     by_carry = np.max([weights["fresh"] @ c for c in carry], 0)
-    below = np.where(
-        by_carry >= rule.smallest_change, 2, np.where(by_percept >= rule.smallest_change, 1, 0)
-    )
+    below = np.where(by_carry >= rule.smallest_change, 2, np.where(by_percept >= rule.smallest_change, 1, 0))
     passed = abs(benefit) - rule.smallest_benefit > rule.errors * error
     numbers: dict[str, Any] = {
         "benefit": benefit,
@@ -215,7 +219,9 @@ def _dependence(fresh: xr.Dataset) -> tuple[list[np.ndarray], list[np.ndarray]]:
 class Gains:
     """Gains per lifetime of the subject and of references, in one direction, and their resampled means."""
 
-    def __init__(self, trials: Rings, references: Mapping[str, Rings], against: bool, weights: Mapping[str, np.ndarray]):
+    def __init__(
+        self, trials: Rings, references: Mapping[str, Rings], against: bool, weights: Mapping[str, np.ndarray]
+    ):
         self.trials, self.references, self.against, self.weights = trials, references, against, weights
 
     def rings(self, kind: str) -> list[str]:
@@ -250,7 +256,10 @@ def _located(
     if trained_on == "unlimited":
         return None, None
     if "seen" not in gained.trials:
-        return None, "its training tasks are unknown" if trained_on == "unknown" else "the seen ring was not run"
+        return (
+            None,
+            "its training tasks are unknown" if trained_on == "unknown" else "the seen ring was not run",
+        )
     rows = [gained.of(role, ring) for ring in ("fresh", "seen") for role in (None, "learner", "locator")]
     if any(r is None for r in rows):
         return None, "the ideal locator or the learner was not run on these tasks"
@@ -259,7 +268,10 @@ def _located(
     if (means[[0, 1, 3, 4, 5]] <= 0).any():
         return None, "it or a reference gains nothing there"
     lam = (means[2] / means[5]) * (means[4] / means[1])
-    numbers |= {"kept_by_locator": float(lam), "kept_on_fresh": float((means[0] / means[3]) * (means[4] / means[1]))}
+    numbers |= {
+        "kept_by_locator": float(lam),
+        "kept_on_fresh": float((means[0] / means[3]) * (means[4] / means[1])),
+    }
     if lam >= rule.bank_limit:
         return None, f"the ideal locator of this bank keeps {lam:.2f} on fresh tasks, so the bank cannot tell"
     place = linearise(position, parts)
@@ -326,16 +338,21 @@ def _reason(lowest, highest, numbers, why, missing, rule, unlimited) -> str:
     open_ends = []
     if lowest < 3:
         size, error = abs(numbers["benefit"]), numbers["benefit_error"]
-        more = _more(size - rule.smallest_benefit, error, n, rule.errors if size > rule.smallest_benefit else 1.645)
+        more = _more(
+            size - rule.smallest_benefit, error, n, rule.errors if size > rule.smallest_benefit else 1.645
+        )
         told = f"about {more} lifetimes" if more else "no number of lifetimes while it stays at its bar"
-        open_ends.append(f"the benefit of older feedback is {size:.3f} ± {error:.3f} against {rule.smallest_benefit}: {told}")
+        open_ends.append(
+            f"the benefit of older feedback is {size:.3f} ± {error:.3f} against {rule.smallest_benefit}: {told}"
+        )
     if lowest == 3 and why:
         open_ends.append(f"at least locating, because {why}")
     elif lowest == 3 and "position" in numbers:
         more = _more(numbers["position"] - rule.cut, numbers["position_error"], n)
         told = f"about {more} lifetimes" if more else "a smaller bank"
         open_ends.append(
-            f"the position between locator and learner is {numbers['position']:.2f} ± {numbers['position_error']:.2f}: {told}"
+            f"the position between locator and learner is {numbers['position']:.2f} "
+            f"± {numbers['position_error']:.2f}: {told}"
         )
     if highest == 5:
         if missing:
@@ -347,4 +364,9 @@ def _reason(lowest, highest, numbers, why, missing, rule, unlimited) -> str:
                 more = _more(rings[ring] - rule.hold, numbers["retention_error"][kind], n)
                 told = f"about {more} lifetimes on it would settle it" if more else "it lies on the bar"
                 open_ends.append(f"the {ring} ring keeps {rings[ring]:.2f}: {told}")
-    return "; ".join(parts) + ". Open: " + "; ".join(open_ends or ["a share of resamples near its bar: more lifetimes"]) + "."
+    return (
+        "; ".join(parts)
+        + ". Open: "
+        + "; ".join(open_ends or ["a share of resamples near its bar: more lifetimes"])
+        + "."
+    )

@@ -136,5 +136,6 @@ def _compare(subject: Subject, of: str, alone: Response, again: Response, rows: 
     if not same:
         raise MesascopeError(
             f"What {subject.name} does depends on {of}: {told}.",
-            "Keep all memory in the carry (a function's state), one row per lifetime, and draw only from what is handed in.",
+            "Keep all memory in the carry (a function's state), one row per lifetime, "
+            "and draw only from what is handed in.",
         )

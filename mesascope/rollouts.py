@@ -101,7 +101,9 @@ def rollout(
         return out
 
     if any(c.needs_donors for c in conditions):
-        intact = dict(zip(blocks, _spread(subject, lambda b: live(b, "fresh", Intact()), blocks), strict=True))
+        intact = dict(
+            zip(blocks, _spread(subject, lambda b: live(b, "fresh", Intact()), blocks), strict=True)
+        )
     units = [(c, b) for c in conditions for b in blocks]
     known = {("intact", b): r for b, r in intact.items()} if ring == "fresh" else {}
     todo = [(c, b) for c, b in units if (c.label, b) not in known]
@@ -133,9 +135,10 @@ def rollout(
 
 def distinct(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
     """One example of every kind of condition, in the order of their names."""
-    return tuple({type(c).__name__: c for c in (Intact(), *conditions)}[k] for k in sorted(
-        {type(c).__name__ for c in (Intact(), *conditions)}
-    ))
+    return tuple(
+        {type(c).__name__: c for c in (Intact(), *conditions)}[k]
+        for k in sorted({type(c).__name__ for c in (Intact(), *conditions)})
+    )
 
 
 def anonymous(module: Any) -> Any:
@@ -244,7 +247,9 @@ def _scanned(subject, family, tasks, key, kinds, which, donated, partners, trial
 
     def trial(life: Life, xs):
         t, partner = xs
-        recent = jax.tree.map(lambda old, new: jnp.concatenate([new[None], old[:-1]]), life.recent, life.percept)
+        recent = jax.tree.map(
+            lambda old, new: jnp.concatenate([new[None], old[:-1]]), life.recent, life.percept
+        )
         context = _context(subject, family, fresh, start, key, t, recent, partner, donated, repeat)
 
         def disturb(kind):
@@ -296,7 +301,9 @@ def _looped(subject, family, tasks, key, condition, donated, partners, record) -
         recent = jax.tree.map(lambda old, new: np.concatenate([new[None], old[:-1]]), recent, percept)
         partner = np.asarray(partners[t])
         context = _context(subject, family, fresh, start, key, t, recent, partner, donated, repeat)
-        disturbed, seen, shadow = condition.apply(address(key, "disturb", t), t, carry, percept, shadow, context)
+        disturbed, seen, shadow = condition.apply(
+            address(key, "disturb", t), t, carry, percept, shadow, context
+        )
         after, response = subject.respond(address(key, "act", t), disturbed, seen)
         if condition.one_step:
             carry, action = _strip(subject.respond(address(key, "act", t), carry, percept))

@@ -20,8 +20,9 @@ from mesascope.findings import from_json, to_json
 from mesascope.placement import Placement, Rule
 
 COLUMNS = (
-    "subject family ring probe estimate low high confidence n unit null status reason confirmatory p holm question"
-).split()
+    *("subject", "family", "ring", "probe", "estimate", "low", "high", "confidence", "n", "unit", "null"),
+    *("status", "reason", "confirmatory", "p", "holm", "question"),
+)
 
 
 def document(examinations: Sequence[Examination]) -> dict[str, Any]:

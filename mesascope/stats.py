@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -22,9 +22,7 @@ class Interval(NamedTuple):
     p: np.ndarray
 
 
-def interval(
-    values: np.ndarray, null: np.ndarray | float = 0.0, confidence: float = CONFIDENCE
-) -> Interval:
+def interval(values: np.ndarray, null: np.ndarray | float = 0.0, confidence: float = CONFIDENCE) -> Interval:
     """Student t intervals for the means of many rows at once; NaN entries are missing units.
 
     Args:
@@ -47,7 +45,9 @@ def interval(
     half = stats.t.ppf((1 + confidence) / 2, np.maximum(n - 1, 1)) * error
     away = np.abs(mean - null)
     with np.errstate(divide="ignore", invalid="ignore"):
-        p = np.where(error > 0, 2 * stats.t.sf(away / error, np.maximum(n - 1, 1)), np.where(away > 1e-12, 0.0, 1.0))
+        p = np.where(
+            error > 0, 2 * stats.t.sf(away / error, np.maximum(n - 1, 1)), np.where(away > 1e-12, 0.0, 1.0)
+        )
     blank = np.where(enough, 0.0, np.nan)
     return Interval(np.where(n > 0, mean, np.nan), mean - half + blank, mean + half + blank, n, p + blank)
 
@@ -59,7 +59,7 @@ def standard_error(values: np.ndarray) -> float:
     return float(stats.sem(values)) if len(values) > 1 else float("nan")
 
 
-def linearise(function: Callable[[np.ndarray], float], parts: np.ndarray) -> np.ndarray:
+def linearise(function: Callable[[np.ndarray], Any], parts: np.ndarray) -> np.ndarray:
     """One number per unit whose mean is function(means) and whose spread gives its standard error (delta method).
 
     Args:
@@ -74,8 +74,7 @@ def linearise(function: Callable[[np.ndarray], float], parts: np.ndarray) -> np.
     mean = parts[:, held].mean(1)
     step = 1e-5 * np.maximum(np.abs(mean), 1e-3)
     slope = [
-        (function(mean + h) - function(mean - h)) / (2 * s)
-        for h, s in zip(np.diag(step), step, strict=True)
+        (function(mean + h) - function(mean - h)) / (2 * s) for h, s in zip(np.diag(step), step, strict=True)
     ]
     return np.where(held, function(mean) + np.asarray(slope) @ (parts - mean[:, None]), np.nan)
 

@@ -2,7 +2,8 @@
 
 Axes: condition, lifetime, trial (and choice, unit). Variables: action, feedback, score [C, N, T] (action -1 and NaN
 where a trial is missing), log_probs [C, N, T, K] where the subject gives them (of the intact and the one-step
-conditions; NaN throughout elsewhere), partner [C, N, T] (whose carry or feedback was used), and what the subject did not see: chance, best, worst, fixed [N, T].
+conditions; NaN throughout elsewhere), partner [C, N, T] (whose carry or feedback was used), and what the subject did
+not see: chance, best, worst, fixed [N, T].
 """
 
 from __future__ import annotations
@@ -43,9 +44,14 @@ def assemble(
         "partner": (AXES, join("partner").astype(np.int16)),
     }
     single = np.asarray(one_step)[:, None, None]
-    for name in ("feedback", "score"):  # the pay-off of a life that went on undisturbed is not the condition's
+    for name in (
+        "feedback",
+        "score",
+    ):  # the pay-off of a life that went on undisturbed is not the condition's
         data[name] = (AXES, np.where(single, np.float32(np.nan), data[name][1]))
-    if records[0][0].log_probs is not None:  # kept where a probe compares responses; the file is a fifth of the size
+    if (
+        records[0][0].log_probs is not None
+    ):  # kept where a probe compares responses; the file is a fifth of the size
         kept = single | (np.asarray(labels) == "intact")[:, None, None]
         stated = np.where(kept[..., None], join("log_probs"), np.nan).astype(np.float32)
         data["log_probs"] = ((*AXES, "choice"), stated)
@@ -89,7 +95,9 @@ def check(trials: xr.Dataset) -> None:
         raise MesascopeError("Two conditions have the same label.", "Give each its own.")
     action = trials.action.values
     if not np.issubdtype(action.dtype, np.integer):
-        raise MesascopeError(f"Actions are {action.dtype}.", "They need to be whole numbers, -1 where missing.")
+        raise MesascopeError(
+            f"Actions are {action.dtype}.", "They need to be whole numbers, -1 where missing."
+        )
     if "log_probs" in trials:
         choices = trials.sizes["choice"]
         if action.size and (action.max() >= choices or action.min() < -1):
@@ -112,7 +120,9 @@ def save(rings: Mapping[str, xr.Dataset], path: str | os.PathLike) -> Path:
         attrs = {k: json.dumps(v) for k, v in trials.attrs.items()}
         packed[f"/{ring}"] = trials.assign_attrs(attrs)
     zipped = {"zlib": True, "complevel": 1, "shuffle": True}
-    encoding = {g: {str(v): zipped for v in d.data_vars if d[v].dtype.kind in "if"} for g, d in packed.items()}
+    encoding = {
+        g: {str(v): zipped for v in d.data_vars if d[v].dtype.kind in "if"} for g, d in packed.items()
+    }
     xr.DataTree.from_dict(packed).to_netcdf(part, engine="h5netcdf", encoding=encoding)
     part.replace(path)
     return path

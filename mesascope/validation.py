@@ -105,7 +105,11 @@ def validate(
         verdict = read(case, placement)
         confusion.setdefault(case.level, Counter())[placement.level] += 1
         verdicts.setdefault(case.name, Counter())[verdict] += 1
-        told = placement.level if placement.level != "undetermined" else f"{placement.lowest}–{placement.highest}"
+        told = (
+            placement.level
+            if placement.level != "undetermined"
+            else f"{placement.lowest}–{placement.highest}"
+        )
         readings.setdefault(case.name, Counter())[told] += 1
         if case.level in CANNOT_ACQUIRE:
             counted["cannot"] += 1
@@ -148,7 +152,9 @@ def validate(
     return found
 
 
-def _placements(known: list[Case], seeds: int, first: int, lifetimes: int) -> Iterator[tuple[int, Case, Placement]]:
+def _placements(
+    known: list[Case], seeds: int, first: int, lifetimes: int
+) -> Iterator[tuple[int, Case, Placement]]:
     """Every case in every run; within a run the reference procedures are lived once."""
     for seed in range(first, first + seeds):
         made: dict[str, xr.Dataset] = {}
@@ -157,7 +163,9 @@ def _placements(known: list[Case], seeds: int, first: int, lifetimes: int) -> It
             rings = [r for r in family.rings() if r not in family.reported]
             bench = Bench(family, conditions(), rings, lifetimes, seed, made=made)
             subject = resolve(case.subject, family)
-            yield seed, case, bench.place(subject, subject.trained_on)[2]
+            placement = bench.place(subject, subject.trained_on)[2]
+            assert placement is not None  # the fresh ring is among the rings
+            yield seed, case, placement
 
 
 def refused(path: Path = TRUTH) -> dict[str, str]:
@@ -198,11 +206,19 @@ def studies(
         truth = (pool[0].sum() - pool[1].sum()) / pool[2].sum()
         for n in sizes:
             rows = pool[:, : many * n].reshape(3, many, n)
-            values = np.stack([ratio(rows[0, k], rows[2, k]) - ratio(rows[1, k], rows[2, k]) for k in range(many)])
+            values = np.stack(
+                [ratio(rows[0, k], rows[2, k]) - ratio(rows[1, k], rows[2, k]) for k in range(many)]
+            )
             got = interval(values)
             held = (got.low <= truth) & (truth <= got.high)
             coverage.append(
-                {"study": f"{name}, {what}", "n": n, "studies": many, "covered": float(held.mean()), "truth": float(truth)}
+                {
+                    "study": f"{name}, {what}",
+                    "n": n,
+                    "studies": many,
+                    "covered": float(held.mean()),
+                    "truth": float(truth),
+                }
             )
             if name == "hash_commit" and n == 256:
                 error = np.asarray([standard_error(v) for v in values[:COMMITTED]])
@@ -215,17 +231,23 @@ def missed(found: dict[str, Any], quick: bool) -> list[str]:
     """The bounds that were missed, in words; with three seeds only those that so few can show."""
     out = []
     if found["false_positives"]:
-        out.append(f"{found['false_positives']} runs of subjects that cannot acquire were placed at locating or above")
+        out.append(
+            f"{found['false_positives']} runs of subjects that cannot acquire were placed at locating or above"
+        )
     out += [f"{name} was not refused" for name, why in found["refused"].items() if not why]
     if found["wrong"] > BOUNDS["wrong"] and (not quick or len(found["wrong_runs"]) > 1):
         out.append(f"{found['wrong']:.2%} of the runs are wrong, the bound is {BOUNDS['wrong']:.1%}")
     least = BOUNDS["right"] - (0.02 if quick else 0.0)
     if found["right"] < least:
-        out.append(f"{found['right']:.1%} of the runs that demand a reading are right, the bound is {least:.0%}")
+        out.append(
+            f"{found['right']:.1%} of the runs that demand a reading are right, the bound is {least:.0%}"
+        )
     low, high = BOUNDS["coverage"]
     for c in found["coverage"]:
         if not low <= c["covered"] <= high:
-            out.append(f"{c['study']}, N = {c['n']}: intervals cover in {c['covered']:.2%}, not {low:.1%} to {high:.1%}")
+            out.append(
+                f"{c['study']}, N = {c['n']}: intervals cover in {c['covered']:.2%}, not {low:.1%} to {high:.1%}"
+            )
     if found["committed"] and found["committed"]["benefit"] > BOUNDS["committed"]:
         out.append(f"hash_commit shows a benefit in {found['committed']['benefit']} of {COMMITTED} runs")
     return out

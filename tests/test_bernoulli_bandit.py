@@ -50,7 +50,9 @@ def test_drift_moves_by_its_standard_deviation_and_stays_between_nought_and_one(
     assert np.diff(path, axis=1)[:, 0][inner].std() == pytest.approx(0.05, rel=0.05)
 
 
-@pytest.mark.parametrize(("prior", "levels"), [("dependent_easy", (0.1, 0.9)), ("dependent_hard", (0.4, 0.6))])
+@pytest.mark.parametrize(
+    ("prior", "levels"), [("dependent_easy", (0.1, 0.9)), ("dependent_hard", (0.4, 0.6))]
+)
 def test_dependent_arms_one_and_the_others(prior, levels):
     got = means(make(f"arms=3,trials=4,prior={prior}"), "fresh")[:, 0]
     ordered = np.sort(got, axis=1)
@@ -96,7 +98,15 @@ def test_the_best_policy_that_cannot_adapt_on_the_bank_is_its_best_arm_on_averag
 
 @pytest.mark.parametrize(
     "spec",
-    ["arms=1", "trials=1", "bank=-1", "prior=normal", "prior=beta:1/1", "prior=beta:1/1+2/x", "arms=2,prior=beta:1/0+1/1"],
+    [
+        "arms=1",
+        "trials=1",
+        "bank=-1",
+        "prior=normal",
+        "prior=beta:1/1",
+        "prior=beta:1/1+2/x",
+        "arms=2,prior=beta:1/0+1/1",
+    ],
 )
 def test_settings_that_make_no_bandit_are_refused(spec):
     with pytest.raises(MesascopeError) as told:

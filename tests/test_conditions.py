@@ -10,7 +10,9 @@ FAMILY = catalogue.make("families", "bernoulli_bandit:arms=3,trials=11")
 
 def live(subject, *labels, n=64, ring="fresh", family=FAMILY):
     subject = catalogue.make("subjects", subject, family) if isinstance(subject, str) else subject
-    return rollout(subject, family, ring, n, seed=4, conditions=[catalogue.make("conditions", c) for c in labels])
+    return rollout(
+        subject, family, ring, n, seed=4, conditions=[catalogue.make("conditions", c) for c in labels]
+    )
 
 
 def acts(lived, label):
@@ -113,7 +115,9 @@ def test_the_replay_hands_the_last_w_percepts_true_and_the_older_ones_shuffled()
     lived = live(wrap(recorder, FAMILY), "intact", label)
     paid = lived.feedback.sel(condition="intact").values
     partner = lived.partner.sel(condition=label).values
-    calls = SEEN[11:]  # the intact life first; then per trial: the shadow from t = 2 on, one replayed, the act
+    calls = SEEN[
+        11:
+    ]  # the intact life first; then per trial: the shadow from t = 2 on, one replayed, the act
     t, i = 0, 0
     while t < 11:
         if t >= 2:
@@ -164,7 +168,12 @@ def test_a_looped_subject_lives_the_same_trials_as_a_compiled_one():
             probs = jax.nn.one_hot(jnp.where(percept.first, 0, moved), 3)
             return carry, choose(key, jnp.log(probs))
 
-    labels = ["intact", "feedback_shuffled:older_than=1,replicate=0", "carry_reset", "percept_exchanged_once:action=1"]
+    labels = [
+        "intact",
+        "feedback_shuffled:older_than=1,replicate=0",
+        "carry_reset",
+        "percept_exchanged_once:action=1",
+    ]
     one, other = live(Reflex(), *labels), live(wrap(reflex, FAMILY), *labels)
     assert (one.action.values == other.action.values).all()
     assert np.array_equal(one.feedback.values, other.feedback.values, equal_nan=True)

@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesascope import trials as trials_module
-from mesascope.logs.columns import ALIASES, plain
 from mesascope.errors import MesascopeError
 from mesascope.logs import read_log
+from mesascope.logs.columns import ALIASES, plain
 
 ROWS = [  # participant, trial, choice, reward: unequal lengths, and a choice that only one of them makes
     (1, 1, 2, 0.5),

@@ -32,7 +32,10 @@ def ring(name, gains, spread=0.1, percept=0.5, carry=0.5, seed=0, bank=0):
             "feedback": (axes, np.zeros(score.shape)),
             "score": (axes, score),
             "log_probs": ((*axes, "choice"), logs),
-            **{k: (axes[1:], np.full((N, T), v)) for k, v in (("best", 1.0), ("chance", 0.0), ("worst", -1.0))},
+            **{
+                k: (axes[1:], np.full((N, T), v))
+                for k, v in (("best", 1.0), ("chance", 0.0), ("worst", -1.0))
+            },
         },
         coords={"condition": labels},
         attrs={"ring": name, "changes": None},
@@ -42,7 +45,9 @@ def ring(name, gains, spread=0.1, percept=0.5, carry=0.5, seed=0, bank=0):
 def subject(intact=0.8, shuffled=0.1, kept=1.0, seen=None, **more):
     gains = {c: (intact if "feedback" not in c else shuffled) for c in conditions()}
     out = {"fresh": ring("fresh", gains, **more)}
-    out |= {r: ring(r, {"intact": intact * (kept if np.isscalar(kept) else kept[r])}, seed=1) for r in RINGS[1:]}
+    out |= {
+        r: ring(r, {"intact": intact * (kept if np.isscalar(kept) else kept[r])}, seed=1) for r in RINGS[1:]
+    }
     if seen is not None:
         out["seen"] = ring("seen", {"intact": seen}, seed=2)
     return out
@@ -131,7 +136,9 @@ def test_a_benefit_at_its_bar_is_undetermined_with_the_lifetimes_that_would_sett
 
 
 def test_the_constants_act():
-    strict = place(subject(intact=0.3, shuffled=0.2, spread=0.0), REFERENCES, "unlimited", Rule(smallest_benefit=0.2))
+    strict = place(
+        subject(intact=0.3, shuffled=0.2, spread=0.0), REFERENCES, "unlimited", Rule(smallest_benefit=0.2)
+    )
     assert strict.level == "tracking" and strict.rule.smallest_benefit == 0.2
 
 

@@ -10,6 +10,8 @@ import numpy as np
 
 from mesascope.errors import MesascopeError
 
+Array = Any  # of JAX in compiled code, of NumPy for looped subjects
+
 
 class Percept(NamedTuple):
     """All that a subject sees before it acts; every array has leading axis N (lifetimes).
@@ -23,12 +25,12 @@ class Percept(NamedTuple):
         first: [N] true at the first step of a lifetime.
     """
 
-    observation: jax.Array
-    action: jax.Array
-    feedback: jax.Array
-    trial: jax.Array
-    step: jax.Array
-    first: jax.Array
+    observation: Array
+    action: Array
+    feedback: Array
+    trial: Array
+    step: Array
+    first: Array
 
 
 class Family(eqx.Module):
@@ -86,7 +88,10 @@ class Family(eqx.Module):
 
     @abc.abstractmethod
     def begin(self, key: jax.Array, tasks: Any) -> tuple[Any, Percept]:
-        """Starts one lifetime per task: the hidden state and the start-of-life percept. Like `step`, without the bank."""
+        """Starts one lifetime per task: the hidden state and the start-of-life percept.
+
+        Like `step`, it must not read the bank.
+        """
 
     @abc.abstractmethod
     def step(

@@ -53,8 +53,12 @@ class FamilyEnv(gymnasium.Env):
     def step(self, action: Any):
         """Takes one action."""
         taken = jnp.asarray([int(action)], jnp.int32)
-        self.state, percept, score = self.family.step(address(self.key, "pay", self.trial), self.tasks, self.state, taken)
-        info = {"score": float(score[0])} | {k: float(self.known[k][0, self.trial]) for k in ("chance", "best")}
+        self.state, percept, score = self.family.step(
+            address(self.key, "pay", self.trial), self.tasks, self.state, taken
+        )
+        info = {"score": float(score[0])} | {
+            k: float(self.known[k][0, self.trial]) for k in ("chance", "best")
+        }
         feedback = float(percept.feedback[0])
         self.told = self.family.text(int(action), feedback)
         self.trial += 1
@@ -70,4 +74,3 @@ class FamilyEnv(gymnasium.Env):
             action[int(percept.action[0])] = 1.0
         rest = [float(percept.feedback[0]), float(percept.trial[0]) / self.length, float(percept.first[0])]
         return np.concatenate([np.asarray(percept.observation[0]), action, rest]).astype(np.float32)
-

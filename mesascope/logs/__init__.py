@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from mesascope.errors import MesascopeError
 from mesascope.logs.codes import MOST_CHOICES, read_choices
 from mesascope.logs.columns import Roles, labels, numbers, resolve, typed
-from mesascope.errors import MesascopeError
 from mesascope.logs.payoffs import read_feedback, read_latents
 from mesascope.logs.tables import Table, counted, listed, open_table, show
 from mesascope.trials import AXES, FORMAT, check

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mesascope.logs.columns import Roles, cells, numbers, typed
 from mesascope.errors import MesascopeError
+from mesascope.logs.columns import Roles, cells, numbers, typed
 from mesascope.logs.tables import Table, counted, show
 
 MOST_CHOICES = 200

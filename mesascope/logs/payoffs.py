@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mesascope.errors import MesascopeError
 from mesascope.logs.codes import Choices
 from mesascope.logs.columns import Roles, numbers, typed
-from mesascope.errors import MesascopeError
 from mesascope.logs.tables import Table, counted, listed
 
 MISSING_CODES = (-99, -999, -9999, -99999, 999, 9999, 99999)

@@ -9,7 +9,9 @@ import xarray as xr
 def changed(trials: xr.Dataset, label: str) -> np.ndarray:
     """[N] part of the choices changed, from the second trial on: total variation where there are probabilities."""
     if "log_probs" in trials:
-        one, other = (np.exp(trials.log_probs.sel(condition=c).values.astype(float)) for c in ("intact", label))
+        one, other = (
+            np.exp(trials.log_probs.sel(condition=c).values.astype(float)) for c in ("intact", label)
+        )
         moved = 0.5 * np.abs(one - other).sum(-1)
     else:
         one, other = (trials.action.sel(condition=c).values for c in ("intact", label))

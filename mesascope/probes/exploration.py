@@ -24,14 +24,20 @@ def probe() -> Probe:
         lengths = np.maximum((action >= 0).sum(-1), 1)
         ring = "fresh" if "fresh" in trials else "logged"
         out = [
-            Reading(choices * chosen.sum(1).min(-1) / lengths, ring=ring, label="K · share of the least used choice"),
+            Reading(
+                choices * chosen.sum(1).min(-1) / lengths,
+                ring=ring,
+                label="K · share of the least used choice",
+            ),
             Reading(_greedy(chosen, feedback), ring=ring, label="share of greedy choices"),
         ]
         if "means" in lived and np.isfinite(lived.means.values[:, 0]).all():
             best = lived.means.values[:, 0].argmax(-1)
             late = action[:, action.shape[1] // 2 :]
             given_up = ~(late == best[:, None]).any(-1)
-            out.append(Reading(given_up.astype(float), ring=ring, label="best choice never taken in the last half"))
+            out.append(
+                Reading(given_up.astype(float), ring=ring, label="best choice never taken in the last half")
+            )
         return out
 
     return Probe(

@@ -18,11 +18,17 @@ def probe() -> Probe:
         if "locator" not in references or "learner" not in references:
             raise DoesNotApply("the ideal locator and the learner were not run on these tasks")
         parts = np.stack(
-            [gain(who[ring])[0] for ring in ("fresh", "seen") for who in (trials, *(references[r] for r in ROLES))]
+            [
+                gain(who[ring])[0]
+                for ring in ("fresh", "seen")
+                for who in (trials, *(references[r] for r in ROLES))
+            ]
         )
         lam = _ratio(parts.mean(1))[1]
         if lam >= 0.98:
-            raise DoesNotApply(f"this bank cannot tell: the ideal locator keeps {lam:.2f} of its gain on fresh tasks")
+            raise DoesNotApply(
+                f"this bank cannot tell: the ideal locator keeps {lam:.2f} of its gain on fresh tasks"
+            )
         place = linearise(position, parts)
         bank = linearise(lambda m: _ratio(m)[1], parts)
         kept = linearise(lambda m: _ratio(m)[0], parts)

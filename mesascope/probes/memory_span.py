@@ -14,7 +14,8 @@ def probe() -> Probe:
     def measure(trials, references, replay):
         lived = fresh(trials)
         return [
-            Reading(ratio(*gains(lived, f"feedback_shuffled:older_than={w}")), label=f"older than {w}") for w in SPANS
+            Reading(ratio(*gains(lived, f"feedback_shuffled:older_than={w}")), label=f"older than {w}")
+            for w in SPANS
         ]
 
     return Probe(

@@ -19,8 +19,12 @@ def probe() -> Probe:
         missed = np.nansum(lived.best.values - paid, -1)
         out = [Reading(missed, ring=str(lived.attrs["ring"]), label="against the best choice")]
         if "fixed" in lived:
-            out.append(Reading((lived.fixed.values - paid).sum(-1), label="against the best policy that cannot adapt"))
-        for role, rings in references.items():
+            out.append(
+                Reading(
+                    (lived.fixed.values - paid).sum(-1), label="against the best policy that cannot adapt"
+                )
+            )
+        for rings in references.values():
             if "fresh" in rings and rings["fresh"].sizes["lifetime"] == len(missed):
                 other = rings["fresh"]
                 out.append(Reading((payoff(other) - paid).sum(-1), label=f"against {other.attrs['subject']}"))

@@ -23,7 +23,9 @@ def probe() -> Probe:
             name = max(there, key=lambda k: there[k].sum())
             if there[name].sum() <= 0:
                 continue
-            out.append(Reading(ratio(gain(lived)[0], there[name]), ring=ring, reason=f"best reference: {name}"))
+            out.append(
+                Reading(ratio(gain(lived)[0], there[name]), ring=ring, reason=f"best reference: {name}")
+            )
         if not out:
             raise DoesNotApply("no reference procedure was run on these tasks")
         return out

@@ -2,21 +2,21 @@
 
 import abc
 import hashlib
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.families import Percept
+from mesascope.families import Array, Percept
 
 
 class Response(NamedTuple):
     """action [N]; log_probs [N, K] of all actions, or None where the subject gives none."""
 
-    action: jax.Array
-    log_probs: jax.Array | None
+    action: Array
+    log_probs: Array
 
 
 class Subject(eqx.Module):
@@ -30,7 +30,12 @@ class Subject(eqx.Module):
     """
 
     name: eqx.AbstractVar[str]
-    trained_on: eqx.AbstractVar[str]
+    if TYPE_CHECKING:  # a field here, a property there
+
+        @property
+        def trained_on(self) -> str: ...  # noqa: D102
+    else:
+        trained_on: eqx.AbstractVar[str]
     traceable: ClassVar[bool] = True
     identity: ClassVar[tuple[str, ...]] = ("name",)
 
@@ -76,5 +81,3 @@ def choose(key: jax.Array, log_probs: jax.Array) -> Response:
     draw = jax.random.uniform(key, log_probs.shape[:1])[:, None] * total[:, -1:]
     action = jnp.minimum((draw >= total).sum(-1), log_probs.shape[-1] - 1)
     return Response(action.astype(jnp.int32), log_probs)
-
-

@@ -28,7 +28,7 @@ class Function(Subject):
     """Calls the function once per trial for a whole block."""
 
     name: str
-    trained_on: str
+    trained_on: str  # pyright: ignore[reportIncompatibleVariableOverride, reportIncompatibleMethodOverride]
     function: Callable[..., Any] = eqx.field(static=True)
     choices: int
 

@@ -164,7 +164,7 @@ class Recurrent(Subject):
     """
 
     name: str
-    trained_on: str
+    trained_on: str  # pyright: ignore[reportIncompatibleVariableOverride, reportIncompatibleMethodOverride]
     memory: Memory
     policy: jax.Array
     policy_bias: jax.Array
