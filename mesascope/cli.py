@@ -59,7 +59,7 @@ def examine_(
     ] = "",
     rings: Annotated[str, typer.Option(help="Comma-separated; by default all of the family.")] = "",
     probes: Annotated[str, typer.Option(help="Comma-separated; by default all.")] = "",
-    lifetimes: Lifetimes = 256,
+    lifetimes: Lifetimes = 512,
     seed: Seed = 0,
     out: Out = None,
     as_json: Json = False,
@@ -163,7 +163,7 @@ def validate_(
     quick: Annotated[bool, typer.Option("--quick", help="Three seeds, no coverage study of 2,000.")] = False,
     seeds: Annotated[int, typer.Option(help="Runs per subject; 0 for the default.", min=0)] = 0,
     first: Annotated[int, typer.Option(help="The first seed.", min=0)] = 1000,
-    lifetimes: Lifetimes = 256,
+    lifetimes: Annotated[int, typer.Option(help="Per ring and run; 0 for 512, with --quick 256.", min=0)] = 0,
     as_json: Json = False,
 ) -> None:
     """Run the instrument over every scripted subject whose answer is known; exit 1 if it misses its bounds."""

@@ -63,7 +63,7 @@ def examine(
     trained_on: str | None = None,
     rings: Sequence[str] | None = None,
     probes: Sequence[Probe | str] | None = None,
-    lifetimes: int = 256,
+    lifetimes: int = 512,
     seed: int = 0,
     out: str | os.PathLike | None = None,
     rule: Rule | None = None,

@@ -93,10 +93,14 @@ def rollout(
     blocks = range(-(-lifetimes // BLOCK))
     examples = distinct([*(kinds or ()), *conditions])
     intact: dict[int, Record] = {}
+    tasks: dict[tuple[str, int], Any] = {}
 
     def live(block: int, where: str, condition: Condition) -> Record:
         donated = intact[block].feedback if condition.needs_donors else None
-        out = _block(subject, family, where, block, seed, condition, examples, donated, tuple(record))
+        if (where, block) not in tasks:
+            tasks[where, block] = _tasks(family, where, block, seed)
+        put = tasks[where, block]
+        out = _block(subject, family, where, put, block, seed, condition, examples, donated, tuple(record))
         done(1)
         return out
 
@@ -110,8 +114,7 @@ def rollout(
     lived = _spread(subject, lambda unit: live(unit[1], ring, unit[0]), todo)
     known |= {(c.label, b): r for (c, b), r in zip(todo, lived, strict=True)}
     refuse_changed(subject, before)
-    tasks = [_tasks(family, ring, b, seed) for b in blocks]
-    latents = [family.latents(t, ring) for t in tasks]
+    latents = [family.latents(tasks[where], ring) for where in ((ring, b) for b in blocks)]
     if not log_probs:
         known = {k: r._replace(log_probs=None) for k, r in known.items()}
     return assemble(
@@ -187,10 +190,9 @@ def _tasks(family: Family, ring: str, block: int, seed: int) -> Any:
     return _draw(anonymous(family), address(jax.random.key(seed), "tasks", block), ring)
 
 
-def _block(subject, family, ring, block, seed, condition, examples, donated, record) -> Record:
+def _block(subject, family, ring, tasks, block, seed, condition, examples, donated, record) -> Record:
     """One block of one condition, as NumPy arrays."""
     key = address(jax.random.key(seed), "lives", block)
-    tasks = _tasks(family, ring, block, seed)
     trials = family.trials(ring)
     donated = jnp.zeros((trials, BLOCK)) if donated is None else jnp.asarray(donated)
     if len(donated) != trials:
@@ -198,7 +200,7 @@ def _block(subject, family, ring, block, seed, condition, examples, donated, rec
             f"{condition.label} needs lifetimes of {len(donated)} trials, {ring!r} has {trials}.",
             "Run it on a ring of the same length as fresh.",
         )
-    partners = _partners(key, condition.draw, trials)
+    partners = _partners(seed, block, condition.draw, trials)
     if not subject.traceable:
         return _looped(subject, family, tasks, key, condition, donated, partners, record)
     kinds = tuple(condition if type(condition) is type(k) else k for k in examples)
@@ -208,15 +210,19 @@ def _block(subject, family, ring, block, seed, condition, examples, donated, rec
     return jax.device_get(_scanned(one, home, tasks, key, numbers, which, donated, partners, trials, record))
 
 
-@functools.partial(jax.jit, static_argnums=2)
-def _partners(key: jax.Array, draw: int, trials: int) -> jax.Array:
+@functools.lru_cache(maxsize=1024)
+def _partners(seed: int, block: int, draw: int, trials: int) -> jax.Array:
     """[T, N] one random cycle through the block for every trial: nobody is its own partner."""
+    return _cycles(address(jax.random.key(seed), "lives", block, "partners", draw), trials)
 
+
+@functools.partial(jax.jit, static_argnums=1)
+def _cycles(key: jax.Array, trials: int) -> jax.Array:
     def cycle(k):
         order = jax.random.permutation(k, BLOCK)
         return jnp.zeros(BLOCK, jnp.int32).at[order].set(jnp.roll(order, 1))
 
-    return jax.vmap(cycle)(jax.random.split(address(key, "partners", draw), trials))
+    return jax.vmap(cycle)(jax.random.split(key, trials))
 
 
 def _context(subject, family, fresh, start, key, t, recent, partner, donated, repeat) -> Context:

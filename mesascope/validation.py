@@ -76,7 +76,7 @@ def validate(
     quick: bool = False,
     seeds: int = 0,
     first: int = 1000,
-    lifetimes: int = 256,
+    lifetimes: int = 0,
     progress: Callable[[float, str], None] = lambda share, doing: None,
 ) -> dict[str, Any]:
     """Places every scripted subject of the truth in several runs and counts the readings.
@@ -85,7 +85,7 @@ def validate(
         quick: three seeds, and no studies of coverage and of chance benefits.
         seeds: runs per subject, 20 (quick: 3) where 0.
         first: the first seed.
-        lifetimes: per ring and run.
+        lifetimes: per ring and run, 512 (quick: 256) where 0.
         progress: called with the share that is done and what is being done.
 
     Returns:
@@ -94,6 +94,7 @@ def validate(
         that cannot acquire), `coverage`, `subjects`, whether it `holds` and which bounds it `missed`.
     """
     seeds = seeds or (3 if quick else 20)
+    lifetimes = lifetimes or (256 if quick else 512)
     share = 1.0 if quick else 0.5
     confusion: dict[str, Counter] = {}
     verdicts: dict[str, Counter] = {}
