@@ -149,7 +149,7 @@ def panels(count: int, most: int, height: float, width: float = WIDTH):
     rows = -(-count // most)
     columns = -(-count // rows)
     size = width if columns > 1 else min(width, 6.0)
-    figure = Figure(figsize=(size, rows * height + 0.35), layout="constrained")
+    figure = Figure(figsize=(size, rows * max(height, 1.2) + 0.35), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for spare in grid.ravel()[count:]:
         spare.remove()
