@@ -49,10 +49,12 @@ def summary(examinations: Sequence[Examination]) -> Group:
 
 
 def _told(examination: Examination) -> list[RenderableType]:
-    """One subject's gain with its interval, and the reason for its level."""
+    """One subject's level, its gain with the interval, and the reason for its level."""
     head = Text(cut(examination.subject, LONGEST), style="bold")
+    if examination.placement:
+        head.append(f"  {ends(examination)}", style="not bold")
     gained = headlines(examination)["gain"]
     if gained:
-        head.append(f"  gain {brief(gained)} over {gained.n} {plain(gained.unit)}s", style="not bold")
+        head.append(f"; gain {brief(gained)} over {gained.n} {plain(gained.unit)}s", style="not bold")
     lines = [why(examination)] if examination.placement else [why(examination), *sentences(examination)]
     return [head, *(Padding(Text(plain(line)), (0, 0, 0, 2)) for line in lines), Text()]
