@@ -311,7 +311,10 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         code = 130
     except SystemExit as end:
-        return int(end.code or 0)
+        if isinstance(end.code, int | None):
+            return end.code or 0
+        _say(f"mesascope: it ended with: {end.code}")
+        return 2
     except Exception as error:
         return _failed(error)
     if code == 130:

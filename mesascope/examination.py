@@ -22,7 +22,7 @@ from mesascope.placement import Placement, Rule, conditions, place
 from mesascope.probes import Probe
 from mesascope.replays import refuse_leaks, replay
 from mesascope.rollouts import BLOCK, distinct, rollout
-from mesascope.subjects import Subject
+from mesascope.subjects import Subject, essence
 from mesascope.subjects.function import wrap
 
 Progress = Callable[[float, str], None]
@@ -113,9 +113,8 @@ def examine(
     for one, home in zip(group, homes, strict=True):
         told = trained_on or one.trained_on
         lived, references, placement = bench.place(one, told, rule)
-        shown = {role: there for role, there in references.items() if not role.endswith(" against")}
-        found = measure(asked, lived, shown, replay, by_role)
-        out_of.append(Examination(one.name, home.name, told, lived, shown, found, placement))
+        found = measure(asked, lived, references, replay, by_role)
+        out_of.append(Examination(one.name, home.name, told, lived, references, found, placement))
     return out_of
 
 
@@ -154,11 +153,13 @@ def default_family(subjects: Sequence[Any]) -> str:
     Raises:
         MesascopeError: no subject says one.
     """
-    for spec in subjects:
-        if isinstance(spec, str | os.PathLike) and Path(spec).is_file():
-            module = catalogue.module("subjects", opener(os.fspath(spec)))
+    for spec in map(str, subjects):
+        name, given = catalogue.split(spec) if "path=" in spec else ("", {})
+        path = given.get("path", spec)
+        if name or Path(path).is_file():
+            module = catalogue.module("subjects", name or opener(path))
             if hasattr(module, "family_of"):
-                return module.family_of(spec)
+                return module.family_of(path)
     raise MesascopeError(
         "No subject says which family it belongs to.", "Add --family bernoulli_bandit:arms=5,trials=100, say."
     )
@@ -185,7 +186,7 @@ def measure_log(
 
             known = [(e.trials, e.references, e.trained_on) for e in open_run(folder)[0]]
         else:
-            known = [(rings, {}, "unknown") for rings in _by_subject(trials.open_trials(path))]
+            known = _by_subject(trials.open_trials(path))
         out = []
         for lived, references, trained_on in known:
             some = next(iter(lived.values())).attrs
@@ -209,12 +210,22 @@ def measure_log(
     ], notes
 
 
-def _by_subject(groups: Mapping[str, xr.Dataset]) -> list[dict[str, xr.Dataset]]:
-    """Data sets by subject, then by ring."""
-    out: dict[str, dict[str, xr.Dataset]] = {}
-    for lived in groups.values():
-        out.setdefault(str(lived.attrs.get("subject")), {})[str(lived.attrs.get("ring"))] = lived
-    return list(out.values())
+def _by_subject(groups: Mapping[str, xr.Dataset]) -> list[tuple[Any, Any, str]]:
+    """Trials per ring, references per role and training tasks of each subject in a file without its run's folder.
+
+    Groups are named 's0 RING' and 's0 ROLE RING' by a run; reference procedures that several subjects share stand with
+    the first. Groups of other names are rings of the subject that they name.
+    """
+    out: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+    for name, lived in groups.items():
+        ring, *before = reversed(name.split(" "))
+        who, role = (
+            (before[-1], " ".join(reversed(before[:-1]))) if before else (str(lived.attrs.get("subject")), "")
+        )
+        rings, references = out.setdefault(who, ({}, {}))
+        (references.setdefault(role, {}) if role else rings)[ring] = lived
+    told = [(rings, references) for rings, references in out.values() if rings]
+    return [(r, f, str(next(iter(r.values())).attrs.get("trained_on", "unknown"))) for r, f in told]
 
 
 def opener(path: str) -> str:
@@ -333,7 +344,7 @@ class Bench:
     def _roll(self, subject, family, ring, conditions, kinds) -> xr.Dataset:
         """One rollout, from memory or from the folder where it was made before."""
         where = family.name if ring == "seen" else family.banked(None).name
-        told = [subject.name, subject.fingerprint(), where, ring, self.lifetimes, self.seed]
+        told = [subject.name, essence(subject), where, ring, self.lifetimes, self.seed]
         told += [c.label for c in conditions] + [mesascope.__version__]
         digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]
         if digest in self.made:

@@ -86,7 +86,7 @@ def _ask(probe: Probe, trials: Rings, references: Mapping[str, Rings], replay: A
         raise DoesNotApply("a log without the tasks' pay-offs has no chance and best to compare with")
     if "logged" in wanted and probe.conditions != ("intact",):
         raise DoesNotApply("a log holds undisturbed trials only; the question needs the subject itself")
-    return probe.measure(wanted, references, replay)
+    return probe.measure(wanted, {r: references[r] for r in probe.references if r in references}, replay)
 
 
 def _units(trials: Rings, reading: Reading) -> tuple[np.ndarray, str]:

@@ -16,7 +16,7 @@ import xarray as xr
 from mesascope.errors import MesascopeError
 from mesascope.probes import DoesNotApply, gains, replicates
 from mesascope.probes._changes import changed
-from mesascope.probes.locate_or_learn import position
+from mesascope.probes.locate_or_learn import BANK_LIMIT, position
 from mesascope.stats import linearise, ratio, resampling, standard_error
 from mesascope.trials import gain
 
@@ -61,7 +61,7 @@ class Rule:
     cut: float = 0.5
     hold: float = 0.5
     share: float = 0.95
-    bank_limit: float = 0.98
+    bank_limit: float = BANK_LIMIT
     resamples: int = 1000
     seed: int = 0
 
@@ -143,6 +143,10 @@ def place(
     weights = {
         ring: resampling(n, rule.resamples, rule.seed + i) / n for i, ring in enumerate(sorted(trials))
     }
+    if gain(fresh)[1].sum() <= 0:
+        raise MesascopeError(
+            "On the fresh ring the best act pays no more than chance.", "There is nothing to gain there."
+        )
     try:
         values, error = _benefit(fresh, rule)
         percept, carry = _dependence(fresh)
@@ -169,7 +173,10 @@ def place(
     located, why = _located(gained, trained_on, rule, numbers)
     kept, missing = _kept(gained, rule, numbers)
     reach = np.where(kept, 5, 4)
-    above = reach if located is None else np.where(located == 1, 3, np.where(located == 0, reach, UNCLEAR))
+    if located is None:
+        above = reach if why is None else np.full(len(reach), UNCLEAR)
+    else:
+        above = np.where(located == 1, 3, np.where(located == 0, reach, UNCLEAR))
     level = np.where(np.abs(drawn) >= rule.smallest_benefit, above, below)
     probability = {rung: float((level == i).mean()) for i, rung in enumerate(LADDER)}
     probability["undetermined"] = float((level == UNCLEAR).mean())
@@ -183,7 +190,7 @@ def place(
     top = len(LADDER) - 1
     highest = min((i for i in range(top) if (level > i).mean() <= 1 - rule.share + 1e-9), default=top)
     if passed and why is not None:  # the bank is unknown or cannot tell: nothing above is shut out
-        highest = max(highest, 4 if (kept.mean() <= 1 - rule.share and not missing) else 5)
+        highest = 4 if kept.mean() <= 1 - rule.share and not missing else 5
     if passed and missing and highest >= 4:
         highest = 5
     highest = max(highest, lowest)
@@ -255,11 +262,12 @@ def _located(
     """Per resample 1 if nearer to the locator, 0 if not, NaN if the bank does not tell; None and why where unasked."""
     if trained_on == "unlimited":
         return None, None
+    if trained_on == "unknown":
+        return None, "its training tasks are unknown"
+    if trained_on.startswith("bank:1@"):
+        return None, "the ideal locator of a bank of one is a fixed act, so there is no position between"
     if "seen" not in gained.trials:
-        return (
-            None,
-            "its training tasks are unknown" if trained_on == "unknown" else "the seen ring was not run",
-        )
+        return None, "the seen ring was not run"
     rows = [gained.of(role, ring) for ring in ("fresh", "seen") for role in (None, "learner", "locator")]
     if any(r is None for r in rows):
         return None, "the ideal locator or the learner was not run on these tasks"

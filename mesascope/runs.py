@@ -72,9 +72,9 @@ def write(examinations: Sequence[Examination], folder: str | os.PathLike, comman
     folder = prepare(folder)
     groups: dict[str, xr.Dataset] = {}
     index: list[dict[str, Any]] = []
-    known: dict[int, str] = {}
+    shared: dict[int, str] = {}  # a reference that several subjects share is written once
 
-    def put(prefix: str, rings: Mapping[str, xr.Dataset]) -> dict[str, str]:
+    def put(prefix: str, rings: Mapping[str, xr.Dataset], known: dict[int, str]) -> dict[str, str]:
         for ring, lived in rings.items():
             if id(lived) not in known:
                 known[id(lived)] = f"{prefix} {ring}"
@@ -84,8 +84,10 @@ def write(examinations: Sequence[Examination], folder: str | os.PathLike, comman
     for i, e in enumerate(examinations):
         index.append(
             {
-                "trials": put(f"s{i}", e.trials),
-                "references": {role: put(f"s{i} {role}", rings) for role, rings in e.references.items()},
+                "trials": put(f"s{i}", e.trials, {}),
+                "references": {
+                    role: put(f"s{i} {role}", rings, shared) for role, rings in e.references.items()
+                },
             }
         )
     trials.save(groups, folder / "trials.nc")

@@ -1,6 +1,7 @@
 """Runs the instrument over every scripted subject whose answer is known.
 
-The truth was written down before the placement rule was; the seeds here were never used to tune it.
+The truth was written down before the placement rule was, but for four labels that its header names; the seeds here
+were never used to tune the rule.
 """
 
 from __future__ import annotations

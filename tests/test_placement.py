@@ -121,6 +121,27 @@ def test_unknown_training_tasks_are_at_least_locating_and_no_more():
     assert "training tasks are unknown" in placed.reason
 
 
+def test_unknown_training_tasks_stay_unknown_where_the_family_has_a_bank():
+    references = {"learner": reference(0.8, seen=0.8), "locator": reference(0.4, seen=0.9)}
+    for given in ({"intact": 0.4, "seen": 0.9, "shuffled": 0.0}, {"seen": 0.8}):
+        placed = place(subject(**given), references, "unknown")
+        assert (placed.level, placed.lowest) == ("undetermined", "locating")
+        assert placed.probability["undetermined"] == 1.0
+
+
+def test_a_bank_of_one_has_no_position():
+    references = {"learner": reference(0.8, seen=0.8), "locator": reference(0.4, seen=0.9)}
+    placed = place(subject(intact=0.4, seen=0.9, shuffled=0.0), references, "bank:1@0")
+    assert placed.lowest == "locating" and "bank of one" in placed.reason and "position" not in placed.numbers
+
+
+def test_nothing_to_gain_is_said():
+    lived = subject()
+    lived["fresh"]["best"] = lived["fresh"]["chance"]
+    with pytest.raises(MesascopeError, match="no more than chance"):
+        place(lived, REFERENCES, "unlimited")
+
+
 def test_a_subject_that_goes_against_the_pay_off_acquires_against_it():
     against = {"learner against": reference(-0.8)}
     placed = place(subject(intact=-0.8, shuffled=0.0, kept=0.1), {**REFERENCES, **against}, "unlimited")

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1] / "mesascope"
 LAYERS = (
     {"errors", "keys", "findings", "stats", "trials"},
     {"families", "subjects", "conditions", "probes", "logs"},
-    {"catalogue", "rollouts", "replays", "measurement", "recipes", "environments"},
+    {"catalogue", "rollouts", "replays", "measurement", "recipes"},
     {"placement", "examination", "runs", "training"},
     {"reporting"},
     {"checks", "cli", "console", "validation", "demonstration"},

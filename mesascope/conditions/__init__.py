@@ -54,12 +54,10 @@ class Condition(eqx.Module):
     Attributes:
         one_step: the disturbed response is recorded, but the life goes on undisturbed.
         needs_donors: uses `Context.donated`, so an intact run on fresh tasks comes first.
-        rings: the kinds of ring on which it runs by default.
     """
 
     one_step: ClassVar[bool] = False
     needs_donors: ClassVar[bool] = False
-    rings: ClassVar[tuple[str, ...]] = ("fresh",)
 
     @property
     @abc.abstractmethod
@@ -89,8 +87,6 @@ class Condition(eqx.Module):
 
 class Intact(Condition):
     """Nothing is disturbed."""
-
-    rings: ClassVar = ("seen", "fresh", "shifted", "exchanged", "restructured", "horizon", "inverted")
 
     @property
     def label(self) -> str:

@@ -22,7 +22,6 @@ class FeedbackShuffled(Condition):
     replicate: int | jax.Array
 
     needs_donors: ClassVar = True
-    rings: ClassVar = ("fresh", "seen")
 
     @property
     def label(self) -> str:

@@ -57,7 +57,6 @@ class Probe:
         expects: what it must read on the learner, the lookalike and the still control: '+', '-', '0' or 'any'.
         settings: what the probe was told.
         confirmatory: named in the placement rule.
-        draw: draw(axis, trials) → None, an own figure.
     """
 
     name: str
@@ -69,7 +68,6 @@ class Probe:
     references: tuple[str, ...] = ()
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     confirmatory: bool = False
-    draw: Callable[..., None] | None = None
 
 
 def fresh(trials: Rings) -> xr.Dataset:

@@ -13,7 +13,7 @@ def probe() -> Probe:
     """Where between the ideal locator of its bank (0) and any learner (1) does it stand?"""
 
     def measure(trials, references, replay):
-        if "seen" not in trials:
+        if "seen" not in trials or not str(trials["seen"].attrs.get("trained_on")).startswith("bank:"):
             raise DoesNotApply("it was trained on no known bank, so there is nothing to locate in")
         if "locator" not in references or "learner" not in references:
             raise DoesNotApply("the ideal locator and the learner were not run on these tasks")
@@ -24,8 +24,10 @@ def probe() -> Probe:
                 for who in (trials, *(references[r] for r in ROLES))
             ]
         )
+        if (parts.mean(1)[[0, 1, 3, 4, 5]] <= 0).any():
+            raise DoesNotApply("it or a reference gains nothing there")
         lam = _ratio(parts.mean(1))[1]
-        if lam >= 0.98:
+        if lam >= BANK_LIMIT:
             raise DoesNotApply(
                 f"this bank cannot tell: the ideal locator keeps {lam:.2f} of its gain on fresh tasks"
             )
@@ -50,6 +52,7 @@ def probe() -> Probe:
 
 
 ROLES = ("learner", "locator")
+BANK_LIMIT = 0.98  # the share that an ideal locator may keep on fresh tasks before the bank cannot tell
 
 
 def _ratio(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

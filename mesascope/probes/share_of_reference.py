@@ -23,9 +23,8 @@ def probe() -> Probe:
             name = max(there, key=lambda k: there[k].sum())
             if there[name].sum() <= 0:
                 continue
-            out.append(
-                Reading(ratio(gain(lived)[0], there[name]), ring=ring, reason=f"best reference: {name}")
-            )
+            share, aside = ratio(gain(lived)[0], there[name]), not lived.attrs.get("counted", True)
+            out.append(Reading(share, ring=ring, reason=f"best reference: {name}", descriptive=aside))
         if not out:
             raise DoesNotApply("no reference procedure was run on these tasks")
         return out

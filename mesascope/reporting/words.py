@@ -64,7 +64,7 @@ def ring(name: str) -> str:
 
 def counted(name: str) -> bool:
     """Whether a placement can read the ring; the others are reported only."""
-    return name.partition(":")[0] in COUNTED
+    return name.partition(":")[0] in COUNTED and name != "exchanged:random"
 
 
 def number(value: float | None) -> str:

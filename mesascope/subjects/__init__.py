@@ -51,6 +51,10 @@ class Subject(eqx.Module):
         """Named activations [N, U] for probes that decode; none unless a subject says so."""
         return {}
 
+    def code(self) -> str:
+        """What else it acts by: a hash of the code that it was handed, if it was."""
+        return ""
+
     def fingerprint(self) -> dict[str, str]:
         """A hash of every weight by its path, empty where the weights cannot be seen."""
         leaves, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(self, eqx.is_array))
@@ -64,6 +68,15 @@ class Scripted(Subject):
     def trained_on(self) -> str:
         """'unlimited'; the locator says its bank."""
         return "unlimited"
+
+
+def essence(subject: Subject) -> str:
+    """A hash of all that makes a subject act as it does: weights, settings, and code where it is a function's."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(subject)
+    told = [f"{type(subject).__module__}.{type(subject).__qualname__}"]
+    told += [f"{jax.tree_util.keystr(p)}={x if not eqx.is_array(x) else digest(x)!r}" for p, x in leaves]
+    told.append(subject.code())
+    return hashlib.sha256("\n".join(told).encode(errors="backslashreplace")).hexdigest()
 
 
 def digest(array: Any) -> str:

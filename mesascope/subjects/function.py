@@ -7,10 +7,11 @@ returned: None or a pytree of arrays with leading axis N (object arrays too); `r
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from types import CellType, ModuleType
+from types import CellType, CodeType, ModuleType
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -62,16 +63,35 @@ class Function(Subject):
         """The arrays that the function can reach: in its closure, its defaults, the globals that it names and its
         object's attributes, and in what it finds there.
         """
-        return {path or "itself": digest(array) for path, array in _arrays(self.function, "", set())}
+        found = _reached(self.function, "", set())
+        return {path or "itself": digest(x) for path, x in found if isinstance(x, np.ndarray | jax.Array)}
+
+    def code(self) -> str:
+        """A hash of its code and of every number, text and array that it can reach."""
+        told = []
+        for path, x in _reached(self.function, "", set()):
+            if isinstance(x, CodeType):
+                x = x.co_code.hex(), [c for c in x.co_consts if not isinstance(c, CodeType)], x.co_names
+            told.append(f"{path}={digest(x) if isinstance(x, np.ndarray | jax.Array) else x!r}")
+        return hashlib.sha256("\n".join(told).encode(errors="backslashreplace")).hexdigest()
 
 
-def _arrays(value: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
-    """Every array that can be reached from a value, with how."""
+def _reached(value: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    """Every array, plain value and piece of code that can be reached from a value, with how."""
+    if isinstance(value, bool | int | float | complex | str | bytes | type(None)):
+        yield path, value
+        return
     if id(value) in seen or len(seen) > REACHED:
         return
     seen.add(id(value))
     if isinstance(value, np.ndarray | jax.Array):
         yield path, value
+        return
+    if isinstance(value, CodeType):
+        yield path, value
+        for inner in value.co_consts:
+            if isinstance(inner, CodeType):
+                yield from _reached(inner, f"{path}.{inner.co_name}", seen)
         return
     dot = f"{path}." if path else ""
     held: dict[str, Any] = {}
@@ -89,10 +109,12 @@ def _arrays(value: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
         held = {dot + k: value.__globals__[k] for k in code.co_names if k in value.__globals__}
         held |= {dot + k: c.cell_contents for k, c in cells if c != CellType()}
         held |= {f"{dot}defaults": value.__defaults__, f"{dot}keywords": value.__kwdefaults__}
+        held[f"{dot}code"] = code
     elif not isinstance(value, type | ModuleType):
         held = {dot + k: v for k, v in getattr(value, "__dict__", {}).items()}
+        held[f"{dot}call"] = getattr(type(value), "__call__", None)  # noqa: B004 (its code is wanted)
     for where, part in held.items():
-        yield from _arrays(part, where, seen)
+        yield from _reached(part, where, seen)
 
 
 def _response(name: str, answer: Any, n: int, choices: int, rng: np.random.Generator) -> Response:

@@ -274,7 +274,7 @@ def opens(path: str | os.PathLike) -> bool:
 
 def family_of(path: str | os.PathLike) -> str:
     """The family that a network was trained on, with its settings."""
-    return about(path)["family"]
+    return about(path if Path(path).is_file() else bundled().get(os.fspath(path), path))["family"]
 
 
 def subject(family: Family, path: str = "") -> Recurrent:
@@ -300,7 +300,7 @@ def subject(family: Family, path: str = "") -> Recurrent:
             f"{str(path)!r} observes {told['observation']} numbers, {family.name} shows {shown}.",
             f"Put it to its own family, {told['family']}.",
         )
-    return network
+    return eqx.tree_at(lambda n: n.trained_on, network, _there(family, told))
 
 
 def about(path: str | os.PathLike) -> dict[str, Any]:
@@ -382,6 +382,14 @@ def _filled(path: str | os.PathLike, told: dict[str, Any], name: str) -> Recurre
     full = [jnp.asarray(tensors[next(names)]) if hasattr(x, "dtype") else x for x in leaves]
     network = jax.tree.unflatten(structure, full)
     return eqx.tree_at(lambda n: (n.name, n.trained_on), network, (name, told["trained_on"]))
+
+
+def _there(family: Family, told: dict[str, Any]) -> str:
+    """What it was trained on as this family knows it: a bank of another family is unknown here."""
+    bank = told["trained_on"]
+    if bank.startswith("bank:") and family.banked(bank).name != told["family"]:
+        return "unknown"
+    return bank
 
 
 def _broken(path: str | os.PathLike, reason: str) -> MesascopeError:

@@ -1,0 +1,59 @@
+"""Runs are told apart by what acts, and a run that is measured again reads the same."""
+
+import numpy as np
+import pytest
+
+from mesascope import runs
+from mesascope.examination import Bench, examine, measure_log
+from mesascope.subjects import essence
+from mesascope.subjects.function import wrap
+
+FAMILY = "bernoulli_bandit:arms=3,trials=12"
+
+
+def make(arm):
+    def agent(percept, state, rng):
+        return np.full(len(percept["trial"]), arm), None
+
+    return agent
+
+
+def test_two_functions_of_one_name_are_two_subjects():
+    one, two = examine([make(0), make(1)], FAMILY, rings=["fresh"], probes=["exploration"], lifetimes=64)
+    assert (one.trials["fresh"].action.values == 0).all()
+    assert (two.trials["fresh"].action.values == 1).all()
+
+
+def test_what_makes_a_subject_act_changes_its_essence_and_nothing_else_does():
+    from mesascope import catalogue
+
+    family = catalogue.make("families", FAMILY)
+    assert essence(wrap(make(0), family)) == essence(wrap(make(0), family))
+    assert essence(wrap(make(0), family)) != essence(wrap(make(2), family))
+    slow, fast = (catalogue.make("subjects", f"rescorla_wagner:rate={r}", family) for r in (0.1, 0.2))
+    assert essence(slow) != essence(fast)
+
+
+def test_a_subject_that_was_changed_does_not_get_what_its_former_self_lived(tmp_path):
+    from mesascope import catalogue
+
+    family = catalogue.make("families", FAMILY)
+    bench = [Bench(family, ("intact",), ["fresh"], 64, 0, tmp_path) for _ in range(2)]
+    former = bench[0].live(wrap(make(0), family, "mine"), family)
+    changed = bench[1].live(wrap(make(1), family, "mine"), family)
+    assert (former["fresh"].action.values == 0).all()
+    assert (changed["fresh"].action.values == 1).all()
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_run_measured_again_reads_the_same_against_the_pay_off_too(tmp_path, alone):
+    family = "bernoulli_bandit:arms=3,trials=40"
+    found = examine("thompson:minimise=True", family, probes=["benefit", "regret"], lifetimes=192)
+    runs.write(found, tmp_path / "run", "again")
+    path = tmp_path / "run" / "trials.nc"
+    if alone:
+        path = path.rename(tmp_path / "alone.nc")
+    again = measure_log(path)[0]
+    assert [e.subject for e in again] == ["thompson:minimise=True"]
+    assert found[0].placement.direction == "against"
+    assert again[0].placement == found[0].placement
