@@ -27,6 +27,9 @@ from mesascope.trials import assemble
 
 BLOCK = 64
 WORKERS = 2
+LENDERS = (
+    1 << 30
+)  # blocks from here on lend feedback: lifetimes of their own, so that no donor's task is a recipient's
 
 
 class Record(NamedTuple):
@@ -92,11 +95,11 @@ def rollout(
     before = subject.fingerprint()
     blocks = range(-(-lifetimes // BLOCK))
     examples = distinct([*(kinds or ()), *conditions])
-    intact: dict[int, Record] = {}
+    donors: dict[int, Record] = {}
     tasks: dict[tuple[str, int], Any] = {}
 
     def live(block: int, where: str, condition: Condition) -> Record:
-        donated = intact[block].feedback if condition.needs_donors else None
+        donated = donors[block].feedback if condition.needs_donors else None
         if (where, block) not in tasks:
             tasks[where, block] = _tasks(family, where, block, seed)
         put = tasks[where, block]
@@ -105,14 +108,11 @@ def rollout(
         return out
 
     if any(c.needs_donors for c in conditions):
-        intact = dict(
-            zip(blocks, _spread(subject, lambda b: live(b, "fresh", Intact()), blocks), strict=True)
-        )
+        lent = _spread(subject, lambda b: live(LENDERS + b, "fresh", Intact()), blocks)
+        donors = dict(zip(blocks, lent, strict=True))
     units = [(c, b) for c in conditions for b in blocks]
-    known = {("intact", b): r for b, r in intact.items()} if ring == "fresh" else {}
-    todo = [(c, b) for c, b in units if (c.label, b) not in known]
-    lived = _spread(subject, lambda unit: live(unit[1], ring, unit[0]), todo)
-    known |= {(c.label, b): r for (c, b), r in zip(todo, lived, strict=True)}
+    lived = _spread(subject, lambda unit: live(unit[1], ring, unit[0]), units)
+    known = {(c.label, b): r for (c, b), r in zip(units, lived, strict=True)}
     refuse_changed(subject, before)
     latents = [family.latents(tasks[where], ring) for where in ((ring, b) for b in blocks)]
     if not log_probs:

@@ -98,13 +98,18 @@ def watched(monkeypatch):
     monkeypatch.setattr(Function, "fingerprint", lambda self: {})
 
 
+def lent():
+    """What each lender was paid before trial t: the recorder saw the lenders' lives first."""
+    return [call["feedback"] for call in SEEN[:11]]
+
+
 def test_the_shuffled_percepts_are_the_donors_feedback_with_own_acts_and_clock():
-    lived = live(wrap(recorder, FAMILY), "intact", "feedback_shuffled:older_than=0,replicate=0")
-    shown = SEEN[-11:]
-    paid = lived.feedback.sel(condition="intact").values
-    partner = lived.partner.sel(condition="feedback_shuffled:older_than=0,replicate=0").values
+    label = "feedback_shuffled:older_than=0,replicate=0"
+    lived = live(wrap(recorder, FAMILY), "intact", label)
+    shown, paid = SEEN[-11:], lent()
+    partner = lived.partner.sel(condition=label).values
     for t in range(1, 11):
-        assert (shown[t]["feedback"] == paid[partner[:, t], t - 1]).all()
+        assert (shown[t]["feedback"] == paid[t][partner[:, t]]).all()
         assert (shown[t]["action"] == (np.arange(64) + t - 1) % 3).all()
         assert (shown[t]["trial"] == t).all()
     assert shown[0]["first"].all() and (shown[0]["feedback"] == 0).all()
@@ -113,37 +118,36 @@ def test_the_shuffled_percepts_are_the_donors_feedback_with_own_acts_and_clock()
 def test_the_replay_hands_the_last_w_percepts_true_and_the_older_ones_shuffled():
     label = "feedback_shuffled:older_than=2,replicate=0"
     lived = live(wrap(recorder, FAMILY), "intact", label)
-    paid = lived.feedback.sel(condition="intact").values
-    partner = lived.partner.sel(condition=label).values
+    own = lived.feedback.sel(condition="intact").values
+    partner, paid = lived.partner.sel(condition=label).values, lent()
     calls = SEEN[
-        11:
-    ]  # the intact life first; then per trial: the shadow from t = 2 on, one replayed, the act
-    t, i = 0, 0
-    while t < 11:
+        22:
+    ]  # lenders and the intact life first; then per trial: the shadow from t = 2 on, one replayed, the act
+    i = 0
+    for t in range(11):
         if t >= 2:
-            shadow = calls[i]
-            assert (shadow["trial"] == t - 2).all()
-            if t > 2:
-                assert (shadow["feedback"] == paid[partner[:, t], t - 3]).all()
+            assert (calls[i]["trial"] == t - 2).all()
+            assert (calls[i]["feedback"] == (paid[t - 2][partner[:, t]] if t > 2 else 0)).all()
             i += 1
         if t >= 1:
             assert (calls[i]["trial"] == t - 1).all()
-            assert t < 2 or (calls[i]["feedback"] == paid[:, t - 2]).all()
+            assert t < 2 or (calls[i]["feedback"] == own[:, t - 2]).all()
             i += 1
         act = calls[i]
-        assert (act["trial"] == t).all() and (t == 0 or (act["feedback"] == paid[:, t - 1]).all())
-        i, t = i + 1, t + 1
+        assert (act["trial"] == t).all() and (t == 0 or (act["feedback"] == own[:, t - 1]).all())
+        i += 1
     assert i == len(calls)
 
 
-def test_on_the_seen_ring_the_donors_are_lifetimes_on_fresh_tasks():
+def test_the_lenders_live_on_fresh_tasks_of_their_own_on_the_seen_ring_too():
     family = catalogue.make("families", "bernoulli_bandit:arms=3,trials=11,bank=2")
     label = "feedback_shuffled:older_than=0,replicate=0"
-    fresh = live(wrap(recorder, family), "intact", family=family)
-    lived = live(wrap(recorder, family), "intact", label, ring="seen", family=family)
-    partner = lived.partner.sel(condition=label).values
-    paid = fresh.feedback.sel(condition="intact").values
-    assert (SEEN[-1]["feedback"] == paid[partner[:, 10], 9]).all()
+    lived = live(wrap(recorder, family), "intact", label, family=family)
+    fresh = lent()
+    assert (fresh[10] != lived.feedback.sel(condition="intact").values[:, 9]).any()
+    SEEN.clear()
+    live(wrap(recorder, family), "intact", label, ring="seen", family=family)
+    assert all((a == b).all() for a, b in zip(fresh, lent(), strict=True))
 
 
 def test_a_looped_subject_lives_the_same_trials_as_a_compiled_one():

@@ -30,7 +30,8 @@ class Context(NamedTuple):
         start: the start-of-life percept.
         recent: percepts [RECENT, N, …]: recent[i] is the percept of trial t - i (meaningless for i > t).
         partner: [N] another lifetime of the block for each one, never itself, a new one every trial.
-        donated: [RECENT, N] feedback: donated[i] is what the donor was paid at the trial before t - i.
+        donated: [RECENT, N] feedback: donated[i] is what the donor was paid at the trial before t - i. Donors are
+            lifetimes on fresh tasks of their own, numbered like the partners.
         choices: K.
         key: key(i) is the key that the subject's response at trial t - i draws from.
         respond: respond(key, carry, percept) → carry, response, of the subject under test.

@@ -6,10 +6,8 @@ told, choices, observation, horizon, family, trained_on, and what made it. Nothi
 
 from __future__ import annotations
 
-import abc
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,129 +22,12 @@ from mesascope.errors import MesascopeError, unknown
 from mesascope.families import Family, Percept, parse_bank
 from mesascope.keys import address
 from mesascope.subjects import Subject, choose
+from mesascope.subjects._memories import MEMORIES, Memory, scaled
 
 FORMAT = "mesascope-network/1"
 TOLD = ("action", "feedback", "trial", "first", "observation")
 HEADER = 1 << 20  # bytes; a larger header is not ours
 WIDEST = 4096
-
-
-class Memory(eqx.Module):
-    """Takes in encoded percepts [N, F], gives features [N, W]; subclasses are final, listed in MEMORIES."""
-
-    @abc.abstractmethod
-    def fresh(self, n: int) -> Any:
-        """The carry at birth, a pytree whose leaves have leading axis n."""
-
-    @abc.abstractmethod
-    def step(self, carry: Any, x: jax.Array) -> tuple[Any, jax.Array]:
-        """One percept x [N, F]: the next carry and the features [N, W]."""
-
-    def unroll(self, xs: jax.Array) -> jax.Array:
-        """Whole lifetimes xs [T, N, F] from birth: the features [T, N, W] that `step` gives one by one.
-
-        For gradients only the carries are kept and the rest is computed again, which halves the time.
-        """
-        step = jax.checkpoint(lambda carry, x: self.step(carry, x), prevent_cse=False)
-        return jax.lax.scan(step, self.fresh(xs.shape[1]), xs)[1]
-
-    def taps(self, carry: Any) -> dict[str, jax.Array]:
-        """Named activations [N, W] in a carry."""
-        return {}
-
-
-class Nothing(Memory):
-    """A hidden layer and no carry: the features depend on the present percept alone."""
-
-    weight: jax.Array
-    bias: jax.Array
-
-    def __init__(self, key: jax.Array, features: int, width: int):
-        self.weight = _scaled(key, (features, width))
-        self.bias = jnp.zeros(width)
-
-    def fresh(self, n: int) -> jax.Array:
-        """[n, 0]."""
-        return jnp.zeros((n, 0))
-
-    def step(self, carry, x):
-        """The carry as it came."""
-        return carry, jnp.tanh(x @ self.weight + self.bias)
-
-    def unroll(self, xs):
-        """All percepts at once."""
-        return jnp.tanh(xs @ self.weight + self.bias)
-
-
-class GRU(Memory):
-    """A gated recurrent unit (Cho et al. 2014, arXiv 1406.1078), the reset gate behind the matrix product."""
-
-    inputs: jax.Array  # [F, 3W]: reset, update, candidate
-    recurrent: jax.Array  # [W, 3W]
-    bias: jax.Array  # [3W]
-    inner: jax.Array  # [W] bias of the candidate inside the reset gate
-
-    def __init__(self, key: jax.Array, features: int, width: int):
-        self.inputs = _scaled(address(key, "inputs"), (features, 3 * width))
-        self.recurrent = _orthogonal(address(key, "recurrent"), width, 3)
-        self.bias = jnp.zeros(3 * width)
-        self.inner = jnp.zeros(width)
-
-    def fresh(self, n: int) -> jax.Array:
-        """[n, W] zeros."""
-        return jnp.zeros((n, len(self.inner)))
-
-    def step(self, carry, x):
-        """The next state is carry and features."""
-        r, z, new = jnp.split(x @ self.inputs + self.bias, 3, -1)
-        hr, hz, hn = jnp.split(carry @ self.recurrent, 3, -1)
-        z = jax.nn.sigmoid(z + hz)
-        candidate = jnp.tanh(new + jax.nn.sigmoid(r + hr) * (hn + self.inner))
-        h = candidate + z * (carry - candidate)
-        return h, h
-
-    def taps(self, carry):
-        """'core.h'."""
-        return {"core.h": carry}
-
-
-class LSTM(Memory):
-    """Long short-term memory with forget gates (Gers et al. 2000), the forget bias starting at 1."""
-
-    inputs: jax.Array  # [F, 4W]: input, forget, output, candidate
-    recurrent: jax.Array  # [W, 4W]
-    bias: jax.Array  # [4W]
-
-    def __init__(self, key: jax.Array, features: int, width: int):
-        self.inputs = _scaled(address(key, "inputs"), (features, 4 * width))
-        self.recurrent = _orthogonal(address(key, "recurrent"), width, 4)
-        self.bias = jnp.zeros(4 * width).at[width : 2 * width].set(1.0)
-
-    def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
-        """Output h and cell c, each [n, W] zeros."""
-        return jnp.zeros((n, len(self.recurrent))), jnp.zeros((n, len(self.recurrent)))
-
-    def step(self, carry, x):
-        """The features are the output h."""
-        i, f, o, g = jnp.split(x @ self.inputs + carry[0] @ self.recurrent + self.bias, 4, -1)
-        c = jax.nn.sigmoid(f) * carry[1] + jax.nn.sigmoid(i) * jnp.tanh(g)
-        h = jax.nn.sigmoid(o) * jnp.tanh(c)
-        return (h, c), h
-
-    def taps(self, carry):
-        """'core.h' and 'core.c'."""
-        return {"core.h": carry[0], "core.c": carry[1]}
-
-
-MEMORIES: dict[str, Callable[[jax.Array, int, int], Memory]] = {"none": Nothing, "gru": GRU, "lstm": LSTM}
-
-
-def _scaled(key: jax.Array, shape: tuple[int, int]) -> jax.Array:
-    return jax.random.normal(key, shape) / np.sqrt(max(shape[0], 1))
-
-
-def _orthogonal(key: jax.Array, width: int, gates: int) -> jax.Array:  # [W, gates W]
-    return jnp.concatenate([jax.random.orthogonal(address(key, i), width) for i in range(gates)], axis=1)
 
 
 class Recurrent(Subject):
@@ -236,7 +117,7 @@ def create(
         name="untrained",
         trained_on="unknown",
         memory=MEMORIES[memory](address(key, "memory"), features, width),
-        policy=0.01 * _scaled(address(key, "policy"), (width, choices)),
+        policy=0.01 * scaled(address(key, "policy"), (width, choices)),
         policy_bias=jnp.zeros(choices),
         value=jnp.zeros(width),
         value_bias=jnp.zeros(()),

@@ -45,7 +45,7 @@ def said(memory: str = "gru") -> dict:
         "choices": 3,
         "observation": 0,
         "horizon": 11,
-        "family": SMALL.name,
+        "family": SMALL.banked("bank:4@2").name,
         "trained_on": "bank:4@2",
     }
 
@@ -289,7 +289,7 @@ def test_opening_reads_the_header_alone(tmp_path):
     path = tmp_path / "net.safetensors"
     path.write_bytes(good())
     assert recurrent.opens(path)
-    assert recurrent.family_of(path) == SMALL.name
+    assert recurrent.family_of(path) == SMALL.banked("bank:4@2").name
     length = int.from_bytes(good()[:8], "little")
     path.write_bytes(good()[: 8 + length])  # ours, though its weights are gone
     assert recurrent.opens(path)
