@@ -138,6 +138,7 @@ def _life(policy: Policy, label: str, means, draws, pays, intact):
 def examined(policy: Policy, name: str, trained_on: str, rings: tuple[str, ...]) -> Examination:
     """What the probes and the rule find of one subject; no reference is drawn on more than it needs."""
     trials = {r: lived(policy, name, r, CONDITIONS if r == "fresh" else ["intact"]) for r in rings}
+    trials = {r: d.assign_attrs(trained_on=trained_on) for r, d in trials.items()}
     who = {
         "learner": (learner, rings),
         "locator": (locator, ("seen", "fresh")),
