@@ -75,7 +75,7 @@ def recipe(
     Args:
         family: what it is trained on: its bank where it has one, else unlimited fresh tasks.
         out: the folder for network.safetensors; a training begun there with the same settings goes on.
-        memory: none, gru or lstm.
+        memory: none, gru, lstm, transformer or lru.
         width: units.
         told: parts of the percept, joined by +.
         updates: batches in all.

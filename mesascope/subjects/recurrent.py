@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,12 +23,20 @@ from mesascope.errors import MesascopeError, unknown
 from mesascope.families import Family, Percept, parse_bank
 from mesascope.keys import address
 from mesascope.subjects import Subject, choose
-from mesascope.subjects._memories import MEMORIES, Memory, scaled
+from mesascope.subjects._memories import GRU, LSTM, Memory, Nothing, scaled
+from mesascope.subjects._sequences import LRU, Transformer
 
 FORMAT = "mesascope-network/1"
 TOLD = ("action", "feedback", "trial", "first", "observation")
 HEADER = 1 << 20  # bytes; a larger header is not ours
 WIDEST = 4096
+MEMORIES: dict[str, Callable[[jax.Array, int, int, int], Memory]] = {
+    "none": Nothing,
+    "gru": GRU,
+    "lstm": LSTM,
+    "transformer": Transformer,
+    "lru": LRU,
+}
 
 
 class Recurrent(Subject):
@@ -86,7 +95,7 @@ class Recurrent(Subject):
         return features @ self.value + self.value_bias
 
     def taps(self, carry: Any) -> dict[str, jax.Array]:
-        """'core.h', and 'core.c' of an LSTM."""
+        """Named activations [N, U] of its memory."""
         return self.memory.taps(carry)
 
 
@@ -97,7 +106,7 @@ def create(
 
     Args:
         key: of its weights.
-        memory: none, gru or lstm.
+        memory: none, gru, lstm, transformer or lru.
         width: W, units.
         told: parts of the percept, of TOLD.
         sizes: choices K, observation D, horizon T.
@@ -116,7 +125,7 @@ def create(
     return Recurrent(
         name="untrained",
         trained_on="unknown",
-        memory=MEMORIES[memory](address(key, "memory"), features, width),
+        memory=MEMORIES[memory](address(key, "memory"), features, width, horizon),
         policy=0.01 * scaled(address(key, "policy"), (width, choices)),
         policy_bias=jnp.zeros(choices),
         value=jnp.zeros(width),
