@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 
 import jax
+import numpy as np
 
 
 def address(key: jax.Array, *parts: str | int | jax.Array) -> jax.Array:
@@ -16,4 +17,18 @@ def address(key: jax.Array, *parts: str | int | jax.Array) -> jax.Array:
     """
     for part in parts:
         key = jax.random.fold_in(key, zlib.crc32(part.encode()) if isinstance(part, str) else part)
+    return key
+
+
+def located(seed: int, *parts: str | int) -> jax.Array:
+    """`address(jax.random.key(seed), *parts)` in one compiled call."""
+    codes = [zlib.crc32(part.encode()) if isinstance(part, str) else part for part in parts]
+    return _folded(seed, np.asarray(codes, np.uint32))
+
+
+@jax.jit
+def _folded(seed: jax.Array, codes: jax.Array) -> jax.Array:
+    key = jax.random.key(seed)
+    for i in range(codes.shape[0]):
+        key = jax.random.fold_in(key, codes[i])
     return key

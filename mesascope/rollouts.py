@@ -21,15 +21,13 @@ import xarray as xr
 from mesascope.conditions import RECENT, Condition, Context, Intact
 from mesascope.errors import MesascopeError
 from mesascope.families import Family, Percept
-from mesascope.keys import address
+from mesascope.keys import address, located
 from mesascope.subjects import Response, Subject
 from mesascope.trials import assemble
 
 BLOCK = 64
 WORKERS = 2
-LENDERS = (
-    1 << 30
-)  # blocks from here on lend feedback: lifetimes of their own, so that no donor's task is a recipient's
+Place = tuple[str | int, ...]  # the address of a block: its number, or ('lent', draw, number) of the donors'
 
 
 class Record(NamedTuple):
@@ -95,26 +93,38 @@ def rollout(
     before = subject.fingerprint()
     blocks = range(-(-lifetimes // BLOCK))
     examples = distinct([*(kinds or ()), *conditions])
-    donors: dict[int, Record] = {}
-    tasks: dict[tuple[str, int], Any] = {}
+    one, home, whole = anonymous(subject), anonymous(family.banked(None)), anonymous(family)
+    donors: dict[Place, Record] = {}
+    tasks: dict[tuple[str, Place], Any] = {}
 
-    def live(block: int, where: str, condition: Condition) -> Record:
-        donated = donors[block].feedback if condition.needs_donors else None
-        if (where, block) not in tasks:
-            tasks[where, block] = _tasks(family, where, block, seed)
-        put = tasks[where, block]
-        out = _block(subject, family, where, put, block, seed, condition, examples, donated, tuple(record))
+    def lent(condition: Condition, block: int) -> Place:
+        """Where the donors live: on tasks of their own, so that no donor's task is a recipient's, others per draw."""
+        return ("lent", condition.draw, block)
+
+    def live(place: Place, where: str, condition: Condition, donated: Any = None) -> Record:
+        if (where, place) not in tasks:
+            tasks[where, place] = _tasks(whole, where, place, seed)
+        put = tasks[where, place]
+        out = _block(one, home, where, put, place, seed, condition, examples, donated, tuple(record))
         done(1)
         return out
 
-    if any(c.needs_donors for c in conditions):
-        lent = _spread(subject, lambda b: live(LENDERS + b, "fresh", Intact()), blocks)
-        donors = dict(zip(blocks, lent, strict=True))
+    places = list(dict.fromkeys(lent(c, b) for c in conditions if c.needs_donors for b in blocks))
+    if places:
+        donors = dict(
+            zip(places, _spread(subject, lambda p: live(p, "fresh", Intact()), places), strict=True)
+        )
     units = [(c, b) for c in conditions for b in blocks]
-    lived = _spread(subject, lambda unit: live(unit[1], ring, unit[0]), units)
+
+    def unit(told: tuple[Condition, int]) -> Record:
+        condition, block = told
+        donated = donors[lent(condition, block)].feedback if condition.needs_donors else None
+        return live((block,), ring, condition, donated)
+
+    lived = _spread(subject, unit, units)
     known = {(c.label, b): r for (c, b), r in zip(units, lived, strict=True)}
     refuse_changed(subject, before)
-    latents = [family.latents(tasks[where], ring) for where in ((ring, b) for b in blocks)]
+    latents = [family.latents(tasks[where], ring) for where in ((ring, (b,)) for b in blocks)]
     if not log_probs:
         known = {k: r._replace(log_probs=None) for k, r in known.items()}
     return assemble(
@@ -185,35 +195,47 @@ def _draw(family: Family, key: jax.Array, ring: str) -> Any:
     return family.draw(key, BLOCK, ring)
 
 
-def _tasks(family: Family, ring: str, block: int, seed: int) -> Any:
+def _tasks(family: Family, ring: str, place: Place, seed: int) -> Any:
     """The tasks of a block; 'fresh' and the rings made from it share their draws."""
-    return _draw(anonymous(family), address(jax.random.key(seed), "tasks", block), ring)
+    return _draw(family, located(seed, "tasks", *place), ring)
 
 
-def _block(subject, family, ring, tasks, block, seed, condition, examples, donated, record) -> Record:
+def _block(subject, family, ring, tasks, place, seed, condition, examples, donated, record) -> Record:
     """One block of one condition, as NumPy arrays."""
-    key = address(jax.random.key(seed), "lives", block)
+    key = located(seed, "lives", *place)
     trials = family.trials(ring)
-    donated = jnp.zeros((trials, BLOCK)) if donated is None else jnp.asarray(donated)
+    donated = np.zeros((trials, BLOCK), np.float32) if donated is None else donated
     if len(donated) != trials:
         raise MesascopeError(
             f"{condition.label} needs lifetimes of {len(donated)} trials, {ring!r} has {trials}.",
             "Run it on a ring of the same length as fresh.",
         )
-    partners = _partners(seed, block, condition.draw, trials)
+    partners = _partners(seed, place, condition.draw, trials) if place[0] != "lent" else _nobody(trials)
     if not subject.traceable:
         return _looped(subject, family, tasks, key, condition, donated, partners, record)
     kinds = tuple(condition if type(condition) is type(k) else k for k in examples)
-    which = jnp.asarray([type(condition) is type(k) for k in examples]).argmax()
-    numbers = jax.tree.map(jnp.asarray, kinds)
-    one, home = anonymous(subject), anonymous(family.banked(None))
-    return jax.device_get(_scanned(one, home, tasks, key, numbers, which, donated, partners, trials, record))
+    which = np.asarray([type(condition) is type(k) for k in examples]).argmax().astype(np.int32)
+    numbers = jax.tree.map(_number, kinds)
+    return jax.device_get(
+        _scanned(subject, family, tasks, key, numbers, which, donated, partners, trials, record)
+    )
+
+
+def _number(x: Any) -> np.ndarray:
+    """A condition's number as JAX would hold it."""
+    x = np.asarray(x)
+    return x.astype(np.int32 if x.dtype.kind == "i" else np.float32 if x.dtype.kind == "f" else x.dtype)
 
 
 @functools.lru_cache(maxsize=1024)
-def _partners(seed: int, block: int, draw: int, trials: int) -> jax.Array:
+def _partners(seed: int, place: Place, draw: int, trials: int) -> jax.Array:
     """[T, N] one random cycle through the block for every trial: nobody is its own partner."""
-    return _cycles(address(jax.random.key(seed), "lives", block, "partners", draw), trials)
+    return _cycles(located(seed, "lives", *place, "partners", draw), trials)
+
+
+def _nobody(trials: int) -> np.ndarray:
+    """[T, N] partners where none are asked for."""
+    return np.zeros((trials, BLOCK), np.int32)
 
 
 @functools.partial(jax.jit, static_argnums=1)
