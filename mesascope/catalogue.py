@@ -10,6 +10,7 @@ import importlib
 import inspect
 import pkgutil
 import sys
+import tomllib
 import typing
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
@@ -26,11 +27,15 @@ KINDS = {
     "probes": "probe",
     "recipes": "recipe",
 }
+STUDIES = Path(__file__).parent / "studies"  # folders of data, not plug-ins: adding one adds a study
+LISTED = {**KINDS, "studies": "study"}
 BOUND = ("family", "out", "progress")  # parameters that are handed over, never typed
 
 
 def names(kind: str) -> list[str]:
-    """All plug-ins of a kind, by name, without importing them."""
+    """All plug-ins of a kind, or all studies, by name, without importing them."""
+    if kind == "studies":
+        return sorted(p.parent.name for p in STUDIES.glob("*/plan.toml"))
     return sorted({*_own(kind), *(e.name for e in _outside(kind, tuple(sys.path)))})
 
 
@@ -183,7 +188,9 @@ def says(made: Callable[..., Any]) -> str:
 
 
 def describe(kind: str) -> list[dict[str, Any]]:
-    """Every plug-in of a kind: kind, name, what it says of itself, its settings with their defaults."""
+    """Every plug-in of a kind, or every study: kind, name, what it says of itself, its settings with their defaults."""
+    if kind == "studies":
+        return [_study(name) for name in names(kind)]
     rows = []
     for name in names(kind):
         try:
@@ -197,8 +204,38 @@ def describe(kind: str) -> list[dict[str, Any]]:
     return rows
 
 
+def _study(name: str) -> dict[str, Any]:
+    """A study's line: its question, and for how many seeds and minutes it runs."""
+    try:
+        told = tomllib.loads((STUDIES / name / "plan.toml").read_text(encoding="utf-8"))
+        says, settings = str(told.get("says", "")), {k: told.get(k) for k in ("seeds", "minutes")}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        says, settings = f"broken: {error}", {}
+    return {"kind": LISTED["studies"], "name": name, "says": says, "settings": settings}
+
+
 def _plain(default: Any) -> Any:
     """A default as JSON holds it; None where there is none."""
     if default is inspect.Parameter.empty:
         return None
     return default if isinstance(default, str | int | float | bool | None) else str(default)
+
+
+def blamed(error: BaseException) -> str:
+    """The file and line that raised, where that is in a plug-in of another package or a module of the user's."""
+    plugged = {e.module.partition(".")[0] for kind in KINDS for e in entry_points(group=f"mesascope.{kind}")}
+    place, trace = "", error.__traceback__
+    while trace:
+        file, top = (
+            trace.tb_frame.f_code.co_filename,
+            str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0],
+        )
+        own = (
+            file.startswith(str(Path(__file__).parent))
+            or top in sys.stdlib_module_names
+            or "site-packages" in file
+        )
+        if top in plugged or not own:
+            place = f"{file}, line {trace.tb_lineno},"
+        trace = trace.tb_next
+    return place

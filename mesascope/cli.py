@@ -114,16 +114,16 @@ def measure_(
 @app.command("list", epilog="Example: mesascope list probes")
 def list_(
     kind: Annotated[
-        str, typer.Argument(help="families, subjects, conditions, probes or recipes; all without.")
+        str, typer.Argument(help="families, subjects, conditions, probes, recipes or studies; all without.")
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """List the plug-ins that there are, with their settings."""
+    """List the plug-ins and studies that there are, with their settings."""
     from mesascope import catalogue
 
-    if kind and kind not in catalogue.KINDS:
-        raise catalogue.unknown("kind of plug-in", kind, catalogue.KINDS)
-    rows = [row for k in catalogue.KINDS if kind in ("", k) for row in catalogue.describe(k)]
+    if kind and kind not in catalogue.LISTED:
+        raise catalogue.unknown("kind of plug-in", kind, catalogue.LISTED)
+    rows = [row for k in catalogue.LISTED if kind in ("", k) for row in catalogue.describe(k)]
     if as_json:
         _json(rows)
         return
@@ -156,6 +156,30 @@ def train_(
     else:
         for path in paths:
             _print(f"{path}")
+
+
+@app.command("reproduce", epilog="Example: mesascope reproduce task_diversity --quick")
+def reproduce_(
+    study: Annotated[str, typer.Argument(help="A name that `mesascope list studies` gives, or a folder.")],
+    quick: Annotated[bool, typer.Option("--quick", help="One seed, short: shows that it runs.")] = False,
+    seeds: Annotated[int, typer.Option(help="Training seeds; 0 for the study's own.", min=0, max=1000)] = 0,
+    trust: Annotated[bool, typer.Option("--trust", help="Run code that another's study brings.")] = False,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Run a study: published value, exact value, ours, in one table; a stopped one goes on."""
+    from mesascope.reproduction import home, reproduce
+
+    _cache()
+    with _progress() as progress:
+        found = reproduce(study, quick, seeds, out, trust, progress)
+    if as_json:
+        _json(found)
+        return
+    from mesascope.console import outcome
+
+    _print(outcome(found))
+    _print(f"The table and the figure: {out or home(found)}")
 
 
 @app.command("validate", epilog="Example: mesascope validate --quick")
@@ -326,7 +350,9 @@ def _failed(error: Any) -> int:
     """Says what went wrong, whose mistake it is and what to do; the exit code."""
     if os.environ.get("MESASCOPE_TRACEBACK"):
         raise error
-    code, theirs = 2, _theirs(error)
+    from mesascope.catalogue import blamed
+
+    code, theirs = 2, blamed(error)
     if isinstance(error, MesascopeError):
         problem, remedy = error.problem, error.remedy
     elif hasattr(error, "format_message") and hasattr(error, "exit_code"):  # the parser's
@@ -348,30 +374,6 @@ def _failed(error: Any) -> int:
     if remedy:
         _say(remedy)
     return code
-
-
-def _theirs(error: BaseException) -> str:
-    """The file and line that raised, where that is in a plug-in of another package or a module of the user's."""
-    from importlib.metadata import entry_points
-
-    from mesascope.catalogue import KINDS
-
-    plugged = {e.module.partition(".")[0] for kind in KINDS for e in entry_points(group=f"mesascope.{kind}")}
-    place, trace = "", error.__traceback__
-    while trace:
-        file, top = (
-            trace.tb_frame.f_code.co_filename,
-            str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0],
-        )
-        own = (
-            file.startswith(str(Path(__file__).parent))
-            or top in sys.stdlib_module_names
-            or "site-packages" in file
-        )
-        if top in plugged or not own:
-            place = f"{file}, line {trace.tb_lineno},"
-        trace = trace.tb_next
-    return place
 
 
 def main() -> None:

@@ -64,6 +64,24 @@ def validation(found: Mapping[str, Any]) -> Group:
     return Group(subjects, table, Text("\n".join(lines)))
 
 
+def outcome(found: Mapping[str, Any]) -> Group:
+    """A study's table and what became of its expectations, as `mesascope reproduce` prints them."""
+    from mesascope.reproducing import outcomes
+
+    rows = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("what", "of", "published", "exact", "ours", "within"):
+        rows.add_column(name, overflow="fold")
+    for row in found["rows"]:
+        cells = (row["quantity"], row["subject"], *outcomes.compared(row))
+        rows.add_row(*(Text(visible(c)) for c in (*cells, outcomes.ours(row), outcomes.within(row))))
+    expected = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("expected before the run", "size", "seen", "outcome"):
+        expected.add_column(name, overflow="fold")
+    for row in found["expects"]:
+        expected.add_row(*(Text(visible(c)) for c in outcomes.expected(row)))
+    return Group(Text(visible(found["says"])), Text(outcomes.label(found)), rows, expected)
+
+
 @contextmanager
 def progress() -> Iterator[Tell]:
     """A bar on a terminal, a line every ten seconds elsewhere; all on standard error."""
@@ -82,14 +100,17 @@ def progress() -> Iterator[Tell]:
             yield lambda share, doing: bar.update(task, completed=share, description=visible(doing))
         return
     begun = last = time.monotonic()
+    first = None  # a run that goes on does not begin at 0
 
     def tell(share: float, doing: str) -> None:
-        nonlocal last
+        nonlocal last, first
         now = time.monotonic()
+        first = share if first is None else first
         if now - last < 10:
             return
         last = now
-        left = f", about {(now - begun) * (1 - share) / share:.0f} s left" if share > 0.02 else ""
+        gone = share - first
+        left = f", about {(now - begun) * (1 - share) / gone:.0f} s left" if gone > 0.02 else ""
         sys.stderr.write(f"{share:4.0%} {visible(doing)}{left}\n")
 
     yield tell

@@ -52,6 +52,12 @@ def interval(values: np.ndarray, null: np.ndarray | float = 0.0, confidence: flo
     return Interval(np.where(n > 0, mean, np.nan), mean - half + blank, mean + half + blank, n, p + blank)
 
 
+def proportion(hits: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """The exact interval of a rate (Clopper and Pearson 1934): `hits` of `n` independent units."""
+    got = stats.binomtest(hits, n).proportion_ci(confidence, method="exact")
+    return float(got.low), float(got.high)
+
+
 def standard_error(values: np.ndarray) -> float:
     """The standard error of the mean of one row of numbers, NaN entries left out."""
     values = np.asarray(values, float)

@@ -17,7 +17,7 @@ LAYERS = (
     {"catalogue", "rollouts", "replays", "measurement", "recipes"},
     {"placement", "examination", "runs", "training"},
     {"reporting"},
-    {"checks", "cli", "console", "validation", "demonstration"},
+    {"checks", "cli", "console", "validation", "demonstration", "reproducing", "reproduction"},
 )
 LAYER = {name: i for i, names in enumerate(LAYERS) for name in names}
 WITHOUT_JAX = (

@@ -1,0 +1,1 @@
+"""How a study is run: its plan and what it expects are data, its measures are named functions."""

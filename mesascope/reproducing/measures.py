@@ -1,0 +1,128 @@
+"""What a study measures in intact lifetimes: each a named function whose keywords are its settings.
+
+A measure takes the lifetimes of one rollout and returns parts [1, N], whose mean is the number, or [2, N], whose
+ratio of sums is. Many rollouts of one subject are joined before either is taken.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from mesascope import catalogue
+from mesascope.errors import MesascopeError, unknown
+from mesascope.families import Family
+from mesascope.probes import DoesNotApply
+from mesascope.replays import replay
+from mesascope.subjects import Subject
+from mesascope.trials import gain, payoff
+
+
+class Lived(NamedTuple):
+    """trials of one ring, whose condition 'intact' is measured; who lived them, and in what."""
+
+    trials: xr.Dataset
+    subject: Subject
+    family: Family
+
+
+Measure = Callable[..., np.ndarray]
+
+
+def total_reward(lived: Lived, best: float = 0.0) -> np.ndarray:
+    """Expected pay-off of a lifetime, summed.
+
+    Args:
+        lived: the lifetimes.
+        best: the exact mean over tasks of what the best act pays in a lifetime; with it the number is that minus
+            the regret, which scatters much less. 0 for the plain sum.
+    """
+    paid = payoff(lived.trials).sum(-1)
+    return (best - regret(lived)[0] if best else paid)[None]
+
+
+def regret(lived: Lived) -> np.ndarray:
+    """What the best act would have paid more in a lifetime, summed."""
+    if "best" not in lived.trials:
+        raise DoesNotApply("the best pay-off is not known")
+    return (lived.trials.best.values.astype(float) - payoff(lived.trials)).sum(-1)[None]
+
+
+def gain_over_chance(lived: Lived) -> np.ndarray:
+    """Pay-off of a lifetime above that of acting by chance, summed."""
+    return (payoff(lived.trials) - lived.trials.chance.values.astype(float)).sum(-1)[None]
+
+
+def gain_over_fixed(lived: Lived) -> np.ndarray:
+    """Pay-off of a lifetime above that of the best policy that cannot adapt, summed."""
+    return (payoff(lived.trials) - lived.trials.fixed.values.astype(float)).sum(-1)[None]
+
+
+def share(lived: Lived, whole: bool = True) -> np.ndarray:
+    """Share of what could be gained over chance: 0 by chance, 1 at best.
+
+    Args:
+        lived: the lifetimes.
+        whole: over all trials; else over the last half only, or after a change.
+    """
+    return np.stack(gain(lived.trials, window=slice(None) if whole else None))
+
+
+def part_of_choice(lived: Lived, choice: int = 0) -> np.ndarray:
+    """Part of the trials on which one choice is made.
+
+    Args:
+        lived: the lifetimes.
+        choice: which, from 0.
+    """
+    return (lived.trials.action.sel(condition="intact").values == choice).mean(-1)[None]
+
+
+def distance(lived: Lived, procedure: str = "thompson", since: int = 0) -> np.ndarray:
+    """Total variation distance between its choices' probabilities and a procedure's, along its own lifetimes.
+
+    Args:
+        lived: the lifetimes.
+        procedure: a subject by name.
+        since: the first trial that counts.
+    """
+    if "log_probs" not in lived.trials:
+        raise DoesNotApply("it gives no probabilities")
+    other = replay(catalogue.make("subjects", procedure, lived.family), lived.trials).log_probs
+    if other is None:
+        raise DoesNotApply(f"{procedure} gives no probabilities")
+    own = np.exp(lived.trials.log_probs.sel(condition="intact").values.astype(float))
+    return (0.5 * np.abs(own - np.exp(other.astype(float))).sum(-1)[:, since:]).mean(-1)[None]
+
+
+SHIPPED: dict[str, Measure] = {
+    m.__name__: m
+    for m in (total_reward, regret, gain_over_chance, gain_over_fixed, share, part_of_choice, distance)
+}
+
+
+def measure(spec: str, known: Mapping[str, Measure] = SHIPPED) -> Callable[[Lived], np.ndarray]:
+    """The measure that a text names, with its settings.
+
+    Args:
+        spec: 'name' or 'name:key=value,…'.
+        known: measures by name.
+
+    Raises:
+        MesascopeError: no such measure or setting.
+    """
+    name, given = catalogue.split(spec)
+    if name not in known:
+        raise unknown("measure", name, known)
+    made, what = known[name], f"measure {name!r}"
+    settings = {k for k in inspect.signature(made).parameters if k != "lived"}
+    for key in given:
+        if key not in settings:
+            error = unknown("setting", key, settings)
+            raise MesascopeError(f"The {what} has no setting {key!r}.", error.remedy)
+    filled: dict[str, Any] = catalogue.convert(made, given, what)
+    return lambda lived: made(lived, **filled)

@@ -1,0 +1,302 @@
+"""Trains and measures what a study asks for; everything that is finished is kept in its folder.
+
+A unit of work is a training, the intact rollout of one subject somewhere, or its placement. Units are keyed by all
+that decides their outcome, so a study that was stopped at any moment goes on and ends with the same bytes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import mesascope
+from mesascope import catalogue
+from mesascope.errors import MesascopeError, unknown
+from mesascope.examination import Bench, resolve
+from mesascope.families import Family
+from mesascope.measurement import measure as ask
+from mesascope.placement import LADDER, Placement, conditions
+from mesascope.probes import DoesNotApply, gains
+from mesascope.replays import replay
+from mesascope.reproducing.measures import Lived, Measure, measure
+from mesascope.reproducing.plans import SEED, Cell, Quantity, Study
+from mesascope.rollouts import rollout
+from mesascope.stats import interval, ratio, standard_error
+from mesascope.subjects import Subject
+from mesascope.training import train
+
+CHUNK = 8192  # lifetimes of one rollout
+NUMBERS = ("position", "kept_by_locator", "kept_on_fresh", "benefit", "efficiency")
+PLACED = (*NUMBERS, "share", "lowest", "highest", "locating", "acquiring", "undetermined")
+RATES = ("locating", "acquiring", "undetermined")  # 0 or 1 for each seed
+GUESS = {"train": 60.0, "live": 10.0, "place": 20.0}  # seconds, before any was seen
+Progress = Callable[[float, str], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Value:
+    """One quantity of one subject and seed.
+
+    Attributes:
+        number: None where there is none.
+        error: its standard error over lifetimes, where that applies.
+        n: lifetimes.
+        text: a level in words.
+        why: why there is no number.
+    """
+
+    number: float | None
+    error: float | None = None
+    n: int = 0
+    text: str = ""
+    why: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Unit:
+    """What is done in one go: kind 'train', 'live' or 'place', of which subject and seed, and for which quantities."""
+
+    kind: str
+    cell: Cell
+    seed: int
+    family: str = ""
+    ring: str = ""
+    lifetimes: int = 0
+    quantities: tuple[Quantity, ...] = ()
+
+
+def units(study: Study) -> list[Unit]:
+    """All units in the order in which they are done: seed by seed, so that what is there is a table early."""
+    out = []
+    for seed in range(study.seeds):
+        for cell in study.cells:
+            if cell.recipe:
+                out.append(Unit("train", cell, seed, filled(cell.family, seed)))
+            groups: dict[tuple, list[Quantity]] = {}
+            for q in study.quantities:
+                if cell.name in q.of:
+                    family = filled(q.family or cell.family, seed)
+                    kind = "live" if q.kind == "measure" else "place"
+                    ring = q.ring if kind == "live" else ""
+                    groups.setdefault((kind, family, ring, q.lifetimes), []).append(q)
+            for (kind, family, ring, lifetimes), asked in groups.items():
+                out.append(Unit(kind, cell, seed, family, ring, lifetimes, tuple(asked)))
+    return out
+
+
+def filled(text: str, seed: int) -> str:
+    """A text with the seed in its place."""
+    return text.replace(SEED, str(seed))
+
+
+class Workshop:
+    """The folder of one study: networks, finished measurements, seconds."""
+
+    def __init__(self, study: Study, out: Path, measures: Mapping[str, Measure], progress: Progress):
+        self.study, self.out, self.measures, self.progress = study, out, measures, progress
+        self.plan = units(study)
+        self.seconds: dict[str, float] = _read(out / "seconds.json").get("units", {})
+        self.made: dict[str, Any] = {}  # rollouts of reference procedures, shared within a seed
+        self.seed = -1
+
+    def work(self) -> dict[tuple[str, str, int], Value]:
+        """Does every unit that is not done; the values by quantity, subject and seed."""
+        out = {}
+        for place, unit in enumerate(self.plan):
+            if unit.seed != self.seed:
+                self.seed, self.made = unit.seed, {}
+            tell = lambda share, doing, place=place: self._tell(place, share, doing)  # noqa: E731
+            tell(0.0, f"{unit.cell.name}, seed {unit.seed}")
+            if unit.kind == "train":
+                self._train(unit, tell)
+            else:
+                for name, value in self._measured(unit).items():
+                    out[name, unit.cell.name, unit.seed] = value
+        return out
+
+    def _network(self, unit: Unit) -> Path:
+        """The folder of a unit's network."""
+        told = json.dumps([unit.cell.recipe, filled(unit.cell.family, unit.seed), unit.seed])
+        slug = "".join(c if c.isalnum() else "_" for c in unit.cell.name)[:40]
+        return self.out / "networks" / f"{slug}-{unit.seed}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+
+    def _train(self, unit: Unit, tell: Progress) -> None:
+        folder = self._network(unit)
+        if (folder / "network.safetensors").is_file():
+            return
+        recipe = filled(unit.cell.recipe, unit.seed)
+        spec = f"{recipe}{',' if ':' in recipe else ':'}seed={unit.seed}"
+        start = time.monotonic()
+        train(spec, unit.family, folder, progress=lambda s, doing: tell(s, f"{unit.cell.name}: {doing}"))
+        self._took("train", folder.name, time.monotonic() - start)
+
+    def _subject(self, unit: Unit, family: Family) -> Subject:
+        """The unit's subject, as what it is put to knows it."""
+        if unit.cell.recipe:
+            return resolve(str(self._network(unit) / "network.safetensors"), family)
+        return resolve(filled(unit.cell.subject, unit.seed), family)
+
+    def _measured(self, unit: Unit) -> dict[str, Value]:
+        """A unit's values, from the folder where they are there."""
+        made = self._network(unit) / "network.safetensors"
+        told: list[Any] = [unit.kind, unit.cell.name, unit.seed, unit.family, unit.ring, unit.lifetimes]
+        told += [filled(unit.cell.subject, unit.seed), filled(unit.cell.trained_on, unit.seed)]
+        told += [hashlib.sha256(made.read_bytes()).hexdigest() if unit.cell.recipe else ""]
+        told += [[q.name, q.kind, q.spec, q.label, q.ring] for q in unit.quantities]
+        told.append(mesascope.__version__)
+        path = (
+            self.out / "measurements" / f"{hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]}.json"
+        )
+        if kept := _read(path):
+            return {name: Value(**v) for name, v in kept["values"].items()}
+        start = time.monotonic()
+        family = catalogue.make("families", unit.family)
+        subject = self._subject(unit, family)
+        values = (self._live if unit.kind == "live" else self._place)(unit, subject, family)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        document = {"of": told, "values": {k: dataclasses.asdict(v) for k, v in values.items()}}
+        write(path, json.dumps(document, indent=1))
+        self._took(unit.kind, path.stem, time.monotonic() - start)
+        return values
+
+    def _live(self, unit: Unit, subject: Subject, family: Family) -> dict[str, Value]:
+        """Values from intact lifetimes, some thousand at a time."""
+        asked = {q.name: measure(q.spec, self.measures) for q in unit.quantities}
+        parts: dict[str, list[np.ndarray]] = {}
+        lacking: dict[str, str] = {}
+        for chunk, lifetimes in enumerate(_chunks(unit.lifetimes)):
+            seed = 10_000 * (unit.seed + 1) + chunk
+            lived = Lived(rollout(subject, family, unit.ring, lifetimes, seed), subject, family)
+            for name, of in asked.items():
+                try:
+                    parts.setdefault(name, []).append(np.atleast_2d(of(lived)))
+                except DoesNotApply as why:
+                    lacking[name] = str(why)
+        return {n: Value(None, why=lacking[n]) if n in lacking else summed(parts[n]) for n in asked}
+
+    def _place(self, unit: Unit, subject: Subject, family: Family) -> dict[str, Value]:
+        """Values from a placement and from probes, the rollouts made once."""
+        probes = {q.spec: catalogue.make("probes", q.spec) for q in unit.quantities if q.kind == "probe"}
+        placed = any(q.kind == "placed" and q.spec != "share" for q in unit.quantities)
+        labels = [
+            *(conditions() if placed else ("intact",)),
+            *(c for p in probes.values() for c in p.conditions),
+        ]
+        told = filled(unit.cell.trained_on, unit.seed) or subject.trained_on
+        seed = 10_000 * (unit.seed + 1)
+        rings = {q.ring for q in unit.quantities} | {"fresh"}
+        if placed or probes:
+            rings |= set(family.rings()) - set(family.reported)
+        there = [r for r in family.rings() if r in rings]
+        bench = Bench(family, labels, there, unit.lifetimes, seed, made=self.made)
+        home = bench.home(told)
+        placement = None
+        if placed:
+            lived, references, placement = bench.place(subject, told)
+        else:
+            lived = bench.live(subject, home)
+            references = bench.references(home) if probes else {}
+        found = {spec: ask([p], lived, references, replay) for spec, p in probes.items()}
+        out = {}
+        for q in unit.quantities:
+            if q.kind == "probe":
+                out[q.name] = _finding(found[q.spec], q)
+            elif q.spec == "share":
+                missing = Value(None, why=f"there is no ring {q.ring}")
+                out[q.name] = (
+                    summed([np.stack(gains(lived[q.ring], "intact"))]) if q.ring in lived else missing
+                )
+            else:
+                assert placement is not None
+                out[q.name] = of_placement(q.spec, placement, unit.lifetimes)
+        return out
+
+    def _took(self, kind: str, what: str, seconds: float) -> None:
+        """Notes how long a unit took, and under what load of the machine."""
+        self.seconds[f"{kind} {what}"] = round(seconds, 2)
+        load = [round(x, 2) for x in os.getloadavg()] if hasattr(os, "getloadavg") else []
+        told = {"total": round(sum(self.seconds.values()), 1), "cores": os.cpu_count(), "load": load}
+        write(self.out / "seconds.json", json.dumps({**told, "units": self.seconds}, indent=1))
+
+    def _tell(self, place: int, share: float, doing: str) -> None:
+        """Progress by the time that each kind of unit took so far."""
+        per = {
+            kind: np.mean([s for k, s in self.seconds.items() if k.startswith(f"{kind} ")] or [guess])
+            for kind, guess in GUESS.items()
+        }
+        cost = [float(per[u.kind]) for u in self.plan]
+        done = sum(cost[:place]) + share * cost[place]
+        self.progress(min(done / sum(cost), 1.0), doing)
+
+
+def _chunks(lifetimes: int) -> Iterator[int]:
+    for start in range(0, lifetimes, CHUNK):
+        yield min(CHUNK, lifetimes - start)
+
+
+def summed(parts: list[np.ndarray]) -> Value:
+    """A value from parts [1 or 2, N] of several rollouts: their mean, or their ratio of sums."""
+    whole = np.concatenate(parts, axis=1)
+    if len(whole) == 2 and not abs(whole[1].sum()) > 0:
+        return Value(None, why="there is nothing to gain there")
+    values = whole[0] if len(whole) == 1 else ratio(whole[0], whole[1])
+    if not np.isfinite(values).any():
+        return Value(None, why="no lifetime gave a number")
+    n = int(np.isfinite(values).sum())
+    return Value(float(interval(values[None]).estimate[0]), standard_error(values) if n > 1 else None, n)
+
+
+def of_placement(spec: str, placement: Placement, lifetimes: int) -> Value:
+    """A number of a placement: rungs are numbered from 0, inert, to 5, general."""
+    if spec not in PLACED:
+        raise unknown("number of a placement", spec, PLACED)
+    told = placement.text()
+    if spec in ("lowest", "highest"):
+        rung = getattr(placement, spec)
+        return Value(float(LADDER.index(rung)), n=lifetimes, text=rung)
+    if spec == "acquiring":
+        passed = LADDER.index(placement.lowest) >= LADDER.index("acquiring")
+        return Value(float(passed), n=lifetimes, text=told)
+    if spec in RATES:
+        return Value(float(placement.level == spec), n=lifetimes, text=told)
+    number = placement.numbers.get(spec)
+    if number is None:
+        return Value(None, why=f"the rule did not read it: {placement.reason}"[:300])
+    return Value(float(number), placement.numbers.get(f"{spec}_error"), lifetimes)
+
+
+def _finding(found: list[Any], q: Quantity) -> Value:
+    """The finding that a quantity asks for."""
+    there = [f for f in found if q.label in ("", f.probe.partition(": ")[2]) and q.ring in (f.ring, "any")]
+    if not there:
+        labels = sorted({f"{f.probe.partition(': ')[2]} on {f.ring}" for f in found})
+        raise MesascopeError(
+            f"The probe {q.spec!r} gives no {q.label!r} on {q.ring}.", f"It gives: {'; '.join(labels)}."
+        )
+    f = there[0]
+    if f.estimate is None:
+        return Value(None, why=f.reason)
+    return Value(float(f.estimate), None, f.n)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A JSON file of ours; nothing where it is missing or broken, so that it is made again."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def write(path: Path, text: str) -> None:
+    """Writes a file that is whole at every moment."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text)
+    part.replace(path)

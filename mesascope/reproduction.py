@@ -1,0 +1,84 @@
+"""Runs a study from nothing: trains, measures, and puts published, exact and our numbers in one table."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mesascope import catalogue, runs
+from mesascope.errors import MesascopeError
+from mesascope.reproducing.figures import draw
+from mesascope.reproducing.measures import SHIPPED, Measure
+from mesascope.reproducing.outcomes import document, table
+from mesascope.reproducing.plans import Study, load
+from mesascope.reproducing.work import Workshop, write
+
+
+def reproduce(
+    study: str,
+    quick: bool = False,
+    seeds: int = 0,
+    out: str | os.PathLike | None = None,
+    trust: bool = False,
+    progress: Callable[[float, str], None] = lambda share, doing: None,
+) -> dict[str, Any]:
+    """Runs a study; what is finished in the folder is not repeated.
+
+    Args:
+        study: a study that ships, by name, or a folder with plan.toml and expects.toml.
+        quick: one seed and the plan's short values; labelled so, and no evidence.
+        seeds: how many training seeds; 0 for the plan's own.
+        out: the folder; runs/reproduce/STUDY by default.
+        trust: whether code that a study which does not ship names may run.
+        progress: called with the share that is done and what is being done.
+
+    Returns:
+        The document that results.json holds. Beside it in the folder: table.md, figure.png, and seconds.json, which
+        alone has times.
+
+    Raises:
+        MesascopeError: no such study, a mistake in its files, or code in it that is not trusted.
+    """
+    plan = load(study, quick, seeds)
+    measures = _measures(plan, trust)
+    folder = runs.prepare(out or home({"study": plan.name, "quick": quick}))
+    found = document(plan, Workshop(plan, folder, measures, progress).work())
+    write(folder / "results.json", json.dumps(found, indent=1, allow_nan=False) + "\n")
+    write(folder / "table.md", table(found))
+    draw(plan, found, folder / "figure.png")
+    return found
+
+
+def home(found: Mapping[str, Any]) -> Path:
+    """The folder of a study that is given none."""
+    return Path("runs") / "reproduce" / (found["study"] + ("-quick" if found["quick"] else ""))
+
+
+def _measures(study: Study, trust: bool) -> dict[str, Measure]:
+    """The measures that ship and the study's own; refuses code of others that was not asked for."""
+    own = study.folder / "measures.py"
+    if not (study.ours or trust):
+        if own.is_file():
+            raise _untrusted(f"{str(own)!r} is code")
+        for cell in study.cells:
+            name = catalogue.split(cell.subject)[0] if "=" in cell.subject else cell.subject.partition(":")[0]
+            if cell.subject and name not in catalogue.names("subjects"):
+                raise _untrusted(f"its subject {cell.subject!r} would run code")
+            if name == "function":
+                raise _untrusted(f"its subject {cell.subject!r} would run code")
+    if not own.is_file():
+        return SHIPPED
+    spec = importlib.util.spec_from_file_location(f"mesascope_study_{study.name}", own)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    named = {k: v for k, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__}
+    return {**SHIPPED, **{k: v for k, v in named.items() if callable(v) and not k.startswith("_")}}
+
+
+def _untrusted(why: str) -> MesascopeError:
+    return MesascopeError(f"The study does not ship with mesascope, and {why}.", "Read it, then add --trust.")
