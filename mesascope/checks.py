@@ -22,7 +22,8 @@ from mesascope.replays import refuse_leaks, replay
 from mesascope.rollouts import BLOCK, rollout
 from mesascope.subjects import Subject
 
-TRIED = "bernoulli_bandit:arms=3,trials=12,bank=2"  # what plug-ins of other kinds are tried on
+# what plug-ins of other kinds are tried on; a subject's file may name its own
+TRIED = "bernoulli_bandit:arms=3,trials=12,bank=2"
 LATENTS = ("chance", "best", "worst", "fixed")
 
 
@@ -128,7 +129,8 @@ def _ring(family: Family, ring: str) -> Iterator[str]:
 
 
 def _subject(spec: str) -> Iterator[str]:
-    family = catalogue.make("families", TRIED)
+    home = getattr(catalogue.module("subjects", catalogue.split(spec)[0]), "TRIED", TRIED)
+    family = catalogue.make("families", home)
     subject = catalogue.make("subjects", spec, family)
     if not isinstance(subject, Subject):
         yield f"Its factory returned {type(subject).__name__}, not a mesascope.Subject."

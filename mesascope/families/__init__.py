@@ -110,6 +110,21 @@ class Family(eqx.Module):
         """The trial at which the task changes within the lifetime, where it does."""
         return None
 
+    def exchanged(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
+        """The percept had its last outcome been another lifetime's: by default its feedback [N] alone is.
+
+        A family whose observation [N, D] tells the outcome exchanges that too, and keeps the two in accord.
+        """
+        return percept._replace(feedback=feedback)
+
+    def flipped(self, percept: Percept) -> Percept:
+        """The percept had its last outcome been the opposite one: by default its feedback is 1 less what it was."""
+        return percept._replace(feedback=1.0 - percept.feedback)
+
+    def target(self, percept: Percept) -> Array | None:
+        """[N] the action that would have been right at the trial whose outcome a percept tells, None where none is."""
+        return None
+
     def text(self, action: int, feedback: float) -> str:
         """One trial in words."""
         return f"chose {action + 1} of {self.choices}, got {feedback:g}"
