@@ -13,7 +13,7 @@ from mesascope.cruxes.board import Board
 from mesascope.cruxes.information import (
     measure_entropy,
     measure_skl,
-    value_discrimination,
+    value_discriminations,
     value_information,
     value_information_states,
 )
@@ -106,11 +106,11 @@ def find_triads(
 
 
 def _information(triads: Triads, base: float, form: str) -> tuple[float, float, float]:
-    values = []
-    for pu, puc, pc in triads.rows:
-        pun = (pu - puc * pc) / (1 - pc) if pc < 1 - 1e-12 else pu
-        values.append(value_information(pu, puc, pc, base, stated=float(np.clip(pun, 0, 1)), form=form))
-    return float(min(values)), float(max(values)), float(measure_entropy(triads.rows[:, 0], base).max())
+    pu, puc, pc = triads.rows.T
+    open_ = pc < 1 - 1e-12
+    pun = np.where(open_, (pu - puc * pc) / np.where(open_, 1 - pc, 1), pu)
+    values = np.asarray(value_information(pu, puc, pc, base, stated=np.clip(pun, 0, 1), form=form))
+    return float(values.min()), float(values.max()), float(measure_entropy(pu, base).max())
 
 
 def default_cruxes(board: Board, person: str, target: Event, given: Event = SURE) -> dict[str, Event]:
@@ -266,35 +266,29 @@ def _discriminate(
     a, b = (t.rows for t in triads)
     if len(a) * len(b) > 1:
         a, b = a[rng.integers(0, len(a), 4000)], b[rng.integers(0, len(b), 4000)]
-    values, most = [], []
-    for x, y in zip(a, b, strict=True):
-        try:
-            value = value_discrimination(_agree(x), _agree(y), base, weights, form)
-        except MesascopeError:
-            continue
-        if not np.isnan(value):
-            values.append(value)
-            most.append(abs(x[0] - y[0]) if form == "naive" else float(measure_skl(x[0], y[0], base)))
+    values = value_discriminations(_agree(a), _agree(b), base, weights, form)
+    apart = abs(a[:, 0] - b[:, 0]) if form == "naive" else measure_skl(a[:, 0], b[:, 0], base)
+    kept = ~np.isnan(values)
     singles = tuple(_single(t) for t in triads)
     engine = "/".join(t.engine for t in triads)
-    if not values:
+    if not kept.any():
         return Value(
             name, people, None, None, None, singles, engine, "one side excludes what the other allows"
         )
     reasons = [] if len(triads[0].rows) == len(triads[1].rows) == 1 else [INNER]
-    if min(values) == -np.inf:
+    low, high = float(values[kept].min()), float(values[kept].max())
+    if low == -np.inf:
         reasons.append(
             "-inf: one side would be certain of the target once the crux is settled, and in logs that is "
             "infinitely far from anyone who is not; the form 'naive' stays finite"
         )
-    return Value(name, people, min(values), max(values), max(most), singles, engine, "; ".join(reasons))
+    return Value(name, people, low, high, float(apart[kept].max()), singles, engine, "; ".join(reasons))
 
 
-def _agree(row: np.ndarray) -> tuple[float, float, float]:
-    pu, puc, pc = (float(x) for x in row)
-    pun = (pu - puc * pc) / (1 - pc) if pc < 1 else pu
-    pun = min(1.0, max(0.0, pun))
-    return puc * pc + pun * (1 - pc), puc, pc
+def _agree(rows: np.ndarray) -> np.ndarray:
+    pu, puc, pc = rows.T
+    pun = np.where(pc < 1, (pu - puc * pc) / np.where(pc < 1, 1 - pc, 1), pu).clip(0, 1)
+    return np.stack([puc * pc + pun * (1 - pc), puc, pc], axis=1)
 
 
 def _single(triads: Triads) -> tuple[float, float, float] | None:

@@ -51,18 +51,18 @@ def find_complement(pu: float, puc: float, pc: float) -> float | None:
 
 
 def value_information(
-    pu: float,
-    puc: float,
-    pc: float,
+    pu: float | np.ndarray,
+    puc: float | np.ndarray,
+    pc: float | np.ndarray,
     base: float = 10.0,
     weight: float | None = None,
-    stated: float | None = None,
+    stated: float | np.ndarray | None = None,
     form: str = "log",
-) -> float:
+) -> float | np.ndarray:
     """The value of learning C for one's belief in U.
 
     Args:
-        pu, puc, pc: the triad.
+        pu, puc, pc: the triad; or, with `stated`, arrays of one shape.
         base: of the logarithm; 10 gives dits.
         weight: another camp's P(C), in place of pc as the weight.
         stated: P(U | not C) as stated, even where it contradicts the triad (the 'updatable' form).
@@ -71,10 +71,8 @@ def value_information(
 
     Returns a number of at least 0; for 'log' at most the entropy of U, attained when C is U.
     """
-    pun = find_complement(pu, puc, pc) if stated is None else stated
-    w = pc if weight is None else weight
     changes = {
-        "log": lambda q: float(measure_kl(q, pu, base)),
+        "log": lambda q: measure_kl(q, pu, base),
         "naive": lambda q: abs(q - pu),
         "quadratic": lambda q: (q - pu) ** 2,
     }
@@ -82,8 +80,17 @@ def value_information(
         raise MesascopeError(
             f"There is no form {form!r} of the value of information.", "There are: log, naive, quadratic."
         )
-    change = changes[form]
-    return (w * change(puc) if w > 0 else 0.0) + ((1 - w) * change(pun) if w < 1 and pun is not None else 0.0)
+    pun = find_complement(float(pu), float(puc), float(pc)) if stated is None else stated
+    w = pc if weight is None else weight
+    value = _weigh(w, changes[form](puc), 0.0 if pun is None else changes[form](pun))
+    return value if np.ndim(value) else float(value)
+
+
+def _weigh(w: float | np.ndarray, yes: float | np.ndarray, no: float | np.ndarray) -> np.ndarray:
+    """w·yes + (1 - w)·no, in which what has no weight adds nothing, be it infinite or not a number."""
+    w = np.asarray(w, dtype=float)
+    with np.errstate(invalid="ignore"):
+        return np.where(w > 0, w * yes, 0.0) + np.where(w < 1, (1 - w) * no, 0.0)
 
 
 def value_information_states(pu_given: Sequence[float], pc: Sequence[float], base: float = 10.0) -> float:
@@ -146,15 +153,32 @@ def value_discrimination(
         raise MesascopeError(
             "One side is certain of the crux, so nothing is said of its absence.", "Use another crux."
         )
+    return float(value_discriminations(np.array([a]), np.array([b]), base, weights, form)[0])
 
-    def differ(x: float, y: float) -> float:
-        return float(measure_skl(x, y, base)) if form == "log" else abs(x - y)
 
-    after = g * differ(a[1], b[1]) if g > 0 else 0.0
-    if g < 1:
-        after += (1 - g) * differ(a[0] if na is None else na, b[0] if nb is None else nb)
-    now = differ(a[0], b[0])
-    return float("nan") if np.isinf(now) and np.isinf(after) else now - after
+def value_discriminations(
+    a: np.ndarray, b: np.ndarray, base: float = 10.0, weights: str = "gmo", form: str = "log"
+) -> np.ndarray:
+    """`value_discrimination` of many pairs of coherent triads at once, [m].
+
+    Args:
+        a, b: [m, 3], rows of (pu, puc, pc).
+        base, weights, form: see `value_discrimination`.
+
+    nan also where one side is certain of the crux, or one excludes what the other is certain of.
+    """
+    (pu_a, puc_a, pc_a), (pu_b, puc_b, pc_b) = a.T, b.T
+
+    def differ(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return measure_skl(x, y, base) if form == "log" else abs(x - y)
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        na, nb = (np.clip((pu - puc * pc) / (1 - pc), 0, 1) for pu, puc, pc in (a.T, b.T))
+        yes, no = np.sqrt(pc_a * pc_b), np.sqrt((1 - pc_a) * (1 - pc_b))
+        g = yes / (yes + no) if weights == "gmo" else (pc_a + pc_b) / 2
+        g = np.where((g < 1) & ((pc_a >= 1) | (pc_b >= 1)), np.nan, g)
+        now, after = differ(pu_a, pu_b), _weigh(g, differ(puc_a, puc_b), differ(na, nb))
+        return np.where(np.isnan(g), np.nan, now - after)
 
 
 def value_discrimination_states(
