@@ -118,9 +118,9 @@ class Board:
         for claim in self.numeric_claims(person):
             if claim.id not in leave_out:
                 assert claim.event is not None
-                constraints.append(
-                    Constraint(claim.id, claim.event, claim.given, *self.value_of(claim).span(mode))
-                )
+                place = f"{self.name}: line {claim.line}: claim {claim.id!r}"
+                low, high = self.value_of(claim).span(mode)
+                constraints.append(Constraint(claim.id, claim.event, claim.given, low, high, place))
         rules = [
             Rule(b, self.content.bridges[b].rule) for b in self.bridges_for(person) if b not in leave_out
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -18,13 +18,18 @@ _TIGHT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1
 
 @dataclass(frozen=True)
 class Constraint:
-    """P(event | given) lies in [low, high]."""
+    """P(event | given) lies in [low, high].
+
+    Args:
+        place: file, line and name of the claim it comes from, for messages.
+    """
 
     id: str
     event: Event
     given: Event
     low: float
     high: float
+    place: str = field(default="", compare=False, repr=False)
 
     @property
     def atoms(self) -> frozenset[str]:
@@ -212,10 +217,7 @@ class Polytope:
         and, for each extra event, whether it holds [n].
         """
         if len(self.atoms) > MOST_ATOMS:
-            raise MesascopeError(
-                f"These statements tie {len(self.atoms)} atoms together; at most {MOST_ATOMS} can be.",
-                "Remove atoms or bridges, or ask with --engine net.",
-            )
+            raise self._too_large(f"{len(self.atoms)} atoms", MOST_ATOMS)
         worlds = enumerate_worlds(sorted(self.atoms)) or {"": np.ones(1, dtype=bool)}
         allowed = np.ones(len(next(iter(worlds.values()))), dtype=bool)
         for rule in self.rules:
@@ -236,13 +238,20 @@ class Polytope:
             key, size = key * 3 + row, size * 3
         _, first = np.unique(key, return_index=True)
         if len(first) > MOST_COLUMNS:
-            raise MesascopeError(
-                f"These statements need {len(first)} variables; at most {MOST_COLUMNS} are solved.",
-                "Remove statements or bridges, or ask with --engine net.",
-            )
+            raise self._too_large(f"{len(first)} kinds of world", MOST_COLUMNS)
         codes = np.array([row[first] for row in rows[: len(self.constraints)]], dtype=np.int8)
         codes = codes.reshape(len(self.constraints), len(first))
         return codes, [x[first].astype(float) for x in extra]
+
+    def _too_large(self, what: str, most: int) -> MesascopeError:
+        ids = [c.id for c in self.constraints] + [r.id for r in self.rules]
+        listed = ", ".join(ids[1:4]) + (", …" if len(ids) > 4 else "")
+        place = self.constraints[0].place if self.constraints else ""
+        head = f"{place}: With {len(ids) - 1} more ({listed}) it ties" if place else "These statements tie"
+        return MesascopeError(
+            f"{head} {what} together; at most {most} can be.",
+            "Remove atoms or bridges, or ask with --engine net.",
+        )
 
     def sides(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The two inequality rows of each statement: event - high·given <= 0 and low·given - event <= 0."""

@@ -51,7 +51,7 @@ class Names:
         """Every entry of a table by its name; errors name the entry and its line."""
         found = {}
         for key, value in self.source.table(table).items():
-            with self.source.at(f"{table.rstrip('s')} {key!r}", self.source.line(table, key)):
+            with self.source.at(table, key):
                 found[key] = read(key, value)
         return found
 
@@ -72,8 +72,7 @@ def read_refusals(names: Names) -> tuple[Refusal, ...]:
     """All refusals."""
     found = []
     for i, table in enumerate(names.source.entries("refusals")):
-        line = names.source.line("refusals", str(i))
-        with names.source.at(f"refusal {i + 1}", line):
+        with names.source.at("refusals", str(i)):
             fields = Fields(table, ("by", "of", "reason", "instead"))
             of, instead = fields.texts("of"), fields.text("instead")
             require(bool(of), "The field 'of' is missing.", 'Name the refused claims: of = ["d1"].')
@@ -86,6 +85,7 @@ def read_refusals(names: Names) -> tuple[Refusal, ...]:
                 f"{instead!r} is not a claim of {by!r}.",
                 "A replacement is a claim of the one who refuses.",
             )
+            line = names.source.line("refusals", str(i))
             found.append(Refusal(by, of, fields.text("reason", needed=True), instead, line))
     return tuple(found)
 
@@ -94,8 +94,7 @@ def read_questions(names: Names) -> dict[str, Question]:
     """All open questions, by id."""
     found: dict[str, Question] = {}
     for i, table in enumerate(names.source.entries("questions")):
-        line = names.source.line("questions", str(i))
-        with names.source.at(f"question {i + 1}", line):
+        with names.source.at("questions", str(i)):
             fields = Fields(table, ("id", "by", "to", "about", "via", "text", "answered"))
             key = fields.text("id", needed=True)
             require(key not in found, f"There are two questions {key!r}.", "Give each its own id.")
@@ -111,7 +110,7 @@ def read_questions(names: Names) -> dict[str, Question]:
                 names.event(fields, "about"),
                 names.event(fields, "via"),
                 fields.text("text"),
-                line,
+                names.source.line("questions", str(i)),
             )
     return found
 
@@ -146,8 +145,7 @@ def read_query(names: Names) -> Query | None:
     """The query, if the file has one."""
     if "query" not in names.source.data:
         return None
-    line = names.source.line("query")
-    with names.source.at("query", line):
+    with names.source.at("query"):
         fields = Fields(names.source.data["query"], ("target", "compare", "given"))
         compare = tuple(names.known_person(name) for name in fields.texts("compare"))
         given = {}
@@ -184,7 +182,7 @@ def read_split(names: Names, key: str, table: object) -> Split:
     require(
         isinstance(groups, list)
         and all(isinstance(g, list) for g in groups)
-        and all(name in parts for group in groups for name in group),
+        and all(isinstance(name, str) and name in parts for group in groups for name in group),
         "'groups' must list parts.",
         'Write groups = [["a", "b"]].',
     )

@@ -12,6 +12,7 @@ from mesascope.errors import MesascopeError, unknown
 
 LONGEST = 2000
 DEEPEST = 60
+TALLEST, LARGEST = 150, 5000  # of the tree that an event is, definitions put in
 _TOKEN = re.compile(r"\s*(?:(<->|->|[!&|()])|([A-Za-z_][A-Za-z0-9_]*))")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
@@ -53,10 +54,14 @@ class Event:
         return ~first | second if self.operator == "->" else first == second
 
     def expand(self, definitions: Mapping[str, Event]) -> Event:
-        """The same event with every defined name replaced by what it stands for."""
-        if self.operator == "atom":
-            return definitions.get(self.name, self)
-        return Event(self.operator, tuple(part.expand(definitions) for part in self.parts))
+        """The same event with every defined name replaced by what it stands for, if that is of a usable size."""
+
+        def put_in(event: Event) -> Event:
+            if event.operator == "atom":
+                return definitions.get(event.name, event)
+            return Event(event.operator, tuple(put_in(part) for part in event.parts))
+
+        return _require_small(put_in(self))
 
     def rename(self, names: Mapping[str, str]) -> Event:
         """The same event over other atom names; names that are not in the map stay."""
@@ -81,6 +86,21 @@ class Event:
 SURE = Event("sure")
 
 
+def _require_small(event: Event) -> Event:
+    # Without recursion: everything else walks events recursively and relies on this.
+    waiting, size = [(event, 1)], 0
+    while waiting:
+        part, height = waiting.pop()
+        size += 1
+        if size > LARGEST or height > TALLEST:
+            raise MesascopeError(
+                f"An event of more than {LARGEST} parts, or {TALLEST} inside each other, is too large.",
+                "Shorten it, and the definitions in it.",
+            )
+        waiting += [(inner, height + 1) for inner in part.parts]
+    return event
+
+
 def negate(event: Event) -> Event:
     """The complement; a double negation cancels."""
     return event.parts[0] if event.operator == "!" else Event("!", (event,))
@@ -101,20 +121,20 @@ def parse(text: str) -> Event:
     """Read an event such as `P & !(T | C) -> X`.
 
     Args:
-        text: at most 2 000 characters and 60 levels of brackets.
+        text: at most 2 000 characters, 60 levels of brackets and 150 parts in a row.
 
     Returns an `Event` whose `str` parses back to the same event; bad text raises `MesascopeError`.
     """
     if not isinstance(text, str):
         raise MesascopeError(
-            f"An event is a string, this is {type(text).__name__} {text!r}.", 'Quote it: event = "T & C".'
+            f"An event is a string, this is {type(text).__name__}.", 'Quote it: event = "T & C".'
         )
     if len(text) > LONGEST:
         raise MesascopeError(
             f"An event of {len(text)} characters is too long.",
             f"Split it with [defs]; at most {LONGEST} characters.",
         )
-    return _Parser(text).whole()
+    return _require_small(_Parser(text).whole())
 
 
 class _Parser:

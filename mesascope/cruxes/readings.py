@@ -13,6 +13,7 @@ from mesascope.errors import MesascopeError, unknown
 MODES = ("centre", "set", "beta")
 PLUS_MINUS = 0.05
 MASS = 0.90
+LONGEST = 80
 
 # IPCC AR4 (2007) and ICD-203 (2015): the span each standard gives the word; a bare word is the union,
 # closed towards the end of the scale that the word points at.
@@ -120,7 +121,7 @@ def read_value(
         raise MesascopeError(
             f"The value {stated!r} is not quoted text.", 'Write it as it was said, quoted: value = "~85%".'
         )
-    text = stated.strip()
+    text = _require_short(stated).strip()
     match = _SHAPE.fullmatch(text)
     if not match:
         return _read_word(text, words)
@@ -205,13 +206,14 @@ def read_ratio(stated: object) -> tuple[float, float]:
 
     Words are sets, never points: '~zero evidence', 'small amount', 'significant', 'strong'.
     """
-    if isinstance(stated, int | float) and not isinstance(stated, bool):
-        stated = repr(float(stated))
+    if isinstance(stated, int | float) and not isinstance(stated, bool) and 0 < stated < 1e12:
+        return float(stated), float(stated)
     if not isinstance(stated, str):
         raise MesascopeError(
-            f"The likelihood ratio {stated!r} is neither a number nor a word.", 'Example: "2-5".'
+            f"The likelihood ratio ({type(stated).__name__}) is neither a positive number nor a word.",
+            'Example: "2-5".',
         )
-    key = " ".join(stated.lower().split())
+    key = " ".join(_require_short(stated).lower().split())
     if key in RATIOS:
         return RATIOS[key]
     match = re.fullmatch(rf"~?\s*{_NUMBER}(?:\s*(?:-|–|to)\s*{_NUMBER})?", key)
@@ -224,6 +226,14 @@ def read_ratio(stated: object) -> tuple[float, float]:
             f"The likelihood ratio {stated!r} is not a positive, ordered, finite range.", 'Example: "2-5".'
         )
     return low, high
+
+
+def _require_short(stated: str) -> str:
+    if len(stated) > LONGEST:
+        raise MesascopeError(
+            f"The value {stated[:20]!r}… has {len(stated)} characters.", f"At most {LONGEST}."
+        )
+    return stated
 
 
 def fits_scales(reading: Reading, verbal: str) -> dict[str, bool]:

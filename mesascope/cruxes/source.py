@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from mesascope.cruxes.language import NAME, SURE, Event, parse, require_known
+from mesascope.cruxes.lines import MOST_PARTS, Lines, name_entry
 from mesascope.errors import MesascopeError, unknown
 
 LARGEST = 1_000_000
-_HEADER = re.compile(r"\s*(\[\[?)\s*([A-Za-z0-9_.\-\"]+)\s*\]\]?\s*(#.*)?")
-_KEY = re.compile(r"\s*(?:\"([^\"]*)\"|([A-Za-z0-9_\-]+))\s*=")
+MOST_ENTRIES = 400
+_BOM = b"\xef\xbb\xbf"
+_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
 def read_text(path: str | Path) -> str:
@@ -27,15 +30,19 @@ def read_text(path: str | Path) -> str:
             raise MesascopeError(
                 f"{str(path)!r} is larger than 1 MB.", "A crux file is a page or two of text."
             )
-        return path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise MesascopeError(
-            f"{str(path)!r} is not UTF-8 text (byte {error.start}).", "Save it as UTF-8."
-        ) from None
+        data = path.read_bytes().removeprefix(_BOM)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise MesascopeError(
             f"{str(path)!r} cannot be read: {reason}.", "Name an existing TOML file."
+        ) from None
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise MesascopeError(
+            f"{path.name}: line {line}: not UTF-8 text: the byte 0x{data[error.start]:02x}.",
+            "Save it as UTF-8.",
         ) from None
 
 
@@ -48,44 +55,60 @@ class Source:
     """
 
     def __init__(self, text: str, name: str):
-        self.name = name
+        self.name, self._lines = name, Lines(text)
+        if self._lines.dotted:
+            raise self._broken(self._lines.dotted, f"a name of more than {MOST_PARTS} parts", "Shorten it.")
         try:
             self.data: dict[str, Any] = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            raise MesascopeError(
-                f"{name}: not TOML: {error}.", "Quote every value; see `crux export --help`."
+            place = _PLACE.search(str(error))
+            line, column = place.groups() if place else (None, None)
+            what = str(error)[: place.start() if place else None][:200]
+            what += f" (column {column})" if column else " at the end of the file"
+            raise self._broken(
+                int(line) if line else self._lines.end(),
+                f"not TOML: {what}",
+                'One entry on a line, every value quoted: value = "~85%".',
             ) from None
-        except (RecursionError, ValueError, OverflowError, MemoryError) as error:
-            raise MesascopeError(
-                f"{name}: not usable TOML: {type(error).__name__}.",
-                "Nest less deeply and write shorter numbers.",
+        except (RecursionError, MemoryError):
+            raise self._broken(self._lines.deepest, "nested too deeply", "Nest less deeply.") from None
+        except (ValueError, OverflowError):
+            raise self._broken(
+                self._lines.long_number(), "a number that is too long", "Write shorter numbers."
             ) from None
-        self.lines = _locate(text)
+
+    def _broken(self, line: int, what: str, remedy: str) -> MesascopeError:
+        return MesascopeError(f"{self.name}: line {line}: {self._lines.name(line)}: {what}.", remedy)
 
     def line(self, *path: str) -> int:
         """The line on which an entry stands (its table's line where the entry is not found; 1 at worst)."""
-        for n in range(len(path), 0, -1):
-            if path[:n] in self.lines:
-                return self.lines[path[:n]]
-        return 1
+        return self._lines.start(*path)
+
+    def place(self, *path: str) -> str:
+        """Where an entry is and what it is called: file, line and name."""
+        return f"{self.name}: line {self.line(*path)}: {name_entry(*path)}"
 
     @contextmanager
-    def at(self, what: str, line: int) -> Iterator[None]:
-        """Errors raised inside name the entry and its line first."""
+    def at(self, *path: str) -> Iterator[None]:
+        """Errors raised inside name the file, the line and the entry first."""
         try:
             yield
         except MesascopeError as error:
             if error.problem.startswith(f"{self.name}:"):
                 raise
-            problem = error.problem if len(error.problem) <= 400 else f"{error.problem[:400]}…"
-            raise MesascopeError(f"{self.name}: line {line}: {what}: {problem}", error.remedy) from None
+            problem, remedy = (x if len(x) <= 400 else f"{x[:400]}…" for x in (error.problem, error.remedy))
+            raise MesascopeError(f"{self.place(*path)}: {problem}", remedy) from None
 
     def table(self, name: str) -> dict[str, Any]:
         """A top-level table whose keys are names; missing is empty, anything but a table an error."""
         value = self.data.get(name, {})
-        with self.at(f"[{name}]", self.line(name)):
+        with self.at(name):
             require(isinstance(value, dict), f"This is {describe(value)}, not a table.", f"Write [{name}].")
-            for key in value:
+            require(
+                len(value) <= MOST_ENTRIES, f"There are {len(value)} entries.", f"At most {MOST_ENTRIES}."
+            )
+        for key in value:
+            with self.at(name, key):
                 require(
                     bool(NAME.fullmatch(key)),
                     f"The name {key[:80]!r} is not usable.",
@@ -96,37 +119,16 @@ class Source:
     def entries(self, name: str) -> list[dict[str, Any]]:
         """A top-level array of tables; missing is empty."""
         value = self.data.get(name, [])
-        with self.at(f"[[{name}]]", self.line(name)):
+        with self.at(name):
             require(
                 isinstance(value, list) and all(isinstance(x, dict) for x in value),
                 f"This is {describe(value)}, not a list of tables.",
                 f"Write [[{name}]].",
             )
+            require(
+                len(value) <= MOST_ENTRIES, f"There are {len(value)} entries.", f"At most {MOST_ENTRIES}."
+            )
         return value
-
-
-def _locate(text: str) -> dict[tuple[str, ...], int]:
-    found: dict[tuple[str, ...], int] = {}
-    header: tuple[str, ...] = ()
-    counts: dict[tuple[str, ...], int] = {}
-    quoted = ""
-    for number, line in enumerate(text.splitlines(), 1):
-        if quoted:
-            quoted = "" if quoted in line else quoted
-            continue
-        if match := _HEADER.fullmatch(line):
-            header = tuple(part.strip('"') for part in match.group(2).split("."))
-            if match.group(1) == "[[":
-                counts[header] = counts.get(header, -1) + 1
-                found.setdefault(header, number)
-                header = (*header, str(counts[header]))
-            found.setdefault(header, number)
-        elif match := _KEY.match(line):
-            found.setdefault((*header, match.group(1) or match.group(2)), number)
-        for fence in ('"""', "'''"):
-            if line.count(fence) % 2:
-                quoted = fence
-    return found
 
 
 def require(condition: bool, problem: str, remedy: str) -> None:
@@ -145,7 +147,11 @@ def describe(value: object) -> str:
         int: "a number",
         float: "a number",
     }
-    return f"{kinds.get(type(value), type(value).__name__)} {repr(value)[:40]}"
+    kind = kinds.get(type(value), type(value).__name__)
+    try:
+        return f"{kind} {reprlib.repr(value)[:40]}"
+    except ValueError:  # an integer of more digits than Python writes
+        return kind
 
 
 class Fields:
@@ -196,6 +202,11 @@ class Fields:
             f"The field {key!r} is {describe(value)}, not a list of texts.",
             f'Write {key} = ["…"].',
         )
+        require(
+            len(value) <= MOST_ENTRIES,
+            f"The field {key!r} has {len(value)} texts.",
+            f"At most {MOST_ENTRIES}.",
+        )
         return tuple(value)
 
     def flag(self, key: str, default: bool = False) -> bool:
@@ -233,6 +244,11 @@ class Fields:
             f"The field {key!r} is {describe(value)}, not a table.",
             f"Write {key} = {{ name = … }}.",
         )
+        require(
+            len(value) <= MOST_ENTRIES,
+            f"The field {key!r} has {len(value)} entries.",
+            f"At most {MOST_ENTRIES}.",
+        )
         return value
 
     def event(
@@ -242,4 +258,9 @@ class Fields:
         if key not in self.table and not needed:
             return SURE
         require(key in self.table, f"The field {key!r} is missing.", f'Add {key} = "T & C".')
+        require(
+            isinstance(self.table[key], str),
+            f"The field {key!r} is {describe(self.table[key])}, not text.",
+            f'Quote it: {key} = "T & C".',
+        )
         return require_known(parse(self.table[key]), {*atoms, *definitions}).expand(definitions)

@@ -1,0 +1,145 @@
+"""Where things stand in a TOML text, told from its lines alone, so that a text that does not parse has them too."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from itertools import islice
+
+MOST_PARTS = 20
+MOST_DIGITS = 4300  # Python's own limit for a decimal integer
+_PART = r"(?:\"[^\"]*\"|'[^']*'|[A-Za-z0-9_\-]+)"
+_PATH = rf"({_PART}(?:\s*\.\s*{_PART})*)"
+_HEADER = re.compile(rf"\s*(\[\[?)\s*{_PATH}\s*\]\]?\s*(?:#.*)?")
+_KEY = re.compile(rf"\s*{_PATH}\s*=")
+_FIRST = re.compile(rf"\s*({_PART})")
+_FENCES = ('"""', "'''")
+_TEXT = re.compile(r"\"\"\"|'''|\"(?:\\.|[^\"\\])*+(?:\"|$)|'[^']*+(?:'|$)|#.*")
+_DOTTED = re.compile(rf"(?<![\w\-\"])(?:(?:\"\"|[A-Za-z0-9_\-]+)\s*\.\s*){{{MOST_PARTS},}}")
+_DIGITS = re.compile(rf"(?<![0-9_])[0-9_]{{{MOST_DIGITS},}}")
+_DEEP = 4  # parts of a path that are kept
+_KINDS = {
+    "claims": "claim",
+    "people": "person",
+    "defs": "definition",
+    "bridges": "bridge",
+    "splits": "split",
+    "bottom": "bottom",
+    "filings": "filing",
+    "evidence": "evidence",
+    "measures": "measure",
+}
+_LISTS = {"refusals": "refusal", "questions": "question"}
+_FIELDS = ("format", "title", "source", "query")
+
+Path = tuple[str, ...]
+
+
+def name_entry(*path: str) -> str:
+    """What messages call an entry: claim 'd1', refusal 2, [atoms] 'P', or [claims] for a whole table."""
+    if not path:
+        return "the file"
+    table, *rest = (part[:80] for part in path)
+    table = table if table.isprintable() else repr(table)
+    if not rest or table in _FIELDS:
+        return table if table in _FIELDS else f"[{table}]"
+    if table in _LISTS and rest[0].isdigit():
+        return f"{_LISTS[table]} {int(rest[0]) + 1}"
+    return f"{_KINDS.get(table, f'[{table}]')} {rest[0]!r}"
+
+
+class Lines:
+    """The entries of a TOML text by line.
+
+    Args:
+        text: the text, whether it parses or not; a line ends where TOML's do, at a line feed.
+
+    Attributes:
+        deepest: the line on which brackets are nested most deeply.
+        dotted: the first line with a dotted name of more than `MOST_PARTS` parts; 0 where there is none.
+    """
+
+    def __init__(self, text: str):
+        self._text = text
+        self._starts: dict[Path, int] = {}
+        self._owners: list[tuple[Path, int]] = []  # per line: the entry it belongs to, and where that starts
+        self.deepest, self.dotted, depth, most = 1, 0, 0, 0
+        header: Path = ()
+        counts: dict[Path, int] = {}
+        quoted, owner = "", (header, 1)
+        for number, line in enumerate(text.split("\n"), 1):
+            heading = None
+            if not quoted and not depth:
+                if heading := _HEADER.fullmatch(line):
+                    header = _split(heading.group(2))
+                    if heading.group(1) == "[[":
+                        counts[header] = counts.get(header, -1) + 1
+                        header = (*header, str(counts[header]))
+                    owner = (header, number)
+                elif match := _KEY.match(line) or _FIRST.match(line):
+                    owner = ((*header, *_split(match.group(1))), number)
+                else:
+                    owner = (header, number)
+                for n in range(1, len(owner[0]) + 1):
+                    self._starts.setdefault(owner[0][:n], number)
+            self._owners.append(owner)
+            quoted, bare = _empty_texts(line, quoted)
+            if not self.dotted and _DOTTED.search(bare):
+                self.dotted = number
+            for bracket in re.findall(r"[\[\]{}]", "" if heading else bare):
+                depth = depth + 1 if bracket in "[{" else max(0, depth - 1)
+                if depth > most:
+                    self.deepest, most = number, depth
+        self._open = bool(quoted or depth)
+
+    def start(self, *path: str) -> int:
+        """The line on which an entry stands; its table's where the entry is not found, 1 at worst."""
+        for n in range(len(path), 0, -1):
+            if path[:n] in self._starts:
+                return self._starts[path[:n]]
+        return 1
+
+    def name(self, line: int) -> str:
+        """What to call the entry that a line begins or goes on with."""
+        return name_entry(*self._owners[min(line, len(self._owners)) - 1][0])
+
+    def end(self) -> int:
+        """Where a text that ends too early goes wrong: at the entry left open, or on its last line."""
+        return self._owners[-1][1] if self._open else self._text.rstrip().count("\n") + 1
+
+    def long_number(self) -> int:
+        """The first line with a decimal number longer than Python reads; 1 where there is none."""
+        match = _DIGITS.search(self._text)
+        return self._text.count("\n", 0, match.start()) + 1 if match else 1
+
+
+def _split(path: str) -> Path:
+    parts = (match.group() for match in re.finditer(_PART, path))
+    return tuple(_unquote(part) for part in islice(parts, _DEEP))
+
+
+def _unquote(part: str) -> str:
+    if part[0] not in "\"'":
+        return part
+    try:
+        return tomllib.loads(f"key = {part}")["key"]  # for its escapes
+    except tomllib.TOMLDecodeError:
+        return part[1:-1]
+
+
+def _empty_texts(line: str, quoted: str) -> tuple[str, str]:
+    """The fence that is open after a line, and the line with its texts emptied and without its comment."""
+    bare, place = [], 0
+    while True:
+        if quoted:
+            end = line.find(quoted, place)
+            if end < 0:
+                return quoted, "".join(bare)
+            place, quoted = end + 3, ""
+        match = _TEXT.search(line, place)
+        bare.append(line[place : match.start() if match else None])
+        if match is None or match.group()[0] == "#":
+            return "", "".join(bare)
+        place = match.end()
+        quoted = match.group() if match.group() in _FENCES else ""
+        bare.append('""')
