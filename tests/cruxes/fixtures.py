@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mesascope.cruxes.board import Board
 from mesascope.cruxes.bounds import Constraint
 from mesascope.cruxes.language import SURE, parse
 from mesascope.cruxes.networks import Net
@@ -55,3 +56,31 @@ def pearl() -> Net:
 
 def claim(name: str, event: str, low: float, high: float | None = None, given: str = "") -> Constraint:
     return Constraint(name, parse(event), parse(given) if given else SURE, low, low if high is None else high)
+
+
+SMALL = """format = "mesascope-crux/1"
+query = { target = "X", compare = ["ann", "bob"] }
+[atoms]
+A = "a"
+B = "b"
+X = "x"
+[people]
+ann = { name = "Ann" }
+bob = { name = "Bob" }
+cy = { name = "Cy" }
+[claims]
+a1 = { by = "ann", event = "A", value = "30%" }
+a2 = { by = "ann", event = "B", given = "A", value = "~50%" }
+b1 = { by = "bob", event = "A", value = "70%" }
+b2 = { by = "bob", event = "B", given = "A", value = "20-40%" }
+b3 = { by = "bob", event = "B", given = "!A", value = "10%" }
+[bridges]
+r1 = { for = ["ann", "bob"], rule = "X <-> (A & B)" }
+"""
+
+
+def small(extra: str = "", **changes: str) -> Board:
+    text = SMALL
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    return Board(text + extra, "small.toml")

@@ -1,0 +1,98 @@
+"""Whether it hangs together: clashes, warnings, and how words and numbers are read."""
+
+from __future__ import annotations
+
+import pytest
+
+from mesascope import cruxes
+from mesascope.cruxes import readings
+from mesascope.cruxes.board import Board
+from mesascope.cruxes.texts import tell_issues
+
+from .fixtures import SMALL, small
+
+
+def test_the_thread_has_warnings_and_no_contradiction():
+    issues = cruxes.default().check()
+    assert not any(i.error for i in issues)
+    assert {"ambiguous", "scope", "presupposition", "fraction", "word", "refused", "question"} <= {
+        i.kind for i in issues
+    }
+
+
+def test_a_clash_is_named_with_its_bridge():
+    board = small(**{"a1 = {": 'a0 = { by = "ann", event = "X", value = "60%" }\na1 = {'})
+    clashes = [i for i in board.check() if i.error]
+    assert clashes
+    assert all(i.people == ("ann",) for i in clashes)
+    assert {frozenset(i.claims) for i in clashes} == {frozenset({"a0", "a1"}), frozenset({"a0", "a2"})}
+    assert clashes[0].bridges == ("r1",)
+    assert "a0 alone to within [0" in clashes[0].fix
+    assert any(line.startswith("ERROR incoherent (ann)") for line in tell_issues(board.check()))
+    assert board.answer("ann", "X").status == "incoherent"
+    assert board.answer("ann", "X").low is None
+
+
+def test_shares_of_one_population_may_not_exceed_it():
+    extra = """f1 = { by = "ann", kind = "fraction", of = "m", population = "all", value = "60-90%" }
+f2 = { by = "ann", kind = "fraction", of = "p", population = "all", value = "50-80%" }
+"""
+    text = SMALL.replace("[bridges]", extra + "[bridges]")
+    (issue,) = [i for i in Board(text).check() if i.error]
+    assert set(issue.claims) == {"f1", "f2"}
+    assert "0.1" in issue.fix
+    sound = Board(text.replace("60-90", "20-90"))
+    assert not any(i.error for i in sound.check())
+    assert sound.answer("ann", "X") == small().answer("ann", "X")  # shares enter no chain
+
+
+def test_a_condition_that_cannot_happen_is_flagged_and_undefined():
+    board = small(**{'value = "30%"': 'value = "0%"'})
+    assert [i.claims for i in board.check() if i.kind == "impossible_given"] == [("a2",)]
+    for engine in ("lp", "net"):
+        assert board.answer("ann", "B", "A", engine=engine).status == "undefined"
+
+
+def test_number_and_word():
+    fits = readings.fits_scales
+    assert fits(readings.read_value("~10%"), "very unlikely") == {"ipcc": True, "icd": True}
+    assert fits(readings.read_value("~90%"), "very likely") == {"ipcc": True, "icd": True}
+    assert fits(readings.read_value("~15%"), "fairly unlikely") == {"ipcc": True, "icd": False}
+
+
+@pytest.mark.parametrize(
+    ("word", "span"),
+    [
+        ("likely", (0.55, 1)),
+        ("unlikely", (0, 0.45)),
+        ("very unlikely", (0, 0.20)),
+        ("probably", (0.5, 1)),
+        ("<10%", (0, 0.10)),
+        ("~1-20%", (0.01, 0.20)),
+        ("~10%", (0.05, 0.15)),
+        ("10%", (0.10, 0.10)),
+        ("~2%", (0, 0.07)),
+    ],
+)
+def test_words_and_numbers_as_sets(word, span):
+    assert readings.read_value(word).span("set") == pytest.approx(span)
+
+
+def test_a_bound_has_no_distribution_unless_asked_for():
+    assert readings.read_value("<10%").beta() is None
+    assert readings.read_value("<10%", within="uniform").mass == 1.0
+    assert readings.read_value("likely").beta() is None
+
+
+@pytest.mark.parametrize(
+    ("said", "span"),
+    [
+        ("~zero evidence", (1 / 1.1, 1.1)),
+        ("small amount", (1.1, 3)),
+        ("significant", (3, 20)),
+        ("2-5", (2, 5)),
+        (4, (4, 4)),
+    ],
+)
+def test_evidence_words_are_sets(said, span):
+    assert readings.read_ratio(said) == pytest.approx(span)

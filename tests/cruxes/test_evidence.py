@@ -1,0 +1,173 @@
+"""What an observation should do to each person, and how findings are counted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mesascope import cruxes
+from mesascope.cruxes import evidence, measured
+from mesascope.cruxes.board import Board
+from mesascope.errors import MesascopeError
+
+from .fixtures import small
+
+COUNTED = """[evidence]
+e = { text = "runs", about = "A", hypotheses = { ann = { if_true = [8, 2], if_false = [2, 8] } } }
+s = { text = "one sight", about = "A", lr = { ann = "3" }, lr_against = { ann = "1-2" } }
+[measures]
+m = { feeds = "e", placement = "acquiring", measured = "small networks", claimed = "large ones" }
+p = { feeds = "s", probe = "acquired_late", above = 0.05, counts = "subject", measured = "s", claimed = "l" }
+"""
+
+
+def test_k_of_n_moves_only_whoever_gave_hypotheses():
+    updates = {u.person: u for u in small(COUNTED).update("e", k=7, n=10)}
+    ratio = evidence.weigh_count(7, 10, (8, 2), (2, 8))
+    assert updates["ann"].ratio == (ratio, ratio)
+    odds = 0.3 / 0.7 * ratio
+    assert updates["ann"].posterior == pytest.approx((odds / (1 + odds),) * 2)
+    assert updates["ann"].shift[0] == pytest.approx(np.log(ratio))
+    before, after = updates["ann"].target
+    assert after[0] > before[0]
+    for other in ("bob", "cy"):
+        assert updates[other].status == "asked"
+        assert updates[other].posterior is None
+        assert "hypotheses" in updates[other].reason
+
+
+def test_the_target_moves_by_exact_bounds():
+    (moved,) = [u for u in small(COUNTED).update("s") if u.person == "ann"]
+    posterior = 0.3 * 3 / (0.3 * 3 + 0.7)
+    assert moved.posterior == pytest.approx((posterior, posterior))
+    assert moved.target[1] == pytest.approx((posterior * 0.5, posterior * 0.5), abs=1e-9)
+
+
+def test_an_open_question_asks_for_what_only_that_person_can_say():
+    (asked,) = cruxes.default().update("q1")
+    assert (asked.person, asked.status) == ("author", "asked")
+    assert "P(M | I)" in asked.reason
+    text = cruxes.default().text.replace(
+        "u3 = {",
+        'j1 = { by = "author", event = "M", given = "I", value = "80%" }\n'
+        'j2 = { by = "author", event = "M", given = "!I", value = "30%" }\nu3 = {',
+    )
+    (moved,) = Board(text).update("q1", to="60%")
+    assert moved.posterior == pytest.approx((0.6, 0.6))
+    assert moved.prior == pytest.approx((0.3, 0.4))  # under P(I) in [0, .20]
+    assert "valid only if" in moved.reason
+
+
+def finding(subject: str, fingerprint: str, low: float = 0.2, status: str = "measured") -> dict:
+    return {
+        "format": "mesascope-finding/1",
+        "probe": "acquired_late",
+        "question": "q?",
+        "subject": subject,
+        "fingerprint": fingerprint,
+        "family": "bernoulli_bandit",
+        "ring": "fresh",
+        "settings": {},
+        "estimate": low + 0.1,
+        "low": low,
+        "high": low + 0.2,
+        "confidence": 0.95,
+        "n": 64,
+        "unit": "lifetime",
+        "null": 0.0,
+        "status": status,
+        "reason": "",
+        "controls": {},
+        "made": {"commit": "c", "versions": {}, "key": 1, "when": "2026"},
+    }
+
+
+def subject(name: str, fingerprint: str, lowest: str, highest: str, low: float = 0.2) -> dict:
+    level = lowest if lowest == highest else "undetermined"
+    return {
+        "subject": name,
+        "family": "bernoulli_bandit",
+        "findings": [finding(name, fingerprint, low)],
+        "placement": {
+            "level": level,
+            "lowest": lowest,
+            "highest": highest,
+            "direction": "for",
+            "probability": {lowest: 1.0},
+            "numbers": {},
+            "reason": "r",
+        },
+    }
+
+
+def write_findings(folder: Path, data: object) -> Path:
+    (folder / "findings.json").write_text(json.dumps(data))
+    return folder
+
+
+def test_findings_are_counted_by_the_rule(tmp_path):
+    data = {
+        "subjects": [
+            subject("s1", "f1", "acquiring", "acquiring"),
+            subject("s2", "f2", "general", "general"),
+            subject("s3", "f3", "acquiring", "general"),
+            subject("s4", "f4", "locating", "locating", -0.3),
+            subject("s5", "f5", "locating", "general", 0.0),
+            subject("again", "f1", "acquiring", "acquiring"),
+        ]
+    }
+    tally, probe = small(COUNTED).update_from(write_findings(tmp_path, data))
+    assert (tally.k, tally.n) == (3, 4)  # f5 undetermined and left out, f1 counted once
+    assert {u.name: u.verdict for u in tally.units}["f5"] == "undetermined"
+    assert tally.gap == "measured: small networks; claimed: large ones"
+    (ann,) = [u for u in tally.updates if u.person == "ann"]
+    assert ann.ratio[0] == pytest.approx(evidence.weigh_count(3, 4, (8, 2), (2, 8)))
+    assert (probe.k, probe.n, probe.updates) == (4, 5, ())  # mixed: a single observation has no ratio
+    strict = COUNTED.replace(
+        'placement = "acquiring",', 'placement = "acquiring", undetermined = "count as not",'
+    )
+    assert small(strict).update_from(tmp_path)[0].n == 5
+
+
+def test_a_bare_list_of_findings_and_what_does_not_count(tmp_path):
+    data = [finding("s1", "f1"), finding("s2", "f2", 0.3), finding("s3", "f3", status="failed")]
+    placement, probe = small(COUNTED).update_from(write_findings(tmp_path, data))
+    assert (placement.k, placement.n, placement.updates) == (None, None, ())
+    assert (probe.k, probe.n) == (2, 2)
+    assert [u.status for u in probe.updates] == ["moved", "asked", "asked"]
+    (only,) = small(COUNTED).update_from(tmp_path / "findings.json", "p")
+    assert only.measure == "p"
+
+
+def test_the_thread_asks_everybody_for_their_ratio(tmp_path):
+    data = {"subjects": [subject(f"s{i}", f"f{i}", "acquiring", "acquiring") for i in range(3)]}
+    board = cruxes.default()
+    (tally,) = board.update_from(write_findings(tmp_path, data))
+    assert (tally.k, tally.n) == (3, 3)
+    assert {u.status for u in tally.updates} == {"asked"}
+    assert "large networks" in tally.gap
+    assert "large networks" in board.html(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "{",
+        "[1]",
+        '{"subjects": 3}',
+        '{"subjects": [{"subject": "s"}]}',
+        "[{}]",
+        "null",
+        '[{"format": "mesascope-finding/9"}]',
+        "[" * 3000,
+    ],
+)
+def test_findings_that_are_none(data, tmp_path):
+    (tmp_path / "findings.json").write_text(data)
+    with pytest.raises(MesascopeError):
+        small(COUNTED).update_from(tmp_path)
+    with pytest.raises(MesascopeError):
+        measured.read_findings(tmp_path / "nowhere")

@@ -1,0 +1,105 @@
+"""Gaps, the value of learning a crux, what each number contributes, pools."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mesascope import cruxes
+from mesascope.cruxes import information, sensitivity
+from mesascope.cruxes.board import Board
+from mesascope.cruxes.texts import tell_gap, tell_pool
+from mesascope.errors import MesascopeError
+
+from .fixtures import SMALL, small
+
+
+def test_a_gap_by_shared_claims_adds_up():
+    board = small()
+    gap = board.gap("ann", "bob")
+    a, b = (board.answer(p) for p in ("ann", "bob"))
+    assert gap.ends == pytest.approx(((a.low + a.high) / 2, (b.low + b.high) / 2), abs=1e-9)
+    assert sum(p.share for p in gap.parts) == pytest.approx(gap.ends[1] - gap.ends[0], abs=1e-12)
+    assert gap.ends == pytest.approx((0.15, 0.21), abs=1e-9)  # 0.3·0.5 and 0.7·0.3
+    shares = {p.name: p.share for p in gap.parts}
+    assert shares["a1 / b1"] == pytest.approx((0.7 - 0.3) * (0.5 + 0.3) / 2, abs=1e-9)
+    assert shares["a2 / b2"] == pytest.approx((0.3 - 0.5) * (0.3 + 0.7) / 2, abs=1e-9)
+    assert any("sum" in line for line in tell_gap(board.splits()))
+
+
+def test_voi_of_a_person_by_hand():
+    (value,) = small().voi("ann", "A")
+    assert value.engine == "net"
+    assert value.low == pytest.approx(information.value_information(0.15, 0.5, 0.3), abs=1e-12)
+
+
+def test_voi_without_a_network_is_a_range_that_holds_the_network():
+    board = small()
+    (free,) = board.voi("ann", "A", engine="lp")
+    (point,) = board.voi("ann", "A", engine="net")
+    assert free.low - 1e-6 <= point.low <= free.high + 1e-6
+
+
+def test_vod_can_be_negative_and_is_not_clipped():
+    text = (
+        SMALL.replace('given = "A", value = "~50%"', 'given = "A", value = "90%"')
+        .replace('value = "20-40%"', 'value = "40%"')
+        .replace("X <-> (A & B)", "X <-> B")
+        .replace("b1 = {", 'a3 = { by = "ann", event = "B", given = "!A", value = "2%" }\nb1 = {')
+    )
+    (value,) = Board(text).vod("ann", "bob", crux="A")
+    a, b = (0.3 * 0.9 + 0.7 * 0.02, 0.9, 0.3), (0.7 * 0.4 + 0.3 * 0.1, 0.4, 0.7)
+    assert value.low == value.high == pytest.approx(information.value_discrimination(a, b), abs=1e-12)
+    assert value.low < 0
+
+
+def test_evppi_by_draws():
+    betas, cost = [(3.0, 5.0), (6.0, 2.0), (2.0, 9.0)], 0.06
+    exact = sensitivity.value_partial_product(betas, cost)
+    rng = np.random.default_rng(1)
+    means = np.array([a / (a + b) for a, b in betas])
+    for i, (a, b) in enumerate(betas):
+        y = rng.beta(a, b, 400_000) * np.delete(means, i).prod()
+        assert exact[i] == pytest.approx(np.maximum(-cost, -y).mean() + min(cost, means.prod()), abs=3e-4)
+    draws = np.prod([rng.beta(a, b, 400_000) for a, b in betas], axis=0)
+    assert sensitivity.value_perfect(draws, cost) >= exact.max() - 3e-4
+
+
+def test_which_claim_matters_for_the_lister():
+    weights, whole, notes = cruxes.default().sensitivity("lister", cost=0.992, n=2**10)
+    assert weights[0].claim == "d3d"
+    assert sum(w.first for w in weights) <= 1.02
+    assert whole > 0
+    assert all(w.partial >= 0 for w in weights)
+    assert any("independent" in n for n in notes)
+
+
+def test_pool_reports_a_veto_and_different_questions():
+    pool = cruxes.default().pool()
+    assert pool.low == 0
+    assert pool.vetoes == ("critic at the lower end",)
+    assert any("different questions" in w for w in pool.warnings)
+    assert any("veto" in line for line in tell_pool(pool))
+    assert cruxes.default().pool(["lister"], method="linear").low == pytest.approx(0.9865)
+
+
+def test_a_crux_with_three_states_by_hand():
+    board = cruxes.default()
+    (value,) = board.voi("lister", "T & C; T & !C; !T")
+    by_hand = information.value_information_states([1 - 0.5175, 1, 1], [0.015, 0.135, 0.85])
+    assert value.low == pytest.approx(by_hand, abs=1e-12)
+    for bad in ("T; C", "T & C; T & !C"):
+        with pytest.raises(MesascopeError, match="overlap or leave"):
+            board.voi("lister", bad)
+
+
+def test_a_gap_under_another_wording():
+    board = cruxes.default(wordings=["not conditional on a fix"])
+    (gap,) = board.splits(split="lister").gaps
+    assert gap.ends[0] == pytest.approx(0.94825, abs=1e-9)
+    assert gap.parts[1].values[0] == pytest.approx(0.1 / 0.15 * 0.5175, abs=1e-9)
+
+
+def test_there_is_no_gap_to_somebody_who_says_nothing():
+    with pytest.raises(MesascopeError, match="cy says bounds X"):
+        small().gap("ann", "cy")
