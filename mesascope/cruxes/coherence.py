@@ -9,7 +9,7 @@ from mesascope.cruxes.board import Board
 from mesascope.cruxes.bounds import Polytope
 from mesascope.cruxes.claims import Claim
 from mesascope.cruxes.language import SURE, negate, same
-from mesascope.cruxes.readings import fits_scales
+from mesascope.cruxes.readings import fits_scales, has_word
 from mesascope.errors import MesascopeError
 
 ERRORS = ("incoherent",)
@@ -21,7 +21,7 @@ KINDS = {
     "refused": "a question that is declined",
     "unstated": "nothing is said about the target",
     "impossible_given": "a condition that cannot happen, so the claim says nothing",
-    "word": "a number and the word beside it disagree",
+    "word": "a number and the word beside it disagree, or a scale lacks a word",
     "fraction": "shares, not chances",
     "question": "asked and not answered",
     "vocabulary": "an objection to a word",
@@ -262,7 +262,16 @@ def _check_fractions(board: Board) -> Iterator[Issue]:
 
 
 def _check_words(board: Board) -> Iterator[Issue]:
+    words = board.conventions.words
     for claim in board.content.claims.values():
+        if claim.value and claim.value.shape == "word" and not has_word(words, claim.value.stated):
+            yield Issue(
+                "word",
+                claim.by,
+                (claim.id,),
+                f"{claim.id} says {claim.value.stated!r}, which the scale {words!r} does not have.",
+                f"It is read as [{claim.value.low:g}, {claim.value.high:g}], as under 'union'.",
+            )
         if claim.value is None or not claim.verbal or claim.value.shape == "word":
             continue
         fits = fits_scales(claim.value, claim.verbal)

@@ -7,23 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
+from mesascope.cruxes.board import Board
 from mesascope.cruxes.options import (
     Base,
     Between,
     Engine,
-    File,
     Given,
     Json,
-    Mode,
     Person,
-    Reflect,
     Target,
-    Width,
-    With,
-    Worded,
-    Words,
     choose_people,
-    open_board,
+    on_board,
     read_base,
     read_pair,
     show,
@@ -41,23 +35,14 @@ app = typer.Typer(
 
 
 @app.command()
-def check(
-    file: File = None,
-    reading: Mode = "centre",
-    words: Words = "union",
-    plus_minus: Width = 0.05,
-    reflective: Reflect = False,
-    bridge: With = None,
-    wording: Worded = None,
-    as_json: Json = False,
-) -> None:
+@on_board
+def check(board: Board, as_json: Json = False) -> None:
     """Say what contradicts itself and what to know before believing a number; only a contradiction exits 1.
 
     Example: mesascope crux check
     """
     from mesascope.cruxes.texts import tell_issues
 
-    board = open_board(file, reading, words, plus_minus, reflective, bridge, wording)
     issues = board.check()
     show(board, "check", issues, tell_issues(issues), as_json)
     if any(issue.error for issue in issues):
@@ -65,20 +50,15 @@ def check(
 
 
 @app.command()
+@on_board
 def answer(
-    file: File = None,
+    board: Board,
     person: Person = None,
     target: Target = None,
     given: Given = None,
     engine: Engine = "lp",
     draws: Annotated[int, typer.Option(min=1, max=10_000_000, help="For --engine sample.")] = 100_000,
     seed: Annotated[int, typer.Option(min=0, help="For --engine sample.")] = 0,
-    reading: Mode = "centre",
-    words: Words = "union",
-    plus_minus: Width = 0.05,
-    reflective: Reflect = False,
-    bridge: With = None,
-    wording: Worded = None,
     as_json: Json = False,
 ) -> None:
     """Say what follows for each person, as bounds that assume no independence (or by another engine).
@@ -87,7 +67,6 @@ def answer(
     """
     from mesascope.cruxes.texts import tell_answer
 
-    board = open_board(file, reading, words, plus_minus, reflective, bridge, wording)
     found = [board.answer(p, target, given, engine, draws, seed) for p in choose_people(board, person)]
     show(board, "answer", found, [line for a in found for line in tell_answer(a)], as_json)
     if any(a.status == "incoherent" for a in found):
@@ -95,20 +74,15 @@ def answer(
 
 
 @app.command()
+@on_board
 def translate(
-    file: File = None,
+    board: Board,
     event: Annotated[
         str | None, typer.Option("--event", help="An event or definition of any vocabulary.")
     ] = None,
     to: Annotated[list[str] | None, typer.Option("--to", help="Into whose claims; repeatable.")] = None,
     given: Given = None,
     engine: Engine = "lp",
-    reading: Mode = "centre",
-    words: Words = "union",
-    plus_minus: Width = 0.05,
-    reflective: Reflect = False,
-    bridge: With = None,
-    wording: Worded = None,
     as_json: Json = False,
 ) -> None:
     """Say what an event of one vocabulary comes to in each person's own claims.
@@ -117,7 +91,6 @@ def translate(
     """
     from mesascope.cruxes.texts import tell_answer
 
-    board = open_board(file, reading, words, plus_minus, reflective, bridge, wording)
     events = [event] if event else list(board.content.definitions)
     if not events:
         raise MesascopeError(f"{board.name} has no [defs] to translate.", "Name an event: --event 'T & C'.")
@@ -131,8 +104,9 @@ def translate(
 
 
 @app.command()
+@on_board
 def gap(
-    file: File = None,
+    board: Board,
     between: Between = None,
     split: Annotated[
         str | None, typer.Option(help="One split of the file, or 'shared claims'; all if left out.")
@@ -142,12 +116,6 @@ def gap(
     group: Annotated[
         list[str] | None, typer.Option(help="Parts kept together for owen, 'a,b'; repeatable.")
     ] = None,
-    reading: Mode = "centre",
-    words: Words = "union",
-    plus_minus: Width = 0.05,
-    reflective: Reflect = False,
-    bridge: With = None,
-    wording: Worded = None,
     as_json: Json = False,
 ) -> None:
     """Cut the difference between two people into shares that add up, under every split of the file.
@@ -156,15 +124,15 @@ def gap(
     """
     from mesascope.cruxes.texts import tell_gap
 
-    board = open_board(file, reading, words, plus_minus, reflective, bridge, wording)
     groups = [tuple(part.strip() for part in g.split(",")) for g in group or []]
     report = board.splits(*read_pair(between), scale=scale, method=method, split=split, groups=groups)
     show(board, "gap", report, tell_gap(report), as_json)
 
 
 @app.command()
+@on_board
 def voi(
-    file: File = None,
+    board: Board,
     person: Person = None,
     crux: Annotated[str | None, typer.Option(help="One crux; every candidate if left out.")] = None,
     target: Target = None,
@@ -178,12 +146,6 @@ def voi(
     cost: Annotated[
         float | None, typer.Option(min=0, max=1, help="With --claims: cost of acting; adds EVPI, EVPPI.")
     ] = None,
-    reading: Mode = "centre",
-    words: Words = "union",
-    plus_minus: Width = 0.05,
-    reflective: Reflect = False,
-    bridge: With = None,
-    wording: Worded = None,
     as_json: Json = False,
 ) -> None:
     """Say how much each person's belief would move on learning a crux: the value of information.
@@ -192,7 +154,6 @@ def voi(
     """
     from mesascope.cruxes.texts import align, number, tell_values
 
-    board = open_board(file, reading, words, plus_minus, reflective, bridge, wording)
     found: dict[str, Any] = {}
     lines: list[str] = []
     for who in choose_people(board, person):
@@ -221,8 +182,9 @@ def voi(
 
 
 @app.command()
+@on_board
 def vod(
-    file: File = None,
+    board: Board,
     between: Between = None,
     crux: Annotated[str | None, typer.Option(help="One crux; every candidate of both if left out.")] = None,
     target: Target = None,
@@ -230,12 +192,6 @@ def vod(
     form: Annotated[str, typer.Option(help="log (symmetric KL) or naive (absolute differences).")] = "log",
     weights: Annotated[str, typer.Option(help="gmo or mean of the two P(C).")] = "gmo",
     engine: Annotated[str, typer.Option("--engine", help="auto, net or lp.")] = "auto",
-    reading: Mode = "centre",
-    words: Words = "union",
-    plus_minus: Width = 0.05,
-    reflective: Reflect = False,
-    bridge: With = None,
-    wording: Worded = None,
     as_json: Json = False,
 ) -> None:
     """Say how far learning a crux is expected to bring two people together; negative drives them apart.
@@ -244,7 +200,6 @@ def vod(
     """
     from mesascope.cruxes.texts import tell_values
 
-    board = open_board(file, reading, words, plus_minus, reflective, bridge, wording)
     found = board.vod(
         *read_pair(between),
         crux=crux,
@@ -264,8 +219,9 @@ def vod(
 
 
 @app.command()
+@on_board
 def update(
-    file: File = None,
+    board: Board,
     item: Annotated[
         str | None,
         typer.Option(
@@ -282,12 +238,6 @@ def update(
     findings: Annotated[
         Path | None, typer.Option(help="A folder with findings.json, read by the file's rules.")
     ] = None,
-    reading: Mode = "centre",
-    words: Words = "union",
-    plus_minus: Width = 0.05,
-    reflective: Reflect = False,
-    bridge: With = None,
-    wording: Worded = None,
     as_json: Json = False,
 ) -> None:
     """Say what an observation should do to each person, through that person's own ratios only.
@@ -296,7 +246,6 @@ def update(
     """
     from mesascope.cruxes.texts import tell_tallies, tell_updates
 
-    board = open_board(file, reading, words, plus_minus, reflective, bridge, wording)
     if findings is not None:
         tallies = board.update_from(findings)
         show(board, "update", tallies, tell_tallies(tallies), as_json)
@@ -320,8 +269,9 @@ def update(
 
 
 @app.command()
+@on_board
 def pool(
-    file: File = None,
+    board: Board,
     person: Person = None,
     target: Target = None,
     given: Given = None,
@@ -333,12 +283,6 @@ def pool(
     ] = None,
     base_rate: Annotated[float, typer.Option(help="For extremising.")] = 0.5,
     engine: Engine = "lp",
-    reading: Mode = "centre",
-    words: Words = "union",
-    plus_minus: Width = 0.05,
-    reflective: Reflect = False,
-    bridge: With = None,
-    wording: Worded = None,
     as_json: Json = False,
 ) -> None:
     """Put several people's answers together, end by end; who refuses or says nothing is left out by name.
@@ -347,7 +291,6 @@ def pool(
     """
     from mesascope.cruxes.texts import tell_pool
 
-    board = open_board(file, reading, words, plus_minus, reflective, bridge, wording)
     try:
         numbers = [float(w) for w in weights.split(",")] if weights else None
     except ValueError:

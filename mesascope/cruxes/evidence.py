@@ -12,6 +12,7 @@ from mesascope.cruxes.language import Event, negate
 from mesascope.errors import MesascopeError, unknown
 
 Interval = tuple[float, float]
+MOST_COUNTED = 10**9
 
 
 def update_set(prior: Interval, ratio: Interval) -> Interval:
@@ -50,7 +51,9 @@ def update_share(beta: Interval, k: int, n: int) -> Interval:
 
 
 def require_count(k: int, n: int) -> None:
-    """Raise `MesascopeError` unless 0 <= k <= n and n >= 1."""
+    """Raise `MesascopeError` unless 0 <= k <= n and 1 <= n <= 10^9."""
+    if n > MOST_COUNTED:
+        raise MesascopeError("That is more than can have been counted.", f"n is at most {MOST_COUNTED}.")
     if not (0 <= k <= n and n >= 1):
         raise MesascopeError(f"{k} of {n} is no count.", "Give 0 <= k <= n and n at least 1: --k 7 --n 10.")
 

@@ -14,6 +14,7 @@ from mesascope.cruxes.evidence import Update, update_people
 from mesascope.errors import MesascopeError, unknown
 
 FORMAT = "mesascope-finding/1"
+UNKNOWN = "not available"  # what a finding calls the fingerprint of a subject without weights
 LARGEST = 50_000_000
 
 
@@ -112,13 +113,16 @@ def count(
         measure: the rule.
         subjects: see `read_findings`.
 
-    Units with one fingerprint (the same weights) count once where the rule counts fingerprints; if their
-    verdicts differ, the unit is undetermined. Undetermined units are left out or counted as not.
+    Units with one fingerprint (the same weights) count once where the rule counts fingerprints, and by their
+    subject's name where they have none; if their verdicts differ, the unit is undetermined. Undetermined
+    units are left out or counted as not.
     """
     verdicts: dict[str, list[tuple[str, str]]] = {}
     for subject in subjects:
         name = str(subject.get("subject", "?"))
-        prints = {str(f["fingerprint"]) for f in subject["findings"] if f.get("fingerprint")}
+        prints = {
+            str(f["fingerprint"]) for f in subject["findings"] if f.get("fingerprint", UNKNOWN) != UNKNOWN
+        }
         key = min(prints) if measure.counts == "fingerprint" and len(prints) == 1 else name
         verdicts.setdefault(key, []).append(_judge(measure, subject))
     units = []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,24 +41,44 @@ Base = Annotated[str, typer.Option("--base", help="Of the logarithm: 10 (dits), 
 
 
 def open_board(
-    file: Path | None,
-    mode: str = "centre",
-    words: str = "union",
-    width: float = 0.05,
-    reflective: bool = False,
-    bridges: list[str] | None = None,
-    wordings: list[str] | None = None,
+    file: File = None,
+    reading: Mode = "centre",
+    words: Words = "union",
+    plus_minus: Width = 0.05,
+    reflective: Reflect = False,
+    bridge: With = None,
+    wording: Worded = None,
 ) -> Board:
     """The file under the chosen conventions; the shipped thread where there is none."""
     changes: dict[str, Any] = {
-        "reading": mode,
+        "reading": reading,
         "words": words,
-        "plus_minus": width,
+        "plus_minus": plus_minus,
         "reflective": reflective,
-        "bridges": bridges or (),
-        "wordings": wordings or (),
+        "bridges": bridge or (),
+        "wordings": wording or (),
     }
     return load(file, **changes) if file else default(**changes)
+
+
+def on_board(verb: Callable[..., None]) -> Callable[..., None]:
+    """A verb of an open board as a command: FILE, the verb's own options, those of `open_board`, --json.
+
+    Args:
+        verb: takes a board first and `as_json` last; its docstring is the command's help.
+    """
+    file, *conventions = inspect.signature(open_board, eval_str=True).parameters.values()
+    _, *own, as_json = inspect.signature(verb, eval_str=True).parameters.values()
+    opening = [file.name, *(p.name for p in conventions)]
+
+    def command(**given: Any) -> None:
+        board = open_board(**{name: given.pop(name) for name in opening})
+        verb(board, **given)
+
+    command.__name__, command.__doc__ = verb.__name__, verb.__doc__
+    in_order = [p.replace(kind=p.KEYWORD_ONLY) for p in (file, *own, *conventions, as_json)]
+    command.__signature__ = inspect.Signature(in_order)  # type: ignore[attr-defined]
+    return command
 
 
 def show(board: Board, command: str, result: object, lines: list[str], as_json: bool) -> None:

@@ -8,17 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
+from mesascope.cruxes.board import Board
 from mesascope.cruxes.options import (
     Base,
-    File,
     Json,
-    Mode,
-    Reflect,
-    Width,
-    With,
-    Worded,
-    Words,
-    open_board,
+    on_board,
     read_base,
     show,
     write,
@@ -26,49 +20,37 @@ from mesascope.cruxes.options import (
 from mesascope.errors import MesascopeError
 
 
+@on_board
 def report(
-    file: File = None,
+    board: Board,
     out: Annotated[Path, typer.Option(help="Where the page is written.")] = Path("crux.html"),
     findings: Annotated[
         Path | None, typer.Option(help="A folder with findings.json, read by the file's rules.")
     ] = None,
-    reading: Mode = "centre",
-    words: Words = "union",
-    plus_minus: Width = 0.05,
-    reflective: Reflect = False,
-    bridge: With = None,
-    wording: Worded = None,
     as_json: Json = False,
 ) -> None:
     """Write one HTML page: the argument, the bottom lines, the gap, the cruxes, before and after evidence.
 
     Example: mesascope crux report --out crux.html
     """
-    board = open_board(file, reading, words, plus_minus, reflective, bridge, wording)
     write(out, board.html(findings))
     show(board, "report", {"out": str(out)}, [f"wrote {out}"], as_json)
 
 
+@on_board
 def export_board(
-    file: File = None,
+    board: Board,
     form: Annotated[
         str, typer.Option("--format", help="bif (one person's network) or csv (triads).")
     ] = "csv",
     person: Annotated[str | None, typer.Option(help="For bif: whose.")] = None,
     out: Annotated[Path | None, typer.Option(help="A file; standard output if left out.")] = None,
-    reading: Mode = "centre",
-    words: Words = "union",
-    plus_minus: Width = 0.05,
-    reflective: Reflect = False,
-    bridge: With = None,
-    wording: Worded = None,
     as_json: Json = False,
 ) -> None:
     """Write a person's network as BIF, or everyone's triads as CSV in FRI's columns.
 
     Example: mesascope crux export --format bif --person lister
     """
-    board = open_board(file, reading, words, plus_minus, reflective, bridge, wording)
     if form not in ("bif", "csv"):
         raise MesascopeError(f"There is no format {form!r}.", "There are: bif, csv.")
     if form == "bif" and person is None:

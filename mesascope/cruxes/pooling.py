@@ -18,7 +18,7 @@ def _prepare(
 ) -> tuple[np.ndarray, np.ndarray]:
     values = np.asarray(p, dtype=float)
     w = np.full(len(values), 1 / len(values)) if weights is None else np.asarray(weights, dtype=float)
-    if w.shape != (len(values),) or w.min() < 0 or w.sum() <= 0:
+    if w.shape != (len(values),) or not (w.min() >= 0 and 0 < w.sum() < np.inf):
         raise MesascopeError(
             "Weights must be one number of at least 0 per person, not all 0.", "Example: --weights 2,1."
         )

@@ -187,18 +187,23 @@ def _read_word(text: str, words: str) -> Reading:
     if words not in ("union", *SCALES):
         raise unknown("scale of words", words, ("union", *SCALES))
     key = " ".join(text.lower().split())
-    table = UNION if words == "union" else SCALES[words]
-    if key not in table:
-        if key in UNION:
-            raise MesascopeError(
-                f"The scale {words!r} does not hold the word {text!r}.", "Use --words union."
-            )
+    if key not in UNION:
         raise unknown("number or probability word", text[:60], UNION)
-    low, high = table[key]
+    if words != "union" and not has_word(words, text):
+        low, high = UNION[key]
+        return Reading(
+            text, "word", low, high, None, None, f"the set [{low:g}, {high:g}], for {words} has no such word"
+        )
+    low, high = (UNION if words == "union" else SCALES[words])[key]
     known = any(key in scale for scale in SCALES.values())
     union = "the union of IPCC AR4 and ICD-203" if known else "by this tool, for no standard has the word"
     source = {"union": union, "ipcc": "IPCC AR4", "icd": "ICD-203"}[words]
     return Reading(text, "word", low, high, None, None, f"the set [{low:g}, {high:g}], {source}")
+
+
+def has_word(words: str, text: str) -> bool:
+    """Whether a scale ('union', 'ipcc' or 'icd') holds a bare word; what it lacks is read by the union."""
+    return " ".join(text.lower().split()) in (UNION if words == "union" else SCALES[words])
 
 
 def read_ratio(stated: object) -> tuple[float, float]:
