@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from scipy.optimize import brentq
+from scipy.special import betaincc, roots_jacobi
 
 from mesascope import cruxes
 from mesascope.cruxes.answers import log_odds
+from mesascope.cruxes.readings import fit_beta, fit_beta_equal_tail
 
 
 def test_4_11_thread_lister():
@@ -25,14 +29,98 @@ def test_4_11_thread_lister_other_wording():
     assert chosen.point == pytest.approx(0.667, abs=5e-4)
 
 
-def test_4_11_thread_lister_sets_and_second_order():
-    board = cruxes.default()
-    credal = board.read(reading="set").answer("lister", engine="credal", wordings=False)
+def test_4_11_thread_lister_sets():
+    credal = cruxes.default(reading="set").answer("lister", engine="credal", wordings=False)
     assert (credal.low, credal.high) == pytest.approx((0.98176, 0.99785), abs=5e-6)
-    drawn = board.read(reading="beta").answer("lister", engine="sample", draws=400_000, wordings=False)
-    assert drawn.quantiles == pytest.approx((0.98662, 0.99624), abs=5e-5)
-    # CRUXES prints .99216; the means of the max-entropy Betas give .9921531, which is .99215: the fixture is not met
-    assert drawn.mean == pytest.approx((0.9921531, 0.9921531), abs=5e-6)
+
+
+PRINTED, DRAWS = {"mean": 0.99216, 0.05: 0.98662, 0.95: 0.99624}, 10**6  # as many as section 6 draws
+ENDS = [(0.80, 0.90), (0.05, 0.15), (0.85, 0.95), (0.45, 0.55), (0.10, 0.20)]  # !T, C, L, S, G: ~p ± .05
+MAX_ENTROPY = [fit_beta(*ends) for ends in ENDS]
+FROM_4_8 = [(114.51, 20.288), (9.277, 82.76), (82.76, 9.277), fit_beta(0.45, 0.55), (20.288, 114.51)]
+
+
+class Exact:
+    """P(X | P) = 1 - (1-t)·c·l·(1 - (1-s)·(1-g)) over independent Betas (or points), without a draw.
+
+    By Gauss-Jacobi quadrature over all but c, whose distribution function is known: quantiles are exact too.
+    """
+
+    def __init__(self, t, c, li, s, g):
+        (t, tw), (li, lw), (s, sw), (g, gw) = (
+            self.place(b, n) for b, n in ((t, 12), (li, 8), (s, 5), (g, 5))
+        )
+        self.rest = np.einsum("i,j,kl->ijkl", 1 - t, li, 1 - np.multiply.outer(1 - s, 1 - g)).ravel()
+        self.weights = np.einsum("i,j,k,l->ijkl", tw, lw, sw, gw).ravel()
+        self.c, (a, b) = c, c
+        self.mean = 1 - a / (a + b) * self.weights @ self.rest
+        square = a * (a + 1) / (a + b) / (a + b + 1) * self.weights @ self.rest**2
+        self.spread = np.sqrt(square - (1 - self.mean) ** 2)
+
+    @staticmethod
+    def place(beta, nodes):
+        if isinstance(beta, float):
+            return np.array([beta]), np.ones(1)
+        x, w = roots_jacobi(nodes, beta[1] - 1, beta[0] - 1)
+        return (1 + x) / 2, w / w.sum()
+
+    def below(self, x):
+        return self.weights @ betaincc(*self.c, np.minimum((1 - x) / self.rest, 1))
+
+    def value(self, what):
+        return (
+            self.mean if what == "mean" else brentq(lambda x: self.below(x) - what, 0.9, 0.9999, xtol=1e-13)
+        )
+
+    def error(self, what, draws):
+        """The standard error of a sampled mean or quantile, √(p(1-p)/n) over the density there."""
+        if what == "mean":
+            return self.spread / np.sqrt(draws)
+        x, h = self.value(what), 1e-5
+        return np.sqrt(what * (1 - what) / draws) / ((self.below(x + h) - self.below(x - h)) / (2 * h))
+
+    def allows(self, what):
+        """Whether the printed number is within half a unit and three standard errors of its sampling."""
+        return abs(PRINTED[what] - self.value(what)) <= 5e-6 + 3 * self.error(what, DRAWS)
+
+
+def test_4_11_the_second_order_mean_of_the_lister_in_two_ways():
+    t, c, li, s, g = (a / (a + b) for a, b in MAX_ENTROPY)
+    exact = Exact(*MAX_ENTROPY)
+    assert exact.mean == pytest.approx(0.9921531, abs=1e-7)
+    assert exact.mean == pytest.approx(1 - (1 - t) * c * li * (1 - (1 - s) * (1 - g)), abs=1e-13)
+    assert Exact(*FROM_4_8).mean == pytest.approx(exact.mean, abs=5e-7)  # printed to five digits
+
+
+@pytest.mark.parametrize("what", PRINTED)
+def test_4_11_second_order_as_printed(what):
+    # The exact values (.9921531, .9866124, .9962430) would print as .99215, .98661, .99624: the row was sampled,
+    # so it is held to half a unit plus three standard errors of a million draws, not to half a unit alone.
+    assert Exact(*MAX_ENTROPY).allows(what)
+
+
+@pytest.mark.parametrize(
+    "betas",
+    [
+        [fit_beta_equal_tail(*ends) for ends in ENDS],
+        [
+            (p * k, (1 - p) * k)
+            for p, k in zip((0.85, 0.1, 0.9, 0.5, 0.15), (137, 97, 97, 270, 137), strict=True)
+        ],
+        [*MAX_ENTROPY[:3], 0.5, MAX_ENTROPY[4]],
+    ],
+    ids=["equal tails", "mean at the centre", "S a point"],
+)
+def test_4_11_other_readings_do_not_fit_what_is_printed(betas):
+    assert not all(Exact(*betas).allows(what) for what in PRINTED)
+
+
+def test_4_11_second_order_as_drawn():
+    exact, n = Exact(*MAX_ENTROPY), 200_000
+    drawn = cruxes.default(reading="beta").answer("lister", engine="sample", draws=n, wordings=False)
+    assert drawn.mean[0] == drawn.mean[1] == pytest.approx(exact.mean, abs=3 * exact.error("mean", n))
+    for level, found in zip((0.05, 0.95), drawn.quantiles, strict=True):
+        assert found == pytest.approx(exact.value(level), abs=3 * exact.error(level, n))
 
 
 @pytest.mark.parametrize(

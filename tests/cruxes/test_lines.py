@@ -1,0 +1,90 @@
+"""Where the entries of a TOML text stand, in every way that TOML lets one write them."""
+
+from __future__ import annotations
+
+import pytest
+
+from mesascope import cruxes
+from mesascope.cruxes.lines import Lines, name_entry
+
+TEXT = '''format = "mesascope-crux/1"
+title = """
+[claims]
+decoy = "in a text"
+"""
+[atoms] # a comment with [brackets] and "quotes
+A = "a"
+'B' = 'b # no comment'
+[claims]
+one = { by = "ann" }  # two = { }
+two = { by = [
+  "ann",
+  ["three"],
+] }
+"four" = { text = "a \\" quote and a [" }
+five.by = "ann"
+[claims.six]
+by = "ann"
+[[refusals]]
+of = ["one"]
+[[ refusals ]]
+of = ["two"]
+'''
+
+
+@pytest.mark.parametrize(
+    ("path", "start"),
+    [
+        (("format",), '"mesascope'),
+        (("atoms",), "[atoms]"),
+        (("atoms", "B"), "'B'"),
+        (("claims",), "[claims]\none"),
+        (("claims", "one"), "one ="),
+        (("claims", "two"), "two = { by"),
+        (("claims", "four"), '"four"'),
+        (("claims", "five"), "five.by"),
+        (("claims", "six"), "[claims.six]"),
+        (("claims", "six", "by"), 'by = "ann"\n[['),
+        (("refusals", "0"), "[[refusals]]"),
+        (("refusals", "1"), "[[ refusals ]]"),
+        (("refusals", "1", "of"), 'of = ["two"]'),
+        (("claims", "nowhere"), "[claims]\none"),
+        (("nowhere",), "format"),
+    ],
+)
+def test_an_entry_has_its_line(path, start):
+    assert Lines(TEXT).start(*path) == TEXT[: TEXT.index(start)].count("\n") + 1
+
+
+def test_a_line_has_its_entry():
+    lines = Lines(TEXT)
+    told = [lines.name(n) for n in range(1, TEXT.count("\n") + 1)]
+    assert told[:8] == ["format", "title", "title", "title", "title", "[atoms]", "[atoms] 'A'", "[atoms] 'B'"]
+    assert told[8:16] == ["[claims]", "claim 'one'", *["claim 'two'"] * 4, "claim 'four'", "claim 'five'"]
+    assert told[16:] == ["claim 'six'", "claim 'six'", *["refusal 1"] * 2, *["refusal 2"] * 2]
+
+
+def test_every_line_of_the_thread():
+    board = cruxes.default()
+    text = board.text.split("\n")
+    for claim in board.content.claims.values():
+        assert text[claim.line - 1].startswith(f"{claim.id} = ")
+    for bridge in board.content.bridges.values():
+        assert text[bridge.line - 1].startswith(f"{bridge.id} = ")
+    for refusal in board.content.refusals:
+        assert text[refusal.line - 1] == "[[refusals]]"
+
+
+def test_what_is_left_open_goes_wrong_where_it_opens():
+    assert Lines("a = 1\nb = [1,\n2,\n\n").end() == 2
+    assert Lines('a = 1\nb = """x\ny\n').end() == 2
+    assert Lines("a = 1\nb\n\n").end() == 2
+    assert Lines("").end() == 1
+
+
+def test_names_of_entries_can_be_printed():
+    assert name_entry() == "the file"
+    assert name_entry("query", "given") == "query"
+    for path in (("a\nb",), ("claims", "a\x1b[31m"), ("x" * 500, "y" * 500)):
+        assert name_entry(*path).isprintable()
+        assert len(name_entry(*path)) < 200
