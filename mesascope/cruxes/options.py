@@ -128,6 +128,15 @@ def read_base(name: str) -> float:
     return BASES[name]
 
 
+def require_folder(path: Path) -> None:
+    """Raise `MesascopeError` before any work where the folder of a file to be written does not exist."""
+    if not path.parent.is_dir():
+        raise MesascopeError(
+            f"{str(path)!r} cannot be written: there is no folder {str(path.parent)!r}.",
+            "Name a file in a folder that exists.",
+        )
+
+
 def write(path: Path, text: str) -> None:
     """Write a text file; a place that cannot be written is the user's mistake."""
     try:

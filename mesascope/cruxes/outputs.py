@@ -14,6 +14,7 @@ from mesascope.cruxes.options import (
     Json,
     on_board,
     read_base,
+    require_folder,
     show,
     write,
 )
@@ -33,6 +34,7 @@ def report(
 
     Example: mesascope crux report --out crux.html
     """
+    require_folder(out)
     write(out, board.html(findings))
     show(board, "report", {"out": str(out)}, [f"wrote {out}"], as_json)
 

@@ -60,6 +60,16 @@ def test_number_and_word():
     assert fits(readings.read_value("~15%"), "fairly unlikely") == {"ipcc": True, "icd": False}
 
 
+def test_a_word_that_a_scale_lacks_is_read_by_the_union_and_told():
+    board = cruxes.default(words="ipcc")
+    told = {i.claims: i for i in board.check() if "does not have" in i.says}
+    assert told.keys() == {("i1",), ("i2",), ("u3",), ("u5",)}
+    assert "[0.55, 1]" in told["i1",].fix
+    assert board.content.claims["i1"].value.span() == (0.55, 1)
+    assert board.content.claims["d3c"].value.span() == (0.66, 0.90)  # 'likely' by the scale itself
+    assert not any("does not have" in i.says for i in cruxes.default().check())
+
+
 @pytest.mark.parametrize(
     ("word", "span"),
     [

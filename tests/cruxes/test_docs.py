@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -126,8 +127,14 @@ def nasty_board() -> cruxes.Board:
     return cruxes.Board(text, "<b>nasty</b>.toml")
 
 
+@cache
+def draw_page(nasty: bool = False) -> str:
+    """The page of the thread as shipped, or with markup in its texts; drawn once for all tests."""
+    return (nasty_board() if nasty else cruxes.default()).html()
+
+
 def test_the_page_escapes_everything_and_needs_nothing():
-    plain, nasty = cruxes.default().html(), nasty_board().html()
+    plain, nasty = draw_page(), draw_page(nasty=True)
     for page in (plain, nasty):
         assert page.startswith("<!doctype html>")
         for outside in ("<script", "<img", "http://", "https://", "@import", "<link", "onload", "url(http"):
@@ -143,7 +150,7 @@ def test_the_page_escapes_everything_and_needs_nothing():
 def test_the_page_is_well_formed_and_its_drawings_name_themselves():
     from xml.etree import ElementTree
 
-    page = nasty_board().html()
+    page = draw_page(nasty=True)
     drawings = re.findall(r"<svg.*?</svg>", page, re.S)
     for drawing in drawings:
         root = ElementTree.fromstring(drawing)
@@ -152,7 +159,7 @@ def test_the_page_is_well_formed_and_its_drawings_name_themselves():
 
 
 def test_the_page_keeps_stated_refused_and_bridged_apart():
-    page = cruxes.default().html()
+    page = draw_page()
     assert "Bridges: the modeller&#39;s assumptions" in page or "Bridges: the modeller's assumptions" in page
     assert "critic declines d3a, d3b" in page
     assert "[0.9865, 0.994]" in page

@@ -13,7 +13,7 @@ from mesascope.cruxes import evidence, measured
 from mesascope.cruxes.board import Board
 from mesascope.errors import MesascopeError
 
-from .fixtures import small
+from .fixtures import SMALL, small
 
 COUNTED = """[evidence]
 e = { text = "runs", about = "A", hypotheses = { ann = { if_true = [8, 2], if_false = [2, 8] } } }
@@ -130,6 +130,95 @@ def test_findings_are_counted_by_the_rule(tmp_path):
         'placement = "acquiring",', 'placement = "acquiring", undetermined = "count as not",'
     )
     assert small(strict).update_from(tmp_path)[0].n == 5
+
+
+def test_subjects_without_weights_are_not_one_subject(tmp_path):
+    data = {"subjects": [subject(f"s{i}", "not available", "acquiring", "acquiring") for i in range(3)]}
+    tally = small(COUNTED).update_from(write_findings(tmp_path, data))[0]
+    assert (tally.k, tally.n) == (3, 3)
+    assert [u.name for u in tally.units] == ["s0", "s1", "s2"]
+
+
+# a run of the instrument itself
+
+RULES = """[evidence]
+carried = { text = "carry matters", about = "A", hypotheses = { ann = { if_true = [8, 2], if_false = [2, 8] } } }
+seen = { text = "one network's does", about = "A", lr = { ann = "3", bob = "small amount" } }
+above = { text = "placed at acquiring or above", about = "A", lr = { ann = "9" } }
+[measures.placed]
+feeds = "carried"
+placement = "tracking"
+measured = "a rule on bandits"
+claimed = "large networks"
+[measures.probed]
+feeds = "seen"
+probe = "dependence_on_carry: another lifetime's carry"
+above = 0.05
+measured = "a rule on bandits"
+claimed = "large networks"
+[measures.open]
+feeds = "above"
+placement = "acquiring"
+measured = "a rule on bandits"
+claimed = "large networks"
+"""
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    """What `mesascope examine` writes, less the page."""
+    from mesascope import runs
+    from mesascope.examination import examine
+
+    found = examine(
+        "greedy", "bernoulli_bandit:arms=2,trials=7", None, ["fresh"], ["dependence_on_carry"], lifetimes=16
+    )
+    return runs.write(found, tmp_path_factory.mktemp("run"), "a test")
+
+
+def test_a_real_run_moves_whoever_gave_a_ratio_and_nobody_else(run_folder):
+    placed, probed, still = small(RULES).update_from(run_folder)
+    assert (placed.k, placed.n, probed.k, probed.n) == (1, 1, 1, 1)
+    assert (still.k, still.n, still.updates) == (None, None, ())  # so short a run leaves that rung open
+    assert [u.status for u in placed.updates] == ["moved", "asked", "asked"]
+    odds = 3 / 7 * evidence.weigh_count(1, 1, (8, 2), (2, 8))
+    assert odds == pytest.approx(3 / 7 * 4)
+    assert placed.updates[0].posterior == pytest.approx((odds / (1 + odds),) * 2)
+    ann, bob, cy = probed.updates
+    assert ann.posterior == pytest.approx((9 / 16, 9 / 16))
+    assert ann.target[1] == pytest.approx((9 / 32, 9 / 32))  # through the claim on B given A
+    assert bob.ratio == pytest.approx((1.1, 3))
+    assert bob.posterior == pytest.approx((0.77 / 1.07, 7 / 8))
+    assert (cy.status, cy.posterior) == ("asked", None)
+    assert all("claimed: large networks" in t.gap for t in (placed, probed, still))
+
+
+def test_a_real_run_by_the_command(run_folder, tmp_path):
+    from typer.testing import CliRunner
+
+    from mesascope.cruxes.commands import app
+
+    (tmp_path / "own.toml").write_text(SMALL + RULES)
+    result = CliRunner().invoke(app, ["update", str(tmp_path / "own.toml"), "--findings", str(run_folder)])
+    assert result.exit_code == 0, result.exception
+    assert "probed → seen: 1 of 1" in result.stdout
+    assert "open → above: nothing that counts" in result.stdout
+    assert "ann: moved, P(A) 0.3 → 0.5625, likelihood ratio 3, log-odds +1.099\n" in result.stdout
+    assert "    and the target: 0.15 → 0.2812\n" in result.stdout
+    assert "cy: asked, P(A) (now [0, 1]). the file gives cy no likelihood ratio for seen" in result.stdout
+    page = CliRunner().invoke(
+        app,
+        [
+            "report",
+            str(tmp_path / "own.toml"),
+            "--findings",
+            str(run_folder),
+            "--out",
+            str(tmp_path / "p.html"),
+        ],
+    )
+    assert page.exit_code == 0, page.exception
+    assert "seen (1 of 1), ann" in (tmp_path / "p.html").read_text()
 
 
 def test_a_bare_list_of_findings_and_what_does_not_count(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -37,13 +38,15 @@ def random_net(rng: np.random.Generator) -> Net:
 
 
 def enumerate_joint(net: Net) -> dict[tuple[int, ...], float]:
-    found = {}
-    for world in itertools.product(*(range(s) for s in net.sizes)):
-        index = dict(zip(net.order, world, strict=True))
-        found[world] = float(
-            np.prod([net.tables[n][(*(index[p] for p in net.parents[n]), index[n])] for n in net.order])
-        )
-    return found
+    place = {name: i for i, name in enumerate(net.order)}
+    tables = [
+        (tuple(place[x] for x in (*net.parents[n], n)), dict(np.ndenumerate(net.tables[n])))
+        for n in net.order
+    ]
+    return {
+        world: math.prod(float(table[tuple(world[i] for i in where)]) for where, table in tables)
+        for world in itertools.product(*(range(s) for s in net.sizes))
+    }
 
 
 def pick_evidence(net: Net, rng: np.random.Generator) -> dict[str, str]:
