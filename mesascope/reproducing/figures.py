@@ -46,20 +46,17 @@ def draw(study: Study, found: Mapping[str, Any], path: Path) -> Path | None:
     return path
 
 
-def _points(panel, group, axes) -> tuple[list[str], list[float], list[str]]:
+def _points(group, panel, axes) -> tuple[list[str], list[str], list[str]]:
     """A line's subjects in order, where they stand on x, and what is written there."""
-    by = {name: next(iter(axes[name].values())) for name in group["names"]}
-    if panel["x"] and any(panel["x"] in axes[n] for n in group["names"]):
-        by = {name: axes[name][panel["x"]] for name in group["names"]}
-    order = [str(by[name]) for name in group["names"]]
-    return group["names"], order, [panel["called"].get(panel["x"], {}).get(o, o) for o in order]
+    order = [str(axes[name].get(group["axis"], name)) for name in group["names"]]
+    return group["names"], order, [panel["called"].get(group["axis"], {}).get(o, o) for o in order]
 
 
 def _scale(panel, axes) -> dict[str, int]:
     """Where each value of x stands: evenly, in the order of the longest line."""
     places: dict[str, int] = {}
     for group in sorted(panel["groups"], key=lambda g: -len(g["names"])):
-        for value in _points(panel, group, axes)[1]:
+        for value in _points(group, panel, axes)[1]:
             places.setdefault(value, len(places))
     return places
 
@@ -67,7 +64,7 @@ def _scale(panel, axes) -> dict[str, int]:
 def _ticks(ax, panel, axes, places) -> None:
     words = {}
     for group in panel["groups"]:
-        _, values, told = _points(panel, group, axes)
+        _, values, told = _points(group, panel, axes)
         words.update(dict(zip(values, told, strict=True)))
     ax.set_xticks(list(places.values()), [words[v] for v in places])
     ax.set_xlabel(panel["x"])
@@ -81,7 +78,7 @@ def _lines(ax, panel, numbers: Numbers, axes) -> None:
     several = len(panel["quantities"]) > 1
     for group in panel["groups"]:
         for quantity in panel["quantities"]:
-            names, values, _ = _points(panel, group, axes)
+            names, values, _ = _points(group, panel, axes)
             got = [(places[v], numbers.get((quantity, n))) for n, v in zip(names, values, strict=True)]
             got = [(x, told) for x, told in got if told and told["ours"] is not None]
             colour, mark = COLOURS[style_of % len(COLOURS)], MARKS[style_of % len(MARKS)]
@@ -114,7 +111,7 @@ def _rungs(ax, panel, numbers: Numbers, axes) -> None:
     places = _scale(panel, axes)
     low, high = panel["quantities"]
     for i, group in enumerate(panel["groups"]):
-        names, values, _ = _points(panel, group, axes)
+        names, values, _ = _points(group, panel, axes)
         colour = COLOURS[i % len(COLOURS)]
         for name, value in zip(names, values, strict=True):
             ends = [numbers.get((q, name)) for q in (low, high)]

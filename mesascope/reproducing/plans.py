@@ -28,7 +28,7 @@ ROW = (
     *("quantity", "subject", "published", "published_error", "source"),
     *("exact", "exact_source", "tolerance"),
 )
-PANEL = ("draw", "title", "of", "quantities", "x", "rows", "columns")
+PANEL = ("draw", "title", "of", "quantities", "x")
 DRAWN = ("lines", "rungs", "bars", "matrix")
 EXPECTED = ("says", "value", "than", "sign", "smallest", "largest")
 SEED = "{seed}"  # filled in when it is run
@@ -188,7 +188,7 @@ class Grid:
 
     def points(self, template: str) -> Iterator[dict[str, Any]]:
         """Every combination of the values that a text has placeholders for."""
-        names = list(dict.fromkeys(self._names(template)))
+        names = list(dict.fromkeys(self.placeholders(template)))
         lists = [v if isinstance(v := self.values[n], list) else [v] for n in names]
         for point in itertools.product(*lists):
             yield dict(zip(names, point, strict=True))
@@ -206,7 +206,8 @@ class Grid:
         """What several texts are shown as, over all their points."""
         return [self.shown(t, p) for t in templates for p in self.points(t)]
 
-    def _names(self, template: str) -> Iterator[str]:
+    def placeholders(self, template: str) -> Iterator[str]:
+        """The values that a text has placeholders for, in order."""
         try:
             names = [n for _, n, _, _ in string.Formatter().parse(template) if n is not None]
         except ValueError as error:
@@ -219,7 +220,7 @@ class Grid:
             yield name
 
     def _fill(self, template: str, point: Mapping[str, Any]) -> str:
-        for name in self._names(template):
+        for name in self.placeholders(template):
             if name not in point:
                 raise MesascopeError(
                     f"{template!r} in {self.where} has {{{name}}}, which its name does not have.",
@@ -258,7 +259,8 @@ def _quantities(table: Mapping[str, Any], grid: Grid, known: set[str]) -> tuple[
         kinds = [k for k in ("measure", "placed", "probe") if k in told]
         if len(kinds) != 1:
             raise MesascopeError(f"{where} needs one of measure, placed and probe.", "Give one of the three.")
-        lifetimes = told.get("lifetimes", grid.values["lifetimes"])
+        lifetimes = told.get("lifetimes", "lifetimes")
+        lifetimes = grid.values.get(lifetimes, lifetimes) if isinstance(lifetimes, str) else lifetimes
         if type(lifetimes) is not int or lifetimes < 3:
             raise MesascopeError(f"lifetimes={lifetimes!r} in {where} is no number from 3.", "Give a number.")
         of = grid.names(told.get("of", []))
@@ -296,25 +298,24 @@ def _panels(panels: Sequence[Mapping[str, Any]], grid: Grid) -> Iterator[dict[st
         if panel.get("draw") not in DRAWN:
             raise unknown("way to draw", str(panel.get("draw")), DRAWN)
         groups = [
-            {"label": t.split("{")[0].rstrip(" ,=") or t, "names": grid.names([t])} for t in panel["of"]
+            {"label": _line(t), "axis": (list(grid.placeholders(t)) or [""])[-1], "names": grid.names([t])}
+            for t in panel["of"]
         ]
-        for group, template in zip(groups, panel["of"], strict=True):
-            # 'network, M={M}' is the line 'network'
-            if panel["draw"] in ("lines", "rungs"):
-                group["label"] = template.split("{")[0].rpartition(",")[0] or group["label"]
-        axes = {}
-        for key in ("x", "rows", "columns"):
-            if key in panel:
-                axes[key] = panel[key]
         called = {k: dict(v) for k, v in grid.called.items()}
         yield {
-            **axes,
+            "x": panel.get("x", ""),
             "draw": panel["draw"],
             "title": panel.get("title", ""),
             "groups": groups,
             "quantities": grid.names(panel["quantities"]),
             "called": called,
         }
+
+
+def _line(template: str) -> str:
+    """What a line of a figure is called: 'network, M={M}' is 'network'."""
+    head = template.partition("{")[0]
+    return head.rpartition(",")[0] or head.rstrip(" ,=") or template
 
 
 def _expects(rows: Sequence[Mapping[str, Any]], study: str) -> Iterator[dict[str, Any]]:
