@@ -47,9 +47,7 @@ class Exact:
     """
 
     def __init__(self, t, c, li, s, g):
-        (t, tw), (li, lw), (s, sw), (g, gw) = (
-            self.place(b, n) for b, n in ((t, 9), (li, 6), (s, 4), (g, 4))
-        )
+        (t, tw), (li, lw), (s, sw), (g, gw) = (self.place(b, n) for b, n in ((t, 9), (li, 6), (s, 4), (g, 4)))
         self.rest = np.einsum("i,j,kl->ijkl", 1 - t, li, 1 - np.multiply.outer(1 - s, 1 - g)).ravel()
         self.weights = np.einsum("i,j,k,l->ijkl", tw, lw, sw, gw).ravel()
         self.c, (a, b) = c, c
