@@ -1,0 +1,90 @@
+"""Numbers that were made up come out as they must: intervals over seeds, within, met or not."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from mesascope.reproducing.outcomes import expectation, ours, row, table, verdict
+from mesascope.stats import proportion
+
+
+def told(by_seed, rate=False, **more):
+    """A summary as `summary` makes it, of numbers by seed."""
+    held = [x for x in by_seed if x is not None]
+    return {
+        "ours": sum(held) / len(held) if held else None, "low": None, "high": None, "n": len(held),
+        "by_seed": by_seed, "error": 0.2, "lifetimes": 70, "rate": rate, "texts": [], "why": "", **more,
+    }  # fmt: skip
+
+
+def expect(sign, size, value, than):
+    numbers = {("q", "a"): told(value)}
+    if isinstance(than, list):
+        numbers["q", "b"] = told(than)
+    sides = {"value": ["q", "a"], "than": ["q", "b"] if isinstance(than, list) else than}
+    return expectation({"says": "It is so.", "sign": sign, "size": size, **sides}, numbers)
+
+
+def test_the_interval_of_a_difference_is_student_t_over_paired_seeds():
+    got = expect("+", 1.0, [5.0, 7.0, 9.0], [2.0, 5.0, 5.0])  # differences 3, 2, 4
+    half = 4.302652729911275 / math.sqrt(3)  # t(.975, 2 degrees) · sd 1 / √3
+    assert got["difference"] == pytest.approx(3.0) and got["n"] == 3
+    assert (got["low"], got["high"]) == pytest.approx((3.0 - half, 3.0 + half))
+    assert got["met"] and not got["clear"] and "reaches across" in verdict(got)
+
+
+@pytest.mark.parametrize(
+    ("sign", "size", "value", "met"),
+    [
+        ("+", 0.5, 1.5, True), ("+", 0.5, 1.49, False), ("+", 0.0, 0.9, False), ("-", 0.5, 0.5, True),
+        ("-", 0.5, 0.51, False), ("-", 0.0, 1.0, True), ("0", 0.5, 1.5, True), ("0", 0.5, 0.49, False),
+    ],
+)  # fmt: skip
+def test_sign_and_size_decide(sign, size, value, met):
+    got = expect(sign, size, [value], 1.0)
+    assert got["met"] is met and got["clear"] is None and got["low"] is None
+    assert verdict(got) == ("met" if met else "not met")
+
+
+def test_what_was_not_run_or_gave_no_number_is_neither():
+    assert verdict(expectation({"value": ["q", "z"], "than": 0.0, "sign": "+", "size": 1.0}, {})) == "not run"
+    numbers = {("q", "a"): told([None, None], why="it gains nothing there")}
+    got = expectation({"says": "", "value": ["q", "a"], "than": 0.0, "sign": "+", "size": 0.0}, numbers)
+    assert got["met"] is None and verdict(got) == "it gains nothing there"
+    got = expect("+", 0.0, [1.0, None, 2.0], [0.0, 5.0, 0.0])
+    assert got["n"] == 2 and got["difference"] == 1.5 and "1 of 3 seeds" in verdict(got)
+
+
+def test_within_is_by_the_plans_tolerance_or_by_both_errors():
+    numbers = {("q", "a"): told([10.0, 12.0, 14.0])}  # standard error 2 / √3
+    line = {"quantity": "q", "subject": "a"}
+    assert row({**line, "exact": 11.0, "tolerance": 1.0}, numbers)["within"] is True
+    assert row({**line, "exact": 11.0, "tolerance": 0.9}, numbers)["within"] is False
+    reach = 1.96 * math.hypot(0.5, 2 / math.sqrt(3))
+    for away, within in ((0.99, True), (1.01, False)):
+        got = row({**line, "published": 12.0 - away * reach, "published_error": 0.5, "source": "s"}, numbers)
+        assert got["within"] is within
+    assert row({**line, "published": 12.0, "source": "s"}, numbers)["within"] is None
+
+
+def test_rates_are_counted_and_their_interval_is_exact():
+    assert proportion(5, 5) == pytest.approx((0.025 ** (1 / 5), 1.0))
+    assert proportion(0, 3) == pytest.approx((0.0, 1 - 0.025 ** (1 / 3)))
+    low, high = proportion(2, 7)
+    at_least = sum(math.comb(7, k) * low**k * (1 - low) ** (7 - k) for k in range(2, 8))
+    at_most = sum(math.comb(7, k) * high**k * (1 - high) ** (7 - k) for k in range(3))
+    assert (at_least, at_most) == pytest.approx((0.025, 0.025))
+    assert ours(told([1.0, 0.0, 1.0], rate=True)) == "2 of 3"
+
+
+def test_the_table_says_what_kind_of_run_it_was():
+    found = {
+        "study": "s", "says": "Is it?", "quick": True, "seeds": 1, "commit": "c", "versions": {"jax": "1"},
+        "rows": [row({"quantity": "a|b", "subject": "x", "exact": 1.0, "tolerance": 1.0}, {("a|b", "x"): told([1.5])})],
+        "expects": [expect("-", 0.5, [1.0], 2.0)],
+    }  # fmt: skip
+    text = table(found)
+    assert "QUICK: 1 training seed," in text and "a\\|b" in text and "| yes (exact ± 1) |" in text
+    assert "| at most −0.5 from 2 | -1.000 | met |" in text

@@ -1,0 +1,127 @@
+"""What ships loads, names only what there is, and was expected before it was run; mistakes are told."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from small import EXPECTS, PLAN, small
+
+from mesascope import catalogue
+from mesascope.errors import MesascopeError
+from mesascope.reproducing.measures import measure
+from mesascope.reproducing.plans import load
+from mesascope.reproducing.work import PLACED, filled, units
+
+ROOT = Path(__file__).parents[2]
+STUDIES = catalogue.names("studies")
+
+
+def made_of(kind, spec):
+    """The factory that a text names takes its settings."""
+    name, given = catalogue.split(spec)
+    catalogue.convert(catalogue.factory(kind, name), given, spec)
+
+
+@pytest.mark.parametrize("quick", [False, True])
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_names_only_what_there_is(name, quick):
+    study = load(name, quick)
+    assert study.ours and study.says.endswith("?") and study.expects
+    assert (study.folder / "README.md").is_file()
+    assert study.seeds == 1 if quick else study.seeds >= 3
+    assert study.minutes <= (150 if name == "rl2_bandits" else 60)
+    for cell in study.cells:
+        made_of("families", filled(cell.family, 3))
+        made_of("recipes" if cell.recipe else "subjects", filled(cell.recipe or cell.subject, 3))
+    for q in study.quantities:
+        if q.kind == "measure":
+            measure(q.spec)
+        elif q.kind == "probe":
+            made_of("probes", q.spec)
+        else:
+            assert q.spec in PLACED
+        if q.family:
+            made_of("families", filled(q.family, 3))
+    done = units(study)
+    assert len({(u.kind, u.cell.name, u.seed, u.family, u.ring, u.lifetimes) for u in done}) == len(done)
+
+
+def git(*arguments):
+    return subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_results_are_of_the_plan_that_stands_and_younger_than_what_was_expected(name):
+    results = ROOT / "studies" / name / "results" / "results.json"
+    if not results.is_file():
+        pytest.skip("not run yet")
+    found, study = json.loads(results.read_text()), load(name)
+    assert not found["quick"] and found["seeds"] >= 3
+    assert found["plan"] == study.digest
+    assert [e["says"] for e in found["expects"]] == [e["says"] for e in study.expects]
+    if git("rev-parse", "--is-shallow-repository").stdout.strip() != "false":
+        pytest.skip("no history here")
+    path = f"studies/{name}"
+    changed = git("log", "-1", "--format=%H", "--", f"{path}/expects.toml").stdout.strip()
+    first = git("log", "--reverse", "--format=%H", "--", f"{path}/results/results.json").stdout.split()
+    if not first:
+        pytest.skip("not committed yet")
+    assert changed != first[0]
+    assert git("merge-base", "--is-ancestor", changed, first[0]).returncode == 0
+
+
+def test_names_are_grids():
+    study = load("task_diversity")
+    names = [c.name for c in study.cells]
+    assert names[:2] == ["network, M=1", "network, M=4"] and "network, M=unlimited" in names
+    bank = next(c for c in study.cells if c.name == "locator, M=64")
+    assert filled(bank.family, 5).endswith("bank=64,bank_seed=5")
+    assert {q.ring for q in study.quantities if q.name.startswith("share")} == {
+        "seen",
+        "fresh",
+        "shifted:low",
+    }
+    assert (
+        len(load("task_diversity", seeds=7).cells) == len(names)
+        and load("task_diversity", seeds=7).seeds == 7
+    )
+
+
+WRONG = {
+    "unknown key": ("minutes = 1", "minuets = 1", "no key", "Did you mean 'minutes'"),
+    "no value": ('[subjects."{kept}"]', '[subjects."{keep}"]', "no value", "'kept'"),
+    "open brace": ('[subjects."{kept}"]', '[subjects."{kept"]', "'{kept'", "Close every brace"),
+    "two kinds": ('subject = "{kept}"\nfamily', 'subject = "x"\nrecipe = "y"\nfamily', "or a subject", "two"),
+    "no subject": ('of = ["{kept}"]', 'of = ["{kept}s"]', "no subject", "Did you mean"),
+    "no source": ('source = "nobody 1900"', "", "no source", "Name it"),
+    "drawing": ('draw = "bars"', 'draw = "bras"', "no way to draw", "'bars'"),
+    "not measured": ('subject = "second arm"', 'subject = "third arm"', "no quantity", "second arm"),
+    "lifetimes": ("lifetimes = 70", "lifetimes = 1", "lifetimes=1", "number"),
+    "no TOML": ("minutes =", "minutes", "no TOML", "Mend"),
+    "not in its name": ('subject = "{kept}"', 'subject = "{M}"', "does not have", "Put {M}"),
+    "quick": ("[quick]\nseeds = 1", "[quick]\nseeds = 1\nkeep = 2", "no value in [quick]", "'kept'"),
+    "sign": ('sign = "+"', "", "no sign", "'+', '-' or '0'"),
+    "size": ("smallest = 0.1", "", "no smallest size", "a number"),
+    "compared": ("than = 1.0", 'than = "one"', "what is compared", "value ="),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_mistakes_are_told(case, tmp_path):
+    old, new, problem, remedy = WRONG[case]
+    assert (old in PLAN) != (old in EXPECTS)
+    where = small(tmp_path, PLAN.replace(old, new), EXPECTS.replace(old, new))
+    with pytest.raises(MesascopeError) as told:
+        load(str(where), quick=case == "quick")
+    assert problem in told.value.problem and remedy in told.value.remedy, str(told.value)
+
+
+def test_an_unknown_study_is_told_the_nearest_name():
+    with pytest.raises(MesascopeError, match=r"There is no study 'task_diversty'.*'task_diversity'"):
+        load("task_diversty")

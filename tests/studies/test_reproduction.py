@@ -1,0 +1,194 @@
+"""A small study runs, repeats itself, and goes on after SIGKILL; measures give what they must."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from small import PLAN, small
+
+from mesascope import catalogue
+from mesascope.cli import run
+from mesascope.errors import MesascopeError
+from mesascope.reproducing import work
+from mesascope.reproducing.measures import Lived, measure
+from mesascope.reproduction import reproduce
+from mesascope.rollouts import rollout
+
+KILLS = int(os.environ.get("MESASCOPE_KILLS", "2"))
+SMALL = catalogue.make("families", "bernoulli_bandit:arms=3,trials=11")
+
+
+def outcome(folder: Path) -> bytes:
+    """What must repeat: all but the commit, which others may move while tests run."""
+    found = json.loads((folder / "results.json").read_text())
+    return json.dumps({k: v for k, v in found.items() if k != "commit"}).encode()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The folder of one uninterrupted run, its document, and the study."""
+    home = tmp_path_factory.mktemp("whole")
+    study = small(home)
+    found = reproduce(str(study), out=home / "out")
+    return home / "out", found, study
+
+
+def test_the_numbers_are_what_they_must_be(whole):
+    _, found, _ = whole
+    values = {(v["quantity"], v["subject"]): v for v in found["values"]}
+    assert values["part on arm 1", "second arm"]["by_seed"] == [1.0, 1.0, 1.0]
+    # a fixed arm gets half of 11 pulls, Thompson sampling more and less than the best of three uniform arms
+    fixed, thompson = values["total reward", "second arm"], values["total reward", "thompson"]
+    assert abs(fixed["ours"] - 5.5) < 4 * 11 * np.sqrt(1 / 12 / 210)
+    assert fixed["ours"] < thompson["ours"] < 8.25
+    assert [e["met"] for e in found["expects"]] == [True, True]
+    # without a bank there is no seen ring; with one the seeds have banks of their own
+    assert values["share on seen", "thompson"]["ours"] is None
+    assert "no ring seen" in values["share on seen", "thompson"]["why"]
+    assert len(set(values["share on seen", "network, M=two"]["by_seed"])) == 3
+    row = next(r for r in found["rows"] if r["subject"] == "second arm")
+    assert row["within"] is True and row["n"] == 3 and row["low"] < row["ours"] < row["high"]
+
+
+def test_what_is_finished_is_not_done_again_and_what_is_lost_is(whole, monkeypatch):
+    out, _, study = whole
+    before = {p.name: p.read_bytes() for p in out.iterdir() if p.is_file()}
+    (out / "results.json").unlink()
+    monkeypatch.setattr(work, "train", lambda *a, **k: pytest.fail("trained again"))
+    monkeypatch.setattr(work, "rollout", lambda *a, **k: pytest.fail("lived again"))
+    reproduce(str(study), out=out)
+    assert {p.name for p in out.iterdir() if p.is_file()} == before.keys()
+    assert outcome(out) and (out / "figure.png").read_bytes() == before["figure.png"]
+    assert (out / "seconds.json").read_bytes() == before["seconds.json"]
+    monkeypatch.undo()
+    lost = sorted((out / "measurements").iterdir())[::3]
+    for i, path in enumerate(lost):
+        path.write_text("{") if i % 2 else path.unlink()
+    again = reproduce(str(study), out=out)
+    assert (out / "table.md").read_bytes().split(b"at commit")[0] == before["table.md"].split(b"at commit")[0]
+    assert again["values"] == json.loads(before["results.json"])["values"]
+
+
+def test_a_study_that_is_killed_goes_on_to_the_same_bytes(whole, tmp_path):
+    out, _, study = whole
+    reproduce(str(study), seeds=2, out=out)  # of what is there: the first two seeds of three
+    command = "from mesascope.recipes import _training; _training.EVERY = 0.0\n"
+    command += (
+        "from mesascope.cli import run\n"
+        f"run(['reproduce', {str(study)!r}, '--seeds', '2', '--out', {str(tmp_path)!r}])"
+    )
+    draw, killed = random.Random(7), 0
+    for _ in range(40):
+        process = subprocess.Popen(
+            [sys.executable, "-c", command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        if killed < KILLS:
+            begun, seen = time.monotonic(), sum(1 for _ in tmp_path.rglob("*.json"))
+            grown = draw.randrange(1, 6)  # die some units later, at no moment of their own
+            while process.poll() is None and time.monotonic() - begun < 60:
+                if sum(1 for _ in tmp_path.rglob("*.json")) >= seen + grown:
+                    break
+                time.sleep(0.01)
+            time.sleep(draw.uniform(0, 0.05))
+            process.send_signal(signal.SIGKILL)
+            if process.wait() == -signal.SIGKILL:
+                killed += 1
+                continue
+        assert process.wait(timeout=120) == 0
+        break
+    assert killed >= min(KILLS, 2)
+    assert outcome(tmp_path) == outcome(out)
+    assert (tmp_path / "figure.png").read_bytes() == (out / "figure.png").read_bytes()
+
+
+def test_the_short_form_says_so_and_prints_one_document(whole, tmp_path, capsys):
+    study = whole[2]
+    assert run(["reproduce", str(study), "--quick", "--out", str(tmp_path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["quick"] and found["seeds"] == 1
+    assert [e["met"] for e in found["expects"]] == [None, None]
+    assert (tmp_path / "table.md").read_text().count("QUICK: 1 training seed") == 1
+    assert run(["reproduce", str(study), "--quick", "--out", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "not run" in shown and "QUICK" in shown
+
+
+def test_studies_are_listed(capsys):
+    assert run(["list", "studies", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [r["name"] for r in rows] == catalogue.names("studies")
+    assert all(r["kind"] == "study" and r["settings"]["seeds"] >= 3 for r in rows)
+    assert run(["list", "study"]) == 2 and "studies" in capsys.readouterr().err
+    assert run(["reproduce", "wang_bandit"]) == 2 and "'wang_bandits'" in capsys.readouterr().err
+
+
+def test_code_of_others_needs_trust(tmp_path):
+    bringing = small(tmp_path / "a", PLAN.replace('"total_reward:best=8.25"', '"halved"'))
+    (bringing / "measures.py").write_text(
+        "def halved(lived):\n    return 0 * lived.trials.score[0].sum('trial').values[None] + .5\n"
+    )
+    naming = small(tmp_path / "b", PLAN.replace('"fixed:arm=1"', '"os.path:join"'))
+    for study in (bringing, naming):
+        with pytest.raises(MesascopeError, match="--trust"):
+            reproduce(str(study), quick=study == bringing, out=tmp_path / "out")
+    found = reproduce(str(bringing), quick=True, trust=True, out=tmp_path / "out")
+    values = {(v["quantity"], v["subject"]): v["ours"] for v in found["values"]}
+    assert values["total reward", "thompson"] == 0.5
+
+
+def lived(name):
+    subject = catalogue.make("subjects", name, SMALL)
+    return Lived(rollout(subject, SMALL, "fresh", 70, seed=3), subject, SMALL)
+
+
+def test_measures_agree_with_each_other_and_with_what_is_known():
+    fixed, uniform = lived("fixed:arm=2"), lived("uniform")
+    assert measure("part_of_choice:choice=2")(fixed).mean() == 1.0
+    assert measure("distance:procedure=uniform")(fixed) == pytest.approx(np.full((1, 70), 2 / 3), abs=1e-6)
+    assert measure("distance:procedure=thompson,since=3")(lived("thompson")).max() < 1e-5
+    best = uniform.trials.best.values.sum(-1)
+    plain, missed = measure("total_reward")(uniform)[0], measure("regret")(uniform)[0]
+    assert plain + missed == pytest.approx(best, rel=1e-5)
+    assert measure("total_reward:best=8.25")(uniform)[0] + missed == pytest.approx(
+        np.full(70, 8.25), rel=1e-5
+    )
+    over = measure("gain_over_chance")(uniform)[0]
+    whole, room = measure("share")(uniform)
+    assert whole == pytest.approx(over, abs=1e-4) and room == pytest.approx(over + missed, abs=1e-4)
+    assert np.abs(measure("gain_over_fixed")(fixed) - measure("gain_over_chance")(fixed)).max() < 1e-4
+    with pytest.raises(MesascopeError, match=r"no measure 'regert'.*'regret'"):
+        measure("regert")
+    with pytest.raises(MesascopeError, match="no setting 'chioce'"):
+        measure("part_of_choice:chioce=1")
+
+
+def test_the_exact_values_of_short_lifetimes_hold():
+    """A second derivation of the plan's exact values: the sure arm against the unknown one, as one-armed stopping."""
+    from mesascope.reproducing.plans import load
+
+    def value(a, b, c, d, left, known={}):  # noqa: B006 - a memory
+        key = (a, b, c, d, left)
+        if left and key not in known:
+            p, q = a / (a + b), c / (c + d)
+            sure = p * (1 + value(a + 1, b, c, d, left - 1)) + (1 - p) * value(a, b + 1, c, d, left - 1)
+            open_ = q * (1 + value(a, b, c + 1, d, left - 1)) + (1 - q) * value(a, b, c, d + 1, left - 1)
+            known[key] = max(sure, open_)
+        return known[key] if left else 0.0
+
+    rows = [r for r in load("short_lifetimes").rows if r["quantity"] == "gain over the best fixed arm"]
+    assert len(rows) == 6
+    for row in rows:
+        trials = int(row["subject"].rpartition("=")[2])
+        if trials <= 20:
+            assert value(60, 40, 1, 1, trials) - 0.6 * trials == pytest.approx(row["exact"], abs=1e-4)
