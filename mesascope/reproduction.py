@@ -77,7 +77,8 @@ def _measures(study: Study, trust: bool) -> dict[str, Measure]:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     named = {k: v for k, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__}
-    return {**SHIPPED, **{k: v for k, v in named.items() if callable(v) and not k.startswith("_")}}
+    own_measures: dict[str, Any] = {k: v for k, v in named.items() if callable(v) and not k.startswith("_")}
+    return {**SHIPPED, **own_measures}
 
 
 def _untrusted(why: str) -> MesascopeError:

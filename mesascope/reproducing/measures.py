@@ -82,6 +82,14 @@ def part_of_choice(lived: Lived, choice: int = 0) -> np.ndarray:
     return (lived.trials.action.sel(condition="intact").values == choice).mean(-1)[None]
 
 
+def log_loss(lived: Lived) -> np.ndarray:
+    """Expected loss of a lifetime in nats, its choices' probabilities taken as predictions of which choice pays."""
+    if "log_probs" not in lived.trials or "means" not in lived.trials:
+        raise DoesNotApply("it gives no probabilities, or what each choice pays is not known")
+    stated = lived.trials.log_probs.sel(condition="intact").values.astype(float)
+    return -(lived.trials.means.values.astype(float) * stated).sum((-2, -1))[None]
+
+
 def distance(lived: Lived, procedure: str = "thompson", since: int = 0) -> np.ndarray:
     """Total variation distance between its choices' probabilities and a procedure's, along its own lifetimes.
 
@@ -101,7 +109,10 @@ def distance(lived: Lived, procedure: str = "thompson", since: int = 0) -> np.nd
 
 SHIPPED: dict[str, Measure] = {
     m.__name__: m
-    for m in (total_reward, regret, gain_over_chance, gain_over_fixed, share, part_of_choice, distance)
+    for m in (
+        *(total_reward, regret, gain_over_chance, gain_over_fixed, share),
+        *(part_of_choice, log_loss, distance),
+    )
 }
 
 

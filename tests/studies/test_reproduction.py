@@ -167,6 +167,8 @@ def test_measures_agree_with_each_other_and_with_what_is_known():
     whole, room = measure("share")(uniform)
     assert whole == pytest.approx(over, abs=1e-4) and room == pytest.approx(over + missed, abs=1e-4)
     assert np.abs(measure("gain_over_fixed")(fixed) - measure("gain_over_chance")(fixed)).max() < 1e-4
+    told = uniform.trials.means.values.sum((-2, -1)) * np.log(3)
+    assert measure("log_loss")(uniform)[0] == pytest.approx(told, rel=1e-5)
     with pytest.raises(MesascopeError, match=r"no measure 'regert'.*'regret'"):
         measure("regert")
     with pytest.raises(MesascopeError, match="no setting 'chioce'"):
