@@ -95,19 +95,19 @@ def test_a_study_that_is_killed_goes_on_to_the_same_bytes(whole, tmp_path):
         )
         if killed < KILLS:
             begun, seen = time.monotonic(), sum(1 for _ in tmp_path.rglob("*.json"))
-            grown = draw.randrange(1, 6)  # die some units later, at no moment of their own
+            grown = draw.randrange(3)  # dies so many units later, at no moment of its own
             while process.poll() is None and time.monotonic() - begun < 60:
                 if sum(1 for _ in tmp_path.rglob("*.json")) >= seen + grown:
                     break
                 time.sleep(0.01)
-            time.sleep(draw.uniform(0, 0.05))
+            time.sleep(draw.uniform(0, 0.3 if grown else 4.0))
             process.send_signal(signal.SIGKILL)
             if process.wait() == -signal.SIGKILL:
                 killed += 1
                 continue
         assert process.wait(timeout=120) == 0
         break
-    assert killed >= min(KILLS, 2)
+    assert killed == KILLS
     assert outcome(tmp_path) == outcome(out)
     assert (tmp_path / "figure.png").read_bytes() == (out / "figure.png").read_bytes()
 
