@@ -21,7 +21,7 @@ from mesascope.families._common import born, named, told, whole
 from mesascope.keys import address
 
 CHANGES = ("drift", "reversal")
-RATES = {"drift": (0.02, 0.2), "reversal": (0.02, 0.1)}  # slow and fast, where not given
+RATES = (0.01, 0.1)  # slow and fast
 
 
 class Tasks(NamedTuple):
@@ -190,10 +190,10 @@ def family(
     arms: int = 2,
     trials: int = 100,
     change: str = "drift",
-    slow: float = -1.0,
-    fast: float = -1.0,
+    slow: float = RATES[0],
+    fast: float = RATES[1],
     block: int = 50,
-    level: float = 0.8,
+    level: float = 0.7,
     coupled: bool = True,
     bank: int = 0,
     bank_seed: int = 0,
@@ -204,8 +204,8 @@ def family(
         arms: K, two where they are coupled.
         trials: T, at least 2.
         change: drift (p walks, reflected at 0 and 1) or reversal (p jumps from level to 1 - level and back).
-        slow: the walk's standard deviation, or the probability of a jump, per trial in slow blocks; -1: .02.
-        fast: the same in fast blocks; -1: .2 for the walk, .1 for jumps.
+        slow: the walk's standard deviation, or the probability of a jump, per trial in slow blocks.
+        fast: the same in fast blocks.
         block: trials of a block; slow and fast ones take turns, the first is drawn.
         level: the higher p of reversals.
         coupled: p and 1 - p; else every arm changes for itself.
@@ -218,9 +218,6 @@ def family(
     whole(bank=(bank, 0, 100_000), bank_seed=(bank_seed, 0, 2**32 - 1))
     if coupled and arms != 2:
         raise MesascopeError(f"{arms} arms cannot be p and 1 - p.", "Take arms=2, or coupled=False.")
-    slow, fast = (
-        given if given != -1.0 else own for given, own in zip((slow, fast), RATES[change], strict=True)
-    )
     most = 0.5 if change == "reversal" else 1.0
     if not 0 <= slow <= fast <= most:
         raise MesascopeError(
@@ -228,11 +225,10 @@ def family(
         )
     if not 0.5 < level <= 1:
         raise MesascopeError(f"level={level} is out of range.", "Give a number above 0.5 and at most 1.")
-    shown = {"arms": arms, "trials": trials, "change": change, "block": block, "level": level}
-    rates = dict(zip(("slow", "fast"), (slow, fast), strict=True))
-    shown |= {k: v for (k, v), own in zip(rates.items(), RATES[change], strict=True) if v != own}
+    shown = {"arms": arms, "trials": trials, "change": change, "slow": float(slow), "fast": float(fast)}
+    shown |= {"block": block, "level": float(level), "coupled": coupled}
     plain = RestlessBandit(
-        name=named(family, **shown, coupled=coupled, bank=bank, bank_seed=bank_seed),
+        name=named(family, **shown, bank=bank, bank_seed=bank_seed),
         choices=arms,
         horizon=trials,
         change=change,
