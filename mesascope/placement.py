@@ -18,7 +18,7 @@ from mesascope.probes import DoesNotApply, gains, replicates
 from mesascope.probes._changes import changed
 from mesascope.probes.locate_or_learn import BANK_LIMIT, position
 from mesascope.stats import linearise, ratio, resampling, standard_error
-from mesascope.trials import gain
+from mesascope.trials import FEW, few, gain
 
 LADDER = ("inert", "reactive", "tracking", "locating", "acquiring", "general")
 UNCLEAR = len(LADDER)  # the level of a resample in which the bank does not tell
@@ -42,7 +42,7 @@ class Rule:
     """The constants of the placement rule; printed with every placement.
 
     Attributes:
-        older_than: w, trials whose feedback stays true in the shuffled run.
+        older_than: w, trials whose feedback stays true in the shuffled run; a fifth of lifetimes too short for it.
         smallest_benefit: the smallest share of what could be gained that counts.
         smallest_change: the smallest part of the choices that counts as changed.
         errors: standard errors that the benefit must be above its smallest size.
@@ -54,7 +54,7 @@ class Rule:
         seed: of the bootstrap.
     """
 
-    older_than: int = 4
+    older_than: int = FEW
     smallest_benefit: float = 0.05
     smallest_change: float = 0.05
     errors: float = 3.09
@@ -105,12 +105,12 @@ class Placement:
         return f"<b>{html.escape(self.text())}</b><br>{html.escape(self.reason)}"
 
 
-def conditions(rule: Rule | None = None) -> tuple[str, ...]:
-    """The labels of the conditions that a placement needs on the fresh ring."""
-    rule = rule or Rule()
+def conditions(horizon: int, rule: Rule | None = None) -> tuple[str, ...]:
+    """The labels of the conditions that a placement needs on the fresh ring, of lifetimes of `horizon` trials."""
+    older = few(horizon, (rule or Rule()).older_than)
     return (
         "intact",
-        *(f"feedback_shuffled:older_than={rule.older_than},replicate={r}" for r in range(REPLICATES)),
+        *(f"feedback_shuffled:older_than={older},replicate={r}" for r in range(REPLICATES)),
         *(f"percept_exchanged_once:action={i}" for i in (0, 1)),
         *(f"carry_exchanged_once:fresh={i}" for i in (0, 1)),
     )
@@ -209,7 +209,8 @@ def place(
 
 def _benefit(fresh: xr.Dataset, rule: Rule) -> tuple[np.ndarray, float]:
     """F per lifetime and its standard error."""
-    shuffled = gains(fresh, f"feedback_shuffled:older_than={rule.older_than}")
+    older = few(fresh.sizes["trial"], rule.older_than)
+    shuffled = gains(fresh, f"feedback_shuffled:older_than={older}")
     values = ratio(*gain(fresh)) - ratio(*shuffled)
     return values, standard_error(values)
 

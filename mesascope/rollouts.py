@@ -42,6 +42,17 @@ class Record(NamedTuple):
     taps: Any
 
 
+class Outcomes(NamedTuple):
+    """What donors got: feedback [T, N] of the act at a trial, observation [T, N, D] before it."""
+
+    feedback: Any
+    observation: Any
+
+
+def _told(record: Record) -> Outcomes:
+    return Outcomes(record.feedback, record.observation)
+
+
 class Life(NamedTuple):
     """What goes from one trial to the next inside a block."""
 
@@ -118,7 +129,7 @@ def rollout(
 
     def unit(told: tuple[Condition, int]) -> Record:
         condition, block = told
-        donated = donors[lent(condition, block)].feedback if condition.needs_donors else None
+        donated = _told(donors[lent(condition, block)]) if condition.needs_donors else None
         return live((block,), ring, condition, donated)
 
     lived = _spread(subject, unit, units)
@@ -204,10 +215,12 @@ def _block(subject, family, ring, tasks, place, seed, condition, examples, donat
     """One block of one condition, as NumPy arrays."""
     key = located(seed, "lives", *place)
     trials = family.trials(ring)
-    donated = np.zeros((trials, BLOCK), np.float32) if donated is None else donated
-    if len(donated) != trials:
+    if donated is None:
+        width = jax.eval_shape(lambda k: family.begin(k, tasks)[1], key).observation.shape[-1]
+        donated = Outcomes(np.zeros((trials, BLOCK), np.float32), np.zeros((trials, BLOCK, width), np.float32))
+    if len(donated.feedback) != trials:
         raise MesascopeError(
-            f"{condition.label} needs lifetimes of {len(donated)} trials, {ring!r} has {trials}.",
+            f"{condition.label} needs lifetimes of {len(donated.feedback)} trials, {ring!r} has {trials}.",
             "Run it on a ring of the same length as fresh.",
         )
     partners = _partners(seed, place, condition.draw, trials) if place[0] != "lent" else _nobody(trials)
@@ -249,13 +262,19 @@ def _cycles(key: jax.Array, trials: int) -> jax.Array:
 
 def _context(subject, family, fresh, start, key, t, recent, partner, donated, repeat) -> Context:
     """What a condition may use at trial t."""
-    back = jnp.clip(t - 1 - jnp.arange(RECENT), 0)
+
+
+    def exchange(i, old):
+        feedback = donated.feedback[jnp.clip(t - 1 - i, 0)][partner]
+        return family.exchanged(old, feedback, donated.observation[jnp.clip(t - i, 0)][partner])
+
     return Context(
         fresh=fresh,
         start=start,
         recent=recent,
         partner=partner,
-        donated=donated[back][:, partner],
+        exchange=exchange,
+        flip=family.flipped,
         choices=family.choices,
         key=lambda i: address(key, "act", t - i),
         respond=subject.respond,

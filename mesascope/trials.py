@@ -21,6 +21,12 @@ from mesascope.errors import MesascopeError
 
 FORMAT = "mesascope-trials/1"
 AXES = ("condition", "lifetime", "trial")
+FEW = 4  # trials over which a reflex may look back: what is older is what a carry holds
+
+
+def few(trials: int, most: int = FEW) -> int:
+    """How many of a lifetime's last trials a reflex may answer: four, or a fifth of a lifetime below twenty."""
+    return max(1, min(most, trials // 5))
 
 
 def assemble(

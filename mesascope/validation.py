@@ -163,7 +163,7 @@ def _placements(
         for case in known:
             family = catalogue.make("families", case.family.format(seed=seed))
             rings = [r for r in family.rings() if r not in family.reported]
-            bench = Bench(family, conditions(), rings, lifetimes, seed, made=made)
+            bench = Bench(family, conditions(family.horizon), rings, lifetimes, seed, made=made)
             subject = resolve(case.subject, family)
             placement = bench.place(subject, subject.trained_on)[2]
             assert placement is not None  # the fresh ring is among the rings
@@ -192,7 +192,7 @@ def studies(
     The mean is that over all lifetimes of all studies of a subject, 2,000 times as many as one study has.
     """
     family = catalogue.make("families", "bernoulli_bandit:arms=5,trials=100")
-    needed = [label for label in conditions() if label.startswith(("intact", "feedback_shuffled"))]
+    needed = [label for label in conditions(family.horizon) if label.startswith(("intact", "feedback_shuffled"))]
     shuffled = [catalogue.make("conditions", label) for label in needed]
     coverage, committed = [], {"runs": 0, "benefit": 0}
     chunk = 8192

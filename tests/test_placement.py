@@ -43,7 +43,7 @@ def ring(name, gains, spread=0.1, percept=0.5, carry=0.5, seed=0, bank=0):
 
 
 def subject(intact=0.8, shuffled=0.1, kept=1.0, seen=None, **more):
-    gains = {c: (intact if "feedback" not in c else shuffled) for c in conditions()}
+    gains = {c: (intact if "feedback" not in c else shuffled) for c in conditions(T)}
     out = {"fresh": ring("fresh", gains, **more)}
     out |= {
         r: ring(r, {"intact": intact * (kept if np.isscalar(kept) else kept[r])}, seed=1) for r in RINGS[1:]

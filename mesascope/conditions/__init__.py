@@ -30,8 +30,9 @@ class Context(NamedTuple):
         start: the start-of-life percept.
         recent: percepts [RECENT, N, …]: recent[i] is the percept of trial t - i (meaningless for i > t).
         partner: [N] another lifetime of the block for each one, never itself, a new one every trial.
-        donated: [RECENT, N] feedback: donated[i] is what the donor was paid at the trial before t - i. Donors are
-            lifetimes on fresh tasks of their own, numbered like the partners.
+        exchange: exchange(i, percept) is the percept of trial t - i with the outcome that a donor got there in place
+            of its own. Donors are lifetimes on fresh tasks of their own, numbered like the partners.
+        flip: flip(percept) is the percept had the last outcome been the opposite one.
         choices: K.
         key: key(i) is the key that the subject's response at trial t - i draws from.
         respond: respond(key, carry, percept) → carry, response, of the subject under test.
@@ -42,7 +43,8 @@ class Context(NamedTuple):
     start: Percept
     recent: Percept
     partner: jax.Array
-    donated: jax.Array
+    exchange: Callable[[Any, Percept], Percept]
+    flip: Callable[[Percept], Percept]
     choices: int
     key: Callable[[Any], jax.Array]
     respond: Callable[..., Any]
@@ -54,7 +56,7 @@ class Condition(eqx.Module):
 
     Attributes:
         one_step: the disturbed response is recorded, but the life goes on undisturbed.
-        needs_donors: uses `Context.donated`, so an intact run on fresh tasks comes first.
+        needs_donors: uses `Context.exchange`, so an intact run on fresh tasks comes first.
     """
 
     one_step: ClassVar[bool] = False

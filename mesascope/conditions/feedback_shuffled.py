@@ -37,7 +37,7 @@ class FeedbackShuffled(Condition):
         """Feeds the shadow, then replays the last w percepts true."""
         w = self.older_than
         old = jax.tree.map(lambda x: x[w], context.recent)
-        old = old._replace(feedback=select(old.first, old.feedback, context.donated[w]))
+        old = select(old.first, old, context.exchange(w, old))
         fed = context.repeat(
             0, (w > 0) & (t >= w), lambda i, c: context.respond(context.key(w), c, old)[0], shadow
         )
@@ -50,12 +50,8 @@ class FeedbackShuffled(Condition):
             return context.respond(context.key(back), c, past)[0]
 
         replayed = context.repeat(0, count, replay, fed)
-        plain = percept._replace(feedback=select(percept.first, percept.feedback, context.donated[0]))
-        return (
-            select(w > 0, replayed, carry),
-            percept._replace(feedback=select(w > 0, percept.feedback, plain.feedback)),
-            fed,
-        )
+        plain = select(percept.first, percept, context.exchange(0, percept))
+        return select(w > 0, replayed, carry), select(w > 0, percept, plain), fed
 
 
 def condition(older_than: int = 4, replicate: int = 0) -> FeedbackShuffled:

@@ -26,10 +26,7 @@ class PerceptExchangedOnce(Condition):
         """Flips the feedback, or names one of the other actions."""
         shift = jax.random.randint(key, percept.action.shape, 1, context.choices)
         other = jnp.mod(percept.action + shift, context.choices)
-        changed = percept._replace(
-            feedback=select(self.action == 1, percept.feedback, 1.0 - percept.feedback),
-            action=select(self.action == 1, other, percept.action),
-        )
+        changed = select(self.action == 1, percept._replace(action=other), context.flip(percept))
         return carry, select(percept.first, percept, changed), shadow
 
 

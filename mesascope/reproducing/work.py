@@ -187,7 +187,7 @@ class Workshop:
         probes = {q.spec: catalogue.make("probes", q.spec) for q in unit.quantities if q.kind == "probe"}
         placed = any(q.kind == "placed" and q.spec != "share" for q in unit.quantities)
         labels = [
-            *(conditions() if placed else ("intact",)),
+            *(conditions(family.horizon) if placed else ("intact",)),
             *(c for p in probes.values() for c in p.conditions),
         ]
         told = filled(unit.cell.trained_on, unit.seed) or subject.trained_on

@@ -127,7 +127,7 @@ def test_regret_on_two_arms(prior, n):
 @LIFETIMES
 @pytest.mark.parametrize("prior", list(BOUND))
 def test_regret_of_upper_bounds_on_two_arms(prior, n):
-    """Against plain NumPy. 4.12 and 4.69 are found both ways (± .006); 4.10 and 4.66 were given."""
+    """Against plain NumPy, and what was given, itself of a simulation: 3 standard errors of the difference."""
     tasks = family(arms=2, prior=prior)
     lives = live(make(UCB, tasks), tasks, n=n, seed=3)
     rng, rows, means = np.random.default_rng(1), np.arange(n), lives.means[:, 0]
@@ -142,7 +142,7 @@ def test_regret_of_upper_bounds_on_two_arms(prior, n):
         regret += means.max(1) - p
     error = (lives.regret - regret).std() / np.sqrt(n)
     assert abs(lives.regret.mean() - regret.mean()) < 3 * error
-    close(lives.regret, BOUND[prior], 0.005, slack=0.03)
+    assert abs(lives.regret.mean() - BOUND[prior]) < 3 * np.sqrt(2) * lives.regret.std() / np.sqrt(n) + 0.005
 
 
 @LIFETIMES
@@ -182,7 +182,6 @@ def test_exploration_on_the_hard_instance(spec, failure, least, n):
 
 SHARES = [  # over all trials: subject, settings of the family, ring → share
     ("thompson", {}, {"fresh": 0.75, "shifted:low": 0.32, "shifted:high": 0.50}),
-    ("win_stay_lose_shift", {}, {"fresh": 0.54, "shifted:low": 0.07}),
     ("rescorla_wagner:rate=0.1,beta=3", {}, {"fresh": 0.32}),
     ("rescorla_wagner:rate=0.1,beta=5", {}, {"fresh": 0.48}),
 ]
@@ -198,21 +197,26 @@ def test_normalised_performance(spec, settings, rings, n):
 
 
 @LIFETIMES
-@pytest.mark.parametrize("ring", ["fresh", "shifted:low", "shifted:high"])
-def test_win_stay_lose_shift_by_its_chain(ring, n):
-    """The exact distribution over arms, trial by trial: .539, .070 and .494 (.48 was given for the last)."""
+@pytest.mark.parametrize("shift", ["other", "any"])
+@pytest.mark.parametrize(("ring", "printed"), [("fresh", 0.54), ("shifted:low", 0.07), ("shifted:high", 0.48)])
+def test_win_stay_lose_shift_by_its_chain(ring, printed, shift, n):
+    """Against the exact distribution over arms, trial by trial; what was given for [.7, 1] shifts to any arm."""
     tasks = family()
-    lives = live(make("win_stay_lose_shift", tasks), tasks, ring, n=n, seed=5)
+    lives = live(make(f"win_stay_lose_shift:shift={shift}", tasks), tasks, ring, n=n, seed=5)
     p = lives.means[:, 0].astype(float)
-    moves = np.where(np.eye(5, dtype=bool), p[:, :, None], ((1 - p) / 4)[:, :, None])
+    others = (np.ones((5, 5)) - np.eye(5)) / 4 if shift == "other" else np.full((5, 5), 0.2)
+    moves = p[:, :, None] * np.eye(5) + (1 - p)[:, :, None] * others
     where, exact = np.full((n, 5), 0.2), []
     for _ in range(100):
         exact.append((where * p).sum(1))
         where = np.einsum("ni,nij->nj", where, moves)
     luck = (lives.score - np.stack(exact, 1)).mean(1)
     assert abs(luck.mean()) < 3 * luck.std() / np.sqrt(n)
-    if ring == "shifted:high":
-        assert abs(lives.share()[0] - 0.48) < 0.03
+    share, error = lives.share()
+    if shift == "any":
+        assert abs(share - printed) <= max(3 * error, 0.005), (share, error)
+    elif ring == "shifted:high":
+        assert share > printed + 0.01 - 3 * error
 
 
 BANKS = 50
