@@ -96,7 +96,7 @@ def walk(rate: float, cells: int) -> np.ndarray:
     return kernel / kernel.sum(-1, keepdims=True)
 
 
-def subject(family: Family, minimise: bool = False, cells: int = 64) -> DriftFilter:
+def subject(family: Family, minimise: bool = False, cells: int = 32) -> DriftFilter:
     """Filters what the arms of the restless bandit pay and pulls the one that pays most; equal ones share evenly.
 
     Args:

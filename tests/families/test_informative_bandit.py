@@ -1,0 +1,168 @@
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mesascope import FamilyEnv, catalogue
+from mesascope.errors import MesascopeError
+from mesascope.families import Percept
+from mesascope.families._deterministic import optimum
+from mesascope.families.informative_bandit import Tasks, family
+from mesascope.stats import standard_error
+from tests.subjects.lives import live, lived, make
+
+WANG = family()
+
+
+def every(spec, ring, home=WANG):
+    """[H, T] scores on every task of a ring, each once: the mean is exact for a subject that draws nothing."""
+    tables = jnp.asarray(home.tables(ring), jnp.float32)
+    return lived(make(spec, home), home, Tasks(tables)).score
+
+
+def test_the_published_figures_are_exact():
+    fresh = WANG.tables("fresh")
+    assert WANG.optimum() == pytest.approx(20.55, abs=1e-9)
+    assert WANG.optimum(informed=False) == pytest.approx(11.0, abs=1e-9)
+    assert fresh.mean(-1).sum(1).mean() == pytest.approx(5 * (5 + 9 + 0.55) / 11, abs=1e-9)  # 6.61
+    assert fresh.mean(0).sum(0).max() == pytest.approx(7.0, abs=1e-9)
+    known = WANG.latents(WANG.draw(jax.random.key(1), 7, "fresh"), "fresh")
+    assert known["fixed"].sum(1) == pytest.approx(np.full(7, 7.0))
+    assert known["best"].sum(1) == pytest.approx(np.full(7, 25.0))
+
+
+@pytest.mark.parametrize(("targets", "trials"), [(2, 5), (3, 4), (4, 7), (7, 3), (10, 5)])
+def test_the_optimum_by_recursion_over_the_targets_that_are_left(targets, trials):
+    def value(n, left, informed):
+        """n trials to go, `left` targets possible: pull one of them, or ask what the mean number says."""
+        if n == 0:
+            return 0.0
+        if left == 1:
+            return 5.0 * n
+        pull = (5.0 * n) / left + (1 - 1 / left) * (1 + value(n - 1, left - 1, informed))
+        return max(pull, ask + 5.0 * (n - 1)) if informed else pull
+
+    ask = np.mean(np.arange(1, targets + 1)) / targets
+    home = family(targets, trials)
+    assert home.optimum() == pytest.approx(value(trials, targets, True))
+    assert home.optimum(informed=False) == pytest.approx(value(trials, targets, False))
+
+
+@pytest.mark.parametrize("ring", family(3, 2).rings())
+def test_the_optimum_of_a_ring_by_trying_every_policy(ring):
+    tables = family(3, 2).tables(ring)[:, :2]
+    best = -np.inf
+    for first in range(4):
+        seen, code = np.unique(tables[:, 0, first], return_inverse=True)
+        for then in itertools.product(range(4), repeat=len(seen)):
+            second = tables[np.arange(len(tables)), 1, np.asarray(then)[code]]
+            best = max(best, float((tables[:, 0, first] + second).mean()))
+    assert optimum(tables) == pytest.approx(best)
+
+
+@pytest.mark.parametrize(
+    ("spec", "ring", "total"),
+    [
+        ("asker", "fresh", 20.55),
+        ("asking_reflex", "fresh", 20.55),
+        ("asker:doubts=True", "fresh", 20.55),
+        ("asker", "shifted:low", 0.55 + 4 * 2),
+        ("asker", "shifted:high", 0.55 + 4 * 10),
+        ("asker", "exchanged:target", 0.55 + 5 + 3),
+        ("asker:doubts=True", "exchanged:target", 0.55 + 5 + 1 + 0.55 + 5),
+        ("asking_reflex", "exchanged:target", 0.55 + 5 + 1 + 0.55 + 5),
+        ("asker", "restructured:code", 0.55 + 4),  # ten is even: no number is its own mirror
+        ("asker:doubts=True", "restructured:code", 0.55 + 1 + 15),
+        ("asking_reflex", "restructured:code", 3 * 0.55 + 2),
+        ("asker", "restructured:lies", 0.55 + 4 * 1.4),
+        ("fixed:arm=3", "fresh", 7.0),
+        ("fixed:arm=10", "fresh", 5 * 0.55),
+    ],
+)
+def test_what_each_procedure_earns_is_exact(spec, ring, total):
+    assert every(spec, ring).sum(1).mean() == pytest.approx(total, abs=1e-5)
+
+
+def test_nothing_earns_more_than_the_optimum_of_a_ring():
+    for ring in ("fresh", "shifted:high", "exchanged:target", "restructured:code", "restructured:lies"):
+        most = WANG.optimum(ring) + 1e-4
+        for spec in ("asker", "asker:doubts=True", "asking_reflex"):
+            assert every(spec, ring).sum(1).mean() <= most
+
+
+def test_the_figures_by_simulation():
+    chance = live(make("uniform", WANG), WANG, n=8000).score.sum(1)
+    assert chance.mean() == pytest.approx(6.6136, abs=4 * standard_error(chance))
+    asked = live(make("asker", WANG), WANG, n=8000).score.sum(1)
+    assert asked.mean() == pytest.approx(20.55, abs=4 * standard_error(asked))
+
+
+def test_each_ring_is_what_it_says():
+    home = family(5, 7)
+    arms = np.arange(5)
+    tables = {ring: home.tables(ring) for ring in home.rings()}
+    targets = {ring: t[..., :5].argmax(-1) for ring, t in tables.items()}
+    says = {ring: np.rint(t[..., 5] * 5).astype(int) - 1 for ring, t in tables.items()}
+    assert (says["fresh"] == targets["fresh"]).all() and (targets["fresh"][:, 0] == arms).all()
+    moved = targets["exchanged:target"]
+    assert len(moved) == 20 and (moved[:, :3] == moved[:, :1]).all() and (moved[:, 3:] == moved[:, 3:4]).all()
+    assert (moved[:, 2] != moved[:, 3]).all() and (says["exchanged:target"] == moved).all()
+    assert home.changes("exchanged:target") == 3 and home.changes("fresh") is None
+    assert (says["restructured:code"] + targets["restructured:code"] == 4).all()
+    assert (says["exchanged:code"][:, :3] == targets["exchanged:code"][:, :3]).all()
+    assert (says["exchanged:code"][:, 3:] + targets["exchanged:code"][:, 3:] == 4).all()
+    lies = np.stack([says["restructured:lies"][:, 0], targets["restructured:lies"][:, 0]])
+    assert len(np.unique(lies, axis=1).T) == 25  # every number beside every target
+    assert tables["shifted:low"][..., :5].max() == 2 and tables["shifted:high"][..., :5].min() == 2
+
+
+def test_a_bank_is_a_set_of_targets_and_all_that_is_seen():
+    home = family(bank=4, bank_seed=2)
+    targets = np.asarray(home.bank_targets)
+    assert len(set(targets.tolist())) == 4 and home.banked("bank:4@2").name == home.name
+    tasks = home.draw(jax.random.key(3), 512, "seen")
+    assert set(np.asarray(tasks.means)[:, 0, :10].argmax(-1).tolist()) == set(targets.tolist())
+    fixed = home.latents(tasks, "seen")["fixed"]
+    assert fixed == pytest.approx(np.full((512, 5), (5 + 3) / 4))
+    locator = make("asking_locator", home)
+    assert locator.trained_on == "bank:4@2"
+    there = lived(locator, home, Tasks(jnp.asarray(home.tables("seen"), jnp.float32))).score
+    number = (1 + targets) / 10
+    assert there.sum(1) == pytest.approx(number + 20)
+    elsewhere = lived(locator, home, Tasks(jnp.asarray(home.tables("fresh"), jnp.float32))).score[:, 1:]
+    right = np.isin(np.arange(10), targets)
+    assert (elsewhere == np.where(right, 5.0, 1.0)[:, None]).all()
+
+
+def test_the_flipped_percept_is_another_that_can_be_and_twice_is_none():
+    shown = [(10, 0.3), (4, 5.0), (10, 1.0), (2, 1.0)]
+    action, paid = np.asarray([a for a, _ in shown]), np.asarray([f for _, f in shown], np.float32)
+    zero = np.zeros(4, np.int32)
+    percept = Percept(np.zeros((4, 0)), action, paid, zero, zero, zero > 0)
+    other = WANG.flipped(percept)
+    assert other.feedback == pytest.approx([0.8, 1.0, 0.1, 5.0])
+    assert WANG.flipped(other).feedback == pytest.approx(paid)
+
+
+def test_settings_and_subjects_that_do_not_fit_are_refused():
+    for spec in ("targets=1", "trials=1", "bank=11", "bank=-1"):
+        with pytest.raises(MesascopeError) as why:
+            catalogue.make("families", f"informative_bandit:{spec}")
+        assert why.value.remedy
+    other = catalogue.make("families", "bernoulli_bandit:bank=3")
+    for name in ("asker", "asking_reflex", "asking_locator"):
+        with pytest.raises(MesascopeError):
+            catalogue.make("subjects", name, other)
+    with pytest.raises(MesascopeError):
+        make("asking_locator", WANG)
+
+
+def test_the_gymnasium_facade_pays_the_number_and_then_the_target():
+    env = FamilyEnv(WANG, render_mode="ansi")
+    env.reset(seed=3)
+    _, number, _, _, info = env.step(10)
+    assert info["score"] == pytest.approx(number) and info["best"] == 5
+    shown, paid, done, _, _ = env.step(round(number * 10) - 1)
+    assert paid == 5 and shown[11] == 5 and not done and "got 5" in env.render()
