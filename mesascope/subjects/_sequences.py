@@ -202,9 +202,9 @@ class LRU(Memory):
         """Layer by layer; only the products with λ run one after the other."""
         h = self.begin(xs)
         for layer in self.layers:
-            turned = functools.partial(_turned, layer.factor())
+            turn = functools.partial(_turned, layer.factor())
             zero = jnp.zeros(h.shape[1:])
-            states = jax.lax.scan(lambda s, x, f=turned: (f(s, x),) * 2, (zero, zero), layer.enter(h))[1]
+            states = jax.lax.scan(functools.partial(_doubled, turn), (zero, zero), layer.enter(h))[1]
             h = layer.leave(h, *states)
         return normed(h)
 
@@ -223,3 +223,9 @@ def _turned(factor, state, entering):
     """λ h + input in real numbers."""
     (a, b), (real, imaginary), (x, y) = factor, state, entering
     return a * real - b * imaginary + x, a * imaginary + b * real + y
+
+
+def _doubled(turn, state, entering):
+    """A step of a scan whose state is what it puts out."""
+    after = turn(state, entering)
+    return after, after

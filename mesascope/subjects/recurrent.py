@@ -98,6 +98,17 @@ class Recurrent(Subject):
         """Named activations [N, U] of its memory."""
         return self.memory.taps(carry)
 
+    def untrained(self, seed: int) -> Recurrent:
+        """A network of the same shape as training starts from."""
+        kind = next(k for k, made in MEMORIES.items() if made is type(self.memory))
+
+        def twin(observation: int) -> Recurrent:
+            sizes = (self.choices, observation, self.horizon)
+            return create(jax.random.key(seed), kind, len(self.policy), self.told, sizes)
+
+        mine, blind = (jax.tree.leaves(eqx.filter(n, eqx.is_array)) for n in (self, twin(0)))
+        return twin(max(len(a) - len(b) if a.ndim else 0 for a, b in zip(mine, blind, strict=True)))
+
 
 def create(
     key: jax.Array, memory: str, width: int, told: tuple[str, ...], sizes: tuple[int, int, int]
@@ -134,6 +145,12 @@ def create(
         choices=choices,
         horizon=horizon,
     )
+
+
+def begun(key: jax.Array, family: Family, memory: str, width: int, told: str) -> Recurrent:
+    """An untrained network for a family; told names parts of the percept, joined by +."""
+    sizes = (family.choices, observation_width(family), family.horizon)
+    return create(key, memory, width, tuple(told.split("+")), sizes)
 
 
 def observation_width(family: Family) -> int:

@@ -1,0 +1,135 @@
+"""Advantage actor-critic (Mnih et al. 2016, arXiv 1602.01783) over whole lifetimes, as Wang et al. (2016) used it.
+
+arXiv 1611.05763: an LSTM of 48 units that is told its last act, the last pay-off and the trial index. Every update
+lives a batch of lifetimes and takes one step on it. The training reward is that of `gains`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from mesascope.families import Family
+from mesascope.keys import address
+from mesascope.recipes import Progress, Trained, silent
+from mesascope.recipes._descent import COUNTED, JUDGED, STEPPED, check, descend, falling, rest
+from mesascope.recipes._lives import Put, Scale, gains, live, put, scale, spread
+from mesascope.recipes._training import Training, train
+from mesascope.subjects.recurrent import Recurrent, begun
+
+
+class Plan(NamedTuple):
+    """The settings that decide what is compiled; seeds and banks do not."""
+
+    updates: int
+    rate: float
+    final_rate: float
+    entropy: float
+    critic: float
+    discount: float
+    trace: float
+
+
+class Batch(NamedTuple):
+    """What one batch of lifetimes leaves to train on, each [T, N], the encoded percepts [T, N, F]."""
+
+    encoded: jax.Array
+    action: jax.Array
+    advantage: jax.Array
+    worth: jax.Array  # what the critic should have said
+
+
+def recipe(
+    family: Family,
+    out: str | os.PathLike,
+    memory: str = "lstm",
+    width: int = 48,
+    told: str = "action+feedback+trial",
+    updates: int = 2000,
+    lifetimes: int = 128,
+    rate: float = 3e-3,
+    final_rate: float = 1e-4,
+    entropy: float = 0.05,
+    critic: float = 0.5,
+    discount: float = 0.98,
+    trace: float = 1.0,
+    seed: int = 0,
+    progress: Callable[[Progress], None] = silent,
+) -> Trained:
+    """Trains an LSTM of 48 units by advantage actor-critic, told its last act, the last pay-off and the trial.
+
+    Args:
+        family: what it is trained on: its bank where it has one, else unlimited fresh tasks.
+        out: the folder for network.safetensors; a training begun there with the same settings goes on.
+        memory: none, gru, lstm, transformer or lru.
+        width: units.
+        told: parts of the percept, joined by +; without feedback the pay-off is no input.
+        updates: batches in all, each one step of Adam.
+        lifetimes: in a batch.
+        rate: Adam's step size at the start, falling linearly.
+        final_rate: the same at the end.
+        entropy: weight of the policy's entropy at the start, falling linearly to 0.
+        critic: weight of the critic's squared error.
+        discount: of the reward to come, per trial.
+        trace: λ of the generalised advantage estimate; 1 for the returns of the whole lifetime.
+        seed: of the weights, the tasks and all draws.
+        progress: called after every update.
+
+    Raises:
+        MesascopeError: a setting is out of range, or the folder holds another training.
+    """
+    settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
+    check(settings, **COUNTED, **STEPPED, **JUDGED, entropy=(0.0, 10.0), critic=(0.0, 10.0))
+    plan = Plan(**{k: settings[k] for k in Plan._fields})
+    key, span = jax.random.key(seed), scale(family)
+
+    def begin() -> tuple[Recurrent, Any]:
+        network = begun(address(key, "weights"), family, memory, width, told)
+        return network, rest(network)
+
+    def after(number: int, network: Recurrent, state: Any) -> tuple[Recurrent, Any, jax.Array]:
+        own = address(key, "update", number)
+        batch = put(family, address(own, "tasks"), lifetimes)
+        return update(own, jnp.asarray(number), network, state, family, batch, span, plan)
+
+    return train(Training("a2c_recurrent", family, settings, updates, lifetimes), begin, after, out, progress)
+
+
+@eqx.filter_jit
+def update(
+    key: jax.Array,
+    number: jax.Array,
+    network: Recurrent,
+    state: Any,
+    family: Family,
+    tried: Put,
+    span: Scale,
+    plan: Plan,
+) -> tuple[Recurrent, Any, jax.Array]:
+    """Lives one batch and takes one step on it; arguments and results as in `ppo_recurrent.update`."""
+    lives = live(address(key, "lives"), network, family, tried.tasks)
+    gained = gains(lives, tried.best, span, plan.discount, plan.trace)
+    batch = Batch(lives.encoded, lives.action, *gained)
+    entropy = falling(plan.entropy, 0.0, number, plan.updates)
+    rate = falling(plan.rate, plan.final_rate, number, plan.updates)
+
+    def cost(network: Recurrent, part: Batch) -> jax.Array:
+        return loss(network, part, plan.critic, entropy)
+
+    network, state = descend(key, network, state, batch, cost, rate, 1, 1)
+    return network, state, lives.score.mean()
+
+
+def loss(network: Recurrent, batch: Batch, critic: float, entropy: jax.Array) -> jax.Array:
+    """The policy gradient's surrogate, the critic's squared error and the entropy bonus."""
+    features = network.memory.unroll(batch.encoded)
+    log_probs = network.log_probs(features)
+    log_prob = jnp.take_along_axis(log_probs, batch.action[..., None], -1)[..., 0]
+    advantage = (batch.advantage - batch.advantage.mean()) / (batch.advantage.std() + 1e-8)
+    error = jnp.square(network.worth(features) - batch.worth).mean()
+    return -(log_prob * advantage).mean() + critic * error - entropy * spread(log_probs)

@@ -1,0 +1,189 @@
+"""A network trained to give a scripted procedure's action probabilities, then, if asked, improved by PPO.
+
+The teacher is asked at every trial along the histories that the network itself lives (DAgger: Ross et al. 2011,
+arXiv 1011.0686), so it says what to do where the network really comes. Duan et al. (2016, arXiv 1611.02779) trained
+on a teacher's own histories. The critic is trained along, so that PPO finds it ready.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from mesascope import catalogue
+from mesascope.errors import MesascopeError
+from mesascope.families import Family
+from mesascope.keys import address
+from mesascope.recipes import Progress, Trained, ppo_recurrent, silent
+from mesascope.recipes._descent import COUNTED, JUDGED, MANY, STEPPED, check, descend, falling, rest
+from mesascope.recipes._lives import Put, Scale, gains, live, put, scale
+from mesascope.recipes._training import Training, train
+from mesascope.rollouts import anonymous
+from mesascope.subjects import Subject
+from mesascope.subjects.recurrent import Recurrent, begun
+
+
+class Plan(NamedTuple):
+    """The settings that decide what is compiled; seeds and banks do not."""
+
+    updates: int
+    minibatches: int
+    rate: float
+    final_rate: float
+    discount: float
+    trace: float
+    led: int  # lifetimes of a batch that the teacher lives
+
+
+class Batch(NamedTuple):
+    """What one batch of lifetimes leaves to train on."""
+
+    encoded: jax.Array  # [T, N, F]
+    lesson: jax.Array  # [T, N, K] the teacher's log-probabilities
+    worth: jax.Array  # [T, N] what the critic should have said
+
+
+def recipe(
+    family: Family,
+    out: str | os.PathLike,
+    teacher: str = "gittins",
+    memory: str = "gru",
+    width: int = 64,
+    told: str = "action+feedback+trial+first+observation",
+    updates: int = 500,
+    improve_updates: int = 0,
+    lifetimes: int = 512,
+    led: float = 0.25,
+    minibatches: int = 4,
+    rate: float = 3e-3,
+    final_rate: float = 1e-4,
+    improve_rate: float = 5e-4,
+    improve_final_rate: float = 2e-5,
+    improve_epochs: int = 3,
+    entropy: float = 0.0,
+    discount: float = 0.98,
+    trace: float = 0.95,
+    clip: float = 0.2,
+    seed: int = 0,
+    progress: Callable[[Progress], None] = silent,
+) -> Trained:
+    """Trains a network to give a scripted procedure's action probabilities, then improves it by PPO if asked.
+
+    Args:
+        family: what it is trained on: its bank where it has one, else unlimited fresh tasks.
+        out: the folder for network.safetensors; a training begun there with the same settings goes on.
+        teacher: a scripted subject; its settings joined by +, as thompson:discount=0.9+minimise=true.
+        memory: none, gru, lstm, transformer or lru.
+        width: units.
+        told: parts of the percept, joined by +.
+        updates: batches of imitation.
+        improve_updates: batches of PPO after them.
+        lifetimes: in a batch.
+        led: part of the lifetimes that the teacher lives while it is imitated; the network lives the others.
+        minibatches: parts of a batch, each one step of Adam.
+        rate: Adam's step size at the start of imitation, falling linearly.
+        final_rate: the same at the end of it.
+        improve_rate: the same at the start of PPO.
+        improve_final_rate: the same at the end of it.
+        improve_epochs: passes over a batch of PPO.
+        entropy: weight of the policy's entropy at the start of PPO, falling linearly to 0.
+        discount: of the reward to come, per trial.
+        trace: λ of the generalised advantage estimate.
+        clip: largest change of a probability ratio that PPO rewards.
+        seed: of the weights, the tasks and all draws.
+        progress: called after every update.
+
+    Raises:
+        MesascopeError: a setting is out of range, the teacher gives no probabilities, or the folder holds another
+            training.
+    """
+    settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
+    check(settings, **COUNTED, **STEPPED, **JUDGED, minibatches=(1, MANY), improve_updates=(0, MANY))
+    check(settings, led=(0.0, 1.0), improve_rate=(0.0, 10.0), improve_final_rate=(0.0, 10.0))
+    check(settings, improve_epochs=(1, MANY), entropy=(0.0, 10.0), clip=(0.0, 10.0))
+    guide = asked(family, teacher)
+    part = {k: settings[k] for k in Plan._fields if k != "led"}
+    plan = Plan(**part, led=round(led * lifetimes))
+    later = ppo_recurrent.Plan(
+        updates=improve_updates,
+        epochs=improve_epochs,
+        minibatches=minibatches,
+        rate=improve_rate,
+        final_rate=improve_final_rate,
+        entropy=entropy,
+        discount=discount,
+        trace=trace,
+        clip=clip,
+    )
+    key, span = jax.random.key(seed), scale(family)
+
+    def begin() -> tuple[Recurrent, Any]:
+        network = begun(address(key, "weights"), family, memory, width, told)
+        return network, rest(network)
+
+    def after(number: int, network: Recurrent, state: Any) -> tuple[Recurrent, Any, jax.Array]:
+        own = address(key, "update", number)
+        batch = put(family, address(own, "tasks"), lifetimes)
+        if number < updates:
+            return update(own, jnp.asarray(number), network, state, family, guide, batch, span, plan)
+        state = rest(network) if number == updates else state  # PPO begins with a memory of its own
+        since = jnp.asarray(number - updates)
+        return ppo_recurrent.update(own, since, network, state, family, batch, span, later)
+
+    total = updates + improve_updates
+    return train(Training("imitate", family, settings, total, lifetimes), begin, after, out, progress)
+
+
+def asked(family: Family, teacher: str) -> Subject:
+    """The teacher that a text names.
+
+    Raises:
+        MesascopeError: no such subject, or it gives no exact probabilities.
+    """
+    name, _, rest = teacher.partition(":")
+    guide = catalogue.make("subjects", f"{name}:{rest.replace('+', ',')}" if rest else name, family)
+
+    def tried() -> Any:
+        key = jax.random.key(0)
+        percept = family.begin(key, family.draw(key, 1, "fresh"))[1]
+        return guide.respond(key, guide.fresh(1), percept)[1].log_probs
+
+    if not guide.traceable or eqx.filter_eval_shape(tried) is None:
+        raise MesascopeError(
+            f"{teacher!r} gives no probabilities that can be imitated.",
+            "Name a scripted subject, such as gittins or thompson.",
+        )
+    return anonymous(guide)
+
+
+@eqx.filter_jit
+def update(
+    key: jax.Array,
+    number: jax.Array,
+    network: Recurrent,
+    state: Any,
+    family: Family,
+    guide: Subject,
+    tried: Put,
+    span: Scale,
+    plan: Plan,
+) -> tuple[Recurrent, Any, jax.Array]:
+    """Lives one batch and brings the network nearer to its teacher; the rest as in `ppo_recurrent.update`."""
+    lives = live(address(key, "lives"), network, family, tried.tasks, guide, plan.led)
+    worth = gains(lives, tried.best, span, plan.discount, plan.trace).worth
+    rate = falling(plan.rate, plan.final_rate, number, plan.updates)
+    batch = Batch(lives.encoded, lives.lesson, worth)
+    network, state = descend(key, network, state, batch, loss, rate, 1, plan.minibatches)
+    return network, state, lives.score.mean()
+
+
+def loss(network: Recurrent, batch: Batch) -> jax.Array:
+    """The cross-entropy of the teacher's probabilities and the critic's squared error."""
+    features = network.memory.unroll(batch.encoded)
+    fit = (jnp.exp(batch.lesson) * network.log_probs(features)).sum(-1).mean()
+    return -fit + 0.5 * jnp.square(network.worth(features) - batch.worth).mean()

@@ -1,0 +1,143 @@
+"""Sequence prediction by log-loss (Ortega et al. 2019, arXiv 1905.03030), in families that show what was right.
+
+The network's distribution over the actions is its prediction; after every trial `family.target` says from the
+percept what should have been predicted, and that is the target of the cross-entropy.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from mesascope.errors import MesascopeError
+from mesascope.families import Family
+from mesascope.keys import address
+from mesascope.recipes import Progress, Trained, silent
+from mesascope.recipes._descent import COUNTED, MANY, STEPPED, check, descend, falling, rest
+from mesascope.recipes._lives import live, put
+from mesascope.recipes._training import Training, train
+from mesascope.subjects.recurrent import Recurrent, begun
+
+
+class Plan(NamedTuple):
+    """The settings that decide what is compiled; seeds and banks do not."""
+
+    updates: int
+    minibatches: int
+    rate: float
+    final_rate: float
+
+
+class Batch(NamedTuple):
+    """What one batch of lifetimes leaves to train on."""
+
+    encoded: jax.Array  # [T, N, F]
+    target: jax.Array  # [T, N]
+
+
+def recipe(
+    family: Family,
+    out: str | os.PathLike,
+    memory: str = "gru",
+    width: int = 64,
+    told: str = "trial+first+observation",
+    updates: int = 500,
+    lifetimes: int = 512,
+    minibatches: int = 4,
+    rate: float = 3e-3,
+    final_rate: float = 1e-5,
+    seed: int = 0,
+    progress: Callable[[Progress], None] = silent,
+) -> Trained:
+    """Trains a network to predict what comes next, by log-loss.
+
+    Args:
+        family: what it is trained on, one that shows what was right: its bank where it has one, else unlimited
+            fresh tasks.
+        out: the folder for network.safetensors; a training begun there with the same settings goes on.
+        memory: none, gru, lstm, transformer or lru.
+        width: units.
+        told: parts of the percept, joined by +.
+        updates: batches in all.
+        lifetimes: in a batch.
+        minibatches: parts of a batch, each one step of Adam.
+        rate: Adam's step size at the start, falling linearly.
+        final_rate: the same at the end.
+        seed: of the weights, the tasks and all draws.
+        progress: called after every update.
+
+    Raises:
+        MesascopeError: a setting is out of range, the family does not show what was right, or the folder holds
+            another training.
+    """
+    settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
+    check(settings, **COUNTED, **STEPPED, minibatches=(1, MANY))
+    plan = Plan(**{k: settings[k] for k in Plan._fields})
+    key = jax.random.key(seed)
+    if not shows_target(family):
+        raise MesascopeError(
+            f"{family.name} does not show what should have been predicted.",
+            "Train on a family that does, such as beta_bernoulli, or by another recipe.",
+        )
+
+    def begin() -> tuple[Recurrent, Any]:
+        network = begun(address(key, "weights"), family, memory, width, told)
+        return network, rest(network)
+
+    def after(number: int, network: Recurrent, state: Any) -> tuple[Recurrent, Any, jax.Array]:
+        own = address(key, "update", number)
+        tasks = put(family, address(own, "tasks"), lifetimes).tasks
+        return update(own, jnp.asarray(number), network, state, family, tasks, plan)
+
+    return train(Training("predict", family, settings, updates, lifetimes), begin, after, out, progress)
+
+
+def shows_target(family: Family) -> bool:
+    """Whether a family's percepts show what was right."""
+    key = jax.random.key(0)
+    return (
+        eqx.filter_eval_shape(lambda: family.target(family.begin(key, family.draw(key, 1, "fresh"))[1]))
+        is not None
+    )
+
+
+@eqx.filter_jit
+def update(
+    key: jax.Array,
+    number: jax.Array,
+    network: Recurrent,
+    state: Any,
+    family: Family,
+    tasks: Any,
+    plan: Plan,
+) -> tuple[Recurrent, Any, jax.Array]:
+    """Lives one batch and improves the network's predictions on it.
+
+    Args:
+        key: of this update.
+        number: of updates before it.
+        network: before it.
+        state: Adam's memory.
+        family: what is lived.
+        tasks: the batch's.
+        plan: the settings.
+
+    Returns:
+        The network and Adam's memory after it, and the batch's mean score.
+    """
+    lives = live(address(key, "lives"), network, family, tasks)
+    rate = falling(plan.rate, plan.final_rate, number, plan.updates)
+    batch = Batch(lives.encoded, lives.target)
+    network, state = descend(key, network, state, batch, loss, rate, 1, plan.minibatches)
+    return network, state, lives.score.mean()
+
+
+def loss(network: Recurrent, batch: Batch) -> jax.Array:
+    """The mean log-loss of a trial, in nats."""
+    log_probs = network.log_probs(network.memory.unroll(batch.encoded))
+    return -jnp.take_along_axis(log_probs, batch.target[..., None], -1).mean()

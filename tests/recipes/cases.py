@@ -1,0 +1,30 @@
+"""What the tests of the recipes share: small families and the smallest training by every recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mesascope.catalogue import factory
+from mesascope.families import Family
+from mesascope.families.bernoulli_bandit import family as bandit
+from mesascope.families.beta_bernoulli import family as symbols
+
+SMALL = bandit(arms=3, trials=11)
+SYMBOLS = symbols(trials=11)
+TINY: dict[str, dict[str, Any]] = {
+    "ppo_recurrent": {"width": 7, "updates": 3, "lifetimes": 10, "minibatches": 2, "epochs": 2},
+    "a2c_recurrent": {"width": 7, "updates": 3, "lifetimes": 10},
+    "imitate": {"width": 7, "updates": 2, "improve_updates": 1, "lifetimes": 10, "minibatches": 2},
+    "predict": {"width": 7, "updates": 3, "lifetimes": 10, "minibatches": 2},
+}
+
+
+def task(name: str) -> Family:
+    """The small family that a recipe trains on."""
+    return SYMBOLS if name == "predict" else SMALL
+
+
+def recipe(name: str) -> Callable[..., Any]:
+    """The recipe of a name."""
+    return factory("recipes", name)

@@ -1,0 +1,109 @@
+"""What the recipes train does what it was trained for, and their arithmetic is what it says."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mesascope.families.bernoulli_bandit import family
+from mesascope.keys import address
+from mesascope.recipes import imitate
+from mesascope.recipes._lives import advantages, gains, live, put, scale
+from mesascope.replays import replay
+from mesascope.rollouts import rollout
+from mesascope.subjects import recurrent
+from tests.recipes.cases import SMALL, SYMBOLS, TINY, recipe
+
+BRIEF = {"width": 16, "updates": 80, "lifetimes": 128}
+
+
+def share(path: Path) -> float:
+    """Σ(score − chance) / Σ(best − chance) on 448 fresh lifetimes."""
+    trials = rollout(recurrent.subject(SMALL, str(path)), SMALL, lifetimes=448, seed=5).isel(condition=0)
+    return float((trials.score - trials.chance).sum() / (trials.best - trials.chance).sum())
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("ppo_recurrent", {"entropy": 0.05}),
+        ("a2c_recurrent", {"updates": 600, "lifetimes": 64, "rate": 1e-2, "entropy": 0.02}),
+        ("imitate", {"improve_updates": 5}),
+    ],
+)
+def test_it_acquires_where_it_sees_the_feedback_and_not_where_it_is_blind(tmp_path, name, settings):
+    settings = {**BRIEF, **settings}
+    seeing = recipe(name)(SMALL, tmp_path / "seeing", **settings)
+    assert share(seeing.path) > 0.3
+    if name == "ppo_recurrent":
+        blind = recipe(name)(SMALL, tmp_path / "blind", told="action+trial+first", **settings)
+        assert abs(share(blind.path)) < 0.2
+
+
+def test_imitation_gives_the_teachers_probabilities_on_lives_of_its_own(tmp_path):
+    settings = {**BRIEF, "teacher": "thompson:discount=0.9+b=2", "led": 0.1, "updates": 120}
+    path = recipe("imitate")(SMALL, tmp_path, **settings).path
+    student, teacher = recurrent.subject(SMALL, str(path)), imitate.asked(SMALL, settings["teacher"])
+    trials = rollout(student, SMALL, lifetimes=448, seed=6)
+    own = np.exp(trials.log_probs.sel(condition="intact").values)
+    taught = np.exp(replay(teacher, trials).log_probs)
+    distance = 0.5 * np.abs(own - taught).sum(-1)
+    even = 0.5 * np.abs(1 / 3 - taught).sum(-1)
+    assert distance.mean() < 0.3 * even.mean(), (distance.mean(), even.mean())
+
+
+def test_prediction_comes_near_the_bayes_mixture_and_not_below(tmp_path):
+    path = recipe("predict")(SYMBOLS, tmp_path, **BRIEF).path
+    trials = rollout(recurrent.subject(SYMBOLS, str(path)), SYMBOLS, lifetimes=1024, seed=5)
+    trials = trials.isel(condition=0)
+    said = np.exp(trials.log_probs.values[..., 1])
+    p = trials.p.values
+    loss = -(p * np.log(said) + (1 - p) * np.log1p(-said)).sum(1)  # expected over the symbols to come
+    symbol = np.where(trials.feedback > 0.5, trials.action, 1 - trials.action)
+    ones = np.concatenate([np.zeros((len(p), 1)), symbol.cumsum(1)[:, :-1]], 1)
+    mixture = (ones + 1) / (np.arange(11) + 2)  # Laplace's rule of succession
+    least = -(p * np.log(mixture) + (1 - p) * np.log1p(-mixture)).sum(1)
+    assert -0.05 < (loss - least).mean() < 0.12
+    assert np.log(2) * 11 - loss.mean() > 0.5
+
+
+@pytest.mark.parametrize("memory", list(recurrent.MEMORIES))
+def test_every_memory_trains_on_a_bank_and_says_so(tmp_path, memory):
+    banked = family(arms=3, trials=11, bank=2, bank_seed=9)
+    trained = recipe("ppo_recurrent")(
+        banked, tmp_path, memory=memory, **{**TINY["ppo_recurrent"], "updates": 1}
+    )
+    assert trained.trained_on == "bank:2@9"
+    told = recurrent.about(trained.path)
+    assert (told["memory"], told["trained_on"], told["family"]) == (memory, "bank:2@9", banked.name)
+    assert recurrent.subject(banked, str(trained.path)).trained_on == "bank:2@9"
+
+
+def test_the_scale_is_that_of_the_tasks_it_trains_on():
+    bank = family(arms=3, trials=11, bank=2, bank_seed=9)
+    means = np.asarray(bank.bank_means)
+    assert tuple(map(float, scale(SMALL))) == pytest.approx((0.5, 0.75), abs=0.01)
+    assert tuple(map(float, scale(bank))) == pytest.approx((means.mean(), means.max(1).mean()), abs=0.01)
+
+
+def test_a_lifetime_at_chance_is_worth_minus_one_and_at_best_nothing():
+    key, network = jax.random.key(4), recurrent.begun(jax.random.key(1), SMALL, "gru", 5, "feedback+trial")
+    tried = put(SMALL, key, 4096)
+    lives = live(address(key, "lives"), network, SMALL, tried.tasks)
+    gained = gains(lives, tried.best, scale(SMALL), 1.0, 1.0)  # an untrained critic says 0
+    assert float(gained.advantage[0].mean()) == pytest.approx(-1, abs=0.05)
+    best = lives._replace(score=tried.best)
+    assert (gains(best, tried.best, scale(SMALL), 0.9, 0.7).advantage == 0).all()
+
+
+def test_advantages_are_the_weighted_sums_of_surprises():
+    rng = np.random.default_rng(1)
+    reward, worth = rng.normal(size=(2, 11, 7))
+    discount, trace = 0.9, 0.7
+    after = np.vstack([worth[1:], np.zeros((1, 7))])
+    surprise = reward + discount * after - worth
+    slow = [sum((discount * trace) ** (u - t) * surprise[u] for u in range(t, 11)) for t in range(11)]
+    fast = advantages(jnp.asarray(reward), jnp.asarray(worth), discount, trace)
+    np.testing.assert_allclose(fast, np.stack(slow), rtol=1e-4, atol=1e-5)
