@@ -62,11 +62,11 @@ class RestlessBandit(Family):
         """Reference procedures by role; the filter is the exact optimum where the arms are coupled."""
         return {
             "learner": "drift_filter",
-            "discounting": "thompson:discount=0.8",
+            "discounting": "rescorla_wagner:rate=0.3,beta=8",
             "locator": "path_locator",
             "strongest": "drift_filter",
             "learner against": "drift_filter:minimise=True",
-            "discounting against": "thompson:discount=0.8,minimise=true",
+            "discounting against": "rescorla_wagner:rate=0.3,beta=-8",
             "locator against": "path_locator:minimise=True",
         }
 
