@@ -18,7 +18,7 @@ from mesascope.examination import Bench, opener, resolve
 from mesascope.families import Family
 from mesascope.measurement import measure
 from mesascope.probes import Probe
-from mesascope.replays import refuse_leaks, replay
+from mesascope.replays import Replays, refuse_leaks
 from mesascope.rollouts import BLOCK, rollout
 from mesascope.subjects import Subject
 
@@ -197,8 +197,9 @@ def _probe(spec: str) -> Iterator[str]:
     rings = [r for r in family.rings() if r.partition(":")[0] in (*probe.rings, "fresh")]
     bench = Bench(family, ("intact", *probe.conditions), rings, 4 * BLOCK)
     for role in ("learner", "lookalike", "still"):
-        lived = bench.live(resolve(family.controls[role], family), family)
-        asked = measure([probe], lived, bench.references(family), replay)
+        control = resolve(family.controls[role], family)
+        lived = bench.live(control, family)
+        asked = measure([probe], lived, bench.references(family), Replays(control))
         if not asked:
             yield f"It gave no reading of the {role}."
         for finding in asked:

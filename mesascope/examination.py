@@ -20,7 +20,7 @@ from mesascope.findings import Finding
 from mesascope.measurement import measure
 from mesascope.placement import Placement, Rule, conditions, place
 from mesascope.probes import Probe
-from mesascope.replays import refuse_leaks, replay
+from mesascope.replays import Replays, refuse_leaks
 from mesascope.rollouts import BLOCK, distinct, rollout
 from mesascope.subjects import Subject, essence
 from mesascope.subjects.function import wrap
@@ -91,7 +91,7 @@ def examine(
     asked = [
         catalogue.make("probes", p) if isinstance(p, str) else p for p in probes or catalogue.names("probes")
     ]
-    labels = [*conditions(rule), *(c for p in asked for c in p.conditions)]
+    labels = [*conditions(base.horizon, rule), *(c for p in asked for c in p.conditions)]
     bench = Bench(base, labels, rings, lifetimes, seed, Path(out) if out else None, progress)
     homes = [bench.home(trained_on or one.trained_on) for one in group]
     for one, home in zip(group, homes, strict=True):
@@ -108,12 +108,12 @@ def examine(
     by_role = {}
     for role, control in controls.items():
         lived = bench.live(control, unbanked)
-        by_role[role] = measure(asked, lived, bench.references(unbanked), replay) if lived else []
+        by_role[role] = measure(asked, lived, bench.references(unbanked), Replays(control)) if lived else []
     out_of = []
     for one, home in zip(group, homes, strict=True):
         told = trained_on or one.trained_on
         lived, references, placement = bench.place(one, told, rule)
-        found = measure(asked, lived, references, replay, by_role)
+        found = measure(asked, lived, references, Replays(one), by_role)
         out_of.append(Examination(one.name, home.name, told, lived, references, found, placement))
     return out_of
 
@@ -194,7 +194,7 @@ def measure_log(
                 placement = place(lived, references, trained_on)
             except MesascopeError:
                 placement = None
-            found = measure(asked, lived, references, replay)
+            found = measure(asked, lived, references, Replays())
             out.append(
                 Examination(
                     str(some["subject"]), str(some["family"]), trained_on, lived, references, found, placement
@@ -206,7 +206,15 @@ def measure_log(
     log, notes = read_log(path, columns, choices)
     name = str(log.attrs["subject"])
     return [
-        Examination(name, "log", "unknown", {"logged": log}, {}, measure(asked, {"logged": log}), None)
+        Examination(
+            name,
+            "log",
+            "unknown",
+            {"logged": log},
+            {},
+            measure(asked, {"logged": log}, replay=Replays()),
+            None,
+        )
     ], notes
 
 
@@ -271,7 +279,7 @@ class Bench:
         for ring in rings or ():
             if ring not in self._known(family):
                 raise unknown("ring", ring, self._known(family))
-        parts = {"half": family.horizon // 2, "tenth": family.horizon // 10}
+        parts = {"half": family.horizon // 2, "tenth": family.horizon // 10, "few": trials.few(family.horizon)}
         unique = dict.fromkeys(label.format(**parts) for label in labels)
         self.conditions = [catalogue.make("conditions", label) for label in unique]
         self.kinds = distinct(self.conditions)

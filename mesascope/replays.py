@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -11,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from mesascope import catalogue
 from mesascope.conditions import Condition
 from mesascope.errors import MesascopeError
 from mesascope.families import Family, Percept
@@ -22,13 +25,79 @@ TOLERANCE = 1e-4  # of probabilities: batches of another order may round otherwi
 
 
 class Replay(NamedTuple):
-    """action [N, T] that the procedure would have drawn; log_probs [N, T, K], or None."""
+    """action [N, T] that the procedure would have drawn; log_probs [N, T, K], or None; taps [N, T, U] by name."""
 
     action: np.ndarray
     log_probs: np.ndarray | None
+    taps: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
-def replay(procedure: Subject, trials: xr.Dataset, label: str = "intact", seed: int | None = None) -> Replay:
+@dataclasses.dataclass(frozen=True)
+class Replays:
+    """Replays for the probes of one examination: of any procedure, by name, and of the subject itself.
+
+    Attributes:
+        itself: who is examined; None where only its trials are known.
+    """
+
+    itself: Subject | None = None
+
+    def __call__(self, procedure: Subject | str, trials: xr.Dataset, **options: Any) -> Replay:
+        """`replay` of a subject, a subject's name with settings, 'itself' or 'untrained' (its twin, never trained).
+
+        Raises:
+            MesascopeError: the subject is not at hand, or it offers no untrained twin.
+        """
+        return replay(self.find(procedure, trials), trials, **options)
+
+    def find(self, procedure: Subject | str, trials: xr.Dataset) -> Subject:
+        """The subject that a name stands for."""
+        if isinstance(procedure, Subject):
+            return procedure
+        if procedure not in ("itself", "untrained"):
+            return catalogue.make("subjects", procedure, self.home(trials))
+        if self.itself is None:
+            raise MesascopeError(
+                "The subject itself is not at hand, only its trials.", "Examine it to ask this."
+            )
+        if procedure == "itself":
+            return self.itself
+        twin = self.itself.untrained(int(trials.attrs.get("seed") or 0))
+        if twin is None:
+            raise MesascopeError(
+                f"{self.itself.name} has no untrained twin.", "Give the subject a method untrained(seed)."
+            )
+        return twin
+
+    def taps(self, procedure: Subject | str, trials: xr.Dataset) -> tuple[str, ...]:
+        """The names of a subject's taps.
+
+        Raises:
+            MesascopeError: it has none.
+        """
+        subject = self.find(procedure, trials)
+        names = tuple(k for k, v in subject.taps(subject.fresh(2)).items() if np.size(v))
+        if not names:
+            raise MesascopeError(
+                f"{subject.name} shows no activations.", "Give the subject a method taps(carry)."
+            )
+        return names
+
+    def home(self, trials: xr.Dataset) -> Family:
+        """The family that trials are of, with the bank that the subject was trained on."""
+        family = catalogue.make("families", str(trials.attrs["family"]))
+        bank = str(trials.attrs.get("trained_on", ""))
+        return family.banked(bank) if bank.startswith("bank:") else family
+
+
+def replay(
+    procedure: Subject,
+    trials: xr.Dataset,
+    label: str = "intact",
+    seed: int | None = None,
+    record: Sequence[str] = (),
+    push: Mapping[str, np.ndarray] | None = None,
+) -> Replay:
     """What a procedure would do at every trial of recorded lifetimes, given the recorded past.
 
     Args:
@@ -36,6 +105,9 @@ def replay(procedure: Subject, trials: xr.Dataset, label: str = "intact", seed: 
         trials: one ring, or a log; missing trials are taken as they stand.
         label: the condition whose trials are followed.
         seed: of the procedure's draws; by default that of the trials.
+        record: names of the procedure's taps to keep, as they are when it acts.
+        push: by tap, what is added to it before every response [N, T, U]: each response is given from the true carry
+            so moved, and the life goes on unmoved.
     """
     lived = trials.sel(condition=label)
     key = jax.random.key(int(trials.attrs.get("seed") or 0) if seed is None else seed)
@@ -45,9 +117,10 @@ def replay(procedure: Subject, trials: xr.Dataset, label: str = "intact", seed: 
     for block in range(-(-n // BLOCK)):
         rows = np.minimum(np.arange(block * BLOCK, (block + 1) * BLOCK), n - 1)
         past = percepts(action[rows], feedback[rows], shown[rows])
-        out.append(forced(procedure, past, address(key, "lives", block)))
-    whole = jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *out)
-    return Replay(whole.action, whole.log_probs)
+        pushed = {k: np.moveaxis(v[rows], 0, 1).astype(np.float32) for k, v in (push or {}).items()}
+        out.append(_forced(procedure, past, address(key, "lives", block), pushed, tuple(record)))
+    response, taps = jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *out)
+    return Replay(response.action, response.log_probs, taps)
 
 
 def percepts(action: np.ndarray, feedback: np.ndarray, observation: np.ndarray) -> Percept:
@@ -62,26 +135,60 @@ def percepts(action: np.ndarray, feedback: np.ndarray, observation: np.ndarray) 
 
 def forced(procedure: Subject, past: Percept, key: jax.Array) -> Response:
     """The responses of one block, with leading axes N, T, to percepts with axes T, N."""
+    return _forced(procedure, past, key, {}, ())[0]
+
+
+def _forced(
+    procedure: Subject, past: Percept, key: jax.Array, pushed: dict[str, np.ndarray], record: tuple[str, ...]
+) -> tuple[Response, dict[str, np.ndarray]]:
+    """The same with every response from a carry whose taps were moved [T, N, U], and with the taps recorded."""
     if procedure.traceable:
-        out = jax.device_get(_scanned(anonymous(procedure), past, key))
+        out = jax.device_get(_scanned(anonymous(procedure), past, key, pushed, record))
     else:
         carry, steps = procedure.fresh(past.action.shape[1]), []
         for t in range(len(past.action)):
             now = Percept(*(field[t] for field in past))
-            carry, response = procedure.respond(address(key, "act", t), carry, now)
-            steps.append(jax.tree.map(np.asarray, response))
+            told = _trial(procedure, key, t, carry, now, {k: v[t] for k, v in pushed.items()}, record)
+            carry, step = told
+            steps.append(jax.tree.map(np.asarray, step))
         out = jax.tree.map(lambda *xs: np.stack(xs), *steps)
     return jax.tree.map(lambda x: np.moveaxis(x, 0, 1), out)
 
 
+def _trial(procedure: Subject, key: jax.Array, t: Any, carry: Any, now: Percept, push: Any, record: Any):
+    """One trial of a forced life: the next carry, and the response and taps."""
+    after, response = procedure.respond(address(key, "act", t), carry, now)
+    taps = {k: v for k, v in procedure.taps(after).items() if k in record}
+    if push:
+        moved = written(procedure, carry, {k: procedure.taps(carry)[k] + v for k, v in push.items()})
+        response = procedure.respond(address(key, "act", t), moved, now)[1]
+    return after, (response, taps)
+
+
+def written(procedure: Subject, carry: Any, taps: Mapping[str, Any]) -> Any:
+    """A carry with other activations in place of some of its taps, which must be leaves of the carry.
+
+    Raises:
+        MesascopeError: a tap is computed from the carry, so nothing can be written there.
+    """
+    names = list(taps)
+    try:
+        return eqx.tree_at(lambda c: [procedure.taps(c)[k] for k in names], carry, [taps[k] for k in names])
+    except (ValueError, KeyError, TypeError):
+        raise MesascopeError(
+            f"The taps {', '.join(names)} of {procedure.name} cannot be written to.",
+            "Let taps() return leaves of the carry as they are.",
+        ) from None
+
+
 @eqx.filter_jit
-def _scanned(procedure: Subject, past: Percept, key: jax.Array) -> Any:
+def _scanned(procedure: Subject, past: Percept, key: jax.Array, pushed: Any, record: tuple[str, ...]) -> Any:
     def trial(carry, xs):
-        t, now = xs
-        return procedure.respond(address(key, "act", t), carry, now)
+        t, now, push = xs
+        return _trial(procedure, key, t, carry, now, push, record)
 
     start = procedure.fresh(past.action.shape[1])
-    return jax.lax.scan(trial, start, (jnp.arange(len(past.action)), past))[1]
+    return jax.lax.scan(trial, start, (jnp.arange(len(past.action)), past, pushed))[1]
 
 
 def refuse_leaks(subject: Subject, family: Family, seed: int = 0, kinds: Sequence[Condition] = ()) -> None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from mesascope.errors import MesascopeError
 from mesascope.trials import gain
 
 Rings = Mapping[str, xr.Dataset]
@@ -49,9 +50,10 @@ class Probe:
         name: the file's name.
         question: in words; what the number says.
         measure: measure(trials, references, replay) → readings. `trials` holds a data set per ring; `references`
-            holds, by role, a reference procedure's data sets on the same tasks; `replay` forces a procedure along
-            recorded trials (None where nothing can be replayed).
-        conditions: labels of the conditions it needs; {half} stands for half the horizon.
+            holds, by role, a reference procedure's data sets on the same tasks; `replay` forces a procedure, the
+            subject itself or its untrained twin along recorded trials (see `mesascope.replays.Replays`; None where
+            nothing can be replayed).
+        conditions: labels of the conditions it needs; {half} stands for half the horizon, {few} for `trials.few`.
         rings: the kinds of ring it needs; where none is there it does not apply.
         references: roles it can use.
         expects: what it must read on the learner, the lookalike and the still control: '+', '-', '0' or 'any'.
@@ -94,3 +96,17 @@ def gains(trials: xr.Dataset, prefix: str, **window: Any) -> tuple[np.ndarray, n
     """Σ(score - chance) and Σ(best - chance) [N] under a condition, the mean over its replicates."""
     parts = [gain(trials, label, **window) for label in replicates(trials, prefix)]
     return np.mean([p[0] for p in parts], 0), parts[0][1]
+
+
+def taps(replay: Any, trials: xr.Dataset, who: str = "itself") -> dict[str, np.ndarray]:
+    """Every tap [N, T, U] of the subject itself, or of its untrained twin, along its recorded trials.
+
+    Raises:
+        DoesNotApply: the subject is not at hand, has no taps, or has no untrained twin.
+    """
+    if replay is None:
+        raise DoesNotApply("nothing can be replayed here; the question needs the subject itself")
+    try:
+        return dict(replay(who, trials, record=replay.taps(who, trials)).taps)
+    except MesascopeError as error:
+        raise DoesNotApply(f"{error.problem} {error.remedy}") from None

@@ -51,6 +51,10 @@ class Subject(eqx.Module):
         """Named activations [N, U] for probes that decode; none unless a subject says so."""
         return {}
 
+    def untrained(self, seed: int) -> "Subject | None":
+        """The same subject with weights that were never trained, a control of what is decoded; None without weights."""
+        return None
+
     def code(self) -> str:
         """What else it acts by: a hash of the code that it was handed, if it was."""
         return ""

@@ -1,0 +1,209 @@
+"""Procedures written twice agree; simulated subjects are named; what is not in the list is none of these."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+
+from mesascope import catalogue
+from mesascope.errors import MesascopeError
+from mesascope.measurement import measure
+from mesascope.probes import _fits
+from mesascope.probes._histories import history
+from mesascope.probes._procedures import SIMPLE, Procedure, mixed
+from mesascope.probes._samplers import EXACT, SLOW, locator
+from mesascope.probes.acts_like import compare, judge, procedures
+from mesascope.replays import Replays, replay
+from mesascope.rollouts import rollout
+
+TWICE = {
+    "uniform": ("uniform", {}),
+    "round_robin": ("round_robin", {}),
+    "fixed:arm=1": ("fixed", {"arm": 1}),
+    "sticky:stay=.7": ("sticky", {"stay": 0.7}),
+    "biased:ratio=2": ("biased", {"choice_0": 4 / 7, "choice_1": 2 / 7, "choice_2": 1 / 7}),
+    "win_stay_lose_shift": ("win_stay_lose_shift", {"after_win": 1, "after_loss": 0}),
+    "two_loss_reflex:losses=3": ("two_loss_reflex", {"losses": 3}),
+    "clock_win_stay:trials=7": ("clock_win_stay", {"trials": 7}),
+    "clock:trials=7": ("clock", {"arm": 0, "trials": 7}),
+    "random_then_fixed:start=4": ("random_then_fixed", {"arm": 0, "start": 4}),
+    "choice_trace:rate=.3,beta=2": ("choice_trace", {"rate": 0.3, "beta": 2}),
+    "windowed:window=4,focus=.8": ("windowed", {"window": 4, "focus": 0.8}),
+    "greedy": ("epsilon_greedy", {"ties": "random", "each_first": False}),
+    "greedy:ties=first,each_first=true": ("epsilon_greedy", {"ties": "first", "each_first": True}),
+    "rescorla_wagner:rate=.3,beta=4": ("rescorla_wagner", {"rate": 0.3, "beta": 4, "initial": 0.5}),
+    "ucb1:constant=.4": ("ucb1", {"constant": 0.4, "growing": True, "each_first": False}),
+    "ucb1:constant=.4,growing=false,each_first=true": (
+        "ucb1",
+        {"constant": 0.4, "growing": False, "each_first": True},
+    ),
+    "explore_then_commit:pulls=5": ("explore_then_commit", {"pulls": 5}),
+    "delayed_exploiter:start=4": ("delayed_exploiter", {"start": 4}),
+    "satisficer:enough=.6": ("satisficer", {"enough": 0.6}),
+    "thompson": ("thompson", {}),
+    "thompson:discount=.9,a=3,b=2": (SLOW[1].name, {"discount": 0.9, "mean": 0.6, "strength": 5}),
+    "thompson:minimise=true": ("thompson:minimise=True", {}),
+    "optimistic_thompson": ("optimistic_thompson", {}),
+    "delayed": ("delayed", {"known": True}),
+    "delayed:known=false": ("delayed", {"known": False}),
+    "early_only:trials=5": ("early_only", {"trials": 5}),
+    "change_point_thompson:hazard=.1": ("change_point_thompson", {"hazard": 0.1}),
+    "gittins:discount=.95": ("gittins", {"discount": 0.95}),
+    "gittins:discount=0": ("gittins", {"discount": 0}),
+    "bayes_optimal": ("bayes_optimal", {}),
+    "feedback_hash": ("feedback_hash", {}),
+    "hash_commit:trials=4": ("hash_commit", {"trials": 4}),
+    "locator": ("locator", {}),
+}
+
+
+@pytest.fixture(scope="module")
+def three():
+    """Lifetimes of 11 trials with three arms, from a subject that visits every history."""
+    family = catalogue.make("families", "bernoulli_bandit:arms=3,trials=11,bank=5")
+    return family, rollout(
+        catalogue.make("subjects", "epsilon_greedy:epsilon=0.5", family), family, "fresh", 64, 3
+    )
+
+
+@pytest.mark.parametrize("spec", TWICE)
+def test_each_procedure_is_the_scripted_subject_of_its_name(three, spec):
+    family, lived = three
+    name, settings = TWICE[spec]
+    every = {p.name: p for p in (*SIMPLE, *SLOW, EXACT, locator(np.asarray(family.bank_means)))}
+    theirs = np.exp(replay(catalogue.make("subjects", spec, family), lived).log_probs)
+    assert np.abs(every[name].act(history(lived), **settings) - theirs).max() < 2e-4
+
+
+def test_probabilities_sum_to_one_and_do_not_see_the_future(three):
+    lived = three[1]
+    seen = history(lived)
+    changed = history(lived)
+    changed.action[:, 7:] = (changed.action[:, 7:] + 1) % 3
+    changed.paid[:, 7:] = 1 - changed.paid[:, 7:]
+    for procedure in (*SIMPLE, *SLOW):
+        first = procedure.fit(seen) if procedure.fit else next(_fits.grid(procedure, seen))
+        p = procedure.act(seen, **first)
+        assert np.allclose(p.sum(-1), 1, atol=1e-4), procedure.name
+        assert np.allclose(p[:, :8], procedure.act(changed, **first)[:, :8], atol=1e-6), procedure.name
+
+
+@pytest.fixture(scope="module")
+def two():
+    """Lifetimes of 100 trials with two arms, by subject."""
+    family = catalogue.make("families", "bernoulli_bandit:arms=2,trials=100,bank=4")
+
+    @functools.cache
+    def live(spec):
+        return rollout(catalogue.make("subjects", spec, family), family, "fresh", 96, 8)
+
+    return live
+
+
+@pytest.fixture(scope="module")
+def asked(two):
+    """What a subject is found to act like, every procedure fitted once."""
+
+    @functools.cache
+    def fitted(spec):
+        seen = history(two(spec))
+        return seen, [_fits.fit(p, seen) for p in procedures(two(spec))]
+
+    def judged(spec, probabilities, without=()):
+        seen, every = fitted(spec)
+        return judge(two(spec), seen, [f for f in every if f.procedure.name not in without], probabilities)
+
+    return judged
+
+
+NAMED = {
+    "epsilon_greedy": ("epsilon_greedy", {"lapse": (0.1, 0.03)}),
+    "rescorla_wagner:rate=0.4,beta=3": ("rescorla_wagner", {"rate": (0.4, 0.1), "beta": (3, 0.6)}),
+    "thompson:discount=0.93": (SLOW[1].name, {"discount": (0.93, 0.03)}),
+    "two_loss_reflex": ("two_loss_reflex", {"losses": (2, 0)}),
+    "ucb1:constant=0.7": ("ucb1", {"constant": (0.7, 0.1)}),
+}
+
+
+@pytest.mark.parametrize("probabilities", [True, False])
+@pytest.mark.parametrize("spec", NAMED)
+def test_it_names_what_was_simulated(asked, spec, probabilities):
+    found = asked(spec, probabilities)
+    name, settings = NAMED[spec]
+    assert not found.none and name in found.names()
+    fitted = next(f for f in found.fitted if f.procedure.name == name).summary()
+    for key, (true, error) in settings.items():
+        assert abs(fitted[key] - true) <= error, (key, fitted)
+
+
+@pytest.mark.parametrize("probabilities", [True, False])
+@pytest.mark.parametrize("spec", ["two_loss_reflex", "ucb1:constant=0.7"])
+def test_what_is_not_in_the_list_is_none_of_these(asked, spec, probabilities):
+    assert asked(spec, probabilities, (spec.partition(":")[0],)).none
+
+
+def test_a_hash_is_told_from_chance_by_its_probabilities_alone(two):
+    listed = [p for p in SIMPLE if p.name in ("uniform", "sticky", "biased", "win_stay_lose_shift")]
+    assert compare(two("feedback_hash"), listed, 96, True).none
+    assert not compare(two("feedback_hash"), listed, 96, False).none
+
+
+def test_uniform_is_the_name_of_a_class_that_holds_what_can_be_uniform(two):
+    listed = [
+        p for p in SIMPLE if p.name in ("uniform", "sticky", "biased", "epsilon_greedy", "choice_trace")
+    ]
+    found = compare(two("uniform"), listed[::-1], 96)
+    assert found.names()[0] == "uniform" and {"sticky", "biased", "epsilon_greedy"} <= set(found.names())
+
+
+def test_the_miss_is_the_divergence_from_the_subject(two):
+    """A biased coin against the even one: log 2 minus its entropy."""
+    lived = two("biased:ratio=3")
+    found = compare(
+        lived, [Procedure("uniform", lambda h: np.full(h.chosen.shape, 0.5, np.float32), lapse=False)], 96
+    )
+    assert found.miss.mean() == pytest.approx(np.log(2) + 0.75 * np.log(0.75) + 0.25 * np.log(0.25), abs=1e-5)
+
+
+def test_fitting_does_not_see_the_lifetimes_that_are_scored(two):
+    lived = two("epsilon_greedy")
+    seen, other = history(lived, lifetimes=24), history(lived, lifetimes=24)
+    other.paid[1::2] = 1 - other.paid[1::2]
+    procedure = next(p for p in SIMPLE if p.name == "rescorla_wagner")
+    assert _fits.fit(procedure, seen).settings[0] == _fits.fit(procedure, other).settings[0]
+    assert _fits.fit(procedure, seen).settings[1] != _fits.fit(procedure, other).settings[1]
+
+
+def test_the_lapse_is_the_share_of_the_choices_that_are_even():
+    """With certain predictions a fraction w of choices is against them: ε (1 - 1/K) = w."""
+    p = np.r_[np.ones(880), np.zeros(120)]
+    assert _fits._lapse(p, 4) == pytest.approx(0.12 * 4 / 3, abs=1e-3)
+    assert np.allclose(mixed(np.eye(4)[0], 0.16), [0.88, 0.04, 0.04, 0.04])
+
+
+def test_a_subject_of_any_package_is_compared_by_name(two):
+    lived = two("ucb1:constant=0.7")
+    probe = catalogue.make("probes", "acts_like:without=ucb1,also=ucb1:constant=0.7")
+    told = measure([probe], {"fresh": lived}, replay=Replays())
+    assert told[0].reason.startswith("acts like ucb1:constant=0.7 (lapse 0.0001)")
+
+
+def test_a_log_is_compared_by_its_choices(two):
+    lived = two("two_loss_reflex").drop_vars("log_probs")
+    logged = lived.assign_attrs(ring="logged", family="log")
+    told = measure([catalogue.make("probes", "acts_like")], {"logged": logged}, replay=Replays())
+    assert told[0].status == "measured" and told[0].reason.startswith("acts like two_loss_reflex (losses 2")
+
+
+def test_mistakes_are_told():
+    with pytest.raises(MesascopeError, match="thomson"):
+        catalogue.make("probes", "acts_like:without=thomson")
+    with pytest.raises(MesascopeError, match="lifetimes=2"):
+        catalogue.make("probes", "acts_like:lifetimes=2")
+
+
+def test_too_few_lifetimes_do_not_apply(two):
+    told = measure([catalogue.make("probes", "acts_like")], {"fresh": two("uniform").isel(lifetime=slice(3))})
+    assert told[0].status == "does not apply" and "3 lifetimes" in told[0].reason
