@@ -14,6 +14,7 @@ from mesascope.errors import MesascopeError
 from mesascope.keys import address
 from mesascope.subjects.recurrent import Recurrent
 
+Number = float | jax.Array
 STEEPEST = 0.5  # norm of a gradient; longer ones are cut
 ADAM = optax.chain(optax.clip_by_global_norm(STEEPEST), optax.scale_by_adam(eps=1e-5))
 
@@ -23,7 +24,12 @@ def rest(network: Recurrent) -> Any:
     return ADAM.init(eqx.filter(network, eqx.is_array))
 
 
-def falling(start: float, end: float, done: jax.Array, total: int) -> jax.Array:
+def numbers(**settings: float) -> dict[str, jax.Array]:
+    """Settings as arrays: data, so that trainings that differ in them share compiled code."""
+    return {k: jnp.asarray(v, jnp.float32) for k, v in settings.items()}
+
+
+def falling(start: Number, end: Number, done: jax.Array, total: Number) -> jax.Array:
     """A number that falls linearly from start before the first update towards end after the last."""
     return start + (end - start) * done / total
 

@@ -18,6 +18,7 @@ from mesascope.keys import address
 from mesascope.subjects import Subject, choose
 from mesascope.subjects.recurrent import Recurrent
 
+Number = float | jax.Array
 ENOUGH = 4096  # tasks from which the scale is taken
 
 
@@ -133,7 +134,7 @@ def live(
     return jax.lax.scan(trial, life, jnp.arange(family.horizon))[1]
 
 
-def gains(lives: Lives, best: jax.Array, scale: Scale, discount: float, trace: float) -> Gains:
+def gains(lives: Lives, best: jax.Array, scale: Scale, discount: Number, trace: Number) -> Gains:
     """How much better every act was than expected, by generalised advantage estimates.
 
     The reward is the expected pay-off less the best that the trial has: what a task pays at best hangs on no
@@ -146,13 +147,13 @@ def gains(lives: Lives, best: jax.Array, scale: Scale, discount: float, trace: f
         discount: of the reward to come, per trial.
         trace: λ.
     """
-    longest = (discount ** np.arange(len(best))).sum()
+    longest = (discount ** jnp.arange(len(best))).sum()
     reward = (lives.score - best) / (scale.best - scale.chance) / longest
     advantage = advantages(reward, lives.worth, discount, trace)
     return Gains(advantage, advantage + lives.worth)
 
 
-def advantages(reward: jax.Array, worth: jax.Array, discount: float, trace: float) -> jax.Array:
+def advantages(reward: jax.Array, worth: jax.Array, discount: Number, trace: Number) -> jax.Array:
     """Generalised advantage estimates [T, N] (Schulman et al. 2016, arXiv 1506.02438); lives end at T."""
     after = jnp.concatenate([worth[1:], jnp.zeros_like(worth[:1])])
     surprise = reward + discount * after - worth

@@ -17,22 +17,22 @@ import jax.numpy as jnp
 from mesascope.families import Family
 from mesascope.keys import address
 from mesascope.recipes import Progress, Trained, silent
-from mesascope.recipes._descent import COUNTED, JUDGED, STEPPED, check, descend, falling, rest
+from mesascope.recipes._descent import COUNTED, JUDGED, STEPPED, check, descend, falling, numbers, rest
 from mesascope.recipes._lives import Put, Scale, gains, live, put, scale, spread
 from mesascope.recipes._training import Training, train
 from mesascope.subjects.recurrent import Recurrent, begun
 
 
 class Plan(NamedTuple):
-    """The settings that decide what is compiled; seeds and banks do not."""
+    """The settings of an update, as data."""
 
-    updates: int
-    rate: float
-    final_rate: float
-    entropy: float
-    critic: float
-    discount: float
-    trace: float
+    updates: jax.Array
+    rate: jax.Array
+    final_rate: jax.Array
+    entropy: jax.Array
+    critic: jax.Array
+    discount: jax.Array
+    trace: jax.Array
 
 
 class Batch(NamedTuple):
@@ -85,7 +85,7 @@ def recipe(
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     check(settings, **COUNTED, **STEPPED, **JUDGED, entropy=(0.0, 10.0), critic=(0.0, 10.0))
-    plan = Plan(**{k: settings[k] for k in Plan._fields})
+    plan = Plan(**numbers(**{k: settings[k] for k in Plan._fields}))
     key, span = jax.random.key(seed), scale(family)
 
     def begin() -> tuple[Recurrent, Any]:
@@ -125,7 +125,7 @@ def update(
     return network, state, lives.score.mean()
 
 
-def loss(network: Recurrent, batch: Batch, critic: float, entropy: jax.Array) -> jax.Array:
+def loss(network: Recurrent, batch: Batch, critic: jax.Array, entropy: jax.Array) -> jax.Array:
     """The policy gradient's surrogate, the critic's squared error and the entropy bonus."""
     features = network.memory.unroll(batch.encoded)
     log_probs = network.log_probs(features)

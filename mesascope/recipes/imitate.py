@@ -20,7 +20,7 @@ from mesascope.errors import MesascopeError
 from mesascope.families import Family
 from mesascope.keys import address
 from mesascope.recipes import Progress, Trained, ppo_recurrent, silent
-from mesascope.recipes._descent import COUNTED, JUDGED, MANY, STEPPED, check, descend, falling, rest
+from mesascope.recipes._descent import COUNTED, JUDGED, MANY, STEPPED, check, descend, falling, numbers, rest
 from mesascope.recipes._lives import Put, Scale, gains, live, put, scale
 from mesascope.recipes._training import Training, train
 from mesascope.rollouts import anonymous
@@ -29,14 +29,14 @@ from mesascope.subjects.recurrent import Recurrent, begun
 
 
 class Plan(NamedTuple):
-    """The settings that decide what is compiled; seeds and banks do not."""
+    """The settings of an update; whole numbers decide what is compiled, the others are data."""
 
-    updates: int
+    updates: jax.Array
     minibatches: int
-    rate: float
-    final_rate: float
-    discount: float
-    trace: float
+    rate: jax.Array
+    final_rate: jax.Array
+    discount: jax.Array
+    trace: jax.Array
     led: int  # lifetimes of a batch that the teacher lives
 
 
@@ -107,19 +107,11 @@ def recipe(
     check(settings, led=(0.0, 1.0), improve_rate=(0.0, 10.0), improve_final_rate=(0.0, 10.0))
     check(settings, improve_epochs=(1, MANY), entropy=(0.0, 10.0), clip=(0.0, 10.0))
     guide = asked(family, teacher)
-    part = {k: settings[k] for k in Plan._fields if k != "led"}
-    plan = Plan(**part, led=round(led * lifetimes))
-    later = ppo_recurrent.Plan(
-        updates=improve_updates,
-        epochs=improve_epochs,
-        minibatches=minibatches,
-        rate=improve_rate,
-        final_rate=improve_final_rate,
-        entropy=entropy,
-        discount=discount,
-        trace=trace,
-        clip=clip,
-    )
+    data = numbers(updates=updates, rate=rate, final_rate=final_rate, discount=discount, trace=trace)
+    plan = Plan(minibatches=minibatches, led=round(led * lifetimes), **data)
+    data = numbers(updates=improve_updates, rate=improve_rate, final_rate=improve_final_rate)
+    data |= numbers(entropy=entropy, discount=discount, trace=trace, clip=clip)
+    later = ppo_recurrent.Plan(epochs=improve_epochs, minibatches=minibatches, **data)
     key, span = jax.random.key(seed), scale(family)
 
     def begin() -> tuple[Recurrent, Any]:

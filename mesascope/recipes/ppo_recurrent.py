@@ -18,24 +18,24 @@ import jax.numpy as jnp
 from mesascope.families import Family
 from mesascope.keys import address
 from mesascope.recipes import Progress, Trained, silent
-from mesascope.recipes._descent import COUNTED, JUDGED, MANY, STEPPED, check, descend, falling, rest
+from mesascope.recipes._descent import COUNTED, JUDGED, MANY, STEPPED, check, descend, falling, numbers, rest
 from mesascope.recipes._lives import Put, Scale, gains, live, put, scale, spread
 from mesascope.recipes._training import Training, train
 from mesascope.subjects.recurrent import Recurrent, begun
 
 
 class Plan(NamedTuple):
-    """The settings that decide what is compiled; seeds and banks do not."""
+    """The settings of an update; whole numbers decide what is compiled, the others are data."""
 
-    updates: int
+    updates: jax.Array
     epochs: int
     minibatches: int
-    rate: float
-    final_rate: float
-    entropy: float
-    discount: float
-    trace: float
-    clip: float
+    rate: jax.Array
+    final_rate: jax.Array
+    entropy: jax.Array
+    discount: jax.Array
+    trace: jax.Array
+    clip: jax.Array
 
 
 class Batch(NamedTuple):
@@ -94,7 +94,8 @@ def recipe(
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     check(settings, **COUNTED, **STEPPED, **JUDGED, epochs=(1, MANY), minibatches=(1, MANY))
     check(settings, entropy=(0.0, 10.0), clip=(0.0, 10.0))
-    plan = Plan(**{k: settings[k] for k in Plan._fields})
+    data = numbers(**{k: settings[k] for k in Plan._fields if k not in ("epochs", "minibatches")})
+    plan = Plan(epochs=epochs, minibatches=minibatches, **data)
     key, span = jax.random.key(seed), scale(family)
 
     def begin() -> tuple[Recurrent, Any]:
@@ -148,7 +149,7 @@ def update(
     return network, state, lives.score.mean()
 
 
-def loss(network: Recurrent, batch: Batch, clip: float, entropy: jax.Array) -> jax.Array:
+def loss(network: Recurrent, batch: Batch, clip: jax.Array, entropy: jax.Array) -> jax.Array:
     """The clipped surrogate, the critic's squared error and the entropy bonus."""
     features = network.memory.unroll(batch.encoded)
     log_probs = network.log_probs(features)

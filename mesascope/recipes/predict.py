@@ -18,19 +18,19 @@ from mesascope.errors import MesascopeError
 from mesascope.families import Family
 from mesascope.keys import address
 from mesascope.recipes import Progress, Trained, silent
-from mesascope.recipes._descent import COUNTED, MANY, STEPPED, check, descend, falling, rest
+from mesascope.recipes._descent import COUNTED, MANY, STEPPED, check, descend, falling, numbers, rest
 from mesascope.recipes._lives import live, put
 from mesascope.recipes._training import Training, train
 from mesascope.subjects.recurrent import Recurrent, begun
 
 
 class Plan(NamedTuple):
-    """The settings that decide what is compiled; seeds and banks do not."""
+    """The settings of an update; whole numbers decide what is compiled, the others are data."""
 
-    updates: int
+    updates: jax.Array
     minibatches: int
-    rate: float
-    final_rate: float
+    rate: jax.Array
+    final_rate: jax.Array
 
 
 class Batch(NamedTuple):
@@ -77,7 +77,8 @@ def recipe(
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     check(settings, **COUNTED, **STEPPED, minibatches=(1, MANY))
-    plan = Plan(**{k: settings[k] for k in Plan._fields})
+    data = numbers(updates=updates, rate=rate, final_rate=final_rate)
+    plan = Plan(minibatches=minibatches, **data)
     key = jax.random.key(seed)
     if not shows_target(family):
         raise MesascopeError(

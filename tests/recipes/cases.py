@@ -12,11 +12,12 @@ from mesascope.families.beta_bernoulli import family as symbols
 
 SMALL = bandit(arms=3, trials=11)
 SYMBOLS = symbols(trials=11)
+SHAPE = {"width": 15, "lifetimes": 66}  # everywhere the same: compiling takes longest
 TINY: dict[str, dict[str, Any]] = {
-    "ppo_recurrent": {"width": 7, "updates": 3, "lifetimes": 10, "minibatches": 2, "epochs": 2},
-    "a2c_recurrent": {"width": 7, "updates": 3, "lifetimes": 10},
-    "imitate": {"width": 7, "updates": 2, "improve_updates": 1, "lifetimes": 10, "minibatches": 2},
-    "predict": {"width": 7, "updates": 3, "lifetimes": 10, "minibatches": 2},
+    "ppo_recurrent": {**SHAPE, "updates": 3, "minibatches": 2, "epochs": 2},
+    "a2c_recurrent": {**SHAPE, "updates": 3},
+    "imitate": {**SHAPE, "updates": 2, "improve_updates": 1, "minibatches": 2, "improve_epochs": 2},
+    "predict": {**SHAPE, "updates": 3, "minibatches": 2},
 }
 
 

@@ -84,7 +84,7 @@ def test_interrupted_by_the_user_it_keeps_what_it_had(tmp_path, name, at):
         train(name, tmp_path / "parts", progress=interrupt)
     assert done(tmp_path / "parts" / "checkpoint.safetensors") == at
     rest = train(name, tmp_path / "parts")
-    assert rest.steps == (3 - at) * 10 * 11
+    assert rest.steps == (3 - at) * 66 * 11
     assert rest.path.read_bytes() == whole
 
 
@@ -112,7 +112,7 @@ def test_a_network_says_the_command_that_makes_it_again(tmp_path, name):
     named, given = split(spec)
     assert (named, rest) == (name, f"{task(name).name} --out DIR")
     assert convert(recipe(name), given, "recipe") == told["settings"]
-    assert (trained.updates, trained.steps) == (3, 3 * 10 * 11)
+    assert (trained.updates, trained.steps) == (3, 3 * 66 * 11)
 
 
 def test_progress_counts_every_update_and_estimates_what_is_left(tmp_path):
@@ -136,7 +136,7 @@ SETTINGS = [
     ("ppo_recurrent", {"told": "action+action"}, "a part twice"),
     ("ppo_recurrent", {"width": 0}, "width=0"),
     ("ppo_recurrent", {"updates": 0}, "updates=0"),
-    ("ppo_recurrent", {"lifetimes": 11}, "cannot be split"),
+    ("ppo_recurrent", {"lifetimes": 67}, "cannot be split"),
     ("ppo_recurrent", {"epochs": -1}, "epochs=-1"),
     ("ppo_recurrent", {"minibatches": 0}, "minibatches=0"),
     ("ppo_recurrent", {"seed": -1}, "seed=-1"),
@@ -150,7 +150,7 @@ SETTINGS = [
     ("imitate", {"improve_updates": -1}, "improve_updates=-1"),
     ("imitate", {"led": 1.2}, "led=1.2"),
     ("imitate", {"improve_rate": -1.0}, "improve_rate=-1.0"),
-    ("predict", {"minibatches": 3}, "cannot be split"),
+    ("predict", {"minibatches": 4}, "cannot be split"),
     ("predict", {"final_rate": float("inf")}, "final_rate=inf"),
 ]
 
