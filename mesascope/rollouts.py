@@ -217,7 +217,9 @@ def _block(subject, family, ring, tasks, place, seed, condition, examples, donat
     trials = family.trials(ring)
     if donated is None:
         width = jax.eval_shape(lambda k: family.begin(k, tasks)[1], key).observation.shape[-1]
-        donated = Outcomes(np.zeros((trials, BLOCK), np.float32), np.zeros((trials, BLOCK, width), np.float32))
+        donated = Outcomes(
+            np.zeros((trials, BLOCK), np.float32), np.zeros((trials, BLOCK, width), np.float32)
+        )
     if len(donated.feedback) != trials:
         raise MesascopeError(
             f"{condition.label} needs lifetimes of {len(donated.feedback)} trials, {ring!r} has {trials}.",
@@ -225,7 +227,11 @@ def _block(subject, family, ring, tasks, place, seed, condition, examples, donat
         )
     partners = _partners(seed, place, condition.draw, trials) if place[0] != "lent" else _nobody(trials)
     if not subject.traceable:
-        return _looped(subject, family, tasks, key, condition, donated, partners, record)
+
+        def keys(name, *t):
+            return _located(seed, place, name, *map(int, t))
+
+        return _looped(subject, family, tasks, keys, condition, donated, partners, record)
     kinds = tuple(condition if type(condition) is type(k) else k for k in examples)
     which = np.asarray([type(condition) is type(k) for k in examples]).argmax().astype(np.int32)
     numbers = jax.tree.map(_number, kinds)
@@ -246,6 +252,12 @@ def _partners(seed: int, place: Place, draw: int, trials: int) -> jax.Array:
     return _cycles(located(seed, "lives", *place, "partners", draw), trials)
 
 
+@functools.lru_cache(maxsize=1 << 14)
+def _located(seed: int, place: Place, name: str, *t: int) -> jax.Array:
+    """A key inside a block, made once for all conditions."""
+    return located(seed, "lives", *place, name, *t)
+
+
 def _nobody(trials: int) -> np.ndarray:
     """[T, N] partners where none are asked for."""
     return np.zeros((trials, BLOCK), np.int32)
@@ -260,13 +272,12 @@ def _cycles(key: jax.Array, trials: int) -> jax.Array:
     return jax.vmap(cycle)(jax.random.split(key, trials))
 
 
-def _context(subject, family, fresh, start, key, t, recent, partner, donated, repeat) -> Context:
+def _context(subject, family, fresh, start, keys, t, recent, partner, donated, repeat) -> Context:
     """What a condition may use at trial t."""
 
-
     def exchange(i, old):
-        feedback = donated.feedback[jnp.clip(t - 1 - i, 0)][partner]
-        return family.exchanged(old, feedback, donated.observation[jnp.clip(t - i, 0)][partner])
+        at, before = (max(x, 0) if isinstance(x, int) else jnp.clip(x, 0) for x in (t - i, t - 1 - i))
+        return family.exchanged(old, donated.feedback[before][partner], donated.observation[at][partner])
 
     return Context(
         fresh=fresh,
@@ -276,7 +287,7 @@ def _context(subject, family, fresh, start, key, t, recent, partner, donated, re
         exchange=exchange,
         flip=family.flipped,
         choices=family.choices,
-        key=lambda i: address(key, "act", t - i),
+        key=lambda i: keys("act", t - i),
         respond=subject.respond,
         repeat=repeat,
     )
@@ -288,6 +299,7 @@ def _scanned(subject, family, tasks, key, kinds, which, donated, partners, trial
     state, start = family.begin(address(key, "begin"), tasks)
     fresh = subject.fresh(BLOCK)
     one_step = jnp.asarray([k.one_step for k in kinds])[which]
+    keys = functools.partial(address, key)
 
     def repeat(low, high, body, carry):
         return jax.lax.fori_loop(low, jnp.asarray(high, jnp.int32), body, carry)
@@ -297,7 +309,7 @@ def _scanned(subject, family, tasks, key, kinds, which, donated, partners, trial
         recent = jax.tree.map(
             lambda old, new: jnp.concatenate([new[None], old[:-1]]), life.recent, life.percept
         )
-        context = _context(subject, family, fresh, start, key, t, recent, partner, donated, repeat)
+        context = _context(subject, family, fresh, start, keys, t, recent, partner, donated, repeat)
 
         def disturb(kind):
             return lambda: kind.apply(
@@ -332,9 +344,9 @@ def _strip(answer: tuple[Any, Response]) -> tuple[Any, jax.Array]:
     return answer[0], answer[1].action
 
 
-def _looped(subject, family, tasks, key, condition, donated, partners, record) -> Record:
+def _looped(subject, family, tasks, keys, condition, donated, partners, record) -> Record:
     """One block of one condition, trial by trial in Python, for subjects that JAX cannot trace."""
-    state, start = jax.tree.map(np.asarray, family.begin(address(key, "begin"), tasks))
+    state, start = jax.tree.map(np.asarray, family.begin(keys("begin"), tasks))
     fresh = subject.fresh(BLOCK)
 
     def repeat(low, high, body, carry):
@@ -347,18 +359,16 @@ def _looped(subject, family, tasks, key, condition, donated, partners, record) -
     for t in range(len(partners)):
         recent = jax.tree.map(lambda old, new: np.concatenate([new[None], old[:-1]]), recent, percept)
         partner = np.asarray(partners[t])
-        context = _context(subject, family, fresh, start, key, t, recent, partner, donated, repeat)
-        disturbed, seen, shadow = condition.apply(
-            address(key, "disturb", t), t, carry, percept, shadow, context
-        )
-        after, response = subject.respond(address(key, "act", t), disturbed, seen)
+        context = _context(subject, family, fresh, start, keys, t, recent, partner, donated, repeat)
+        disturbed, seen, shadow = condition.apply(keys("disturb", t), t, carry, percept, shadow, context)
+        after, response = subject.respond(keys("act", t), disturbed, seen)
         if condition.one_step:
-            carry, action = _strip(subject.respond(address(key, "act", t), carry, percept))
+            carry, action = _strip(subject.respond(keys("act", t), carry, percept))
         else:
             carry, action = after, response.action
         taps = {k: np.asarray(v) for k, v in subject.taps(after).items() if k in record}
         shown = percept.observation
-        state, percept, score = _stepped(family, address(key, "pay", t), tasks, state, jnp.asarray(action))
+        state, percept, score = _stepped(family, keys("pay", t), tasks, state, jnp.asarray(action))
         state, percept = jax.tree.map(np.asarray, (state, percept))
         out.append(Record(response.action, percept.feedback, score, partner, response.log_probs, shown, taps))
     return jax.tree.map(lambda *xs: np.stack([np.asarray(x) for x in xs]), *out)

@@ -8,6 +8,9 @@ from mesascope import catalogue, validation
 from mesascope.placement import LADDER, Placement
 
 
+pytestmark = pytest.mark.xdist_group("validation")  # one worker: what all these tests read is made once
+
+
 @pytest.fixture(scope="module")
 def found():
     return validation.validate(quick=True)
