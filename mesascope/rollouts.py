@@ -53,6 +53,14 @@ def _told(record: Record) -> Outcomes:
     return Outcomes(record.feedback, record.observation)
 
 
+def _no_outcomes(family: Family, ring: str) -> Outcomes:
+    """What stands where no donors are asked for."""
+    key = jax.random.key(0)
+    start = jax.eval_shape(lambda: family.begin(key, family.draw(key, 1, ring))[1])
+    shape = (family.trials(ring), BLOCK)
+    return Outcomes(np.zeros(shape, np.float32), np.zeros((*shape, start.observation.shape[-1]), np.float32))
+
+
 class Life(NamedTuple):
     """What goes from one trial to the next inside a block."""
 
@@ -105,6 +113,7 @@ def rollout(
     blocks = range(-(-lifetimes // BLOCK))
     examples = distinct([*(kinds or ()), *conditions])
     one, home, whole = anonymous(subject), anonymous(family.banked(None)), anonymous(family)
+    nothing, unlent = (_no_outcomes(family, where) for where in (ring, "fresh"))
     donors: dict[Place, Record] = {}
     tasks: dict[tuple[str, Place], Any] = {}
 
@@ -112,7 +121,7 @@ def rollout(
         """Where the donors live: on tasks of their own, so that no donor's task is a recipient's, others per draw."""
         return ("lent", condition.draw, block)
 
-    def live(place: Place, where: str, condition: Condition, donated: Any = None) -> Record:
+    def live(place: Place, where: str, condition: Condition, donated: Outcomes) -> Record:
         if (where, place) not in tasks:
             tasks[where, place] = _tasks(whole, where, place, seed)
         put = tasks[where, place]
@@ -123,13 +132,13 @@ def rollout(
     places = list(dict.fromkeys(lent(c, b) for c in conditions if c.needs_donors for b in blocks))
     if places:
         donors = dict(
-            zip(places, _spread(subject, lambda p: live(p, "fresh", Intact()), places), strict=True)
+            zip(places, _spread(subject, lambda p: live(p, "fresh", Intact(), unlent), places), strict=True)
         )
     units = [(c, b) for c in conditions for b in blocks]
 
     def unit(told: tuple[Condition, int]) -> Record:
         condition, block = told
-        donated = _told(donors[lent(condition, block)]) if condition.needs_donors else None
+        donated = _told(donors[lent(condition, block)]) if condition.needs_donors else nothing
         return live((block,), ring, condition, donated)
 
     lived = _spread(subject, unit, units)
@@ -215,11 +224,6 @@ def _block(subject, family, ring, tasks, place, seed, condition, examples, donat
     """One block of one condition, as NumPy arrays."""
     key = located(seed, "lives", *place)
     trials = family.trials(ring)
-    if donated is None:
-        width = jax.eval_shape(lambda k: family.begin(k, tasks)[1], key).observation.shape[-1]
-        donated = Outcomes(
-            np.zeros((trials, BLOCK), np.float32), np.zeros((trials, BLOCK, width), np.float32)
-        )
     if len(donated.feedback) != trials:
         raise MesascopeError(
             f"{condition.label} needs lifetimes of {len(donated.feedback)} trials, {ring!r} has {trials}.",
