@@ -13,8 +13,8 @@ from mesascope.probes._histories import History
 from mesascope.probes._procedures import Axis, Procedure, Whole, levels, mixed
 
 LEAST = 1e-4  # the smallest lapse, and the smallest probability of a procedure without one
-SOUGHT = 4000  # choice probabilities of a half on which slow procedures are compared while their settings are sought
-MOST = (16, 40, 70)  # settings tried between the values of one, two and three axes
+SOUGHT = 3000  # choice probabilities of a half on which slow procedures are compared while their settings are sought
+MOST = (12, 36, 50)  # settings tried between the values of one, two and three axes
 ALIKE = 0.05  # probabilities no further apart than this in total variation are the same
 SHARE = 0.01  # of the visited histories on which two procedures of one class may differ
 
@@ -86,7 +86,7 @@ def _settings(procedure: Procedure, history: History) -> dict[str, Any]:
     """The settings of the largest likelihood of the history's own choices."""
     if procedure.fit:
         return procedure.fit(history)
-    coarse = history.coarse if procedure.sparse else history
+    coarse = history.coarse if procedure.first else history
     best = max(grid(procedure, history), key=lambda settings: _score(procedure, coarse, settings)[0])
     refined = _refined(procedure, lambda settings: _score(procedure, history, settings)[0], best)
     best = max((best, *refined), key=lambda settings: _score(procedure, history, settings)[0])
@@ -109,7 +109,7 @@ def mixed_own(p: np.ndarray, lapse: float, choices: int) -> np.ndarray:
 
 def grid(procedure: Procedure, history: History) -> Iterator[dict[str, Any]]:
     """Every combination of the values that are tried first."""
-    axes = {k: levels(k, tuple(v), history) for k, v in procedure.axes.items()}
+    axes = {k: levels(k, tuple(v), history) for k, v in (procedure.first or procedure.axes).items()}
     return (dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values()))
 
 
