@@ -51,7 +51,6 @@ class InformativeBandit(Family):
         "exchanged:code",
         "horizon:longer",
     )  # nobody can know that the code is exchanged, too
-    binary: ClassVar = False  # its feedback is no win or loss
 
     @property
     def targets(self) -> int:
