@@ -174,7 +174,7 @@ def written(procedure: Subject, carry: Any, taps: Mapping[str, Any]) -> Any:
     names = list(taps)
     try:
         return eqx.tree_at(lambda c: [procedure.taps(c)[k] for k in names], carry, [taps[k] for k in names])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise MesascopeError(
             f"The taps {', '.join(names)} of {procedure.name} cannot be written to.",
             "Let taps() return leaves of the carry as they are.",
