@@ -279,7 +279,11 @@ class Bench:
         for ring in rings or ():
             if ring not in self._known(family):
                 raise unknown("ring", ring, self._known(family))
-        parts = {"half": family.horizon // 2, "tenth": family.horizon // 10, "few": trials.few(family.horizon)}
+        parts = {
+            "half": family.horizon // 2,
+            "tenth": family.horizon // 10,
+            "few": trials.few(family.horizon),
+        }
         unique = dict.fromkeys(label.format(**parts) for label in labels)
         self.conditions = [catalogue.make("conditions", label) for label in unique]
         self.kinds = distinct(self.conditions)

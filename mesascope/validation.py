@@ -192,7 +192,9 @@ def studies(
     The mean is that over all lifetimes of all studies of a subject, 2,000 times as many as one study has.
     """
     family = catalogue.make("families", "bernoulli_bandit:arms=5,trials=100")
-    needed = [label for label in conditions(family.horizon) if label.startswith(("intact", "feedback_shuffled"))]
+    needed = [
+        label for label in conditions(family.horizon) if label.startswith(("intact", "feedback_shuffled"))
+    ]
     shuffled = [catalogue.make("conditions", label) for label in needed]
     coverage, committed = [], {"runs": 0, "benefit": 0}
     chunk = 8192

@@ -7,7 +7,6 @@ import pytest
 from mesascope import catalogue, validation
 from mesascope.placement import LADDER, Placement
 
-
 pytestmark = pytest.mark.xdist_group("validation")  # one worker: what all these tests read is made once
 
 

@@ -198,7 +198,9 @@ def test_normalised_performance(spec, settings, rings, n):
 
 @LIFETIMES
 @pytest.mark.parametrize("shift", ["other", "any"])
-@pytest.mark.parametrize(("ring", "printed"), [("fresh", 0.54), ("shifted:low", 0.07), ("shifted:high", 0.48)])
+@pytest.mark.parametrize(
+    ("ring", "printed"), [("fresh", 0.54), ("shifted:low", 0.07), ("shifted:high", 0.48)]
+)
 def test_win_stay_lose_shift_by_its_chain(ring, printed, shift, n):
     """Against the exact distribution over arms, trial by trial; what was given for [.7, 1] shifts to any arm."""
     tasks = family()
