@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -15,7 +17,7 @@ from mesascope.probes._histories import history
 from mesascope.probes._procedures import SIMPLE, Procedure, mixed
 from mesascope.probes._samplers import EXACT, SLOW, locator
 from mesascope.probes.acts_like import compare, judge, procedures
-from mesascope.replays import Replays, replay
+from mesascope.replays import Replays, percepts
 from mesascope.rollouts import rollout
 
 TWICE = {
@@ -68,12 +70,24 @@ def three():
     )
 
 
+def lived_again(subject, lived):
+    """Its probabilities along recorded trials, one respond after the other: nothing is compiled."""
+    now = lived.sel(condition="intact")
+    past = percepts(now.action.values.astype(np.int32), now.feedback.values, np.zeros((*now.action.shape, 0)))
+    carry, out = subject.fresh(now.sizes["lifetime"]), []
+    for t in range(now.sizes["trial"]):
+        percept = jax.tree.map(lambda x, t=t: jnp.asarray(x[t]), past)
+        carry, response = subject.respond(jax.random.key(0), carry, percept)
+        out.append(np.exp(response.log_probs))
+    return np.stack(out, 1)
+
+
 @pytest.mark.parametrize("spec", TWICE)
 def test_each_procedure_is_the_scripted_subject_of_its_name(three, spec):
     family, lived = three
     name, settings = TWICE[spec]
     every = {p.name: p for p in (*SIMPLE, *SLOW, EXACT, locator(np.asarray(family.bank_means)))}
-    theirs = np.exp(replay(catalogue.make("subjects", spec, family), lived).log_probs)
+    theirs = lived_again(catalogue.make("subjects", spec, family), lived)
     assert np.abs(every[name].act(history(lived), **settings) - theirs).max() < 2e-4
 
 
