@@ -104,7 +104,7 @@ class History:
             return self.counts
 
         def make():
-            return lfilter([1.0], [1.0, -discount], self.outcomes, axis=1).astype(np.float32)
+            return np.asarray(lfilter([1.0], [1.0, -discount], self.outcomes, axis=1), np.float32)
 
         return self.once(("faded", round(discount, 6)), make)
 

@@ -142,7 +142,7 @@ def _trace(h: History, rate: float, beta: float) -> np.ndarray:
 
 
 def _filtered(x: np.ndarray, keep: float) -> np.ndarray:
-    return lfilter([1.0], [1.0, -keep], x, axis=1).astype(np.float32)
+    return np.asarray(lfilter([1.0], [1.0, -keep], x, axis=1), np.float32)
 
 
 def _windowed(h: History, window: int, focus: float) -> np.ndarray:
