@@ -112,7 +112,10 @@ def rollout(
     before = subject.fingerprint()
     blocks = range(-(-lifetimes // BLOCK))
     examples = distinct([*(kinds or ()), *conditions])
-    one, home, whole = anonymous(subject), anonymous(family.banked(None)), anonymous(family)
+    home, whole = anonymous(family.banked(None)), anonymous(family)
+    one = (
+        anonymous(subject) if subject.traceable else subject
+    )  # its own object: what it does to itself must show
     nothing, unlent = (_no_outcomes(family, where) for where in (ring, "fresh"))
     donors: dict[Place, Record] = {}
     tasks: dict[tuple[str, Place], Any] = {}
