@@ -111,7 +111,7 @@ def two():
 
     @functools.cache
     def live(spec):
-        return rollout(catalogue.make("subjects", spec, family), family, "fresh", 96, 8)
+        return rollout(catalogue.make("subjects", spec, family), family, "fresh", 64, 8)
 
     return live
 
@@ -133,7 +133,6 @@ def asked(two):
 
 
 NAMED = {
-    "epsilon_greedy": ("epsilon_greedy", {"lapse": (0.1, 0.03)}),
     "rescorla_wagner:rate=0.4,beta=3": ("rescorla_wagner", {"rate": (0.4, 0.1), "beta": (3, 0.6)}),
     "thompson:discount=0.93": (SLOW[1].name, {"discount": (0.93, 0.03)}),
     "two_loss_reflex": ("two_loss_reflex", {"losses": (2, 0)}),
@@ -160,15 +159,15 @@ def test_what_is_not_in_the_list_is_none_of_these(asked, spec, probabilities):
 
 def test_a_hash_is_told_from_chance_by_its_probabilities_alone(two):
     listed = [p for p in SIMPLE if p.name in ("uniform", "sticky", "biased", "win_stay_lose_shift")]
-    assert compare(two("feedback_hash"), listed, 96, True).none
-    assert not compare(two("feedback_hash"), listed, 96, False).none
+    assert compare(two("feedback_hash"), listed, 64, True).none
+    assert not compare(two("feedback_hash"), listed, 64, False).none
 
 
 def test_uniform_is_the_name_of_a_class_that_holds_what_can_be_uniform(two):
     listed = [
         p for p in SIMPLE if p.name in ("uniform", "sticky", "biased", "epsilon_greedy", "choice_trace")
     ]
-    found = compare(two("uniform"), listed[::-1], 96)
+    found = compare(two("uniform"), listed[::-1], 64)
     assert found.names()[0] == "uniform" and {"sticky", "biased", "epsilon_greedy"} <= set(found.names())
 
 

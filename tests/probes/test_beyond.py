@@ -113,7 +113,7 @@ def test_the_rates_that_made_the_choices_are_found(rates):
 
 def test_the_standard_error_is_that_of_repeated_studies():
     studies = []
-    for seed in range(24):
+    for seed in range(16):
         h, volatile, _ = simulated((0.1, 0.5), 5.0, 32, 40, seed + 1)
         told = fitted(h, volatile, h.chosen.astype(float))[0]
         studies.append((told.mean(1), told.std(1, ddof=1) / np.sqrt(told.shape[1])))
