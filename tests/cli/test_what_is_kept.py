@@ -91,13 +91,13 @@ def test_a_function_that_hangs_is_left_alone_until_ctrl_c(tmp_path, monkeypatch,
         asked, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=HERE
     ) as process:
         try:
-            for _ in range(1200):
+            for _ in range(4000):
                 if hangs.exists() or process.poll() is not None:
                     break
                 time.sleep(0.1)
             time.sleep(0.3)
             process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=120)
         finally:
             process.kill()
     assert process.returncode == 130, err
