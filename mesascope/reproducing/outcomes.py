@@ -164,7 +164,7 @@ def number(value: float | None) -> str:
 def ours(told: Mapping[str, Any]) -> str:
     """Our number with its interval, its rate, or why there is none."""
     if told["ours"] is None:
-        return f"– ({told['why']})"
+        return f"– ({told['why'].partition(';')[0]})"
     levels = ", ".join(f"{text} ×{count}" for text, count in Counter(told["texts"]).items())
     levels = f" ({levels})" if levels else ""
     if told["rate"]:

@@ -269,7 +269,8 @@ def of_placement(spec: str, placement: Placement, lifetimes: int) -> Value:
         return Value(float(placement.level == spec), n=lifetimes, text=told)
     number = placement.numbers.get(spec)
     if number is None:
-        return Value(None, why=f"the rule did not read it: {placement.reason}"[:300])
+        why = placement.reason.partition("because ")[2].partition(":")[0].partition(";")[0].rstrip(".")
+        return Value(None, why=why or f"not read by the rule, which says {told}")
     return Value(float(number), placement.numbers.get(f"{spec}_error"), lifetimes)
 
 
