@@ -114,11 +114,10 @@ class Workshop:
             if unit.seed != self.seed:
                 self.seed, self.made = unit.seed, {}
             tell = lambda share, doing, place=place: self._tell(place, share, doing)  # noqa: E731
-            tell(0.0, f"{unit.cell.name}, seed {unit.seed}")
             if unit.kind == "train":
                 self._train(unit, tell)
             else:
-                for name, value in self._measured(unit).items():
+                for name, value in self._measured(unit, tell).items():
                     out[name, unit.cell.name, unit.seed] = value
         return out
 
@@ -144,7 +143,7 @@ class Workshop:
             return resolve(str(self._network(unit) / "network.safetensors"), family)
         return resolve(filled(unit.cell.subject, unit.seed), family)
 
-    def _measured(self, unit: Unit) -> dict[str, Value]:
+    def _measured(self, unit: Unit, tell: Progress) -> dict[str, Value]:
         """A unit's values, from the folder where they are there."""
         made = self._network(unit) / "network.safetensors"
         told: list[Any] = [unit.kind, unit.cell.name, unit.seed, unit.family, unit.ring, unit.lifetimes]
@@ -157,6 +156,7 @@ class Workshop:
         )
         if kept := _read(path):
             return {name: Value(**v) for name, v in kept["values"].items()}
+        tell(0.0, f"{unit.cell.name}, seed {unit.seed}")  # what is kept is no work: the time left stays right
         start = time.monotonic()
         family = catalogue.make("families", unit.family)
         subject = self._subject(unit, family)
