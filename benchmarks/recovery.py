@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -110,7 +110,7 @@ class Recovered(NamedTuple):
         """What is named."""
         return "none of these" if self.found.none else self.found.names()[0]
 
-    def fitted(self) -> dict[str, object]:
+    def fitted(self) -> dict[str, Any]:
         """The settings found of its own procedure."""
         return next(f for f in self.found.fitted if f.procedure.name == self.known.procedure).summary()
 

@@ -13,7 +13,9 @@ from mesascope.probes._histories import History
 from mesascope.probes._procedures import Axis, Procedure, Whole, levels, mixed
 
 LEAST = 1e-4  # the smallest lapse, and the smallest probability of a procedure without one
-SOUGHT = 3000  # choice probabilities of a half on which slow procedures are compared while their settings are sought
+SOUGHT = (
+    2000  # choice probabilities on which slow procedures are compared while settings are sought; more of many
+)
 MOST = (12, 36, 50)  # settings tried between the values of one, two and three axes
 ALIKE = 0.05  # probabilities no further apart than this in total variation are the same
 SHARE = 0.01  # of the visited histories on which two procedures of one class may differ
@@ -68,7 +70,8 @@ def half(history: History, which: int, every: int = 0) -> History:
         which: 0 for the even ones, 1 for the odd ones.
         every: as in `History`; 0 for as many trials as settings are sought on.
     """
-    every = every or max(1, round(history.chosen.size / 2 / SOUGHT))
+    size = history.chosen.size / 2
+    every = every or max(1, round(size / max(SOUGHT, size - 5 * SOUGHT)))
     rows = np.arange(which, len(history.action), 2)
     return history.once(("half", which, every), lambda: history.take(rows, every))
 
