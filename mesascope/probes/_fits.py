@@ -46,7 +46,7 @@ class Fitted(NamedTuple):
             both = (value, second[name])
             if value == second[name]:
                 out[name] = round(value, 4) if isinstance(value, float) else value
-            elif isinstance(value, int | float) and not isinstance(value, bool):
+            elif isinstance(value, float) or isinstance(second[name], float):
                 out[name] = round(float(np.mean(both)), 4)
             else:
                 out[name] = f"{both[0]} or {both[1]}"

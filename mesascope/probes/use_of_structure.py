@@ -37,18 +37,17 @@ def probe() -> Probe:
             bar = BAR if medium and ring == "fresh" else 0.0
             why = f"{BAR} is between the optimum that uses the dependence (1.00) and the one that does not (1.35)"
             out.append(Reading(_missed(trials[ring]), ring, words, null=bar, reason=why if bar else ""))
-            for rings in references.values():
-                if ring in rings:
-                    name = rings[ring].attrs["subject"]
-                    behind = _missed(trials[ring]) - _missed(rings[ring])
-                    out.append(Reading(behind, ring, f"{words}, less that of {name}"))
+            named = {
+                str(rings[ring].attrs["subject"]): rings for rings in references.values() if ring in rings
+            }
+            for name, rings in named.items():
+                behind = _missed(trials[ring]) - _missed(rings[ring])
+                out.append(Reading(behind, ring, f"{words}, less that of {name}"))
         learner = references.get("learner", {})
         if joined in learner and apart in learner:
             extra = _missed(trials[apart]) - _missed(trials[joined])
             usual = _missed(learner[apart]) - _missed(learner[joined])
-            words = (
-                "regret that independence costs it, less what it costs the learner, who uses no dependence"
-            )
+            words = f"regret that independence costs it, less what it costs {learner[apart].attrs['subject']}"
             out.append(Reading(extra - usual, away, words))
         return out
 
