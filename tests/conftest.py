@@ -16,3 +16,8 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 os.environ.setdefault("MPLCONFIGDIR", str(CACHE / "matplotlib"))
 os.environ["MPLBACKEND"] = "Agg"
 os.environ.pop("MESASCOPE_TRACEBACK", None)
+
+
+def pytest_collection_modifyitems(items):
+    """The longest test first, so that no worker waits for it at the end."""
+    items.sort(key=lambda item: "test_known_answers_are_read_right" not in item.nodeid)

@@ -78,7 +78,10 @@ def test_a_broken_rollout_is_lived_again(tmp_path, monkeypatch, capsys):
 def test_a_function_that_hangs_is_left_alone_until_ctrl_c(tmp_path, monkeypatch, capsys):
     run_folder, hangs = tmp_path / "run", tmp_path / "hangs"
     arguments = ["examine", "uniform", "agents_under_test:hangs", *OPTIONS, "--out", str(run_folder)]
-    code = "import sys; from mesascope.cli import main; main()"
+    heard = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # it may be ignored here
+    )
+    code = heard + "import sys; from mesascope.cli import main; main()"
     asked = [
         sys.executable,
         "-P",
@@ -88,7 +91,12 @@ def test_a_function_that_hangs_is_left_alone_until_ctrl_c(tmp_path, monkeypatch,
     ]  # -P: as the installed command, which adds no folder
     environment = {**os.environ, "HANG": str(hangs), "HANG_AFTER": str(12 * 6)}
     with subprocess.Popen(
-        asked, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=HERE
+        asked,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        cwd=HERE,
     ) as process:
         try:
             for _ in range(4000):

@@ -15,8 +15,8 @@ from mesascope.families.bernoulli_bandit import Tasks, family
 from mesascope.keys import address
 from tests.subjects.lives import Lives, forced, live, lived, make
 
-QUICK, FULL = 2_000, 20_000
-LIFETIMES = pytest.mark.parametrize("n", [QUICK, pytest.param(FULL, marks=pytest.mark.slow)])
+FULL = 20_000
+LIFETIMES = pytest.mark.parametrize("n", [FULL])
 
 
 def close(ours: np.ndarray, value: float, half_unit: float, slack: float = 0.0) -> None:
@@ -97,9 +97,9 @@ def test_the_table_beside_the_paper(capsys):
         row = [f"{spec:20s}"]
         for (pulls, arms), paper in cells.items():
             tasks = family(arms=arms, trials=pulls)
-            ours = total(live(make(spec, tasks), tasks, n=4_000, seed=2))
+            ours = total(live(make(spec, tasks), tasks, n=2_000, seed=2))
             row.append(
-                f"{pulls:4d},{arms:2d}: {ours.mean():6.2f} ± {ours.std() / np.sqrt(4_000):.2f} ({paper})"
+                f"{pulls:4d},{arms:2d}: {ours.mean():6.2f} ± {ours.std() / np.sqrt(2_000):.2f} ({paper})"
             )
         rows.append("  ".join(row))
     with capsys.disabled():
