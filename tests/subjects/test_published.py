@@ -97,9 +97,9 @@ def test_the_table_beside_the_paper(capsys):
         row = [f"{spec:20s}"]
         for (pulls, arms), paper in cells.items():
             tasks = family(arms=arms, trials=pulls)
-            ours = total(live(make(spec, tasks), tasks, n=2_000, seed=2))
+            ours = total(live(make(spec, tasks), tasks, n=1_000, seed=2))
             row.append(
-                f"{pulls:4d},{arms:2d}: {ours.mean():6.2f} ± {ours.std() / np.sqrt(2_000):.2f} ({paper})"
+                f"{pulls:4d},{arms:2d}: {ours.mean():6.2f} ± {ours.std() / np.sqrt(1_000):.2f} ({paper})"
             )
         rows.append("  ".join(row))
     with capsys.disabled():
