@@ -13,7 +13,9 @@ COMPILED = os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR", str(Path(os.environ["XDG_CACHE_HOME"]) / "mesascope" / "compiled")
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")  # compiles in four fifths of the time
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_backend_optimization_level=1"
+)  # compiles in four fifths of the time
 os.environ.setdefault("MPLCONFIGDIR", str(CACHE / "matplotlib"))
 os.environ["MPLBACKEND"] = "Agg"
 os.environ.pop("MESASCOPE_TRACEBACK", None)
