@@ -21,7 +21,9 @@ def test_known_answers_are_read_right():
 
 def test_every_scripted_subject_has_its_truth():
     told = tomllib.loads(validation.TRUTH.read_text())
-    named = {row.get("subject", name).partition(":")[0] for name, row in told["subjects"].items()}
+    axes = [tomllib.loads(p.read_text())["subjects"] for p in validation.TRUTH.parent.glob("axes/*.toml")]
+    rows = [row for table in (told["subjects"], *axes) for row in table.items()]
+    named = {row.get("subject", name).partition(":")[0] for name, row in rows}
     adapters = {"function", "recurrent"}
     assert named | set(told["refused"]) | adapters == set(catalogue.names("subjects"))
     assert {c.level for c in validation.cases()} == set(LADDER)
