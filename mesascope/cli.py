@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from mesascope.cruxes.commands import app as crux
+from mesascope.datasets import app as data
 from mesascope.errors import MesascopeError
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 
 app.add_typer(crux, name="crux")
+app.add_typer(data, name="data")
 
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else.")
@@ -90,21 +92,10 @@ def measure_(
     """Measure logged trials without the subject that made them."""
     from mesascope import runs
     from mesascope.examination import measure_log
+    from mesascope.logs.columns import given
 
-    given = {}
-    for pair in _listed(columns) or []:
-        role, equals, column = pair.partition("=")
-        if not equals:
-            raise MesascopeError(
-                f"{pair!r} in --columns is no pair.", "Type --columns action=NAME,feedback=NAME."
-            )
-        if role in given:
-            raise MesascopeError(
-                f"{role!r} is given twice in --columns.", f"Give it once; several as {role}=A+B."
-            )
-        given[role] = column
     out = runs.prepare(out or Path("runs") / trials.stem)
-    found, notes = measure_log(trials, given or None, choices or None)
+    found, notes = measure_log(trials, given(columns), choices or None)
     for note in notes:
         _say(note)
     folder = runs.write(found, out, _command())

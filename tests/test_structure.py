@@ -12,12 +12,12 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "mesascope"
 LAYERS = (
-    {"errors", "keys", "findings", "stats", "trials"},
+    {"errors", "keys", "compiling", "findings", "stats", "trials"},
     {"families", "subjects", "conditions", "probes", "logs"},
-    {"catalogue", "rollouts", "replays", "measurement", "recipes"},
-    {"placement", "examination", "runs", "training"},
+    {"catalogue", "lives", "scans", "loops", "rollouts", "replays", "measurement", "recipes"},
+    {"placement", "kept", "examination", "runs", "training"},
     {"reporting"},
-    {"checks", "cli", "console", "validation", "demonstration", "reproducing", "reproduction"},
+    {"checks", "cli", "console", "datasets", "validation", "demonstration", "reproducing", "reproduction"},
 )
 LAYER = {name: i for i, names in enumerate(LAYERS) for name in names}
 WITHOUT_JAX = (

@@ -18,9 +18,10 @@ import numpy as np
 import xarray as xr
 
 from mesascope.errors import MesascopeError
-from mesascope.logs.codes import MOST_CHOICES, read_choices
-from mesascope.logs.columns import Roles, labels, numbers, resolve, typed
+from mesascope.logs.codes import MOST_CHOICES
+from mesascope.logs.columns import Roles, labels, natural, numbers, resolve, typed
 from mesascope.logs.payoffs import read_feedback, read_latents
+from mesascope.logs.stages import read_offered, read_stages
 from mesascope.logs.tables import Table, counted, listed, open_table, show
 from mesascope.trials import AXES, FORMAT, check
 
@@ -36,16 +37,19 @@ def read_log(
         source: path of a .csv, .tsv, .txt, .jsonl or .parquet file, a pandas DataFrame with one row per
             trial, or an xarray Dataset.
         columns: role to column where names are not among `mesascope.logs.columns.ALIASES`; the roles are action,
-            feedback (or gain and loss), trial, participant, lifetime, missed, score, chance, best, means
-            and probabilities. lifetime, means and probabilities take several columns. None or '' keeps a role
-            empty.
+            feedback (or gain and loss), trial, participant, lifetime, missed, score, chance, best, means,
+            probabilities, offered (what stood at the places that could be chosen), and for trials of two
+            stages second, state and transition. lifetime, means, probabilities and offered take several
+            columns. None or '' keeps a role empty.
         choices: how many choices there were, where not all of them occur.
 
     Returns:
         Trials with one condition, 'intact', and N lifetimes of T trials: action [1, N, T] (-1 where missing)
         and feedback [1, N, T] (NaN where missing); where the log has them score [1, N, T], log_probs
-        [1, N, T, K], chance, best and worst [N, T], means [N, T, K]; the coordinate participant [N], counted
-        from 0. And the notes, one sentence each, which the attribute notes holds too.
+        [1, N, T, K], chance, best and worst [N, T], means [N, T, K], offered [N, T, K] (0 or 1); of trials of two
+        stages second_action, second_state and transition [1, N, T] (1 common, 0 rare; -1 missing), the action being
+        that of the first; the coordinate participant [N], counted from 0. And the notes, one sentence each, which
+        the attribute notes holds too.
 
     Raises:
         MesascopeError: names the row and the column, what is there, and what to type.
@@ -58,15 +62,17 @@ def read_log(
     if isinstance(source, xr.Dataset):
         if source.attrs.get("format") == FORMAT:
             check(source)
-            return source.copy(), ["The data set already held trials, and was taken as it is."]
+            return renumbered(source), ["The data set already held trials, and was taken as it is."]
         source = _long(source, columns)
     table = open_table(source)
     roles = resolve(table, columns)
     life, owners, place, order = _places(table, roles)
-    chosen = read_choices(table, roles, None if choices is None else int(choices))
+    chosen, offered, unread, shown = read_offered(table, roles, None if choices is None else int(choices))
     feedback, paid = read_feedback(table, roles, chosen.action, life, place)
-    latents, unread, known = read_latents(table, roles, chosen, feedback, life, place)
-    trials = _spread(chosen.action, {"feedback": feedback, **latents}, life, place)
+    latents, unpaid, known = read_latents(table, roles, chosen, feedback, life, place)
+    stages, unstaged, staged = read_stages(table, roles, chosen, None if owners is None else owners[life])
+    unread |= unpaid | unstaged
+    trials = _spread(chosen.action, {"feedback": feedback, **latents, **offered, **stages}, life, place)
     if owners is not None:
         trials = trials.assign_coords(participant=("lifetime", owners))
     used = {role: names for role, names in roles.of.items() if role not in unread}
@@ -80,6 +86,8 @@ def read_log(
         *order,
         *_amount(trials),
         *chosen.said,
+        *shown,
+        *staged,
         *paid,
         *known,
     ]
@@ -98,6 +106,15 @@ def read_log(
     }
     check(trials)
     return trials, list(notes)
+
+
+def renumbered(trials: xr.Dataset) -> xr.Dataset:
+    """Trials whose participants are numbers from 0, in the order of their ids; ids go no further than here."""
+    if "participant" not in trials.coords or trials.participant.dims != ("lifetime",):
+        return trials.copy()
+    ids = [str(p) for p in trials.participant.values.tolist()]
+    place = {name: i for i, name in enumerate(sorted(set(ids), key=natural))}
+    return trials.assign_coords(participant=("lifetime", np.array([place[i] for i in ids])))
 
 
 def _long(data: xr.Dataset, columns: Mapping[str, Any] | None) -> Any:
@@ -260,9 +277,16 @@ def _spread(
     grid[life, place] = action
     data: dict[str, Any] = {"action": (AXES, grid[None])}
     for name, value in rows.items():
-        lived = name in ("feedback", "score", "log_probs")
-        fill = -np.log(value.shape[-1]) if name == "log_probs" else np.nan
-        grid = np.full((*shape, *value.shape[1:]), fill, np.float32)
+        whole = value.dtype.kind == "i"
+        lived = name in ("feedback", "score", "log_probs") or (whole and value.ndim == 1)
+        fill = (
+            -np.log(value.shape[-1])
+            if name == "log_probs"
+            else (1 - value.ndim % 2 * 2) * 1
+            if whole
+            else np.nan
+        )
+        grid = np.full((*shape, *value.shape[1:]), fill, np.int16 if whole else np.float32)
         grid[life, place] = value
         axes = (AXES if lived else AXES[1:]) + (("choice",) if value.ndim > 1 else ())
         data[name] = (axes, grid[None] if lived else grid)

@@ -35,13 +35,32 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "best": ("best", "bestscore"),
     "missed": ("missed", "miss", "missing", "timeout", "timedout", "noresponse", "omission"),
     "correct": ("correct", "accuracy", "acc", "iscorrect"),
+    "second": (
+        "second", "choice2", "secondchoice", "level2choice", "stage2choice", "step2choice", "secondstagechoice",
+        "choicestage2", "choicelevel2", "action2", "secondaction", "response2", "secondresponse",
+    ),
+    "state": (
+        "state", "state2", "secondstate", "secondstagestate", "stage2state", "level2state", "step2state", "finalstate",
+    ),
+    "transition": (
+        "transition", "transitiontype", "trans", "common", "iscommon", "commontransition", "rare", "israre",
+        "raretransition",
+    ),
 }  # fmt: skip
+FIRST = (  # names of the action where trials have two stages
+    "choice1", "firstchoice", "level1choice", "stage1choice", "step1choice", "firststagechoice", "choicestage1",
+    "choicelevel1", "action1", "firstaction", "response1", "firstresponse",
+)  # fmt: skip
+SCREEN = (
+    r"(arm|option|stim|stimulus|image|machine|bandit|cue)(left|right)"  # what stood at the places of a screen
+)
 NUMBERED: dict[str, str] = {  # a family of columns: the prefix, then a number from 0 or 1, or a choice's name
     "probabilities": r"(?:p|prob|paction|probaction|pchoice|probchoice)",
     "means": r"(?:mean|mu|armmean|truemean)",
 }
-ROLES = tuple(sorted({*ALIASES, *NUMBERED} - {"correct"}))
-SEVERAL = ("lifetime", *NUMBERED)
+ROLES = tuple(sorted({*ALIASES, *NUMBERED, "offered"} - {"correct"}))
+SEVERAL = ("lifetime", "offered", *NUMBERED)
+DOUBTFUL = ("correct", "gain", "loss", "missed", "score", "chance", "best", "second", "state", "transition")
 NOTHING = frozenset(("", "na", "n/a", "#n/a", "nan", "null", "none", "<na>", "nat", ".", "missing", "missed"))
 
 
@@ -71,6 +90,27 @@ def plain(name: str) -> str:
     return re.sub(r"[^0-9a-z]", "", name.casefold())
 
 
+def given(text: str) -> dict[str, str] | None:
+    """Roles and columns as one types them, 'action=key,lifetime=session+block'.
+
+    Raises:
+        MesascopeError: a part without '=', or a role that is given twice.
+    """
+    out: dict[str, str] = {}
+    for pair in filter(None, (part.strip() for part in text.split(","))):
+        role, equals, column = pair.partition("=")
+        if not equals:
+            raise MesascopeError(
+                f"{pair!r} in --columns is no pair.", "Type --columns action=NAME,feedback=NAME."
+            )
+        if role in out:
+            raise MesascopeError(
+                f"{role!r} is given twice in --columns.", f"Give it once; several as {role}=A+B."
+            )
+        out[role] = column
+    return out or None
+
+
 def typed(role: str, name: str = "NAME") -> str:
     """What to type so that a column plays a role."""
     return f"--columns {role}={name} (in Python columns={{{role!r}: {name!r}}})"
@@ -81,7 +121,7 @@ def resolve(table: Table, columns: Mapping[str, Any] | None) -> Roles:
 
     Args:
         table: the log.
-        columns: role to column; several for lifetime, probabilities and means, as a list or joined by '+';
+        columns: role to column; several for lifetime, offered, probabilities and means, as a list or joined by '+';
             None or '' where no column is to play that role.
 
     Raises:
@@ -98,7 +138,7 @@ def resolve(table: Table, columns: Mapping[str, Any] | None) -> Roles:
         if role in roles.of or role in shut or not found:
             continue
         if len(found) > 1 and role not in SEVERAL:
-            if role in ("correct", "gain", "loss", "missed", "score", "chance", "best"):
+            if role in DOUBTFUL:
                 roles.said.append(f"{listed(found)} could each be {role}: none of them was read.")
                 continue
             raise MesascopeError(
@@ -118,6 +158,19 @@ def resolve(table: Table, columns: Mapping[str, Any] | None) -> Roles:
         numbers = [n for n, _ in found]
         if len(found) > 1 and numbers in (list(range(len(found))), list(range(1, len(found) + 1))):
             roles.of[role], roles.suffixes[role] = [c for _, c in found], [str(n) for n in numbers]
+    if "action" not in roles.of and "action" not in shut:
+        found = [c for c in free if plain(c) in FIRST]
+        roles.of |= dict(action=found) if len(found) == 1 else {}
+    parts = [(re.fullmatch(SCREEN, plain(c)), c) for c in free]
+    stood = sorted((m[2], c) for m, c in parts if m)
+    if (
+        "offered" not in roles.of
+        and "offered" not in shut
+        and [side for side, _ in stood] == ["left", "right"]
+    ):
+        roles.of["offered"] = [c for _, c in stood]
+    if not {"second", "transition"} & roles.of.keys() and "state" not in roles.asked:
+        roles.of.pop("state", None)
     _complete(roles, header, table.name, shut)
     return roles
 
@@ -165,7 +218,7 @@ def _named_by_user(header: Sequence[str], columns: Any, roles: Roles, name: str)
             claimed[column] = role
         if len(names) > 1 and role not in SEVERAL:
             raise MesascopeError(f"{len(names)} columns are to be the {role}: {listed(names)}.", "Name one.")
-        if len(names) == 1 and role in NUMBERED:
+        if len(names) == 1 and role in (*NUMBERED, "offered"):
             raise MesascopeError(
                 f"One column, {show(names[0])}, is to give the {role}.",
                 f"There is one per choice, in the order of the choices: {typed(role, 'A+B')}.",
@@ -293,12 +346,13 @@ def labels(table: Table, column: str) -> tuple[np.ndarray, list[str]]:
     text = [t.strip() for t in text]
     held = np.zeros(len(values), bool)
     held[np.unique(codes)] = True
-    names = sorted({t for t, n, h in zip(text, nothing, held, strict=True) if h and not n}, key=_natural)
+    names = sorted({t for t, n, h in zip(text, nothing, held, strict=True) if h and not n}, key=natural)
     index = {t: i for i, t in enumerate(names)}
     return np.array([-1 if n else index.get(t, -1) for t, n in zip(text, nothing, strict=True)])[codes], names
 
 
-def _natural(text: str) -> tuple[Any, ...]:
+def natural(text: str) -> tuple[Any, ...]:
+    """What sorts names in natural order: 'p2' before 'p10'."""
     parts = re.split(r"([0-9]+)", text)
     return tuple(
         (part, 0, "") if i % 2 == 0 else ("", int(part[:300]), part) for i, part in enumerate(parts)

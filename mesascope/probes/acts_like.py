@@ -73,6 +73,8 @@ def probe(lifetimes: int = 0, without: str = "", also: str = "", probabilities: 
 
     def measure(trials, references, replay):
         lived = fresh(trials)
+        if "offered" in lived:
+            raise DoesNotApply("not every choice was offered on every trial, as the procedures expect")
         exact = probabilities and "log_probs" in lived
         most = lifetimes or (32 if exact else 200)
         listed = procedures(lived, left_out, replay, [name for name in also.split("+") if name], most)

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from mesascope.probes import DoesNotApply, Probe, Reading, fresh
+from mesascope.probes import DoesNotApply, Probe, Reading, choosing, fresh
 
 
 def probe() -> Probe:
     """How does it explore: does it give up the best choice, neglect some, or act greedily?"""
 
     def measure(trials, references, replay):
-        lived = fresh(trials)
+        lived = choosing(fresh(trials))
         action = lived.action.sel(condition="intact").values
         feedback = lived.feedback.sel(condition="intact").values.astype(float)
         choices = int(lived.attrs.get("choices") or lived.sizes.get("choice") or action.max() + 1)
@@ -29,8 +29,9 @@ def probe() -> Probe:
                 ring=ring,
                 label="K · share of the least used choice",
             ),
-            Reading(_greedy(chosen, feedback), ring=ring, label="share of greedy choices"),
         ]
+        if "offered" not in lived:  # the greedy choice could be made on every trial
+            out.append(Reading(_greedy(chosen, feedback), ring=ring, label="share of greedy choices"))
         if "means" in lived and np.isfinite(lived.means.values[:, 0]).all():
             best = lived.means.values[:, 0].argmax(-1)
             late = action[:, action.shape[1] // 2 :]

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from mesascope.probes import Probe, Reading, fresh
+from mesascope.probes import Probe, Reading, choosing, fresh
 
 
 def probe() -> Probe:
     """How much oftener does it repeat a choice that has just paid well than one that has just paid badly?"""
 
     def measure(trials, references, replay):
-        lived = fresh(trials)
+        lived = choosing(fresh(trials))
         action = lived.action.sel(condition="intact").values
         paid = lived.feedback.sel(condition="intact").values.astype(float)[:, :-1]
         known = (action[:, :-1] >= 0) & (action[:, 1:] >= 0) & np.isfinite(paid)
+        if "offered" in lived:  # staying is possible where the choice is offered again
+            again = lived.offered.values[:, 1:].astype(bool)
+            known &= np.take_along_axis(again, np.maximum(action[:, :-1, None], 0), -1)[..., 0]
         stayed = action[:, 1:] == action[:, :-1]
         middle = np.nanmedian(np.unique(paid[known])) if known.any() else 0.0
         well, badly = known & (paid > middle), known & (paid <= middle)

@@ -57,4 +57,17 @@ def _told(examination: Examination) -> list[RenderableType]:
     if gained:
         head.append(f"; gain {brief(gained)} over {gained.n} {plain(gained.unit)}s", style="not bold")
     lines = [why(examination)] if examination.placement else [why(examination), *sentences(examination)]
+    lines += _logged(examination) if "logged" in examination.trials else []
     return [head, *(Padding(Text(plain(line)), (0, 0, 0, 2)) for line in lines), Text()]
+
+
+def _logged(examination: Examination) -> list[str]:
+    """What was measured of a log, which has no placement to sum it up, and how many probes do not apply to it."""
+    measured = [f for f in examination.findings if f.status == "measured"]
+    other = sum(f.status == "does not apply" for f in examination.findings)
+    told = [f"{f.probe}: {f.text()}{f' ({f.reason})' if f.reason else ''}" for f in measured]
+    return [
+        "Descriptive findings; of the log nothing is confirmatory:",
+        *told,
+        *([f"{other} probes do not apply to it; findings.json says why."] if other else []),
+    ]

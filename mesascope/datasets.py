@@ -1,0 +1,84 @@
+"""The verbs of `mesascope data`, over the data sets of other packages and the logs that were read; no logic."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Logs that other packages carry, and logs in the schema of ArviZ.",
+)
+
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else.")
+]
+
+
+@app.command("import", epilog="Example: mesascope data import hbayesdm:ts")
+def import_(
+    source: Annotated[str, typer.Argument(help="package:name, as `mesascope data list` gives them.")],
+    as_json: Json = False,
+) -> None:
+    """Copy a log from an installed package to your cache; its licence is stated, and nothing else is copied."""
+    from mesascope.logs.sets import import_set
+
+    got = import_set(source)
+    if as_json:
+        typer.echo(json.dumps(got))
+        return
+    path = _short(got["path"])
+    typer.echo(f"{got['source']}: {got['says']}")
+    typer.echo(
+        f"Copied from {got['distribution']} {got['version']}, whose licence, {got['licence']}, holds for the copy; "
+        "it is no part of mesascope."
+    )
+    typer.echo(path)
+    typer.echo(f"Next: mesascope measure {path}")
+
+
+@app.command("list", epilog="Example: mesascope data list")
+def list_(as_json: Json = False) -> None:
+    """List the logs that can be copied, with the package and the licence of each."""
+    from mesascope.logs.sets import sets
+
+    rows: list[dict[str, Any]] = [{"source": name, **told} for name, told in sets().items()]
+    if as_json:
+        typer.echo(json.dumps(rows))
+        return
+    for row in rows:
+        typer.echo(f"{row['source']}: {row['says']} ({row['distribution']}, {row['licence']})")
+
+
+@app.command("export", epilog="Example: mesascope data export choices.csv --out choices.nc")
+def export(
+    log: Annotated[Path, typer.Argument(help="A .csv, .tsv, .txt, .jsonl or .parquet file of trials.")],
+    out: Annotated[Path, typer.Option("--out", help="The netCDF file to write.")],
+    columns: Annotated[str, typer.Option(help="Your names for ours: action=key,participant=who.")] = "",
+    choices: Annotated[int, typer.Option(help="Number of choices where not all occur; 0 to count them.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Write a log in the schema of ArviZ: groups observed_data and constant_data; ArviZ itself is not needed."""
+    from mesascope.logs import read_log
+    from mesascope.logs.columns import given
+    from mesascope.logs.datatree import save_datatree
+
+    trials, notes = read_log(log, given(columns), choices or None)
+    path = save_datatree(trials, out)
+    for note in notes:
+        typer.echo(note, err=True)
+    typer.echo(json.dumps({"path": str(path)}) if as_json else f"{path}")
+
+
+def _short(path: str) -> str:
+    """The path with ~ for the user's home."""
+    try:
+        return f"~/{Path(path).relative_to(Path.home()).as_posix()}"
+    except ValueError:
+        return path

@@ -1,0 +1,76 @@
+"""A log in the schema of ArviZ, for those who go on with PyMC, NumPyro or ArviZ; none of them is needed here.
+
+Groups `observed_data` (what was done) and `constant_data` (what was met, and by whom), as ArviZ below 1 (InferenceData)
+and from 1 on (DataTree) both read them.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+import mesascope
+from mesascope.errors import MesascopeError
+
+DONE = ("action", "second_action")
+
+
+def to_datatree(trials: xr.Dataset) -> xr.DataTree:
+    """Trials as a DataTree in the schema of ArviZ.
+
+    Args:
+        trials: of one ring or log; of several conditions only 'intact' goes into the tree.
+
+    Returns:
+        `observed_data` with action [N, T] and second_action [N, T] where there is one, whole numbers from 0, -1 where
+        a trial is missing; `constant_data` with all else, such as feedback [N, T] (NaN where missing), transition,
+        offered, score, chance, and participant [N]. Axes lifetime and trial carry coordinates counted from 0.
+    """
+    lived = trials.sel(condition="intact", drop=True) if "condition" in trials.dims else trials
+    if "participant" in lived.coords:
+        lived = lived.reset_coords("participant")
+    lived = lived.drop_vars("partner", errors="ignore")
+    counts = {d: np.arange(lived.sizes[d]) for d in lived.dims if d not in lived.coords}
+    lived = lived.assign_coords(counts)
+    when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    attrs: dict[str, Any] = {
+        "created_at": when,
+        "creation_library": "mesascope",
+        "creation_library_version": mesascope.__version__,
+    }
+    attrs |= {
+        k: trials.attrs[k] for k in ("subject", "ring", "unit", "payoff", "choices") if k in trials.attrs
+    }
+    done = [n for n in DONE if n in lived]
+    groups = {
+        "/": xr.Dataset(attrs=attrs),
+        "/observed_data": lived[done].assign_attrs(attrs),
+        "/constant_data": lived.drop_vars(done).assign_attrs(attrs),
+    }
+    for name in ("/observed_data", "/constant_data"):
+        groups[name].attrs = attrs
+    return xr.DataTree.from_dict(groups, name=str(trials.attrs.get("subject", "log")))
+
+
+def save_datatree(trials: xr.Dataset, path: str | os.PathLike) -> Path:
+    """Writes `to_datatree(trials)` as netCDF, for arviz.from_netcdf; the file appears whole or not at all.
+
+    Raises:
+        MesascopeError: nothing can be written there.
+    """
+    path = Path(path)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        to_datatree(trials).to_netcdf(part, engine="h5netcdf")
+        part.replace(path)
+    except OSError as error:
+        raise MesascopeError(
+            f"{str(path)!r} cannot be written: {error.strerror or error}.", "Name another file with --out."
+        ) from None
+    return path

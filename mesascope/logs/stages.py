@@ -1,0 +1,245 @@
+"""Stages: trials of two stages, and choices among what a screen offered.
+
+In a two-step trial (Daw et al. 2011) a first choice leads to one of two states, to one of them commonly and to the
+other rarely; there a second choice is made and pays. The first choice is the action of the trial, its feedback is what
+the second paid.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from mesascope.errors import MesascopeError
+from mesascope.logs.codes import MOST_CHOICES, Choices, read_choices
+from mesascope.logs.columns import Roles, cells, labels, typed
+from mesascope.logs.tables import Table, counted, listed, show
+
+COMMON = {"common": 1, "com": 1, "c": 1, "frequent": 1, "likely": 1}
+RARE = {"rare": 0, "uncommon": 0, "unc": 0, "r": 0, "u": 0, "infrequent": 0, "unlikely": 0}
+LEAST = 0.55  # share of transitions that must be common, for the log itself to tell which ones are
+
+
+def read_stages(
+    table: Table, roles: Roles, chosen: Choices, owners: np.ndarray | None
+) -> tuple[dict[str, np.ndarray], set[str], list[str]]:
+    """What the second stage of each row was, where the log has one.
+
+    Args:
+        table: the log.
+        roles: which column plays which role: second (the choice made at the second stage), state (the state
+            that the first choice led to), transition (whether it led there commonly).
+        chosen: the first choices.
+        owners: per row its participant, where the log names them.
+
+    Returns:
+        By name of the variable its rows, -1 where missing: second_action, second_state, transition (1 common, 0
+        rare); empty where the trials have one stage. The roles that were not read; what was decided.
+
+    Raises:
+        MesascopeError: a column that the user named for a role cannot play it.
+    """
+    used = [r for r in ("second", "state", "transition") if r in roles.of]
+    told: dict[str, np.ndarray] = {}
+    said: list[str] = []
+    present = chosen.action >= 0
+    try:
+        if "second" in used:
+            told["second_action"], number = _second(table, roles, said)
+            if "state" not in used and number > 2:
+                told["second_state"] = np.where(told["second_action"] < 0, -1, told["second_action"] // 2)
+                said.append("Choices of the second stage are two to a state, in the order of their codes.")
+        if "state" in used:
+            codes, names = labels(table, roles.of["state"][0])
+            told["second_state"] = codes
+            said.append(f"States of the second stage: {listed(names)}.")
+        if "transition" in used:
+            told["transition"] = _transition(table, roles, said)
+        elif "second_state" in told:
+            told["transition"] = _common(chosen, told["second_state"], owners, said)
+        elif used:
+            raise MesascopeError(
+                f"{listed([roles.of[r][0] for r in used])} does not say which state the first choice led to.",
+                f"Name the column that does: {typed('state')} or {typed('transition')}.",
+            )
+    except MesascopeError as error:
+        if roles.asked & set(used):
+            raise
+        why = f"{listed([roles.of[r][0] for r in used])} not read as a second stage: {error}"
+        return {}, set(used), [why]
+    if "transition" not in told:
+        return {}, set(used), []
+    told = {name: np.where(present, rows, -1).astype(np.int16) for name, rows in told.items()}
+    known = told["transition"][told["transition"] >= 0]
+    if not len(known):
+        return {}, set(used), ["No trial tells its transition: the second stage is not read."]
+    lost = int((present & (told["transition"] < 0)).sum())
+    return (
+        told,
+        set(),
+        [
+            "Trials have two stages: the action is the first choice, the feedback is that of the second; probes of "
+            "single choices read the first.",
+            *said,
+            f"Common transitions: {known.mean():.3f} of {counted(len(known), 'trial')}.",
+            *([f"Trials whose transition is missing: {lost:,}."] if lost else []),
+        ],
+    )
+
+
+def _second(table: Table, roles: Roles, said: list[str]) -> tuple[np.ndarray, int]:
+    """The choices of the second stage counted from 0, and how many there are."""
+    one = Roles({"action": roles.of["second"]})
+    got = read_choices(table, one, None)
+    said.extend(f"Second stage: {note[0].lower()}{note[1:]}" for note in got.said)
+    return got.action, got.number
+
+
+def _transition(table: Table, roles: Roles, said: list[str]) -> np.ndarray:
+    """Per row 1 where the transition was common, 0 where it was rare, -1 where that is missing."""
+    column = roles.of["transition"][0]
+    codes, values, nothing = cells(table, column)
+    text = [str(v).strip().casefold().removesuffix(".0") for v in values]
+    kept = sorted({text[i] for i in np.unique(codes) if not nothing[i]})
+    words = {**COMMON, **RARE}
+    if all(t in words for t in kept):
+        meaning = {t: words[t] for t in kept}
+    elif len(kept) == 2 and set(kept) <= {"-1", "0", "1", "2", "true", "false"}:
+        order = ("false", "-1", "0", "1", "true", "2")
+        low, high = sorted(kept, key=order.index)
+        share = float(np.mean([text[i] == high for i in codes if not nothing[i]]))
+        rare = "rare" in column.casefold() or "uncommon" in column.casefold()
+        named = rare or "common" in column.casefold()
+        upper = 0 if rare else 1 if named else int(share >= 0.5)
+        meaning = {high: upper, low: 1 - upper}
+        said.append(
+            f"In {show(column)}, {show(high if upper else low)} is a common transition"
+            f"{'' if named else ', for it is the more frequent'}."
+        )
+    else:
+        raise MesascopeError(
+            f"Column {show(column)} holds {listed(kept)}, which do not say common or rare.",
+            f"Write common and rare, or leave it out: {typed('transition', '')}.",
+        )
+    held = np.array([-1 if n else meaning.get(t, -1) for t, n in zip(text, nothing, strict=True)])
+    return held[codes]
+
+
+def _common(chosen: Choices, state: np.ndarray, owners: np.ndarray | None, said: list[str]) -> np.ndarray:
+    """Per row whether its transition was the one that follows its first choice more often.
+
+    Raises:
+        MesascopeError: two choices lead to the same state most often, or to any state about equally often.
+    """
+    known = (chosen.action >= 0) & (state >= 0)
+    count = np.zeros((chosen.number, int(state.max()) + 1))
+    np.add.at(count, (chosen.action[known], state[known]), 1)
+    usual = count.argmax(-1)
+    share = count.max(-1).sum() / max(count.sum(), 1)
+    if chosen.number < 2 or len(set(usual)) < chosen.number or share < LEAST:
+        raise MesascopeError(
+            f"Which transition is common cannot be told: after the {chosen.number} first choices the states followed "
+            f"{'; '.join(' and '.join(f'{int(c):,}' for c in row) for row in count[:6])} times.",
+            f"Name a column that says it: {typed('transition')}.",
+        )
+    said.append(
+        "A transition is common where the state is the one that followed the first choice more often: "
+        + ", ".join(
+            f"choice {a} → state {usual[a]} ({int(count[a].max()):,} of {int(count[a].sum()):,})"
+            for a in range(min(chosen.number, 6))
+        )
+        + "."
+    )
+    out = np.where(known, state == usual[np.maximum(chosen.action, 0)], -1).astype(np.int64)
+    if owners is not None:
+        hits = np.bincount(owners[known], out[known])
+        of = np.bincount(owners[known])
+        odd = int(((of > 20) & (hits < 0.4 * of)).sum())
+        if odd:
+            said.append(
+                f"For {counted(odd, 'participant')} the other state followed more often: where the map was "
+                f"counterbalanced, name a column that says it: {typed('transition')}."
+            )
+    return out
+
+
+def read_offered(
+    table: Table, roles: Roles, choices: int | None
+) -> tuple[Choices, dict[str, np.ndarray], set[str], tuple[str, ...]]:
+    """The choice of each row, by what it stood for where several things were offered.
+
+    Args:
+        table: the log.
+        roles: which column plays which role; those of offered hold what stood at each place of the screen, in the
+            order in which the action counts the places.
+        choices: how many things could be chosen, where not all were.
+
+    Returns:
+        The choices; offered [rows, K], whether each could be chosen, where not all could; roles that were not read;
+        what was decided.
+
+    Raises:
+        MesascopeError: the columns that the user named do not fit the action.
+    """
+    if "offered" not in roles.of:
+        return read_choices(table, roles, choices), {}, set(), ()
+    columns = roles.of["offered"]
+    try:
+        places = read_choices(table, roles, None)
+        if places.number != len(columns):
+            raise MesascopeError(
+                f"There are {len(columns)} such columns and {places.number} places to choose.",
+                f"Name one column per place, in their order: {typed('offered', 'LEFT+RIGHT')}.",
+            )
+        return _offered(table, columns, places, choices)
+    except MesascopeError as error:
+        if "offered" in roles.asked:
+            raise
+        why = f"{listed(columns)} not read as what was offered: {error}"
+        return read_choices(table, roles, choices), {}, {"offered"}, (why,)
+
+
+def _offered(table: Table, columns: list[str], places: Choices, choices: int | None):
+    """The choices by what stood at their places."""
+    import pandas as pd
+
+    parts = [labels(table, c) for c in columns]
+    names = list(dict.fromkeys(n for _, found in parts for n in found))
+    whole = all(n.lstrip("-").isdecimal() for n in names)
+    names = sorted(names, key=int) if whole else sorted(names)
+    if not 2 <= len(names) <= MOST_CHOICES or len(names) > (choices or MOST_CHOICES):
+        raise MesascopeError(
+            f"{listed(columns)} hold {counted(len(names), 'different thing')}.",
+            f"There can be 2 to {choices or MOST_CHOICES}: {typed('offered', '')} reads the places as the choices.",
+        )
+    index = pd.Index(names)
+    stood = np.stack(
+        [np.r_[index.get_indexer(pd.Index(found)), -1][codes] for codes, found in parts], -1
+    )  # [rows, places]
+    rows = np.arange(len(stood))
+    action = np.where(places.action >= 0, stood[rows, np.maximum(places.action, 0)], -1)
+    empty = (places.action >= 0) & (action < 0)
+    if empty.any():
+        row = int(np.flatnonzero(empty)[0])
+        raise MesascopeError(
+            f"{table.place(row, columns[places.action[row]])} is empty, and was chosen "
+            f"({counted(int(empty.sum()), 'such row')}).",
+            f"Fill it in, or read the places as the choices: {typed('offered', '')}.",
+        )
+    k = max(len(names), choices or 0)
+    offered = np.zeros((len(stood), k), np.int16)
+    for column in stood.T:
+        offered[rows[column >= 0], column[column >= 0]] = 1
+    said = (
+        f"The choice is what stood at the place that was chosen, of {listed(columns)}: "
+        + ", ".join(f"{show(n)} = {i}" for i, n in enumerate(names[:20]))
+        + ".",
+    )
+    got = dataclasses.replace(
+        places, action=action.astype(np.int16), number=k, names=() if whole else tuple(names)
+    )
+    if offered.all():
+        return got, {}, set(), said
+    some = f"Not every choice could be made on every trial: {len(columns)} of {k} were offered."
+    return got, {"offered": offered}, set(), (*said, some)
