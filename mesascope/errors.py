@@ -19,6 +19,10 @@ class MesascopeError(Exception):
         super().__init__(f"{problem} {remedy}".strip())
 
 
+class MesascopeWarning(UserWarning):
+    """What a reader of the numbers must know, said on standard error by the command line."""
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> MesascopeError:
     """The error for a name that does not exist: the nearest names and all that there are."""
     known = sorted(known)

@@ -1,0 +1,29 @@
+"""Optional packages, imported only where a plug-in needs them."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from mesascope.errors import MesascopeError
+
+
+def require(module: str, extra: str) -> Any:
+    """The module of an optional package.
+
+    Raises:
+        MesascopeError: it is not installed (which extra to install), or it cannot be imported.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        lacking = (error.name or module).partition(".")[0]
+        raise MesascopeError(
+            f"The package {lacking!r} is not installed, which this needs.",
+            f"It comes with the extra {extra!r}: pip install 'mesascope[{extra}]'",
+        ) from None
+    except Exception as error:
+        raise MesascopeError(
+            f"The package {module.partition('.')[0]!r} cannot be imported: {type(error).__name__}: {error}.",
+            f"Install it again: pip install --force-reinstall 'mesascope[{extra}]'",
+        ) from error

@@ -1,0 +1,137 @@
+"""Pickles read as data: nothing that they name is imported, and nothing that they ask to be called is called.
+
+A class or function that a pickle names becomes an empty class with that name; what it asks to be made of it becomes an
+instance that only remembers what it was given. Arrays and dtypes of NumPy are then put together here, from their bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import pickle
+from typing import Any
+
+import numpy as np
+
+from mesascope.errors import MesascopeError
+
+LARGEST = 64 << 20  # bytes of a pickle
+KINDS = "fiub"  # dtypes that hold plain numbers
+
+
+class Inert:
+    """What stands where a pickle names a class or function: `origin` is (module, name)."""
+
+    origin: tuple[str, str] = ("", "")
+
+    def __new__(cls, *args: Any, **keywords: Any) -> Inert:
+        """An instance that remembers its arguments."""
+        made = object.__new__(cls)
+        made.args, made.state, made.items = args, None, []
+        return made
+
+    args: tuple[Any, ...]
+    state: Any
+    items: list[Any]
+
+    def __init__(self, *args: Any, **keywords: Any):
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.items.append((key, value))
+
+    def append(self, value: Any) -> None:
+        """Remembers an element."""
+        self.items.append(value)
+
+    def extend(self, values: Any) -> None:
+        """Remembers elements."""
+        self.items.extend(values)
+
+    add = append
+
+
+class _Reader(pickle._Unpickler):  # type: ignore[name-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    """The one written in Python: its memo grows by what is there, not by what a number in the file says."""
+
+    def find_class(self, module: str, name: str) -> type[Inert]:
+        return type("Named", (Inert,), {"origin": (str(module), str(name))})
+
+    def persistent_load(self, pid: Any) -> Any:
+        raise pickle.UnpicklingError("it refers to something outside")
+
+
+def read(data: bytes, what: str) -> Any:
+    """What a pickle holds, with Inert in place of everything that is not plain Python data.
+
+    Raises:
+        MesascopeError: it is broken, or larger than LARGEST.
+    """
+    if len(data) > LARGEST:
+        raise MesascopeError(
+            f"{what} has {len(data):,} bytes of pickle.", "Save it again without what is so large."
+        )
+    try:
+        return _Reader(io.BytesIO(data)).load()
+    except (MemoryError, RecursionError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        raise MesascopeError(
+            f"{what} is no whole pickle: {type(error).__name__}: {error}.", "Copy or save the file again."
+        ) from None
+
+
+def named(value: Any) -> tuple[str, str] | None:
+    """(module, name) where a value is a bare reference to a class or function."""
+    return value.origin if isinstance(value, type) and issubclass(value, Inert) else None
+
+
+def array(value: Any) -> Any:
+    """A NumPy array, scalar or dtype from its inert form; plain numbers and tuples as they are.
+
+    Raises:
+        ValueError: it is none of these, or its bytes do not fill its shape.
+    """
+    if isinstance(value, bool | int | float | str | None):
+        return value
+    if isinstance(value, tuple | list):
+        return tuple(array(x) for x in value[:64])
+    if (origin := named(value)) and origin[0] == "numpy":
+        return _dtype(origin[1])
+    if not isinstance(value, Inert) or value.origin[0].partition(".")[0] != "numpy":
+        raise ValueError("it is not made of numbers")
+    name = value.origin[1]
+    if name == "dtype":
+        return _dtype(value.args[0])
+    if name == "scalar":
+        kind, data = value.args
+        return _filled(data, (), array(kind), False)[()]
+    if name == "_frombuffer":
+        data, kind, shape, order = value.args
+        return _filled(data, array(shape), array(kind), order == "F")
+    if name == "_reconstruct" and isinstance(value.state, tuple):
+        _, shape, kind, fortran, data = value.state
+        return _filled(data, array(shape), array(kind), bool(fortran))
+    raise ValueError(f"it holds numpy.{name}")
+
+
+def _dtype(text: Any) -> np.dtype:
+    made = np.dtype(str(text).removesuffix("_") if str(text) != "bool_" else "bool")
+    if made.kind not in KINDS:
+        raise ValueError(f"it holds numbers of type {made}")
+    return made
+
+
+def _filled(data: Any, shape: tuple[int, ...], kind: np.dtype, fortran: bool) -> np.ndarray:
+    if isinstance(data, str):  # protocol 2 and older
+        data = data.encode("latin1")
+    elif isinstance(data, Inert) and data.origin[1] == "encode":
+        data = str(data.args[0]).encode("latin1")
+    if not isinstance(data, bytes | bytearray):
+        raise ValueError("its bytes are not there")
+    if math.prod(shape) * kind.itemsize != len(data):
+        raise ValueError("its bytes do not fill its shape")
+    return np.frombuffer(data, kind).reshape(shape, order="F" if fortran else "C").copy()
