@@ -115,7 +115,11 @@ def _ring(family: Family, ring: str) -> Iterator[str]:
     if not bool(jnp.asarray(percept.first).all()) or bool((jnp.asarray(percept.action) != -1).any()):
         yield f"On {ring} the start-of-life percept has first false or a last action."
     for t in range(min(trials, 5)):
-        action = jnp.asarray(np.random.default_rng(t).integers(0, family.choices, BLOCK), jnp.int32)
+        rng = np.random.default_rng(t)
+        if family.choices is None:
+            action = jnp.asarray(rng.standard_normal(BLOCK), jnp.float32)
+        else:
+            action = jnp.asarray(rng.integers(0, family.choices, BLOCK), jnp.int32)
         before = jax.tree.map(lambda x: (jnp.shape(x), jnp.asarray(x).dtype), (state, percept))
         state, percept, score = family.step(jax.random.fold_in(key, t), tasks, state, action)
         after = jax.tree.map(lambda x: (jnp.shape(x), jnp.asarray(x).dtype), (state, percept))

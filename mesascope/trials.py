@@ -1,7 +1,8 @@
 """Trials: an xarray.Dataset with checked conventions.
 
 Axes: condition, lifetime, trial (and choice, unit). Variables: action, feedback, score [C, N, T] (action -1 and NaN
-where a trial is missing), log_probs [C, N, T, K] where the subject gives them (of the intact and the one-step
+where a trial is missing; where actions are real numbers, the attribute actions is 'real' and action is float32, NaN
+where missing), log_probs [C, N, T, K] where the subject gives them (of the intact and the one-step
 conditions; NaN throughout elsewhere), partner [C, N, T] (whose carry or feedback was used), and what the subject did
 not see: chance, best, worst, fixed [N, T].
 """
@@ -44,7 +45,7 @@ def assemble(
         return np.stack([np.concatenate(row)[:lifetimes] for row in parts])
 
     data: dict[str, Any] = {
-        "action": (AXES, join("action").astype(np.int16)),
+        "action": (AXES, join("action").astype(np.float32 if attrs.get("actions") == "real" else np.int16)),
         "feedback": (AXES, join("feedback").astype(np.float32)),
         "score": (AXES, join("score").astype(np.float32)),
         "partner": (AXES, join("partner").astype(np.int16)),
@@ -99,8 +100,14 @@ def check(trials: xr.Dataset) -> None:
     labels = trials.condition.values.tolist()
     if len(set(labels)) != len(labels):
         raise MesascopeError("Two conditions have the same label.", "Give each its own.")
-    action = trials.action.values
-    if not np.issubdtype(action.dtype, np.integer):
+    action, real = trials.action.values, trials.attrs.get("actions") == "real"
+    if real and (action.dtype.kind != "f" or np.isinf(action).any() or "log_probs" in trials):
+        raise MesascopeError(
+            f"The actions are said to be real numbers and are {action.dtype}"
+            f"{', with log-probabilities' if 'log_probs' in trials else ''}.",
+            "They need to be floating-point numbers, NaN where missing, without log-probabilities.",
+        )
+    if not real and not np.issubdtype(action.dtype, np.integer):
         raise MesascopeError(
             f"Actions are {action.dtype}.", "They need to be whole numbers, -1 where missing."
         )

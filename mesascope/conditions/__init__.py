@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.errors import MesascopeError
-from mesascope.families import Percept
+from mesascope.families import Family, Percept
 
 RECENT = 9  # percepts that a condition may look back on: the present one and eight before it
 LAST = 2**31 - 1  # trial that a condition's number may name
@@ -33,7 +33,7 @@ class Context(NamedTuple):
         exchange: exchange(i, percept) is the percept of trial t - i with the outcome that a donor got there in place
             of its own. Donors are lifetimes on fresh tasks of their own, numbered like the partners.
         flip: flip(percept) is the percept had the last outcome been the opposite one.
-        choices: K.
+        choices: K, None where actions are real numbers.
         key: key(i) is the key that the subject's response at trial t - i draws from.
         respond: respond(key, carry, percept) → carry, response, of the subject under test.
         repeat: repeat(low, high, body, carry) applies body(i, carry) for i from low to high - 1.
@@ -45,7 +45,7 @@ class Context(NamedTuple):
     partner: jax.Array
     exchange: Callable[[Any, Percept], Percept]
     flip: Callable[[Percept], Percept]
-    choices: int
+    choices: int | None
     key: Callable[[Any], jax.Array]
     respond: Callable[..., Any]
     repeat: Callable[..., Any]
@@ -71,6 +71,10 @@ class Condition(eqx.Module):
     def draw(self) -> int:
         """Which draw of partners and donors this is: replicates differ here."""
         return 0
+
+    def unfit(self, family: Family) -> str | None:
+        """Why the condition makes no sense for a family, in half a sentence; None where it does."""
+        return None
 
     @abc.abstractmethod
     def apply(

@@ -22,8 +22,14 @@ class PerceptExchangedOnce(Condition):
         """'percept_exchanged_once:action=0' or '…=1'."""
         return f"percept_exchanged_once:action={self.action}"
 
+    def unfit(self, family):
+        """There is no other action to name where actions are real numbers."""
+        return "its actions are real numbers" if family.choices is None and self.action == 1 else None
+
     def apply(self, key, t, carry, percept, shadow, context):
         """Flips the feedback, or names one of the other actions."""
+        if context.choices is None:
+            return carry, select(percept.first, percept, context.flip(percept)), shadow
         shift = jax.random.randint(key, percept.action.shape, 1, context.choices)
         other = jnp.mod(percept.action + shift, context.choices)
         changed = select(self.action == 1, percept._replace(action=other), context.flip(percept))

@@ -18,7 +18,7 @@ class Percept(NamedTuple):
 
     Attributes:
         observation: [N, D] what the task shows; D may be 0.
-        action: [N] the last action, -1 before the first.
+        action: [N] the last action, -1 before the first; a real number, 0 before the first, where actions are real.
         feedback: [N] the noisy pay-off of the last action, 0 before the first.
         trial: [N] index of the coming trial, from 0.
         step: [N] index of the coming step inside its trial, from 0.
@@ -40,19 +40,34 @@ class Family(eqx.Module):
 
     Attributes:
         name: the family with its settings, as one would type it.
-        choices: K, the number of actions.
+        choices: K, the number of actions; None where an action is a real number: actions then are float32 [N], and
+            subjects give no log-probabilities.
         horizon: T, the trials of a standard lifetime.
         controls: which scripted subject here is the learner, the lookalike and the still one.
         reported: rings that are reported and never counted.
         identity: fields that only say who it is; `begin`, `step` and `draw` must not read them.
+        traceable: pure JAX (scanned and compiled), or anything else: `draw`, `begin` and `step` then take and give
+            NumPy arrays, the hidden state and the tasks may hold Python objects, and lifetimes are looped in Python.
     """
 
     name: eqx.AbstractVar[str]
-    choices: eqx.AbstractVar[int]
+    choices: eqx.AbstractVar[Any]  # int | None
     horizon: eqx.AbstractVar[int]
     controls: ClassVar[Mapping[str, str]]
     reported: ClassVar[tuple[str, ...]] = ()
     identity: ClassVar[tuple[str, ...]] = ("name",)
+    traceable: ClassVar[bool] = True
+
+    @property
+    def shown(self) -> tuple[int, ...]:
+        """The shape of one observation, (D,) where it is a vector."""
+        key = jax.random.key(0)
+
+        def born() -> Percept:
+            return self.begin(key, self.draw(key, 1, "fresh"))[1]
+
+        start = jax.eval_shape(born) if self.traceable else born()
+        return tuple(start.observation.shape[1:])
 
     @property
     @abc.abstractmethod
@@ -94,9 +109,7 @@ class Family(eqx.Module):
         """
 
     @abc.abstractmethod
-    def step(
-        self, key: jax.Array, tasks: Any, state: Any, action: jax.Array
-    ) -> tuple[Any, Percept, jax.Array]:
+    def step(self, key: jax.Array, tasks: Any, state: Any, action: Array) -> tuple[Any, Percept, Array]:
         """Takes the actions [N]: the next hidden state, the next percept, the scores [N] (expected pay-off)."""
 
     @abc.abstractmethod
@@ -125,8 +138,10 @@ class Family(eqx.Module):
         """[N] the action that would have been right at the trial whose outcome a percept tells, None where none is."""
         return None
 
-    def text(self, action: int, feedback: float) -> str:
+    def text(self, action: Any, feedback: float) -> str:
         """One trial in words."""
+        if self.choices is None:
+            return f"did {action:.4g}, got {feedback:g}"
         return f"chose {action + 1} of {self.choices}, got {feedback:g}"
 
 

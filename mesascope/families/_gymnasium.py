@@ -34,7 +34,11 @@ class FamilyEnv(gymnasium.Env):
         low = np.concatenate([np.full(shown, -np.inf), np.zeros(family.choices), [-np.inf, 0, 0]])
         high = np.concatenate([np.full(shown, np.inf), np.ones(family.choices), [np.inf, 1, 1]])
         self.observation_space = gymnasium.spaces.Box(low.astype(np.float32), high.astype(np.float32))
-        self.action_space = gymnasium.spaces.Discrete(family.choices)
+        self.action_space = (
+            gymnasium.spaces.Box(-np.inf, np.inf, (1,), np.float32)
+            if family.choices is None
+            else gymnasium.spaces.Discrete(family.choices)
+        )
         self.told = ""
 
     def _begin(self, life: int) -> tuple[Any, Percept]:

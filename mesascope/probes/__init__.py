@@ -80,6 +80,17 @@ def fresh(trials: Rings) -> xr.Dataset:
     raise DoesNotApply("there are no lifetimes on fresh tasks")
 
 
+def choosing(trials: xr.Dataset) -> xr.Dataset:
+    """The same trials, where each is one choice among K.
+
+    Raises:
+        DoesNotApply: actions are real numbers.
+    """
+    if trials.attrs.get("actions") == "real":
+        raise DoesNotApply("its actions are real numbers, and the question is about choices")
+    return trials
+
+
 def replicates(trials: xr.Dataset, prefix: str) -> list[str]:
     """The labels of all conditions that begin so.
 

@@ -7,7 +7,10 @@ import xarray as xr
 
 
 def changed(trials: xr.Dataset, label: str) -> np.ndarray:
-    """[N] part of the choices changed, from the second trial on: total variation where there are probabilities."""
+    """[N] part of the choices changed, from the second trial on: total variation where there are probabilities.
+
+    Where actions are real numbers: how far they move, in standard deviations of all undisturbed actions, at most 1.
+    """
     if "log_probs" in trials:
         one, other = (
             np.exp(trials.log_probs.sel(condition=c).values.astype(float)) for c in ("intact", label)
@@ -16,6 +19,8 @@ def changed(trials: xr.Dataset, label: str) -> np.ndarray:
     else:
         one, other = (trials.action.sel(condition=c).values for c in ("intact", label))
         moved = (one != other).astype(float)
+        if trials.attrs.get("actions") == "real" and (spread := float(np.nanstd(one))):
+            moved = np.minimum(np.abs(one - other) / spread, 1.0)
     return moved[:, 1:].mean(-1)
 
 

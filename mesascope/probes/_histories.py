@@ -11,6 +11,8 @@ import numpy as np
 import xarray as xr
 from scipy.signal import lfilter
 
+from mesascope.probes import choosing
+
 
 @dataclasses.dataclass(frozen=True)
 class History:
@@ -114,7 +116,12 @@ class History:
 
 
 def history(trials: xr.Dataset, label: str = "intact", lifetimes: int | None = None) -> History:
-    """The first lifetimes of a data set; feedback outside of [0, 1] is scaled to its range."""
+    """The first lifetimes of a data set; feedback outside of [0, 1] is scaled to its range.
+
+    Raises:
+        DoesNotApply: actions are real numbers.
+    """
+    choosing(trials)
     lived = trials.sel(condition=label)
     action = lived.action.values[:lifetimes].astype(np.int64)
     feedback = lived.feedback.values[:lifetimes].astype(np.float32)

@@ -20,6 +20,8 @@ def probe() -> Probe:
     def measure(trials, references, replay):
         lived, out = fresh(trials), []
         for label, words in CHANGES.items():
+            if lived.attrs.get("actions") == "real" and label.endswith("action=1"):
+                continue  # there is no other action to name
             replicates(lived, label)
             out.append(Reading(changed(lived, label), label=words))
             if "log_probs" in lived:

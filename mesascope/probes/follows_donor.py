@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mesascope.probes import DoesNotApply, Probe, Reading, fresh, replicates
+from mesascope.probes import DoesNotApply, Probe, Reading, choosing, fresh, replicates
 
 
 def probe() -> Probe:
@@ -12,7 +12,7 @@ def probe() -> Probe:
     label = "carry_exchanged_once:fresh=0"
 
     def measure(trials, references, replay):
-        lived = fresh(trials)
+        lived = choosing(fresh(trials))
         replicates(lived, label)
         own = lived.action.sel(condition="intact").values
         swapped = lived.action.sel(condition=label).values

@@ -31,7 +31,7 @@ class Function(Subject):
     name: str
     trained_on: str  # pyright: ignore[reportIncompatibleVariableOverride, reportIncompatibleMethodOverride]
     function: Callable[..., Any] = eqx.field(static=True)
-    choices: int
+    choices: int | None
 
     traceable: ClassVar = False
 
@@ -117,12 +117,12 @@ def _reached(value: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]
         yield from _reached(part, where, seen)
 
 
-def _response(name: str, answer: Any, n: int, choices: int, rng: np.random.Generator) -> Response:
+def _response(name: str, answer: Any, n: int, choices: int | None, rng: np.random.Generator) -> Response:
     try:
         got = np.asarray(answer)
     except (TypeError, ValueError) as error:
         raise MesascopeError(f"{name} returned no array: {error}.", f"Return actions [{n}].") from None
-    if got.shape == (n, choices) and got.dtype.kind in "fiu":
+    if choices is not None and got.shape == (n, choices) and got.dtype.kind in "fiu":
         probs = got.astype(float)
         if not np.isfinite(probs).all() or (probs < 0).any() or (np.abs(probs.sum(1) - 1) > 1e-3).any():
             row = int(
@@ -139,10 +139,14 @@ def _response(name: str, answer: Any, n: int, choices: int, rng: np.random.Gener
                 action.astype(np.int32), np.log(probs / probs.sum(1, keepdims=True)).astype(np.float32)
             )
     if got.shape != (n,):
+        either = "" if choices is None else f" or probabilities of shape ({n}, {choices})"
         raise MesascopeError(
-            f"{name} returned an array of shape {got.shape}.",
-            f"Return actions of shape ({n},) or probabilities of shape ({n}, {choices}).",
+            f"{name} returned an array of shape {got.shape}.", f"Return actions of shape ({n},){either}."
         )
+    if choices is None:
+        if got.dtype.kind not in "fiu" or not np.isfinite(got).all():
+            raise MesascopeError(f"{name} returned an action that is no number.", "Return finite numbers.")
+        return Response(got.astype(np.float32), None)
     if got.dtype.kind == "f":
         if not np.isfinite(got).all():
             raise MesascopeError(f"{name} returned an action that is not a number.", "Return whole numbers.")
