@@ -20,7 +20,13 @@ SAMPLE = [
     "win_stay_lose_shift",
     "uniform",
 ]
-SMALL = {"informative_bandit": "targets=3", "restless_bandit": "arms=2", "beta_bernoulli": "a=2"}
+SMALL = {
+    "informative_bandit": "targets=3,trials=12,bank=2",
+    "restless_bandit": "arms=2,trials=12,bank=2",
+    "beta_bernoulli": "a=2,trials=12,bank=2",
+    "text_bandit": "trials=12",
+    "word_labels": "trials=12",
+}
 
 
 def shipped(kind):
@@ -29,7 +35,7 @@ def shipped(kind):
 
 @pytest.mark.parametrize("name", shipped("families"))
 def test_families(name):
-    assert check_plugin(f"families/{name}:{SMALL.get(name, 'arms=3')},trials=12,bank=2") == []
+    assert check_plugin(f"families/{name}:{SMALL.get(name, 'arms=3,trials=12,bank=2')}") == []
 
 
 @pytest.mark.parametrize("name", SAMPLE)
