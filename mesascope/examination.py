@@ -7,13 +7,14 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
 
 import mesascope
-from mesascope import catalogue, trials
+from mesascope import catalogue, kept, trials
 from mesascope.errors import MesascopeError, unknown
 from mesascope.families import Family, kind
 from mesascope.findings import Finding
@@ -105,14 +106,17 @@ def examine(
     unbanked = base.banked(None)
     controls = {role: resolve(name, unbanked) for role, name in base.controls.items()}
     bench.expect(len(group) + sum(c.name not in {s.name for s in group} for c in controls.values()))
-    by_role = {}
-    for role, control in controls.items():
-        lived = bench.live(control, unbanked)
-        by_role[role] = measure(asked, lived, bench.references(unbanked), Replays(control)) if lived else []
+    waiting = {}
+    with ThreadPoolExecutor(1) as aside:  # controls are measured while the next subject is compiled
+        for role, control in controls.items():
+            if lived := bench.live(control, unbanked):
+                told = (asked, lived, bench.references(unbanked), Replays(control))
+                waiting[role] = aside.submit(measure, *told)
+        placed = [bench.place(one, trained_on or one.trained_on, rule) for one in group]
+        by_role = {role: waiting[role].result() if role in waiting else [] for role in controls}
     out_of = []
-    for one, home in zip(group, homes, strict=True):
+    for one, home, (lived, references, placement) in zip(group, homes, placed, strict=True):
         told = trained_on or one.trained_on
-        lived, references, placement = bench.place(one, told, rule)
         found = measure(asked, lived, references, Replays(one), by_role)
         out_of.append(Examination(one.name, home.name, told, lived, references, found, placement))
     return out_of
@@ -285,7 +289,8 @@ class Bench:
             "few": trials.few(family.horizon),
         }
         unique = dict.fromkeys(label.format(**parts) for label in labels)
-        self.conditions = [catalogue.make("conditions", label) for label in unique]
+        made = [catalogue.make("conditions", label) for label in unique]
+        self.conditions = [c for c in made if not c.unfit(family)]
         self.kinds = distinct(self.conditions)
         self.blocks = -(-lifetimes // BLOCK)
 
@@ -362,10 +367,10 @@ class Bench:
         if digest in self.made:
             return self.made[digest]
         self.doing = f"{subject.name} on {ring}"
-        path = self.out / "rollouts" / f"{digest}.nc" if self.out else None
+        path = self.out / "rollouts" / f"{digest}.npz" if self.out else None
         if path and path.is_file():
             try:
-                lived = trials.open_trials(path)[ring]
+                lived = kept.get(path)
                 self._tick(self.blocks * len(conditions))
             except MesascopeError:
                 path.unlink()
@@ -376,8 +381,7 @@ class Bench:
                 subject, family, ring, self.lifetimes, self.seed, conditions, kinds, (), stated, self._tick
             )
             if path:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                trials.save({ring: lived}, path)
+                kept.put(lived, path)
         self.made[digest] = lived
         return lived
 

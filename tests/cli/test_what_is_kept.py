@@ -38,7 +38,7 @@ def typed(tmp_path, monkeypatch):
 
 
 def kept(folder):
-    return {p.name: p.stat().st_mtime_ns for p in (folder / "rollouts").glob("*.nc")}
+    return {p.name: p.stat().st_mtime_ns for p in (folder / "rollouts").glob("*.npz")}
 
 
 def test_a_run_that_fails_at_its_second_subject_goes_on(tmp_path, monkeypatch, capsys):
@@ -68,7 +68,7 @@ def test_a_broken_rollout_is_lived_again(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("FAIL", str(12 * 6 + 30))
     assert run(arguments) == 2
     capsys.readouterr()
-    one = sorted((tmp_path / "run" / "rollouts").glob("*.nc"))[0]
+    one = sorted((tmp_path / "run" / "rollouts").glob("*.npz"))[0]
     one.write_bytes(one.read_bytes()[:1000])
     monkeypatch.delenv("FAIL")
     assert run(arguments) == 0
