@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from typing import Any
 
 import equinox as eqx
@@ -11,11 +12,12 @@ import numpy as np
 
 from mesascope.conditions import RECENT
 from mesascope.families import Family
-from mesascope.lives import BLOCK, Record, context
+from mesascope.lives import BLOCK, Life, Record, Setting, settled, unkept
 from mesascope.subjects import Subject
+from mesascope.trials import kept_steps
 
 
-def looped(subject, family, tasks, keys, condition, donated, partners, record) -> Record:
+def looped(subject, family, tasks, keys, condition, donated, partners, record, whole: bool) -> Record:
     """One block of one condition, as NumPy arrays; the arguments are those of `scans.scanned`.
 
     Args:
@@ -27,33 +29,93 @@ def looped(subject, family, tasks, keys, condition, donated, partners, record) -
         donated: what donors got.
         partners: [T, N].
         record: names of taps to keep.
+        whole: whether to keep every observation of trials with steps.
     """
     subject, world = _Compiled(subject) if subject.traceable else subject, _World(family, tasks)
     state, start = world.begin(keys("begin"))
-    fresh = subject.fresh(BLOCK)
+    fresh, steps, real = subject.fresh(BLOCK), family.steps, family.choices is None
 
     def repeat(low, high, body, carry):
         for i in range(int(low), int(high)):
             carry = body(i, carry)
         return carry
 
-    recent = jax.tree.map(lambda x: np.repeat(x[None], RECENT, 0), start)
-    percept, carry, shadow, out = start, fresh, fresh, []
-    for t in range(len(partners)):
-        recent = jax.tree.map(lambda old, new: np.concatenate([new[None], old[:-1]]), recent, percept)
-        partner = np.asarray(partners[t])
-        allowed = context(subject, family, fresh, start, keys, t, recent, partner, donated, repeat)
-        disturbed, seen, shadow = condition.apply(keys("disturb", t), t, carry, percept, shadow, allowed)
-        after, response = subject.respond(keys("act", t), disturbed, seen)
+    setting = Setting(family, fresh, start, donated, keys, subject.respond, repeat)
+    looked = condition.looks_back or steps == 1
+    recent = collections.deque(maxlen=RECENT * steps if looked else 1)  # newest first
+
+    def past(i):
+        return recent[int(i)] if int(i) < len(recent) else (start, None)
+
+    def live(life: Life, t: int, s: int, partner: Any, idle: Any):
+        now = t * steps + s
+        recent.appendleft((life.percept, idle))
+        allowed = setting.context(t, s, partner, past if looked else unkept)
+        told = condition.apply(keys("disturb", now), t, life.carry, life.percept, life.shadow, allowed)
+        carry, seen, shadow = told
+        after, response = subject.respond(keys("act", now), carry, seen)
+        lived, acted = after, response
         if condition.one_step:
-            carry, lived = subject.respond(keys("act", t), carry, percept)
-        else:
-            carry, lived = after, response
+            lived, acted = subject.respond(keys("act", now), life.carry, life.percept)
         taps = {k: np.asarray(v) for k, v in subject.taps(after).items() if k in record}
-        shown = percept.observation
-        state, percept, score = world.step(keys("pay", t), state, lived.action)
-        out.append(Record(response.action, percept.feedback, score, partner, response.log_probs, shown, taps))
-    return jax.tree.map(lambda *xs: np.stack([np.asarray(x) for x in xs]), *out)
+        state, percept, score = world.step(keys("pay", now), life.state, acted.action, idle)
+        action, score, paid = (np.asarray(x) for x in (response.action, score, percept.feedback))
+        log_probs = None if response.log_probs is None else np.asarray(response.log_probs)
+        out = action, score, paid, log_probs, taps
+        after = Life(state, percept, lived, shadow, ())
+        if idle is None or not idle.any():
+            return after, out
+        if not family.traceable:  # it kept its idle lifetimes as they were
+            idled = settled(idle, life._replace(state=()), after._replace(state=()), real, out)
+            return idled[0]._replace(state=state), idled[1]
+        return settled(idle, life, after, real, out)
+
+    life, out = Life(state, start, fresh, fresh, ()), []
+    for t, partner in enumerate(np.asarray(partners)):
+        if steps == 1:
+            shown = life.percept.observation
+            life, (action, score, paid, log_probs, taps) = live(life, t, 0, partner, None)
+            out.append(Record(action, paid, score, partner, log_probs, shown, taps))
+            continue
+        made = []
+        for s in range(steps):
+            idle = family.idle(life.state) if s else None
+            idle = None if idle is None else np.asarray(idle)
+            if idle is not None and idle.all():
+                break
+            shown = life.percept.observation if whole else life.percept.observation[:, :0]
+            life, step = live(life, t, s, partner, idle)
+            made.append((*step, shown, np.ones(BLOCK, bool) if idle is None else ~idle))
+        skipped = steps - len(made)
+        for _ in range(skipped if looked else 0):
+            recent.appendleft((life.percept, np.ones(BLOCK, bool)))
+        out.append(_trial(made, steps, partner, real))
+    return jax.tree.map(lambda *xs: np.stack(xs), *out)
+
+
+def _trial(made: list[Any], steps: int, partner: Any, real: bool) -> Record:
+    """A trial's record from its steps, those behind the last one that anybody lived filled up."""
+    stacked = jax.tree.map(lambda *xs: np.stack(xs), *made)
+    action, score, paid, log_probs, taps, shown, awake = stacked
+    kept, lived = kept_steps(steps), len(action)
+
+    def filled(x, value, rows):
+        more = np.full((steps - lived, *x.shape[1:]), value, x.dtype)
+        return np.concatenate([x, more])[rows]
+
+    every = np.arange(steps)
+    log_probs, taps = jax.tree.map(lambda x: filled(x, np.nan, kept), (log_probs, taps))
+    return Record(
+        filled(action, np.nan if real else -1, kept),
+        paid.sum(0),
+        score.sum(0),
+        partner,
+        log_probs,
+        filled(shown, 0, every) if shown.size else shown[:1, :, :0].repeat(steps, 0),
+        taps,
+        awake.sum(0),
+        filled(paid, 0.0, every),
+    )
 
 
 class _World:
@@ -67,9 +129,12 @@ class _World:
         begun = self.family.begin(key, self.tasks)
         return jax.tree.map(np.asarray, begun) if self.family.traceable else begun
 
-    def step(self, key: Any, state: Any, action: Any) -> tuple[Any, Any, Any]:
+    def step(self, key: Any, state: Any, action: Any, idle: Any = None) -> tuple[Any, Any, Any]:
         if not self.family.traceable:
-            return self.family.step(key, self.tasks, state, np.asarray(action, self.kind))
+            action = np.asarray(action, self.kind)
+            if idle is not None:
+                action = np.where(idle, np.nan if self.kind is np.float32 else -1, action).astype(self.kind)
+            return self.family.step(key, self.tasks, state, action)
         state, percept, score = _stepped(self.family, key, self.tasks, state, jnp.asarray(action))
         return (*jax.tree.map(np.asarray, (state, percept)), score)
 
@@ -82,6 +147,9 @@ class _Compiled:
 
     def respond(self, key: Any, carry: Any, percept: Any) -> Any:
         return _responded(self.subject, key, carry, percept)
+
+    def absorb(self, key: Any, carry: Any, percept: Any) -> Any:
+        return _responded(self.subject, key, carry, percept)[0]
 
 
 @eqx.filter_jit

@@ -77,7 +77,8 @@ class Replays:
             MesascopeError: it has none.
         """
         subject = self.find(procedure, trials)
-        names = tuple(k for k, v in subject.taps(subject.fresh(2)).items() if np.size(v))
+        shown = subject.taps(subject.fresh(2))
+        names = tuple(k for k, v in shown.items() if np.size(v) and k not in subject.recorded)
         if not names:
             raise MesascopeError(
                 f"{subject.name} shows no activations.", "Give the subject a method taps(carry)."

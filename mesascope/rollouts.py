@@ -77,7 +77,7 @@ def rollout(
             raise MesascopeError(
                 f"{condition.label} does not apply to {family.name}: {why}.", "Leave that condition out."
             )
-    before = subject.fingerprint()
+    before, kept = subject.fingerprint(), tuple(dict.fromkeys([*record, *subject.recorded]))
     blocks = range(-(-lifetimes // BLOCK))
     examples = distinct([*(kinds or ()), *conditions])
     home, whole = anonymous(family.banked(None)), anonymous(family)
@@ -97,7 +97,7 @@ def rollout(
         if (where, place) not in tasks:
             tasks[where, place] = _tasks(whole, where, place, seed)
         put = tasks[where, place]
-        out = _block(one, home, where, put, place, seed, condition, examples, donated, tuple(record))
+        out = _block(one, home, where, put, place, seed, condition, examples, donated, kept)
         done(1)
         return out
 
@@ -119,7 +119,7 @@ def rollout(
     latents = [family.latents(tasks[where], ring) for where in ((ring, (b,)) for b in blocks)]
     if not log_probs:
         known = {k: r._replace(log_probs=None) for k, r in known.items()}
-    return assemble(
+    lived = assemble(
         [[known[label, b] for b in blocks] for label in labels],
         {name: np.concatenate([x[name] for x in latents])[:lifetimes] for name in latents[0]},
         labels,
@@ -135,8 +135,10 @@ def rollout(
             "seed": seed,
             "changes": family.changes(ring),
             **({"actions": "real"} if family.choices is None else {}),
+            **({"inexpressible": True} if ring in family.inexpressible else {}),
         },
     )
+    return subject.annotated(lived)
 
 
 def distinct(conditions: Iterable[Condition]) -> tuple[Condition, ...]:

@@ -37,6 +37,7 @@ class Context(NamedTuple):
         key: key(i) is the key that the subject's response at trial t - i draws from.
         respond: respond(key, carry, percept) → carry, response, of the subject under test.
         repeat: repeat(low, high, body, carry) applies body(i, carry) for i from low to high - 1.
+        absorb: absorb(key, carry, percept) → the carry that `respond` would give, where its response is not wanted.
     """
 
     fresh: Any
@@ -49,6 +50,7 @@ class Context(NamedTuple):
     key: Callable[[Any], jax.Array]
     respond: Callable[..., Any]
     repeat: Callable[..., Any]
+    absorb: Callable[..., Any]
 
 
 class Condition(eqx.Module):

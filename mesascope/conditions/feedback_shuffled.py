@@ -39,7 +39,7 @@ class FeedbackShuffled(Condition):
         old = jax.tree.map(lambda x: x[w], context.recent)
         old = select(old.first, old, context.exchange(w, old))
         fed = context.repeat(
-            0, (w > 0) & (t >= w), lambda i, c: context.respond(context.key(w), c, old)[0], shadow
+            0, (w > 0) & (t >= w), lambda i, c: context.absorb(context.key(w), c, old), shadow
         )
 
         count = jnp.minimum(w - 1, t)
@@ -47,7 +47,7 @@ class FeedbackShuffled(Condition):
         def replay(i, c):
             back = count - i
             past = jax.tree.map(lambda x: x[back], context.recent)
-            return context.respond(context.key(back), c, past)[0]
+            return context.absorb(context.key(back), c, past)
 
         replayed = context.repeat(0, count, replay, fed)
         plain = select(percept.first, percept, context.exchange(0, percept))

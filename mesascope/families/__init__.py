@@ -45,6 +45,8 @@ class Family(eqx.Module):
         horizon: T, the trials of a standard lifetime.
         controls: which scripted subject here is the learner, the lookalike and the still one.
         reported: rings that are reported and never counted.
+        inexpressible: rings whose tasks no bank could hold, whatever a subject was trained on: to gain there from
+            what is told is to acquire.
         identity: fields that only say who it is; `begin`, `step` and `draw` must not read them.
         traceable: pure JAX (scanned and compiled), or anything else: `draw`, `begin` and `step` then take and give
             NumPy arrays, the hidden state and the tasks may hold Python objects, and lifetimes are looped in Python.
@@ -55,6 +57,7 @@ class Family(eqx.Module):
     horizon: eqx.AbstractVar[int]
     controls: ClassVar[Mapping[str, str]]
     reported: ClassVar[tuple[str, ...]] = ()
+    inexpressible: ClassVar[tuple[str, ...]] = ()
     identity: ClassVar[tuple[str, ...]] = ("name",)
     traceable: ClassVar[bool] = True
 

@@ -11,6 +11,9 @@ import numpy as np
 
 from mesascope.families import Array, Percept
 
+if TYPE_CHECKING:
+    import xarray as xr
+
 
 class Response(NamedTuple):
     """action [N]; log_probs [N, K] of all actions, or None where the subject gives none."""
@@ -27,6 +30,7 @@ class Subject(eqx.Module):
         trained_on: 'unlimited', 'bank:M@seed' or 'unknown'.
         traceable: pure JAX (scanned and compiled) or anything else (looped in Python).
         identity: fields that only say who it is; `fresh`, `respond` and `taps` must not read them.
+        recorded: taps that every rollout keeps.
     """
 
     name: eqx.AbstractVar[str]
@@ -38,6 +42,7 @@ class Subject(eqx.Module):
         trained_on: eqx.AbstractVar[str]
     traceable: ClassVar[bool] = True
     identity: ClassVar[tuple[str, ...]] = ("name",)
+    recorded: ClassVar[tuple[str, ...]] = ()
 
     @abc.abstractmethod
     def fresh(self, n: int) -> Any:
@@ -46,6 +51,14 @@ class Subject(eqx.Module):
     @abc.abstractmethod
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
         """Takes in a percept and acts: the next carry and the response."""
+
+    def absorb(self, key: jax.Array, carry: Any, percept: Percept) -> Any:
+        """The carry after a percept where no act is wanted; to be written where acting costs more than that."""
+        return self.respond(key, carry, percept)[0]
+
+    def annotated(self, trials: "xr.Dataset") -> "xr.Dataset":
+        """Its finished trials with what it alone can add to them, such as what it was asked in words."""
+        return trials
 
     def taps(self, carry: Any) -> dict[str, jax.Array]:
         """Named activations [N, U] for probes that decode; none unless a subject says so."""
