@@ -29,7 +29,7 @@ KINDS = {
 }
 STUDIES = Path(__file__).parent / "studies"  # folders of data, not plug-ins: adding one adds a study
 LISTED = {**KINDS, "studies": "study"}
-BOUND = ("family", "out", "progress")  # parameters that are handed over, never typed
+BOUND = ("family", "out", "progress", "trust")  # parameters that are handed over, never typed
 
 
 def names(kind: str) -> list[str]:
@@ -180,6 +180,12 @@ def _value(kind: Any, text: str, example: str, given: str) -> Any:
             raise MesascopeError(f"{given} is not finite.", f"Type e.g. {example}.")
         return value
     return text
+
+
+def trusting(kind: str, name: str, trust: bool) -> dict[str, bool]:
+    """The user's trust in code that a file brings, for a factory that asks for it."""
+    asked = trust and "trust" in inspect.signature(factory(kind, name)).parameters
+    return {"trust": True} if asked else {}
 
 
 def says(made: Callable[..., Any]) -> str:

@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ import typer
 
 from mesascope.cruxes.commands import app as crux
 from mesascope.datasets import app as data
-from mesascope.errors import MesascopeError
+from mesascope.errors import MesascopeError, MesascopeWarning
 
 app = typer.Typer(
     help="Measures what a network with frozen weights does with its experience, and how far that reaches.",
@@ -63,6 +64,7 @@ def examine_(
     probes: Annotated[str, typer.Option(help="Comma-separated; by default all.")] = "",
     lifetimes: Lifetimes = 512,
     seed: Seed = 0,
+    trust: Annotated[bool, typer.Option("--trust", help="Run code that a subject's file brings.")] = False,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
@@ -73,6 +75,7 @@ def examine_(
         "probes": _listed(probes),
         "lifetimes": lifetimes,
         "seed": seed,
+        "trust": trust,
     }
     _examine(subjects, family, out or Path("runs") / _slug(subjects), as_json, **options)
 
@@ -320,7 +323,10 @@ def run(arguments: Sequence[str]) -> int:
     """Runs one command in this process and returns its exit code: 0 done, 1 check failed, 2 called wrongly."""
     _ARGUMENTS[:] = list(arguments)
     try:
-        code = int(app(list(arguments), prog_name="mesascope", standalone_mode=False) or 0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", MesascopeWarning)
+            warnings.showwarning = _warned
+            code = int(app(list(arguments), prog_name="mesascope", standalone_mode=False) or 0)
     except BrokenPipeError:
         return 0
     except (KeyboardInterrupt, typer.Abort):
@@ -335,6 +341,16 @@ def run(arguments: Sequence[str]) -> int:
     if code == 130:
         _say(f"Stopped. What was finished is kept; to go on: {_command()}")
     return code
+
+
+def _warned(
+    message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None
+) -> None:
+    """Says a warning of ours; shows another as Python does."""
+    if issubclass(category, MesascopeWarning):
+        _say(f"mesascope: {message}")
+    else:
+        sys.stderr.write(warnings.formatwarning(message, category, filename, lineno, line))
 
 
 def _failed(error: Any) -> int:

@@ -69,6 +69,7 @@ def examine(
     out: str | os.PathLike | None = None,
     rule: Rule | None = None,
     progress: Progress = lambda share, doing: None,
+    trust: bool = False,
 ) -> list[Examination]:
     """Examines one or several subjects on the same tasks.
 
@@ -83,12 +84,14 @@ def examine(
         out: a folder in which finished rollouts are kept; a run that was stopped goes on from there.
         rule: the constants of the placement rule.
         progress: called with the share that is done and what is being done.
+        trust: whether code that a subject's file brings may run.
 
     Returns:
         One examination per subject, in order.
     """
     base: Family = catalogue.make("families", family) if isinstance(family, str) else family
-    group = [resolve(s, base) for s in (subjects if isinstance(subjects, list | tuple) else [subjects])]
+    named = subjects if isinstance(subjects, list | tuple) else [subjects]
+    group = [resolve(s, base, trust) for s in named]
     asked = [
         catalogue.make("probes", p) if isinstance(p, str) else p for p in probes or catalogue.names("probes")
     ]
@@ -122,7 +125,7 @@ def examine(
     return out_of
 
 
-def resolve(subject: Any, family: Family) -> Subject:
+def resolve(subject: Any, family: Family, trust: bool = False) -> Subject:
     """A subject from an object, a function, a name with settings, a file, or package.module:factory.
 
     Raises:
@@ -139,9 +142,11 @@ def resolve(subject: Any, family: Family) -> Subject:
     spec = os.fspath(subject)
     name = catalogue.split(spec)[0] if "=" in spec or ":" not in spec else spec.partition(":")[0]
     if name in catalogue.names("subjects"):
-        return catalogue.make("subjects", spec, family)
+        return catalogue.make("subjects", spec, family, **catalogue.trusting("subjects", name, trust))
     if Path(spec).is_file():
-        return catalogue.make("subjects", opener(spec), family, path=spec)
+        name = opener(spec)
+        told = catalogue.trusting("subjects", name, trust)
+        return catalogue.make("subjects", name, family, path=spec, **told)
     if os.sep in spec or Path(spec).suffix in (".safetensors", ".zip", ".onnx"):
         raise MesascopeError(
             f"There is no file {spec!r}.", "Name a file, a subject or package.module:factory."

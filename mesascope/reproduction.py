@@ -68,7 +68,7 @@ def _measures(study: Study, trust: bool) -> dict[str, Measure]:
             name = catalogue.split(cell.subject)[0] if "=" in cell.subject else cell.subject.partition(":")[0]
             if cell.subject and name not in catalogue.names("subjects"):
                 raise _untrusted(f"its subject {cell.subject!r} would run code")
-            if name == "function":
+            if cell.subject and getattr(catalogue.module("subjects", name), "RUNS_CODE", False):
                 raise _untrusted(f"its subject {cell.subject!r} would run code")
     if not own.is_file():
         return SHIPPED

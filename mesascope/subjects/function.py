@@ -22,6 +22,7 @@ from mesascope.errors import MesascopeError
 from mesascope.families import Family, Percept
 from mesascope.subjects import Response, Subject, digest
 
+RUNS_CODE = True  # whoever types a path has it run
 REACHED = 10_000  # values that are looked into for arrays
 
 
