@@ -6,19 +6,20 @@ from typing import Any
 
 import gymnasium
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from mesascope.compiling import drawn
 from mesascope.families import Family, Percept
 from mesascope.keys import address
+from mesascope.subjects._observing import observer
 
 
 class FamilyEnv(gymnasium.Env):
     """One lifetime per episode; a new task is drawn at every reset.
 
-    The observation is a flat vector: what the task shows [D], the last action as one of K [K], the last feedback, the
-    trial as a part of the horizon, and 1 at the first step. The reward is the feedback; `info` holds the score (the
-    expected pay-off), chance and best of the trial.
+    The observation is a flat vector: what the task shows [D], the last action as one of K [K] (as itself where actions
+    are real), the last feedback, the trial as a part of the horizon, and 1 at the first step. The reward is the
+    feedback; `info` holds the score (the expected pay-off), chance and best of the trial.
 
     Args:
         family: which family.
@@ -29,52 +30,73 @@ class FamilyEnv(gymnasium.Env):
 
     def __init__(self, family: Family, ring: str = "fresh", render_mode: str | None = None):
         self.family, self.ring, self.render_mode = family, ring, render_mode
-        self.length = family.trials(ring)
-        shown = self._begin(0)[1].observation.shape[-1]
-        low = np.concatenate([np.full(shown, -np.inf), np.zeros(family.choices), [-np.inf, 0, 0]])
-        high = np.concatenate([np.full(shown, np.inf), np.ones(family.choices), [np.inf, 1, 1]])
+        self.length, self.steps = family.trials(ring), family.steps
+        self.observe = observer(family)._replace(horizon=self.length)
+        shown, real = self.observe.shown, family.choices is None
+        acts = (
+            (np.full(1, -np.inf), np.full(1, np.inf))
+            if real
+            else (np.zeros(family.choices), np.ones(family.choices))
+        )
+        low = np.concatenate([np.full(shown, -np.inf), acts[0], [-np.inf, 0, 0]])
+        high = np.concatenate([np.full(shown, np.inf), acts[1], [np.inf, 1, 1]])
         self.observation_space = gymnasium.spaces.Box(low.astype(np.float32), high.astype(np.float32))
         self.action_space = (
             gymnasium.spaces.Box(-np.inf, np.inf, (1,), np.float32)
-            if family.choices is None
+            if real
             else gymnasium.spaces.Discrete(family.choices)
         )
         self.told = ""
 
-    def _begin(self, life: int) -> tuple[Any, Percept]:
-        self.key = address(jax.random.key(life), "gymnasium")
-        self.tasks = self.family.draw(address(self.key, "tasks"), 1, self.ring)
-        self.known = self.family.latents(self.tasks, self.ring)
-        return self.family.begin(address(self.key, "begin"), self.tasks)
-
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         """Draws a task and begins a lifetime."""
         super().reset(seed=seed)
-        self.state, percept = self._begin(int(self.np_random.integers(2**31 - 1)))
-        self.trial, self.told = 0, ""
+        life = int(self.np_random.integers(2**31 - 1))
+        self.key = address(jax.random.key(life), "gymnasium")
+        begin = _begun if self.family.traceable else _begin
+        self.tasks, self.state, percept = begin(self.family, self.key, self.ring)
+        self.known = self.family.latents(self.tasks, self.ring)
+        self.tick, self.told = 0, ""
         return self._flat(percept), {}
 
     def step(self, action: Any):
         """Takes one action."""
-        taken = jnp.asarray([int(action)], jnp.int32)
-        self.state, percept, score = self.family.step(
-            address(self.key, "pay", self.trial), self.tasks, self.state, taken
-        )
-        info = {"score": float(score[0])} | {
-            k: float(self.known[k][0, self.trial]) for k in ("chance", "best")
-        }
+        kind = np.int32 if self.family.choices else np.float32
+        taken = np.asarray(action).reshape(-1)[:1].astype(kind)
+        step, trial = _stepped if self.family.traceable else _step, self.tick // self.steps
+        told = step(self.family, self.key, np.int32(self.tick), self.tasks, self.state, taken)
+        self.state, percept, score = told[0], *jax.device_get(told[1:])
+        self.tick += 1
+        if self.tick % self.steps and self._idle():
+            self.tick += self.steps - self.tick % self.steps
+        info = {"score": float(score[0])} | {k: float(self.known[k][0, trial]) for k in ("chance", "best")}
         feedback = float(percept.feedback[0])
-        self.told = self.family.text(int(action), feedback)
-        self.trial += 1
-        return self._flat(percept), feedback, self.trial >= self.length, False, info
+        self.told = self.family.text(taken[0].item(), feedback)
+        return self._flat(percept), feedback, self.tick >= self.length * self.steps, False, info
 
     def render(self) -> str | None:
         """The last trial in words."""
         return self.told if self.render_mode == "ansi" else None
 
+    def _idle(self) -> bool:
+        """Whether the lifetime has ended its trial early."""
+        idle = self.family.idle(self.state)
+        return idle is not None and bool(np.asarray(idle)[0])
+
     def _flat(self, percept: Percept) -> np.ndarray:
-        action = np.zeros(self.family.choices, np.float32)
-        if int(percept.action[0]) >= 0:
-            action[int(percept.action[0])] = 1.0
-        rest = [float(percept.feedback[0]), float(percept.trial[0]) / self.length, float(percept.first[0])]
-        return np.concatenate([np.asarray(percept.observation[0]), action, rest]).astype(np.float32)
+        return self.observe(jax.device_get(percept))[0]
+
+
+def _begin(family: Family, key: Any, ring: str) -> tuple[Any, Any, Percept]:
+    """A task, the hidden state and the start-of-life percept of one lifetime."""
+    tasks = family.draw(address(key, "tasks"), 1, ring)
+    return tasks, *family.begin(address(key, "begin"), tasks)
+
+
+def _step(
+    family: Family, key: Any, tick: Any, tasks: Any, state: Any, action: Any
+) -> tuple[Any, Percept, Any]:
+    return family.step(address(key, "pay", tick), tasks, state, action)
+
+
+_begun, _stepped = drawn(_begin), drawn(_step)

@@ -5,6 +5,7 @@ It is the one of `mesascope.FamilyEnv`, so that an agent trained on our Gymnasiu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -12,7 +13,6 @@ import numpy as np
 
 from mesascope.errors import MesascopeError, unknown
 from mesascope.families import Family, Percept
-from mesascope.subjects.recurrent import observation_width
 
 PARTS = ("observation", "action", "feedback", "trial", "step", "first")
 ALL = "observation+action+feedback+trial+first"  # what FamilyEnv shows
@@ -77,7 +77,7 @@ def observer(family: Family, told: str = ALL, width: int | None = None) -> Obser
     Raises:
         MesascopeError: an unknown part, or a width that does not fit.
     """
-    sizes = (family.choices, family.horizon, getattr(family, "steps", 1), observation_width(family))
+    sizes = (family.choices, family.horizon, family.steps, math.prod(family.shown))
     if told:
         parts = tuple(told.split("+"))
         for part in parts:
