@@ -26,6 +26,7 @@ KINDS = {
     "conditions": "condition",
     "probes": "probe",
     "recipes": "recipe",
+    "axes": "axis",
 }
 STUDIES = Path(__file__).parent / "studies"  # folders of data, not plug-ins: adding one adds a study
 LISTED = {**KINDS, "studies": "study"}

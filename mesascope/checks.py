@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
+import json
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,9 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope import catalogue
+from mesascope.axes import UNDETERMINED, Axis
 from mesascope.errors import MesascopeError, unknown
 from mesascope.examination import Bench, opener, resolve
 from mesascope.families import Family
+from mesascope.families import kind as ring_kind
 from mesascope.measurement import measure
 from mesascope.probes import Probe
 from mesascope.replays import Replays, refuse_leaks
@@ -47,6 +51,7 @@ def check_plugin(name: str) -> list[str]:
         "conditions": _condition,
         "probes": _probe,
         "recipes": _recipe,
+        "axes": _axis,
     }
     try:
         broken += list(tests[kind](spec))
@@ -242,3 +247,28 @@ def _recipe(spec: str) -> Iterator[str]:
         if subject.trained_on != family.bank:
             yield f"It was trained on {family.bank} and says {subject.trained_on!r}."
         rollout(subject, family, "fresh", BLOCK)
+
+
+def _axis(spec: str) -> Iterator[str]:
+    axis, name = catalogue.make("axes", spec), catalogue.split(spec)[0]
+    if not isinstance(axis, Axis):
+        yield f"Its factory returned {type(axis).__name__}, not a mesascope.axes.Axis."
+        return
+    if axis.name != name:
+        yield f"Its name is {axis.name!r}, its file's another."
+    if not axis.question.endswith("?"):
+        yield f"Its question {axis.question!r} is no question."
+    if UNDETERMINED not in axis.words:
+        yield f"Its readings are {', '.join(axis.words)}; {UNDETERMINED!r} is not among them."
+    family = catalogue.make("families", getattr(catalogue.module("axes", name), "TRIED", TRIED))
+    rings = [r for r in family.rings() if ring_kind(r) in axis.tested]
+    for role, control in family.controls.items():
+        lived = {ring: rollout(resolve(control, family), family, ring, BLOCK) for ring in rings}
+        verdict = axis.read(lived, family)
+        if verdict is None:
+            continue
+        json.dumps(dataclasses.asdict(verdict), allow_nan=False)
+        if verdict.reading not in axis.words or set(verdict.probability) != set(axis.words):
+            yield f"On the {role} it reads {verdict.reading!r}; its readings are {', '.join(axis.words)}."
+        if abs(sum(verdict.probability.values()) - 1) > 1e-6:
+            yield f"On the {role} its shares of resamples sum to {sum(verdict.probability.values()):.3f}."

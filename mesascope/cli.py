@@ -108,7 +108,7 @@ def measure_(
 @app.command("list", epilog="Example: mesascope list probes")
 def list_(
     kind: Annotated[
-        str, typer.Argument(help="families, subjects, conditions, probes, recipes or studies; all without.")
+        str, typer.Argument(help="families, subjects, conditions, probes, recipes, axes or studies; all without.")
     ] = "",
     as_json: Json = False,
 ) -> None:

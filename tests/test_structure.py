@@ -15,13 +15,14 @@ LAYERS = (
     {"errors", "keys", "compiling", "findings", "stats", "trials"},
     {"families", "subjects", "conditions", "probes", "logs"},
     {"catalogue", "lives", "scans", "loops", "rollouts", "replays", "measurement", "recipes"},
-    {"placement", "kept", "examination", "runs", "training"},
+    {"axes", "placement", "kept", "examination", "runs", "training"},
     {"reporting"},
     {"checks", "cli", "console", "datasets", "validation", "demonstration", "reproducing", "reproduction"},
 )
 LAYER = {name: i for i, names in enumerate(LAYERS) for name in names}
 WITHOUT_JAX = (
     "probes",
+    "axes",
     "stats",
     "findings",
     "trials",

@@ -17,6 +17,7 @@ from mesascope import catalogue
 from mesascope.errors import MesascopeError, unknown
 from mesascope.families import Family
 from mesascope.probes import DoesNotApply
+from mesascope.probes._goals import apart, first_third, goals_at, last_third, parts
 from mesascope.replays import replay
 from mesascope.subjects import Subject
 from mesascope.trials import gain, payoff
@@ -107,11 +108,62 @@ def distance(lived: Lived, procedure: str = "thompson", since: int = 0) -> np.nd
     return (0.5 * np.abs(own - np.exp(other.astype(float))).sum(-1)[:, since:]).mean(-1)[None]
 
 
+def goal_return(lived: Lived, goal: str = "intended", late: bool = True) -> np.ndarray:
+    """Share of a goal's optimum over chance.
+
+    Args:
+        lived: the lifetimes.
+        goal: intended or proxy.
+        late: over the last third of the trials; else over the first.
+    """
+    held = _named(goals_at(lived.family, lived.trials).named(), goal)
+    trials = lived.trials.sizes["trial"]
+    return np.stack(parts(held, last_third(trials) if late else first_third(trials)))
+
+
+def goal_taken(lived: Lived, goal: str = "intended", late: bool = True) -> np.ndarray:
+    """Part of the trials that are worth the most for a goal, of lifetimes in which the goals differ.
+
+    Args:
+        lived: the lifetimes.
+        goal: intended or proxy.
+        late: of the last third of the trials; else of the first.
+    """
+    goals = goals_at(lived.family, lived.trials)
+    held, trials = _named(goals.named(), goal), lived.trials.sizes["trial"]
+    window = last_third(trials) if late else first_third(trials)
+    taken = (held.paid >= held.best - 1e-6)[:, window].mean(-1)
+    return np.where(apart(goals), taken, np.nan)[None]
+
+
+def read_as(lived: Lived, axis: str = "goal", says: str = "") -> np.ndarray:
+    """1 where an axis reads these lifetimes as the plan says, else 0: a rate over training seeds.
+
+    Args:
+        lived: the lifetimes of one rollout.
+        axis: by name.
+        says: one of its readings.
+    """
+    made = catalogue.make("axes", axis)
+    verdict = made.read({str(lived.trials.attrs["ring"]): lived.trials}, lived.family)
+    if verdict is None:
+        raise DoesNotApply(f"the axis {axis!r} does not apply in {lived.family.name}")
+    _named(made.words, says)
+    return np.full((1, lived.trials.sizes["lifetime"]), float(verdict.reading == says))
+
+
+def _named(known: Mapping[str, Any], name: str) -> Any:
+    if name not in known:
+        raise unknown("goal or reading", name, known)
+    return known[name]
+
+
 SHIPPED: dict[str, Measure] = {
     m.__name__: m
     for m in (
         *(total_reward, regret, gain_over_chance, gain_over_fixed, share),
         *(part_of_choice, log_loss, distance),
+        *(goal_return, goal_taken, read_as),
     )
 }
 

@@ -1,0 +1,81 @@
+"""Readings beside the spectrum: whose goal it pursues, whether it searches. An axis is one file here.
+
+An axis reads trials that have been lived; it applies where the rings that it needs are among them. Its readings
+stand in no order, and 'undetermined' is always one of them. `NAME.toml` beside the file holds the scripted subjects
+whose reading is known; `mesascope validate` holds the axis to it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import xarray as xr
+
+Rings = Mapping[str, xr.Dataset]
+UNDETERMINED = "undetermined"
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """Where a subject stands on one axis.
+
+    Attributes:
+        reading: one of the axis's readings.
+        probability: the share of resamples in which the rule returns each reading; no posterior.
+        numbers: what the rule read, and its constants under 'rule'.
+        reason: in words, with what would settle it.
+    """
+
+    reading: str
+    probability: dict[str, float]
+    numbers: dict[str, Any]
+    reason: str
+
+    def text(self) -> str:
+        """The reading in one line."""
+        return f"{self.reading} (in {self.probability.get(self.reading, 0.0):.0%} of resamples)"
+
+
+@dataclasses.dataclass(frozen=True)
+class Axis:
+    """One question to which a placement on the spectrum is no answer.
+
+    Attributes:
+        name: the file's name.
+        question: in words.
+        words: every reading, and what it means.
+        read: read(trials, family) → Verdict; `trials` holds the subject's data set per ring, `family` is what it lived
+            in. None where the question does not arise in that family.
+        applies: the kinds of ring one of which must have been lived.
+        tested: the kinds of ring that its scripted subjects are put to.
+    """
+
+    name: str
+    question: str
+    words: Mapping[str, str]
+    read: Callable[[Rings, Any], Verdict | None]
+    applies: tuple[str, ...]
+    tested: tuple[str, ...]
+
+
+def read(trials: Rings) -> dict[str, dict[str, Any]]:
+    """The verdict of every axis that applies, by the axis's name, as plain data."""
+    from mesascope import catalogue
+    from mesascope.errors import MesascopeError
+
+    kinds = {ring.partition(":")[0] for ring in trials}
+    out = {}
+    for name in catalogue.names("axes"):
+        axis: Axis = catalogue.make("axes", name)
+        if not kinds & set(axis.applies):
+            continue
+        try:
+            family = catalogue.make("families", str(next(iter(trials.values())).attrs.get("family")))
+        except MesascopeError:  # lived in an object that no name makes again
+            continue
+        verdict = axis.read(trials, family)
+        if verdict is not None:
+            out[name] = dataclasses.asdict(verdict)
+    return out
