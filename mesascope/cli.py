@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -108,7 +109,8 @@ def measure_(
 @app.command("list", epilog="Example: mesascope list probes")
 def list_(
     kind: Annotated[
-        str, typer.Argument(help="families, subjects, conditions, probes, recipes, axes or studies; all without.")
+        str,
+        typer.Argument(help="families, subjects, conditions, probes, recipes, axes or studies; all without."),
     ] = "",
     as_json: Json = False,
 ) -> None:
@@ -188,7 +190,7 @@ def validate_(
     from mesascope.console import validation
     from mesascope.validation import validate
 
-    _cache()
+    _cache(short=quick)
     with _progress() as progress:
         found = validate(quick, seeds, first, lifetimes, progress)
     if as_json:
@@ -224,7 +226,7 @@ def check_(
     """Check whether a plug-in keeps its contract; exit 1 if it does not."""
     from mesascope.checks import check_plugin
 
-    _cache()
+    _cache(short=True)
     broken = check_plugin(plugin)
     if as_json:
         _json({"plugin": plugin, "holds": not broken, "broken": broken})
@@ -239,7 +241,7 @@ def _examine(subjects: Sequence[Any], family: str, out: Path, as_json: bool, **o
     from mesascope import runs
     from mesascope.examination import default_family, examine
 
-    _cache()
+    _cache(short=options.get("lifetimes", 0) <= 1024)
     family = family or default_family(subjects)
     runs.prepare(out)
     with _progress() as progress:
@@ -300,8 +302,14 @@ def _say(text: str) -> None:
     Console(stderr=True, markup=False, highlight=False, soft_wrap=True).print(visible(text))
 
 
-def _cache() -> None:
-    """Keeps compiled code between runs, in the user's cache folder."""
+def _cache(short: bool = False) -> None:
+    """Keeps compiled code between runs, in the user's cache folder.
+
+    A short run compiles for longer than it lives: it takes emitters that compile in two thirds of the time, whose
+    code runs a quarter longer. An unknown flag would end the process, so only known versions are told.
+    """
+    if short and version("jaxlib").startswith("0.10."):
+        os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
     import jax
 
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

@@ -16,8 +16,9 @@ import numpy as np
 import xarray as xr
 
 from mesascope import catalogue
+from mesascope.bench import Bench
 from mesascope.errors import MesascopeError
-from mesascope.examination import Bench, resolve
+from mesascope.examination import resolve
 from mesascope.placement import LADDER, Placement, conditions
 from mesascope.probes import gains
 from mesascope.replays import refuse_leaks

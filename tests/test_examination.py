@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from mesascope import runs
-from mesascope.examination import Bench, examine, measure_log
+from mesascope.bench import Bench
+from mesascope.examination import examine, measure_log
 from mesascope.subjects import essence
 from mesascope.subjects.function import wrap
 

@@ -84,7 +84,7 @@ def probe(lifetimes: int = 0, without: str = "", also: str = "", probabilities: 
         name="acts_like",
         question="Which reference procedure predicts its choices best, in nats per trial; or none of these?",
         measure=measure,
-        expects={"learner": "any", "lookalike": "any", "still": "any"},
+        expects={"learner": "any"},
         settings={"lifetimes": lifetimes, "without": without, "also": also, "probabilities": probabilities},
     )
 

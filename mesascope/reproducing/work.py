@@ -19,8 +19,9 @@ import numpy as np
 
 import mesascope
 from mesascope import catalogue
+from mesascope.bench import Bench
 from mesascope.errors import MesascopeError, unknown
-from mesascope.examination import Bench, resolve
+from mesascope.examination import resolve
 from mesascope.families import Family
 from mesascope.measurement import measure as ask
 from mesascope.placement import LADDER, Placement, conditions

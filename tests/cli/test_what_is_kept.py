@@ -116,7 +116,7 @@ def test_a_function_that_hangs_is_left_alone_until_ctrl_c(tmp_path, monkeypatch,
     assert finished  # of the controls and the first subject
     lived = []
     monkeypatch.setattr(
-        "mesascope.examination.rollout", lambda *a, **k: lived.append(a[0].name) or rollout(*a, **k)
+        "mesascope.bench.rollout", lambda *a, **k: lived.append(a[0].name) or rollout(*a, **k)
     )
     assert run(arguments) == 0
     assert set(lived) == {"agents_under_test:hangs"}

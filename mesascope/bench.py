@@ -1,0 +1,154 @@
+"""The rollouts of one examination: each made once, shared by all that need it, kept in a folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import xarray as xr
+
+import mesascope
+from mesascope import catalogue, kept, trials
+from mesascope.conditions import Condition, Intact
+from mesascope.errors import MesascopeError, unknown
+from mesascope.families import Family, kind
+from mesascope.placement import Rule, place
+from mesascope.rollouts import BLOCK, distinct, rollout
+from mesascope.subjects import Subject, essence
+
+Progress = Callable[[float, str], None]
+COMPARED = ("learner", "discounting")  # references that live on every ring
+
+
+class Bench:
+    """The rollouts of one examination: each made once, shared by all that need it, kept in a folder."""
+
+    def __init__(
+        self,
+        family: Family,
+        labels: Sequence[str],
+        rings: Sequence[str] | None = None,
+        lifetimes: int = 256,
+        seed: int = 0,
+        out: Path | None = None,
+        progress: Progress = lambda share, doing: None,
+        made: dict[str, xr.Dataset] | None = None,
+    ):
+        self.family, self.lifetimes, self.seed = family, lifetimes, seed
+        self.wanted, self.out, self.progress = rings, out, progress
+        self.done, self.total, self.doing = 0, 1, ""
+        self.made = {} if made is None else made
+        for ring in rings or ():
+            if ring not in self._known(family):
+                raise unknown("ring", ring, self._known(family))
+        parts = {
+            "half": family.horizon // 2,
+            "tenth": family.horizon // 10,
+            "few": trials.few(family.horizon),
+        }
+        unique = dict.fromkeys(label.format(**parts) for label in labels)
+        asked = [catalogue.make("conditions", label) for label in unique]
+        self.conditions = [c for c in asked if not c.unfit(family)]
+        self.kinds = distinct(self.conditions)
+        self.blocks = -(-lifetimes // BLOCK)
+
+    @staticmethod
+    def _known(family: Family) -> list[str]:
+        return ["seen", *(r for r in family.rings() if r != "seen")]
+
+    def rings(self, family: Family) -> list[str]:
+        """The rings of a family that were asked for."""
+        return [r for r in family.rings() if self.wanted is None or r in self.wanted]
+
+    def expect(self, subjects: int) -> None:
+        """Sets the amount of work to come, in blocks of lifetimes."""
+        rings = self._known(self.family)
+        self.total = (subjects * (len(self.conditions) + len(rings)) + 3 * len(rings)) * self.blocks
+
+    def home(self, trained_on: str) -> Family:
+        """The family with the bank that a subject was trained on, where it was."""
+        return self.family if trained_on in ("unlimited", "unknown") else self.family.banked(trained_on)
+
+    def place(self, subject: Subject, trained_on: str, rule: Rule | None = None):
+        """A subject's trials, the references on the same tasks, and its placement (None without the fresh ring)."""
+        family = self.home(trained_on)
+        lived, references = self.live(subject, family), self.references(family)
+        if "fresh" not in lived:
+            return lived, references, None
+        placement = place(lived, references, trained_on, rule)
+        if placement.direction == "against":
+            references |= self.references(family, " against")
+            placement = place(lived, references, trained_on, rule)
+        return lived, references, placement
+
+    def live(self, subject: Subject, family: Family) -> dict[str, xr.Dataset]:
+        """A subject's trials on every ring: all conditions where they belong, intact elsewhere."""
+        out = {}
+        for ring in self.rings(family):
+            here = [c for c in self.conditions if kind(ring) == "fresh" or type(c).__name__ == "Intact"]
+            out[ring] = self._roll(subject, family, ring, here, self._held(family, ring))
+        return out
+
+    def references(self, family: Family, suffix: str = "") -> dict[str, dict[str, xr.Dataset]]:
+        """The reference procedures of a family on the same tasks, by role."""
+        out: dict[str, dict[str, xr.Dataset]] = {}
+        intact, unbanked = catalogue.make("conditions", "intact"), family.banked(None)
+        for role in (*COMPARED, *(("locator",) if family.bank else ()), *(() if suffix else ("strongest",))):
+            if role + suffix not in family.references:
+                continue
+            home = family if role == "locator" else unbanked
+            procedure = catalogue.make("subjects", family.references[role + suffix], home)
+            for ring in self.rings(family):
+                if (role == "strongest" and ring != "fresh") or (
+                    role == "locator" and kind(ring) not in ("seen", "fresh")
+                ):
+                    continue
+                change = family.changes(ring)
+                restart = (
+                    [catalogue.make("conditions", f"carry_reset:at={change}")]
+                    if change and role == "learner"
+                    else []
+                )
+                kinds = self._held(family, ring) if role in COMPARED else (intact,)
+                lived = self._roll(
+                    procedure, family if ring == "seen" else home, ring, [intact, *restart], kinds
+                )
+                out.setdefault(role + suffix, {})[ring] = lived
+        return out
+
+    def _held(self, family: Family, ring: str) -> Sequence[Condition]:
+        """The kinds of condition in the compiled lifetimes of a ring: intact alone where another length is compiled."""
+        return self.kinds if family.trials(ring) == family.horizon else (Intact(),)
+
+    def _roll(self, subject, family, ring, conditions, kinds) -> xr.Dataset:
+        """One rollout, from memory or from the folder where it was made before."""
+        where = family.name if ring == "seen" else family.banked(None).name
+        told = [subject.name, essence(subject), where, ring, self.lifetimes, self.seed]
+        told += [c.label for c in conditions] + [mesascope.__version__]
+        digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]
+        if digest in self.made:
+            return self.made[digest]
+        self.doing = f"{subject.name} on {ring}"
+        path = self.out / "rollouts" / f"{digest}.npz" if self.out else None
+        if path and path.is_file():
+            try:
+                lived = kept.get(path)
+                self._tick(self.blocks * len(conditions))
+            except MesascopeError:
+                path.unlink()
+                return self._roll(subject, family, ring, conditions, kinds)
+        else:
+            stated = kind(ring) in ("fresh", "seen")  # elsewhere no probe compares probabilities
+            lived = rollout(
+                subject, family, ring, self.lifetimes, self.seed, conditions, kinds, (), stated, self._tick
+            )
+            if path:
+                kept.put(lived, path)
+        self.made[digest] = lived
+        return lived
+
+    def _tick(self, blocks: int) -> None:
+        self.done += blocks
+        self.progress(min(self.done / self.total, 1.0), self.doing)
