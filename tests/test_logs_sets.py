@@ -13,12 +13,13 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from mesascope.catalogue import make
 from mesascope.cli import run
 from mesascope.errors import MesascopeError
-from mesascope.examination import measure_log
 from mesascope.logs import read_log
 from mesascope.logs.datatree import save_datatree, to_datatree
 from mesascope.logs.sets import import_set, sets
+from mesascope.measurement import measure
 
 
 def held(source: str, folder: Path) -> Path:
@@ -41,6 +42,11 @@ def carried(tmp_path, monkeypatch, name="hbayesdm", version="9.8", files=()):
         (tmp_path / name / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name / file).write_text(text)
     monkeypatch.syspath_prepend(str(tmp_path))
+
+
+def asked(log: xr.Dataset, *probes: str):
+    """What a few probes find in a log, by name."""
+    return {f.probe: f for f in measure([make("probes", p) for p in probes], {"logged": log})}
 
 
 TABLE = "subjID\ttrial\tchoice\toutcome\n" + "".join(
@@ -111,9 +117,8 @@ def test_no_row_of_theirs_is_here(tmp_path):
 
 
 def test_two_step_choices_of_people(tmp_path):
-    (one,), notes = measure_log(held("hbayesdm:ts", tmp_path))
-    found = {f.probe: f for f in one.findings}
-    assert one.placement is None
+    log, notes = read_log(held("hbayesdm:ts", tmp_path))
+    found = asked(log, "stay_probabilities")
     published = {"rewarded, common": 0.852, "rewarded, rare": 0.741}
     published |= {"unrewarded, common": 0.593, "unrewarded, rare": 0.799}
     frame = pd.read_csv(tmp_path / "hbayesdm_ts.txt", sep="\t")
@@ -127,11 +132,7 @@ def test_two_step_choices_of_people(tmp_path):
     )  # a last trial counts as a switch
     known = frame[after.notna()]
     proper = (after[after.notna()] == known.level1_choice).groupby(known.cell).mean()
-    from mesascope import catalogue
-    from mesascope.measurement import measure
-
-    counted = measure([catalogue.make("probes", "stay_probabilities:end=switch")], one.trials)
-    told = {f.probe.partition("after ")[2]: f for f in counted}
+    told = {k.partition("after ")[2]: f for k, f in asked(log, "stay_probabilities:end=switch").items()}
     for cell, value in published.items():
         got = found[f"stay_probabilities: stay after {cell}"]
         assert (got.n, got.unit) == (11, "participant")
@@ -145,15 +146,21 @@ def test_two_step_choices_of_people(tmp_path):
 
 @pytest.mark.parametrize(("source", "people"), [("hbayesdm:bandit2arm", 20), ("hbayesdm:bandit4arm", 10)])
 def test_bandits_of_people_give_findings(source, people, tmp_path):
-    (one,), notes = measure_log(held(source, tmp_path))
-    measured = [f for f in one.findings if f.status == "measured"]
-    assert {f.unit for f in measured} == {"participant"} and {f.n for f in measured} == {people}
-    stay = next(f for f in measured if f.probe == "stay_by_feedback")
-    assert stay.low > 0  # people repeat what paid
-    assert next(f for f in measured if f.probe == "adaptation").reason == "realised pay-off"
-    assert not [f for f in one.findings if f.status == "failed"]
-    for probe in ("performance", "regret", "locate_or_learn", "share_of_reference", "benefit"):
-        assert next(f for f in one.findings if f.probe == probe).status == "does not apply"
+    log, notes = read_log(held(source, tmp_path))
+    lacking = (
+        "performance",
+        "regret",
+        "locate_or_learn",
+        "share_of_reference",
+        "benefit",
+        "stay_probabilities",
+    )
+    found = asked(log, "stay_by_feedback", "adaptation", "exploration", *lacking)
+    for probe in lacking:
+        assert found.pop(probe).status == "does not apply"
+    assert {(f.status, f.unit, f.n) for f in found.values()} == {("measured", "participant", people)}
+    assert found["stay_by_feedback"].low > 0  # people repeat what paid
+    assert found["adaptation"].reason == "realised pay-off"
     assert any("the realised pay-off" in n for n in notes)
 
 

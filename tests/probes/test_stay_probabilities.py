@@ -68,6 +68,20 @@ def rescorla_wagner(rng, values, first, state, paid):
     return (rng.random(n) < p).astype(int), values
 
 
+def exact_filter(rng, belief, first, state, paid):
+    """The posterior of the state that pays, greedily followed; it holds no plan, and counts no transitions."""
+    if belief is None:
+        belief = np.full(len(first), 0.5)
+    else:
+        likely = np.where(paid == 1, 0.9, 0.1)
+        one = belief * np.where(state == 1, likely, 1 - likely)
+        zero = (1 - belief) * np.where(state == 0, likely, 1 - likely)
+        belief = one / (one + zero)
+        belief = belief * 0.975 + (1 - belief) * 0.025
+    coin = rng.integers(0, 2, len(first))
+    return np.where(np.abs(belief - 0.5) < 1e-12, coin, belief > 0.5).astype(int), belief
+
+
 def test_the_four_cells_counted_by_hand():
     first = [[0, 0, 1, -1, 1, 0, 0], [1, 1, 1, 0, 1, 1, 0], [0, 1, 0, 0, 0, 1, 1]]
     common = [[1, 0, 1, 1, 0, 1, 1], [1, 1, 0, 0, 1, 1, 0], [0, 0, 1, 0, 0, 1, 1]]
@@ -109,6 +123,9 @@ def test_subjects_whose_indices_are_known():
     found = asked(log(*world(rescorla_wagner, 1500, 100, seed=1)))
     assert found["MB index"].estimate == pytest.approx(0.29, abs=0.02)
     assert found["MF index"].estimate == pytest.approx(0.61, abs=0.02)
+    filtered = asked(log(*world(exact_filter, 1500, 100, seed=3)))
+    assert filtered["MB index"].estimate == pytest.approx(0.67, abs=0.02)
+    assert filtered["MF index"].estimate == pytest.approx(0.0, abs=0.02)
     still = asked(log(*world(at_random, 400, 100, seed=2)))
     for label in ("MB index", "MF index"):
         assert still[label].low < 0 < still[label].high and abs(still[label].estimate) < 0.05
