@@ -16,8 +16,10 @@ import numpy as np
 
 from mesascope import catalogue
 from mesascope.axes import UNDETERMINED, Axis
+from mesascope.bench import Bench
+from mesascope.conditions import select
 from mesascope.errors import MesascopeError, unknown
-from mesascope.examination import Bench, opener, resolve
+from mesascope.examination import opener, resolve
 from mesascope.families import Family
 from mesascope.families import kind as ring_kind
 from mesascope.measurement import measure
@@ -116,6 +118,9 @@ def _ring(family: Family, ring: str) -> Iterator[str]:
     low, high = latents["worst"] - 1e-5, latents["best"] + 1e-5
     if (latents["chance"] < low).any() or (latents["chance"] > high).any():
         yield f"On {ring} chance is not between worst and best."
+    if family.steps > 1:
+        yield from _steps(family, ring, tasks)
+        return
     state, percept = family.begin(key, tasks)
     if not bool(jnp.asarray(percept.first).all()) or bool((jnp.asarray(percept.action) != -1).any()):
         yield f"On {ring} the start-of-life percept has first false or a last action."
@@ -137,6 +142,36 @@ def _ring(family: Family, ring: str) -> Iterator[str]:
             yield f"On {ring} the percept after trial {t} does not tell the action and trial {t + 1}."
 
 
+def _steps(family: Family, ring: str, tasks: Any) -> Iterator[str]:
+    """The same of trials with steps, over the first two trials."""
+    key, alive = jax.random.key(3), np.ones(BLOCK, bool)
+    state, percept = family.begin(key, tasks)
+    if not np.asarray(percept.first).all():
+        yield f"On {ring} the start-of-life percept has first false."
+    for now in range(2 * family.steps):
+        t, s = divmod(now, family.steps)
+        idle = family.idle(state) if s else None
+        alive = np.ones(BLOCK, bool) if idle is None else ~np.asarray(idle)
+        for part, wanted in (("trial", t), ("step", s)):
+            if (np.asarray(getattr(percept, part))[alive] != wanted).any():
+                yield f"On {ring} the percept of step {s} in trial {t} names another {part}."
+                return
+        if family.choices is None:
+            action = np.random.default_rng(now).standard_normal(BLOCK).astype(np.float32)
+        else:
+            action = np.random.default_rng(now).integers(0, family.choices, BLOCK).astype(np.int32)
+        if not family.traceable:
+            action = np.where(alive, action, np.nan if family.choices is None else -1).astype(action.dtype)
+        after, told, score = family.step(jax.random.fold_in(key, now), tasks, state, action)
+        if np.shape(score) != (BLOCK,) or not np.isfinite(np.asarray(score)[alive]).all():
+            yield f"On {ring} a score at step {s} is no number."
+        if (np.asarray(told.action)[alive] != action[alive]).any():
+            yield f"On {ring} the percept after step {s} does not tell the action."
+        still = jnp.asarray(~alive)
+        state = select(still, state, after) if family.traceable else after
+        percept = select(still if family.traceable else ~alive, percept, told)
+
+
 def _subject(spec: str) -> Iterator[str]:
     home = getattr(catalogue.module("subjects", catalogue.split(spec)[0]), "TRIED", TRIED)
     family = catalogue.make("families", home)
@@ -152,14 +187,16 @@ def _subject(spec: str) -> Iterator[str]:
     kinds = [catalogue.make("conditions", c) for c in EVERY]
     lived = rollout(subject, family, "fresh", BLOCK, conditions=kinds)
     action = lived.action.values
-    if action.min() < 0 or action.max() >= family.choices:
+    none = np.nan if family.choices is None else -1 if family.steps > 1 else 0
+    if family.choices is not None and (action.min() < none or action.max() >= family.choices):
         yield f"It took the action {action.max() if action.max() >= family.choices else action.min()}."
     if "log_probs" in lived:
-        total = np.exp(lived.log_probs.sel(condition="intact").values).sum(-1)
+        stated = lived.log_probs.sel(condition="intact").values
+        total = np.exp(stated[np.isfinite(stated).any(-1)]).sum(-1)
         if not np.allclose(total, 1, atol=1e-3):
             yield f"Its probabilities sum to {total.flat[np.abs(total - 1).argmax()]:.3f}."
     again = rollout(subject, family, "fresh", BLOCK, kinds=kinds)
-    if not (again.action.values[0] == action[0]).all():
+    if not np.array_equal(again.action.values[0], action[0], equal_nan=action.dtype.kind == "f"):
         yield "With the same seed it acts otherwise the second time."
     try:
         refuse_leaks(subject, family, kinds=kinds)
@@ -199,8 +236,10 @@ def _probe(spec: str) -> Iterator[str]:
         yield f"Its name is {probe.name!r}, its file's another."
     if not probe.question.endswith("?"):
         yield f"Its question {probe.question!r} is no question."
-    for role in ("learner", "lookalike", "still"):
-        if probe.expects.get(role) not in ("+", "-", "0", "any"):
+    for role in dict.fromkeys(("learner", *probe.expects)):
+        if role not in ("learner", "lookalike", "still"):
+            yield f"It expects something of {role!r}; the controls are the learner, the lookalike and the still one."
+        elif probe.expects.get(role) not in ("+", "-", "0", "any"):
             yield f"It does not say what it must read on the {role}: '+', '-', '0' or 'any'."
     family = catalogue.make("families", "bernoulli_bandit:arms=3,trials=40,bank=2")
     rings = [r for r in family.rings() if r.partition(":")[0] in (*probe.rings, "fresh")]

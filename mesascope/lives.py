@@ -7,6 +7,7 @@ trial. With S = 1 trial, step and tick are one thing, and no axis of steps is an
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ import numpy as np
 from mesascope.conditions import Context, select
 from mesascope.errors import MesascopeError
 from mesascope.families import Family, Percept
+from mesascope.trials import KEPT, LARGEST
 
 BLOCK = 64
 
@@ -30,7 +32,7 @@ class Record(NamedTuple):
         score: the same of the expected pay-offs.
         partner: whose carry or outcome may have been used.
         log_probs: [..., K] of the kept steps.
-        observation: [..., D] before each step, of all steps.
+        observation: [..., D] before each step, of all steps; None where steps are many or not asked for.
         taps: [..., U] of the kept steps.
         steps: the steps that were lived; None with S = 1.
         paid: the feedback of all steps, 0 at idle ones; None with S = 1.
@@ -64,17 +66,42 @@ class Life(NamedTuple):
     recent: Any
 
 
+class Past(NamedTuple):
+    """What is known of a tick: the percept then, who was idle [N], the last tick that each had lived until then [N].
+
+    The last two are None where nobody is ever idle.
+    """
+
+    percept: Percept
+    idle: Any = None
+    last: Any = None
+
+
 def told(record: Record) -> Outcomes:
     """What a block's lifetimes lend to others."""
     if record.paid is None:
         return Outcomes(record.feedback, record.observation)
-    return Outcomes(*(x.reshape(-1, *x.shape[2:]) for x in (record.paid, record.observation)))
+    paid, shown = np.asarray(record.paid), record.observation
+    shown = np.zeros((*paid.shape, 0), np.float32) if shown is None else np.asarray(shown)
+    trials, steps, *rest = shown.shape
+    return Outcomes(paid.reshape(trials * steps, -1), shown.reshape(trials * steps, *rest))
+
+
+def lends_sight(family: Family) -> bool:
+    """Whether what donors saw is ever asked for: where an observation tells the outcome."""
+    return type(family).exchanged is not Family.exchanged
+
+
+def small(family: Family, ring: str) -> bool:
+    """Whether all that is seen in a lifetime is kept."""
+    seen = family.trials(ring) * family.steps * math.prod(family.shown)
+    return family.steps <= KEPT and seen <= LARGEST
 
 
 def nothing(family: Family, ring: str) -> Outcomes:
     """What stands where no donors are asked for."""
     shape = (family.trials(ring) * family.steps, BLOCK)
-    shown = (*shape, *family.shown)
+    shown = (*shape, *(family.shown if family.steps == 1 or lends_sight(family) else (0,)))
     if not family.traceable:  # never read there, and large where pictures are shown
         return Outcomes(np.zeros(shape, np.float32), np.broadcast_to(np.float32(0), shown))
     return Outcomes(np.zeros(shape, np.float32), np.zeros(shown, np.float32))
@@ -90,7 +117,7 @@ class Setting:
         start: the start-of-life percept.
         donated: what donors got.
         keys: keys(name, tick).
-        respond: the subject's.
+        subject: who lives, or what answers for it.
         repeat: as in `Context`.
     """
 
@@ -99,28 +126,31 @@ class Setting:
     start: Percept
     donated: Outcomes
     keys: Callable[..., Any]
-    respond: Callable[..., Any]
+    subject: Any
     repeat: Callable[..., Any]
 
-    def context(self, t: Any, s: Any, partner: Any, past: Callable[[Any], tuple[Percept, Any]]) -> Context:
-        """What a condition may use at step s of trial t; past(i) gives the percept of i ticks ago and who was idle."""
+    def context(self, t: Any, s: Any, partner: Any, past: Callable[[Any], Past]) -> Context:
+        """What a condition may use at step s of trial t; past(i) tells of i ticks ago."""
         family, steps = self.family, self.family.steps
         now = t if steps == 1 else t * steps + s
 
         def exchange(i, old):
-            at, before = (max(x, 0) if isinstance(x, int) else jnp.clip(x, 0) for x in (now - i, now - 1 - i))
-            lent = self.donated.feedback[before][partner], self.donated.observation[at][partner]
-            return family.exchanged(old, *lent)
+            last = past(i).last
+            last = now - 1 - i if last is None else last
+            at, before = (max(x, 0) if isinstance(x, int) else jnp.clip(x, 0) for x in (now - i, last))
+            paid = self.donated.feedback
+            paid = paid[before][partner] if jnp.ndim(before) == 0 else paid[before, partner]
+            return family.exchanged(old, paid, self.donated.observation[at][partner])
 
         def live(i, carry, percept):
-            after, idle = self.respond(self.keys("act", now - i), carry, percept)[0], past(i)[1]
+            after, idle = self.subject.absorb(self.keys("act", now - i), carry, percept), past(i).idle
             return after if idle is None else select(idle, carry, after)
 
         begins = True if steps == 1 else s == 0
         return Context(
             fresh=self.fresh,
             start=self.start,
-            past=lambda i: past(i)[0],
+            past=lambda i: past(i).percept,
             partner=partner,
             exchange=exchange,
             flip=family.flipped,
@@ -131,9 +161,10 @@ class Setting:
             begins=begins,
             comes=lambda at: t == at if steps == 1 else (t == at) & begins,
             key=lambda i: self.keys("act", now - i),
-            respond=self.respond,
+            respond=self.subject.respond,
             live=live,
             repeat=self.repeat,
+            absorb=self.subject.absorb,
         )
 
 
@@ -163,9 +194,15 @@ def settled(idle: Any, before: Life, after: Life, real: bool, out: Any) -> tuple
     return after._replace(**still), out
 
 
-def unkept(i: Any) -> tuple[Percept, Any]:
+def only(present: Past) -> Callable[[Any], Past]:
     """The past where no condition looks back upon it."""
-    raise MesascopeError(
-        "A condition looks back upon percepts of trials with steps and does not say so.",
-        "Give it the class variable looks_back = True.",
-    )
+
+    def past(i: Any) -> Past:
+        if isinstance(i, int) and i == 0:
+            return present
+        raise MesascopeError(
+            "A condition looks back upon percepts of trials with steps and does not say so.",
+            "Give it the class variable looks_back = True.",
+        )
+
+    return past

@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.conditions import RECENT
-from mesascope.families import Family
-from mesascope.lives import BLOCK, Life, Record, Setting, settled, unkept
+from mesascope.conditions import RECENT, select
+from mesascope.families import Family, Percept
+from mesascope.lives import BLOCK, Life, Past, Record, Setting, only, settled
 from mesascope.subjects import Subject
 from mesascope.trials import kept_steps
 
@@ -40,17 +40,18 @@ def looped(subject, family, tasks, keys, condition, donated, partners, record, w
             carry = body(i, carry)
         return carry
 
-    setting = Setting(family, fresh, start, donated, keys, subject.respond, repeat)
+    setting = Setting(family, fresh, start, donated, keys, subject, repeat)
     looked = condition.looks_back or steps == 1
     recent = collections.deque(maxlen=RECENT * steps if looked else 1)  # newest first
 
     def past(i):
-        return recent[int(i)] if int(i) < len(recent) else (start, None)
+        return recent[int(i)] if int(i) < len(recent) else Past(start)
 
-    def live(life: Life, t: int, s: int, partner: Any, idle: Any):
+    def live(life: Life, t: int, s: int, partner: Any, idle: Any, last: Any):
         now = t * steps + s
-        recent.appendleft((life.percept, idle))
-        allowed = setting.context(t, s, partner, past if looked else unkept)
+        present = Past(life.percept, idle, last)
+        recent.appendleft(present)
+        allowed = setting.context(t, s, partner, past if looked else only(present))
         told = condition.apply(keys("disturb", now), t, life.carry, life.percept, life.shadow, allowed)
         carry, seen, shadow = told
         after, response = subject.respond(keys("act", now), carry, seen)
@@ -71,10 +72,11 @@ def looped(subject, family, tasks, keys, condition, donated, partners, record, w
         return settled(idle, life, after, real, out)
 
     life, out = Life(state, start, fresh, fresh, ()), []
+    last = None if steps == 1 or family.idle(state) is None else np.full(BLOCK, -1)
     for t, partner in enumerate(np.asarray(partners)):
         if steps == 1:
             shown = life.percept.observation
-            life, (action, score, paid, log_probs, taps) = live(life, t, 0, partner, None)
+            life, (action, score, paid, log_probs, taps) = live(life, t, 0, partner, None, None)
             out.append(Record(action, paid, score, partner, log_probs, shown, taps))
             continue
         made = []
@@ -83,12 +85,19 @@ def looped(subject, family, tasks, keys, condition, donated, partners, record, w
             idle = None if idle is None else np.asarray(idle)
             if idle is not None and idle.all():
                 break
-            shown = life.percept.observation if whole else life.percept.observation[:, :0]
-            life, step = live(life, t, s, partner, idle)
+            shown = life.percept.observation if whole else None
+            life, step = live(life, t, s, partner, idle, last)
+            last = (
+                last
+                if last is None
+                else np.where(idle, last, t * steps + s)
+                if s
+                else np.full(BLOCK, t * steps)
+            )
             made.append((*step, shown, np.ones(BLOCK, bool) if idle is None else ~idle))
         skipped = steps - len(made)
         for _ in range(skipped if looked else 0):
-            recent.appendleft((life.percept, np.ones(BLOCK, bool)))
+            recent.appendleft(Past(life.percept, np.ones(BLOCK, bool), last))
         out.append(_trial(made, steps, partner, real))
     return jax.tree.map(lambda *xs: np.stack(xs), *out)
 
@@ -111,11 +120,27 @@ def _trial(made: list[Any], steps: int, partner: Any, real: bool) -> Record:
         score.sum(0),
         partner,
         log_probs,
-        filled(shown, 0, every) if shown.size else shown[:1, :, :0].repeat(steps, 0),
+        None if shown is None else filled(shown, 0, every),
         taps,
         awake.sum(0),
         filled(paid, 0.0, every),
     )
+
+
+def watched(subject, family, tasks, keys, ticks: int) -> Percept:
+    """What is seen at the first ticks of an undisturbed block, with axes T·S, N."""
+    subject, world = _Compiled(subject) if subject.traceable else subject, _World(family, tasks)
+    (state, percept), carry, seen = world.begin(keys("begin")), subject.fresh(BLOCK), []
+    for now in range(ticks):
+        seen.append(percept)
+        idle = family.idle(state) if now % family.steps else None
+        idle = np.zeros(BLOCK, bool) if idle is None else np.asarray(idle)
+        after, response = subject.respond(keys("act", now), carry, percept)
+        stepped, told, _ = world.step(keys("pay", now), state, response.action, idle)
+        state = select(idle, state, stepped) if family.traceable else stepped
+        carry = select(idle, carry, after) if idle.any() else after
+        percept = select(idle, percept, told)
+    return jax.tree.map(lambda *xs: np.stack(xs), *seen)
 
 
 class _World:

@@ -14,19 +14,24 @@ import numpy as np
 import xarray as xr
 
 from mesascope import catalogue, compiling
-from mesascope.conditions import Condition
+from mesascope.conditions import Condition, select
 from mesascope.errors import MesascopeError
 from mesascope.families import Family, Percept
 from mesascope.keys import address
 from mesascope.lives import BLOCK
-from mesascope.rollouts import anonymous, rollout
+from mesascope.rollouts import anonymous, rollout, witnessed
 from mesascope.subjects import Response, Subject
 
+WITNESSED = 64  # steps of a life in which trials have steps
 TOLERANCE = 1e-4  # of probabilities: batches of another order may round otherwise
 
 
 class Replay(NamedTuple):
-    """action [N, T] that the procedure would have drawn; log_probs [N, T, K], or None; taps [N, T, U] by name."""
+    """action [N, T] that the procedure would have drawn; log_probs [N, T, K], or None; taps [N, T, U] by name.
+
+    Where trials have several steps [N, T, S], [N, T, S, K] and [N, T, S, U]; what stands at steps that were not lived
+    means nothing.
+    """
 
     action: np.ndarray
     log_probs: np.ndarray | None
@@ -109,9 +114,19 @@ def replay(
         seed: of the procedure's draws; by default that of the trials.
         record: names of the procedure's taps to keep, as they are when it acts.
         push: by tap, what is added to it before every response [N, T, U]: each response is given from the true carry
-            so moved, and the life goes on unmoved.
+            so moved, and the life goes on unmoved. [N, T, S, U] where trials have several steps.
+
+    Raises:
+        MesascopeError: the trials have steps, and these were not kept, or `label` is not 'intact'.
     """
     lived = trials.sel(condition=label)
+    if int(trials.attrs.get("steps", 1)) > 1:
+        if "step_feedback" not in lived or label != "intact":
+            raise MesascopeError(
+                f"The single steps of {label!r} were not kept, so its lifetimes cannot be replayed.",
+                "Replay intact trials, in a family whose trials are shorter or that shows less.",
+            )
+        return _replayed(procedure, lived, seed, record, push or {})
     key = jax.random.key(int(trials.attrs.get("seed") or 0) if seed is None else seed)
     action, feedback = _acts(lived), np.nan_to_num(lived.feedback.values)
     shown = lived.observation.values if "observation" in lived else np.zeros((*action.shape, 0), np.float32)
@@ -123,6 +138,44 @@ def replay(
         out.append(_forced(procedure, past, address(key, "lives", block), pushed, tuple(record)))
     response, taps = jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *out)
     return Replay(response.action, response.log_probs, taps)
+
+
+def _replayed(procedure, lived, seed, record, push) -> Replay:
+    """The same, step by step."""
+    key = jax.random.key(int(lived.attrs.get("seed") or 0) if seed is None else seed)
+    (n, trials, steps), out = lived.action.shape, []
+    for block in range(-(-n // BLOCK)):
+        rows = np.minimum(np.arange(block * BLOCK, (block + 1) * BLOCK), n - 1)
+        past, idle = steps_seen(lived.isel(lifetime=rows))
+        pushed = {k: v[rows].reshape(len(rows), trials * steps, -1) for k, v in push.items()}
+        pushed = {k: np.moveaxis(v, 0, 1).astype(np.float32) for k, v in pushed.items()}
+        out.append(_forced(procedure, past, address(key, "lives", block), pushed, tuple(record), idle))
+    told = jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *out)
+    response, taps = jax.tree.map(lambda x: x.reshape(n, trials, steps, *x.shape[2:]), told)
+    return Replay(response.action, response.log_probs, taps)
+
+
+def steps_seen(lived: xr.Dataset) -> tuple[Percept, np.ndarray]:
+    """What was seen before each step, fields with axes T·S, N, and who was idle, of one condition's trials."""
+    n, trials, steps = lived.action.shape
+    there = (np.arange(steps) < lived.n_steps.values[..., None]).reshape(n, -1)
+    ticks = np.arange(trials * steps)
+    last = np.maximum.accumulate(np.where(there, ticks, -1), 1)  # the last step lived until then
+    last = np.concatenate([np.full((n, 1), -1), last[:, :-1]], 1)
+    action, real = lived.action.values.reshape(n, -1), lived.attrs.get("actions") == "real"
+    before = np.where(last < 0, 0 if real else -1, np.take_along_axis(action, np.maximum(last, 0), 1))
+    paid = np.take_along_axis(lived.step_feedback.values.reshape(n, -1), np.maximum(last, 0), 1)
+    shown = lived.observation.values if "observation" in lived else np.zeros((n, trials, steps, 0))
+    trial, step = (np.repeat(x[:, None], n, 1).astype(np.int32) for x in np.divmod(ticks, steps))
+    seen = Percept(
+        np.moveaxis(shown.reshape(n, trials * steps, *shown.shape[3:]), 0, 1).astype(np.float32),
+        before.T.astype(np.float32 if real else np.int32),
+        np.where(last < 0, 0, paid).T.astype(np.float32),
+        trial,
+        step,
+        np.repeat(ticks[:, None] == 0, n, 1),
+    )
+    return seen, ~there.T
 
 
 def _acts(lived: xr.Dataset) -> np.ndarray:
@@ -149,17 +202,26 @@ def forced(procedure: Subject, past: Percept, key: jax.Array) -> Response:
 
 
 def _forced(
-    procedure: Subject, past: Percept, key: jax.Array, pushed: dict[str, np.ndarray], record: tuple[str, ...]
+    procedure: Subject,
+    past: Percept,
+    key: jax.Array,
+    pushed: dict[str, np.ndarray],
+    record: tuple[str, ...],
+    idle: np.ndarray | None = None,
 ) -> tuple[Response, dict[str, np.ndarray]]:
-    """The same with every response from a carry whose taps were moved [T, N, U], and with the taps recorded."""
+    """The same with every response from a carry whose taps were moved [T, N, U], and with the taps recorded.
+
+    Where a lifetime is idle [T, N] its carry stays as it is.
+    """
     if procedure.traceable:
-        out = jax.device_get(_scanned(anonymous(procedure), past, key, pushed, record))
+        out = jax.device_get(_scanned(anonymous(procedure), past, key, pushed, record, idle))
     else:
         carry, steps = procedure.fresh(past.action.shape[1]), []
         for t in range(len(past.action)):
             now = Percept(*(field[t] for field in past))
             told = _trial(procedure, key, t, carry, now, {k: v[t] for k, v in pushed.items()}, record)
-            carry, step = told
+            after, step = told
+            carry = after if idle is None or not idle[t].any() else select(idle[t], carry, after)
             steps.append(jax.tree.map(np.asarray, step))
         out = jax.tree.map(lambda *xs: np.stack(xs), *steps)
     return jax.tree.map(lambda x: np.moveaxis(x, 0, 1), out)
@@ -192,13 +254,16 @@ def written(procedure: Subject, carry: Any, taps: Mapping[str, Any]) -> Any:
 
 
 @compiling.lived
-def _scanned(procedure: Subject, past: Percept, key: jax.Array, pushed: Any, record: tuple[str, ...]) -> Any:
+def _scanned(
+    procedure: Subject, past: Percept, key: jax.Array, pushed: Any, record: tuple[str, ...], idle: Any
+) -> Any:
     def trial(carry, xs):
-        t, now, push = xs
-        return _trial(procedure, key, t, carry, now, push, record)
+        t, now, push, still = xs
+        after, out = _trial(procedure, key, t, carry, now, push, record)
+        return after if still is None else select(still, carry, after), out
 
     start = procedure.fresh(past.action.shape[1])
-    return jax.lax.scan(trial, start, (jnp.arange(len(past.action)), past, pushed))[1]
+    return jax.lax.scan(trial, start, (jnp.arange(len(past.action)), past, pushed, idle))[1]
 
 
 def refuse_leaks(subject: Subject, family: Family, seed: int = 0, kinds: Sequence[Condition] = ()) -> None:
@@ -216,13 +281,8 @@ def refuse_leaks(subject: Subject, family: Family, seed: int = 0, kinds: Sequenc
     Raises:
         MesascopeError: names what it depends on and by how much.
     """
-    lived = rollout(subject, family, "fresh", 2 * BLOCK, seed, kinds=kinds)
     key = address(jax.random.key(seed), "lives", 0)
-    record = lived.sel(condition="intact")
-    action, feedback = _acts(record), record.feedback.values
-    shown = record.observation.values if "observation" in record else np.zeros((*action.shape, 0), np.float32)
-    one = percepts(action[:BLOCK], feedback[:BLOCK], shown[:BLOCK])
-    other = percepts(action[BLOCK:], feedback[BLOCK:], shown[BLOCK:])
+    one, other = _two_blocks(subject, family, seed, kinds)
     alone = forced(subject, one, key)
     if not subject.traceable:
         forced(subject, other, address(key, "another"))
@@ -241,6 +301,21 @@ def refuse_leaks(subject: Subject, family: Family, seed: int = 0, kinds: Sequenc
         back = np.argsort(order)
         same = Response(alone.action, np.asarray(turned.log_probs)[back])
         _compare(subject, "the order of its lifetimes", alone, same, slice(None))
+
+
+def _two_blocks(subject, family, seed, kinds) -> tuple[Percept, Percept]:
+    """What was seen in two blocks of lifetimes, as far as need be where they are long."""
+    if family.steps > 1:  # the start of a life is enough, and an idle step as good as another
+        home = anonymous(family)
+        one, two = (witnessed(subject, home, "fresh", (block,), seed, WITNESSED) for block in (0, 1))
+        return one, two
+    record = rollout(subject, family, "fresh", 2 * BLOCK, seed, kinds=kinds).sel(condition="intact")
+    action, feedback = _acts(record), record.feedback.values
+    shown = record.observation.values if "observation" in record else np.zeros((*action.shape, 0), np.float32)
+    seen = [
+        percepts(action[rows], feedback[rows], shown[rows]) for rows in (slice(BLOCK), slice(BLOCK, None))
+    ]
+    return seen[0], seen[1]
 
 
 def _compare(subject: Subject, of: str, alone: Response, again: Response, rows: Any) -> None:

@@ -22,10 +22,10 @@ import xarray as xr
 from mesascope.compiling import drawn
 from mesascope.conditions import Condition, Intact
 from mesascope.errors import MesascopeError
-from mesascope.families import Family
+from mesascope.families import Family, Percept
 from mesascope.keys import located
-from mesascope.lives import BLOCK, Outcomes, Record, nothing, told
-from mesascope.loops import looped
+from mesascope.lives import BLOCK, Outcomes, Record, lends_sight, nothing, small, told
+from mesascope.loops import looped, watched
 from mesascope.scans import scanned
 from mesascope.subjects import Subject
 from mesascope.trials import assemble
@@ -135,6 +135,7 @@ def rollout(
             "seed": seed,
             "changes": family.changes(ring),
             **({"actions": "real"} if family.choices is None else {}),
+            **({"steps": family.steps} if family.steps > 1 else {}),
             **({"inexpressible": True} if ring in family.inexpressible else {}),
         },
     )
@@ -199,20 +200,33 @@ def _tasks(family: Family, ring: str, place: Place, seed: int) -> Any:
 def _block(subject, family, ring, tasks, place, seed, condition, examples, donated, record) -> Record:
     """One block of one condition, as NumPy arrays."""
     key = located(seed, "lives", *place)
-    trials = family.trials(ring)
-    if len(donated.feedback) != trials:
+    trials, lent = family.trials(ring), len(donated.feedback) // family.steps
+    if lent != trials:
         raise MesascopeError(
-            f"{condition.label} needs lifetimes of {len(donated.feedback)} trials, {ring!r} has {trials}.",
+            f"{condition.label} needs lifetimes of {lent} trials, {ring!r} has {trials}.",
             "Run it on a ring of the same length as fresh.",
         )
     partners = _partners(seed, place, condition.draw, trials) if place[0] != "lent" else _nobody(trials)
+    whole = lends_sight(family) if place[0] == "lent" else type(condition) is Intact and small(family, ring)
     if subject.traceable and family.traceable:
-        return scanned(subject, family, tasks, key, condition, examples, donated, partners, trials, record)
+        lived = scanned(subject, family, tasks, key, condition, examples, donated, partners, trials, record)
+        blind = family.steps > 1 and not whole
+        return lived._replace(observation=None) if blind else lived
 
     def keys(name, *t):
         return _located(seed, place, name, *map(int, t))
 
-    return looped(subject, family, tasks, keys, condition, donated, partners, record)
+    return looped(subject, family, tasks, keys, condition, donated, partners, record, whole)
+
+
+def witnessed(subject: Subject, family: Family, ring: str, place: Place, seed: int, ticks: int) -> Percept:
+    """What a subject sees at the first ticks of a block, axes T·S, N; the lifetimes are looped."""
+    tasks = _tasks(family, ring, place, seed)
+
+    def keys(name, *t):
+        return _located(seed, place, name, *map(int, t))
+
+    return watched(subject, family, tasks, keys, min(ticks, family.trials(ring) * family.steps))
 
 
 @functools.lru_cache(maxsize=1024)

@@ -12,8 +12,9 @@ import numpy as np
 from mesascope import compiling
 from mesascope.conditions import RECENT
 from mesascope.keys import address
-from mesascope.lives import BLOCK, Life, Record, context
+from mesascope.lives import BLOCK, Life, Past, Record, Setting, only, settled
 from mesascope.subjects import Response
+from mesascope.trials import kept_steps
 
 
 def scanned(
@@ -58,40 +59,77 @@ def _scanned(subject, family, tasks, key, kinds, which, donated, partners, trial
     def repeat(low, high, body, carry):
         return jax.lax.fori_loop(low, jnp.asarray(high, jnp.int32), body, carry)
 
+    setting = Setting(family, fresh, start, donated, keys, subject, repeat)
+
+    def live(life: Life, allowed, t, now):
+        """One step: the disturbed response, and how the life goes on."""
+
+        def disturb(kind):
+            return lambda: kind.apply(
+                address(key, "disturb", now), t, life.carry, life.percept, life.shadow, allowed
+            )
+
+        carry, percept, shadow = jax.lax.switch(which, [disturb(k) for k in kinds])
+        after, response = subject.respond(address(key, "act", now), carry, percept)
+        lived, action = jax.lax.cond(
+            one_step,
+            lambda: _strip(subject.respond(address(key, "act", now), life.carry, life.percept)),
+            lambda: (after, response.action),
+        )
+        state, percept, score = family.step(address(key, "pay", now), tasks, life.state, action)
+        taps = {k: v for k, v in subject.taps(after).items() if k in record}
+        out = response.action, score, percept.feedback, response.log_probs, taps
+        return Life(state, percept, lived, shadow, life.recent), out
+
     def trial(life: Life, xs):
         t, partner = xs
         recent = jax.tree.map(
             lambda old, new: jnp.concatenate([new[None], old[:-1]]), life.recent, life.percept
         )
-        allowed = context(subject, family, fresh, start, keys, t, recent, partner, donated, repeat)
+        allowed = setting.context(t, 0, partner, lambda i: Past(jax.tree.map(lambda x: x[i], recent)))
+        after, out = live(life._replace(recent=recent), allowed, t, t)
+        action, score, paid, log_probs, taps = out
+        return after, Record(action, paid, score, partner, log_probs, life.percept.observation, taps)
 
-        def disturb(kind):
-            return lambda: kind.apply(
-                address(key, "disturb", t), t, life.carry, life.percept, life.shadow, allowed
+    def stepwise(begun, xs):
+        t, partner = xs
+
+        def step(begun, s):
+            life, last = begun
+            now, idle = t * family.steps + s, family.idle(life.state)
+            idle = None if idle is None else idle & (s > 0)
+            present = Past(life.percept, idle, last)
+            recent = jax.tree.map(
+                lambda old, new: old.at[now % len(old)].set(new), life.recent, present if looked else ()
             )
 
-        carry, percept, shadow = jax.lax.switch(which, [disturb(k) for k in kinds])
-        after, response = subject.respond(address(key, "act", t), carry, percept)
-        lived, action = jax.lax.cond(
-            one_step,
-            lambda: _strip(subject.respond(address(key, "act", t), life.carry, life.percept)),
-            lambda: (after, response.action),
-        )
-        state, percept, score = family.step(address(key, "pay", t), tasks, life.state, action)
-        out = Record(
-            response.action,
-            percept.feedback,
-            score,
-            partner,
-            response.log_probs,
-            life.percept.observation,
-            {k: v for k, v in subject.taps(after).items() if k in record},
-        )
-        return Life(state, percept, lived, shadow, recent), out
+            def past(i):
+                return jax.tree.map(lambda x: x[(now - i) % len(x)], recent)
 
-    recent = jax.tree.map(lambda x: jnp.repeat(x[None], RECENT, 0), start)
+            allowed = setting.context(t, s, partner, past if looked else only(present))
+            after, out = live(life._replace(recent=recent), allowed, t, now)
+            if idle is not None:
+                after, out = settled(idle, life, after, family.choices is None, out)
+                last = jnp.where(idle, last, now)
+            awake = jnp.ones(BLOCK, bool) if idle is None else ~idle
+            return (after, last), (out, life.percept.observation, awake)
+
+        begun, (out, shown, awake) = jax.lax.scan(step, begun, jnp.arange(family.steps))
+        action, score, paid, log_probs, taps = out
+        action, log_probs, taps = jax.tree.map(lambda x: x[kept], (action, log_probs, taps))
+        sums = paid.sum(0), score.sum(0)
+        return begun, Record(action, *sums, partner, log_probs, shown, taps, awake.sum(0), paid)
+
+    if family.steps == 1:
+        recent = jax.tree.map(lambda x: jnp.repeat(x[None], RECENT, 0), start)
+        life = Life(state, start, fresh, fresh, recent)
+        return jax.lax.scan(trial, life, (jnp.arange(trials), partners))[1]
+    kept, idle = kept_steps(family.steps), family.idle(state)
+    none, last = (None, None) if idle is None else (jnp.zeros(BLOCK, bool), jnp.full(BLOCK, -1))
+    looked, past = any(k.looks_back for k in kinds), Past(start, none, last)
+    recent = jax.tree.map(lambda x: jnp.repeat(x[None], RECENT * family.steps, 0), past) if looked else ()
     life = Life(state, start, fresh, fresh, recent)
-    return jax.lax.scan(trial, life, (jnp.arange(trials), partners))[1]
+    return jax.lax.scan(stepwise, (life, last), (jnp.arange(trials), partners))[1]
 
 
 def _strip(answer: tuple[Any, Response]) -> tuple[Any, jax.Array]:

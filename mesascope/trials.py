@@ -5,6 +5,12 @@ where a trial is missing; where actions are real numbers, the attribute actions 
 where missing), log_probs [C, N, T, K] where the subject gives them (of the intact and the one-step
 conditions; NaN throughout elsewhere), partner [C, N, T] (whose carry or feedback was used), and what the subject did
 not see: chance, best, worst, fixed [N, T].
+
+Where trials have several steps the attribute steps is S, the most of them, and there is an axis step. feedback and
+score are sums over the steps of a trial, n_steps [C, N, T] counts those that were lived. action [C, N, T, S] and
+log_probs [C, N, T, S, K] are of single steps, -1 and NaN where the trial was over; of more than 64 steps 64 are kept,
+the attribute kept says which. step_feedback [N, T, S] and observation [N, T, S, D] are of the intact run alone, kept
+where all steps are and the whole is not too large: with them a life can be replayed.
 """
 
 from __future__ import annotations
@@ -25,6 +31,20 @@ AXES = ("condition", "lifetime", "trial")
 FEW = 4  # trials over which a reflex may look back: what is older is what a carry holds
 
 
+KEPT = 64  # steps of a trial whose actions are kept
+LARGEST = (
+    1 << 16
+)  # numbers of one lifetime and condition: above that log-probabilities and observations are not kept
+
+
+def kept_steps(steps: int) -> np.ndarray:
+    """The steps whose actions are kept: all, or the first and 63 others, drawn once and for all."""
+    if steps <= KEPT:
+        return np.arange(steps)
+    others = np.random.default_rng(0).choice(np.arange(1, steps), KEPT - 1, replace=False)
+    return np.sort(np.concatenate([[0], others]))
+
+
 def few(trials: int, most: int = FEW) -> int:
     """How many of a lifetime's last trials a reflex may answer: four, or a fifth of a lifetime below twenty."""
     return max(1, min(most, trials // 5))
@@ -40,12 +60,20 @@ def assemble(
 ) -> xr.Dataset:
     """Blocks of records, [condition][block] with axes T, N, as one data set of `lifetimes` lifetimes."""
 
-    def join(name):
-        parts = [[np.moveaxis(np.asarray(getattr(r, name)), 0, 1) for r in row] for row in records]
-        return np.stack([np.concatenate(row)[:lifetimes] for row in parts])
+    stepwise = records[0][0].steps is not None
 
+    def whole(parts, lifetime=1):
+        """The blocks of each condition, one after the other, lifetimes first."""
+        moved = [[np.moveaxis(np.asarray(x), lifetime, 0) for x in row] for row in parts]
+        return np.stack([np.concatenate(row)[:lifetimes] for row in moved])
+
+    def join(name, lifetime=1):
+        return whole([[getattr(r, name) for r in row] for row in records], lifetime)
+
+    lifetime, each = (2, (*AXES, "step")) if stepwise else (1, AXES)  # of what is kept of single steps
+    action = join("action", lifetime)
     data: dict[str, Any] = {
-        "action": (AXES, join("action").astype(np.float32 if attrs.get("actions") == "real" else np.int16)),
+        "action": (each, action.astype(np.float32 if attrs.get("actions") == "real" else np.int16)),
         "feedback": (AXES, join("feedback").astype(np.float32)),
         "score": (AXES, join("score").astype(np.float32)),
         "partner": (AXES, join("partner").astype(np.int16)),
@@ -59,22 +87,40 @@ def assemble(
     if (
         records[0][0].log_probs is not None
     ):  # kept where a probe compares responses; the file is a fifth of the size
-        kept = single | (np.asarray(labels) == "intact")[:, None, None]
-        stated = np.where(kept[..., None], join("log_probs"), np.nan).astype(np.float32)
-        data["log_probs"] = ((*AXES, "choice"), stated)
-    if np.asarray(records[0][0].observation).shape[-1]:
+        kept = single[:, 0, 0] | (np.asarray(labels) == "intact")
+        stated = join("log_probs", lifetime)
+        if not stepwise or stated[0, 0].size <= LARGEST:
+            stated = np.where(kept.reshape(-1, *[1] * (stated.ndim - 1)), stated, np.nan)
+            data["log_probs"] = ((*each, "choice"), stated.astype(np.float32))
+    if stepwise:
+        data |= _steps(records, labels, whole, join, int(attrs["steps"]))
+        attrs = {**attrs, "kept": kept_steps(int(attrs["steps"])).tolist()}
+    elif np.asarray(records[0][0].observation).shape[-1]:
         data["observation"] = ((*AXES, "shown"), join("observation").astype(np.float32))
     for tap in records[0][0].taps or {}:
-        parts = [[np.moveaxis(np.asarray(r.taps[tap]), 0, 1) for r in row] for row in records]
-        data[f"tap_{tap}"] = (
-            (*AXES, f"unit_{tap}"),
-            np.stack([np.concatenate(row)[:lifetimes] for row in parts]),
-        )
+        shown = whole([[r.taps[tap] for r in row] for row in records], lifetime)
+        data[f"tap_{tap}"] = ((*each, f"unit_{tap}"), shown)
     for name, value in latents.items():
         data[name] = (("lifetime", "trial", "choice")[: value.ndim], np.asarray(value, np.float32))
     trials = xr.Dataset(data, coords={"condition": list(labels)}, attrs={"format": FORMAT, **attrs})
     check(trials)
     return trials
+
+
+def _steps(records, labels, whole, join, steps: int) -> dict[str, Any]:
+    """How many steps were lived, and what the intact run can be replayed from."""
+    data: dict[str, Any] = {"n_steps": (AXES, join("steps").astype(np.int32))}
+    if "intact" not in labels:
+        return data
+    intact, axes = records[list(labels).index("intact")], ("lifetime", "trial", "step")
+    if intact[0].observation is None:
+        return data
+    data["step_feedback"] = (axes, whole([[r.paid for r in intact]], 2)[0].astype(np.float32))
+    shown = whole([[r.observation for r in intact]], 2)[0].astype(np.float32)
+    if shown.size:
+        more = ("shown", *(f"shown_{i}" for i in range(1, shown.ndim - 3)))
+        data["observation"] = ((*axes, *more), shown)
+    return data
 
 
 def check(trials: xr.Dataset) -> None:
@@ -92,11 +138,14 @@ def check(trials: xr.Dataset) -> None:
         raise MesascopeError(
             f"The trials hold {', '.join(map(str, trials)) or 'nothing'}.", "They need action and feedback."
         )
-    for name in ("action", "feedback", "score"):
-        if name in trials and trials[name].dims != AXES:
+    each = (*AXES, "step") if int(trials.attrs.get("steps", 1)) > 1 else AXES
+    for name, axes in (("action", each), ("feedback", AXES), ("score", AXES)):
+        if name in trials and trials[name].dims != axes:
             raise MesascopeError(
-                f"{name} has axes {trials[name].dims}.", f"It needs the axes {AXES}, in this order."
+                f"{name} has axes {trials[name].dims}.", f"It needs the axes {axes}, in this order."
             )
+    if each != AXES and ("n_steps" not in trials or trials.n_steps.dims != AXES):
+        raise MesascopeError("Trials with steps do not say how many.", f"They need n_steps with axes {AXES}.")
     labels = trials.condition.values.tolist()
     if len(set(labels)) != len(labels):
         raise MesascopeError("Two conditions have the same label.", "Give each its own.")
@@ -120,7 +169,9 @@ def check(trials: xr.Dataset) -> None:
                 f"Actions run from 0 to {choices - 1}.",
             )
         absent = np.isnan(trials.log_probs.values)
-        if (absent.any((1, 2, 3)) != absent.all((1, 2, 3))).any():
+        absent, over = absent.any(-1), action < 0 if each != AXES else np.zeros(action.shape, bool)
+        stated = ~(absent | over).all(tuple(range(1, absent.ndim)))
+        if (absent & ~over)[stated].any() or (np.isnan(trials.log_probs.values).all(-1) != absent).any():
             raise MesascopeError("A log-probability is not a number.", "Every action needs a probability.")
 
 

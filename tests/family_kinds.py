@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import ClassVar
 
 import equinox as eqx
@@ -72,6 +73,10 @@ class Untraced(Family):
     bank = property(lambda self: None)
     steps = property(lambda self: self.inner.steps)
 
+    def idle(self, state):
+        idle = self.inner.idle(state[0].inside)
+        return None if idle is None else np.asarray(idle)
+
     def rings(self):
         return self.inner.rings()
 
@@ -98,6 +103,8 @@ class Untraced(Family):
         )
         (held,) = state
         new, percept, score = _stepped(self.inner, key, tasks, held.inside, action)
+        over = action < 0  # who is idle stays as it was
+        new = jax.tree.map(lambda old, x: np.where(over, old, x), held.inside, new)
         return [Held(new)], jax.tree.map(np.asarray, percept), np.asarray(score)
 
     def latents(self, tasks, ring):
@@ -119,3 +126,117 @@ def _drawn(family, key, n, ring):
 @eqx.filter_jit
 def _stepped(family, key, tasks, state, action):
     return family.step(key, tasks, state, action)
+
+
+class Rounds(Family):
+    """Another family's trials as steps: `ends` [T] says after how many of `most` a trial is over, 0 for all.
+
+    With ends all 1 it is the other family, each trial followed by steps that nobody lives; with ends all 0 it is the
+    other family of T · S trials in rounds of S.
+    """
+
+    inner: Family
+    name: str
+    choices: int
+    horizon: int
+    most: int
+    ends: tuple[int, ...]
+
+    controls: ClassVar = {"learner": "uniform", "lookalike": "uniform", "still": "uniform"}
+    references = property(lambda self: {})
+    bank = property(lambda self: None)
+    steps = property(lambda self: self.most)
+
+    def rings(self):
+        return ("fresh",)
+
+    def banked(self, bank):
+        return self
+
+    def trials(self, ring):
+        return self.horizon
+
+    def draw(self, key, n, ring):
+        return self.inner.draw(key, n, ring)
+
+    def begin(self, key, tasks):
+        state, percept = self.inner.begin(key, tasks)
+        still = jnp.zeros(len(percept.action), jnp.int32)
+        return (state, still, still), percept._replace(step=still)
+
+    def step(self, key, tasks, state, action):
+        inside, trial, step = state
+        inside, percept, score = self.inner.step(key, tasks, inside, action)
+        last = jnp.where(jnp.asarray(self.ends)[trial] > 0, jnp.asarray(self.ends)[trial], self.most)
+        over = step + 1 >= last
+        trial, step = jnp.where(over, trial + 1, trial), jnp.where(over, 0, step + 1)
+        return (inside, trial, step), percept._replace(trial=trial, step=step), score
+
+    def idle(self, state):
+        return (state[2] == 0) & (state[1] > 0) if any(self.ends) else None
+
+    def latents(self, tasks, ring):
+        known = self.inner.latents(tasks, ring)
+        lived = np.concatenate([np.zeros(1, int), np.cumsum([e or self.most for e in self.ends])])
+        return {
+            k: np.stack([known[k][:, a:b].sum(1) for a, b in itertools.pairwise(lived)], 1)
+            for k in ("chance", "best", "worst", "fixed")
+        }
+
+
+class Tagged(Family):
+    """The feedback of every step is the task's number and, in its whole part, when it was paid; trials end as drawn."""
+
+    name: str
+    choices: int
+    horizon: int
+
+    references = property(lambda self: {})
+    bank = property(lambda self: None)
+    steps = property(lambda self: 3)
+    controls: ClassVar = {}
+
+    def rings(self):
+        return ("fresh",)
+
+    def banked(self, bank):
+        return self
+
+    def trials(self, ring):
+        return self.horizon
+
+    def draw(self, key, n, ring):
+        ends = jax.random.randint(address(key, "ends"), (n, self.horizon), 1, 4)
+        return {"tag": jax.random.uniform(key, (n,), maxval=0.5), "ends": ends}
+
+    def begin(self, key, tasks):
+        still = jnp.zeros(len(tasks["tag"]), jnp.int32)
+        return {"trial": still, "step": still}, born(still[:, None].astype(jnp.float32))
+
+    def step(self, key, tasks, state, action):
+        trial, step = state["trial"], state["step"]
+        feedback = 1.0 + 3 * trial + step + tasks["tag"]
+        over = (
+            step + 1
+            >= jnp.take_along_axis(tasks["ends"], jnp.minimum(trial, self.horizon - 1)[:, None], 1)[:, 0]
+        )
+        trial, step = jnp.where(over, trial + 1, trial), jnp.where(over, 0, step + 1)
+        percept = told((trial + step)[:, None].astype(jnp.float32), action, feedback, trial)._replace(
+            step=step
+        )
+        return {"trial": trial, "step": step}, percept, feedback + action
+
+    def idle(self, state):
+        return (state["step"] == 0) & (state["trial"] > 0)
+
+    def latents(self, tasks, ring):
+        ends = np.asarray(tasks["ends"])
+        zero = np.zeros(ends.shape)
+        return {
+            "ends": ends,
+            "tag": np.asarray(tasks["tag"]),
+            "chance": zero,
+            "best": zero + 99,
+            "worst": zero,
+            "fixed": zero,
+        }

@@ -8,13 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from family_kinds import Aim, Untraced
+from family_kinds import Aim, Rounds, Tagged, Untraced
 
 from mesascope import catalogue, examine, rollout, trials
 from mesascope.errors import MesascopeError
+from mesascope.families._common import born, told
 from mesascope.measurement import measure
-from mesascope.replays import refuse_leaks, replay
-from mesascope.subjects import Response, Scripted
+from mesascope.probes._changes import changed
+from mesascope.replays import Replays, refuse_leaks, replay
+from mesascope.subjects import Response, Scripted, choose
 from mesascope.subjects.function import wrap
 
 CONDITIONS = (
@@ -135,3 +137,207 @@ def test_an_untraced_family_is_examined(bandit, monkeypatch):
     measured = {f.probe for f in found.findings if f.status == "measured"}
     assert measured == {"benefit", "performance"}
     assert found.placement is not None and found.placement.highest == "inert"
+
+
+class Ledger(Scripted):
+    """Writes down what it was paid, and when; acts by a fixed rule on all of it."""
+
+    name: str
+    ticks: int
+
+    trained_on: ClassVar = "unlimited"
+
+    def fresh(self, n):
+        return jnp.zeros((n, self.ticks))
+
+    def respond(self, key, carry, percept):
+        at = jnp.floor(percept.feedback).astype(jnp.int32) - 1  # Tagged says when it paid
+        carry = jnp.where(
+            (jnp.arange(self.ticks) == at[:, None]) & ~percept.first[:, None],
+            percept.feedback[:, None],
+            carry,
+        )
+        odds = jnp.stack([jnp.sin(carry.sum(-1)), jnp.cos(carry.sum(-1)), jnp.sin(2 + percept.step)], -1)
+        return carry, choose(key, jax.nn.log_softmax(5 * odds))
+
+    def taps(self, carry):
+        return {"ledger": carry}
+
+
+class Fixed(Scripted):
+    """Counts what each action paid and takes the best, by a rule that draws nothing and asks for no index."""
+
+    name: str
+
+    trained_on: ClassVar = "unlimited"
+
+    def fresh(self, n):
+        return jnp.zeros((n, 3))
+
+    def respond(self, key, carry, percept):
+        paid = jnp.where(percept.action >= 0, percept.feedback - 0.4, 0.0)[:, None]
+        carry = 0.9 * carry + paid * jax.nn.one_hot(percept.action, 3)
+        return carry, Response(
+            (carry + 0.01 * jnp.arange(3)).argmax(-1).astype(jnp.int32), jax.nn.log_softmax(carry)
+        )
+
+
+class Sure(Aim):
+    """A bandit without luck: an action's pay-off is fixed by the task and the trial, whatever is drawn."""
+
+    def draw(self, key, n, ring):
+        return jax.random.uniform(key, (n, self.horizon, 3))
+
+    def begin(self, key, tasks):
+        return jnp.zeros(len(tasks), jnp.int32), born(jnp.zeros((len(tasks), 0)))
+
+    def step(self, key, tasks, state, action):
+        score = tasks[jnp.arange(len(action)), state, action]
+        return state + 1, told(jnp.zeros((len(action), 0)), action, score, state + 1), score
+
+    def latents(self, tasks, ring):
+        tasks = np.asarray(tasks)
+        return {
+            "chance": tasks.mean(-1),
+            "best": tasks.max(-1),
+            "worst": tasks.min(-1),
+            "fixed": tasks.mean(-1),
+        }
+
+
+def test_steps_that_nobody_lives_change_nothing():
+    """A trial of one step and a trial of three that is over after the first are the same, under every condition."""
+    plain = Sure("sure", 3, 11)
+    padded = Rounds(plain, "padded", 3, 11, 3, (1,) * 11)
+    labels = [c for c in CONDITIONS if "masked" not in c]
+    one, other = (rollout(Fixed("fixed"), f, "fresh", 71, 3, labelled(labels)) for f in (plain, padded))
+    assert (other.n_steps == 1).all() and other.attrs["steps"] == 3
+    assert (other.action[..., 1:] == -1).all() and other.log_probs[..., 1:, :].isnull().all()
+    np.testing.assert_array_equal(other.action[..., 0], one.action)
+    for name in ("score", "feedback", "partner", "chance", "best"):
+        np.testing.assert_array_equal(other[name], one[name], err_msg=name)
+
+
+def test_rounds_of_trials_are_the_trials_in_rounds():
+    """Twelve trials in a row and four rounds of three of them differ in nothing but how they are counted."""
+    plain = catalogue.make("families", "bernoulli_bandit:arms=3,trials=12")
+    rounds = Rounds(plain, "rounds", 3, 4, 3, (0,) * 4)
+    subject = catalogue.make("subjects", "thompson", plain)
+    labels = (
+        "percept_exchanged_once:action=0",
+        "percept_exchanged_once:action=1",
+        "carry_exchanged_once:fresh=1",
+    )
+    one = rollout(subject, plain, "fresh", 71, 3, labelled(["intact", *labels, "carry_reset:at=6"]))
+    other = rollout(subject, rounds, "fresh", 71, 3, labelled(["intact", *labels, "carry_reset:at=2"]))
+    np.testing.assert_array_equal(other.action.values.reshape(one.action.shape), one.action)
+    for name in ("score", "feedback"):
+        total = one[name].values.reshape(*other.score.shape, 3).sum(-1)
+        np.testing.assert_allclose(other[name], total, rtol=1e-6, err_msg=name)
+    np.testing.assert_allclose(other.chance, one.chance.values.reshape(71, 4, 3).sum(-1), rtol=1e-6)
+    forced = replay(subject, other)
+    np.testing.assert_array_equal(forced.action, other.action.sel(condition="intact"))
+    for label in labels:  # what a probe reads of single steps is what it reads of the trials
+        np.testing.assert_allclose(changed(other, label), changed(one, label), atol=1e-5)
+
+
+TAGGED = Tagged("tagged", 3, 5)
+EVERY = (
+    *CONDITIONS[:4],
+    "feedback_shuffled:older_than=1,replicate=1",
+    "carry_reset:at=2",
+    "carry_frozen:at=2",
+    *CONDITIONS[8:],
+)
+
+
+@pytest.fixture(scope="module")
+def tagged():
+    return rollout(Ledger("ledger", 15), TAGGED, "fresh", 71, 3, labelled(EVERY), record=["ledger"])
+
+
+def test_an_untraced_family_with_steps_is_lived_as_the_same_one_compiled(tagged):
+    looped = rollout(
+        Ledger("ledger", 15),
+        Untraced(TAGGED, "tagged", 3, 5),
+        "fresh",
+        71,
+        3,
+        labelled(EVERY),
+        record=["ledger"],
+    )
+    for name in set(tagged.data_vars) - {"log_probs", "tap_ledger"}:
+        np.testing.assert_array_equal(tagged[name], looped[name], err_msg=str(name))
+    there = (tagged.action >= 0).values
+    np.testing.assert_allclose(tagged.tap_ledger.values[there], looped.tap_ledger.values[there], atol=1e-5)
+    np.testing.assert_allclose(tagged.log_probs, looped.log_probs, atol=1e-5)
+
+
+def test_idle_lifetimes_stand_still(tagged):
+    intact = tagged.sel(condition="intact")
+    there = np.arange(3) < tagged.ends.values.astype(int)[..., None]
+    np.testing.assert_array_equal(intact.action.values >= 0, there)
+    np.testing.assert_array_equal(intact.n_steps, tagged.ends)
+    paid = np.where(there, 1 + np.arange(15).reshape(5, 3) + tagged.tag.values[:, None, None], 0)
+    np.testing.assert_allclose(intact.step_feedback, paid, rtol=1e-6)
+    np.testing.assert_allclose(intact.feedback, paid.sum(-1), rtol=1e-6)
+    np.testing.assert_allclose(intact.score, (paid + np.where(there, intact.action, 0)).sum(-1), rtol=1e-6)
+    seen = intact.tap_ledger.values  # [N, T, S, tick]: all that was paid before the step, and nothing else
+    flat = paid.reshape(71, 15)
+    before = np.arange(15) < np.arange(15).reshape(5, 3)[..., None]
+    expected = np.where(before, flat[:, None, None, :], 0)
+    np.testing.assert_allclose(
+        np.where(there[..., None], seen, 0), np.where(there[..., None], expected, 0), rtol=1e-6
+    )
+    np.testing.assert_array_equal(
+        replay(Ledger("ledger", 15), tagged).action[there], intact.action.values[there]
+    )
+
+
+@pytest.mark.parametrize("w", [0, 1, 2])
+def test_feedback_of_whole_trials_is_shuffled(tagged, w):
+    """Older than w trials is a donor's, of one donor for a trial; what w trials and the running one told is true."""
+    label = next(c for c in tagged.condition.values if c.startswith(f"feedback_shuffled:older_than={w},"))
+    seen, tags = tagged.tap_ledger.sel(condition=label).values, tagged.tag.values
+    ends, there = tagged.ends.values.astype(int), tagged.action.sel(condition=label).values >= 0
+    lent = 0
+    for n in range(71):
+        for t in range(5):
+            for s in range(ends[n, t]):
+                ledger = seen[n, t, s].reshape(5, 3)
+                assert there[n, t, s]
+                for past in range(5):
+                    length = ends[n, past] if past < t else s if past == t else 0
+                    assert (ledger[past, length:] == 0).all()
+                    got = ledger[past, :length]
+                    own = 1 + 3 * past + np.arange(length) + tags[n]
+                    if past >= t - w:
+                        np.testing.assert_allclose(got, own, rtol=1e-6)
+                        continue
+                    paid = got[got > 0]  # the donor's trial may have been the shorter one
+                    assert len(paid) and (np.abs(paid - np.floor(paid) - tags[n]) > 1e-6).all()
+                    assert np.ptp(paid - np.arange(len(paid))) < 1e-5
+                    lent += 1
+    assert lent > 300
+
+
+def test_trials_with_steps_are_measured_and_kept(tagged, tmp_path):
+    again = trials.open_trials(trials.save({"fresh": tagged}, tmp_path / "x.nc"))["fresh"]
+    np.testing.assert_array_equal(again.action, tagged.action)
+    assert again.attrs == tagged.attrs and len(tagged.to_dataframe())
+    probes = [catalogue.make("probes", p) for p in catalogue.names("probes")]
+    found = measure(probes, {"fresh": tagged}, replay=Replays(Ledger("ledger", 15)))
+    assert not {f.probe: f.reason for f in found if f.status == "failed"}
+    lacking = {f.probe for f in found if f.status == "does not apply" and "several steps" in f.reason}
+    assert {"exploration", "acts_like", "belief_decoding"} <= lacking
+    with pytest.raises(MesascopeError, match="n_steps"):
+        trials.check(tagged.drop_vars("n_steps"))
+    refuse_leaks(Ledger("ledger", 15), TAGGED)
+
+
+def test_a_leak_is_found_in_trials_with_steps():
+    def leaky(percept, state, rng):
+        return np.full(64, int(percept["feedback"].sum() * 1000) % 3), None
+
+    with pytest.raises(MesascopeError, match="other lifetimes in its block"):
+        refuse_leaks(wrap(leaky, TAGGED), TAGGED)

@@ -1,5 +1,8 @@
 """What is disturbed: a condition changes the carry or the percept in a controlled way.
 
+The times that a condition names are trials. Where a trial has several steps, what happens once happens before the first
+step of a trial, and within a trial the carry lives on: 'before every trial' is before the first step of each.
+
 A condition's numbers are data: one compiled scan runs every condition of every kind. So `apply` must not branch
 in Python on its numbers, on `t` or on the carry; `select` and `Context.repeat` are there for that.
 """
@@ -23,32 +26,48 @@ LAST = 2**31 - 1  # trial that a condition's number may name
 
 
 class Context(NamedTuple):
-    """What a condition may use at trial t; N is the block's 64 lifetimes.
+    """What a condition may use at a step of trial t; N is the block's 64 lifetimes. i counts steps back, from 0.
 
     Attributes:
         fresh: the carry at birth.
         start: the start-of-life percept.
-        recent: percepts [RECENT, N, …]: recent[i] is the percept of trial t - i (meaningless for i > t).
+        past: past(i) is the percept of i steps ago, for i below RECENT · S (meaningless before birth). Where trials
+            have several steps, only for conditions that say `looks_back`.
         partner: [N] another lifetime of the block for each one, never itself, a new one every trial.
-        exchange: exchange(i, percept) is the percept of trial t - i with the outcome that a donor got there in place
-            of its own. Donors are lifetimes on fresh tasks of their own, numbered like the partners.
+        exchange: exchange(i, percept) is the percept of i steps ago with the outcome that a donor got there, at the
+            same step of the same trial, in place of its own; a donor whose trial was over then lends a feedback of 0.
+            Donors are lifetimes on fresh tasks of their own, numbered like the partners.
         flip: flip(percept) is the percept had the last outcome been the opposite one.
+        reborn: reborn(percept) is the percept had life begun here: the start-of-life percept, and what a task of
+            several steps shows now.
         choices: K, None where actions are real numbers.
-        key: key(i) is the key that the subject's response at trial t - i draws from.
+        steps: S, the most steps in a trial.
+        step: the coming step inside its trial, from 0.
+        begins: whether a trial begins now; True with S = 1.
+        comes: comes(at) says whether trial `at` begins now.
+        key: key(i) is the key that the subject's response of i steps ago draws from.
         respond: respond(key, carry, percept) → carry, response, of the subject under test.
+        live: live(i, carry, percept) → the carry after the response of i steps ago, had it had this carry and percept;
+            lifetimes whose trial was over then keep theirs.
         repeat: repeat(low, high, body, carry) applies body(i, carry) for i from low to high - 1.
         absorb: absorb(key, carry, percept) → the carry that `respond` would give, where its response is not wanted.
     """
 
     fresh: Any
     start: Percept
-    recent: Percept
+    past: Callable[[Any], Percept]
     partner: jax.Array
     exchange: Callable[[Any, Percept], Percept]
     flip: Callable[[Percept], Percept]
+    reborn: Callable[[Percept], Percept]
     choices: int | None
+    steps: int
+    step: Any
+    begins: Any
+    comes: Callable[[Any], Any]
     key: Callable[[Any], jax.Array]
     respond: Callable[..., Any]
+    live: Callable[..., Any]
     repeat: Callable[..., Any]
     absorb: Callable[..., Any]
 
@@ -57,12 +76,14 @@ class Condition(eqx.Module):
     """A controlled disturbance; subclasses are final and their fields are numbers.
 
     Attributes:
-        one_step: the disturbed response is recorded, but the life goes on undisturbed.
+        one_step: the disturbed response is recorded, but the life goes on undisturbed; at every step of every trial.
         needs_donors: uses `Context.exchange`, so an intact run on fresh tasks comes first.
+        looks_back: uses `Context.past` or `Context.live` beyond the present step.
     """
 
     one_step: ClassVar[bool] = False
     needs_donors: ClassVar[bool] = False
+    looks_back: ClassVar[bool] = False
 
     @property
     @abc.abstractmethod
@@ -82,12 +103,12 @@ class Condition(eqx.Module):
     def apply(
         self, key: jax.Array, t: jax.Array, carry: Any, percept: Percept, shadow: Any, context: Context
     ) -> tuple[Any, Percept, Any]:
-        """The carry, the percept and the shadow carry as disturbed before the response at trial t.
+        """The carry, the percept and the shadow carry as disturbed before a response in trial t.
 
         Args:
             key: for the condition's own draws.
             t: the trial.
-            carry: the subject's carry after trial t - 1.
+            carry: the subject's carry after its last response.
             percept: what the subject would see.
             shadow: a second carry, the condition's own, fresh at birth and handed on as returned.
             context: what else there is.

@@ -1,4 +1,7 @@
-"""From trial t on the carry stays what it was at t: nothing new is kept, a clock in the carry stops too."""
+"""From trial t on the carry stays what it was at t: nothing new is kept, a clock in the carry stops too.
+
+Where a trial has several steps, each begins with the carry of trial t, which lives on until the trial is over.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,9 @@ class CarryFrozen(Condition):
 
     def apply(self, key, t, carry, percept, shadow, context):
         """The shadow holds the carry of trial t."""
-        held = select(t == self.at, carry, shadow)
-        return select(t >= self.at, held, carry), percept, held
+        held = select(context.comes(self.at), carry, shadow)
+        late = t >= self.at
+        return select(late if context.steps == 1 else late & context.begins, held, carry), percept, held
 
 
 def condition(at: int = 10) -> CarryFrozen:

@@ -24,8 +24,9 @@ class CarryReset(Condition):
     def apply(self, key, t, carry, percept, shadow, context):
         """A fresh carry, at t with the start-of-life percept."""
         every = self.at == -1
-        carry = select(every | (t == self.at), context.fresh, carry)
-        return carry, select(every | (t != self.at), percept, context.start), shadow
+        once = context.comes(self.at)
+        anew = every | once if context.steps == 1 else (every & context.begins) | once
+        return select(anew, context.fresh, carry), select(once, context.reborn(percept), percept), shadow
 
 
 def condition(at: int = -1) -> CarryReset:

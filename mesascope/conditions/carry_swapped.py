@@ -19,7 +19,7 @@ class CarrySwapped(Condition):
 
     def apply(self, key, t, carry, percept, shadow, context):
         """The partner's carry at trial t."""
-        return select(t == self.at, take(carry, context.partner), carry), percept, shadow
+        return select(context.comes(self.at), take(carry, context.partner), carry), percept, shadow
 
 
 def condition(at: int = 50) -> CarrySwapped:

@@ -1,6 +1,7 @@
 """What is put to the subject: a family is a distribution of tasks, with its rings."""
 
 import abc
+import functools
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
@@ -17,10 +18,10 @@ class Percept(NamedTuple):
     """All that a subject sees before it acts; every array has leading axis N (lifetimes).
 
     Attributes:
-        observation: [N, D] what the task shows; D may be 0.
+        observation: [N, D] what the task shows; D may be 0, and several axes may stand in its place.
         action: [N] the last action, -1 before the first; a real number, 0 before the first, where actions are real.
         feedback: [N] the noisy pay-off of the last action, 0 before the first.
-        trial: [N] index of the coming trial, from 0.
+        trial: [N] index of the trial of the coming step, from 0.
         step: [N] index of the coming step inside its trial, from 0.
         first: [N] true at the first step of a lifetime.
     """
@@ -42,7 +43,7 @@ class Family(eqx.Module):
         name: the family with its settings, as one would type it.
         choices: K, the number of actions; None where an action is a real number: actions then are float32 [N], and
             subjects give no log-probabilities.
-        horizon: T, the trials of a standard lifetime.
+        horizon: T, the trials of a standard lifetime, each of at most S steps.
         controls: which scripted subject here is the learner, the lookalike and the still one.
         reported: rings that are reported and never counted.
         inexpressible: rings whose tasks no bank could hold, whatever a subject was trained on: to gain there from
@@ -64,13 +65,32 @@ class Family(eqx.Module):
     @property
     def shown(self) -> tuple[int, ...]:
         """The shape of one observation, (D,) where it is a vector."""
-        key = jax.random.key(0)
+        if not self.traceable:
+            key = jax.random.key(0)
+            return tuple(self.begin(key, self.draw(key, 1, "fresh"))[1].observation.shape[1:])
+        leaves, kind = jax.tree.flatten(self)
+        shapes = (jax.ShapeDtypeStruct(x.shape, x.dtype) if eqx.is_array(x) else x for x in leaves)
+        return _shown(kind, tuple(shapes))
 
-        def born() -> Percept:
-            return self.begin(key, self.draw(key, 1, "fresh"))[1]
+    @property
+    def steps(self) -> int:
+        """S, the most steps in a trial; every call of `step` is one step. Override it as a property."""
+        return 1
 
-        start = jax.eval_shape(born) if self.traceable else born()
-        return tuple(start.observation.shape[1:])
+    def idle(self, state: Any) -> Array | None:
+        """[N] whose trial is over before its S steps are; None where every trial has S steps.
+
+        All lifetimes begin a trial together. The step that ends a trial leads to the beginning of the next one: its
+        percept tells that step's feedback, the next trial and step 0, and shows how the next trial begins. A lifetime
+        whose trial ended early is idle from there until the others are ready; nobody is asked at a trial's first
+        step. While it is idle its carry, percept and state stand still, whatever `step` returns for it. In a family
+        that is not traceable `step` gets the action -1 (NaN where actions are real) for it and must leave its state.
+        """
+        return None
+
+    def reborn(self, percept: Percept, start: Percept) -> Percept:
+        """The percept had life begun here: `start`, and in trials of several steps what the task shows now."""
+        return start if self.steps == 1 else start._replace(observation=percept.observation)
 
     @property
     @abc.abstractmethod
@@ -113,11 +133,14 @@ class Family(eqx.Module):
 
     @abc.abstractmethod
     def step(self, key: jax.Array, tasks: Any, state: Any, action: Array) -> tuple[Any, Percept, Array]:
-        """Takes the actions [N]: the next hidden state, the next percept, the scores [N] (expected pay-off)."""
+        """Takes the actions [N]: the next hidden state, the next percept, the scores [N] (expected pay-off).
+
+        One step of a trial. The leaves of the state have leading axis N where trials may end early.
+        """
 
     @abc.abstractmethod
     def latents(self, tasks: Any, ring: str) -> dict[str, np.ndarray]:
-        """What the subject does not see: at least chance, best, worst and fixed, each [N, T].
+        """What the subject does not see: at least chance, best, worst and fixed, each [N, T], of whole trials.
 
         'fixed' is the expected pay-off of the best policy that cannot adapt on that ring.
         """
@@ -146,6 +169,17 @@ class Family(eqx.Module):
         if self.choices is None:
             return f"did {action:.4g}, got {feedback:g}"
         return f"chose {action + 1} of {self.choices}, got {feedback:g}"
+
+
+@functools.lru_cache(maxsize=256)
+def _shown(kind: Any, leaves: tuple[Any, ...]) -> tuple[int, ...]:
+    """The shape of one observation of a family of this structure: traced once, asked for by every rollout."""
+
+    def born(family: Family) -> Percept:
+        key = jax.random.key(0)
+        return family.begin(key, family.draw(key, 1, "fresh"))[1]
+
+    return tuple(eqx.filter_eval_shape(born, jax.tree.unflatten(kind, leaves)).observation.shape[1:])
 
 
 def kind(ring: str) -> str:

@@ -56,7 +56,8 @@ class Probe:
         conditions: labels of the conditions it needs; {half} stands for half the horizon, {few} for `trials.few`.
         rings: the kinds of ring it needs; where none is there it does not apply.
         references: roles it can use.
-        expects: what it must read on the learner, the lookalike and the still control: '+', '-', '0' or 'any'.
+        expects: what it must read on the controls that it is put to, the learner, the lookalike and the still one:
+            '+', '-', '0' or 'any'. One that takes seconds may leave out the two others than the learner.
         settings: what the probe was told.
         confirmatory: named in the placement rule.
     """
@@ -84,10 +85,12 @@ def choosing(trials: xr.Dataset) -> xr.Dataset:
     """The same trials, where each is one choice among K.
 
     Raises:
-        DoesNotApply: actions are real numbers.
+        DoesNotApply: actions are real numbers, or trials have several steps.
     """
     if trials.attrs.get("actions") == "real":
         raise DoesNotApply("its actions are real numbers, and the question is about choices")
+    if int(trials.attrs.get("steps", 1)) > 1:
+        raise DoesNotApply("its trials have several steps, and the question is about trials of one choice")
     return trials
 
 

@@ -10,6 +10,7 @@ def changed(trials: xr.Dataset, label: str) -> np.ndarray:
     """[N] part of the choices changed, from the second trial on: total variation where there are probabilities.
 
     Where actions are real numbers: how far they move, in standard deviations of all undisturbed actions, at most 1.
+    Where trials have several steps: from the second step on, of those that were lived.
     """
     if "log_probs" in trials:
         one, other = (
@@ -21,7 +22,17 @@ def changed(trials: xr.Dataset, label: str) -> np.ndarray:
         moved = (one != other).astype(float)
         if trials.attrs.get("actions") == "real" and (spread := float(np.nanstd(one))):
             moved = np.minimum(np.abs(one - other) / spread, 1.0)
-    return moved[:, 1:].mean(-1)
+    return _mean(trials, moved)
+
+
+def _mean(trials: xr.Dataset, values: np.ndarray) -> np.ndarray:
+    """[N] the mean over all responses but the first, of values [N, T] or [N, T, S]."""
+    if values.ndim == 2:
+        return values[:, 1:].mean(-1)
+    action = trials.action.sel(condition="intact").values
+    lived = np.isfinite(action) & ((action >= 0) | (action.dtype.kind == "f"))
+    lived[:, 0, 0] = False
+    return np.where(lived, values, 0.0).sum((1, 2)) / np.maximum(lived.sum((1, 2)), 1)
 
 
 def nats(trials: xr.Dataset, label: str) -> np.ndarray:
@@ -29,4 +40,4 @@ def nats(trials: xr.Dataset, label: str) -> np.ndarray:
     one, other = (trials.log_probs.sel(condition=c).values.astype(float) for c in ("intact", label))
     with np.errstate(invalid="ignore"):
         terms = np.where(one > -np.inf, np.exp(one) * np.minimum(one - other, 20.0), 0.0)
-    return terms.sum(-1)[:, 1:].mean(-1)
+    return _mean(trials, terms.sum(-1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mesascope.probes import DoesNotApply, Probe, Reading, choosing, fresh, replicates
+from mesascope.probes import DoesNotApply, Probe, Reading, fresh, replicates
 
 
 def probe() -> Probe:
@@ -12,21 +12,26 @@ def probe() -> Probe:
     label = "carry_exchanged_once:fresh=0"
 
     def measure(trials, references, replay):
-        lived = choosing(fresh(trials))
+        lived = fresh(trials)
         replicates(lived, label)
         own = lived.action.sel(condition="intact").values
+        if own.dtype.kind == "f":
+            raise DoesNotApply("its actions are real numbers, and hardly ever those of its donor")
         swapped = lived.action.sel(condition=label).values
         partner = lived.partner.sel(condition=label).values
         blocks = np.arange(len(own))[:, None] // 64 * 64
         whose = blocks + partner
+        if own.ndim == 3:  # steps of trials: one donor for all of a trial's
+            whose = np.repeat(whose[..., None], own.shape[-1], -1)
         inside = whose < len(own)
         donor = np.take_along_axis(own, np.where(inside, whose, 0), 0)
-        differ = inside & (donor != own)
+        differ = (inside & (donor != own) & (donor >= 0) & (own >= 0)).reshape(len(own), -1)
         differ[:, 0] = False
         counted = differ.sum(-1)
         if not counted.any():
             raise DoesNotApply("no lifetime ever chose otherwise than its donor")
-        followed = np.where(differ, (swapped == donor).astype(float) - (swapped == own), 0.0).sum(-1)
+        gone = (swapped == donor).astype(float) - (swapped == own)
+        followed = np.where(differ, gone.reshape(differ.shape), 0.0).sum(-1)
         return [Reading(np.where(counted > 0, followed / np.maximum(counted, 1), np.nan))]
 
     return Probe(

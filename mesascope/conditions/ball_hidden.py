@@ -1,0 +1,28 @@
+"""In Pong's picture the ball is painted over, with the field's colour."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from mesascope.conditions import within
+from mesascope.conditions._painting import OnPicture, without_ball
+
+
+class BallHidden(OnPicture):
+    """once: 1 for one response at every step in turn, 0 for the whole life."""
+
+    kind: ClassVar = "ball_hidden"
+
+    def paint(self, key, seen, context):
+        """The picture without the ball."""
+        return without_ball(seen)
+
+
+def condition(once: int = 1) -> BallHidden:
+    """The ball is hidden.
+
+    Args:
+        once: 1 for one response at every step in turn, while the life goes on undisturbed; 0 for the whole life.
+    """
+    within(0, 1, once=once)
+    return BallHidden(once)

@@ -1,0 +1,34 @@
+"""In Pong's picture the subject's own paddle is painted over, with the field's colour."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+
+from mesascope.conditions import within
+from mesascope.conditions._painting import BLANK, OWN, OnPicture, Picture, ball, paddle
+
+
+class PaddleHidden(OnPicture):
+    """once: 1 for one response at every step in turn, 0 for the whole life."""
+
+    kind: ClassVar = "paddle_hidden"
+
+    def paint(self, key, seen, context):
+        """The picture without the paddle on the right; the ball stays."""
+        xp: Any = np if isinstance(seen.frame, np.ndarray) else jnp
+        hidden = paddle(seen.places["own y"], OWN, 14) & ~ball(seen.places)
+        frame = xp.where(hidden, BLANK, seen.frame).astype(seen.frame.dtype)
+        return Picture(frame, {k: 0 * v if k == "own y" else v for k, v in seen.places.items()})
+
+
+def condition(once: int = 1) -> PaddleHidden:
+    """The subject's own paddle is hidden.
+
+    Args:
+        once: 1 for one response at every step in turn, while the life goes on undisturbed; 0 for the whole life.
+    """
+    within(0, 1, once=once)
+    return PaddleHidden(once)
