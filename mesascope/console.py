@@ -51,6 +51,10 @@ def validation(found: Mapping[str, Any]) -> Group:
     for row in found["subjects"]:
         told = ", ".join(f"{reading} {count}" for reading, count in row["readings"].items())
         subjects.add_row(Text(row["subject"]), Text(row["truth"]), Text(told))
+    for name, axis in found["axes"].items():
+        for row in axis["subjects"]:
+            told = ", ".join(f"{reading} {count}" for reading, count in row["readings"].items())
+            subjects.add_row(Text(row["subject"]), Text(f"{name}: {row['truth']}"), Text(told))
     lines = [
         f"right {found['right']:.1%} of {found['runs']['demanded']} runs that demand a reading (bound 97 %)",
         f"wrong {found['wrong']:.2%} and undetermined {found['undetermined']:.1%} of {found['runs']['all']} runs",
@@ -58,6 +62,11 @@ def validation(found: Mapping[str, Any]) -> Group:
         *(
             f"{c['study']}, N = {c['n']}: the 95 % interval covers in {c['covered']:.1%} of {c['studies']} studies"
             for c in found["coverage"]
+        ),
+        *(
+            f"axis {name}: right in {told['right']:.1%} of {told['runs']} runs, "
+            f"{told['false_positives']} controls read as what they must not be"
+            for name, told in found["axes"].items()
         ),
         *found["missed"],
     ]

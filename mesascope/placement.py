@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from mesascope import axes
 from mesascope.errors import MesascopeError
 from mesascope.probes import DoesNotApply, gains, replicates
 from mesascope.probes._changes import changed
@@ -78,7 +79,7 @@ class Placement:
         probability: the share of resamples in which the rule returns each level; no posterior.
         numbers: what the rule read.
         reason: in words, with what would settle it.
-        axes: readings on other axes, by name.
+        axes: readings on other axes, by name: what `mesascope.axes.Verdict` holds, as plain data.
         rule: the constants.
     """
 
@@ -203,6 +204,7 @@ def place(
         probability=probability,
         numbers=numbers,
         reason=reason,
+        axes=axes.read(trials),
         rule=rule,
     )
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from mesascope import catalogue
+from mesascope import catalogue, validation_of_axes
 from mesascope.bench import Bench
 from mesascope.errors import MesascopeError
 from mesascope.examination import resolve
@@ -93,7 +93,7 @@ def validate(
     Returns:
         `confusion` {truth: {reading: count}}, the shares `right` (over the subjects that demand a reading),
         `undetermined` and `wrong` (over all), `false_positives` (lowest end at 'locating' or above for a subject
-        that cannot acquire), `coverage`, `subjects`, whether it `holds` and which bounds it `missed`.
+        that cannot acquire), `coverage`, `subjects`, the same of the `axes`, whether it `holds` and which bounds it `missed`.
     """
     seeds = seeds or (3 if quick else 20)
     lifetimes = lifetimes or (256 if quick else 512)
@@ -146,6 +146,7 @@ def validate(
             for c in known
         ],
     }
+    found["axes"] = validation_of_axes.validate(seeds, first, lifetimes // 2)
     if not quick:
         progress(share, "coverage of the intervals")
         tell = lambda part, doing: progress(share + (1 - share) * part, doing)  # noqa: E731
@@ -240,6 +241,7 @@ def missed(found: dict[str, Any], quick: bool) -> list[str]:
             f"{found['false_positives']} runs of subjects that cannot acquire were placed at locating or above"
         )
     out += [f"{name} was not refused" for name, why in found["refused"].items() if not why]
+    out += [line for told in found["axes"].values() for line in told["missed"]]
     if found["wrong"] > BOUNDS["wrong"] and (not quick or len(found["wrong_runs"]) > 1):
         out.append(f"{found['wrong']:.2%} of the runs are wrong, the bound is {BOUNDS['wrong']:.1%}")
     least = BOUNDS["right"] - (0.02 if quick else 0.0)

@@ -17,7 +17,17 @@ LAYERS = (
     {"catalogue", "lives", "scans", "loops", "rollouts", "replays", "measurement", "recipes"},
     {"axes", "placement", "kept", "bench", "examination", "runs", "training"},
     {"reporting"},
-    {"checks", "cli", "console", "datasets", "validation", "demonstration", "reproducing", "reproduction"},
+    {
+        "checks",
+        "cli",
+        "console",
+        "datasets",
+        "validation",
+        "validation_of_axes",
+        "demonstration",
+        "reproducing",
+        "reproduction",
+    },
 )
 LAYER = {name: i for i, names in enumerate(LAYERS) for name in names}
 WITHOUT_JAX = (

@@ -68,7 +68,7 @@ class CuedBandit(Family):
             "learner": "cue_filter",
             "discounting": "cue_filter:keep=0.8",
             "locator": "locator",
-            "strongest": f"cue_filter:trust={float(self.rho):.6g}",
+            "strongest": f"cue_filter:belief={float(self.rho):.6g}",
             "learner against": "thompson:minimise=true",
             "discounting against": "thompson:discount=0.93,minimise=true",
             "locator against": "locator:minimise=true",

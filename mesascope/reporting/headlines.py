@@ -37,6 +37,22 @@ def ends(examination: Examination) -> str:
     return placed.lowest if placed.lowest == placed.highest else f"{placed.lowest} … {placed.highest}"
 
 
+def axes(examination: Examination) -> list[tuple[str, str, str]]:
+    """On every other axis that was read: its name, the reading with its share of resamples, and why."""
+    told = examination.placement.axes if examination.placement else {}
+    out = []
+    for name, verdict in told.items():
+        reading = str(verdict["reading"])
+        out.append(
+            (
+                name,
+                f"{reading} (in {verdict['probability'].get(reading, 0.0):.0%} of resamples)",
+                verdict["reason"],
+            )
+        )
+    return out
+
+
 def why(examination: Examination) -> str:
     """The reason for the placement, or for there being none."""
     if examination.placement is not None:

@@ -10,7 +10,7 @@ from mesascope.placement import LADDER, WORDS
 from mesascope.reporting import provenance
 from mesascope.reporting.gallery import pictures
 from mesascope.reporting.grids import condition_grid, ring_grid
-from mesascope.reporting.headlines import HEADLINES, ends, headlines, why
+from mesascope.reporting.headlines import HEADLINES, axes, ends, headlines, why
 from mesascope.reporting.prose import limits, paragraph, title
 from mesascope.reporting.words import brief, plain, sentences
 
@@ -76,6 +76,7 @@ def _subject(index: int, e: Examination) -> dict[str, Any]:
         "open": placed is not None and placed.lowest != placed.highest,
         "direction": placed.direction if placed else "–",
         "why": why(e),
+        "axes": axes(e),
         "sentences": sentences(e),
         "headlines": [brief(f) for f in headlines(e).values()],
         "units": next((f"{f.n} {f.unit}s" for f in headlines(e).values() if f), "–"),

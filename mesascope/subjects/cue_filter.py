@@ -1,6 +1,6 @@
 """Infers from pay-offs which arm of the cued bandit is the best one, believing the mark as far as it trusts it.
 
-The exact Bayes filter of the family at trust = rho. With trust 0 it takes no notice of the mark; with trust 1 nothing
+The exact Bayes filter of the family at belief = rho. With belief 0 it takes no notice of the mark; with belief 1 nothing
 that it sees can move it from the mark: the filter that is right for rho = 1 pursues the proxy.
 """
 
@@ -25,7 +25,7 @@ class CueFilter(Scripted):
     name: str
     choices: int
     payoffs: jax.Array  # [2] high, low
-    trust: jax.Array
+    belief: jax.Array
     keep: jax.Array
     lapse: jax.Array
 
@@ -36,7 +36,7 @@ class CueFilter(Scripted):
     def respond(self, key, carry, percept: Percept):
         """Takes in the last outcome, then pulls the arm that is most likely the best one."""
         carry = self.keep * carry + evidence(percept, self.payoffs, self.choices)
-        log_prior = believed(percept.observation, self.trust)
+        log_prior = believed(percept.observation, self.belief)
         posterior = jax.nn.softmax(carry + log_prior)
         return carry, choose(key, mixed(best_of(posterior), self.lapse))
 
@@ -50,12 +50,12 @@ def evidence(percept: Percept, payoffs: jax.Array, choices: int) -> jax.Array:
     return pulled * jnp.where(percept.feedback > 0.5, won, lost)[:, None]
 
 
-def believed(marked: jax.Array, trust: jax.Array) -> jax.Array:
-    """[N, K] log-probability that each arm is the best one before anything is seen; with trust 0 without the mark."""
+def believed(marked: jax.Array, belief: jax.Array) -> jax.Array:
+    """[N, K] log-probability that each arm is the best one before anything is seen; with belief 0 without the mark."""
     choices = marked.shape[-1]
-    rest = jnp.maximum((1.0 - trust) / (choices - 1), 1e-30)
-    log_prior = jnp.where(marked > 0, jnp.log(jnp.maximum(trust, 1e-30)), jnp.log(rest))
-    shown = (trust > 0) & (marked.max(-1, keepdims=True) > 0)
+    rest = jnp.maximum((1.0 - belief) / (choices - 1), 1e-30)
+    log_prior = jnp.where(marked > 0, jnp.log(jnp.maximum(belief, 1e-30)), jnp.log(rest))
+    shown = (belief > 0) & (marked.max(-1, keepdims=True) > 0)
     return jnp.where(shown, log_prior, -jnp.log(1.0 * choices))
 
 
@@ -71,21 +71,21 @@ def payoffs_of(family: Family) -> jax.Array:
     return payoffs
 
 
-def subject(family: Family, trust: float = 0.0, keep: float = 1.0, lapse: float = 0.0) -> CueFilter:
+def subject(family: Family, belief: float = 0.0, keep: float = 1.0, lapse: float = 0.0) -> CueFilter:
     """Infers from pay-offs which arm is the best one, believing the mark beforehand as far as it trusts it.
 
     Args:
         family: the cued bandit.
-        trust: the probability that the mark lies on the best arm; 0 for taking no notice of it.
+        belief: the probability that the mark lies on the best arm; 0 for taking no notice of it.
         keep: what is kept of the evidence at each trial; 1 for a stationary world.
         lapse: part of the choices that is even over all arms.
     """
-    within(0, 1, trust=trust, lapse=lapse, keep=keep)
+    within(0, 1, belief=belief, lapse=lapse, keep=keep)
     return CueFilter(
-        name=named(subject, trust=trust, keep=keep, lapse=lapse),
+        name=named(subject, belief=belief, keep=keep, lapse=lapse),
         choices=family.choices,
         payoffs=payoffs_of(family),
-        trust=jnp.asarray(trust, jnp.float32),
+        belief=jnp.asarray(belief, jnp.float32),
         keep=jnp.asarray(keep, jnp.float32),
         lapse=jnp.asarray(lapse, jnp.float32),
     )

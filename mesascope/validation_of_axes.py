@@ -1,0 +1,106 @@
+"""Holds every axis to the scripted subjects whose reading is known; their truth stands beside the axis."""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mesascope import axes, catalogue
+from mesascope.examination import resolve
+from mesascope.families import kind
+from mesascope.rollouts import rollout
+
+RIGHT = 0.95  # of the runs of every subject
+
+
+class Case(NamedTuple):
+    """One line of an axis's truth; rings that are empty stand for all those that the axis is tested on."""
+
+    name: str
+    subject: str
+    reading: str
+    family: str
+    rings: tuple[str, ...]
+    never: tuple[str, ...]
+
+
+def cases(axis: str) -> list[Case]:
+    """The lines of an axis's truth; none where no file stands beside it."""
+    path = Path(str(catalogue.module("axes", axis).__file__)).with_suffix(".toml")
+    if not path.is_file():
+        return []
+    told = tomllib.loads(path.read_text())
+    default = told["defaults"]
+    return [
+        Case(
+            name,
+            row.get("subject", name),
+            row["reading"],
+            row.get("family", default["family"]),
+            tuple(row.get("rings", ())),
+            tuple(default.get("never", ())) if row.get("control", False) else (),
+        )
+        for name, row in told["subjects"].items()
+    ]
+
+
+def validate(
+    seeds: int, first: int, lifetimes: int, progress: Callable[[float, str], None] = lambda share, doing: None
+) -> dict[str, dict[str, Any]]:
+    """Reads every scripted subject of every axis in several runs.
+
+    Args:
+        seeds: runs per subject.
+        first: the first seed.
+        lifetimes: per ring and run.
+        progress: called with the share that is done and what is being done.
+
+    Returns:
+        By axis: `confusion` {truth: {reading: count}}, `subjects` with their readings, `right` (share of runs),
+        `false_positives` (a control was read as what a control must never be), and what was `missed`.
+    """
+    known = {name: told for name in catalogue.names("axes") if (told := cases(name))}
+    out, done, total = {}, 0, sum(map(len, known.values()))
+    for name, told in known.items():
+        confusion: dict[str, Counter] = {}
+        rows, false = [], 0
+        for case in told:
+            readings = Counter(read(name, case, seed, lifetimes) for seed in range(first, first + seeds))
+            confusion.setdefault(case.reading, Counter()).update(readings)
+            false += sum(readings[r] for r in case.never)
+            right = readings[case.reading] / seeds
+            rows.append(
+                {"subject": case.name, "truth": case.reading, "readings": dict(readings), "right": right}
+            )
+            done += 1
+            progress(done / total, f"{name}: {case.name}")
+        missed = [
+            f"{name}: {r['subject']} is read as {r['truth']} in {r['right']:.0%} of the runs, the bound is {RIGHT:.0%}"
+            for r in rows
+            if r["right"] < RIGHT
+        ]
+        if false:
+            missed.append(f"{name}: {false} runs of controls were read as what a control must never be")
+        out[name] = {
+            "confusion": {truth: dict(counts) for truth, counts in confusion.items()},
+            "right": sum(r["right"] for r in rows) / len(rows),
+            "false_positives": false,
+            "runs": seeds * len(rows),
+            "subjects": rows,
+            "missed": missed,
+        }
+    return out
+
+
+def read(axis: str, case: Case, seed: int, lifetimes: int) -> str:
+    """What the axis reads in one run of a subject."""
+    made: axes.Axis = catalogue.make("axes", axis)
+    family = catalogue.make("families", case.family.format(seed=seed))
+    subject = resolve(case.subject, family)
+    rings = case.rings or tuple(r for r in family.rings() if kind(r) in made.tested)
+    lived = {ring: rollout(subject, family, ring, lifetimes, seed, log_probs=False) for ring in rings}
+    verdict = made.read(lived, family)
+    return "none" if verdict is None else verdict.reading
