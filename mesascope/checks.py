@@ -28,7 +28,7 @@ from mesascope.replays import Replays, refuse_leaks
 from mesascope.rollouts import BLOCK, rollout
 from mesascope.subjects import Subject
 
-# what plug-ins of other kinds are tried on; a subject's file may name its own
+# what plug-ins of other kinds are tried on; a subject's or condition's file may name its own
 TRIED = "bernoulli_bandit:arms=3,trials=12,bank=2"
 LATENTS = ("chance", "best", "worst", "fixed")
 
@@ -122,7 +122,8 @@ def _ring(family: Family, ring: str) -> Iterator[str]:
         yield from _steps(family, ring, tasks)
         return
     state, percept = family.begin(key, tasks)
-    if not bool(jnp.asarray(percept.first).all()) or bool((jnp.asarray(percept.action) != -1).any()):
+    none = 0 if family.choices is None else -1  # the last action before the first
+    if not bool(jnp.asarray(percept.first).all()) or bool((jnp.asarray(percept.action) != none).any()):
         yield f"On {ring} the start-of-life percept has first false or a last action."
     for t in range(min(trials, 5)):
         rng = np.random.default_rng(t)
@@ -211,8 +212,9 @@ def _condition(spec: str) -> Iterator[str]:
     condition = catalogue.make("conditions", spec)
     if catalogue.make("conditions", condition.label).label != condition.label:
         yield f"Its label {condition.label!r} does not make it again."
-    family = catalogue.make("families", TRIED)
-    subject = catalogue.make("subjects", "thompson", family)
+    home = getattr(catalogue.module("conditions", catalogue.split(spec)[0]), "TRIED", TRIED)
+    family = catalogue.make("families", home)
+    subject = resolve(family.controls["learner"], family)
     intact = catalogue.make("conditions", "intact")
     plain = rollout(subject, family, "fresh", BLOCK)
     both = [intact, *([condition] if condition.label != "intact" else [])]

@@ -44,7 +44,7 @@ def reproduce(
         MesascopeError: no such study, a mistake in its files, or code in it that is not trusted.
     """
     plan = load(study, quick, seeds)
-    measures = _measures(plan, trust)
+    measures = known_measures(plan, trust)
     folder = runs.prepare(out or home({"study": plan.name, "quick": quick}))
     found = document(plan, Workshop(plan, folder, measures, progress).work())
     write(folder / "results.json", json.dumps(found, indent=1, allow_nan=False) + "\n")
@@ -58,7 +58,7 @@ def home(found: Mapping[str, Any]) -> Path:
     return Path("runs") / "reproduce" / (found["study"] + ("-quick" if found["quick"] else ""))
 
 
-def _measures(study: Study, trust: bool) -> dict[str, Measure]:
+def known_measures(study: Study, trust: bool) -> dict[str, Measure]:
     """The measures that ship and the study's own; refuses code of others that was not asked for."""
     own = study.folder / "measures.py"
     if not (study.ours or trust):

@@ -142,6 +142,7 @@ def _finish(training: Training, path: Path, network: recurrent.Recurrent) -> Non
             **training.identity,
             "memory": training.settings["memory"],
             "width": training.settings["width"],
+            **network.memory.layout,
             "told": list(network.told),
             "choices": network.choices,
             "observation": recurrent.observation_width(family),

@@ -22,6 +22,11 @@ class Memory(eqx.Module):
     Subclasses are final and listed in `recurrent.MEMORIES`.
     """
 
+    @property
+    def layout(self) -> dict[str, int]:
+        """What else it was built from, where it has layers: depth and heads."""
+        return {}
+
     @abc.abstractmethod
     def fresh(self, n: int) -> Any:
         """The carry at birth, zeros: a pytree whose leaves have leading axis n."""

@@ -1,10 +1,11 @@
-"""Memories without gates: a causal transformer over the last percepts, and a diagonal linear recurrence.
+"""Memories without gates: causal transformers over percepts, and a diagonal linear recurrence.
 
-Both are stacks of residual layers that compute whole lifetimes at once in training and step by step in a rollout.
+All are stacks of residual layers that compute whole lifetimes at once in training and step by step in a rollout.
 """
 
 from __future__ import annotations
 
+import abc
 import functools
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ import jax.numpy as jnp
 from mesascope.keys import address
 from mesascope.subjects._memories import Memory, scaled
 
-LAYERS = 2
+LAYERS = 2  # where nothing else is said
 LONGEST = 512  # trials that a transformer looks back on, at most
 FAR = -1e9  # logit of what is not there to be seen
 
@@ -36,18 +37,18 @@ class Attention(eqx.Module):
 
     mixing: jax.Array  # [W, 3W]: query, key, value
     joining: jax.Array  # [W, W]
-    distance: jax.Array  # [heads, window] logit by how many trials ago
+    distance: jax.Array  # [heads, window] logit by how many trials ago; window 0 where all are alike
     up: jax.Array  # [W, 2W]
     up_bias: jax.Array  # [2W]
     down: jax.Array  # [2W, W]
 
-    def __init__(self, key: jax.Array, width: int, window: int):
+    def __init__(self, key: jax.Array, width: int, window: int, heads: int, depth: int):
         self.mixing = scaled(address(key, "mixing"), (width, 3 * width))
-        self.joining = scaled(address(key, "joining"), (width, width)) / LAYERS
-        self.distance = jnp.zeros((max(h for h in (1, 2, 4) if width % h == 0), window))
+        self.joining = scaled(address(key, "joining"), (width, width)) / depth
+        self.distance = jnp.zeros((heads, window))
         self.up = scaled(address(key, "up"), (width, 2 * width))
         self.up_bias = jnp.zeros(2 * width)
-        self.down = scaled(address(key, "down"), (2 * width, width)) / LAYERS
+        self.down = scaled(address(key, "down"), (2 * width, width)) / depth
 
     def split(self, h: jax.Array) -> list[jax.Array]:
         """Query, key and value, each [..., W]."""
@@ -63,22 +64,50 @@ class Attention(eqx.Module):
         return h + jax.nn.gelu(normed(h) @ self.up + self.up_bias) @ self.down
 
 
-class Transformer(Memory):
+class Attending(Memory):
+    """What both kinds of attention share; subclasses are final."""
+
+    entry: jax.Array  # [F, W]
+    entry_bias: jax.Array  # [W]
+    layers: list[Attention]
+
+    def __init__(
+        self,
+        key: jax.Array,
+        features: int,
+        width: int,
+        horizon: int,
+        depth: int = LAYERS,
+        heads: int = 0,
+    ):
+        self.entry = scaled(address(key, "entry"), (features, width))
+        self.entry_bias = jnp.zeros(width)
+        heads = heads or max(h for h in (1, 2, 4) if width % h == 0)
+        sizes = width, self.lookback(horizon), heads, depth
+        self.layers = [Attention(address(key, "layer", i), *sizes) for i in range(depth)]
+
+    @staticmethod
+    @abc.abstractmethod
+    def lookback(horizon: int) -> int:
+        """How many percepts it tells apart by their distance."""
+
+    @property
+    def layout(self) -> dict[str, int]:
+        """Layers, and heads of each."""
+        return {"depth": len(self.layers), "heads": len(self.layers[0].distance)}
+
+
+class Transformer(Attending):
     """A causal transformer (Vaswani et al. 2017, arXiv 1706.03762) that sees the last `window` percepts.
 
     It is told no position: attention has a bias by distance (Raffel et al. 2020, arXiv 1910.10683). The window
     is the training horizon, so in training nothing is forgotten.
     """
 
-    entry: jax.Array  # [F, W]
-    entry_bias: jax.Array  # [W]
-    layers: list[Attention]
-
-    def __init__(self, key: jax.Array, features: int, width: int, horizon: int):
-        self.entry = scaled(address(key, "entry"), (features, width))
-        self.entry_bias = jnp.zeros(width)
-        window = min(horizon, LONGEST)
-        self.layers = [Attention(address(key, "layer", i), width, window) for i in range(LAYERS)]
+    @staticmethod
+    def lookback(horizon: int) -> int:
+        """A lifetime, within reason."""
+        return min(horizon, LONGEST)
 
     @property
     def window(self) -> int:
@@ -87,7 +116,7 @@ class Transformer(Memory):
 
     def fresh(self, n: int) -> Looking:
         """Empty rings."""
-        empty = jnp.zeros((n, LAYERS, self.window, self.entry.shape[1]))
+        empty = jnp.zeros((n, len(self.layers), self.window, self.entry.shape[1]))
         return Looking(empty, empty, jnp.zeros(n, jnp.int32))
 
     def step(self, carry: Looking, x):
@@ -123,7 +152,61 @@ class Transformer(Memory):
         """Per layer the newest key and value, 'core.key0', 'core.value0' and so on."""
         rows, slot = jnp.arange(len(carry.seen)), (carry.seen - 1) % self.window
         newest = {"key": carry.keys[rows, :, slot], "value": carry.values[rows, :, slot]}
-        return {f"core.{name}{i}": x[:, i] for i in range(LAYERS) for name, x in newest.items()}
+        return {f"core.{name}{i}": x[:, i] for i in range(len(self.layers)) for name, x in newest.items()}
+
+
+class Summing(NamedTuple):
+    """What linear attention carries: sums [N, L, heads, W / heads, W / heads] of keys times values; seen [N]."""
+
+    sums: jax.Array
+    seen: jax.Array
+
+
+class LinearAttention(Attending):
+    """A transformer whose attention has no softmax (von Oswald et al. 2023, arXiv 2212.07677).
+
+    What it looks up is the mean of the values, each weighed by query times key, so all that it carries of the past are
+    sums: it forgets nothing and tells no order.
+    """
+
+    @staticmethod
+    def lookback(horizon: int) -> int:
+        """None are told apart."""
+        return 0
+
+    def fresh(self, n: int) -> Summing:
+        """Empty sums."""
+        width, told = self.entry.shape[1], self.layout
+        size = width // told["heads"]
+        sums = jnp.zeros((n, told["depth"], told["heads"], size, size))
+        return Summing(sums, jnp.zeros(n, jnp.int32))
+
+    def step(self, carry: Summing, x):
+        """Adds the percept's key times its value, then looks up the mean."""
+        sums, seen = carry.sums, carry.seen + 1
+        h = x @ self.entry + self.entry_bias
+        for i, layer in enumerate(self.layers):
+            query, key, value = (layer.heads(part) for part in layer.split(h))
+            own = sums[:, i] + key[..., :, None] * value[..., None, :]
+            sums = sums.at[:, i].set(own)
+            looked = jnp.einsum("nhd,nhde->nhe", query, own) / jnp.sqrt(query.shape[-1])
+            h = layer.finish(h, looked / seen[:, None, None])
+        return Summing(sums, seen), normed(h)
+
+    def unroll(self, xs):
+        """All trials at once."""
+        there = jnp.tril(jnp.ones((len(xs), len(xs)))) / jnp.arange(1, len(xs) + 1)[:, None]
+        h = xs @ self.entry + self.entry_bias
+        for layer in self.layers:
+            query, key, value = (layer.heads(part) for part in layer.split(h))
+            weights = jnp.einsum("tnhd,unhd->nhtu", query, key) / jnp.sqrt(query.shape[-1])
+            h = layer.finish(h, jnp.einsum("nhtu,unhd->tnhd", weights * there, value))
+        return normed(h)
+
+    def taps(self, carry: Summing):
+        """Per layer its sums, 'core.sums0' and so on."""
+        flat = carry.sums.reshape(*carry.sums.shape[:2], -1)
+        return {f"core.sums{i}": flat[:, i] for i in range(len(self.layers))}
 
 
 class Decay(eqx.Module):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,21 +22,24 @@ from safetensors.numpy import load
 from mesascope.errors import MesascopeError, unknown
 from mesascope.families import Family, Percept, parse_bank
 from mesascope.keys import address
-from mesascope.subjects import Subject, choose
+from mesascope.subjects import Response, Subject, choose
 from mesascope.subjects._memories import GRU, LSTM, Memory, Nothing, scaled
-from mesascope.subjects._sequences import LRU, Transformer
+from mesascope.subjects._sequences import LRU, LinearAttention, Transformer
 
 FORMAT = "mesascope-network/1"
 TOLD = ("action", "feedback", "trial", "first", "observation")
 HEADER = 1 << 20  # bytes; a larger header is not ours
 WIDEST = 4096
-MEMORIES: dict[str, Callable[[jax.Array, int, int, int], Memory]] = {
+DEEPEST = 64  # layers
+MEMORIES: dict[str, Callable[..., Memory]] = {
     "none": Nothing,
     "gru": GRU,
     "lstm": LSTM,
     "transformer": Transformer,
+    "linear_attention": LinearAttention,
     "lru": LRU,
 }
+LAYERED = ("transformer", "linear_attention")  # those that are told depth and heads
 
 
 class Recurrent(Subject):
@@ -44,12 +47,12 @@ class Recurrent(Subject):
 
     Attributes:
         memory: what is carried from trial to trial.
-        policy: weights [W, K] of the action's logits.
-        policy_bias: [K].
+        policy: weights [W, K] of the action's logits, [W, 1] of the action itself where actions are real.
+        policy_bias: [K], or [1].
         value: weights [W] of the critic, used in training only.
         value_bias: [].
         told: which parts of the percept it is told, of TOLD.
-        choices: K.
+        choices: K, None where actions are real numbers.
         horizon: the trials of a training lifetime, by which the trial index is divided.
     """
 
@@ -61,7 +64,7 @@ class Recurrent(Subject):
     value: jax.Array
     value_bias: jax.Array
     told: tuple[str, ...]
-    choices: int
+    choices: int | None
     horizon: int
 
     identity: ClassVar = ("name", "trained_on")
@@ -69,7 +72,9 @@ class Recurrent(Subject):
     def encode(self, percept: Percept) -> jax.Array:
         """What it is told, as features [N, F]."""
         parts = {
-            "action": jax.nn.one_hot(percept.action, self.choices),  # all zero before the first
+            "action": percept.action[:, None]
+            if self.choices is None
+            else jax.nn.one_hot(percept.action, self.choices),  # all zero before the first
             "feedback": percept.feedback[:, None],
             "trial": percept.trial[:, None] / self.horizon,
             "first": percept.first[:, None],
@@ -82,9 +87,15 @@ class Recurrent(Subject):
         return self.memory.fresh(n)
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept):
-        """Takes in the percept, then draws from the policy."""
+        """Takes in the percept, then draws from the policy, or says a real number."""
         carry, features = self.memory.step(carry, self.encode(percept))
+        if self.choices is None:
+            return carry, Response(self.number(features), None)
         return carry, choose(key, self.log_probs(features))
+
+    def number(self, features: jax.Array) -> jax.Array:
+        """The action [...] from features [..., W] where actions are real numbers."""
+        return (features @ self.policy + self.policy_bias)[..., 0]
 
     def log_probs(self, features: jax.Array) -> jax.Array:
         """Log-probabilities [..., K] of the actions from features [..., W]."""
@@ -104,26 +115,45 @@ class Recurrent(Subject):
 
         def twin(observation: int) -> Recurrent:
             sizes = (self.choices, observation, self.horizon)
-            return create(jax.random.key(seed), kind, len(self.policy), self.told, sizes)
+            key, layout = jax.random.key(seed), self.memory.layout
+            return create(key, kind, len(self.policy), self.told, sizes, layout)
 
         mine, blind = (jax.tree.leaves(eqx.filter(n, eqx.is_array)) for n in (self, twin(0)))
         return twin(max(len(a) - len(b) if a.ndim else 0 for a, b in zip(mine, blind, strict=True)))
 
 
 def create(
-    key: jax.Array, memory: str, width: int, told: tuple[str, ...], sizes: tuple[int, int, int]
+    key: jax.Array,
+    memory: str,
+    width: int,
+    told: tuple[str, ...],
+    sizes: tuple[int | None, int, int],
+    layout: Mapping[str, int] | None = None,
 ) -> Recurrent:
     """An untrained network.
 
     Args:
         key: of its weights.
-        memory: none, gru, lstm, transformer or lru.
+        memory: none, gru, lstm, transformer, linear_attention or lru.
         width: W, units.
         told: parts of the percept, of TOLD.
-        sizes: choices K, observation D, horizon T.
+        sizes: choices K (None for real actions), observation D, horizon T.
+        layout: depth and heads of a memory with layers; by default its own.
     """
     if memory not in MEMORIES:
         raise unknown("memory", memory, MEMORIES)
+    layout = dict(layout or {})
+    if layout and memory not in LAYERED:
+        raise MesascopeError(
+            f"The memory {memory} has no depth and heads.", f"Leave them out, or take {' or '.join(LAYERED)}."
+        )
+    for part, most in (("depth", DEEPEST), ("heads", width)):
+        if not 1 <= layout.get(part, 1) <= most:
+            raise MesascopeError(
+                f"{part}={layout[part]} is out of range.", f"Give a whole number from 1 to {most}."
+            )
+    if width % layout.get("heads", 1):
+        raise MesascopeError(f"width={width} is no multiple of heads={layout['heads']}.", "Give a multiple.")
     if not 1 <= width <= WIDEST:
         raise MesascopeError(f"width={width} is out of range.", f"Give a whole number from 1 to {WIDEST}.")
     for part in told:
@@ -132,13 +162,14 @@ def create(
     if not told or len(set(told)) != len(told):
         raise MesascopeError("told names nothing, or a part twice.", f"Type {'+'.join(TOLD)}.")
     choices, observation, horizon = sizes
-    features = sum({"action": choices, "observation": observation}.get(part, 1) for part in told)
+    outputs = 1 if choices is None else choices
+    features = sum({"action": outputs, "observation": observation}.get(part, 1) for part in told)
     return Recurrent(
         name="untrained",
         trained_on="unknown",
-        memory=MEMORIES[memory](address(key, "memory"), features, width, horizon),
-        policy=0.01 * scaled(address(key, "policy"), (width, choices)),
-        policy_bias=jnp.zeros(choices),
+        memory=MEMORIES[memory](address(key, "memory"), features, width, horizon, **layout),
+        policy=0.01 * scaled(address(key, "policy"), (width, outputs)),
+        policy_bias=jnp.zeros(outputs),
         value=jnp.zeros(width),
         value_bias=jnp.zeros(()),
         told=tuple(told),
@@ -147,10 +178,17 @@ def create(
     )
 
 
-def begun(key: jax.Array, family: Family, memory: str, width: int, told: str) -> Recurrent:
+def begun(
+    key: jax.Array,
+    family: Family,
+    memory: str,
+    width: int,
+    told: str,
+    layout: Mapping[str, int] | None = None,
+) -> Recurrent:
     """An untrained network for a family; told names parts of the percept, joined by +."""
     sizes = (family.choices, observation_width(family), family.horizon)
-    return create(key, memory, width, tuple(told.split("+")), sizes)
+    return create(key, memory, width, tuple(told.split("+")), sizes, layout)
 
 
 def observation_width(family: Family) -> int:
@@ -198,8 +236,8 @@ def subject(family: Family, path: str = "") -> Recurrent:
     network = _filled(file, told, f"recurrent:path={path}")
     if network.choices != family.choices:
         raise MesascopeError(
-            f"{str(path)!r} chooses between {network.choices} actions, {family.name} has {family.choices}.",
-            f"Put it to its own family, {told['family']}, or to one with {network.choices} choices.",
+            f"{str(path)!r} {_acts(network.choices)}, {family.name} has {family.choices or 'real numbers'}.",
+            f"Put it to its own family, {told['family']}, or to one with {network.choices or 'real'} choices.",
         )
     shown = observation_width(family)
     if "observation" in network.told and shown != told["observation"]:
@@ -226,8 +264,12 @@ def about(path: str | os.PathLike) -> dict[str, Any]:
         parse_bank(told["trained_on"])
     for key, least in (("width", 1), ("choices", 2), ("observation", 0), ("horizon", 1)):
         value = told.get(key)
+        if key == "choices" and key in told and value is None:
+            continue  # its actions are real numbers
         if type(value) is not int or not least <= value <= 10**6:
             raise _broken(path, f"its metadata has no whole number {key!r} in range")
+    if not all(type(told.get(k, 1)) is int for k in ("depth", "heads")):
+        raise _broken(path, "its depth and heads are no whole numbers")
     parts = told.get("told")
     if not isinstance(parts, list) or not all(isinstance(p, str) for p in parts):
         raise _broken(path, "its metadata does not list what it is told")
@@ -266,7 +308,8 @@ def _filled(path: str | os.PathLike, told: dict[str, Any], name: str) -> Recurre
     sizes = (told["choices"], told["observation"], told["horizon"])
     try:
         settings = told["memory"], told["width"], tuple(told["told"])
-        empty = eqx.filter_eval_shape(create, jax.random.key(0), *settings, sizes)
+        layout = {k: told[k] for k in ("depth", "heads") if k in told}
+        empty = eqx.filter_eval_shape(create, jax.random.key(0), *settings, sizes, layout)
     except MesascopeError as error:
         raise _broken(path, error.problem.rstrip(".")) from None
     expected = {k: ("F32", v.shape) for k, v in weights(empty).items()}
@@ -297,6 +340,10 @@ def _there(family: Family, told: dict[str, Any]) -> str:
     if bank.startswith("bank:") and family.banked(bank).name != told["family"]:
         return "unknown"
     return bank
+
+
+def _acts(choices: int | None) -> str:
+    return "acts by real numbers" if choices is None else f"chooses between {choices} actions"
 
 
 def _broken(path: str | os.PathLike, reason: str) -> MesascopeError:

@@ -26,7 +26,17 @@ SMALL = {
     "beta_bernoulli": "a=2,trials=12,bank=2",
     "text_bandit": "trials=12",
     "word_labels": "trials=12",
+    "pong": "rallies=2,steps=3",
+    "linear_regression": "dimension=3,trials=12,bank=2",
+    "markov_chain": "symbols=3,trials=12,bank=2",
 }
+
+PONG = ("pong", "ball_hidden", "ball_moved", "frames_shuffled", "paddle_hidden", "patch_hidden")
+
+
+def installed(name):
+    if name in PONG:
+        pytest.importorskip("ale_py", reason="needs the extra 'atari'")
 
 
 def shipped(kind):
@@ -35,6 +45,7 @@ def shipped(kind):
 
 @pytest.mark.parametrize("name", shipped("families"))
 def test_families(name):
+    installed(name)
     assert check_plugin(f"families/{name}:{SMALL.get(name, 'arms=3,trials=12,bank=2')}") == []
 
 
@@ -45,6 +56,7 @@ def test_subjects(name):
 
 @pytest.mark.parametrize("name", shipped("conditions"))
 def test_conditions(name):
+    installed(name)
     assert check_plugin(f"conditions/{name}") == []
 
 

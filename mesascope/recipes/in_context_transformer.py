@@ -1,0 +1,217 @@
+"""In-context prediction by a decoder that is trained on whole lifetimes at once (Garg et al. 2022, arXiv 2208.01066).
+
+Percepts of a prediction family do not hang on the acts, so a batch is lived once without the network, and the network
+answers at every trial in one pass. Where actions are real numbers the loss is minus the family's own score; where they
+are choices it is the log-loss of what `family.target` says should have been predicted.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from mesascope.errors import MesascopeError
+from mesascope.families import Family, Percept
+from mesascope.keys import address
+from mesascope.recipes import Progress, Trained, silent
+from mesascope.recipes._descent import COUNTED, MANY, STEPPED, check, numbers
+from mesascope.recipes._lives import ring, scale
+from mesascope.recipes._training import Training, train
+from mesascope.subjects.recurrent import LAYERED, Recurrent, begun
+
+ADAM = optax.chain(optax.clip_by_global_norm(1.0), optax.scale_by_adam(b2=0.98, eps=1e-8))
+DEPTH, HEADS = 3, 4
+
+
+class Plan(NamedTuple):
+    """The settings of an update, and what chance loses to the best; all are data."""
+
+    updates: jax.Array
+    rate: jax.Array
+    final_rate: jax.Array
+    warmup: jax.Array
+    room: jax.Array
+
+
+class Shown(NamedTuple):
+    """What a batch of lifetimes shows, axes T, N: percepts before every trial and hidden states; after the trials."""
+
+    before: Percept
+    state: Any
+    after: Percept
+    key: jax.Array
+
+
+def recipe(
+    family: Family,
+    out: str | os.PathLike,
+    memory: str = "transformer",
+    width: int = 64,
+    depth: int = 0,
+    heads: int = 0,
+    told: str = "",
+    updates: int = 3000,
+    lifetimes: int = 256,
+    rate: float = 2e-3,
+    final_rate: float = 2e-5,
+    warmup: int = 100,
+    seed: int = 0,
+    progress: Callable[[Progress], None] = silent,
+) -> Trained:
+    """Trains a transformer, linear attention or a GRU to predict in context.
+
+    Args:
+        family: what it is trained on, one whose percepts do not hang on the acts: its bank where it has one, else
+            unlimited fresh tasks.
+        out: the folder for network.safetensors; a training begun there with the same settings goes on.
+        memory: transformer, linear_attention, gru, lstm, lru or none.
+        width: units.
+        depth: layers of attention, 0 for 3; 0 for a memory without layers.
+        heads: of every layer, 0 for 4; 0 for a memory without layers.
+        told: parts of the percept, joined by +; by default first and observation, and the feedback where actions are
+            real numbers: there it is the outcome itself.
+        updates: batches in all, each one step of Adam.
+        lifetimes: in a batch.
+        rate: Adam's step size after the warm-up, falling as a half cosine.
+        final_rate: the same at the end.
+        warmup: updates in which the step size rises from 0.
+        seed: of the weights, the tasks and all draws.
+        progress: called after every update.
+
+    Raises:
+        MesascopeError: a setting is out of range, the family's percepts hang on the acts or do not show what was
+            right, or the folder holds another training.
+    """
+    settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
+    check(settings, **COUNTED, **STEPPED, warmup=(0, MANY))
+    real = family.choices is None
+    parts = told or ("first+observation+feedback" if real else "first+observation")
+    layout = {"depth": depth, "heads": heads}
+    if memory in LAYERED:
+        layout = {"depth": depth or DEPTH, "heads": heads or HEADS}
+    data = numbers(updates=updates, rate=rate, final_rate=final_rate, warmup=warmup)
+    key = jax.random.key(seed)
+    if not family.traceable:
+        raise MesascopeError(f"{family.name} is not written in JAX.", "Train on linear_regression, say.")
+
+    def begin() -> tuple[Recurrent, Any]:
+        given = {k: v for k, v in layout.items() if v or memory in LAYERED}
+        network = begun(address(key, "weights"), family, memory, width, parts, given or None)
+        refuse_acts(network, family)
+        return network, ADAM.init(eqx.filter(network, eqx.is_array))
+
+    apart = scale(family)
+    plan = Plan(room=apart.best - apart.chance, **data)
+
+    def after(number: int, network: Recurrent, state: Any) -> tuple[Recurrent, Any, jax.Array]:
+        own = address(key, "update", number)
+        return update(own, jnp.asarray(number), network, state, family, plan, lifetimes)
+
+    training = Training("in_context_transformer", family, settings, updates, lifetimes)
+    return train(training, begin, after, out, progress)
+
+
+def refuse_acts(network: Recurrent, family: Family) -> None:
+    """Raises where what a network is told depends on the acts, or where nothing says what was right."""
+    key, other = jax.random.key(0), 1 if family.choices is not None else 1.0
+
+    @eqx.filter_jit
+    def told(act):
+        lived = shown(key, family, family.draw(key, 2, "fresh"), act)
+        return jax.vmap(network.encode)(lived.before), family.target(lived.after)
+
+    (one, target), (two, _) = told(0 * other), told(other)
+    if not np.array_equal(one, two):
+        raise MesascopeError(
+            f"In {family.name} what {'+'.join(network.told)} tells depends on the acts.",
+            "Leave parts out of told, or train by the recipe predict, which lives every lifetime.",
+        )
+    if target is None:
+        raise MesascopeError(
+            f"{family.name} does not show what should have been predicted.",
+            "Train on a family that does, such as linear_regression or markov_chain.",
+        )
+
+
+def shown(key: jax.Array, family: Family, tasks: Any, act: Any = 0) -> Shown:
+    """Lives a batch of lifetimes with the same act at every trial.
+
+    Args:
+        key: of this batch.
+        family: what is lived.
+        tasks: its tasks, leading axis N.
+        act: at every trial.
+    """
+    begun_with = family.begin(address(key, "begin"), tasks)
+    kind = jnp.float32 if family.choices is None else jnp.int32
+    acts = jnp.full(begun_with[1].action.shape, act, kind)
+
+    def trial(life, t):
+        state, percept = life
+        own = address(key, "pay", t)
+        later, after, _ = family.step(own, tasks, state, acts)
+        return (later, after), Shown(percept, state, after, own)
+
+    return jax.lax.scan(trial, begun_with, jnp.arange(family.horizon))[1]
+
+
+@eqx.filter_jit
+def update(
+    key: jax.Array,
+    number: jax.Array,
+    network: Recurrent,
+    state: Any,
+    family: Family,
+    plan: Plan,
+    lifetimes: int,
+) -> tuple[Recurrent, Any, jax.Array]:
+    """Improves the network's predictions on one batch, by one step of Adam.
+
+    Args:
+        key: of this update.
+        number: of updates before it.
+        network: before it.
+        state: Adam's memory.
+        family: what is lived.
+        plan: the settings.
+        lifetimes: in the batch.
+
+    Returns:
+        The network and Adam's memory after it, and the batch's mean score.
+    """
+    tasks = family.draw(address(key, "tasks"), lifetimes, ring(family))
+    lived = shown(address(key, "lives"), family, tasks)
+    arrays, still = eqx.partition(network, eqx.is_array)
+
+    def of(arrays):
+        return loss(eqx.combine(arrays, still), family, tasks, lived, plan.room)
+
+    slope, score = jax.grad(of, has_aux=True)(arrays)
+    change, state = ADAM.update(slope, state)
+    rising = jnp.minimum((number + 1) / jnp.maximum(plan.warmup, 1), 1.0)
+    past = jnp.maximum(number - plan.warmup, 0) / jnp.maximum(plan.updates - plan.warmup, 1)
+    size = plan.final_rate + (plan.rate - plan.final_rate) * 0.5 * (1 + jnp.cos(jnp.pi * past))
+    arrays = jax.tree.map(lambda a, c: a - rising * size * c, arrays, change)
+    return eqx.combine(arrays, still), state, score
+
+
+def loss(
+    network: Recurrent, family: Family, tasks: Any, lived: Shown, room: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """The loss of a trial, and its mean score: minus the score in units of what can be gained, or log-loss in nats."""
+    features = network.memory.unroll(jax.vmap(network.encode)(lived.before))
+    if network.choices is None:
+        acts = network.number(features)
+        score = jax.vmap(lambda key, state, act: family.step(key, tasks, state, act)[2])
+        mean = score(lived.key, lived.state, acts).mean()
+        return -mean / room, mean
+    target = jnp.asarray(jax.vmap(family.target)(lived.after))
+    log_probs = jnp.take_along_axis(network.log_probs(features), target[..., None], -1)
+    return -log_probs.mean(), jnp.exp(log_probs).mean()
