@@ -37,6 +37,10 @@ class Inert:
     def __init__(self, *args: Any, **keywords: Any):
         pass
 
+    def __call__(self, *args: Any, **keywords: Any) -> Inert:
+        """What calling it would give: another one."""
+        return Inert(*args)
+
     def __setstate__(self, state: Any) -> None:
         self.state = state
 
@@ -130,6 +134,8 @@ def _filled(data: Any, shape: tuple[int, ...], kind: np.dtype, fortran: bool) ->
         data = data.encode("latin1")
     elif isinstance(data, Inert) and data.origin[1] == "encode":
         data = str(data.args[0]).encode("latin1")
+    elif isinstance(data, Inert) and data.origin[1] == "bytes" and not data.args:
+        data = b""
     if not isinstance(data, bytes | bytearray):
         raise ValueError("its bytes are not there")
     if math.prod(shape) * kind.itemsize != len(data):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,8 @@ from mesascope.subjects import _inert
 NONE = "none"
 
 
-class Statistics(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Statistics:
     """mean and var of the observation's shape; clip and epsilon as VecNormalize has them."""
 
     mean: np.ndarray

@@ -71,7 +71,8 @@ def opens(path: str | os.PathLike) -> bool:
     """Whether a file is such a zip, by its list of members; a broken .zip is taken for one, to say what is wrong."""
     try:
         with zipfile.ZipFile(path) as held:
-            return set(held.namelist()) >= MEMBERS
+            whole = min((x.header_offset for x in held.infolist()), default=1) == 0
+            return set(held.namelist()) >= MEMBERS or (not whole and Path(path).suffix.lower() == ".zip")
     except (zipfile.BadZipFile, ValueError, NotImplementedError):
         return Path(path).suffix.lower() == ".zip"
     except OSError:

@@ -6,6 +6,7 @@ import contextlib
 import fnmatch
 import os
 import pickle
+import re
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -95,8 +96,12 @@ def hooked(module: Any, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
     got: dict[str, Any] = {}
     parts = dict(module.named_modules())
 
+    cells = require("torch", "torch").nn.RNNCellBase
+
     def keep(path: str) -> Callable[..., None]:
-        def hook(_: Any, __: Any, output: Any) -> None:
+        def hook(part: Any, _: Any, output: Any) -> None:
+            if isinstance(part, cells):  # as the layer of the same kind gives it
+                output = (output[0] if isinstance(output, tuple) else output, output)
             got[path] = output
 
         return hook
@@ -217,7 +222,9 @@ def opens(path: str | os.PathLike) -> bool:
         return True
     try:
         with zipfile.ZipFile(path) as held:
-            return any(name.count("/") == 1 and name.endswith("/data.pkl") for name in held.namelist())
+            listed = held.infolist()
+            whole = min((x.header_offset for x in listed), default=1) == 0  # not one inside a broken file
+            return whole and any(re.fullmatch(r"[^/]+/data\.pkl", x.filename) for x in listed)
     except (OSError, zipfile.BadZipFile, ValueError):
         return False
 
@@ -240,7 +247,7 @@ def load(source: Any, what: str) -> Any:
             f"{what} holds more than weights, so reading it would run code{': ' + told.strip() if told else ''}.",
             "Save only the weights: torch.save(module.state_dict(), path).",
         ) from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except Exception as error:  # whatever the reader of the broken part raises
         first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         told = f"{what} is no whole file of weights: {first}."
         if "TorchScript" in str(error):

@@ -138,9 +138,8 @@ class SB3(Subject):
     def code(self) -> str:
         """A hash of its weights, its class and its settings."""
         told = [type(self.policy), self.policy, self.observe, self.state, self.fingerprint()]
-        told += [
-            [x.tobytes() for x in self.statistics[:2]] + [*self.statistics[2:]] if self.statistics else ""
-        ]
+        if known := self.statistics:
+            told += [known.mean.tobytes(), known.var.tobytes(), known.clip, known.epsilon]
         return hashlib.sha256("\n".join(map(repr, told)).encode(errors="backslashreplace")).hexdigest()
 
 

@@ -1,0 +1,62 @@
+"""The same examination of a subject and of its native twin."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mesascope import catalogue
+from mesascope.bench import Bench
+from mesascope.examination import resolve
+from mesascope.families import Family
+from mesascope.measurement import measure
+from mesascope.placement import conditions
+from mesascope.replays import Replays
+
+FAMILY = catalogue.make("families", "bernoulli_bandit:arms=3,trials=20")
+PROBES = ("benefit", "cost_of_reset", "dependence_on_carry", "dependence_on_percept")
+
+
+class Reader:
+    """Reads subjects of one family on the same tasks; references and controls are lived once."""
+
+    def __init__(self, family: Family, lifetimes: int):
+        self.family = family
+        self.probes = [catalogue.make("probes", name) for name in PROBES]
+        labels = [*conditions(family.horizon, None), *(c for p in self.probes for c in p.conditions)]
+        self.bench = Bench(family, labels, ["fresh"], lifetimes)
+
+    def read(self, subject):
+        """Its trials on the fresh ring, its placement, and the findings of PROBES by name."""
+        one = resolve(subject, self.family)
+        lived, references, placement = self.bench.place(one, "unlimited")
+        assert placement is not None
+        found = measure(self.probes, lived, references, Replays(one))
+        return lived["fresh"], placement, {f.probe: f for f in found}
+
+
+def same(one, other, moved: float = 0.0) -> None:
+    """The same level and direction, and numbers within each other's intervals; at most `moved` of the acts differ."""
+    lived, placement, found = one
+    twin, placed, known = other
+    assert (placement.level, placement.lowest, placement.highest) == (
+        placed.level,
+        placed.lowest,
+        placed.highest,
+    )
+    assert placement.direction == placed.direction
+    intact = [x.action.sel(condition="intact").values for x in (lived, twin)]
+    assert (intact[0] != intact[1]).mean() <= moved
+    assert set(found) == set(known)
+    for name, finding in found.items():
+        assert finding.status == known[name].status, (name, finding.reason)
+        if finding.status == "measured":
+            assert known[name].low - 1e-9 <= finding.estimate <= known[name].high + 1e-9, (
+                name,
+                finding,
+                known[name],
+            )
+
+
+def chances(lived, condition: str = "intact") -> np.ndarray:
+    """Probabilities [N, T, K]."""
+    return np.exp(lived.log_probs.sel(condition=condition).values)

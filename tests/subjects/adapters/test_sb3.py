@@ -1,0 +1,277 @@
+"""Zips of stable-baselines3 and sb3-contrib: trained here, read back, and examined as their native twins."""
+
+from __future__ import annotations
+
+import sys
+import types
+from typing import ClassVar
+
+import jax
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra 'sb3'")
+pytest.importorskip("sb3_contrib", reason="needs the extra 'sb3'")
+
+import torch
+from sb3_contrib import QRDQN, RecurrentPPO
+from stable_baselines3 import A2C, DQN, PPO
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+
+from mesascope import FamilyEnv, catalogue, rollout
+from mesascope.errors import MesascopeError, MesascopeWarning
+from mesascope.examination import opener, resolve
+from mesascope.families import Percept
+from mesascope.replays import refuse_leaks
+from mesascope.subjects import Scripted, choose
+from tests.subjects.adapters import agents
+from tests.subjects.adapters.readings import FAMILY, chances, same
+
+SMALL = catalogue.make("families", "bernoulli_bandit:arms=3,trials=11")
+LAYERS = {"net_arch": {"pi": [6], "vf": [6]}, "activation_fn": torch.nn.ReLU}
+EPSILON = 0.1
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Agents trained for seconds on our own environment, and their zips."""
+    folder, env = tmp_path_factory.mktemp("zips"), FamilyEnv(SMALL)
+    short = {"seed": 0, "device": "cpu"}
+    made = {
+        "RecurrentPPO": RecurrentPPO(
+            "MlpLstmPolicy", env, n_steps=66, batch_size=66, policy_kwargs={"lstm_hidden_size": 8}, **short
+        ),
+        "DQN": DQN("MlpPolicy", env, learning_starts=20, policy_kwargs={"net_arch": [16]}, **short),
+        "QRDQN": QRDQN("MlpPolicy", env, learning_starts=20, policy_kwargs={"n_quantiles": 5}, **short),
+        "A2C": A2C("MlpPolicy", env, **short),
+        "PPO": PPO("MlpPolicy", env, n_steps=66, batch_size=66, policy_kwargs=LAYERS, **short),
+    }
+    for name, model in made.items():
+        model.learn(132)
+        model.save(folder / name)
+    return folder, made
+
+
+def percept(n, trial, action, paid):
+    still = np.zeros(n, np.int32)
+    action = still + action if trial else still - 1
+    return Percept(
+        np.zeros((n, 0)), action, still + np.float32(paid), still + trial, still, still + trial == 0
+    )
+
+
+def test_a_recurrent_agent_acts_on_our_family_as_on_our_environment(trained):
+    folder, made = trained
+    one = resolve(str(folder / "RecurrentPPO.zip"), SMALL)
+    assert one.name == f"sb3:path={folder}/RecurrentPPO.zip,stochastic=True"
+    model, env = made["RecurrentPPO"], FamilyEnv(SMALL)
+    seen, _ = env.reset(seed=3)
+    state, starts, carry, key = None, np.ones(1, bool), one.fresh(1), jax.random.key(0)
+    now = percept(1, 0, 0, 0)
+    for t in range(11):
+        assert np.allclose(one.observe(now)[0], seen, atol=1e-7)
+        action, state = model.predict(seen[None], state=state, episode_start=starts, deterministic=True)
+        carry, response = one.respond(key, carry, now)
+        assert response.log_probs[0].argmax() == action[0]
+        assert np.allclose(one.taps(carry)["lstm_actor.h"], state[0][0], atol=1e-6)
+        assert np.allclose(one.taps(carry)["lstm_actor.c"], state[1][0], atol=1e-6)
+        taken = (t * 2) % 3
+        seen, reward, *_ = env.step(taken)
+        starts, now = np.zeros(1, bool), percept(1, t + 1, taken, reward)
+    refuse_leaks(one, SMALL)
+
+
+def test_episode_start_is_the_reset(trained):
+    folder, _ = trained
+    by = {
+        e: catalogue.make("subjects", f"sb3:path={folder}/RecurrentPPO.zip,episode={e}", SMALL)
+        for e in ("lifetime", "trial")
+    }
+    once, every = by["lifetime"], by["trial"]
+    assert every.name.endswith("episode=trial")
+    key, carry, held = jax.random.key(0), once.fresh(7), every.fresh(7)
+    for t in range(4):
+        now = percept(7, t, t % 3, 1)
+        after, response = once.respond(key, carry, now)
+        afresh = once.respond(key, once.fresh(7), now)[1]
+        held, reset = every.respond(key, held, now)
+        assert np.allclose(reset.log_probs, afresh.log_probs, atol=1e-6)
+        assert t == 0 or np.abs(response.log_probs - afresh.log_probs).max() > 1e-6
+        again = once.respond(key, after, percept(7, 0, 0, 0))[1]  # a lifetime begins: nothing is left
+        assert np.allclose(
+            again.log_probs, once.respond(key, once.fresh(7), percept(7, 0, 0, 0))[1].log_probs, atol=1e-6
+        )
+        carry = after
+
+
+@pytest.mark.parametrize("name", ["DQN", "QRDQN", "A2C", "PPO"])
+def test_the_class_is_read_from_the_file_and_chooses_as_the_model(trained, name):
+    folder, made = trained
+    model, path = made[name], str(folder / f"{name}.zip")
+    one, best = resolve(path, SMALL), catalogue.make("subjects", f"sb3:path={path},stochastic=false", SMALL)
+    assert type(one.policy) is type(model.policy)
+    assert opener(path) == "sb3"
+    lived = rollout(one, SMALL, lifetimes=7)
+    action, paid = lived.action.values[0], lived.feedback.values[0]
+    for t in range(1, 11):
+        seen = one.observe(percept(7, t, action[:, t - 1], paid[:, t - 1]))
+        greedy = model.predict(seen, deterministic=True)[0]
+        given = best.respond(
+            jax.random.key(0), best.fresh(7), percept(7, t, action[:, t - 1], paid[:, t - 1])
+        )[1]
+        assert (np.asarray(given.action) == greedy).all()
+        if name in ("A2C", "PPO"):
+            with torch.no_grad():
+                told = model.policy.get_distribution(torch.tensor(seen)).distribution.probs.numpy()
+        else:
+            rate = model.exploration_rate
+            told = np.full((7, 3), rate / 3) + (1 - rate) * np.eye(3)[greedy]
+        assert np.allclose(chances(lived)[:, t], told, atol=1e-5)
+    assert set(one.fingerprint()) == set(model.policy.state_dict())
+    twin = one.untrained(5)
+    assert all(twin.fingerprint()[k] != v for k, v in one.fingerprint().items() if k.endswith("weight"))
+
+
+def test_hooks_name_the_policy_s_own_modules(trained):
+    folder, _ = trained
+    one = catalogue.make("subjects", f"sb3:path={folder}/RecurrentPPO.zip,hooks=action_net+lstm_*", SMALL)
+    carry, response = one.respond(jax.random.key(0), one.fresh(7), percept(7, 0, 0, 0))
+    taps = one.taps(carry)
+    assert {k: v.shape for k, v in taps.items()} == {
+        "lstm_actor.h": (7, 8),
+        "lstm_actor.c": (7, 8),
+        "lstm_actor": (7, 8),
+        "action_net": (7, 3),
+    }
+    assert np.allclose(torch.log_softmax(torch.tensor(taps["action_net"]), 1), response.log_probs, atol=1e-6)
+
+
+def test_an_acquiring_recurrent_ppo_reads_as_rescorla_wagner(reader, tmp_path):
+    settings = {"lstm_hidden_size": 3, "net_arch": [], "enable_critic_lstm": False}
+    model = RecurrentPPO("MlpLstmPolicy", FamilyEnv(FAMILY), policy_kwargs=settings, device="cpu")
+    agents.rescorla_wagner_lstm(model.policy, 3)
+    model.save(tmp_path / "rw.zip")
+    got = reader.read(str(tmp_path / "rw.zip"))
+    twin = reader.read(f"rescorla_wagner:rate={agents.RATE},beta={agents.BETA}")
+    same(got, twin, moved=0.02)
+    assert got[1].lowest in ("acquiring", "locating")
+
+
+def test_a_reflex_in_ppo_reads_as_win_stay_lose_shift(reader, tmp_path):
+    model = PPO("MlpPolicy", FamilyEnv(FAMILY), policy_kwargs=LAYERS, device="cpu")
+    agents.reflex(model.policy.mlp_extractor.policy_net[0], model.policy.action_net, 3)
+    model.save(tmp_path / "reflex.zip")
+    got = reader.read(str(tmp_path / "reflex.zip"))
+    same(got, reader.read("win_stay_lose_shift"))
+    assert got[1].level == "reactive"
+
+
+class Onward(Scripted):
+    """The same arm after a win, the next one after a loss, any in a tenth of the trials."""
+
+    name: str = "onward"
+    traceable: ClassVar = False
+
+    def fresh(self, n):
+        return ()
+
+    def respond(self, key, carry, percept):
+        last, won = np.asarray(percept.action), np.asarray(percept.feedback) > 0.5
+        best = np.where(last < 0, 0, np.where(won, last, (last + 1) % 3))
+        return carry, choose(key, np.log(EPSILON / 3 + (1 - EPSILON) * np.eye(3)[best]).astype(np.float32))
+
+
+def test_a_reflex_in_dqn_reads_as_the_same_rule_by_hand(reader, tmp_path):
+    model = DQN("MlpPolicy", FamilyEnv(FAMILY), policy_kwargs={"net_arch": [6]}, device="cpu")
+    hidden, _, out = model.policy.q_net.q_net
+    with torch.no_grad():
+        agents.reflex(hidden, out, 3)
+        won, pulled = torch.eye(3), torch.roll(torch.eye(3), 1, 0)
+        out.weight.copy_(torch.cat([won - pulled, pulled], 1))
+    model.exploration_rate = EPSILON
+    model.save(tmp_path / "onward.zip")
+    got = reader.read(str(tmp_path / "onward.zip"))
+    twin = reader.read(Onward())
+    same(got, twin)
+    assert np.allclose(chances(twin[0]), chances(got[0]), atol=1e-6)
+    assert got[1].level == "reactive"
+    assert got[0].attrs["subject"] == f"sb3:path={tmp_path}/onward.zip,stochastic=True,epsilon=0.1"
+
+
+def test_a_zip_of_an_old_version_opens_as_it_is(trained, tmp_path, monkeypatch):
+    """As stable-baselines3 1.0 wrote it: spaces of gym, which is gone, and schedules of a module that moved."""
+    folder, made = trained
+
+    class Box:
+        def __init__(self, space):
+            self.dtype, self.shape, self.np_random = space.dtype, space.shape, None
+            self.low, self.high = space.low, space.high
+
+    class Discrete:
+        def __init__(self, n):
+            self.n, self.shape, self.dtype = n, (), np.dtype("int64")
+
+    gone = types.ModuleType("gym.spaces")
+    for kind in (Box, Discrete):
+        kind.__module__, kind.__qualname__ = "gym.spaces", kind.__name__
+        setattr(gone, kind.__name__, kind)
+    with monkeypatch.context() as there:
+        there.setitem(sys.modules, "gym", types.ModuleType("gym"))
+        there.setitem(sys.modules, "gym.spaces", gone)
+        old = agents.rewritten(
+            folder / "PPO.zip",
+            tmp_path / "old.zip",
+            observation_space=agents.pickled(Box(made["PPO"].observation_space)),
+            action_space=agents.pickled(Discrete(3)),
+            lr_schedule=agents.pickled(Box(made["PPO"].observation_space)),
+        )
+    with pytest.raises(ModuleNotFoundError, match="gym"):
+        PPO.load(old, device="cpu")
+    one, now = resolve(old, SMALL), resolve(str(folder / "PPO.zip"), SMALL)
+    assert one.fingerprint() == now.fingerprint()
+    assert (
+        rollout(one, SMALL, lifetimes=7).action.values == rollout(now, SMALL, lifetimes=7).action.values
+    ).all()
+
+
+def test_observations_are_normalised_as_in_training(tmp_path):
+    env = VecNormalize(DummyVecEnv([lambda: FamilyEnv(SMALL)]), clip_obs=1.5)
+    model = A2C("MlpPolicy", env, seed=0, device="cpu")
+    model.learn(60)
+    model.save(tmp_path / "agent.zip")
+    path = str(tmp_path / "agent.zip")
+    with pytest.raises(
+        MesascopeError, match="was trained under VecNormalize, and its statistics are not beside it"
+    ):
+        resolve(path, SMALL)
+    env.save(str(tmp_path / "VecNormalize.pkl"))
+    with pytest.warns(MesascopeWarning, match="A VecNormalize file lies beside"):
+        one = resolve(path, SMALL)
+    assert one.name.endswith("VecNormalize.pkl")
+    now = percept(7, 3, 2, 1)
+    seen = env.normalize_obs(one.observe(now))
+    with torch.no_grad():
+        told = model.policy.get_distribution(torch.tensor(seen)).distribution.logits.numpy()
+    given = one.respond(jax.random.key(0), one.fresh(7), now)[1].log_probs
+    assert np.allclose(given, told, atol=1e-5)
+    with pytest.warns(MesascopeWarning, match="which is left out"):
+        without = catalogue.make("subjects", f"sb3:path={path},normalize=none", SMALL)
+    assert np.abs(without.respond(jax.random.key(0), without.fresh(7), now)[1].log_probs - told).max() > 1e-3
+    (tmp_path / "other").mkdir()
+    env.save(str(tmp_path / "other" / "v.pkl"))
+    named = catalogue.make("subjects", f"sb3:path={path},normalize={tmp_path}/other/v.pkl", SMALL)
+    assert np.allclose(named.respond(jax.random.key(0), named.fresh(7), now)[1].log_probs, told, atol=1e-5)
+
+
+def test_it_does_not_fit_another_family(trained):
+    folder, _ = trained
+    wide = catalogue.make("families", "bernoulli_bandit:arms=4,trials=11")
+    with pytest.raises(MesascopeError, match=r"acts in Discrete\(3\), .* has 4 actions"):
+        resolve(str(folder / "PPO.zip"), wide)
+    cued = catalogue.make("families", "beta_bernoulli")
+    two = catalogue.make("subjects", f"sb3:path={folder}/PPO.zip", SMALL)
+    assert two.observe.text == "observation+action+feedback+trial+first"
+    with pytest.raises(MesascopeError):
+        resolve(str(folder / "PPO.zip"), cued)
+    with pytest.raises(MesascopeError, match=r"takes 6 numbers; .* told as action gives 3"):
+        catalogue.make("subjects", f"sb3:path={folder}/PPO.zip,told=action", SMALL)
