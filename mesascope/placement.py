@@ -221,7 +221,8 @@ def _dependence(fresh: xr.Dataset) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Parts of the choices changed by the percept and by the carry, two ways each."""
     for label in ("percept_exchanged_once:action=0", "carry_exchanged_once:fresh=0"):
         replicates(fresh, label)
-    percept = [changed(fresh, f"percept_exchanged_once:action={i}") for i in (0, 1)]
+    ways = [f"percept_exchanged_once:action={i}" for i in (0, 1)]  # the second not where actions are real
+    percept = [changed(fresh, way) for way in ways if way in fresh.condition]
     carry = [changed(fresh, f"carry_exchanged_once:fresh={i}") for i in (0, 1)]
     return percept, carry
 
@@ -249,13 +250,16 @@ class Gains:
         return gain(lived, label, against=self.against)[0]
 
     def best(self, ring: str) -> np.ndarray | None:
-        """The gain of the reference that gains most on a ring; the learner also restarted where the task changes."""
+        """The gain of the reference that gains most on a ring; the learner also restarted where the task changes.
+
+        None where no reference gains more than two standard errors: there is nothing to be compared with.
+        """
         found = []
         for role in ("learner", "discounting"):
             lived = self.references.get(f"{role} against" if self.against else role, {}).get(ring)
             if lived is not None:
                 found += [self.of(role, ring, label) for label in lived.condition.values.tolist()]
-        found = [f for f in found if f is not None and f.sum() > 0]
+        found = [f for f in found if f is not None and f.mean() > 2 * standard_error(f)]
         return max(found, key=np.sum) if found else None
 
 
