@@ -14,7 +14,7 @@ from mesascope import catalogue, kept, trials
 from mesascope.conditions import Condition, Intact
 from mesascope.errors import MesascopeError, unknown
 from mesascope.families import Family, kind
-from mesascope.placement import Rule, place
+from mesascope.placement import Rule, conditions, place
 from mesascope.rollouts import BLOCK, distinct, rollout
 from mesascope.subjects import Subject, essence
 
@@ -87,9 +87,25 @@ class Bench:
         """A subject's trials on every ring: all conditions where they belong, intact elsewhere."""
         out = {}
         for ring in self.rings(family):
-            here = [c for c in self.conditions if kind(ring) == "fresh" or type(c).__name__ == "Intact"]
-            out[ring] = self._roll(subject, family, ring, here, self._held(family, ring))
+            out[ring] = self._roll(subject, family, ring, self._here(family, ring), self._held(family, ring))
         return out
+
+    def _here(self, family: Family, ring: str) -> list[Condition]:
+        """The conditions of a ring: all on fresh tasks, the placement's shuffled ones where no bank could hold them."""
+        if kind(ring) == "fresh":
+            return self.conditions
+        shuffled = set(conditions(family.horizon)) if ring in family.inexpressible else set()
+        placed = [c for c in self.conditions if c.needs_donors and not c.one_step and c.label in shuffled]
+        return [c for c in self.conditions if type(c).__name__ == "Intact" or c in placed]
+
+    def responses(self, family: Family) -> int:
+        """The responses that `live` asks of a subject, donors included."""
+        many = 0
+        for ring in self.rings(family):
+            here = self._here(family, ring)
+            donors = len({c.draw for c in here if c.needs_donors})
+            many += (sum(1 + c.one_step for c in here) + donors) * family.trials(ring)
+        return many * self.blocks * BLOCK
 
     def references(self, family: Family, suffix: str = "") -> dict[str, dict[str, xr.Dataset]]:
         """The reference procedures of a family on the same tasks, by role."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -242,7 +241,7 @@ def _examine(subjects: Sequence[Any], family: str, out: Path, as_json: bool, **o
     from mesascope.examination import default_family, examine
 
     _cache(short=options.get("lifetimes", 0) <= 1024)
-    family = family or default_family(subjects)
+    family = family or default_family(subjects, bool(options.get("trust")))
     runs.prepare(out)
     with _progress() as progress:
         found = examine(list(subjects), family, out=out, progress=progress, **options)
@@ -275,7 +274,9 @@ def _slug(subjects: Sequence[str]) -> str:
 
 
 def _command() -> str:
-    return shlex.join(["mesascope", *_ARGUMENTS])
+    from mesascope.runs import repeating
+
+    return repeating(_ARGUMENTS)
 
 
 _ARGUMENTS: list[str] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +14,7 @@ import xarray as xr
 
 from mesascope import catalogue, trials
 from mesascope.bench import Bench, Progress
-from mesascope.errors import MesascopeError
+from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.families import Family
 from mesascope.findings import Finding
 from mesascope.measurement import measure
@@ -83,7 +84,7 @@ def examine(
     Returns:
         One examination per subject, in order.
     """
-    base: Family = catalogue.make("families", family) if isinstance(family, str) else family
+    base: Family = typed_family(family) if isinstance(family, str) else family
     named = subjects if isinstance(subjects, list | tuple) else [subjects]
     group = [resolve(s, base, trust) for s in named]
     asked = [
@@ -93,6 +94,8 @@ def examine(
     bench = Bench(base, labels, rings, lifetimes, seed, Path(out) if out else None, progress)
     homes = [bench.home(trained_on or one.trained_on) for one in group]
     for one, home in zip(group, homes, strict=True):
+        if told := one.announce(bench.responses(home)):
+            warnings.warn(told, MesascopeWarning, stacklevel=2)
         if not bench.rings(home):
             raise MesascopeError(
                 f"{home.name} has none of the rings {', '.join(rings or ())}.",
@@ -112,6 +115,12 @@ def examine(
                 waiting[role] = aside.submit(measure, *told)
         placed = [bench.place(one, trained_on or one.trained_on, rule) for one in group]
         by_role = {role: waiting[role].result() if role in waiting else [] for role in controls}
+    for one in group:
+        if why := one.moved()[1]:
+            raise MesascopeError(
+                f"{one.name} is not what it was at the start: {why}.",
+                "Examine it again while it stays the same.",
+            )
     out_of = []
     for one, home, (lived, references, placement) in zip(group, homes, placed, strict=True):
         told = trained_on or one.trained_on
@@ -142,6 +151,8 @@ def resolve(subject: Any, family: Family, trust: bool = False) -> Subject:
         name = opener(spec)
         told = catalogue.trusting("subjects", name, trust)
         return catalogue.make("subjects", name, family, path=spec, **told)
+    if "://" in spec:
+        return catalogue.make("subjects", opener(spec), family, path=spec)
     if os.sep in spec or Path(spec).suffix in (".safetensors", ".zip", ".onnx"):
         raise MesascopeError(
             f"There is no file {spec!r}.", "Name a file, a subject or package.module:factory."
@@ -151,11 +162,16 @@ def resolve(subject: Any, family: Family, trust: bool = False) -> Subject:
     return catalogue.make("subjects", spec, family)  # says which names there are
 
 
-def default_family(subjects: Sequence[Any]) -> str:
+def typed_family(spec: str) -> Family:
+    """The family that a user typed: code that its settings name is the user's own act."""
+    return catalogue.make("families", spec, **catalogue.trusting("families", catalogue.split(spec)[0], True))
+
+
+def default_family(subjects: Sequence[Any], trust: bool = False) -> str:
     """The family of the first subject that is a file which says its own.
 
     Raises:
-        MesascopeError: no subject says one.
+        MesascopeError: no subject says one, or code that the file names with it is not trusted.
     """
     for spec in map(str, subjects):
         name, given = catalogue.split(spec) if "path=" in spec else ("", {})
@@ -163,7 +179,10 @@ def default_family(subjects: Sequence[Any]) -> str:
         if name or Path(path).is_file():
             module = catalogue.module("subjects", name or opener(path))
             if hasattr(module, "family_of"):
-                return module.family_of(path)
+                spec = module.family_of(path)
+                if catalogue.trusting("families", catalogue.split(spec)[0], True) and not trust:
+                    catalogue.make("families", spec)  # says what it would run
+                return spec
     raise MesascopeError(
         "No subject says which family it belongs to.", "Add --family bernoulli_bandit:arms=5,trials=100, say."
     )

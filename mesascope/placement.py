@@ -17,6 +17,7 @@ from mesascope import axes
 from mesascope.errors import MesascopeError
 from mesascope.probes import DoesNotApply, gains, replicates
 from mesascope.probes._changes import changed
+from mesascope.probes._inexpressible import beyond
 from mesascope.probes.locate_or_learn import BANK_LIMIT, position
 from mesascope.stats import linearise, ratio, resampling, standard_error
 from mesascope.trials import FEW, few, gain
@@ -270,7 +271,9 @@ def _located(
     if trained_on == "unlimited":
         return None, None
     if trained_on == "unknown":
-        return None, "its training tasks are unknown"
+        located, why, found = beyond(gained.trials, gained.weights, gained.against, rule)
+        numbers |= {"inexpressible": found} if found else {}
+        return located, why
     if trained_on.startswith("bank:1@"):
         return None, "the ideal locator of a bank of one is a fixed act, so there is no position between"
     if "seen" not in gained.trials:

@@ -281,6 +281,8 @@ def refuse_leaks(subject: Subject, family: Family, seed: int = 0, kinds: Sequenc
     Raises:
         MesascopeError: names what it depends on and by how much.
     """
+    if subject.separate:
+        return
     key = address(jax.random.key(seed), "lives", 0)
     one, other = _two_blocks(subject, family, seed, kinds)
     alone = forced(subject, one, key)

@@ -6,6 +6,8 @@ import csv
 import dataclasses
 import json
 import os
+import re
+import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +25,12 @@ COLUMNS = (
     *("subject", "family", "ring", "probe", "estimate", "low", "high", "confidence", "n", "unit", "null"),
     *("status", "reason", "confirmatory", "p", "holm", "question"),
 )
+
+
+def repeating(arguments: Sequence[str]) -> str:
+    """The command that has these arguments, without user, password and query of addresses in them."""
+    kept = (re.sub(r"(\w+://[^\s?#,]*)[?#][^\s,]*", r"\1", a) for a in arguments)
+    return shlex.join(["mesascope", *(re.sub(r"(\w+://)[^/@\s]*@", r"\1", a) for a in kept)])
 
 
 def document(examinations: Sequence[Examination]) -> dict[str, Any]:

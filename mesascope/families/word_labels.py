@@ -217,7 +217,8 @@ class WordLabels(Family):
         )
         asked = wording["query"].format(item=known.items[int(now[ITEM])])
         request = f"Answer with one word, {labels[0]} or {labels[1]}."
-        return Question(wording["intro"], shots, asked, labels, request)
+        intro = wording["intro"].format(first=labels[0], second=labels[1])
+        return Question(intro, shots, asked, labels, request)
 
     def text(self, action: int, feedback: float) -> str:
         """One trial in words."""

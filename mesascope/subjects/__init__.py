@@ -31,6 +31,7 @@ class Subject(eqx.Module):
         traceable: pure JAX (scanned and compiled) or anything else (looped in Python).
         identity: fields that only say who it is; `fresh`, `respond` and `taps` must not read them.
         recorded: taps that every rollout keeps.
+        separate: whether each lifetime is answered by itself, from its own row of the carry alone, by construction.
     """
 
     name: eqx.AbstractVar[str]
@@ -43,6 +44,7 @@ class Subject(eqx.Module):
     traceable: ClassVar[bool] = True
     identity: ClassVar[tuple[str, ...]] = ("name",)
     recorded: ClassVar[tuple[str, ...]] = ()
+    separate: ClassVar[bool] = False
 
     @abc.abstractmethod
     def fresh(self, n: int) -> Any:
@@ -55,6 +57,17 @@ class Subject(eqx.Module):
     def absorb(self, key: jax.Array, carry: Any, percept: Percept) -> Any:
         """The carry after a percept where no act is wanted; to be written where acting costs more than that."""
         return self.respond(key, carry, percept)[0]
+
+    def announce(self, responses: int) -> str:
+        """What so many responses cost, in words, '' where they cost nothing; raises where that is too much."""
+        return ""
+
+    def moved(self) -> tuple[float, str]:
+        """How far its answers at the start are from the same ones now, and what shows that it has changed, or ''.
+
+        For a subject whose weights cannot be seen; any other has its fingerprint.
+        """
+        return 0.0, ""
 
     def annotated(self, trials: "xr.Dataset") -> "xr.Dataset":
         """Its finished trials with what it alone can add to them, such as what it was asked in words."""

@@ -1,0 +1,147 @@
+"""What a language model answered: from both shapes of OpenAI's answers to a choice among labels.
+
+Log-probabilities stand in `choices[i].logprobs.content[t].top_logprobs` (chat, and llama.cpp everywhere) or in
+`choices[i].logprobs.top_logprobs[t]` (completions).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+ANSWERED, BOUNDED, REFUSED, UNPARSABLE, UNREACHED = range(5)
+SAYS = {
+    ANSWERED: "answered",
+    BOUNDED: "answered, a label below those that were listed",
+    REFUSED: "refused",
+    UNPARSABLE: "named none or several of the labels",
+    UNREACHED: "no answer came",
+}
+REFUSAL = re.compile(
+    r"\b(i'?m sorry|i am sorry|i apologi[sz]e|i can(?:no|')t|i cannot|i won'?t|i'?m unable|i am unable|i'?m not able"
+    r"|as an ai|as a language model|i must decline|i refuse)\b",
+    re.IGNORECASE,
+)
+
+
+class Answer(NamedTuple):
+    """One answer.
+
+    Attributes:
+        code: ANSWERED, BOUNDED, REFUSED, UNPARSABLE or UNREACHED.
+        action: the label's number, -1 where there is none.
+        log_probs: [K] over the labels alone, None where they are not known.
+        mass: the probability of all labels together, NaN where it is not known.
+        text: what was said, or why nothing came.
+    """
+
+    code: int
+    action: int
+    log_probs: tuple[float, ...] | None
+    mass: float
+    text: str
+
+
+class WrongShape(Exception):
+    """The answer is not of OpenAI's shape; its text says how."""
+
+
+def choices(reply: Any, many: int) -> list[Mapping[str, Any]]:
+    """The choices of a reply in the order of the questions.
+
+    Raises:
+        WrongShape: there are not as many, or they are none.
+    """
+    got = reply.get("choices") if isinstance(reply, Mapping) else None
+    if not isinstance(got, list) or not all(isinstance(c, Mapping) for c in got):
+        raise WrongShape("it holds no list of choices")
+    if len(got) != many:
+        raise WrongShape(f"it holds {len(got)} choices for {many} questions")
+    return sorted(got, key=lambda c: c.get("index") or 0)
+
+
+def said(choice: Mapping[str, Any]) -> str:
+    """The text of a choice.
+
+    Raises:
+        WrongShape: it has none.
+    """
+    message = choice.get("message")
+    text = message.get("content") if isinstance(message, Mapping) else choice.get("text")
+    refusal = message.get("refusal") if isinstance(message, Mapping) else None
+    if isinstance(refusal, str) and refusal:
+        return refusal
+    if not isinstance(text, str):
+        raise WrongShape("a choice holds no text")
+    return text
+
+
+def listed(choice: Mapping[str, Any]) -> list[tuple[str, float]] | None:
+    """The likeliest first tokens with their log-probabilities, from either shape; None where there are none."""
+    told = choice.get("logprobs")
+    if not isinstance(told, Mapping):
+        return None
+    content, top = told.get("content"), told.get("top_logprobs")
+    if isinstance(content, list) and content and isinstance(content[0], Mapping):
+        rows = content[0].get("top_logprobs") or [content[0]]
+        pairs = [(r.get("token"), r.get("logprob")) for r in rows if isinstance(r, Mapping)]
+    elif isinstance(top, list) and top and isinstance(top[0], Mapping):
+        pairs = list(top[0].items())
+    else:
+        return None
+    kept = [(t, float(p)) for t, p in pairs if isinstance(t, str) and isinstance(p, int | float)]
+    return [
+        (t, p) for t, p in kept if p > -9000 and not math.isnan(p)
+    ] or None  # -9999 stands for 'not listed'
+
+
+def begins(token: str, label: str) -> bool:
+    """Whether a first token begins a label and no longer word."""
+    t, name = token.strip(), label
+    if len(name) > 1:
+        t, name = t.lower(), name.lower()
+    return bool(t) and (name.startswith(t) or (t.startswith(name) and not t[len(name)].isalnum()))
+
+
+def weighed(tokens: Sequence[tuple[str, float]], labels: Sequence[str], text: str) -> Answer:
+    """The probabilities of the labels from those of first tokens; a token that begins two labels counts for none.
+
+    A label that no listed token begins has at most the probability of the least likely one listed: that bound is taken.
+    """
+    mass = [0.0] * len(labels)
+    for token, log_prob in tokens:
+        meant = [i for i, label in enumerate(labels) if begins(token, label)]
+        if len(meant) == 1:
+            mass[meant[0]] += math.exp(log_prob)
+    if not any(mass):
+        code = REFUSED if REFUSAL.search(text) else UNPARSABLE
+        return Answer(code, -1, None, 0.0, text)
+    least = math.exp(min(p for _, p in tokens))
+    bounded = not all(mass)
+    total = sum(mass)
+    filled = [m or min(least, total) for m in mass]
+    log_probs = tuple(math.log(m / sum(filled)) for m in filled)
+    action = max(range(len(labels)), key=lambda i: filled[i])
+    return Answer(BOUNDED if bounded else ANSWERED, action, log_probs, min(total, 1.0), text)
+
+
+def parsed(text: str, labels: Sequence[str]) -> Answer:
+    """The one label that an answer names; a refusal, or none or several labels, is no answer."""
+    refused = REFUSAL.search(text)
+    named = [i for i, label in enumerate(labels) if _names(text, label)]
+    first = [i for i in named if re.match(rf"\W*{re.escape(labels[i])}\b", text, _flags(labels[i]))]
+    for found in ([] if refused else first, [] if refused else named):
+        if len(found) == 1:
+            return Answer(ANSWERED, found[0], None, math.nan, text)
+    return Answer(REFUSED if refused else UNPARSABLE, -1, None, math.nan, text)
+
+
+def _names(text: str, label: str) -> bool:
+    return bool(re.search(rf"\b{re.escape(label)}\b", text, _flags(label)))
+
+
+def _flags(label: str) -> re.RegexFlag:
+    """Single letters are read as they are written."""
+    return re.IGNORECASE if len(label) > 1 else re.RegexFlag(0)

@@ -1,0 +1,197 @@
+"""How questions reach a model server: addresses without secrets, answers kept on disk, retries, failures in words."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from mesascope.errors import MesascopeError
+
+AGAIN = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # states of a server that may pass
+LONGEST = 30.0  # seconds that a server may ask to wait
+TOO_LONG = (
+    "context length",
+    "context_length",
+    "context size",
+    "maximum context",
+    "too long",
+    "exceed_context",
+)
+
+
+class Failed(Exception):
+    """A question that no answer came to, though the server is there; its text says why."""
+
+
+def plain_address(address: str) -> str:
+    """An address without user, password, query and fragment: what may be written down.
+
+    Raises:
+        MesascopeError: it is no http address.
+    """
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise MesascopeError(
+            "The address of a model server begins with http:// or https:// and names a host.",
+            "Type for example http://127.0.0.1:8080/v1.",
+        )
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    port = f":{parts.port}" if parts.port else ""
+    return urlunsplit((parts.scheme, host + port, parts.path.rstrip("/"), "", ""))
+
+
+class Kept:
+    """Answers by question, in memory and, where a file is named, on disk: one line each, only for the user to read.
+
+    A line holds the address, the request's body and the answer, and no header.
+    """
+
+    def __init__(self, path: Path | None, home: str):
+        self.path, self.home, self.known, self.lock = path, home, {}, threading.Lock()
+        self.asked = 0  # questions that went out
+        if path is None:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        path.chmod(0o600)
+        with path.open(encoding="utf-8") as lines:
+            for line in lines:
+                try:
+                    row = json.loads(line)
+                    self.known[row["key"]] = row["answer"]
+                except (ValueError, KeyError, TypeError):  # a line that was cut off when a run was stopped
+                    continue
+
+    def key(self, place: str, body: Mapping[str, Any]) -> str:
+        """The name of a question: a hash of all that was to be sent, and where."""
+        told = json.dumps([self.home, place, body], sort_keys=True)
+        return hashlib.sha256(told.encode()).hexdigest()
+
+    def get(self, place: str, body: Mapping[str, Any]) -> Any:
+        """The answer, None where the question was not asked yet."""
+        return self.known.get(self.key(place, body))
+
+    def put(self, place: str, body: Mapping[str, Any], answer: Any) -> None:
+        """Keeps an answer, at once and whole."""
+        key = self.key(place, body)
+        with self.lock:
+            self.known[key] = answer
+            if self.path is None:
+                return
+            row = {"key": key, "address": f"{self.home}/{place}", "request": body, "answer": answer}
+            line = (json.dumps(row) + "\n").encode()
+            file = os.open(self.path, os.O_WRONLY | os.O_APPEND)
+            try:
+                os.write(file, line)
+            finally:
+                os.close(file)
+
+
+def kept_at(setting: str, home: str, model: str) -> Path | None:
+    """Where answers are kept: 'none' for memory alone, '' for the user's cache folder, else the file that is named."""
+    if setting == "none":
+        return None
+    if setting:
+        return Path(setting)
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mesascope" / "asked"
+    code = hashlib.sha256(f"{home} {model}".encode()).hexdigest()[:12]
+    slug = "".join(c if c.isalnum() else "-" for c in model)[-40:].strip("-") or "model"
+    return folder / f"{slug}-{code}.jsonl"
+
+
+class Server:
+    """A model server; knows its key from the environment and tells it to nobody else.
+
+    Args:
+        address: its base address, such as http://127.0.0.1:8080/v1; user and password in it are used, never recorded.
+        key: the name of the environment variable that holds the key.
+        timeout: seconds that an answer may take.
+        retries: how often a failed question is asked again.
+        wait: seconds before the first repetition, doubled each time.
+    """
+
+    def __init__(self, address: str, key: str, timeout: float, retries: int, wait: float = 0.5):
+        self.home = plain_address(address)
+        try:
+            import httpx
+        except ImportError:
+            raise MesascopeError(
+                "Asking a model server needs httpx.", "Install it with: pip install 'mesascope[lm]'"
+            ) from None
+        parts = urlsplit(address)
+        self.secret = secret = os.environ.get(key, "") if key else ""
+        self.http, self.retries, self.wait = httpx, retries, wait
+        self.query = parts.query
+        self.client = httpx.Client(
+            headers={"Authorization": f"Bearer {secret}"} if secret else {},
+            auth=(parts.username or "", parts.password or "") if parts.username and not secret else None,
+            timeout=timeout,
+            follow_redirects=False,
+        )
+
+    def ask(self, place: str, body: Mapping[str, Any]) -> Any:
+        """The server's answer to one request.
+
+        Raises:
+            Failed: it was there, and gave no usable answer however often it was asked.
+            MesascopeError: it cannot be reached, or it refuses the key, the model or the request.
+        """
+        url = f"{self.home}/{place}" + (f"?{self.query}" if self.query else "")
+        why = ""
+        for attempt in range(self.retries + 1):
+            pause = self.wait * 2**attempt
+            try:
+                reply = self.client.post(url, json=dict(body))
+            except self.http.ConnectError:
+                why = "refused"
+            except self.http.TimeoutException:
+                why = "it took longer than the timeout"
+            except self.http.HTTPError as error:  # half an answer, a broken connection
+                why = f"the answer broke off ({type(error).__name__})"
+            else:
+                if reply.status_code in AGAIN:
+                    why = f"it said {reply.status_code}"
+                    pause = _asked_to_wait(reply.headers.get("retry-after"), pause)
+                elif reply.status_code >= 300:
+                    raise self._refused(reply)
+                else:
+                    try:
+                        return reply.json()
+                    except ValueError:
+                        why = "its answer is no JSON"
+            if attempt < self.retries:
+                time.sleep(min(pause, LONGEST))
+        if why == "refused":
+            raise MesascopeError(
+                f"No model server answers at {self.home}.",
+                "Start it, or mend the address; what was answered so far is kept.",
+            )
+        raise Failed(why)
+
+    def _refused(self, reply: Any) -> Exception:
+        """What a status that will not pass means."""
+        told = " ".join(reply.text.split())
+        told = (told.replace(self.secret, "…") if self.secret else told)[:200]
+        if reply.status_code in (400, 413, 422) and any(mark in told.lower() for mark in TOO_LONG):
+            return Failed(f"the context is too long for it ({reply.status_code})")
+        remedy = {
+            401: "Put a valid key into the environment variable that key= names.",
+            403: "Put a valid key into the environment variable that key= names.",
+            404: "Check the address (it often ends in /v1) and the name of the model.",
+        }.get(reply.status_code, "Check the model's name and the settings.")
+        return MesascopeError(f"{self.home} said {reply.status_code}: {told}.", remedy)
+
+
+def _asked_to_wait(told: str | None, otherwise: float) -> float:
+    """Seconds that a server asks to wait for."""
+    try:
+        return max(float(told), 0.0) if told else otherwise
+    except ValueError:
+        return otherwise

@@ -1,0 +1,178 @@
+"""A model server on 127.0.0.1 whose answers are scripted: who answers is known, and so is every fault."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import re
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+
+from mesascope.families.word_labels import texts
+
+SLIP = 0.02
+
+
+def read(text):
+    """The labels, the shots [(item, label number)] and the asked item of a prompt of word_labels."""
+    for wording in sorted(texts().wordings, key=lambda w: -len(w["shot"])):  # "the group of x" is no item
+        intro = re.escape(wording["intro"]).replace(r"\{first\}", r"(\w+)").replace(r"\{second\}", r"(\w+)")
+        found = re.match(intro, text)
+        if not found:
+            continue
+        shot, query = (
+            re.escape(wording[k]).replace(r"\{item\}", r"([\w ]+?)").replace(r"\{label\}", r"(\w+)")
+            for k in ("shot", "query")
+        )
+        rest = text[found.end() :]
+        if re.fullmatch(f"(?:{shot})*{query}", rest):
+            labels = found.groups()
+            past = [(item, labels.index(label)) for item, label in re.findall(shot, rest)]
+            asked = re.search(f"{query}$", rest.rsplit("\n", 1)[-1])
+            return labels, past, asked.group(1)
+    raise ValueError(f"no wording reads {text!r}")
+
+
+def first(labels, past, asked):
+    return 0.0
+
+
+def parrot(labels, past, asked):
+    return float(past[-1][1]) if past else 0.0
+
+
+def scholar(remembers, trust):
+    """The scripted labellers of the package, derived again from the text alone."""
+    known = texts()
+    where = {item: i for i, item in enumerate(known.items)}
+    second = set(known.pairs[:, 1].tolist())
+    tilts = 2 * np.pi * (np.arange(64) + 0.5) / 64
+
+    def side(item):
+        return int(where[item] // known.each in second) if not item[0].isdigit() else 0
+
+    def beyond(item):
+        a, b = (int(x) - 4.5 for x in item.split())
+        return np.cos(tilts) * a + np.sin(tilts) * b > 0
+
+    def recalled(memory, item):
+        return 1 / (1 + ((1 - SLIP) / SLIP) ** -memory.get(item, 0))
+
+    def answer(labels, past, asked):
+        mapping, line, memory, alone = np.log([0.5, 0.5]), np.zeros(64), {}, 0.0
+        if all(x in known.labels[: known.categories] for x in labels):
+            straight = known.labels.index(labels[1]) in second
+            with np.errstate(divide="ignore"):
+                mapping = np.log([trust, 1 - trust] if straight else [1 - trust, trust])
+        for item, label in past:
+            mapping = mapping + np.log([1 - SLIP, SLIP] if side(item) == label else [SLIP, 1 - SLIP])
+            if item[0].isdigit():
+                line = line + np.log(np.where(beyond(item) == label, 1 - SLIP, SLIP))
+            p = recalled(memory, item)
+            alone += math.log(p if label else 1 - p)
+            memory[item] = memory.get(item, 0) + (1 if label else -1)
+        if asked[0].isdigit():
+            weight = np.exp(line - line.max())
+            p = (weight / weight.sum() * beyond(asked)).sum() if remembers else 0.5
+            return SLIP + (1 - 2 * SLIP) * p
+        total = np.logaddexp(*mapping)
+        category = math.exp(mapping[0 if side(asked) else 1] - total)
+        own = 1 / (1 + math.exp(total - alone)) if remembers else 0.0
+        return (1 - own) * (SLIP + (1 - 2 * SLIP) * category) + own * recalled(memory, asked)
+
+    return answer
+
+
+RESPONDERS = {
+    "first": first,
+    "parrot": parrot,
+    "learner": scholar(True, 0.9),
+    "recogniser": scholar(False, 1.0),
+}
+
+
+class Scripted(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def log_message(self, *args):
+        pass
+
+    def do_POST(self):
+        length = int(self.headers["Content-Length"])
+        body = json.loads(self.rfile.read(length))
+        server = self.server
+        with server.lock:
+            server.seen.append({"path": self.path, "body": body, "headers": dict(self.headers)})
+            fault = server.faults.pop(0) if server.faults else server.always
+        if fault == "slow":
+            time.sleep(1.0)
+        if isinstance(fault, int):
+            told = {429: "slow down", 400: "this model's maximum context length is 64 tokens", 500: "oops"}
+            return self.reply(fault, json.dumps({"error": {"message": told.get(fault, "no")}}).encode())
+        if fault == "half":
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b'{"choices": [')
+            self.close_connection = True
+            return None
+        if fault == "shape":
+            return self.reply(200, b'{"result": "bim"}')
+        chat = self.path.endswith("chat/completions")
+        asked = body["messages"][0]["content"].rsplit("\n\n", 1)[0] if chat else body["prompt"]
+        many = asked if isinstance(asked, list) else [asked]
+        out = [
+            self.choice(i, text, body, chat, fault)
+            for i, text in enumerate(many)
+            for _ in range(body.get("n", 1))
+        ]
+        return self.reply(200, json.dumps({"choices": out}).encode())
+
+    def choice(self, index, text, body, chat, fault):
+        labels, past, item = read(text)
+        one = self.server.responder(labels, past, item)
+        p = np.clip([1 - one, one], 1e-6, 1)
+        said = labels[int(one > 0.5)]
+        if fault in ("refuses", "chatters"):
+            said = "I'm sorry, I cannot label people." if fault == "refuses" else "That is a fine question."
+        out = {"index": index}
+        out |= {"message": {"role": "assistant", "content": said}} if chat else {"text": f" {said}"}
+        if body.get("logprobs") and fault != "plain":
+            tokens = [(f" {label[:2]}", math.log(x)) for label, x in zip(labels, p, strict=True)]
+            if chat:
+                rows = [{"token": t, "logprob": x} for t, x in tokens]
+                out["logprobs"] = {"content": [{**rows[0], "top_logprobs": rows}]}
+            else:
+                out["logprobs"] = {"tokens": [tokens[0][0]], "top_logprobs": [dict(tokens)]}
+        return out
+
+    def reply(self, status, data):
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+
+@contextlib.contextmanager
+def serving(responder="first", faults=(), always=None):
+    """A server while the block lasts: `address`, `seen` (requests), `faults` (one per request), `always` (else)."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Scripted)
+    server.daemon_threads = True
+    server.block_on_close = False
+    server.responder, server.faults, server.always = RESPONDERS[responder], list(faults), always
+    server.seen, server.lock = [], threading.Lock()
+    server.address = f"http://127.0.0.1:{server.server_address[1]}/v1"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
