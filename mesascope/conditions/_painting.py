@@ -19,6 +19,7 @@ from mesascope.families import _pong_screen as screen
 FIELD, BORDER, PADDLE = 87, 236, 148  # brightness
 ROWS, COLUMNS = np.arange(screen.HEIGHT), np.arange(screen.WIDTH)
 OTHER, OWN = 4, 35  # columns of the paddles
+MOVES = 8  # pixels that a paddle moves at most from one screen to the next
 BLANK = np.full((screen.HEIGHT, screen.WIDTH), FIELD, np.uint8)
 BLANK[0], BLANK[-1] = (
     round((4 * BORDER + FIELD) / 5),
@@ -99,8 +100,9 @@ def _spot(x: Any, y: Any) -> Any:
 
 
 def paddle(y: Any, column: int, above: int) -> Any:
-    """[N, 33, 40] the cells of a paddle whose top is `above` pixels above y, give or take one."""
-    rows = _touched(ROWS, screen.TALL, y - above - 1 - screen.TOP * screen.TALL, 18)
+    """[N, 33, 40] the cells of a paddle whose top is `above` pixels above y, now or one screen before."""
+    top = y - above - MOVES - screen.TOP * screen.TALL
+    rows = _touched(ROWS, screen.TALL, top, screen.PADDLE + 2 * MOVES)
     return (y > 0)[:, None, None] & rows[:, :, None] & (column == COLUMNS)
 
 

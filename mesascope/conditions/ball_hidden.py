@@ -7,6 +7,8 @@ from typing import ClassVar
 from mesascope.conditions import within
 from mesascope.conditions._painting import OnPicture, without_ball
 
+TRIED = "pong:rallies=2,steps=3"
+
 
 class BallHidden(OnPicture):
     """once: 1 for one response at every step in turn, 0 for the whole life."""

@@ -15,6 +15,8 @@ from mesascope.families import _pong_screen as screen
 INNER = screen.HEIGHT - 2  # rows between the walls
 FIRST = (screen.TOP + 1) * screen.TALL + 14  # what the memory holds with the ball in the uppermost of them
 
+TRIED = "pong:rallies=2,steps=3"
+
 
 class BallMoved(OnPicture):
     """by: rows, of five pixels; once: 1 for one response at every step in turn, 0 for the whole life."""

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 
 from mesascope.conditions import RECENT, Condition, within
 
+TRIED = "pong:rallies=2,steps=3"
+
 
 class FramesShuffled(Condition):
     """once: 1 for one response at every step in turn, 0 for the whole life."""

@@ -8,7 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.conditions import within
-from mesascope.conditions._painting import BLANK, OWN, OnPicture, Picture, ball, paddle
+from mesascope.conditions._painting import BLANK, COLUMNS, OWN, OnPicture, Picture, ball
+
+TRIED = "pong:rallies=2,steps=3"
 
 
 class PaddleHidden(OnPicture):
@@ -19,7 +21,7 @@ class PaddleHidden(OnPicture):
     def paint(self, key, seen, context):
         """The picture without the paddle on the right; the ball stays."""
         xp: Any = np if isinstance(seen.frame, np.ndarray) else jnp
-        hidden = paddle(seen.places["own y"], OWN, 14) & ~ball(seen.places)
+        hidden = (COLUMNS == OWN) & ~ball(seen.places)  # nothing else is in that column
         frame = xp.where(hidden, BLANK, seen.frame).astype(seen.frame.dtype)
         return Picture(frame, {k: 0 * v if k == "own y" else v for k, v in seen.places.items()})
 

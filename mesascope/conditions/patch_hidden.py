@@ -13,6 +13,8 @@ import numpy as np
 from mesascope.conditions import within
 from mesascope.conditions._painting import BLANK, COLUMNS, OTHER, ROWS, OnPicture, ball, paddle
 
+TRIED = "pong:rallies=2,steps=3"
+
 
 class PatchHidden(OnPicture):
     """once: 1 for one response at every step in turn, 0 for the whole life."""

@@ -87,7 +87,7 @@ def check(settings: dict[str, Any], **ranges: tuple[float, float]) -> None:
             what = "whole number" if isinstance(settings[name], int) else "number"
             where = f"from {least:g}" + ("" if most == float("inf") else f" to {most:g}")
             raise MesascopeError(f"{name}={settings[name]} is out of range.", f"Give a {what} {where}.")
-    if settings["lifetimes"] % settings.get("minibatches", 1):
+    if settings.get("lifetimes", 0) % settings.get("minibatches", 1):
         raise MesascopeError(
             f"lifetimes={settings['lifetimes']} cannot be split into minibatches={settings['minibatches']}.",
             "Give a multiple.",

@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mesascope.reporting import figures as draw
-from mesascope.reporting.figures import adaptation, bank, conditions, lifetimes, memory_span, rings, spectrum
+from mesascope.reporting.figures import (
+    adaptation,
+    bank,
+    conditions,
+    lifetimes,
+    memory_span,
+    rings,
+    spectrum,
+    strip,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,6 +29,7 @@ SAID = {  # to a screen reader
     "rings": "The gain on every ring, a panel per subject.",
     "bank": "The position between the ideal locator of the bank and any learner.",
     "conditions": "The gain under every condition, a panel per subject.",
+    "strip": "Frames of the task as they are and as conditions paint on them.",
     "memory": "The gain by how many of the last trials keep their true feedback, a panel per subject.",
 }
 
@@ -59,4 +69,6 @@ def figures(examinations: Sequence[Examination]) -> dict[str, list[Figure]]:
         out["conditions"].append(conditions.figure([d for d, _ in told], [name for _, name in told]))
     if spans := [s for s in map(memory_span.span, examinations) if s]:
         out["memory"].append(memory_span.figure(spans))
+    if strips := [s for s in map(strip.strip, examinations) if s]:
+        out["strip"].append(strip.figure(strips))
     return out

@@ -1,0 +1,61 @@
+"""Pong's screen and memory: which pixels are shown, at what size, and where the cartridge keeps what is on them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mesascope.errors import MesascopeError
+
+SCREEN = (210, 160)  # pixels
+HEIGHT, WIDTH = 33, 40  # of a frame that is shown
+TALL, WIDE = 5, 4  # pixels of the screen that make one of them
+TOP = 6  # rows of 5 pixels above the field, where the points stand
+ACTIONS = (0, 3, 4)  # of the console: nothing, right (the paddle rises), left (it falls)
+SWAPPED = (0, 2, 1)  # what each of them does with the controls exchanged
+SKIP = 4  # frames of one step; the last two are shown as one, the brighter pixel of each pair
+NOOPS = 30  # most idle frames before a game of training
+RAM = {"ball x": 49, "ball y": 54, "own y": 51, "other y": 50}  # addresses
+LEFT = 49  # what the address of the ball's x holds when the ball is at the left edge
+BALL = (4, 2)  # pixels, height and width
+PADDLE = 16  # pixels
+PLACES = (*RAM, "ball x before", "ball y before")  # bytes behind the frame in an observation
+SIZE = HEIGHT * WIDTH
+SHOWN = SIZE + len(PLACES)
+
+
+def ale() -> Any:
+    """The module ale_py, quiet.
+
+    Raises:
+        MesascopeError: it is not installed.
+    """
+    try:
+        import ale_py  # GPL: here and in the recipe alone
+    except ImportError:
+        raise MesascopeError(
+            "Pong needs the Arcade Learning Environment.", "Install it: pip install 'mesascope[atari]'."
+        ) from None
+    ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
+    return ale_py
+
+
+def shrunk(screens: np.ndarray) -> np.ndarray:
+    """Frames [N, 33, 40] of bytes from grey screens [N, 210, 160]: means of 5 by 4 pixels, without the points."""
+    rows = screens[:, TOP * TALL : (TOP + HEIGHT) * TALL].astype(np.uint16)
+    sums = rows.reshape(len(screens), HEIGHT, TALL, WIDTH, WIDE).sum((2, 4))
+    return np.rint(sums / (TALL * WIDE)).astype(np.uint8)
+
+
+def mirrored(places: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The bytes [N, 6] with left and right exchanged where the mask [N] holds; 0 is no ball and stays."""
+    x = np.array([name.startswith("ball x") for name in PLACES])
+    other = np.where(places == 0, 0, (2 * LEFT + SCREEN[1] - BALL[1]) - places.astype(np.int32))
+    return np.where(mask[:, None] & x, other, places).astype(np.uint8)
+
+
+def refuse_others(family: Any) -> None:
+    """Raises where a family does not tell where ball and paddles are."""
+    if getattr(family, "places", ()) != PLACES:
+        raise MesascopeError(f"{family.name} does not tell where a ball is.", "Put it to pong.")

@@ -1,0 +1,212 @@
+"""What a training of a deep Q-network keeps: checkpoints, the curve, the network with its evaluation."""
+
+from __future__ import annotations
+
+import os
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
+from mesascope.errors import MesascopeError
+from mesascope.families import Family
+from mesascope.measurement import made
+from mesascope.recipes import Progress, Trained
+from mesascope.recipes._training import _agree as agree
+from mesascope.recipes._training import _replace as replace
+
+CHECKPOINT = "mesascope-q-training/1"
+EVERY = 120.0  # seconds from one checkpoint to the next
+POINTS = 120  # of the curve
+
+
+class Run(NamedTuple):
+    """What is trained.
+
+    Attributes:
+        recipe: its name.
+        family: what it is trained on.
+        settings: all.
+        told: what the network's file says besides.
+        tensors: tensors(state) → the network's weights by name.
+    """
+
+    recipe: str
+    family: Family
+    settings: dict[str, Any]
+    told: dict[str, Any]
+    tensors: Callable[[Any], dict[str, Any]]
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a checkpoint must agree on to be gone on from."""
+        return {"recipe": self.recipe, "family": self.family.name, "settings": self.settings}
+
+    @property
+    def command(self) -> str:
+        """What makes the same network."""
+        given = ",".join(f"{k}={v}" for k, v in self.settings.items())
+        return f"mesascope train {self.recipe}:{given} --family {self.family.name} --out DIR"
+
+    def seeded(self, *parts: str | int) -> int:
+        """A seed by the run's own and an address."""
+        return zlib.crc32(repr((self.settings["seed"], *parts)).encode()) >> 1
+
+
+class Kept(NamedTuple):
+    """Where a training is.
+
+    Attributes:
+        state: the network, its targets', Adam's memory.
+        done: updates.
+        steps: of all environments.
+        round: steps of one environment.
+        scores: of the last games.
+    """
+
+    state: Any
+    done: int
+    steps: int
+    round: int
+    scores: Any
+
+
+def go(
+    run: Run,
+    begun: Any,
+    played: Callable[[Kept], Iterator[Kept]],
+    evaluated: Callable[[Any], list[float]],
+    out: str | os.PathLike,
+    progress: Callable[[Progress], None],
+) -> Trained:
+    """Trains from the last checkpoint on, evaluates, writes the network.
+
+    Args:
+        run: what is trained.
+        begun: the state before the first update.
+        played: gives, from where the training is, where it is after every round.
+        evaluated: the scores of whole games played by a state's network.
+        out: the folder of network.safetensors, of curve.csv, and of checkpoint.safetensors until the network is there.
+        progress: called now and then.
+
+    Raises:
+        MesascopeError: the folder holds another training, or it cannot be written.
+    """
+    start, folder = time.monotonic(), Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MesascopeError(
+            f"{str(out)!r} cannot be a folder: {error.strerror}.", "Name another --out."
+        ) from None
+    path, checkpoint, curve = (
+        folder / n for n in ("network.safetensors", "checkpoint.safetensors", "curve.csv")
+    )
+    total, steps = run.settings["updates"], 0
+    every = max(1, total // POINTS)
+    if path.exists():
+        agree(cast(Any, run), path)
+    else:
+        kept = first = _resume(run, checkpoint, begun)
+        saved, told, point, began = start, start, kept.done // every, None
+        _cut(curve, kept.done)
+        try:
+            for kept in played(first):
+                now = time.monotonic()
+                began = began or ((now, kept.done) if kept.done > first.done else None)
+                if now - told > 1.0:
+                    told, left = now, None
+                    if began and kept.done > began[1]:
+                        left = (now - began[0]) / (kept.done - began[1]) * (total - kept.done)
+                    progress(Progress(kept.done, total, left, _mean(kept.scores)))
+                if kept.done // every > point and len(kept.scores):
+                    point = kept.done // every
+                    _note(curve, kept)
+                if now - saved > EVERY:
+                    _keep(run, checkpoint, kept)
+                    saved = time.monotonic()
+        except KeyboardInterrupt:
+            _keep(run, checkpoint, kept)
+            raise
+        steps = kept.steps - first.steps
+        _keep(run, checkpoint, kept)
+        _finish(run, path, kept, evaluated(kept.state))
+        progress(Progress(total, total, 0.0, _mean(kept.scores)))
+    checkpoint.unlink(missing_ok=True)
+    return Trained(path, run.family.name, "unlimited", total, steps, time.monotonic() - start)
+
+
+def _mean(scores: Any) -> float:
+    return float(np.mean(scores)) if len(scores) else float("nan")
+
+
+def _note(curve: Path, kept: Kept) -> None:
+    """Adds a point to the curve."""
+    with curve.open("a") as file:
+        if not file.tell():
+            file.write("updates,steps,score,cpu_seconds\n")
+        file.write(f"{kept.done},{kept.steps},{_mean(kept.scores):.2f},{time.process_time():.0f}\n")
+
+
+def _cut(curve: Path, done: int) -> None:
+    """Takes off what the curve holds beyond the checkpoint."""
+    if curve.exists():
+        head, *lines = curve.read_text().splitlines(keepends=True)
+        curve.write_text("".join([head, *(x for x in lines if int(x.split(",")[0]) <= done)]))
+
+
+def _keep(run: Run, path: Path, kept: Kept) -> None:
+    """Writes a checkpoint, whole or not at all; the replay is no part of it."""
+    leaves = jax.tree.leaves(kept.state)
+    tensors = {f"{i:04d}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
+    at = {"done": kept.done, "steps": kept.steps, "round": kept.round, "score": _mean(kept.scores)}
+    replace(path, tensors, {"format": CHECKPOINT, **at, **run.identity})
+
+
+def _resume(run: Run, path: Path, begun: Any) -> Kept:
+    """What a checkpoint holds, in the shape of what training begins with."""
+    if not path.exists():
+        return Kept(begun, 0, 0, 0, ())
+    told = agree(cast(Any, run), path)
+    leaves, structure = jax.tree.flatten(begun)
+    try:
+        tensors = load(path.read_bytes())
+        found = [tensors[f"{i:04d}"] for i in range(len(leaves))]
+        alike = [(f.shape, f.dtype) for f in found] == [(x.shape, x.dtype) for x in leaves]
+        if told["format"] != CHECKPOINT or not alike:
+            raise ValueError("its arrays have other shapes")
+        done, steps, turns = (int(told[k]) for k in ("done", "steps", "round"))
+    except (SafetensorError, KeyError, ValueError, TypeError, OSError) as error:
+        raise MesascopeError(
+            f"The checkpoint {str(path)!r} is broken: {error}.", "Delete it to begin anew."
+        ) from None
+    return Kept(jax.tree.unflatten(structure, [jnp.asarray(f) for f in found]), done, steps, turns, ())
+
+
+def _finish(run: Run, path: Path, kept: Kept, scores: list[float]) -> None:
+    """Writes the network with what it scored and everything that is needed to repeat it."""
+    tensors = {k: np.asarray(v) for k, v in run.tensors(kept.state).items()}
+    if not all(np.isfinite(x).all() for x in tensors.values()):
+        raise MesascopeError(
+            "The training diverged: weights are not finite.", "Lower the rate, or change the seed."
+        )
+    origin = made(run.settings["seed"])
+    told = {
+        **run.identity,
+        **run.told,
+        "trained_on": "unlimited",
+        "steps": kept.steps,
+        "evaluation": {"games": len(scores), "mean": float(np.mean(scores)), "scores": scores},
+        "command": run.command,
+        "versions": origin["versions"] | {"equinox": eqx.__version__},
+        "commit": origin["commit"],
+    }
+    replace(path, tensors, told)
