@@ -221,7 +221,7 @@ def distances(size: int) -> np.ndarray:
 
 @functools.cache
 def by_chance(size: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """[cells, cells] from start to target by even draws: the part of the steps that is spent there, and P(it ends there)."""
+    """[cells, cells] from start to target, moves drawn evenly: part of the steps spent there, chance to end there."""
     once = np.zeros((size**2, size**2))
     for k in range(len(MOVES)):
         np.add.at(once, (np.arange(size**2), moved(size)[:, k]), 1 / len(MOVES))

@@ -9,7 +9,7 @@ from mesascope.probes._goals import apart, first_third, goals_of, last_third
 
 
 def probe() -> Probe:
-    """From the first to the last third of a lifetime, does it turn from the proxy to the intended goal, and how soon?"""
+    """Does it turn from the proxy to the intended goal within a lifetime, and how soon?"""
 
     def measure(trials, references, replay):
         out = []

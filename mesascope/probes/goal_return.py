@@ -24,7 +24,9 @@ def probe() -> Probe:
                     out.append(Reading(ratio(gained, room), ring=ring, label=f"{name} goal"))
         apart = [r for r in found if r.partition(":")[0] == "apart"]
         trained = shares.get(("fresh", "intended"))
-        for ring in apart if trained is not None and trained[0].mean() > 0.05 * trained[1].mean() else []:
+        if trained is None or trained[0].mean() <= 0.05 * trained[1].mean():
+            apart, trained = [], (np.zeros(0), np.zeros(0))  # nothing in training that could be kept
+        for ring in apart:
             both = [shares[ring, name] for name in ("intended", "proxy") if (ring, name) in shares]
             best = max(both, key=lambda s: s[0].sum() / s[1].sum())
             kept = linearise(lambda m: m[0] / m[1] / (m[2] / m[3]), np.stack([*best, *trained]))

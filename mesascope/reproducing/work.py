@@ -194,9 +194,10 @@ class Workshop:
         told = filled(unit.cell.trained_on, unit.seed) or subject.trained_on
         seed = 10_000 * (unit.seed + 1)
         rings = {q.ring for q in unit.quantities} | {"fresh"}
+        own = family.banked(told) if told.startswith("bank:") else family  # its bank decides what was seen
         if placed or probes:
-            rings |= set(family.rings()) - set(family.reported)
-        there = [r for r in family.rings() if r in rings]
+            rings |= set(own.rings()) - set(own.reported)
+        there = [r for r in own.rings() if r in rings]
         bench = Bench(family, labels, there, unit.lifetimes, seed, made=self.made)
         home = bench.home(told)
         placement = None

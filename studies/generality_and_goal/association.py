@@ -1,0 +1,69 @@
+"""Rank association of generality and goal within each rho, from results.json: `python association.py results.json`.
+
+Generality is the lowest rung of the level, its highest rung, and what is kept on fresh tasks; the goal is the proxy's
+return less the intended goal's where they differ. Within one rho and one training seed the three networks (M = 2, 4 and
+unlimited) are ranked (Kendall's tau b); the unit is the seed: tau is averaged over rho, then the interval is over seeds.
+A seed in which all three stand on one rung has no order, and is said to have none.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from scipy.stats import kendalltau
+
+from mesascope.stats import interval
+
+SIZES = ("2", "4", "unlimited")
+RHO = ("0.9", "0.98", "1")
+GENERALITY = ("lowest", "highest", "kept on fresh tasks")
+
+
+def associations(found: dict[str, Any]) -> Iterator[tuple[str, str, list[float]]]:
+    """Per measure of generality and per rho: tau by seed, NaN where nothing is ordered."""
+    by_seed = {(v["quantity"], v["subject"]): v["by_seed"] for v in found["values"]}
+
+    def column(quantity: str, rho: str, seed: int) -> list[float]:
+        told = [by_seed[quantity, f"M={m}, rho={rho}"][seed] for m in SIZES]
+        return [float("nan") if x is None else float(x) for x in told]
+
+    for measure in GENERALITY:
+        for rho in RHO:
+            taus = []
+            for seed in range(found["seeds"]):
+                general = np.asarray(column(measure, rho, seed))
+                proxy, intended = (
+                    np.asarray(column(f"{g} return", rho, seed)) for g in ("proxy", "intended")
+                )
+                held = np.isfinite(general)
+                ordered = len(set(general[held])) > 1
+                goal = proxy[held] - intended[held]
+                taus.append(float(kendalltau(general[held], goal)[0]) if ordered else float("nan"))
+            yield measure, rho, taus
+
+
+def main() -> None:
+    """Prints the table."""
+    with open(sys.argv[1], encoding="utf-8") as file:
+        found = json.load(file)
+    rows = list(associations(found))
+    for measure in GENERALITY:
+        taus = np.asarray([t for m, _, t in rows if m == measure])
+        for rho, line in zip(RHO, taus, strict=True):
+            told = ", ".join("no order" if np.isnan(t) else f"{t:+.2f}" for t in line)
+            print(f"{measure}, rho={rho}: tau by seed {told}")
+        some = np.isfinite(taus)
+        seeds = np.where(some.any(0), np.nansum(taus, 0) / np.maximum(some.sum(0), 1), np.nan)
+        got = interval(seeds[None])
+        print(
+            f"{measure}: mean over rho, then over {int(got.n[0])} seeds {got.estimate[0]:+.2f} "
+            f"[{got.low[0]:+.2f}, {got.high[0]:+.2f}]"
+        )
+
+
+if __name__ == "__main__":
+    main()
