@@ -21,6 +21,7 @@ SAMPLE = [
     "uniform",
 ]
 SMALL = {
+    "coin_grid": "size=3,trials=12,bank=2",
     "informative_bandit": "targets=3,trials=12,bank=2",
     "restless_bandit": "arms=2,trials=12,bank=2",
     "beta_bernoulli": "a=2,trials=12,bank=2",
