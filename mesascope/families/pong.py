@@ -158,10 +158,6 @@ class Pong(Family):
         late = np.arange(self.horizon) >= (self.changes(ring) or self.horizon)
         return {"chance": CHANCE * one, "best": one, "worst": -one, "fixed": np.where(late, -one, one)}
 
-    def exchanged(self, percept: Percept, feedback: Any, observation: Any) -> Percept:
-        """The percept had the last rally ended as another one; what is on the screen stays."""
-        return percept._replace(feedback=feedback)
-
     def flipped(self, percept: Percept) -> Percept:
         """The percept had the other player got the point."""
         return percept._replace(feedback=-percept.feedback)

@@ -1,0 +1,47 @@
+"""For one response, at every step in turn, the carry is what the last percepts alone would have made of a fresh one.
+
+What the response loses by it is what was carried for longer.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.conditions import RECENT, Condition, within
+
+
+class CarryRebuiltOnce(Condition):
+    """of: percepts before the present one that the carry is rebuilt of; 0 leaves a fresh one."""
+
+    of: int | jax.Array
+
+    one_step: ClassVar = True
+    looks_back: ClassVar = True
+
+    @property
+    def label(self) -> str:
+        """'carry_rebuilt_once:of=W'."""
+        return f"carry_rebuilt_once:of={self.of}"
+
+    def apply(self, key, t, carry, percept, shadow, context):
+        """Lives the last percepts again, from birth."""
+        count = jnp.minimum(self.of, t * context.steps + context.step)
+
+        def again(i, rebuilt):
+            back = count - i
+            return context.live(back, rebuilt, context.past(back))
+
+        return context.repeat(0, count, again, context.fresh), percept, shadow
+
+
+def condition(of: int = 4) -> CarryRebuiltOnce:
+    """For one response the carry is what the last percepts alone would have made of a fresh one.
+
+    Args:
+        of: how many percepts before the present one, from 0 to 8.
+    """
+    within(0, RECENT - 1, of=of)
+    return CarryRebuiltOnce(of)
