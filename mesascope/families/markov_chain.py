@@ -20,8 +20,8 @@ from mesascope.families._common import born, named, told, whole
 from mesascope.keys import address
 
 DRIFT = 0.1  # chance per trial that a row is drawn anew on the drifting ring
-PEAKED = 0.25  # times α on the peaked ring: rows are nearly certain
-EVEN = 4.0  # times α on the even ring: rows tell little
+PEAKED = 3.0  # power of a row's odds on the peaked ring: nearly certain
+EVEN = 0.4  # the same on the even ring: rows tell little
 
 
 class Tasks(NamedTuple):
@@ -93,8 +93,10 @@ class MarkovChain(Family):
             which = jax.random.randint(address(key, "matrix"), (n,), 0, len(self.bank_matrices))
             matrix = self.bank_matrices[which]
         else:
-            scale = {"shifted:peaked": PEAKED, "shifted:even": EVEN}.get(ring, 1.0)
-            matrix = _rows(address(key, "matrix"), self.concentration * scale, (n, k), k)
+            matrix = _rows(address(key, "matrix"), self.concentration, (n, k), k)
+        if ring in ("shifted:peaked", "shifted:even"):
+            matrix = matrix ** (PEAKED if ring == "shifted:peaked" else EVEN)
+            matrix = matrix / matrix.sum(-1, keepdims=True)
         if ring == "restructured:independent":
             matrix = jnp.broadcast_to(matrix[:, :1], matrix.shape)
         matrices = jnp.broadcast_to(matrix, (trials, *matrix.shape))
