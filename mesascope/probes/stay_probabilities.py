@@ -80,7 +80,8 @@ def _counts(lived, end: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
     action = lived.action.sel(condition="intact").values
     first = action[..., 0] if action.ndim > 2 else action
     paid = lived.feedback.sel(condition="intact").values.astype(float)
-    common = lived.transition.sel(condition="intact").values
+    common = lived.transition
+    common = (common.sel(condition="intact") if "condition" in common.dims else common).values
     known = (first >= 0) & np.isfinite(paid) & (common >= 0)
     levels = np.unique(paid[known])
     middle = float(np.median(levels)) if len(levels) else 0.0

@@ -1,0 +1,30 @@
+"""What a family says of the plans that its tasks ask for, from the stored trials alone.
+
+A family in which acts can be thought out beforehand gives a method `plans(trials, label)`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Plans(NamedTuple):
+    """Of N lifetimes of T trials of S steps (the steps that choose; 1 where a trial is one choice).
+
+    Attributes:
+        action: [N, T, S] what was done; negative where nothing was.
+        values: [N, T, S, K] what each act leads to at best, given what is shown or was announced last.
+        before: [N, T, S, K] the same by what was true one trial earlier, at the same place; NaN where nothing was.
+        far: [N, T, S] how many steps ahead one must look to tell the acts apart; 1 where the next state shows it.
+        cases: how many different problems there are: a table of so many entries would do.
+        goal: whether anything is pursued: whether candidates differ in what they are worth.
+    """
+
+    action: np.ndarray
+    values: np.ndarray
+    before: np.ndarray
+    far: np.ndarray
+    cases: float
+    goal: bool
