@@ -103,7 +103,7 @@ class Bench:
         many = 0
         for ring in self.rings(family):
             here = self._here(family, ring)
-            donors = len({c.draw for c in here if c.needs_donors})
+            donors = 0 if family.tells_anyway else len({c.draw for c in here if c.needs_donors})
             many += (sum(1 + c.one_step for c in here) + donors) * family.trials(ring)
         return many * self.blocks * BLOCK
 

@@ -93,8 +93,8 @@ def _units(trials: Rings, reading: Reading) -> tuple[np.ndarray, str]:
     """The values by unit of resampling, and its name."""
     lived = trials.get(reading.ring, next(iter(trials.values())))
     values = np.asarray(reading.values, float)
-    unit = str(lived.attrs.get("unit", "lifetime"))
-    if unit in lived.coords and lived[unit].dims == ("lifetime",):
+    unit = reading.unit or str(lived.attrs.get("unit", "lifetime"))
+    if unit in lived and lived[unit].dims == ("lifetime",):
         return by_unit(values, lived[unit].values), unit
     return values, unit
 

@@ -27,7 +27,7 @@ from mesascope.keys import located
 from mesascope.lives import BLOCK, Outcomes, Record, lends_sight, nothing, small, told
 from mesascope.loops import looped, watched
 from mesascope.scans import scanned
-from mesascope.subjects import Subject
+from mesascope.subjects import Response, Scripted, Subject
 from mesascope.trials import assemble
 
 WORKERS = 2
@@ -95,9 +95,10 @@ def rollout(
 
     def live(place: Place, where: str, condition: Condition, donated: Outcomes) -> Record:
         if (where, place) not in tasks:
-            tasks[where, place] = _tasks(whole, where, place, seed)
+            tasks[where, place] = _tasks(whole if where == "seen" else home, where, place, seed)
         put = tasks[where, place]
-        out = _block(one, home, where, put, place, seed, condition, examples, donated, kept)
+        who = _Still() if place[0] == "lent" and family.tells_anyway else one
+        out = _block(who, home, where, put, place, seed, condition, examples, donated, kept)
         done(1)
         return out
 
@@ -140,6 +141,20 @@ def rollout(
         },
     )
     return subject.annotated(lived)
+
+
+class _Still(Scripted):
+    """A donor where what donors hand over is told whatever they do: nobody need be asked."""
+
+    name: str = "still"
+
+    def fresh(self, n: int) -> tuple[()]:
+        """An empty carry."""
+        return ()
+
+    def respond(self, key, carry, percept):
+        """The first choice."""
+        return carry, Response(jnp.zeros_like(percept.action), None)
 
 
 def distinct(conditions: Iterable[Condition]) -> tuple[Condition, ...]:

@@ -48,6 +48,7 @@ class Family(eqx.Module):
         reported: rings that are reported and never counted.
         inexpressible: rings whose tasks no bank could hold, whatever a subject was trained on: to gain there from
             what is told is to acquire.
+        tells_anyway: whether what `exchanged` takes from a donor is told whatever the donor did.
         identity: fields that only say who it is; `begin`, `step` and `draw` must not read them.
         traceable: pure JAX (scanned and compiled), or anything else: `draw`, `begin` and `step` then take and give
             NumPy arrays, the hidden state and the tasks may hold Python objects, and lifetimes are looped in Python.
@@ -59,6 +60,7 @@ class Family(eqx.Module):
     controls: ClassVar[Mapping[str, str]]
     reported: ClassVar[tuple[str, ...]] = ()
     inexpressible: ClassVar[tuple[str, ...]] = ()
+    tells_anyway: ClassVar[bool] = False
     identity: ClassVar[tuple[str, ...]] = ("name",)
     traceable: ClassVar[bool] = True
 

@@ -86,6 +86,7 @@ class WordLabels(Family):
         "still": "fixed",
     }
     inexpressible: ClassVar = ("restructured:halves", "restructured:rule")
+    tells_anyway: ClassVar = True
 
     @property
     def bank(self) -> None:

@@ -32,6 +32,7 @@ class Reading(NamedTuple):
         null: what the mean would be if nothing were there.
         reason: what to bear in mind.
         descriptive: not read by the placement rule, though others of the probe are.
+        unit: the variable [N] of the trials that names the unit of resampling, where it is not that of the trials.
     """
 
     values: np.ndarray
@@ -40,6 +41,7 @@ class Reading(NamedTuple):
     null: float = 0.0
     reason: str = ""
     descriptive: bool = False
+    unit: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
