@@ -1,0 +1,90 @@
+"""One response disturbed at a time, and success within a lifetime: the same numbers in Pong and in bandits."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from mesascope import catalogue
+from mesascope.probes._changes import changed
+from mesascope.reproducing.measures import Lived
+from mesascope.rollouts import rollout
+from mesascope.trials import gain
+
+LOOKS = 4  # percepts, the present one among them: what the deep Q-network has before it
+SWAPPED = (
+    "intact",
+    "percept_swapped_once",
+    "carry_exchanged_once:fresh=0",
+    f"carry_rebuilt_once:of={LOOKS - 1}",
+)
+HIDDEN = ("ball_hidden:once=1", "patch_hidden:once=1")
+
+
+def follows(lived: Lived, condition: str = "percept_swapped_once") -> np.ndarray:
+    """Part of its choices that change, by total variation, when one thing is another for a single response.
+
+    Args:
+        lived: the lifetimes.
+        condition: 'percept_swapped_once' for what it sees now, 'carry_exchanged_once' for what it carried (both are
+            another lifetime's then), 'carry_rebuilt_once' for what it carried from before the last four percepts.
+    """
+    again = _disturbed(lived)
+    label = next(label for label in SWAPPED if label.startswith(condition))
+    return changed(_settled(again), label)[None]
+
+
+def follows_picture(lived: Lived, hidden: str = "ball") -> np.ndarray:
+    """Part of its choices that change when a part of the present picture is hidden for a single response.
+
+    Args:
+        lived: the lifetimes.
+        hidden: 'ball', or 'patch' for one of the same size elsewhere.
+    """
+    return changed(_settled(_disturbed(lived)), f"{hidden}_hidden:once=1")[None]
+
+
+def rise(lived: Lived) -> np.ndarray:
+    """Share of what could be gained in the last quarter of the lifetime, less that in the first tenth."""
+    trials = lived.trials
+    length = trials.sizes["trial"]
+    early, late = slice(0, max(length // 10, 1)), slice(length - max(length // 4, 1), None)
+    (won, open_), (won_first, open_first) = (gain(trials, window=w) for w in (late, early))
+    return (won / open_.mean() - won_first / open_first.mean())[None]
+
+
+def late(lived: Lived) -> np.ndarray:
+    """Share of what could be gained in the last quarter of the lifetime, as parts of a ratio."""
+    length = lived.trials.sizes["trial"]
+    return np.stack(gain(lived.trials, window=slice(length - max(length // 4, 1), None)))
+
+
+def recovered(lived: Lived) -> np.ndarray:
+    """The same where controls, or what the arms pay, are exchanged half-way: on the family's ring that changes so."""
+    family, n = lived.family, lived.trials.sizes["lifetime"]
+    ring = next(r for r in family.rings() if r.startswith("exchanged") and family.changes(r))
+    again = rollout(lived.subject, family, ring, n, lived.trials.attrs["seed"])
+    return late(Lived(again, lived.subject, family))
+
+
+def _disturbed(lived: Lived) -> xr.Dataset:
+    """The same lifetimes again, under every condition that fits; made once for all numbers that are read from them."""
+    told, n = lived.trials.attrs, lived.trials.sizes["lifetime"]
+    address = (told["subject"], told["family"], told["ring"], told["seed"], n)
+    if address not in MADE:
+        MADE.clear()  # the next subject's
+        conditions = [catalogue.make("conditions", label) for label in (*SWAPPED, *HIDDEN)]
+        fit = [c for c in conditions if not c.unfit(lived.family)]
+        MADE[address] = rollout(lived.subject, lived.family, told["ring"], n, told["seed"], fit)
+    return MADE[address]
+
+
+MADE: dict[tuple, xr.Dataset] = {}
+
+
+def _settled(trials: xr.Dataset) -> xr.Dataset:
+    """Without the first responses of a lifetime or a rally: fewer percepts are behind them."""
+    if "n_steps" not in trials:
+        return trials.isel(trial=slice(LOOKS - 1, None))
+    kept = np.asarray(trials.attrs["kept"])
+    return trials.isel(step=np.flatnonzero(kept >= LOOKS))
