@@ -22,6 +22,7 @@ SAMPLE = [
 ]
 SMALL = {
     "coin_grid": "size=3,trials=12,bank=2",
+    "gymnasium": "env=FrozenLake-v1,episodes=2,steps=4,best=1,chance=0,bank=2,learner=thompson",
     "informative_bandit": "targets=3,trials=12,bank=2",
     "restless_bandit": "arms=2,trials=12,bank=2",
     "beta_bernoulli": "a=2,trials=12,bank=2",
@@ -30,6 +31,7 @@ SMALL = {
     "pong": "rallies=2,steps=3",
     "linear_regression": "dimension=3,trials=12,bank=2",
     "markov_chain": "symbols=3,trials=12,bank=2",
+    "two_step": "trials=12,bank=2",
 }
 
 PONG = ("pong", "ball_hidden", "ball_moved", "frames_shuffled", "paddle_hidden", "patch_hidden")

@@ -1,0 +1,138 @@
+"""How tasks of an outside environment vary: by ranges as one types them, or by a user's function."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mesascope.errors import MesascopeError
+
+Drawn = dict[str, Any]
+EXAMPLE = "length=0.4..0.6+map_name=4x4/8x8"
+_ALLOWED: set[str] = set()  # what the user has typed in this process, and may so run again
+
+
+class Range(NamedTuple):
+    """Values of one keyword: those listed, or evenly from low to high, whole numbers where both ends are."""
+
+    listed: tuple[Any, ...] = ()
+    low: float = 0
+    high: float = 0
+
+    def draw(self, rng: np.random.Generator) -> Any:
+        """One value."""
+        if self.listed:
+            return self.listed[int(rng.integers(len(self.listed)))]
+        if isinstance(self.low, int) and isinstance(self.high, int):
+            return int(rng.integers(self.low, self.high + 1))
+        return float(rng.uniform(self.low, self.high))
+
+
+def ranges(text: str, what: str) -> dict[str, Range]:
+    """'a=1..2+b=x/y' as ranges by keyword.
+
+    Raises:
+        MesascopeError: a part without '=', or a range that runs backwards.
+    """
+    out: dict[str, Range] = {}
+    for part in filter(None, (p.strip() for p in text.split("+"))):
+        key, equals, value = part.partition("=")
+        if not equals or not key or not value or key in out:
+            raise MesascopeError(
+                f"{part!r} in {what}={text!r} is no keyword with values.", f"Type e.g. {what}={EXAMPLE}."
+            )
+        low, dots, high = value.partition("..")
+        ends = [_literal(low), _literal(high)] if dots else []
+        if dots and all(isinstance(e, int | float) and not isinstance(e, bool) for e in ends):
+            if not ends[0] <= ends[1]:
+                raise MesascopeError(
+                    f"{value} in {what}={text!r} runs backwards.", f"Type {key}={high}..{low}."
+                )
+            out[key] = Range((), *ends)
+        else:
+            out[key] = Range(tuple(_literal(v) for v in value.split("/")))
+    return out
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def code(text: str, what: str, trust: bool) -> None:
+    """Refuses code that nobody typed: a file that names it must be trusted.
+
+    Args:
+        text: what would be imported, 'module:name'.
+        what: what it is, for the message.
+        trust: whether the user typed it, or trusts the file that names it.
+
+    Raises:
+        MesascopeError: neither.
+    """
+    if trust:
+        _ALLOWED.add(text)
+    if text not in _ALLOWED:
+        raise MesascopeError(
+            f"{what} {text!r} would import and run code that a file names.", "Read it, then add --trust."
+        )
+
+
+def called(path: str) -> Callable[[np.random.Generator, str], Mapping[str, Any]]:
+    """The user's function 'module:function'.
+
+    Raises:
+        MesascopeError: there is no such module or function.
+    """
+    module, _, name = path.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except Exception as error:
+        raise MesascopeError(
+            f"{path!r} cannot be imported: {type(error).__name__}: {error}.",
+            "Name it as package.module:function, from the folder where it can be imported.",
+        ) from error
+    return checked(found, path)
+
+
+def checked(function: Any, name: str) -> Callable[[np.random.Generator, str], Mapping[str, Any]]:
+    """A function of (rng, ring).
+
+    Raises:
+        MesascopeError: it is none, or takes something else.
+    """
+    try:
+        inspect.signature(function).bind(None, "fresh")
+    except (TypeError, ValueError):
+        raise MesascopeError(
+            f"{name} is no function of (rng, ring).",
+            "It takes a NumPy generator and a ring's name, and returns the keywords of one task.",
+        ) from None
+    return function
+
+
+def drawn(function: Callable[..., Any], name: str, rng: np.random.Generator, ring: str) -> Drawn:
+    """One task of a user's function.
+
+    Raises:
+        MesascopeError: it raised, or returned no keywords.
+    """
+    try:
+        told = function(rng, ring)
+    except Exception as error:
+        raise MesascopeError(
+            f"{name} raised {type(error).__name__} on {ring!r}: {error}.", "Mend it."
+        ) from error
+    if not isinstance(told, Mapping) or not all(isinstance(k, str) for k in told):
+        raise MesascopeError(
+            f"{name} returned {type(told).__name__} on {ring!r}.",
+            "Return a dict of keywords for gymnasium.make.",
+        )
+    return dict(told)
