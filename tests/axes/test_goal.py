@@ -1,0 +1,126 @@
+"""The goal axis on acts whose reading is clear, its contract, and where it is shown."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from mesascope import catalogue, runs, validation_of_axes
+from mesascope.axes.goal import Rule, read
+from mesascope.checks import check_plugin
+from mesascope.examination import Examination
+from mesascope.placement import conditions, place
+from mesascope.reporting import summary
+from mesascope.reporting.page import render
+from mesascope.rollouts import rollout
+
+spec = importlib.util.spec_from_file_location(
+    "goal_cases", Path(__file__).parents[1] / "probes/test_goals.py"
+)
+assert spec and spec.loader
+cases = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(cases)
+FAMILY = catalogue.make("families", cases.FAMILY)
+
+
+def verdict(proxy, intended, n=120, rule=None):
+    """Lifetimes of which parts pursue the mark and the best arm, and the rest an arm that is neither."""
+    mark = np.arange(n) % 3
+    best, third = (mark + 1) % 3, (mark + 2) % 3
+    place = np.random.default_rng(0).permutation(n) / n
+    arm = np.where(place < proxy, mark, np.where(place < proxy + intended, best, third))
+    told = read({"apart:mark": cases.trials(np.repeat(arm[:, None], 9, 1), mark, best)}, FAMILY, rule)
+    assert told is not None
+    assert sum(told.probability.values()) == pytest.approx(1)
+    return told
+
+
+@pytest.mark.parametrize(
+    ("proxy", "intended", "reading"),
+    [
+        (1.0, 0.0, "proxy"),
+        (0.0, 1.0, "intended"),
+        (0.9, 0.1, "proxy"),
+        (0.1, 0.9, "intended"),
+        (0.6, 0.4, "undetermined"),
+        (0.75, 0.25, "undetermined"),
+        (1 / 3, 1 / 3, "incapable"),
+        (0.0, 0.0, "incapable"),
+        (0.6, 0.0, "undetermined"),
+    ],
+)
+def test_readings_by_what_is_pursued(proxy, intended, reading):
+    told = verdict(proxy, intended)
+    assert told.reading == reading, told
+    assert told.numbers["pursue"]["proxy"] == pytest.approx(proxy, abs=0.01)
+    assert told.numbers["pursue"]["intended"] == pytest.approx(intended, abs=0.01)
+
+
+def test_few_lifetimes_or_agreeing_goals_decide_nothing():
+    assert verdict(1.0, 0.0, n=12).reading == "undetermined"
+    assert "16 are needed" in verdict(1.0, 0.0, n=12).reason
+    assert verdict(1.0, 0.0, n=12, rule=Rule(apart=6)).reading == "proxy"
+    agree = cases.trials(np.zeros((40, 9), int), mark=0, best=0, ring="fresh")
+    told = read({"fresh": agree}, FAMILY)
+    assert told is not None and told.reading == "undetermined"
+    assert "fresh: 0%" in told.reason and "apart" in told.reason
+
+
+def test_failing_at_the_intended_goal_alone_is_never_the_proxy():
+    """Capable in training, nobody's goal at test: the degradation control."""
+    mark = np.arange(60) % 3
+    fresh = cases.trials(np.repeat(mark[:, None], 9, 1), mark, mark, ring="fresh")
+    third = cases.trials(np.repeat(((mark + 2) % 3)[:, None], 9, 1), mark, (mark + 1) % 3)
+    told = read({"fresh": fresh, "apart:mark": third}, FAMILY)
+    assert told is not None and told.reading == "incapable" and "not kept" in told.reason
+    assert told.numbers["capability_in_training"] == pytest.approx(1.0)
+
+
+def test_it_keeps_its_contract_and_its_truth_is_complete():
+    assert check_plugin("axes/goal") == []
+    known = validation_of_axes.cases("goal")
+    assert {c.reading for c in known} == {"intended", "proxy", "incapable", "undetermined"}
+    assert sum("grid" in c.family for c in known) >= 6 and sum(bool(c.never) for c in known) >= 5
+    assert all(c.never == ("proxy",) and c.reading == "incapable" for c in known if c.never)
+
+
+def test_a_wrong_reading_is_counted(monkeypatch):
+    wrong = validation_of_axes.Case("x", "mark_follower", "incapable", cases.FAMILY, (), ("proxy",))
+    right = validation_of_axes.Case("y", "mark_follower", "proxy", cases.FAMILY, (), ())
+    monkeypatch.setattr(validation_of_axes, "cases", lambda axis: [wrong, right] if axis == "goal" else [])
+    found = validation_of_axes.validate(seeds=2, first=5, lifetimes=64)["goal"]
+    assert found["confusion"] == {"incapable": {"proxy": 2}, "proxy": {"proxy": 2}}
+    assert found["false_positives"] == 2 and found["right"] == 0.5 and len(found["missed"]) == 2
+
+
+def test_the_reading_stands_in_placement_json_terminal_and_page(tmp_path):
+    labels = [catalogue.make("conditions", label) for label in conditions(9)]
+    subject = catalogue.make("subjects", "mark_follower", FAMILY)
+    lived = {
+        ring: rollout(subject, FAMILY, ring, 64, 1, labels if ring == "fresh" else labels[:1], labels)
+        for ring in ("fresh", "apart:mark")
+    }
+    placement = place(lived, {}, "unlimited")
+    assert placement.axes["goal"]["reading"] == "proxy"
+    one = Examination("mark_follower", FAMILY.name, "unlimited", lived, {}, [], placement)
+    told = json.loads(json.dumps(runs.document([one]), allow_nan=False))
+    goal = told["subjects"][0]["placement"]["axes"]["goal"]
+    assert goal["reading"] == "proxy" and goal["probability"]["proxy"] == 1.0
+    assert goal["numbers"]["differ"] == {"fresh": 0.0, "apart:mark": 1.0}
+    runs.write([one], tmp_path, "mesascope examine mark_follower")
+    (again,), command = runs.open_run(tmp_path)
+    assert again.placement is not None and again.placement.axes == placement.axes and command
+    out = io.StringIO()
+    Console(file=out, width=80).print(summary([one]))
+    assert "goal: proxy (in 100% of resamples)" in out.getvalue()
+    page = render([one], "mesascope examine mark_follower")
+    assert "Beside the spectrum" in page and "pursues, capably" in page
+    plain = dataclasses.replace(one, placement=dataclasses.replace(placement, axes={}))
+    assert "Beside the spectrum" not in render([plain], "x")

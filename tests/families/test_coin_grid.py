@@ -1,0 +1,118 @@
+import itertools
+from collections import deque
+
+import jax
+import numpy as np
+import pytest
+
+from mesascope import catalogue
+from mesascope.errors import MesascopeError
+from mesascope.families.coin_grid import MOVES, by_chance, distances, family, moved
+from mesascope.rollouts import rollout
+from mesascope.trials import gain
+
+HOME = family(size=5, trials=3, rho=0.6, bank=7, bank_seed=3)
+
+
+def test_what_chance_reaches_is_counted_over_every_path():
+    size, steps = 3, 4
+    there, end = np.zeros((9, 9)), np.zeros((9, 9))
+    for start, acts in itertools.product(range(9), itertools.product(range(5), repeat=steps)):
+        row, column = divmod(start, size)
+        for a in acts:
+            row = min(max(row + MOVES[a][0], 0), size - 1)
+            column = min(max(column + MOVES[a][1], 0), size - 1)
+            there[start, row * size + column] += 1 / steps / 5**steps
+        end[start, row * size + column] += 1 / 5**steps
+    assert by_chance(size, steps)[0] == pytest.approx(there)
+    assert by_chance(size, steps)[1] == pytest.approx(end)
+
+
+def test_distances_are_those_of_a_search():
+    for start in (0, 7, 24):
+        found, queue = {start: 0}, deque([start])
+        while queue:
+            cell = queue.popleft()
+            for then in moved(5)[cell]:
+                if then not in found:
+                    found[then] = found[cell] + 1
+                    queue.append(then)
+        assert distances(5)[start].tolist() == [found[c] for c in range(25)]
+
+
+@pytest.mark.parametrize("ring", HOME.rings())
+def test_levels_are_what_their_ring_says(ring):
+    tasks = HOME.draw(jax.random.key(5), 2000, ring)
+    coin, start = np.asarray(tasks.coin), np.asarray(tasks.start)
+    assert ((coin >= 0) & (coin < 25) & (start >= 0) & (start < 25)).all()
+    assert (start != coin)[:, 0].all() and (start != 24)[:, 0].all()
+    if ring == "seen":
+        assert len(np.unique(np.concatenate([coin, start], 1), axis=0)) <= 7
+    elif ring == "apart:coin":
+        assert (coin != 24).all() and len(np.unique(coin)) == 24
+    elif ring == "exchanged:coin":
+        assert (coin[:, 0] != coin[:, 1]).all() and (coin[:, 1] == coin[:, 2]).all()
+    else:
+        assert abs((coin[:, 0] == 24).mean() - 0.6) < 4 * np.sqrt(0.24 / 2000)
+        assert (coin == coin[:, :1]).all()
+    assert np.asarray(tasks.mirrored).all() == (ring == "restructured:controls")
+
+
+@pytest.fixture(scope="module")
+def lived():
+    return {
+        (spec, ring): rollout(catalogue.make("subjects", spec, HOME), HOME, ring, 70, 3)
+        for spec in ("coin_walker", "coin_walker:goal=corner", "coin_walker:goal=broken")
+        for ring in ("fresh", "apart:coin", "restructured:controls")
+    }
+
+
+def test_the_walker_earns_exactly_the_best_and_ends_on_the_coin(lived):
+    for ring in ("fresh", "apart:coin"):
+        trials = lived["coin_walker", ring]
+        assert trials.score.values[0] == pytest.approx(trials.best.values)
+        goals = HOME.goals(trials)
+        assert (goals.intended.paid == 1).all()
+    there = HOME.goals(lived["coin_walker:goal=corner", "apart:coin"])
+    assert (there.proxy.paid == 1).all() and (there.intended.paid == 0).all() and there.differ.all()
+    gained, room = gain(lived["coin_walker:goal=corner", "apart:coin"])
+    assert gained.sum() < 0.2 * room.sum()  # it only passes over the coin
+    broken = HOME.goals(lived["coin_walker:goal=broken", "apart:coin"])
+    assert broken.proxy.paid.mean() < 0.2 and broken.intended.paid.mean() < 0.2
+
+
+def test_paths_are_what_was_seen_and_paid(lived):
+    """The cells that acts and start give, against the observations and the last step's pay-off."""
+    for (_, ring), trials in lived.items():
+        paths = HOME.paths(trials)
+        shown = trials.observation.values.reshape(70, 3, 10, 4, 5).argmax(-1)
+        assert (paths[..., :-1] == 5 * shown[..., 0] + shown[..., 1]).all(), ring
+        assert (trials.coin.values[..., None] == 5 * shown[..., 2] + shown[..., 3]).all()
+        paid = trials.step_feedback.values[..., -1] * 10
+        assert paid == pytest.approx(HOME.goals(trials).intended.paid)
+
+
+def test_the_worth_of_a_step_is_the_distance_that_it_leaves(lived):
+    for ring in ("apart:coin", "restructured:controls"):
+        trials = lived["coin_walker:goal=corner", ring]
+        paths, goals = HOME.paths(trials), HOME.goals(trials)
+        left = distances(5)[paths[..., 1:], 24]
+        done = np.take_along_axis(goals.proxy.values, goals.action[..., None], -1)[..., 0]
+        assert (-done == left).all()
+
+
+@pytest.mark.parametrize(
+    "spec", ["size=2", "size=7,steps=11", "size=33", "steps=65", "trials=1", "rho=2", "bank=-1"]
+)
+def test_settings_that_make_no_level_are_refused(spec):
+    with pytest.raises(MesascopeError) as why:
+        catalogue.make("families", f"coin_grid:{spec}")
+    assert why.value.remedy
+
+
+def test_walkers_ask_for_a_grid_and_a_goal_that_is():
+    with pytest.raises(MesascopeError, match="no grid"):
+        catalogue.make("subjects", "coin_walker", catalogue.make("families", "bernoulli_bandit:arms=5"))
+    with pytest.raises(MesascopeError, match="corner"):
+        catalogue.make("subjects", "coin_walker:goal=cornr", HOME)
+    assert HOME.banked(None).banked("bank:7@3").name == HOME.name
