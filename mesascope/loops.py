@@ -87,14 +87,9 @@ def looped(subject, family, tasks, keys, condition, donated, partners, record, w
                 break
             shown = life.percept.observation if whole else None
             life, step = live(life, t, s, partner, idle, last)
-            last = (
-                last
-                if last is None
-                else np.where(idle, last, t * steps + s)
-                if s
-                else np.full(BLOCK, t * steps)
-            )
-            made.append((*step, shown, np.ones(BLOCK, bool) if idle is None else ~idle))
+            awake = np.ones(BLOCK, bool) if idle is None else ~idle
+            last = last if last is None else np.where(awake, t * steps + s, last)
+            made.append((*step, shown, awake))
         skipped = steps - len(made)
         for _ in range(skipped if looked else 0):
             recent.appendleft(Past(life.percept, np.ones(BLOCK, bool), last))

@@ -62,25 +62,21 @@ class FeedbackShuffled(Condition):
         """The same with trials of several steps: whole trials are fed and replayed before the first step of one."""
         w, begins = self.older_than, context.begins
         newest, now = w * context.steps, t * context.steps
-        oldest = jnp.minimum(newest + context.steps - 1, now)
+        oldest = jnp.minimum(select(t >= w, newest + context.steps, newest) - 1, now)
 
-        def lend(back, c):
+        def live(i, lives):
+            back, (ready, _, fed) = oldest - i, lives
             past = context.past(back)
-            return context.live(back, c, select(past.first, past, context.exchange(back, past)))
+            lent = select(past.first | (back < newest), past, context.exchange(back, past))
+            after = context.live(back, ready, lent)
+            return after, ready, select(back == newest, after, fed)
 
-        due = jnp.asarray(begins & (t >= w), jnp.int32)
-        before = context.repeat(0, due * (oldest - newest), lambda i, c: lend(oldest - i, c), shadow)
-        fed = context.repeat(0, due, lambda i, c: lend(newest, c), before)
-
-        count = jnp.minimum(newest - 1, now)
-        replayed = context.repeat(
-            0,
-            count * jnp.asarray(begins, jnp.int32),
-            lambda i, c: context.live(count - i, c, context.past(count - i)),
-            select(w > 0, fed, before),
-        )
+        # from the oldest percept that is due to the last one; with w = 0 the present one is due too, for the next time
+        count = jnp.asarray(begins, jnp.int32) * (oldest + jnp.asarray(w == 0, jnp.int32))
+        after, before, fed = context.repeat(0, count, live, (shadow, shadow, shadow))
         plain = select(percept.first, percept, context.exchange(0, percept))
-        return select(begins, replayed, carry), select(begins & (w == 0), plain, percept), fed
+        ready = select(begins, select(w > 0, after, before), carry)
+        return ready, select(begins & (w == 0), plain, percept), fed
 
 
 def condition(older_than: int = 4, replicate: int = 0) -> FeedbackShuffled:

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mesascope.conditions import select
 from mesascope.errors import MesascopeError
 from mesascope.families import Family
 from mesascope.keys import address
@@ -37,7 +38,9 @@ class Put(NamedTuple):
 
 
 class Lives(NamedTuple):
-    """What a batch of lifetimes leaves to train on, each [T, N].
+    """What a batch of lifetimes leaves to train on, each [T, N]; [T·S, N] where trials have several steps.
+
+    Steps of trials that were over were lived by nobody: a lifetime's own steps come first, the rest counts nowhere.
 
     Attributes:
         encoded: [T, N, F] what the network was told.
@@ -47,6 +50,8 @@ class Lives(NamedTuple):
         score: the expected pay-off.
         target: what would have been right, None where the family shows no such thing.
         lesson: [T, N, K] the teacher's log-probabilities, None without one.
+        there: whether the step was lived, None where all were.
+        opens: the trial whose first step it is, -1 at the others; None where all were lived.
     """
 
     encoded: jax.Array
@@ -56,6 +61,8 @@ class Lives(NamedTuple):
     score: jax.Array
     target: Any
     lesson: Any
+    there: Any = None
+    opens: Any = None
 
 
 class Gains(NamedTuple):
@@ -111,7 +118,7 @@ def live(
         led: how many of the lifetimes the teacher lives, the first ones.
     """
     state, percept = family.begin(address(key, "begin"), tasks)
-    n = len(percept.action)
+    n, steps = len(percept.action), family.steps
     asked = None if teacher is None else teacher.fresh(n)
 
     def trial(life, t):
@@ -123,15 +130,32 @@ def live(
         if teacher is not None:
             asked, answer = teacher.respond(address(key, "teacher", t), asked, percept)
             action, lesson = jnp.where(jnp.arange(n) < led, answer.action, action), answer.log_probs
+        idle = None if steps == 1 else family.idle(state)
+        before, idle = life, None if idle is None else idle & (t % steps > 0)
         state, percept, score = family.step(address(key, "pay", t), tasks, state, action)
         log_prob = jnp.take_along_axis(log_probs, action[:, None], 1)[:, 0]
         left = Lives(
             encoded, action, log_prob, network.worth(features), score, family.target(percept), lesson
         )
-        return (state, percept, carry, asked), left
+        after = (state, percept, carry, asked)
+        if idle is None:
+            return after, left
+        left = left._replace(
+            score=jnp.where(idle, 0.0, score),
+            worth=jnp.where(idle, 0.0, left.worth),
+            there=~idle,
+            opens=jnp.where(t % steps == 0, t // steps, jnp.full(n, -1)),
+        )
+        return select(idle, before, after), left
 
     life = (state, percept, network.fresh(n), asked)
-    return jax.lax.scan(trial, life, jnp.arange(family.horizon))[1]
+    lives = jax.lax.scan(trial, life, jnp.arange(family.horizon * steps))[1]
+    if lives.there is None:
+        return lives
+    order = jnp.argsort(~lives.there, axis=0, stable=True)
+    return jax.tree.map(
+        lambda x: jnp.take_along_axis(x, order.reshape(order.shape + (1,) * (x.ndim - 2)), 0), lives
+    )
 
 
 def gains(lives: Lives, best: jax.Array, scale: Scale, discount: Number, trace: Number) -> Gains:
@@ -142,12 +166,19 @@ def gains(lives: Lives, best: jax.Array, scale: Scale, discount: Number, trace: 
 
     Args:
         lives: a batch.
-        best: [T, N] the best pay-off of every trial.
+        best: [T, N] the best pay-off of every trial; where trials have several steps it is spread evenly over them, or
+            taken off at the first where they may end early.
         scale: of the family; a lifetime at chance is then worth about -1, at best 0.
-        discount: of the reward to come, per trial.
+        discount: of the reward to come, per step.
         trace: λ.
     """
-    longest = (discount ** jnp.arange(len(best))).sum()
+    steps = len(lives.score) // len(best)
+    longest = (discount ** jnp.arange(len(lives.score))).sum() / steps
+    if lives.opens is not None:
+        asked = jnp.take_along_axis(best, jnp.maximum(lives.opens, 0), 0)
+        best = jnp.where(lives.opens >= 0, asked, 0.0)
+    elif steps > 1:
+        best = jnp.repeat(best / steps, steps, 0)
     reward = (lives.score - best) / (scale.best - scale.chance) / longest
     advantage = advantages(reward, lives.worth, discount, trace)
     return Gains(advantage, advantage + lives.worth)
@@ -165,6 +196,24 @@ def advantages(reward: jax.Array, worth: jax.Array, discount: Number, trace: Num
     return jax.lax.scan(back, jnp.zeros_like(worth[0]), surprise, reverse=True)[1]
 
 
-def spread(log_probs: jax.Array) -> jax.Array:
+def spread(log_probs: jax.Array, there: Any = None) -> jax.Array:
     """The mean entropy of distributions [..., K]."""
-    return -(jnp.exp(log_probs) * log_probs).sum(-1).mean()
+    return -mean((jnp.exp(log_probs) * log_probs).sum(-1), there)
+
+
+def mean(x: jax.Array, there: Any = None) -> jax.Array:
+    """The mean over the steps that were lived."""
+    return x.mean() if there is None else (x * there).sum() / there.sum()
+
+
+def standard(x: jax.Array, there: Any = None) -> jax.Array:
+    """The same numbers with mean 0 and standard deviation 1 over the steps that were lived."""
+    if there is None:
+        return (x - x.mean()) / (x.std() + 1e-8)
+    x = x - mean(x, there)
+    return x / (jnp.sqrt(mean(x * x, there)) + 1e-8)
+
+
+def per_trial(lives: Lives, best: jax.Array) -> jax.Array:
+    """The mean score of a trial."""
+    return lives.score.mean() if len(lives.score) == len(best) else lives.score.sum() / best.size

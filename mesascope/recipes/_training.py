@@ -113,7 +113,7 @@ def train(
             network, memory, score = update(*state)
             mean = float(score)  # waits for the update
             state = State(state.done + 1, network, memory)  # at once: an interruption falls before or after
-            steps += training.lifetimes * training.family.horizon
+            steps += training.lifetimes * training.family.horizon * training.family.steps
             now, here = time.monotonic(), state.done - first
             began = now if here == 1 else began  # the first update compiles
             left = (now - began) / (here - 1) * (training.updates - state.done) if here > 1 else None

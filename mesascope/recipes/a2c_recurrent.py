@@ -18,7 +18,7 @@ from mesascope.families import Family
 from mesascope.keys import address
 from mesascope.recipes import Progress, Trained, silent
 from mesascope.recipes._descent import COUNTED, JUDGED, STEPPED, check, descend, falling, numbers, rest
-from mesascope.recipes._lives import Put, Scale, gains, live, put, scale, spread
+from mesascope.recipes._lives import Put, Scale, gains, live, mean, per_trial, put, scale, spread, standard
 from mesascope.recipes._training import Training, train
 from mesascope.subjects.recurrent import Recurrent, begun
 
@@ -42,6 +42,7 @@ class Batch(NamedTuple):
     action: jax.Array
     advantage: jax.Array
     worth: jax.Array  # what the critic should have said
+    there: Any  # whether the step was lived, None where all were
 
 
 def recipe(
@@ -75,7 +76,7 @@ def recipe(
         final_rate: the same at the end.
         entropy: weight of the policy's entropy at the start, falling linearly to 0.
         critic: weight of the critic's squared error.
-        discount: of the reward to come, per trial.
+        discount: of the reward to come, per step.
         trace: λ of the generalised advantage estimate; 1 for the returns of the whole lifetime.
         seed: of the weights, the tasks and all draws.
         progress: called after every update.
@@ -114,7 +115,7 @@ def update(
     """Lives one batch and takes one step on it; arguments and results as in `ppo_recurrent.update`."""
     lives = live(address(key, "lives"), network, family, tried.tasks)
     gained = gains(lives, tried.best, span, plan.discount, plan.trace)
-    batch = Batch(lives.encoded, lives.action, *gained)
+    batch = Batch(lives.encoded, lives.action, *gained, lives.there)
     entropy = falling(plan.entropy, 0.0, number, plan.updates)
     rate = falling(plan.rate, plan.final_rate, number, plan.updates)
 
@@ -122,7 +123,7 @@ def update(
         return loss(network, part, plan.critic, entropy)
 
     network, state = descend(key, network, state, batch, cost, rate, 1, 1)
-    return network, state, lives.score.mean()
+    return network, state, per_trial(lives, tried.best)
 
 
 def loss(network: Recurrent, batch: Batch, critic: jax.Array, entropy: jax.Array) -> jax.Array:
@@ -130,6 +131,8 @@ def loss(network: Recurrent, batch: Batch, critic: jax.Array, entropy: jax.Array
     features = network.memory.unroll(batch.encoded)
     log_probs = network.log_probs(features)
     log_prob = jnp.take_along_axis(log_probs, batch.action[..., None], -1)[..., 0]
-    advantage = (batch.advantage - batch.advantage.mean()) / (batch.advantage.std() + 1e-8)
-    error = jnp.square(network.worth(features) - batch.worth).mean()
-    return -(log_prob * advantage).mean() + critic * error - entropy * spread(log_probs)
+    advantage = standard(batch.advantage, batch.there)
+    error = mean(jnp.square(network.worth(features) - batch.worth), batch.there)
+    return (
+        -mean(log_prob * advantage, batch.there) + critic * error - entropy * spread(log_probs, batch.there)
+    )

@@ -21,7 +21,7 @@ from mesascope.families import Family
 from mesascope.keys import address
 from mesascope.recipes import Progress, Trained, ppo_recurrent, silent
 from mesascope.recipes._descent import COUNTED, JUDGED, MANY, STEPPED, check, descend, falling, numbers, rest
-from mesascope.recipes._lives import Put, Scale, gains, live, put, scale
+from mesascope.recipes._lives import Put, Scale, gains, live, mean, per_trial, put, scale
 from mesascope.recipes._training import Training, train
 from mesascope.rollouts import anonymous
 from mesascope.subjects import Subject
@@ -46,6 +46,7 @@ class Batch(NamedTuple):
     encoded: jax.Array  # [T, N, F]
     lesson: jax.Array  # [T, N, K] the teacher's log-probabilities
     worth: jax.Array  # [T, N] what the critic should have said
+    there: Any  # [T, N] whether the step was lived, None where all were
 
 
 def recipe(
@@ -169,13 +170,13 @@ def update(
     lives = live(address(key, "lives"), network, family, tried.tasks, guide, plan.led)
     worth = gains(lives, tried.best, span, plan.discount, plan.trace).worth
     rate = falling(plan.rate, plan.final_rate, number, plan.updates)
-    batch = Batch(lives.encoded, lives.lesson, worth)
+    batch = Batch(lives.encoded, lives.lesson, worth, lives.there)
     network, state = descend(key, network, state, batch, loss, rate, 1, plan.minibatches)
-    return network, state, lives.score.mean()
+    return network, state, per_trial(lives, tried.best)
 
 
 def loss(network: Recurrent, batch: Batch) -> jax.Array:
     """The cross-entropy of the teacher's probabilities and the critic's squared error."""
     features = network.memory.unroll(batch.encoded)
-    fit = (jnp.exp(batch.lesson) * network.log_probs(features)).sum(-1).mean()
-    return -fit + 0.5 * jnp.square(network.worth(features) - batch.worth).mean()
+    fit = mean((jnp.exp(batch.lesson) * network.log_probs(features)).sum(-1), batch.there)
+    return -fit + 0.5 * mean(jnp.square(network.worth(features) - batch.worth), batch.there)

@@ -19,7 +19,7 @@ from mesascope.families import Family
 from mesascope.keys import address
 from mesascope.recipes import Progress, Trained, silent
 from mesascope.recipes._descent import COUNTED, JUDGED, MANY, STEPPED, check, descend, falling, numbers, rest
-from mesascope.recipes._lives import Put, Scale, gains, live, put, scale, spread
+from mesascope.recipes._lives import Put, Scale, gains, live, mean, per_trial, put, scale, spread, standard
 from mesascope.recipes._training import Training, train
 from mesascope.subjects.recurrent import Recurrent, begun
 
@@ -46,6 +46,7 @@ class Batch(NamedTuple):
     log_prob: jax.Array
     advantage: jax.Array
     worth: jax.Array  # what the critic should have said
+    there: Any  # whether the step was lived, None where all were
 
 
 def recipe(
@@ -82,7 +83,7 @@ def recipe(
         rate: Adam's step size at the start, falling linearly.
         final_rate: the same at the end.
         entropy: weight of the policy's entropy at the start, falling linearly to 0.
-        discount: of the reward to come, per trial.
+        discount: of the reward to come, per step.
         trace: λ of the generalised advantage estimate.
         clip: largest change of a probability ratio that is rewarded.
         seed: of the weights, the tasks and all draws.
@@ -138,7 +139,7 @@ def update(
     """
     lives = live(address(key, "lives"), network, family, tried.tasks)
     gained = gains(lives, tried.best, span, plan.discount, plan.trace)
-    batch = Batch(lives.encoded, lives.action, lives.log_prob, *gained)
+    batch = Batch(lives.encoded, lives.action, lives.log_prob, *gained, lives.there)
     entropy = falling(plan.entropy, 0.0, number, plan.updates)
     rate = falling(plan.rate, plan.final_rate, number, plan.updates)
 
@@ -146,7 +147,7 @@ def update(
         return loss(network, part, plan.clip, entropy)
 
     network, state = descend(key, network, state, batch, cost, rate, plan.epochs, plan.minibatches)
-    return network, state, lives.score.mean()
+    return network, state, per_trial(lives, tried.best)
 
 
 def loss(network: Recurrent, batch: Batch, clip: jax.Array, entropy: jax.Array) -> jax.Array:
@@ -154,8 +155,8 @@ def loss(network: Recurrent, batch: Batch, clip: jax.Array, entropy: jax.Array) 
     features = network.memory.unroll(batch.encoded)
     log_probs = network.log_probs(features)
     log_prob = jnp.take_along_axis(log_probs, batch.action[..., None], -1)[..., 0]
-    advantage = (batch.advantage - batch.advantage.mean()) / (batch.advantage.std() + 1e-8)
+    advantage = standard(batch.advantage, batch.there)
     ratio = jnp.exp(log_prob - batch.log_prob)
-    gain = jnp.minimum(ratio * advantage, jnp.clip(ratio, 1.0 - clip, 1.0 + clip) * advantage).mean()
-    error = jnp.square(network.worth(features) - batch.worth).mean()
-    return -gain + 0.5 * error - entropy * spread(log_probs)
+    gain = jnp.minimum(ratio * advantage, jnp.clip(ratio, 1.0 - clip, 1.0 + clip) * advantage)
+    error = mean(jnp.square(network.worth(features) - batch.worth), batch.there)
+    return -mean(gain, batch.there) + 0.5 * error - entropy * spread(log_probs, batch.there)

@@ -27,7 +27,7 @@ from mesascope.subjects._memories import GRU, LSTM, Memory, Nothing, scaled
 from mesascope.subjects._sequences import LRU, LinearAttention, Transformer
 
 FORMAT = "mesascope-network/1"
-TOLD = ("action", "feedback", "trial", "first", "observation")
+TOLD = ("action", "feedback", "trial", "first", "observation", "step")
 HEADER = 1 << 20  # bytes; a larger header is not ours
 WIDEST = 4096
 DEEPEST = 64  # layers
@@ -53,7 +53,7 @@ class Recurrent(Subject):
         value_bias: [].
         told: which parts of the percept it is told, of TOLD.
         choices: K, None where actions are real numbers.
-        horizon: the trials of a training lifetime, by which the trial index is divided.
+        horizon: the steps of a training lifetime, by which the trial index is divided.
     """
 
     name: str
@@ -79,6 +79,7 @@ class Recurrent(Subject):
             "trial": percept.trial[:, None] / self.horizon,
             "first": percept.first[:, None],
             "observation": percept.observation,
+            "step": jnp.log1p(jnp.asarray(percept.step, jnp.float32))[:, None],
         }
         return jnp.concatenate([jnp.asarray(parts[k], jnp.float32) for k in self.told], axis=-1)
 
@@ -187,7 +188,7 @@ def begun(
     layout: Mapping[str, int] | None = None,
 ) -> Recurrent:
     """An untrained network for a family; told names parts of the percept, joined by +."""
-    sizes = (family.choices, observation_width(family), family.horizon)
+    sizes = (family.choices, observation_width(family), family.horizon * family.steps)
     return create(key, memory, width, tuple(told.split("+")), sizes, layout)
 
 
