@@ -2,7 +2,7 @@
 
 Generality is the lowest rung of the level, its highest rung, and what is kept on fresh tasks; the goal is the proxy's
 return less the intended goal's where they differ. Within one rho and one training seed the three networks (M = 2, 4 and
-unlimited) are ranked (Kendall's tau b); the unit is the seed: tau is averaged over rho, then the interval is over seeds.
+unlimited) are ranked (Kendall's tau b); the unit is the seed: tau is averaged over rho, the interval over seeds.
 A seed in which all three stand on one rung has no order, and is said to have none.
 """
 
@@ -42,7 +42,8 @@ def associations(found: dict[str, Any]) -> Iterator[tuple[str, str, list[float]]
                 held = np.isfinite(general)
                 ordered = len(set(general[held])) > 1
                 goal = proxy[held] - intended[held]
-                taus.append(float(kendalltau(general[held], goal)[0]) if ordered else float("nan"))
+                tau: Any = kendalltau(general[held], goal) if ordered else (float("nan"),)
+                taus.append(float(tau[0]))
             yield measure, rho, taus
 
 
