@@ -202,9 +202,14 @@ def measure_log(
         One examination per subject in the file, and what was decided in reading it.
     """
     asked = [catalogue.make("probes", p) for p in catalogue.names("probes")]
-    if isinstance(path, str | os.PathLike) and Path(path).suffix == ".nc":
+    if isinstance(path, str | os.PathLike) and Path(path).suffix in (".nc", ".eval"):
         folder = Path(path).parent
-        if Path(path).name == "trials.nc" and (folder / "findings.json").is_file():
+        if Path(path).suffix == ".eval":
+            from mesascope.inspected import read_eval
+
+            log = read_eval(os.fspath(path))
+            known = [({str(log.attrs["ring"]): log}, {}, "unknown")]
+        elif Path(path).name == "trials.nc" and (folder / "findings.json").is_file():
             from mesascope.runs import open_run
 
             known = [(e.trials, e.references, e.trained_on) for e in open_run(folder)[0]]

@@ -95,7 +95,7 @@ def rollout(
 
     def live(place: Place, where: str, condition: Condition, donated: Outcomes) -> Record:
         if (where, place) not in tasks:
-            tasks[where, place] = _tasks(whole if where == "seen" else home, where, place, seed)
+            tasks[where, place] = drawn_tasks(whole if where == "seen" else home, where, place, seed)
         put = tasks[where, place]
         who = _Still() if place[0] == "lent" and family.tells_anyway else one
         out = _block(who, home, where, put, place, seed, condition, examples, donated, kept)
@@ -206,7 +206,7 @@ def _draw(family: Family, key: jax.Array, ring: str) -> Any:
     return family.draw(key, BLOCK, ring)
 
 
-def _tasks(family: Family, ring: str, place: Place, seed: int) -> Any:
+def drawn_tasks(family: Family, ring: str, place: Place, seed: int) -> Any:
     """The tasks of a block; 'fresh' and the rings made from it share their draws."""
     key = located(seed, "tasks", *place)
     return _draw(family, key, ring) if family.traceable else family.draw(key, BLOCK, ring)
@@ -236,7 +236,7 @@ def _block(subject, family, ring, tasks, place, seed, condition, examples, donat
 
 def witnessed(subject: Subject, family: Family, ring: str, place: Place, seed: int, ticks: int) -> Percept:
     """What a subject sees at the first ticks of a block, axes T·S, N; the lifetimes are looped."""
-    tasks = _tasks(family, ring, place, seed)
+    tasks = drawn_tasks(family, ring, place, seed)
 
     def keys(name, *t):
         return _located(seed, place, name, *map(int, t))

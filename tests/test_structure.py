@@ -15,7 +15,7 @@ LAYERS = (
     {"errors", "keys", "compiling", "findings", "stats", "trials"},
     {"families", "subjects", "conditions", "probes", "logs"},
     {"catalogue", "lives", "scans", "loops", "rollouts", "replays", "measurement", "recipes"},
-    {"axes", "placement", "kept", "bench", "examination", "runs", "training"},
+    {"axes", "placement", "kept", "bench", "examination", "inspected", "inspect_tasks", "runs", "training"},
     {"reporting"},
     {
         "checks",
