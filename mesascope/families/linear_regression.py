@@ -47,6 +47,16 @@ class LinearRegression(Family):
 
     controls: ClassVar = {"learner": "ridge", "lookalike": "last_pair", "still": "zero"}
     identity: ClassVar = ("name", "bank_name")
+    predictors: ClassVar = (
+        *("zero", "running_mean", "last_pair", "nearest_neighbours", "gradient_descent"),
+        *(
+            "gradient_descent:steps=5",
+            "gradient_descent:steps=2,preconditioned=0.5",
+            "least_squares",
+            "ridge",
+        ),
+        "dmmse",
+    )
     # with more noise less is there to gain; half a subspace lies within what training shows; on orthogonal inputs
     # nothing that was told before the middle of the lifetime is of use after it
     reported: ClassVar = ("shifted:noise", "shifted:subspace", "shifted:orthogonal", "horizon:longer")
@@ -158,6 +168,26 @@ class LinearRegression(Family):
             "worst": -((np.abs(target) + FARTHEST) ** 2),
             "fixed": -((target - x @ mean) ** 2),
         }
+
+    def between(self, observation: np.ndarray, part: float, rng: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Outcomes [N, T], without noise and with it, had the weights been mixed from two tasks of the bank.
+
+        The mixture has the mean length of the two (Raventós et al. 2023): mixing alone would shorten it.
+
+        Args:
+            observation: [N, T, 2D] what lifetimes showed.
+            part: of the way from one task to the other.
+            rng: a NumPy generator.
+        """
+        bank = np.asarray(self.bank_weights, float)
+        one, other = bank[
+            rng.permuted(np.tile(np.arange(len(bank)), (len(observation), 1)), axis=1)[:, [0, -1]].T
+        ]
+        mixed = (1 - part) * one + part * other
+        length = [np.linalg.norm(w, axis=-1, keepdims=True) for w in (one, other, mixed)]
+        mixed = mixed * ((1 - part) * length[0] + part * length[1]) / np.maximum(length[2], 1e-9)
+        target = (observation[..., : self.dimension] * mixed[:, None]).sum(-1)
+        return target, target + self.noise * rng.standard_normal(target.shape)
 
     def target(self, percept: Percept) -> Array:
         """[N] the noisy outcome of the trial that the percept tells of, 0 before the first."""

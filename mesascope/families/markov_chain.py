@@ -43,6 +43,7 @@ class MarkovChain(Family):
 
     controls: ClassVar = {"learner": "transition_counts", "lookalike": "symbol_again", "still": "uniform"}
     identity: ClassVar = ("name", "bank_name")
+    predictors: ClassVar = ("uniform", "symbol_again", "induction", "transition_counts", "transition_locator")
     # what came two symbols ago tells nothing in training: no reference gains
     reported: ClassVar = ("restructured:second_order", "horizon:longer")
 
@@ -136,7 +137,7 @@ class MarkovChain(Family):
         return state + 1, told(jnp.concatenate(shown, -1), action, right, state + 1), score
 
     def latents(self, tasks: Tasks, ring: str) -> dict[str, np.ndarray]:
-        """`means` [N, T, K], what each prediction pays; chance, best, worst and fixed [N, T].
+        """`means` [N, T, K], what each prediction pays; `target` [N, T], what comes; chance, best, worst, fixed [N, T].
 
         'fixed' predicts from the present symbol by the mean of the ring's matrices, which is even off the bank.
         """
@@ -146,7 +147,8 @@ class MarkovChain(Family):
         if ring == "seen":
             usual = np.asarray(self.bank_matrices, float).mean(0).argmax(-1)
             fixed = np.take_along_axis(odds, usual[np.asarray(tasks.symbols)[:, :-1]][..., None], -1)[..., 0]
-        return {"means": odds, "best": odds.max(-1), "chance": chance, "worst": odds.min(-1), "fixed": fixed}
+        known = {"means": odds, "target": np.asarray(tasks.symbols)[:, 1:].astype(float)}
+        return known | {"best": odds.max(-1), "chance": chance, "worst": odds.min(-1), "fixed": fixed}
 
     def target(self, percept: Percept) -> Array:
         """[N] the symbol that came at the trial whose outcome the percept tells, -1 before the first."""
