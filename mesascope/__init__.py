@@ -20,6 +20,7 @@ _HOMES = {
     "Family": "families",
     "FamilyEnv": "families._gymnasium",
     "Percept": "families",
+    "observe": "subjects._observing",
     "Subject": "subjects",
     "Response": "subjects",
     "Condition": "conditions",

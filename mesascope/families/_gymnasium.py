@@ -13,6 +13,8 @@ from mesascope.families import Family, Percept
 from mesascope.keys import address
 from mesascope.subjects._observing import observer
 
+WIDEST = 1e6  # of real actions: stable-baselines3 takes no space without bounds
+
 
 class FamilyEnv(gymnasium.Env):
     """One lifetime per episode; a new task is drawn at every reset.
@@ -42,7 +44,7 @@ class FamilyEnv(gymnasium.Env):
         high = np.concatenate([np.full(shown, np.inf), acts[1], [np.inf, 1, 1]])
         self.observation_space = gymnasium.spaces.Box(low.astype(np.float32), high.astype(np.float32))
         self.action_space = (
-            gymnasium.spaces.Box(-np.inf, np.inf, (1,), np.float32)
+            gymnasium.spaces.Box(-WIDEST, WIDEST, (1,), np.float32)
             if real
             else gymnasium.spaces.Discrete(family.choices)
         )

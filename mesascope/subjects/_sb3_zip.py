@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import importlib
+import inspect
 import io
 import json
 import os
@@ -182,7 +183,7 @@ def policy(held: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bo
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            made = kind(*spaces, lambda _: 0.0, **settings)
+            made = _built(kind, spaces, settings)
     except MesascopeError:
         raise
     except Exception as error:
@@ -199,7 +200,15 @@ def untrained(held: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         sde = {"use_sde": True} if held.data.get("use_sde") is True else {}
-        return _torch.frozen(_class(held, trust)(*spaces, lambda _: 0.0, **_settings(held, trust), **sde))
+        return _torch.frozen(_built(_class(held, trust), spaces, _settings(held, trust) | sde))
+
+
+def _built(kind: Any, spaces: tuple[gymnasium.Space, gymnasium.Space], settings: dict[str, Any]) -> Any:
+    """A policy; those that are not trained by gradients take no schedule of the learning rate."""
+    known = inspect.signature(kind).parameters
+    if "lr_schedule" in known:
+        return kind(*spaces, lr_schedule=lambda _: 0.0, **settings)
+    return kind(*spaces, *([lambda _: 0.0] if "args" in known else []), **settings)
 
 
 def _class(held: Zip, trust: bool) -> Any:

@@ -6,6 +6,7 @@ import sys
 import types
 from typing import ClassVar
 
+import gymnasium
 import jax
 import numpy as np
 import pytest
@@ -14,9 +15,9 @@ pytest.importorskip("torch", reason="needs the extra 'sb3'")
 pytest.importorskip("sb3_contrib", reason="needs the extra 'sb3'")
 
 import torch
-from sb3_contrib import QRDQN, RecurrentPPO
-from stable_baselines3 import A2C, DQN, PPO
-from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+from sb3_contrib import ARS, QRDQN, TRPO, MaskablePPO, RecurrentPPO
+from stable_baselines3 import A2C, DQN, PPO, SAC
+from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecNormalize
 
 from mesascope import FamilyEnv, catalogue, rollout
 from mesascope.errors import MesascopeError, MesascopeWarning
@@ -130,6 +131,54 @@ def test_the_class_is_read_from_the_file_and_chooses_as_the_model(trained, name)
     assert set(one.fingerprint()) == set(model.policy.state_dict())
     twin = one.untrained(5)
     assert all(twin.fingerprint()[k] != v for k, v in one.fingerprint().items() if k.endswith("weight"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "policy"), [(MaskablePPO, "MlpPolicy"), (TRPO, "MlpPolicy"), (ARS, "LinearPolicy")]
+)
+def test_other_classes_open_too(tmp_path, kind, policy):
+    model = kind(policy, FamilyEnv(SMALL), device="cpu", seed=0)
+    model.save(tmp_path / "agent.zip")
+    one = resolve(str(tmp_path / "agent.zip"), SMALL)
+    best = catalogue.make("subjects", f"sb3:path={tmp_path}/agent.zip,stochastic=false", SMALL)
+    now = percept(7, 3, np.arange(7) % 3, 1)
+    greedy = model.predict(one.observe(now), deterministic=True)[0]
+    assert (np.asarray(best.respond(jax.random.key(0), (), now)[1].action) == greedy).all()
+    assert np.allclose(np.exp(one.respond(jax.random.key(0), {}, now)[1].log_probs).sum(1), 1, atol=1e-5)
+
+
+def test_stacked_observations_are_carried(tmp_path):
+    env = VecFrameStack(DummyVecEnv([lambda: FamilyEnv(SMALL)]), 4)
+    model = PPO("MlpPolicy", env, policy_kwargs=LAYERS, device="cpu", seed=0)
+    model.save(tmp_path / "stack.zip")
+    one = catalogue.make("subjects", f"sb3:path={tmp_path}/stack.zip,stack=4", SMALL)
+    seen, carry, now = env.reset(), one.fresh(1), percept(1, 0, 0, 0)
+    for t in range(7):
+        with torch.no_grad():
+            told = model.policy.get_distribution(torch.tensor(seen)).distribution.logits.numpy()
+        carry, response = one.respond(jax.random.key(0), carry, now)
+        assert np.allclose(response.log_probs, told, atol=1e-5)
+        seen, reward, *_ = env.step(np.array([t % 3]))
+        now = percept(1, t + 1, t % 3, reward[0])
+
+
+@pytest.mark.parametrize("kind", [SAC, PPO])
+def test_real_valued_actions(tmp_path, kind):
+    family = catalogue.make("families", "linear_regression")
+    env = FamilyEnv(family)
+    if kind is SAC:
+        env.action_space = gymnasium.spaces.Box(-2, 2, (1,), np.float32)
+    model = kind("MlpPolicy", env, policy_kwargs={"net_arch": [4]}, device="cpu", seed=0)
+    model.save(tmp_path / "real.zip")
+    one = catalogue.make("subjects", f"sb3:path={tmp_path}/real.zip,stochastic=false", family)
+    shown = np.random.default_rng(0).normal(size=(7, family.shown[0])).astype(np.float32)
+    now = percept(7, 1, 0, 0.25)._replace(observation=shown, action=np.full(7, 0.5, np.float32))
+    told = model.predict(one.observe(now), deterministic=True)[0][:, 0]
+    carry, response = one.respond(jax.random.key(0), one.fresh(7), now)
+    assert np.allclose(response.action, told, atol=1e-6) and response.log_probs is None
+    drawn = catalogue.make("subjects", f"sb3:path={tmp_path}/real.zip", family)
+    first, again, other = (drawn.respond(jax.random.key(k), carry, now)[1].action for k in (0, 0, 1))
+    assert (first == again).all() and (first != other).any()
 
 
 def test_hooks_name_the_policy_s_own_modules(trained):
