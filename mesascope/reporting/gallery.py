@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mesascope.reporting import figures as draw
 from mesascope.reporting.figures import (
+    acquisition,
     adaptation,
     bank,
     conditions,
@@ -30,6 +31,7 @@ SAID = {  # to a screen reader
     "bank": "The position between the ideal locator of the bank and any learner.",
     "conditions": "The gain under every condition, a panel per subject.",
     "strip": "Frames of the task as they are and as conditions paint on them.",
+    "acquisition": "What is recognised and what is acquired by the shots in the context, a panel per subject.",
     "memory": "The gain by how many of the last trials keep their true feedback, a panel per subject.",
 }
 
@@ -69,6 +71,9 @@ def figures(examinations: Sequence[Examination]) -> dict[str, list[Figure]]:
         out["conditions"].append(conditions.figure([d for d, _ in told], [name for _, name in told]))
     if spans := [s for s in map(memory_span.span, examinations) if s]:
         out["memory"].append(memory_span.figure(spans))
+    grown = [g for g in map(acquisition.growth, examinations) if g]
+    for way in sorted({g.asked for g in grown}):  # ways of asking are not compared in one figure
+        out["acquisition"].append(acquisition.figure([g for g in grown if g.asked == way]))
     if strips := [s for s in map(strip.strip, examinations) if s]:
         out["strip"].append(strip.figure(strips))
     return out

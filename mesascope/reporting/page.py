@@ -12,6 +12,7 @@ from mesascope.reporting.gallery import pictures
 from mesascope.reporting.grids import condition_grid, ring_grid
 from mesascope.reporting.headlines import HEADLINES, axes, ends, headlines, why
 from mesascope.reporting.prose import limits, paragraph, title
+from mesascope.reporting.transcripts import spoken
 from mesascope.reporting.words import brief, plain, sentences
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def render(examinations: Sequence[Examination], command: str) -> str:
         limits=limits(examinations),
         facts=provenance.facts(examinations),
         origins=provenance.subjects(examinations),
+        spoken=spoken(examinations),
         constants=provenance.constants(examinations),
         lines=[plain(line) for line in command.splitlines()],
     )

@@ -136,6 +136,10 @@ class Server:
             follow_redirects=False,
         )
 
+    def __del__(self) -> None:
+        if hasattr(self, "client"):
+            self.client.close()
+
     def ask(self, place: str, body: Mapping[str, Any]) -> Any:
         """The server's answer to one request.
 

@@ -159,12 +159,18 @@ class Scripted(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
 
+class Listening(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, request, client_address):
+        """A client that went away is no mistake here."""
+
+
 @contextlib.contextmanager
 def serving(responder="first", faults=(), always=None):
     """A server while the block lasts: `address`, `seen` (requests), `faults` (one per request), `always` (else)."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Scripted)
-    server.daemon_threads = True
-    server.block_on_close = False
+    server = Listening(("127.0.0.1", 0), Scripted)
     server.responder, server.faults, server.always = RESPONDERS[responder], list(faults), always
     server.seen, server.lock = [], threading.Lock()
     server.address = f"http://127.0.0.1:{server.server_address[1]}/v1"

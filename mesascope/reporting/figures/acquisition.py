@@ -1,0 +1,77 @@
+"""What a subject recognises and what it acquires, by the shots in its context; a figure per way of asking."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from mesascope.reporting.figures import INK, SECOND, SUBJECT, panels
+from mesascope.reporting.words import cut
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from mesascope.examination import Examination
+
+PROBE = "recognition_and_acquisition"
+
+
+class Growth(NamedTuple):
+    """Both numbers by shots: rows of [shots, estimate, low, high].
+
+    Attributes:
+        name: the subject's.
+        asked: log_probs, samples, answer, or '' for a subject that is not asked in words.
+        recognition: [S, 4].
+        acquisition: [S, 4].
+    """
+
+    name: str
+    asked: str
+    recognition: np.ndarray
+    acquisition: np.ndarray
+
+
+def growth(examination: Examination) -> Growth | None:
+    """Both numbers of one subject, None where they were not measured."""
+    rows: dict[str, list[list[float]]] = {"recognition": [], "acquisition": []}
+    for f in examination.findings:
+        found = re.fullmatch(rf"{PROBE}: (recognition|acquisition), (\d+) shots", f.probe)
+        if found and f.status == "measured" and f.low is not None and f.high is not None:
+            rows[found[1]].append([int(found[2]), float(f.estimate or 0.0), f.low, f.high])
+    if not all(rows.values()):
+        return None
+    asked = (
+        str(examination.trials["fresh"].attrs.get("elicited", "")) if "fresh" in examination.trials else ""
+    )
+    return Growth(
+        examination.subject, asked, np.asarray(rows["recognition"]), np.asarray(rows["acquisition"])
+    )
+
+
+def draw(axes: Axes, one: Growth) -> None:
+    """Draws one subject's panel."""
+    axes.axhline(0, color=INK, lw=0.7, ls=(0, (2, 2)), zorder=1)
+    for name, rows, colour, mark in (
+        ("recognised", one.recognition, SECOND, "s"),
+        ("acquired", one.acquisition, SUBJECT, "o"),
+    ):
+        axes.vlines(rows[:, 0], rows[:, 2], rows[:, 3], color=colour, lw=1.4, alpha=0.6)
+        axes.plot(rows[:, 0], rows[:, 1], mark + "-", color=colour, ms=3.5, lw=1.0, label=name)
+    axes.set_title(cut(one.name, 26))
+
+
+def figure(group: Sequence[Growth]) -> Figure:
+    """A panel per subject, all asked in the same way."""
+    made, axes = panels(len(group), 3, 1.9 if len(group) > 1 else 2.6)
+    for a, one in zip(axes, group, strict=True):
+        draw(a, one)
+    axes[0].legend(loc="upper left")
+    axes[0].set_ylim(-0.6, 0.75)
+    made.supxlabel("shots in the context", fontsize=8)
+    made.supylabel("accuracy above chance, and what true labels add", fontsize=8)
+    return made

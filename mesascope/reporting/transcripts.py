@@ -1,0 +1,42 @@
+"""What was asked of a subject in words, and what it said: the first lifetime of each condition, word for word."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from mesascope.reporting import words
+
+if TYPE_CHECKING:
+    from mesascope.examination import Examination
+
+
+def spoken(examinations: Sequence[Examination]) -> list[dict[str, Any]]:
+    """Per subject and condition the last question as it was sent, and every answer; none for subjects without words."""
+    return [
+        {
+            "subject": e.subject,
+            "ring": words.ring(ring),
+            "condition": words.condition(str(label)),
+            **_told(json.loads(str(text))),
+        }
+        for e in examinations
+        for ring, lived in e.trials.items()
+        if "transcript" in lived
+        for label, text in zip(lived.condition.values, lived.transcript.values, strict=True)
+    ]
+
+
+def _told(kept: dict[str, Any]) -> dict[str, Any]:
+    """A kept transcript as the page shows it."""
+    rows = [
+        (
+            a["asked"].splitlines()[-1] if a["asked"] else "",
+            a["said"],
+            a["how"],
+            "–" if a["probabilities"] is None else ", ".join(f"{p:.3f}" for p in a["probabilities"]),
+        )
+        for a in kept["answers"]
+    ]
+    return {"sent": str(kept["sent"]).split("\n"), "labels": ", ".join(kept["labels"]), "rows": rows}
