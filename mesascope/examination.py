@@ -115,12 +115,15 @@ def examine(
                 waiting[role] = aside.submit(measure, *told)
         placed = [bench.place(one, trained_on or one.trained_on, rule) for one in group]
         by_role = {role: waiting[role].result() if role in waiting else [] for role in controls}
-    for one in group:
-        if why := one.moved()[1]:
+    for i, one in enumerate(group):
+        floor, why = one.moved()
+        if why:
             raise MesascopeError(
                 f"{one.name} is not what it was at the start: {why}.",
                 "Examine it again while it stays the same.",
             )
+        noted = {r: lived.assign_attrs(floor=floor) for r, lived in placed[i][0].items()} if floor else None
+        placed[i] = (noted or placed[i][0], *placed[i][1:])
     out_of = []
     for one, home, (lived, references, placement) in zip(group, homes, placed, strict=True):
         told = trained_on or one.trained_on

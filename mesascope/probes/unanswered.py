@@ -25,7 +25,10 @@ def probe() -> Probe:
         out = [Reading((code == c).mean(-1), label=what) for c, what in CODES.items()]
         mass = lived.mass.sel(condition="intact").values.astype(float)
         if np.isfinite(mass).any():
-            out.append(Reading(np.nanmean(mass, -1), label="probability of all labels together"))
+            again = f"asked again, a log-probability moved by at most {lived.attrs.get('floor', 0.0):.3f}"
+            out.append(
+                Reading(np.nanmean(mass, -1), label="probability of all labels together", reason=again)
+            )
         return out
 
     return Probe(
