@@ -56,7 +56,7 @@ class Lifetimes:
     def step(self, action: np.ndarray) -> np.ndarray:
         """Takes a step of every lifetime that is not idle: the scores [N]."""
         score = np.zeros(len(action), np.float32)
-        home, k = self.home, self.home.choices
+        home, k, most = self.home, self.home.choices, self.home.most
         for i, lane in enumerate(self.lanes):
             asked = action[i]
             if (asked < 0) if k is not None else np.isnan(asked):
@@ -65,9 +65,9 @@ class Lifetimes:
             seen, self.paid[i], score[i], over = lane.step((asked + 1) % k if swapped else asked)
             self.acted[i] = asked
             self.now[i] += 1
-            if not over and self.now[i] >= home.most:
+            if not over and self.now[i] >= most:
                 raise MesascopeError(
-                    f"An episode of {lane.name} was not over after {home.most:,} steps"
+                    f"An episode of {lane.name} was not over after {most:,} steps"
                     f"{', its own limit' if home.limited else ''}.",
                     "Set steps to the most steps of an episode, or let the environment end it.",
                 )
