@@ -8,6 +8,7 @@ whose reading is known; `mesascope validate` holds the axis to it.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -60,6 +61,14 @@ class Axis:
     tested: tuple[str, ...]
 
 
+@functools.lru_cache(maxsize=64)
+def _family(name: str) -> Any:
+    """A family by name, made once for all the placements in it."""
+    from mesascope import catalogue
+
+    return catalogue.make("families", name)
+
+
 def read(trials: Rings) -> dict[str, dict[str, Any]]:
     """The verdict of every axis that applies, by the axis's name, as plain data."""
     from mesascope import catalogue
@@ -72,7 +81,7 @@ def read(trials: Rings) -> dict[str, dict[str, Any]]:
         if not kinds & set(axis.applies):
             continue
         try:
-            family = catalogue.make("families", str(next(iter(trials.values())).attrs.get("family")))
+            family = _family(str(next(iter(trials.values())).attrs.get("family")))
         except MesascopeError:  # lived in an object that no name makes again
             continue
         verdict = axis.read(trials, family)
