@@ -1,0 +1,169 @@
+"""Families in words and their scripted players: what each must read, and the words that a question is made of."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from mesascope import catalogue
+from mesascope.bench import Bench
+from mesascope.errors import MesascopeError
+from mesascope.examination import examine
+from mesascope.families._questions import Moment
+from mesascope.families.word_labels import texts
+from mesascope.placement import conditions
+from mesascope.rollouts import rollout
+from mesascope.subjects._answers import ANSWERED, REFUSED, UNPARSABLE, begins, listed, parsed, weighed
+
+MADE: dict = {}  # rollouts of reference procedures, which the tests share
+
+
+def test_word_lists():
+    known = texts()
+    words = np.asarray(known.items[: known.categories * known.each]).reshape(known.categories, known.each)
+    assert known.each == 60 and len(known.pairs) >= 6
+    assert len({w.lower() for w in words.ravel()}) == words.size
+    for one, other in known.pairs:
+        assert Counter(map(len, words[one])) == Counter(map(len, words[other]))
+    names = [known.labels[i] for pair in known.pairs for i in pair]
+    assert all(a[0] != b[0] for a, b in zip(names[::2], names[1::2], strict=True))
+    free = known.labels[known.categories :]
+    assert len({w[0] for w in free}) == len(free) >= 8
+
+
+@pytest.mark.parametrize("labels", ["abstract", "gold", "random", "flipped"])
+def test_labels_are_counterbalanced_and_told_as_they_are_named(labels):
+    family = catalogue.make("families", f"word_labels:labels={labels},trials=11")
+    lived = rollout(catalogue.make("subjects", "fixed", family), family, "fresh", 192)
+    shown, right = lived.observation.values[0], lived.right.values
+    known = texts()
+    assert abs(right.mean() - 0.5) < 0.06
+    category = shown[..., 0].astype(int) // known.each
+    word = np.take_along_axis(shown[:, :, 4:].astype(int), right[..., None].astype(int), 2)[..., 0]
+    if labels in ("gold", "random"):
+        assert (word == category).all()
+    elif labels == "flipped":
+        assert (word != category).all() and (word < known.categories).all()
+    else:
+        assert (word >= known.categories).all()
+    told = shown[:, 1:, 2]
+    agreed = (told == right[:, :-1]).mean()
+    assert abs(agreed - 0.5) < 0.05 if labels == "random" else agreed == 1
+    first = Counter(map(tuple, np.sort(shown[:, 0, 4:6], -1).tolist()))
+    order = (shown[:, 0, 4] < shown[:, 0, 5]).mean()
+    assert len(first) >= 6 and 0.35 < order < 0.65
+
+
+def test_no_known_category_tells_the_labels_of_the_inexpressible_rings():
+    family = catalogue.make("families", "word_labels:trials=17")
+    for ring in family.inexpressible:
+        lived = rollout(catalogue.make("subjects", "fixed", family), family, ring, 256)
+        items, right = lived.observation.values[0, :, :, 0].astype(int), lived.right.values
+        category = np.minimum(items // texts().each, texts().categories)
+        assert (category == category[:, :1]).all()
+        assert abs(right.mean() - 0.5) < 0.04
+        if ring.endswith("halves"):
+            assert max(len(set(row)) for row in items.tolist()) == 6
+        else:
+            first = np.asarray(
+                [[int(texts().items[i].split()[0]) > 4.5 for i in row] for row in items.tolist()]
+            )
+            agreed = (first == right).mean(1)  # 'the first number is large' is no good rule
+            assert 0.3 < np.abs(agreed - 0.5).mean() + 0.2 < 0.62
+
+
+def test_what_is_asked_word_for_word():
+    family = catalogue.make("families", "word_labels:trials=7,wording=5")
+    known = texts()
+    bim, dax = known.labels.index("bim"), known.labels.index("dax")
+    dog, tea = known.items.index("dog"), known.items.index("bread")
+    past = [Moment((0, dog, 1, 5, dax, bim), 0, 0.0)]
+    asked = family.question(past, (tea, dog, 1, 5, dax, bim))
+    assert asked.text == "Labels: dax, bim.\nQ: dog A: bim\nQ: bread A:"
+    assert asked.turn.endswith("Q: bread A:\n\nAnswer with one word, dax or bim.")
+    for history, told in (
+        ("raw", ("You pressed C: 1 point.\n", "You pressed B: 0 points.\n")),
+        ("summary", ("Button C: pressed 1 times, 1 points.\n", "Button B: pressed 1 times, 0 points.\n")),
+    ):
+        bandit = catalogue.make("families", f"text_bandit:trials=7,history={history},wording=2")
+        now = (2.0, 1.0, 0.0)
+        past = [Moment(now, 0, 1.0), Moment(now, -1, np.nan), Moment(now, 1, 0.0)]
+        asked = bandit.question(past, now)
+        assert (asked.past, asked.labels, asked.asked) == (told, ("C", "B"), "You press")
+        assert "2 buttons, C and B." in asked.intro
+
+
+@pytest.mark.parametrize(
+    ("who", "lowest", "highest"),
+    [
+        ("fixed", "inert", "inert"),
+        ("last_answer", "reactive", "reactive"),
+        ("label_recogniser", "locating", "general"),  # a ring of one kind is left out
+        ("label_learner", "acquiring", "acquiring"),
+    ],
+)
+def test_scripted_answerers_are_placed_right(who, lowest, highest):
+    """benchmarks/lm_known_answers.py places them 20 times each, as models behind an address."""
+    family = catalogue.make("families", "word_labels")
+    rings = [r for r in family.rings() if r != "shifted:rare" or who == "label_learner"]
+    bench = Bench(family, conditions(family.horizon), rings, 64, seed=7, made=MADE)
+    placed = bench.place(catalogue.make("subjects", who, family), "unknown")[2]
+    assert (placed.lowest, placed.highest) == (lowest, highest), placed
+    if who == "label_recogniser":
+        assert "which none could hold" in placed.reason
+
+
+def test_recognition_and_acquisition_are_apart():
+    def read(who, labels):
+        asked = ["recognition_and_acquisition", "override_of_prior", "unanswered", "wording"]
+        (e,) = examine(who, f"word_labels:labels={labels}", "unknown", ["fresh"], asked, lifetimes=64)
+        return {f.probe.partition(": ")[2]: f for f in e.findings if f.status == "measured"}
+
+    known, told = read("label_recogniser", "gold"), read("label_learner", "gold")
+    assert known["recognition, accuracy"].low > 0.44 and known["acquisition, accuracy"].estimate == 0
+    assert told["acquisition, accuracy"].low > 0.4 and told["acquisition, log-odds"].low > 3
+    assert told["recognition, 0 shots"].estimate == 0.5  # the names themselves are known
+    assert told["gain over wordings"].unit == "wording" and told["gain over wordings"].n == 8
+    flipped = read("label_learner", "flipped")
+    assert flipped["recognition, 0 shots"].estimate == -0.5 and flipped["right by what was told"].low > 0.5
+
+
+def test_labels_are_read_from_tokens_and_from_texts():
+    pair = ("bim", "dax")
+    got = weighed([(" b", np.log(0.2)), ("Dax\n", np.log(0.3)), (" the", np.log(0.1))], pair, "dax")
+    assert got.code == ANSWERED and got.action == 1 and np.isclose(got.mass, 0.5)
+    assert np.allclose(np.exp(got.log_probs), (0.4, 0.6))
+    bounded = weighed([("bim", np.log(0.6)), ("x", np.log(0.05))], pair, "bim")
+    assert bounded.code == 1 and np.isclose(np.exp(bounded.log_probs[1]), 0.05 / 0.65)
+    assert weighed([("x", -1.0)], pair, "I'm sorry, no").code == REFUSED
+    assert not begins("But", "B") and begins(" B", "B") and begins("B.", "B") and not begins("b", "B")
+    for text, code, action in (
+        ("Dax.", ANSWERED, 1),
+        ("The answer is bim", ANSWERED, 0),
+        ("bim, not dax", ANSWERED, 0),
+        ("either bim or dax", UNPARSABLE, -1),
+        ("I cannot say bim", REFUSED, -1),
+        ("", UNPARSABLE, -1),
+    ):
+        assert parsed(text, pair)[:2] == (code, action), text
+    chat = {
+        "logprobs": {
+            "content": [
+                {
+                    "token": "a",
+                    "logprob": -1,
+                    "top_logprobs": [{"token": "a", "logprob": -1.0}, {"token": "b", "logprob": -9999.0}],
+                }
+            ]
+        }
+    }
+    text = {"logprobs": {"top_logprobs": [{"a": -1.0}]}}
+    assert listed(chat) == listed(text) == [("a", -1.0)] and listed({"logprobs": None}) is None
+
+
+def test_a_family_without_words_is_refused():
+    family = catalogue.make("families", "bernoulli_bandit")
+    with pytest.raises(MesascopeError, match="has no words"):
+        catalogue.make("subjects", "openai_api:path=http://127.0.0.1:9/v1", family)
