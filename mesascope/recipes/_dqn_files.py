@@ -25,6 +25,7 @@ from mesascope.recipes._training import _replace as replace
 
 CHECKPOINT = "mesascope-q-training/1"
 EVERY = 120.0  # seconds from one checkpoint to the next
+TOLD = 1.0  # seconds from one report of progress to the next
 POINTS = 120  # of the curve
 
 
@@ -122,7 +123,7 @@ def go(
             for kept in played(first):
                 now = time.monotonic()
                 began = began or ((now, kept.done) if kept.done > first.done else None)
-                if now - told > 1.0:
+                if now - told > TOLD:
                     told, left = now, None
                     if began and kept.done > began[1]:
                         left = (now - began[0]) / (kept.done - began[1]) * (total - kept.done)

@@ -88,7 +88,6 @@ def recipe(
         MesascopeError: a setting is out of range, ale-py is not installed, or the folder holds another training.
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
-    screen.ale()
     whole = ("steps", "environments", "threads", "hidden", "batch", "ahead", "target_every", "games")
     check(settings, **{k: (1, MANY) for k in whole}, updates=COUNTED["updates"])
     check(settings, discount=(0.0, 1.0), rate=(0.0, 10.0), final_rate=(0.0, 10.0), epsilon=(0.0, 1.0))
@@ -98,6 +97,7 @@ def recipe(
     height, width = getattr(family, "frame", (0, 0))
     if not height:
         raise MesascopeError(f"{family.name} shows no frames.", "Train on pong.")
+    screen.ale()
     sizes = Sizes(height, width, STACK, hidden, family.choices)
     key = jax.random.key(seed)
     weights = create(address(key, "weights"), sizes)
@@ -107,7 +107,7 @@ def recipe(
     return go(run, begun, functools.partial(played, run), functools.partial(evaluated, run), out, progress)
 
 
-MOVED = optax.chain(optax.clip_by_global_norm(10.0), optax.scale_by_adam(eps=1.5e-4))
+MOVED = optax.chain(optax.clip_by_global_norm(10.0), optax.scale_by_adam(eps=1e-6))
 
 
 def played(run: Run, start: Kept):

@@ -25,6 +25,7 @@ FORMAT = "mesascope-q-network/1"
 Shapes = tuple[tuple[int, int, int], ...]
 LAYERS: Shapes = ((8, 4, 16), (3, 1, 32))  # kernel, stride, channels
 MOST = 4096
+FIELD, SPREAD = 87.0, 64.0  # brightness of an empty field, and what brightness differs by
 STACK = 4  # frames, the present one among them
 
 
@@ -73,7 +74,7 @@ def _scaled(key: jax.Array, shape: tuple[int, ...], inputs: int) -> jax.Array:
 
 def values(weights: Weights, frames: jax.Array, strides: tuple[int, ...]) -> jax.Array:
     """The value [N, K] of every action from frames [N, H, W, stack] of bytes."""
-    x = frames.astype(jnp.float32) / 255.0
+    x = (frames.astype(jnp.float32) - FIELD) / SPREAD  # else most units of the first layer never wake up
     for kernel, bias, stride in zip(weights.kernels, weights.biases, strides, strict=True):
         x = jax.lax.conv_general_dilated(
             x, kernel, (stride, stride), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
