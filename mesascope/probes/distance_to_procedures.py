@@ -27,7 +27,7 @@ def probe() -> Probe:
 
     return Probe(
         name="distance_to_procedures",
-        question="How far are its predictions from a procedure's (1: what chance errs; of probabilities total variation)?",
+        question="How far are its predictions from a procedure's (1: as chance errs; or total variation)?",
         measure=measure,
         rings=KINDS,
         expects={"learner": "any", "lookalike": "any", "still": "any"},

@@ -7,6 +7,7 @@ are choices it is the log-loss of what `family.target` says should have been pre
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -107,12 +108,14 @@ def recipe(
         refuse_acts(network, family)
         return network, ADAM.init(eqx.filter(network, eqx.is_array))
 
-    apart = scale(family)
-    plan = Plan(room=apart.best - apart.chance, **data)
+    @functools.cache
+    def plan() -> Plan:  # asked for by the first update: a mistake in the settings shows at once
+        apart = scale(family)
+        return Plan(room=apart.best - apart.chance, **data)
 
     def after(number: int, network: Recurrent, state: Any) -> tuple[Recurrent, Any, jax.Array]:
         own = address(key, "update", number)
-        return update(own, jnp.asarray(number), network, state, family, plan, lifetimes)
+        return update(own, jnp.asarray(number), network, state, family, plan(), lifetimes)
 
     training = Training("in_context_transformer", family, settings, updates, lifetimes)
     return train(training, begin, after, out, progress)
@@ -125,7 +128,7 @@ def refuse_acts(network: Recurrent, family: Family) -> None:
     @eqx.filter_jit
     def told(act):
         lived = shown(key, family, family.draw(key, 2, "fresh"), act)
-        return jax.vmap(network.encode)(lived.before), family.target(lived.after)
+        return jax.vmap(network.encode)(lived.before), jax.vmap(family.target)(lived.after)
 
     (one, target), (two, _) = told(0 * other), told(other)
     if not np.array_equal(one, two):
