@@ -10,9 +10,9 @@ import pytest
 from mesascope import catalogue
 from mesascope.bench import Bench
 from mesascope.errors import MesascopeError
-from mesascope.examination import examine
 from mesascope.families._questions import Moment
 from mesascope.families.word_labels import texts
+from mesascope.measurement import measure
 from mesascope.placement import conditions
 from mesascope.rollouts import rollout
 from mesascope.subjects._answers import ANSWERED, REFUSED, UNPARSABLE, begins, listed, parsed, weighed
@@ -116,10 +116,15 @@ def test_scripted_answerers_are_placed_right(who, lowest, highest):
 
 
 def test_recognition_and_acquisition_are_apart():
+    asked = [
+        catalogue.make("probes", p) for p in ("recognition_and_acquisition", "override_of_prior", "wording")
+    ]
+
     def read(who, labels):
-        asked = ["recognition_and_acquisition", "override_of_prior", "unanswered", "wording"]
-        (e,) = examine(who, f"word_labels:labels={labels}", "unknown", ["fresh"], asked, lifetimes=64)
-        return {f.probe.partition(": ")[2]: f for f in e.findings if f.status == "measured"}
+        family = catalogue.make("families", f"word_labels:labels={labels}")
+        bench = Bench(family, [c for p in asked for c in p.conditions], ["fresh"], 64)
+        found = measure(asked, bench.live(catalogue.make("subjects", who, family), family))
+        return {f.probe.partition(": ")[2]: f for f in found}
 
     known, told = read("label_recogniser", "gold"), read("label_learner", "gold")
     assert known["recognition, accuracy"].low > 0.44 and known["acquisition, accuracy"].estimate == 0

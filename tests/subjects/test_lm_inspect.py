@@ -1,0 +1,64 @@
+"""Inspect AI runs our tasks against the scripted responder; its log read back gives the trials of our own run."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mesascope import catalogue
+from mesascope.rollouts import rollout
+from subjects.lm_server import serving
+
+pytest.importorskip("inspect_ai", reason="needs the extra inspect")
+httpx = pytest.importorskip("httpx", reason="needs the extra lm")
+pytestmark = pytest.mark.filterwarnings("ignore")  # another package's
+
+LIFETIMES = 7
+
+
+ADDRESS: list[str] = []  # of the server that stands; Inspect keeps a model's class for good
+
+
+@pytest.fixture(scope="module")
+def responder():
+    """The name of a model that asks the server."""
+    from inspect_ai.model import ModelAPI, ModelOutput, modelapi
+
+    @modelapi(name="scripted")
+    class Responder(ModelAPI):
+        async def generate(self, input, tools, tool_choice, config):
+            turns = [{"role": "user", "content": input[-1].text}]
+            body = {"messages": turns, "temperature": config.temperature}
+            async with httpx.AsyncClient() as client:
+                reply = (await client.post(f"{ADDRESS[0]}/chat/completions", json=body)).json()
+            return ModelOutput.from_content("scripted", reply["choices"][0]["message"]["content"])
+
+    return "scripted/one"
+
+
+@pytest.mark.parametrize("ring", ["fresh", "restructured:halves"])
+def test_the_log_gives_the_trials_of_our_own_run(tmp_path, ring, responder):
+    from inspect_ai import eval as inspect_eval
+
+    from mesascope.examination import measure_log
+    from mesascope.inspect_tasks.tasks import word_labels
+    from mesascope.inspected import read_eval
+
+    with serving("parrot", always="plain") as server:
+        ADDRESS[:] = [server.address]
+        made = word_labels(trials=5, ring=ring, lifetimes=LIFETIMES, seed=3)
+        (log,) = inspect_eval(made, model=responder, log_dir=str(tmp_path), display="none")
+        assert log.status == "success", log.error
+        family = catalogue.make("families", "word_labels:trials=5")
+        spec = f"openai_api:path={server.address},chat=True,mode=answer,cache=none"
+        ours = rollout(catalogue.make("subjects", spec, family), family, ring, LIFETIMES, 3)
+    read = read_eval(log.location)
+    assert set(ours.data_vars) - set(read.data_vars) <= {"mass", "transcript"}
+    for name in read.data_vars:
+        if name != "partner":
+            same = np.array_equal(read[name].values, ours[name].values, equal_nan=True)
+            assert same, name
+    for told in ("family", "ring", "seed", "trained_on", "elicited", "changes", "counted"):
+        assert read.attrs[told] == ours.attrs[told]
+    (found,), _ = measure_log(log.location)
+    assert found.trials[ring].sizes["lifetime"] == LIFETIMES
