@@ -16,7 +16,7 @@ import xarray as xr
 from mesascope import catalogue
 from mesascope.errors import MesascopeError, unknown
 from mesascope.families import Family
-from mesascope.probes import DoesNotApply
+from mesascope.probes import DoesNotApply, choosing
 from mesascope.probes._goals import apart, first_third, goals_at, last_third, parts
 from mesascope.replays import replay
 from mesascope.subjects import Subject
@@ -80,7 +80,7 @@ def part_of_choice(lived: Lived, choice: int = 0) -> np.ndarray:
         lived: the lifetimes.
         choice: which, from 0.
     """
-    return (lived.trials.action.sel(condition="intact").values == choice).mean(-1)[None]
+    return (choosing(lived.trials).action.sel(condition="intact").values == choice).mean(-1)[None]
 
 
 def log_loss(lived: Lived) -> np.ndarray:
