@@ -206,8 +206,16 @@ def weights(network: Recurrent) -> dict[str, Any]:
 
 
 def bundled() -> dict[str, Path]:
-    """The networks that ship, by name."""
-    return {p.stem: p for p in sorted((Path(__file__).parent / "networks").glob("*.safetensors"))}
+    """The networks of this kind that ship, by name."""
+    there = sorted((Path(__file__).parent / "networks").glob("*.safetensors"))
+    return {p.stem: p for p in there if _format(p) == FORMAT}
+
+
+def _format(path: Path) -> str | None:
+    """What kind of network a file that ships holds."""
+    with path.open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    return json.loads(header["__metadata__"]["mesascope"]).get("format")
 
 
 def opens(path: str | os.PathLike) -> bool:
