@@ -63,7 +63,8 @@ def subject(
         budget: what a run may cost; asked for where there is a price.
     """
     one_of((*MODES, "auto"), mode=mode)
-    within(0, 100, temperature=temperature, top=top, retries=retries)
+    within(0, 100, temperature=temperature, retries=retries)
+    within(1, 1000, top=top)
     within(1, 4096, samples=samples, words=words, side=side, batch=batch)
     within(0, 1e12, price_in=price_in, price_out=price_out, budget=budget)
     home = plain_address(path)
