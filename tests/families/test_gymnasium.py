@@ -271,7 +271,7 @@ def test_an_environment_that_misbehaves_is_told_of_at_once(how):
         ({"vary": "width=4/5", "restructured": "env=CartPole-v1+width=4"}, "cannot be made with width=4"),
         ({"restructured": "env=CartPole-v1"}, r"observations \(4,\) and 2 actions in one task, \(2,\) and 2"),
     ],
-    ids=str,
+    ids=lambda told: told if isinstance(told, str) else " ".join(told),
 )
 def test_what_is_refused(settings, why):
     with pytest.raises(MesascopeError, match=why):
