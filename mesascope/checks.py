@@ -19,7 +19,7 @@ from mesascope.axes import UNDETERMINED, Axis
 from mesascope.bench import Bench
 from mesascope.conditions import select
 from mesascope.errors import MesascopeError, unknown
-from mesascope.examination import opener, resolve
+from mesascope.examination import opener, resolve, typed_family
 from mesascope.families import Family
 from mesascope.families import kind as ring_kind
 from mesascope.measurement import measure
@@ -81,7 +81,7 @@ def _find(name: str) -> tuple[str, str]:
 
 
 def _family(spec: str) -> Iterator[str]:
-    family = catalogue.make("families", spec)
+    family = typed_family(spec)
     if not isinstance(family, Family):
         yield f"Its factory returned {type(family).__name__}, not a mesascope.Family."
         return
@@ -304,7 +304,8 @@ def _axis(spec: str) -> Iterator[str]:
     family = catalogue.make("families", getattr(catalogue.module("axes", name), "TRIED", TRIED))
     rings = [r for r in family.rings() if ring_kind(r) in axis.tested]
     for role, control in family.controls.items():
-        lived = {ring: rollout(resolve(control, family), family, ring, BLOCK) for ring in rings}
+        who, asked = resolve(control, family), axis.made(family)
+        lived = {ring: rollout(who, family, ring, BLOCK, conditions=asked) for ring in rings}
         verdict = axis.read(lived, family)
         if verdict is None:
             continue

@@ -148,7 +148,7 @@ def validate(
             for c in known
         ],
     }
-    found["axes"] = validation_of_axes.validate(seeds, first, lifetimes // 2)
+    found["axes"] = validation_of_axes.validate(seeds, first, lifetimes // 2, quick)
     if not quick:
         progress(share, "coverage of the intervals")
         tell = lambda part, doing: progress(share + (1 - share) * part, doing)  # noqa: E731

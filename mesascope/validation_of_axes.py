@@ -27,8 +27,8 @@ class Case(NamedTuple):
     never: tuple[str, ...]
 
 
-def cases(axis: str) -> list[Case]:
-    """The lines of an axis's truth; none where no file stands beside it."""
+def cases(axis: str, quick: bool = False) -> list[Case]:
+    """The lines of an axis's truth, with quick those that the short validation reads; none without a file beside it."""
     path = Path(str(catalogue.module("axes", axis).__file__)).with_suffix(".toml")
     if not path.is_file():
         return []
@@ -44,11 +44,17 @@ def cases(axis: str) -> list[Case]:
             tuple(default.get("never", ())) if row.get("control", False) else (),
         )
         for name, row in told["subjects"].items()
+        if not quick or row.get("quick", True)
     ]
 
 
 def validate(
-    seeds: int, first: int, lifetimes: int, progress: Callable[[float, str], None] = lambda share, doing: None
+    seeds: int,
+    first: int,
+    lifetimes: int,
+    quick: bool = False,
+    only: str | None = None,
+    progress: Callable[[float, str], None] = lambda share, doing: None,
 ) -> dict[str, dict[str, Any]]:
     """Reads every scripted subject of every axis in several runs.
 
@@ -56,13 +62,19 @@ def validate(
         seeds: runs per subject.
         first: the first seed.
         lifetimes: per ring and run.
+        quick: only the lines that the short validation reads.
+        only: one axis; all of them where None.
         progress: called with the share that is done and what is being done.
 
     Returns:
         By axis: `confusion` {truth: {reading: count}}, `subjects` with their readings, `right` (share of runs),
         `false_positives` (a control was read as what a control must never be), and what was `missed`.
     """
-    known = {name: told for name in catalogue.names("axes") if (told := cases(name))}
+    known = {
+        name: told
+        for name in catalogue.names("axes")
+        if only in (None, name) and (told := cases(name, quick))
+    }
     out, done, total = {}, 0, sum(map(len, known.values()))
     for name, told in known.items():
         confusion: dict[str, Counter] = {}
@@ -101,6 +113,7 @@ def read(axis: str, case: Case, seed: int, lifetimes: int) -> str:
     family = catalogue.make("families", case.family.format(seed=seed))
     subject = resolve(case.subject, family)
     rings = case.rings or tuple(r for r in family.rings() if kind(r) in made.tested)
-    lived = {ring: rollout(subject, family, ring, lifetimes, seed, log_probs=False) for ring in rings}
+    asked = made.made(family)
+    lived = {ring: rollout(subject, family, ring, lifetimes, seed, asked, log_probs=False) for ring in rings}
     verdict = made.read(lived, family)
     return "none" if verdict is None else verdict.reading

@@ -51,6 +51,7 @@ class Axis:
             in. None where the question does not arise in that family.
         applies: the kinds of ring one of which must have been lived.
         tested: the kinds of ring that its scripted subjects are put to.
+        conditions: labels of the conditions that it reads, where they make sense for the family.
     """
 
     name: str
@@ -59,6 +60,14 @@ class Axis:
     read: Callable[[Rings, Any], Verdict | None]
     applies: tuple[str, ...]
     tested: tuple[str, ...]
+    conditions: tuple[str, ...] = ("intact",)
+
+    def made(self, family: Any) -> list[Any]:
+        """Its conditions that make sense for a family."""
+        from mesascope import catalogue
+
+        made = (catalogue.make("conditions", label) for label in self.conditions)
+        return [c for c in made if not c.unfit(family)]
 
 
 @functools.lru_cache(maxsize=64)

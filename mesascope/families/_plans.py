@@ -17,6 +17,7 @@ class Plans(NamedTuple):
         action: [N, T, S] what was done; negative where nothing was.
         values: [N, T, S, K] what each act leads to at best, given what is shown or was announced last.
         before: [N, T, S, K] the same by what was true one trial earlier, at the same place; NaN where nothing was.
+        shown: [N, T] whether all that the values hang on has been shown or announced by then, lived through or not.
         far: [N, T, S] how many steps ahead one must look to tell the acts apart; 1 where the next state shows it.
         cases: how many different problems there are: a table of so many entries would do.
         goal: whether anything is pursued: whether candidates differ in what they are worth.
@@ -25,6 +26,7 @@ class Plans(NamedTuple):
     action: np.ndarray
     values: np.ndarray
     before: np.ndarray
+    shown: np.ndarray
     far: np.ndarray
     cases: float
     goal: bool

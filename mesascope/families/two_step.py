@@ -239,7 +239,14 @@ class TwoStep(Family):
         values = trials.means.values.astype(float)[:, :, None]
         before = np.full_like(values, np.nan)
         before[:, 1:] = values[:, :-1]
-        return Plans(first[..., None], values, before, np.full((*first.shape, 1), 2), 4, goal=True)
+        shown = self._told(trials)
+        return Plans(first[..., None], values, before, shown, np.full((*first.shape, 1), 2), 4, goal=True)
+
+    def _told(self, trials: xr.Dataset) -> np.ndarray:
+        """[N, T] whether worth and map are announced before the first choice."""
+        seen = trials.observation
+        seen = seen.sel(condition="intact") if "condition" in seen.dims else seen
+        return (seen.values if self.steps == 1 else seen.values[:, :, 0])[..., 2] > 0
 
     def text(self, action: int, feedback: float) -> str:
         """One choice in words."""

@@ -1,0 +1,86 @@
+"""Search or control: scripted subjects as their truth has them, what never suffices alone, trees worked out by hand."""
+
+from __future__ import annotations
+
+import itertools
+
+import jax
+import numpy as np
+import pytest
+
+from mesascope import catalogue, validation_of_axes
+from mesascope.axes import search
+from mesascope.errors import MesascopeError
+from mesascope.rollouts import rollout
+
+CASES = {case.name: case for case in validation_of_axes.cases("search")}
+TREES = ("value_iteration", "tree_q")  # each compiles once, all the others when they are validated
+STEPS = ("model_based", "hybrid", "sarsa", "successor")  # one compilation for all
+
+
+@pytest.mark.parametrize("name", [*TREES, *STEPS])
+def test_known_subjects_are_read_as_their_truth_has_it(name):
+    case = CASES[name]
+    assert validation_of_axes.read("search", case, seed=31, lifetimes=128) == case.reading
+
+
+def test_the_truth_holds_every_reading_and_the_controls():
+    assert {c.reading for c in CASES.values()} == set(search.WORDS)
+    assert all(c.never == ("search",) for c in CASES.values() if c.reading == "control")
+
+
+def lived(subject, ring):
+    family = catalogue.make("families", "tree_choice")
+    made = catalogue.make("subjects", subject, family)
+    asked = catalogue.make("axes", "search").made(family)
+    return rollout(made, family, ring, 128, 5, asked, log_probs=False)
+
+
+def test_ticks_alone_and_the_first_act_after_a_change_alone_are_no_search():
+    """The same trials with one thing left out each: no other evidence makes up for it."""
+    family = catalogue.make("families", "tree_choice")
+    rings = ("fresh", "revalued:worth", "revalued:map")
+    whole = {r: lived("value_iteration", r) for r in rings}
+    verdict = search.read(whole, family)
+    assert verdict is not None and verdict.reading == "search"
+    for without in ("revalued:worth", "revalued:map", "fresh"):
+        verdict = search.read({r: t for r, t in whole.items() if r != without}, family)
+        assert verdict is not None and verdict.reading == "undetermined", without
+    once = {r: t.sel(condition=["intact"]) for r, t in whole.items()}
+    verdict = search.read(once, family)
+    assert verdict is not None and verdict.reading == "undetermined"
+
+
+def test_values_are_those_of_every_path():
+    """Each act's value against the best of all walks that begin with it, one by one."""
+    family = catalogue.make("families", "tree_choice")
+    tasks = family.draw(jax.random.key(4), 3, "restructured:graph")
+    child, pays, root = (np.asarray(x) for x in tasks)
+    known = family.latents(tasks, "restructured:graph")
+    for n in range(3):
+        ends = []
+        for acts in itertools.product((0, 1), repeat=3):
+            node = root[n]
+            for act in acts:
+                node = child[n, 0, node, act]
+            ends.append(pays[n, 0, node])
+        assert known["best"][n, 0] == pytest.approx(max(ends))
+        assert known["worst"][n, 0] == pytest.approx(min(ends))
+        assert known["chance"][n, 0] == pytest.approx(np.mean(ends))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [("depth=0", "nothing to choose"), ("depth=9", "1,023 nodes"), ("trials=3", "trials=3")],
+)
+def test_impossible_trees(settings, said):
+    with pytest.raises(MesascopeError, match=said):
+        catalogue.make("families", f"tree_choice:{settings}")
+
+
+def test_thinking_is_refused_where_nothing_is_thought_out():
+    family = catalogue.make("families", "bernoulli_bandit")
+    assert catalogue.make("conditions", "thinking").unfit(family)
+    for bad in ("ticks=129", "ticks=0", "ticks=3,elsewhere=3"):
+        with pytest.raises(MesascopeError, match="out of range"):
+            catalogue.make("conditions", f"thinking:{bad}")
