@@ -158,11 +158,13 @@ def played(run: Run, still: Any, start: Kept):
         before, seen, acts, paid, ended = carry, [], [], [], []
         for t in range(s["stretch"]):
             percept = table.percept()
-            carry, step = act(state.network, still, address(key, done), t, carry, percept)
+            carry, step = act(state.network, still, address(key, done), np.int32(t), carry, percept)
             points, over = table.play(np.asarray(step[1]))
             for store, x in zip((seen, acts, paid, ended), (percept.first, step, points, over), strict=True):
                 store.append(x)
-        last = act(state.network, still, address(key, done), s["stretch"], carry, table.percept())[1][3]
+        last = act(state.network, still, address(key, done), np.int32(s["stretch"]), carry, table.percept())[
+            1
+        ][3]
         encoded, action, log_prob, worth = (np.stack([np.asarray(a[i]) for a in acts]) for i in range(4))
         advantage = estimated(np.stack(paid), np.stack(ended), worth, np.asarray(last), s)
         kept = jax.tree.map(lambda x: x[None], before)
@@ -240,7 +242,7 @@ def evaluated(run: Run, still: Any, state: State) -> list[float]:
     )
     own: list[list[float]] = [[] for _ in range(games)]
     while min(map(len, own)) < each:
-        carry, step = act(state.network, still, key, t, carry, table.percept())
+        carry, step = act(state.network, still, key, np.int32(t), carry, table.percept())
         t += 1
         if table.play(np.asarray(step[1]))[1].any():
             own = [
