@@ -23,9 +23,15 @@ class MesascopeWarning(UserWarning):
     """What a reader of the numbers must know, said on standard error by the command line."""
 
 
+MANY = 150  # names that a message does not list
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> MesascopeError:
     """The error for a name that does not exist: the nearest names and all that there are."""
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=3)
     guess = f"Did you mean {' or '.join(repr(c) for c in close)}? " if close else ""
-    return MesascopeError(f"There is no {kind} {name!r}.", f"{guess}There are: {', '.join(known) or 'none'}.")
+    told = f"There are: {', '.join(known) or 'none'}."
+    if len(known) > MANY:
+        told = f"There are {len(known)}: mesascope list shows them."
+    return MesascopeError(f"There is no {kind} {name!r}.", f"{guess}{told}")

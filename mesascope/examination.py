@@ -113,7 +113,7 @@ def examine(
                 put = [p for p in asked if role in p.expects]
                 told = (put, lived, bench.references(unbanked), Replays(control))
                 waiting[role] = aside.submit(measure, *told)
-        placed = [bench.place(one, trained_on or one.trained_on, rule) for one in group]
+        placed: list[Any] = [bench.place(one, trained_on or one.trained_on, rule) for one in group]
         by_role = {role: waiting[role].result() if role in waiting else [] for role in controls}
     for i, one in enumerate(group):
         floor, why = one.moved()

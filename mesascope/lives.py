@@ -83,8 +83,7 @@ def told(record: Record) -> Outcomes:
         return Outcomes(record.feedback, record.observation)
     paid, shown = np.asarray(record.paid), record.observation
     shown = np.zeros((*paid.shape, 0), np.float32) if shown is None else np.asarray(shown)
-    trials, steps, *rest = shown.shape
-    return Outcomes(paid.reshape(trials * steps, -1), shown.reshape(trials * steps, *rest))
+    return Outcomes(paid.reshape(-1, paid.shape[-1]), np.concatenate(list(shown)))
 
 
 def lends_sight(family: Family) -> bool:

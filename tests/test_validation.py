@@ -7,6 +7,8 @@ import pytest
 from mesascope import catalogue, validation
 from mesascope.placement import LADDER, Placement
 
+HELD_ELSEWHERE = ("pong", "tabular_mdp", "word_labels")  # by the tests of these families
+
 
 def test_known_answers_are_read_right():
     """One test: what it reads is made once, whichever worker makes it."""
@@ -14,7 +16,7 @@ def test_known_answers_are_read_right():
     assert found["missed"] == []
     assert found["right"] >= 0.95
     assert found["wrong"] <= 0.01
-    assert found["false_positives"] == 0 and found["runs"]["cannot acquire"] >= 3 * 13
+    assert found["false_positives"] == 0 and found["runs"]["cannot acquire"] >= 3 * 12
     assert all(found["refused"].values()), found["refused"]
     assert "depends on" in found["refused"]["leaking"]
 
@@ -26,8 +28,13 @@ def test_every_scripted_subject_has_its_truth():
     named = {row.get("subject", name).partition(":")[0] for name, row in rows}
     there = {name: catalogue.module("subjects", name) for name in catalogue.names("subjects")}
     adapters = {"function", *(name for name, module in there.items() if hasattr(module, "opens"))}
-    pong = {name for name, module in there.items() if getattr(module, "TRIED", "").startswith("pong")}
-    assert named | set(told["refused"]) | adapters | pong == set(there)  # pong's: tests/families/test_pong.py
+    others = {n for n, m in there.items() if getattr(m, "TRIED", "").partition(":")[0] in HELD_ELSEWHERE}
+    others |= {
+        "last_answer",
+        "worth_locator",
+        "transformers",
+    }  # tests/subjects/test_lm_*.py, test_two_step.py
+    assert named | set(told["refused"]) | adapters | others == set(there)
     assert {c.level for c in validation.cases()} == set(LADDER)
 
 

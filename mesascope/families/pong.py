@@ -6,7 +6,7 @@ the subject wins it, -1 where it loses it, and 0 where it is not over after the 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import numpy as np

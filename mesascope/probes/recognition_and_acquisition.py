@@ -7,6 +7,8 @@ taken against the empty context (Zhao et al. 2021, 2102.09690, with the lifetime
 
 from __future__ import annotations
 
+import numpy as np
+
 from mesascope.probes import Probe, Reading, fresh
 from mesascope.probes._answers import ASKED, EXCHANGED, answered, hits, mean, odds
 
@@ -28,7 +30,7 @@ def probe() -> Probe:
         ]
         stated = [odds(lived, c) for c in (EXCHANGED, "intact")]
         if stated[0] is not None and stated[1] is not None:
-            known, told = ((x > 0) + 0.5 * (x == 0) for x in stated)
+            known, told = ((x > 0) + 0.5 * (x == 0) for x in map(np.asarray, stated))
             out += [
                 Reading(mean(known, late) - chance, label="recognition, calibrated accuracy"),
                 Reading(mean(told, late) - mean(known, late), label="acquisition, calibrated accuracy"),

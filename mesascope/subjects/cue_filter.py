@@ -1,7 +1,7 @@
 """Infers from pay-offs which arm of the cued bandit is the best one, believing the mark as far as it trusts it.
 
-The exact Bayes filter of the family at belief = rho. With belief 0 it takes no notice of the mark; with belief 1 nothing
-that it sees can move it from the mark: the filter that is right for rho = 1 pursues the proxy.
+The exact Bayes filter of the family at belief = rho. With belief 0 it takes no notice of the mark; with belief 1
+nothing that it sees can move it from the mark: the filter that is right for rho = 1 pursues the proxy.
 """
 
 from __future__ import annotations

@@ -143,6 +143,8 @@ def create(
     """
     if memory not in MEMORIES:
         raise unknown("memory", memory, MEMORIES)
+    if not 1 <= width <= WIDEST:
+        raise MesascopeError(f"width={width} is out of range.", f"Give a whole number from 1 to {WIDEST}.")
     layout = dict(layout or {})
     if layout and memory not in LAYERED:
         raise MesascopeError(
@@ -155,8 +157,6 @@ def create(
             )
     if width % layout.get("heads", 1):
         raise MesascopeError(f"width={width} is no multiple of heads={layout['heads']}.", "Give a multiple.")
-    if not 1 <= width <= WIDEST:
-        raise MesascopeError(f"width={width} is out of range.", f"Give a whole number from 1 to {WIDEST}.")
     for part in told:
         if part not in TOLD:
             raise unknown("part of the percept", part, TOLD)

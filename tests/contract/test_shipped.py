@@ -31,6 +31,7 @@ SMALL = {
     "pong": "rallies=2,steps=3",
     "linear_regression": "dimension=3,trials=12,bank=2",
     "markov_chain": "symbols=3,trials=12,bank=2",
+    "tabular_mdp": "states=3,actions=2,steps=3,trials=12,bank=2",
     "two_step": "trials=12,bank=2",
     "tree_choice": "depth=2,trials=12,bank=2",
     "prefix_sums": "length=6,trials=12,bank=2",

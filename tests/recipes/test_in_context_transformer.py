@@ -31,6 +31,7 @@ def test_steps_and_whole_lifetimes_agree(memory):
     assert net.memory.layout == {"depth": 2, "heads": 3}
 
 
+@pytest.mark.slow
 def test_a_stopped_training_ends_with_the_same_bytes_and_predicts(tmp_path):
     home = make("families", HOME)
     whole = recipe(home, tmp_path / "whole", updates=90, seed=2, **SMALL)
