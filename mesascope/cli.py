@@ -8,7 +8,6 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,6 +33,7 @@ Json = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder of the run; a stopped run goes on from it.")]
 Seed = Annotated[int, typer.Option(help="Of the tasks and of all draws.", min=0, max=2**31 - 1)]
+Probes = Annotated[str, typer.Option(help="Comma-separated; by default all.")]
 Lifetimes = Annotated[int, typer.Option(help="Lifetimes on every ring.", min=3, max=1_000_000)]
 
 
@@ -61,7 +61,7 @@ def examine_(
         str, typer.Option(help="unlimited, bank:M@seed or unknown; by default what it says.")
     ] = "",
     rings: Annotated[str, typer.Option(help="Comma-separated; by default all of the family.")] = "",
-    probes: Annotated[str, typer.Option(help="Comma-separated; by default all.")] = "",
+    probes: Probes = "",
     lifetimes: Lifetimes = 512,
     seed: Seed = 0,
     trust: Annotated[bool, typer.Option("--trust", help="Run code that a subject's file brings.")] = False,
@@ -89,6 +89,7 @@ def measure_(
     ],
     columns: Annotated[str, typer.Option(help="Your names for ours: action=key,participant=who.")] = "",
     choices: Annotated[int, typer.Option(help="Number of choices where not all occur; 0 to count them.")] = 0,
+    probes: Probes = "",
     out: Out = None,
     as_json: Json = False,
 ) -> None:
@@ -98,7 +99,7 @@ def measure_(
     from mesascope.logs.columns import given
 
     out = runs.prepare(out or Path("runs") / trials.stem)
-    found, notes = measure_log(trials, given(columns), choices or None)
+    found, notes = measure_log(trials, given(columns), choices or None, _listed(probes))
     for note in notes:
         _say(note)
     folder = runs.write(found, out, _command())
@@ -183,15 +184,17 @@ def validate_(
     seeds: Annotated[int, typer.Option(help="Runs per subject; 0 for the default.", min=0)] = 0,
     first: Annotated[int, typer.Option(help="The first seed.", min=0)] = 1000,
     lifetimes: Annotated[int, typer.Option(help="Per ring and run; 0 for 512, with --quick 256.", min=0)] = 0,
+    workers: Annotated[int, typer.Option(help="Processes; 0 for one per core.", min=0, max=64)] = 0,
     as_json: Json = False,
 ) -> None:
     """Run the instrument over every scripted subject whose answer is known; exit 1 if it misses its bounds."""
     from mesascope.console import validation
+    from mesascope.processes import cores
     from mesascope.validation import validate
 
     _cache(short=quick)
     with _progress() as progress:
-        found = validate(quick, seeds, first, lifetimes, progress)
+        found = validate(quick, seeds, first, lifetimes, progress, workers or cores())
     if as_json:
         _json(found)
     else:
@@ -304,19 +307,9 @@ def _say(text: str) -> None:
 
 
 def _cache(short: bool = False) -> None:
-    """Keeps compiled code between runs, in the user's cache folder.
+    from mesascope.compiling import keep
 
-    A short run compiles for longer than it lives: it takes emitters that compile in two thirds of the time, whose
-    code runs a quarter longer. An unknown flag would end the process, so only known versions are told.
-    """
-    if short and version("jaxlib").startswith("0.10."):
-        os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
-    import jax
-
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(home / "mesascope" / "compiled")
-    jax.config.update("jax_compilation_cache_dir", folder)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    keep(short)
 
 
 @contextmanager

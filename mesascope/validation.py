@@ -21,6 +21,7 @@ from mesascope.errors import MesascopeError
 from mesascope.examination import resolve
 from mesascope.placement import LADDER, Placement, conditions
 from mesascope.probes import gains
+from mesascope.processes import spread
 from mesascope.replays import refuse_leaks
 from mesascope.rollouts import rollout
 from mesascope.stats import interval, ratio, standard_error
@@ -34,6 +35,7 @@ STUDIES = {  # contrasts that vary; the first three are null
     "hash_commit": "no benefit",
     "epsilon_greedy": "a benefit",
 }
+GROUP = 12  # cases that one process places in one run
 COMMITTED = 400  # runs of the subject that commits to an arm hashed from its feedback
 BOUNDS = {"right": 0.97, "wrong": 0.005, "committed": 1, "coverage": (0.935, 0.965)}
 
@@ -81,6 +83,7 @@ def validate(
     first: int = 1000,
     lifetimes: int = 0,
     progress: Callable[[float, str], None] = lambda share, doing: None,
+    workers: int = 1,
 ) -> dict[str, Any]:
     """Places every scripted subject of the truth in several runs and counts the readings.
 
@@ -90,6 +93,7 @@ def validate(
         first: the first seed.
         lifetimes: per ring and run, 512 (quick: 256) where 0.
         progress: called with the share that is done and what is being done.
+        workers: processes side by side; more than one only from a module that may be imported without doing anything.
 
     Returns:
         `confusion` {truth: {reading: count}}, the shares `right` (over the subjects that demand a reading),
@@ -99,14 +103,14 @@ def validate(
     """
     seeds = seeds or (3 if quick else 20)
     lifetimes = lifetimes or (256 if quick else 512)
-    share = 1.0 if quick else 0.5
+    share = 0.9 if quick else 0.7
     confusion: dict[str, Counter] = {}
     verdicts: dict[str, Counter] = {}
     readings: dict[str, Counter] = {}
     wrong: list[dict[str, Any]] = []
     counted = {"false": 0, "cannot": 0}
     known = cases(quick=quick)
-    for done, (seed, case, placement) in enumerate(_placements(known, seeds, first, lifetimes)):
+    for done, (seed, case, placement) in enumerate(_placements(known, seeds, first, lifetimes, workers)):
         verdict = read(case, placement)
         confusion.setdefault(case.level, Counter())[placement.level] += 1
         verdicts.setdefault(case.name, Counter())[verdict] += 1
@@ -148,30 +152,49 @@ def validate(
             for c in known
         ],
     }
-    found["axes"] = validation_of_axes.validate(seeds, first, lifetimes // 2, quick)
+    found["axes"] = validation_of_axes.validate(seeds, first, lifetimes // 2, quick, workers=workers)
     if not quick:
         progress(share, "coverage of the intervals")
         tell = lambda part, doing: progress(share + (1 - share) * part, doing)  # noqa: E731
-        found["committed"], found["coverage"] = studies(first, tell)
+        found["committed"], found["coverage"] = studies(first, tell, workers=workers)
     found["missed"] = missed(found, quick)
     found["holds"] = not found["missed"]
     return found
 
 
 def _placements(
-    known: list[Case], seeds: int, first: int, lifetimes: int
+    known: list[Case], seeds: int, first: int, lifetimes: int, workers: int
 ) -> Iterator[tuple[int, Case, Placement]]:
-    """Every case in every run; within a run the reference procedures are lived once."""
-    for seed in range(first, first + seeds):
-        made: dict[str, xr.Dataset] = {}
-        for case in known:
-            family = catalogue.make("families", case.family.format(seed=seed))
-            rings = [r for r in family.rings() if r not in family.reported]
-            bench = Bench(family, conditions(family.horizon), rings, lifetimes, seed, made=made)
-            subject = resolve(case.subject, family)
-            placement = bench.place(subject, subject.trained_on)[2]
-            assert placement is not None  # the fresh ring is among the rings
+    """Every case in every run."""
+    groups = _grouped(known)
+    units = [(group, seed, lifetimes) for seed in range(first, first + seeds) for group in groups]
+    for (group, seed, _), placed in zip(units, spread(_placed, units, workers), strict=True):
+        for case, placement in zip(group, placed, strict=True):
             yield seed, case, placement
+
+
+def _grouped(known: list[Case]) -> list[list[Case]]:
+    """Cases that share tasks and reference procedures, in groups that are not too unequal."""
+    by_family: dict[str, list[Case]] = {}
+    for case in known:
+        by_family.setdefault(case.family, []).append(case)
+    cut = [cases[i : i + GROUP] for cases in by_family.values() for i in range(0, len(cases), GROUP)]
+    return sorted(cut, key=len, reverse=True)
+
+
+def _placed(group: list[Case], seed: int, lifetimes: int) -> list[Placement]:
+    """The placements of cases that share a family in one run; the reference procedures are lived once."""
+    made: dict[str, xr.Dataset] = {}
+    out = []
+    for case in group:
+        family = catalogue.make("families", case.family.format(seed=seed))
+        rings = [r for r in family.rings() if r not in family.reported]
+        bench = Bench(family, conditions(family.horizon), rings, lifetimes, seed, made=made)
+        subject = resolve(case.subject, family)
+        placement = bench.place(subject, subject.trained_on)[2]
+        assert placement is not None  # the fresh ring is among the rings
+        out.append(placement)
+    return out
 
 
 def refused(path: Path = TRUTH) -> dict[str, str]:
@@ -189,50 +212,54 @@ def refused(path: Path = TRUTH) -> dict[str, str]:
 
 
 def studies(
-    first: int, progress: Callable[[float, str], None], many: int = 2000, sizes: tuple[int, ...] = (64, 256)
+    first: int,
+    progress: Callable[[float, str], None],
+    many: int = 2000,
+    sizes: tuple[int, ...] = (64, 256),
+    workers: int = 1,
 ) -> tuple[dict[str, int], list[dict[str, Any]]]:
-    """How often chance alone is read as a benefit, and how often intervals hold the mean.
+    """How often chance alone is read as a benefit, and how often intervals hold the mean."""
+    coverage, committed = [], {"runs": 0, "benefit": 0}
+    units = [(name, first, many, sizes) for name in STUDIES]
+    for i, (rows, above) in enumerate(spread(_study, units, workers)):
+        coverage += rows
+        if units[i][0] == "hash_commit" and above is not None:
+            committed = {"runs": COMMITTED, "benefit": above}
+        progress((i + 1) / len(units), f"coverage: {units[i][0]}")
+    return committed, coverage
 
-    The mean is that over all lifetimes of all studies of a subject, 2,000 times as many as one study has.
+
+def _study(
+    name: str, first: int, many: int, sizes: tuple[int, ...], chunk: int = 8192
+) -> tuple[list[dict[str, Any]], int | None]:
+    """Coverage of one subject's intervals by size, and how many of the first studies of 256 show a benefit.
+
+    The mean is that over all lifetimes of all studies of the subject, 2,000 times as many as one study has.
     """
     family = catalogue.make("families", "bernoulli_bandit:arms=5,trials=100")
-    needed = [
-        label for label in conditions(family.horizon) if label.startswith(("intact", "feedback_shuffled"))
-    ]
+    needed = [c for c in conditions(family.horizon) if c.startswith(("intact", "feedback_shuffled"))]
     shuffled = [catalogue.make("conditions", label) for label in needed]
-    coverage, committed = [], {"runs": 0, "benefit": 0}
-    chunk = 8192
-    for i, (name, what) in enumerate(STUDIES.items()):
-        subject = resolve(name, family)
-        parts = []
-        for j in range(many * max(sizes) // chunk + 1):
-            lived = rollout(subject, family, "fresh", chunk, first + j, shuffled, log_probs=False)
-            intact, room = gain(lived)
-            parts.append(np.stack([intact, gains(lived, "feedback_shuffled:older_than=4")[0], room]))
-            progress((i + (j + 1) * chunk / (many * max(sizes))) / len(STUDIES), f"coverage: {name}")
-        pool = np.concatenate(parts, axis=1)[:, : many * max(sizes)]
-        truth = (pool[0].sum() - pool[1].sum()) / pool[2].sum()
-        for n in sizes:
-            rows = pool[:, : many * n].reshape(3, many, n)
-            values = np.stack(
-                [ratio(rows[0, k], rows[2, k]) - ratio(rows[1, k], rows[2, k]) for k in range(many)]
-            )
-            got = interval(values)
-            held = (got.low <= truth) & (truth <= got.high)
-            coverage.append(
-                {
-                    "study": f"{name}, {what}",
-                    "n": n,
-                    "studies": many,
-                    "covered": float(held.mean()),
-                    "truth": float(truth),
-                }
-            )
-            if name == "hash_commit" and n == 256:
-                error = np.asarray([standard_error(v) for v in values[:COMMITTED]])
-                above = np.abs(values[:COMMITTED].mean(-1)) - 0.05 > 3.09 * error
-                committed = {"runs": COMMITTED, "benefit": int(above.sum())}
-    return committed, coverage
+    subject, parts = resolve(name, family), []
+    for j in range(many * max(sizes) // chunk + 1):
+        lived = rollout(subject, family, "fresh", chunk, first + j, shuffled, log_probs=False)
+        intact, room = gain(lived)
+        parts.append(np.stack([intact, gains(lived, "feedback_shuffled:older_than=4")[0], room]))
+    pool = np.concatenate(parts, axis=1)[:, : many * max(sizes)]
+    truth = (pool[0].sum() - pool[1].sum()) / pool[2].sum()
+    coverage, above = [], None
+    for n in sizes:
+        rows = pool[:, : many * n].reshape(3, many, n)
+        values = np.stack(
+            [ratio(rows[0, k], rows[2, k]) - ratio(rows[1, k], rows[2, k]) for k in range(many)]
+        )
+        got = interval(values)
+        held = (got.low <= truth) & (truth <= got.high)
+        told = {"study": f"{name}, {STUDIES[name]}", "n": n, "studies": many}
+        coverage.append({**told, "covered": float(held.mean()), "truth": float(truth)})
+        if n == 256:
+            error = np.asarray([standard_error(v) for v in values[:COMMITTED]])
+            above = int((np.abs(values[:COMMITTED].mean(-1)) - 0.05 > 3.09 * error).sum())
+    return coverage, above
 
 
 def missed(found: dict[str, Any], quick: bool) -> list[str]:

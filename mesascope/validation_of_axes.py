@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import tomllib
 from collections import Counter
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 from mesascope import axes, catalogue
 from mesascope.examination import resolve
 from mesascope.families import kind
+from mesascope.processes import spread
 from mesascope.rollouts import rollout
 
 RIGHT = 0.95  # of the runs of every subject
@@ -28,7 +30,10 @@ class Case(NamedTuple):
 
 
 def cases(axis: str, quick: bool = False) -> list[Case]:
-    """The lines of an axis's truth, with quick those that the short validation reads; none without a file beside it."""
+    """The lines of an axis's truth, with quick those that the short validation reads; none without a file beside it.
+
+    Lines whose package is not installed are passed over.
+    """
     path = Path(str(catalogue.module("axes", axis).__file__)).with_suffix(".toml")
     if not path.is_file():
         return []
@@ -44,8 +49,12 @@ def cases(axis: str, quick: bool = False) -> list[Case]:
             tuple(default.get("never", ())) if row.get("control", False) else (),
         )
         for name, row in told["subjects"].items()
-        if not quick or row.get("quick", True)
+        if (not quick or row.get("quick", True)) and _installed(row.get("needs", ""))
     ]
+
+
+def _installed(package: str) -> bool:
+    return not package or importlib.util.find_spec(package) is not None
 
 
 def validate(
@@ -55,6 +64,7 @@ def validate(
     quick: bool = False,
     only: str | None = None,
     progress: Callable[[float, str], None] = lambda share, doing: None,
+    workers: int = 1,
 ) -> dict[str, dict[str, Any]]:
     """Reads every scripted subject of every axis in several runs.
 
@@ -65,6 +75,7 @@ def validate(
         quick: only the lines that the short validation reads.
         only: one axis; all of them where None.
         progress: called with the share that is done and what is being done.
+        workers: processes side by side.
 
     Returns:
         By axis: `confusion` {truth: {reading: count}}, `subjects` with their readings, `right` (share of runs),
@@ -75,12 +86,14 @@ def validate(
         for name in catalogue.names("axes")
         if only in (None, name) and (told := cases(name, quick))
     }
-    out, done, total = {}, 0, sum(map(len, known.values()))
+    units = [(name, case, seeds, first, lifetimes) for name, told in known.items() for case in told]
+    read_in_runs = spread(_readings, units, workers)
+    out, done = {}, 0
     for name, told in known.items():
         confusion: dict[str, Counter] = {}
         rows, false = [], 0
         for case in told:
-            readings = Counter(read(name, case, seed, lifetimes) for seed in range(first, first + seeds))
+            readings = next(read_in_runs)
             confusion.setdefault(case.reading, Counter()).update(readings)
             false += sum(readings[r] for r in case.never)
             right = readings[case.reading] / seeds
@@ -88,7 +101,7 @@ def validate(
                 {"subject": case.name, "truth": case.reading, "readings": dict(readings), "right": right}
             )
             done += 1
-            progress(done / total, f"{name}: {case.name}")
+            progress(done / len(units), f"{name}: {case.name}")
         missed = [
             f"{name}: {r['subject']} is read as {r['truth']} in {r['right']:.0%} of the runs, the bound is {RIGHT:.0%}"
             for r in rows
@@ -105,6 +118,11 @@ def validate(
             "missed": missed,
         }
     return out
+
+
+def _readings(axis: str, case: Case, seeds: int, first: int, lifetimes: int) -> Counter:
+    """How often each reading came out."""
+    return Counter(read(axis, case, seed, lifetimes) for seed in range(first, first + seeds))
 
 
 def read(axis: str, case: Case, seed: int, lifetimes: int) -> str:
