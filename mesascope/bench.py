@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import xarray as xr
@@ -23,7 +23,19 @@ COMPARED = ("learner", "discounting")  # references that live on every ring
 
 
 class Bench:
-    """The rollouts of one examination: each made once, shared by all that need it, kept in a folder."""
+    """The rollouts of one examination: each made once, shared by all that need it, kept in a folder.
+
+    Args:
+        family: what is lived.
+        labels: of the conditions that are lived on fresh tasks.
+        rings: which rings; by default all of the family.
+        lifetimes: N on every ring.
+        seed: of the tasks and all draws.
+        out: a folder in which finished rollouts are kept.
+        progress: called with the share that is done and what is being done.
+        made: rollouts that were made before.
+        beyond: labels of conditions that are lived on rings of other kinds too, with those kinds.
+    """
 
     def __init__(
         self,
@@ -35,6 +47,7 @@ class Bench:
         out: Path | None = None,
         progress: Progress = lambda share, doing: None,
         made: dict[str, xr.Dataset] | None = None,
+        beyond: Mapping[str, Sequence[str]] | None = None,
     ):
         self.family, self.lifetimes, self.seed = family, lifetimes, seed
         self.wanted, self.out, self.progress = rings, out, progress
@@ -48,7 +61,8 @@ class Bench:
             "tenth": family.horizon // 10,
             "few": trials.few(family.horizon),
         }
-        unique = dict.fromkeys(label.format(**parts) for label in labels)
+        self.beyond = dict(beyond or {})
+        unique = dict.fromkeys([*(label.format(**parts) for label in labels), *self.beyond])
         asked = [catalogue.make("conditions", label) for label in unique]
         self.conditions = [c for c in asked if not c.unfit(family)]
         self.kinds = distinct(self.conditions)
@@ -65,7 +79,8 @@ class Bench:
     def expect(self, subjects: int) -> None:
         """Sets the amount of work to come, in blocks of lifetimes."""
         rings = self._known(self.family)
-        self.total = (subjects * (len(self.conditions) + len(rings)) + 3 * len(rings)) * self.blocks
+        more = sum(len(self._here(self.family, ring)) - 1 for ring in rings if kind(ring) != "fresh")
+        self.total = (subjects * (len(self.conditions) + len(rings) + more) + 3 * len(rings)) * self.blocks
 
     def home(self, trained_on: str) -> Family:
         """The family with the bank that a subject was trained on, where it was."""
@@ -91,11 +106,14 @@ class Bench:
         return out
 
     def _here(self, family: Family, ring: str) -> list[Condition]:
-        """The conditions of a ring: all on fresh tasks, the placement's shuffled ones where no bank could hold them."""
+        """The conditions of a ring: all on fresh tasks; the placement's shuffled ones where no bank could hold them,
+        and those that go beyond fresh tasks.
+        """
         if kind(ring) == "fresh":
             return self.conditions
         shuffled = set(conditions(family.horizon)) if ring in family.inexpressible else set()
         placed = [c for c in self.conditions if c.needs_donors and not c.one_step and c.label in shuffled]
+        placed += [c for c in self.conditions if kind(ring) in self.beyond.get(c.label, ())]
         return [c for c in self.conditions if type(c).__name__ == "Intact" or c in placed]
 
     def responses(self, family: Family) -> int:
@@ -104,7 +122,7 @@ class Bench:
         for ring in self.rings(family):
             here = self._here(family, ring)
             donors = 0 if family.tells_anyway else len({c.draw for c in here if c.needs_donors})
-            many += (sum(1 + c.one_step for c in here) + donors) * family.trials(ring)
+            many += (sum(c.asks for c in here) + donors) * family.trials(ring)
         return many * self.blocks * BLOCK
 
     def references(self, family: Family, suffix: str = "") -> dict[str, dict[str, xr.Dataset]]:

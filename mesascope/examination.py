@@ -12,7 +12,7 @@ from typing import Any
 
 import xarray as xr
 
-from mesascope import catalogue, trials
+from mesascope import axes, catalogue, trials
 from mesascope.bench import Bench, Progress
 from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.families import Family
@@ -91,7 +91,9 @@ def examine(
         catalogue.make("probes", p) if isinstance(p, str) else p for p in probes or catalogue.names("probes")
     ]
     labels = [*conditions(base.horizon, rule), *(c for p in asked for c in p.conditions)]
-    bench = Bench(base, labels, rings, lifetimes, seed, Path(out) if out else None, progress)
+    bench = Bench(
+        base, labels, rings, lifetimes, seed, Path(out) if out else None, progress, beyond=axes.wanted(base)
+    )
     homes = [bench.home(trained_on or one.trained_on) for one in group]
     for one, home in zip(group, homes, strict=True):
         if told := one.announce(bench.responses(home)):
@@ -192,7 +194,10 @@ def default_family(subjects: Sequence[Any], trust: bool = False) -> str:
 
 
 def measure_log(
-    path: Any, columns: Mapping[str, Any] | None = None, choices: int | None = None
+    path: Any,
+    columns: Mapping[str, Any] | None = None,
+    choices: int | None = None,
+    probes: Sequence[str] | None = None,
 ) -> tuple[list[Examination], list[str]]:
     """Measures trials without the subject that made them.
 
@@ -200,11 +205,12 @@ def measure_log(
         path: a .nc of ours, a log that `mesascope.logs.read_log` reads, a DataFrame or a Dataset.
         columns: your names for ours.
         choices: how many there were, where not all occur.
+        probes: which; by default all.
 
     Returns:
         One examination per subject in the file, and what was decided in reading it.
     """
-    asked = [catalogue.make("probes", p) for p in catalogue.names("probes")]
+    asked = [catalogue.make("probes", p) for p in probes or catalogue.names("probes")]
     if isinstance(path, str | os.PathLike) and Path(path).suffix in (".nc", ".eval"):
         folder = Path(path).parent
         if Path(path).suffix == ".eval":
@@ -233,20 +239,19 @@ def measure_log(
             )
         return out, []
     from mesascope.logs import read_log
+    from mesascope.logs.curves import read_curves
 
-    log, notes = read_log(path, columns, choices)
-    name = str(log.attrs["subject"])
-    return [
-        Examination(
-            name,
-            "log",
-            "unknown",
-            {"logged": log},
-            {},
-            measure(asked, {"logged": log}, replay=Replays()),
-            None,
-        )
-    ], notes
+    if curves := read_curves(path, columns):
+        logs, notes = curves
+    else:
+        log, notes = read_log(path, columns, choices)
+        logs = [log]
+    out = []
+    for log in logs:
+        lived = {str(log.attrs["ring"]): log}
+        found = measure(asked, lived, replay=Replays())
+        out.append(Examination(str(log.attrs["subject"]), "log", "unknown", lived, {}, found, None))
+    return out, notes
 
 
 def _by_subject(groups: Mapping[str, xr.Dataset]) -> list[tuple[Any, Any, str]]:

@@ -70,6 +70,18 @@ class Axis:
         return [c for c in made if not c.unfit(family)]
 
 
+def wanted(family: Any) -> dict[str, tuple[str, ...]]:
+    """What the axes read in a family: labels of conditions, each with the kinds of ring on which it is lived."""
+    from mesascope import catalogue
+
+    out: dict[str, tuple[str, ...]] = {}
+    for name in catalogue.names("axes"):
+        axis: Axis = catalogue.make("axes", name)
+        for condition in axis.made(family):
+            out[condition.label] = tuple(dict.fromkeys((*out.get(condition.label, ()), *axis.tested)))
+    return out
+
+
 @functools.lru_cache(maxsize=64)
 def _family(name: str) -> Any:
     """A family by name, made once for all the placements in it."""

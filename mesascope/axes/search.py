@@ -11,12 +11,13 @@ successors, filters, habits), or where what it does on its training problems is 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from mesascope.axes import UNDETERMINED, Axis, Rings, Verdict
 from mesascope.errors import MesascopeError
+from mesascope.probes._plans import Counted, at_once, followed, ticks_of
 from mesascope.stats import resampling
 
 TRIED = "tree_choice:depth=2,trials=12"  # what `mesascope check` tries it on
@@ -56,22 +57,6 @@ class Rule:
     share: float = 0.95
     resamples: int = 1000
     seed: int = 0
-
-
-class Counted(NamedTuple):
-    """Acts of each lifetime [N]: right ones, and all that were asked."""
-
-    right: np.ndarray
-    asked: np.ndarray
-
-    def mean(self) -> float | None:
-        """Over all lifetimes; None where nothing was asked."""
-        return float(self.right.sum() / self.asked.sum()) if self.asked.sum() else None
-
-    def drawn(self, weights: np.ndarray) -> np.ndarray:
-        """[resamples] the same, NaN where nothing was asked."""
-        asked = weights @ self.asked
-        return np.where(asked > 0, (weights @ self.right) / np.maximum(asked, 1e-9), np.nan)
 
 
 def axis() -> Axis:
@@ -119,7 +104,11 @@ def read(trials: Rings, family: Any, rule: Rule | None = None) -> Verdict | None
         "ticks": sorted(next(iter(told.values()))),
         "rule": dataclasses.asdict(rule),
     }
-    curves = {ring: _first(told[ring]) for ring in ("fresh", "seen") if ring in told}
+    curves = {
+        ring: {n: at_once(plan) for n, plan in sorted(told[ring].items())}
+        for ring in ("fresh", "seen")
+        if ring in told
+    }
     numbers["right_at_once"] = {
         ring: {
             f"{n} ticks": {f"{far} ahead": c.mean() for far, c in by_far.items()}
@@ -162,35 +151,8 @@ def _ticked(lived: Any, family: Any) -> dict[int, Any]:
     """The plans of one ring by the ticks at each observation."""
     out = {}
     for label in lived.condition.values.tolist():
-        ticks = 1 if label == "intact" else _number(label)
-        if ticks:
+        if ticks := ticks_of(label):
             out[ticks] = family.plans(lived, label)
-    return out
-
-
-def _number(label: str) -> int:
-    """The ticks in a label 'thinking:ticks=n', 0 in any other."""
-    head, _, number = label.partition("=")
-    return int(number) if head == "thinking:ticks" and number.isdecimal() else 0
-
-
-def _right(plan: Any) -> tuple[np.ndarray, np.ndarray]:
-    """[N, T, S] whether an act was a best one, and whether there was anything to choose."""
-    chosen = np.take_along_axis(plan.values, np.maximum(plan.action, 0)[..., None], -1)[..., 0]
-    differ = np.ptp(plan.values, -1) > 1e-9
-    return chosen >= plan.values.max(-1) - 1e-9, differ & (plan.action >= 0)
-
-
-def _first(ticked: dict[int, Any]) -> dict[int, dict[int, Counted]]:
-    """By ticks and by how far ahead one must look: right acts at the first trial, where all was shown."""
-    out: dict[int, dict[int, Counted]] = {}
-    for ticks, plan in sorted(ticked.items()):
-        right, asked = _right(plan)
-        asked = asked & plan.shown[..., None]
-        out[ticks] = {}
-        for far in np.unique(plan.far[:, 0]).tolist():
-            here = asked[:, 0] & (plan.far[:, 0] == far)
-            out[ticks][far] = Counted((right[:, 0] & here).sum(-1), here.sum(-1))
     return out
 
 
@@ -208,19 +170,8 @@ def _reach(curve: dict[int, dict[int, Counted]], rule: Rule) -> int:
 
 
 def _followed(ticked: dict[int, Any], change: int, reach: int) -> Counted:
-    """With the most ticks: acts at the change that go with it, of those that were right until then and now are not.
-
-    Only where one must look more than one step ahead, and no farther than it can.
-    """
-    plan = ticked[max(ticked)]
-    now, old, last = plan.values[:, change], plan.before[:, change], plan.values[:, change - 1]
-    before, action = plan.action[:, change - 1], plan.action[:, change]
-    same = np.isclose(old, last).all(-1)  # the same place as one trial earlier
-    differ = (np.ptp(now, -1) > 1e-9) & (np.ptp(old, -1) > 1e-9) & (now.argmax(-1) != old.argmax(-1))
-    far = plan.far[:, change]
-    within = (far > 1) & ((far <= reach) if reach else True)
-    asked = same & differ & within & (before == old.argmax(-1)) & (action >= 0) & plan.shown[:, change, None]
-    return Counted((asked & (action == now.argmax(-1))).sum(-1), asked.sum(-1))
+    """With the most ticks, where one must look more than one step ahead and no farther than it can."""
+    return followed(ticked[max(ticked)], change, farthest=reach)
 
 
 def _works(
@@ -239,7 +190,8 @@ def _works(
     drawn = {n: {far: c.drawn(weights) for far, c in by_far.items()} for n, by_far in curve.items()}
     most, least = max(curve), min(curve)
     gain = drawn[most][reach] - drawn[least][reach]
-    orders = {n: drawn[n][reach - 1] - drawn[n][reach] for n in curve if n < most}
+    near = max((far for far in drawn[most] if far < reach), default=reach)
+    orders = {n: drawn[n][near] - drawn[n][reach] for n in curve if n < most}
     best = max(orders, key=lambda n: float(np.nanmean(orders[n])))
     numbers["gain_by_ticks"] = float(np.nanmean(gain))
     numbers["near_before_far"] = float(np.nanmean(orders[best]))

@@ -95,6 +95,11 @@ class Condition(eqx.Module):
         """Which draw of partners and donors this is: replicates differ here."""
         return 0
 
+    @property
+    def asks(self) -> int:
+        """How many responses it asks for at a step, the one that is recorded included."""
+        return 1 + self.one_step
+
     def unfit(self, family: Family) -> str | None:
         """Why the condition makes no sense for a family, in half a sentence; None where it does."""
         return None

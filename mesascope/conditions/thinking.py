@@ -32,6 +32,11 @@ class Thinking(Condition):
         more = {"elsewhere": self.elsewhere, "scrambled": self.scrambled}
         return ",".join([f"thinking:ticks={self.ticks}", *(f"{k}={v}" for k, v in more.items() if v)])
 
+    @property
+    def asks(self) -> int:
+        """One at each tick."""
+        return int(self.ticks)
+
     def unfit(self, family: Family) -> str | None:
         """Where nothing is to be thought out."""
         return None if hasattr(family, "plans") else "its tasks say of no act that it can be thought out"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from mesascope.examination import Examination
     from mesascope.findings import Finding
 
@@ -37,6 +39,11 @@ def ends(examination: Examination) -> str:
     return placed.lowest if placed.lowest == placed.highest else f"{placed.lowest} … {placed.highest}"
 
 
+def logged(examination: Examination) -> xr.Dataset | None:
+    """The trials or the curve of a log; None where a subject was lived with."""
+    return next(iter(examination.trials.values())) if examination.family == "log" else None
+
+
 def axes(examination: Examination) -> list[tuple[str, str, str]]:
     """On every other axis that was read: its name, the reading with its share of resamples, and why."""
     told = examination.placement.axes if examination.placement else {}
@@ -57,7 +64,7 @@ def why(examination: Examination) -> str:
     """The reason for the placement, or for there being none."""
     if examination.placement is not None:
         return examination.placement.reason
-    if "logged" in examination.trials:
+    if logged(examination) is not None:
         return (
             "a log holds undisturbed trials only, and a placement needs the subject itself under disturbance."
         )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mesascope.placement import LADDER
-from mesascope.reporting.headlines import ends
+from mesascope.reporting.headlines import ends, logged
 
 if TYPE_CHECKING:
     from mesascope.examination import Examination
@@ -38,14 +38,14 @@ DESCRIPTIVE = (
 
 def title(examinations: Sequence[Examination]) -> str:
     """The heading of the page."""
-    logged = all("logged" in e.trials for e in examinations)
-    return "What was done, as logged" if logged else "What frozen weights did with their experience"
+    told = all(logged(e) is not None for e in examinations)
+    return "What was done, as logged" if told else "What frozen weights did with their experience"
 
 
 def paragraph(examinations: Sequence[Examination]) -> str:
     """The run in one paragraph: who lived what, and where each was placed."""
-    logs = [e for e in examinations if "logged" in e.trials]
-    live = [e for e in examinations if "logged" not in e.trials]
+    logs = [e for e in examinations if logged(e) is not None]
+    live = [e for e in examinations if logged(e) is None]
     parts = []
     if live:
         who = "1 subject" if len(live) == 1 else f"{len(live)} subjects"
@@ -59,7 +59,7 @@ def paragraph(examinations: Sequence[Examination]) -> str:
         parts.append(
             f"{who} of {_sizes(logs, 'lifetime')} lifetimes, up to {_sizes(logs, 'trial')} trials each."
         )
-    parts += [f"{e.subject}: {len(set(e.trials['logged'][u].values))} {u}s." for e, u in _units(logs)]
+    parts += [f"{name}: {many} {unit}s." for name, many, unit in _units(logs)]
     told = [f"{level} ({', '.join(names)})" for level, names in _levels(examinations).items()]
     if told:
         parts.append(f"Placed at {', '.join(told)}.")
@@ -79,10 +79,15 @@ def _levels(examinations: Sequence[Examination]) -> dict[str, list[str]]:
     return out
 
 
-def _units(logs: Sequence[Examination]) -> list[tuple[Examination, str]]:
-    """The logs whose lifetimes belong to larger units, with what those are called."""
-    told = [(e, str(e.trials["logged"].attrs.get("unit", "lifetime"))) for e in logs]
-    return [(e, unit) for e, unit in told if unit in e.trials["logged"].coords]
+def _units(logs: Sequence[Examination]) -> list[tuple[str, int, str]]:
+    """The logs whose lifetimes belong to larger units: name, how many there are, and what they are called."""
+    out = []
+    for e in logs:
+        log = logged(e)
+        unit = str(log.attrs.get("unit", "lifetime")) if log is not None else ""
+        if log is not None and unit in log.coords:
+            out.append((e.subject, len(set(log[unit].values)), unit))
+    return out
 
 
 def _sizes(examinations: Sequence[Examination], axis: str) -> str:
@@ -101,6 +106,6 @@ def limits(examinations: Sequence[Examination]) -> list[str]:
             out.append(AXES)
     if any(e.trained_on == "unlimited" and LADDER.index(p.highest) > 2 for p, e in placed):
         out.append(UNBANKED)
-    if any("logged" in e.trials for e in examinations):
+    if any(logged(e) is not None for e in examinations):
         out.append(LOGGED)
     return [*out, DESCRIPTIVE]

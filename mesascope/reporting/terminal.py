@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mesascope.reporting.headlines import HEADLINES, axes, ends, headlines, why
+from mesascope.reporting.headlines import HEADLINES, axes, ends, headlines, logged, why
 from mesascope.reporting.words import brief, cut, number, plain, sentences
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _told(examination: Examination) -> list[RenderableType]:
         head.append(f"; gain {brief(gained)} over {gained.n} {plain(gained.unit)}s", style="not bold")
     lines = [why(examination)] if examination.placement else [why(examination), *sentences(examination)]
     lines += [f"{name}: {reading}: {reason}" for name, reading, reason in axes(examination)]
-    lines += _logged(examination) if "logged" in examination.trials else []
+    lines += _logged(examination) if logged(examination) is not None else []
     return [head, *(Padding(Text(plain(line)), (0, 0, 0, 2)) for line in lines), Text()]
 
 

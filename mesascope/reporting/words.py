@@ -58,7 +58,10 @@ def condition(label: str) -> str:
 def ring(name: str) -> str:
     """A ring in words."""
     kind, _, variant = name.partition(":")
-    head = {"seen": "seen (the bank)", "fresh": "fresh (never seen)", "logged": "as logged"}.get(kind)
+    head = {
+        **{"seen": "seen (the bank)", "fresh": "fresh (never seen)"},
+        **{"logged": "as logged", "curve": "a curve as logged"},
+    }.get(kind)
     return head or (f"{kind}: {variant}" if variant else kind)
 
 

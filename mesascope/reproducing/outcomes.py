@@ -23,7 +23,9 @@ def document(study: Study, values: Values) -> dict[str, Any]:
     """Everything that came out, as plain data without times: the same work gives the same document."""
     origin = made(None)
     numbers = {
-        (q.name, cell.name): summary(study, q.spec if q.kind == "placed" else "", q.name, cell.name, values)
+        (q.name, cell.name): summary(
+            study, q.kind == "axis" or (q.kind == "placed" and q.spec in RATES), q.name, cell.name, values
+        )
         for q in study.quantities
         for cell in study.cells
         if cell.name in q.of
@@ -47,8 +49,8 @@ def document(study: Study, values: Values) -> dict[str, Any]:
     }
 
 
-def summary(study: Study, spec: str, quantity: str, subject: str, values: Values) -> dict[str, Any]:
-    """Mean and interval over training seeds; exact for rates, Student t else.
+def summary(study: Study, rate: bool, quantity: str, subject: str, values: Values) -> dict[str, Any]:
+    """Mean and interval over training seeds; exact for rates (0 or 1 for each seed), Student t else.
 
     Returns:
         `ours`, `low`, `high` (None below three seeds), `n` seeds that gave a number, `by_seed`, `error` (mean
@@ -59,7 +61,7 @@ def summary(study: Study, spec: str, quantity: str, subject: str, values: Values
     found = interval(numbers[None])
     n = int(found.n[0])
     low, high = (None if math.isnan(x) else float(x) for x in (found.low[0], found.high[0]))
-    if spec in RATES and n >= 3:
+    if rate and n >= 3:
         low, high = proportion(int(np.nansum(numbers)), n)
     errors = [v.error for v in got if v.error is not None and math.isfinite(v.error)]
     return {
@@ -70,7 +72,7 @@ def summary(study: Study, spec: str, quantity: str, subject: str, values: Values
         "by_seed": [v.number for v in got],
         "error": float(np.mean(errors)) if errors else None,
         "lifetimes": max(v.n for v in got),
-        "rate": spec in RATES,
+        "rate": rate,
         "texts": [v.text for v in got if v.text],
         "why": next((v.why for v in got if v.why), ""),
     }

@@ -23,7 +23,8 @@ PLAN = (
     *("subjects", "measured", "rows", "panels"),
 )
 SUBJECT = ("recipe", "subject", "family", "trained_on")
-MEASURED = ("measure", "placed", "probe", "label", "ring", "family", "lifetimes", "of")
+KINDS = ("measure", "placed", "probe", "axis")
+MEASURED = (*KINDS, "label", "ring", "family", "lifetimes", "of")
 ROW = (
     *("quantity", "subject", "published", "published_error", "source"),
     *("exact", "exact_source", "tolerance"),
@@ -62,9 +63,9 @@ class Quantity:
     Attributes:
         name: as it is shown.
         axes: the values that its name was made from.
-        kind: 'measure' (of intact lifetimes), 'placed' (of a placement) or 'probe' (a finding).
-        spec: the measure, the placement's number, or the probe, with settings.
-        label: which of a probe's readings.
+        kind: 'measure' (of intact lifetimes), 'placed' (of a placement), 'probe' (a finding) or 'axis' (a reading).
+        spec: the measure, the placement's number, the probe or the axis, with settings.
+        label: which of a probe's or an axis's readings.
         ring: where.
         family: where, if not in the subject's own.
         lifetimes: how many.
@@ -256,9 +257,13 @@ def _quantities(table: Mapping[str, Any], grid: Grid, known: set[str]) -> tuple[
     for template, told in table.items():
         where = f"[measured.{template!r}] of {grid.where}"
         _known(told, MEASURED, where)
-        kinds = [k for k in ("measure", "placed", "probe") if k in told]
+        kinds = [k for k in KINDS if k in told]
         if len(kinds) != 1:
-            raise MesascopeError(f"{where} needs one of measure, placed and probe.", "Give one of the three.")
+            raise MesascopeError(f"{where} needs one of {', '.join(KINDS)}.", "Give one of them.")
+        if kinds == ["axis"] and "label" not in told:
+            raise MesascopeError(
+                f"{where} names no reading of the axis.", 'Give one: label = "undetermined".'
+            )
         lifetimes = told.get("lifetimes", "lifetimes")
         lifetimes = grid.values.get(lifetimes, lifetimes) if isinstance(lifetimes, str) else lifetimes
         if type(lifetimes) is not int or lifetimes < 3:

@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 
 import mesascope
-from mesascope import catalogue
+from mesascope import axes, catalogue
 from mesascope.bench import Bench
 from mesascope.errors import MesascopeError, unknown
 from mesascope.examination import resolve
 from mesascope.families import Family
+from mesascope.families import kind as ring_kind
 from mesascope.measurement import measure as ask
 from mesascope.placement import LADDER, Placement, conditions
 from mesascope.probes import DoesNotApply, gains
@@ -197,8 +198,12 @@ class Workshop:
         own = family.banked(told) if told.startswith("bank:") else family  # its bank decides what was seen
         if placed or probes:
             rings |= set(own.rings()) - set(own.reported)
-        there = [r for r in own.rings() if r in rings]
-        bench = Bench(family, labels, there, unit.lifetimes, seed, made=self.made)
+        read_on = {k for p in probes.values() for k in p.rings}
+        asked = {q.spec: catalogue.make("axes", q.spec) for q in unit.quantities if q.kind == "axis"}
+        read_on |= {k for axis in asked.values() for k in axis.tested}
+        there = [r for r in own.rings() if r in rings or ring_kind(r) in read_on]
+        beyond = axes.wanted(family) if asked else {}
+        bench = Bench(family, labels, there, unit.lifetimes, seed, made=self.made, beyond=beyond)
         home = bench.home(told)
         placement = None
         if placed:
@@ -211,6 +216,10 @@ class Workshop:
         for q in unit.quantities:
             if q.kind == "probe":
                 out[q.name] = _finding(found[q.spec], q)
+            elif q.kind == "axis":
+                out[q.name] = of_verdict(
+                    asked[q.spec], q.label, asked[q.spec].read(lived, home), unit.lifetimes
+                )
             elif q.spec == "share":
                 missing = Value(None, why=f"there is no ring {q.ring}")
                 out[q.name] = (
@@ -274,6 +283,15 @@ def of_placement(spec: str, placement: Placement, lifetimes: int) -> Value:
         why = placement.reason.partition("because ")[2].partition(":")[0].partition(";")[0].rstrip(".")
         return Value(None, why=why or f"not read by the rule, which says {told}")
     return Value(float(number), placement.numbers.get(f"{spec}_error"), lifetimes)
+
+
+def of_verdict(axis: axes.Axis, reading: str, verdict: axes.Verdict | None, lifetimes: int) -> Value:
+    """1 where an axis reads a subject so, else 0."""
+    if reading not in axis.words:
+        raise unknown(f"reading of the axis {axis.name!r}", reading, axis.words)
+    if verdict is None:
+        return Value(None, why=f"the axis {axis.name!r} does not arise there")
+    return Value(float(verdict.reading == reading), n=lifetimes, text=verdict.text())
 
 
 def _finding(found: list[Any], q: Quantity) -> Value:

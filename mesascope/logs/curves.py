@@ -1,0 +1,136 @@
+"""Thinking-time curves that others logged: how many of n problems were solved, by steps to think.
+
+One row is one point of a curve: steps, success (a share, or a count) and n; where there is a column of names, each has
+a curve of its own. Whether the same problems were put at every number of steps is not known, so points are taken as
+drawn apart from each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from mesascope.errors import MesascopeError
+from mesascope.logs.columns import labels, numbers, plain
+from mesascope.logs.tables import Table, counted, listed, open_table, show
+from mesascope.trials import AXES, FORMAT, check
+
+ROLES = {
+    "steps": ("steps", "ticks", "thinkingsteps", "thinkingticks", "extrasteps", "noops", "noopsteps", "iterations"),
+    "success": ("success", "successes", "successrate", "solved", "solverate", "sharesolved", "accuracy"),
+    "n": ("n", "count", "episodes", "levels", "problems", "nlevels", "nepisodes", "nproblems"),
+    "who": ("who", "subject", "agent", "network", "model", "name"),
+}  # fmt: skip
+MOST = 5_000_000  # problems of one point times points
+
+
+def read_curves(
+    source: Any, columns: Mapping[str, Any] | None = None
+) -> tuple[list[xr.Dataset], list[str]] | None:
+    """Curves as trials of one trial each, and what was decided; None where the table holds no curves.
+
+    Args:
+        source: path of a table or a pandas DataFrame.
+        columns: role (steps, success, n, who) to column, where names are not the usual ones.
+
+    Returns:
+        Per curve a data set with conditions 'steps=n', score [C, N, 1] (1 solved, 0 not, NaN beyond n of a point).
+
+    Raises:
+        MesascopeError: a cell cannot be what its column says.
+    """
+    if isinstance(source, xr.Dataset) or (columns and not set(columns) <= set(ROLES)):
+        return None
+    table = open_table(source)
+    header = {plain(str(c)): str(c) for c in table.frame.columns}
+    found = {role: next((header[n] for n in names if n in header), None) for role, names in ROLES.items()}
+    for role, column in (columns or {}).items():
+        if column not in header.values():
+            raise MesascopeError(
+                f"{table.name} has no column {show(column)}.", f"It has {listed(list(header.values()))}."
+            )
+        found[role] = column
+    steps, success, n = (found[role] for role in ("steps", "success", "n"))
+    if steps is None or success is None or n is None:
+        return None
+    at, many = _whole(table, steps, 0), _whole(table, n, 1)
+    share, said = _shares(table, success, many)
+    who, names = labels(table, found["who"]) if found["who"] else (np.zeros(len(at), int), [_stem(source)])
+    notes = [
+        f"{counted(len(at), 'point')} of {table.name}: {listed(list(filter(None, found.values())))}.",
+        *said,
+        "Points are taken as drawn apart from each other: whether they share problems is not known.",
+    ]
+    return [_curve(at[who == i], share[who == i], many[who == i], str(names[i]), table.name) for i in
+            np.unique(who[who >= 0])], notes  # fmt: skip
+
+
+def _stem(source: Any) -> str:
+    return Path(str(source)).stem if isinstance(source, (str, Path)) else "curve"
+
+
+def _whole(table: Table, column: str, least: int) -> np.ndarray:
+    """A column of whole numbers from the least."""
+    values = numbers(table, column, "steps")
+    bad = ~np.isfinite(values) | (values != np.round(values)) | (values < least)
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise MesascopeError(
+            f"{table.place(row, column)}: {show(table.frame[column].iloc[row])} is no whole number from {least}.",
+            "Leave such rows out.",
+        )
+    return values.astype(np.int64)
+
+
+def _shares(table: Table, column: str, many: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Per row how many were solved, and how the column was read."""
+    values = numbers(table, column, "success")
+    bad = ~np.isfinite(values) | (values < 0)
+    count = not bad.any() and bool((values > 1).any()) and bool((values == np.round(values)).all())
+    bad |= values > (many if count else 1)
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise MesascopeError(
+            f"{table.place(row, column)}: {show(table.frame[column].iloc[row])} is neither a share from 0 to 1 nor a "
+            f"count up to {int(many[row]):,}.",
+            "Give shares, or counts in every row.",
+        )
+    told = "counts" if count else "shares; solved are the share times n, rounded"
+    return np.round(values if count else values * many).astype(np.int64), [f"{show(column)} holds {told}."]
+
+
+def _curve(at: np.ndarray, solved: np.ndarray, many: np.ndarray, name: str, source: str) -> xr.Dataset:
+    """One curve; rows of one number of steps are put together."""
+    points = np.unique(at)
+    hits, n = (np.array([x[at == p].sum() for p in points]) for x in (solved, many))
+    if n.max() * len(points) > MOST:
+        raise MesascopeError(
+            f"The curve of {show(name)} has points of up to {int(n.max()):,} problems, too many to hold.",
+            "Give a smaller n in proportion: the intervals then are too wide, not too narrow.",
+        )
+    place = np.arange(n.max())
+    score = np.where(place < n[:, None], (place < hits[:, None]).astype(np.float32), np.nan)[..., None]
+    curve = xr.Dataset(
+        {
+            "action": (AXES, np.full(score.shape, -1, np.int16)),
+            "feedback": (AXES, score.astype(np.float32)),
+            "score": (AXES, score.astype(np.float32)),
+        },
+        coords={"condition": [f"steps={p}" for p in points]},
+        attrs={
+            "format": FORMAT,
+            "family": "log",
+            "ring": "curve",
+            "subject": name,
+            "trained_on": "unknown",
+            "source": source,
+            "choices": 2,
+            "unit": "problem",
+        },
+    )
+    check(curve)
+    return curve
