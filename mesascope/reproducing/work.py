@@ -297,6 +297,8 @@ def of_verdict(axis: axes.Axis, reading: str, verdict: axes.Verdict | None, life
 def _finding(found: list[Any], q: Quantity) -> Value:
     """The finding that a quantity asks for."""
     there = [f for f in found if q.label in ("", f.probe.partition(": ")[2]) and q.ring in (f.ring, "any")]
+    if not there and all(f.status != "measured" for f in found):
+        return Value(None, why=found[0].reason if found else "it gave no reading")
     if not there:
         labels = sorted({f"{f.probe.partition(': ')[2]} on {f.ring}" for f in found})
         raise MesascopeError(

@@ -45,6 +45,8 @@ def test_every_study_names_only_what_there_is(name, quick):
             measure(q.spec, known_measures(study, trust=False))
         elif q.kind == "probe":
             made_of("probes", q.spec)
+        elif q.kind == "axis":
+            assert q.label in catalogue.make("axes", q.spec).words
         else:
             assert q.spec in PLACED
         if q.family:
