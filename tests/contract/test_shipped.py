@@ -35,6 +35,7 @@ SMALL = {
     "two_step": "trials=12,bank=2",
     "tree_choice": "depth=2,trials=12,bank=2",
     "prefix_sums": "length=6,trials=12,bank=2",
+    "maze": "size=5,trials=12,bank=2",
 }
 
 PONG = ("pong", "ball_hidden", "ball_moved", "frames_shuffled", "paddle_hidden", "patch_hidden")

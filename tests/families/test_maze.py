@@ -1,0 +1,221 @@
+"""Mazes: what grows, how far it is and what moves, against graphs of scipy and plain walks; subjects of known need."""
+
+from __future__ import annotations
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components, shortest_path
+
+from mesascope import catalogue
+from mesascope.compiling import drawn as compiled
+from mesascope.errors import MesascopeError
+from mesascope.families import _mazes as mazes
+from mesascope.families.maze import MORE, family
+
+HOME = family(size=7, trials=6, bank=5, bank_seed=3)
+FIELD = 7 + MORE
+
+
+@compiled
+def begun(home, key, n, ring):
+    """Tasks, and what is seen first."""
+    tasks = home.draw(key, n, ring)
+    return tasks, *home.begin(key, tasks)
+
+
+@compiled
+def stepped(home, tasks, state, action):
+    return home.step(jax.random.key(0), tasks, state, action)
+
+
+@compiled
+def answered(subject, key, carry, percept):
+    return subject.respond(key, carry, percept)
+
+
+@compiled
+def known(observation):
+    """Which moves are right and which are open where one stands [N, 4], and the cell [N]."""
+    problem, here = mazes.seen(observation)
+    rows, n = jnp.arange(len(here)), len(here)
+    return (
+        mazes.ways(problem).reshape(n, -1, 4)[rows, here],
+        mazes.passable(problem.opens).reshape(n, -1, 4)[rows, here],
+        here,
+    )
+
+
+def graph(opens):
+    """The passages of one maze as a graph of scipy's."""
+    size = len(opens)
+    ends = [(r * size + c, r * size + c + 1) for r, c in np.argwhere(opens[..., 0])]
+    ends += [(r * size + c, (r + 1) * size + c) for r, c in np.argwhere(opens[..., 1])]
+    one, other = np.asarray(ends).T
+    return coo_matrix((np.ones(len(one)), (one, other)), shape=(size**2, size**2))
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return {
+        ring: jax.tree.map(np.asarray, begun(HOME, jax.random.key(5), 30, ring)[0]) for ring in HOME.rings()
+    }
+
+
+def test_mazes_are_spanning_trees_and_distances_those_of_scipy(drawn):
+    for ring, tasks in drawn.items():
+        side = FIELD if ring == "shifted:larger" else 7
+        for n, phase in itertools.product(range(0, 30, 7), (0, 1)):
+            found = graph(tasks.opens[n, phase])
+            labels = connected_components(found, directed=False)[1].reshape(FIELD, FIELD)
+            assert len(np.unique(labels[:side, :side])) == 1, ring
+            if ring == "restructured:loops":
+                assert found.nnz > side**2 - 1
+            else:
+                assert found.nnz == side**2 - 1, ring
+            far = shortest_path(found, directed=False, unweighted=True, indices=tasks.goal[n, phase])
+            got = tasks.dist[n, phase]
+            assert (got[np.isfinite(far)] == far[np.isfinite(far)]).all()
+            assert (got[np.isinf(far)] >= mazes.FAR).all()
+
+
+def test_what_changes_is_what_the_ring_says(drawn):
+    for ring, tasks in drawn.items():
+        late = (np.arange(6) >= 3).astype(int)
+        rows = np.arange(30)[:, None]
+        assert (tasks.dist[rows, late, tasks.start] > 0).all() and (
+            tasks.dist[rows, late, tasks.start] < mazes.FAR
+        ).all()
+        assert (tasks.turned == (ring == "exchanged:moves")).all()
+        same = (tasks.opens[:, 0] == tasks.opens[:, 1]).all((1, 2, 3))
+        assert same.all() == (ring != "revalued:map")
+        assert (tasks.goal[:, 0] == tasks.goal[:, 1]).all() == (ring != "revalued:worth")
+        if ring.startswith("revalued"):
+            assert (tasks.start[:, 2] == tasks.start[:, 3]).all()
+    worth, walls = drawn["revalued:worth"], drawn["revalued:map"]
+    assert (worth.goal[:, 0] != worth.goal[:, 1]).all()
+    for n in range(30):
+        gone = np.argwhere(walls.opens[n, 0] & ~walls.opens[n, 1])
+        come = np.argwhere(walls.opens[n, 1] & ~walls.opens[n, 0])
+        assert len(gone) == len(come) == 1
+        r, c, south = gone[0]
+        ends = r * FIELD + c, (r + south) * FIELD + c + 1 - south
+        far, start = walls.dist[n, 0], walls.start[n, 3]
+        back = shortest_path(graph(walls.opens[n, 0]), directed=False, indices=start)
+        assert all(far[e] + back[e] == far[start] for e in ends)  # on the way
+        assert (start in ends) == (far[start] == 1)
+    assert len(np.unique(drawn["seen"].start, axis=0)) <= 5
+
+
+def test_what_walks_bring_is_counted_over_every_walk():
+    home = family(size=5, steps=3, trials=4)
+    for ring in ("fresh", "exchanged:moves"):
+        tasks = jax.tree.map(np.asarray, begun(home, jax.random.key(2), 4, ring)[0])
+        told = home.latents(jax.tree.map(jnp.asarray, tasks), ring)
+        for n, t in itertools.product(range(4), (1, 3)):
+            phase = int(t >= 2)
+            can = np.asarray(mazes.passable(jnp.asarray(tasks.opens[n, phase])[None]))[0].reshape(-1, 4)
+            first = tasks.dist[n, phase, tasks.start[n, t]]
+            paid = []
+            for acts in itertools.product(range(4), repeat=3):
+                cell = tasks.start[n, t]
+                for act in acts:
+                    move = act ^ 2 if tasks.turned[n] and phase else act
+                    if can[cell, move] and cell != tasks.goal[n, phase]:
+                        cell = cell + (-home.field, 1, home.field, -1)[move]
+                paid.append((first - tasks.dist[n, phase, cell]) / min(max(first, 1), 3))
+            for name, way in (("chance", np.mean), ("best", np.max), ("worst", np.min)):
+                assert told[name][n, t] == pytest.approx(way(paid)), (ring, name)
+            assert told["worst"][n, t] <= told["fixed"][n, t] <= told["best"][n, t]
+
+
+def test_a_walk_by_the_right_moves_ends_at_the_goal():
+    home = family(size=5, steps=30, trials=4)
+    tasks, state, percept = begun(home, jax.random.key(8), 9, "fresh")
+    far = np.asarray(tasks.dist)
+    assert far[far < mazes.FAR].max() <= 30
+    for s in range(30):
+        right, _, here = known(percept.observation)
+        assert (here == state.cell).all()
+        state, percept, paid = stepped(home, tasks, state, right.argmax(-1))
+        assert (np.asarray(paid) == (s == 29)).all()
+    assert (state.trial == 1).all() and (state.cell == tasks.start[:, 1]).all()
+
+
+def test_drawings_are_read_as_they_are_drawn():
+    tasks, _, percept = begun(HOME, jax.random.key(1), 30, "shifted:larger")
+    seen = percept.observation
+    for n in (0, 7, 29):
+        again = HOME.level(HOME.drawing(seen[n]))
+        assert (again.opens[0] == tasks.opens[n]).all() and (again.dist[0] == tasks.dist[n]).all()
+        assert again.goal[0, 0] == tasks.goal[n, 0] and again.start[0, 4] == tasks.start[n, 0]
+    small = "+--+--+\n|A |G |\n+  +  +\n|     |\n+--+--+"
+    opens, goal, start = mazes.read(small)
+    assert goal == 1 and start == 0 and opens.sum() == 3
+    with pytest.raises(MesascopeError, match="no way from A to G"):
+        mazes.read(small.replace("|     |", "|  |  |"))
+    with pytest.raises(MesascopeError, match="0 times G"):
+        mazes.read(small.replace("G", " "))
+    with pytest.raises(MesascopeError, match="2 cells on a side"):
+        HOME.level(small)
+
+
+def test_how_many_there_are():
+    assert mazes.many(2) == pytest.approx(4 * 12)  # a square without one of its sides
+    assert mazes.many(3) == pytest.approx(192 * 72)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("size=8", "is even"),
+        ("size=35", "do not fit into memory"),
+        ("size=3", "out of range"),
+        ("steps=0", "nobody goes anywhere"),
+        ("steps=65", "steps=65"),
+        ("trials=3", "trials=3"),
+        ("bank=-1", "bank=-1"),
+    ],
+)
+def test_impossible_mazes(settings, said):
+    with pytest.raises(MesascopeError, match=said):
+        catalogue.make("families", f"maze:{settings}")
+
+
+def test_a_wave_needs_as_many_ticks_as_the_goal_is_far():
+    """One cell a tick: before it comes all open ways are alike, from then on the right one is certain."""
+    tasks, state, percept = begun(HOME, jax.random.key(4), 30, "fresh")
+    right, can, _ = (np.asarray(x) for x in known(percept.observation))
+    rows = np.arange(30)
+    far = np.asarray(tasks.dist)[rows, 0, np.asarray(state.cell)]
+    planner = catalogue.make("subjects", "maze_planner", HOME)
+    carry = planner.fresh(30)
+    for ticks in range(1, 12):
+        carry, response = answered(planner, jax.random.key(ticks), carry, percept)
+        chance = np.exp(np.asarray(response.log_probs))
+        assert chance[far <= ticks] == pytest.approx(right[far <= ticks].astype(float))
+        open_ = can[far > ticks].astype(float)
+        assert chance[far > ticks] == pytest.approx(open_ / open_.sum(-1, keepdims=True))
+    moved, state, percept = begun(HOME, jax.random.key(9), 30, "fresh")
+    far = np.asarray(moved.dist)[rows, 0, np.asarray(state.cell)]
+    at_once = catalogue.make("subjects", "maze_planner:sweeps=400", HOME)
+    for subject, held in ((planner, carry), (at_once, at_once.fresh(30))):
+        _, response = answered(subject, jax.random.key(0), held, percept)
+        sure = np.exp(np.asarray(response.log_probs)).max(-1) > 0.999
+        assert sure.all() if subject is at_once else sure[far == 1].all() and not sure.all()
+
+
+def test_the_clone_is_right_in_its_table_alone():
+    clone, share = catalogue.make("subjects", "maze_clone", HOME), {}
+    for ring in ("seen", "fresh"):
+        tasks, state, percept = begun(HOME, jax.random.key(6), 30, ring)
+        _, response = answered(clone, jax.random.key(1), clone.fresh(30), percept)
+        _, _, paid = stepped(HOME, tasks, state, response.action)
+        share[ring] = float((paid == 1).mean())
+    assert share["seen"] == 1 and share["fresh"] < 0.75
+    with pytest.raises(MesascopeError, match="no training mazes"):
+        catalogue.make("subjects", "maze_clone", HOME.banked(None))
