@@ -28,7 +28,7 @@ from mesascope.replays import Replays, refuse_leaks
 from mesascope.rollouts import BLOCK, rollout
 from mesascope.subjects import Subject
 
-# what plug-ins of other kinds are tried on; a subject's or condition's file may name its own
+# what plug-ins of other kinds are tried on; a plug-in's file may name its own, a recipe's also settings, SMALL
 TRIED = "bernoulli_bandit:arms=3,trials=12,bank=2"
 LATENTS = ("chance", "best", "worst", "fixed")
 
@@ -278,15 +278,17 @@ def _recipe(spec: str) -> Iterator[str]:
             yield f"Its factory takes no {needed}."
     if not {"family", "out", "updates", "seed"} <= set(known):
         return
-    family = catalogue.make("families", TRIED)
-    small = catalogue.convert(made, given, f"recipe {name!r}") | {"updates": 2, "seed": 1}
+    module = catalogue.module("recipes", name)
+    family = catalogue.make("families", getattr(module, "TRIED", TRIED))
+    small = {"updates": 2, "seed": 1, **getattr(module, "SMALL", {})}
+    small |= catalogue.convert(made, given, f"recipe {name!r}")
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(made(family, Path(folder) / str(i), **small).path) for i in (0, 1)]
         if paths[0].read_bytes() != paths[1].read_bytes():
             yield "With the same seed it trains another network the second time."
         subject = catalogue.make("subjects", opener(str(paths[0])), family, path=str(paths[0]))
-        if subject.trained_on != family.bank:
-            yield f"It was trained on {family.bank} and says {subject.trained_on!r}."
+        if subject.trained_on != (family.bank or "unlimited"):
+            yield f"It was trained on {family.bank or 'unlimited tasks'} and says {subject.trained_on!r}."
         rollout(subject, family, "fresh", BLOCK)
 
 

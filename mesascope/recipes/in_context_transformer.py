@@ -29,6 +29,8 @@ from mesascope.subjects.recurrent import LAYERED, Recurrent, begun
 
 ADAM = optax.chain(optax.clip_by_global_norm(1.0), optax.scale_by_adam(b2=0.98, eps=1e-8))
 DEPTH, HEADS = 3, 4
+TRIED = "linear_regression:dimension=3,trials=12,bank=2"  # what `mesascope check` tries it on
+SMALL = {"width": 8, "lifetimes": 8}  # and with which settings
 
 
 class Plan(NamedTuple):

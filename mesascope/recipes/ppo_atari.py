@@ -28,6 +28,8 @@ from mesascope.subjects.places_network import FORMAT, begun, told
 from mesascope.subjects.recurrent import Recurrent
 
 LATELY = 20  # games whose scores are shown
+TRIED = "pong:rallies=2,steps=3"  # what `mesascope check` tries it on
+SMALL = {"environments": 2, "stretch": 8, "width": 8, "minibatches": 2, "games": 1}  # and with which settings
 
 
 class State(NamedTuple):

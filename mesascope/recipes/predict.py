@@ -23,6 +23,9 @@ from mesascope.recipes._lives import live, put
 from mesascope.recipes._training import Training, train
 from mesascope.subjects.recurrent import Recurrent, begun
 
+TRIED = "beta_bernoulli:a=2,trials=12,bank=2"  # what `mesascope check` tries it on
+SMALL = {"width": 8, "lifetimes": 8, "minibatches": 2}  # and with which settings
+
 
 class Plan(NamedTuple):
     """The settings of an update; whole numbers decide what is compiled, the others are data."""

@@ -72,6 +72,14 @@ def test_probes(name):
     assert check_plugin(f"probes/{name}") == []
 
 
+@pytest.mark.slow  # each compiles a training
+@pytest.mark.parametrize("name", shipped("recipes"))
+def test_recipes(name):
+    if name.endswith("_atari"):
+        pytest.importorskip("ale_py", reason="needs the extra 'atari'")
+    assert check_plugin(f"recipes/{name}") == []
+
+
 @pytest.mark.parametrize(("name", "why"), REFUSED.items())
 def test_two_subjects_are_refused(name, why):
     broken = check_plugin(f"subjects/{name}")

@@ -131,7 +131,15 @@ class Scripted(BaseHTTPRequestHandler):
             for i, text in enumerate(many)
             for _ in range(body.get("n", 1))
         ]
-        return self.reply(200, json.dumps({"choices": out}).encode())
+        form = "chat.completion" if chat else "text_completion"
+        whole = {
+            "id": "one",
+            "object": form,
+            "created": 0,
+            "model": body.get("model", "scripted"),
+            "choices": out,
+        }
+        return self.reply(200, json.dumps(whole).encode())
 
     def choice(self, index, text, body, chat, fault):
         labels, past, item = read(text)
@@ -140,7 +148,7 @@ class Scripted(BaseHTTPRequestHandler):
         said = labels[int(one > 0.5)]
         if fault in ("refuses", "chatters"):
             said = "I'm sorry, I cannot label people." if fault == "refuses" else "That is a fine question."
-        out = {"index": index}
+        out = {"index": index, "finish_reason": "stop"}
         out |= {"message": {"role": "assistant", "content": said}} if chat else {"text": f" {said}"}
         if body.get("logprobs") and fault != "plain":
             tokens = [(f" {label[:2]}", math.log(x)) for label, x in zip(labels, p, strict=True)]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -36,23 +40,18 @@ def responder():
     return "scripted/one"
 
 
-@pytest.mark.parametrize("ring", ["fresh", "restructured:halves"])
-def test_the_log_gives_the_trials_of_our_own_run(tmp_path, ring, responder):
-    from inspect_ai import eval as inspect_eval
+def lived(address, ring):
+    """The trials of our own run."""
+    family = catalogue.make("families", "word_labels:trials=5")
+    spec = f"openai_api:path={address},chat=True,mode=answer,cache=none"
+    return rollout(catalogue.make("subjects", spec, family), family, ring, LIFETIMES, 3)
 
-    from mesascope.examination import measure_log
-    from mesascope.inspect_tasks.tasks import word_labels
+
+def compare(log, ours):
+    """A log, read back, against the trials of our own run."""
     from mesascope.inspected import read_eval
 
-    with serving("parrot", always="plain") as server:
-        ADDRESS[:] = [server.address]
-        made = word_labels(trials=5, ring=ring, lifetimes=LIFETIMES, seed=3)
-        (log,) = inspect_eval(made, model=responder, log_dir=str(tmp_path), display="none")
-        assert log.status == "success", log.error
-        family = catalogue.make("families", "word_labels:trials=5")
-        spec = f"openai_api:path={server.address},chat=True,mode=answer,cache=none"
-        ours = rollout(catalogue.make("subjects", spec, family), family, ring, LIFETIMES, 3)
-    read = read_eval(log.location)
+    read = read_eval(log)
     assert set(ours.data_vars) - set(read.data_vars) <= {"mass", "transcript"}
     for name in read.data_vars:
         if name != "partner":
@@ -60,5 +59,42 @@ def test_the_log_gives_the_trials_of_our_own_run(tmp_path, ring, responder):
             assert same, name
     for told in ("family", "ring", "seed", "trained_on", "elicited", "changes", "counted"):
         assert read.attrs[told] == ours.attrs[told]
+
+
+@pytest.mark.parametrize("ring", ["fresh", "restructured:halves"])
+def test_the_log_gives_the_trials_of_our_own_run(tmp_path, ring, responder):
+    from inspect_ai import eval as inspect_eval
+
+    from mesascope.examination import measure_log
+    from mesascope.inspect_tasks.tasks import word_labels
+
+    with serving("parrot", always="plain") as server:
+        ADDRESS[:] = [server.address]
+        made = word_labels(trials=5, ring=ring, lifetimes=LIFETIMES, seed=3)
+        (log,) = inspect_eval(made, model=responder, log_dir=str(tmp_path), display="none")
+        assert log.status == "success", log.error
+        ours = lived(server.address, ring)
+    compare(log.location, ours)
     (found,), _ = measure_log(log.location)
     assert found.trials[ring].sizes["lifetime"] == LIFETIMES
+
+
+def test_its_command_line_runs_the_task(tmp_path):
+    pytest.importorskip("openai", reason="needs the extra inspect")
+    given = {"trials": 5, "lifetimes": LIFETIMES, "seed": 3}
+    line = ["eval", "mesascope/word_labels", "--model", "openai-api/scripted/one", "--display", "none"]
+    line += [word for k, v in given.items() for word in ("-T", f"{k}={v}")]
+    with serving("parrot", always="plain") as server:
+        there = {"SCRIPTED_BASE_URL": server.address, "SCRIPTED_API_KEY": "none"}
+        told = subprocess.run(
+            [sys.executable, "-m", "inspect_ai", *line, "--log-dir", str(tmp_path)],
+            env=os.environ | there,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert told.returncode == 0, told.stdout + told.stderr
+        ours = lived(server.address, "fresh")
+    (log,) = tmp_path.glob("*.eval")
+    compare(str(log), ours)
