@@ -1,0 +1,144 @@
+"""Probes of search: curves by ticks, look-ahead, the first act after a change, a planner against its clone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mesascope import catalogue
+from mesascope.errors import MesascopeError
+from mesascope.examination import measure_log
+from mesascope.families._plans import Plans
+from mesascope.measurement import measure
+from mesascope.probes._plans import at_once, followed, right_acts
+from mesascope.probes.look_ahead import _binned
+from mesascope.replays import Replays
+from mesascope.rollouts import rollout
+
+TREES = "tree_choice:bank=8,bank_seed=3"
+PROBES = ("success_by_ticks", "look_ahead", "revaluation", "planner_agreement")
+
+
+def found(subject, settings=TREES, rings=("fresh", "revalued:worth", "revalued:map")):
+    """Every finding of the probes by name and ring."""
+    family = catalogue.make("families", settings)
+    made = catalogue.make("subjects", subject, family)
+    asked = catalogue.make("axes", "search").made(family)
+    lived = {
+        r: rollout(made, family, r, 128, 5, asked, log_probs=False) for r in rings if r in family.rings()
+    }
+    probes = [catalogue.make("probes", name) for name in PROBES]
+    return {(f.probe, f.ring): f for f in measure(probes, lived, replay=Replays(made))}
+
+
+def test_a_planner_looks_farther_with_ticks_and_goes_with_changes_and_not_with_its_clone():
+    planner = found("value_iteration")
+    assert planner["look_ahead: 3 steps ahead", "fresh"].high < 0.65
+    assert planner["look_ahead: 3 steps ahead, 8 ticks", "fresh"].estimate == 1.0
+    assert planner["look_ahead: 3 steps ahead", "fresh"].null == 0.5
+    gain = planner["success_by_ticks: 8 ticks less 1, first trial", "fresh"]
+    assert gain.low > 0.3
+    each = [planner[f"success_by_ticks: {n}, first trial", "fresh"].estimate for n in ("1 tick", "8 ticks")]
+    assert gain.estimate == pytest.approx(each[1] - each[0])
+    for ring in ("revalued:worth", "revalued:map"):
+        assert planner["revaluation: first act, 8 ticks", ring].estimate == 1.0
+    clone = found("tree_clone")
+    assert clone["planner_agreement", "fresh"].estimate == 0.0
+    assert planner["planner_agreement", "fresh"].low > 0.6
+    assert clone["look_ahead: 3 steps ahead, 8 ticks", "fresh"].high < 0.65
+    flat = clone["success_by_ticks: 8 ticks less 1", "fresh"]
+    assert flat.exactly and flat.estimate == 0.0
+    assert all(f.high < 0.4 for (name, _), f in clone.items() if name.startswith("revaluation"))
+
+
+def test_sums_gain_by_ticks_and_nothing_is_looked_ahead_for():
+    sums = found("running_sums", "prefix_sums", ("fresh",))
+    assert sums["success_by_ticks: 8 ticks less 1", "fresh"].low > 0.1
+    assert "nothing is pursued" in sums["look_ahead", "fresh"].reason
+    assert sums["planner_agreement", "fresh"].status == "does not apply"
+
+
+def plan(action, values, before, far=2):
+    """Plans of one lifetime of trials of one choice."""
+    action, values, before = np.array([action])[..., None], np.array([values])[:, :, None], np.array([before])
+    shown = np.ones(action.shape[:2], bool)
+    return Plans(action, values, before[:, :, None], shown, np.full(action.shape, far), 9, True)
+
+
+def test_counted_at_a_change_are_acts_that_were_right_and_now_are_wrong():
+    one, two = [1.0, 0.0], [0.0, 1.0]
+    known = [[np.nan] * 2, one, one]
+    assert followed(plan([0, 0, 1], [one, one, two], known), 2) == (1, 1)
+    assert followed(plan([0, 0, 0], [one, one, two], known), 2) == (0, 1)
+    assert followed(plan([0, 1, 1], [one, one, two], known), 2) == (0, 0)  # was not right
+    assert followed(plan([0, 0, 1], [one, one, one], known), 2) == (0, 0)  # nothing changed
+    assert followed(plan([0, 0, 1], [one, one, two], known, far=1), 2) == (0, 0)  # the next step shows it
+    assert followed(plan([0, 0, 1], [one, one, two], known), 2, farthest=1) == (0, 0)
+
+
+def test_acts_are_right_where_none_is_better_and_asked_where_they_differ():
+    right, asked = right_acts(plan([0, 1, -1], [[1.0, 1.0], [1.0, 0.0], [1.0, 0.0]], np.zeros((3, 2))))
+    assert right[0, :2, 0].tolist() == [True, False] and asked[0, :, 0].tolist() == [False, True, False]
+    counted = at_once(plan([1], [[1.0, 0.0]], np.zeros((1, 2)), far=19))
+    assert list(_binned(counted)) == ["17 to 32 steps"] and counted[19] == (0, 1)
+    assert [next(iter(_binned({f: counted[19]}))) for f in (1, 8, 9, 16, 33)] == [
+        *("1 step", "8 steps", "9 to 16 steps", "9 to 16 steps", "33 to 64 steps")
+    ]
+
+
+@pytest.mark.parametrize("ticks", ["", "1", "8+", "2+129", "many"])
+def test_ticks_that_are_no_numbers(ticks):
+    with pytest.raises(MesascopeError, match="joined by"):
+        catalogue.make("probes", f"success_by_ticks:ticks={ticks}")
+
+
+CURVE = """agent,steps,success,n
+deep,0,.766,1000
+deep,4,.806,1000
+deep,8,.811,1000
+flat,8,0.5,200
+flat,0,0.5,100
+"""
+
+
+def test_curves_that_others_logged(tmp_path):
+    path = tmp_path / "curve.csv"
+    path.write_text(CURVE)
+    logs, notes = measure_log(path)
+    assert [e.subject for e in logs] == ["deep", "flat"] and any("drawn apart" in n for n in notes)
+    told = {f.probe.partition(": ")[2]: f for f in logs[0].findings if f.status == "measured"}
+    assert list(told) == ["0 steps", "4 steps", "8 steps", "8 steps less 0"]
+    gain = told["8 steps less 0"]
+    assert gain.estimate == pytest.approx(0.045, abs=1e-6) and gain.unit == "problem"
+    by_hand = 1.96 * np.sqrt(0.766 * 0.234 / 1000 + 0.811 * 0.189 / 1000)
+    assert (gain.high - gain.low) / 2 == pytest.approx(by_hand, rel=0.01)
+    flat = {f.probe.partition(": ")[2]: f for f in logs[1].findings if f.status == "measured"}
+    assert (
+        flat["8 steps"].n == 200 and flat["8 steps less 0"].estimate == 0 and flat["8 steps less 0"].p > 0.99
+    )
+    assert not [f for e in logs for f in e.findings if f.status == "failed"]
+
+
+def test_counts_of_solved_problems_and_columns_of_other_names(tmp_path):
+    path = tmp_path / "counts.csv"
+    path.write_text("pauses;won;of\n0;3;7\n5;6;7\n")
+    logs, _ = measure_log(path, {"steps": "pauses", "success": "won", "n": "of"})
+    told = {f.probe.partition(": ")[2]: f.estimate for f in logs[0].findings if f.status == "measured"}
+    assert told["5 steps less 0"] == pytest.approx(3 / 7)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("0,1.4,10\n", "neither a share"),
+        ("0,3,2\n4,1,2\n", "count up to 2"),
+        ("0.5,1,10\n", "no whole number"),
+        ("0,.5,0\n", "no whole number from 1"),
+        ("0,,10\n", "neither a share"),
+    ],
+)
+def test_curves_that_cannot_be(tmp_path, rows, said):
+    path = tmp_path / "curve.csv"
+    path.write_text("steps,success,n\n" + rows)
+    with pytest.raises(MesascopeError, match=said):
+        measure_log(path)
