@@ -41,7 +41,7 @@ def test_a_planner_looks_farther_with_ticks_and_goes_with_changes_and_not_with_i
     each = [planner[f"success_by_ticks: {n}, first trial", "fresh"].estimate for n in ("1 tick", "8 ticks")]
     assert gain.estimate == pytest.approx(each[1] - each[0])
     for ring in ("revalued:worth", "revalued:map"):
-        assert planner["revaluation: first act, 8 ticks", ring].estimate == 1.0
+        assert planner["revaluation: first act, 8 ticks", ring].estimate == pytest.approx(1.0)
     clone = found("tree_clone")
     assert clone["planner_agreement", "fresh"].estimate == 0.0
     assert planner["planner_agreement", "fresh"].low > 0.6
