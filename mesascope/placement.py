@@ -283,8 +283,8 @@ def _located(
         return None, "the ideal locator or the learner was not run on these tasks"
     parts = np.stack([r for r in rows if r is not None])
     means = parts.mean(1)
-    if (means[[0, 1, 3, 4, 5]] <= 0).any():
-        return None, "it or a reference gains nothing there"
+    if (means[[1, 3, 4, 5]] <= 0).any():  # a locator, and who locates, may lose on fresh tasks
+        return None, "it gains nothing on seen tasks, or a reference nothing on either"
     lam = (means[2] / means[5]) * (means[4] / means[1])
     numbers |= {
         "kept_by_locator": float(lam),

@@ -109,6 +109,15 @@ def test_between_the_ideal_locator_and_any_learner_however_slow():
     assert slow.level == "acquiring" and slow.numbers["position"] == pytest.approx(1.0, abs=0.1)
 
 
+def test_who_loses_on_fresh_tasks_is_placed_by_what_it_gains_on_seen_ones():
+    references = {"learner": reference(0.8, seen=0.8), "locator": reference(-0.3, seen=0.9)}
+    worse = place(subject(intact=-0.2, seen=0.9, shuffled=-0.6), references, "bank:4@0")
+    assert worse.level == "locating", worse
+    assert worse.numbers["position"] == pytest.approx((-0.2 + 0.3) / (0.9 + 0.3), abs=0.02)
+    blank = place(subject(intact=-0.2, seen=-0.1, shuffled=-0.6), references, "bank:4@0")
+    assert blank.lowest == "locating" and "nothing on seen tasks" in blank.reason
+
+
 def test_a_bank_whose_locator_keeps_everything_cannot_tell():
     references = {"learner": reference(0.8, seen=0.8), "locator": reference(0.8, seen=0.8)}
     placed = place(subject(seen=0.8), references, "bank:900@0")

@@ -24,8 +24,8 @@ def probe() -> Probe:
                 for who in (trials, *(references[r] for r in ROLES))
             ]
         )
-        if (parts.mean(1)[[0, 1, 3, 4, 5]] <= 0).any():
-            raise DoesNotApply("it or a reference gains nothing there")
+        if (parts.mean(1)[[1, 3, 4, 5]] <= 0).any():  # a locator, and who locates, may lose on fresh tasks
+            raise DoesNotApply("it gains nothing on seen tasks, or a reference nothing on either")
         lam = _ratio(parts.mean(1))[1]
         if lam >= BANK_LIMIT:
             raise DoesNotApply(
