@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.conditions import Context, select
+from mesascope.conditions import Condition, Context, Intact, select
 from mesascope.errors import MesascopeError
 from mesascope.families import Family, Percept
 from mesascope.trials import KEPT, LARGEST
@@ -54,6 +54,14 @@ class Outcomes(NamedTuple):
 
     feedback: Any
     observation: Any
+
+
+class Disturbed(NamedTuple):
+    """A condition under which lifetimes are lived, what its donors got, and the partners [T, N]."""
+
+    condition: Condition
+    donated: Outcomes
+    partners: Any
 
 
 class Life(NamedTuple):
@@ -177,20 +185,34 @@ def settled(idle: Any, before: Life, after: Life, real: bool, out: Any) -> tuple
         real: whether actions are real numbers.
         out: action, score, paid, log_probs and taps of the step.
     """
-    still = {k: select(idle, getattr(before, k), getattr(after, k)) for k in ("state", "percept", "carry")}
+    return still(idle, before, after), blanked(idle, real, out)
+
+
+def still(idle: Any, before: Life, after: Life) -> Life:
+    """How the life goes on where those that are idle [N] stay where they were."""
+    kept = {k: select(idle, getattr(before, k), getattr(after, k)) for k in ("state", "percept", "carry")}
+    return after._replace(**kept)
+
+
+def blanked(idle: Any, real: bool, out: Any) -> Any:
+    """A step's action, score, paid, log_probs and taps without those of lifetimes that are idle [N]."""
     xp = np if isinstance(idle, np.ndarray) else jnp
     action, score, paid, log_probs, taps = out
 
     def blank(x):
         return xp.where(idle.reshape(idle.shape + (1,) * (x.ndim - 1)), xp.nan, x).astype(x.dtype)
 
-    out = (
+    return (
         xp.where(idle, xp.nan if real else -1, action).astype(action.dtype),
         xp.where(idle, 0.0, score).astype(score.dtype),
         xp.where(idle, 0.0, paid).astype(paid.dtype),
         *jax.tree.map(blank, (log_probs, taps)),
     )
-    return after._replace(**still), out
+
+
+def leaves_be(condition: Condition) -> bool:
+    """Whether the life goes on as if nothing had been disturbed."""
+    return type(condition) is Intact or bool(condition.one_step)
 
 
 def only(present: Past) -> Callable[[Any], Past]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -10,26 +11,26 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.conditions import RECENT, select
+from mesascope.conditions import RECENT, Intact, select
 from mesascope.families import Family, Percept
-from mesascope.lives import BLOCK, Life, Past, Record, Setting, only, settled
+from mesascope.lives import BLOCK, Disturbed, Life, Past, Record, Setting, blanked, leaves_be, only, still
 from mesascope.subjects import Subject
 from mesascope.trials import kept_steps
 
 
-def looped(subject, family, tasks, keys, condition, donated, partners, record, whole: bool) -> Record:
-    """One block of one condition, as NumPy arrays; the arguments are those of `scans.scanned`.
+def looped(subject, family, tasks, keys, disturbed: Sequence[Disturbed], record, whole: bool) -> list[Record]:
+    """One block of lifetimes under several conditions that live them alike, or under any one: NumPy arrays of each.
+
+    Conditions that leave the life undisturbed share one, so that nothing is lived twice.
 
     Args:
         subject: who lives.
         family: what is lived.
         tasks: of the block.
         keys: keys(name, t) is a key of the block.
-        condition: what is disturbed.
-        donated: what donors got.
-        partners: [T, N].
+        disturbed: one condition, or several that are intact or disturb one response at a time.
         record: names of taps to keep.
-        whole: whether to keep every observation of trials with steps.
+        whole: whether to keep every observation of trials with steps, where nothing is disturbed.
     """
     subject, world = _Compiled(subject) if subject.traceable else subject, _World(family, tasks)
     state, start = world.begin(keys("begin"))
@@ -40,44 +41,53 @@ def looped(subject, family, tasks, keys, condition, donated, partners, record, w
             carry = body(i, carry)
         return carry
 
-    setting = Setting(family, fresh, start, donated, keys, subject, repeat)
-    looked = condition.looks_back or steps == 1
+    settings = [Setting(family, fresh, start, d.donated, keys, subject, repeat) for d in disturbed]
+    conditions: list[Any] = [d.condition for d in disturbed]
+    partners = [np.asarray(d.partners) for d in disturbed]
+    calm = all(leaves_be(c) for c in conditions)
+    looked = any(c.looks_back for c in conditions) or steps == 1
     recent = collections.deque(maxlen=RECENT * steps if looked else 1)  # newest first
 
     def past(i):
         return recent[int(i)] if int(i) < len(recent) else Past(start)
 
-    def live(life: Life, t: int, s: int, partner: Any, idle: Any, last: Any):
+    def live(life: Life, t: int, s: int, idle: Any, last: Any):
         now = t * steps + s
         present = Past(life.percept, idle, last)
         recent.appendleft(present)
-        allowed = setting.context(t, s, partner, past if looked else only(present))
-        told = condition.apply(keys("disturb", now), t, life.carry, life.percept, life.shadow, allowed)
-        carry, seen, shadow = told
-        after, response = subject.respond(keys("act", now), carry, seen)
-        lived, acted = after, response
-        if condition.one_step:
-            lived, acted = subject.respond(keys("act", now), life.carry, life.percept)
-        taps = {k: np.asarray(v) for k, v in subject.taps(after).items() if k in record}
+        plain = subject.respond(keys("act", now), life.carry, life.percept) if calm else None
+        shadows, answers = [], []
+        for i, (condition, setting) in enumerate(zip(conditions, settings, strict=True)):
+            if plain and type(condition) is Intact:
+                shadows, answers = [*shadows, life.shadow[i]], [*answers, plain]
+                continue
+            allowed = setting.context(t, s, partners[i][t], past if looked else only(present))
+            told = condition.apply(keys("disturb", now), t, life.carry, life.percept, life.shadow[i], allowed)
+            answers = [*answers, subject.respond(keys("act", now), *told[:2])]
+            shadows = [*shadows, told[2]]
+        lived, acted = plain or answers[0]
         state, percept, score = world.step(keys("pay", now), life.state, acted.action, idle)
-        action, score, paid = (np.asarray(x) for x in (response.action, score, percept.feedback))
-        log_probs = None if response.log_probs is None else np.asarray(response.log_probs)
-        out = action, score, paid, log_probs, taps
-        after = Life(state, percept, lived, shadow, ())
+        score, paid = np.asarray(score), np.asarray(percept.feedback)
+        out = [
+            (np.asarray(response.action), score, paid, *_stated(subject, carry, response, record))
+            for carry, response in answers
+        ]
+        after = Life(state, percept, lived, shadows, ())
         if idle is None or not idle.any():
             return after, out
+        out = [blanked(idle, real, x) for x in out]
         if not family.traceable:  # it kept its idle lifetimes as they were
-            idled = settled(idle, life._replace(state=()), after._replace(state=()), real, out)
-            return idled[0]._replace(state=state), idled[1]
-        return settled(idle, life, after, real, out)
+            return still(idle, life._replace(state=()), after._replace(state=()))._replace(state=state), out
+        return still(idle, life, after), out
 
-    life, out = Life(state, start, fresh, fresh, ()), []
+    life, out = Life(state, start, fresh, [fresh] * len(disturbed), ()), [[] for _ in disturbed]
     last = None if steps == 1 or family.idle(state) is None else np.full(BLOCK, -1)
-    for t, partner in enumerate(np.asarray(partners)):
+    for t in range(len(partners[0])):
         if steps == 1:
             shown = life.percept.observation
-            life, (action, score, paid, log_probs, taps) = live(life, t, 0, partner, None, None)
-            out.append(Record(action, paid, score, partner, log_probs, shown, taps))
+            life, made = live(life, t, 0, None, None)
+            for i, (action, score, paid, log_probs, taps) in enumerate(made):
+                out[i].append(Record(action, paid, score, partners[i][t], log_probs, shown, taps))
             continue
         made = []
         for s in range(steps):
@@ -86,15 +96,24 @@ def looped(subject, family, tasks, keys, condition, donated, partners, record, w
             if idle is not None and idle.all():
                 break
             shown = life.percept.observation if whole else None
-            life, step = live(life, t, s, partner, idle, last)
+            life, step = live(life, t, s, idle, last)
             awake = np.ones(BLOCK, bool) if idle is None else ~idle
             last = last if last is None else np.where(awake, t * steps + s, last)
-            made.append((*step, shown, awake))
+            made.append((step, shown, awake))
         skipped = steps - len(made)
         for _ in range(skipped if looked else 0):
             recent.appendleft(Past(life.percept, np.ones(BLOCK, bool), last))
-        out.append(_trial(made, steps, partner, real))
-    return jax.tree.map(lambda *xs: np.stack(xs), *out)
+        for i, (records, mates) in enumerate(zip(out, partners, strict=True)):
+            sees = type(conditions[i]) is Intact
+            own = [(*step[i], shown if sees else None, awake) for step, shown, awake in made]
+            records.append(_trial(own, steps, mates[t], real))
+    return [jax.tree.map(lambda *xs: np.stack(xs), *records) for records in out]
+
+
+def _stated(subject: Any, carry: Any, response: Any, record: Any) -> tuple[Any, dict[str, np.ndarray]]:
+    """The log-probabilities of a response, and the taps that are to be kept."""
+    log_probs = None if response.log_probs is None else np.asarray(response.log_probs)
+    return log_probs, {k: np.asarray(v) for k, v in subject.taps(carry).items() if k in record}
 
 
 def _trial(made: list[Any], steps: int, partner: Any, real: bool) -> Record:

@@ -24,7 +24,17 @@ from mesascope.conditions import Condition, Intact
 from mesascope.errors import MesascopeError
 from mesascope.families import Family, Percept
 from mesascope.keys import located
-from mesascope.lives import BLOCK, Outcomes, Record, lends_sight, nothing, small, told
+from mesascope.lives import (
+    BLOCK,
+    Disturbed,
+    Outcomes,
+    Record,
+    leaves_be,
+    lends_sight,
+    nothing,
+    small,
+    told,
+)
 from mesascope.loops import looped, watched
 from mesascope.scans import scanned
 from mesascope.subjects import Response, Scripted, Subject
@@ -45,6 +55,8 @@ def rollout(
     record: Sequence[str] = (),
     log_probs: bool = True,
     done: Callable[[int], None] = lambda units: None,
+    tasks: dict[tuple[str, Place], Any] | None = None,
+    together: int = 1,
 ) -> xr.Dataset:
     """Lives `lifetimes` lifetimes of a ring under each condition.
 
@@ -60,6 +72,8 @@ def rollout(
         record: names of the subject's taps to keep.
         log_probs: whether to keep the log-probabilities.
         done: called with the number of finished blocks each time some are finished.
+        tasks: of the same family and seed that were drawn before; those drawn here are added.
+        together: blocks that one call of the compiled scan lives. Many pay where a response costs next to nothing.
 
     Returns:
         Trials with axes condition, lifetime, trial.
@@ -87,35 +101,40 @@ def rollout(
     none, unlent = (nothing(family, where) for where in (ring, "fresh"))
     side = WORKERS if subject.traceable and family.traceable else 1
     donors: dict[Place, Record] = {}
-    tasks: dict[tuple[str, Place], Any] = {}
+    tasks = {} if tasks is None else tasks
 
     def lent(condition: Condition, block: int) -> Place:
         """Where the donors live: on tasks of their own, so that no donor's task is a recipient's, others per draw."""
         return ("lent", condition.draw, block)
 
-    def live(place: Place, where: str, condition: Condition, donated: Outcomes) -> Record:
+    def live(
+        place: Place, where: str, alike: Sequence[Condition], donated: Sequence[Outcomes]
+    ) -> list[Record]:
         if (where, place) not in tasks:
             tasks[where, place] = drawn_tasks(whole if where == "seen" else home, where, place, seed)
         put = tasks[where, place]
         who = _Still() if place[0] == "lent" and family.tells_anyway else one
-        out = _block(who, home, where, put, place, seed, condition, examples, donated, kept)
-        done(1)
+        out = _block(who, home, where, put, place, seed, alike, examples, donated, kept)
+        done(len(alike))
         return out
 
     places = list(dict.fromkeys(lent(c, b) for c in conditions if c.needs_donors for b in blocks))
     if places:
-        donors = dict(
-            zip(places, _spread(side, lambda p: live(p, "fresh", Intact(), unlent), places), strict=True)
-        )
-    units = [(c, b) for c in conditions for b in blocks]
+        made = _spread(side, lambda p: live(p, "fresh", [Intact()], [unlent])[0], places)
+        donors = dict(zip(places, made, strict=True))
+    units = [(group, b) for group in _alike(conditions, side) for b in blocks]
 
-    def unit(one: tuple[Condition, int]) -> Record:
-        condition, block = one
-        donated = told(donors[lent(condition, block)]) if condition.needs_donors else none
-        return live((block,), ring, condition, donated)
+    def unit(one: tuple[Sequence[Condition], int]) -> list[Record]:
+        group, block = one
+        donated = [told(donors[lent(c, block)]) if c.needs_donors else none for c in group]
+        return live((block,), ring, group, donated)
 
     lived = _spread(side, unit, units)
-    known = {(c.label, b): r for (c, b), r in zip(units, lived, strict=True)}
+    known = {
+        (c.label, b): r
+        for (group, b), records in zip(units, lived, strict=True)
+        for c, r in zip(group, records, strict=True)
+    }
     refuse_changed(subject, before)
     latents = [family.latents(tasks[where], ring) for where in ((ring, (b,)) for b in blocks)]
     if not log_probs:
@@ -212,26 +231,39 @@ def drawn_tasks(family: Family, ring: str, place: Place, seed: int) -> Any:
     return _draw(family, key, ring) if family.traceable else family.draw(key, BLOCK, ring)
 
 
-def _block(subject, family, ring, tasks, place, seed, condition, examples, donated, record) -> Record:
-    """One block of one condition, as NumPy arrays."""
-    key = located(seed, "lives", *place)
-    trials, lent = family.trials(ring), len(donated.feedback) // family.steps
-    if lent != trials:
-        raise MesascopeError(
-            f"{condition.label} needs lifetimes of {lent} trials, {ring!r} has {trials}.",
-            "Run it on a ring of the same length as fresh.",
-        )
-    partners = _partners(seed, place, condition.draw, trials) if place[0] != "lent" else _nobody(trials)
-    whole = lends_sight(family) if place[0] == "lent" else type(condition) is Intact and small(family, ring)
+def _alike(conditions: Sequence[Condition], side: int) -> list[list[Condition]]:
+    """Conditions that are lived in one go: where blocks are looped, all that leave the life undisturbed."""
+    if side > 1:
+        return [[c] for c in conditions]
+    calm = [c for c in conditions if leaves_be(c)]
+    return [*([calm] if calm else []), *([c] for c in conditions if not leaves_be(c))]
+
+
+def _block(subject, family, ring, tasks, place, seed, alike, examples, lent, record) -> list[Record]:
+    """One block under conditions that are lived in one go, as NumPy arrays."""
+    trials = family.trials(ring)
+    for condition, donated in zip(alike, lent, strict=True):
+        if (long := len(donated.feedback) // family.steps) != trials:
+            raise MesascopeError(
+                f"{condition.label} needs lifetimes of {long} trials, {ring!r} has {trials}.",
+                "Run it on a ring of the same length as fresh.",
+            )
+
+    def partners(condition):
+        return _partners(seed, place, condition.draw, trials) if place[0] != "lent" else _nobody(trials)
+
+    disturbed = [Disturbed(c, d, partners(c)) for c, d in zip(alike, lent, strict=True)]
+    whole = lends_sight(family) if place[0] == "lent" else small(family, ring)
     if subject.traceable and family.traceable:
-        lived = scanned(subject, family, tasks, key, condition, examples, donated, partners, trials, record)
-        blind = family.steps > 1 and not whole
-        return lived._replace(observation=None) if blind else lived
+        key, ((condition, donated, mates),) = located(seed, "lives", *place), disturbed
+        lived = scanned(subject, family, tasks, key, condition, examples, donated, mates, trials, record)
+        blind = family.steps > 1 and not (whole and type(condition) is Intact)
+        return [lived._replace(observation=None) if blind else lived]
 
     def keys(name, *t):
         return _located(seed, place, name, *map(int, t))
 
-    return looped(subject, family, tasks, keys, condition, donated, partners, record, whole)
+    return looped(subject, family, tasks, keys, disturbed, record, whole)
 
 
 def witnessed(subject: Subject, family: Family, ring: str, place: Place, seed: int, ticks: int) -> Percept:

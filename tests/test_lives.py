@@ -129,6 +129,28 @@ def test_an_untraced_family_is_lived_as_the_same_one_compiled(bandit):
     np.testing.assert_allclose(compiled.log_probs, looped.log_probs, atol=1e-5)
 
 
+def test_what_leaves_a_looped_life_undisturbed_shares_it(bandit):
+    """Each reads as it does alone, and no response is asked for twice."""
+    asked = []
+
+    def counting(percept, state, rng):
+        asked.append(1)
+        before = np.zeros((64, 3)) if state is None else state
+        after = before + np.eye(3)[percept["action"]] * percept["feedback"][:, None]
+        return np.where(percept["trial"] % 2, after.argmax(-1), rng.integers(0, 3, 64)), after
+
+    subject = wrap(counting, bandit)
+    once = ("carry_exchanged_once:fresh=0", "carry_rebuilt_once:of=0", "percept_swapped_once")
+    asked.clear()
+    lived = rollout(subject, bandit, "fresh", 7, 3, labelled(["intact", "carry_reset:at=5", *once]))
+    assert len(asked) == 11 * (1 + 1 + len(once))
+    for label in once:
+        alone = rollout(subject, bandit, "fresh", 7, 3, labelled([label])).sel(condition=label)
+        for name in ("action", "feedback", "score", "partner"):
+            np.testing.assert_array_equal(lived[name].sel(condition=label), alone[name], err_msg=name)
+    assert (lived.action.sel(condition=once[0]) != lived.action.sel(condition="intact")).any()
+
+
 def test_an_untraced_family_is_examined(bandit, monkeypatch):
     behind = Untraced(bandit, bandit.name, 3, 11)
     monkeypatch.setattr(Untraced, "controls", {"still": "uniform"})
