@@ -37,6 +37,7 @@ def document(study: Study, values: Values) -> dict[str, Any]:
         "source": study.source,
         "quick": study.quick,
         "seeds": study.seeds,
+        "trained": any(cell.recipe for cell in study.cells),
         "plan": study.digest,
         "commit": origin["commit"],
         "versions": origin["versions"],
@@ -193,20 +194,30 @@ def compared(told: Mapping[str, Any]) -> tuple[str, str]:
 
 def label(found: Mapping[str, Any]) -> str:
     """What kind of run it was, in one line."""
-    seeds = f"{found['seeds']} training seed{'s' if found['seeds'] > 1 else ''}"
+    kind = ("seed of lifetimes", "seeds of lifetimes")  # of networks that were there
+    if found.get("trained", True):
+        kind = ("training seed", "training seeds")
+    seeds = f"{found['seeds']} {kind[found['seeds'] > 1]}"
     if found["quick"]:
         return f"QUICK: {seeds}, short trainings and few lifetimes; it shows that the study runs and settles nothing"
-    return f"{seeds}; intervals are 95 % over training seeds (Student t, rates exact)"
+    return f"{seeds}; intervals are 95 % over {kind[1]} (Student t, rates exact)"
 
 
 def table(found: Mapping[str, Any]) -> str:
     """The outcome as Markdown."""
     lines = [f"# {found['study']}", "", found["says"], "", f"{label(found)}.", ""]
-    lines += ["| what | of | published | exact | ours | within |", "|---|---|---|---|---|---|"]
+    lines += ["| what | of | published | exact | ours | n | within |", "|---|---|---|---|---|---|---|"]
     for told in found["rows"]:
-        cells = [told["quantity"], told["subject"], *compared(told), ours(told), within(told)]
+        many = f"{told['n']} × {told['lifetimes']}" if told["n"] else ""
+        cells = [told["quantity"], told["subject"], *compared(told), ours(told), many, within(told)]
         lines.append("| " + " | ".join(_cell(c) for c in cells) + " |")
-    lines += ["", "| expected before the run | size | seen | outcome |", "|---|---|---|---|"]
+    lines += [
+        "",
+        "n: seeds × lifetimes of each.",
+        "",
+        "| expected before the run | size | seen | outcome |",
+        "|---|---|---|---|",
+    ]
     for told in found["expects"]:
         lines.append("| " + " | ".join(_cell(c) for c in expected(told)) + " |")
     sources = list(dict.fromkeys(r["source"] for r in found["rows"] if "source" in r))

@@ -88,3 +88,5 @@ def test_the_table_says_what_kind_of_run_it_was():
     text = table(found)
     assert "QUICK: 1 training seed," in text and "a\\|b" in text and "| yes (exact ± 1) |" in text
     assert "| at most −0.5 from 2 | -1.000 | met |" in text
+    assert "| 1 × 70 | yes" in text
+    assert "QUICK: 1 seed of lifetimes," in table({**found, "trained": False})
