@@ -89,8 +89,12 @@ def read(trials: Rings, family: Any, rule: Rule | None = None) -> Verdict | None
         return None
     try:
         told = {ring: _ticked(trials[ring], family) for ring in rings}
-    except MesascopeError:  # what was shown was not kept
-        return None
+    except MesascopeError as lacking:  # what was shown was not kept
+        nobody = {reading: float(reading == UNDETERMINED) for reading in WORDS}
+        numbers = {"rule": dataclasses.asdict(rule)}
+        return Verdict(
+            UNDETERMINED, nobody, numbers, f"{WORDS[UNDETERMINED]}; {lacking.problem} {lacking.remedy}"
+        )
     weights = {
         ring: resampling(trials[ring].sizes["lifetime"], rule.resamples, rule.seed + i)
         for i, ring in enumerate(rings)

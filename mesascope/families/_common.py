@@ -12,6 +12,8 @@ import jax.numpy as jnp
 from mesascope.errors import MesascopeError
 from mesascope.families import Percept
 
+MOST_GIB = 1.0  # that what a block of lifetimes shows may take
+
 
 def born(observation: jax.Array) -> Percept:
     """The start-of-life percept that shows an observation [N, D]."""
@@ -33,6 +35,15 @@ def whole(**given: tuple[int, int, int]) -> None:
             raise MesascopeError(
                 f"{label}={value} is out of range.", f"Give a whole number from {least} to {most}."
             )
+
+
+def fits(numbers: int, what: str, remedy: str) -> None:
+    """Raises where what one lifetime shows, so many numbers, does not fit into memory for a whole block of them."""
+    size = 4 * 64 * numbers / 2**30
+    if size > MOST_GIB:
+        raise MesascopeError(
+            f"{what} show {numbers:,} numbers in a lifetime: {size:,.1f} GiB for every block of 64.", remedy
+        )
 
 
 def named(factory: Callable[..., Any], **given: Any) -> str:

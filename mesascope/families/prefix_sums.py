@@ -17,7 +17,7 @@ import xarray as xr
 
 from mesascope.errors import unknown
 from mesascope.families import Family, Percept, parse_bank
-from mesascope.families._common import born, named, told, whole
+from mesascope.families._common import born, fits, named, told, whole
 from mesascope.families._plans import Plans
 from mesascope.keys import address
 
@@ -151,6 +151,7 @@ def family(length: int = 16, trials: int = 20, bank: int = 0, bank_seed: int = 0
     """
     whole(length=(length, 2, LONGEST), trials=(trials, 4, 100_000))
     whole(bank=(bank, 0, 10_000), bank_seed=(bank_seed, 0, 2**32 - 1))
+    fits(trials * (length + 1), f"{trials:,} rows of {length} bits", "Give fewer trials or shorter rows.")
     plain = PrefixSums(
         name=named(family, length=length, trials=trials, bank=bank, bank_seed=bank_seed),
         choices=2,

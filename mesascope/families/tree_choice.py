@@ -18,7 +18,7 @@ import xarray as xr
 
 from mesascope.errors import MesascopeError, unknown
 from mesascope.families import Family, Percept, parse_bank
-from mesascope.families._common import born, named, whole
+from mesascope.families._common import born, fits, named, whole
 from mesascope.families._plans import Plans
 from mesascope.keys import address
 
@@ -281,6 +281,8 @@ def family(depth: int = 3, trials: int = 40, bank: int = 0, bank_seed: int = 0) 
             f"Give at most {DEEPEST}.",
         )
     whole(trials=(trials, 4, 100_000), bank=(bank, 0, 10_000), bank_seed=(bank_seed, 0, 2**32 - 1))
+    shown = trials * depth * (3 * 2 ** (depth + 1) - 2)
+    fits(shown, f"{trials:,} walks of {depth} steps", "Give fewer trials or a smaller depth.")
     plain = TreeChoice(
         name=named(family, depth=depth, trials=trials, bank=bank, bank_seed=bank_seed),
         choices=2,

@@ -51,8 +51,9 @@ def figures(examinations: Sequence[Examination]) -> dict[str, list[Figure]]:
     out: dict[str, list[Figure]] = {name: [] for name in SAID}
     if placed := spectrum.standings(examinations):
         out["spectrum"].append(spectrum.figure(placed))
-    curves = [adaptation.curves(e) for e in examinations]
-    lives = [lifetimes.lives(e) for e in examinations]
+    whole = [e for e in examinations if all("intact" in x.condition for x in e.trials.values())]
+    curves = [adaptation.curves(e) for e in whole]
+    lives = [lifetimes.lives(e) for e in whole]
     for normalised in (True, False):  # what has another unit has a figure of its own
         if some := [c for c in curves if c[0].normalised == normalised]:
             out["adaptation"].append(adaptation.figure(some))

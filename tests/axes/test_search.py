@@ -71,11 +71,32 @@ def test_values_are_those_of_every_path():
 
 @pytest.mark.parametrize(
     ("settings", "said"),
-    [("depth=0", "nothing to choose"), ("depth=9", "1,023 nodes"), ("trials=3", "trials=3")],
+    [
+        ("tree_choice:depth=0", "nothing to choose"),
+        ("tree_choice:depth=-2", "nothing to choose"),
+        ("tree_choice:depth=9", "1,023 nodes"),
+        ("tree_choice:trials=3", "trials=3"),
+        ("tree_choice:depth=8,trials=5000", "GiB for every block"),
+        ("tree_choice:bank=20000", "bank=20000"),
+        ("prefix_sums:length=1", "length=1"),
+        ("prefix_sums:length=513", "length=513"),
+        ("prefix_sums:length=512,trials=90000", "GiB for every block"),
+        ("two_step:high=0.5,low=0.5", "no state pays more"),
+        ("cued_bandit:high=0.5,low=0.5", "no arm is worth more"),
+    ],
 )
-def test_impossible_trees(settings, said):
+def test_impossible_tasks(settings, said):
     with pytest.raises(MesascopeError, match=said):
-        catalogue.make("families", f"tree_choice:{settings}")
+        catalogue.make("families", settings)
+
+
+def test_what_was_not_kept_is_undetermined_and_said():
+    family = catalogue.make("families", "tree_choice:depth=2,trials=12")
+    made = catalogue.make("subjects", "uniform", family)
+    lived = rollout(made, family, "fresh", 64, 5).drop_vars("observation")
+    verdict = search.read({"fresh": lived}, family)
+    assert verdict is not None and verdict.reading == "undetermined"
+    assert "no observations were kept" in verdict.reason and "shallower" in verdict.reason
 
 
 def test_thinking_is_refused_where_nothing_is_thought_out():

@@ -13,6 +13,7 @@ from mesascope.measurement import measure
 from mesascope.probes._plans import at_once, followed, right_acts
 from mesascope.probes.look_ahead import _binned
 from mesascope.replays import Replays
+from mesascope.reporting import page
 from mesascope.rollouts import rollout
 
 TREES = "tree_choice:bank=8,bank_seed=3"
@@ -117,6 +118,8 @@ def test_curves_that_others_logged(tmp_path):
         flat["8 steps"].n == 200 and flat["8 steps less 0"].estimate == 0 and flat["8 steps less 0"].p > 0.99
     )
     assert not [f for e in logs for f in e.findings if f.status == "failed"]
+    shown = page.render(logs, "mesascope measure curve.csv")
+    assert "What was done, as logged" in shown and "8 steps less 0" in shown
 
 
 def test_counts_of_solved_problems_and_columns_of_other_names(tmp_path):
