@@ -6,7 +6,11 @@ import math
 
 import pytest
 
+from mesascope import catalogue
+from mesascope.axes import Verdict
+from mesascope.errors import MesascopeError
 from mesascope.reproducing.outcomes import expectation, ours, row, table, verdict
+from mesascope.reproducing.work import of_verdict
 from mesascope.stats import proportion
 
 
@@ -90,3 +94,14 @@ def test_the_table_says_what_kind_of_run_it_was():
     assert "| at most −0.5 from 2 | -1.000 | met |" in text
     assert "| 1 × 70 | yes" in text
     assert "QUICK: 1 seed of lifetimes," in table({**found, "trained": False})
+
+
+def test_an_axis_counts_as_its_reading_says_and_not_where_it_does_not_arise():
+    axis = catalogue.make("axes", "search")
+    read = Verdict("control", {"search": 0.0, "control": 1.0, "undetermined": 0.0}, {}, "It is so.")
+    assert [of_verdict(axis, r, read, 7).number for r in ("search", "control", "undetermined")] == [0, 1, 0]
+    assert "100%" in of_verdict(axis, "control", read, 7).text
+    nothing = of_verdict(axis, "search", None, 7)
+    assert nothing.number is None and "does not arise" in nothing.why
+    with pytest.raises(MesascopeError, match="Did you mean 'search'"):
+        of_verdict(axis, "serch", read, 7)
