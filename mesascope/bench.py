@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import xarray as xr
 
@@ -53,6 +54,7 @@ class Bench:
         self.wanted, self.out, self.progress = rings, out, progress
         self.done, self.total, self.doing = 0, 1, ""
         self.made = {} if made is None else made
+        self.tasks: dict[str, dict[Any, Any]] = {}  # by the family's name, with its bank
         for ring in rings or ():
             if ring not in self._known(family):
                 raise unknown("ring", ring, self._known(family))
@@ -175,8 +177,19 @@ class Bench:
                 return self._roll(subject, family, ring, conditions, kinds)
         else:
             stated = kind(ring) in ("fresh", "seen")  # elsewhere no probe compares probabilities
+            tasks = self.tasks.setdefault(where, {}) if family.traceable else None
             lived = rollout(
-                subject, family, ring, self.lifetimes, self.seed, conditions, kinds, (), stated, self._tick
+                subject,
+                family,
+                ring,
+                self.lifetimes,
+                self.seed,
+                conditions,
+                kinds,
+                (),
+                stated,
+                self._tick,
+                tasks,
             )
             if path:
                 kept.put(lived, path)

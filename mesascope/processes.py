@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
@@ -30,10 +31,22 @@ def spread(work: Callable[..., Any], units: Sequence[tuple], workers: int = 1) -
         yield from (work(*unit) for unit in units)
         return
     # forking a process in which JAX has started threads can hang it
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _leave_with_parent)
     try:
         futures = [pool.submit(work, *unit) for unit in units]
         for future in futures:
             yield future.result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _leave_with_parent() -> None:
+    """Ends this process when the one that began it has ended, however that came."""
+
+    def wait() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()

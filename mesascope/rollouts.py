@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import operator
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -36,12 +37,20 @@ from mesascope.lives import (
     told,
 )
 from mesascope.loops import looped, watched
-from mesascope.scans import scanned
+from mesascope.scans import Block, scanned
 from mesascope.subjects import Response, Scripted, Subject
 from mesascope.trials import assemble
 
 WORKERS = 2
 Place = tuple[str | int, ...]  # the address of a block: its number, or ('lent', draw, number) of the donors'
+
+
+class Job(NamedTuple):
+    """A block of lifetimes to live."""
+
+    place: Place
+    condition: Condition
+    donated: Outcomes
 
 
 def rollout(
@@ -100,47 +109,45 @@ def rollout(
     )  # its own object: what it does to itself must show
     none, unlent = (nothing(family, where) for where in (ring, "fresh"))
     side = WORKERS if subject.traceable and family.traceable else 1
-    donors: dict[Place, Record] = {}
     tasks = {} if tasks is None else tasks
 
     def lent(condition: Condition, block: int) -> Place:
         """Where the donors live: on tasks of their own, so that no donor's task is a recipient's, others per draw."""
         return ("lent", condition.draw, block)
 
-    def live(
-        place: Place, where: str, alike: Sequence[Condition], donated: Sequence[Outcomes]
-    ) -> list[Record]:
-        if (where, place) not in tasks:
-            tasks[where, place] = drawn_tasks(whole if where == "seen" else home, where, place, seed)
-        put = tasks[where, place]
-        who = _Still() if place[0] == "lent" and family.tells_anyway else one
-        out = _block(who, home, where, put, place, seed, alike, examples, donated, kept)
-        done(len(alike))
+    def live(where: str, jobs: Sequence[Job]) -> list[Record]:
+        missing = [job.place for job in jobs if (where, job.place) not in tasks]
+        for place, made in zip(
+            missing, _drawn(whole if where == "seen" else home, where, missing, seed), strict=True
+        ):
+            tasks[where, place] = made
+        put = [tasks[where, job.place] for job in jobs]
+        who = _Still() if jobs[0].place[0] == "lent" and family.tells_anyway else one
+        out = _lived(who, home, where, put, seed, jobs, examples, kept)
+        done(len(jobs))
         return out
 
+    def all_of(where: str, jobs: Sequence[Job]) -> dict[tuple[str, Place], Record]:
+        units = _units(jobs, side, together)
+        lived = _spread(side, functools.partial(live, where), units)
+        pairs = zip(
+            (job for unit in units for job in unit), (r for records in lived for r in records), strict=True
+        )
+        return {(job.condition.label, job.place): record for job, record in pairs}
+
     places = list(dict.fromkeys(lent(c, b) for c in conditions if c.needs_donors for b in blocks))
-    if places:
-        made = _spread(side, lambda p: live(p, "fresh", [Intact()], [unlent])[0], places)
-        donors = dict(zip(places, made, strict=True))
-    units = [(group, b) for group in _alike(conditions, side) for b in blocks]
-
-    def unit(one: tuple[Sequence[Condition], int]) -> list[Record]:
-        group, block = one
-        donated = [told(donors[lent(c, block)]) if c.needs_donors else none for c in group]
-        return live((block,), ring, group, donated)
-
-    lived = _spread(side, unit, units)
-    known = {
-        (c.label, b): r
-        for (group, b), records in zip(units, lived, strict=True)
-        for c, r in zip(group, records, strict=True)
-    }
+    made = all_of("fresh", [Job(place, Intact(), unlent) for place in places])
+    donors = {place: told(record) for (_, place), record in made.items()}
+    known = all_of(
+        ring,
+        [Job((b,), c, donors[lent(c, b)] if c.needs_donors else none) for c in conditions for b in blocks],
+    )
     refuse_changed(subject, before)
     latents = [family.latents(tasks[where], ring) for where in ((ring, (b,)) for b in blocks)]
     if not log_probs:
         known = {k: r._replace(log_probs=None) for k, r in known.items()}
     lived = assemble(
-        [[known[label, b] for b in blocks] for label in labels],
+        [[known[label, (b,)] for b in blocks] for label in labels],
         {name: np.concatenate([x[name] for x in latents])[:lifetimes] for name in latents[0]},
         labels,
         [c.one_step for c in conditions],
@@ -231,39 +238,75 @@ def drawn_tasks(family: Family, ring: str, place: Place, seed: int) -> Any:
     return _draw(family, key, ring) if family.traceable else family.draw(key, BLOCK, ring)
 
 
-def _alike(conditions: Sequence[Condition], side: int) -> list[list[Condition]]:
-    """Conditions that are lived in one go: where blocks are looped, all that leave the life undisturbed."""
-    if side > 1:
-        return [[c] for c in conditions]
-    calm = [c for c in conditions if leaves_be(c)]
-    return [*([calm] if calm else []), *([c] for c in conditions if not leaves_be(c))]
+@drawn
+def _draws(family: Family, keys: jax.Array, ring: str) -> Any:
+    return jax.vmap(lambda key: family.draw(key, BLOCK, ring))(keys)
 
 
-def _block(subject, family, ring, tasks, place, seed, alike, examples, lent, record) -> list[Record]:
-    """One block under conditions that are lived in one go, as NumPy arrays."""
-    trials = family.trials(ring)
-    for condition, donated in zip(alike, lent, strict=True):
-        if (long := len(donated.feedback) // family.steps) != trials:
+def _drawn(family: Family, ring: str, places: Sequence[Place], seed: int) -> list[Any]:
+    """The tasks of several blocks."""
+    if len(places) < 2 or not family.traceable:
+        return [drawn_tasks(family, ring, place, seed) for place in places]
+    keys = jnp.stack([located(seed, "tasks", *place) for place in places])
+    tasks = jax.device_get(_draws(family, keys, ring))
+    return [jax.tree.map(operator.itemgetter(i), tasks) for i in range(len(places))]
+
+
+def _units(jobs: Sequence[Job], side: int, together: int) -> list[list[Job]]:
+    """Jobs that are lived in one go.
+
+    Compiled: `together` blocks of one condition, what is left over one by one, so that no third size is compiled.
+    Looped: all conditions of a block that leave the life undisturbed.
+    """
+    gone: dict[Any, list[Job]] = {}
+    for job in jobs:
+        calm = (
+            job.condition.label if side > 1 else (job.place, leaves_be(job.condition) or job.condition.label)
+        )
+        gone.setdefault(calm, []).append(job)
+    if side == 1:
+        return list(gone.values())
+    return [
+        unit
+        for alike in gone.values()
+        for whole in [len(alike) - len(alike) % together]
+        for unit in (
+            *(alike[i : i + together] for i in range(0, whole, together)),
+            *([job] for job in alike[whole:]),
+        )
+    ]
+
+
+def _lived(subject, family, ring, tasks, seed, jobs, examples, record) -> list[Record]:
+    """Jobs that are lived in one go, each with its tasks, as NumPy arrays."""
+    trials, (place, condition, _) = family.trials(ring), jobs[0]
+    for job in jobs:
+        if (long := len(job.donated.feedback) // family.steps) != trials:
             raise MesascopeError(
-                f"{condition.label} needs lifetimes of {long} trials, {ring!r} has {trials}.",
+                f"{job.condition.label} needs lifetimes of {long} trials, {ring!r} has {trials}.",
                 "Run it on a ring of the same length as fresh.",
             )
 
-    def partners(condition):
-        return _partners(seed, place, condition.draw, trials) if place[0] != "lent" else _nobody(trials)
+    def partners(job):
+        if job.place[0] == "lent":
+            return _nobody(trials)
+        return _partners(seed, job.place, job.condition.draw, trials)
 
-    disturbed = [Disturbed(c, d, partners(c)) for c, d in zip(alike, lent, strict=True)]
     whole = lends_sight(family) if place[0] == "lent" else small(family, ring)
     if subject.traceable and family.traceable:
-        key, ((condition, donated, mates),) = located(seed, "lives", *place), disturbed
-        lived = scanned(subject, family, tasks, key, condition, examples, donated, mates, trials, record)
+        blocks = [
+            Block(located(seed, "lives", *job.place), put, job.donated, partners(job))
+            for job, put in zip(jobs, tasks, strict=True)
+        ]
+        lived = scanned(subject, family, blocks, condition, examples, trials, record)
         blind = family.steps > 1 and not (whole and type(condition) is Intact)
-        return [lived._replace(observation=None) if blind else lived]
+        return [r._replace(observation=None) for r in lived] if blind else lived
 
     def keys(name, *t):
         return _located(seed, place, name, *map(int, t))
 
-    return looped(subject, family, tasks, keys, disturbed, record, whole)
+    disturbed = [Disturbed(job.condition, job.donated, partners(job)) for job in jobs]
+    return looped(subject, family, tasks[0], keys, disturbed, record, whole)
 
 
 def witnessed(subject: Subject, family: Family, ring: str, place: Place, seed: int, ticks: int) -> Percept:

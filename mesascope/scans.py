@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+import operator
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,29 +19,41 @@ from mesascope.subjects import Response
 from mesascope.trials import kept_steps
 
 
+class Block(NamedTuple):
+    """What one block is lived with: its key, its tasks, what donors got, the partners [T, N]."""
+
+    key: Any
+    tasks: Any
+    donated: Any
+    partners: Any
+
+
 def scanned(
-    subject, family, tasks, key, condition, examples, donated, partners, trials: int, record
-) -> Record:
-    """One block of one condition, as NumPy arrays.
+    subject, family, blocks: Sequence[Block], condition, examples, trials: int, record
+) -> list[Record]:
+    """Blocks of one condition in one call, as NumPy arrays.
 
     Args:
         subject: who lives.
         family: what is lived.
-        tasks: of the block.
-        key: of the block.
+        blocks: how each is lived.
         condition: what is disturbed.
         examples: one condition of every kind that the compiled scan holds.
-        donated: what donors got.
-        partners: [T, N].
         trials: T.
         record: names of taps to keep.
     """
     kinds = tuple(condition if type(condition) is type(k) else k for k in examples)
     which = np.asarray([type(condition) is type(k) for k in examples]).argmax().astype(np.int32)
-    numbers = jax.tree.map(_number, kinds)
-    return jax.device_get(
-        _scanned(subject, family, tasks, key, numbers, which, donated, partners, trials, record)
-    )
+    rest = jax.tree.map(_number, kinds), which, trials, record
+    if len(blocks) == 1:
+        return [jax.device_get(_scanned(subject, family, blocks[0], *rest))]
+    stacked = jax.tree.map(_stacked, *blocks)
+    lived = jax.device_get(_side_by_side(subject, family, stacked, *rest))
+    return [jax.tree.map(operator.itemgetter(i), lived) for i in range(len(blocks))]
+
+
+def _stacked(*x: Any) -> Any:
+    return np.stack(x) if isinstance(x[0], np.ndarray) else jnp.stack(x)
 
 
 def _number(x: Any) -> np.ndarray:
@@ -49,8 +63,20 @@ def _number(x: Any) -> np.ndarray:
 
 
 @compiling.lived
-def _scanned(subject, family, tasks, key, kinds, which, donated, partners, trials, record) -> Record:
+def _side_by_side(subject, family, blocks, *rest) -> Record:
+    """Blocks of one condition, with a leading axis of blocks."""
+    return jax.vmap(lambda block: _scan(subject, family, block, *rest))(blocks)
+
+
+@compiling.lived
+def _scanned(subject, family, block, *rest) -> Record:
+    """One block."""
+    return _scan(subject, family, block, *rest)
+
+
+def _scan(subject, family, block: Block, kinds, which, trials, record) -> Record:
     """One block of one condition as one scan; the condition's kind and numbers are data."""
+    key, tasks, donated, partners = block
     state, start = family.begin(address(key, "begin"), tasks)
     fresh = subject.fresh(BLOCK)
     one_step = jnp.asarray([k.one_step for k in kinds])[which]

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import xarray as xr
 
 from mesascope import catalogue, validation_of_axes
 from mesascope.bench import Bench
@@ -35,7 +34,7 @@ STUDIES = {  # contrasts that vary; the first three are null
     "hash_commit": "no benefit",
     "epsilon_greedy": "a benefit",
 }
-GROUP = 12  # cases that one process places in one run
+GROUP = 40  # cases that one process places in one run
 COMMITTED = 400  # runs of the subject that commits to an arm hashed from its feedback
 BOUNDS = {"right": 0.97, "wrong": 0.005, "committed": 1, "coverage": (0.935, 0.965)}
 
@@ -184,12 +183,11 @@ def _grouped(known: list[Case]) -> list[list[Case]]:
 
 def _placed(group: list[Case], seed: int, lifetimes: int) -> list[Placement]:
     """The placements of cases that share a family in one run; the reference procedures are lived once."""
-    made: dict[str, xr.Dataset] = {}
+    family = catalogue.make("families", group[0].family.format(seed=seed))
+    rings = [r for r in family.rings() if r not in family.reported]
+    bench = Bench(family, conditions(family.horizon), rings, lifetimes, seed)
     out = []
     for case in group:
-        family = catalogue.make("families", case.family.format(seed=seed))
-        rings = [r for r in family.rings() if r not in family.reported]
-        bench = Bench(family, conditions(family.horizon), rings, lifetimes, seed, made=made)
         subject = resolve(case.subject, family)
         placement = bench.place(subject, subject.trained_on)[2]
         assert placement is not None  # the fresh ring is among the rings
@@ -241,7 +239,7 @@ def _study(
     shuffled = [catalogue.make("conditions", label) for label in needed]
     subject, parts = resolve(name, family), []
     for j in range(many * max(sizes) // chunk + 1):
-        lived = rollout(subject, family, "fresh", chunk, first + j, shuffled, log_probs=False)
+        lived = rollout(subject, family, "fresh", chunk, first + j, shuffled, log_probs=False, together=16)
         intact, room = gain(lived)
         parts.append(np.stack([intact, gains(lived, "feedback_shuffled:older_than=4")[0], room]))
     pool = np.concatenate(parts, axis=1)[:, : many * max(sizes)]

@@ -79,6 +79,14 @@ def test_more_blocks_change_no_trial_of_the_earlier_ones(name, family):
     assert len(np.unique(whole.reshape(16, -1), axis=0)) == 16  # no two blocks are one another's copies
 
 
+def test_blocks_that_are_lived_together_live_as_alone(family):
+    conditions = labelled("intact", "carry_swapped:at=5", "feedback_shuffled:older_than=2")
+    alone, many = (
+        rollout(subject("thompson", family), family, "fresh", 150, 5, conditions, together=n) for n in (1, 2)
+    )
+    equal(alone, many)
+
+
 def test_more_blocks_of_a_looped_function_change_no_trial(family):
     conditions = labelled("intact", "carry_swapped:at=5", "feedback_shuffled:older_than=2")
     few, more = (rollout(subject("looped", family), family, "fresh", n, 5, conditions) for n in (64, 128))

@@ -1,0 +1,65 @@
+"""Work on several processes: the same answers in the same order, and nobody left behind."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from mesascope.processes import spread
+
+LONG = """
+import os, time
+from mesascope.processes import spread
+
+if __name__ == "__main__":
+    print(*spread(os.getppid, [(), ()], 2), flush=True)
+    list(spread(time.sleep, [(60,), (60,)], 2))
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_answers_come_in_the_order_of_the_units(workers):
+    assert list(spread(divmod, [(17, 5), (9, 2), (7, 7)], workers)) == [(3, 2), (4, 1), (1, 0)]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_fails_is_raised(workers):
+    with pytest.raises(ZeroDivisionError):
+        list(spread(divmod, [(17, 5), (9, 0), (7, 7)], workers))
+
+
+def _children(pid):
+    told = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True).stdout
+    return [int(x) for x in told.split()]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="asks ps")
+def test_a_parent_that_is_killed_leaves_nobody_behind(tmp_path):
+    script = tmp_path / "long.py"
+    script.write_text(LONG)
+    parent = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    with parent.stdout as told:
+        told.readline()
+    deadline = time.time() + 30
+    while (
+        len(begun := _children(parent.pid)) < 3 and time.time() < deadline
+    ):  # two workers, one resource tracker
+        time.sleep(0.1)
+    assert len(begun) >= 2
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+
+    def alive():
+        return [pid for pid in begun if not _gone(pid)]
+
+    while alive() and time.time() < deadline:
+        time.sleep(0.1)
+    assert not alive()
+
+
+def _gone(pid):
+    told = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout
+    return told.strip().startswith("Z") or not told.strip()
