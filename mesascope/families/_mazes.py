@@ -124,6 +124,17 @@ def elsewhere(key: jax.Array, old: jax.Array, cells: int) -> jax.Array:
     return (old + jax.random.randint(key, old.shape, 1, cells)) % cells
 
 
+def turned(key: jax.Array, problem: Problem, start: jax.Array) -> jax.Array:
+    """[N] another goal, to which another move from the start leads, where there are several ways from there."""
+    n, size = problem.opens.shape[:2]
+    right = ways(problem).reshape(n, -1, 4)[jnp.arange(n), start].argmax(-1)
+    first = start + jnp.asarray([-size, 1, size, -1])[right]
+    far, near = (distances(Problem(problem.opens, c)).reshape(n, -1) for c in (start, first))
+    cell = jnp.arange(size**2)
+    luck = jax.random.uniform(key, far.shape) + (near > far)  # not by way of the same first step
+    return jnp.where((cell == start[:, None]) | (cell == problem.goal[:, None]), -1.0, luck).argmax(-1)
+
+
 def rewalled(key: jax.Array, problem: Problem, start: jax.Array) -> jax.Array:
     """[n, size, size, 2] passages after one wall has moved: the way from start is cut, and another one opened.
 

@@ -130,8 +130,7 @@ class Maze(Family):
         if ring == "revalued:map":
             later = mazes.rewalled(address(key, "wall"), mazes.Problem(opens, goal), start[:, at])
         elif ring == "revalued:worth":
-            moved = mazes.elsewhere(address(key, "moved"), goal, size**2)
-            moved = _beside(moved, start[:, at], goal, size**2)
+            moved = mazes.turned(address(key, "moved"), mazes.Problem(opens, goal), start[:, at])
             late = np.arange(self.horizon) >= at
             start = jnp.where(late & (start == moved[:, None]), (start + 1) % size**2, start)
         both = [mazes.Problem(o, g) for o, g in ((opens, goal), (later, moved))]
@@ -273,6 +272,8 @@ class Maze(Family):
     def plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
         """How near to the goal each move leads at the first step of a walk, by the maze as it was shown.
 
+        Nothing is chosen where only one way is open: such acts are -1.
+
         Raises:
             MesascopeError: the observations were not kept.
         """
@@ -301,10 +302,11 @@ class Maze(Family):
 
         values, before = worth(late[None]), worth(np.concatenate([[0], late[:-1]])[None])
         before[:, 0] = np.nan
+        ways = (there[i, late[None], here] != here[..., None]).sum(-1)
+        action = np.where(ways[..., None] > 1, action, -1)
         ahead = np.maximum(dist[i, late[None], here], 1)
-        far = 1 << np.floor(np.log2(ahead)).astype(
-            int
-        )  # by doublings: one distance alone has too few lifetimes
+        # by doublings: one distance alone has too few lifetimes
+        far = 1 << np.floor(np.log2(ahead)).astype(int)
         told = ~(trials.turned.values > 0) if "turned" in trials else np.ones((n, t), bool)
         held = self.bank_opens is not None and str(trials.attrs["ring"]) == "seen"
         cases = float(len(self.bank_opens)) if held and self.bank_opens is not None else mazes.many(self.size)
@@ -327,13 +329,6 @@ class Maze(Family):
 @eqx.filter_jit
 def _flooded(problem: mazes.Problem) -> jax.Array:
     return mazes.distances(problem).reshape(len(problem.goal), -1)
-
-
-def _beside(cell: jax.Array, start: jax.Array, goal: jax.Array, cells: int) -> jax.Array:
-    """The same cells [N], and where that is the start one of the next two, which is not the goal."""
-    then = (cell + 1) % cells
-    then = jnp.where(then == goal, (then + 1) % cells, then)
-    return jnp.where(cell == start, then, cell)
 
 
 def family(size: int = 9, steps: int = 1, trials: int = 8, bank: int = 0, bank_seed: int = 0) -> Maze:

@@ -106,6 +106,27 @@ def _lines(ax, panel, numbers: Numbers, axes) -> None:
     ax.legend(loc="best")
 
 
+def _curves(ax, panel, numbers: Numbers, axes) -> None:
+    """One line per subject along the values that the quantities' name was made from, every seed as a thin one."""
+    for i, name in enumerate(n for group in panel["groups"] for n in group["names"]):
+        got = [(x, numbers.get((q, name))) for x, q in enumerate(panel["quantities"])]
+        got = [(x, told) for x, told in got if told and told["ours"] is not None]
+        colour, mark = COLOURS[i % len(COLOURS)], MARKS[i % len(MARKS)]
+        ax.plot(
+            [x for x, _ in got], [t["ours"] for _, t in got],
+            color=colour, marker=mark, markersize=4, linewidth=1.4, label=name,
+        )  # fmt: skip
+        for seed in zip(*(t["by_seed"] for _, t in got), strict=False):
+            ax.plot(
+                [x for x, _ in got], [float("nan") if s is None else s for s in seed], color=colour, alpha=0.3
+            )
+    ax.set_xticks(range(len(panel["along"])), panel["along"])
+    ax.set_xlabel(panel["x"])
+    ax.grid(axis="y", color=LINE, linewidth=0.6)
+    ax.set_axisbelow(True)
+    ax.legend(loc="best")
+
+
 def _rungs(ax, panel, numbers: Numbers, axes) -> None:
     """From the lowest to the highest rung of every seed: a dot where they coincide, a bar where undetermined."""
     places = _scale(panel, axes)
@@ -164,4 +185,4 @@ def _matrix(ax, panel, numbers: Numbers, axes) -> None:
     ax.set_yticks(range(len(names)), names)
 
 
-KINDS = {"lines": _lines, "rungs": _rungs, "bars": _bars, "matrix": _matrix}
+KINDS = {"lines": _lines, "curves": _curves, "rungs": _rungs, "bars": _bars, "matrix": _matrix}

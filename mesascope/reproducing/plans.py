@@ -30,7 +30,7 @@ ROW = (
     *("exact", "exact_source", "tolerance"),
 )
 PANEL = ("draw", "title", "of", "quantities", "x")
-DRAWN = ("lines", "rungs", "bars", "matrix")
+DRAWN = ("lines", "curves", "rungs", "bars", "matrix")
 EXPECTED = ("says", "value", "than", "sign", "smallest", "largest")
 SEED = "{seed}"  # filled in when it is run
 
@@ -313,6 +313,9 @@ def _panels(panels: Sequence[Mapping[str, Any]], grid: Grid) -> Iterator[dict[st
             "title": panel.get("title", ""),
             "groups": groups,
             "quantities": grid.names(panel["quantities"]),
+            "along": [
+                str([*p.values()][-1]) if p else t for t in panel["quantities"] for p in grid.points(t)
+            ],
             "called": called,
         }
 

@@ -41,10 +41,10 @@ def waved(maze: Shown, value: jax.Array) -> jax.Array:
     return jnp.minimum(value, 1 + jnp.where(maze.can, neighbours(value, FAR), FAR).min(-1))
 
 
-def towards(maze: Shown, value: jax.Array) -> jax.Array:
-    """[N, 4] probabilities of moving into the open neighbour of least value, evenly where several have it."""
+def towards(maze: Shown, value: jax.Array, ties: str = "random") -> jax.Array:
+    """[N, 4] probabilities of moving into the open neighbour of least value; of several evenly, or the first."""
     near = jnp.where(maze.can, neighbours(value, FAR), FAR + 2)
-    return best_of(-at(near, maze.here).astype(jnp.float32))
+    return best_of(-at(near, maze.here).astype(jnp.float32), ties)
 
 
 def at(values: jax.Array, here: jax.Array) -> jax.Array:
