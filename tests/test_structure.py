@@ -19,6 +19,7 @@ LAYERS = (
     {"reporting"},
     {
         "checks",
+        "__main__",
         "cli",
         "console",
         "datasets",
@@ -196,3 +197,13 @@ def test_help_answers_at_once():
         took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         assert "examine" in told
     assert min(took) < 0.5, took  # seconds of computing: other tests run at the same time
+
+
+def test_the_package_runs_as_the_command():
+    asked = subprocess.run(
+        [sys.executable, "-m", "mesascope", "list", "probes", "--json"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert asked.returncode == 0 and "benefit" in asked.stdout
