@@ -31,6 +31,16 @@ def cut(text: object, longest: int) -> str:
     return f"{line[: longest - tail - 1]}…{line[len(line) - tail :]}"
 
 
+ONCE = {  # what is disturbed in one response at a time
+    "percept_exchanged_once:action=0": "the last feedback flipped",
+    "percept_exchanged_once:action=1": "another last action",
+    "carry_exchanged_once:fresh=0": "another lifetime's carry",
+    "carry_exchanged_once:fresh=1": "a fresh carry",
+    "context_emptied_once": "an empty context",
+    "outcomes_exchanged_once:replicate=0": "other lifetimes' outcomes in the context",
+}
+
+
 def condition(label: str) -> str:
     """A condition in words; its label where there are none."""
     name, _, rest = label.partition(":")
@@ -52,7 +62,7 @@ def condition(label: str) -> str:
         return "observation from another lifetime"
     if name == "percept_masked":
         return f"percept masked: {rest}" if rest else "percept masked"
-    return label
+    return f"one response at a time: {ONCE[label]}" if label in ONCE else label
 
 
 def ring(name: str) -> str:

@@ -40,6 +40,7 @@ def test_examine_over_an_address(tmp_path, capsys):
     sent = max((p for p in asked if p.count("\n") == 9), key=lambda p: html.escape(p) in page)
     assert sent in html.unescape(page)
     assert page.count("<details>") >= 10  # one per condition
+    assert "one response at a time: an empty context" in page
     for file in (*out.rglob("*"), tmp_path / "asked.jsonl"):
         if file.is_file():
             assert b"hush" not in file.read_bytes(), file
