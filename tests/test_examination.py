@@ -6,6 +6,7 @@ import pytest
 from mesascope import runs
 from mesascope.bench import Bench
 from mesascope.examination import examine, measure_log
+from mesascope.reporting import headlines, page
 from mesascope.subjects import essence
 from mesascope.subjects.function import wrap
 
@@ -58,3 +59,20 @@ def test_a_run_measured_again_reads_the_same_against_the_pay_off_too(tmp_path, a
     assert [e.subject for e in again] == ["thompson:minimise=True"]
     assert found[0].placement.direction == "against"
     assert again[0].placement == found[0].placement
+
+
+def test_what_an_axis_asks_for_is_lived_on_its_rings_and_read(tmp_path):
+    """The axis search reads nothing without its conditions on the rings on which something changes."""
+    rings = ["fresh", "revalued:worth", "revalued:map"]
+    (found,) = examine("value_iteration", "tree_choice:depth=2,trials=12", None, rings, ["performance"], 128)
+    ticks = ["intact", "thinking:ticks=2", "thinking:ticks=8"]
+    assert all(found.trials[ring].condition.values.tolist() == ticks for ring in rings[1:])
+    assert set(ticks) < set(found.trials["fresh"].condition.values.tolist())
+    verdict = found.placement.axes["search"]
+    assert verdict["reading"] == "search" and verdict["probability"]["search"] >= 0.95
+    runs.write([found], tmp_path / "run", "again")
+    again, _ = runs.open_run(tmp_path / "run")
+    assert headlines.axes(again[0]) == headlines.axes(found)
+    (told,) = headlines.axes(found)
+    assert told[0] == "search" and "near ones before far ones" in told[2]
+    assert "Beside the spectrum" in page.render(again, "mesascope examine value_iteration")
