@@ -27,7 +27,7 @@ from mesascope.families import kind as ring_kind
 from mesascope.measurement import measure as ask
 from mesascope.placement import LADDER, Placement, conditions
 from mesascope.probes import DoesNotApply, gains
-from mesascope.replays import replay
+from mesascope.replays import Replays
 from mesascope.reproducing.measures import Lived, Measure, measure
 from mesascope.reproducing.plans import SEED, Cell, Quantity, Study
 from mesascope.rollouts import rollout
@@ -211,7 +211,7 @@ class Workshop:
         else:
             lived = bench.live(subject, home)
             references = bench.references(home) if probes else {}
-        found = {spec: ask([p], lived, references, replay) for spec, p in probes.items()}
+        found = {spec: ask([p], lived, references, Replays(subject)) for spec, p in probes.items()}
         out = {}
         for q in unit.quantities:
             if q.kind == "probe":
