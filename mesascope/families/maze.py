@@ -19,7 +19,7 @@ import xarray as xr
 from mesascope.errors import MesascopeError, unknown
 from mesascope.families import Family, Percept, parse_bank
 from mesascope.families import _mazes as mazes
-from mesascope.families._common import born, named, whole
+from mesascope.families._common import born, fits, named, whole
 from mesascope.families._plans import Plans
 from mesascope.keys import address
 
@@ -351,6 +351,8 @@ def family(size: int = 9, steps: int = 1, trials: int = 8, bank: int = 0, bank_s
         raise MesascopeError(f"steps={steps}: nobody goes anywhere.", f"Give a number from 1 to {LONGEST}.")
     whole(steps=(steps, 1, LONGEST), trials=(trials, 4, 100_000))
     whole(bank=(bank, 0, 10_000), bank_seed=(bank_seed, 0, 2**32 - 1))
+    shown = trials * steps * 4 * (size + MORE) ** 2
+    fits(shown, f"{trials:,} walks of {steps} steps", "Give fewer trials, shorter walks or a smaller maze.")
     plain = Maze(
         name=named(family, size=size, steps=steps, trials=trials, bank=bank, bank_seed=bank_seed),
         choices=4,

@@ -61,9 +61,8 @@ def graph(opens):
 
 @pytest.fixture(scope="module")
 def drawn():
-    return {
-        ring: jax.tree.map(np.asarray, begun(HOME, jax.random.key(5), 30, ring)[0]) for ring in HOME.rings()
-    }
+    rings = [r for r in HOME.rings() if r not in ("seen", "exchanged:moves")]
+    return {ring: jax.tree.map(np.asarray, begun(HOME, jax.random.key(5), 30, ring)[0]) for ring in rings}
 
 
 def test_mazes_are_spanning_trees_and_distances_those_of_scipy(drawn):
@@ -90,7 +89,7 @@ def test_what_changes_is_what_the_ring_says(drawn):
         assert (tasks.dist[rows, late, tasks.start] > 0).all() and (
             tasks.dist[rows, late, tasks.start] < mazes.FAR
         ).all()
-        assert (tasks.turned == (ring == "exchanged:moves")).all()
+        assert not tasks.turned.any()
         same = (tasks.opens[:, 0] == tasks.opens[:, 1]).all((1, 2, 3))
         assert same.all() == (ring != "revalued:map")
         assert (tasks.goal[:, 0] == tasks.goal[:, 1]).all() == (ring != "revalued:worth")
@@ -99,6 +98,12 @@ def test_what_changes_is_what_the_ring_says(drawn):
     worth, walls = drawn["revalued:worth"], drawn["revalued:map"]
     assert (worth.goal[:, 0] != worth.goal[:, 1]).all()
     for n in range(30):
+        start = worth.start[n, 3]
+        beside = [
+            c for c in range(FIELD**2) if graph(worth.opens[n, 0]).toarray()[[start, c], [c, start]].any()
+        ]
+        first = [min(beside, key=lambda c, d=d: d[c]) for d in worth.dist[n]]
+        assert (first[0] == first[1]) == (len(beside) == 1)  # another move leads to the new goal
         gone = np.argwhere(walls.opens[n, 0] & ~walls.opens[n, 1])
         come = np.argwhere(walls.opens[n, 1] & ~walls.opens[n, 0])
         assert len(gone) == len(come) == 1
@@ -108,7 +113,6 @@ def test_what_changes_is_what_the_ring_says(drawn):
         back = shortest_path(graph(walls.opens[n, 0]), directed=False, indices=start)
         assert all(far[e] + back[e] == far[start] for e in ends)  # on the way
         assert (start in ends) == (far[start] == 1)
-    assert len(np.unique(drawn["seen"].start, axis=0)) <= 5
 
 
 def test_what_walks_bring_is_counted_over_every_walk():
@@ -178,6 +182,7 @@ def test_how_many_there_are():
         ("steps=0", "nobody goes anywhere"),
         ("steps=65", "steps=65"),
         ("trials=3", "trials=3"),
+        ("size=33,steps=64,trials=1000", "do not fit|GiB"),
         ("bank=-1", "bank=-1"),
     ],
 )
@@ -213,6 +218,7 @@ def test_the_clone_is_right_in_its_table_alone():
     clone, share = catalogue.make("subjects", "maze_clone", HOME), {}
     for ring in ("seen", "fresh"):
         tasks, state, percept = begun(HOME, jax.random.key(6), 30, ring)
+        assert ring == "fresh" or len(np.unique(tasks.start, axis=0)) <= 5
         _, response = answered(clone, jax.random.key(1), clone.fresh(30), percept)
         _, _, paid = stepped(HOME, tasks, state, response.action)
         share[ring] = float((paid == 1).mean())
