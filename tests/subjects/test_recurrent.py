@@ -20,6 +20,7 @@ from mesascope.errors import MesascopeError
 from mesascope.families import Percept
 from mesascope.families.bernoulli_bandit import family
 from mesascope.recipes._training import save
+from mesascope.replays import replay
 from mesascope.rollouts import rollout
 from mesascope.subjects import recurrent
 
@@ -257,7 +258,7 @@ def test_offsets_that_lie_are_refused(tmp_path):
 def test_paths_that_are_no_file(tmp_path):
     with pytest.raises(MesascopeError, match="There is no file") as error:
         recurrent.subject(SMALL, str(tmp_path / "gone.safetensors"))
-    assert "bank_of_four, memoryless, unlimited" in error.value.remedy
+    assert "bank_of_four, memoryless, " in error.value.remedy and "unlimited" in error.value.remedy
     with pytest.raises(MesascopeError, match="cannot be read"):
         recurrent.subject(SMALL, str(tmp_path))
     with pytest.raises(MesascopeError, match="No network is named"):
@@ -312,19 +313,26 @@ SHIPPED = {
     "bank_of_four": ("gru", "bank:4@14"),
     "memoryless": ("none", "unlimited"),
 }
+REGRESSION = {
+    "regression_4": ("transformer", "bank:4@0"),
+    "regression_16": ("transformer", "bank:16@0"),
+    "regression_256": ("transformer", "bank:256@0"),
+    "regression_unlimited": ("transformer", "unlimited"),
+}
 
 
 def test_what_ships_says_how_it_was_made_and_is_small():
     shipped = recurrent.bundled()
-    assert shipped.keys() == SHIPPED.keys()
+    assert shipped.keys() == SHIPPED.keys() | REGRESSION.keys()
     assert sum(p.stat().st_size for p in shipped.values()) < 4_000_000
     for name, path in shipped.items():
         told = recurrent.about(path)
-        assert (told["memory"], told["trained_on"]) == SHIPPED[name]
-        assert told["recipe"] == "ppo_recurrent"
+        assert (told["memory"], told["trained_on"]) == (SHIPPED | REGRESSION)[name]
+        made = "in_context_transformer" if name in REGRESSION else "ppo_recurrent"
+        assert told["recipe"] == made
         spec, _, rest = told["command"].removeprefix("mesascope train ").partition(" --family ")
         recipe, given = split(spec)
-        assert (recipe, rest) == ("ppo_recurrent", f"{told['family']} --out DIR")
+        assert (recipe, rest) == (made, f"{told['family']} --out DIR")
         assert convert(factory("recipes", recipe), given, recipe) == told["settings"]
         assert told["versions"]["jax"]
         assert len(told["commit"]) == 12
@@ -351,3 +359,22 @@ def test_what_ships_does_what_it_was_trained_for(name):
         assert intact > reset_ + 0.15
         assert (intact > 0.84) == (name == "unlimited")
     assert subject.fingerprint() == before == recurrent.subject(task, name).fingerprint()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", REGRESSION)
+def test_what_ships_predicts_as_it_was_trained_to(name):
+    """Squared distances / D on fresh tasks and at full context, as studies/task_diversity_regression has them."""
+    task = make("families", recurrent.family_of(recurrent.bundled()[name]))
+    trials = rollout(make("subjects", f"recurrent:path={name}", task), task, lifetimes=1024)
+    told = trials.action.values[0]
+    ridge = replay(make("subjects", "ridge", task), trials).action
+    y = trials.feedback.values[0]
+    error = np.square(told - y)[:, -1].mean() / np.square(ridge - y)[:, -1].mean()
+    if name == "regression_unlimited":
+        assert error < 1.15
+    if name in ("regression_4", "regression_16"):
+        assert error > 2
+    if name == "regression_4":
+        locator = replay(make("subjects", "dmmse", task), trials).action
+        assert np.square(told - locator).mean() < np.square(told - ridge).mean()
