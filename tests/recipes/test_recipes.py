@@ -44,6 +44,7 @@ recipe(sys.argv[1])(task(sys.argv[1]), sys.argv[2], **json.loads(sys.argv[3]))
 LONG = {name: {**TINY[name], "updates": 300} for name in RECIPES}
 LONG["imitate"] = {**TINY["imitate"], "updates": 90, "improve_updates": 210}
 KILLED = {"ppo_recurrent": (0.0, 0.137), "imitate": (0.0,)}  # seconds after the next checkpoint
+KILLS = int(os.environ.get("MESASCOPE_KILLS", "0"))  # at random moments, in place of these
 
 
 @pytest.mark.slow
@@ -53,8 +54,9 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(tmp_path, name):
     out, seen = tmp_path / "parts", []
     checkpoint = out / "checkpoint.safetensors"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    random_moment = random.Random(name).uniform(0.02, 0.2)
-    for wait in KILLED.get(name, (random_moment,)):
+    draw = random.Random(name)
+    moments = [draw.uniform(0.0, 0.2) for _ in range(KILLS or 1)]
+    for wait in moments if KILLS else KILLED.get(name, moments):
         before = done(checkpoint)
         told = [sys.executable, "-c", RUN, name, str(out), json.dumps(LONG[name])]
         process = subprocess.Popen(told, env=environment)
