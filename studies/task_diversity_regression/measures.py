@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mesascope import catalogue
+from mesascope.errors import MesascopeError
+from mesascope.probes import DoesNotApply
 from mesascope.replays import replay
 from mesascope.reproducing.measures import Lived
 
@@ -50,7 +52,11 @@ def _own(lived: Lived) -> np.ndarray:
 
 
 def _along(lived: Lived, procedure: str) -> np.ndarray:
-    return replay(catalogue.make("subjects", procedure, lived.family), lived.trials).action.astype(float)
+    try:
+        told = catalogue.make("subjects", procedure, lived.family)
+    except MesascopeError as lacking:  # no bank, so no posterior over one
+        raise DoesNotApply(lacking.problem.rstrip(".")) from None
+    return replay(told, lived.trials).action.astype(float)
 
 
 def _squares(lived: Lived, told: np.ndarray, noisy: bool) -> np.ndarray:
