@@ -166,6 +166,14 @@ def _bars(ax, panel, numbers: Numbers, axes) -> None:
                 ax.plot([told["low"], told["high"]], [y, y], color=INK, linewidth=0.9)
             seeds = [s for s in told["by_seed"] if s is not None]
             ax.plot(seeds, [y] * len(seeds), ".", color=INK, markersize=3)
+    if len(panel["quantities"]) > 1:
+        from matplotlib.patches import Patch
+
+        told = [
+            Patch(color=COLOURS[i % len(COLOURS)], alpha=0.55, label=q)
+            for i, q in enumerate(panel["quantities"])
+        ]
+        ax.legend(handles=told, loc="upper right", bbox_to_anchor=(1.0, -0.08))
     ax.set_yticks([j + 0.4 - height / 2 for j in range(len(names))], names)
     ax.invert_yaxis()
     ax.axvline(0, color=SOFT, linewidth=0.7)
