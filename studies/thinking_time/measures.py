@@ -31,7 +31,8 @@ def solved(lived: Lived, ticks: int = 24) -> np.ndarray:
         lived: whose network is read, in mazes of which size, and how many.
         ticks: after which the plan is read; of no matter for a feed-forward network.
     """
-    held = _made("solved", lived, lambda: _over(lived, "mazes", _solved))
+    read = functools.partial(_solved, cells=False)
+    held = _made("solved", lived, lambda: _over(lived, "mazes", read))
     return held[min(ticks, len(held)) - 1][None]
 
 
@@ -46,9 +47,8 @@ def follows(lived: Lived, ticks: int = 32, thought: int = 32) -> np.ndarray:
         ticks: after the move.
         thought: before it.
     """
-    held = _made(
-        f"follows {thought}", lived, lambda: _over(lived, "moves", lambda *a: _followed(*a, thought))
-    )
+    read = functools.partial(_followed, thought=thought)
+    held = _made(f"follows {thought}", lived, lambda: _over(lived, "moves", read))
     return held[min(ticks, len(held)) - 1][None]
 
 
