@@ -102,7 +102,7 @@ def validate(
     """
     seeds = seeds or (3 if quick else 20)
     lifetimes = lifetimes or (256 if quick else 512)
-    share = 0.9 if quick else 0.7
+    share, beside = (0.8, 1.0) if quick else (0.55, 0.8)
     confusion: dict[str, Counter] = {}
     verdicts: dict[str, Counter] = {}
     readings: dict[str, Counter] = {}
@@ -151,11 +151,15 @@ def validate(
             for c in known
         ],
     }
-    found["axes"] = validation_of_axes.validate(seeds, first, lifetimes // 2, quick, workers=workers)
+
+    def within(start: float, end: float) -> Callable[[float, str], None]:
+        return lambda part, doing: progress(start + (end - start) * part, doing)
+
+    told = within(share, beside)
+    found["axes"] = validation_of_axes.validate(seeds, first, lifetimes // 2, quick, None, told, workers)
     if not quick:
-        progress(share, "coverage of the intervals")
-        tell = lambda part, doing: progress(share + (1 - share) * part, doing)  # noqa: E731
-        found["committed"], found["coverage"] = studies(first, tell, workers=workers)
+        progress(beside, "coverage of the intervals")
+        found["committed"], found["coverage"] = studies(first, within(beside, 1.0), workers=workers)
     found["missed"] = missed(found, quick)
     found["holds"] = not found["missed"]
     return found
