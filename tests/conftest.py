@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import pytest
+
+LARGE = 2_000_000_000  # bytes
 CACHE = Path(__file__).parents[1] / ".cache"
 
 # before JAX and matplotlib are imported anywhere
@@ -15,9 +19,9 @@ COMPILED = os.environ.setdefault(
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 if version("jaxlib").startswith("0.10."):  # an unknown flag ends the process
-    # compiles in half of the time; what runs long runs a quarter longer
-    flags = "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0"
-    os.environ.setdefault("XLA_FLAGS", flags)
+    # compiles in two thirds of the time; what runs long runs a quarter longer. Level 0 of the compiler compiles
+    # faster still; with it, reading code back from the cache crashed a process of several gigabytes, twice in one run.
+    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 os.environ.setdefault("MPLCONFIGDIR", str(CACHE / "matplotlib"))
 os.environ["MPLBACKEND"] = "Agg"
 os.environ.pop("MESASCOPE_TRACEBACK", None)
@@ -26,3 +30,14 @@ os.environ.pop("MESASCOPE_TRACEBACK", None)
 def pytest_collection_modifyitems(items):
     """The longest test first, so that no worker waits for it at the end."""
     items.sort(key=lambda item: "test_known_answers_are_read_right" not in item.nodeid)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def little_memory():
+    """Drops compiled code after a file of tests that left the process large."""
+    yield
+    jax = sys.modules.get("jax")
+    if jax is not None and Path("/proc/self/statm").is_file():
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        if pages * os.sysconf("SC_PAGE_SIZE") > LARGE:
+            jax.clear_caches()

@@ -49,7 +49,8 @@ def test_a_planner_looks_farther_with_ticks_and_goes_with_changes_and_not_with_i
     assert clone["look_ahead: 3 steps ahead, 8 ticks", "fresh"].high < 0.65
     flat = clone["success_by_ticks: 8 ticks less 1", "fresh"]
     assert flat.exactly and flat.estimate == 0.0
-    assert all(f.high < 0.4 for (name, _), f in clone.items() if name.startswith("revaluation"))
+    stays = [f for (name, _), f in clone.items() if name.startswith("revaluation")]
+    assert stays and all(f.estimate < 0.4 and f.high < 0.5 for f in stays)  # of two ways a coin takes half
 
 
 def test_sums_gain_by_ticks_and_nothing_is_looked_ahead_for():
