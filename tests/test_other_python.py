@@ -22,7 +22,7 @@ def interpreter() -> str | None:
     return None
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_core_runs_on_python_3_13(tmp_path):
     python = interpreter()
     if python is None:

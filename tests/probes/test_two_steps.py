@@ -90,7 +90,7 @@ def test_the_weight_of_simulated_hybrids_comes_back():
     assert np.mean([ok for w in (0.2, 0.5, 0.8) for ok in recovered(w, 8)]) >= 0.9
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("weight", [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
 def test_every_weight_comes_back(weight):
     assert np.mean(recovered(weight, 50)) >= 0.9

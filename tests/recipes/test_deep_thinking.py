@@ -128,7 +128,7 @@ def test_a_stopped_training_ends_with_the_same_bytes_and_is_opened(tmp_path):
     assert jax.tree.map(jnp.shape, net.untrained(1).weights) == jax.tree.map(jnp.shape, net.weights)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_training_solves_small_mazes_and_follows(tmp_path):
     """Five cells on a side are solved after a minute, fresh ones too, and longer thought helps."""
     home = make("families", "maze:size=5")

@@ -41,7 +41,7 @@ def test_bad_numbers_of_simulations():
             catalogue.make("subjects", f"mcts:{bad}", family())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["mcts", "mcts:simulations=2", "mcts:simulations=128"])
 def test_it_is_read_as_its_truth_has_it(name):
     case = next(c for c in validation_of_axes.cases("search") if c.name == name)
