@@ -20,13 +20,15 @@ TREES = "tree_choice:bank=8,bank_seed=3"
 PROBES = ("success_by_ticks", "look_ahead", "revaluation", "planner_agreement")
 
 
-def found(subject, settings=TREES, rings=("fresh", "revalued:worth", "revalued:map")):
+def found(subject, settings=TREES, rings=("fresh", "revalued:worth", "revalued:map"), lifetimes=128):
     """Every finding of the probes by name and ring."""
     family = catalogue.make("families", settings)
     made = catalogue.make("subjects", subject, family)
     asked = catalogue.make("axes", "search").made(family)
     lived = {
-        r: rollout(made, family, r, 128, 5, asked, log_probs=False) for r in rings if r in family.rings()
+        r: rollout(made, family, r, lifetimes, 5, asked, log_probs=False)
+        for r in rings
+        if r in family.rings()
     }
     probes = [catalogue.make("probes", name) for name in PROBES]
     return {(f.probe, f.ring): f for f in measure(probes, lived, replay=Replays(made))}
@@ -43,14 +45,14 @@ def test_a_planner_looks_farther_with_ticks_and_goes_with_changes_and_not_with_i
     assert gain.estimate == pytest.approx(each[1] - each[0])
     for ring in ("revalued:worth", "revalued:map"):
         assert planner["revaluation: first act, 8 ticks", ring].estimate == pytest.approx(1.0)
-    clone = found("tree_clone")
+    clone = found("tree_clone", lifetimes=512)
     assert clone["planner_agreement", "fresh"].estimate == 0.0
     assert planner["planner_agreement", "fresh"].low > 0.6
     assert clone["look_ahead: 3 steps ahead, 8 ticks", "fresh"].high < 0.65
     flat = clone["success_by_ticks: 8 ticks less 1", "fresh"]
     assert flat.exactly and flat.estimate == 0.0
     stays = [f for (name, _), f in clone.items() if name.startswith("revaluation")]
-    assert stays and all(f.estimate < 0.4 and f.high < 0.5 for f in stays)  # of two ways a coin takes half
+    assert stays and all(f.high < 0.4 for f in stays)
 
 
 def test_sums_gain_by_ticks_and_nothing_is_looked_ahead_for():
