@@ -36,7 +36,7 @@ def test_every_study_names_only_what_there_is(name, quick):
     assert study.ours and study.says.endswith("?") and study.expects
     assert (study.folder / "README.md").is_file()
     assert study.seeds == 1 if quick else study.seeds >= 3
-    assert study.minutes <= (150 if name == "rl2_bandits" else 75)
+    assert study.minutes <= {"rl2_bandits": 150, "thinking_time": 75}.get(name, 60)
     for cell in study.cells:
         made_of("families", filled(cell.family, 3))
         made_of("recipes" if cell.recipe else "subjects", filled(cell.recipe or cell.subject, 3))
