@@ -188,13 +188,14 @@ def validate_(
     as_json: Json = False,
 ) -> None:
     """Run the instrument over every scripted subject whose answer is known; exit 1 if it misses its bounds."""
+    from mesascope.caching import cache
     from mesascope.console import validation
     from mesascope.processes import cores
     from mesascope.validation import validate
 
     _cache(short=quick)
     with _progress() as progress:
-        found = validate(quick, seeds, first, lifetimes, progress, workers or cores())
+        found = validate(quick, seeds, first, lifetimes, progress, workers or cores(), cache("validation"))
     if as_json:
         _json(found)
     else:

@@ -7,11 +7,12 @@ compiles in less than half of it, and it runs once per block.
 import os
 from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
+
+from mesascope.caching import cache
 
 F = TypeVar("F", bound=Callable)
 
@@ -39,8 +40,7 @@ def keep(short: bool = False) -> None:
     """
     if short and version("jaxlib").startswith("0.10."):
         os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(home / "mesascope" / "compiled"))
+    folder = os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache("compiled")))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
     jax.config.update("jax_compilation_cache_dir", folder)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)

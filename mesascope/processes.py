@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import json
 import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from typing import Any
 
 MOST = 4  # each compiles and holds what it lives
@@ -19,14 +23,21 @@ def cores() -> int:
     )
 
 
-def spread(work: Callable[..., Any], units: Sequence[tuple], workers: int = 1) -> Iterator[Any]:
+def spread(
+    work: Callable[..., Any], units: Sequence[tuple], workers: int = 1, kept: Path | None = None
+) -> Iterator[Any]:
     """What `work(*unit)` gives for every unit, in their order.
 
     Args:
         work: a function of a module; with several workers it and all that goes in and out is pickled.
         units: its arguments, those that take longest first.
         workers: processes; with one everything runs in this one.
+        kept: a folder in which every answer, plain data then, is kept as soon as it is there, and from which it is
+            read when it is asked for again.
     """
+    if kept is not None:
+        kept.mkdir(parents=True, exist_ok=True)
+        work = functools.partial(_kept, kept, work)
     if workers < 2 or len(units) < 2:
         yield from (work(*unit) for unit in units)
         return
@@ -38,6 +49,28 @@ def spread(work: Callable[..., Any], units: Sequence[tuple], workers: int = 1) -
             yield future.result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _kept(folder: Path, work: Callable[..., Any], *unit: Any) -> Any:
+    """The answer to one unit, from its file if that is there and whole."""
+    asked = f"{work.__module__}.{work.__qualname__}{unit!r}"
+    path = folder / f"{hashlib.sha256(asked.encode()).hexdigest()[:24]}.json"
+    try:
+        return json.loads(path.read_text())["answer"]
+    except (OSError, ValueError, KeyError, TypeError):
+        answer = work(*unit)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_text(json.dumps({"asked": asked, "answer": answer}))
+    part.replace(path)
+    return answer
+
+
+def fingerprint(folder: Path) -> str:
+    """Of all code and settings in a folder: what was computed by other code is not taken for this one's."""
+    told = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.suffix in (".py", ".toml")):
+        told.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return told.hexdigest()[:16]
 
 
 def _leave_with_parent() -> None:

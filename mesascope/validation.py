@@ -6,6 +6,7 @@ were never used to tune the rule.
 
 from __future__ import annotations
 
+import shutil
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,9 +19,9 @@ from mesascope import catalogue, validation_of_axes
 from mesascope.bench import Bench
 from mesascope.errors import MesascopeError
 from mesascope.examination import resolve
-from mesascope.placement import LADDER, Placement, conditions
+from mesascope.placement import LADDER, conditions
 from mesascope.probes import gains
-from mesascope.processes import spread
+from mesascope.processes import fingerprint, spread
 from mesascope.replays import refuse_leaks
 from mesascope.rollouts import rollout
 from mesascope.stats import interval, ratio, standard_error
@@ -37,6 +38,15 @@ STUDIES = {  # contrasts that vary; the first three are null
 GROUP = 40  # cases that one process places in one run
 COMMITTED = 400  # runs of the subject that commits to an arm hashed from its feedback
 BOUNDS = {"right": 0.97, "wrong": 0.005, "committed": 1, "coverage": (0.935, 0.965)}
+
+
+class Reading(NamedTuple):
+    """What one run read: the level, the interval that it comes from, and the direction."""
+
+    level: str
+    lowest: str
+    highest: str
+    direction: str
 
 
 class Case(NamedTuple):
@@ -68,8 +78,8 @@ def cases(path: Path = TRUTH, quick: bool = False) -> list[Case]:
     ]
 
 
-def read(case: Case, placement: Placement) -> str:
-    """Whether a placement is right, undetermined (its interval holds the truth) or wrong."""
+def read(case: Case, placement: Reading) -> str:
+    """Whether a reading is right, undetermined (its interval holds the truth) or wrong."""
     low, high, truth = (LADDER.index(x) for x in (placement.lowest, placement.highest, case.level))
     if not low <= truth <= high or placement.direction not in ("none", case.direction):
         return "wrong"
@@ -83,6 +93,7 @@ def validate(
     lifetimes: int = 0,
     progress: Callable[[float, str], None] = lambda share, doing: None,
     workers: int = 1,
+    kept: Path | None = None,
 ) -> dict[str, Any]:
     """Places every scripted subject of the truth in several runs and counts the readings.
 
@@ -93,6 +104,7 @@ def validate(
         lifetimes: per ring and run, 512 (quick: 256) where 0.
         progress: called with the share that is done and what is being done.
         workers: processes side by side; more than one only from a module that may be imported without doing anything.
+        kept: a folder from which a stopped run goes on; emptied when it is done. What other code computed is not used.
 
     Returns:
         `confusion` {truth: {reading: count}}, the shares `right` (over the subjects that demand a reading),
@@ -103,13 +115,16 @@ def validate(
     seeds = seeds or (3 if quick else 20)
     lifetimes = lifetimes or (256 if quick else 512)
     share, beside = (0.8, 1.0) if quick else (0.55, 0.8)
+    kept = kept and kept / fingerprint(Path(__file__).parent)
     confusion: dict[str, Counter] = {}
     verdicts: dict[str, Counter] = {}
     readings: dict[str, Counter] = {}
     wrong: list[dict[str, Any]] = []
     counted = {"false": 0, "cannot": 0}
     known = cases(quick=quick)
-    for done, (seed, case, placement) in enumerate(_placements(known, seeds, first, lifetimes, workers)):
+    for done, (seed, case, placement) in enumerate(
+        _placements(known, seeds, first, lifetimes, workers, kept)
+    ):
         verdict = read(case, placement)
         confusion.setdefault(case.level, Counter())[placement.level] += 1
         verdicts.setdefault(case.name, Counter())[verdict] += 1
@@ -156,24 +171,30 @@ def validate(
         return lambda part, doing: progress(start + (end - start) * part, doing)
 
     told = within(share, beside)
-    found["axes"] = validation_of_axes.validate(seeds, first, lifetimes // 2, quick, None, told, workers)
+    found["axes"] = validation_of_axes.validate(
+        seeds, first, lifetimes // 2, quick, None, told, workers, kept
+    )
     if not quick:
         progress(beside, "coverage of the intervals")
-        found["committed"], found["coverage"] = studies(first, within(beside, 1.0), workers=workers)
+        found["committed"], found["coverage"] = studies(
+            first, within(beside, 1.0), workers=workers, kept=kept
+        )
     found["missed"] = missed(found, quick)
     found["holds"] = not found["missed"]
+    if kept is not None:
+        shutil.rmtree(kept)
     return found
 
 
 def _placements(
-    known: list[Case], seeds: int, first: int, lifetimes: int, workers: int
-) -> Iterator[tuple[int, Case, Placement]]:
+    known: list[Case], seeds: int, first: int, lifetimes: int, workers: int, kept: Path | None
+) -> Iterator[tuple[int, Case, Reading]]:
     """Every case in every run."""
     groups = _grouped(known)
     units = [(group, seed, lifetimes) for seed in range(first, first + seeds) for group in groups]
-    for (group, seed, _), placed in zip(units, spread(_placed, units, workers), strict=True):
-        for case, placement in zip(group, placed, strict=True):
-            yield seed, case, placement
+    for (group, seed, _), placed in zip(units, spread(_placed, units, workers, kept), strict=True):
+        for case, told in zip(group, placed, strict=True):
+            yield seed, case, Reading(*told)
 
 
 def _grouped(known: list[Case]) -> list[list[Case]]:
@@ -185,8 +206,8 @@ def _grouped(known: list[Case]) -> list[list[Case]]:
     return sorted(cut, key=len, reverse=True)
 
 
-def _placed(group: list[Case], seed: int, lifetimes: int) -> list[Placement]:
-    """The placements of cases that share a family in one run; the reference procedures are lived once."""
+def _placed(group: list[Case], seed: int, lifetimes: int) -> list[tuple[str, ...]]:
+    """The readings of cases that share a family in one run; the reference procedures are lived once."""
     family = catalogue.make("families", group[0].family.format(seed=seed))
     rings = [r for r in family.rings() if r not in family.reported]
     bench = Bench(family, conditions(family.horizon), rings, lifetimes, seed)
@@ -195,7 +216,7 @@ def _placed(group: list[Case], seed: int, lifetimes: int) -> list[Placement]:
         subject = resolve(case.subject, family)
         placement = bench.place(subject, subject.trained_on)[2]
         assert placement is not None  # the fresh ring is among the rings
-        out.append(placement)
+        out.append((placement.level, placement.lowest, placement.highest, placement.direction))
     return out
 
 
@@ -219,11 +240,12 @@ def studies(
     many: int = 2000,
     sizes: tuple[int, ...] = (64, 256),
     workers: int = 1,
+    kept: Path | None = None,
 ) -> tuple[dict[str, int], list[dict[str, Any]]]:
     """How often chance alone is read as a benefit, and how often intervals hold the mean."""
     coverage, committed = [], {"runs": 0, "benefit": 0}
     units = [(name, first, many, sizes) for name in STUDIES]
-    for i, (rows, above) in enumerate(spread(_study, units, workers)):
+    for i, (rows, above) in enumerate(spread(_study, units, workers, kept)):
         coverage += rows
         if units[i][0] == "hash_commit" and above is not None:
             committed = {"runs": COMMITTED, "benefit": above}

@@ -65,6 +65,7 @@ def validate(
     only: str | None = None,
     progress: Callable[[float, str], None] = lambda share, doing: None,
     workers: int = 1,
+    kept: Path | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Reads every scripted subject of every axis in several runs.
 
@@ -76,6 +77,7 @@ def validate(
         only: one axis; all of them where None.
         progress: called with the share that is done and what is being done.
         workers: processes side by side.
+        kept: a folder of what a stopped run has read.
 
     Returns:
         By axis: `confusion` {truth: {reading: count}}, `subjects` with their readings, `right` (share of runs),
@@ -87,7 +89,7 @@ def validate(
         if only in (None, name) and (told := cases(name, quick))
     }
     units = [(name, case, seeds, first, lifetimes) for name, told in known.items() for case in told]
-    read_in_runs = spread(_readings, units, workers)
+    read_in_runs = spread(_readings, units, workers, kept)
     out, done = {}, 0
     for name, told in known.items():
         confusion: dict[str, Counter] = {}
@@ -120,7 +122,7 @@ def validate(
     return out
 
 
-def _readings(axis: str, case: Case, seeds: int, first: int, lifetimes: int) -> Counter:
+def _readings(axis: str, case: Case, seeds: int, first: int, lifetimes: int) -> dict[str, int]:
     """How often each reading came out."""
     return Counter(read(axis, case, seed, lifetimes) for seed in range(first, first + seeds))
 

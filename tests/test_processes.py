@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from mesascope.processes import spread
+from mesascope.processes import fingerprint, spread
 
 LONG = """
 import os, time
@@ -63,3 +63,23 @@ def test_a_parent_that_is_killed_leaves_nobody_behind(tmp_path):
 def _gone(pid):
     told = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout
     return told.strip().startswith("Z") or not told.strip()
+
+
+def test_what_is_kept_is_not_computed_again(tmp_path):
+    units = [(17, 5), (9, 2), (9, 0)]
+    with pytest.raises(ZeroDivisionError):
+        list(spread(divmod, units, 1, tmp_path))
+    (kept,) = [p for p in tmp_path.iterdir() if "divmod(17, 5)" in p.read_text()]
+    kept.write_text(kept.read_text().replace("[3, 2]", "[3, 33]"))
+    (broken,) = [p for p in tmp_path.iterdir() if "divmod(9, 2)" in p.read_text()]
+    broken.write_text("{")
+    assert [list(a) for a in spread(divmod, units[:2], 2, tmp_path)] == [[3, 33], [4, 1]]
+
+
+def test_other_code_has_another_fingerprint(tmp_path):
+    (tmp_path / "a.py").write_text("x = 1")
+    before = fingerprint(tmp_path)
+    (tmp_path / "notes.txt").write_text("nothing")
+    assert fingerprint(tmp_path) == before
+    (tmp_path / "b.toml").write_text("")
+    assert fingerprint(tmp_path) != before

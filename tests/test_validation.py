@@ -5,7 +5,7 @@ import tomllib
 import pytest
 
 from mesascope import catalogue, validation
-from mesascope.placement import LADDER, Placement
+from mesascope.placement import LADDER
 
 HELD_ELSEWHERE = ("pong", "tabular_mdp", "word_labels")  # by the tests of these families
 
@@ -38,9 +38,9 @@ def test_every_scripted_subject_has_its_truth():
     assert {c.level for c in validation.cases()} == set(LADDER)
 
 
-def placement(lowest, highest, direction="for"):
+def reading(lowest, highest, direction="for"):
     level = lowest if lowest == highest else "undetermined"
-    return Placement(level, lowest, highest, direction, {}, {}, "")
+    return validation.Reading(level, lowest, highest, direction)
 
 
 @pytest.mark.parametrize(
@@ -56,4 +56,4 @@ def placement(lowest, highest, direction="for"):
 )
 def test_right_undetermined_and_wrong(lowest, highest, direction, verdict):
     case = validation.Case("x", "x", "acquiring", "for", True, "")
-    assert validation.read(case, placement(lowest, highest, direction)) == verdict
+    assert validation.read(case, reading(lowest, highest, direction)) == verdict

@@ -16,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from mesascope.caching import cache
 from mesascope.errors import MesascopeError, unknown
 
 
@@ -23,11 +24,6 @@ from mesascope.errors import MesascopeError, unknown
 def sets() -> dict[str, dict[str, str]]:
     """What can be imported: by source, its distribution, package, file, licence and what it is."""
     return tomllib.loads((Path(__file__).parent / "sets.toml").read_text(encoding="utf-8"))
-
-
-def cache() -> Path:
-    """The folder that imported logs are kept in: $XDG_CACHE_HOME/mesascope/data, or ~/.cache/mesascope/data."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mesascope" / "data"
 
 
 def import_set(source: str, folder: str | os.PathLike | None = None) -> dict[str, Any]:
@@ -49,7 +45,7 @@ def import_set(source: str, folder: str | os.PathLike | None = None) -> dict[str
         raise unknown("data set", source, sets())
     told = sets()[source]
     held = _held(source)
-    folder = cache() if folder is None else Path(folder)
+    folder = cache("data") if folder is None else Path(folder)
     path = folder / (source.replace(":", "_") + held.suffix)
     note = {
         "source": source,

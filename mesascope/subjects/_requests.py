@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from mesascope.caching import cache
 from mesascope.errors import MesascopeError
 
 AGAIN = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # states of a server that may pass
@@ -100,10 +101,9 @@ def kept_at(setting: str, home: str, model: str) -> Path | None:
         return None
     if setting:
         return Path(setting)
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mesascope" / "asked"
     code = hashlib.sha256(f"{home} {model}".encode()).hexdigest()[:12]
     slug = "".join(c if c.isalnum() else "-" for c in model)[-40:].strip("-") or "model"
-    return folder / f"{slug}-{code}.jsonl"
+    return cache("asked", f"{slug}-{code}.jsonl")
 
 
 class Server:

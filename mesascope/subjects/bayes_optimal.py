@@ -13,12 +13,12 @@ import hashlib
 import os
 import tempfile
 from math import comb
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mesascope.caching import cache
 from mesascope.errors import MesascopeError
 from mesascope.families import Family, Percept
 from mesascope.subjects import Scripted, choose
@@ -108,8 +108,7 @@ def _sums(trials: int, columns: int) -> np.ndarray:
 def cached(trials: int, shapes: tuple[tuple[float, float], ...]) -> np.ndarray:
     """The table of `plan` from the user's cache folder; a file that is broken or missing is made again."""
     what = hashlib.sha256(repr((1, trials, shapes)).encode()).hexdigest()[:16]
-    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    path = Path(home) / "mesascope" / f"bayes_optimal-{len(shapes)}-{trials}-{what}.bin"
+    path = cache(f"bayes_optimal-{len(shapes)}-{trials}-{what}.bin")
     try:
         data = path.read_bytes()
     except OSError:
