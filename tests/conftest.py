@@ -19,9 +19,13 @@ COMPILED = os.environ.setdefault(
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 if version("jaxlib").startswith("0.10."):  # an unknown flag ends the process
-    # compiles in two thirds of the time; what runs long runs a quarter longer. Level 0 of the compiler compiles
-    # faster still; with it, reading code back from the cache crashed a process of several gigabytes, twice in one run.
-    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
+    # Tests compile for longer than they run: fewer emitters, one piece of code where two workers have two cores, and
+    # vectors of four; together they take half of the time away. Level 0 of the compiler takes more; with it, reading
+    # code back from the cache crashed a process of several gigabytes, twice in one run.
+    os.environ.setdefault(
+        "XLA_FLAGS",
+        "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1 --xla_cpu_max_isa=SSE4_2",
+    )
 os.environ.setdefault("MPLCONFIGDIR", str(CACHE / "matplotlib"))
 os.environ["MPLBACKEND"] = "Agg"
 os.environ.pop("MESASCOPE_TRACEBACK", None)

@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.conditions import Condition
+from mesascope.conditions import RECENT, Condition, within
+from mesascope.errors import MesascopeError
 from mesascope.families import Family
 from mesascope.families import _pong_screen as screen
 
@@ -35,9 +36,14 @@ class Picture(NamedTuple):
 
 
 class OnPicture(Condition):
-    """A condition on Pong's picture, for one response at a time (once=1) or for the whole life (once=0)."""
+    """A condition on Pong's picture, for one response at a time (once=1) or for the whole life (once=0).
+
+    With `before`, as many percepts before the present one are painted too, and the carry is rebuilt of these alone: for
+    one response, and for subjects that carry a few frames and nothing else.
+    """
 
     once: int | jax.Array
+    before: int = 0
 
     kind: ClassVar[str]
 
@@ -47,9 +53,14 @@ class OnPicture(Condition):
         return self.once == 1
 
     @property
+    def looks_back(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether earlier percepts are painted too."""
+        return self.before > 0
+
+    @property
     def label(self) -> str:
         """The condition's name with its settings."""
-        return f"{self.kind}:once={self.once}"
+        return f"{self.kind}:once={self.once}" + (f",before={self.before}" if self.before else "")
 
     def unfit(self, family: Family) -> str | None:
         """It is about Pong's picture."""
@@ -59,8 +70,19 @@ class OnPicture(Condition):
         """Paints; where there is no such picture, nothing."""
         if percept.observation.shape[-1] != screen.SHOWN:
             return carry, percept, shadow
-        painted = self.paint(key, picture(percept.observation), context)
-        return carry, percept._replace(observation=observation(painted)), shadow
+
+        def painted(seen):
+            again = self.paint(key, picture(seen.observation), context)
+            return seen._replace(observation=observation(again))
+
+        if self.before:
+            count = jnp.minimum(self.before, t * context.steps + context.step)
+
+            def live(i, rebuilt):
+                return context.live(count - i, rebuilt, painted(context.past(count - i)))
+
+            carry = context.repeat(0, count, live, context.fresh)
+        return carry, painted(percept), shadow
 
     def painted(self, shown: np.ndarray) -> np.ndarray:
         """The frames [F, 33, 40] that observations [F, D] become."""
@@ -97,6 +119,17 @@ def _spot(x: Any, y: Any) -> Any:
     rows = _touched(ROWS, screen.TALL, top - screen.TOP * screen.TALL, screen.BALL[0] + 1)
     columns = _touched(COLUMNS, screen.WIDE, left, screen.BALL[1])
     return there[:, None, None] & rows[:, :, None] & columns[:, None, :]
+
+
+def checked(once: int, before: int) -> None:
+    """Raises where the two settings that the conditions share do not go together."""
+    within(0, 1, once=once)
+    within(0, RECENT - 1, before=before)
+    if before and not once:
+        raise MesascopeError(
+            f"once=0 hides it for the whole life, and before={before} is about one response.",
+            "Leave one of the two out.",
+        )
 
 
 def paddle(y: Any, column: int, above: int) -> Any:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from mesascope.conditions import within
-from mesascope.conditions._painting import OnPicture, without_ball
+from mesascope.conditions._painting import OnPicture, checked, without_ball
 
 TRIED = "pong:rallies=2,steps=3"
 
@@ -20,11 +19,13 @@ class BallHidden(OnPicture):
         return without_ball(seen)
 
 
-def condition(once: int = 1) -> BallHidden:
+def condition(once: int = 1, before: int = 0) -> BallHidden:
     """The ball is hidden.
 
     Args:
         once: 1 for one response at every step in turn, while the life goes on undisturbed; 0 for the whole life.
+        before: how many percepts before the present one it is hidden in too; the carry is rebuilt of these, so what
+            was carried for longer is lost: for subjects that carry frames alone.
     """
-    within(0, 1, once=once)
-    return BallHidden(once)
+    checked(once, before)
+    return BallHidden(once, before)

@@ -21,7 +21,7 @@ TRIED = "pong:rallies=2,steps=3"
 class BallMoved(OnPicture):
     """by: rows, of five pixels; once: 1 for one response at every step in turn, 0 for the whole life."""
 
-    by: int | jax.Array
+    by: int | jax.Array = 10
 
     kind: ClassVar = "ball_moved"
 
@@ -59,4 +59,4 @@ def condition(by: int = 10, once: int = 1) -> BallMoved:
     """
     within(1, INNER - 1, by=by)
     within(0, 1, once=once)
-    return BallMoved(once, by)
+    return BallMoved(once, by=by)

@@ -10,8 +10,7 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.conditions import within
-from mesascope.conditions._painting import BLANK, COLUMNS, OTHER, ROWS, OnPicture, ball, paddle
+from mesascope.conditions._painting import BLANK, COLUMNS, OTHER, ROWS, OnPicture, ball, checked, paddle
 
 TRIED = "pong:rallies=2,steps=3"
 
@@ -39,11 +38,13 @@ def _between(cells: np.ndarray, start: Any, length: Any) -> Any:
     return (cells >= start[:, None]) & (cells < (start + length)[:, None])
 
 
-def condition(once: int = 1) -> PatchHidden:
+def condition(once: int = 1, before: int = 0) -> PatchHidden:
     """A patch of the ball's size is hidden on the other player's paddle, the control of hiding the ball.
 
     Args:
         once: 1 for one response at every step in turn, while the life goes on undisturbed; 0 for the whole life.
+        before: how many percepts before the present one it is hidden in too; the carry is rebuilt of these, so what
+            was carried for longer is lost: for subjects that carry frames alone.
     """
-    within(0, 1, once=once)
-    return PatchHidden(once)
+    checked(once, before)
+    return PatchHidden(once, before)

@@ -11,8 +11,13 @@ CHANGES = {
     "patch_hidden:once=1": "a patch of the ball's size hidden elsewhere",
     "paddle_hidden:once=1": "own paddle hidden",
     "frames_shuffled:once=1": "an earlier picture",
+    "ball_hidden:once=1,before=3": "ball hidden in the last four pictures, nothing older carried",
+    "patch_hidden:once=1,before=3": "the patch hidden in the last four pictures, nothing older carried",
 }
-PAIR = ("ball_hidden:once=1", "patch_hidden:once=1")
+PAIRS = {
+    ("ball_hidden:once=1", "patch_hidden:once=1"): "ball hidden, less a patch hidden",
+    ("ball_hidden:once=1,before=3", "patch_hidden:once=1,before=3"): "the same in the last four pictures",
+}
 
 
 def probe() -> Probe:
@@ -21,11 +26,13 @@ def probe() -> Probe:
     def measure(trials, references, replay):
         lived = fresh(trials)
         made = [label for label in CHANGES if label in lived.condition.values]
-        if not set(PAIR) <= set(made):
+        pairs = {pair: told for pair, told in PAIRS.items() if set(pair) <= set(made)}
+        if not pairs:
             raise DoesNotApply("its tasks show no picture with a ball")
         out = [Reading(changed(lived, label), label=CHANGES[label]) for label in made]
-        ball, patch = (changed(lived, label) for label in PAIR)
-        return [*out, Reading(ball - patch, label="ball hidden, less a patch hidden")]
+        for (ball, patch), told in pairs.items():
+            out.append(Reading(changed(lived, ball) - changed(lived, patch), label=told))
+        return out
 
     return Probe(
         name="dependence_on_picture",

@@ -18,7 +18,7 @@ SWAPPED = (
     "carry_exchanged_once:fresh=0",
     f"carry_rebuilt_once:of={LOOKS - 1}",
 )
-HIDDEN = ("ball_hidden:once=1", "patch_hidden:once=1")
+HIDDEN = tuple(f"{what}_hidden:once=1{before}" for before in ("", ",before=3") for what in ("ball", "patch"))
 
 
 def follows(lived: Lived, condition: str = "percept_swapped_once") -> np.ndarray:
@@ -34,14 +34,16 @@ def follows(lived: Lived, condition: str = "percept_swapped_once") -> np.ndarray
     return changed(_settled(again), label)[None]
 
 
-def follows_picture(lived: Lived, hidden: str = "ball") -> np.ndarray:
+def follows_picture(lived: Lived, hidden: str = "ball", before: int = 0) -> np.ndarray:
     """Part of its choices that change when a part of the present picture is hidden for a single response.
 
     Args:
         lived: the lifetimes.
         hidden: 'ball', or 'patch' for one of the same size elsewhere.
+        before: 0, or 3 where it is hidden in the three pictures before, too, and what is older is not carried.
     """
-    return changed(_settled(_disturbed(lived)), f"{hidden}_hidden:once=1")[None]
+    label = f"{hidden}_hidden:once=1" + (f",before={before}" if before else "")
+    return changed(_settled(_disturbed(lived)), label)[None]
 
 
 def rise(lived: Lived) -> np.ndarray:

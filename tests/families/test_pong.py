@@ -1,6 +1,7 @@
 """Pong against ale-py's own vector environment, known answers of scripted players, painting held to an empty field."""
 
 import itertools
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -8,9 +9,12 @@ import pytest
 ale = pytest.importorskip("ale_py", reason="needs the extra 'atari'")
 
 import jax  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
 
-from mesascope import catalogue  # noqa: E402
+import mesascope  # noqa: E402
+from mesascope import catalogue, subjects  # noqa: E402
 from mesascope.conditions import _painting as painting  # noqa: E402
+from mesascope.errors import MesascopeError  # noqa: E402
 from mesascope.families import _pong_screen as screen  # noqa: E402
 from mesascope.families._pong_cabinet import Cabinet, Start  # noqa: E402
 from mesascope.recipes._dqn_games import Games  # noqa: E402
@@ -181,3 +185,40 @@ def test_only_who_finds_out_what_actions_do_gets_over_exchanged_controls():
         late[name] = [np.where((trial == t), paid, 0).sum() / N for t in (2, 4, 5)]
     assert late["ball_follower"][0] > -0.3 and max(late["ball_follower"][1:]) < -0.9
     assert min(late["calibrating_follower"]) > -0.5
+
+
+class Recalls(subjects.Scripted):
+    """Goes up where the ball is in one of its last four percepts, else it does nothing."""
+
+    name: str = "recalls"
+    identity: ClassVar = ("name",)
+
+    def fresh(self, n):
+        return jnp.zeros((n, 3), bool)
+
+    def respond(self, key, carry, percept):
+        there = jnp.asarray(percept.observation)[:, screen.SIZE] > 0
+        held = jnp.concatenate([carry, there[:, None]], 1)
+        return held[:, 1:], subjects.choose(key, jnp.log(jax.nn.one_hot(held.any(1) * 1, 3)))
+
+
+def test_what_is_hidden_in_earlier_frames_too_is_seen_in_none():
+    family = catalogue.make("families", "pong:rallies=2,steps=90")
+    labels = ["intact", *(f"ball_hidden:once=1{x}" for x in ("", ",before=2", ",before=3"))]
+    labels.append("patch_hidden:once=1,before=3")
+    conditions = [catalogue.make("conditions", label) for label in labels]
+    lived = mesascope.rollout(Recalls(), family, "fresh", N, 0, conditions)
+    kept = np.asarray(lived.attrs["kept"]) >= 4
+    up = {str(k): (lived.sel(condition=k).action == 1).values[..., kept] for k in lived.condition.values}
+    assert 0.2 < up["intact"].mean() < 1
+    assert (up["patch_hidden:once=1,before=3"] == up["intact"]).all()
+    assert not up["ball_hidden:once=1,before=3"].any()
+    # two frames before: the carry is rebuilt of these alone, and the third is gone with it
+    assert not up["ball_hidden:once=1,before=2"].any()
+    late = up["ball_hidden:once=1"]
+    assert (late <= up["intact"]).all() and 0 < (up["intact"] & ~late).sum() < late.sum()
+
+
+def test_hiding_for_life_and_in_earlier_frames_is_refused():
+    with pytest.raises(MesascopeError, match="whole life"):
+        catalogue.make("conditions", "ball_hidden:once=0,before=3")
