@@ -7,13 +7,17 @@ Writes one .nc per kind of label and prints what was seen and the seconds of com
 
 from __future__ import annotations
 
+import contextlib
 import json
 import resource
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from mesascope import catalogue, trials
 from mesascope.bench import Bench
@@ -35,33 +39,51 @@ LIFETIMES = 64
 
 
 def main(path: str, out: str, threads: str = "2") -> None:
+    Path(out).mkdir(parents=True, exist_ok=True)
     for kind in KINDS:
-        start, family = time.monotonic(), catalogue.make("families", f"word_labels:labels={kind}")
-        file = Path(out) / f"{kind}.nc"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        if not file.is_file():
-            subject = catalogue.make("subjects", f"llama_cpp:path={path},threads={threads}", family)
-            labels = dict.fromkeys([*CONDITIONS, *(conditions(family.horizon) if kind == PLACED else ())])
-            asked = {c.label: c for c in (catalogue.make("conditions", label) for label in labels)}.values()
-            lived = rollout(subject, family, "fresh", LIFETIMES, 0, [c for c in asked if not c.unfit(family)])
-            trials.save({"fresh": lived.assign_attrs(floor=subject.moved()[0])}, file)
-        lived = trials.open_trials(file)["fresh"]
-        right = lived.action.values == lived.right.values
-        there = lived.condition.values.tolist()
-        told = {catalogue.make("conditions", c).label for c in CONDITIONS}
-        shots = {c: np.round(right[there.index(c)].mean(0), 2).tolist() for c in there if c in told}
-        late = {c: round(float(right[there.index(c), :, 8:].mean()), 3) for c in shots}
-        told = {"labels": kind, "late": late, "by shots": shots, "floor": lived.attrs["floor"]}
-        found = measure([catalogue.make("probes", p) for p in PROBES], {"fresh": lived})
-        told["found"] = {f.probe: [f.estimate, f.low, f.high] for f in found if f.status == "measured"}
-        if kind == PLACED:
-            references = Bench(family, ["intact"], ["fresh"], LIFETIMES).references(family)
-            placed = place({"fresh": lived}, references)
-            told["placed"] = {"lowest": placed.lowest, "highest": placed.highest, "why": placed.reason}
-            told["placed"] |= {"shares": placed.probability, "numbers": placed.numbers}
+        with told_with_seconds() as told:
+            lived = asked(path, threads, kind, CONDITIONS, Path(out) / f"{kind}.nc")
+            right = lived.action.values == lived.right.values
+            there = lived.condition.values.tolist()
+            shots = {c: np.round(right[there.index(c)].mean(0), 2).tolist() for c in there}
+            late = {c: round(float(right[there.index(c), :, 8:].mean()), 3) for c in shots}
+            told |= {"labels": kind, "late": late, "by shots": shots, "floor": lived.attrs["floor"]}
+            found = measure([catalogue.make("probes", p) for p in PROBES], {"fresh": lived})
+            told["found"] = {f.probe: [f.estimate, f.low, f.high] for f in found if f.status == "measured"}
+    with told_with_seconds() as told:
+        family = catalogue.make("families", f"word_labels:labels={PLACED}")
+        lived = asked(path, threads, PLACED, conditions(family.horizon), Path(out) / f"{PLACED}_placed.nc")
+        references = Bench(family, ["intact"], ["fresh"], LIFETIMES).references(family)
+        placed = place({"fresh": lived}, references)
+        told |= {"labels": PLACED, "lowest": placed.lowest, "highest": placed.highest, "why": placed.reason}
+        told |= {"shares": placed.probability, "numbers": placed.numbers}
+
+
+def asked(path: str, threads: str, kind: str, labels: Iterable[str], file: Path) -> xr.Dataset:
+    """What the model did, from the file if it was asked before."""
+    if not file.is_file():
+        family = catalogue.make("families", f"word_labels:labels={kind}")
+        subject = catalogue.make("subjects", f"llama_cpp:path={path},threads={threads}", family)
+        made = {c.label: c for c in (catalogue.make("conditions", label) for label in labels)}
+        fit = [c for c in made.values() if not c.unfit(family)]
+        lived = rollout(subject, family, "fresh", LIFETIMES, 0, fit)
+        trials.save({"fresh": lived.assign_attrs(floor=subject.moved()[0])}, file)
+    return trials.open_trials(file)["fresh"]
+
+
+@contextlib.contextmanager
+def told_with_seconds() -> Iterator[dict[str, Any]]:
+    """Prints what was put into it, with the seconds that passed and were computed meanwhile."""
+
+    def spent() -> float:
         used = resource.getrusage(resource.RUSAGE_SELF)
-        spent = {"wall": round(time.monotonic() - start), "seconds": round(used.ru_utime + used.ru_stime)}
-        print(json.dumps(told | spent), flush=True)
+        return used.ru_utime + used.ru_stime
+
+    start, before = time.monotonic(), spent()
+    told: dict[str, Any] = {}
+    yield told
+    told |= {"wall": round(time.monotonic() - start), "seconds": round(spent() - before)}
+    print(json.dumps(told), flush=True)
 
 
 if __name__ == "__main__":
