@@ -53,7 +53,7 @@ def spread(
 
 def _kept(folder: Path, work: Callable[..., Any], *unit: Any) -> Any:
     """The answer to one unit, from its file if that is there and whole."""
-    asked = f"{work.__module__}.{work.__qualname__}{unit!r}"
+    asked = " ".join(f"{u.__module__}.{u.__qualname__}" if callable(u) else repr(u) for u in (work, *unit))
     path = folder / f"{hashlib.sha256(asked.encode()).hexdigest()[:24]}.json"
     try:
         return json.loads(path.read_text())["answer"]

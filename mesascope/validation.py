@@ -114,7 +114,6 @@ def validate(
     """
     seeds = seeds or (3 if quick else 20)
     lifetimes = lifetimes or (256 if quick else 512)
-    share, beside = (0.8, 1.0) if quick else (0.55, 0.8)
     kept = kept and kept / fingerprint(Path(__file__).parent)
     confusion: dict[str, Counter] = {}
     verdicts: dict[str, Counter] = {}
@@ -122,9 +121,14 @@ def validate(
     wrong: list[dict[str, Any]] = []
     counted = {"false": 0, "cannot": 0}
     known = cases(quick=quick)
-    for done, (seed, case, placement) in enumerate(
-        _placements(known, seeds, first, lifetimes, workers, kept)
-    ):
+    groups = [(group, seed) for seed in range(first, first + seeds) for group in _grouped(known)]
+    parts = {  # the longest first
+        "studies": [(_study, name, first) for name in ([] if quick else STUDIES)],
+        "axes": validation_of_axes.asked(seeds, first, lifetimes // 2, quick),
+        "placements": [(_placed, group, seed, lifetimes) for group, seed in groups],
+    }
+    answers = _answers(parts, progress, workers, kept)
+    for seed, case, placement in _placements(groups, answers["placements"]):
         verdict = read(case, placement)
         confusion.setdefault(case.level, Counter())[placement.level] += 1
         verdicts.setdefault(case.name, Counter())[verdict] += 1
@@ -139,7 +143,6 @@ def validate(
             counted["false"] += LADDER.index(placement.lowest) >= LADDER.index("locating")
         if verdict == "wrong":
             wrong.append({"subject": case.name, "seed": seed, "truth": case.level, "reading": told})
-        progress(share * (done + 1) / (seeds * len(known)), f"{case.name}, seed {seed}")
     demanded = [verdicts[c.name] for c in known if c.demanded]
     runs = {"all": seeds * len(known), "demanded": seeds * len(demanded), "cannot acquire": counted["cannot"]}
     found: dict[str, Any] = {
@@ -167,18 +170,11 @@ def validate(
         ],
     }
 
-    def within(start: float, end: float) -> Callable[[float, str], None]:
-        return lambda part, doing: progress(start + (end - start) * part, doing)
-
-    told = within(share, beside)
-    found["axes"] = validation_of_axes.validate(
-        seeds, first, lifetimes // 2, quick, None, told, workers, kept
-    )
+    found["axes"] = validation_of_axes.counted(parts["axes"], answers["axes"], seeds)
     if not quick:
-        progress(beside, "coverage of the intervals")
-        found["committed"], found["coverage"] = studies(
-            first, within(beside, 1.0), workers=workers, kept=kept
-        )
+        found["coverage"] = [row for rows, _ in answers["studies"] for row in rows]
+        above = dict(zip(STUDIES, (above for _, above in answers["studies"]), strict=True))
+        found["committed"] = {"runs": COMMITTED, "benefit": above["hash_commit"]}
     found["missed"] = missed(found, quick)
     found["holds"] = not found["missed"]
     if kept is not None:
@@ -186,15 +182,34 @@ def validate(
     return found
 
 
+def _answers(
+    parts: dict[str, list[tuple]], progress: Callable[[float, str], None], workers: int, kept: Path | None
+) -> dict[str, list[Any]]:
+    """What every unit of every part gives, from one row of processes."""
+    units = [unit for part in parts.values() for unit in part]
+    given = spread(_answer, units, workers, kept)
+    out: dict[str, list[Any]] = {}
+    for name, part in parts.items():
+        out[name] = []
+        for _ in part:
+            out[name].append(next(given))
+            done = sum(map(len, out.values()))
+            progress(done / len(units), f"{name}, {done} of {len(units)}")
+    return out
+
+
+def _answer(work: Callable[..., Any], *unit: Any) -> Any:
+    """What one unit gives."""
+    return work(*unit)
+
+
 def _placements(
-    known: list[Case], seeds: int, first: int, lifetimes: int, workers: int, kept: Path | None
+    groups: list[tuple[list[Case], int]], placed: list[list[list[str]]]
 ) -> Iterator[tuple[int, Case, Reading]]:
     """Every case in every run."""
-    groups = _grouped(known)
-    units = [(group, seed, lifetimes) for seed in range(first, first + seeds) for group in groups]
-    for (group, seed, _), placed in zip(units, spread(_placed, units, workers, kept), strict=True):
-        for case, told in zip(group, placed, strict=True):
-            yield seed, case, Reading(*told)
+    for (group, seed), told in zip(groups, placed, strict=True):
+        for case, reading in zip(group, told, strict=True):
+            yield seed, case, Reading(*reading)
 
 
 def _grouped(known: list[Case]) -> list[list[Case]]:
@@ -234,27 +249,8 @@ def refused(path: Path = TRUTH) -> dict[str, str]:
     return out
 
 
-def studies(
-    first: int,
-    progress: Callable[[float, str], None],
-    many: int = 2000,
-    sizes: tuple[int, ...] = (64, 256),
-    workers: int = 1,
-    kept: Path | None = None,
-) -> tuple[dict[str, int], list[dict[str, Any]]]:
-    """How often chance alone is read as a benefit, and how often intervals hold the mean."""
-    coverage, committed = [], {"runs": 0, "benefit": 0}
-    units = [(name, first, many, sizes) for name in STUDIES]
-    for i, (rows, above) in enumerate(spread(_study, units, workers, kept)):
-        coverage += rows
-        if units[i][0] == "hash_commit" and above is not None:
-            committed = {"runs": COMMITTED, "benefit": above}
-        progress((i + 1) / len(units), f"coverage: {units[i][0]}")
-    return committed, coverage
-
-
 def _study(
-    name: str, first: int, many: int, sizes: tuple[int, ...], chunk: int = 8192
+    name: str, first: int, many: int = 2000, sizes: tuple[int, ...] = (64, 256), chunk: int = 8192
 ) -> tuple[list[dict[str, Any]], int | None]:
     """Coverage of one subject's intervals by size, and how many of the first studies of 256 show a benefit.
 

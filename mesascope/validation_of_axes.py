@@ -5,14 +5,12 @@ from __future__ import annotations
 import importlib.util
 import tomllib
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mesascope import axes, catalogue
 from mesascope.examination import resolve
 from mesascope.families import kind
-from mesascope.processes import spread
 from mesascope.rollouts import rollout
 
 RIGHT = 0.95  # of the runs of every subject
@@ -57,17 +55,10 @@ def _installed(package: str) -> bool:
     return not package or importlib.util.find_spec(package) is not None
 
 
-def validate(
-    seeds: int,
-    first: int,
-    lifetimes: int,
-    quick: bool = False,
-    only: str | None = None,
-    progress: Callable[[float, str], None] = lambda share, doing: None,
-    workers: int = 1,
-    kept: Path | None = None,
-) -> dict[str, dict[str, Any]]:
-    """Reads every scripted subject of every axis in several runs.
+def asked(
+    seeds: int, first: int, lifetimes: int, quick: bool = False, only: str | None = None
+) -> list[tuple]:
+    """The work of reading every scripted subject of every axis in several runs, as calls to be made.
 
     Args:
         seeds: runs per subject.
@@ -75,35 +66,36 @@ def validate(
         lifetimes: per ring and run.
         quick: only the lines that the short validation reads.
         only: one axis; all of them where None.
-        progress: called with the share that is done and what is being done.
-        workers: processes side by side.
-        kept: a folder of what a stopped run has read.
+    """
+    return [
+        (_readings, name, case, seeds, first, lifetimes)
+        for name in catalogue.names("axes")
+        if only in (None, name)
+        for case in cases(name, quick)
+    ]
+
+
+def counted(units: list[tuple], answers: list[dict[str, int]], seeds: int) -> dict[str, dict[str, Any]]:
+    """What the calls gave.
 
     Returns:
         By axis: `confusion` {truth: {reading: count}}, `subjects` with their readings, `right` (share of runs),
         `false_positives` (a control was read as what a control must never be), and what was `missed`.
     """
-    known = {
-        name: told
-        for name in catalogue.names("axes")
-        if only in (None, name) and (told := cases(name, quick))
-    }
-    units = [(name, case, seeds, first, lifetimes) for name, told in known.items() for case in told]
-    read_in_runs = spread(_readings, units, workers, kept)
-    out, done = {}, 0
-    for name, told in known.items():
+    told: dict[str, list[tuple[Case, dict[str, int]]]] = {}
+    for (_, name, case, *_), readings in zip(units, answers, strict=True):
+        told.setdefault(name, []).append((case, readings))
+    out = {}
+    for name, lines in told.items():
         confusion: dict[str, Counter] = {}
         rows, false = [], 0
-        for case in told:
-            readings = next(read_in_runs)
+        for case, readings in lines:
             confusion.setdefault(case.reading, Counter()).update(readings)
-            false += sum(readings[r] for r in case.never)
-            right = readings[case.reading] / seeds
+            false += sum(readings.get(r, 0) for r in case.never)
+            right = readings.get(case.reading, 0) / seeds
             rows.append(
                 {"subject": case.name, "truth": case.reading, "readings": dict(readings), "right": right}
             )
-            done += 1
-            progress(done / len(units), f"{name}: {case.name}")
         missed = [
             f"{name}: {r['subject']} is read as {r['truth']} in {r['right']:.0%} of the runs, the bound is {RIGHT:.0%}"
             for r in rows

@@ -97,7 +97,8 @@ def test_a_wrong_reading_is_counted(monkeypatch):
     monkeypatch.setattr(
         validation_of_axes, "cases", lambda axis, *_: [wrong, right] if axis == "goal" else []
     )
-    found = validation_of_axes.validate(seeds=2, first=5, lifetimes=64, only="goal")["goal"]
+    asked = validation_of_axes.asked(seeds=2, first=5, lifetimes=64, only="goal")
+    found = validation_of_axes.counted(asked, [work(*unit) for work, *unit in asked], 2)["goal"]
     assert found["confusion"] == {"incapable": {"proxy": 2}, "proxy": {"proxy": 2}}
     assert found["false_positives"] == 2 and found["right"] == 0.5 and len(found["missed"]) == 2
 
