@@ -65,7 +65,7 @@ def test_what_an_axis_asks_for_is_lived_on_its_rings_and_read(tmp_path):
     """The axis search reads nothing without its conditions on the rings on which something changes."""
     rings = ["fresh", "revalued:worth", "revalued:map"]
     (found,) = examine("value_iteration", "tree_choice:depth=2,trials=12", None, rings, ["performance"], 128)
-    ticks = ["intact", "thinking:ticks=2", "thinking:ticks=8"]
+    ticks = ["intact", "thinking:ticks=2", "thinking:ticks=4", "thinking:ticks=8"]
     assert all(found.trials[ring].condition.values.tolist() == ticks for ring in rings[1:])
     assert set(ticks) < set(found.trials["fresh"].condition.values.tolist())
     verdict = found.placement.axes["search"]
