@@ -36,6 +36,7 @@ class Bench:
         progress: called with the share that is done and what is being done.
         made: rollouts that were made before.
         beyond: labels of conditions that are lived on rings of other kinds too, with those kinds.
+        together: blocks that one call of the compiled scan lives, for subjects whose responses cost next to nothing.
     """
 
     def __init__(
@@ -49,9 +50,10 @@ class Bench:
         progress: Progress = lambda share, doing: None,
         made: dict[str, xr.Dataset] | None = None,
         beyond: Mapping[str, Sequence[str]] | None = None,
+        together: int = 1,
     ):
         self.family, self.lifetimes, self.seed = family, lifetimes, seed
-        self.wanted, self.out, self.progress = rings, out, progress
+        self.wanted, self.out, self.progress, self.together = rings, out, progress, together
         self.done, self.total, self.doing = 0, 1, ""
         self.made = {} if made is None else made
         self.tasks: dict[str, dict[Any, Any]] = {}  # by the family's name, with its bank
@@ -190,6 +192,7 @@ class Bench:
                 stated,
                 self._tick,
                 tasks,
+                self.together,
             )
             if path:
                 kept.put(lived, path)

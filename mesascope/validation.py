@@ -225,7 +225,7 @@ def _placed(group: list[Case], seed: int, lifetimes: int) -> list[tuple[str, ...
     """The readings of cases that share a family in one run; the reference procedures are lived once."""
     family = catalogue.make("families", group[0].family.format(seed=seed))
     rings = [r for r in family.rings() if r not in family.reported]
-    bench = Bench(family, conditions(family.horizon), rings, lifetimes, seed)
+    bench = Bench(family, conditions(family.horizon), rings, lifetimes, seed, together=4)
     out = []
     for case in group:
         subject = resolve(case.subject, family)
