@@ -128,7 +128,7 @@ def rollout(
         return out
 
     def all_of(where: str, jobs: Sequence[Job]) -> dict[tuple[str, Place], Record]:
-        units = _units(jobs, side, together)
+        units = _units(jobs, side, together, subject.in_turn)
         lived = _spread(side, functools.partial(live, where), units)
         pairs = zip(
             (job for unit in units for job in unit), (r for records in lived for r in records), strict=True
@@ -252,16 +252,18 @@ def _drawn(family: Family, ring: str, places: Sequence[Place], seed: int) -> lis
     return [jax.tree.map(operator.itemgetter(i), tasks) for i in range(len(places))]
 
 
-def _units(jobs: Sequence[Job], side: int, together: int) -> list[list[Job]]:
+def _units(jobs: Sequence[Job], side: int, together: int, apart: bool) -> list[list[Job]]:
     """Jobs that are lived in one go.
 
     Compiled: `together` blocks of one condition, what is left over one by one, so that no third size is compiled.
-    Looped: all conditions of a block that leave the life undisturbed.
+    Looped: all conditions of a block that leave the life undisturbed, or each of them apart.
     """
     gone: dict[Any, list[Job]] = {}
     for job in jobs:
         calm = (
-            job.condition.label if side > 1 else (job.place, leaves_be(job.condition) or job.condition.label)
+            job.condition.label
+            if side > 1
+            else (job.place, (leaves_be(job.condition) and not apart) or job.condition.label)
         )
         gone.setdefault(calm, []).append(job)
     if side == 1:

@@ -101,7 +101,7 @@ def validate(
         quick: three seeds, and no studies of coverage and of chance benefits.
         seeds: runs per subject, 20 (quick: 3) where 0.
         first: the first seed.
-        lifetimes: per ring and run, 512 (quick: 256) where 0.
+        lifetimes: per ring and run, 384 (quick: 256) where 0; axes are read on 256 (quick: 128).
         progress: called with the share that is done and what is being done.
         workers: processes side by side; more than one only from a module that may be imported without doing anything.
         kept: a folder from which a stopped run goes on; emptied when it is done. What other code computed is not used.
@@ -113,7 +113,7 @@ def validate(
         `missed`.
     """
     seeds = seeds or (3 if quick else 20)
-    lifetimes = lifetimes or (256 if quick else 512)
+    lifetimes = lifetimes or (256 if quick else 384)
     kept = kept and kept / fingerprint(Path(__file__).parent)
     confusion: dict[str, Counter] = {}
     verdicts: dict[str, Counter] = {}
@@ -124,7 +124,7 @@ def validate(
     groups = [(group, seed) for seed in range(first, first + seeds) for group in _grouped(known)]
     parts = {  # the longest first
         "studies": [(_study, name, first) for name in ([] if quick else STUDIES)],
-        "axes": validation_of_axes.asked(seeds, first, lifetimes // 2, quick),
+        "axes": validation_of_axes.asked(seeds, first, 128 if quick else 256, quick),
         "placements": [(_placed, group, seed, lifetimes) for group, seed in groups],
     }
     answers = _answers(parts, progress, workers, kept)
@@ -225,7 +225,7 @@ def _placed(group: list[Case], seed: int, lifetimes: int) -> list[tuple[str, ...
     """The readings of cases that share a family in one run; the reference procedures are lived once."""
     family = catalogue.make("families", group[0].family.format(seed=seed))
     rings = [r for r in family.rings() if r not in family.reported]
-    bench = Bench(family, conditions(family.horizon), rings, lifetimes, seed, together=4)
+    bench = Bench(family, conditions(family.horizon), rings, lifetimes, seed, together=3)
     out = []
     for case in group:
         subject = resolve(case.subject, family)

@@ -227,16 +227,17 @@ class TreeChoice(Family):
         action = trials.action.sel(condition=label).values.astype(int)
         action = action if self.depth > 1 else action[..., None]
         n, t = action.shape[:2]
-        tree = seen[:, :, 0, 1:].reshape(n, t, 3, self.nodes)
+        phases = seen[:, [0, self.horizon // 2], 0, 1:]  # all trees that are ever shown
+        tree = phases.reshape(n, 2, 3, self.nodes)
         child, pays = np.moveaxis(tree[:, :, :2], 2, -1).astype(int), tree[:, :, 2]
         value = worth(child, pays, self.depth, np.max)
         i, j = np.ogrid[:n, :t]
         node = seen[:, :, 0, 0].astype(int)
         values, before = np.empty((2, *action.shape, 2))
-        earlier = np.maximum(j - 1, 0)
+        now, earlier = ((x >= self.horizon // 2).astype(int) for x in (j, j - 1))
         for s in range(self.depth):
-            there = child[i, j, node]
-            values[:, :, s] = value[i[..., None], j[..., None], there]
+            there = child[i, now, node]
+            values[:, :, s] = value[i[..., None], now[..., None], there]
             before[:, :, s] = value[i[..., None], earlier[..., None], child[i, earlier, node]]
             node = np.take_along_axis(there, np.maximum(action[:, :, s : s + 1], 0), -1)[..., 0]
         before[:, 0] = np.nan

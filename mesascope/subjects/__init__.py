@@ -32,6 +32,8 @@ class Subject(eqx.Module):
         identity: fields that only say who it is; `fresh`, `respond` and `taps` must not read them.
         recorded: taps that every rollout keeps.
         separate: whether each lifetime is answered by itself, from its own row of the carry alone, by construction.
+        in_turn: whether it is faster where one life's questions follow each other, because it holds what they begin
+            with; conditions that could share a life then live one after the other.
     """
 
     name: eqx.AbstractVar[str]
@@ -45,6 +47,7 @@ class Subject(eqx.Module):
     identity: ClassVar[tuple[str, ...]] = ("name",)
     recorded: ClassVar[tuple[str, ...]] = ()
     separate: ClassVar[bool] = False
+    in_turn: ClassVar[bool] = False
 
     @abc.abstractmethod
     def fresh(self, n: int) -> Any:

@@ -101,6 +101,7 @@ class LanguageModel(Subject):
     traceable: ClassVar = False
     recorded: ClassVar = ("asked", "answered", "mass")
     separate: ClassVar = True
+    in_turn: ClassVar = True
 
     def fresh(self, n: int) -> Context:
         """An empty context."""
