@@ -129,8 +129,8 @@ def test_an_untraced_family_is_lived_as_the_same_one_compiled(bandit):
     np.testing.assert_allclose(compiled.log_probs, looped.log_probs, atol=1e-5)
 
 
-def test_what_leaves_a_looped_life_undisturbed_shares_it(bandit):
-    """Each reads as it does alone, and no response is asked for twice."""
+def test_what_leaves_a_looped_life_undisturbed_shares_it(bandit, monkeypatch):
+    """Each reads as it does alone, and no response is asked for twice; unless the subject would rather go in turn."""
     asked = []
 
     def counting(percept, state, rng):
@@ -149,6 +149,14 @@ def test_what_leaves_a_looped_life_undisturbed_shares_it(bandit):
         for name in ("action", "feedback", "score", "partner"):
             np.testing.assert_array_equal(lived[name].sel(condition=label), alone[name], err_msg=name)
     assert (lived.action.sel(condition=once[0]) != lived.action.sel(condition="intact")).any()
+    monkeypatch.setattr(type(subject), "in_turn", True)
+    asked.clear()
+    apart = rollout(subject, bandit, "fresh", 7, 3, labelled(["intact", "carry_reset:at=5", *once]))
+    assert len(asked) == 11 * (
+        1 + 1 + 2 * len(once)
+    )  # each has a life of its own, and the disturbed responses
+    for name in ("action", "feedback", "score", "partner"):
+        np.testing.assert_array_equal(lived[name], apart[name], err_msg=name)
 
 
 def test_an_untraced_family_is_examined(bandit, monkeypatch):
