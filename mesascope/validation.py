@@ -23,7 +23,7 @@ from mesascope.placement import LADDER, conditions
 from mesascope.probes import gains
 from mesascope.processes import fingerprint, spread
 from mesascope.replays import refuse_leaks
-from mesascope.rollouts import rollout
+from mesascope.rollouts import BLOCK, rollout
 from mesascope.stats import interval, ratio, standard_error
 from mesascope.trials import gain
 
@@ -225,7 +225,9 @@ def _placed(group: list[Case], seed: int, lifetimes: int) -> list[tuple[str, ...
     """The readings of cases that share a family in one run; the reference procedures are lived once."""
     family = catalogue.make("families", group[0].family.format(seed=seed))
     rings = [r for r in family.rings() if r not in family.reported]
-    bench = Bench(family, conditions(family.horizon), rings, lifetimes, seed, together=3)
+    blocks = -(-lifetimes // BLOCK)
+    together = next(n for n in (4, 3, 2, 1) if not blocks % n)  # blocks left over would be compiled apart
+    bench = Bench(family, conditions(family.horizon), rings, lifetimes, seed, together=together)
     out = []
     for case in group:
         subject = resolve(case.subject, family)
