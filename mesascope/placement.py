@@ -315,6 +315,9 @@ def _kept(gained: Gains, rule: Rule, numbers: dict[str, Any]) -> tuple[np.ndarra
     if own.mean() <= 2 * standard_error(own):  # nothing is gained on fresh tasks, so there is nothing to keep
         return ~held, []
     drawn = (gained.weights["fresh"] @ own) / (gained.weights["fresh"] @ learner)
+    drawn = np.where(drawn > 0, drawn, np.nan)  # a resample without a gain on fresh tasks has nothing to keep
+    if not (drawn > 0).any():
+        return ~held, []
     missing = []
     for kind in KINDS:
         rings = gained.rings(kind)
@@ -327,9 +330,9 @@ def _kept(gained: Gains, rule: Rule, numbers: dict[str, Any]) -> tuple[np.ndarra
             assert there is not None and best is not None
             numbers["retention"][ring] = float(there.mean() / best.mean() / q)
             per_ring.append((gained.weights[ring] @ there) / (gained.weights[ring] @ best) / drawn)
-        strongest = per_ring[int(np.argmax([p.mean() for p in per_ring]))]
+        strongest = per_ring[int(np.argmax([np.nanmean(p) for p in per_ring]))]
         holds = strongest >= rule.hold
-        numbers.setdefault("retention_error", {})[kind] = float(strongest.std())
+        numbers.setdefault("retention_error", {})[kind] = float(np.nanstd(strongest))
         if holds.mean() >= rule.share:
             numbers["held"].append(kind)
         held &= holds
