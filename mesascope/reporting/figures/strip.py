@@ -33,7 +33,9 @@ def strip(examination: Examination) -> Strip | None:
     labels = {str(c) for lived in examination.trials.values() for c in lived.condition.values.tolist()}
     try:
         conditions = [catalogue.make("conditions", label) for label in sorted(labels)]
-        painting = [c for c in conditions if hasattr(c, "painted")]
+        painting = [
+            c for c in conditions if hasattr(c, "painted") and not getattr(c, "before", 0)
+        ]  # else the same rows
         family: Any = catalogue.make("families", examination.family) if painting else None
         if not hasattr(family, "strip"):
             return None
