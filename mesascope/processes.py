@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -36,7 +37,6 @@ def spread(
             read when it is asked for again.
     """
     if kept is not None:
-        kept.mkdir(parents=True, exist_ok=True)
         work = functools.partial(_kept, kept, work)
     if workers < 2 or len(units) < 2:
         yield from (work(*unit) for unit in units)
@@ -60,8 +60,10 @@ def _kept(folder: Path, work: Callable[..., Any], *unit: Any) -> Any:
     except (OSError, ValueError, KeyError, TypeError):
         answer = work(*unit)
     part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(json.dumps({"asked": asked, "answer": answer}))
-    part.replace(path)
+    with contextlib.suppress(OSError):  # what cannot be kept is computed again
+        folder.mkdir(parents=True, exist_ok=True)  # another run that was done may have emptied it
+        part.write_text(json.dumps({"asked": asked, "answer": answer}))
+        part.replace(path)
     return answer
 
 

@@ -114,7 +114,7 @@ def validate(
     """
     seeds = seeds or (3 if quick else 20)
     lifetimes = lifetimes or (256 if quick else 384)
-    kept = kept and kept / fingerprint(Path(__file__).parent)
+    kept = kept and kept / f"{fingerprint(Path(__file__).parent)}-{quick:d}-{seeds}-{first}-{lifetimes}"
     confusion: dict[str, Counter] = {}
     verdicts: dict[str, Counter] = {}
     readings: dict[str, Counter] = {}
@@ -178,7 +178,7 @@ def validate(
     found["missed"] = missed(found, quick)
     found["holds"] = not found["missed"]
     if kept is not None:
-        shutil.rmtree(kept)
+        shutil.rmtree(kept, ignore_errors=True)
     return found
 
 

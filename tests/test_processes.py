@@ -83,3 +83,16 @@ def test_other_code_has_another_fingerprint(tmp_path):
     assert fingerprint(tmp_path) == before
     (tmp_path / "b.toml").write_text("")
     assert fingerprint(tmp_path) != before
+
+
+def test_functions_are_kept_by_name_and_what_cannot_be_kept_is_no_error(tmp_path):
+    units = [(divmod, 17, 5)]
+    assert list(spread(applied, units, 1, tmp_path / "a")) == [(3, 2)]
+    (kept,) = (tmp_path / "a").iterdir()
+    assert "divmod 17 5" in kept.read_text() and " at 0x" not in kept.read_text()
+    (tmp_path / "file").write_text("")
+    assert list(spread(applied, units, 1, tmp_path / "file" / "b")) == [(3, 2)]
+
+
+def applied(work, *unit):
+    return work(*unit)
