@@ -101,7 +101,7 @@ def validate(
         quick: three seeds, and no studies of coverage and of chance benefits.
         seeds: runs per subject, 20 (quick: 3) where 0.
         first: the first seed.
-        lifetimes: per ring and run, 384 (quick: 256) where 0; axes are read on 256 (quick: 128).
+        lifetimes: per ring and run, 320 (quick: 256) where 0; axes are read on 256 (quick: 128).
         progress: called with the share that is done and what is being done.
         workers: processes side by side; more than one only from a module that may be imported without doing anything.
         kept: a folder from which a stopped run goes on; emptied when it is done. What other code computed is not used.
@@ -113,7 +113,7 @@ def validate(
         `missed`.
     """
     seeds = seeds or (3 if quick else 20)
-    lifetimes = lifetimes or (256 if quick else 384)
+    lifetimes = lifetimes or (256 if quick else 320)
     kept = kept and kept / f"{fingerprint(Path(__file__).parent)}-{quick:d}-{seeds}-{first}-{lifetimes}"
     confusion: dict[str, Counter] = {}
     verdicts: dict[str, Counter] = {}
@@ -226,7 +226,7 @@ def _placed(group: list[Case], seed: int, lifetimes: int) -> list[tuple[str, ...
     family = catalogue.make("families", group[0].family.format(seed=seed))
     rings = [r for r in family.rings() if r not in family.reported]
     blocks = -(-lifetimes // BLOCK)
-    together = next(n for n in (4, 3, 2, 1) if not blocks % n)  # blocks left over would be compiled apart
+    together = next(n for n in (5, 4, 3, 2, 1) if not blocks % n)  # blocks left over would be compiled apart
     bench = Bench(family, conditions(family.horizon), rings, lifetimes, seed, together=together)
     out = []
     for case in group:

@@ -75,8 +75,10 @@ class TreeSearch(Scripted):
             start = jnp.where(same, done, 0)
 
             def one(i, held):
-                _, after = body(start + i, (rng, held))
-                return select(start + i < self.budget, after, held)
+                left = start + i < self.budget
+                return jax.lax.cond(
+                    left.any(), lambda: select(left, body(start + i, (rng, held))[1], held), lambda: held
+                )
 
             return rng, jax.lax.fori_loop(0, self.simulations, one, held)
 

@@ -60,10 +60,9 @@ def main() -> None:
         some = np.isfinite(taus)
         seeds = np.where(some.any(0), np.nansum(taus, 0) / np.maximum(some.sum(0), 1), np.nan)
         got = interval(seeds[None])
-        print(
-            f"{measure}: mean over rho, then over {int(got.n[0])} seeds {got.estimate[0]:+.2f} "
-            f"[{got.low[0]:+.2f}, {got.high[0]:+.2f}]"
-        )
+        n = int(got.n[0])
+        spread = f" [{got.low[0]:+.2f}, {got.high[0]:+.2f}]" if n > 1 else ", too few for an interval"
+        print(f"{measure}: mean over rho, then over seeds with an order ({n}) {got.estimate[0]:+.2f}{spread}")
 
 
 if __name__ == "__main__":
