@@ -4,6 +4,7 @@ Search is read only where all of these hold on the same subject, for none of the
 that no table could hold, at their first trial, more than one step ahead; it follows at once, with nothing lived
 through, both what the ends are now worth and where acts now lead; more ticks at the same observation help; and they
 help near choices before far ones, as work does that goes on step by step (noise that averages out helps both alike).
+Numbers of ticks that break a subject, as they may where it was trained with one, are left out.
 Control is read where one of the announcements does not move acts that were right until then (cached values and
 successors, filters, habits), or where what it does on its training problems is gone on others (tables).
 """
@@ -17,7 +18,7 @@ import numpy as np
 
 from mesascope.axes import UNDETERMINED, Axis, Rings, Verdict
 from mesascope.errors import MesascopeError
-from mesascope.probes._plans import Counted, at_once, followed, ticks_of
+from mesascope.probes._plans import Counted, at_once, followed, right_acts, ticks_of
 from mesascope.stats import resampling
 
 TRIED = "tree_choice:depth=2,trials=12"  # what `mesascope check` tries it on
@@ -39,7 +40,8 @@ class Rule:
         lost: the share of right acts below which they are not (chance is one half).
         follows: the share of acts that go with a change from which it is followed.
         ignores: the share below which it is not.
-        gain: the smallest gain in right acts by ticks, and of near over far ones, that counts.
+        gain: the smallest gain in right acts by ticks, and of near over far ones, that counts; so large a loss by ticks
+            before anything has changed says that they break it.
         table: problems that a table may hold.
         acts: the fewest acts that are asked of anything.
         share: the share of resamples that passes.
@@ -95,6 +97,8 @@ def read(trials: Rings, family: Any, rule: Rule | None = None) -> Verdict | None
         return Verdict(
             UNDETERMINED, nobody, numbers, f"{WORDS[UNDETERMINED]}; {lacking.problem} {lacking.remedy}"
         )
+    broken = _broken(trials, told, rule)
+    told = {ring: {n: plan for n, plan in by.items() if n not in broken} for ring, by in told.items()}
     weights = {
         ring: resampling(trials[ring].sizes["lifetime"], rule.resamples, rule.seed + i)
         for i, ring in enumerate(rings)
@@ -106,6 +110,7 @@ def read(trials: Rings, family: Any, rule: Rule | None = None) -> Verdict | None
         if rings != ["seen"]
         else plan.cases,
         "ticks": sorted(next(iter(told.values()))),
+        "broken_by_ticks": broken,
         "rule": dataclasses.asdict(rule),
     }
     curves = {
@@ -148,6 +153,8 @@ def read(trials: Rings, family: Any, rule: Rule | None = None) -> Verdict | None
         reasons = (
             _lacking(numbers, goal, large, asked, why, rule) if reading == UNDETERMINED else _shown(numbers)
         )
+    if broken:
+        reasons.append(f"read without {' and '.join(map(str, broken))} ticks, with which it does worse")
     return Verdict(reading, probability, numbers, "; ".join([WORDS[reading], *reasons]) + ".")
 
 
@@ -158,6 +165,19 @@ def _ticked(lived: Any, family: Any) -> dict[int, Any]:
         if ticks := ticks_of(label):
             out[ticks] = family.plans(lived, label)
     return out
+
+
+def _broken(trials: Rings, told: dict[str, dict[int, Any]], rule: Rule) -> list[int]:
+    """The ticks with which acts are worse than with the fewest, on any ring, before anything has changed."""
+    out = set()
+    for ring, by in told.items():
+        until = trials[ring].attrs.get("changes")
+        shares = {}
+        for n, plan in by.items():
+            right, asked = (x[:, : None if until is None else int(until)] for x in right_acts(plan))
+            shares[n] = (right & asked).sum() / max(asked.sum(), 1)
+        out |= {n for n in by if shares[n] < shares[min(by)] - rule.gain}
+    return sorted(out)
 
 
 def _reach(curve: dict[int, dict[int, Counted]], rule: Rule) -> int:

@@ -1,4 +1,4 @@
-"""How many first choices more ticks at the same percept change, announced or not: `python ticks.py network.safetensors`."""
+"""First choices that more ticks at the same percept change, announced or not: `python ticks.py network.safetensors`."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import itertools
 import jax
 import numpy as np
 import pytest
+import xarray as xr
 
 from mesascope import catalogue, validation_of_axes
 from mesascope.axes import search
@@ -49,6 +50,27 @@ def test_ticks_alone_and_the_first_act_after_a_change_alone_are_no_search():
     once = {r: t.sel(condition=["intact"]) for r, t in whole.items()}
     verdict = search.read(once, family)
     assert verdict is not None and verdict.reading == "undetermined"
+
+
+def test_ticks_that_break_a_subject_are_left_out():
+    """A filter ignores what is announced; where it acts at random with more ticks, half of its acts go with it."""
+    family = catalogue.make("families", "two_step")
+    subject = catalogue.make("subjects", "state_filter", family)
+    asked = catalogue.make("axes", "search").made(family)
+    rings = ("fresh", "revalued:worth", "revalued:map")
+    whole = {r: rollout(subject, family, r, 128, 5, asked, log_probs=False) for r in rings}
+    draws, random = np.random.default_rng(3), {}
+    for ring, lived in whole.items():
+        more = xr.DataArray(
+            np.isin(lived.condition, ["thinking:ticks=4", "thinking:ticks=8"]), dims="condition"
+        )
+        drawn = xr.DataArray(draws.integers(0, 2, lived.action.shape), dims=lived.action.dims)
+        random[ring] = lived.assign(action=lived.action.where(~more, drawn)).assign_attrs(lived.attrs)
+    for trials, broken in ((whole, []), (random, [4, 8])):
+        verdict = search.read(trials, family)
+        assert verdict is not None and verdict.reading == "control"
+        assert verdict.numbers["broken_by_ticks"] == broken
+        assert ("4 and 8 ticks, with which it does worse" in verdict.reason) == bool(broken)
 
 
 def test_values_are_those_of_every_path():
