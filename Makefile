@@ -18,7 +18,7 @@ demo: $(BIN)/mesascope
 	$(BIN)/mesascope demo --out demo
 
 test: $(VENV)/.extras-$(EXTRAS)
-	$(BIN)/python -m pytest -n 2 $(PYTEST)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST)
 
 clean:
 	rm -rf demo runs build *.egg-info
