@@ -33,7 +33,7 @@ Json = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder of the run; a stopped run goes on from it.")]
 Seed = Annotated[int, typer.Option(help="Of the tasks and of all draws.", min=0, max=2**31 - 1)]
-Probes = Annotated[str, typer.Option(help="Comma-separated; by default all.")]
+Probes = Annotated[list[str] | None, typer.Option(help="Comma-separated or repeated; by default all.")]
 Lifetimes = Annotated[int, typer.Option(help="Lifetimes on every ring.", min=3, max=1_000_000)]
 
 
@@ -60,8 +60,10 @@ def examine_(
     trained_on: Annotated[
         str, typer.Option(help="unlimited, bank:M@seed or unknown; by default what it says.")
     ] = "",
-    rings: Annotated[str, typer.Option(help="Comma-separated; by default all of the family.")] = "",
-    probes: Probes = "",
+    rings: Annotated[
+        list[str] | None, typer.Option(help="Comma-separated or repeated; by default all of the family.")
+    ] = None,
+    probes: Probes = None,
     lifetimes: Lifetimes = 512,
     seed: Seed = 0,
     trust: Annotated[bool, typer.Option("--trust", help="Run code that a subject's file brings.")] = False,
@@ -89,7 +91,7 @@ def measure_(
     ],
     columns: Annotated[str, typer.Option(help="Your names for ours: action=key,participant=who.")] = "",
     choices: Annotated[int, typer.Option(help="Number of choices where not all occur; 0 to count them.")] = 0,
-    probes: Probes = "",
+    probes: Probes = None,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
@@ -267,8 +269,8 @@ def _show(found: Sequence[Any], folder: Path, as_json: bool) -> None:
     _print(f"The report: {page}")
 
 
-def _listed(text: str) -> list[str] | None:
-    return [t.strip() for t in text.split(",") if t.strip()] or None
+def _listed(texts: list[str] | None) -> list[str] | None:
+    return [t.strip() for text in texts or () for t in text.split(",") if t.strip()] or None
 
 
 def _slug(subjects: Sequence[str]) -> str:

@@ -126,9 +126,13 @@ def test_a_function_that_hangs_is_left_alone_until_ctrl_c(tmp_path, monkeypatch,
 def test_measure_reads_a_log_with_the_probes_that_are_named(tmp_path, capsys):
     rows = [f"{i},{t},{(i + t) % 3},{(i * t) % 2}" for i in range(4) for t in range(11)]
     (tmp_path / "log.csv").write_text("participant,trial,choice,reward\n" + "\n".join(rows) + "\n")
-    assert (
-        run(["measure", "log.csv", "--probes", "stay_by_feedback, acts_like", "--out", "few", "--json"]) == 0
-    )
+    named = [
+        "--probes",
+        "stay_by_feedback",
+        "--probes",
+        "acts_like",
+    ]  # commas: tests/contract/test_outside.py
+    assert run(["measure", "log.csv", *named, "--out", "few", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert {f["probe"].split(":")[0] for f in told["subjects"][0]["findings"]} == {
         "stay_by_feedback",

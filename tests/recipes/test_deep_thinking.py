@@ -13,6 +13,7 @@ from mesascope.compiling import drawn as compiled
 from mesascope.errors import MesascopeError
 from mesascope.families import _mazes as mazes
 from mesascope.recipes.deep_thinking import recipe
+from mesascope.rollouts import rollout
 from mesascope.subjects import thinking_network as networks
 
 HOME = make("families", "maze:size=5,trials=6")
@@ -152,3 +153,34 @@ def test_what_it_refuses(tmp_path):
         make("subjects", "thinking_network:path=x,ticks=0", HOME)
     with pytest.raises(MesascopeError, match="shows no fields"):
         networks.fields(make("families", "bernoulli_bandit"))
+
+
+SHIPPED = {"maze_recurrent": (0, 0.5), "maze_goal_still": (0, 0.0), "maze_layered": (17, 0.5)}
+
+
+def test_what_ships_says_how_it_was_made():
+    assert networks.bundled().keys() == SHIPPED.keys()
+    for name, (layers, swaps) in SHIPPED.items():
+        told = networks.about(networks.bundled()[name])
+        assert (told["recipe"], told["settings"]["layers"], told["settings"]["swaps"]) == (
+            "deep_thinking",
+            layers,
+            swaps,
+        )
+        assert told["command"].startswith("mesascope train deep_thinking:") and len(told["commit"]) == 12
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "reading"), [("maze_recurrent", "undetermined"), ("maze_goal_still", "control")]
+)
+def test_what_ships_solves_mazes_with_ticks_and_follows_a_goal_only_where_it_moved_in_training(name, reading):
+    family = make("families", "maze:size=9")
+    subject, axis = make("subjects", f"thinking_network:path={name}", family), make("axes", "search")
+    rings = ("fresh", "revalued:worth", "revalued:map")
+    lived = {r: rollout(subject, family, r, 256, 0, axis.made(family), log_probs=False) for r in rings}
+    verdict = axis.read(lived, family)
+    assert verdict.reading == reading
+    right = verdict.numbers["right_at_once"]["fresh"]
+    assert right["8 ticks"]["8 ahead"] > right["1 ticks"]["8 ahead"] + 0.2
+    assert (verdict.numbers["follows"]["revalued:worth"] > 0.8) == (name == "maze_recurrent")
