@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -104,7 +105,7 @@ def measure_(
     found, notes = measure_log(trials, given(columns), choices or None, _listed(probes))
     for note in notes:
         _say(note)
-    folder = runs.write(found, out, _command())
+    folder = runs.write(found, out, _command(), lived=False)
     _show(found, folder, as_json)
 
 
@@ -184,7 +185,7 @@ def reproduce_(
 def validate_(
     quick: Annotated[bool, typer.Option("--quick", help="Three seeds, no coverage study of 2,000.")] = False,
     seeds: Annotated[int, typer.Option(help="Runs per subject; 0 for the default.", min=0)] = 0,
-    first: Annotated[int, typer.Option(help="The first seed.", min=0)] = 1000,
+    first: Annotated[int, typer.Option(help="The first seed.", min=0, max=2**30)] = 1000,
     lifetimes: Annotated[int, typer.Option(help="Per ring and run; 0 for 320, with --quick 256.", min=0)] = 0,
     workers: Annotated[int, typer.Option(help="Processes; 0 for one per core.", min=0, max=64)] = 0,
     as_json: Json = False,
@@ -193,15 +194,14 @@ def validate_(
     from mesascope.caching import cache
     from mesascope.console import validation
     from mesascope.processes import cores
-    from mesascope.validation import validate
+    from mesascope.validation import folder, validate
 
     _cache(short=True)
+    kept = folder(cache("validation"), quick, seeds, first, lifetimes)
     with _progress() as progress:
-        found = validate(quick, seeds, first, lifetimes, progress, workers or cores(), cache("validation"))
-    if as_json:
-        _json(found)
-    else:
-        _print(validation(found))
+        found = validate(quick, seeds, first, lifetimes, progress, workers or cores(), kept)
+    _json(found) if as_json else _print(validation(found))
+    shutil.rmtree(kept, ignore_errors=True)
     if not found["holds"]:
         raise typer.Exit(1)
 

@@ -8,9 +8,10 @@ import hashlib
 import json
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +44,34 @@ def spread(
         return
     # forking a process in which JAX has started threads can hang it
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _leave_with_parent)
+    futures: list[Future] = []
     try:
-        futures = [pool.submit(work, *unit) for unit in units]
+        with _deaf():
+            futures.append(pool.submit(work, *units[0]))  # begins all processes
+        futures += [pool.submit(work, *unit) for unit in units[1:]]
         for future in futures:
             yield future.result()
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        for process in multiprocessing.active_children():  # what they are at would keep us waiting
+            process.terminate()
+        raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """Processes that begin in here do not hear Ctrl-C: it is for the one that began them, which ends them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _kept(folder: Path, work: Callable[..., Any], *unit: Any) -> Any:
@@ -67,10 +90,10 @@ def _kept(folder: Path, work: Callable[..., Any], *unit: Any) -> Any:
     return answer
 
 
-def fingerprint(folder: Path) -> str:
+def fingerprint(folder: Path, kinds: tuple[str, ...] = (".py", ".toml")) -> str:
     """Of all code and settings in a folder: what was computed by other code is not taken for this one's."""
     told = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.suffix in (".py", ".toml")):
+    for path in sorted(p for p in folder.rglob("*") if p.suffix in kinds):
         told.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return told.hexdigest()[:16]
 

@@ -69,13 +69,16 @@ def prepare(folder: str | os.PathLike) -> Path:
     return folder
 
 
-def write(examinations: Sequence[Examination], folder: str | os.PathLike, command: str) -> Path:
+def write(
+    examinations: Sequence[Examination], folder: str | os.PathLike, command: str, lived: bool = True
+) -> Path:
     """Writes a run; each file appears whole or not at all.
 
     Args:
         examinations: what was found.
         folder: made where it is missing.
         command: what repeats the run.
+        lived: whether rollouts were kept there until now; a run that lived none leaves those of others.
     """
     folder = prepare(folder)
     groups: dict[str, xr.Dataset] = {}
@@ -108,7 +111,8 @@ def write(examinations: Sequence[Examination], folder: str | os.PathLike, comman
         for e in examinations:
             rows.writerows({k: _cell(v) for k, v in to_json(f).items()} for f in e.findings)
     (folder / ".findings.csv.part").replace(folder / "findings.csv")
-    shutil.rmtree(folder / "rollouts", ignore_errors=True)  # they are in trials.nc now
+    if lived:
+        shutil.rmtree(folder / "rollouts", ignore_errors=True)  # they are in trials.nc now
     return folder
 
 

@@ -6,7 +6,6 @@ were never used to tune the rule.
 
 from __future__ import annotations
 
-import shutil
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -104,7 +103,10 @@ def validate(
         lifetimes: per ring and run, 320 (quick: 256) where 0; axes are read on 256 (quick: 128).
         progress: called with the share that is done and what is being done.
         workers: processes side by side; more than one only from a module that may be imported without doing anything.
-        kept: a folder from which a stopped run goes on; emptied when it is done. What other code computed is not used.
+        kept: a folder from which a stopped run goes on, as `folder` names it; whoever has the answer removes it.
+
+    Raises:
+        MesascopeError: fewer than three lifetimes.
 
     Returns:
         `confusion` {truth: {reading: count}}, the shares `right` (over the subjects that demand a reading),
@@ -112,9 +114,12 @@ def validate(
         that cannot acquire), `coverage`, `subjects`, the same of the `axes`, whether it `holds` and which bounds it
         `missed`.
     """
+    if 0 < lifetimes < 3:
+        raise MesascopeError(
+            f"lifetimes={lifetimes} is out of range.", "Give at least 3, or 0 for the default."
+        )
     seeds = seeds or (3 if quick else 20)
     lifetimes = lifetimes or (256 if quick else 320)
-    kept = kept and kept / f"{fingerprint(Path(__file__).parent)}-{quick:d}-{seeds}-{first}-{lifetimes}"
     confusion: dict[str, Counter] = {}
     verdicts: dict[str, Counter] = {}
     readings: dict[str, Counter] = {}
@@ -177,9 +182,12 @@ def validate(
         found["committed"] = {"runs": COMMITTED, "benefit": above["hash_commit"]}
     found["missed"] = missed(found, quick)
     found["holds"] = not found["missed"]
-    if kept is not None:
-        shutil.rmtree(kept, ignore_errors=True)
     return found
+
+
+def folder(cache: Path, *settings: int) -> Path:
+    """Where a run with these settings of this code keeps what is finished: what other code computed is not used."""
+    return cache / "-".join([fingerprint(Path(__file__).parent), *(f"{s:d}" for s in settings)])
 
 
 def _answers(

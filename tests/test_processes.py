@@ -1,5 +1,6 @@
 """Work on several processes: the same answers in the same order, and nobody left behind."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -28,6 +29,40 @@ def test_answers_come_in_the_order_of_the_units(workers):
 def test_what_fails_is_raised(workers):
     with pytest.raises(ZeroDivisionError):
         list(spread(divmod, [(17, 5), (9, 0), (7, 7)], workers))
+
+
+def test_nothing_is_begun_after_a_failure(tmp_path):
+    units = [(tmp_path, -1), *((tmp_path, n) for n in range(30))]
+    begun = time.monotonic()
+    with pytest.raises(ZeroDivisionError):
+        list(spread(noted, units, 2))
+    time.sleep(2)
+    assert len(list(tmp_path.iterdir())) <= 6 and time.monotonic() - begun < 60
+
+
+def noted(folder, n):
+    (folder / str(n)).write_text("")
+    time.sleep(1)
+    return 1 // (n + 1)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT to a group")
+def test_ctrl_c_ends_all_at_once_and_without_their_tracebacks(tmp_path):
+    script = tmp_path / "long.py"
+    script.write_text(LONG)
+    parent = subprocess.Popen(
+        [sys.executable, str(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert parent.stdout is not None
+    parent.stdout.readline()
+    time.sleep(1)
+    os.killpg(parent.pid, signal.SIGINT)
+    _, told = parent.communicate(timeout=20)
+    assert told.count("KeyboardInterrupt") == 1 and "SpawnProcess" not in told
 
 
 def _children(pid):

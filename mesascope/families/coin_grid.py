@@ -18,13 +18,14 @@ import xarray as xr
 
 from mesascope.errors import MesascopeError, unknown
 from mesascope.families import Family, Percept, parse_bank
-from mesascope.families._common import born, named, whole
+from mesascope.families._common import born, fits, named, whole
 from mesascope.families._goals import Goal, Goals
 from mesascope.keys import address
 
 MOVES = np.asarray([(-1, 0), (0, 1), (1, 0), (0, -1), (0, 0)])  # north, east, south, west, stay
 WORDS = ("north", "east", "south", "west", "nowhere")
 LONGEST = 64  # steps of a trial whose acts are all kept
+BANKED = 10**8  # trials of all levels of a bank
 COUNTED = ("fresh", "shifted:far", "exchanged:coin", "restructured:controls")
 
 
@@ -257,6 +258,13 @@ def family(
         raise MesascopeError(
             f"{steps} steps: from corner to corner there are {2 * (size - 1)}, and at most {LONGEST} are kept.",
             f"Give steps from {2 * (size - 1)} to {LONGEST}, or a smaller grid: the goal must be within reach.",
+        )
+    shown = 4 * size * trials * steps
+    fits(shown, f"{trials:,} trials of {steps} steps", "Give fewer trials, shorter trials or a smaller grid.")
+    if bank * trials > BANKED:
+        raise MesascopeError(
+            f"A bank of {bank:,} levels of {trials:,} trials does not fit into memory: {BANKED:,} trials in all do.",
+            "Give a smaller bank or fewer trials.",
         )
     if not 0 <= rho <= 1:
         raise MesascopeError(f"rho={rho} is out of range.", "Give a number from 0 to 1.")

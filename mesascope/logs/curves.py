@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope.errors import MesascopeError
-from mesascope.logs.columns import labels, numbers, plain
+from mesascope.logs.columns import ALIASES, labels, numbers, plain
 from mesascope.logs.tables import Table, counted, listed, open_table, show
 from mesascope.trials import AXES, FORMAT, check
 
@@ -25,7 +25,10 @@ ROLES = {
     "n": ("n", "count", "episodes", "levels", "problems", "nlevels", "nepisodes", "nproblems"),
     "who": ("who", "subject", "agent", "network", "model", "name"),
 }  # fmt: skip
+SHARES = ("successrate", "solverate", "sharesolved", "accuracy")  # names that say which of the two they hold
+COUNTS = ("successes",)
 MOST = 5_000_000  # problems of one point times points
+LARGEST = 10**9
 
 
 def read_curves(
@@ -55,11 +58,23 @@ def read_curves(
             )
         found[role] = column
     steps, success, n = (found[role] for role in ("steps", "success", "n"))
-    if steps is None or success is None or n is None:
+    if steps is None or success is None or (not columns and any(a in header for a in ALIASES["action"])):
         return None
+    if n is None:
+        raise MesascopeError(
+            f"{table.name} has steps ({show(steps)}) and success ({show(success)}), and no number of problems.",
+            "Add a column n; or, where it is a log of choices, name its columns: --columns action=NAME,feedback=NAME.",
+        )
     at, many = _whole(table, steps, 0), _whole(table, n, 1)
     share, said = _shares(table, success, many)
     who, names = labels(table, found["who"]) if found["who"] else (np.zeros(len(at), int), [_stem(source)])
+    if (who < 0).any():
+        raise MesascopeError(
+            f"{table.place(int(np.flatnonzero(who < 0)[0]), str(found['who']))} names no curve.",
+            "Fill it in, or leave the row out.",
+        )
+    if more := len(at) - len({*zip(at.tolist(), who.tolist(), strict=True)}):
+        said.append(f"{counted(more, 'row')} with steps that its curve had before: put together with those.")
     notes = [
         f"{counted(len(at), 'point')} of {table.name}: {listed(list(filter(None, found.values())))}.",
         *said,
@@ -76,11 +91,12 @@ def _stem(source: Any) -> str:
 def _whole(table: Table, column: str, least: int) -> np.ndarray:
     """A column of whole numbers from the least."""
     values = numbers(table, column, "steps")
-    bad = ~np.isfinite(values) | (values != np.round(values)) | (values < least)
+    bad = ~np.isfinite(values) | (values != np.round(values)) | (values < least) | (values > LARGEST)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise MesascopeError(
-            f"{table.place(row, column)}: {show(table.frame[column].iloc[row])} is no whole number from {least}.",
+            f"{table.place(row, column)}: {show(table.frame[column].iloc[row])} is no whole number from {least} to "
+            f"{LARGEST:,}.",
             "Leave such rows out.",
         )
     return values.astype(np.int64)
@@ -88,9 +104,15 @@ def _whole(table: Table, column: str, least: int) -> np.ndarray:
 
 def _shares(table: Table, column: str, many: np.ndarray) -> tuple[np.ndarray, list[str]]:
     """Per row how many were solved, and how the column was read."""
-    values = numbers(table, column, "success")
+    values, name = numbers(table, column, "success"), plain(column)
     bad = ~np.isfinite(values) | (values < 0)
-    count = not bad.any() and bool((values > 1).any()) and bool((values == np.round(values)).all())
+    whole = not bad.any() and bool((values == np.round(values)).all())
+    if whole and values.max() == 1 and many.max() > 1 and name not in (*SHARES, *COUNTS):
+        raise MesascopeError(
+            f"{show(column)} of {table.name} holds 0 and 1 alone: all and none of the problems, or one and none?",
+            "Call the column success_rate for shares, successes for counts.",
+        )
+    count = name in COUNTS or (whole and bool((values > 1).any()) and name not in SHARES)
     bad |= values > (many if count else 1)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])

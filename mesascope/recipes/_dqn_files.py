@@ -27,6 +27,7 @@ CHECKPOINT = "mesascope-q-training/1"
 EVERY = 120.0  # seconds from one checkpoint to the next
 TOLD = 1.0  # seconds from one report of progress to the next
 POINTS = 120  # of the curve
+HEAD = "updates,steps,score,cpu_seconds\n"  # of its file
 
 
 class Run(NamedTuple):
@@ -153,15 +154,28 @@ def _note(curve: Path, kept: Kept) -> None:
     """Adds a point to the curve."""
     with curve.open("a") as file:
         if not file.tell():
-            file.write("updates,steps,score,cpu_seconds\n")
+            file.write(HEAD)
         file.write(f"{kept.done},{kept.steps},{_mean(kept.scores):.2f},{time.process_time():.0f}\n")
 
 
 def _cut(curve: Path, done: int) -> None:
-    """Takes off what the curve holds beyond the checkpoint."""
-    if curve.exists():
-        head, *lines = curve.read_text().splitlines(keepends=True)
-        curve.write_text("".join([head, *(x for x in lines if int(x.split(",")[0]) <= done)]))
+    """Takes off what the curve holds beyond the checkpoint.
+
+    Raises:
+        MesascopeError: the file is of something else.
+    """
+    head, *lines = (curve.read_text(errors="replace") if curve.exists() else "").splitlines(
+        keepends=True
+    ) or [""]
+    if not HEAD.startswith(head):
+        raise MesascopeError(
+            f"{str(curve)!r} is no curve of a training and would be written over.", "Name another --out."
+        )
+    if head == HEAD:
+        whole = (x for x in lines if x.endswith("\n") and x.partition(",")[0].isdecimal())
+        curve.write_text("".join([head, *(x for x in whole if int(x.partition(",")[0]) <= done)]))
+    else:
+        curve.unlink(missing_ok=True)  # stopped while its first line was written
 
 
 def _keep(run: Run, path: Path, kept: Kept) -> None:

@@ -27,6 +27,7 @@ from mesascope.families import kind as ring_kind
 from mesascope.measurement import measure as ask
 from mesascope.placement import LADDER, Placement, conditions
 from mesascope.probes import DoesNotApply, gains
+from mesascope.processes import fingerprint
 from mesascope.replays import Replays
 from mesascope.reproducing.measures import Lived, Measure, measure
 from mesascope.reproducing.plans import SEED, Cell, Quantity, Study
@@ -105,7 +106,20 @@ class Workshop:
     def __init__(self, study: Study, out: Path, measures: Mapping[str, Measure], progress: Progress):
         self.study, self.out, self.measures, self.progress = study, out, measures, progress
         self.plan = units(study)
-        self.seconds: dict[str, float] = _read(out / "seconds.json").get("units", {})
+        told = _read(out / "seconds.json")
+        if (other := told.get("study", study.name)) != study.name:
+            raise MesascopeError(
+                f"{str(out)!r} is the folder of the study {other!r}.", "Name another with --out."
+            )
+        self.seconds = {
+            str(k): float(v) for k, v in _dict(told.get("units")).items() if isinstance(v, (int, float))
+        }
+        code = (".py",)
+        self.code = [
+            study.name,
+            fingerprint(Path(mesascope.__file__).parent, code),
+            fingerprint(study.folder, code),
+        ]
         self.made: dict[str, Any] = {}  # rollouts of reference procedures, shared within a seed
         self.seed = -1
 
@@ -152,12 +166,12 @@ class Workshop:
         told += [filled(unit.cell.subject, unit.seed), filled(unit.cell.trained_on, unit.seed)]
         told += [hashlib.sha256(made.read_bytes()).hexdigest() if unit.cell.recipe else ""]
         told += [[q.name, q.kind, q.spec, q.label, q.ring] for q in unit.quantities]
-        told.append(mesascope.__version__)
+        told += self.code
         path = (
             self.out / "measurements" / f"{hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]}.json"
         )
-        if kept := _read(path):
-            return {name: Value(**v) for name, v in kept["values"].items()}
+        if kept := _kept(path):
+            return kept
         tell(0.0, f"{unit.cell.name}, seed {unit.seed}")  # what is kept is no work: the time left stays right
         start = time.monotonic()
         family = catalogue.make("families", unit.family)
@@ -234,7 +248,8 @@ class Workshop:
         """Notes how long a unit took, and under what load of the machine."""
         self.seconds[f"{kind} {what}"] = round(seconds, 2)
         load = [round(x, 2) for x in os.getloadavg()] if hasattr(os, "getloadavg") else []
-        told = {"total": round(sum(self.seconds.values()), 1), "cores": os.cpu_count(), "load": load}
+        told = {"study": self.study.name, "total": round(sum(self.seconds.values()), 1)}
+        told |= {"cores": os.cpu_count(), "load": load}
         write(self.out / "seconds.json", json.dumps({**told, "units": self.seconds}, indent=1))
 
     def _tell(self, place: int, share: float, doing: str) -> None:
@@ -313,9 +328,24 @@ def _finding(found: list[Any], q: Quantity) -> Value:
 def _read(path: Path) -> dict[str, Any]:
     """A JSON file of ours; nothing where it is missing or broken, so that it is made again."""
     try:
-        return json.loads(path.read_text())
+        return _dict(json.loads(path.read_text()))
     except (OSError, ValueError):
         return {}
+
+
+def _dict(told: Any) -> dict[str, Any]:
+    return told if isinstance(told, dict) else {}
+
+
+def _kept(path: Path) -> dict[str, Value]:
+    """The values of a finished measurement; nothing where its file is missing or broken."""
+    values = _dict(_read(path).get("values"))
+    try:
+        kept = {name: Value(**v) for name, v in values.items()}
+    except TypeError:
+        return {}
+    numbers = [x for v in kept.values() for x in (v.number, v.error) if x is not None]
+    return kept if all(isinstance(x, (int, float)) for x in numbers) else {}
 
 
 def write(path: Path, text: str) -> None:

@@ -138,5 +138,11 @@ def test_measure_reads_a_log_with_the_probes_that_are_named(tmp_path, capsys):
         "stay_by_feedback",
         "acts_like",
     }
+    kept = tmp_path / "few" / "rollouts" / "of_a_stopped_run.npz"
+    kept.parent.mkdir()
+    kept.write_bytes(b"")
+    assert run(["measure", "log.csv", *named, "--out", "few", "--json"]) == 0
+    assert kept.exists()
+    capsys.readouterr()
     assert run(["measure", "log.csv", "--probes", "stay_by_feedbac", "--out", "other"]) == 2
     assert "stay_by_feedback" in capsys.readouterr().err

@@ -101,8 +101,11 @@ def test_the_worth_of_a_step_is_the_distance_that_it_leaves(lived):
         assert (-done == left).all()
 
 
+LARGE = ("size=32,trials=10000,steps=64", "bank=1000000,trials=10000")
+
+
 @pytest.mark.parametrize(
-    "spec", ["size=2", "size=7,steps=11", "size=33", "steps=65", "trials=1", "rho=2", "bank=-1"]
+    "spec", ["size=2", "size=7,steps=11", "size=33", "steps=65", "trials=1", "rho=2", "bank=-1", *LARGE]
 )
 def test_settings_that_make_no_level_are_refused(spec):
     with pytest.raises(MesascopeError) as why:

@@ -133,6 +133,30 @@ def test_counts_of_solved_problems_and_columns_of_other_names(tmp_path):
     assert told["5 steps less 0"] == pytest.approx(3 / 7)
 
 
+def test_names_say_whether_ones_are_shares_or_counts(tmp_path):
+    path = tmp_path / "ones.csv"
+    for name, share in (("success_rate", 1.0), ("successes", 0.01)):
+        path.write_text(f"steps,{name},n\n1,0,100\n2,1,100\n")
+        logs, _ = measure_log(path)
+        told = {f.probe.partition(": ")[2]: f.estimate for f in logs[0].findings if f.status == "measured"}
+        assert told["2 steps"] == pytest.approx(share)
+
+
+def test_points_of_the_same_steps_are_said_and_a_choice_log_is_no_curve(tmp_path):
+    path = tmp_path / "curve.csv"
+    path.write_text("steps,success,n\n1,.2,10\n1,.9,10\n2,.5,10\n")
+    assert any(note.startswith("1 row with steps that its curve had before") for note in measure_log(path)[1])
+    path.write_text("agent,steps,success,n\na,1,.2,10\n,2,.9,10\n")
+    with pytest.raises(MesascopeError, match="names no curve"):
+        measure_log(path)
+    path.write_text("steps,success\n1,.2\n")
+    with pytest.raises(MesascopeError, match="no number of problems"):
+        measure_log(path)
+    rows = [f"{i},{t},{t % 2},{i % 2},1,1,3" for i in range(3) for t in range(9)]
+    path.write_text("participant,trial,action,reward,steps,success,n\n" + "\n".join(rows) + "\n")
+    assert [lived.sizes["trial"] for lived in measure_log(path)[0][0].trials.values()] == [9]
+
+
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
@@ -141,6 +165,9 @@ def test_counts_of_solved_problems_and_columns_of_other_names(tmp_path):
         ("0.5,1,10\n", "no whole number"),
         ("0,.5,0\n", "no whole number from 1"),
         ("0,,10\n", "neither a share"),
+        ("1,1,100\n2,0,100\n", "all and none of the problems, or one and none"),
+        ("1e20,.5,10\n", "to 1,000,000,000"),
+        ("1,.5,1e20\n", "to 1,000,000,000"),
     ],
 )
 def test_curves_that_cannot_be(tmp_path, rows, said):

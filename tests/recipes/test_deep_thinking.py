@@ -12,6 +12,7 @@ from mesascope.catalogue import make
 from mesascope.compiling import drawn as compiled
 from mesascope.errors import MesascopeError
 from mesascope.families import _mazes as mazes
+from mesascope.recipes import _dqn_files
 from mesascope.recipes.deep_thinking import recipe
 from mesascope.rollouts import rollout
 from mesascope.subjects import thinking_network as networks
@@ -136,6 +137,25 @@ def test_training_solves_small_mazes_and_follows(tmp_path):
     made = recipe(home, tmp_path, updates=250, problems=32, width=24, ticks=16, window=8, final_rate=1e-3)
     told = networks.about(made.path)["evaluation"]
     assert told["mean"] > 0.8 and len(told["scores"]) == told["games"]
+
+
+def test_a_curve_that_is_none_of_a_training_is_left_alone(tmp_path):
+    curve = tmp_path / "curve.csv"
+    for theirs in ("steps,success,n\n1,.5,10\n", "agent,steps\na,1\n", "\n"):
+        curve.write_text(theirs)
+        with pytest.raises(MesascopeError, match="no curve of a training"):
+            recipe(HOME, tmp_path, updates=2, **SMALL)
+        assert curve.read_text() == theirs
+    for cut in (
+        "",
+        "updates,st",
+        "updates,steps,score,cpu_seconds\n1,6,.5",
+        "updates,steps,score,cpu_seconds\nx\n",
+    ):
+        curve.write_text(cut)
+        _dqn_files._cut(curve, 4)
+        assert not curve.exists() or curve.read_text() == "updates,steps,score,cpu_seconds\n"
+        assert curve.exists() == ("seconds\n" in cut)
 
 
 def test_what_it_refuses(tmp_path):

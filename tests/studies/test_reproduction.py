@@ -124,6 +124,45 @@ def test_the_short_form_says_so_and_prints_one_document(whole, tmp_path, capsys)
     assert "not run" in shown and "QUICK" in shown
 
 
+OWN = """
+says = "Is the code that measures part of what is measured?"
+source = "nowhere"
+minutes = 1
+seeds = 1
+
+[subjects.still]
+subject = "fixed:arm=1"
+family = "bernoulli_bandit:arms=3,trials=11"
+
+[measured.mine]
+measure = "mine"
+of = ["still"]
+
+[[rows]]
+quantity = "mine"
+subject = "still"
+"""
+
+
+def test_what_other_code_measured_is_not_taken_and_damage_is_made_good(tmp_path):
+    study, out = small(tmp_path, OWN, "", "one"), tmp_path / "out"
+
+    def told(study, number):
+        code = f"import numpy as np\n\n\ndef mine(lived):\n    return np.full((1, 70), {number}.0)\n"
+        (study / "measures.py").write_text(code)
+        return reproduce(str(study), out=out, trust=True)["values"][0]["ours"]
+
+    assert told(study, 1) == 1.0
+    assert told(study, 5) == 5.0
+    with pytest.raises(MesascopeError, match="the folder of the study 'one'"):
+        told(small(tmp_path, OWN, "", "two"), 7)
+    for damage in ("{}", "[1]", "3", '{"values": {"mine": {"number": "abc"}}}', '{"values": {"mine": 1}}'):
+        for kept in (out / "measurements").iterdir():
+            kept.write_text(damage)
+        (out / "seconds.json").write_text("[1]")
+        assert told(study, 5) == 5.0
+
+
 def test_studies_are_listed(capsys):
     assert run(["list", "studies", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
