@@ -1,7 +1,6 @@
 """Runs are told apart by what acts, and a run that is measured again reads the same."""
 
 import numpy as np
-import pytest
 
 from mesascope import runs
 from mesascope.bench import Bench
@@ -47,18 +46,16 @@ def test_a_subject_that_was_changed_does_not_get_what_its_former_self_lived(tmp_
     assert (changed["fresh"].action.values == 1).all()
 
 
-@pytest.mark.parametrize("alone", [False, True])
-def test_a_run_measured_again_reads_the_same_against_the_pay_off_too(tmp_path, alone):
+def test_a_run_measured_again_reads_the_same_against_the_pay_off_too(tmp_path):
     family = "bernoulli_bandit:arms=3,trials=40"
     found = examine("thompson:minimise=True", family, probes=["benefit", "regret"], lifetimes=192)
     runs.write(found, tmp_path / "run", "again")
     path = tmp_path / "run" / "trials.nc"
-    if alone:
-        path = path.rename(tmp_path / "alone.nc")
-    again = measure_log(path)[0]
-    assert [e.subject for e in again] == ["thompson:minimise=True"]
     assert found[0].placement.direction == "against"
-    assert again[0].placement == found[0].placement
+    for alone in (False, True):
+        again = measure_log(path.rename(tmp_path / "alone.nc") if alone else path)[0]
+        assert [e.subject for e in again] == ["thompson:minimise=True"]
+        assert again[0].placement == found[0].placement
 
 
 def test_what_an_axis_asks_for_is_lived_on_its_rings_and_read(tmp_path):

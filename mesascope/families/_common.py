@@ -1,7 +1,8 @@
-"""What families share: percepts of one-step trials, whole-number settings in range, the name that one would type."""
+"""What families share: percepts of one-step trials, random orders, settings in range, the name that one would type."""
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -26,6 +27,12 @@ def told(observation: jax.Array, action: jax.Array, feedback: jax.Array, trial: 
     """The percept before trial `trial` [N]: what the last action was and what it paid."""
     still = jnp.zeros_like(trial)
     return Percept(observation, action, feedback, trial, still, still.astype(bool))
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def orders(key: jax.Array, n: int, many: int) -> jax.Array:
+    """[n, many] the numbers from 0, each row in an order of its own."""
+    return jax.vmap(lambda k: jax.random.permutation(k, many))(jax.random.split(key, n))
 
 
 def whole(**given: tuple[int, int, int]) -> None:

@@ -1,5 +1,7 @@
 """Mazes on a square of cells: how they grow, how far every cell is from the goal, how a wall or the goal moves.
 
+What loops is compiled by itself, so that it is so once for all who ask outside of compiled code.
+
 Passages are kept as opens [N, F, F, 2]: whether one can go east, and south, from a cell. Cells are numbered by rows.
 """
 
@@ -50,6 +52,7 @@ def walls(opens: jax.Array) -> jax.Array:
     return jnp.concatenate([opens[:, :, :-1, 0].reshape(n, -1), opens[:, :-1, :, 1].reshape(n, -1)], -1)
 
 
+@functools.partial(jax.jit, static_argnums=(1, 2))
 def grown(key: jax.Array, n: int, size: int) -> jax.Array:
     """[n, size, size, 2] perfect mazes: the spanning tree of least weight under weights drawn evenly (Prim)."""
     one, other = (jnp.asarray(e) for e in edges(size))
@@ -82,6 +85,7 @@ def neighbours(values: jax.Array, outside: Any) -> jax.Array:
     return jnp.stack([wide[:, :-2, 1:-1], wide[:, 1:-1, 2:], wide[:, 2:, 1:-1], wide[:, 1:-1, :-2]], -1)
 
 
+@jax.jit
 def distances(problem: Problem) -> jax.Array:
     """[N, F, F] steps to the goal from every cell, FAR where there is no way: breadth first, all cells at once."""
     n, size = problem.opens.shape[:2]
@@ -97,6 +101,7 @@ def distances(problem: Problem) -> jax.Array:
     return jax.lax.while_loop(lambda held: held[1], wave, (start, jnp.asarray(True)))[0]
 
 
+@jax.jit
 def ways(problem: Problem) -> jax.Array:
     """[N, F, F, 4] which moves are right at every cell: those that lead one step nearer; none at the goal."""
     far = distances(problem)
@@ -124,6 +129,7 @@ def elsewhere(key: jax.Array, old: jax.Array, cells: int) -> jax.Array:
     return (old + jax.random.randint(key, old.shape, 1, cells)) % cells
 
 
+@jax.jit
 def turned(key: jax.Array, problem: Problem, start: jax.Array) -> jax.Array:
     """[N] another goal, to which another move from the start leads, where there are several ways from there."""
     n, size = problem.opens.shape[:2]
@@ -135,6 +141,7 @@ def turned(key: jax.Array, problem: Problem, start: jax.Array) -> jax.Array:
     return jnp.where((cell == start[:, None]) | (cell == problem.goal[:, None]), -1.0, luck).argmax(-1)
 
 
+@jax.jit
 def rewalled(key: jax.Array, problem: Problem, start: jax.Array) -> jax.Array:
     """[n, size, size, 2] passages after one wall has moved: the way from start is cut, and another one opened.
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from mesascope.errors import MesascopeError, unknown
 from mesascope.families import Family, Percept, parse_bank
+from mesascope.families._common import orders
 from mesascope.keys import address
 
 DEPENDENT = {
@@ -193,7 +194,7 @@ def _reversed(means: jax.Array) -> jax.Array:
 
 def _cycled(key: jax.Array, means: jax.Array) -> jax.Array:
     """The identities of the arms permuted along one random cycle: every arm's mean moves to another arm."""
-    order = jax.vmap(lambda k: jax.random.permutation(k, means.shape[-1]))(jax.random.split(key, len(means)))
+    order = orders(key, *means.shape)
     rows = jnp.arange(len(means))[:, None]
     return means.at[rows, order].set(means[rows, jnp.roll(order, 1, axis=-1)])
 

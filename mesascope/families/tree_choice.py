@@ -18,7 +18,7 @@ import xarray as xr
 
 from mesascope.errors import MesascopeError, unknown
 from mesascope.families import Family, Percept, parse_bank
-from mesascope.families._common import born, fits, named, whole
+from mesascope.families._common import born, fits, named, orders, whole
 from mesascope.families._plans import Plans
 from mesascope.keys import address
 
@@ -112,9 +112,7 @@ class TreeChoice(Family):
         """Draws n tasks of a ring."""
         if ring not in self.rings():
             raise unknown("ring", ring, self.rings())
-        slots = jax.vmap(lambda k: jax.random.permutation(k, self.nodes))(
-            jax.random.split(address(key, "slots"), n)
-        )
+        slots = orders(address(key, "slots"), n, self.nodes)
         rank = self._ranks(address(key, "pays"), n)
         child, pays, root = self._wired(slots), self._priced(slots, rank), slots[:, 0]
         if ring == "seen":
@@ -137,8 +135,7 @@ class TreeChoice(Family):
     def _ranks(self, key: jax.Array, n: int) -> jax.Array:
         """[n, ends] pay-offs evenly spaced up to 1, in random order."""
         ends = 2**self.depth
-        order = jax.vmap(lambda k: jax.random.permutation(k, ends))(jax.random.split(key, n))
-        return (order + 1.0) / ends
+        return (orders(key, n, ends) + 1.0) / ends
 
     def _wired(self, slots: jax.Array) -> jax.Array:
         """[n, M, 2] where both acts lead, of trees whose nodes, level by level, stand at slots [n, M]."""

@@ -62,7 +62,11 @@ CASES = {
     "network unknown": (examine("recurrent:path=unlimted"), "no file 'unlimted'", "unlimited"),
     "network unnamed": (examine("recurrent"), "No network is named", "that ships: "),
     "validate on two": (["validate", "--quick", "--lifetimes", "2"], "lifetimes=2", "at least 3"),
-    "validate from nowhere": (["validate", "--quick", "--first", "9" * 20], "less than or equal to", "--help"),
+    "validate from nowhere": (
+        ["validate", "--quick", "--first", "9" * 20],
+        "less than or equal to",
+        "--help",
+    ),
     "out is a file": (examine("uniform", out="{here}/log.csv"), "log.csv' cannot be", "--out"),
     "out in a file": (examine("uniform", out="/dev/null/run"), "Not a directory", "--out"),
     "out of a log is a file": (
