@@ -10,9 +10,10 @@ $(BIN)/mesascope: pyproject.toml
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e .
 	touch $@
 
-$(VENV)/.extras-$(EXTRAS): $(BIN)/mesascope
+$(VENV)/.extras-$(EXTRAS): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[$(EXTRAS)]'
-	touch $@
+	touch $(BIN)/mesascope $@
 
 demo: $(BIN)/mesascope
 	$(BIN)/mesascope demo --out demo
