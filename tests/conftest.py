@@ -19,9 +19,9 @@ COMPILED = os.environ.setdefault(
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 if version("jaxlib").startswith("0.10."):  # an unknown flag ends the process
-    # Tests compile for longer than they run: fewer emitters, one piece of code where two workers have two cores, and the
-    # compiler at the level that lives have anyway (three families checked: 12.6 for 20.5 CPU seconds). At level 0, reading
-    # code back from the cache crashed a process of several gigabytes, twice in one run.
+    # Tests compile for longer than they run: fewer emitters, one piece of code where two workers have two cores, and
+    # the compiler at the level that lives have anyway (three families checked: 12.6 for 20.5 CPU seconds). At level 0,
+    # reading code back from the cache crashed a process of several gigabytes, twice in one run.
     flags = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
     flags += " --xla_backend_optimization_level=1"
     os.environ.setdefault("XLA_FLAGS", flags)
