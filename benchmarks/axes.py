@@ -1,0 +1,33 @@
+"""The known answers of the axes alone, as `mesascope validate` reads them: `python benchmarks/axes.py 7000 20`."""
+
+from __future__ import annotations
+
+import sys
+
+from mesascope import validation_of_axes
+from mesascope.compiling import keep
+from mesascope.processes import cores, spread
+
+
+def main() -> None:
+    """Prints the runs that are read otherwise than the truth has them, and the shares."""
+    first, seeds = (int(a) for a in [*sys.argv[1:], *("1000", "20")[len(sys.argv) - 1 :]])
+    keep(short=True)
+    units = validation_of_axes.asked(seeds, first, 256)
+    found = validation_of_axes.counted(units, list(spread(_read, units, cores())), seeds)
+    for name, told in found.items():
+        print(
+            f"{name}: right in {told['right']:.1%} of {told['runs']} runs, {told['false_positives']} controls misread"
+        )
+        for row in told["subjects"]:
+            if row["right"] < 1:
+                print(f"  {row['subject']} is {row['truth']}, read as {row['readings']}")
+        print("\n".join(told["missed"]) or "  no bound is missed")
+
+
+def _read(work, *unit):
+    return work(*unit)
+
+
+if __name__ == "__main__":
+    main()
