@@ -98,7 +98,7 @@ def read(trials: Rings, family: Any, rule: Rule | None = None) -> Verdict | None
             UNDETERMINED, nobody, numbers, f"{WORDS[UNDETERMINED]}; {lacking.problem} {lacking.remedy}"
         )
     broken = _broken(trials, told, rule)
-    told = {ring: {n: plan for n, plan in by.items() if n not in broken} for ring, by in told.items()}
+    told = {ring: {n: p for n, p in by.items() if n not in broken} or by for ring, by in told.items()}
     weights = {
         ring: resampling(trials[ring].sizes["lifetime"], rule.resamples, rule.seed + i)
         for i, ring in enumerate(rings)

@@ -194,7 +194,9 @@ def test_what_ships_says_how_it_was_made():
 @pytest.mark.parametrize(
     ("name", "reading"), [("maze_recurrent", "undetermined"), ("maze_goal_still", "control")]
 )
-def test_what_ships_solves_mazes_with_ticks_and_follows_a_goal_only_where_it_moved_in_training(name, reading):
+def test_what_ships_solves_mazes_with_ticks_and_follows_at_once_only_where_the_goal_moved_in_training(
+    name, reading
+):
     family = make("families", "maze:size=9")
     subject, axis = make("subjects", f"thinking_network:path={name}", family), make("axes", "search")
     rings = ("fresh", "revalued:worth", "revalued:map")
