@@ -186,7 +186,7 @@ def validate_(
     quick: Annotated[bool, typer.Option("--quick", help="Three seeds, no coverage study of 2,000.")] = False,
     seeds: Annotated[int, typer.Option(help="Runs per subject; 0 for the default.", min=0)] = 0,
     first: Annotated[int, typer.Option(help="The first seed.", min=0, max=2**30)] = 1000,
-    lifetimes: Annotated[int, typer.Option(help="Per ring and run; 0 for 320, with --quick 192.", min=0)] = 0,
+    lifetimes: Annotated[int, typer.Option(help="Per ring and run; 0 for 320, with --quick 128.", min=0)] = 0,
     workers: Annotated[int, typer.Option(help="Processes; 0 for one per core.", min=0, max=64)] = 0,
     as_json: Json = False,
 ) -> None:

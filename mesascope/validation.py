@@ -100,7 +100,7 @@ def validate(
         quick: three seeds, and no studies of coverage and of chance benefits.
         seeds: runs per subject, 20 (quick: 3) where 0.
         first: the first seed.
-        lifetimes: per ring and run, 320 (quick: 192) where 0; axes are read on 256 (quick: 128).
+        lifetimes: per ring and run, 320 (quick: 128) where 0; axes are read on 256 (quick: 128).
         progress: called with the share that is done and what is being done.
         workers: processes side by side; more than one only from a module that may be imported without doing anything.
         kept: a folder from which a stopped run goes on, as `folder` names it; whoever has the answer removes it.
@@ -119,7 +119,7 @@ def validate(
             f"lifetimes={lifetimes} is out of range.", "Give at least 3, or 0 for the default."
         )
     seeds = seeds or (3 if quick else 20)
-    lifetimes = lifetimes or (192 if quick else 320)
+    lifetimes = lifetimes or (128 if quick else 320)
     confusion: dict[str, Counter] = {}
     verdicts: dict[str, Counter] = {}
     readings: dict[str, Counter] = {}
