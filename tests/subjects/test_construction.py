@@ -310,6 +310,7 @@ def test_banks_share_compiled_code():
         ("greedy:ties=last", "ties"),
         ("ucb1:constant=-1", "constant"),
         ("optimistic_thompson:a=0", "Beta"),
+        ("optimistic_thompson:alpha=0", "alpha"),
         ("change_point_thompson:hazard=1.1", "hazard"),
         ("gittins:discount=1", "discount"),
         ("rescorla_wagner:rate=2", "rate"),
