@@ -80,7 +80,7 @@ def examine_(
         "seed": seed,
         "trust": trust,
     }
-    _examine(subjects, family, out or Path("runs") / _slug(subjects), as_json, **options)
+    _examine(subjects, family, out or _own(_slug(subjects)), as_json, **options)
 
 
 @app.command(
@@ -101,7 +101,7 @@ def measure_(
     from mesascope.examination import measure_log
     from mesascope.logs.columns import given
 
-    out = runs.prepare(out or Path("runs") / trials.stem)
+    out = runs.prepare(out or _own(trials.stem))
     found, notes = measure_log(trials, given(columns), choices or None, _listed(probes))
     for note in notes:
         _say(note)
@@ -248,7 +248,7 @@ def _examine(subjects: Sequence[Any], family: str, out: Path, as_json: bool, **o
 
     _cache(short=options.get("lifetimes", 0) <= 1024)
     family = family or default_family(subjects, bool(options.get("trust")))
-    runs.prepare(out)
+    runs.prepare(out, _command())
     with _progress() as progress:
         found = examine(list(subjects), family, out=out, progress=progress, **options)
     _show(found, runs.write(found, out, _command()), as_json)
@@ -271,6 +271,13 @@ def _show(found: Sequence[Any], folder: Path, as_json: bool) -> None:
 
 def _listed(texts: list[str] | None) -> list[str] | None:
     return [t.strip() for text in texts or () for t in text.split(",") if t.strip()] or None
+
+
+def _own(name: str) -> Path:
+    """The run's folder where none is named: that of the same command, or a new one."""
+    from mesascope import runs
+
+    return runs.own(Path("runs") / name, _command())
 
 
 def _slug(subjects: Sequence[str]) -> str:

@@ -49,8 +49,36 @@ def document(examinations: Sequence[Examination]) -> dict[str, Any]:
     }
 
 
-def prepare(folder: str | os.PathLike) -> Path:
+def own(folder: Path, command: str) -> Path:
+    """The folder, or the first of folder-2, folder-3, … that holds nothing of another command.
+
+    Args:
+        folder: named after what is run.
+        command: what repeats the run; it may ask for --json or not.
+    """
+
+    def asked(text: str) -> list[str]:
+        return [word for word in text.split() if word != "--json"]
+
+    def others(tried: Path) -> bool:
+        told = tried / "command.txt"
+        if not told.is_file() or not ((tried / "findings.json").exists() or (tried / "rollouts").exists()):
+            return False
+        return asked(told.read_text(errors="replace")) != asked(command)
+
+    tried, number = folder, 1
+    while others(tried):
+        number += 1
+        tried = folder.with_name(f"{folder.name}-{number}")
+    return tried
+
+
+def prepare(folder: str | os.PathLike, command: str = "") -> Path:
     """The folder of a run, made where it is missing, found to be writable before anything is lived.
+
+    Args:
+        folder: made where it is missing.
+        command: what repeats the run; put where no other run has ended, so that a stopped run keeps the folder.
 
     Raises:
         MesascopeError: it is a file, or nothing can be written there.
@@ -66,6 +94,8 @@ def prepare(folder: str | os.PathLike) -> Path:
             f"{str(folder)!r} cannot be the folder of a run: {error.strerror}.",
             "Name another folder with --out.",
         ) from None
+    if command and not (folder / "findings.json").exists():
+        _text(folder / "command.txt", command + "\n")
     return folder
 
 

@@ -146,3 +146,19 @@ def test_measure_reads_a_log_with_the_probes_that_are_named(tmp_path, capsys):
     capsys.readouterr()
     assert run(["measure", "log.csv", "--probes", "stay_by_feedbac", "--out", "other"]) == 2
     assert "stay_by_feedback" in capsys.readouterr().err
+
+
+def test_another_command_takes_a_folder_of_its_own(tmp_path, capsys):
+    def where(*arguments):
+        assert run(["examine", "uniform", *OPTIONS, *arguments]) == 0
+        return Path(capsys.readouterr().out.split("The report: ")[1].strip()).parent.name
+
+    assert where() == "uniform"
+    first = (tmp_path / "runs/uniform/findings.json").read_bytes()
+    assert run(["examine", "uniform", *OPTIONS, "--seed", "1", "--rings", "nowhere"]) == 2
+    assert where("--seed", "1") == "uniform-2"
+    assert where("--seed", "1") == "uniform-2"
+    assert where("--seed", "2") == "uniform-3"
+    assert (tmp_path / "runs/uniform/findings.json").read_bytes() == first
+    assert run(["examine", "uniform", *OPTIONS, "--json"]) == 0
+    assert not (tmp_path / "runs/uniform-4").exists()
