@@ -90,7 +90,10 @@ def measure_(
     trials: Annotated[
         Path, typer.Argument(help="A .nc, .csv, .tsv, .txt, .jsonl or .parquet file of trials.")
     ],
-    columns: Annotated[str, typer.Option(help="Your names for ours: action=key,participant=who.")] = "",
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(help="Your names for ours, comma-separated or repeated: action=key,participant=who."),
+    ] = None,
     choices: Annotated[int, typer.Option(help="Number of choices where not all occur; 0 to count them.")] = 0,
     probes: Probes = None,
     out: Out = None,
@@ -102,7 +105,7 @@ def measure_(
     from mesascope.logs.columns import given
 
     out = runs.prepare(out or _own(trials.stem))
-    found, notes = measure_log(trials, given(columns), choices or None, _listed(probes))
+    found, notes = measure_log(trials, given(",".join(columns or ())), choices or None, _listed(probes))
     for note in notes:
         _say(note)
     folder = runs.write(found, out, _command(), lived=False)

@@ -289,6 +289,7 @@ def opener(path: str) -> str:
     if len(claims) == 1:
         return claims[0]
     told = f"{' and '.join(claims)} both claim it" if claims else "no adapter opens it"
-    raise MesascopeError(
-        f"{path!r} cannot be opened as a subject: {told}.", "Name the adapter, as adapter:path=FILE."
-    )
+    remedy = "Name the adapter, as adapter:path=FILE."
+    if path.endswith(".py"):
+        remedy = f"Name the function in it that makes the subject, as {Path(path).stem}:factory."
+    raise MesascopeError(f"{path!r} cannot be opened as a subject: {told}.", remedy)

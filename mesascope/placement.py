@@ -31,9 +31,15 @@ WORDS = {
     "reactive": "it answers the current percept only; a fresh carry would act alike",
     "tracking": "its carry matters, but feedback older than a few trials makes no difference to its score",
     "locating": "older feedback matters, as far as picking among the training tasks explains",
-    "acquiring": "fresh tasks of the family are acquired as well as seen ones, relative to a reference",
-    "general": "fresh tasks are acquired as well as seen ones, and so are changed rings of every kind",
-    "undetermined": "the lifetimes, the bank or the rings do not separate two rungs",
+    "acquiring": "fresh tasks of the family are acquired as well as those of its bank, each beside its reference",
+    "general": "changed rings are acquired too: of every kind one at least keeps half of the efficiency on fresh tasks",
+}
+UNBANKED = "fresh tasks of the family are acquired, and it had no bank of tasks to locate them in"
+OPEN = {
+    "inert": "whether anything in the lifetime changes what it does is open",
+    "reactive": "it answers its percept; whether its carry adds to that is open",
+    "tracking": "its carry matters; whether feedback older than a few trials does is open",
+    "locating": "older feedback matters; whether more than picking among training tasks explains that is open",
 }
 
 Rings = Mapping[str, xr.Dataset]
@@ -348,13 +354,16 @@ def _more(distance: float, error: float, n: int, errors: float = 1.645) -> int |
 
 def _reason(lowest, highest, numbers, why, missing, rule, unlimited) -> str:
     """The placement in words, with what would settle it."""
-    n, parts = numbers["lifetimes"], [WORDS[LADDER[lowest]]]
+    n, settled = numbers["lifetimes"], lowest == highest
+    fresh = UNBANKED if unlimited else WORDS["acquiring"]
+    parts = [fresh] if lowest >= 4 else [(WORDS if settled else OPEN)[LADDER[lowest]]]
+    if lowest == 5:
+        parts.append(WORDS["general"])
     if lowest >= 3 and unlimited:
         parts.append("inference within the family; a prior over the family explains it")
-    if lowest >= 4 or highest >= 4:
-        held = ", ".join(numbers["held"]) or "none"
-        parts.append(f"kinds of changed ring that hold: {held}")
-    if lowest == highest:
+    if highest >= 4 and len(missing) < len(KINDS):
+        parts.append(f"kinds of changed ring that hold: {', '.join(numbers['held']) or 'none'}")
+    if settled:
         return "; ".join(parts) + "."
     open_ends = []
     if lowest < 3:

@@ -51,7 +51,7 @@ def beyond(
         drawn = weights[ring] @ np.stack([whole, lost], 1)
         held.append((drawn >= rule.smallest_benefit).all(1))
     if not numbers:
-        return None, UNKNOWN, {}
+        return None, f"{UNKNOWN} (say them with --trained-on)", {}
     if lacking:
         why = f"{UNKNOWN}, and older feedback gains it too little on {' and '.join(lacking)}, which none could hold"
         return None, why, numbers

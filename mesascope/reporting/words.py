@@ -53,7 +53,11 @@ def condition(label: str) -> str:
         which = "all feedback" if older == "0" else f"feedback older than {older} trial{'s' * (older != '1')}"
         return f"{which} from other lifetimes"
     if name == "carry_reset":
-        return f"carry made fresh once,{at}" if at else "carry made fresh before every trial"
+        return (
+            f"carry made fresh once,{at}, and the percept of birth shown"
+            if at
+            else "carry made fresh before every trial"
+        )
     if name == "carry_frozen" and at:
         return f"carry kept as it was{at}"
     if name == "carry_swapped" and at:

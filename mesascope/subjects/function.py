@@ -50,7 +50,8 @@ class Function(Subject):
         except Exception as error:
             raise MesascopeError(
                 f"{self.name} raised {type(error).__name__}: {error}.",
-                f"It was called as f(percept, state, rng), with {n} lifetimes at trial {int(seen['trial'][0])}.",
+                f"It was called as f(percept, state, rng), with {n} lifetimes at trial {int(seen['trial'][0])}, state "
+                f"{'None' if carry is None else 'as it returned it'}; percept holds {', '.join(seen)}.",
             ) from error
         if not isinstance(answer, tuple) or len(answer) != 2:
             raise MesascopeError(
@@ -191,6 +192,7 @@ def subject(family: Family, path: str, trained_on: str = "unknown") -> Subject:
         trained_on: unlimited, bank:M@seed or unknown.
     """
     place, _, name = path.partition(":")
+    place = place.removesuffix(".py")
     try:
         module = importlib.import_module(place)
     except Exception as error:

@@ -129,5 +129,7 @@ def test_words():
     assert (span(-0.001, 1.0), span(None, None), span(float("nan"), float("nan"))) == ("[0.00, 1.00]", "", "")
     assert condition("feedback_shuffled:older_than=4") == "feedback older than 4 trials from other lifetimes"
     assert condition("feedback_shuffled:older_than=0,replicate=1") == "all feedback from other lifetimes"
-    assert condition("carry_reset:at=50") == "carry made fresh once, at trial 50"
+    assert condition("carry_reset:at=50") == (
+        "carry made fresh once, at trial 50, and the percept of birth shown"
+    )
     assert condition("my_own:x=1") == "my_own:x=1"
