@@ -308,7 +308,10 @@ def _print(what: Any) -> None:
     from mesascope.console import visible
 
     what = visible(what) if isinstance(what, str) else what
-    Console(file=sys.stdout, markup=False, highlight=False, soft_wrap=isinstance(what, str)).print(what)
+    console = Console(file=sys.stdout, markup=False, highlight=False, soft_wrap=isinstance(what, str))
+    with console.capture() as printed:
+        console.print(what)
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in printed.get().splitlines()))
 
 
 def _say(text: str) -> None:

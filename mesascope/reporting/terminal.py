@@ -23,6 +23,7 @@ COLUMNS = {
     "shuffling": "lost by\nshuffling",
     "reference": "share of\nref.",
 }
+WIDTH = 21  # of a name in the table; a longer one goes on below after its colon
 LONGEST = 60  # of a name in the text below the table
 
 
@@ -32,15 +33,15 @@ def summary(examinations: Sequence[Examination]) -> Group:
     Names and reasons are text: no markup in them acts, and control characters are shown as �.
     """
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("subject", width=19, overflow="fold")
+    table.add_column("subject", max_width=WIDTH, overflow="fold")
     table.add_column("level", width=10, overflow="fold")
     table.add_column("direction", no_wrap=True)
     for key in HEADLINES:
         table.add_column(COLUMNS[key], justify="right", no_wrap=True)
     for examination in examinations:
-        numbers = headlines(examination)
+        numbers, name = headlines(examination), cut(examination.subject, 40)
         table.add_row(
-            Text(cut(examination.subject, 40)),
+            Text(name if len(name) <= WIDTH else name.replace(":", ":\n", 1)),
             Text(ends(examination).replace(" … ", "\n… ")),
             Text(examination.placement.direction if examination.placement else "–"),
             *(Text(number(f.estimate if f else None)) for f in numbers.values()),
