@@ -37,7 +37,8 @@ def check_plugin(name: str) -> list[str]:
     """Every way in which a plug-in breaks its contract; an empty list where it keeps it.
 
     Args:
-        name: 'kind/name', or a name that only one kind has, with settings where it needs some.
+        name: 'kind/name', or a name that only one kind has, with settings where it needs some; or
+            package.module:factory, a subject of one's own.
 
     Raises:
         MesascopeError: there is no such plug-in.
@@ -65,6 +66,8 @@ def check_plugin(name: str) -> list[str]:
 
 
 def _find(name: str) -> tuple[str, str]:
+    if ":" in name and not set("=/") & set(name):
+        return "subjects", f"function:path={name}"
     head = catalogue.split(name)[0]
     kind, slash, rest = name.partition("/")
     if slash and kind in catalogue.KINDS:

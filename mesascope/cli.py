@@ -228,7 +228,12 @@ def report_(
 
 @app.command("check", epilog="Example: mesascope check probes/benefit")
 def check_(
-    plugin: Annotated[str, typer.Argument(help="kind/name, e.g. probes/benefit; or a name that is unique.")],
+    plugin: Annotated[
+        str,
+        typer.Argument(
+            help="kind/name, e.g. probes/benefit; a name that is unique; or package.module:factory."
+        ),
+    ],
     as_json: Json = False,
 ) -> None:
     """Check whether a plug-in keeps its contract; exit 1 if it does not."""

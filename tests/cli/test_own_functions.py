@@ -1,0 +1,49 @@
+"""A function of one's own: the one that docs/agents.md shows works as is, and `check` looks at it first."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mesascope.cli import run
+
+DOCS = (Path(__file__).parents[2] / "docs" / "agents.md").read_text()
+LEAKS = """
+
+calls = []
+
+
+def leaking(family):
+    def act(percept, state, rng):
+        calls.append(1)
+        return np.full(len(percept["action"]), len(calls) % family.choices), None
+
+    return act
+"""
+
+
+@pytest.fixture
+def shown(tmp_path, monkeypatch):
+    """The function of the docs as a module in the present folder."""
+    (code,) = (c for c in re.findall(r"```python\n(.*?)```", DOCS, re.S) if "def counting" in c)
+    (tmp_path / "my_counting_agents.py").write_text(code + LEAKS)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_check_takes_a_function_of_ones_own(shown, capsys):
+    assert run(["check", "my_counting_agents:counting"]) == 0
+    assert "keeps its contract" in capsys.readouterr().out
+    assert run(["check", "my_counting_agents:leaking"]) == 1
+    assert "acts otherwise" in capsys.readouterr().out
+
+
+def test_a_file_of_code_is_named_as_a_module(shown, capsys):
+    options = ["--family", "bernoulli_bandit:arms=3,trials=12", "--rings", "fresh", "--lifetimes", "64"]
+    assert run(["examine", "my_counting_agents.py", *options]) == 2
+    assert "as my_counting_agents:factory" in capsys.readouterr().err
+    options += ["--probes", "benefit", "--trained-on", "unlimited"]
+    assert run(["examine", "my_counting_agents:counting", *options]) == 0
+    assert "it had no bank of tasks to locate" in capsys.readouterr().out
