@@ -142,7 +142,6 @@ def test_measure_reads_a_log_with_the_probes_that_are_named(tmp_path, capsys):
     kept = tmp_path / "few" / "rollouts" / "of_a_stopped_run.npz"
     kept.parent.mkdir()
     kept.write_bytes(b"")
-    named += ["--columns", "action=choice", "--columns", "feedback=reward,trial=trial"]
     assert run(["measure", "log.csv", *named, "--out", "few", "--json"]) == 0
     assert kept.exists()
     capsys.readouterr()
