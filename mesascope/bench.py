@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from mesascope.conditions import Condition, Intact
 from mesascope.errors import MesascopeError, unknown
 from mesascope.families import Family, kind
 from mesascope.placement import Rule, conditions, place
+from mesascope.processes import fingerprint
 from mesascope.rollouts import BLOCK, distinct, rollout
 from mesascope.subjects import Subject, essence
 
@@ -164,7 +166,7 @@ class Bench:
         """One rollout, from memory or from the folder where it was made before."""
         where = family.name if ring == "seen" else family.banked(None).name
         told = [subject.name, essence(subject), where, ring, self.lifetimes, self.seed]
-        told += [c.label for c in conditions] + [mesascope.__version__]
+        told += [c.label for c in conditions] + [_code()]
         digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]
         if digest in self.made:
             return self.made[digest]
@@ -202,3 +204,9 @@ class Bench:
     def _tick(self, blocks: int) -> None:
         self.done += blocks
         self.progress(min(self.done / self.total, 1.0), self.doing)
+
+
+@functools.cache
+def _code() -> str:
+    """Of the package: what other code lived is not taken for this one's."""
+    return fingerprint(Path(mesascope.__file__).parent, (".py",))

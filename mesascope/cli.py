@@ -80,7 +80,7 @@ def examine_(
         "seed": seed,
         "trust": trust,
     }
-    _examine(subjects, family, out or _own(_slug(subjects)), as_json, **options)
+    _examine(subjects, family, out, as_json, **options)
 
 
 @app.command(
@@ -104,7 +104,7 @@ def measure_(
     from mesascope.examination import measure_log
     from mesascope.logs.columns import given
 
-    out = runs.prepare(out or _own(trials.stem))
+    out = runs.prepare(out or runs.own(Path("runs") / trials.stem, _command()))
     found, notes = measure_log(trials, given(",".join(columns or ())), choices or None, _listed(probes))
     for note in notes:
         _say(note)
@@ -249,14 +249,14 @@ def check_(
         raise typer.Exit(1)
 
 
-def _examine(subjects: Sequence[Any], family: str, out: Path, as_json: bool, **options: Any) -> None:
+def _examine(subjects: Sequence[Any], family: str, out: Path | None, as_json: bool, **options: Any) -> None:
     """Examines, writes the folder and the page, prints."""
     from mesascope import runs
     from mesascope.examination import default_family, examine
 
     _cache(short=options.get("lifetimes", 0) <= 1024)
     family = family or default_family(subjects, bool(options.get("trust")))
-    runs.prepare(out, _command())
+    out = runs.prepare(out or runs.own(Path("runs") / _slug(subjects), _command()), _command())
     with _progress() as progress:
         found = examine(list(subjects), family, out=out, progress=progress, **options)
     _show(found, runs.write(found, out, _command()), as_json)
@@ -281,13 +281,6 @@ def _listed(texts: list[str] | None) -> list[str] | None:
     return [t.strip() for text in texts or () for t in text.split(",") if t.strip()] or None
 
 
-def _own(name: str) -> Path:
-    """The run's folder where none is named: that of the same command, or a new one."""
-    from mesascope import runs
-
-    return runs.own(Path("runs") / name, _command())
-
-
 def _slug(subjects: Sequence[str]) -> str:
     """A folder name from the first subject."""
     kept = "".join(c if c.isalnum() or c in "-_." else "_" for c in Path(str(subjects[0])).name)
@@ -308,15 +301,9 @@ def _json(document: Any) -> None:
 
 
 def _print(what: Any) -> None:
-    from rich.console import Console
+    from mesascope.console import printed
 
-    from mesascope.console import visible
-
-    what = visible(what) if isinstance(what, str) else what
-    console = Console(file=sys.stdout, markup=False, highlight=False, soft_wrap=isinstance(what, str))
-    with console.capture() as printed:
-        console.print(what)
-    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in printed.get().splitlines()))
+    sys.stdout.write(printed(what))
 
 
 def _say(text: str) -> None:

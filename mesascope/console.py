@@ -25,6 +25,15 @@ def visible(text: str) -> str:
     )
 
 
+def printed(what: Any) -> str:
+    """Text or a table as the terminal shows it, without blanks at the ends of lines."""
+    what = visible(what) if isinstance(what, str) else what
+    console = Console(file=sys.stdout, markup=False, highlight=False, soft_wrap=isinstance(what, str))
+    with console.capture() as shown:
+        console.print(what)
+    return "".join(f"{line.rstrip()}\n" for line in shown.get().splitlines())
+
+
 def plugins(rows: Sequence[Mapping[str, Any]]) -> Table:
     """The plug-ins with their settings, as `mesascope list` prints them."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)

@@ -355,10 +355,8 @@ def _more(distance: float, error: float, n: int, errors: float = 1.645) -> int |
 def _reason(lowest, highest, numbers, why, missing, rule, unlimited) -> str:
     """The placement in words, with what would settle it."""
     n, settled = numbers["lifetimes"], lowest == highest
-    fresh = UNBANKED if unlimited else WORDS["acquiring"]
-    parts = [fresh] if lowest >= 4 else [(WORDS if settled else OPEN)[LADDER[lowest]]]
-    if lowest == 5:
-        parts.append(WORDS["general"])
+    fresh = [UNBANKED if unlimited else WORDS["acquiring"], WORDS["general"]][: lowest - 3]
+    parts = fresh if lowest >= 4 else [(WORDS if settled else OPEN)[LADDER[lowest]]]
     if lowest >= 3 and unlimited:
         parts.append("inference within the family; a prior over the family explains it")
     if highest >= 4 and len(missing) < len(KINDS):

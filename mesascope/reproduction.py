@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ def reproduce(
     plan = load(study, quick, seeds)
     measures = known_measures(plan, trust)
     folder = runs.prepare(out or home({"study": plan.name, "quick": quick}))
-    found = document(plan, Workshop(plan, folder, measures, progress).work())
+    found = document(plan, Workshop(plan, folder, measures, progress).work(), trust)
     write(folder / "results.json", json.dumps(found, indent=1, allow_nan=False) + "\n")
     write(folder / "table.md", table(found))
     draw(plan, found, folder / "figure.png")
@@ -68,8 +69,10 @@ def known_measures(study: Study, trust: bool) -> dict[str, Measure]:
             name = catalogue.split(cell.subject)[0] if "=" in cell.subject else cell.subject.partition(":")[0]
             if cell.subject and name not in catalogue.names("subjects"):
                 raise _untrusted(f"its subject {cell.subject!r} would run code")
-            if cell.subject and getattr(catalogue.module("subjects", name), "RUNS_CODE", False):
-                raise _untrusted(f"its subject {cell.subject!r} would run code")
+        texts = [t for c in study.cells for t in (c.recipe, c.subject, c.family)]
+        for text in texts + [t for q in study.quantities for t in (q.spec, q.family)]:
+            if running := sorted(set(re.findall(r"\w+", text)) & _runs_code()):
+                raise _untrusted(f"{running[0]} in {text!r} would run code")
     if not own.is_file():
         return SHIPPED
     spec = importlib.util.spec_from_file_location(f"mesascope_study_{study.name}", own)
@@ -79,6 +82,19 @@ def known_measures(study: Study, trust: bool) -> dict[str, Measure]:
     named = {k: v for k, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__}
     own_measures: dict[str, Any] = {k: v for k, v in named.items() if callable(v) and not k.startswith("_")}
     return {**SHIPPED, **own_measures}
+
+
+def _runs_code() -> set[str]:
+    """Names of the subjects and families that run what their settings name."""
+    out = set()
+    for kind in ("subjects", "families"):
+        for name in catalogue.names(kind):
+            try:
+                module = catalogue.module(kind, name)
+            except MesascopeError:  # another package's, broken: nothing of it runs
+                continue
+            out |= {name} if getattr(module, "RUNS_CODE", False) else set()
+    return out
 
 
 def _untrusted(why: str) -> MesascopeError:

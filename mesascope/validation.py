@@ -1,7 +1,7 @@
 """Runs the instrument over every scripted subject whose answer is known.
 
-The truth was written down before the placement rule was, but for four labels that its header names; the seeds here
-were never used to tune the rule.
+The truth was written down before the placement rule was, but for four labels that its header names; the seeds of a
+full run are for the caller to choose: those that docs/validity.md names were used.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mesascope import catalogue, validation_of_axes
 from mesascope.bench import Bench
 from mesascope.errors import MesascopeError
 from mesascope.examination import resolve
-from mesascope.placement import LADDER, conditions
+from mesascope.placement import LADDER, Rule, conditions
 from mesascope.probes import gains
 from mesascope.processes import fingerprint, spread
 from mesascope.replays import refuse_leaks
@@ -269,11 +269,12 @@ def _study(
     family = catalogue.make("families", "bernoulli_bandit:arms=5,trials=100")
     needed = [c for c in conditions(family.horizon) if c.startswith(("intact", "feedback_shuffled"))]
     shuffled = [catalogue.make("conditions", label) for label in needed]
-    subject, parts = resolve(name, family), []
+    subject, parts, rule = resolve(name, family), [], Rule()
     for j in range(many * max(sizes) // chunk + 1):
         lived = rollout(subject, family, "fresh", chunk, first + j, shuffled, log_probs=False, together=16)
         intact, room = gain(lived)
-        parts.append(np.stack([intact, gains(lived, "feedback_shuffled:older_than=4")[0], room]))
+        shuffle = f"feedback_shuffled:older_than={rule.older_than}"
+        parts.append(np.stack([intact, gains(lived, shuffle)[0], room]))
     pool = np.concatenate(parts, axis=1)[:, : many * max(sizes)]
     truth = (pool[0].sum() - pool[1].sum()) / pool[2].sum()
     coverage, above = [], None
@@ -288,7 +289,8 @@ def _study(
         coverage.append({**told, "covered": float(held.mean()), "truth": float(truth)})
         if n == 256:
             error = np.asarray([standard_error(v) for v in values[:COMMITTED]])
-            above = int((np.abs(values[:COMMITTED].mean(-1)) - 0.05 > 3.09 * error).sum())
+            away = np.abs(values[:COMMITTED].mean(-1)) - rule.smallest_benefit
+            above = int((away > rule.errors * error).sum())
     return coverage, above
 
 

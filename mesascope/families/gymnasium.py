@@ -23,6 +23,7 @@ from mesascope.families._history import holds_history
 from mesascope.families._variations import Range, called, checked, code, drawn, ranges
 from mesascope.keys import address
 
+RUNS_CODE = True  # an environment named as module:Env-v0 has its module imported
 MOST = 1_000_000  # steps of a lifetime
 PLAYED = 64  # episodes of even random play from which chance is estimated
 _CHANCES: dict[Hashable, float] = {}

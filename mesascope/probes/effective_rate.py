@@ -95,5 +95,6 @@ def _log_likelihood(h: History, volatile: np.ndarray, target: np.ndarray, rates:
         value = value + rate[:, t, None] * h.last[:, t] * (paid[:, t, None] - value)
         z = beta * value
         z = z - z.max(-1, keepdims=True)
-        total += h.known[:, t] * (target[:, t] * (z - np.log(np.exp(z).sum(-1, keepdims=True)))).sum(-1)
+        fit = (target[:, t] * (z - np.log(np.exp(z).sum(-1, keepdims=True)))).sum(-1)
+        total += np.where(h.known[:, t], fit, 0.0)
     return total / np.maximum(h.known.sum(-1), 1)

@@ -2,7 +2,8 @@
 
 A recipe is a file with a factory `recipe(family, out, ..., seed=0, progress=silent)`: its signature is its
 settings, its docstring one sentence. It writes `network.safetensors` into `out` and returns what it trained;
-called again after an interruption at any moment, it goes on and ends with the same bytes.
+called again after an interruption at any moment, it goes on and ends with the same bytes (but for the two recipes of
+Atari games, whose emulators cannot be kept: they begin their games anew).
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class Games:
         self.codes = np.array([names.index(a) for a in screen.ACTIONS])
         self.frame = self.cut(self.games.reset(seed=seed + np.arange(games))[0])
         self.over, self.sums = np.zeros(games, bool), np.zeros(games)
-        self.scores, self.finished = deque(maxlen=lately), 0
+        self.scores = deque(maxlen=lately)
 
     @staticmethod
     def cut(shown: np.ndarray) -> np.ndarray:
@@ -61,5 +61,4 @@ class Games:
         self.frame = self.cut(shown).copy()
         self.sums = np.where(fake, 0.0, self.sums) + np.where(fake, 0, reward)
         self.scores.extend(self.sums[self.over].tolist())
-        self.finished += int(self.over.sum())
         return self.frame, np.where(fake, 0, reward).astype(np.float32), self.over, fake

@@ -129,7 +129,7 @@ def played(run: Run, start: Kept):
     replay = Replay(s["replay"], s["environments"], games.shape, STACK)
     rng = np.random.default_rng(run.seeded("draws", start.round))
     state, done, owed = start.state, start.done, 0.0
-    ready = replay.length if s["before"] > s["replay"] else -(-s["before"] // s["environments"])
+    ready = -(-s["before"] // s["environments"])
     stacks, age = begun_stacks(games), np.zeros(s["environments"], np.int32)
     frame, lived, round_ = games.frame, start.steps, start.round
     while done < s["updates"]:

@@ -93,7 +93,7 @@ def recipe(
         improve_final_rate: the same at the end of it.
         improve_epochs: passes over a batch of PPO.
         entropy: weight of the policy's entropy at the start of PPO, falling linearly to 0.
-        discount: of the reward to come, per trial.
+        discount: of the reward to come, per step.
         trace: λ of the generalised advantage estimate.
         clip: largest change of a probability ratio that PPO rewards.
         seed: of the weights, the tasks and all draws.

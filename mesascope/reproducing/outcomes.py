@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mesascope.measurement import made
-from mesascope.reproducing.plans import Study
+from mesascope.reproducing.plans import Quantity, Study
 from mesascope.reproducing.work import RATES, Value
 from mesascope.stats import interval, proportion, standard_error
 
@@ -19,13 +20,12 @@ CLOSE = 1e-9
 Values = Mapping[tuple[str, str, int], Value]
 
 
-def document(study: Study, values: Values) -> dict[str, Any]:
+def document(study: Study, values: Values, trusted: bool = False) -> dict[str, Any]:
     """Everything that came out, as plain data without times: the same work gives the same document."""
+    others = {} if study.ours else {"path": str(study.folder), "trusted": trusted}
     origin = made(None)
     numbers = {
-        (q.name, cell.name): summary(
-            study, q.kind == "axis" or (q.kind == "placed" and q.spec in RATES), q.name, cell.name, values
-        )
+        (q.name, cell.name): summary(study, _rate(q), q.name, cell.name, values)
         for q in study.quantities
         for cell in study.cells
         if cell.name in q.of
@@ -33,6 +33,7 @@ def document(study: Study, values: Values) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "study": study.name,
+        **others,
         "says": study.says,
         "source": study.source,
         "quick": study.quick,
@@ -48,6 +49,14 @@ def document(study: Study, values: Values) -> dict[str, Any]:
             for (quantity, subject), told in numbers.items()
         ],
     }
+
+
+def _rate(q: Quantity) -> bool:
+    """Whether it is 0 or 1 for each seed."""
+    name = q.spec.partition(":")[0]
+    return (
+        q.kind == "axis" or (q.kind, name) == ("measure", "read_as") or (q.kind == "placed" and name in RATES)
+    )
 
 
 def summary(study: Study, rate: bool, quantity: str, subject: str, values: Values) -> dict[str, Any]:
@@ -108,9 +117,10 @@ def expectation(
     """Whether an expectation was met.
 
     Returns:
-        What it says, `difference` (value minus than, paired by seed, mean), its interval, and `met`: the mean has the
-        sign and reaches the smallest size ('0': stays within the largest). `clear`: the whole interval does. `met` is
-        None where the study did not run it or no seed gave a number.
+        What it says, `difference` (value minus than, paired by seed, mean), its interval (Student t over seeds; exact
+        for a rate beside a number, none for a rate beside a rate), and `met`: the mean has the sign and reaches the
+        smallest size ('0': stays within the largest). `clear`: the interval holds nothing else. `met` is None where
+        the study did not run it or no seed gave a number.
     """
     sides = [tuple(s) if isinstance(s, list) else s for s in (told["value"], told["than"])]
     lacking = [s for s in sides if isinstance(s, tuple) and s not in numbers]
@@ -127,21 +137,33 @@ def expectation(
     if not n:
         return {**out, "why": next(numbers[s]["why"] for s in sides if isinstance(s, tuple))}
     mean, low, high = float(found.estimate[0]), float(found.low[0]), float(found.high[0])
+    rates = [isinstance(s, tuple) and numbers[s]["rate"] for s in sides]
+    if all(rates):
+        low = high = math.nan
+    elif rates[0] and not isinstance(sides[1], tuple) and n >= 3:
+        low, high = (end - sides[1] for end in proportion(int(np.nansum(parts[0])), n))
 
     def reached(x: float) -> bool:
         if told["sign"] == "0":
             return abs(x) <= told["size"] + CLOSE
         return (x if told["sign"] == "+" else -x) >= told["size"] - CLOSE
 
-    sure = not math.isnan(low)
+    def within(ends: tuple[float, float]) -> bool:
+        """Whether any number of the interval is as expected."""
+        if told["sign"] == "0":
+            return ends[0] <= told["size"] + CLOSE and ends[1] >= -told["size"] - CLOSE
+        return reached(ends[0]) or reached(ends[1])
+
+    sure, met = not math.isnan(low), reached(mean)
+    clear = (reached(low) and reached(high)) if met else not within((low, high))
     return {
         **out,
         "difference": mean,
         "low": low if sure else None,
         "high": high if sure else None,
         "n": n,
-        "met": reached(mean),
-        "clear": (reached(low) and reached(high)) if sure else None,
+        "met": met,
+        "clear": clear if sure else None,
         "why": "" if n == seeds else f"{seeds - n} of {seeds} seeds gave no number",
     }
 
@@ -152,7 +174,7 @@ def verdict(told: Mapping[str, Any]) -> str:
         return told["why"]
     word = "met" if told["met"] else "not met"
     note = f"; {told['why']}" if told["why"] else ""
-    if told["clear"] is None or told["clear"] == told["met"]:
+    if told["clear"] is None or told["clear"]:
         return word + note
     return f"{word}, but the interval reaches across{note}"
 
@@ -244,8 +266,10 @@ def expected(told: Mapping[str, Any]) -> Sequence[str]:
 
 def command(found: Mapping[str, Any]) -> str:
     """What makes the same document."""
+    typed = shlex.quote(found.get("path") or found["study"])
+    trusted = " --trust" if found.get("trusted") else ""
     return (
-        f"mesascope reproduce {found['study']}{' --quick' if found['quick'] else ''} --seeds {found['seeds']}"
+        f"mesascope reproduce {typed}{' --quick' if found['quick'] else ''} --seeds {found['seeds']}{trusted}"
     )
 
 

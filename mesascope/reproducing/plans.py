@@ -10,13 +10,13 @@ import dataclasses
 import hashlib
 import itertools
 import string
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mesascope import catalogue
 from mesascope.errors import MesascopeError, unknown
+from mesascope.reproducing import tables
 
 PLAN = (
     *("says", "source", "minutes", "seeds", "values", "quick", "called"),
@@ -145,20 +145,20 @@ def load(name: str, quick: bool = False, seeds: int = 0) -> Study:
         MesascopeError: no such study, or a mistake in its files.
     """
     folder = find(name)
-    plan, expects = _toml(folder / "plan.toml"), _toml(folder / "expects.toml")
+    plan, expects = tables.toml(folder / "plan.toml"), tables.toml(folder / "expects.toml")
     where = f"{folder.name}/plan.toml"
-    _known(plan, PLAN, where)
-    _known(expects, ("expects",), f"{folder.name}/expects.toml")
-    short = dict(_table(plan, "quick", where)) if quick else {}
-    count = seeds or int(short.pop("seeds", _number(plan, "seeds", where)))
+    tables.known(plan, PLAN, where)
+    tables.known(expects, ("expects",), f"{folder.name}/expects.toml")
+    short = dict(tables.table(plan, "quick", where)) if quick else {}
+    count = seeds or int(short.pop("seeds", tables.number(plan, "seeds", where)))
     short.pop("seeds", None)
-    values = {"lifetimes": 1024, **_table(plan, "values", where)}
+    values = {"lifetimes": 1024, **tables.table(plan, "values", where)}
     for key in short:
         if key not in values:
             raise unknown(f"value in [quick] of {where}", key, values)
-    grid = Grid({**values, **short}, _table(plan, "called", where), where)
-    cells = _cells(_table(plan, "subjects", where), grid)
-    quantities = _quantities(_table(plan, "measured", where), grid, {c.name for c in cells})
+    grid = Grid({**values, **short}, tables.table(plan, "called", where), where)
+    cells = _cells(tables.table(plan, "subjects", where), grid)
+    quantities = _quantities(tables.table(plan, "measured", where), grid, {c.name for c in cells})
     text = b"".join((folder / f).read_bytes() for f in ("plan.toml", "expects.toml"))
     study = Study(
         name=folder.name if folder.name else folder.resolve().name,
@@ -166,7 +166,7 @@ def load(name: str, quick: bool = False, seeds: int = 0) -> Study:
         ours=folder.resolve().parent == catalogue.STUDIES.resolve(),
         says=str(plan.get("says", "")),
         source=str(plan.get("source", "")),
-        minutes=int(_number(plan, "minutes", where)),
+        minutes=int(tables.number(plan, "minutes", where)),
         seeds=count,
         quick=quick,
         cells=cells,
@@ -235,7 +235,7 @@ def _cells(table: Mapping[str, Any], grid: Grid) -> tuple[Cell, ...]:
     out: dict[str, Cell] = {}
     for template, told in table.items():
         where = f"[subjects.{template!r}] of {grid.where}"
-        _known(told, SUBJECT, where)
+        tables.known(told, SUBJECT, where)
         if ("recipe" in told) == ("subject" in told):
             raise MesascopeError(f"{where} needs a recipe or a subject.", "Give one of the two.")
         if "family" not in told:
@@ -256,7 +256,7 @@ def _quantities(table: Mapping[str, Any], grid: Grid, known: set[str]) -> tuple[
     out: dict[str, Quantity] = {}
     for template, told in table.items():
         where = f"[measured.{template!r}] of {grid.where}"
-        _known(told, MEASURED, where)
+        tables.known(told, MEASURED, where)
         kinds = [k for k in KINDS if k in told]
         if len(kinds) != 1:
             raise MesascopeError(f"{where} needs one of {', '.join(KINDS)}.", "Give one of them.")
@@ -268,7 +268,7 @@ def _quantities(table: Mapping[str, Any], grid: Grid, known: set[str]) -> tuple[
         lifetimes = grid.values.get(lifetimes, lifetimes) if isinstance(lifetimes, str) else lifetimes
         if type(lifetimes) is not int or lifetimes < 3:
             raise MesascopeError(f"lifetimes={lifetimes!r} in {where} is no number from 3.", "Give a number.")
-        of = grid.names(told.get("of", []))
+        of = grid.names(tables.texts(told, "of", grid.where))
         for name in of:
             if name not in known:
                 raise unknown(f"subject in {where}", name, known)
@@ -287,7 +287,7 @@ def _quantities(table: Mapping[str, Any], grid: Grid, known: set[str]) -> tuple[
 
 def _rows(rows: Sequence[Mapping[str, Any]], grid: Grid) -> Iterator[dict[str, Any]]:
     for row in rows:
-        _known(row, ROW, f"[[rows]] of {grid.where}")
+        tables.known(row, ROW, f"[[rows]] of {grid.where}")
         if "quantity" not in row or "subject" not in row:
             raise MesascopeError(f"A row of {grid.where} lacks quantity or subject.", "Give both.")
         if "published" in row and "source" not in row:
@@ -299,23 +299,22 @@ def _rows(rows: Sequence[Mapping[str, Any]], grid: Grid) -> Iterator[dict[str, A
 
 def _panels(panels: Sequence[Mapping[str, Any]], grid: Grid) -> Iterator[dict[str, Any]]:
     for panel in panels:
-        _known(panel, PANEL, f"[[panels]] of {grid.where}")
+        tables.known(panel, PANEL, f"[[panels]] of {grid.where}")
         if panel.get("draw") not in DRAWN:
             raise unknown("way to draw", str(panel.get("draw")), DRAWN)
         groups = [
             {"label": _line(t), "axis": (list(grid.placeholders(t)) or [""])[-1], "names": grid.names([t])}
-            for t in panel["of"]
+            for t in tables.texts(panel, "of", grid.where)
         ]
+        asked = tables.texts(panel, "quantities", grid.where)
         called = {k: dict(v) for k, v in grid.called.items()}
         yield {
             "x": panel.get("x", ""),
             "draw": panel["draw"],
             "title": panel.get("title", ""),
             "groups": groups,
-            "quantities": grid.names(panel["quantities"]),
-            "along": [
-                str([*p.values()][-1]) if p else t for t in panel["quantities"] for p in grid.points(t)
-            ],
+            "quantities": grid.names(asked),
+            "along": [str([*p.values()][-1]) if p else t for t in asked for p in grid.points(t)],
             "called": called,
         }
 
@@ -329,7 +328,7 @@ def _line(template: str) -> str:
 def _expects(rows: Sequence[Mapping[str, Any]], study: str) -> Iterator[dict[str, Any]]:
     where = f"{study}/expects.toml"
     for row in rows:
-        _known(row, EXPECTED, where)
+        tables.known(row, EXPECTED, where)
         says, sign = row.get("says", "?"), row.get("sign")
         if sign not in ("+", "-", "0"):
             raise MesascopeError(f"{says!r} in {where} has no sign.", "Give '+', '-' or '0'.")
@@ -351,6 +350,14 @@ def _expects(rows: Sequence[Mapping[str, Any]], study: str) -> Iterator[dict[str
 def _refers(study: Study) -> None:
     """Raises where a row, a panel or an expectation names what is not measured."""
     there = {(q.name, name) for q in study.quantities for name in q.of}
+    for panel in study.panels:
+        for kind, names, known in (
+            ("subject", [n for group in panel["groups"] for n in group["names"]], [s for _, s in there]),
+            ("quantity", panel["quantities"], [q for q, _ in there]),
+        ):
+            for name in names:
+                if name not in known:
+                    raise unknown(f"{kind} in a panel of {study.name}", name, sorted(set(known)))
     asked = [(r["quantity"], r["subject"]) for r in study.rows]
     asked += [
         tuple(side) for e in study.expects for side in (e["value"], e["than"]) if isinstance(side, list)
@@ -359,35 +366,3 @@ def _refers(study: Study) -> None:
         if (quantity, subject) not in there:
             known = [f"{q} of {s}" for q, s in there]
             raise unknown(f"quantity in {study.name}", f"{quantity} of {subject}", known)
-
-
-def _toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise MesascopeError(
-            f"There is no {str(path)!r}.", "A study has plan.toml and expects.toml."
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise MesascopeError(f"{str(path)!r} is no TOML: {error}.", "Mend it there.") from None
-
-
-def _known(told: Any, keys: Sequence[str], where: str) -> None:
-    if not isinstance(told, Mapping):
-        raise MesascopeError(f"{where} is no table.", f"Its keys are {', '.join(keys)}.")
-    for key in told:
-        if key not in keys:
-            raise unknown(f"key in {where}", key, keys)
-
-
-def _table(plan: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
-    told = plan.get(key, {})
-    if not isinstance(told, Mapping):
-        raise MesascopeError(f"{key} in {where} is no table.", f"Write [{key}].")
-    return told
-
-
-def _number(plan: Mapping[str, Any], key: str, where: str) -> float:
-    if not isinstance(plan.get(key), int | float):
-        raise MesascopeError(f"{where} has no number {key!r}.", f"Write {key} = 3, say.")
-    return plan[key]

@@ -114,7 +114,7 @@ class Workshop:
         self.seconds = {
             str(k): float(v) for k, v in _dict(told.get("units")).items() if isinstance(v, (int, float))
         }
-        code = (".py",)
+        code = (".py", ".safetensors")
         self.code = [
             study.name,
             fingerprint(Path(mesascope.__file__).parent, code),
@@ -145,13 +145,13 @@ class Workshop:
 
     def _train(self, unit: Unit, tell: Progress) -> None:
         folder = self._network(unit)
-        if (folder / "network.safetensors").is_file():
-            return
+        there = (folder / "network.safetensors").is_file()  # then the recipe only looks whether it is its own
         recipe = filled(unit.cell.recipe, unit.seed)
         spec = f"{recipe}{',' if ':' in recipe else ':'}seed={unit.seed}"
         start = time.monotonic()
         train(spec, unit.family, folder, progress=lambda s, doing: tell(s, f"{unit.cell.name}: {doing}"))
-        self._took("train", folder.name, time.monotonic() - start)
+        if not there:
+            self._took("train", folder.name, time.monotonic() - start)
 
     def _subject(self, unit: Unit, family: Family) -> Subject:
         """The unit's subject, as what it is put to knows it."""

@@ -39,6 +39,25 @@ def test_the_interval_of_a_difference_is_student_t_over_paired_seeds():
     assert got["met"] and not got["clear"] and "reaches across" in verdict(got)
 
 
+def test_an_interval_of_which_a_part_is_as_expected_reaches_across_though_the_mean_is_not():
+    got = expect("+", 3.5, [5.0, 7.0, 9.0], [2.0, 5.0, 5.0])
+    assert not got["met"] and verdict(got) == "not met, but the interval reaches across"
+    assert verdict(expect("+", 6.0, [5.0, 7.0, 9.0], [2.0, 5.0, 5.0])) == "not met"
+    assert "across" in verdict(expect("0", 0.1, [1.0, -3.0, 4.0], 0.0))  # both ends beyond, the middle within
+    assert verdict(expect("0", 0.1, [1.0, 1.1, 1.2], 0.0)) == "not met"
+
+
+def test_a_rate_has_the_exact_interval_in_an_expectation_too():
+    numbers = {("q", "a"): told([1.0, 1.0, 1.0], rate=True), ("q", "b"): told([0.0, 0.0, 0.0], rate=True)}
+    line = {"says": "All do.", "value": ["q", "a"], "than": 0.5, "sign": "+", "size": 0.5}
+    got = expectation(line, numbers)
+    low, high = proportion(3, 3)
+    assert (got["low"], got["high"]) == pytest.approx((low - 0.5, high - 0.5))
+    assert verdict(got) == "met, but the interval reaches across"
+    got = expectation({**line, "than": ["q", "b"]}, numbers)
+    assert got["met"] and got["low"] is None and got["clear"] is None
+
+
 @pytest.mark.parametrize(
     ("sign", "size", "value", "met"),
     [

@@ -106,6 +106,13 @@ WRONG = {
     "open brace": ('[subjects."{kept}"]', '[subjects."{kept"]', "'{kept'", "Close every brace"),
     "two kinds": ('subject = "{kept}"\nfamily', 'subject = "x"\nrecipe = "y"\nfamily', "or a subject", "two"),
     "no subject": ('of = ["{kept}"]', 'of = ["{kept}s"]', "no subject", "Did you mean"),
+    "panel": (
+        'quantities = ["total reward"]',
+        'quantities = ["total rewards"]',
+        "no quantity in a panel",
+        "Did",
+    ),
+    "no list": ('quantities = ["total reward"]', "", "no list 'quantities'", "Write quantities"),
     "no source": ('source = "nobody 1900"', "", "no source", "Name it"),
     "drawing": ('draw = "bars"', 'draw = "bras"', "no way to draw", "'bars'"),
     "not measured": ('subject = "second arm"', 'subject = "third arm"', "no quantity", "second arm"),

@@ -20,10 +20,12 @@ from small import PLAN, small
 from mesascope import catalogue
 from mesascope.cli import run
 from mesascope.errors import MesascopeError
+from mesascope.recipes import ppo_recurrent
 from mesascope.reproducing import work
 from mesascope.reproducing.measures import Lived, measure
 from mesascope.reproduction import reproduce
 from mesascope.rollouts import rollout
+from mesascope.training import train
 
 KILLS = int(os.environ.get("MESASCOPE_KILLS", "2"))
 SMALL = catalogue.make("families", "bernoulli_bandit:arms=3,trials=11")
@@ -65,7 +67,7 @@ def test_what_is_finished_is_not_done_again_and_what_is_lost_is(whole, monkeypat
     out, _, study = whole
     before = {p.name: p.read_bytes() for p in out.iterdir() if p.is_file()}
     (out / "results.json").unlink()
-    monkeypatch.setattr(work, "train", lambda *a, **k: pytest.fail("trained again"))
+    monkeypatch.setattr(ppo_recurrent, "update", lambda *a, **k: pytest.fail("trained again"))
     monkeypatch.setattr(work, "rollout", lambda *a, **k: pytest.fail("lived again"))
     reproduce(str(study), out=out)
     assert {p.name for p in out.iterdir() if p.is_file()} == before.keys()
@@ -78,6 +80,19 @@ def test_what_is_finished_is_not_done_again_and_what_is_lost_is(whole, monkeypat
     again = reproduce(str(study), out=out)
     assert (out / "table.md").read_bytes().split(b"at commit")[0] == before["table.md"].split(b"at commit")[0]
     assert again["values"] == json.loads(before["results.json"])["values"]
+
+
+def test_a_network_that_other_settings_made_is_not_taken(whole, tmp_path):
+    out, _, study = whole
+    there = next((out / "networks").iterdir())
+    other = tmp_path / "networks" / there.name
+    train(
+        "ppo_recurrent:width=6,updates=1,lifetimes=10,minibatches=2",
+        "bernoulli_bandit:arms=3,trials=11",
+        other,
+    )
+    with pytest.raises(MesascopeError, match="is of another training"):
+        reproduce(str(study), seeds=1 + int(there.name.split("-")[-2]), out=tmp_path)
 
 
 def test_a_study_that_is_killed_goes_on_to_the_same_bytes(whole, tmp_path):
@@ -178,7 +193,16 @@ def test_code_of_others_needs_trust(tmp_path):
         "def halved(lived):\n    return 0 * lived.trials.score[0].sum('trial').values[None] + .5\n"
     )
     naming = small(tmp_path / "b", PLAN.replace('"fixed:arm=1"', '"os.path:join"'))
-    for study in (bringing, naming):
+    hidden = [
+        small(tmp_path / f"c{i}", PLAN.replace('"total_reward:best=8.25"', text))
+        for i, text in enumerate(
+            [
+                '"distance:procedure=function:path=os.path:join"',
+                '"distance:procedure=torch_module:factory=os.path:join,path=x.pt"',
+            ]
+        )
+    ]
+    for study in (bringing, naming, *hidden):
         with pytest.raises(MesascopeError, match="--trust"):
             reproduce(str(study), quick=study == bringing, out=tmp_path / "out")
     found = reproduce(str(bringing), quick=True, trust=True, out=tmp_path / "out")
