@@ -1,4 +1,4 @@
-"""The command line: verbs over the library, no logic. Only this module prints."""
+"""The command line: verbs over the library, no logic. Only this module and datasets.py print."""
 
 from __future__ import annotations
 
