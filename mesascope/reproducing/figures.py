@@ -37,7 +37,7 @@ def draw(study: Study, found: Mapping[str, Any], path: Path) -> Path | None:
         for place, panel in enumerate(study.panels):
             ax = figure.add_subplot(rows, columns, place + 1)
             KINDS[panel["draw"]](ax, panel, numbers, axes)
-            ax.set_title(panel["title"])
+            ax.set_title(textwrap.fill(panel["title"], 40))  # as wide as a panel
         if found["quick"]:
             figure.suptitle("QUICK: one seed, short trainings; settles nothing", color=SECOND)
         part = path.with_name(f".{path.name}.part")
