@@ -23,7 +23,7 @@ COLUMNS = {
     "shuffling": "lost by\nshuffling",
     "reference": "share of\nref.",
 }
-WIDTH = 21  # of a name in the table; a longer one goes on below after its colon
+WIDTH = 19  # of a name in the table; a longer one goes on below after its colon
 LONGEST = 60  # of a name in the text below the table
 
 
@@ -33,7 +33,7 @@ def summary(examinations: Sequence[Examination]) -> Group:
     Names and reasons are text: no markup in them acts, and control characters are shown as �.
     """
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("subject", max_width=WIDTH, overflow="fold")
+    table.add_column("subject", width=WIDTH, overflow="fold")
     table.add_column("level", width=10, overflow="fold")
     table.add_column("direction", no_wrap=True)
     for key in HEADLINES:
