@@ -52,8 +52,8 @@ def spread(
         for future in futures:
             yield future.result()
     except BaseException:
-        for future in futures:
-            future.cancel()
+        # the pool's own thread cancels; if this one does, that one can die of it
+        pool.shutdown(wait=False, cancel_futures=True)
         for process in multiprocessing.active_children():  # what they are at would keep us waiting
             process.terminate()
         raise
