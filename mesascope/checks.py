@@ -66,7 +66,8 @@ def check_plugin(name: str) -> list[str]:
 
 
 def _find(name: str) -> tuple[str, str]:
-    if ":" in name and not set("=/") & set(name):
+    head, colon, _ = name.partition(":")
+    if colon and not set("=/") & set(name) and not any(head in catalogue.names(k) for k in catalogue.KINDS):
         return "subjects", f"function:path={name}"
     head = catalogue.split(name)[0]
     kind, slash, rest = name.partition("/")

@@ -35,6 +35,7 @@ WORDS = {
     "general": "changed rings are acquired too: of every kind one at least keeps half of the efficiency on fresh tasks",
 }
 UNBANKED = "fresh tasks of the family are acquired, and it had no bank of tasks to locate them in"
+BEYOND = "tasks are acquired that no bank of training tasks could hold"
 OPEN = {
     "inert": "whether anything in the lifetime changes what it does is open",
     "reactive": "it answers its percept; whether its carry adds to that is open",
@@ -355,7 +356,8 @@ def _more(distance: float, error: float, n: int, errors: float = 1.645) -> int |
 def _reason(lowest, highest, numbers, why, missing, rule, unlimited) -> str:
     """The placement in words, with what would settle it."""
     n, settled = numbers["lifetimes"], lowest == highest
-    fresh = [UNBANKED if unlimited else WORDS["acquiring"], WORDS["general"]][: lowest - 3]
+    fresh = UNBANKED if unlimited else WORDS["acquiring"] if "position" in numbers else BEYOND
+    fresh = [fresh, WORDS["general"]][: lowest - 3]
     parts = fresh if lowest >= 4 else [(WORDS if settled else OPEN)[LADDER[lowest]]]
     if lowest >= 3 and unlimited:
         parts.append("inference within the family; a prior over the family explains it")
@@ -392,9 +394,5 @@ def _reason(lowest, highest, numbers, why, missing, rule, unlimited) -> str:
                 more = _more(rings[ring] - rule.hold, numbers["retention_error"][kind], n)
                 told = f"about {more} lifetimes on it would settle it" if more else "it lies on the bar"
                 open_ends.append(f"the {ring} ring keeps {rings[ring]:.2f}: {told}")
-    return (
-        "; ".join(parts)
-        + ". Open: "
-        + "; ".join(open_ends or ["a share of resamples near its bar: more lifetimes"])
-        + "."
-    )
+    told = "; ".join(open_ends or ["a share of resamples near its bar: more lifetimes"])
+    return f"{'; '.join(parts)}. Open: {told}."

@@ -91,6 +91,20 @@ def test_a_ring_that_was_not_run_leaves_the_upper_end_open_and_is_named():
     assert "exchanged" in placed.reason
 
 
+def test_a_reason_claims_nothing_that_was_not_run():
+    fresh_alone = {k: v for k, v in subject().items() if k == "fresh"}
+    placed = place(fresh_alone, REFERENCES, "unlimited")
+    assert "it had no bank of tasks to locate them in" in placed.reason
+    assert "kinds of changed ring" not in placed.reason and "bank, each beside" not in placed.reason
+    references = {"learner": reference(0.8, seen=0.8), "locator": reference(0.1, seen=0.9)}
+    assert (
+        "those of its bank, each beside its reference"
+        in place(subject(seen=0.8), references, "bank:4@0").reason
+    )
+    unknown = place(subject(), REFERENCES, "unknown")
+    assert "is open" in unknown.reason and "as far as picking" not in unknown.reason
+
+
 def test_a_ring_that_is_only_reported_does_not_count():
     lived = subject(kept=0.1)
     lived["exchanged:random"] = ring("exchanged:random", {"intact": 0.8})

@@ -36,6 +36,8 @@ def shown(tmp_path, monkeypatch):
 def test_check_takes_a_function_of_ones_own(shown, capsys):
     assert run(["check", "my_counting_agents:counting"]) == 0
     assert "keeps its contract" in capsys.readouterr().out
+    assert run(["check", "thompson:discount"]) == 2
+    assert "no setting" in capsys.readouterr().err
     assert run(["check", "my_counting_agents:leaking"]) == 1
     assert "acts otherwise" in capsys.readouterr().out
 
@@ -45,5 +47,5 @@ def test_a_file_of_code_is_named_as_a_module(shown, capsys):
     assert run(["examine", "my_counting_agents.py", *options]) == 2
     assert "as my_counting_agents:factory" in capsys.readouterr().err
     options += ["--probes", "benefit", "--trained-on", "unlimited"]
-    assert run(["examine", "my_counting_agents:counting", *options]) == 0
+    assert run(["examine", "my_counting_agents.py:counting", *options]) == 0
     assert "it had no bank of tasks to locate" in capsys.readouterr().out

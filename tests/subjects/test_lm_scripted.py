@@ -113,6 +113,8 @@ def test_scripted_answerers_are_placed_right(who, lowest, highest):
     assert (placed.lowest, placed.highest) == (lowest, highest), placed
     if who == "label_recogniser":
         assert "which none could hold" in placed.reason
+    if lowest == "acquiring":
+        assert placed.reason.startswith("tasks are acquired that no bank of training tasks could hold")
 
 
 def test_recognition_and_acquisition_are_apart():
