@@ -228,6 +228,14 @@ def _plain(default: Any) -> Any:
     return default if isinstance(default, str | int | float | bool | None) else str(default)
 
 
+def theirs(error: BaseException) -> MesascopeError | None:
+    """The error to show for one that a plug-in of another package or a module of the user's raised."""
+    if not (place := blamed(error)):
+        return None
+    remedy = "Mend it there, or leave out what needs it; MESASCOPE_TRACEBACK=1 shows all of it."
+    return MesascopeError(f"{place} raised {type(error).__name__}: {error}", remedy)
+
+
 def blamed(error: BaseException) -> str:
     """The file and line that raised, where that is in a plug-in of another package or a module of the user's."""
     plugged = {e.module.partition(".")[0] for kind in KINDS for e in entry_points(group=f"mesascope.{kind}")}

@@ -37,6 +37,8 @@ Seed = Annotated[int, typer.Option(help="Of the tasks and of all draws.", min=0,
 Probes = Annotated[list[str] | None, typer.Option(help="Comma-separated or repeated; by default all.")]
 Lifetimes = Annotated[int, typer.Option(help="Lifetimes on every ring.", min=3, max=1_000_000)]
 
+Workers = Annotated[int, typer.Option(help="Processes; 0 for one per core.", min=0, max=64)]
+
 
 @app.command(epilog="Example: mesascope demo --out demo")
 def demo(out: Out = None, as_json: Json = False) -> None:
@@ -166,6 +168,7 @@ def reproduce_(
     quick: Annotated[bool, typer.Option("--quick", help="One seed, short: shows that it runs.")] = False,
     seeds: Annotated[int, typer.Option(help="Training seeds; 0 for the study's own.", min=0, max=1000)] = 0,
     trust: Annotated[bool, typer.Option("--trust", help="Run code that another's study brings.")] = False,
+    workers: Workers = 0,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
@@ -174,7 +177,7 @@ def reproduce_(
 
     _cache()
     with _progress() as progress:
-        found = reproduce(study, quick, seeds, out, trust, progress)
+        found = reproduce(study, quick, seeds, out, trust, progress, workers)
     if as_json:
         _json(found)
         return
@@ -190,19 +193,18 @@ def validate_(
     seeds: Annotated[int, typer.Option(help="Runs per subject; 0 for the default.", min=0)] = 0,
     first: Annotated[int, typer.Option(help="The first seed.", min=0, max=2**30)] = 1000,
     lifetimes: Annotated[int, typer.Option(help="Per ring and run; 0 for 320, with --quick 128.", min=0)] = 0,
-    workers: Annotated[int, typer.Option(help="Processes; 0 for one per core.", min=0, max=64)] = 0,
+    workers: Workers = 0,
     as_json: Json = False,
 ) -> None:
     """Run the instrument over every scripted subject whose answer is known; exit 1 if it misses its bounds."""
     from mesascope.caching import cache
     from mesascope.console import validation
-    from mesascope.processes import cores
     from mesascope.validation import folder, validate
 
     _cache(short=True)
     kept = folder(cache("validation"), quick, seeds, first, lifetimes)
     with _progress() as progress:
-        found = validate(quick, seeds, first, lifetimes, progress, workers or cores(), kept)
+        found = validate(quick, seeds, first, lifetimes, progress, workers, kept)
     _json(found) if as_json else _print(validation(found))
     shutil.rmtree(kept, ignore_errors=True)
     if not found["holds"]:
@@ -367,9 +369,9 @@ def _failed(error: Any) -> int:
     """Says what went wrong, whose mistake it is and what to do; the exit code."""
     if os.environ.get("MESASCOPE_TRACEBACK"):
         raise error
-    from mesascope.catalogue import blamed
+    from mesascope.catalogue import theirs
 
-    code, theirs = 2, blamed(error)
+    code = 2
     if isinstance(error, MesascopeError):
         problem, remedy = error.problem, error.remedy
     elif hasattr(error, "format_message") and hasattr(error, "exit_code"):  # the parser's
@@ -378,9 +380,8 @@ def _failed(error: Any) -> int:
             return error.exit_code
         path = getattr(getattr(error, "ctx", None), "command_path", "mesascope")
         problem, remedy = error.format_message(), f"Type {path} --help."
-    elif theirs:
-        problem = f"{theirs} raised {type(error).__name__}: {error}"
-        remedy = "Mend it there, or leave out what needs it; MESASCOPE_TRACEBACK=1 shows all of it."
+    elif of_others := theirs(error):
+        problem, remedy = of_others.problem, of_others.remedy
     elif isinstance(error, OSError) and error.filename:
         problem = f"{str(error.filename)!r}: {error.strerror}."
         remedy = "Name another file or folder, or make it readable and writable."

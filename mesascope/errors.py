@@ -18,6 +18,9 @@ class MesascopeError(Exception):
         self.problem, self.remedy = problem, remedy
         super().__init__(f"{problem} {remedy}".strip())
 
+    def __reduce__(self) -> tuple:
+        return type(self), (self.problem, self.remedy)  # another process may have raised it
+
 
 class MesascopeWarning(UserWarning):
     """What a reader of the numbers must know, said on standard error by the command line."""

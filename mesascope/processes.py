@@ -33,10 +33,11 @@ def spread(
     Args:
         work: a function of a module; with several workers it and all that goes in and out is pickled.
         units: its arguments, those that take longest first.
-        workers: processes; with one everything runs in this one.
+        workers: processes, 0 for one per core; with one everything runs in this one.
         kept: a folder in which every answer, plain data then, is kept as soon as it is there, and from which it is
             read when it is asked for again.
     """
+    workers = workers or cores()
     if kept is not None:
         work = functools.partial(_kept, kept, work)
     if workers < 2 or len(units) < 2:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mesascope import catalogue, runs
 from mesascope.errors import MesascopeError
+from mesascope.reproducing.crew import gather, side_by_side
 from mesascope.reproducing.figures import draw
 from mesascope.reproducing.measures import SHIPPED, Measure
 from mesascope.reproducing.outcomes import document, table
 from mesascope.reproducing.plans import Study, load
+from mesascope.reproducing.progress import Told, Whisper
 from mesascope.reproducing.work import Workshop, write
 
 
@@ -26,6 +29,7 @@ def reproduce(
     out: str | os.PathLike | None = None,
     trust: bool = False,
     progress: Callable[[float, str], None] = lambda share, doing: None,
+    workers: int = 1,
 ) -> dict[str, Any]:
     """Runs a study; what is finished in the folder is not repeated.
 
@@ -36,6 +40,8 @@ def reproduce(
         out: the folder; runs/reproduce/STUDY by default.
         trust: whether code that a study which does not ship names may run.
         progress: called with the share that is done and what is being done.
+        workers: processes side by side, 0 for one per core; not 1 only from a module that may be imported without
+            doing anything.
 
     Returns:
         The document that results.json holds. Beside it in the folder: table.md, figure.png, and seconds.json, which
@@ -47,11 +53,32 @@ def reproduce(
     plan = load(study, quick, seeds)
     measures = known_measures(plan, trust)
     folder = runs.prepare(out or home({"study": plan.name, "quick": quick}))
-    found = document(plan, Workshop(plan, folder, measures, progress).work(), trust)
+    shop = Workshop(plan, folder, measures, lambda place, share, doing: told(place, share, doing))
+    told = Told(shop.plan, shop.seconds, progress)
+    gather(shop)
+    if workers != 1:
+        part = functools.partial(_part, study, quick, seeds, folder, trust)
+        side_by_side(shop, part, workers, progress)
+    found = document(plan, shop.work(), trust)
     write(folder / "results.json", json.dumps(found, indent=1, allow_nan=False) + "\n")
     write(folder / "table.md", table(found))
     draw(plan, found, folder / "figure.png")
     return found
+
+
+def _part(
+    study: str, quick: bool, seeds: int, folder: Path, trust: bool, places: Sequence[int], heard: Path
+) -> None:
+    """Does the units at some places of a study's plan, in any process."""
+    plan = load(study, quick, seeds)
+    measures, clock = known_measures(plan, trust), f"seconds-{places[0]}.json"
+    try:
+        Workshop(plan, folder, measures, Whisper(heard), clock).work(places)
+    except Exception as error:  # where it was raised is not known in the process that began this one
+        of_others = None if isinstance(error, MesascopeError) else catalogue.theirs(error)
+        if of_others is None or os.environ.get("MESASCOPE_TRACEBACK"):
+            raise
+        raise of_others from error
 
 
 def home(found: Mapping[str, Any]) -> Path:

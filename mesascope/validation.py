@@ -102,7 +102,8 @@ def validate(
         first: the first seed.
         lifetimes: per ring and run, 320 (quick: 128) where 0; axes are read on 256 (quick: 128).
         progress: called with the share that is done and what is being done.
-        workers: processes side by side; more than one only from a module that may be imported without doing anything.
+        workers: processes side by side, 0 for one per core; not 1 only from a module that may be imported without
+            doing anything.
         kept: a folder from which a stopped run goes on, as `folder` names it; whoever has the answer removes it.
 
     Raises:

@@ -7,11 +7,12 @@ that decides their outcome, so a study that was stopped at any moment goes on an
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ CHUNK = 8192  # lifetimes of one rollout
 NUMBERS = ("position", "kept_by_locator", "kept_on_fresh", "benefit", "efficiency")
 PLACED = (*NUMBERS, "share", "lowest", "highest", "locating", "acquiring", "undetermined")
 RATES = ("locating", "acquiring", "undetermined")  # 0 or 1 for each seed
-GUESS = {"train": 60.0, "live": 10.0, "place": 20.0}  # seconds, before any was seen
+NETWORK = "network.safetensors"
 Progress = Callable[[float, str], None]
 
 
@@ -101,19 +102,32 @@ def filled(text: str, seed: int) -> str:
 
 
 class Workshop:
-    """The folder of one study: networks, finished measurements, seconds."""
+    """The folder of one study: networks, finished measurements, seconds.
 
-    def __init__(self, study: Study, out: Path, measures: Mapping[str, Measure], progress: Progress):
-        self.study, self.out, self.measures, self.progress = study, out, measures, progress
+    Args:
+        study: what is done.
+        out: the folder.
+        measures: by name.
+        tell: called with a unit's place in the plan, the share of it that is done, and what is being done.
+        clock: the file in the folder where seconds are noted; processes side by side each have their own.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        out: Path,
+        measures: Mapping[str, Measure],
+        tell: Callable[[int, float, str], None],
+        clock: str = "seconds.json",
+    ):
+        self.study, self.out, self.measures, self.tell, self.clock = study, out, measures, tell, clock
         self.plan = units(study)
-        told = _read(out / "seconds.json")
+        told = read(out / "seconds.json")
         if (other := told.get("study", study.name)) != study.name:
             raise MesascopeError(
                 f"{str(out)!r} is the folder of the study {other!r}.", "Name another with --out."
             )
-        self.seconds = {
-            str(k): float(v) for k, v in _dict(told.get("units")).items() if isinstance(v, (int, float))
-        }
+        self.seconds = read_seconds(out / clock)
         code = (".py", ".safetensors")
         self.code = [
             study.name,
@@ -123,19 +137,26 @@ class Workshop:
         self.made: dict[str, Any] = {}  # rollouts of reference procedures, shared within a seed
         self.seed = -1
 
-    def work(self) -> dict[tuple[str, str, int], Value]:
-        """Does every unit that is not done; the values by quantity, subject and seed."""
+    def work(self, places: Sequence[int] | None = None) -> dict[tuple[str, str, int], Value]:
+        """Does the units at these places of the plan, all by default; the values by quantity, subject and seed."""
         out = {}
-        for place, unit in enumerate(self.plan):
+        for place in range(len(self.plan)) if places is None else places:
+            unit = self.plan[place]
             if unit.seed != self.seed:
                 self.seed, self.made = unit.seed, {}
-            tell = lambda share, doing, place=place: self._tell(place, share, doing)  # noqa: E731
+            tell = functools.partial(self.tell, place)
             if unit.kind == "train":
                 self._train(unit, tell)
             else:
                 for name, value in self._measured(unit, tell).items():
                     out[name, unit.cell.name, unit.seed] = value
         return out
+
+    def lacks(self, unit: Unit) -> bool:
+        """Whether a unit is still to be done."""
+        if unit.cell.recipe and not (self._network(unit) / NETWORK).is_file():
+            return True
+        return unit.kind != "train" and not _kept(self._path(unit)[0])
 
     def _network(self, unit: Unit) -> Path:
         """The folder of a unit's network."""
@@ -145,7 +166,7 @@ class Workshop:
 
     def _train(self, unit: Unit, tell: Progress) -> None:
         folder = self._network(unit)
-        there = (folder / "network.safetensors").is_file()  # then the recipe only looks whether it is its own
+        there = (folder / NETWORK).is_file()  # then the recipe only looks whether it is its own
         recipe = filled(unit.cell.recipe, unit.seed)
         spec = f"{recipe}{',' if ':' in recipe else ':'}seed={unit.seed}"
         start = time.monotonic()
@@ -156,20 +177,23 @@ class Workshop:
     def _subject(self, unit: Unit, family: Family) -> Subject:
         """The unit's subject, as what it is put to knows it."""
         if unit.cell.recipe:
-            return resolve(str(self._network(unit) / "network.safetensors"), family)
+            return resolve(str(self._network(unit) / NETWORK), family)
         return resolve(filled(unit.cell.subject, unit.seed), family)
+
+    def _path(self, unit: Unit) -> tuple[Path, list[Any]]:
+        """The file of a measurement, named by all that decides its values, and what that is."""
+        told: list[Any] = [unit.kind, unit.cell.name, unit.seed, unit.family, unit.ring, unit.lifetimes]
+        told += [filled(unit.cell.subject, unit.seed), filled(unit.cell.trained_on, unit.seed)]
+        made = (self._network(unit) / NETWORK).read_bytes() if unit.cell.recipe else b""
+        told += [hashlib.sha256(made).hexdigest() if made else ""]
+        told += [[q.name, q.kind, q.spec, q.label, q.ring] for q in unit.quantities]
+        told += self.code
+        name = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]
+        return self.out / "measurements" / f"{name}.json", told
 
     def _measured(self, unit: Unit, tell: Progress) -> dict[str, Value]:
         """A unit's values, from the folder where they are there."""
-        made = self._network(unit) / "network.safetensors"
-        told: list[Any] = [unit.kind, unit.cell.name, unit.seed, unit.family, unit.ring, unit.lifetimes]
-        told += [filled(unit.cell.subject, unit.seed), filled(unit.cell.trained_on, unit.seed)]
-        told += [hashlib.sha256(made.read_bytes()).hexdigest() if unit.cell.recipe else ""]
-        told += [[q.name, q.kind, q.spec, q.label, q.ring] for q in unit.quantities]
-        told += self.code
-        path = (
-            self.out / "measurements" / f"{hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]}.json"
-        )
+        path, told = self._path(unit)
         if kept := _kept(path):
             return kept
         tell(0.0, f"{unit.cell.name}, seed {unit.seed}")  # what is kept is no work: the time left stays right
@@ -245,22 +269,22 @@ class Workshop:
         return out
 
     def _took(self, kind: str, what: str, seconds: float) -> None:
-        """Notes how long a unit took, and under what load of the machine."""
+        """Notes how long a unit took."""
         self.seconds[f"{kind} {what}"] = round(seconds, 2)
+        self.note()
+
+    def take(self, path: Path) -> None:
+        """Takes over the seconds in another's file."""
+        self.seconds.update(read_seconds(path))
+        self.note()
+        path.unlink(missing_ok=True)
+
+    def note(self) -> None:
+        """Writes down how long the units took, and under what load of the machine."""
         load = [round(x, 2) for x in os.getloadavg()] if hasattr(os, "getloadavg") else []
         told = {"study": self.study.name, "total": round(sum(self.seconds.values()), 1)}
         told |= {"cores": os.cpu_count(), "load": load}
-        write(self.out / "seconds.json", json.dumps({**told, "units": self.seconds}, indent=1))
-
-    def _tell(self, place: int, share: float, doing: str) -> None:
-        """Progress by the time that each kind of unit took so far."""
-        per = {
-            kind: np.mean([s for k, s in self.seconds.items() if k.startswith(f"{kind} ")] or [guess])
-            for kind, guess in GUESS.items()
-        }
-        cost = [float(per[u.kind]) for u in self.plan]
-        done = sum(cost[:place]) + share * cost[place]
-        self.progress(min(done / sum(cost), 1.0), doing)
+        write(self.out / self.clock, json.dumps({**told, "units": self.seconds}, indent=1))
 
 
 def _chunks(lifetimes: int) -> Iterator[int]:
@@ -325,12 +349,18 @@ def _finding(found: list[Any], q: Quantity) -> Value:
     return Value(float(f.estimate), None, f.n)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, Any]:
     """A JSON file of ours; nothing where it is missing or broken, so that it is made again."""
     try:
         return _dict(json.loads(path.read_text()))
     except (OSError, ValueError):
         return {}
+
+
+def read_seconds(path: Path) -> dict[str, float]:
+    """The seconds of every unit that a file notes."""
+    units = _dict(read(path).get("units"))
+    return {str(k): float(v) for k, v in units.items() if isinstance(v, (int, float))}
 
 
 def _dict(told: Any) -> dict[str, Any]:
@@ -339,7 +369,7 @@ def _dict(told: Any) -> dict[str, Any]:
 
 def _kept(path: Path) -> dict[str, Value]:
     """The values of a finished measurement; nothing where its file is missing or broken."""
-    values = _dict(_read(path).get("values"))
+    values = _dict(read(path).get("values"))
     try:
         kept = {name: Value(**v) for name, v in values.items()}
     except TypeError:

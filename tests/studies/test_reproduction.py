@@ -95,13 +95,28 @@ def test_a_network_that_other_settings_made_is_not_taken(whole, tmp_path):
         reproduce(str(study), seeds=1 + int(there.name.split("-")[-2]), out=tmp_path)
 
 
-def test_a_study_that_is_killed_goes_on_to_the_same_bytes(whole, tmp_path):
+def test_processes_side_by_side_give_the_same_bytes(whole, tmp_path):
+    out, found, study = whole
+    reproduce(str(study), out=out)
+    told = []
+    progress = lambda share, doing: told.append((share, doing))  # noqa: E731
+    again = reproduce(str(study), out=tmp_path, progress=progress, workers=2)
+    assert again["values"] == found["values"] and outcome(tmp_path) == outcome(out)
+    assert (tmp_path / "figure.png").read_bytes() == (out / "figure.png").read_bytes()
+    assert {p.name for p in tmp_path.iterdir()} == {p.name for p in out.iterdir()}
+    took = [json.loads((folder / "seconds.json").read_text())["units"] for folder in (out, tmp_path)]
+    assert took[0].keys() == took[1].keys()
+    assert told and all(0.0 <= share <= 1.0 for share, _ in told) and any("network" in d for _, d in told)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_study_that_is_killed_goes_on_to_the_same_bytes(whole, tmp_path, workers):
     out, _, study = whole
     reproduce(str(study), seeds=2, out=out)  # of what is there: the first two seeds of three
     command = "from mesascope.recipes import _training; _training.EVERY = 0.0\n"
     command += (
         "from mesascope.cli import run\n"
-        f"run(['reproduce', {str(study)!r}, '--seeds', '2', '--out', {str(tmp_path)!r}])"
+        f"run(['reproduce', {str(study)!r}, '--seeds', '2', '--out', {str(tmp_path)!r}, '--workers', '{workers}'])"
     )
     draw, killed = random.Random(7), 0
     for _ in range(40):
@@ -176,6 +191,22 @@ def test_what_other_code_measured_is_not_taken_and_damage_is_made_good(tmp_path)
             kept.write_text(damage)
         (out / "seconds.json").write_text("[1]")
         assert told(study, 5) == 5.0
+
+
+def test_a_mistake_in_code_of_others_is_theirs_in_every_process(tmp_path):
+    two = (
+        OWN.replace("seeds = 1", "seeds = 2")
+        .replace('["still"]', '["still", "other"]')
+        .replace("[measured.mine]", '[subjects.other]\nsubject = "uniform"\n\n[measured.mine]')
+    )
+    two = two.replace(
+        'subject = "uniform"', 'subject = "uniform"\nfamily = "bernoulli_bandit:arms=3,trials=11"'
+    )
+    study = small(tmp_path, two, "")
+    (study / "measures.py").write_text("def mine(lived):\n    return [][0]\n")
+    with pytest.raises(MesascopeError, match=r"measures\.py, line 2, raised IndexError") as raised:
+        reproduce(str(study), out=tmp_path / "out", trust=True, workers=2)
+    assert "Mend it there" in raised.value.remedy
 
 
 def test_studies_are_listed(capsys):

@@ -1,0 +1,55 @@
+"""A study's units on several processes: first the trainings, one by one, then the measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mesascope.processes import spread
+from mesascope.reproducing.progress import Told, listening
+from mesascope.reproducing.work import Workshop
+
+
+def side_by_side(
+    shop: Workshop,
+    part: Callable[[Sequence[int], Path], None],
+    workers: int,
+    progress: Callable[[float, str], None],
+) -> None:
+    """Does what a study lacks; afterwards its workshop finds everything there.
+
+    Args:
+        shop: the study's.
+        part: does the units at some places of the plan in any process, whispering into a folder; is pickled.
+        workers: processes, 0 for one per core.
+        progress: called with the share that is done and what is being done.
+    """
+    told = Told(shop.plan, shop.seconds, progress, in_order=False)
+    with listening(told) as folder:
+        for chunks in (trainings, measurements):
+            lacking = [i for i, unit in enumerate(shop.plan) if shop.lacks(unit)]
+            told.shares = [float(i not in lacking) for i in range(len(shop.plan))]
+            for _ in spread(part, [(chunk, folder) for chunk in chunks(shop, lacking)], workers):
+                gather(shop)
+
+
+def trainings(shop: Workshop, lacking: list[int]) -> list[list[int]]:
+    """Every training is work for one process."""
+    return [[i] for i in lacking if shop.plan[i].kind == "train"]
+
+
+def measurements(shop: Workshop, lacking: list[int]) -> list[list[int]]:
+    """Placements of one seed share lifetimes of reference procedures, rollouts of one subject what is compiled."""
+    chunks: dict[tuple, list[int]] = {}
+    for i in lacking:
+        unit = shop.plan[i]
+        if unit.kind != "train":
+            key = (unit.kind, unit.seed if unit.kind == "place" else unit.cell.name)
+            chunks.setdefault(key, []).append(i)
+    return sorted(chunks.values(), key=len, reverse=True)
+
+
+def gather(shop: Workshop) -> None:
+    """Takes over the seconds that other processes noted, also of a run that was stopped."""
+    for path in sorted(shop.out.glob("seconds-*.json")):
+        shop.take(path)

@@ -1,0 +1,88 @@
+"""How far a study is, also when processes side by side work on it."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from mesascope.reproducing.work import Unit, write
+
+GUESS = {"train": 60.0, "live": 10.0, "place": 20.0}  # seconds, before any was seen
+OFTEN = 0.5  # seconds
+
+
+class Told:
+    """Progress by the time that each kind of unit took so far.
+
+    Args:
+        plan: the units.
+        seconds: those that are known, by 'kind name'; may grow.
+        progress: called with the share of the whole that is done and what is being done.
+        in_order: whether units are done one after the other, so that all before one that is heard of are done.
+    """
+
+    def __init__(
+        self,
+        plan: list[Unit],
+        seconds: dict[str, float],
+        progress: Callable[[float, str], None],
+        in_order: bool = True,
+    ):
+        self.plan, self.seconds, self.progress, self.in_order = plan, seconds, progress, in_order
+        self.shares = [0.0] * len(plan)
+
+    def __call__(self, place: int, share: float, doing: str) -> None:
+        """Hears from the unit at a place that a share of it is done."""
+        if self.in_order:
+            self.shares[:place] = [1.0] * place
+        self.shares[place] = share
+        per = {}
+        for kind, guess in GUESS.items():
+            known = [s for k, s in self.seconds.items() if k.startswith(f"{kind} ")] or [guess]
+            per[kind] = sum(known) / len(known)
+        cost = [per[u.kind] for u in self.plan]
+        done = sum(c * s for c, s in zip(cost, self.shares, strict=True))
+        self.progress(min(done / sum(cost), 1.0), doing)
+
+
+class Whisper:
+    """Says to the process that began this one how far a unit is: through a file, now and then."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.last = folder, 0.0
+
+    def __call__(self, place: int, share: float, doing: str) -> None:
+        """Says that a share of the unit at a place is done."""
+        if time.monotonic() - self.last >= OFTEN or share in (0.0, 1.0):
+            self.last = time.monotonic()
+            with contextlib.suppress(OSError):  # who listened has gone
+                write(self.folder / str(place), f"{share} {doing}")
+
+
+@contextlib.contextmanager
+def listening(told: Callable[[int, float, str], None]) -> Iterator[Path]:
+    """A folder for whispers, which are passed on as they come."""
+    over = threading.Event()
+
+    def listen(folder: Path) -> None:
+        seen: dict[Path, str] = {}
+        while not over.wait(OFTEN):
+            for path in folder.glob("[0-9]*"):
+                text = path.read_text()
+                if seen.get(path) != text:
+                    seen[path] = text
+                    share, _, doing = text.partition(" ")
+                    told(int(path.name), float(share), doing)
+
+    with tempfile.TemporaryDirectory() as folder:
+        thread = threading.Thread(target=listen, args=(Path(folder),), daemon=True)
+        thread.start()
+        try:
+            yield Path(folder)
+        finally:
+            over.set()
+            thread.join()
