@@ -38,13 +38,18 @@ def draw(study: Study, found: Mapping[str, Any], path: Path) -> Path | None:
         for place, panel in enumerate(study.panels):
             ax = figure.add_subplot(rows, columns, place + 1)
             KINDS[panel["draw"]](ax, panel, numbers, axes)
-            ax.set_title(textwrap.fill(panel["title"], 40))  # as wide as a panel
+            ax.set_title(textwrap.fill(panel["title"], _room(ax)))
         if found["quick"]:
             figure.suptitle("QUICK: one seed, short trainings; settles nothing", color=SECOND)
         part = path.with_name(f".{path.name}.part")
         figure.savefig(part, format="png", dpi=140, metadata={"Software": None}, facecolor="white")
         part.replace(path)
     return path
+
+
+def _room(ax) -> int:
+    """Characters of a title that fit above a panel, whose labels on the left take from its width."""
+    return max(16, 40 - max((len(t.get_text()) * 3 // 5 for t in ax.get_yticklabels()), default=0))
 
 
 def _points(group, panel, axes) -> tuple[list[str], list[str], list[str]]:
