@@ -21,8 +21,8 @@ import jax
 import numpy as np
 
 from mesascope.recipes import dqn_atari as ours
-from mesascope.recipes._dqn_files import Kept, Run
 from mesascope.recipes._dqn_games import Games
+from mesascope.recipes._rounds import Kept, Run
 from mesascope.subjects.q_network import FIELD, LAYERS, SPREAD, STACK, Sizes, create
 
 GAMES, BATCH, STEPS, REPLAY, BEFORE, HIDDEN, ROUNDS = 16, 32, 4, 50_000, 10_000, 128, 3

@@ -22,7 +22,7 @@ from mesascope.families import Family
 from mesascope.keys import address
 from mesascope.recipes import Progress, Trained, silent
 from mesascope.recipes._descent import COUNTED, MANY, STEPPED, check, numbers
-from mesascope.recipes._dqn_files import Kept, Run, go
+from mesascope.recipes._rounds import Kept, Run, go
 from mesascope.subjects._tensors import named
 from mesascope.subjects.thinking_network import (
     FORMAT,

@@ -21,9 +21,9 @@ from mesascope.families import _pong_screen as screen
 from mesascope.keys import address
 from mesascope.recipes import Progress, Trained, silent
 from mesascope.recipes._descent import COUNTED, MANY, check
-from mesascope.recipes._dqn_files import Kept, Run, go
 from mesascope.recipes._dqn_games import Games
 from mesascope.recipes._dqn_replay import Batch, Replay
+from mesascope.recipes._rounds import Kept, Run, go
 from mesascope.subjects._tensors import named
 from mesascope.subjects.q_network import FORMAT, LAYERS, STACK, Sizes, Weights, create, values
 

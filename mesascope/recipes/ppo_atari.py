@@ -20,8 +20,8 @@ from mesascope.families._pong_cabinet import Cabinet, Start
 from mesascope.keys import address
 from mesascope.recipes import Progress, Trained, silent
 from mesascope.recipes._descent import COUNTED, MANY, STEPPED, check
-from mesascope.recipes._dqn_files import Kept, Run, go
 from mesascope.recipes._lives import spread
+from mesascope.recipes._rounds import Kept, Run, go
 from mesascope.subjects import choose
 from mesascope.subjects._tensors import named
 from mesascope.subjects.places_network import FORMAT, begun, told

@@ -12,7 +12,7 @@ from mesascope.catalogue import make
 from mesascope.compiling import drawn as compiled
 from mesascope.errors import MesascopeError
 from mesascope.families import _mazes as mazes
-from mesascope.recipes import _dqn_files
+from mesascope.recipes import _rounds
 from mesascope.recipes.deep_thinking import recipe
 from mesascope.rollouts import rollout
 from mesascope.subjects import thinking_network as networks
@@ -117,7 +117,7 @@ def test_a_stopped_training_ends_with_the_same_bytes_and_is_opened(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("mesascope.recipes._dqn_files.TOLD", 0.0)
+        patched.setattr("mesascope.recipes._rounds.TOLD", 0.0)
         with pytest.raises(KeyboardInterrupt):
             recipe(HOME, tmp_path / "parts", updates=5, swaps=0.5, progress=stop, **SMALL)
     assert (tmp_path / "parts" / "checkpoint.safetensors").exists()
@@ -153,7 +153,7 @@ def test_a_curve_that_is_none_of_a_training_is_left_alone(tmp_path):
         "updates,steps,score,cpu_seconds\nx\n",
     ):
         curve.write_text(cut)
-        _dqn_files._cut(curve, 4)
+        _rounds._cut(curve, 4)
         assert not curve.exists() or curve.read_text() == "updates,steps,score,cpu_seconds\n"
         assert curve.exists() == ("seconds\n" in cut)
 

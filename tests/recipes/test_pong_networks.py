@@ -13,7 +13,7 @@ from mesascope.errors import MesascopeError
 from mesascope.examination import opener
 from mesascope.families import Percept
 from mesascope.recipes._dqn_replay import Replay
-from mesascope.recipes._training import _replace as write
+from mesascope.recipes._files import replace as write
 from mesascope.subjects import places_network, q_network
 from mesascope.subjects._tensors import named
 
@@ -213,9 +213,9 @@ SMALL = {
 @pytest.mark.parametrize("name", SMALL)
 def test_a_training_ends_with_a_network_that_opens_and_was_evaluated(name, tmp_path, monkeypatch):
     pytest.importorskip("ale_py", reason="needs the extra 'atari'")
-    from mesascope.recipes import _dqn_files
+    from mesascope.recipes import _rounds
 
-    monkeypatch.setattr(_dqn_files, "EVERY", 0.0)
+    monkeypatch.setattr(_rounds, "EVERY", 0.0)
     recipe, family = catalogue.factory("recipes", name), catalogue.make("families", "pong:rallies=2,steps=3")
     settings = {**SMALL[name], "games": 1, "seed": 5}
     once = [recipe(family, tmp_path / str(i), **settings).path.read_bytes() for i in (0, 1)]
@@ -228,7 +228,7 @@ def test_a_training_ends_with_a_network_that_opens_and_was_evaluated(name, tmp_p
         seen.append(progress.done)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_dqn_files, "TOLD", 0.0)
+    monkeypatch.setattr(_rounds, "TOLD", 0.0)
     with pytest.raises(KeyboardInterrupt):
         recipe(family, tmp_path / "2", **settings, progress=stop)
     assert (tmp_path / "2" / "checkpoint.safetensors").is_file()

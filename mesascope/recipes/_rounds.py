@@ -1,4 +1,4 @@
-"""What a training of a deep Q-network keeps: checkpoints, the curve, the network with its evaluation."""
+"""Trainings that go on in rounds and are judged at the end: checkpoints, the curve, the network with its evaluation."""
 
 from __future__ import annotations
 
@@ -7,21 +7,14 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load
 
 from mesascope.errors import MesascopeError
 from mesascope.families import Family
-from mesascope.measurement import made
 from mesascope.recipes import Progress, Trained
-from mesascope.recipes._training import _agree as agree
-from mesascope.recipes._training import _replace as replace
+from mesascope.recipes._files import agree, finite, identity, keep, origin, prepare, replace, restore
 
 CHECKPOINT = "mesascope-q-training/1"
 EVERY = 120.0  # seconds from one checkpoint to the next
@@ -46,17 +39,6 @@ class Run(NamedTuple):
     settings: dict[str, Any]
     told: dict[str, Any]
     tensors: Callable[[Any], dict[str, Any]]
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What a checkpoint must agree on to be gone on from."""
-        return {"recipe": self.recipe, "family": self.family.name, "settings": self.settings}
-
-    @property
-    def command(self) -> str:
-        """What makes the same network."""
-        given = ",".join(f"{k}={v}" for k, v in self.settings.items())
-        return f"mesascope train {self.recipe}:{given} --family {self.family.name} --out DIR"
 
     def seeded(self, *parts: str | int) -> int:
         """A seed by the run's own and an address."""
@@ -102,20 +84,14 @@ def go(
     Raises:
         MesascopeError: the folder holds another training, or it cannot be written.
     """
-    start, folder = time.monotonic(), Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise MesascopeError(
-            f"{str(out)!r} cannot be a folder: {error.strerror}.", "Name another --out."
-        ) from None
+    start, folder = time.monotonic(), prepare(out)
     path, checkpoint, curve = (
         folder / n for n in ("network.safetensors", "checkpoint.safetensors", "curve.csv")
     )
     total, steps = run.settings["updates"], 0
     every = max(1, total // POINTS)
     if path.exists():
-        agree(cast(Any, run), path)
+        agree(run, path)
     else:
         kept = first = _resume(run, checkpoint, begun)
         saved, told, point, began = start, start, kept.done // every, None
@@ -179,49 +155,27 @@ def _cut(curve: Path, done: int) -> None:
 
 
 def _keep(run: Run, path: Path, kept: Kept) -> None:
-    """Writes a checkpoint, whole or not at all; the replay is no part of it."""
-    leaves = jax.tree.leaves(kept.state)
-    tensors = {f"{i:04d}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
+    """Writes a checkpoint; the replay is no part of it."""
     at = {"done": kept.done, "steps": kept.steps, "round": kept.round, "score": _mean(kept.scores)}
-    replace(path, tensors, {"format": CHECKPOINT, **at, **run.identity})
+    keep(run, path, kept.state, {"format": CHECKPOINT, **at})
 
 
 def _resume(run: Run, path: Path, begun: Any) -> Kept:
-    """What a checkpoint holds, in the shape of what training begins with."""
+    """What a checkpoint holds, or what training begins with."""
     if not path.exists():
         return Kept(begun, 0, 0, 0, ())
-    told = agree(cast(Any, run), path)
-    leaves, structure = jax.tree.flatten(begun)
-    try:
-        tensors = load(path.read_bytes())
-        found = [tensors[f"{i:04d}"] for i in range(len(leaves))]
-        alike = [(f.shape, f.dtype) for f in found] == [(x.shape, x.dtype) for x in leaves]
-        if told["format"] != CHECKPOINT or not alike:
-            raise ValueError("its arrays have other shapes")
-        done, steps, turns = (int(told[k]) for k in ("done", "steps", "round"))
-    except (SafetensorError, KeyError, ValueError, TypeError, OSError) as error:
-        raise MesascopeError(
-            f"The checkpoint {str(path)!r} is broken: {error}.", "Delete it to begin anew."
-        ) from None
-    return Kept(jax.tree.unflatten(structure, [jnp.asarray(f) for f in found]), done, steps, turns, ())
+    state, (done, steps, turns) = restore(run, path, begun, CHECKPOINT, "done", "steps", "round")
+    return Kept(state, done, steps, turns, ())
 
 
 def _finish(run: Run, path: Path, kept: Kept, scores: list[float]) -> None:
     """Writes the network with what it scored and everything that is needed to repeat it."""
-    tensors = {k: np.asarray(v) for k, v in run.tensors(kept.state).items()}
-    if not all(np.isfinite(x).all() for x in tensors.values()):
-        raise MesascopeError(
-            "The training diverged: weights are not finite.", "Lower the rate, or change the seed."
-        )
-    origin = made(run.settings["seed"])
     told = {
-        **run.identity,
+        **identity(run),
         **run.told,
         "trained_on": "unlimited",
         "steps": kept.steps,
         "evaluation": {"games": len(scores), "mean": float(np.mean(scores)), "scores": scores},
-        "command": run.command,
-        "versions": origin["versions"] | {"equinox": eqx.__version__},
-        "commit": origin["commit"],
+        **origin(run),
     }
-    replace(path, tensors, told)
+    replace(path, finite(run.tensors(kept.state)), told)
