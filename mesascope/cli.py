@@ -37,7 +37,7 @@ Seed = Annotated[int, typer.Option(help="Of the tasks and of all draws.", min=0,
 Probes = Annotated[list[str] | None, typer.Option(help="Comma-separated or repeated; by default all.")]
 Lifetimes = Annotated[int, typer.Option(help="Lifetimes on every ring.", min=3, max=1_000_000)]
 
-Workers = Annotated[int, typer.Option(help="Processes; 0 for one per core.", min=0, max=64)]
+Workers = Annotated[int, typer.Option(help="Processes; 0 for one per core, at most 4.", min=0, max=64)]
 
 
 @app.command(epilog="Example: mesascope demo --out demo")

@@ -8,14 +8,21 @@ import hashlib
 import json
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
+import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
+from mesascope.errors import MesascopeError
+
 MOST = 4  # each compiles and holds what it lives
+PATIENCE = 5.0  # seconds that a process has to keep what it has
 
 
 def cores() -> int:
@@ -43,23 +50,69 @@ def spread(
     if workers < 2 or len(units) < 2:
         yield from (work(*unit) for unit in units)
         return
+    before = multiprocessing.active_children()
     # forking a process in which JAX has started threads can hang it
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _leave_with_parent)
-    futures: list[Future] = []
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begun)
     try:
-        with _deaf():
-            futures.append(pool.submit(work, *units[0]))  # begins all processes
-        futures += [pool.submit(work, *unit) for unit in units[1:]]
-        for future in futures:
-            yield future.result()
-    except BaseException:
+        with _deaf():  # processes begin as units come in
+            futures = [pool.submit(_unit, work, *unit) for unit in units]
+        yield from _answers(futures)
+    except BaseException as error:
         # the pool's own thread cancels; if this one does, that one can die of it
         pool.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():  # what they are at would keep us waiting
-            process.terminate()
+        _end([p for p in multiprocessing.active_children() if p not in before])
+        if isinstance(error, BrokenProcessPool):
+            raise MesascopeError(
+                "A process was ended from outside, perhaps for lack of memory.",
+                "Give the command again, with fewer --workers.",
+            ) from None
         raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _answers(futures: Sequence[Future]) -> Iterator[Any]:
+    """Answers in the order of their units; what fails is raised at once, a warning passed on once."""
+    waiting, told = set(futures), set()
+    for future in futures:
+        while future in waiting:
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for each in done:
+                for said in each.result()[1]:
+                    if said not in told:
+                        told.add(said)
+                        warnings.warn_explicit(*said)
+        yield future.result()[0]
+
+
+def _unit(work: Callable[..., Any], *unit: Any) -> tuple[Any, list[tuple]]:
+    """The answer to one unit, and what was warned of; one that is ended may keep what it has, as after Ctrl-C."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            answer = work(*unit)
+        return answer, [(str(w.message), w.category, w.filename, w.lineno) for w in caught]
+    except KeyboardInterrupt:
+        os._exit(1)
+    except Exception as error:
+        try:
+            pickle.loads(pickle.dumps(error))
+        except Exception:  # it would take the pool with it
+            raise RuntimeError(f"{type(error).__name__}: {error}") from error
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end(processes: Sequence[Any]) -> None:
+    """Ends processes, which otherwise would keep us waiting; they have a moment to keep what they have."""
+    for process in processes:
+        process.terminate()
+    last = time.monotonic() + PATIENCE
+    for process in processes:
+        process.join(max(0.0, last - time.monotonic()))
+        if process.is_alive():
+            process.kill()
 
 
 @contextlib.contextmanager
@@ -91,16 +144,25 @@ def _kept(folder: Path, work: Callable[..., Any], *unit: Any) -> Any:
     return answer
 
 
-def fingerprint(folder: Path, kinds: tuple[str, ...] = (".py", ".toml")) -> str:
-    """Of all code and settings in a folder: what was computed by other code is not taken for this one's."""
+def fingerprint(folder: Path, kinds: tuple[str, ...] = (".py", ".toml"), without: Path | None = None) -> str:
+    """Of all code and settings in a folder: what was computed by other code is not taken for this one's.
+
+    Args:
+        folder: with all below it.
+        kinds: of files.
+        without: a folder in it that is left out.
+    """
     told = hashlib.sha256()
+    left_out = without.resolve() if without else None
     for path in sorted(p for p in folder.rglob("*") if p.suffix in kinds):
-        told.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+        if left_out is None or not path.resolve().is_relative_to(left_out):
+            told.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return told.hexdigest()[:16]
 
 
-def _leave_with_parent() -> None:
-    """Ends this process when the one that began it has ended, however that came."""
+def _begun() -> None:
+    """A process does not hear Ctrl-C, and ends when the one that began it has, however that came."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def wait() -> None:
         parent = multiprocessing.parent_process()

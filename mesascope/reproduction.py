@@ -13,7 +13,7 @@ from typing import Any
 
 from mesascope import catalogue, runs
 from mesascope.errors import MesascopeError
-from mesascope.reproducing.crew import gather, side_by_side
+from mesascope.reproducing.crew import clock, gather, side_by_side
 from mesascope.reproducing.figures import draw
 from mesascope.reproducing.measures import SHIPPED, Measure
 from mesascope.reproducing.outcomes import document, table
@@ -56,8 +56,11 @@ def reproduce(
     shop = Workshop(plan, folder, measures, lambda place, share, doing: told(place, share, doing))
     told = Told(shop.plan, shop.seconds, progress)
     gather(shop)
+    shop.work(
+        [i for i, u in enumerate(shop.plan) if u.kind == "train" and not shop.lacks(u)]
+    )  # refuses others'
     if workers != 1:
-        part = functools.partial(_part, study, quick, seeds, folder, trust)
+        part = functools.partial(_part, study, quick, seeds, folder, trust, shop.code)
         side_by_side(shop, part, workers, progress)
     found = document(plan, shop.work(), trust)
     write(folder / "results.json", json.dumps(found, indent=1, allow_nan=False) + "\n")
@@ -67,13 +70,22 @@ def reproduce(
 
 
 def _part(
-    study: str, quick: bool, seeds: int, folder: Path, trust: bool, places: Sequence[int], heard: Path
+    study: str,
+    quick: bool,
+    seeds: int,
+    folder: Path,
+    trust: bool,
+    code: list[str],
+    places: Sequence[int],
+    heard: Path,
 ) -> None:
     """Does the units at some places of a study's plan, in any process."""
     plan = load(study, quick, seeds)
-    measures, clock = known_measures(plan, trust), f"seconds-{places[0]}.json"
     try:
-        Workshop(plan, folder, measures, Whisper(heard), clock).work(places)
+        shop = Workshop(plan, folder, known_measures(plan, trust), Whisper(heard), clock(places))
+        if shop.code != code:
+            raise MesascopeError("The code was changed while the study ran.", "Give the command again.")
+        shop.work(places)
     except Exception as error:  # where it was raised is not known in the process that began this one
         of_others = None if isinstance(error, MesascopeError) else catalogue.theirs(error)
         if of_others is None or os.environ.get("MESASCOPE_TRACEBACK"):

@@ -5,9 +5,11 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import pytest
 
+from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.processes import fingerprint, spread
 
 LONG = """
@@ -38,6 +40,74 @@ def test_nothing_is_begun_after_a_failure(tmp_path):
         list(spread(noted, units, 2))
     time.sleep(2)
     assert len(list(tmp_path.iterdir())) <= 6 and time.monotonic() - begun < 60
+
+
+def test_what_fails_is_raised_before_what_takes_longer_has_ended():
+    begun = time.monotonic()
+    with pytest.raises(ZeroDivisionError):
+        list(spread(wait_or_fail, [(60,), (0,)], 2))
+    assert time.monotonic() - begun < 40
+
+
+def wait_or_fail(seconds):
+    time.sleep(seconds)
+    return 1 / seconds
+
+
+def test_a_process_that_is_ended_from_outside_is_told_of():
+    with pytest.raises(MesascopeError, match="ended from outside"):
+        list(spread(die, [(True,), (False,)], 2))
+
+
+def die(how):
+    if how:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(1)
+
+
+class Awkward(Exception):
+    def __init__(self, one, two):
+        super().__init__(f"{one} and {two}")
+
+
+def test_an_error_that_cannot_travel_says_what_it_said():
+    with pytest.raises(RuntimeError, match="Awkward: this and that"):
+        list(spread(awkward, [(1,), (2,)], 2))
+
+
+def awkward(n):
+    raise Awkward("this", "that")
+
+
+def test_a_warning_is_passed_on_once():
+    with pytest.warns(MesascopeWarning) as caught:
+        assert list(spread(warned, [(1,), (2,), (3,)], 2)) == [1, 2, 3]
+    assert [str(w.message) for w in caught] == ["known to all"]
+
+
+def warned(n):
+    warnings.warn("known to all", MesascopeWarning, stacklevel=1)
+    return n
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM ends a process at once there")
+def test_a_unit_that_is_ended_may_keep_what_it_has(tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        list(spread(keeping, [(tmp_path, 60), (tmp_path, 0)], 2))
+    assert (tmp_path / "kept").exists()
+
+
+def keeping(folder, seconds):
+    if not seconds:
+        while not (folder / "begun").exists():
+            time.sleep(0.01)
+        raise ZeroDivisionError
+    try:
+        (folder / "begun").touch()
+        time.sleep(seconds)
+    except KeyboardInterrupt:
+        (folder / "kept").touch()
+        raise
 
 
 def noted(folder, n):
@@ -131,3 +201,11 @@ def test_functions_are_kept_by_name_and_what_cannot_be_kept_is_no_error(tmp_path
 
 def applied(work, *unit):
     return work(*unit)
+
+
+def test_a_folder_is_left_out_of_a_fingerprint(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "a.py").write_text("x = 1")
+    before = fingerprint(tmp_path, without=tmp_path / "run")
+    (tmp_path / "run" / "b.py").write_text("")
+    assert fingerprint(tmp_path, without=tmp_path / "run") == before != fingerprint(tmp_path)

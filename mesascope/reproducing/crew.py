@@ -22,15 +22,25 @@ def side_by_side(
         shop: the study's.
         part: does the units at some places of the plan in any process, whispering into a folder; is pickled.
         workers: processes, 0 for one per core.
-        progress: called with the share that is done and what is being done.
+        progress: called with the share that is done and what is being done, also from another thread.
     """
-    told = Told(shop.plan, shop.seconds, progress, in_order=False)
-    with listening(told) as folder:
+    if not any(shop.lacks(u) for u in shop.plan):
+        return
+    told, heard = Told(shop.plan, shop.seconds, progress, in_order=False), shop.out / "heard"
+    shop.note()  # the folder is this study's from now on
+    with listening(told, heard):
         for chunks in (trainings, measurements):
             lacking = [i for i, unit in enumerate(shop.plan) if shop.lacks(unit)]
             told.shares = [float(i not in lacking) for i in range(len(shop.plan))]
-            for _ in spread(part, [(chunk, folder) for chunk in chunks(shop, lacking)], workers):
-                gather(shop)
+            todo = chunks(shop, lacking)
+            done = spread(part, [(chunk, heard) for chunk in todo], workers)
+            for chunk, _ in zip(todo, done, strict=True):
+                shop.take(clock(chunk))
+
+
+def clock(places: Sequence[int]) -> str:
+    """The file where the process that does these units notes their seconds."""
+    return f"seconds-{places[0]}.json"
 
 
 def trainings(shop: Workshop, lacking: list[int]) -> list[list[int]]:
@@ -50,6 +60,6 @@ def measurements(shop: Workshop, lacking: list[int]) -> list[list[int]]:
 
 
 def gather(shop: Workshop) -> None:
-    """Takes over the seconds that other processes noted, also of a run that was stopped."""
+    """Takes over the seconds that processes noted in a run that was stopped."""
     for path in sorted(shop.out.glob("seconds-*.json")):
-        shop.take(path)
+        shop.take(path.name)

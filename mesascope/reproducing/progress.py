@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ class Told:
     Args:
         plan: the units.
         seconds: those that are known, by 'kind name'; may grow.
-        progress: called with the share of the whole that is done and what is being done.
+        progress: called with the share of the whole that is done, which never falls, and what is being done.
         in_order: whether units are done one after the other, so that all before one that is heard of are done.
     """
 
@@ -33,7 +33,7 @@ class Told:
         in_order: bool = True,
     ):
         self.plan, self.seconds, self.progress, self.in_order = plan, seconds, progress, in_order
-        self.shares = [0.0] * len(plan)
+        self.shares, self.most = [0.0] * len(plan), 0.0
 
     def __call__(self, place: int, share: float, doing: str) -> None:
         """Hears from the unit at a place that a share of it is done."""
@@ -42,11 +42,12 @@ class Told:
         self.shares[place] = share
         per = {}
         for kind, guess in GUESS.items():
-            known = [s for k, s in self.seconds.items() if k.startswith(f"{kind} ")] or [guess]
+            known = [s for k, s in dict(self.seconds).items() if k.startswith(f"{kind} ")] or [guess]
             per[kind] = sum(known) / len(known)
         cost = [per[u.kind] for u in self.plan]
         done = sum(c * s for c, s in zip(cost, self.shares, strict=True))
-        self.progress(min(done / sum(cost), 1.0), doing)
+        self.most = max(self.most, min(done / sum(cost), 1.0))  # what is known of costs changes
+        self.progress(self.most, doing)
 
 
 class Whisper:
@@ -64,11 +65,13 @@ class Whisper:
 
 
 @contextlib.contextmanager
-def listening(told: Callable[[int, float, str], None]) -> Iterator[Path]:
-    """A folder for whispers, which are passed on as they come."""
+def listening(told: Callable[[int, float, str], None], folder: Path) -> Iterator[None]:
+    """Passes on, from a thread of its own, what is whispered into a folder, which is there only meanwhile."""
     over = threading.Event()
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
+    folder.mkdir()
 
-    def listen(folder: Path) -> None:
+    def listen() -> None:
         seen: dict[Path, str] = {}
         while not over.wait(OFTEN):
             for path in folder.glob("[0-9]*"):
@@ -78,11 +81,11 @@ def listening(told: Callable[[int, float, str], None]) -> Iterator[Path]:
                     share, _, doing = text.partition(" ")
                     told(int(path.name), float(share), doing)
 
-    with tempfile.TemporaryDirectory() as folder:
-        thread = threading.Thread(target=listen, args=(Path(folder),), daemon=True)
-        thread.start()
-        try:
-            yield Path(folder)
-        finally:
-            over.set()
-            thread.join()
+    thread = threading.Thread(target=listen, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        shutil.rmtree(folder, ignore_errors=True)

@@ -78,7 +78,7 @@ class Unit:
 
 
 def units(study: Study) -> list[Unit]:
-    """All units in the order in which they are done: seed by seed, so that what is there is a table early."""
+    """All units, seed by seed; one process does them in this order."""
     out = []
     for seed in range(study.seeds):
         for cell in study.cells:
@@ -132,7 +132,7 @@ class Workshop:
         self.code = [
             study.name,
             fingerprint(Path(mesascope.__file__).parent, code),
-            fingerprint(study.folder, code),
+            fingerprint(study.folder, code, without=out),
         ]
         self.made: dict[str, Any] = {}  # rollouts of reference procedures, shared within a seed
         self.seed = -1
@@ -205,6 +205,7 @@ class Workshop:
         document = {"of": told, "values": {k: dataclasses.asdict(v) for k, v in values.items()}}
         write(path, json.dumps(document, indent=1))
         self._took(unit.kind, path.stem, time.monotonic() - start)
+        tell(1.0, f"{unit.cell.name}, seed {unit.seed}")
         return values
 
     def _live(self, unit: Unit, subject: Subject, family: Family) -> dict[str, Value]:
@@ -273,11 +274,12 @@ class Workshop:
         self.seconds[f"{kind} {what}"] = round(seconds, 2)
         self.note()
 
-    def take(self, path: Path) -> None:
+    def take(self, name: str) -> None:
         """Takes over the seconds in another's file."""
-        self.seconds.update(read_seconds(path))
-        self.note()
-        path.unlink(missing_ok=True)
+        if (self.out / name).is_file():
+            self.seconds.update(read_seconds(self.out / name))
+            self.note()
+            (self.out / name).unlink()
 
     def note(self) -> None:
         """Writes down how long the units took, and under what load of the machine."""

@@ -20,7 +20,7 @@ from small import PLAN, small
 from mesascope import catalogue
 from mesascope.cli import run
 from mesascope.errors import MesascopeError
-from mesascope.recipes import ppo_recurrent
+from mesascope.recipes import _training, ppo_recurrent
 from mesascope.reproducing import work
 from mesascope.reproducing.measures import Lived, measure
 from mesascope.reproduction import reproduce
@@ -82,7 +82,8 @@ def test_what_is_finished_is_not_done_again_and_what_is_lost_is(whole, monkeypat
     assert again["values"] == json.loads(before["results.json"])["values"]
 
 
-def test_a_network_that_other_settings_made_is_not_taken(whole, tmp_path):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_network_that_other_settings_made_is_not_taken(whole, tmp_path, workers):
     out, _, study = whole
     there = next((out / "networks").iterdir())
     other = tmp_path / "networks" / there.name
@@ -92,7 +93,8 @@ def test_a_network_that_other_settings_made_is_not_taken(whole, tmp_path):
         other,
     )
     with pytest.raises(MesascopeError, match="is of another training"):
-        reproduce(str(study), seeds=1 + int(there.name.split("-")[-2]), out=tmp_path)
+        reproduce(str(study), seeds=1 + int(there.name.split("-")[-2]), out=tmp_path, workers=workers)
+    assert {p.name for p in tmp_path.iterdir()} == {"networks"}  # nothing was done before
 
 
 def test_processes_side_by_side_give_the_same_bytes(whole, tmp_path):
@@ -106,28 +108,50 @@ def test_processes_side_by_side_give_the_same_bytes(whole, tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {p.name for p in out.iterdir()}
     took = [json.loads((folder / "seconds.json").read_text())["units"] for folder in (out, tmp_path)]
     assert took[0].keys() == took[1].keys()
-    assert told and all(0.0 <= share <= 1.0 for share, _ in told) and any("network" in d for _, d in told)
+    shares = [share for share, _ in told]
+    assert shares == sorted(shares) and shares[0] >= 0.0 and shares[-1] <= 1.0
+    assert any("update" in doing for _, doing in told)
+    trained = max(share for share, doing in told if "update" in doing)
+    assert any(
+        share > trained for share, doing in told if "update" not in doing
+    )  # measuring is progress, too
+
+
+OFTEN = (
+    "from mesascope.recipes import _training\n\n_training.EVERY = 0.0  # a checkpoint after every update\n"
+)
+
+
+@pytest.fixture
+def often(tmp_path, monkeypatch):
+    """A study that writes a checkpoint after every update, in every process, and its outcome."""
+    monkeypatch.setattr(_training, "EVERY", 0.0)
+    study = small(tmp_path / "often")
+    (study / "measures.py").write_text(OFTEN)
+    reproduce(str(study), seeds=2, out=tmp_path / "often" / "out", trust=True)
+    return study, tmp_path / "often" / "out"
+
+
+def command(study, out, workers):
+    told = ["reproduce", str(study), "--seeds", "2", "--out", str(out), "--workers", str(workers), "--trust"]
+    return [sys.executable, "-c", f"from mesascope.cli import run; raise SystemExit(run({told!r}))"]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_study_that_is_killed_goes_on_to_the_same_bytes(whole, tmp_path, workers):
-    out, _, study = whole
-    reproduce(str(study), seeds=2, out=out)  # of what is there: the first two seeds of three
-    command = "from mesascope.recipes import _training; _training.EVERY = 0.0\n"
-    command += (
-        "from mesascope.cli import run\n"
-        f"run(['reproduce', {str(study)!r}, '--seeds', '2', '--out', {str(tmp_path)!r}, '--workers', '{workers}'])"
-    )
+def test_a_study_that_is_killed_goes_on_to_the_same_bytes(often, tmp_path, workers):
+    study, out = often
+    here = tmp_path / "here"
+    here.mkdir()
     draw, killed = random.Random(7), 0
     for _ in range(40):
         process = subprocess.Popen(
-            [sys.executable, "-c", command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command(study, here, workers), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         if killed < KILLS:
-            begun, seen = time.monotonic(), sum(1 for _ in tmp_path.rglob("*.json"))
+            begun, seen = time.monotonic(), sum(1 for _ in here.rglob("*.json"))
             grown = draw.randrange(3)  # dies so many units later, at no moment of its own
             while process.poll() is None and time.monotonic() - begun < 60:
-                if sum(1 for _ in tmp_path.rglob("*.json")) >= seen + grown:
+                if sum(1 for _ in here.rglob("*.json")) >= seen + grown:
                     break
                 time.sleep(0.01)
             time.sleep(draw.uniform(0, 0.3 if grown else 4.0))
@@ -138,8 +162,9 @@ def test_a_study_that_is_killed_goes_on_to_the_same_bytes(whole, tmp_path, worke
         assert process.wait(timeout=120) == 0
         break
     assert killed == KILLS
-    assert outcome(tmp_path) == outcome(out)
-    assert (tmp_path / "figure.png").read_bytes() == (out / "figure.png").read_bytes()
+    assert outcome(here) == outcome(out)
+    assert (here / "figure.png").read_bytes() == (out / "figure.png").read_bytes()
+    assert {p.name for p in here.iterdir()} == {p.name for p in out.iterdir()}
 
 
 def test_the_short_form_says_so_and_prints_one_document(whole, tmp_path, capsys):
