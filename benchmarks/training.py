@@ -30,7 +30,7 @@ from mesascope.subjects.recurrent import Recurrent, begun
 
 ARMS, TRIALS, WIDTH, EPOCHS, MINIBATCHES = 5, 100, 64, 3, 4
 PARALLEL = (16, 64, 256, 512)
-SECONDS = 20.0  # of timing, after what compiles or warms up
+SECONDS = 10.0  # of timing, after what compiles or warms up
 GOAL, LOOK, PATIENCE = (
     77.0,
     15.0,
