@@ -1,10 +1,10 @@
-"""Time ppo_recurrent beside sb3-contrib's RecurrentPPO on (100, 5): python benchmarks/training.py [--json] [--quick].
+"""Time ppo_recurrent beside sb3-contrib's RecurrentPPO on (100, 5): python benchmarks/training.py [--json] [--quick] [--patience 10].
 
 Both: an LSTM of 64 units that policy and critic share, lifetimes of 100 pulls on 5 arms, 3 epochs of 4 minibatches of
 whole lifetimes, the same inputs and the same reward. Theirs runs on a vectorised environment in NumPy, written here:
 through mesascope.FamilyEnv it would mostly wait for JAX. 'usual' is theirs as most people run it, on a Gymnasium
 environment in a DummyVecEnv. Then the seconds of training until 77.0 pulls in 100 pay;
-theirs is cut off at ten times ours. --quick leaves that out.
+theirs is cut off at --patience times ours. --quick leaves that out.
 """
 
 from __future__ import annotations
@@ -31,11 +31,7 @@ from mesascope.subjects.recurrent import Recurrent, begun
 ARMS, TRIALS, WIDTH, EPOCHS, MINIBATCHES = 5, 100, 64, 3, 4
 PARALLEL = (16, 64, 256, 512)
 SECONDS = 10.0  # of timing, after what compiles or warms up
-GOAL, LOOK, PATIENCE = (
-    77.0,
-    15.0,
-    10,
-)  # pulls that pay; seconds between looks; times ours until theirs is cut off
+GOAL, LOOK = 77.0, 15.0  # pulls that pay; seconds between looks
 TESTED = 8192  # lifetimes of a look
 BEST = TRIALS * ARMS / (ARMS + 1)  # exact: the best arm's mean
 DISCOUNT, TRACE, CLIP, ENTROPY, RATE = 0.98, 0.95, 0.2, 0.02, 3e-3
@@ -245,6 +241,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--patience", type=float, default=10.0)
     asked = parser.parse_args()
     try:
         import sb3_contrib
@@ -277,7 +274,7 @@ def main() -> int:
         best = {side: max(told[side], key=told[side].get) for side in ("ours", "theirs")}
         seconds, spent, reward = reach(Ours(best["ours"]), 3600.0)
         told["ours to goal"] = {"seconds": seconds, "trained": spent, "reward": reward}
-        seconds, spent, reward = reach(Theirs(best["theirs"]), PATIENCE * spent)
+        seconds, spent, reward = reach(Theirs(best["theirs"]), asked.patience * spent)
         told["theirs to goal"] = {"seconds": seconds, "trained": spent, "reward": reward}
     told["load after"] = os.getloadavg()[0]
     if asked.json:
