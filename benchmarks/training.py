@@ -1,4 +1,4 @@
-"""Time ppo_recurrent beside sb3-contrib's RecurrentPPO on (100, 5): python benchmarks/training.py [--json] [--quick] [--patience 10].
+"""Time ppo_recurrent beside sb3-contrib's RecurrentPPO on (100, 5): python benchmarks/training.py.
 
 Both: an LSTM of 64 units that policy and critic share, lifetimes of 100 pulls on 5 arms, 3 epochs of 4 minibatches of
 whole lifetimes, the same inputs and the same reward. Theirs runs on a vectorised environment in NumPy, written here:
