@@ -117,15 +117,15 @@ def _end(processes: Sequence[Any]) -> None:
 
 @contextlib.contextmanager
 def _deaf() -> Iterator[None]:
-    """Processes that begin in here do not hear Ctrl-C: it is for the one that began them, which ends them."""
-    if threading.current_thread() is not threading.main_thread():
+    """Processes that begin in here do not hear Ctrl-C: it is for the one that began them, which hears it afterwards."""
+    if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _kept(folder: Path, work: Callable[..., Any], *unit: Any) -> Any:
@@ -163,6 +163,8 @@ def fingerprint(folder: Path, kinds: tuple[str, ...] = (".py", ".toml"), without
 def _begun() -> None:
     """A process does not hear Ctrl-C, and ends when the one that began it has, however that came."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
     def wait() -> None:
         parent = multiprocessing.parent_process()
