@@ -39,7 +39,7 @@ def reproduce(
         seeds: how many training seeds; 0 for the plan's own.
         out: the folder; runs/reproduce/STUDY by default.
         trust: whether code that a study which does not ship names may run.
-        progress: called with the share that is done and what is being done.
+        progress: called with the share that is done and what is being done; with several workers from another thread.
         workers: processes side by side, 0 for one per core; not 1 only from a module that may be imported without
             doing anything.
 
@@ -56,9 +56,8 @@ def reproduce(
     shop = Workshop(plan, folder, measures, lambda place, share, doing: told(place, share, doing))
     told = Told(shop.plan, shop.seconds, progress)
     gather(shop)
-    shop.work(
-        [i for i, u in enumerate(shop.plan) if u.kind == "train" and not shop.lacks(u)]
-    )  # refuses others'
+    there = [i for i, u in enumerate(shop.plan) if u.kind == "train" and not shop.lacks(u)]
+    shop.work(there)  # a network of another training is refused before there is work
     if workers != 1:
         part = functools.partial(_part, study, quick, seeds, folder, trust, shop.code)
         side_by_side(shop, part, workers, progress)
