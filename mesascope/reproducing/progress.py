@@ -73,7 +73,9 @@ def listening(told: Callable[[int, float, str], None], folder: Path) -> Iterator
 
     def listen() -> None:
         seen: dict[Path, str] = {}
-        while not over.wait(OFTEN):
+        last = False
+        while not last:
+            last = over.wait(OFTEN)  # then once more: what was said since the last look
             for path in folder.glob("[0-9]*"):
                 text = path.read_text()
                 if seen.get(path) != text:
