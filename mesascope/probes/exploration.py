@@ -28,6 +28,7 @@ def probe() -> Probe:
                 choices * chosen.sum(1).min(-1) / lengths,
                 ring=ring,
                 label="K · share of the least used choice",
+                reason=_never(chosen.any((0, 1))),
             ),
         ]
         if "offered" not in lived:  # the greedy choice could be made on every trial
@@ -47,6 +48,13 @@ def probe() -> Probe:
         measure=measure,
         expects={"learner": "any", "lookalike": "any", "still": "any"},
     )
+
+
+def _never(made: np.ndarray) -> str:
+    """Which of the choices [K] were made in no lifetime at all; a training curve does not show it."""
+    if made.all():
+        return ""
+    return f"never made in any lifetime: {', '.join(map(str, np.flatnonzero(~made)))} of 0 to {len(made) - 1}"
 
 
 def _greedy(chosen: np.ndarray, feedback: np.ndarray) -> np.ndarray:

@@ -167,6 +167,25 @@ def test_a_study_that_is_killed_goes_on_to_the_same_bytes(often, tmp_path, worke
     assert {p.name for p in here.iterdir()} == {p.name for p in out.iterdir()}
 
 
+@pytest.mark.slow
+def test_ctrl_c_says_how_to_go_on_and_what_is_done_is_kept(often, tmp_path):
+    study, out = often
+    here = tmp_path / "here"
+    process = subprocess.Popen(
+        command(study, here, 2), stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    until = time.monotonic() + 240
+    while process.poll() is None and time.monotonic() < until and not list(here.rglob("*.safetensors")):
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)  # heard by every process, as from a terminal
+    told = process.communicate(timeout=60)[1]
+    assert process.returncode == 130 and "Traceback" not in told, told
+    assert "Stopped. What was finished is kept" in told and list(here.rglob("*.safetensors"))
+    subprocess.run(command(study, here, 2), check=True, timeout=240, stderr=subprocess.DEVNULL)
+    assert outcome(here) == outcome(out)
+    assert {p.name for p in here.iterdir()} == {p.name for p in out.iterdir()}
+
+
 def test_the_short_form_says_so_and_prints_one_document(whole, tmp_path, capsys):
     study = whole[2]
     assert run(["reproduce", str(study), "--quick", "--out", str(tmp_path), "--json"]) == 0
