@@ -2,8 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import xarray as xr
+
+from mesascope.probes import Probe, Reading, fresh, replicates
+
+
+def dependence(name: str, question: str, changes: Mapping[str, str]) -> Probe:
+    """What part of the choices changes under conditions that last for one response, named in the placement rule.
+
+    Args:
+        name: the probe's.
+        question: the probe's.
+        changes: what is changed, in words, by the condition's label.
+    """
+
+    def measure(trials, references, replay):
+        lived, out = fresh(trials), []
+        for label, words in changes.items():
+            if lived.attrs.get("actions") == "real" and label.endswith("action=1"):
+                continue  # there is no other action to name
+            replicates(lived, label)
+            out.append(Reading(changed(lived, label), label=words))
+            if "log_probs" in lived:
+                out.append(Reading(nats(lived, label), label=f"{words}, in nats", descriptive=True))
+        return out
+
+    return Probe(
+        name=name,
+        question=question,
+        measure=measure,
+        conditions=("intact", *changes),
+        expects={"learner": "+", "lookalike": "+", "still": "0"},
+        confirmatory=True,
+    )
 
 
 def changed(trials: xr.Dataset, label: str) -> np.ndarray:

@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-from mesascope.probes import Probe, Reading, fresh, replicates
-from mesascope.probes._changes import changed, nats
+from mesascope.probes import Probe
+from mesascope.probes._changes import dependence
 
-CHANGES = dict(
-    zip(
-        ("carry_exchanged_once:fresh=1", "carry_exchanged_once:fresh=0"),
-        ("a fresh carry", "another lifetime's carry"),
-        strict=True,
-    )
-)
+CHANGES = {
+    "carry_exchanged_once:fresh=1": "a fresh carry",
+    "carry_exchanged_once:fresh=0": "another lifetime's carry",
+}
 
 
 def probe() -> Probe:
     """What part of its choices changes when only the carry is exchanged, for one response?"""
-
-    def measure(trials, references, replay):
-        lived, out = fresh(trials), []
-        for label, words in CHANGES.items():
-            replicates(lived, label)
-            out.append(Reading(changed(lived, label), label=words))
-            if "log_probs" in lived:
-                out.append(Reading(nats(lived, label), label=f"{words}, in nats", descriptive=True))
-        return out
-
-    return Probe(
-        name="dependence_on_carry",
-        question="What part of its choices changes when only the carry is exchanged, for one response?",
-        measure=measure,
-        conditions=("intact", *CHANGES),
-        expects={"learner": "+", "lookalike": "+", "still": "0"},
-        confirmatory=True,
+    return dependence(
+        "dependence_on_carry",
+        "What part of its choices changes when only the carry is exchanged, for one response?",
+        CHANGES,
     )

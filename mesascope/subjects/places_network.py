@@ -6,8 +6,7 @@ carry. A file holds the weights and, in its header, one JSON text under the key 
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -18,12 +17,24 @@ from mesascope.errors import MesascopeError
 from mesascope.families import Family, Percept
 from mesascope.families._pong_screen import PLACES, RAM, SIZE
 from mesascope.subjects import Response, Subject
-from mesascope.subjects._tensors import filled, shipped
-from mesascope.subjects.recurrent import Recurrent, create, read_header
+from mesascope.subjects._tensors import OurFiles
+from mesascope.subjects.recurrent import Recurrent, create
 
 FORMAT = "mesascope-places-network/1"
 MEMORIES = ("gru", "lstm", "none")
 TOLD = ("action", "feedback", "observation")
+
+
+def _odd(said: Mapping[str, Any]) -> str:
+    """What is wrong with the memory that a header names."""
+    if said.get("memory") in MEMORIES:
+        return ""
+    return f"its memory is {said.get('memory')!r}, none of {', '.join(MEMORIES)}"
+
+
+WHOLES = {"width": (1, 4096), "choices": (2, 4096)}
+OURS = OurFiles(FORMAT, "network that is told places", "ppo_atari", WHOLES, _odd)
+opens, bundled, family_of, about = OURS.opens, OURS.bundled, OURS.family_of, OURS.about
 
 
 class PlacesNetwork(Subject):
@@ -63,24 +74,6 @@ def begun(key: jax.Array, memory: str, width: int, choices: int) -> Recurrent:
     return create(key, memory, width, TOLD, (choices, len(RAM), 1))
 
 
-def opens(path: str | os.PathLike) -> bool:
-    """Whether a file is such a network of ours, by its header alone."""
-    try:
-        return read_header(path)[0].get("format") == FORMAT
-    except MesascopeError:
-        return False
-
-
-def bundled() -> dict[str, Path]:
-    """The networks that ship, by name."""
-    return shipped(opens)
-
-
-def family_of(path: str | os.PathLike) -> str:
-    """The family that a network was trained on, with its settings."""
-    return about(path if Path(path).is_file() else bundled().get(os.fspath(path), path))["family"]
-
-
 def subject(family: Family, path: str = "") -> PlacesNetwork:
     """A recurrent network that is told where ball and paddles are, read from its .safetensors file.
 
@@ -88,7 +81,7 @@ def subject(family: Family, path: str = "") -> PlacesNetwork:
         family: what it is put to; it needs to tell these places.
         path: the file, or the name of a network that ships.
     """
-    file = Path(path) if Path(path).is_file() else bundled().get(path, Path(path or "none"))
+    file = OURS.find(path)
     said = about(file)
     if getattr(family, "places", ()) != PLACES or family.choices != said["choices"]:
         raise MesascopeError(
@@ -99,32 +92,5 @@ def subject(family: Family, path: str = "") -> PlacesNetwork:
         lambda: begun(jax.random.key(0), said["memory"], said["width"], said["choices"])
     )
     arrays, rest = eqx.partition(empty, lambda x: hasattr(x, "dtype"))
-    network = eqx.combine(filled(file, arrays, lambda why: _broken(file, why)), rest)
+    network = eqx.combine(OURS.weights(file, arrays), rest)
     return PlacesNetwork(f"places_network:path={path}", said["trained_on"], network)
-
-
-def about(path: str | os.PathLike) -> dict[str, Any]:
-    """What a network's file says of it, checked.
-
-    Raises:
-        MesascopeError: not such a file, or what it says is missing or of another kind.
-    """
-    said = read_header(path)[0]
-    if said.get("format") != FORMAT:
-        raise _broken(path, f"its format is {said.get('format')!r}, not {FORMAT!r}")
-    for key in ("family", "trained_on"):
-        if not isinstance(said.get(key), str):
-            raise _broken(path, f"its metadata has no text {key!r}")
-    if said.get("memory") not in MEMORIES:
-        raise _broken(path, f"its memory is {said.get('memory')!r}, none of {', '.join(MEMORIES)}")
-    for key, least in (("width", 1), ("choices", 2)):
-        if type(said.get(key)) is not int or not least <= said[key] <= 4096:
-            raise _broken(path, f"its metadata has no whole number {key!r} in range")
-    return said
-
-
-def _broken(path: str | os.PathLike, reason: str) -> MesascopeError:
-    return MesascopeError(
-        f"{str(path)!r} is no network that is told places: {reason}.",
-        f"Name a file that `mesascope train ppo_atari` wrote, or one that ships: {', '.join(bundled()) or 'none'}.",
-    )

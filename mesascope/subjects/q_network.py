@@ -6,8 +6,7 @@ them. A file holds the weights and, in its header, one JSON text under the key '
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
@@ -18,8 +17,7 @@ from mesascope.errors import MesascopeError
 from mesascope.families import Family, Percept
 from mesascope.keys import address
 from mesascope.subjects import Response, Subject, choose
-from mesascope.subjects._tensors import filled, shipped
-from mesascope.subjects.recurrent import read_header
+from mesascope.subjects._tensors import OurFiles
 
 FORMAT = "mesascope-q-network/1"
 Shapes = tuple[tuple[int, int, int], ...]
@@ -37,6 +35,27 @@ class Sizes(NamedTuple):
     stack: int
     hidden: int
     choices: int
+
+
+def _layer(told: Any) -> bool:
+    return isinstance(told, list) and len(told) == 3 and all(type(x) is int and 1 <= x <= MOST for x in told)
+
+
+def _odd(told: Mapping[str, Any]) -> str:
+    """What is wrong with the layers that a header lists."""
+    layers = told.get("layers")
+    if not (isinstance(layers, list) and 1 <= len(layers) <= 8 and all(_layer(x) for x in layers)):
+        return "its metadata does not list its layers"
+    high, wide = told["height"], told["width"]
+    for size, stride, _ in layers:
+        high, wide = (high - size) // stride + 1, (wide - size) // stride + 1
+        if min(high, wide) < 1:
+            return "its layers do not fit its frames"
+    return ""
+
+
+OURS = OurFiles(FORMAT, "Q-network of ours", "dqn_atari", {k: (1, MOST) for k in Sizes._fields}, _odd)
+opens, bundled, family_of, about = OURS.opens, OURS.bundled, OURS.family_of, OURS.about
 
 
 class Weights(NamedTuple):
@@ -125,24 +144,6 @@ class QNetwork(Subject):
         return {"frames": carry.reshape(len(carry), -1) / 255.0}
 
 
-def opens(path: str | os.PathLike) -> bool:
-    """Whether a file is a Q-network of ours, by its header alone."""
-    try:
-        return read_header(path)[0].get("format") == FORMAT
-    except MesascopeError:
-        return False
-
-
-def bundled() -> dict[str, Path]:
-    """The Q-networks that ship, by name."""
-    return shipped(opens)
-
-
-def family_of(path: str | os.PathLike) -> str:
-    """The family that a network was trained on, with its settings."""
-    return about(path if Path(path).is_file() else bundled().get(os.fspath(path), path))["family"]
-
-
 def subject(family: Family, path: str = "", epsilon: float = 0.01) -> QNetwork:
     """A deep Q-network on stacked frames, read from its .safetensors file.
 
@@ -153,7 +154,7 @@ def subject(family: Family, path: str = "", epsilon: float = 0.01) -> QNetwork:
     """
     if not 0.0 <= epsilon <= 1.0:
         raise MesascopeError(f"epsilon={epsilon} is out of range.", "Give a number from 0 to 1.")
-    file = Path(path) if Path(path).is_file() else bundled().get(path, Path(path or "none"))
+    file = OURS.find(path)
     told = about(file)
     sizes = Sizes(*(told[k] for k in Sizes._fields))
     shown = getattr(family, "frame", ())
@@ -166,43 +167,6 @@ def subject(family: Family, path: str = "", epsilon: float = 0.01) -> QNetwork:
     name = f"q_network:path={path}" + (f",epsilon={epsilon}" if epsilon != 0.01 else "")
     layers = tuple((int(k), int(s), int(c)) for k, s, c in told["layers"])
     empty = jax.eval_shape(lambda: create(jax.random.key(0), sizes, layers))
-    weights = filled(file, empty, lambda why: _broken(file, why))
+    weights = OURS.weights(file, empty)
     strides = tuple(s for _, s, _ in layers)
     return QNetwork(name, told["trained_on"], weights, jnp.asarray(epsilon, jnp.float32), strides, sizes)
-
-
-def about(path: str | os.PathLike) -> dict[str, Any]:
-    """What a network's file says of it, checked.
-
-    Raises:
-        MesascopeError: not such a file, or what it says is missing or of another kind.
-    """
-    told = read_header(path)[0]
-    if told.get("format") != FORMAT:
-        raise _broken(path, f"its format is {told.get('format')!r}, not {FORMAT!r}")
-    for key in ("family", "trained_on"):
-        if not isinstance(told.get(key), str):
-            raise _broken(path, f"its metadata has no text {key!r}")
-    for key in Sizes._fields:
-        if type(told.get(key)) is not int or not 1 <= told[key] <= MOST:
-            raise _broken(path, f"its metadata has no whole number {key!r} in range")
-    layers = told.get("layers")
-    if not (isinstance(layers, list) and 1 <= len(layers) <= 8 and all(_layer(x) for x in layers)):
-        raise _broken(path, "its metadata does not list its layers")
-    high, wide = told["height"], told["width"]
-    for size, stride, _ in layers:
-        high, wide = (high - size) // stride + 1, (wide - size) // stride + 1
-        if min(high, wide) < 1:
-            raise _broken(path, "its layers do not fit its frames")
-    return told
-
-
-def _layer(told: Any) -> bool:
-    return isinstance(told, list) and len(told) == 3 and all(type(x) is int and 1 <= x <= MOST for x in told)
-
-
-def _broken(path: str | os.PathLike, reason: str) -> MesascopeError:
-    return MesascopeError(
-        f"{str(path)!r} is no Q-network of ours: {reason}.",
-        f"Name a file that `mesascope train dqn_atari` wrote, or one that ships: {', '.join(bundled()) or 'none'}.",
-    )

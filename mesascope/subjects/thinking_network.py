@@ -7,8 +7,6 @@ as one gives it. Feed-forward: so many layers with weights of their own, and not
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
@@ -19,13 +17,14 @@ from mesascope.errors import MesascopeError
 from mesascope.families import Family, Percept
 from mesascope.keys import address
 from mesascope.subjects import Response, Subject, choose
-from mesascope.subjects._tensors import filled, shipped
-from mesascope.subjects.recurrent import read_header
+from mesascope.subjects._tensors import OurFiles
 
 FORMAT = "mesascope-thinking-network/1"
 TRIED = "maze:size=5,trials=12,bank=3"
 MOST = 128  # ticks at one percept
-SIZES = ("width", "layers", "planes", "choices")
+SIZES = {"width": (1, 1024), "layers": (0, 1024), "planes": (1, 1024), "choices": (2, 1024)}
+OURS = OurFiles(FORMAT, "thinking network", "deep_thinking", SIZES)
+opens, bundled, family_of, about = OURS.opens, OURS.bundled, OURS.family_of, OURS.about
 
 
 class Weights(NamedTuple):
@@ -163,24 +162,6 @@ class ThinkingNetwork(Subject):
         return eqx.tree_at(lambda s: s.weights, self, twin)
 
 
-def opens(path: str | os.PathLike) -> bool:
-    """Whether a file is such a network of ours, by its header alone."""
-    try:
-        return read_header(path)[0].get("format") == FORMAT
-    except MesascopeError:
-        return False
-
-
-def bundled() -> dict[str, Path]:
-    """The networks that ship, by name."""
-    return shipped(opens)
-
-
-def family_of(path: str | os.PathLike) -> str:
-    """The family that a network was trained on, with its settings."""
-    return about(path if Path(path).is_file() else bundled().get(os.fspath(path), path))["family"]
-
-
 def subject(family: Family, path: str = "", ticks: int = 1) -> ThinkingNetwork:
     """A network of fields that thinks for some ticks before it acts, read from its .safetensors file.
 
@@ -191,7 +172,7 @@ def subject(family: Family, path: str = "", ticks: int = 1) -> ThinkingNetwork:
     """
     if not 1 <= ticks <= MOST:
         raise MesascopeError(f"ticks={ticks} is out of range.", f"Give a whole number from 1 to {MOST}.")
-    file = Path(path) if Path(path).is_file() else bundled().get(path, Path(path or "none"))
+    file = OURS.find(path)
     told = about(file)
     side, planes = fields(family)
     if planes != told["planes"] or family.choices != told["choices"]:
@@ -201,7 +182,7 @@ def subject(family: Family, path: str = "", ticks: int = 1) -> ThinkingNetwork:
             f"Put it to its own family, {told['family']}, of any size.",
         )
     empty = jax.eval_shape(lambda: create(jax.random.key(0), *(told[k] for k in SIZES)))
-    weights = filled(file, empty, lambda why: _broken(file, why))
+    weights = OURS.weights(file, empty)
     name = f"thinking_network:path={path}" + (f",ticks={ticks}" if ticks != 1 else "")
     bare = family.banked(None)
     bare = eqx.tree_at(lambda f: f.name, bare, "")
@@ -221,29 +202,3 @@ def fields(family: Family) -> tuple[int, int]:
     shown = jax.ShapeDtypeStruct((1, *family.shown), jnp.float32)
     pictures = jax.eval_shape(lambda x: family.planes(x)[0], shown)  # pyright: ignore[reportAttributeAccessIssue]
     return pictures.shape[1], pictures.shape[-1]
-
-
-def about(path: str | os.PathLike) -> dict[str, Any]:
-    """What a network's file says of it, checked.
-
-    Raises:
-        MesascopeError: not such a file, or what it says is missing or of another kind.
-    """
-    told = read_header(path)[0]
-    if told.get("format") != FORMAT:
-        raise _broken(path, f"its format is {told.get('format')!r}, not {FORMAT!r}")
-    for key in ("family", "trained_on"):
-        if not isinstance(told.get(key), str):
-            raise _broken(path, f"its metadata has no text {key!r}")
-    for key, least in (("width", 1), ("layers", 0), ("planes", 1), ("choices", 2)):
-        if type(told.get(key)) is not int or not least <= told[key] <= 1024:
-            raise _broken(path, f"its metadata has no whole number {key!r} in range")
-    return told
-
-
-def _broken(path: str | os.PathLike, reason: str) -> MesascopeError:
-    return MesascopeError(
-        f"{str(path)!r} is no thinking network: {reason}.",
-        "Name a file that `mesascope train deep_thinking` wrote, or one that ships: "
-        f"{', '.join(bundled()) or 'none'}.",
-    )
