@@ -106,9 +106,9 @@ class Family(eqx.Module):
         """Names of the rings that apply, 'seen' only where there is a bank."""
 
     @property
-    @abc.abstractmethod
     def bank(self) -> str | None:
-        """The bank's name, 'bank:M@seed', or None where the tasks are unlimited."""
+        """The bank's name, 'bank:M@seed', or None where the tasks are unlimited; the field `bank_name`."""
+        return getattr(self, "bank_name", None)
 
     @abc.abstractmethod
     def banked(self, bank: str | None) -> "Family":

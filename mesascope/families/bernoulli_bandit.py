@@ -51,11 +51,6 @@ class BernoulliBandit(Family):
     reported: ClassVar = ("exchanged:random", "horizon:longer", "inverted:feedback")
 
     @property
-    def bank(self) -> str | None:
-        """The bank's name, or None."""
-        return self.bank_name
-
-    @property
     def references(self) -> dict[str, str]:
         """Reference procedures by role; the strongest is the exact optimum where that is to be had."""
         exact = self.choices == 2 and self.horizon <= 200 and not self.shapes

@@ -71,11 +71,6 @@ class CoinGrid(Family):
         return self.length
 
     @property
-    def bank(self) -> str | None:
-        """The bank's name, or None."""
-        return self.bank_name
-
-    @property
     def references(self) -> dict[str, str]:
         """Reference procedures by role: all is seen, so none has anything to locate or to acquire."""
         return {"learner": "coin_walker", "discounting": "coin_walker", "strongest": "coin_walker"}

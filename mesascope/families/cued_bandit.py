@@ -52,11 +52,6 @@ class CuedBandit(Family):
     reported: ClassVar = ("horizon:longer", "apart:mark", "unmarked")
 
     @property
-    def bank(self) -> str | None:
-        """The bank's name, or None."""
-        return self.bank_name
-
-    @property
     def bank_means(self) -> jax.Array | None:
         """[M, K] what the arms pay in each training task, where they are finitely many."""
         return None if self.bank_arms is None else self._means(self.bank_arms)

@@ -71,11 +71,6 @@ class Gymnasium(Family):
         return {"learner": self.learner, "discounting": self.learner} if self.learner else {}
 
     @property
-    def bank(self) -> str | None:
-        """The bank's name."""
-        return self.bank_name
-
-    @property
     def steps(self) -> int:
         """The most steps of an episode."""
         return self.most

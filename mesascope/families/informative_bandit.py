@@ -58,11 +58,6 @@ class InformativeBandit(Family):
         return self.choices - 1
 
     @property
-    def bank(self) -> str | None:
-        """The bank's name, or None."""
-        return self.bank_name
-
-    @property
     def references(self) -> dict[str, str]:
         """Reference procedures by role; going against the pay-off needs nothing to be acquired, so none does."""
         return {

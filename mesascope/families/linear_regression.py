@@ -62,11 +62,6 @@ class LinearRegression(Family):
     reported: ClassVar = ("shifted:noise", "shifted:subspace", "shifted:orthogonal", "horizon:longer")
 
     @property
-    def bank(self) -> str | None:
-        """The bank's name, or None."""
-        return self.bank_name
-
-    @property
     def references(self) -> dict[str, str]:
         """Reference procedures by role; ridge with the true noise is the posterior mean under the prior."""
         return {

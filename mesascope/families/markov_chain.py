@@ -48,11 +48,6 @@ class MarkovChain(Family):
     reported: ClassVar = ("restructured:second_order", "horizon:longer")
 
     @property
-    def bank(self) -> str | None:
-        """The bank's name, or None."""
-        return self.bank_name
-
-    @property
     def references(self) -> dict[str, str]:
         """Reference procedures by role; the strongest predicts the likeliest symbol."""
         return {

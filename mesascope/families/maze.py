@@ -85,11 +85,6 @@ class Maze(Family):
         return self.size + MORE
 
     @property
-    def bank(self) -> str | None:
-        """The bank's name, or None."""
-        return self.bank_name
-
-    @property
     def references(self) -> dict[str, str]:
         """Reference procedures by role; all is shown, so none has anything to acquire."""
         whole = "maze_planner:sweeps=1369"

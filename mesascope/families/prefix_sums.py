@@ -47,11 +47,6 @@ class PrefixSums(Family):
     identity: ClassVar = ("name", "bank_name")
 
     @property
-    def bank(self) -> str | None:
-        """The bank's name, or None."""
-        return self.bank_name
-
-    @property
     def references(self) -> dict[str, str]:
         """Reference procedures by role; nothing can be acquired but that answers are exchanged."""
         return {

@@ -53,11 +53,6 @@ class RestlessBandit(Family):
     reported: ClassVar = ("shifted:faster", "horizon:longer", "inverted:feedback")
 
     @property
-    def bank(self) -> str | None:
-        """The bank's name, or None."""
-        return self.bank_name
-
-    @property
     def references(self) -> dict[str, str]:
         """Reference procedures by role; the filter is the exact optimum where the arms are coupled."""
         return {

@@ -71,11 +71,6 @@ class TabularMDP(Family):
         return self.length
 
     @property
-    def bank(self) -> str | None:
-        """The bank's name, or None."""
-        return self.bank_name
-
-    @property
     def references(self) -> dict[str, str]:
         """Reference procedures by role; no exact optimum is to be had, the strongest is the best that is known."""
         return {

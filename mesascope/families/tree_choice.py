@@ -76,11 +76,6 @@ class TreeChoice(Family):
         return 2 ** (self.depth + 1) - 1
 
     @property
-    def bank(self) -> str | None:
-        """The bank's name, or None."""
-        return self.bank_name
-
-    @property
     def references(self) -> dict[str, str]:
         """Reference procedures by role; whoever looks at the tree has nothing to acquire."""
         return {

@@ -83,11 +83,6 @@ class TwoStep(Family):
         return 1 if self.version == "2018" else 2
 
     @property
-    def bank(self) -> str | None:
-        """The bank's name, or None."""
-        return self.bank_name
-
-    @property
     def references(self) -> dict[str, str]:
         """Reference procedures by role; the filter is the exact optimum where one state is the good one."""
         strongest = {} if self.version == "daw" else {"strongest": "state_filter"}
