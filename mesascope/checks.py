@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
 import json
@@ -94,6 +95,9 @@ def _family(spec: str) -> Iterator[str]:
         return
     if ("seen" in family.rings()) != (family.bank is not None):
         yield f"Its bank is {family.bank!r} and its rings are {family.rings()}: 'seen' goes with a bank."
+    with contextlib.suppress(MesascopeError):  # it has no banks, or none of this size
+        if (named := family.banked("bank:2@1").bank) != "bank:2@1":
+            yield f"With the bank 'bank:2@1' its bank is {named!r}."
     for roles in (family.controls, family.references):
         for role, subject in roles.items():
             if catalogue.split(subject)[0] not in catalogue.names("subjects"):

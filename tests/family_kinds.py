@@ -25,7 +25,6 @@ class Aim(Family):
     controls: ClassVar = {"learner": "uniform", "lookalike": "uniform", "still": "uniform"}
 
     references = property(lambda self: {})
-    bank = property(lambda self: None)
 
     def rings(self):
         return ("fresh",)
@@ -70,7 +69,6 @@ class Untraced(Family):
     traceable: ClassVar = False
     controls: ClassVar = {}
     references = property(lambda self: {})
-    bank = property(lambda self: None)
     steps = property(lambda self: self.inner.steps)
 
     def idle(self, state):
@@ -144,7 +142,6 @@ class Rounds(Family):
 
     controls: ClassVar = {"learner": "uniform", "lookalike": "uniform", "still": "uniform"}
     references = property(lambda self: {})
-    bank = property(lambda self: None)
     steps = property(lambda self: self.most)
 
     def rings(self):
@@ -192,7 +189,6 @@ class Tagged(Family):
     horizon: int
 
     references = property(lambda self: {})
-    bank = property(lambda self: None)
     steps = property(lambda self: 3)
     controls: ClassVar = {}
 

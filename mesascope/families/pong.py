@@ -60,11 +60,6 @@ class Pong(Family):
         """S, the most steps of a rally."""
         return self.most
 
-    @property
-    def bank(self) -> None:
-        """None: every game is another one."""
-        return None
-
     def banked(self, bank: str | None) -> Pong:
         """The same family; it has no bank."""
         if bank:

@@ -54,11 +54,6 @@ class TextBandit(Family):
     reported: ClassVar = BernoulliBandit.reported
 
     @property
-    def bank(self) -> None:
-        """None: what a language model was trained on is not a bank of these tasks."""
-        return None
-
-    @property
     def references(self) -> dict[str, str]:
         """The bandit's, but for the locator."""
         return {role: who for role, who in self.bandit.references.items() if not role.startswith("locator")}

@@ -89,11 +89,6 @@ class WordLabels(Family):
     tells_anyway: ClassVar = True
 
     @property
-    def bank(self) -> None:
-        """None: what a language model was trained on is not a bank of these tasks."""
-        return None
-
-    @property
     def references(self) -> dict[str, str]:
         """The learner knows the categories, remembers words and infers lines."""
         return {

@@ -18,7 +18,7 @@ from safetensors.numpy import save as serialise
 from mesascope.errors import MesascopeError
 from mesascope.families import Family
 from mesascope.measurement import made
-from mesascope.subjects.recurrent import read_header
+from mesascope.subjects._network_files import read_header
 
 
 class Run(Protocol):

@@ -19,6 +19,7 @@ from mesascope.families import Family
 from mesascope.recipes import Progress, Trained
 from mesascope.recipes._files import agree, finite, identity, keep, origin, prepare, replace, restore
 from mesascope.subjects import recurrent
+from mesascope.subjects._network_files import named
 
 FORMAT = "mesascope-training/1"
 EVERY = 10.0  # seconds from one checkpoint to the next
@@ -120,7 +121,7 @@ def _finish(training: Training, path: Path, network: recurrent.Recurrent) -> Non
         "seed": training.settings["seed"],
         **origin(training),
     }
-    finite(recurrent.weights(network))
+    finite(named(network))
     save(network, path, told)
 
 
@@ -132,7 +133,7 @@ def save(network: recurrent.Recurrent, path: Path, told: dict[str, Any]) -> None
         path: the .safetensors file.
         told: everything that the format asks for but the tensors.
     """
-    tensors = {k: np.asarray(v) for k, v in recurrent.weights(network).items()}
+    tensors = {k: np.asarray(v) for k, v in named(network).items()}
     replace(path, tensors, {"format": recurrent.FORMAT, **told})
 
 

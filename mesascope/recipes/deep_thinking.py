@@ -23,7 +23,7 @@ from mesascope.keys import address
 from mesascope.recipes import Progress, Trained, silent
 from mesascope.recipes._descent import COUNTED, MANY, STEPPED, check, numbers
 from mesascope.recipes._rounds import Kept, Run, go
-from mesascope.subjects._tensors import named
+from mesascope.subjects._network_files import named
 from mesascope.subjects.thinking_network import (
     FORMAT,
     Weights,

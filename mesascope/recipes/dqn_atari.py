@@ -24,7 +24,7 @@ from mesascope.recipes._descent import COUNTED, MANY, check
 from mesascope.recipes._dqn_games import Games
 from mesascope.recipes._dqn_replay import Batch, Replay
 from mesascope.recipes._rounds import Kept, Run, go
-from mesascope.subjects._tensors import named
+from mesascope.subjects._network_files import named
 from mesascope.subjects.q_network import FORMAT, LAYERS, STACK, Sizes, Weights, create, values
 
 STRIDES = tuple(stride for _, stride, _ in LAYERS)

@@ -23,7 +23,7 @@ from mesascope.recipes._descent import COUNTED, MANY, STEPPED, check
 from mesascope.recipes._lives import spread
 from mesascope.recipes._rounds import Kept, Run, go
 from mesascope.subjects import choose
-from mesascope.subjects._tensors import named
+from mesascope.subjects._network_files import named
 from mesascope.subjects.places_network import FORMAT, begun, told
 from mesascope.subjects.recurrent import Recurrent
 

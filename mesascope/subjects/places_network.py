@@ -17,7 +17,7 @@ from mesascope.errors import MesascopeError
 from mesascope.families import Family, Percept
 from mesascope.families._pong_screen import PLACES, RAM, SIZE
 from mesascope.subjects import Response, Subject
-from mesascope.subjects._tensors import OurFiles
+from mesascope.subjects._network_files import OurFiles
 from mesascope.subjects.recurrent import Recurrent, create
 
 FORMAT = "mesascope-places-network/1"
@@ -33,7 +33,7 @@ def _odd(said: Mapping[str, Any]) -> str:
 
 
 WHOLES = {"width": (1, 4096), "choices": (2, 4096)}
-OURS = OurFiles(FORMAT, "network that is told places", "ppo_atari", WHOLES, _odd)
+OURS = OurFiles(FORMAT, "network that is told places", WHOLES, _odd)
 opens, bundled, family_of, about = OURS.opens, OURS.bundled, OURS.family_of, OURS.about
 
 
@@ -91,6 +91,5 @@ def subject(family: Family, path: str = "") -> PlacesNetwork:
     empty = eqx.filter_eval_shape(
         lambda: begun(jax.random.key(0), said["memory"], said["width"], said["choices"])
     )
-    arrays, rest = eqx.partition(empty, lambda x: hasattr(x, "dtype"))
-    network = eqx.combine(OURS.weights(file, arrays), rest)
+    network = OURS.filled(file, empty)
     return PlacesNetwork(f"places_network:path={path}", said["trained_on"], network)

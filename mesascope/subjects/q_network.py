@@ -17,7 +17,7 @@ from mesascope.errors import MesascopeError
 from mesascope.families import Family, Percept
 from mesascope.keys import address
 from mesascope.subjects import Response, Subject, choose
-from mesascope.subjects._tensors import OurFiles
+from mesascope.subjects._network_files import OurFiles
 
 FORMAT = "mesascope-q-network/1"
 Shapes = tuple[tuple[int, int, int], ...]
@@ -54,7 +54,7 @@ def _odd(told: Mapping[str, Any]) -> str:
     return ""
 
 
-OURS = OurFiles(FORMAT, "Q-network of ours", "dqn_atari", {k: (1, MOST) for k in Sizes._fields}, _odd)
+OURS = OurFiles(FORMAT, "Q-network of ours", {k: (1, MOST) for k in Sizes._fields}, _odd)
 opens, bundled, family_of, about = OURS.opens, OURS.bundled, OURS.family_of, OURS.about
 
 
@@ -167,6 +167,6 @@ def subject(family: Family, path: str = "", epsilon: float = 0.01) -> QNetwork:
     name = f"q_network:path={path}" + (f",epsilon={epsilon}" if epsilon != 0.01 else "")
     layers = tuple((int(k), int(s), int(c)) for k, s, c in told["layers"])
     empty = jax.eval_shape(lambda: create(jax.random.key(0), sizes, layers))
-    weights = OURS.weights(file, empty)
+    weights = OURS.filled(file, empty)
     strides = tuple(s for _, s, _ in layers)
     return QNetwork(name, told["trained_on"], weights, jnp.asarray(epsilon, jnp.float32), strides, sizes)

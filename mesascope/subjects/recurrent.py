@@ -6,30 +6,26 @@ told, choices, observation, horizon, family, trained_on, and what made it. Nothi
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load
 
 from mesascope.errors import MesascopeError, unknown
 from mesascope.families import Family, Percept, parse_bank
 from mesascope.keys import address
 from mesascope.subjects import Response, Subject, choose
 from mesascope.subjects._memories import GRU, LSTM, Memory, Nothing, scaled
+from mesascope.subjects._network_files import OurFiles
 from mesascope.subjects._sequences import LRU, LinearAttention, Transformer
 
 FORMAT = "mesascope-network/1"
 TOLD = ("action", "feedback", "trial", "first", "observation", "step")
-HEADER = 1 << 20  # bytes; a larger header is not ours
 WIDEST = 4096
+MOST = 10**6  # of any whole number in a header
 DEEPEST = 64  # layers
 MEMORIES: dict[str, Callable[..., Memory]] = {
     "none": Nothing,
@@ -40,6 +36,28 @@ MEMORIES: dict[str, Callable[..., Memory]] = {
     "lru": LRU,
 }
 LAYERED = ("transformer", "linear_attention")  # those that are told depth and heads
+
+
+def _odd(told: Mapping[str, Any]) -> str:
+    """What is wrong with what a header says of memory, choices and percept."""
+    if not isinstance(told.get("memory"), str):
+        return "its metadata has no text 'memory'"
+    if told["trained_on"] not in ("unlimited", "unknown"):
+        parse_bank(told["trained_on"])
+    choices = told.get("choices", 0)
+    if choices is not None and (type(choices) is not int or not 2 <= choices <= MOST):  # None: real numbers
+        return "its metadata has no whole number 'choices' in range"
+    if not all(type(told.get(k, 1)) is int for k in ("depth", "heads")):
+        return "its depth and heads are no whole numbers"
+    parts = told.get("told")
+    if not isinstance(parts, list) or not all(isinstance(p, str) for p in parts):
+        return "its metadata does not list what it is told"
+    return ""
+
+
+WHOLES = {"width": (1, MOST), "observation": (0, MOST), "horizon": (1, MOST)}
+OURS = OurFiles(FORMAT, "network of ours", WHOLES, _odd)
+opens, bundled, family_of, about = OURS.opens, OURS.bundled, OURS.family_of, OURS.about
 
 
 class Recurrent(Subject):
@@ -199,38 +217,6 @@ def observation_width(family: Family) -> int:
     return percept.observation.shape[-1]
 
 
-def weights(network: Recurrent) -> dict[str, Any]:
-    """Every weight by its path, e.g. 'memory.inputs'."""
-    leaves, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(network, lambda x: hasattr(x, "dtype")))
-    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
-
-
-def bundled() -> dict[str, Path]:
-    """The networks of this kind that ship, by name."""
-    there = sorted((Path(__file__).parent / "networks").glob("*.safetensors"))
-    return {p.stem: p for p in there if _format(p) == FORMAT}
-
-
-def _format(path: Path) -> str | None:
-    """What kind of network a file that ships holds."""
-    with path.open("rb") as file:
-        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    return json.loads(header["__metadata__"]["mesascope"]).get("format")
-
-
-def opens(path: str | os.PathLike) -> bool:
-    """Whether a file is a network of ours, by its header alone."""
-    try:
-        return read_header(path)[0].get("format") == FORMAT
-    except MesascopeError:
-        return False
-
-
-def family_of(path: str | os.PathLike) -> str:
-    """The family that a network was trained on, with its settings."""
-    return about(path if Path(path).is_file() else bundled().get(os.fspath(path), path))["family"]
-
-
 def subject(family: Family, path: str = "") -> Recurrent:
     """A trained network of ours, read from its .safetensors file.
 
@@ -238,9 +224,7 @@ def subject(family: Family, path: str = "") -> Recurrent:
         family: what it is put to; it needs the network's number of choices.
         path: the file, or the name of a network that ships.
     """
-    if not path:
-        raise _refused("No network is named.")
-    file = Path(path) if Path(path).is_file() else bundled().get(path, Path(path))
+    file = OURS.find(path)
     told = about(file)
     network = _filled(file, told, f"recurrent:path={path}")
     if network.choices != family.choices:
@@ -257,61 +241,6 @@ def subject(family: Family, path: str = "") -> Recurrent:
     return eqx.tree_at(lambda n: n.trained_on, network, _there(family, told))
 
 
-def about(path: str | os.PathLike) -> dict[str, Any]:
-    """What a network's file says of it, checked.
-
-    Raises:
-        MesascopeError: not a file of ours, or what it says is missing or of another kind.
-    """
-    told = read_header(path)[0]
-    if told.get("format") != FORMAT:
-        raise _broken(path, f"its format is {told.get('format')!r}, not {FORMAT!r}")
-    for key in ("memory", "family", "trained_on"):
-        if not isinstance(told.get(key), str):
-            raise _broken(path, f"its metadata has no text {key!r}")
-    if told["trained_on"] not in ("unlimited", "unknown"):
-        parse_bank(told["trained_on"])
-    for key, least in (("width", 1), ("choices", 2), ("observation", 0), ("horizon", 1)):
-        value = told.get(key)
-        if key == "choices" and key in told and value is None:
-            continue  # its actions are real numbers
-        if type(value) is not int or not least <= value <= 10**6:
-            raise _broken(path, f"its metadata has no whole number {key!r} in range")
-    if not all(type(told.get(k, 1)) is int for k in ("depth", "heads")):
-        raise _broken(path, "its depth and heads are no whole numbers")
-    parts = told.get("told")
-    if not isinstance(parts, list) or not all(isinstance(p, str) for p in parts):
-        raise _broken(path, "its metadata does not list what it is told")
-    return told
-
-
-def read_header(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, Any], int]:
-    """The JSON under 'mesascope' in a safetensors header, the tensors' types and shapes, the file's bytes.
-
-    Raises:
-        MesascopeError: no such file, or its header is not one of safetensors.
-    """
-    try:
-        with Path(path).open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if not 2 <= length <= HEADER:
-                raise _broken(path, f"its first eight bytes announce a header of {length:,} bytes")
-            header = json.loads(file.read(length))
-        tensors = {k: v for k, v in header.items() if k != "__metadata__"}
-        shapes = {k: (str(v["dtype"]), tuple(map(int, v["shape"]))) for k, v in tensors.items()}
-        size = max((int(v["data_offsets"][1]) for v in tensors.values()), default=0)
-        told = json.loads(header.get("__metadata__", {}).get("mesascope", "{}"))
-        if not isinstance(told, dict):
-            raise TypeError("its metadata is no object")
-    except FileNotFoundError:
-        raise _refused(f"There is no file {str(path)!r}.") from None
-    except OSError as error:
-        raise _refused(f"{str(path)!r} cannot be read: {error.strerror}.") from None
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError):
-        raise _broken(path, "it has no readable safetensors header") from None
-    return told, shapes, 8 + length + size
-
-
 def _filled(path: str | os.PathLike, told: dict[str, Any], name: str) -> Recurrent:
     """The network of a file, every tensor checked before it is read."""
     sizes = (told["choices"], told["observation"], told["horizon"])
@@ -320,26 +249,8 @@ def _filled(path: str | os.PathLike, told: dict[str, Any], name: str) -> Recurre
         layout = {k: told[k] for k in ("depth", "heads") if k in told}
         empty = eqx.filter_eval_shape(create, jax.random.key(0), *settings, sizes, layout)
     except MesascopeError as error:
-        raise _broken(path, error.problem.rstrip(".")) from None
-    expected = {k: ("F32", v.shape) for k, v in weights(empty).items()}
-    _, shapes, size = read_header(path)
-    for weight in sorted(expected.keys() | shapes.keys()):
-        if expected.get(weight) != shapes.get(weight):
-            raise _broken(path, f"its tensor {weight!r} is {shapes.get(weight)}, not {expected.get(weight)}")
-    found = os.path.getsize(path)
-    if found != size:
-        raise _broken(path, f"it has {found:,} bytes, its header announces {size:,}")
-    try:
-        tensors = load(Path(path).read_bytes())
-    except (SafetensorError, OSError, ValueError) as error:
-        raise _broken(path, str(error)) from None
-    odd = sorted(k for k, v in tensors.items() if not np.isfinite(v).all())
-    if odd:
-        raise _broken(path, f"its weights {', '.join(odd)} are not all finite")
-    leaves, structure = jax.tree.flatten(empty)
-    names = iter(weights(empty))
-    full = [jnp.asarray(tensors[next(names)]) if hasattr(x, "dtype") else x for x in leaves]
-    network = jax.tree.unflatten(structure, full)
+        raise OURS.broken(path, error.problem.rstrip(".")) from None
+    network = OURS.filled(path, empty)
     return eqx.tree_at(lambda n: (n.name, n.trained_on), network, (name, told["trained_on"]))
 
 
@@ -353,14 +264,3 @@ def _there(family: Family, told: dict[str, Any]) -> str:
 
 def _acts(choices: int | None) -> str:
     return "acts by real numbers" if choices is None else f"chooses between {choices} actions"
-
-
-def _broken(path: str | os.PathLike, reason: str) -> MesascopeError:
-    return _refused(f"{str(path)!r} is no network of ours: {reason}.")
-
-
-def _refused(problem: str) -> MesascopeError:
-    known = ", ".join(bundled()) or "none"
-    return MesascopeError(
-        problem, f"Name a file that `mesascope train` wrote, or a network that ships: {known}."
-    )

@@ -17,13 +17,13 @@ from mesascope.errors import MesascopeError
 from mesascope.families import Family, Percept
 from mesascope.keys import address
 from mesascope.subjects import Response, Subject, choose
-from mesascope.subjects._tensors import OurFiles
+from mesascope.subjects._network_files import OurFiles
 
 FORMAT = "mesascope-thinking-network/1"
 TRIED = "maze:size=5,trials=12,bank=3"
 MOST = 128  # ticks at one percept
 SIZES = {"width": (1, 1024), "layers": (0, 1024), "planes": (1, 1024), "choices": (2, 1024)}
-OURS = OurFiles(FORMAT, "thinking network", "deep_thinking", SIZES)
+OURS = OurFiles(FORMAT, "thinking network", SIZES)
 opens, bundled, family_of, about = OURS.opens, OURS.bundled, OURS.family_of, OURS.about
 
 
@@ -182,7 +182,7 @@ def subject(family: Family, path: str = "", ticks: int = 1) -> ThinkingNetwork:
             f"Put it to its own family, {told['family']}, of any size.",
         )
     empty = jax.eval_shape(lambda: create(jax.random.key(0), *(told[k] for k in SIZES)))
-    weights = OURS.weights(file, empty)
+    weights = OURS.filled(file, empty)
     name = f"thinking_network:path={path}" + (f",ticks={ticks}" if ticks != 1 else "")
     bare = family.banked(None)
     bare = eqx.tree_at(lambda f: f.name, bare, "")

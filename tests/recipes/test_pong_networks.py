@@ -15,7 +15,7 @@ from mesascope.families import Percept
 from mesascope.recipes._dqn_replay import Replay
 from mesascope.recipes._files import replace as write
 from mesascope.subjects import places_network, q_network
-from mesascope.subjects._tensors import named
+from mesascope.subjects._network_files import named
 
 SIZES = q_network.Sizes(33, 40, 4, 7, 3)
 HEADER = {
@@ -167,9 +167,7 @@ def test_what_ships_says_how_it_was_made_and_what_it_scored():
 def test_networks_that_are_told_places(tmp_path):
     path, family = tmp_path / "network.safetensors", catalogue.make("families", "pong")
     weights = places_network.begun(jax.random.key(6), "gru", 5, 3)
-    from mesascope.subjects.recurrent import weights as of
-
-    write(path, {k: np.asarray(v) for k, v in of(weights).items()}, PLACES)
+    write(path, {k: np.asarray(v) for k, v in named(weights).items()}, PLACES)
     subject = catalogue.make("subjects", opener(str(path)), family, path=str(path))
     shown = np.zeros((7, 1326), np.uint8)
     carry = subject.respond(jax.random.key(0), subject.fresh(7), seen(shown))[0]
@@ -186,10 +184,8 @@ def test_networks_that_are_told_places(tmp_path):
 def test_other_families_are_refused(network, tmp_path, name):
     bandit = catalogue.make("families", "bernoulli_bandit:arms=3,trials=11")
     if name == "places_network":
-        from mesascope.subjects.recurrent import weights as of
-
         begun = places_network.begun(jax.random.key(6), "gru", 5, 3)
-        write(network, {k: np.asarray(v) for k, v in of(begun).items()}, PLACES)
+        write(network, {k: np.asarray(v) for k, v in named(begun).items()}, PLACES)
     with pytest.raises(MesascopeError, match="bernoulli_bandit"):
         catalogue.make("subjects", f"{name}:path={network}", bandit)
 

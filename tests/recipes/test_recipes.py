@@ -16,6 +16,7 @@ from mesascope.catalogue import convert, names, split
 from mesascope.errors import MesascopeError
 from mesascope.recipes import Progress
 from mesascope.subjects import recurrent
+from mesascope.subjects._network_files import read_header
 from tests.recipes.cases import SMALL, SYMBOLS, TINY, recipe, task
 
 RECIPES = list(TINY)
@@ -26,7 +27,7 @@ def train(name: str, out: Path, **changed):
 
 
 def done(checkpoint: Path) -> int:
-    return recurrent.read_header(checkpoint)[0]["done"] if checkpoint.exists() else 0
+    return read_header(checkpoint)[0]["done"] if checkpoint.exists() else 0
 
 
 def test_these_are_all_recipes():

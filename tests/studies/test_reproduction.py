@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -21,7 +22,7 @@ from mesascope import catalogue
 from mesascope.cli import run
 from mesascope.errors import MesascopeError
 from mesascope.recipes import _training, ppo_recurrent
-from mesascope.reproducing import work
+from mesascope.reproducing import progress, work
 from mesascope.reproducing.measures import Lived, measure
 from mesascope.reproduction import reproduce
 from mesascope.rollouts import rollout
@@ -168,22 +169,43 @@ def test_a_study_that_is_killed_goes_on_to_the_same_bytes(often, tmp_path, worke
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C goes to a process group")
 def test_ctrl_c_says_how_to_go_on_and_what_is_done_is_kept(often, tmp_path):
     study, out = often
     here = tmp_path / "here"
+
+    def finished():
+        return {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in here.rglob("network.safetensors")}
+
     process = subprocess.Popen(
         command(study, here, 2), stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    until = time.monotonic() + 240
-    while process.poll() is None and time.monotonic() < until and not list(here.rglob("*.safetensors")):
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGINT)  # heard by every process, as from a terminal
-    told = process.communicate(timeout=60)[1]
+    try:
+        until = time.monotonic() + 240
+        while process.poll() is None and time.monotonic() < until and not finished():
+            time.sleep(0.01)
+        assert process.poll() is None
+        os.killpg(process.pid, signal.SIGINT)  # heard by every process, as from a terminal
+        told = process.communicate(timeout=60)[1]
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 130 and "Traceback" not in told, told
-    assert "Stopped. What was finished is kept" in told and list(here.rglob("*.safetensors"))
+    assert "Stopped. What was finished is kept" in told
+    kept = finished()
+    assert kept and not (here / "results.json").exists()
     subprocess.run(command(study, here, 2), check=True, timeout=240, stderr=subprocess.DEVNULL)
     assert outcome(here) == outcome(out)
+    assert finished().items() >= kept.items()
     assert {p.name for p in here.iterdir()} == {p.name for p in out.iterdir()}
+
+
+def test_what_was_said_since_the_last_look_is_heard(tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "OFTEN", 60.0)
+    told = []
+    with progress.listening(lambda *said: told.append(said), tmp_path / "heard"):
+        progress.Whisper(tmp_path / "heard")(3, 1.0, "thompson, seed 2")
+    assert told == [(3, 1.0, "thompson, seed 2")]
 
 
 def test_the_short_form_says_so_and_prints_one_document(whole, tmp_path, capsys):

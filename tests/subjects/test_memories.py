@@ -12,6 +12,7 @@ from scipy.special import softmax
 from mesascope.families.bernoulli_bandit import family
 from mesascope.recipes._training import save
 from mesascope.subjects import recurrent
+from mesascope.subjects._network_files import named
 
 N, T, F, W, WINDOW = 7, 23, 5, 6, 11
 TOLD = ("action", "feedback", "trial")
@@ -80,7 +81,7 @@ def gelu(x):
 
 
 def weights(memory):
-    return {k: np.asarray(v, np.float64) for k, v in recurrent.weights(network(memory)).items()}
+    return {k: np.asarray(v, np.float64) for k, v in named(network(memory)).items()}
 
 
 def test_a_transformer_by_hand():

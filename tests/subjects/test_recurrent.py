@@ -23,6 +23,7 @@ from mesascope.recipes._training import save
 from mesascope.replays import replay
 from mesascope.rollouts import rollout
 from mesascope.subjects import recurrent
+from mesascope.subjects._network_files import named
 
 SMALL = family(arms=3, trials=11)
 TOLD = ("action", "feedback", "trial", "first", "observation")
@@ -69,7 +70,7 @@ def sigmoid(x):
 
 def by_hand(net: recurrent.Recurrent, memory: str) -> np.ndarray:
     """Log-probabilities [T, N, K] by NumPy, one lifetime at a time, in float64."""
-    w = {k: np.asarray(v, np.float64) for k, v in recurrent.weights(net).items()}
+    w = {k: np.asarray(v, np.float64) for k, v in named(net).items()}
     out = np.zeros((11, N, 3))
     for n in range(N):
         h, c = np.zeros(5), np.zeros(5)
@@ -152,7 +153,7 @@ def good(**changed) -> bytes:
 
 def tensors(**changed) -> dict[str, np.ndarray]:
     """The weights of `network`, some changed; None leaves one out."""
-    own = {k: np.asarray(v) for k, v in recurrent.weights(network()).items()} | changed
+    own = {k: np.asarray(v) for k, v in named(network()).items()} | changed
     return {k: v for k, v in own.items() if v is not None}
 
 
@@ -279,7 +280,7 @@ def test_a_family_that_it_cannot_act_in_is_refused(tmp_path):
 
 def _observing() -> dict[str, np.ndarray]:
     seeing = recurrent.create(jax.random.key(1), "gru", 5, TOLD, (3, 2, 11))
-    return {k: np.asarray(v) for k, v in recurrent.weights(seeing).items()}
+    return {k: np.asarray(v) for k, v in named(seeing).items()}
 
 
 def _observing_said() -> dict:

@@ -36,11 +36,6 @@ class LuckyLever(Family):
         """Thompson sampling, with and without forgetting."""
         return {"learner": "thompson", "discounting": "thompson:discount=0.9"}
 
-    @property
-    def bank(self) -> str | None:
-        """The bank's name, or None."""
-        return self.bank_name
-
     def rings(self) -> tuple[str, ...]:
         """'shifted:meagre' halves what the lucky lever pays."""
         return (*(("seen",) if self.bank_name else ()), "fresh", "shifted:meagre")

@@ -1,0 +1,159 @@
+"""Our own network files: the header and every tensor checked before it is read."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
+from mesascope.errors import MesascopeError
+
+HEADER = 1 << 20  # bytes; a larger header is not ours
+NETWORKS = Path(__file__).parent / "networks"
+
+
+def named(network: Any) -> dict[str, Any]:
+    """Every weight of a pytree by its path, e.g. 'memory.inputs' or 'kernels.0'."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(network, lambda x: hasattr(x, "dtype")))
+    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+
+
+def read_header(path: str | os.PathLike, kind: OurFiles | None = None) -> tuple[dict, dict, int]:
+    """The JSON under 'mesascope' in a safetensors header, the tensors' types and shapes, the file's bytes.
+
+    Args:
+        path: the file.
+        kind: what errors take it for; None for any network of ours.
+
+    Raises:
+        MesascopeError: no such file, or its header is not one of safetensors.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if not 2 <= length <= HEADER:
+                raise _refused(path, kind, f"its first eight bytes announce a header of {length:,} bytes")
+            header = json.loads(file.read(length))
+        tensors = {k: v for k, v in header.items() if k != "__metadata__"}
+        shapes = {k: (str(v["dtype"]), tuple(map(int, v["shape"]))) for k, v in tensors.items()}
+        size = max((int(v["data_offsets"][1]) for v in tensors.values()), default=0)
+        told = json.loads(header.get("__metadata__", {}).get("mesascope", "{}"))
+        if not isinstance(told, dict):
+            raise TypeError("its metadata is no object")
+    except FileNotFoundError:
+        raise MesascopeError(f"There is no file {str(path)!r}.", _remedy(kind)) from None
+    except OSError as error:
+        raise MesascopeError(f"{str(path)!r} cannot be read: {error.strerror}.", _remedy(kind)) from None
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError):
+        raise _refused(path, kind, "it has no readable safetensors header") from None
+    return told, shapes, 8 + length + size
+
+
+@dataclasses.dataclass(frozen=True)
+class OurFiles:
+    """The network files of one format: which are such, which ship, and what they say of themselves.
+
+    Attributes:
+        format: as their header names it.
+        called: what an error calls such a network.
+        wholes: the whole numbers that a header must hold, each with its least and its most.
+        odd: says what else is wrong with what a header says, '' where nothing is.
+    """
+
+    format: str
+    called: str
+    wholes: Mapping[str, tuple[int, int]]
+    odd: Callable[[Mapping[str, Any]], str] = lambda told: ""
+
+    def opens(self, path: str | os.PathLike) -> bool:
+        """Whether a file is such a network, by its header alone."""
+        try:
+            return read_header(path)[0].get("format") == self.format
+        except MesascopeError:
+            return False
+
+    def bundled(self) -> dict[str, Path]:
+        """The networks that ship, by name."""
+        return {p.stem: p for p in sorted(NETWORKS.glob("*.safetensors")) if self.opens(p)}
+
+    def find(self, path: str | os.PathLike) -> Path:
+        """The file of this path, or of a network that ships under this name; else the path, which is no file.
+
+        Raises:
+            MesascopeError: no path is given.
+        """
+        if not os.fspath(path):
+            raise MesascopeError("No network is named.", _remedy(self))
+        return Path(path) if Path(path).is_file() else self.bundled().get(os.fspath(path), Path(path))
+
+    def family_of(self, path: str | os.PathLike) -> str:
+        """The family that a network was trained on, with its settings."""
+        return self.about(self.find(path))["family"]
+
+    def about(self, path: str | os.PathLike) -> dict[str, Any]:
+        """What a network's file says of it, checked.
+
+        Raises:
+            MesascopeError: not such a file, or what it says is missing or of another kind.
+        """
+        told = read_header(path, self)[0]
+        if told.get("format") != self.format:
+            raise self.broken(path, f"its format is {told.get('format')!r}, not {self.format!r}")
+        for key in ("family", "trained_on"):
+            if not isinstance(told.get(key), str):
+                raise self.broken(path, f"its metadata has no text {key!r}")
+        for key, (least, most) in self.wholes.items():
+            if type(told.get(key)) is not int or not least <= told[key] <= most:
+                raise self.broken(path, f"its metadata has no whole number {key!r} in range")
+        if reason := self.odd(told):
+            raise self.broken(path, reason)
+        return told
+
+    def filled(self, path: str | os.PathLike, empty: Any) -> Any:
+        """A pytree whose arrays, or shapes of arrays, are replaced by what a file holds under their paths.
+
+        Raises:
+            MesascopeError: the file holds other tensors, is cut short, or holds no finite numbers.
+        """
+        expected = {k: ("F32", tuple(v.shape)) for k, v in named(empty).items()}
+        _, shapes, size = read_header(path, self)
+        for weight in sorted(expected.keys() | shapes.keys()):
+            if (here := shapes.get(weight)) != (right := expected.get(weight)):
+                raise self.broken(path, f"its tensor {weight!r} is {here}, not {right}")
+        if (found := os.path.getsize(path)) != size:
+            raise self.broken(path, f"it has {found:,} bytes, its header announces {size:,}")
+        try:
+            tensors = load(Path(path).read_bytes())
+        except (SafetensorError, OSError, ValueError) as error:
+            raise self.broken(path, str(error)) from None
+        if odd := sorted(k for k, v in tensors.items() if not np.isfinite(v).all()):
+            raise self.broken(path, f"its weights {', '.join(odd)} are not all finite")
+        arrays, rest = eqx.partition(empty, lambda x: hasattr(x, "dtype"))
+        read = jax.tree.unflatten(jax.tree.structure(arrays), [jnp.asarray(tensors[k]) for k in expected])
+        return eqx.combine(read, rest)
+
+    def broken(self, path: str | os.PathLike, reason: str) -> MesascopeError:
+        """What is said of a file that is no such network."""
+        return _refused(path, self, reason)
+
+
+def _refused(path: str | os.PathLike, kind: OurFiles | None, reason: str) -> MesascopeError:
+    called = kind.called if kind else "network of ours"
+    return MesascopeError(f"{str(path)!r} is no {called}: {reason}.", _remedy(kind))
+
+
+def _remedy(kind: OurFiles | None) -> str:
+    """What to name instead: what ships of the kind, or of any."""
+    names = kind.bundled() if kind else [p.stem for p in sorted(NETWORKS.glob("*.safetensors"))]
+    ships = ", ".join(names) or "none"
+    return f"Name a file that `mesascope train` wrote, or a network that ships: {ships}."
