@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from mesascope import catalogue
 from mesascope.processes import spread
 from mesascope.reproducing.progress import Told, listening
-from mesascope.reproducing.work import Workshop
+from mesascope.reproducing.work import Unit, Workshop, filled
 
 
 def side_by_side(
@@ -43,9 +44,20 @@ def clock(places: Sequence[int]) -> str:
     return f"seconds-{places[0]}.json"
 
 
-def trainings(shop: Workshop, lacking: list[int]) -> list[list[int]]:
-    """Every training is work for one process."""
-    return [[i] for i in lacking if shop.plan[i].kind == "train"]
+def trainings(shop: Workshop, lacking: Sequence[int]) -> list[list[int]]:
+    """Every training is work for one process; the longest come first, for one begun last would end alone."""
+    training = [i for i in lacking if shop.plan[i].kind == "train"]
+    return [[i] for i in sorted(training, key=lambda i: -_length(shop.plan[i]))]
+
+
+def _length(unit: Unit) -> float:
+    """How many trials a training lives, as far as its settings say."""
+    name, given = catalogue.split(filled(unit.cell.recipe, unit.seed))
+    made = catalogue.factory("recipes", name)
+    told = {k: p.default for k, p in catalogue.settings(made).items()}
+    told |= catalogue.convert(made, given, f"recipe {name!r}")
+    family = catalogue.make("families", unit.family)
+    return told.get("updates", 1) * told.get("lifetimes", 1) * family.horizon * family.steps
 
 
 def measurements(shop: Workshop, lacking: list[int]) -> list[list[int]]:

@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -14,9 +16,10 @@ from small import EXPECTS, PLAN, small
 
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
+from mesascope.reproducing.crew import trainings
 from mesascope.reproducing.measures import measure
 from mesascope.reproducing.plans import load
-from mesascope.reproducing.work import PLACED, filled, units
+from mesascope.reproducing.work import PLACED, Workshop, filled, units
 from mesascope.reproduction import known_measures
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +30,17 @@ def made_of(kind, spec):
     """The factory that a text names takes its settings."""
     name, given = catalogue.split(spec)
     catalogue.convert(catalogue.factory(kind, name), given, spec)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_longest_training_is_begun_first(name):
+    plan = units(load(name))
+    shop = SimpleNamespace(plan=plan)
+    order = [i for (i,) in trainings(cast(Workshop, shop), range(len(plan)))]
+    assert sorted(order) == [i for i, u in enumerate(plan) if u.kind == "train"]
+    if name == "rl2_bandits":  # 3,500 updates of 100 trials, and 1,500 of 10
+        told = [plan[i].cell.name for i in order]
+        assert told[:3] == ["GRU (100, 10)"] * 3 and told[-3:] == ["GRU (10, 5)"] * 3
 
 
 @pytest.mark.parametrize("quick", [False, True])
