@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import warnings
+from pathlib import Path
 
 import gymnasium
 import jax
@@ -295,7 +296,7 @@ def test_code_that_a_file_names_needs_trust(tmp_path, monkeypatch):
     from mesascope.examination import default_family, typed_family
     from mesascope.subjects import recurrent
 
-    (net, *_) = sorted((recurrent.Path(recurrent.__file__).parent).rglob("*.safetensors"))
+    (net, *_) = sorted((Path(recurrent.__file__).parent).rglob("*.safetensors"))
     monkeypatch.setattr(recurrent, "family_of", lambda path: spec)
     with pytest.raises(MesascopeError, match="would import and run"):
         default_family([str(net)])
