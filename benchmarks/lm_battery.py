@@ -20,10 +20,10 @@ import numpy as np
 import xarray as xr
 
 from mesascope import catalogue, trials
-from mesascope.bench import Bench
-from mesascope.measurement import measure
-from mesascope.placement import conditions, place
-from mesascope.rollouts import rollout
+from mesascope.examination.bench import Bench
+from mesascope.examination.measurement import measure
+from mesascope.questions.spectrum.placement import conditions, place
+from mesascope.rollouts.rollouts import rollout
 
 CONDITIONS = (
     "intact",

@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from subjects.lm_server import serving
 
 from mesascope import catalogue
-from mesascope.bench import Bench
-from mesascope.placement import conditions
+from mesascope.examination.bench import Bench
+from mesascope.questions.spectrum.placement import conditions
 
 RIGHT = {  # twins, and the lowest ends and levels that the truth allows
     "first": ("fixed", "inert", ("inert",)),

@@ -20,10 +20,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from mesascope.recipes import dqn_atari as ours
-from mesascope.recipes._dqn_games import Games
-from mesascope.recipes._rounds import Kept, Run
-from mesascope.subjects.q_network import FIELD, LAYERS, SPREAD, STACK, Sizes, create
+from mesascope.worlds.pong.recipes import dqn_atari as ours
+from mesascope.worlds.pong.dqn_games import Games
+from mesascope.recipes.rounds import Kept, Run
+from mesascope.worlds.pong.subjects.q_network import FIELD, LAYERS, SPREAD, STACK, Sizes, create
 
 GAMES, BATCH, STEPS, REPLAY, BEFORE, HIDDEN, ROUNDS = 16, 32, 4, 50_000, 10_000, 128, 3
 WARM = 100  # updates that are not timed

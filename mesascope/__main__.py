@@ -1,6 +1,6 @@
 """`python -m mesascope` is the command `mesascope`."""
 
-from mesascope.cli import main
+from mesascope.cli.main import main
 
 if __name__ == "__main__":
     main()

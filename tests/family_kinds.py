@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.families import Family
-from mesascope.families._common import born, told
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import born, told
 from mesascope.keys import address
 
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from mesascope import catalogue
-from mesascope.rollouts import rollout
-from mesascope.subjects.function import Function, wrap
+from mesascope.rollouts.rollouts import rollout
+from mesascope.agents.function import Function, wrap
 
 FAMILY = catalogue.make("families", "bernoulli_bandit:arms=3,trials=11")
 
@@ -159,7 +159,7 @@ def test_a_looped_subject_lives_the_same_trials_as_a_compiled_one():
     import jax
     import jax.numpy as jnp
 
-    from mesascope.subjects import Scripted, choose
+    from mesascope.contracts.subject import Scripted, choose
 
     class Reflex(Scripted):
         name: str = "reflex"

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from mesascope import catalogue, examine, rollout
-from mesascope.cli import run
-from mesascope.replays import replay
-from mesascope.subjects.function import wrap
+from mesascope.cli.main import run
+from mesascope.rollouts.replays import replay
+from mesascope.agents.function import wrap
 
 FAMILY = "bernoulli_bandit:arms=5,trials=11"
 KEPT = ("action", "feedback", "score", "partner", "means", "chance", "best", "worst", "fixed")
@@ -208,7 +208,7 @@ def test_global_seeds_change_nothing(tmp_path, capsys):
 def test_another_process_and_another_hash_seed_change_nothing(tmp_path, capsys):
     for hashed in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": hashed}
-        code = "import sys; from mesascope.cli import main; main()"
+        code = "import sys; from mesascope.cli.main import main; main()"
         asked = [
             sys.executable,
             "-c",

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from mesascope import runs
-from mesascope.bench import Bench
-from mesascope.examination import examine, measure_log
+from mesascope.examination import runs
+from mesascope.examination.bench import Bench
+from mesascope.examination.examination import examine, measure_log
 from mesascope.reporting import headlines, page
-from mesascope.subjects import essence
-from mesascope.subjects.function import wrap
+from mesascope.contracts.subject import essence
+from mesascope.agents.function import wrap
 
 FAMILY = "bernoulli_bandit:arms=3,trials=12"
 

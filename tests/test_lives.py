@@ -12,12 +12,12 @@ from family_kinds import Aim, Rounds, Tagged, Untraced
 
 from mesascope import catalogue, examine, rollout, trials
 from mesascope.errors import MesascopeError
-from mesascope.families._common import born, told
-from mesascope.measurement import measure
-from mesascope.probes._changes import changed
-from mesascope.replays import Replays, refuse_leaks, replay
-from mesascope.subjects import Response, Scripted, choose
-from mesascope.subjects.function import wrap
+from mesascope.contracts.percept import born, told
+from mesascope.examination.measurement import measure
+from mesascope.questions.spectrum.changes import changed
+from mesascope.rollouts.replays import Replays, refuse_leaks, replay
+from mesascope.contracts.subject import Response, Scripted, choose
+from mesascope.agents.function import wrap
 
 CONDITIONS = (
     "intact",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mesascope.cli import run
+from mesascope.cli.main import run
 from mesascope.errors import MesascopeError
 from mesascope.logs.columns import ALIASES, NUMBERED, plain
 from mesascope.logs.sets import import_set

@@ -14,12 +14,12 @@ import pytest
 import xarray as xr
 
 from mesascope.catalogue import make
-from mesascope.cli import run
+from mesascope.cli.main import run
 from mesascope.errors import MesascopeError
 from mesascope.logs import read_log
 from mesascope.logs.datatree import save_datatree, to_datatree
 from mesascope.logs.sets import import_set, sets
-from mesascope.measurement import measure
+from mesascope.examination.measurement import measure
 
 
 def held(source: str, folder: Path) -> Path:

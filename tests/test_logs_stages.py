@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mesascope.errors import MesascopeError
-from mesascope.examination import measure_log
+from mesascope.examination.examination import measure_log
 from mesascope.logs import read_log, renumbered
 
 # first choice, second choice, reward: the states are 0 (choices 1, 2) and 1 (choices 3, 4)

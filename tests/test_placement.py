@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from mesascope.errors import MesascopeError
-from mesascope.placement import LADDER, Rule, conditions, place
+from mesascope.questions.spectrum.placement import LADDER, Rule, conditions, place
 
 N, T = 200, 10
 RINGS = ("fresh", "shifted:low", "exchanged:reversal", "restructured:drift")

@@ -10,7 +10,7 @@ import warnings
 import pytest
 
 from mesascope.errors import MesascopeError, MesascopeWarning
-from mesascope.processes import fingerprint, spread
+from mesascope.execution import fingerprint, spread
 
 LONG = """
 import os, time

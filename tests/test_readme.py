@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mesascope.cli import run
+from mesascope.cli.main import run
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()

@@ -188,7 +188,7 @@ for i, (a, b) in enumerate(zip(before, state())):
 
 
 def test_help_answers_at_once():
-    code = "import sys; sys.argv = ['mesascope', '--help']; from mesascope.cli import main; main()"
+    code = "import sys; sys.argv = ['mesascope', '--help']; from mesascope.cli.main import main; main()"
     took = []
     for _ in range(3):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)

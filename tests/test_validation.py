@@ -4,8 +4,9 @@ import tomllib
 
 import pytest
 
-from mesascope import catalogue, validation
-from mesascope.placement import LADDER
+from mesascope import catalogue
+from mesascope.validation import ladder as validation
+from mesascope.questions.spectrum.placement import LADDER
 
 HELD_ELSEWHERE = ("pong", "tabular_mdp", "word_labels")  # by the tests of these families
 

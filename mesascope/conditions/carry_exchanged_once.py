@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import jax
 
-from mesascope.conditions import Condition, select, take, within
+from mesascope.contracts.condition import Condition, select, take, within
 
 
 class CarryExchangedOnce(Condition):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import jax
 
-from mesascope.conditions import LAST, Condition, select, within
+from mesascope.contracts.condition import LAST, Condition, select, within
 
 
 class CarryFrozen(Condition):

@@ -10,7 +10,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from mesascope.conditions import RECENT, Condition, within
+from mesascope.contracts.condition import RECENT, Condition, within
 
 
 class CarryRebuiltOnce(Condition):

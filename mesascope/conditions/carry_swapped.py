@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jax
 
-from mesascope.conditions import LAST, Condition, select, take, within
+from mesascope.contracts.condition import LAST, Condition, select, take, within
 
 
 class CarrySwapped(Condition):

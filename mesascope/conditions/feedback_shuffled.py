@@ -15,7 +15,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from mesascope.conditions import LAST, RECENT, Condition, select, within
+from mesascope.contracts.condition import LAST, RECENT, Condition, select, within
 
 
 class FeedbackShuffled(Condition):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mesascope.conditions import Intact
+from mesascope.contracts.condition import Intact
 
 
 def condition() -> Intact:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mesascope.conditions import Condition, take
+from mesascope.contracts.condition import Condition, take
 
 
 class ObservationSwapped(Condition):

@@ -7,7 +7,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from mesascope.conditions import Condition, select, within
+from mesascope.contracts.condition import Condition, select, within
 
 
 class PerceptExchangedOnce(Condition):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from mesascope.conditions import Condition, select, take
+from mesascope.contracts.condition import Condition, select, take
 
 
 class PerceptSwappedOnce(Condition):

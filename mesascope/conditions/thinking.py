@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.conditions import Condition, select, take, within
-from mesascope.families import Family
+from mesascope.contracts.condition import Condition, select, take, within
+from mesascope.contracts.family import Family
 from mesascope.keys import address
 
 TRIED = "tree_choice:depth=2,trials=12,bank=3"

@@ -17,15 +17,16 @@ import jax.numpy as jnp
 
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
-from mesascope.families import Family
+from mesascope.contracts.family import Family
 from mesascope.keys import address
-from mesascope.recipes import Progress, Trained, ppo_recurrent, silent
-from mesascope.recipes._descent import COUNTED, JUDGED, MANY, STEPPED, check, descend, falling, numbers, rest
-from mesascope.recipes._lives import Put, Scale, gains, live, mean, per_trial, put, scale
-from mesascope.recipes._training import Training, train
-from mesascope.rollouts import anonymous
-from mesascope.subjects import Subject
-from mesascope.subjects.recurrent import Recurrent, begun
+from mesascope.contracts.recipe import Progress, Trained, silent
+from mesascope.recipes import ppo_recurrent
+from mesascope.recipes.descent import COUNTED, JUDGED, MANY, STEPPED, check, descend, falling, numbers, rest
+from mesascope.recipes.lives import Put, Scale, gains, live, mean, per_trial, put, scale
+from mesascope.recipes.updates import Training, train
+from mesascope.rollouts.rollouts import anonymous
+from mesascope.contracts.subject import Subject
+from mesascope.agents.networks.recurrent import Recurrent, begun
 
 
 class Plan(NamedTuple):

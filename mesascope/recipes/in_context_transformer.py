@@ -19,13 +19,13 @@ import numpy as np
 import optax
 
 from mesascope.errors import MesascopeError
-from mesascope.families import Family, Percept
+from mesascope.contracts.family import Family, Percept
 from mesascope.keys import address
-from mesascope.recipes import Progress, Trained, silent
-from mesascope.recipes._descent import COUNTED, MANY, STEPPED, check, numbers
-from mesascope.recipes._lives import ring, scale
-from mesascope.recipes._training import Training, train
-from mesascope.subjects.recurrent import LAYERED, Recurrent, begun
+from mesascope.contracts.recipe import Progress, Trained, silent
+from mesascope.recipes.descent import COUNTED, MANY, STEPPED, check, numbers
+from mesascope.recipes.lives import ring, scale
+from mesascope.recipes.updates import Training, train
+from mesascope.agents.networks.recurrent import LAYERED, Recurrent, begun
 
 ADAM = optax.chain(optax.clip_by_global_norm(1.0), optax.scale_by_adam(b2=0.98, eps=1e-8))
 DEPTH, HEADS = 3, 4

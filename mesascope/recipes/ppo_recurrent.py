@@ -15,13 +15,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from mesascope.families import Family
+from mesascope.contracts.family import Family
 from mesascope.keys import address
-from mesascope.recipes import Progress, Trained, silent
-from mesascope.recipes._descent import COUNTED, JUDGED, MANY, STEPPED, check, descend, falling, numbers, rest
-from mesascope.recipes._lives import Put, Scale, gains, live, mean, per_trial, put, scale, spread, standard
-from mesascope.recipes._training import Training, train
-from mesascope.subjects.recurrent import Recurrent, begun
+from mesascope.contracts.recipe import Progress, Trained, silent
+from mesascope.recipes.descent import COUNTED, JUDGED, MANY, STEPPED, check, descend, falling, numbers, rest
+from mesascope.recipes.lives import Put, Scale, gains, live, mean, per_trial, put, scale, spread, standard
+from mesascope.recipes.updates import Training, train
+from mesascope.agents.networks.recurrent import Recurrent, begun
 
 
 class Plan(NamedTuple):

@@ -15,13 +15,13 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.errors import MesascopeError
-from mesascope.families import Family
+from mesascope.contracts.family import Family
 from mesascope.keys import address
-from mesascope.recipes import Progress, Trained, silent
-from mesascope.recipes._descent import COUNTED, MANY, STEPPED, check, descend, falling, numbers, rest
-from mesascope.recipes._lives import live, put
-from mesascope.recipes._training import Training, train
-from mesascope.subjects.recurrent import Recurrent, begun
+from mesascope.contracts.recipe import Progress, Trained, silent
+from mesascope.recipes.descent import COUNTED, MANY, STEPPED, check, descend, falling, numbers, rest
+from mesascope.recipes.lives import live, put
+from mesascope.recipes.updates import Training, train
+from mesascope.agents.networks.recurrent import Recurrent, begun
 
 TRIED = "beta_bernoulli:a=2,trials=12,bank=2"  # what `mesascope check` tries it on
 SMALL = {"width": 8, "lifetimes": 8, "minibatches": 2}  # and with which settings

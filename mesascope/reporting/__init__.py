@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Group
 
-    from mesascope.examination import Examination
+    from mesascope.examination.examination import Examination
 
 __all__ = ["summary", "write_report"]
 

@@ -21,7 +21,7 @@ from mesascope.reporting.figures import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from mesascope.examination import Examination
+    from mesascope.examination.examination import Examination
 
 SAID = {  # to a screen reader
     "spectrum": "Where every subject stands on the ladder from inert to general.",

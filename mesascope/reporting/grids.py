@@ -9,7 +9,7 @@ from mesascope.reporting.figures import conditions, rings
 from mesascope.reporting.words import condition, number, ring, span
 
 if TYPE_CHECKING:
-    from mesascope.examination import Examination
+    from mesascope.examination.examination import Examination
 
 Cell = tuple[str, str]  # an estimate and its interval
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import xarray as xr
 
-    from mesascope.examination import Examination
+    from mesascope.examination.examination import Examination
     from mesascope.findings import Finding
 
 HEADLINES = {  # in the report's order: what it is called, which finding, on which ring

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mesascope.placement import LADDER, WORDS
+from mesascope.questions.spectrum.placement import LADDER, WORDS
 from mesascope.reporting import provenance
 from mesascope.reporting.gallery import pictures
 from mesascope.reporting.grids import condition_grid, ring_grid
@@ -16,7 +16,7 @@ from mesascope.reporting.transcripts import spoken
 from mesascope.reporting.words import brief, plain, sentences
 
 if TYPE_CHECKING:
-    from mesascope.examination import Examination
+    from mesascope.examination.examination import Examination
     from mesascope.findings import Finding
 
 HERE = Path(__file__).parent

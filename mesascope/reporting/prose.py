@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mesascope.placement import LADDER
+from mesascope.questions.spectrum.placement import LADDER
 from mesascope.reporting.headlines import ends, logged
 
 if TYPE_CHECKING:
-    from mesascope.examination import Examination
+    from mesascope.examination.examination import Examination
 
 ALWAYS: tuple[str, ...] = (
     "The intervals come from resampling what stands behind n, mostly lifetimes of one set of weights. "

@@ -8,10 +8,10 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from mesascope.placement import Rule
+from mesascope.questions.spectrum.placement import Rule
 
 if TYPE_CHECKING:
-    from mesascope.examination import Examination
+    from mesascope.examination.examination import Examination
 
 
 def facts(examinations: Sequence[Examination]) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from mesascope.reporting.headlines import HEADLINES, axes, ends, headlines, logg
 from mesascope.reporting.words import brief, cut, number, plain, sentences
 
 if TYPE_CHECKING:
-    from mesascope.examination import Examination
+    from mesascope.examination.examination import Examination
 
 COLUMNS = {
     "gain": "gain",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mesascope.reporting import words
 
 if TYPE_CHECKING:
-    from mesascope.examination import Examination
+    from mesascope.examination.examination import Examination
 
 
 def spoken(examinations: Sequence[Examination]) -> list[dict[str, Any]]:

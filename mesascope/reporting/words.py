@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mesascope.reporting.headlines import found, headlines
 
 if TYPE_CHECKING:
-    from mesascope.examination import Examination
+    from mesascope.examination.examination import Examination
     from mesascope.findings import Finding
 
 COUNTED = ("seen", "fresh", "shifted", "exchanged", "restructured")  # kinds of ring that a placement can read

@@ -12,14 +12,16 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from mesascope import catalogue, runs, validation_of_axes
-from mesascope.axes.goal import Rule, read
-from mesascope.checks import check_plugin
-from mesascope.examination import Examination
-from mesascope.placement import conditions, place
+from mesascope import catalogue
+from mesascope.examination import runs
+from mesascope.validation import axes as validation_of_axes
+from mesascope.questions.goal.axis import Rule, read
+from mesascope.examination.checks import check_plugin
+from mesascope.examination.examination import Examination
+from mesascope.questions.spectrum.placement import conditions, place
 from mesascope.reporting import summary
 from mesascope.reporting.page import render
-from mesascope.rollouts import rollout
+from mesascope.rollouts.rollouts import rollout
 
 spec = importlib.util.spec_from_file_location(
     "goal_cases", Path(__file__).parents[1] / "probes/test_goals.py"

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from mesascope import catalogue, validation_of_axes
-from mesascope.axes import search
+from mesascope import catalogue
+from mesascope.validation import axes as validation_of_axes
+from mesascope.questions.search import axis as search
 from mesascope.errors import MesascopeError
-from mesascope.rollouts import rollout
+from mesascope.rollouts.rollouts import rollout
 
 CASES = {case.name: case for case in validation_of_axes.cases("search")}
 TREES = ("value_iteration", "tree_q")  # each compiles once, all the others when they are validated

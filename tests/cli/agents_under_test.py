@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mesascope.subjects import uniform
+from mesascope.worlds.any.subjects import uniform
 
 EVIL = "<script>alert(1)</script>\x1b[31m[/red]"
 ARMS = 3

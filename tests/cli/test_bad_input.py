@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from mesascope.cli import run
+from mesascope.cli.main import run
 
 HERE = Path(__file__).parent
 FAMILY = "bernoulli_bandit:arms=3,trials=12"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mesascope.cli import run
+from mesascope.cli.main import run
 
 DOCS = (Path(__file__).parents[2] / "docs" / "agents.md").read_text()
 LEAKS = """

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mesascope.cli import run
+from mesascope.cli.main import run
 
 HERE = Path(__file__).parent
 TAG = "<script>alert(1)</script>"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mesascope import rollout
-from mesascope.cli import run
+from mesascope.cli.main import run
 
 HERE = Path(__file__).parent
 OPTIONS = [
@@ -81,7 +81,7 @@ def test_a_function_that_hangs_is_left_alone_until_ctrl_c(tmp_path, monkeypatch,
     heard = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # it may be ignored here
     )
-    code = heard + "import sys; from mesascope.cli import main; main()"
+    code = heard + "import sys; from mesascope.cli.main import main; main()"
     asked = [
         sys.executable,
         "-P",
@@ -116,7 +116,7 @@ def test_a_function_that_hangs_is_left_alone_until_ctrl_c(tmp_path, monkeypatch,
     assert finished  # of the controls and the first subject
     lived = []
     monkeypatch.setattr(
-        "mesascope.bench.rollout", lambda *a, **k: lived.append(a[0].name) or rollout(*a, **k)
+        "mesascope.examination.bench.rollout", lambda *a, **k: lived.append(a[0].name) or rollout(*a, **k)
     )
     assert run(arguments) == 0
     assert set(lived) == {"agents_under_test:hangs"}

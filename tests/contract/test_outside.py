@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mesascope import catalogue
-from mesascope.cli import run
+from mesascope.cli.main import run
 from mesascope.errors import MesascopeError
 
 HERE = Path(__file__).parent
@@ -84,7 +84,7 @@ def test_a_plugin_that_cannot_be_imported_or_is_claimed_twice(capsys):
     for plugin, cause in (
         ("families/unimportable", "ImportError: it needs a licence"),
         ("subjects/empty", "has no factory"),
-        ("subjects/windowed", "claimed by mesascope.subjects.windowed and by broken_plugins.overconfident"),
+        ("subjects/windowed", "claimed by mesascope.worlds.bandits.subjects.windowed and by broken_plugins.overconfident"),
     ):
         assert run(["check", plugin]) == 2
         told = capsys.readouterr()

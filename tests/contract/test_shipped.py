@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mesascope import catalogue
-from mesascope.checks import check_plugin
+from mesascope.examination.checks import check_plugin
 
 REFUSED = {"drifting_weights": "changed while it ran: .weights", "leaking": "depends on an earlier block"}
 # one for each way to carry something: counts, a posterior, tables, a clock, nothing; `validate` lives all

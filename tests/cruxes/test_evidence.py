@@ -167,8 +167,8 @@ claimed = "large networks"
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory):
     """What `mesascope examine` writes, less the page."""
-    from mesascope import runs
-    from mesascope.examination import examine
+    from mesascope.examination import runs
+    from mesascope.examination.examination import examine
 
     found = examine(
         "greedy", "bernoulli_bandit:arms=2,trials=7", None, ["fresh"], ["dependence_on_carry"], lifetimes=16

@@ -10,9 +10,9 @@ from mesascope import FamilyEnv, catalogue
 from mesascope.conditions.feedback_shuffled import condition as shuffled
 from mesascope.conditions.percept_exchanged_once import condition as flipped
 from mesascope.errors import MesascopeError
-from mesascope.families import Percept
-from mesascope.families.beta_bernoulli import family
-from mesascope.rollouts import rollout
+from mesascope.contracts.family import Percept
+from mesascope.worlds.sequences.families.beta_bernoulli import family
+from mesascope.rollouts.rollouts import rollout
 from mesascope.stats import ratio, standard_error
 from mesascope.trials import gain
 from tests.subjects.lives import make

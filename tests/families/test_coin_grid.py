@@ -7,8 +7,8 @@ import pytest
 
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
-from mesascope.families.coin_grid import MOVES, by_chance, distances, family, moved
-from mesascope.rollouts import rollout
+from mesascope.worlds.coin_grid.families.coin_grid import MOVES, by_chance, distances, family, moved
+from mesascope.rollouts.rollouts import rollout
 from mesascope.trials import gain
 
 HOME = family(size=5, trials=3, rho=0.6, bank=7, bank_seed=3)

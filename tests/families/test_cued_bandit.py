@@ -7,8 +7,8 @@ import pytest
 
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
-from mesascope.families import Percept
-from mesascope.families.cued_bandit import family
+from mesascope.contracts.family import Percept
+from mesascope.worlds.bandits.families.cued_bandit import family
 
 HOME = family(arms=3, trials=11, high=0.8, low=0.3, rho=0.7, bank=2, bank_seed=4)
 N = 4000
@@ -83,7 +83,7 @@ def test_the_filter_is_bayes_rule_written_out():
 
 
 def test_the_goals_are_read_from_stored_trials():
-    from mesascope.rollouts import rollout
+    from mesascope.rollouts.rollouts import rollout
 
     lived = rollout(catalogue.make("subjects", "mark_follower", HOME), HOME, "apart:mark", 37, 2)
     goals = HOME.goals(lived)

@@ -16,9 +16,9 @@ from gymnasium_cases import Arms, Corridor, Stacked, drawn_arms
 
 from mesascope import catalogue, rollout
 from mesascope.errors import MesascopeError, MesascopeWarning
-from mesascope.families import _variations
-from mesascope.families._lanes import Hand, Sight
-from mesascope.subjects.function import wrap
+from mesascope.worlds.gymnasium import variations as _variations
+from mesascope.worlds.gymnasium.lanes import Hand, Sight
+from mesascope.agents.function import wrap
 
 
 def family(**settings):
@@ -293,8 +293,8 @@ def test_code_that_a_file_names_needs_trust(tmp_path, monkeypatch):
     ):
         with pytest.raises(MesascopeError, match="would import and run"):
             catalogue.make("families", f"gymnasium:env=Corridor-v0,{more}")
-    from mesascope.examination import default_family, typed_family
-    from mesascope.subjects import recurrent
+    from mesascope.examination.examination import default_family, typed_family
+    from mesascope.agents.networks import recurrent
 
     (net, *_) = sorted((Path(recurrent.__file__).parent).rglob("*.safetensors"))
     monkeypatch.setattr(recurrent, "family_of", lambda path: spec)

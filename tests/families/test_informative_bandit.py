@@ -7,9 +7,9 @@ import pytest
 
 from mesascope import FamilyEnv, catalogue
 from mesascope.errors import MesascopeError
-from mesascope.families import Percept
-from mesascope.families._deterministic import optimum
-from mesascope.families.informative_bandit import Tasks, family
+from mesascope.contracts.family import Percept
+from mesascope.worlds.bandits.deterministic import optimum
+from mesascope.worlds.bandits.families.informative_bandit import Tasks, family
 from mesascope.stats import standard_error
 from tests.subjects.lives import live, lived, make
 

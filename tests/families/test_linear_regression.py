@@ -9,8 +9,8 @@ import pytest
 
 from mesascope.catalogue import make
 from mesascope.errors import MesascopeError
-from mesascope.replays import replay
-from mesascope.rollouts import rollout
+from mesascope.rollouts.replays import replay
+from mesascope.rollouts.rollouts import rollout
 
 ODD = "linear_regression:dimension=3,trials=11,noise=0.4"
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from mesascope.catalogue import make
-from mesascope.replays import replay
-from mesascope.rollouts import rollout
+from mesascope.rollouts.replays import replay
+from mesascope.rollouts.rollouts import rollout
 
 ODD = "markov_chain:symbols=3,trials=11"
 

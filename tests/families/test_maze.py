@@ -12,10 +12,10 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components, shortest_path
 
 from mesascope import catalogue
-from mesascope.compiling import drawn as compiled
+from mesascope.rollouts.compiling import drawn as compiled
 from mesascope.errors import MesascopeError
-from mesascope.families import _mazes as mazes
-from mesascope.families.maze import MORE, family
+from mesascope.worlds.mazes import mazes
+from mesascope.worlds.mazes.families.maze import MORE, family
 
 HOME = family(size=7, trials=6, bank=5, bank_seed=3)
 FIELD = 7 + MORE

@@ -12,12 +12,13 @@ import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 
 import mesascope  # noqa: E402
-from mesascope import catalogue, subjects  # noqa: E402
-from mesascope.conditions import _painting as painting  # noqa: E402
+from mesascope import catalogue  # noqa: E402
+from mesascope.contracts import subject as subjects  # noqa: E402
+from mesascope.worlds.pong import painting  # noqa: E402
 from mesascope.errors import MesascopeError  # noqa: E402
-from mesascope.families import _pong_screen as screen  # noqa: E402
-from mesascope.families._pong_cabinet import Cabinet, Start  # noqa: E402
-from mesascope.recipes._dqn_games import Games  # noqa: E402
+from mesascope.worlds.pong import pong_screen as screen  # noqa: E402
+from mesascope.worlds.pong.pong_cabinet import Cabinet, Start  # noqa: E402
+from mesascope.worlds.pong.dqn_games import Games  # noqa: E402
 
 KEY = jax.random.key(0)
 N = 7

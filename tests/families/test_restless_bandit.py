@@ -7,9 +7,9 @@ import pytest
 
 from mesascope import FamilyEnv, catalogue
 from mesascope.errors import MesascopeError
-from mesascope.families import Percept
-from mesascope.families.restless_bandit import family
-from mesascope.subjects.drift_filter import walk
+from mesascope.contracts.family import Percept
+from mesascope.worlds.bandits.families.restless_bandit import family
+from mesascope.worlds.bandits.subjects.drift_filter import walk
 from tests.subjects.lives import forced, live, make
 
 N = 2048

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from mesascope import catalogue, rollout
-from mesascope.families._episodes import blind, followed, values
-from mesascope.subjects import Response, Scripted
-from mesascope.subjects._planning import Belief, backward, mean_moves, sampled, through
+from mesascope.worlds.mdp.episodes import blind, followed, values
+from mesascope.contracts.subject import Response, Scripted
+from mesascope.worlds.mdp.planning import Belief, backward, mean_moves, sampled, through
 
 SMALL = "tabular_mdp:states=3,actions=2,steps=4,trials=7"
 

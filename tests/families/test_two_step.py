@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from mesascope import catalogue
-from mesascope.checks import check_plugin
+from mesascope.examination.checks import check_plugin
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
-from mesascope.measurement import measure
-from mesascope.rollouts import rollout
+from mesascope.examination.measurement import measure
+from mesascope.rollouts.rollouts import rollout
 from mesascope.trials import gain
 
 

@@ -11,14 +11,14 @@ import pytest
 
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
-from mesascope.measurement import measure
-from mesascope.probes import _fits
-from mesascope.probes._histories import history
-from mesascope.probes._procedures import SIMPLE, Procedure, mixed
-from mesascope.probes._samplers import EXACT, SLOW, locator
-from mesascope.probes.acts_like import compare, judge, procedures
-from mesascope.replays import Replays, percepts
-from mesascope.rollouts import rollout
+from mesascope.examination.measurement import measure
+from mesascope.questions.procedures import fits as _fits
+from mesascope.questions.procedures.histories import history
+from mesascope.questions.procedures.procedures import SIMPLE, Procedure, mixed
+from mesascope.questions.procedures.samplers import EXACT, SLOW, locator
+from mesascope.questions.procedures.acts_like import compare, judge, procedures
+from mesascope.rollouts.replays import Replays, percepts
+from mesascope.rollouts.rollouts import rollout
 
 TWICE = {
     "uniform": ("uniform", {}),

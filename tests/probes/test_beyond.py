@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from mesascope import catalogue
-from mesascope.measurement import measure
-from mesascope.probes._histories import History
-from mesascope.probes.effective_rate import fitted
-from mesascope.rollouts import rollout
+from mesascope.examination.measurement import measure
+from mesascope.questions.procedures.histories import History
+from mesascope.questions.procedures.effective_rate import fitted
+from mesascope.rollouts.rollouts import rollout
 from mesascope.trials import payoff
 
 

@@ -11,13 +11,13 @@ import pytest
 
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
-from mesascope.measurement import measure
-from mesascope.probes._decoding import Moments, beliefs, some
-from mesascope.probes.belief_edit import exchanged
-from mesascope.replays import Replays, replay
-from mesascope.rollouts import rollout
-from mesascope.subjects import Scripted, choose
-from mesascope.subjects._counts import means, outcomes
+from mesascope.examination.measurement import measure
+from mesascope.questions.activations.decoding import Moments, beliefs, some
+from mesascope.questions.activations.belief_edit import exchanged
+from mesascope.rollouts.replays import Replays, replay
+from mesascope.rollouts.rollouts import rollout
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.choices import means, outcomes
 
 FAMILY = "bernoulli_bandit:arms=5,trials=100"
 

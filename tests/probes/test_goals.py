@@ -9,10 +9,10 @@ import pytest
 import xarray as xr
 
 from mesascope import catalogue
-from mesascope.families._goals import Goal, Goals
-from mesascope.measurement import measure
-from mesascope.probes._goals import apart, explained, last_third, of_optimum, parts
-from mesascope.replays import Replays
+from mesascope.contracts.goals import Goal, Goals
+from mesascope.examination.measurement import measure
+from mesascope.questions.goal.reading import apart, explained, last_third, of_optimum, parts
+from mesascope.rollouts.replays import Replays
 
 K, T = 3, 9
 FAMILY = "cued_bandit:arms=3,trials=9"

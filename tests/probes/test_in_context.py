@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from mesascope.catalogue import make
-from mesascope.measurement import measure
-from mesascope.probes.context_phase import phase
-from mesascope.replays import Replays
-from mesascope.rollouts import rollout
+from mesascope.examination.measurement import measure
+from mesascope.questions.in_context.context_phase import phase
+from mesascope.rollouts.replays import Replays
+from mesascope.rollouts.rollouts import rollout
 
 PROBES = ("error_by_context", "distance_to_procedures", "between_procedures", "context_phase")
 

@@ -7,14 +7,14 @@ import pytest
 
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
-from mesascope.examination import measure_log
-from mesascope.families._plans import Plans
-from mesascope.measurement import measure
-from mesascope.probes._plans import at_once, followed, right_acts
-from mesascope.probes.look_ahead import _binned
-from mesascope.replays import Replays
+from mesascope.examination.examination import measure_log
+from mesascope.contracts.plans import Plans
+from mesascope.examination.measurement import measure
+from mesascope.questions.search.reading import at_once, followed, right_acts
+from mesascope.questions.search.look_ahead import _binned
+from mesascope.rollouts.replays import Replays
 from mesascope.reporting import page
-from mesascope.rollouts import rollout
+from mesascope.rollouts.rollouts import rollout
 
 TREES = "tree_choice:bank=8,bank_seed=3"
 PROBES = ("success_by_ticks", "look_ahead", "revaluation", "planner_agreement")

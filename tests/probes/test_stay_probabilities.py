@@ -10,7 +10,7 @@ import xarray as xr
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
 from mesascope.logs import read_log
-from mesascope.measurement import measure
+from mesascope.examination.measurement import measure
 
 CELLS = ("rewarded, common", "rewarded, rare", "unrewarded, common", "unrewarded, rare")
 

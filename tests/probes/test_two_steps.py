@@ -10,10 +10,10 @@ import pytest
 import xarray as xr
 
 from mesascope import catalogue
-from mesascope.measurement import measure
-from mesascope.probes import hybrid_weight, lagged_regression
-from mesascope.probes._two_steps import logistic, two_steps
-from mesascope.rollouts import rollout
+from mesascope.examination.measurement import measure
+from mesascope.worlds.two_step.metrics import hybrid_weight, lagged_regression
+from mesascope.worlds.two_step.two_steps import logistic, two_steps
+from mesascope.rollouts.rollouts import rollout
 from mesascope.trials import AXES, FORMAT
 
 

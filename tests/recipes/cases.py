@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from mesascope.catalogue import factory
-from mesascope.families import Family
-from mesascope.families.bernoulli_bandit import family as bandit
-from mesascope.families.beta_bernoulli import family as symbols
+from mesascope.contracts.family import Family
+from mesascope.worlds.bandits.families.bernoulli_bandit import family as bandit
+from mesascope.worlds.sequences.families.beta_bernoulli import family as symbols
 
 SMALL = bandit(arms=3, trials=11)
 SYMBOLS = symbols(trials=11)

@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mesascope.families.bernoulli_bandit import family
+from mesascope.worlds.bandits.families.bernoulli_bandit import family
 from mesascope.keys import address
 from mesascope.recipes import imitate
-from mesascope.recipes._lives import advantages, gains, live, put, scale
-from mesascope.replays import replay
-from mesascope.rollouts import rollout
-from mesascope.subjects import recurrent
+from mesascope.recipes.lives import advantages, gains, live, put, scale
+from mesascope.rollouts.replays import replay
+from mesascope.rollouts.rollouts import rollout
+from mesascope.agents.networks import recurrent
 from tests.recipes.cases import SMALL, SYMBOLS, TINY, recipe
 
 

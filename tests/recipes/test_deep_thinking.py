@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from mesascope.catalogue import make
-from mesascope.compiling import drawn as compiled
+from mesascope.rollouts.compiling import drawn as compiled
 from mesascope.errors import MesascopeError
-from mesascope.families import _mazes as mazes
-from mesascope.recipes import _rounds
+from mesascope.worlds.mazes import mazes
+from mesascope.recipes import rounds as _rounds
 from mesascope.recipes.deep_thinking import recipe
-from mesascope.rollouts import rollout
-from mesascope.subjects import thinking_network as networks
+from mesascope.rollouts.rollouts import rollout
+from mesascope.agents.networks import thinking_network as networks
 
 HOME = make("families", "maze:size=5,trials=6")
 FIELD = 9
@@ -117,7 +117,7 @@ def test_a_stopped_training_ends_with_the_same_bytes_and_is_opened(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("mesascope.recipes._rounds.TOLD", 0.0)
+        patched.setattr("mesascope.contracts.recipe.rounds.TOLD", 0.0)
         with pytest.raises(KeyboardInterrupt):
             recipe(HOME, tmp_path / "parts", updates=5, swaps=0.5, progress=stop, **SMALL)
     assert (tmp_path / "parts" / "checkpoint.safetensors").exists()

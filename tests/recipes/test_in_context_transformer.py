@@ -9,9 +9,9 @@ import pytest
 from mesascope.catalogue import make
 from mesascope.errors import MesascopeError
 from mesascope.recipes.in_context_transformer import recipe
-from mesascope.replays import replay
-from mesascope.rollouts import rollout
-from mesascope.subjects import recurrent
+from mesascope.rollouts.replays import replay
+from mesascope.rollouts.rollouts import rollout
+from mesascope.agents.networks import recurrent
 
 SMALL = {"width": 12, "depth": 1, "heads": 3, "lifetimes": 32, "warmup": 5, "rate": 0.01}
 HOME = "linear_regression:dimension=2,trials=7"

@@ -10,12 +10,12 @@ import pytest
 
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
-from mesascope.examination import opener
-from mesascope.families import Percept
-from mesascope.recipes._dqn_replay import Replay
-from mesascope.recipes._files import replace as write
-from mesascope.subjects import places_network, q_network
-from mesascope.subjects._network_files import named
+from mesascope.examination.examination import opener
+from mesascope.contracts.family import Percept
+from mesascope.worlds.pong.dqn_replay import Replay
+from mesascope.recipes.files import replace as write
+from mesascope.worlds.pong.subjects import places_network, q_network
+from mesascope.agents.networks.network_files import named
 
 SIZES = q_network.Sizes(33, 40, 4, 7, 3)
 HEADER = {
@@ -209,7 +209,7 @@ SMALL = {
 @pytest.mark.parametrize("name", SMALL)
 def test_a_training_ends_with_a_network_that_opens_and_was_evaluated(name, tmp_path, monkeypatch):
     pytest.importorskip("ale_py", reason="needs the extra 'atari'")
-    from mesascope.recipes import _rounds
+    from mesascope.recipes import rounds as _rounds
 
     monkeypatch.setattr(_rounds, "EVERY", 0.0)
     recipe, family = catalogue.factory("recipes", name), catalogue.make("families", "pong:rallies=2,steps=3")

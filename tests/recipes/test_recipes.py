@@ -14,9 +14,9 @@ import pytest
 
 from mesascope.catalogue import convert, names, split
 from mesascope.errors import MesascopeError
-from mesascope.recipes import Progress
-from mesascope.subjects import recurrent
-from mesascope.subjects._network_files import read_header
+from mesascope.contracts.recipe import Progress
+from mesascope.agents.networks import recurrent
+from mesascope.agents.networks.network_files import read_header
 from tests.recipes.cases import SMALL, SYMBOLS, TINY, recipe, task
 
 RECIPES = list(TINY)

@@ -3,7 +3,7 @@
 import pytest
 
 from mesascope.errors import MesascopeError
-from mesascope.training import LAST, train
+from mesascope.recipes.training import LAST, train
 from tests.recipes.cases import SMALL, TINY
 
 TEXT = "ppo_recurrent:" + ",".join(f"{k}={v}" for k, v in TINY["ppo_recurrent"].items())

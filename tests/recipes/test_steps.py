@@ -9,8 +9,8 @@ import pytest
 from family_kinds import Rounds, Tagged
 
 from mesascope import catalogue
-from mesascope.recipes._lives import Scale, gains, live, mean, standard
-from mesascope.subjects.recurrent import begun
+from mesascope.recipes.lives import Scale, gains, live, mean, standard
+from mesascope.agents.networks.recurrent import begun
 
 TAGGED = Tagged("tagged", 3, 5)
 

@@ -6,7 +6,7 @@ import pytest
 from report_cases import examined as examine
 from report_cases import learner, locator, log
 
-from mesascope.examination import Examination
+from mesascope.examination.examination import Examination
 
 RINGS = ("seen", "fresh", "shifted:low", "horizon:longer")
 

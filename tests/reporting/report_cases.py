@@ -8,9 +8,9 @@ import numpy as np
 import xarray as xr
 
 from mesascope import catalogue
-from mesascope.examination import Examination
-from mesascope.measurement import measure
-from mesascope.placement import place
+from mesascope.examination.examination import Examination
+from mesascope.examination.measurement import measure
+from mesascope.questions.spectrum.placement import place
 
 K, T, N = 3, 12, 64
 BANK = np.array([[0.9, 0.2, 0.1], [0.1, 0.2, 0.8], [0.2, 0.1, 0.7]])

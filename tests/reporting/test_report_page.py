@@ -14,7 +14,7 @@ import matplotlib
 import pytest
 from report_cases import log
 
-from mesascope.placement import LADDER
+from mesascope.questions.spectrum.placement import LADDER
 from mesascope.reporting import write_report
 
 HOSTILE = "<script>alert(1)</script> $x^{$ \x1b[31m\u202e \U0001f9ea 網 --> data:image/png;base64,x"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from mesascope.reproducing import figures, plans
+from mesascope.reproduction import figures, plans
 
 
 def test_a_curve_goes_along_the_values_of_its_quantity():

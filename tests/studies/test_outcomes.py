@@ -7,10 +7,10 @@ import math
 import pytest
 
 from mesascope import catalogue
-from mesascope.axes import Verdict
+from mesascope.contracts.axis import Verdict
 from mesascope.errors import MesascopeError
-from mesascope.reproducing.outcomes import expectation, ours, row, table, verdict
-from mesascope.reproducing.work import of_verdict
+from mesascope.reproduction.outcomes import expectation, ours, row, table, verdict
+from mesascope.reproduction.work import of_verdict
 from mesascope.stats import proportion
 
 

@@ -16,11 +16,11 @@ from small import EXPECTS, PLAN, small
 
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
-from mesascope.reproducing.crew import trainings
-from mesascope.reproducing.measures import measure
-from mesascope.reproducing.plans import load
-from mesascope.reproducing.work import PLACED, Workshop, filled, units
-from mesascope.reproduction import known_measures
+from mesascope.reproduction.crew import trainings
+from mesascope.reproduction.measures import measure
+from mesascope.reproduction.plans import load
+from mesascope.reproduction.work import PLACED, Workshop, filled, units
+from mesascope.reproduction.run import known_measures
 
 ROOT = Path(__file__).parents[2]
 STUDIES = catalogue.names("studies")

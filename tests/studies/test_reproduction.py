@@ -19,14 +19,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 from small import PLAN, small
 
 from mesascope import catalogue
-from mesascope.cli import run
+from mesascope.cli.main import run
 from mesascope.errors import MesascopeError
-from mesascope.recipes import _training, ppo_recurrent
-from mesascope.reproducing import progress, work
-from mesascope.reproducing.measures import Lived, measure
-from mesascope.reproduction import reproduce
-from mesascope.rollouts import rollout
-from mesascope.training import train
+from mesascope.recipes import updates as _training, ppo_recurrent
+from mesascope.reproduction import progress, work
+from mesascope.reproduction.measures import Lived, measure
+from mesascope.reproduction.run import reproduce
+from mesascope.rollouts.rollouts import rollout
+from mesascope.recipes.training import train
 
 KILLS = int(os.environ.get("MESASCOPE_KILLS", "2"))
 SMALL = catalogue.make("families", "bernoulli_bandit:arms=3,trials=11")
@@ -119,7 +119,7 @@ def test_processes_side_by_side_give_the_same_bytes(whole, tmp_path):
 
 
 OFTEN = (
-    "from mesascope.recipes import _training\n\n_training.EVERY = 0.0  # a checkpoint after every update\n"
+    "from mesascope.contracts.recipe import _training\n\n_training.EVERY = 0.0  # a checkpoint after every update\n"
 )
 
 
@@ -135,7 +135,7 @@ def often(tmp_path, monkeypatch):
 
 def command(study, out, workers):
     told = ["reproduce", str(study), "--seeds", "2", "--out", str(out), "--workers", str(workers), "--trust"]
-    return [sys.executable, "-c", f"from mesascope.cli import run; raise SystemExit(run({told!r}))"]
+    return [sys.executable, "-c", f"from mesascope.cli.main import run; raise SystemExit(run({told!r}))"]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -337,7 +337,7 @@ def test_measures_agree_with_each_other_and_with_what_is_known():
 
 def test_the_exact_values_of_short_lifetimes_hold():
     """A second derivation of the plan's exact values: the sure arm against the unknown one, as one-armed stopping."""
-    from mesascope.reproducing.plans import load
+    from mesascope.reproduction.plans import load
 
     def value(a, b, c, d, left, known={}):  # noqa: B006 - a memory
         key = (a, b, c, d, left)

@@ -10,17 +10,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.families import Family, Percept
-from mesascope.families.bernoulli_bandit import Tasks
+from mesascope.contracts.family import Family, Percept
+from mesascope.worlds.bandits.families.bernoulli_bandit import Tasks
 from mesascope.keys import address
-from mesascope.subjects import Subject
+from mesascope.contracts.subject import Subject
 
 
 def make(spec: str, family: Family) -> Any:
     """A subject from its file's name with settings, 'thompson:discount=0.93'."""
     name, _, rest = spec.partition(":")
     settings = dict(part.split("=") for part in rest.split(",") if part)
-    module = importlib.import_module(f"mesascope.subjects.{name}")
+    module = importlib.import_module(f"mesascope.contracts.subject.{name}")
     return module.subject(family, **{k: value(v) for k, v in settings.items()})
 
 

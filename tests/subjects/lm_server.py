@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 
-from mesascope.families.word_labels import texts
+from mesascope.worlds.words.families.word_labels import texts
 
 SLIP = 0.02
 

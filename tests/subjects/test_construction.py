@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from mesascope.errors import MesascopeError
-from mesascope.families.bernoulli_bandit import family
-from mesascope.rollouts import rollout
-from mesascope.subjects import Scripted
+from mesascope.worlds.bandits.families.bernoulli_bandit import family
+from mesascope.rollouts.rollouts import rollout
+from mesascope.contracts.subject import Scripted
 from tests.subjects.lives import forced, live, make
 
 TRUTH = tomllib.loads((Path(__file__).parents[1] / "truth.toml").read_text())

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from mesascope.families.bernoulli_bandit import family
-from mesascope.subjects import bayes_optimal, gittins
-from mesascope.subjects._counts import means
-from mesascope.subjects.change_point_thompson import subject as change_point
-from mesascope.subjects.thompson import X, probability_best
+from mesascope.worlds.bandits.families.bernoulli_bandit import family
+from mesascope.worlds.bandits.subjects import bayes_optimal, gittins
+from mesascope.contracts.choices import means
+from mesascope.worlds.bandits.subjects.change_point_thompson import subject as change_point
+from mesascope.worlds.bandits.subjects.thompson import X, probability_best
 from tests.subjects.lives import forced, live, make
 
 FLAT = (1.0, 1.0)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mesascope import catalogue
-from mesascope.rollouts import rollout
+from mesascope.rollouts.rollouts import rollout
 from subjects.lm_server import serving
 
 pytest.importorskip("inspect_ai", reason="needs the extra inspect")
@@ -49,7 +49,7 @@ def lived(address, ring):
 
 def compare(log, ours):
     """A log, read back, against the trials of our own run."""
-    from mesascope.inspected import read_eval
+    from mesascope.rollouts.inspected import read_eval
 
     read = read_eval(log)
     assert set(ours.data_vars) - set(read.data_vars) <= {"mass", "transcript"}
@@ -65,8 +65,8 @@ def compare(log, ours):
 def test_the_log_gives_the_trials_of_our_own_run(tmp_path, ring, responder):
     from inspect_ai import eval as inspect_eval
 
-    from mesascope.examination import measure_log
-    from mesascope.inspect_tasks.tasks import word_labels
+    from mesascope.examination.examination import measure_log
+    from mesascope.rollouts.inspect_tasks import word_labels
 
     with serving("parrot", always="plain") as server:
         ADDRESS[:] = [server.address]

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from mesascope import catalogue
-from mesascope.replays import Replays
-from mesascope.rollouts import rollout
+from mesascope.rollouts.replays import Replays
+from mesascope.rollouts.rollouts import rollout
 
 pytestmark = pytest.mark.slow  # a model of 135 million parameters
 FLOOR = 0.5  # nats: batches of other sizes round otherwise, and so do other kernels; seen up to .15

@@ -13,7 +13,7 @@ pytest.importorskip("httpx", reason="needs the extra lm")
 
 
 def test_examine_over_an_address(tmp_path, capsys):
-    from mesascope.cli import run
+    from mesascope.cli.main import run
 
     out = tmp_path / "run"
     with serving("recogniser") as server:

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from mesascope import catalogue
-from mesascope.bench import Bench
+from mesascope.examination.bench import Bench
 from mesascope.errors import MesascopeError
-from mesascope.families._questions import Moment
-from mesascope.families.word_labels import texts
-from mesascope.measurement import measure
-from mesascope.placement import conditions
-from mesascope.rollouts import rollout
-from mesascope.subjects._answers import ANSWERED, REFUSED, UNPARSABLE, begins, listed, parsed, weighed
+from mesascope.contracts.questions import Moment
+from mesascope.worlds.words.families.word_labels import texts
+from mesascope.examination.measurement import measure
+from mesascope.questions.spectrum.placement import conditions
+from mesascope.rollouts.rollouts import rollout
+from mesascope.agents.language.answers import ANSWERED, REFUSED, UNPARSABLE, begins, listed, parsed, weighed
 
 MADE: dict = {}  # rollouts of reference procedures, which the tests share
 

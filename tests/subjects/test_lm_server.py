@@ -11,8 +11,8 @@ import pytest
 
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
-from mesascope.rollouts import rollout
-from mesascope.runs import repeating
+from mesascope.rollouts.rollouts import rollout
+from mesascope.examination.runs import repeating
 from subjects.lm_server import RESPONDERS, serving
 
 pytest.importorskip("httpx", reason="needs the extra lm")

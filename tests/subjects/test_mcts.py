@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mesascope import catalogue, validation_of_axes
+from mesascope import catalogue
+from mesascope.validation import axes as validation_of_axes
 from mesascope.errors import MesascopeError
-from mesascope.rollouts import rollout
+from mesascope.rollouts.rollouts import rollout
 
 pytest.importorskip("mctx", reason="needs the extra 'planning'")
 FAMILY = "tree_choice:depth=2,trials=12,bank=3"

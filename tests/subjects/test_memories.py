@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from mesascope.families.bernoulli_bandit import family
-from mesascope.recipes._training import save
-from mesascope.subjects import recurrent
-from mesascope.subjects._network_files import named
+from mesascope.worlds.bandits.families.bernoulli_bandit import family
+from mesascope.recipes.updates import save
+from mesascope.agents.networks import recurrent
+from mesascope.agents.networks.network_files import named
 
 N, T, F, W, WINDOW = 7, 23, 5, 6, 11
 TOLD = ("action", "feedback", "trial")

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mesascope.families.bernoulli_bandit import Tasks, family
+from mesascope.worlds.bandits.families.bernoulli_bandit import Tasks, family
 from mesascope.keys import address
 from tests.subjects.lives import Lives, forced, live, lived, make
 

@@ -13,17 +13,17 @@ import pytest
 from safetensors.numpy import save as serialise
 
 from mesascope.catalogue import convert, factory, make, split
-from mesascope.conditions import Intact
+from mesascope.contracts.condition import Intact
 from mesascope.conditions.carry_reset import condition as reset
 from mesascope.conditions.feedback_shuffled import condition as shuffled
 from mesascope.errors import MesascopeError
-from mesascope.families import Percept
-from mesascope.families.bernoulli_bandit import family
-from mesascope.recipes._training import save
-from mesascope.replays import replay
-from mesascope.rollouts import rollout
-from mesascope.subjects import recurrent
-from mesascope.subjects._network_files import named
+from mesascope.contracts.family import Percept
+from mesascope.worlds.bandits.families.bernoulli_bandit import family
+from mesascope.recipes.updates import save
+from mesascope.rollouts.replays import replay
+from mesascope.rollouts.rollouts import rollout
+from mesascope.agents.networks import recurrent
+from mesascope.agents.networks.network_files import named
 
 SMALL = family(arms=3, trials=11)
 TOLD = ("action", "feedback", "trial", "first", "observation")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from mesascope.examination import Examination
+    from mesascope.examination.examination import Examination
 
 PROBE = "recognition_and_acquisition"
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from mesascope.examination import Examination
+    from mesascope.examination.examination import Examination
 
 BINS = 25  # at most, over a lifetime
 ROLES = ("learner", "strongest")  # references that are drawn

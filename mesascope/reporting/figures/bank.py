@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from mesascope.examination import Examination
+    from mesascope.examination.examination import Examination
 
 SHOWN = (-0.5, 1.5)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from mesascope.examination import Examination
+    from mesascope.examination.examination import Examination
 
 MOST = (256, 120)  # rows and columns of the picture; longer ones are averaged
 LEVELS = 9  # of colour, so that the page stays small

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mesascope.probes import gains
+from mesascope.contracts.metric import gains
 from mesascope.reporting.figures import INK, SUBJECT, panels
 from mesascope.reporting.intervals import comparable, means
 from mesascope.reporting.words import cut
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from mesascope.examination import Examination
+    from mesascope.examination.examination import Examination
 
 
 class Span(NamedTuple):

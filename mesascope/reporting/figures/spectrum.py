@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from mesascope.placement import LADDER
+from mesascope.questions.spectrum.placement import LADDER
 from mesascope.reporting.figures import INK, LINE, SECOND, SHARE, SOFT, SUBJECT
 from mesascope.reporting.headlines import HEADLINES, headlines
 from mesascope.reporting.words import cut, number
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from mesascope.examination import Examination
+    from mesascope.examination.examination import Examination
 
 WIDE = 10.5  # inches
 STEP = 1.2  # between the columns of numbers, in rungs

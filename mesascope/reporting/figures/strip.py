@@ -14,7 +14,7 @@ from mesascope.errors import MesascopeError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from mesascope.examination import Examination
+    from mesascope.examination.examination import Examination
 
 
 class Strip(NamedTuple):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from mesascope import catalogue
-from mesascope.bench import Bench
-from mesascope.examination import resolve
-from mesascope.families import Family
-from mesascope.measurement import measure
-from mesascope.placement import conditions
-from mesascope.replays import Replays
+from mesascope.examination.bench import Bench
+from mesascope.examination.examination import resolve
+from mesascope.contracts.family import Family
+from mesascope.examination.measurement import measure
+from mesascope.questions.spectrum.placement import conditions
+from mesascope.rollouts.replays import Replays
 
 FAMILY = catalogue.make("families", "bernoulli_bandit:arms=3,trials=20")
 PROBES = ("benefit", "cost_of_reset", "dependence_on_carry", "dependence_on_percept")

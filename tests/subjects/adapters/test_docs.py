@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mesascope import catalogue, rollout
-from mesascope.examination import resolve
+from mesascope.examination.examination import resolve
 
 TEXT = (Path(__file__).parents[3] / "docs" / "agents.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.S)

@@ -21,9 +21,9 @@ from stable_baselines3.common.policies import ActorCriticPolicy  # noqa: E402
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize  # noqa: E402
 
 from mesascope import FamilyEnv, catalogue, rollout  # noqa: E402
-from mesascope.cli import run  # noqa: E402
+from mesascope.cli.main import run  # noqa: E402
 from mesascope.errors import MesascopeError, MesascopeWarning  # noqa: E402
-from mesascope.examination import opener, resolve  # noqa: E402
+from mesascope.examination.examination import opener, resolve  # noqa: E402
 from tests.subjects.adapters import agents  # noqa: E402
 
 SMALL = catalogue.make("families", "bernoulli_bandit:arms=3,trials=11")
@@ -136,7 +136,7 @@ def test_a_class_of_the_user_s_own_opens_with_trust(tmp_path, capsys):
 
 
 def resolve_plainly(model):
-    from mesascope.subjects import digest
+    from mesascope.contracts.subject import digest
 
     return {k: digest(v.numpy()) for k, v in sorted(model.policy.state_dict().items())}
 

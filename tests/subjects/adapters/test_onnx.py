@@ -14,9 +14,9 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from mesascope import catalogue, rollout  # noqa: E402
 from mesascope.errors import MesascopeError  # noqa: E402
-from mesascope.examination import opener, resolve  # noqa: E402
-from mesascope.replays import refuse_leaks  # noqa: E402
-from mesascope.subjects import essence  # noqa: E402
+from mesascope.examination.examination import opener, resolve  # noqa: E402
+from mesascope.rollouts.replays import refuse_leaks  # noqa: E402
+from mesascope.contracts.subject import essence  # noqa: E402
 from tests.subjects.adapters.readings import FAMILY, same  # noqa: E402
 
 SMALL = catalogue.make("families", "bernoulli_bandit:arms=3,trials=11")
@@ -47,7 +47,7 @@ def exported(tmp_path_factory):
 
 
 def test_an_exported_gru_reads_as_rescorla_wagner(exported, reader):
-    from mesascope.subjects.torch_module import wrap
+    from mesascope.agents.torch_module import wrap
 
     net, path = exported
     assert opener(str(path)) == "onnx"

@@ -21,10 +21,10 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecNorm
 
 from mesascope import FamilyEnv, catalogue, rollout
 from mesascope.errors import MesascopeError, MesascopeWarning
-from mesascope.examination import opener, resolve
-from mesascope.families import Percept
-from mesascope.replays import refuse_leaks
-from mesascope.subjects import Scripted, choose
+from mesascope.examination.examination import opener, resolve
+from mesascope.contracts.family import Percept
+from mesascope.rollouts.replays import refuse_leaks
+from mesascope.contracts.subject import Scripted, choose
 from tests.subjects.adapters import agents
 from tests.subjects.adapters.readings import FAMILY, chances, same
 

@@ -12,12 +12,12 @@ torch = pytest.importorskip("torch", reason="needs the extra 'torch'")
 
 from mesascope import catalogue, rollout  # noqa: E402
 from mesascope.errors import MesascopeError  # noqa: E402
-from mesascope.examination import opener  # noqa: E402
-from mesascope.families import Percept  # noqa: E402
-from mesascope.probes.belief_edit import probe as belief_edit  # noqa: E402
-from mesascope.replays import Replays, refuse_leaks, written  # noqa: E402
-from mesascope.subjects import essence  # noqa: E402
-from mesascope.subjects.torch_module import wrap  # noqa: E402
+from mesascope.examination.examination import opener  # noqa: E402
+from mesascope.contracts.family import Percept  # noqa: E402
+from mesascope.questions.activations.belief_edit import probe as belief_edit  # noqa: E402
+from mesascope.rollouts.replays import Replays, refuse_leaks, written  # noqa: E402
+from mesascope.contracts.subject import essence  # noqa: E402
+from mesascope.agents.torch_module import wrap  # noqa: E402
 from tests.subjects.adapters import agents  # noqa: E402
 from tests.subjects.adapters.readings import FAMILY, chances, same  # noqa: E402
 

@@ -1,6 +1,6 @@
 """Does it find something in the still control?"""
 
-from mesascope.probes import Probe, Reading, fresh
+from mesascope.contracts.metric import Probe, Reading, fresh
 from mesascope.trials import payoff
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from outside_plugins import tally
 
-from mesascope.recipes import Trained, silent
+from mesascope.contracts.recipe import Trained, silent
 
 
 def recipe(family, out, updates: int = 10, seed: int = 0, progress=silent) -> Trained:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mesascope.conditions import Condition, take
+from mesascope.contracts.condition import Condition, take
 
 
 class Unsteady(Condition):

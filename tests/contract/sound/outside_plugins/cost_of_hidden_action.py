@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mesascope.probes import Probe, Reading, fresh, gains
+from mesascope.contracts.metric import Probe, Reading, fresh, gains
 from mesascope.stats import ratio
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.errors import MesascopeError
-from mesascope.families import Family, Percept, parse_bank
+from mesascope.contracts.family import Family, Percept, parse_bank
 from mesascope.keys import address
 
 

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.errors import MesascopeError
-from mesascope.families import Family, Percept
-from mesascope.subjects import Subject, choose
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Subject, choose
 
 
 class Table(Subject):

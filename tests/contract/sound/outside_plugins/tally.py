@@ -8,9 +8,9 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from mesascope.families import Family
+from mesascope.contracts.family import Family
 from mesascope.keys import address
-from mesascope.recipes import Progress, Trained, silent
+from mesascope.contracts.recipe import Progress, Trained, silent
 
 BATCH = 64
 

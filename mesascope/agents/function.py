@@ -1,0 +1,220 @@
+"""A plain Python function as a subject: f(percept, state, rng) → (action or probabilities, state).
+
+`percept` is a dict of NumPy arrays with leading axis N; `state` is None at the start, then whatever the function
+returned: None or a pytree of arrays with leading axis N (object arrays too); `rng` is a NumPy generator.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from types import CellType, CodeType, ModuleType
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from mesascope.errors import MesascopeError
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Response, Subject, digest
+
+RUNS_CODE = True  # whoever types a path has it run
+REACHED = 10_000  # values that are looked into for arrays
+
+
+class Function(Subject):
+    """Calls the function once per trial for a whole block."""
+
+    name: str
+    trained_on: str  # pyright: ignore[reportIncompatibleVariableOverride, reportIncompatibleMethodOverride]
+    function: Callable[..., Any] = eqx.field(static=True)
+    choices: int | None
+
+    traceable: ClassVar = False
+
+    def fresh(self, n: int) -> Any:
+        """None, which is what the function sees at the start."""
+        return None
+
+    def respond(self, key, carry, percept: Percept):
+        """Calls the function, and checks what it returns."""
+        n = len(percept.action)
+        seen = {k: np.asarray(v) for k, v in percept._asdict().items()}
+        rng = np.random.default_rng(np.asarray(jax.random.key_data(key), np.uint32).tolist())
+        try:
+            answer = self.function(seen, carry, rng)
+        except Exception as error:
+            raise MesascopeError(
+                f"{self.name} raised {type(error).__name__}: {error}.",
+                f"It was called as f(percept, state, rng), with {n} lifetimes at trial {int(seen['trial'][0])}, state "
+                f"{'None' if carry is None else 'as it returned it'}; percept holds {', '.join(seen)}.",
+            ) from error
+        if not isinstance(answer, tuple) or len(answer) != 2:
+            raise MesascopeError(
+                f"{self.name} returned {type(answer).__name__}, not a pair.",
+                "Return (action or probabilities, state).",
+            )
+        response = _response(self.name, answer[0], n, self.choices, rng)
+        return _state(self.name, answer[1], n), response
+
+    def fingerprint(self) -> dict[str, str]:
+        """The arrays that the function can reach: in its closure, its defaults, the globals that it names and its
+        object's attributes, and in what it finds there.
+        """
+        found = _reached(self.function, "", set())
+        return {path or "itself": digest(x) for path, x in found if isinstance(x, np.ndarray | jax.Array)}
+
+    def code(self) -> str:
+        """A hash of its code and of every number, text and array that it can reach."""
+        told = []
+        for path, x in _reached(self.function, "", set()):
+            if isinstance(x, CodeType):
+                x = x.co_code.hex(), [c for c in x.co_consts if not isinstance(c, CodeType)], x.co_names
+            told.append(f"{path}={digest(x) if isinstance(x, np.ndarray | jax.Array) else x!r}")
+        return hashlib.sha256("\n".join(told).encode(errors="backslashreplace")).hexdigest()
+
+
+def _reached(value: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    """Every array, plain value and piece of code that can be reached from a value, with how."""
+    if isinstance(value, bool | int | float | complex | str | bytes | type(None)):
+        yield path, value
+        return
+    if id(value) in seen or len(seen) > REACHED:
+        return
+    seen.add(id(value))
+    if isinstance(value, np.ndarray | jax.Array):
+        yield path, value
+        return
+    if isinstance(value, CodeType):
+        yield path, value
+        for inner in value.co_consts:
+            if isinstance(inner, CodeType):
+                yield from _reached(inner, f"{path}.{inner.co_name}", seen)
+        return
+    dot = f"{path}." if path else ""
+    held: dict[str, Any] = {}
+    if isinstance(value, Mapping):
+        held = {f"{path}[{k!r}]": v for k, v in value.items()}
+    elif isinstance(value, list | tuple):
+        held = {f"{path}[{i}]": v for i, v in enumerate(value)}
+    elif isinstance(value, functools.partial):
+        held = {path: value.func, f"{dot}args": value.args, f"{dot}keywords": value.keywords}
+    elif inspect.ismethod(value):
+        held = {f"{dot}self": value.__self__, path: value.__func__}
+    elif inspect.isfunction(value):
+        code = value.__code__
+        cells = zip(code.co_freevars, value.__closure__ or (), strict=True)
+        held = {dot + k: value.__globals__[k] for k in code.co_names if k in value.__globals__}
+        held |= {dot + k: c.cell_contents for k, c in cells if c != CellType()}
+        held |= {f"{dot}defaults": value.__defaults__, f"{dot}keywords": value.__kwdefaults__}
+        held[f"{dot}code"] = code
+    elif not isinstance(value, type | ModuleType):
+        held = {dot + k: v for k, v in getattr(value, "__dict__", {}).items()}
+        held[f"{dot}call"] = getattr(type(value), "__call__", None)  # noqa: B004 (its code is wanted)
+    for where, part in held.items():
+        yield from _reached(part, where, seen)
+
+
+def _response(name: str, answer: Any, n: int, choices: int | None, rng: np.random.Generator) -> Response:
+    try:
+        got = np.asarray(answer)
+    except (TypeError, ValueError) as error:
+        raise MesascopeError(f"{name} returned no array: {error}.", f"Return actions [{n}].") from None
+    if choices is not None and got.shape == (n, choices) and got.dtype.kind in "fiu":
+        probs = got.astype(float)
+        if not np.isfinite(probs).all() or (probs < 0).any() or (np.abs(probs.sum(1) - 1) > 1e-3).any():
+            row = int(
+                np.argmax(~np.isfinite(probs).all(1) | (probs < 0).any(1) | (np.abs(probs.sum(1) - 1) > 1e-3))
+            )
+            raise MesascopeError(
+                f"{name} returned probabilities {probs[row].tolist()} for lifetime {row}.",
+                "They need to be finite, not negative and sum to 1.",
+            )
+        total = np.cumsum(probs / probs.sum(1, keepdims=True), 1)
+        action = np.minimum((rng.random(n)[:, None] >= total).sum(1), choices - 1)
+        with np.errstate(divide="ignore"):
+            return Response(
+                action.astype(np.int32), np.log(probs / probs.sum(1, keepdims=True)).astype(np.float32)
+            )
+    if got.shape != (n,):
+        either = "" if choices is None else f" or probabilities of shape ({n}, {choices})"
+        raise MesascopeError(
+            f"{name} returned an array of shape {got.shape}.", f"Return actions of shape ({n},){either}."
+        )
+    if choices is None:
+        if got.dtype.kind not in "fiu" or not np.isfinite(got).all():
+            raise MesascopeError(f"{name} returned an action that is no number.", "Return finite numbers.")
+        return Response(got.astype(np.float32), None)
+    if got.dtype.kind == "f":
+        if not np.isfinite(got).all():
+            raise MesascopeError(f"{name} returned an action that is not a number.", "Return whole numbers.")
+        if (got != np.round(got)).any():
+            raise MesascopeError(
+                f"{name} returned the action {got[got != np.round(got)][0]}.", "Return whole numbers."
+            )
+    elif got.dtype.kind not in "iub":
+        raise MesascopeError(f"{name} returned actions of type {got.dtype}.", "Return whole numbers.")
+    if (got < 0).any() or (got >= choices).any():
+        bad = int(got[(got < 0) | (got >= choices)][0])
+        raise MesascopeError(f"{name} returned the action {bad}.", f"Actions run from 0 to {choices - 1}.")
+    return Response(got.astype(np.int32), None)
+
+
+def _state(name: str, state: Any, n: int) -> Any:
+    for path, leaf in jax.tree_util.tree_flatten_with_path(state)[0]:
+        if not isinstance(leaf, np.ndarray | jax.Array) or leaf.ndim < 1 or len(leaf) != n:
+            what = f"an array of shape {leaf.shape}" if hasattr(leaf, "shape") else type(leaf).__name__
+            raise MesascopeError(
+                f"{name} returned a state whose part {jax.tree_util.keystr(path) or 'itself'} is {what}.",
+                f"Every part needs leading axis {n}, one row per lifetime; use object arrays for anything else.",
+            )
+    return jax.tree.map(lambda x: np.array(x), state)
+
+
+def wrap(
+    function: Callable[..., Any], family: Family, name: str = "", trained_on: str = "unknown"
+) -> Function:
+    """A function f(percept, state, rng) as a subject of a family."""
+    name = name or getattr(function, "__name__", type(function).__name__)
+    return Function(name=name, trained_on=trained_on, function=function, choices=family.choices)
+
+
+def subject(family: Family, path: str, trained_on: str = "unknown") -> Subject:
+    """A Python function of your own: path names a factory(family) that returns it, as package.module:factory.
+
+    Args:
+        family: handed to the factory.
+        path: package.module:factory.
+        trained_on: unlimited, bank:M@seed or unknown.
+    """
+    place, _, name = path.partition(":")
+    place = place.removesuffix(".py")
+    try:
+        module = importlib.import_module(place)
+    except Exception as error:
+        raise MesascopeError(
+            f"The module {place!r} cannot be imported: {type(error).__name__}: {error}.",
+            "Type package.module:factory, with the module on PYTHONPATH or in this folder.",
+        ) from error
+    made = getattr(module, name, None)
+    if not callable(made):
+        raise MesascopeError(
+            f"The module {place!r} has no function {name!r}.", "Type package.module:factory."
+        )
+    try:
+        got = made(family)
+    except Exception as error:
+        raise MesascopeError(
+            f"{path} raised {type(error).__name__}: {error}.", "It is called as factory(family)."
+        ) from error
+    if isinstance(got, Subject):
+        return got
+    if not callable(got):
+        raise MesascopeError(
+            f"{path} returned {type(got).__name__}.", "Return f(percept, state, rng), or a Subject."
+        )
+    return wrap(got, family, path, trained_on)

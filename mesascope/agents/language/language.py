@@ -1,0 +1,297 @@
+"""A language model as a subject: its carry is its context, the list of what its percepts told so far.
+
+So a reset cuts the context off, a swap exchanges contexts, and shuffled feedback shuffles the outcomes in it. What is
+asked is the family's `question`; the model itself is an `Asker`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from mesascope.errors import MesascopeError
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.questions import Moment, Question, row
+from mesascope.contracts.subject import Response, Subject, choose
+from mesascope.agents.language.answers import SAYS, UNREACHED, Answer
+
+MODES = ("log_probs", "samples", "answer")
+REPEATED = 64  # questions of the first block that are asked again at the end
+STREAK = 256  # questions in a row without an answer that end a run
+
+
+class Asker(Protocol):
+    """Whatever answers questions."""
+
+    mode: str
+    samples: int
+    hidden: np.ndarray | None  # [N, U] activations at the last questions, where it shows them
+
+    def answers(self, questions: Sequence[Question], draws: Sequence[int], again: bool) -> list[Answer]:
+        """An answer to each question; `draws` seed what is sampled, `again` asks whatever is known already."""
+        ...
+
+    def fingerprint(self) -> dict[str, str]:
+        """A hash of the weights, empty where they cannot be seen."""
+        ...
+
+    def told(self, question: Question) -> str:
+        """The question as it is sent, word for word."""
+        ...
+
+
+class Context(NamedTuple):
+    """What a lifetime carries, each with leading axis N; past alone makes a difference to what is asked.
+
+    Attributes:
+        past: [N] tuples of moments.
+        asked: [N, 1] the number of the last question.
+        answered: [N, 1] the code of the last answer.
+        mass: [N, 1] the probability of all labels together at the last question.
+        hidden: [N, U] activations at the last question, U = 0 where none are shown.
+    """
+
+    past: np.ndarray
+    asked: np.ndarray
+    answered: np.ndarray
+    mass: np.ndarray
+    hidden: np.ndarray
+
+
+class Log:
+    """What one subject was asked and answered, in order, and what it was asked first."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[Question, Answer]] = []
+        self.first: list[tuple[Question, int, Answer]] = []
+        self.streak = 0
+        self.units = 0  # length of the activations
+
+
+class LanguageModel(Subject):
+    """A language model that is asked once per trial.
+
+    Attributes:
+        family: whose questions it is asked.
+        asker: who answers.
+        log: what was asked since the last rollout was finished.
+        identity_code: what else tells it from other models, for what is kept of finished rollouts.
+        temperature: at which its label probabilities are drawn from; 0 takes the likeliest.
+        price: of a million tokens in and out.
+        budget: what a run may cost at most.
+    """
+
+    name: str
+    trained_on: str  # pyright: ignore[reportIncompatibleVariableOverride, reportIncompatibleMethodOverride]
+    family: Any
+    asker: Any = eqx.field(static=True)
+    log: Log = eqx.field(static=True)
+    identity_code: str = eqx.field(static=True)
+    temperature: float = eqx.field(static=True)
+    price: tuple[float, float] = eqx.field(static=True, default=(0.0, 0.0))
+    budget: float = eqx.field(static=True, default=0.0)
+
+    traceable: ClassVar = False
+    recorded: ClassVar = ("asked", "answered", "mass")
+    separate: ClassVar = True
+    in_turn: ClassVar = True
+
+    def fresh(self, n: int) -> Context:
+        """An empty context."""
+        past = np.empty(n, object)
+        past[:] = [()] * n
+        one = np.zeros((n, 1))
+        hidden = np.zeros((n, self.log.units), np.float32)
+        return Context(past, one.astype(np.int32), one.astype(np.int8), one.astype(np.float32), hidden)
+
+    def absorb(self, key, carry: Context, percept: Percept) -> Context:
+        """The context with what the percept tells of the last trial; nothing is asked."""
+        shown, action, feedback, first = (
+            np.asarray(x) for x in (percept.observation, percept.action, percept.feedback, percept.first)
+        )
+        past = np.empty(len(action), object)
+        for i, before in enumerate(carry.past):
+            told = Moment(row(shown[i]), int(action[i]), float(feedback[i]))
+            past[i] = before if first[i] else (*before, told)
+        return carry._replace(past=past)
+
+    def respond(self, key, carry: Context, percept: Percept):
+        """Asks one question per lifetime."""
+        carry, shown = self.absorb(key, carry, percept), np.asarray(percept.observation)
+        questions = [
+            self.family.question(past, row(now)) for past, now in zip(carry.past, shown, strict=True)
+        ]
+        seeds = np.random.default_rng(np.asarray(jax.random.key_data(key), np.uint32).tolist())
+        draws = seeds.integers(0, 2**31 - 1, len(questions)).tolist()
+        answers = self.asker.answers(questions, draws, False)
+        self._note(questions, draws, answers)
+        start = len(self.log.rows) - len(answers)
+        hidden = self.asker.hidden
+        carry = Context(
+            carry.past,
+            (start + np.arange(len(answers), dtype=np.int32))[:, None],
+            np.asarray([[a.code] for a in answers], np.int8),
+            np.asarray([[a.mass] for a in answers], np.float32),
+            carry.hidden if hidden is None else hidden,
+        )
+        return carry, self._response(key, answers, len(questions[0].labels))
+
+    def _response(self, key, answers: list[Answer], choices: int) -> Response:
+        action = np.asarray([a.action for a in answers], np.int32)
+        if self.asker.mode == "answer":
+            return Response(action, None)
+        even = (-float(np.log(choices)),) * choices
+        stated = np.asarray([even if a.log_probs is None else a.log_probs for a in answers], np.float32)
+        if self.asker.mode == "log_probs" and self.temperature > 0:
+            scaled = stated / self.temperature
+            scaled -= np.log(np.exp(scaled).sum(-1, keepdims=True))
+            drawn = np.asarray(choose(key, jnp.asarray(scaled)).action)
+            action, stated = np.where(action < 0, -1, drawn).astype(np.int32), scaled
+        return Response(action, stated)
+
+    def _note(self, questions: list[Question], draws: list[int], answers: list[Answer]) -> None:
+        """Writes down what was asked, and stops where nothing is answered any more."""
+        log = self.log
+        log.rows += list(zip(questions, answers, strict=True))
+        if len(log.first) < REPEATED:
+            log.first += list(zip(questions, draws, answers, strict=True))[:4]
+        for a in answers:
+            log.streak = log.streak + 1 if a.code == UNREACHED else 0
+        if log.streak >= STREAK:
+            raise MesascopeError(
+                f"{log.streak} questions in a row to {self.name} got no answer: {answers[-1].text}.",
+                "Run the same command again later: what was answered is kept and not asked again.",
+            )
+
+    def taps(self, carry: Context) -> dict[str, Any]:
+        """The number of the question, the code of the answer and the labels' mass; activations where they are shown."""
+        told = {"asked": carry.asked, "answered": carry.answered, "mass": carry.mass}
+        return told | ({"hidden": carry.hidden} if carry.hidden.shape[1] else {})
+
+    def annotated(self, trials: xr.Dataset) -> xr.Dataset:
+        """Trials with answered and mass [C, N, T] and, per condition, a transcript of the first lifetime."""
+        axes = ("condition", "lifetime", "trial")
+        asked = trials.tap_asked.values[..., 0]
+        shown = [self._transcript([self.log.rows[i] for i in numbers]) for numbers in asked[:, 0]]
+        told = {
+            "answered": (axes, trials.tap_answered.values[..., 0]),
+            "mass": (axes, trials.tap_mass.values[..., 0]),
+            "transcript": (("condition",), np.asarray(shown, np.str_)),
+        }
+        out = trials.drop_vars(["tap_asked", "tap_answered", "tap_mass"]).assign(told)
+        self.log.rows.clear()
+        return out.assign_attrs(elicited=self.asker.mode)
+
+    def _transcript(self, rows: list[tuple[Question, Answer]]) -> str:
+        """The last question of a lifetime word for word, and every answer, as JSON."""
+        last = rows[-1][0]
+        return json.dumps(
+            {
+                "sent": self.asker.told(last),
+                "labels": last.labels,
+                "answers": [
+                    {
+                        "asked": q.asked,
+                        "said": a.text,
+                        "how": SAYS[a.code],
+                        "probabilities": None
+                        if a.log_probs is None
+                        else [round(float(np.exp(p)), 4) for p in a.log_probs],
+                    }
+                    for q, a in rows
+                ],
+            }
+        )
+
+    def fingerprint(self) -> dict[str, str]:
+        """A hash of the weights, empty for a model behind an address."""
+        return self.asker.fingerprint()
+
+    def code(self) -> str:
+        """What tells the model from others."""
+        return self.identity_code
+
+    def announce(self, responses: int) -> str:
+        """How many questions a run asks at most and what that costs.
+
+        Args:
+            responses: of the subject, over all conditions and rings.
+
+        Raises:
+            MesascopeError: it costs more than the budget.
+        """
+        length = len(self.asker.told(self.example())) / 4
+        inward, outward = (
+            responses * length,
+            responses * (1 if self.asker.mode == "log_probs" else 8) * self.asker.samples,
+        )
+        told = (
+            f"{self.name}: at most {responses:,} questions of about {length:.0f} tokens, "
+            f"{inward / 1e6:.2f} million tokens in and {outward / 1e6:.2f} million out"
+        )
+        cost = (inward * self.price[0] + outward * self.price[1]) / 1e6
+        if not any(self.price):
+            return f"{told}; no price was given."
+        if cost > self.budget:
+            raise MesascopeError(
+                f"{told}, about {cost:.2f} at the prices given.",
+                f"Give budget={np.ceil(100 * cost) / 100:g} or more to go on, or fewer lifetimes, rings or probes.",
+            )
+        return f"{told}, about {cost:.2f} of a budget of {self.budget:g}."
+
+    def example(self) -> Question:
+        """The question in the middle of a lifetime."""
+        tasks = self.family.draw(jax.random.key(0), 1, "fresh")
+        state, percept = self.family.begin(jax.random.key(0), tasks)
+        past = []
+        for _ in range(self.family.horizon // 2):
+            state, percept, _ = self.family.step(jax.random.key(0), tasks, state, jnp.zeros(1, jnp.int32))
+            past.append(Moment(row(np.asarray(percept.observation)[0]), 0, float(percept.feedback[0])))
+        return self.family.question(past, row(np.asarray(percept.observation)[0]))
+
+    def moved(self, most: float = 0.25) -> tuple[float, str]:
+        """How far its answers to the first questions, asked again now, are from those at the start.
+
+        Args:
+            most: the mean change of a probability that is still taken for the same model.
+
+        Returns:
+            The largest change of a label's log-probability (of whether the answer is another one, where there are
+            none), and what shows that it is another model now, '' where nothing does.
+        """
+        if not self.log.first:
+            return 0.0, ""
+        questions, draws, before = (list(x) for x in zip(*self.log.first, strict=True))
+        after = self.asker.answers(questions, draws, True)
+        pairs = [(a, b) for a, b in zip(before, after, strict=True) if UNREACHED not in (a.code, b.code)]
+        if not pairs:
+            return 0.0, ""
+        stated = [(a.log_probs, b.log_probs) for a, b in pairs if a.log_probs and b.log_probs]
+        if stated:
+            first, second = (np.asarray(x) for x in zip(*stated, strict=True))
+            floor, mean = np.abs(first - second).max(), np.abs(np.exp(first) - np.exp(second)).mean()
+        else:
+            floor = mean = np.mean([a.action != b.action for a, b in pairs])
+        why = f"its answers to the first {len(pairs)} questions moved by {mean:.2f} on average"
+        return float(floor), why if mean > most else ""
+
+
+def spoken(family: Family) -> Any:
+    """The family, if it speaks: if it has questions for language models.
+
+    Raises:
+        MesascopeError: it has none.
+    """
+    if not hasattr(family, "question"):
+        raise MesascopeError(
+            f"{family.name} has no words, so a language model cannot be put to it.",
+            "Take --family word_labels or text_bandit, or give your family a method question(past, now).",
+        )
+    return family

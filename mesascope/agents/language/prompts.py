@@ -1,0 +1,174 @@
+"""Questions as requests of an OpenAI-compatible server, and its replies as answers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from mesascope.errors import MesascopeError
+from mesascope.contracts.questions import Question
+from mesascope.agents.language.answers import UNREACHED, Answer, WrongShape, choices, listed, parsed, said, weighed
+from mesascope.agents.language.requests import Failed, Kept
+
+Send = Callable[[str, Mapping[str, Any]], Any]
+
+
+class Prompts:
+    """Asks through a function that sends a request's body to a place such as 'chat/completions'.
+
+    Args:
+        send: send(place, body) → the reply; raises `Failed` where none came.
+        kept: what was answered before.
+        model: the model's name at the server, '' to name none.
+        chat: whether questions are turns of a conversation instead of texts to be completed.
+        mode: log_probs, samples or answer.
+        top: how many first tokens are listed with their probabilities.
+        samples: answers per question in the mode samples.
+        words: tokens that an answer may have where it is read as text.
+        side: requests at a time.
+        batch: texts per request, where they are to be completed.
+        weights: fingerprint() of the weights, where they can be seen.
+    """
+
+    hidden = None
+
+    def __init__(
+        self,
+        send: Send,
+        kept: Kept,
+        model: str = "",
+        chat: bool = False,
+        mode: str = "log_probs",
+        top: int = 20,
+        samples: int = 1,
+        words: int = 8,
+        side: int = 4,
+        batch: int = 1,
+        weights: Callable[[], dict[str, str]] = dict,
+    ):
+        self.send, self.kept, self.model, self.chat, self.mode = send, kept, model, chat, mode
+        self.top, self.samples, self.words, self.side = top, samples if mode == "samples" else 1, words, side
+        self.batch, self.fingerprint = batch if not chat and mode != "samples" else 1, weights
+
+    @property
+    def place(self) -> str:
+        """Where requests go."""
+        return "chat/completions" if self.chat else "completions"
+
+    def told(self, question: Question) -> str:
+        """The question as it is sent."""
+        return question.turn if self.chat else question.text
+
+    def body(self, question: Question, draw: int) -> dict[str, Any]:
+        """The request for one question."""
+        out: dict[str, Any] = {"model": self.model} if self.model else {}
+        out |= (
+            {"messages": [{"role": "user", "content": question.turn}]}
+            if self.chat
+            else {"prompt": question.text}
+        )
+        if self.mode == "log_probs":
+            out |= {"max_tokens": 1, "temperature": 0}
+            return out | (
+                {"logprobs": True, "top_logprobs": self.top} if self.chat else {"logprobs": self.top}
+            )
+        if self.mode == "samples":
+            return out | {"max_tokens": self.words, "temperature": 1, "n": self.samples, "seed": draw}
+        return out | {"max_tokens": self.words, "temperature": 0}
+
+    def answers(self, questions: Sequence[Question], draws: Sequence[int], again: bool) -> list[Answer]:
+        """One answer per question; the same question is sent once."""
+        bodies = [self.body(q, d) for q, d in zip(questions, draws, strict=True)]
+        keys = [self.kept.key(self.place, b) for b in bodies]
+        wanted = {k: b for k, b in zip(keys, bodies, strict=True) if again or k not in self.kept.known}
+        fresh = self._asked(wanted, again)
+        return [
+            self._read(q, fresh[k] if k in fresh else self.kept.known[k])
+            for q, k in zip(questions, keys, strict=True)
+        ]
+
+    def _asked(self, wanted: Mapping[str, dict[str, Any]], again: bool) -> dict[str, Any]:
+        """Replies, or why none came, by key."""
+        rows = list(wanted.items())
+        groups = [rows[i : i + self.batch] for i in range(0, len(rows), self.batch)]
+
+        def ask(group: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
+            body = dict(group[0][1])
+            if len(group) > 1:
+                body["prompt"] = [b["prompt"] for _, b in group]
+            try:
+                self.kept.asked += len(group)
+                reply = self.send(self.place, body)
+                told = [_slim(c) for c in choices(reply, len(group) * self.samples)]
+            except (Failed, WrongShape) as why:
+                return {k: why for k, _ in group}
+            out = {}
+            for i, (k, b) in enumerate(group):
+                out[k] = {"choices": told[i * self.samples : (i + 1) * self.samples]}
+                if not again:
+                    self.kept.put(self.place, b, out[k])
+            return out
+
+        if len(groups) < 2 or self.side < 2:
+            parts = [ask(g) for g in groups]
+        else:
+            with ThreadPoolExecutor(self.side) as pool:
+                futures = [pool.submit(ask, g) for g in groups]
+                try:
+                    parts = [f.result() for f in futures]
+                except BaseException:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    raise
+        return {k: v for part in parts for k, v in part.items()}
+
+    def _read(self, question: Question, reply: Any) -> Answer:
+        """A reply as an answer."""
+        if isinstance(reply, Exception):
+            return Answer(UNREACHED, -1, None, math.nan, str(reply))
+        try:
+            told = choices(reply, self.samples)
+            if self.mode == "log_probs":
+                tokens = listed(told[0])
+                if tokens is None:
+                    raise WrongShape("it holds no log-probabilities")
+                return weighed(tokens, question.labels, said(told[0]))
+            found = [parsed(said(c), question.labels) for c in told]
+        except WrongShape as why:
+            return Answer(UNREACHED, -1, None, math.nan, f"its answer is of another form: {why}")
+        first = next((a for a in found if a.action >= 0), found[0])
+        if self.mode == "answer":
+            return first
+        counts = np.asarray([sum(a.action == i for a in found) for i in range(len(question.labels))]) + 0.5
+        log_probs = None if first.action < 0 else tuple(np.log(counts / counts.sum()).tolist())
+        return first._replace(log_probs=log_probs)
+
+    def check(self, question: Question) -> str:
+        """The mode that the server can serve, log_probs or answer, found out by one question.
+
+        Raises:
+            MesascopeError: it gives no usable answer at all.
+        """
+        kept, self.mode = self.mode, "log_probs"
+        body = self.body(question, 0)
+        self.mode = kept
+        try:
+            told = choices(self.send(self.place, body), 1)[0]
+            said(told)
+        except (Failed, WrongShape) as why:
+            raise MesascopeError(
+                f"The model server gives no usable answer: {why}.",
+                "Check its address, its model and whether it speaks the form that chat= says.",
+            ) from None
+        return "log_probs" if listed(told) else "answer"
+
+
+def _slim(choice: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept of a choice: its text and its listed first tokens."""
+    out: dict[str, Any] = {"text": said(choice)}
+    if tokens := listed(choice):
+        out["logprobs"] = {"top_logprobs": [dict(tokens)]}
+    return out

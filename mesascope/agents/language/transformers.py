@@ -1,0 +1,157 @@
+"""A local language model of Hugging Face transformers, with its activations: a folder of one, or a GGUF file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mesascope.errors import MesascopeError
+from mesascope.contracts.family import Family
+from mesascope.contracts.questions import Question
+from mesascope.contracts.subject import digest
+from mesascope.agents.language.answers import Answer, weighed
+from mesascope.agents.language.language import LanguageModel, Log, spoken
+from mesascope.contracts.settings import named, within
+
+
+def subject(
+    family: Family,
+    path: str,
+    chat: bool = False,
+    temperature: float = 1.0,
+    layer: int = -1,
+    batch: int = 16,
+    top: int = 200,
+) -> LanguageModel:
+    """A local language model of Hugging Face transformers, with its activations.
+
+    Args:
+        family: one with words.
+        path: a folder that save_pretrained wrote, or a GGUF file; nothing is fetched.
+        chat: ask in turns of a conversation, in the model's own form, instead of texts to be completed.
+        temperature: at which label probabilities are drawn from; 0 takes the likeliest.
+        layer: whose activations at the end of the question are the tap 'hidden'; 0 the embedding, -1 the last.
+        batch: questions at a time; other batches round otherwise.
+        top: how many first tokens are looked at for the labels.
+    """
+    within(1, 4096, batch=batch, top=top)
+    talks = spoken(family)
+    model, tokens = load(path)
+    layers = int(model.config.num_hidden_layers)
+    within(-layers - 1, layers, layer=layer)
+    asker, log = Forward(model, tokens, chat, layer, batch, top), Log()
+    log.units = int(model.config.hidden_size)
+    told = {"chat": chat, "temperature": float(temperature), "layer": layer, "batch": batch, "top": top}
+    name = named(subject, path=path, **told)
+    code = ",".join(sorted(asker.fingerprint().values()))
+    return LanguageModel(name, "unknown", talks, asker, log, code, temperature)
+
+
+def load(path: str) -> tuple[Any, Any]:
+    """The model and its tokenizer, in single precision on the CPU.
+
+    Raises:
+        MesascopeError: a package is missing, or there is no model.
+    """
+    try:
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+    except ImportError:
+        raise MesascopeError(
+            "A model of Hugging Face needs torch and transformers.",
+            "Install them with: pip install torch 'mesascope[transformers]'",
+        ) from None
+    place = Path(path)
+    if not place.exists():
+        raise MesascopeError(
+            f"There is no folder or file {path!r}.", "Name a model's folder or a .gguf file."
+        )
+    told: dict[str, Any] = {"local_files_only": True}
+    told |= {"gguf_file": place.name} if place.is_file() else {}
+    home = str(place.parent if place.is_file() else place)
+    try:
+        tokens = AutoTokenizer.from_pretrained(home, padding_side="left", **told)
+        model = AutoModelForCausalLM.from_pretrained(home, dtype=torch.float32, **told)
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        raise MesascopeError(
+            f"transformers cannot load {path!r}: {' '.join(str(error).split())[:200]}.",
+            "Name a folder of a causal language model, or install mesascope[transformers] for GGUF files.",
+        ) from None
+    if tokens.pad_token is None:
+        tokens.pad_token = tokens.eos_token
+    return model.eval(), tokens
+
+
+class Forward:
+    """Answers by one forward pass per batch of questions."""
+
+    mode, samples = "log_probs", 1
+
+    def __init__(self, model: Any, tokens: Any, chat: bool, layer: int, batch: int, top: int):
+        self.model, self.tokens, self.chat, self.layer, self.batch, self.top = (
+            model,
+            tokens,
+            chat,
+            layer,
+            batch,
+            top,
+        )
+        self.known: dict[str, tuple[Answer, np.ndarray]] = {}
+        self.hidden: np.ndarray | None = None
+
+    def told(self, question: Question) -> str:
+        """The question as the model gets it."""
+        if not self.chat:
+            return question.text
+        turn = [{"role": "user", "content": question.turn}]
+        return self.tokens.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
+
+    def answers(self, questions: Sequence[Question], draws: Sequence[int], again: bool) -> list[Answer]:
+        """An answer to each question; `hidden` then holds [N, U] activations at their ends."""
+        texts = [self.told(q) for q in questions]
+        names = [f"{text}\n{q.labels}" for text, q in zip(texts, questions, strict=True)]
+        wanted = {
+            n: (t, q) for n, t, q in zip(names, texts, questions, strict=True) if again or n not in self.known
+        }
+        fresh: dict[str, tuple[Answer, np.ndarray]] = {}
+        rows = sorted(wanted.items(), key=lambda row: len(row[1][0]))  # little to pad
+        for start in range(0, len(rows), self.batch):
+            fresh |= self._passed(rows[start : start + self.batch])
+        if not again:
+            self.known |= fresh
+        found = [fresh[n] if n in fresh else self.known[n] for n in names]
+        self.hidden = np.stack([hidden for _, hidden in found])
+        return [answer for answer, _ in found]
+
+    def _passed(self, rows: list[tuple[str, tuple[str, Question]]]) -> dict[str, tuple[Answer, np.ndarray]]:
+        import torch
+
+        texts = [text for _, (text, _) in rows]
+        put = self.tokens(texts, return_tensors="pt", padding=True, add_special_tokens=not self.chat)
+        limit = int(getattr(self.model.config, "max_position_embeddings", 0) or 1 << 30)
+        if put["input_ids"].shape[1] > limit:
+            raise MesascopeError(
+                f"A question has {put['input_ids'].shape[1]} tokens, the model takes {limit}.",
+                "Give fewer trials.",
+            )
+        with torch.inference_mode():
+            out = self.model(**put, output_hidden_states=True, use_cache=False)
+            likeliest = torch.log_softmax(out.logits[:, -1].float(), -1).topk(self.top)
+            hidden = out.hidden_states[self.layer][:, -1].float().numpy()
+        told = {}
+        for i, (name, (_, question)) in enumerate(rows):
+            listed = [
+                (self.tokens.decode([int(t)]), float(p))
+                for t, p in zip(likeliest.indices[i], likeliest.values[i], strict=True)
+                if math.isfinite(float(p))
+            ]
+            told[name] = (weighed(listed, question.labels, listed[0][0]), hidden[i])
+        return told
+
+    def fingerprint(self) -> dict[str, str]:
+        """A hash of every parameter."""
+        return {name: digest(p.detach().numpy()) for name, p in self.model.named_parameters()}

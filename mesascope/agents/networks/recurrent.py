@@ -1,0 +1,266 @@
+"""A network of ours: percept → memory → policy, its weights read from one .safetensors file.
+
+A file holds the weights and, in its header, one JSON text under the key 'mesascope': format, memory, width,
+told, choices, observation, horizon, family, trained_on, and what made it. Nothing in a file is ever run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from mesascope.errors import MesascopeError, unknown
+from mesascope.contracts.family import Family, Percept, parse_bank
+from mesascope.keys import address
+from mesascope.contracts.subject import Response, Subject, choose
+from mesascope.agents.networks.memories import GRU, LSTM, Memory, Nothing, scaled
+from mesascope.agents.networks.network_files import OurFiles
+from mesascope.agents.networks.sequences import LRU, LinearAttention, Transformer
+
+FORMAT = "mesascope-network/1"
+TOLD = ("action", "feedback", "trial", "first", "observation", "step")
+WIDEST = 4096
+MOST = 10**6  # of any whole number in a header
+DEEPEST = 64  # layers
+MEMORIES: dict[str, Callable[..., Memory]] = {
+    "none": Nothing,
+    "gru": GRU,
+    "lstm": LSTM,
+    "transformer": Transformer,
+    "linear_attention": LinearAttention,
+    "lru": LRU,
+}
+LAYERED = ("transformer", "linear_attention")  # those that are told depth and heads
+
+
+def _odd(told: Mapping[str, Any]) -> str:
+    """What is wrong with what a header says of memory, choices and percept."""
+    if not isinstance(told.get("memory"), str):
+        return "its metadata has no text 'memory'"
+    if told["trained_on"] not in ("unlimited", "unknown"):
+        parse_bank(told["trained_on"])
+    choices = told.get("choices", 0)
+    if choices is not None and (type(choices) is not int or not 2 <= choices <= MOST):  # None: real numbers
+        return "its metadata has no whole number 'choices' in range"
+    if not all(type(told.get(k, 1)) is int for k in ("depth", "heads")):
+        return "its depth and heads are no whole numbers"
+    parts = told.get("told")
+    if not isinstance(parts, list) or not all(isinstance(p, str) for p in parts):
+        return "its metadata does not list what it is told"
+    return ""
+
+
+WHOLES = {"width": (1, MOST), "observation": (0, MOST), "horizon": (1, MOST)}
+OURS = OurFiles(FORMAT, "network of ours", WHOLES, _odd)
+opens, bundled, family_of, about = OURS.opens, OURS.bundled, OURS.family_of, OURS.about
+
+
+class Recurrent(Subject):
+    """A trained network with its weights frozen.
+
+    Attributes:
+        memory: what is carried from trial to trial.
+        policy: weights [W, K] of the action's logits, [W, 1] of the action itself where actions are real.
+        policy_bias: [K], or [1].
+        value: weights [W] of the critic, used in training only.
+        value_bias: [].
+        told: which parts of the percept it is told, of TOLD.
+        choices: K, None where actions are real numbers.
+        horizon: the steps of a training lifetime, by which the trial index is divided.
+    """
+
+    name: str
+    trained_on: str  # pyright: ignore[reportIncompatibleVariableOverride, reportIncompatibleMethodOverride]
+    memory: Memory
+    policy: jax.Array
+    policy_bias: jax.Array
+    value: jax.Array
+    value_bias: jax.Array
+    told: tuple[str, ...]
+    choices: int | None
+    horizon: int
+
+    identity: ClassVar = ("name", "trained_on")
+
+    def encode(self, percept: Percept) -> jax.Array:
+        """What it is told, as features [N, F]."""
+        parts = {
+            "action": percept.action[:, None]
+            if self.choices is None
+            else jax.nn.one_hot(percept.action, self.choices),  # all zero before the first
+            "feedback": percept.feedback[:, None],
+            "trial": percept.trial[:, None] / self.horizon,
+            "first": percept.first[:, None],
+            "observation": percept.observation,
+            "step": jnp.log1p(jnp.asarray(percept.step, jnp.float32))[:, None],
+        }
+        return jnp.concatenate([jnp.asarray(parts[k], jnp.float32) for k in self.told], axis=-1)
+
+    def fresh(self, n: int) -> Any:
+        """Zeros; of width 0 without memory."""
+        return self.memory.fresh(n)
+
+    def respond(self, key: jax.Array, carry: Any, percept: Percept):
+        """Takes in the percept, then draws from the policy, or says a real number."""
+        carry, features = self.memory.step(carry, self.encode(percept))
+        if self.choices is None:
+            return carry, Response(self.number(features), None)
+        return carry, choose(key, self.log_probs(features))
+
+    def number(self, features: jax.Array) -> jax.Array:
+        """The action [...] from features [..., W] where actions are real numbers."""
+        return (features @ self.policy + self.policy_bias)[..., 0]
+
+    def log_probs(self, features: jax.Array) -> jax.Array:
+        """Log-probabilities [..., K] of the actions from features [..., W]."""
+        return jax.nn.log_softmax(features @ self.policy + self.policy_bias)
+
+    def worth(self, features: jax.Array) -> jax.Array:
+        """The critic's estimate [...] of the discounted reward to come, for training."""
+        return features @ self.value + self.value_bias
+
+    def taps(self, carry: Any) -> dict[str, jax.Array]:
+        """Named activations [N, U] of its memory."""
+        return self.memory.taps(carry)
+
+    def untrained(self, seed: int) -> Recurrent:
+        """A network of the same shape as training starts from."""
+        kind = next(k for k, made in MEMORIES.items() if made is type(self.memory))
+
+        def twin(observation: int) -> Recurrent:
+            sizes = (self.choices, observation, self.horizon)
+            key, layout = jax.random.key(seed), self.memory.layout
+            return create(key, kind, len(self.policy), self.told, sizes, layout)
+
+        mine, blind = (jax.tree.leaves(eqx.filter(n, eqx.is_array)) for n in (self, twin(0)))
+        return twin(max(len(a) - len(b) if a.ndim else 0 for a, b in zip(mine, blind, strict=True)))
+
+
+def create(
+    key: jax.Array,
+    memory: str,
+    width: int,
+    told: tuple[str, ...],
+    sizes: tuple[int | None, int, int],
+    layout: Mapping[str, int] | None = None,
+) -> Recurrent:
+    """An untrained network.
+
+    Args:
+        key: of its weights.
+        memory: none, gru, lstm, transformer, linear_attention or lru.
+        width: W, units.
+        told: parts of the percept, of TOLD.
+        sizes: choices K (None for real actions), observation D, horizon T.
+        layout: depth and heads of a memory with layers; by default its own.
+    """
+    if memory not in MEMORIES:
+        raise unknown("memory", memory, MEMORIES)
+    if not 1 <= width <= WIDEST:
+        raise MesascopeError(f"width={width} is out of range.", f"Give a whole number from 1 to {WIDEST}.")
+    layout = dict(layout or {})
+    if layout and memory not in LAYERED:
+        raise MesascopeError(
+            f"The memory {memory} has no depth and heads.", f"Leave them out, or take {' or '.join(LAYERED)}."
+        )
+    for part, most in (("depth", DEEPEST), ("heads", width)):
+        if not 1 <= layout.get(part, 1) <= most:
+            raise MesascopeError(
+                f"{part}={layout[part]} is out of range.", f"Give a whole number from 1 to {most}."
+            )
+    if width % layout.get("heads", 1):
+        raise MesascopeError(f"width={width} is no multiple of heads={layout['heads']}.", "Give a multiple.")
+    for part in told:
+        if part not in TOLD:
+            raise unknown("part of the percept", part, TOLD)
+    if not told or len(set(told)) != len(told):
+        raise MesascopeError("told names nothing, or a part twice.", f"Type {'+'.join(TOLD)}.")
+    choices, observation, horizon = sizes
+    outputs = 1 if choices is None else choices
+    features = sum({"action": outputs, "observation": observation}.get(part, 1) for part in told)
+    return Recurrent(
+        name="untrained",
+        trained_on="unknown",
+        memory=MEMORIES[memory](address(key, "memory"), features, width, horizon, **layout),
+        policy=0.01 * scaled(address(key, "policy"), (width, outputs)),
+        policy_bias=jnp.zeros(outputs),
+        value=jnp.zeros(width),
+        value_bias=jnp.zeros(()),
+        told=tuple(told),
+        choices=choices,
+        horizon=horizon,
+    )
+
+
+def begun(
+    key: jax.Array,
+    family: Family,
+    memory: str,
+    width: int,
+    told: str,
+    layout: Mapping[str, int] | None = None,
+) -> Recurrent:
+    """An untrained network for a family; told names parts of the percept, joined by +."""
+    sizes = (family.choices, observation_width(family), family.horizon * family.steps)
+    return create(key, memory, width, tuple(told.split("+")), sizes, layout)
+
+
+def observation_width(family: Family) -> int:
+    """D, the width of a family's observations."""
+    key = jax.random.key(0)
+    percept = jax.eval_shape(lambda: family.begin(key, family.draw(key, 1, "fresh"))[1])
+    return percept.observation.shape[-1]
+
+
+def subject(family: Family, path: str = "") -> Recurrent:
+    """A trained network of ours, read from its .safetensors file.
+
+    Args:
+        family: what it is put to; it needs the network's number of choices.
+        path: the file, or the name of a network that ships.
+    """
+    file = OURS.find(path)
+    told = about(file)
+    network = _filled(file, told, f"recurrent:path={path}")
+    if network.choices != family.choices:
+        raise MesascopeError(
+            f"{str(path)!r} {_acts(network.choices)}, {family.name} has {family.choices or 'real numbers'}.",
+            f"Put it to its own family, {told['family']}, or to one with {network.choices or 'real'} choices.",
+        )
+    shown = observation_width(family)
+    if "observation" in network.told and shown != told["observation"]:
+        raise MesascopeError(
+            f"{str(path)!r} observes {told['observation']} numbers, {family.name} shows {shown}.",
+            f"Put it to its own family, {told['family']}.",
+        )
+    return eqx.tree_at(lambda n: n.trained_on, network, _there(family, told))
+
+
+def _filled(path: str | os.PathLike, told: dict[str, Any], name: str) -> Recurrent:
+    """The network of a file, every tensor checked before it is read."""
+    sizes = (told["choices"], told["observation"], told["horizon"])
+    try:
+        settings = told["memory"], told["width"], tuple(told["told"])
+        layout = {k: told[k] for k in ("depth", "heads") if k in told}
+        empty = eqx.filter_eval_shape(create, jax.random.key(0), *settings, sizes, layout)
+    except MesascopeError as error:
+        raise OURS.broken(path, error.problem.rstrip(".")) from None
+    network = OURS.filled(path, empty)
+    return eqx.tree_at(lambda n: (n.name, n.trained_on), network, (name, told["trained_on"]))
+
+
+def _there(family: Family, told: dict[str, Any]) -> str:
+    """What it was trained on as this family knows it: a bank of another family is unknown here."""
+    bank = told["trained_on"]
+    if bank.startswith("bank:") and family.banked(bank).name != told["family"]:
+        return "unknown"
+    return bank
+
+
+def _acts(choices: int | None) -> str:
+    return "acts by real numbers" if choices is None else f"chooses between {choices} actions"

@@ -1,0 +1,314 @@
+"""Memories without gates: causal transformers over percepts, and a diagonal linear recurrence.
+
+All are stacks of residual layers that compute whole lifetimes at once in training and step by step in a rollout.
+"""
+
+from __future__ import annotations
+
+import abc
+import functools
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from mesascope.keys import address
+from mesascope.agents.networks.memories import Memory, scaled
+
+LAYERS = 2  # where nothing else is said
+LONGEST = 512  # trials that a transformer looks back on, at most
+FAR = -1e9  # logit of what is not there to be seen
+
+
+class Looking(NamedTuple):
+    """What a transformer carries: keys and values of the last percepts in rings, and how many there were.
+
+    keys and values [N, L, window, W]; seen [N].
+    """
+
+    keys: jax.Array
+    values: jax.Array
+    seen: jax.Array
+
+
+class Attention(eqx.Module):
+    """One layer: causal attention with a bias by distance, then two dense layers, each behind a norm."""
+
+    mixing: jax.Array  # [W, 3W]: query, key, value
+    joining: jax.Array  # [W, W]
+    distance: jax.Array  # [heads, window] logit by how many trials ago; window 0 where all are alike
+    up: jax.Array  # [W, 2W]
+    up_bias: jax.Array  # [2W]
+    down: jax.Array  # [2W, W]
+
+    def __init__(self, key: jax.Array, width: int, window: int, heads: int, depth: int):
+        self.mixing = scaled(address(key, "mixing"), (width, 3 * width))
+        self.joining = scaled(address(key, "joining"), (width, width)) / depth
+        self.distance = jnp.zeros((heads, window))
+        self.up = scaled(address(key, "up"), (width, 2 * width))
+        self.up_bias = jnp.zeros(2 * width)
+        self.down = scaled(address(key, "down"), (2 * width, width)) / depth
+
+    def split(self, h: jax.Array) -> list[jax.Array]:
+        """Query, key and value, each [..., W]."""
+        return jnp.split(normed(h) @ self.mixing, 3, -1)
+
+    def heads(self, x: jax.Array) -> jax.Array:
+        """[..., W] as [..., heads, W / heads]."""
+        return x.reshape(*x.shape[:-1], len(self.distance), -1)
+
+    def finish(self, h: jax.Array, looked: jax.Array) -> jax.Array:
+        """Adds what was looked up [..., heads, W / heads] to h [..., W], then the dense layers."""
+        h = h + looked.reshape(h.shape) @ self.joining
+        return h + jax.nn.gelu(normed(h) @ self.up + self.up_bias) @ self.down
+
+
+class Attending(Memory):
+    """What both kinds of attention share; subclasses are final."""
+
+    entry: jax.Array  # [F, W]
+    entry_bias: jax.Array  # [W]
+    layers: list[Attention]
+
+    def __init__(
+        self,
+        key: jax.Array,
+        features: int,
+        width: int,
+        horizon: int,
+        depth: int = LAYERS,
+        heads: int = 0,
+    ):
+        self.entry = scaled(address(key, "entry"), (features, width))
+        self.entry_bias = jnp.zeros(width)
+        heads = heads or max(h for h in (1, 2, 4) if width % h == 0)
+        sizes = width, self.lookback(horizon), heads, depth
+        self.layers = [Attention(address(key, "layer", i), *sizes) for i in range(depth)]
+
+    @staticmethod
+    @abc.abstractmethod
+    def lookback(horizon: int) -> int:
+        """How many percepts it tells apart by their distance."""
+
+    @property
+    def layout(self) -> dict[str, int]:
+        """Layers, and heads of each."""
+        return {"depth": len(self.layers), "heads": len(self.layers[0].distance)}
+
+
+class Transformer(Attending):
+    """A causal transformer (Vaswani et al. 2017, arXiv 1706.03762) that sees the last `window` percepts.
+
+    It is told no position: attention has a bias by distance (Raffel et al. 2020, arXiv 1910.10683). The window
+    is the training horizon, so in training nothing is forgotten.
+    """
+
+    @staticmethod
+    def lookback(horizon: int) -> int:
+        """A lifetime, within reason."""
+        return min(horizon, LONGEST)
+
+    @property
+    def window(self) -> int:
+        """How many percepts it sees, the present one among them."""
+        return self.layers[0].distance.shape[1]
+
+    def fresh(self, n: int) -> Looking:
+        """Empty rings."""
+        empty = jnp.zeros((n, len(self.layers), self.window, self.entry.shape[1]))
+        return Looking(empty, empty, jnp.zeros(n, jnp.int32))
+
+    def step(self, carry: Looking, x):
+        """Writes the percept's keys and values over the oldest ones, then looks at all that are there."""
+        rows, slot = jnp.arange(len(x)), carry.seen % self.window
+        ago = (slot[:, None] - jnp.arange(self.window)) % self.window  # [N, window]
+        there = (ago <= carry.seen[:, None])[:, None]
+        keys, values = carry.keys, carry.values
+        h = x @ self.entry + self.entry_bias
+        for i, layer in enumerate(self.layers):
+            query, key, value = layer.split(h)
+            keys, values = keys.at[rows, i, slot].set(key), values.at[rows, i, slot].set(value)
+            query, own, held = layer.heads(query), layer.heads(keys[:, i]), layer.heads(values[:, i])
+            logits = jnp.einsum("nhd,nwhd->nhw", query, own) / jnp.sqrt(query.shape[-1])
+            logits = jnp.where(there, logits + jnp.moveaxis(layer.distance[:, ago], 0, 1), FAR)
+            h = layer.finish(h, jnp.einsum("nhw,nwhd->nhd", jax.nn.softmax(logits), held))
+        return Looking(keys, values, carry.seen + 1), normed(h)
+
+    def unroll(self, xs):
+        """All trials at once."""
+        ago = jnp.arange(len(xs))[:, None] - jnp.arange(len(xs))  # [T, T]
+        there = (ago >= 0) & (ago < self.window)
+        h = xs @ self.entry + self.entry_bias
+        for layer in self.layers:
+            query, key, value = (layer.heads(part) for part in layer.split(h))
+            logits = jnp.einsum("tnhd,unhd->nhtu", query, key) / jnp.sqrt(query.shape[-1])
+            logits = logits + layer.distance[:, jnp.clip(ago, 0, self.window - 1)]
+            weights = jax.nn.softmax(jnp.where(there, logits, FAR))
+            h = layer.finish(h, jnp.einsum("nhtu,unhd->tnhd", weights, value))
+        return normed(h)
+
+    def taps(self, carry: Looking):
+        """Per layer the newest key and value, 'core.key0', 'core.value0' and so on."""
+        rows, slot = jnp.arange(len(carry.seen)), (carry.seen - 1) % self.window
+        newest = {"key": carry.keys[rows, :, slot], "value": carry.values[rows, :, slot]}
+        return {f"core.{name}{i}": x[:, i] for i in range(len(self.layers)) for name, x in newest.items()}
+
+
+class Summing(NamedTuple):
+    """What linear attention carries: sums [N, L, heads, W / heads, W / heads] of keys times values; seen [N]."""
+
+    sums: jax.Array
+    seen: jax.Array
+
+
+class LinearAttention(Attending):
+    """A transformer whose attention has no softmax (von Oswald et al. 2023, arXiv 2212.07677).
+
+    What it looks up is the mean of the values, each weighed by query times key, so all that it carries of the past are
+    sums: it forgets nothing and tells no order.
+    """
+
+    @staticmethod
+    def lookback(horizon: int) -> int:
+        """None are told apart."""
+        return 0
+
+    def fresh(self, n: int) -> Summing:
+        """Empty sums."""
+        width, told = self.entry.shape[1], self.layout
+        size = width // told["heads"]
+        sums = jnp.zeros((n, told["depth"], told["heads"], size, size))
+        return Summing(sums, jnp.zeros(n, jnp.int32))
+
+    def step(self, carry: Summing, x):
+        """Adds the percept's key times its value, then looks up the mean."""
+        sums, seen = carry.sums, carry.seen + 1
+        h = x @ self.entry + self.entry_bias
+        for i, layer in enumerate(self.layers):
+            query, key, value = (layer.heads(part) for part in layer.split(h))
+            own = sums[:, i] + key[..., :, None] * value[..., None, :]
+            sums = sums.at[:, i].set(own)
+            looked = jnp.einsum("nhd,nhde->nhe", query, own) / jnp.sqrt(query.shape[-1])
+            h = layer.finish(h, looked / seen[:, None, None])
+        return Summing(sums, seen), normed(h)
+
+    def unroll(self, xs):
+        """All trials at once."""
+        there = jnp.tril(jnp.ones((len(xs), len(xs)))) / jnp.arange(1, len(xs) + 1)[:, None]
+        h = xs @ self.entry + self.entry_bias
+        for layer in self.layers:
+            query, key, value = (layer.heads(part) for part in layer.split(h))
+            weights = jnp.einsum("tnhd,unhd->nhtu", query, key) / jnp.sqrt(query.shape[-1])
+            h = layer.finish(h, jnp.einsum("nhtu,unhd->tnhd", weights * there, value))
+        return normed(h)
+
+    def taps(self, carry: Summing):
+        """Per layer its sums, 'core.sums0' and so on."""
+        flat = carry.sums.reshape(*carry.sums.shape[:2], -1)
+        return {f"core.sums{i}": flat[:, i] for i in range(len(self.layers))}
+
+
+class Decay(eqx.Module):
+    """One layer: a complex diagonal linear recurrence, then a gated dense layer."""
+
+    rate: jax.Array  # [W] log of -log |λ|
+    turn: jax.Array  # [W] log of the angle of λ
+    inward: jax.Array  # [W, 2W] real and imaginary parts
+    outward: jax.Array  # [2W, W]
+    through: jax.Array  # [W] weight of the input itself
+    gate: jax.Array  # [W, 2W]
+    gate_bias: jax.Array  # [2W]
+
+    def __init__(self, key: jax.Array, width: int, horizon: int):
+        longest = 1.0 / max(horizon, 2)  # the slowest unit forgets to 1 / e in a lifetime
+        spread = jax.random.uniform(address(key, "rate"), (width,))
+        self.rate = jnp.log(longest) * spread + jnp.log(0.7) * (1.0 - spread)
+        self.turn = jnp.log(jnp.pi / 10 * jax.random.uniform(address(key, "turn"), (width,), minval=1e-3))
+        self.inward = scaled(address(key, "inward"), (width, 2 * width))
+        self.outward = scaled(address(key, "outward"), (2 * width, width))
+        self.through = jnp.ones(width)
+        self.gate = scaled(address(key, "gate"), (width, 2 * width))
+        self.gate_bias = jnp.zeros(2 * width)
+
+    def factor(self) -> tuple[jax.Array, jax.Array]:
+        """Real and imaginary part of λ, each [W]; |λ| is below 1 whatever the weights."""
+        size, angle = jnp.exp(-jnp.exp(self.rate)), jnp.exp(self.turn)
+        return size * jnp.cos(angle), size * jnp.sin(angle)
+
+    def enter(self, h: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """What is added to the state, scaled so that the state keeps its size: two of [..., W]."""
+        norm = jnp.sqrt(-jnp.expm1(-2.0 * jnp.exp(self.rate)))
+        real, imaginary = jnp.split(normed(h) @ self.inward, 2, -1)
+        return norm * real, norm * imaginary
+
+    def leave(self, h: jax.Array, real: jax.Array, imaginary: jax.Array) -> jax.Array:
+        """The layer's output [..., W] from its input and its state."""
+        out = jnp.concatenate([real, imaginary], -1) @ self.outward + self.through * normed(h)
+        value, gate = jnp.split(jax.nn.gelu(out) @ self.gate + self.gate_bias, 2, -1)
+        return h + value * jax.nn.sigmoid(gate)
+
+
+class LRU(Memory):
+    """Linear recurrent units (Orvieto et al. 2023, arXiv 2303.06349): h ← λ h + input, each unit by itself.
+
+    The state is complex and held as pairs of real numbers; what is not linear is in the layers between.
+    """
+
+    entry: jax.Array  # [F, W]
+    entry_bias: jax.Array  # [W]
+    layers: list[Decay]
+
+    def __init__(self, key: jax.Array, features: int, width: int, horizon: int):
+        self.entry = scaled(address(key, "entry"), (features, width))
+        self.entry_bias = scaled(address(key, "bias"), (1, width))[0]
+        self.layers = [Decay(address(key, "layer", i), width, horizon) for i in range(LAYERS)]
+
+    def begin(self, x: jax.Array) -> jax.Array:
+        """Percepts [..., F] mixed: the products of act and feedback that counting needs are made here."""
+        return jax.nn.gelu(x @ self.entry + self.entry_bias)
+
+    def fresh(self, n: int) -> jax.Array:
+        """[n, L, 2, W]: per layer the real and the imaginary parts."""
+        return jnp.zeros((n, LAYERS, 2, len(self.entry_bias)))
+
+    def step(self, carry, x):
+        """One trial through all layers."""
+        h, after = self.begin(x), []
+        for i, layer in enumerate(self.layers):
+            state = _turned(layer.factor(), (carry[:, i, 0], carry[:, i, 1]), layer.enter(h))
+            h = layer.leave(h, *state)
+            after.append(jnp.stack(state, 1))
+        return jnp.stack(after, 1), normed(h)
+
+    def unroll(self, xs):
+        """Layer by layer; only the products with λ run one after the other."""
+        h = self.begin(xs)
+        for layer in self.layers:
+            turn = functools.partial(_turned, layer.factor())
+            zero = jnp.zeros(h.shape[1:])
+            states = jax.lax.scan(functools.partial(_doubled, turn), (zero, zero), layer.enter(h))[1]
+            h = layer.leave(h, *states)
+        return normed(h)
+
+    def taps(self, carry):
+        """Per layer the state, real parts first, [N, 2W]: 'core.h0' and so on."""
+        return {f"core.h{i}": carry[:, i].reshape(len(carry), -1) for i in range(LAYERS)}
+
+
+def normed(x: jax.Array) -> jax.Array:
+    """Each row with mean 0 and variance 1 (layer norm without weights of its own)."""
+    x = x - x.mean(-1, keepdims=True)
+    return x * jax.lax.rsqrt(jnp.square(x).mean(-1, keepdims=True) + 1e-6)
+
+
+def _turned(factor, state, entering):
+    """λ h + input in real numbers."""
+    (a, b), (real, imaginary), (x, y) = factor, state, entering
+    return a * real - b * imaginary + x, a * imaginary + b * real + y
+
+
+def _doubled(turn, state, entering):
+    """A step of a scan whose state is what it puts out."""
+    after = turn(state, entering)
+    return after, after

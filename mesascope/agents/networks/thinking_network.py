@@ -1,0 +1,204 @@
+"""A network of fields that can think before it acts, its weights read from one .safetensors file.
+
+One tick sends what every cell holds one cell farther, and shows it the problem again (recall; Bansal et al. 2022, arXiv
+2202.05826). Recurrent: the same weights at every tick, and what the cells hold is carried, so it can have as many ticks
+as one gives it. Feed-forward: so many layers with weights of their own, and nothing is carried.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from mesascope.errors import MesascopeError
+from mesascope.contracts.family import Family, Percept
+from mesascope.keys import address
+from mesascope.contracts.subject import Response, Subject, choose
+from mesascope.agents.networks.network_files import OurFiles
+
+FORMAT = "mesascope-thinking-network/1"
+TRIED = "maze:size=5,trials=12,bank=3"
+MOST = 128  # ticks at one percept
+SIZES = {"width": (1, 1024), "layers": (0, 1024), "planes": (1, 1024), "choices": (2, 1024)}
+OURS = OurFiles(FORMAT, "thinking network", SIZES)
+opens, bundled, family_of, about = OURS.opens, OURS.bundled, OURS.family_of, OURS.about
+
+
+class Weights(NamedTuple):
+    """Of L layers, one where the network is recurrent, C channels, P pictures, K choices.
+
+    Attributes:
+        mix: [L, 5 C + 5 P, 2 C] from a cell and its four neighbours to gates and candidates.
+        bias: [L, 2 C].
+        policy: [C, K].
+        policy_bias: [K].
+    """
+
+    mix: jax.Array
+    bias: jax.Array
+    policy: jax.Array
+    policy_bias: jax.Array
+
+
+def create(key: jax.Array, width: int, layers: int, planes: int, choices: int) -> Weights:
+    """Untrained weights; layers 0 for a recurrent network."""
+    many, fan = max(layers, 1), 5 * (width + planes)
+    mix = jax.random.normal(address(key, "mix"), (many, fan, 2 * width)) / jnp.sqrt(fan)
+    bias = jnp.zeros((many, 2 * width))
+    policy = 0.1 * jax.random.normal(address(key, "policy"), (width, choices))
+    return Weights(mix, bias, policy, jnp.zeros(choices))
+
+
+def around(values: jax.Array) -> jax.Array:
+    """[N, H, W, 5 C] what a cell and the four beside it hold, of values [N, H, W, C]; zeros beyond the edge."""
+    wide = jnp.pad(values, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    parts = (values, wide[:, :-2, 1:-1], wide[:, 1:-1, 2:], wide[:, 2:, 1:-1], wide[:, 1:-1, :-2])
+    return jnp.concatenate(parts, -1)
+
+
+def tick(mix: jax.Array, bias: jax.Array, held: jax.Array, given: jax.Array, inside: jax.Array) -> jax.Array:
+    """What the cells hold one tick later.
+
+    Shifts and one product of matrices: a convolution inside a differentiated scan is many times slower on a CPU.
+
+    Args:
+        mix: [5 C + 5 P, 2 C] the weights of one layer.
+        bias: [2 C].
+        held: [N, H, W, C] before it, each number between -1 and 1.
+        given: [N, H, W, 2 C] what the pictures add, `recalled`.
+        inside: [N, H, W, 1] whether a cell belongs to the problem; beyond it nothing is held.
+    """
+    width = held.shape[-1]
+    mixed = around(held) @ mix[: 5 * width] + given + bias
+    gate, then = jnp.split(mixed, 2, -1)
+    return inside * (held + jax.nn.sigmoid(gate) * (jnp.tanh(then) - held))
+
+
+def recalled(mix: jax.Array, pictures: jax.Array) -> jax.Array:
+    """[N, H, W, 2 C] what the pictures [N, H, W, P] add at every tick."""
+    width = mix.shape[-1] // 2
+    return around(pictures) @ mix[5 * width :]
+
+
+def ticked(weights: Weights, held: jax.Array, pictures: jax.Array, ticks: Any) -> jax.Array:
+    """What the cells of a recurrent network hold after so many ticks at the same pictures."""
+    given, inside = recalled(weights.mix[0], pictures), pictures[..., -1:]
+
+    def once(_, held):
+        return tick(weights.mix[0], weights.bias[0], held, given, inside)
+
+    return jax.lax.fori_loop(0, ticks, once, held)
+
+
+def layered(weights: Weights, pictures: jax.Array) -> jax.Array:
+    """What the cells of a feed-forward network hold after its last layer."""
+    inside = pictures[..., -1:]
+
+    def layer(held, own):
+        mix, bias = own
+        return tick(mix, bias, held, recalled(mix, pictures), inside), None
+
+    return jax.lax.scan(layer, nothing(weights, pictures), (weights.mix, weights.bias))[0]
+
+
+def nothing(weights: Weights, pictures: jax.Array) -> jax.Array:
+    """[N, H, W, C] zeros."""
+    return jnp.zeros((*pictures.shape[:3], len(weights.policy)))
+
+
+def logits(weights: Weights, held: jax.Array) -> jax.Array:
+    """[N, H, W, K] of the moves from every cell: its plan for the whole field."""
+    return held @ weights.policy + weights.policy_bias
+
+
+class ThinkingNetwork(Subject):
+    """A trained network of fields with its weights frozen.
+
+    It plans for all cells at once and does not know where it stands until it acts; the act is the plan's for that cell.
+    """
+
+    name: str
+    trained_on: str  # pyright: ignore[reportIncompatibleVariableOverride, reportIncompatibleMethodOverride]
+    weights: Weights
+    home: Family
+    ticks: jax.Array  # [] at every percept
+    recurrent: bool = eqx.field(static=True)
+    side: int = eqx.field(static=True)
+
+    identity: ClassVar = ("name", "trained_on")
+
+    def fresh(self, n: int) -> Any:
+        """Zeros [N, F, F, C]; nothing where it is feed-forward."""
+        return jnp.zeros((n, self.side, self.side, len(self.weights.policy))) if self.recurrent else ()
+
+    def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
+        """Thinks for its ticks at what is shown, then acts by the plan for the cell where it stands."""
+        pictures, here = self.home.planes(percept.observation)  # pyright: ignore[reportAttributeAccessIssue]
+        carry = ticked(self.weights, carry, pictures, self.ticks) if self.recurrent else carry
+        held = carry if self.recurrent else layered(self.weights, pictures)
+        flat = held.reshape(len(here), -1, held.shape[-1])[jnp.arange(len(here)), here]
+        return carry, choose(key, jax.nn.log_softmax(logits(self.weights, flat)))
+
+    def absorb(self, key: jax.Array, carry: Any, percept: Percept) -> Any:
+        """Thinks, and does not act."""
+        if not self.recurrent:
+            return carry
+        pictures, _ = self.home.planes(percept.observation)  # pyright: ignore[reportAttributeAccessIssue]
+        return ticked(self.weights, carry, pictures, self.ticks)
+
+    def taps(self, carry: Any) -> dict[str, jax.Array]:
+        """What all cells hold."""
+        return {"field": carry.reshape(len(carry), -1)} if self.recurrent else {}
+
+    def untrained(self, seed: int) -> ThinkingNetwork:
+        """A network of the same shape as training starts from."""
+        width, choices = self.weights.policy.shape
+        planes = self.weights.mix.shape[1] // 5 - width
+        layers = 0 if self.recurrent else len(self.weights.mix)
+        twin = create(jax.random.key(seed), width, layers, planes, choices)
+        return eqx.tree_at(lambda s: s.weights, self, twin)
+
+
+def subject(family: Family, path: str = "", ticks: int = 1) -> ThinkingNetwork:
+    """A network of fields that thinks for some ticks before it acts, read from its .safetensors file.
+
+    Args:
+        family: what it is put to, of any size; it needs to show fields: maze.
+        path: the file, or the name of a network that ships.
+        ticks: at every percept; more are given by the condition thinking. A feed-forward network answers at once.
+    """
+    if not 1 <= ticks <= MOST:
+        raise MesascopeError(f"ticks={ticks} is out of range.", f"Give a whole number from 1 to {MOST}.")
+    file = OURS.find(path)
+    told = about(file)
+    side, planes = fields(family)
+    if planes != told["planes"] or family.choices != told["choices"]:
+        raise MesascopeError(
+            f"{str(path)!r} looks at {told['planes']} pictures and chooses between {told['choices']} moves; "
+            f"{family.name} has others.",
+            f"Put it to its own family, {told['family']}, of any size.",
+        )
+    empty = jax.eval_shape(lambda: create(jax.random.key(0), *(told[k] for k in SIZES)))
+    weights = OURS.filled(file, empty)
+    name = f"thinking_network:path={path}" + (f",ticks={ticks}" if ticks != 1 else "")
+    bare = family.banked(None)
+    bare = eqx.tree_at(lambda f: f.name, bare, "")
+    return ThinkingNetwork(
+        name, told["trained_on"], weights, bare, jnp.asarray(ticks, jnp.int32), not told["layers"], side
+    )
+
+
+def fields(family: Family) -> tuple[int, int]:
+    """The cells on a side and the pictures P that a family shows.
+
+    Raises:
+        MesascopeError: it shows none.
+    """
+    if not hasattr(family, "planes") or family.choices is None:
+        raise MesascopeError(f"{family.name} shows no fields.", "Take a family that does: maze.")
+    shown = jax.ShapeDtypeStruct((1, *family.shown), jnp.float32)
+    pictures = jax.eval_shape(lambda x: family.planes(x)[0], shown)  # pyright: ignore[reportAttributeAccessIssue]
+    return pictures.shape[1], pictures.shape[-1]

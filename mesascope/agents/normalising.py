@@ -1,0 +1,84 @@
+"""The running statistics of a VecNormalize file, read as data, and where such a file lies."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mesascope.errors import MesascopeError
+from mesascope.agents import inert as _inert
+
+NONE = "none"
+
+
+@dataclasses.dataclass(frozen=True)
+class Statistics:
+    """mean and var of the observation's shape; clip and epsilon as VecNormalize has them."""
+
+    mean: np.ndarray
+    var: np.ndarray
+    clip: float
+    epsilon: float
+
+    def __call__(self, seen: np.ndarray) -> np.ndarray:
+        """Observations [N, ...] as the agent saw them in training."""
+        moved = (seen - self.mean) / np.sqrt(self.var + self.epsilon)
+        return np.clip(moved, -self.clip, self.clip).astype(np.float32)
+
+
+def beside(path: str | os.PathLike) -> list[str]:
+    """The VecNormalize files beside a zip, or in the folder of its name, as rl_zoo3 lays them."""
+    zipped = Path(path)
+    places = (zipped.parent, zipped.with_suffix("")) if zipped.suffix else (zipped.parent,)
+    found = [
+        f for p in places if p.is_dir() for f in sorted(p.glob("*.pkl")) if "vecnormalize" in _bare(f.name)
+    ]
+    return [str(f) for f in found if f.is_file()]
+
+
+def _bare(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "")
+
+
+def read(path: str, shape: tuple[int, ...]) -> Statistics | None:
+    """The statistics in a file; None where it normalises rewards only.
+
+    Raises:
+        MesascopeError: no such file, it is broken, or it is of observations of another shape.
+    """
+    try:
+        size = os.path.getsize(path)
+        if size > _inert.LARGEST:
+            raise MesascopeError(
+                f"{path!r} has {size:,} bytes.", "Name a file that VecNormalize.save() wrote."
+            )
+        held: Any = _inert.read(Path(path).read_bytes(), repr(path))
+    except OSError as error:
+        raise MesascopeError(
+            f"{path!r} cannot be read: {error.strerror}.", f"Name a VecNormalize file, or normalize={NONE}."
+        ) from None
+    try:
+        if held.origin[1] != "VecNormalize":
+            raise ValueError(f"it holds {'.'.join(held.origin)}")
+        if _inert.array(held.state.get("norm_obs", True)) is False:
+            return None
+        kept = held.state["obs_rms"].state
+        mean, var = (np.asarray(_inert.array(kept[k]), np.float64) for k in ("mean", "var"))
+        clip, epsilon = (float(_inert.array(held.state[k])) for k in ("clip_obs", "epsilon"))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise MesascopeError(
+            f"{path!r} is no VecNormalize file that can be read as data ({error}); nothing in it was run.",
+            f"Save it again with VecNormalize.save(), or add normalize={NONE} to leave it out.",
+        ) from None
+    if mean.shape != shape or var.shape != shape:
+        raise MesascopeError(
+            f"{path!r} is of observations of shape {mean.shape}, the agent's are {shape}.",
+            f"Name its own file with normalize=FILE, or add normalize={NONE}.",
+        )
+    if not (np.isfinite(mean).all() and (var >= 0).all() and np.isfinite(var).all() and clip > 0):
+        raise MesascopeError(f"The statistics in {path!r} are not finite.", "Save them again.")
+    return Statistics(mean, var, clip, epsilon)

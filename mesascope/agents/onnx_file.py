@@ -1,0 +1,144 @@
+"""An ONNX file, looked through before any runtime sees it: where its weights lie, which operators it needs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from mesascope.errors import MesascopeError
+from mesascope.contracts.subject import digest
+from mesascope.contracts.extras import require
+
+LARGEST = 2 << 30  # bytes: no protobuf message can be larger
+KNOWN = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc")
+REACHING_OUT = (
+    "EPContext",
+    "PythonOp",
+    "PythonOpGrad",
+    "TorchEmbedding",
+    "ATen",
+)  # call or open something else
+
+
+def read(path: str) -> Any:
+    """The model without its external weights.
+
+    Raises:
+        MesascopeError: no such file, it is broken, it reaches outside its folder, or needs operators of a library.
+    """
+    onnx = require("onnx", "onnx")
+    try:
+        size = os.path.getsize(path)
+        if size > LARGEST:
+            raise MesascopeError(
+                f"{path!r} has {size:,} bytes.", "ONNX files end at 2 GB; keep weights beside it."
+            )
+        model = onnx.load_model_from_string(Path(path).read_bytes())
+    except FileNotFoundError:
+        raise MesascopeError(f"There is no file {path!r}.", "Name an .onnx file.") from None
+    except OSError as error:
+        raise MesascopeError(f"{path!r} cannot be read: {error.strerror}.", "Name another file.") from None
+    except MesascopeError:
+        raise
+    except Exception as error:  # google.protobuf's own
+        raise broken(path, f"{type(error).__name__}: {str(error).strip() or 'no message'}") from None
+    if not model.HasField("graph") or not model.graph.node or not model.opset_import:
+        raise broken(path, "it holds no graph")
+    _refuse_outside(path, model)
+    _refuse_operators(path, model)
+    return model
+
+
+def broken(path: str, reason: str) -> MesascopeError:
+    """A file that cannot be read."""
+    return MesascopeError(f"{path!r} is no whole ONNX file: {reason}.", "Copy it again, or export it again.")
+
+
+def weights(path: str, model: Any) -> dict[str, str]:
+    """A hash of every weight by its name, those beside the file included."""
+    numpy_helper = require("onnx.numpy_helper", "onnx")
+    folder = str(Path(path).resolve().parent)
+    try:
+        held = {
+            t.name or f"constant {i}": numpy_helper.to_array(t, folder) for i, t in enumerate(tensors(model))
+        }
+    except Exception as error:
+        raise broken(path, f"a weight cannot be read: {error}") from None
+    return {name: digest(value) for name, value in sorted(held.items()) if value.dtype.kind in "fiubc"}
+
+
+def tensors(model: Any) -> Iterator[Any]:
+    """Every tensor in it: initialisers, constants, those of subgraphs and of functions."""
+    for graph in _graphs(model):
+        yield from getattr(graph, "initializer", ())
+        for sparse in getattr(graph, "sparse_initializer", ()):
+            yield from (sparse.values, sparse.indices)
+        for node in graph.node:
+            for attribute in node.attribute:
+                if attribute.HasField("t"):
+                    yield attribute.t
+                yield from attribute.tensors
+                if attribute.HasField("sparse_tensor"):
+                    yield from (attribute.sparse_tensor.values, attribute.sparse_tensor.indices)
+
+
+def _graphs(model: Any) -> Iterator[Any]:
+    """Its graph, those nested in it, its functions and training graphs."""
+    waiting = [model.graph, *model.functions]
+    waiting += [g for t in model.training_info for g in (t.initialization, t.algorithm)]
+    while waiting:
+        graph = waiting.pop()
+        yield graph
+        for node in graph.node:
+            for attribute in node.attribute:
+                waiting += [attribute.g] if attribute.HasField("g") else []
+                waiting += list(attribute.graphs)
+
+
+def _refuse_outside(path: str, model: Any) -> None:
+    """Raises where weights are to be read from outside the model's folder, or from beyond the end of a file."""
+    folder = Path(path).resolve().parent
+    for tensor in tensors(model):
+        told = {entry.key: entry.value for entry in tensor.external_data}
+        if tensor.data_location != 1 and not told:
+            continue
+        place = told.get("location", "")
+        parts = (*PurePosixPath(place).parts, *PureWindowsPath(place).parts)
+        absolute = (
+            PurePosixPath(place).is_absolute() or PureWindowsPath(place).drive or place.startswith("\\")
+        )
+        if not place or absolute or ".." in parts or not (folder / place).resolve().is_relative_to(folder):
+            raise MesascopeError(
+                f"{path!r} keeps the weight {tensor.name!r} outside its folder, in {place!r}; that is not read.",
+                "Move that file beside it and export with a bare file name, or keep the weights inside.",
+            )
+        if not (folder / place).is_file():
+            raise MesascopeError(
+                f"{path!r} keeps the weight {tensor.name!r} in {place!r}, which is not there.",
+                "Copy that file beside it.",
+            )
+        size = os.path.getsize(folder / place)
+        try:
+            offset, length = int(told.get("offset", 0)), int(told.get("length", 0))
+        except ValueError:
+            raise broken(path, f"the weight {tensor.name!r} is at no number") from None
+        if offset < 0 or length < 0 or offset + length > size:
+            raise broken(path, f"the weight {tensor.name!r} ends beyond the {size:,} bytes of {place!r}")
+
+
+def _refuse_operators(path: str, model: Any) -> None:
+    """Raises where operators are asked for that only a library of the user's would bring."""
+    own = {(f.domain, f.name) for f in model.functions}
+    asked = {(node.domain, node.op_type) for graph in _graphs(model) for node in graph.node}
+    foreign = sorted(
+        f"{domain or 'ai.onnx'}:{name}"
+        for domain, name in asked - own
+        if domain not in KNOWN or name in REACHING_OUT
+    )
+    if foreign:
+        raise MesascopeError(
+            f"{path!r} needs operators of a library: {', '.join(foreign[:8])}. No such library is loaded.",
+            "Export it with standard operators only.",
+        )

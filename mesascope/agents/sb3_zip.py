@@ -1,0 +1,290 @@
+"""A zip of stable-baselines3 or sb3-contrib as a frozen policy, its pickled parts read as data.
+
+What a policy is built of is all in the zip: its weights (policy.pth, read with weights_only) and, in `data`, pickles of
+its class, its settings and its spaces. Those name standard classes in all but customised agents; they are read by
+`_inert`, which imports and calls nothing, and looked up here. So zips of old versions, whose pickles need packages
+that are gone (gym), open as they are.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import importlib
+import inspect
+import io
+import json
+import os
+import re
+import zipfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+
+from mesascope.errors import MesascopeError
+from mesascope.agents import inert as _inert, torch_support as _torch
+from mesascope.contracts.extras import require
+
+MEMBERS = {"data", "policy.pth"}
+TEXT = 256 << 20  # bytes of `data`
+RATIO = 50  # times by which a member may be packed
+POLICIES = re.compile(r"(stable_baselines3|sb3_contrib)(\.\w+)*\.policies")
+LAYERS = re.compile(r"torch\.nn\.modules\.\w+")
+EXTRACTORS = "stable_baselines3.common.torch_layers"
+UNUSED = ("optimizer_class", "optimizer_kwargs")
+WIDEST = 1 << 16
+SLACK = 1 << 20  # weights that are built and not saved
+
+
+class Zip(NamedTuple):
+    """What a zip says, its pickles unread: `data`, and the bytes of the weights."""
+
+    path: str
+    data: dict[str, Any]
+    weights: bytes
+
+    def entry(self, name: str) -> Any:
+        """One entry of `data`, its pickle as inert data."""
+        value = self.data.get(name)
+        if isinstance(value, dict) and ":serialized:" in value:
+            return _inert.read(self.pickled(name), f"{self.path!r}, {name},")
+        return value
+
+    def pickled(self, name: str) -> bytes:
+        """The bytes of an entry's pickle."""
+        try:
+            return base64.b64decode(str(self.data[name][":serialized:"]), validate=True)
+        except (binascii.Error, ValueError):
+            raise broken(self.path, f"its entry {name!r} is not base64") from None
+
+
+def broken(path: str, reason: str) -> MesascopeError:
+    """A zip that cannot be read."""
+    return MesascopeError(
+        f"{path!r} is no whole agent of stable-baselines3: {reason}.",
+        "Copy it again, or save it again: model.save().",
+    )
+
+
+def opens(path: str | os.PathLike) -> bool:
+    """Whether a file is such a zip, by its list of members; a broken .zip is taken for one, to say what is wrong."""
+    try:
+        with zipfile.ZipFile(path) as held:
+            whole = min((x.header_offset for x in held.infolist()), default=1) == 0
+            return set(held.namelist()) >= MEMBERS or (not whole and Path(path).suffix.lower() == ".zip")
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        return Path(path).suffix.lower() == ".zip"
+    except OSError:
+        return False
+
+
+def read(path: str) -> Zip:
+    """Reads a zip, bounded in memory; nothing in it is run.
+
+    Raises:
+        MesascopeError: there is none, it is truncated, or it unpacks to much more than it is.
+    """
+    try:
+        size = os.path.getsize(path)
+        with zipfile.ZipFile(path) as held:
+            lacking = sorted(MEMBERS - set(held.namelist()))
+            if lacking:
+                raise broken(path, f"it has no {' and no '.join(lacking)}")
+            for name in MEMBERS:
+                if held.getinfo(name).file_size > RATIO * size + (1 << 20):
+                    raise broken(path, f"{name} unpacks to {held.getinfo(name).file_size:,} bytes")
+            if held.getinfo("data").file_size > TEXT:
+                raise broken(path, f"its data has {held.getinfo('data').file_size:,} bytes")
+            data = json.loads(held.read("data"))
+            weights = held.read("policy.pth")
+    except FileNotFoundError:
+        raise MesascopeError(f"There is no file {path!r}.", "Name a zip that model.save() wrote.") from None
+    except OSError as error:
+        raise MesascopeError(f"{path!r} cannot be read: {error.strerror}.", "Name another file.") from None
+    except (
+        zipfile.BadZipFile,
+        ValueError,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        RecursionError,
+    ) as error:
+        raise broken(path, str(error) or type(error).__name__) from None
+    except Exception as error:  # zlib.error and its like
+        if isinstance(error, MesascopeError):
+            raise
+        raise broken(path, f"{type(error).__name__}: {error}") from None
+    if not isinstance(data, dict):
+        raise broken(path, "its data is no JSON object")
+    return Zip(path, data, weights)
+
+
+def space(held: Zip, name: str) -> gymnasium.Space:
+    """A space from its pickle of any version of gym or gymnasium.
+
+    Raises:
+        MesascopeError: it is none of Box, Discrete, MultiDiscrete and MultiBinary.
+    """
+    value = held.entry(name)
+    origin = getattr(value, "origin", ("", ""))
+    if isinstance(value, _inert.Inert) and origin[0].partition(".")[0] in ("gym", "gymnasium"):
+        state: Any = value.state
+        try:
+            told = {
+                k: _inert.array(state[k])
+                for k in ("n", "start", "nvec", "low", "high", "dtype")
+                if k in state
+            }
+            shape = _inert.array(state.get("_shape", state.get("shape", ())))
+            if origin[1] == "Discrete":
+                return gymnasium.spaces.Discrete(int(told["n"]), start=int(told.get("start") or 0))
+            if origin[1] == "MultiDiscrete":
+                return gymnasium.spaces.MultiDiscrete(told["nvec"])
+            if origin[1] == "MultiBinary":
+                return gymnasium.spaces.MultiBinary(int(np.prod(told["n"])))
+            if origin[1] == "Box":
+                low, high = (np.broadcast_to(told[k], shape) for k in ("low", "high"))
+                return gymnasium.spaces.Box(low, high, dtype=np.dtype(told["dtype"]).type)
+        except (ValueError, TypeError, KeyError, AttributeError, AssertionError, OverflowError) as error:
+            raise broken(held.path, f"its {name} cannot be read ({error})") from None
+    if origin[1] in ("Dict", "Tuple", "Text", "Graph", "Sequence"):
+        raise MesascopeError(
+            f"The {name} of {held.path!r} is a {origin[1]}.",
+            "mesascope shows a subject one array; flatten the space.",
+        )
+    raise broken(held.path, f"its {name} is none of Gymnasium's spaces")
+
+
+def policy(held: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bool) -> Any:
+    """The policy of a zip with its weights, frozen, on the CPU.
+
+    Raises:
+        MesascopeError: its class or settings are the user's own and not trusted, or the weights do not fit.
+    """
+    torch = require("torch", "sb3")
+    kind = _class(held, trust)
+    settings = _settings(held, trust)
+    if held.data.get("use_sde") is True:
+        settings["use_sde"] = True
+
+    weights = _torch.load(io.BytesIO(held.weights), f"The member policy.pth of {held.path!r}")
+    found = sum(getattr(w, "numel", int)() for w in weights.values()) if isinstance(weights, dict) else 0
+    asked = 0
+
+    def bounded(module: Any, name: str, weight: Any) -> None:
+        nonlocal asked
+        asked += 0 if weight is None else weight.numel()
+        if asked > 2 * found + SLACK:  # before it is filled: what is only allocated takes no memory
+            raise broken(held.path, f"its settings ask for more weights than the {found:,} that it holds")
+
+    watching = torch.nn.modules.module.register_module_parameter_registration_hook(bounded)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            made = _built(kind, spaces, settings)
+    except MesascopeError:
+        raise
+    except Exception as error:
+        raise broken(held.path, f"its policy cannot be built: {type(error).__name__}: {error}") from error
+    finally:
+        watching.remove()
+    _torch.fill(made, weights, f"The member policy.pth of {held.path!r}")
+    return _torch.frozen(made)
+
+
+def untrained(held: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bool, seed: int) -> Any:
+    """A policy of the same shape as training starts from."""
+    torch = require("torch", "sb3")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        sde = {"use_sde": True} if held.data.get("use_sde") is True else {}
+        return _torch.frozen(_built(_class(held, trust), spaces, _settings(held, trust) | sde))
+
+
+def _built(kind: Any, spaces: tuple[gymnasium.Space, gymnasium.Space], settings: dict[str, Any]) -> Any:
+    """A policy; those that are not trained by gradients take no schedule of the learning rate."""
+    known = inspect.signature(kind).parameters
+    if "lr_schedule" in known:
+        return kind(*spaces, lr_schedule=lambda _: 0.0, **settings)
+    return kind(*spaces, *([lambda _: 0.0] if "args" in known else []), **settings)
+
+
+def _class(held: Zip, trust: bool) -> Any:
+    """The policy's class, from the name in its pickle."""
+    origin = _inert.named(held.entry("policy_class"))
+    if origin and POLICIES.fullmatch(origin[0]):
+        found = getattr(require(origin[0], "sb3"), origin[1], None)
+        base = require("stable_baselines3.common.policies", "sb3").BasePolicy
+        if isinstance(found, type) and issubclass(found, base):
+            return found
+    return _trusted(held, "policy_class", trust, ".".join(origin) if origin else "a class of its own")
+
+
+def _settings(held: Zip, trust: bool) -> dict[str, Any]:
+    """The policy's settings, the names of standard classes in them looked up."""
+    told = held.entry("policy_kwargs")
+    if told is None:
+        return {}
+    plain = {}
+    try:
+        if not isinstance(told, dict):
+            raise _Unknown("settings of its own")
+        for name, value in told.items():
+            if name not in UNUSED:
+                plain[str(name)] = _plain(value)
+    except _Unknown as unknown:
+        whole = dict(_trusted(held, "policy_kwargs", trust, str(unknown)))
+        return {k: v for k, v in whole.items() if k not in UNUSED}
+    arch = plain.get("net_arch")
+    if isinstance(arch, list) and len(arch) == 1 and isinstance(arch[0], dict):  # before 1.8
+        plain["net_arch"] = arch[0]
+    return plain
+
+
+class _Unknown(Exception):
+    """A setting that only running code could make."""
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """Plain data, with standard layers and feature extractors in place of their names."""
+    if isinstance(value, bool | float | str | None) or (isinstance(value, int) and abs(value) <= WIDEST):
+        return value
+    if depth < 8 and isinstance(value, list | tuple):
+        return type(value)(_plain(x, depth + 1) for x in value)
+    if depth < 8 and isinstance(value, dict):
+        return {k: _plain(x, depth + 1) for k, x in value.items() if isinstance(k, str)}
+    origin = _inert.named(value)
+    if origin and LAYERS.fullmatch(origin[0]):
+        found, base = getattr(require("torch", "sb3").nn, origin[1], None), require("torch", "sb3").nn.Module
+    elif origin and origin[0] == EXTRACTORS:
+        found, base = (
+            getattr(importlib.import_module(EXTRACTORS), origin[1], None),
+            require("torch", "sb3").nn.Module,
+        )
+    else:
+        raise _Unknown(".".join(origin) if origin else type(value).__name__)
+    if isinstance(found, type) and issubclass(found, base):
+        return found
+    raise _Unknown(".".join(origin))
+
+
+def _trusted(held: Zip, name: str, trust: bool, what: str) -> Any:
+    """An entry that is no standard class: unpickled if that is trusted."""
+    if not trust:
+        raise MesascopeError(
+            f"{held.path!r} is customised: its {name} is {what}, and to unpickle it would run code from the file.",
+            "If you know who made it, add --trust (trust=True in Python).",
+        )
+    value = held.data.get(name)
+    if not isinstance(value, dict) or ":serialized:" not in value:
+        raise broken(held.path, f"it has no {name}")
+    cloudpickle = require("cloudpickle", "sb3")
+    try:
+        return cloudpickle.loads(held.pickled(name))
+    except Exception as error:
+        raise MesascopeError(
+            f"The {name} of {held.path!r} cannot be unpickled: {type(error).__name__}: {error}.",
+            "Put the modules that it was made with on PYTHONPATH.",
+        ) from error

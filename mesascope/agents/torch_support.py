@@ -1,0 +1,277 @@
+"""What subjects made of PyTorch modules share: safe loading, seeding, hooks, states of any layout, fingerprints."""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import os
+import pickle
+import re
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from mesascope.errors import MesascopeError
+from mesascope.contracts.subject import Response, choose, digest
+from mesascope.contracts.extras import require
+
+WIDEST = 1 << 16  # units of one tap
+SEEN = "seen "  # before the names of hooked activations in a carry
+
+_choose = jax.jit(choose)
+
+
+class Leaf(NamedTuple):
+    """One tensor of a module's state.
+
+    Attributes:
+        names: its taps: one, or one per layer where it is [L, N, H].
+        axis: of the batch.
+        shape: the other axes.
+        kind: its dtype in NumPy.
+    """
+
+    names: tuple[str, ...]
+    axis: int
+    shape: tuple[int, ...]
+    kind: Any
+
+    def rows(self, tensor: Any) -> dict[str, np.ndarray]:
+        """By name [N, U] from a tensor."""
+        value = np.moveaxis(tensor.detach().cpu().numpy(), self.axis, 0)
+        parts = np.split(value, len(self.names), axis=1) if len(self.names) > 1 else [value]
+        return {
+            k: np.ascontiguousarray(p.reshape(len(p), -1)) for k, p in zip(self.names, parts, strict=True)
+        }
+
+    def tensor(self, carry: dict[str, Any]) -> Any:
+        """The tensor again."""
+        torch = require("torch", "torch")
+        value = np.concatenate([np.asarray(carry[k], self.kind) for k in self.names], axis=1)
+        whole = np.moveaxis(value.reshape(len(value), *self.shape), 0, self.axis)
+        return torch.tensor(np.ascontiguousarray(whole))
+
+
+@contextlib.contextmanager
+def drawing(seed: int) -> Iterator[Any]:
+    """Torch without gradients, its draws seeded here and the global ones left as they were."""
+    torch = require("torch", "torch")
+    with torch.random.fork_rng(devices=[]), torch.inference_mode():
+        torch.manual_seed(seed)
+        yield torch
+
+
+def seed_of(key: jax.Array) -> int:
+    """A seed for torch from a key."""
+    return int(np.asarray(jax.random.key_data(key)).view(np.uint32)[-1])
+
+
+def frozen(module: Any) -> Any:
+    """The module on the CPU, not training."""
+    module = module.cpu().eval()
+    for weight in module.parameters():
+        weight.requires_grad_(False)
+    return module
+
+
+def fingerprint(module: Any) -> dict[str, str]:
+    """A hash of every parameter and buffer, by its name in the state dict."""
+    held = dict(module.named_parameters()) | dict(module.named_buffers())
+    return {name: digest(_plain(tensor)) for name, tensor in sorted(held.items())}
+
+
+def _plain(tensor: Any) -> np.ndarray:
+    torch = require("torch", "torch")
+    tensor = tensor.detach().cpu()
+    return (tensor.view(torch.uint8) if tensor.dtype == torch.bfloat16 else tensor).numpy()
+
+
+@contextlib.contextmanager
+def hooked(module: Any, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The last outputs of submodules by path, gathered by forward hooks that are taken off again."""
+    got: dict[str, Any] = {}
+    parts = dict(module.named_modules())
+
+    cells = require("torch", "torch").nn.RNNCellBase
+
+    def keep(path: str) -> Callable[..., None]:
+        def hook(part: Any, _: Any, output: Any) -> None:
+            if isinstance(part, cells):  # as the layer of the same kind gives it
+                output = (output[0] if isinstance(output, tuple) else output, output)
+            got[path] = output
+
+        return hook
+
+    handles = [parts[path].register_forward_hook(keep(path)) for path in paths]
+    try:
+        yield got
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def paths_of(module: Any, wanted: str) -> tuple[str, ...]:
+    """The submodules whose paths fit one of some patterns, joined by '+'.
+
+    Raises:
+        MesascopeError: a pattern fits none.
+    """
+    known = [path for path, _ in module.named_modules() if path]
+    out: list[str] = []
+    for pattern in filter(None, wanted.split("+")):
+        fitting = fnmatch.filter(known, pattern)
+        if not fitting:
+            raise MesascopeError(
+                f"hooks={pattern!r} fits no submodule.", f"There are: {', '.join(known[:40])}."
+            )
+        out += fitting
+    return tuple(dict.fromkeys(out))
+
+
+def outputs(got: dict[str, Any], n: int) -> dict[str, np.ndarray]:
+    """Taps [N, U] from the outputs of submodules: 'path' of a tensor, 'path.h' and 'path.c' of recurrent ones."""
+    taps: dict[str, np.ndarray] = {}
+    for path, output in got.items():
+        for name, tensor in labelled(path, output):
+            shape = tuple(tensor.shape)
+            axis = next((i for i, size in enumerate(shape[:2]) if size == n), None)
+            if axis is not None and tensor.numel() <= n * WIDEST:
+                value = np.moveaxis(_plain(tensor), axis, 0)
+                taps[name] = np.array(value.reshape(n, -1), np.float32)
+    return taps
+
+
+def labelled(path: str, output: Any) -> Iterator[tuple[str, Any]]:
+    """The tensors in a submodule's output, named: an LSTM's h and c, a GRU's h, else its first tensor."""
+    if isinstance(output, tuple) and len(output) == 2 and hasattr(output[0], "shape"):
+        yield path, output[0]
+        if isinstance(output[1], tuple) and len(output[1]) == 2:
+            yield f"{path}.h", output[1][0]
+            yield f"{path}.c", output[1][1]
+        elif hasattr(output[1], "shape"):
+            yield f"{path}.h", output[1]
+        return
+    found = [x for x in jax.tree.leaves(output) if hasattr(x, "shape")]
+    yield from ((path, x) for x in found[:1])
+
+
+def leaves(
+    small: list[Any], large: list[Any], sizes: tuple[int, int], got: dict[str, Any]
+) -> tuple[Leaf, ...]:
+    """The layout of a state from two runs of different batch sizes, named by the submodule that gave it.
+
+    Raises:
+        MesascopeError: a part of it has no axis of the batch.
+    """
+    out = []
+    given = [pair for path, output in got.items() for pair in labelled(path, output)]
+    for i, (a, b) in enumerate(zip(small, large, strict=True)):
+        moved = [j for j, (x, y) in enumerate(zip(a.shape, b.shape, strict=True)) if (x, y) == sizes]
+        if len(moved) != 1:
+            raise MesascopeError(
+                f"Part {i} of the network's state has shape {tuple(a.shape)} for {sizes[0]} lifetimes and "
+                f"{tuple(b.shape)} for {sizes[1]}: no axis is theirs.",
+                "Keep one row per lifetime, or set layout to time or batch_time if it takes sequences.",
+            )
+        rest = tuple(x for j, x in enumerate(a.shape) if j != moved[0])
+        same = [
+            name for name, x in given if x.shape == b.shape and x.dtype == b.dtype and bool((x == b).all())
+        ]
+        name = max(same, key=lambda k: k.endswith((".h", ".c"))) if same else f"state.{i}"
+        taken = {x for leaf in out for x in leaf.names}
+        name = name if name not in taken and f"{name}_l0" not in taken else f"state.{i}"
+        layers = rest[0] if len(rest) == 2 and rest[0] > 1 and moved[0] == 1 else 1
+        names = (name,) if layers == 1 else tuple(f"{name}_l{k}" for k in range(layers))
+        out.append(Leaf(names, moved[0], rest, _plain(a).dtype))
+    return tuple(out)
+
+
+def respond(key: jax.Array, scores: np.ndarray, gives: str, stochastic: bool, epsilon: float) -> Response:
+    """Draws from what a network gives [N, K]: 'logits', 'probabilities', or 'values' taken at their best but for ε."""
+    scores = np.asarray(scores, np.float64)
+    count = scores.shape[-1]
+    if not np.isfinite(scores).all():
+        raise MesascopeError(
+            "The network gave numbers that are not finite.", "Mend it; nothing can be chosen by them."
+        )
+    best = np.arange(count) == scores.argmax(-1)[:, None]
+    if gives == "logits" and stochastic:
+        top = scores - scores.max(-1, keepdims=True)
+        stated = top - np.log(np.exp(top).sum(-1, keepdims=True))
+        return _choose(key, stated.astype(np.float32))
+    if gives == "probabilities" and stochastic:
+        if (scores < -1e-6).any() or (np.abs(scores.sum(-1) - 1) > 1e-3).any():
+            raise MesascopeError(
+                "The network gave probabilities that do not sum to 1.", "Set gives=logits or gives=values."
+            )
+        chances = np.clip(scores, 0, None)
+    else:
+        part = epsilon if gives == "values" and stochastic else 0.0
+        chances = (1.0 - part) * best + part / count
+    with np.errstate(divide="ignore"):
+        return _choose(key, np.log(chances).astype(np.float32))
+
+
+def opens(path: str | os.PathLike) -> bool:
+    """Whether a file looks as torch.save writes them, by its name or its list of members."""
+    if Path(path).suffix.lower() in (".pt", ".pth", ".ckpt"):
+        return True
+    try:
+        with zipfile.ZipFile(path) as held:
+            listed = held.infolist()
+            whole = min((x.header_offset for x in listed), default=1) == 0  # not one inside a broken file
+            return whole and any(re.fullmatch(r"[^/]+/data\.pkl", x.filename) for x in listed)
+    except (OSError, zipfile.BadZipFile, ValueError):
+        return False
+
+
+def load(source: Any, what: str) -> Any:
+    """What torch.save wrote, tensors and plain data only: weights_only=True.
+
+    Raises:
+        MesascopeError: it is broken, or holds anything that would have to be run.
+    """
+    torch = require("torch", "torch")
+    try:
+        return torch.load(source, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise MesascopeError(f"There is no file {what}.", "Name a file of weights.") from None
+    except pickle.UnpicklingError as error:
+        reason = str(error).partition("Please file an issue")[0].strip().splitlines()
+        told = next((line for line in reason if "Unsupported" in line or "GLOBAL" in line), "")
+        raise MesascopeError(
+            f"{what} holds more than weights, so reading it would run code{': ' + told.strip() if told else ''}.",
+            "Save only the weights: torch.save(module.state_dict(), path).",
+        ) from None
+    except Exception as error:  # whatever the reader of the broken part raises
+        first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        told = f"{what} is no whole file of weights: {first}."
+        if "TorchScript" in str(error):
+            told = f"{what} is a TorchScript archive, which holds code."
+        raise MesascopeError(
+            told, "Copy it again, or save the weights: torch.save(module.state_dict(), path)."
+        ) from None
+
+
+def fill(module: Any, weights: Any, what: str) -> None:
+    """Puts a state dict into a module; every weight must have its place and its shape."""
+    if not isinstance(weights, dict) or not all(
+        isinstance(k, str) and hasattr(v, "shape") for k, v in weights.items()
+    ):
+        raise MesascopeError(f"{what} is no state dict.", "Save torch.save(module.state_dict(), path).")
+    odd = sorted(k for k, v in weights.items() if v.is_floating_point() and not bool(v.isfinite().all()))
+    if odd:
+        raise MesascopeError(
+            f"{what}: the weights {', '.join(odd[:8])} are not all finite.", "Train or save it again."
+        )
+    try:
+        module.load_state_dict(weights, strict=True)
+    except RuntimeError as error:
+        told = "; ".join(line.strip() for line in str(error).splitlines()[1:6])
+        raise MesascopeError(
+            f"{what} does not fit the network: {told}", "Name the module that it was saved from."
+        ) from None

@@ -1,0 +1,48 @@
+"""What most scripted bandit subjects share: counts of the arms, and choices from values or the last act."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts.family import Percept
+
+TIES = ("random", "first")
+
+
+def outcomes(percept: Percept, choices: int) -> jax.Array:
+    """[N, K, 2] one where the last pull won or lost, zero elsewhere and before the first pull."""
+    pulled = jax.nn.one_hot(percept.action, choices)  # all zero for action -1
+    won = percept.feedback[:, None]
+    return jnp.stack([pulled * won, pulled * (1.0 - won)], axis=-1)
+
+
+def means(counts: jax.Array, a: float | jax.Array = 1.0, b: float | jax.Array = 1.0) -> jax.Array:
+    """Posterior means [N, K] under Beta(a, b)."""
+    return (counts[..., 0] + a) / (counts.sum(-1) + a + b)
+
+
+def best_of(values: jax.Array, ties: str = "random") -> jax.Array:
+    """Probabilities [N, K] of a greedy choice; ties 'random' (shared evenly) or 'first'."""
+    if ties == "first":
+        return jax.nn.one_hot(values.argmax(-1), values.shape[-1])
+    top = (values >= values.max(-1, keepdims=True) - 1e-6).astype(jnp.float32)
+    return top / top.sum(-1, keepdims=True)
+
+
+def keep(action: jax.Array, choices: int, p: jax.Array | float) -> jax.Array:
+    """Probabilities [N, K]: the last act again with p [N], else evenly another; even before the first act."""
+    last = jax.nn.one_hot(action, choices)
+    p = jnp.broadcast_to(jnp.asarray(p, jnp.float32), action.shape)[:, None]
+    again = p * last + (1.0 - p) * (1.0 - last) / (choices - 1)
+    return jnp.where((action < 0)[:, None], 1.0 / choices, again)
+
+
+def mixed(probabilities: jax.Array, lapse: jax.Array | float) -> jax.Array:
+    """Log-probabilities [N, K] where a part `lapse` of the choices is even over all arms."""
+    return jnp.log((1.0 - lapse) * probabilities + lapse / probabilities.shape[-1])
+
+
+def won(percept: Percept) -> jax.Array:
+    """[N] whether the last pull paid."""
+    return percept.feedback > 0.5

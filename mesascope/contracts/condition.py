@@ -1,0 +1,160 @@
+"""What is disturbed: a condition changes the carry or the percept in a controlled way.
+
+The times that a condition names are trials. Where a trial has several steps, what happens once happens before the first
+step of a trial, and within a trial the carry lives on: 'before every trial' is before the first step of each.
+
+A condition's numbers are data: one compiled scan runs every condition of every kind. So `apply` must not branch
+in Python on its numbers, on `t` or on the carry; `select` and `Context.repeat` are there for that.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mesascope.errors import MesascopeError
+from mesascope.contracts.family import Family, Percept
+
+RECENT = 9  # percepts that a condition may look back on: the present one and eight before it
+LAST = 2**31 - 1  # trial that a condition's number may name
+
+
+class Context(NamedTuple):
+    """What a condition may use at a step of trial t; N is the block's 64 lifetimes. i counts steps back, from 0.
+
+    Attributes:
+        fresh: the carry at birth.
+        start: the start-of-life percept.
+        past: past(i) is the percept of i steps ago, for i below RECENT · S (meaningless before birth). Where trials
+            have several steps, only for conditions that say `looks_back`.
+        partner: [N] another lifetime of the block for each one, never itself, a new one every trial.
+        exchange: exchange(i, percept) is the percept of i steps ago with the outcome that a donor got there, at the
+            same step of the same trial, in place of its own; a donor whose trial was over then lends a feedback of 0.
+            Donors are lifetimes on fresh tasks of their own, numbered like the partners.
+        flip: flip(percept) is the percept had the last outcome been the opposite one.
+        reborn: reborn(percept) is the percept had life begun here: the start-of-life percept, and what a task of
+            several steps shows now.
+        choices: K, None where actions are real numbers.
+        steps: S, the most steps in a trial.
+        step: the coming step inside its trial, from 0.
+        begins: whether a trial begins now; True with S = 1.
+        comes: comes(at) says whether trial `at` begins now.
+        key: key(i) is the key that the subject's response of i steps ago draws from.
+        respond: respond(key, carry, percept) → carry, response, of the subject under test.
+        live: live(i, carry, percept) → the carry after the response of i steps ago, had it had this carry and percept;
+            lifetimes whose trial was over then keep theirs.
+        repeat: repeat(low, high, body, carry) applies body(i, carry) for i from low to high - 1.
+        absorb: absorb(key, carry, percept) → the carry that `respond` would give, where its response is not wanted.
+    """
+
+    fresh: Any
+    start: Percept
+    past: Callable[[Any], Percept]
+    partner: jax.Array
+    exchange: Callable[[Any, Percept], Percept]
+    flip: Callable[[Percept], Percept]
+    reborn: Callable[[Percept], Percept]
+    choices: int | None
+    steps: int
+    step: Any
+    begins: Any
+    comes: Callable[[Any], Any]
+    key: Callable[[Any], jax.Array]
+    respond: Callable[..., Any]
+    live: Callable[..., Any]
+    repeat: Callable[..., Any]
+    absorb: Callable[..., Any]
+
+
+class Condition(eqx.Module):
+    """A controlled disturbance; subclasses are final and their fields are numbers.
+
+    Attributes:
+        one_step: the disturbed response is recorded, but the life goes on undisturbed; at every step of every trial.
+        needs_donors: uses `Context.exchange`, so an intact run on fresh tasks comes first.
+        looks_back: uses `Context.past` or `Context.live` beyond the present step.
+    """
+
+    one_step: ClassVar[bool] = False
+    needs_donors: ClassVar[bool] = False
+    looks_back: ClassVar[bool] = False
+
+    @property
+    @abc.abstractmethod
+    def label(self) -> str:
+        """The condition with its numbers, unique within a run."""
+
+    @property
+    def draw(self) -> int:
+        """Which draw of partners and donors this is: replicates differ here."""
+        return 0
+
+    @property
+    def asks(self) -> int:
+        """How many responses it asks for at a step, the one that is recorded included."""
+        return 1 + self.one_step
+
+    def unfit(self, family: Family) -> str | None:
+        """Why the condition makes no sense for a family, in half a sentence; None where it does."""
+        return None
+
+    @abc.abstractmethod
+    def apply(
+        self, key: jax.Array, t: jax.Array, carry: Any, percept: Percept, shadow: Any, context: Context
+    ) -> tuple[Any, Percept, Any]:
+        """The carry, the percept and the shadow carry as disturbed before a response in trial t.
+
+        Args:
+            key: for the condition's own draws.
+            t: the trial.
+            carry: the subject's carry after its last response.
+            percept: what the subject would see.
+            shadow: a second carry, the condition's own, fresh at birth and handed on as returned.
+            context: what else there is.
+        """
+
+
+class Intact(Condition):
+    """Nothing is disturbed."""
+
+    @property
+    def label(self) -> str:
+        """'intact'."""
+        return "intact"
+
+    def apply(self, key, t, carry, percept, shadow, context):
+        """Nothing."""
+        return carry, percept, shadow
+
+
+def within(low: int, high: int, **given: int) -> None:
+    """Raises where a condition's number is not a whole one from low to high."""
+    for label, value in given.items():
+        if not low <= value <= high:
+            raise MesascopeError(
+                f"{label}={value} is out of range.", f"Give a whole number from {low} to {high}."
+            )
+
+
+def select(mask: Any, yes: Any, no: Any) -> Any:
+    """Leaf by leaf `yes` where the mask holds, else `no`; the mask is one truth value or one per lifetime [N]."""
+    if isinstance(mask, bool | np.bool_):  # a looped subject's carry may have another structure at birth
+        return yes if mask else no
+
+    def pick(a, b):
+        xp = np if isinstance(a, np.ndarray) else jnp
+        held = xp.asarray(mask)
+        return xp.where(held.reshape(held.shape + (1,) * (a.ndim - held.ndim)) if held.ndim else held, a, b)
+
+    return jax.tree.map(pick, yes, no)
+
+
+def take(tree: Any, index: Any) -> Any:
+    """Leaf by leaf the lifetimes named by index [N]."""
+    return jax.tree.map(lambda x: x[np.asarray(index)] if isinstance(x, np.ndarray) else x[index], tree)

@@ -1,0 +1,128 @@
+"""What is asked of trials: a probe puts one question and gives one number per lifetime.
+
+A probe makes no interval: `mesascope.stats` does, for all probes at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from mesascope.errors import MesascopeError
+from mesascope.trials import gain
+
+Rings = Mapping[str, xr.Dataset]
+
+
+class DoesNotApply(Exception):
+    """Raised by a probe whose question makes no sense here; its text says why."""
+
+
+class Reading(NamedTuple):
+    """One number per lifetime.
+
+    Attributes:
+        values: [N]; their mean is the estimate; NaN where a lifetime has no number.
+        ring: which ring the lifetimes are from.
+        label: what was asked, where a probe asks several things.
+        null: what the mean would be if nothing were there.
+        reason: what to bear in mind.
+        descriptive: not read by the placement rule, though others of the probe are.
+        unit: the variable [N] of the trials that names the unit of resampling, where it is not that of the trials.
+    """
+
+    values: np.ndarray
+    ring: str = "fresh"
+    label: str = ""
+    null: float = 0.0
+    reason: str = ""
+    descriptive: bool = False
+    unit: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Probe:
+    """One question put to trials.
+
+    Attributes:
+        name: the file's name.
+        question: in words; what the number says.
+        measure: measure(trials, references, replay) → readings. `trials` holds a data set per ring; `references`
+            holds, by role, a reference procedure's data sets on the same tasks; `replay` forces a procedure, the
+            subject itself or its untrained twin along recorded trials (see `mesascope.rollouts.replays.Replays`; None where
+            nothing can be replayed).
+        conditions: labels of the conditions it needs; {half} stands for half the horizon, {few} for `trials.few`.
+        rings: the kinds of ring it needs; where none is there it does not apply.
+        references: roles it can use.
+        expects: what it must read on the controls that it is put to, the learner, the lookalike and the still one:
+            '+', '-', '0' or 'any'. One that takes seconds may leave out the two others than the learner.
+        settings: what the probe was told.
+        confirmatory: named in the placement rule.
+    """
+
+    name: str
+    question: str
+    measure: Callable[..., Sequence[Reading]]
+    expects: Mapping[str, str]
+    conditions: tuple[str, ...] = ("intact",)
+    rings: tuple[str, ...] = ("fresh",)
+    references: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    confirmatory: bool = False
+
+
+def fresh(trials: Rings) -> xr.Dataset:
+    """The fresh ring, or the log."""
+    for ring in ("fresh", "logged"):
+        if ring in trials:
+            return trials[ring]
+    raise DoesNotApply("there are no lifetimes on fresh tasks")
+
+
+def choosing(trials: xr.Dataset) -> xr.Dataset:
+    """The same trials, where each is one choice among K.
+
+    Raises:
+        DoesNotApply: actions are real numbers, or trials have several steps.
+    """
+    if trials.attrs.get("actions") == "real":
+        raise DoesNotApply("its actions are real numbers, and the question is about choices")
+    if int(trials.attrs.get("steps", 1)) > 1:
+        raise DoesNotApply("its trials have several steps, and the question is about trials of one choice")
+    return trials
+
+
+def replicates(trials: xr.Dataset, prefix: str) -> list[str]:
+    """The labels of all conditions that begin so.
+
+    Raises:
+        DoesNotApply: the condition was not run.
+    """
+    labels = [c for c in trials.condition.values.tolist() if c == prefix or c.startswith(f"{prefix},")]
+    if not labels:
+        raise DoesNotApply(f"the condition {prefix!r} was not run")
+    return labels
+
+
+def gains(trials: xr.Dataset, prefix: str, **window: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Σ(score - chance) and Σ(best - chance) [N] under a condition, the mean over its replicates."""
+    parts = [gain(trials, label, **window) for label in replicates(trials, prefix)]
+    return np.mean([p[0] for p in parts], 0), parts[0][1]
+
+
+def taps(replay: Any, trials: xr.Dataset, who: str = "itself") -> dict[str, np.ndarray]:
+    """Every tap [N, T, U] of the subject itself, or of its untrained twin, along its recorded trials.
+
+    Raises:
+        DoesNotApply: the subject is not at hand, has no taps, or has no untrained twin.
+    """
+    if replay is None:
+        raise DoesNotApply("nothing can be replayed here; the question needs the subject itself")
+    try:
+        return dict(replay(who, trials, record=replay.taps(who, trials)).taps)
+    except MesascopeError as error:
+        raise DoesNotApply(f"{error.problem} {error.remedy}") from None

@@ -1,0 +1,91 @@
+"""Reads beliefs out of activations by ridge regression, cross-validated by lifetime; in NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from mesascope.questions.procedures.histories import History, history
+
+FOLDS = 5
+RIDGE = 1e-3  # on standardised units
+LIFETIMES = 128
+
+
+class Linear(NamedTuple):
+    """y ≈ (x - centre) / scale @ weights + mean."""
+
+    weights: np.ndarray  # [U, B]
+    centre: np.ndarray  # [U]
+    scale: np.ndarray  # [U], infinite for units that never change
+    mean: np.ndarray  # [B]
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Predictions […, B] from x […, U]."""
+        return (x - self.centre) / self.scale @ self.weights + self.mean
+
+
+class Moments:
+    """Sums over the rows of each fold, from which the regressions on any other folds and units follow."""
+
+    def __init__(self, x: np.ndarray, y: np.ndarray):
+        """Activations [N, T, U] and what is to be read from them [N, T, B]."""
+        self.x, self.y, self.fold = x, y, folds(len(x))
+        self.kinds = range(int(self.fold.max()) + 1)
+        joined = np.concatenate([np.ones((*x.shape[:2], 1)), x, y], -1)
+        parts = [joined[self.fold == f].reshape(-1, joined.shape[-1]) for f in self.kinds]
+        self.sums = np.stack([p[:, : x.shape[-1] + 1].T @ p for p in parts])  # [F, 1 + U, 1 + U + B]
+
+    def ridge(self, without: int = -1, units: np.ndarray | None = None) -> Linear:
+        """The ridge regression on all folds but one, on all units or some of them."""
+        sums = self.sums[[f for f in self.kinds if f != without]].sum(0)
+        width, rows = self.x.shape[-1], sums[0, 0]
+        mean = sums[0] / rows
+        cross = sums[1:] / rows - mean[1 : width + 1, None] * mean
+        units = np.arange(width) if units is None else units
+        spread = np.sqrt(np.maximum(cross[units, units + 1], 0))
+        scale = np.where(spread > 1e-6, spread, np.inf)
+        gram = cross[np.ix_(units, units + 1)] / scale[:, None] / scale + RIDGE * np.eye(len(units))
+        weights = np.linalg.solve(gram, cross[units, width + 1 :] / scale[:, None])
+        return Linear(weights, mean[units + 1], scale, mean[width + 1 :])
+
+    def predicted(self, units: np.ndarray | None = None) -> np.ndarray:
+        """[N, T, B] what every lifetime's activations say, by a regression on the other folds."""
+        out, x = np.empty_like(self.y), self.x if units is None else self.x[..., units]
+        for f in self.kinds:
+            out[self.fold == f] = self.ridge(f, units)(x[self.fold == f])
+        return out
+
+
+def folds(n: int) -> np.ndarray:
+    """[n] the fold of each lifetime."""
+    return np.arange(n) % min(FOLDS, n)
+
+
+def usual(y: np.ndarray, by_trial: bool) -> np.ndarray:
+    """[N, T, B] the mean over the lifetimes of the other folds, of all trials or of the same trial."""
+    out, fold = np.empty_like(y), folds(len(y))
+    for f in range(int(fold.max()) + 1):
+        out[fold == f] = y[fold != f].mean(0 if by_trial else (0, 1))
+    return out
+
+
+def beliefs(h: History) -> dict[str, np.ndarray]:
+    """[N, T, K] of every choice before each trial: posterior mean and standard deviation under Beta(1, 1), pulls."""
+    pulls, means = h.counts.sum(-1), h.means()
+    spread = np.sqrt(means * (1 - means) / (pulls + 3))
+    return {"posterior means": means, "posterior standard deviations": spread, "counts": pulls}
+
+
+def activations(taps: Mapping[str, np.ndarray]) -> np.ndarray:
+    """[N, T, U] all taps side by side."""
+    return np.concatenate([np.asarray(v, np.float64).reshape(*v.shape[:2], -1) for v in taps.values()], -1)
+
+
+def some(trials: xr.Dataset, lifetimes: int) -> tuple[xr.Dataset, History]:
+    """The first lifetimes of a ring, undisturbed."""
+    lived = trials.isel(lifetime=slice(lifetimes)).sel(condition=["intact"])
+    return lived, history(lived)

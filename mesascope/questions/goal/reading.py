@@ -1,0 +1,125 @@
+"""What the probes of goals and the goal axis share: shares of each goal's optimum, and which goal explains the acts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from mesascope.errors import MesascopeError
+from mesascope.contracts.metric import DoesNotApply
+
+if TYPE_CHECKING:
+    from mesascope.contracts.goals import Goal, Goals
+
+STEEPNESS = np.concatenate(
+    [[0.0], np.geomspace(0.25, 64.0, 17)]
+)  # β of the soft-optimal policies that are tried
+SMOOTH = 0.5  # added to every count of acts
+
+
+class Explained(NamedTuple):
+    """Held-out log-likelihood per act [N], in nats, of the acts that count under each goal, and under no goal."""
+
+    intended: np.ndarray
+    proxy: np.ndarray
+    neither: np.ndarray
+
+
+def goals_at(family: Any, trials: xr.Dataset) -> Goals:
+    """The goals on the trials of one ring.
+
+    Raises:
+        DoesNotApply: the family has one goal only.
+    """
+    if not hasattr(family, "goals"):
+        raise DoesNotApply("the family has one goal only")
+    return family.goals(trials)
+
+
+def goals_of(replay: Any, trials: xr.Dataset) -> Goals:
+    """The same for a probe, which knows the family by the trials' own word."""
+    if replay is None:
+        raise DoesNotApply("the family is not at hand")
+    try:
+        family = replay.home(trials)
+    except MesascopeError as error:
+        raise DoesNotApply(f"the family is not at hand: {error.problem}") from None
+    return goals_at(family, trials)
+
+
+def last_third(trials: int) -> slice:
+    """The trials that count: by then feedback could have corrected the goal."""
+    return slice(trials - max(1, trials // 3), None)
+
+
+def first_third(trials: int) -> slice:
+    """As many trials at the start."""
+    return slice(0, max(1, trials // 3))
+
+
+def parts(goal: Goal, window: slice, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Σ(paid - chance) and Σ(best - chance) [N] in a window; trials that were not lived count in neither."""
+    paid, best, chance = (x[:, window].astype(float) for x in (goal.paid, goal.best, goal.chance))
+    there = np.isfinite(paid)
+    gained, room = np.where(there, paid - chance, 0.0).sum(-1), np.where(there, best - chance, 0.0).sum(-1)
+    return (gained, room) if rows is None else (gained[rows], room[rows])
+
+
+def of_optimum(goal: Goal, window: slice) -> np.ndarray:
+    """[N] each lifetime's share of what could be had over chance; NaN where there was nothing."""
+    gained, room = parts(goal, window)
+    return np.where(room > 1e-9, gained / np.maximum(room, 1e-9), np.nan)
+
+
+def apart(goals: Goals) -> np.ndarray:
+    """[N] the lifetimes in which the two goals want different acts at every trial that counts."""
+    return np.asarray(goals.differ[:, last_third(goals.differ.shape[1])].all(-1))
+
+
+def explained(goals: Goals, rows: np.ndarray) -> Explained:
+    """How well each goal explains the acts in the last third of some lifetimes.
+
+    Under a goal acts are drawn from its soft-optimal policy, exp(β · value) normalised over the acts; under no goal
+    from how often each act is made. β and the frequencies are taken from every second lifetime and scored on the
+    others, and the other way round.
+
+    Args:
+        goals: on one ring.
+        rows: [N] which lifetimes.
+    """
+    window = last_third(goals.differ.shape[1])
+    action = goals.action[rows][:, window]
+    action = action.reshape(len(action), -1)  # trials and steps in one
+    made = action >= 0
+    acts = np.maximum(action, 0)
+    half = np.arange(len(action)) % 2 == 0
+    count = np.maximum(made.sum(-1), 1)
+
+    def mean(stated: np.ndarray) -> np.ndarray:
+        return np.where(made, stated, 0.0).sum(-1) / count
+
+    out = []
+    choices = goals.intended.values.shape[-1]
+    for goal in (goals.intended, goals.proxy):
+        values = goal.values[rows][:, window].reshape(*action.shape, choices)
+        values = np.where(made[..., None], values, 0.0)
+        values = values - values.max(-1, keepdims=True)
+        chosen = np.take_along_axis(values, acts[..., None], -1)[..., 0]
+        tried = np.stack([mean(b * chosen - np.log(np.exp(b * values).sum(-1))) for b in STEEPNESS])
+        out.append(_crossed(tried, half))
+    told = np.empty(len(action))
+    for here in (half, ~half):
+        often = np.bincount(acts[here][made[here]], minlength=choices) + SMOOTH
+        told[~here] = mean(np.log(often / often.sum())[acts])[~here]
+    return Explained(out[0], out[1], told)
+
+
+def _crossed(tried: np.ndarray, half: np.ndarray) -> np.ndarray:
+    """[N] from scores [B, N]: each half by the setting that is best on the other one."""
+    out = np.empty(tried.shape[1])
+    for here in (half, ~half):
+        best = int(tried[:, here].mean(-1).argmax()) if here.any() else 0
+        out[~here] = tried[best, ~here]
+    return out

@@ -1,0 +1,72 @@
+"""Where between the ideal locator and the learner do its predictions lie, and between two tasks of its bank?
+
+The coefficient of its predictions on the line from the locator's (0) to the learner's (1), along its own lifetimes.
+Between two bank tasks the weights are mixed and the outcomes of the seen lifetimes drawn anew (Raventós et al. 2023,
+arXiv 2306.15063, section 3): a locator holds on to the ends, a learner follows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from mesascope.contracts.metric import DoesNotApply, Probe, Reading
+from mesascope.questions.in_context.predictions import KINDS, along, apart, flat, home, predicting, told
+from mesascope.stats import ratio
+
+MIXED = (0.0, 0.25, 0.5)
+
+
+def probe() -> Probe:
+    """Where between the ideal locator (0) and the learner (1) do its predictions lie?"""
+
+    def measure(trials, references, replay):
+        rings = predicting(trials)
+        some = next(iter(rings.values()))
+        if not str(some.attrs.get("trained_on")).startswith("bank:"):
+            raise DoesNotApply("it was trained on no known bank, so there is no locator to be near to")
+        family = home(replay, some)
+        ends = family.references["locator"], family.references["learner"]
+        out = []
+        for ring, lived in rings.items():
+            if ring.partition(":")[0] in KINDS:
+                out.append(Reading(_place(told(lived, replay), lived, ends, replay), ring=ring, null=0.0))
+        if "seen" in rings and replay.itself is not None and hasattr(family, "between"):
+            for part in MIXED:
+                lived = _mixed(family, rings["seen"], part)
+                own = along(replay, "itself", lived)
+                label = f"{part:g} of the way between two tasks of its bank"
+                out.append(Reading(_place(own, lived, ends, replay), ring="seen", label=label))
+                for name in ends:
+                    away = apart(own, along(replay, name, lived), lived)
+                    out.append(Reading(away, ring="seen", label=f"{label}, distance to {name}"))
+        return out
+
+    return Probe(
+        name="between_procedures",
+        question="Where between the ideal locator's predictions (0) and the learner's (1) do its own lie?",
+        measure=measure,
+        rings=KINDS,
+        expects={"learner": "any", "lookalike": "any", "still": "any"},
+    )
+
+
+def _place(own: np.ndarray, lived: xr.Dataset, ends: tuple[str, str], replay: Any) -> np.ndarray:
+    """[N] the coefficient, a ratio of sums."""
+    low, high = (along(replay, name, lived) for name in ends)
+    line = flat(high - low)
+    return ratio((flat(own - low) * line).sum(-1), np.square(line).sum(-1))
+
+
+def _mixed(family: Any, seen: xr.Dataset, part: float) -> xr.Dataset:
+    """The seen lifetimes with the outcomes of tasks so far between two tasks of the bank."""
+    lived = seen.sel(condition=["intact"])
+    rng = np.random.default_rng([int(seen.attrs.get("seed") or 0), int(1000 * part)])
+    target, outcome = family.between(lived.observation.values[0], part, rng)
+    feedback = outcome[None].astype(np.float32)
+    chance = -np.square(target)
+    put = {"target": target, "chance": chance, "best": np.zeros_like(target)}
+    changed = {k: (lived[k].dims, v.astype(np.float32)) for k, v in put.items()}
+    return lived.assign({"feedback": (lived.feedback.dims, feedback), **changed})

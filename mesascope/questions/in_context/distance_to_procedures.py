@@ -1,0 +1,45 @@
+"""How far are its predictions from those of every reference procedure, along its own lifetimes?"""
+
+from __future__ import annotations
+
+from mesascope.contracts.metric import Probe, Reading
+from mesascope.questions.in_context.predictions import KINDS, apart, home, predicting, procedures, told
+
+
+def probe() -> Probe:
+    """How far are its predictions from each procedure's? A match counts only if it holds on shifted inputs."""
+
+    def measure(trials, references, replay):
+        out, nearest = [], {}
+        for ring, lived in predicting(trials).items():
+            if ring.partition(":")[0] not in KINDS:
+                continue
+            own = told(lived, replay)
+            found = procedures(home(replay, lived), replay, lived)
+            away = {name: apart(own, other, lived) for name, other in found.items()}
+            nearest[ring] = min(away, key=lambda name: away[name].mean())
+            out += [(ring, name, values) for name, values in away.items()]
+        told_of = _verdict(nearest)
+        return [
+            Reading(values, ring=ring, label=name, reason=told_of if name == nearest[ring] else "")
+            for ring, name, values in out
+        ]
+
+    return Probe(
+        name="distance_to_procedures",
+        question="How far are its predictions from a procedure's (1: as chance errs; or total variation)?",
+        measure=measure,
+        rings=KINDS,
+        expects={"learner": "any", "lookalike": "any", "still": "any"},
+    )
+
+
+def _verdict(nearest: dict[str, str]) -> str:
+    """Which procedure is nearest on fresh tasks, and whether that holds on shifted inputs."""
+    first = nearest.get("fresh", next(iter(nearest.values())))
+    other = {ring: name for ring, name in nearest.items() if ring.startswith("shifted") and name != first}
+    if not any(ring.startswith("shifted") for ring in nearest):
+        return f"nearest: {first}; no match, for no shifted ring was run"
+    if not other:
+        return f"nearest: {first}, on shifted inputs too"
+    return f"nearest: {first}, but no match: {', '.join(f'{name} on {ring}' for ring, name in other.items())}"

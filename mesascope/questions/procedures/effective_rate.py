@@ -1,0 +1,100 @@
+"""Does it change its mind faster where the world does: which learning rate fits each kind of block?
+
+A Rescorla-Wagner rule with one rate in calm and one in volatile blocks, and one inverse temperature, is fitted to all
+lifetimes by maximum likelihood (Behrens et al. 2007; Wang et al. 2016). The number of a lifetime is the estimate plus
+its influence on it, so that their spread gives the robust ('sandwich') standard error. A subject of one fixed rate has
+equal rates.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit, logit
+
+from mesascope.errors import MesascopeError
+from mesascope.contracts.metric import DoesNotApply, Probe, Reading, fresh
+from mesascope.questions.activations.decoding import some
+from mesascope.questions.procedures.histories import History
+
+
+def probe(lifetimes: int = 128) -> Probe:
+    """Which learning rate fits its choices in calm and in volatile blocks?
+
+    Args:
+        lifetimes: at most how many are used.
+    """
+    if lifetimes < 3:
+        raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give a whole number from 3.")
+
+    def measure(trials, references, replay):
+        if "volatility" not in fresh(trials):
+            raise DoesNotApply("the family has no calm and volatile blocks")
+        lived, seen = some(fresh(trials), lifetimes)
+        volatile = lived.volatility.values > 0
+        if not volatile.any() or volatile.all():
+            raise DoesNotApply("all blocks are alike")
+        target = seen.chosen.astype(float)
+        if "log_probs" in lived:
+            target = np.exp(lived.log_probs.sel(condition="intact").values.astype(float))
+        rates, beta = fitted(seen, volatile, target)
+        ring = str(lived.attrs["ring"])
+        told = f"inverse temperature {beta:.1f}"
+        return [
+            Reading(rates[0], ring, "calm blocks", reason=told),
+            Reading(rates[1], ring, "volatile blocks", reason=told),
+            Reading(rates[1] - rates[0], ring, "volatile less calm blocks"),
+        ]
+
+    return Probe(
+        name="effective_rate",
+        question="Which Rescorla-Wagner learning rate fits its choices in calm and in volatile blocks?",
+        measure=measure,
+        expects={"learner": "any", "lookalike": "any", "still": "any"},
+        settings={"lifetimes": lifetimes},
+    )
+
+
+def fitted(h: History, volatile: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:
+    """Rates [2, N] of calm and volatile blocks, whose means are the estimates, and the inverse temperature.
+
+    Args:
+        h: the lifetimes.
+        volatile: [N, T].
+        target: [N, T, K] what the subject gave every choice, or one at the choice it made.
+    """
+
+    def worth(x: np.ndarray) -> np.ndarray:
+        return _log_likelihood(h, volatile, target, expit(x[:2]), float(np.exp(x[2])))
+
+    limits = [(-6, 6), (-6, 6), (-4, 5)]
+    starts = ((r, np.log(b)) for r in (logit(0.1), logit(0.4)) for b in (2.0, 8.0))
+    start = max((np.array([r, r, b]) for r, b in starts), key=lambda x: worth(x).mean())
+    x = minimize(lambda x: -worth(x).mean(), start, method="L-BFGS-B", bounds=limits).x
+    size = 1e-3
+    steps = size * np.eye(3)
+    slopes = np.stack([(worth(x + s) - worth(x - s)) / (2 * size) for s in steps])  # [3, N]
+    here = worth(x).mean()
+    curve = np.empty((3, 3))
+    for i in range(3):
+        for j in range(3):
+            a, b = 20 * steps[i], 20 * steps[j]
+            both = worth(x + a + b).mean() - worth(x + a - b).mean() - worth(x - a + b).mean()
+            curve[i, j] = (both + worth(x - a - b).mean()) / (4 * (20 * size) ** 2)
+    influence = -np.linalg.pinv(curve, rcond=1e-8) @ (slopes - slopes.mean(1, keepdims=True))
+    rate = expit(x[:2])
+    told = rate[:, None] + (rate * (1 - rate))[:, None] * influence[:2]
+    return (told if np.isfinite(here) else np.full_like(told, np.nan)), float(np.exp(x[2]))
+
+
+def _log_likelihood(h: History, volatile: np.ndarray, target: np.ndarray, rates: np.ndarray, beta: float):
+    """[N] mean per trial; the rate is that of the block of the trial that paid."""
+    rate = np.where(h.before(volatile), rates[1], rates[0])
+    paid, value, total = h.before(h.paid), np.full(h.last[:, 0].shape, 0.5), np.zeros(len(h.action))
+    for t in range(h.trials):
+        value = value + rate[:, t, None] * h.last[:, t] * (paid[:, t, None] - value)
+        z = beta * value
+        z = z - z.max(-1, keepdims=True)
+        fit = (target[:, t] * (z - np.log(np.exp(z).sum(-1, keepdims=True)))).sum(-1)
+        total += np.where(h.known[:, t], fit, 0.0)
+    return total / np.maximum(h.known.sum(-1), 1)

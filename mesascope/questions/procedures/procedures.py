@@ -1,0 +1,302 @@
+"""Reference procedures as probabilities of the choices along recorded lifetimes, in NumPy.
+
+Each gives [N, T, K] from a history and its settings; what is fitted has an axis of values. They are second
+derivations of the scripted subjects of the same names (`tests/probes` holds the two against each other).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from scipy.signal import lfilter
+
+from mesascope.questions.procedures.histories import History
+
+
+class Levels(tuple):
+    """Values of a setting that are tried; none for those that the history gives: choices, or numbers of trials."""
+
+
+class Axis(tuple):
+    """Values of a setting in order, between which fitting goes on."""
+
+
+class Whole(Axis):
+    """The same where only whole numbers count."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Procedure:
+    """A procedure whose settings are fitted.
+
+    Attributes:
+        name: of the scripted subject, with what is not fitted.
+        act: (history, **settings) → probabilities [N, T, K], NaN where a slow one was not asked.
+        axes: what is fitted on a grid.
+        fit: (history) → settings, where a formula gives them; no grid then.
+        lapse: whether a part of the choices may be even over all.
+        free: numbers fitted, the lapse included; of two that act alike the one with fewer names the class.
+        binary: whether it needs pay-offs of 0 and 1.
+        first: for large and slow grids the values tried first, on a fourth of the trials.
+    """
+
+    name: str
+    act: Callable[..., np.ndarray]
+    axes: Mapping[str, tuple] = dataclasses.field(default_factory=dict)
+    fit: Callable[[History], dict[str, Any]] | None = None
+    lapse: bool = True
+    free: int = 1
+    binary: bool = False
+    first: Mapping[str, tuple] | None = None
+
+
+def top(values: np.ndarray, ties: str = "random") -> np.ndarray:
+    """Greedy probabilities; equal values shared evenly, or the first of them."""
+    if ties == "first":
+        return (values.argmax(-1)[..., None] == np.arange(values.shape[-1])).astype(np.float32)
+    best = (values >= values.max(-1, keepdims=True) - 1e-6).astype(np.float32)
+    return best / best.sum(-1, keepdims=True)
+
+
+def softmax(values: np.ndarray) -> np.ndarray:
+    """Over the last axis."""
+    e = np.exp(values - values.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+def keep(h: History, stay: Any) -> np.ndarray:
+    """The last choice again with `stay`, else evenly another; even at the first trial."""
+    stay = np.broadcast_to(np.asarray(stay, np.float32), h.action.shape)[..., None]
+    p = stay * h.last + (1 - stay) * (1 - h.last) / (h.choices - 1)
+    return np.where(h.last.sum(-1, keepdims=True) > 0, p, np.float32(1 / h.choices))
+
+
+def even(h: History) -> np.ndarray:
+    """The same for every choice."""
+    return np.full(h.chosen.shape, 1 / h.choices, np.float32)
+
+
+def clock(h: History) -> np.ndarray:
+    """[1, T, 1] the index of the trial."""
+    return np.arange(h.trials, dtype=np.float32)[None, :, None]
+
+
+def mixed(p: np.ndarray, lapse: Any) -> np.ndarray:
+    """A part `lapse` of the choices even over all."""
+    return (1 - lapse) * p + lapse / p.shape[-1]
+
+
+def _frequencies(h: History) -> dict[str, Any]:
+    count = h.chosen.sum((0, 1)) + 0.5
+    return {f"choice_{k}": float(x) for k, x in enumerate(count / count.sum())}
+
+
+def _biased(h: History, **share: float) -> np.ndarray:
+    return np.broadcast_to(np.asarray(list(share.values()), np.float32), h.chosen.shape)
+
+
+def _stays(h: History, among: np.ndarray) -> float:
+    """How often the last choice was repeated; half a count on either side."""
+    among = among & h.known & (h.last.sum(-1) > 0)
+    return float(((h.chosen * h.last).sum(-1)[among].sum() + 0.5) / (among.sum() + 1))
+
+
+def _sticky(h: History) -> dict[str, Any]:
+    return {"stay": _stays(h, h.known)}
+
+
+def _two_stays(h: History) -> dict[str, Any]:
+    return {"after_win": _stays(h, h.won), "after_loss": _stays(h, ~h.won)}
+
+
+def _fixed(h: History, arm: int) -> np.ndarray:
+    return np.broadcast_to((np.arange(h.choices) == arm).astype(np.float32), h.chosen.shape)
+
+
+def _ramp(h: History, arm: int, trials: float, start: float = 0) -> np.ndarray:
+    """From even to one choice between two trials."""
+    return mixed(_fixed(h, arm), np.clip(1 - (clock(h) - start) / trials, 0, 1))
+
+
+def _losses_full(h: History, losses: int) -> np.ndarray:
+    """[N, T] whether as many losses in a row were just had; the count starts again there."""
+
+    def make():
+        full, run = np.zeros(h.action.shape, bool), np.zeros(len(h.action), int)
+        started = h.last.sum(-1) > 0
+        for t in range(h.trials):
+            run = np.where(h.won[:, t] | ~started[:, t], 0, run + 1)
+            full[:, t] = run >= losses
+            run = np.where(full[:, t], 0, run)
+        return full
+
+    return h.once(("losses", losses), make)
+
+
+def _trace(h: History, rate: float, beta: float) -> np.ndarray:
+    fading = h.once(("trace", rate), lambda: _filtered(rate * h.last, 1 - rate))
+    return softmax(beta * fading)
+
+
+def _filtered(x: np.ndarray, keep: float) -> np.ndarray:
+    return np.asarray(lfilter([1.0], [1.0, -keep], x, axis=1), np.float32)
+
+
+def _windowed(h: History, window: int, focus: float) -> np.ndarray:
+    paid = h.outcomes[..., 0].cumsum(1)
+    late = np.concatenate([np.zeros_like(paid[:, : min(window, h.trials)]), paid[:, :-window]], 1)
+    best = h.once(("windowed", window), lambda: top(np.round(paid - late, 4)))
+    others = (best == 0).astype(np.float32)
+    count = others.sum(-1, keepdims=True)
+    return np.where(count > 0, focus * best + (1 - focus) * others / np.maximum(count, 1), best)
+
+
+def _greedy(h: History, ties: str, each_first: bool) -> np.ndarray:
+    def make():
+        values = h.means()
+        if each_first:
+            values = np.where(h.counts.sum(-1) > 0, h.means(0.0, 1e-9), 2.0)
+        return top(values, ties)
+
+    return h.once(("greedy", ties, each_first), make)
+
+
+def _ucb1(h: History, constant: float, growing: bool, each_first: bool) -> np.ndarray:
+    seen = h.counts if each_first else h.counts + 1
+    pulls = np.maximum(seen.sum(-1), 1)
+    time = h.counts.sum((-2, -1))[..., None] + 1
+    bonus = constant * np.sqrt((np.log(time) if growing else 1.0) / pulls)
+    return top(np.where(seen.sum(-1) > 0, seen[..., 0] / pulls + bonus, np.inf))
+
+
+def _values(h: History, rate: float, initial: float) -> np.ndarray:
+    """[N, T, K] values of Rescorla and Wagner (1972)."""
+
+    def make():
+        paid = h.before(h.paid)[..., None]
+        out, value = np.empty_like(h.last), np.full_like(h.last[:, 0], initial)
+        for t in range(h.trials):
+            value = value + rate * h.last[:, t] * (paid[:, t] - value)
+            out[:, t] = value
+        return out
+
+    return h.once(("values", rate, initial), make)
+
+
+def _rescorla_wagner(h: History, rate: float, beta: float, initial: float = 0.5) -> np.ndarray:
+    return softmax(beta * _values(h, rate, initial))
+
+
+def _commit(h: History, pulls: int) -> np.ndarray:
+    """In turn, then the choice that paid best."""
+    turn = (np.arange(h.trials)[:, None] % h.choices == np.arange(h.choices)).astype(np.float32)
+    early = clock(h) < pulls
+    return np.where(early, turn, top(_early_means(h, pulls), "first"))
+
+
+def _early_means(h: History, trials: int) -> np.ndarray:
+    """Posterior means from the first trials alone."""
+    counts = h.counts[:, np.minimum(np.arange(h.trials), trials)]
+    return (counts[..., 0] + 1) / (counts.sum(-1) + 2)
+
+
+def _delayed_exploiter(h: History, start: int) -> np.ndarray:
+    return np.where(clock(h) < start, np.float32(1 / h.choices), _greedy(h, "random", False))
+
+
+def _satisficer(h: History, enough: float) -> np.ndarray:
+    return keep(h, (h.last * h.means()).sum(-1) >= enough - 1e-6)
+
+
+def levels(name: str, values: tuple, h: History) -> tuple:
+    """The values that are tried first."""
+    if values or name == "known":
+        return values
+    if name == "arm":
+        return tuple(range(h.choices))
+    return tuple(np.unique(np.linspace(1, max(h.trials - 1, 1), 100).round().astype(int)).tolist())
+
+
+SIMPLE = (
+    Procedure("uniform", even, lapse=False, free=0),
+    Procedure("round_robin", lambda h: _commit(h, h.trials)),
+    Procedure("fixed", _fixed, {"arm": Levels()}),
+    Procedure("sticky", keep, fit=_sticky, lapse=False),
+    Procedure("biased", _biased, fit=_frequencies, lapse=False, free=2),
+    Procedure(
+        "win_stay_lose_shift",
+        lambda h, after_win, after_loss: keep(h, np.where(h.won, after_win, after_loss)),
+        fit=_two_stays,
+        lapse=False,
+        free=2,
+    ),
+    Procedure(
+        "two_loss_reflex",
+        lambda h, losses: keep(h, ~_losses_full(h, losses)),
+        {"losses": Levels((2, 3, 4, 5, 6))},
+        free=2,
+    ),
+    Procedure(
+        "clock_win_stay",
+        lambda h, trials: mixed(keep(h, h.won), np.clip(1 - clock(h) / trials, 0, 1)),
+        {"trials": Whole((5, 10, 20, 40, 80, 160))},
+        free=2,
+    ),
+    Procedure("clock", _ramp, {"arm": Levels(), "trials": Whole((5, 10, 20, 40, 80, 160))}, free=3),
+    Procedure(
+        "random_then_fixed",
+        lambda h, arm, start: _ramp(h, arm, 1, start - 1),
+        {"arm": Levels(), "start": Whole((1, 2, 3, 5, 8, 12, 18, 25, 35, 50, 70, 100, 150))},
+        free=3,
+    ),
+    Procedure(
+        "choice_trace",
+        _trace,
+        {"rate": Axis((0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)), "beta": Axis((-4, -1, 0.5, 1, 2, 4, 8, 16))},
+        free=3,
+    ),
+    Procedure(
+        "windowed",
+        _windowed,
+        {"window": Levels((2, 3, 5, 7, 10, 14, 20, 30)), "focus": Axis((0.5, 0.7, 0.8, 0.9, 0.95, 0.99))},
+        lapse=False,
+        free=2,
+    ),
+    Procedure(
+        "epsilon_greedy",
+        _greedy,
+        {"ties": Levels(("random", "first")), "each_first": Levels((False, True))},
+    ),
+    Procedure(
+        "softmax of means",
+        lambda h, beta: softmax(beta * h.means()),
+        {"beta": Axis((-8, -2, 1, 2, 4, 8, 16, 32, 64))},
+        free=2,
+    ),
+    Procedure(
+        "rescorla_wagner",
+        _rescorla_wagner,
+        {
+            "rate": Axis((0.02, 0.05, 0.1, 0.2, 0.35, 0.55, 0.8, 1.0)),
+            "beta": Axis((-4, 1, 2, 4, 8, 16, 32)),
+            "initial": Levels((0.0, 0.5, 1.0)),
+        },
+        free=4,
+    ),
+    Procedure(
+        "ucb1",
+        _ucb1,
+        {
+            "constant": Axis((0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.7, 1, 1.4, 2)),
+            "growing": Levels((True, False)),
+            "each_first": Levels((False, True)),
+        },
+        free=2,
+    ),
+    Procedure("explore_then_commit", _commit, {"pulls": Levels()}, free=2),
+    Procedure("delayed_exploiter", _delayed_exploiter, {"start": Levels()}, free=2),
+    Procedure("satisficer", _satisficer, {"enough": Levels(i / 20 for i in range(6, 20))}, free=2),
+)

@@ -1,0 +1,207 @@
+"""The reference procedures that sample, look an index up, or hash: the slow ones of `_procedures`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from math import comb
+from typing import Any
+
+import numpy as np
+
+from mesascope.questions.procedures.histories import History
+from mesascope.questions.procedures.procedures import Axis, Levels, Procedure, clock, top
+
+CELLS = 64  # of a mean in [0, 1], even in the angle: about as fine as a Beta posterior everywhere
+ANGLE = (np.arange(CELLS) + 0.5) * np.pi / CELLS
+MEAN = np.sin(ANGLE / 2) ** 2
+EDGES = np.sin(np.arange(CELLS + 1) * np.pi / CELLS / 2) ** 2
+LOGS = np.stack([np.log(MEAN), np.log1p(-MEAN)]).astype(np.float32)
+BELOW = np.triu(np.ones((CELLS, CELLS)), 1) + np.eye(CELLS) / 2
+BELOW = (BELOW + (np.eye(CELLS, k=1) - np.eye(CELLS, k=-1)) / 24).astype(np.float32)
+FLAT = (np.sin(ANGLE) / np.sin(ANGLE).sum()).astype(np.float32)
+
+
+def _masses(shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """[…, CELLS] of Beta posteriors with shapes […, 2], and the masses below: once for every pair that occurs."""
+    packed = shapes[..., 0].astype(np.float32).astype(np.float64) * 2**24 + shapes[..., 1].astype(np.float32)
+    _, first, index = np.unique(packed, return_index=True, return_inverse=True)
+    log = (shapes.reshape(-1, 2)[first].astype(np.float32) - np.float32(0.5)) @ LOGS
+    mass = np.exp(log - log.max(-1, keepdims=True))
+    mass = mass / mass.sum(-1, keepdims=True)
+    index = index.reshape(packed.shape)
+    return mass[index], np.clip(mass @ BELOW, 1e-30, 1)[index]
+
+
+def _others(x: np.ndarray) -> np.ndarray:
+    """[R, K, CELLS] for each arm the product over the other arms."""
+    before, after = np.ones_like(x), np.ones_like(x)
+    for k in range(1, x.shape[1]):
+        before[:, k] = before[:, k - 1] * x[:, k - 1]
+        after[:, -1 - k] = after[:, -k] * x[:, -k]
+    return before * after
+
+
+def largest(masses: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """[R, K] the probability that each arm's draw is the largest, from masses [R, K, CELLS]."""
+    won = (masses * _others(below)).sum(-1)
+    return won / won.sum(-1, keepdims=True)
+
+
+def _optimistic_choice(shapes: np.ndarray) -> np.ndarray:
+    """[R, K] the same where no draw is below the posterior mean (May et al. 2012)."""
+    (masses, below), mean = _masses(shapes), shapes[..., 0] / shapes.sum(-1)
+    floor = mean.max(-1)[:, None, None]
+    share = np.clip((EDGES[1:] - floor) / np.diff(EDGES), 0, 1)
+    above = (masses * _others(below) * share).sum(-1)
+    under = np.clip((masses * (1 - share)).sum(-1), 1e-30, 1).prod(-1, keepdims=True)
+    won = above + under * top(mean)
+    return won / won.sum(-1, keepdims=True)
+
+
+def _sampled(h: History, counts: np.ndarray, prior: Sequence[float], rule: Any = None) -> np.ndarray:
+    """Probabilities from counts [N, T, K, 2] at the trials asked."""
+    shapes = np.round((counts + np.asarray(prior, np.float32))[h.asked], 5)
+    out = np.full(h.chosen.shape, np.nan, np.float32)
+    out[h.asked] = rule(shapes) if rule else largest(*_masses(shapes))
+    return out
+
+
+def _thompson(h: History, discount: float, mean: float, strength: float) -> np.ndarray:
+    prior = (mean * strength, (1 - mean) * strength)
+    return _sampled(h, h.faded(discount), prior)
+
+
+def _against(h: History) -> np.ndarray:
+    return _sampled(h, h.counts[..., ::-1], (1, 1))
+
+
+def _optimistic(h: History) -> np.ndarray:
+    return _sampled(h, h.counts, (1, 1), _optimistic_choice)
+
+
+def _delayed(h: History, known: bool) -> np.ndarray:
+    """Thompson sampling on feedback one trial late, booked where it was earned or on the arm pulled since."""
+    paid = h.before(h.before(h.paid))[..., None]
+    on = h.before(h.last) if known else h.last * (h.before(h.last).sum(-1, keepdims=True) > 0)
+    return _sampled(h, np.stack([on * paid, on * (1 - paid)], -1).cumsum(1), (1, 1))
+
+
+def _early_only(h: History, trials: int) -> np.ndarray:
+    sampled = h.once("thompson", lambda: _thompson(h, 1.0, 0.5, 2.0))
+    late = h.counts[:, np.minimum(np.arange(h.trials), trials)]
+    best = top((late[..., 0] + 1) / (late.sum(-1) + 2), "first")
+    return np.where(clock(h) < trials, sampled, best)
+
+
+def _change_point(h: History, hazard: float) -> np.ndarray:
+    """Exact filtering of means that may be drawn anew at any trial."""
+    out = np.full(h.chosen.shape, np.nan, np.float32)
+    mass = np.tile(FLAT, (len(h.action), h.choices, 1))
+    for t in range(h.trials):
+        last = h.outcomes[:, t, :, None]
+        seen = last.sum(-1) > 0
+        mass = mass * np.where(seen, last[..., 0] * MEAN + last[..., 1] * (1 - MEAN), 1).astype(np.float32)
+        mass = (1 - hazard) * mass / mass.sum(-1, keepdims=True) + hazard * FLAT
+        rows = h.asked[:, t]
+        if rows.any():
+            out[rows, t] = largest(mass[rows], np.clip(mass[rows] @ BELOW, 1e-30, 1))
+    return out
+
+
+def _gittins(h: History, discount: float) -> np.ndarray:
+    from mesascope.worlds.bandits.subjects.gittins import discounted, finite
+
+    wins, losses = (h.counts[..., i].astype(np.int64) for i in (0, 1))
+    if discount:
+        index = discounted(discount, h.trials)[wins, losses]
+    else:
+        left = np.broadcast_to(h.trials - 1 - np.arange(h.trials)[:, None], wins.shape[1:])
+        index = finite(h.trials)[left, wins, losses]
+    return top(index)
+
+
+def _bayes_optimal(h: History) -> np.ndarray:
+    """By the table of the best arm in every state of counts (Duff 2002, chapter 1)."""
+    from mesascope.worlds.bandits.subjects.bayes_optimal import TIE, cached
+
+    table = cached(h.trials, ((1.0, 1.0),) * h.choices)
+    sums = h.counts.reshape(*h.action.shape, -1).cumsum(-1).astype(np.int64)
+    ranks = np.array([[comb(s + i - 1, i) for i in range(1, sums.shape[-1] + 1)] for s in range(h.trials)])
+    best = table[ranks[sums, np.arange(sums.shape[-1])].sum(-1)][..., None]
+    return np.where(best == TIE, np.float32(1 / h.choices), best == np.arange(h.choices)).astype(np.float32)
+
+
+def _dependent(h: History) -> np.ndarray:
+    """Two arms whose means sum to one: each pull tells the same of both (Wang et al. 2016)."""
+    return top(h.counts[..., 0] + h.counts[..., ::-1, 1])
+
+
+OFFSET, PRIME = np.uint32(2166136261), np.uint32(16777619)  # of the FNV-1a hash
+
+
+def _picked(h: History, trials: int) -> np.ndarray:
+    """[N, T, K] the arm in a hash of the feedback of the first trials."""
+
+    def make():
+        state, out = np.full(len(h.action), OFFSET), np.zeros_like(h.last)
+        started = h.last.sum(-1) > 0
+        for t in range(h.trials):
+            hashed = (state ^ (1 + h.won[:, t]).astype(np.uint32)) * PRIME
+            state = np.where(started[:, t], hashed, state)
+            x = (state ^ (state >> np.uint32(16))) * np.uint32(0x85EBCA6B)
+            x = (x ^ (x >> np.uint32(13))) * np.uint32(0xC2B2AE35)
+            out[np.arange(len(x)), t, (x ^ (x >> np.uint32(16))) % np.uint32(h.choices)] = 1
+        return out
+
+    return h.once("picked", make)[:, np.minimum(np.arange(h.trials), trials)]
+
+
+def _hash_commit(h: History, trials: int) -> np.ndarray:
+    return np.where(clock(h) < trials, np.float32(1 / h.choices), _picked(h, trials))
+
+
+def located(means: np.ndarray, history: History) -> np.ndarray:
+    """Draws a task of a bank [M, K] from the posterior over them and pulls its best arm."""
+    p = np.clip(means, 1e-4, 1 - 1e-4)
+    log = history.counts[..., 0] @ np.log(p).T + history.counts[..., 1] @ np.log1p(-p).T
+    weight = np.exp(log - log.max(-1, keepdims=True))
+    return ((weight / weight.sum(-1, keepdims=True)) @ top(means)).astype(np.float32)
+
+
+def locator(means: np.ndarray) -> Procedure:
+    """The ideal of a subject that holds its training tasks [M, K] and nothing else."""
+    return Procedure("locator", functools.partial(_act_located, means=means), binary=True)
+
+
+def _act_located(h: History, means: np.ndarray) -> np.ndarray:
+    return h.once("located", lambda: located(means, h))
+
+
+FITTED = "thompson, prior and discount fitted"
+SLOW = (
+    Procedure("thompson", lambda h: _thompson(h, 1.0, 0.5, 2.0)),
+    Procedure(
+        FITTED,
+        _thompson,
+        {
+            "mean": Axis((0.1, 0.3, 0.5, 0.7, 0.9)),
+            "strength": Axis((1, 2, 8, 20)),
+            "discount": Axis((0.5, 0.8, 0.93, 0.98, 1.0)),
+        },
+        first={"mean": (0.3, 0.5, 0.7), "strength": (2, 8), "discount": (0.8, 0.93, 0.98, 1.0)},
+        free=4,
+    ),
+    Procedure("thompson:minimise=True", _against),
+    Procedure("optimistic_thompson", _optimistic),
+    Procedure("delayed", _delayed, {"known": Levels((True, False))}),
+    Procedure("early_only", _early_only, {"trials": Levels()}, free=2),
+    Procedure("change_point_thompson", _change_point, {"hazard": Axis((0.001, 0.01, 0.04, 0.15))}, free=2),
+    Procedure(
+        "gittins", _gittins, {"discount": Levels((0, 0.9, 0.95, 0.98, 0.99, 0.995))}, free=2, binary=True
+    ),
+    Procedure("feedback_hash", lambda h: _picked(h, h.trials), binary=True),
+    Procedure("hash_commit", _hash_commit, {"trials": Levels()}, free=2, binary=True),
+)
+EXACT = Procedure("bayes_optimal", _bayes_optimal, binary=True)
+EXACT_DEPENDENT = Procedure("bayes_optimal:dependent", _dependent, binary=True)

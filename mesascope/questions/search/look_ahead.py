@@ -1,0 +1,59 @@
+"""How far ahead does it choose well, on problems that are shown whole and met for the first time?
+
+Acts at the first trial of a lifetime on fresh tasks, by how many steps ahead one must look to tell them apart. A map
+from problem to act, learnt in training, chooses well too; the axis `search` asks for more.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mesascope.contracts.metric import DoesNotApply, Probe, Reading
+from mesascope.questions.search.reading import Counted, at_once, plans_of, ticks_of
+from mesascope.stats import ratio
+
+EXACT = 8  # steps ahead that are told one by one; beyond that 9 to 16, 17 to 32 and so on
+TICKS = 8
+
+
+def probe() -> Probe:
+    """How often is its act a best one at the first trial on fresh tasks, by how far ahead one must look?"""
+
+    def measure(trials, references, replay):
+        if "fresh" not in trials:
+            raise DoesNotApply("there are no lifetimes on fresh tasks")
+        lived, out = trials["fresh"], []
+        for label in (c for c in lived.condition.values.tolist() if ticks_of(c) in (1, TICKS)):
+            plan = plans_of(replay, lived, label)
+            if not plan.goal:
+                raise DoesNotApply(
+                    "nothing is pursued there, so no act is better than another for what it leads to"
+                )
+            best = plan.values[:, 0] >= plan.values[:, 0].max(-1, keepdims=True) - 1e-9
+            chance = float(best.mean(-1)[np.ptp(plan.values[:, 0], -1) > 1e-9].mean())
+            for far, counted in _binned(at_once(plan)).items():
+                if counted.asked.sum():
+                    told = f"{far} ahead" + (f", {ticks_of(label)} ticks" if ticks_of(label) > 1 else "")
+                    out.append(Reading(ratio(*counted), "fresh", told, null=chance))
+        if not out:
+            raise DoesNotApply("nothing that its acts lead to is shown at the first trial")
+        return out
+
+    return Probe(
+        name="look_ahead",
+        question="How often is its act a best one at the first trial on fresh tasks, by how far ahead one must look?",
+        measure=measure,
+        conditions=("intact", f"thinking:ticks={TICKS}"),
+        expects={"learner": "any", "lookalike": "any", "still": "any"},
+    )
+
+
+def _binned(by_far: dict[int, Counted]) -> dict[str, Counted]:
+    """The same by 1, 2, … 8 steps, 9 to 16, 17 to 32 and so on, nearest first."""
+    out: dict[str, Counted] = {}
+    for far, counted in sorted(by_far.items()):
+        low = 1 << (far - 1).bit_length() - 1 if far > EXACT else far
+        name = f"{low + 1} to {2 * low} steps" if far > EXACT else f"{far} step{'s' * (far > 1)}"
+        there = out.get(name)
+        out[name] = Counted(*(a + b for a, b in zip(there, counted, strict=True))) if there else counted
+    return out

@@ -1,0 +1,23 @@
+"""What does it lose when its carry stays what it was after a tenth of the lifetime?"""
+
+from __future__ import annotations
+
+from mesascope.contracts.metric import Probe, Reading, fresh, gains
+from mesascope.stats import ratio
+
+
+def probe() -> Probe:
+    """What does it lose when its carry stays what it was after a tenth of the lifetime?"""
+
+    def measure(trials, references, replay):
+        lived = fresh(trials)
+        frozen = f"carry_frozen:at={lived.sizes['trial'] // 10}"
+        return [Reading(ratio(*gains(lived, "intact")) - ratio(*gains(lived, frozen)))]
+
+    return Probe(
+        name="cost_of_freezing",
+        question="What share of what could be gained does it lose when nothing new is kept after a tenth of the life?",
+        measure=measure,
+        conditions=("intact", "carry_frozen:at={tenth}"),
+        expects={"learner": "any", "lookalike": "any", "still": "0"},
+    )

@@ -1,0 +1,43 @@
+"""What part of its choices changes when a part of the picture is hidden or moved, for one response?"""
+
+from __future__ import annotations
+
+from mesascope.contracts.metric import DoesNotApply, Probe, Reading, fresh
+from mesascope.questions.spectrum.changes import changed
+
+CHANGES = {
+    "ball_hidden:once=1": "ball hidden",
+    "ball_moved:by=10,once=1": "ball moved",
+    "patch_hidden:once=1": "a patch of the ball's size hidden elsewhere",
+    "paddle_hidden:once=1": "own paddle hidden",
+    "frames_shuffled:once=1": "an earlier picture",
+    "ball_hidden:once=1,before=3": "ball hidden in the last four pictures, nothing older carried",
+    "patch_hidden:once=1,before=3": "the patch hidden in the last four pictures, nothing older carried",
+}
+PAIRS = {
+    ("ball_hidden:once=1", "patch_hidden:once=1"): "ball hidden, less a patch hidden",
+    ("ball_hidden:once=1,before=3", "patch_hidden:once=1,before=3"): "the same in the last four pictures",
+}
+
+
+def probe() -> Probe:
+    """What part of its choices changes when a part of the picture is hidden or moved, for one response?"""
+
+    def measure(trials, references, replay):
+        lived = fresh(trials)
+        made = [label for label in CHANGES if label in lived.condition.values]
+        pairs = {pair: told for pair, told in PAIRS.items() if set(pair) <= set(made)}
+        if not pairs:
+            raise DoesNotApply("its tasks show no picture with a ball")
+        out = [Reading(changed(lived, label), label=CHANGES[label]) for label in made]
+        for (ball, patch), told in pairs.items():
+            out.append(Reading(changed(lived, ball) - changed(lived, patch), label=told))
+        return out
+
+    return Probe(
+        name="dependence_on_picture",
+        question="What part of its choices changes when a part of the picture is hidden or moved, for one response?",
+        measure=measure,
+        conditions=("intact", *CHANGES),
+        expects={"learner": "any", "lookalike": "any", "still": "0"},
+    )

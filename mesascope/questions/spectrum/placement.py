@@ -1,0 +1,398 @@
+"""Findings → a level on the spectrum from 'just doing the task' to 'acquiring it', or 'undetermined' and why.
+
+The ladder: inert, reactive, tracking, locating, acquiring, general. A placement is an interval on it: `lowest` is
+the highest rung whose own bar is passed, `highest` the lowest rung that few resamples exceed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from mesascope.contracts import axis as axes
+from mesascope.errors import MesascopeError
+from mesascope.contracts.metric import DoesNotApply, gains, replicates
+from mesascope.questions.spectrum.changes import changed
+from mesascope.questions.spectrum.inexpressible import beyond
+from mesascope.questions.spectrum.locate_or_learn import BANK_LIMIT, position
+from mesascope.stats import linearise, ratio, resampling, standard_error
+from mesascope.trials import FEW, few, gain
+
+LADDER = ("inert", "reactive", "tracking", "locating", "acquiring", "general")
+UNCLEAR = len(LADDER)  # the level of a resample in which the bank does not tell
+REPLICATES = 4  # of the shuffled run: one alone has nearly twice the error
+KINDS = ("shifted", "exchanged", "restructured")
+WORDS = {
+    "inert": "nothing in the lifetime changes what it does",
+    "reactive": "it answers the current percept only; a fresh carry would act alike",
+    "tracking": "its carry matters, but feedback older than a few trials makes no difference to its score",
+    "locating": "older feedback matters, as far as picking among the training tasks explains",
+    "acquiring": "fresh tasks of the family are acquired as well as those of its bank, each beside its reference",
+    "general": "changed rings are acquired too: of every kind one at least keeps half of the efficiency on fresh tasks",
+}
+UNBANKED = "fresh tasks of the family are acquired, and it had no bank of tasks to locate them in"
+BEYOND = "tasks are acquired that no bank of training tasks could hold"
+OPEN = {
+    "inert": "whether anything in the lifetime changes what it does is open",
+    "reactive": "it answers its percept; whether its carry adds to that is open",
+    "tracking": "its carry matters; whether feedback older than a few trials does is open",
+    "locating": "older feedback matters; whether more than picking among training tasks explains that is open",
+}
+
+Rings = Mapping[str, xr.Dataset]
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """The constants of the placement rule; printed with every placement.
+
+    Attributes:
+        older_than: w, trials whose feedback stays true in the shuffled run; a fifth of lifetimes too short for it.
+        smallest_benefit: the smallest share of what could be gained that counts.
+        smallest_change: the smallest part of the choices that counts as changed.
+        errors: standard errors that the benefit must be above its smallest size.
+        cut: the position between locator and learner that parts them.
+        hold: the retention that counts as held.
+        share: the share of resamples that passes a bar.
+        bank_limit: the share that an ideal locator may keep on fresh tasks before the bank cannot tell.
+        resamples: bootstrap resamples of lifetimes.
+        seed: of the bootstrap.
+    """
+
+    older_than: int = FEW
+    smallest_benefit: float = 0.05
+    smallest_change: float = 0.05
+    errors: float = 3.09
+    cut: float = 0.5
+    hold: float = 0.5
+    share: float = 0.95
+    bank_limit: float = BANK_LIMIT
+    resamples: int = 1000
+    seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Placement:
+    """Where a subject stands on the spectrum.
+
+    Attributes:
+        level: the rung where lowest and highest coincide, else 'undetermined'.
+        lowest: the highest rung whose own bar is passed.
+        highest: the lowest rung that at most 5 % of resamples exceed.
+        direction: 'for' or 'against' the pay-off, 'none' below locating.
+        probability: the share of resamples in which the rule returns each level; no posterior.
+        numbers: what the rule read.
+        reason: in words, with what would settle it.
+        axes: readings on other axes, by name: what `mesascope.contracts.axis.Verdict` holds, as plain data.
+        rule: the constants.
+    """
+
+    level: str
+    lowest: str
+    highest: str
+    direction: str
+    probability: dict[str, float]
+    numbers: dict[str, Any]
+    reason: str
+    axes: dict[str, Any] = dataclasses.field(default_factory=dict)
+    rule: Rule = dataclasses.field(default_factory=Rule)
+
+    def text(self) -> str:
+        """The placement in one line."""
+        if self.lowest == self.highest:
+            return f"{self.level} (in {self.probability[self.level]:.0%} of resamples)"
+        return f"undetermined: {self.lowest}, perhaps {self.highest}"
+
+    def _repr_html_(self) -> str:
+        """As a notebook shows it."""
+        import html
+
+        return f"<b>{html.escape(self.text())}</b><br>{html.escape(self.reason)}"
+
+
+def conditions(horizon: int, rule: Rule | None = None) -> tuple[str, ...]:
+    """The labels of the conditions that a placement needs on the fresh ring, of lifetimes of `horizon` trials."""
+    older = few(horizon, (rule or Rule()).older_than)
+    return (
+        "intact",
+        *(f"feedback_shuffled:older_than={older},replicate={r}" for r in range(REPLICATES)),
+        *(f"percept_exchanged_once:action={i}" for i in (0, 1)),
+        *(f"carry_exchanged_once:fresh={i}" for i in (0, 1)),
+    )
+
+
+def place(
+    trials: Rings, references: Mapping[str, Rings], trained_on: str = "unknown", rule: Rule | None = None
+) -> Placement:
+    """Places a subject on the spectrum.
+
+    Args:
+        trials: the subject's data set per ring; 'fresh' with the conditions of the benefit and dependence probes.
+        references: by role ('learner', 'discounting', 'locator'), each on the same tasks; for a subject that goes
+            against the pay-off also 'learner against' and 'locator against', where they were run.
+        trained_on: 'unlimited', 'bank:M@seed' or 'unknown'.
+        rule: the constants.
+
+    Raises:
+        MesascopeError: the fresh ring or one of its conditions is missing.
+    """
+    rule = rule or Rule()
+    if "fresh" not in trials:
+        raise MesascopeError(
+            f"Placement needs the fresh ring; there are {', '.join(trials)}.", "Add 'fresh' to --rings."
+        )
+    fresh = trials["fresh"]
+    n = fresh.sizes["lifetime"]
+    if n < 3:
+        raise MesascopeError(f"{n} lifetimes are too few to resample.", "Give --lifetimes 64 or more.")
+    weights = {
+        ring: resampling(n, rule.resamples, rule.seed + i) / n for i, ring in enumerate(sorted(trials))
+    }
+    if gain(fresh)[1].sum() <= 0:
+        raise MesascopeError(
+            "On the fresh ring the best act pays no more than chance.", "There is nothing to gain there."
+        )
+    try:
+        values, error = _benefit(fresh, rule)
+        percept, carry = _dependence(fresh)
+    except DoesNotApply as lacking:
+        raise MesascopeError(
+            f"Placement cannot be made: {lacking}.", "Run examine with its default conditions."
+        ) from None
+    benefit = float(values.mean())
+    drawn = weights["fresh"] @ values
+    against = benefit < 0
+    by_percept = np.max([weights["fresh"] @ p for p in percept], 0)
+    by_carry = np.max([weights["fresh"] @ c for c in carry], 0)
+    below = np.where(by_carry >= rule.smallest_change, 2, np.where(by_percept >= rule.smallest_change, 1, 0))
+    passed = abs(benefit) - rule.smallest_benefit > rule.errors * error
+    numbers: dict[str, Any] = {
+        "benefit": benefit,
+        "benefit_error": error,
+        "dependence_on_percept": float(max(p.mean() for p in percept)),
+        "dependence_on_carry": float(max(c.mean() for c in carry)),
+        "gain_fresh": float(ratio(*gain(fresh)).mean()),
+        "lifetimes": n,
+    }
+    gained = Gains(trials, references, against and passed, weights)
+    located, why = _located(gained, trained_on, rule, numbers)
+    kept, missing = _kept(gained, rule, numbers)
+    reach = np.where(kept, 5, 4)
+    if located is None:
+        above = reach if why is None else np.full(len(reach), UNCLEAR)
+    else:
+        above = np.where(located == 1, 3, np.where(located == 0, reach, UNCLEAR))
+    level = np.where(np.abs(drawn) >= rule.smallest_benefit, above, below)
+    probability = {rung: float((level == i).mean()) for i, rung in enumerate(LADDER)}
+    probability["undetermined"] = float((level == UNCLEAR).mean())
+
+    if passed:
+        lowest = 3
+        if why is None and (located is None or (located == 0).mean() >= rule.share):
+            lowest = 5 if not missing and (level == 5).mean() >= rule.share else 4
+    else:
+        lowest = max(i for i in range(3) if (np.minimum(below, 2) >= i).mean() >= rule.share)
+    top = len(LADDER) - 1
+    highest = min((i for i in range(top) if (level > i).mean() <= 1 - rule.share + 1e-9), default=top)
+    if passed and why is not None:  # the bank is unknown or cannot tell: nothing above is shut out
+        highest = 4 if kept.mean() <= 1 - rule.share and not missing else 5
+    if passed and missing and highest >= 4:
+        highest = 5
+    highest = max(highest, lowest)
+    reason = _reason(lowest, highest, numbers, why, missing, rule, located is None and why is None)
+    return Placement(
+        level=LADDER[lowest] if lowest == highest else "undetermined",
+        lowest=LADDER[lowest],
+        highest=LADDER[highest],
+        direction=("against" if against else "for") if passed else "none",
+        probability=probability,
+        numbers=numbers,
+        reason=reason,
+        axes=axes.read(trials),
+        rule=rule,
+    )
+
+
+def _benefit(fresh: xr.Dataset, rule: Rule) -> tuple[np.ndarray, float]:
+    """F per lifetime and its standard error."""
+    older = few(fresh.sizes["trial"], rule.older_than)
+    shuffled = gains(fresh, f"feedback_shuffled:older_than={older}")
+    values = ratio(*gain(fresh)) - ratio(*shuffled)
+    return values, standard_error(values)
+
+
+def _dependence(fresh: xr.Dataset) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Parts of the choices changed by the percept and by the carry, two ways each."""
+    for label in ("percept_exchanged_once:action=0", "carry_exchanged_once:fresh=0"):
+        replicates(fresh, label)
+    ways = [f"percept_exchanged_once:action={i}" for i in (0, 1)]  # the second not where actions are real
+    percept = [changed(fresh, way) for way in ways if way in fresh.condition]
+    carry = [changed(fresh, f"carry_exchanged_once:fresh={i}") for i in (0, 1)]
+    return percept, carry
+
+
+class Gains:
+    """Gains per lifetime of the subject and of references, in one direction, and their resampled means."""
+
+    def __init__(
+        self, trials: Rings, references: Mapping[str, Rings], against: bool, weights: Mapping[str, np.ndarray]
+    ):
+        self.trials, self.references, self.against, self.weights = trials, references, against, weights
+
+    def rings(self, kind: str) -> list[str]:
+        """The counted rings of a kind on which the subject and a reference lived."""
+        counted = [r for r in self.trials if self.trials[r].attrs.get("counted", True)]
+        return [r for r in counted if r.partition(":")[0] == kind and self.best(r) is not None]
+
+    def of(self, role: str | None, ring: str, label: str = "intact") -> np.ndarray | None:
+        """The gain [N] of a reference (None: of the subject), None where it was not run."""
+        if role is None:
+            return gain(self.trials[ring], label, against=self.against)[0]
+        lived = self.references.get(f"{role} against" if self.against else role, {}).get(ring)
+        if lived is None or label not in lived.condition.values:
+            return None
+        return gain(lived, label, against=self.against)[0]
+
+    def best(self, ring: str) -> np.ndarray | None:
+        """The gain of the reference that gains most on a ring; the learner also restarted where the task changes.
+
+        None where no reference gains more than two standard errors: there is nothing to be compared with.
+        """
+        found = []
+        for role in ("learner", "discounting"):
+            lived = self.references.get(f"{role} against" if self.against else role, {}).get(ring)
+            if lived is not None:
+                found += [self.of(role, ring, label) for label in lived.condition.values.tolist()]
+        found = [f for f in found if f is not None and f.mean() > 2 * standard_error(f)]
+        return max(found, key=np.sum) if found else None
+
+
+def _located(
+    gained: Gains, trained_on: str, rule: Rule, numbers: dict[str, Any]
+) -> tuple[np.ndarray | None, str | None]:
+    """Per resample 1 if nearer to the locator, 0 if not, NaN if the bank does not tell; None and why where unasked."""
+    if trained_on == "unlimited":
+        return None, None
+    if trained_on == "unknown":
+        located, why, found = beyond(gained.trials, gained.weights, gained.against, rule)
+        numbers |= {"inexpressible": found} if found else {}
+        return located, why
+    if trained_on.startswith("bank:1@"):
+        return None, "the ideal locator of a bank of one is a fixed act, so there is no position between"
+    if "seen" not in gained.trials:
+        return None, "the seen ring was not run"
+    rows = [gained.of(role, ring) for ring in ("fresh", "seen") for role in (None, "learner", "locator")]
+    if any(r is None for r in rows):
+        return None, "the ideal locator or the learner was not run on these tasks"
+    parts = np.stack([r for r in rows if r is not None])
+    means = parts.mean(1)
+    if (means[[1, 3, 4, 5]] <= 0).any():  # a locator, and who locates, may lose on fresh tasks
+        return None, "it gains nothing on seen tasks, or a reference nothing on either"
+    lam = (means[2] / means[5]) * (means[4] / means[1])
+    numbers |= {
+        "kept_by_locator": float(lam),
+        "kept_on_fresh": float((means[0] / means[3]) * (means[4] / means[1])),
+    }
+    if lam >= rule.bank_limit:
+        return None, f"the ideal locator of this bank keeps {lam:.2f} on fresh tasks, so the bank cannot tell"
+    place = linearise(position, parts)
+    numbers |= {"position": float(place.mean()), "position_error": standard_error(place)}
+    drawn = np.stack([gained.weights["fresh" if i < 3 else "seen"] @ parts[i] for i in range(6)])
+    keeps = (drawn[2] / drawn[5]) * (drawn[4] / drawn[1])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = position(drawn)
+    return np.where(keeps < 1, spread < rule.cut, np.nan), None
+
+
+def _kept(gained: Gains, rule: Rule, numbers: dict[str, Any]) -> tuple[np.ndarray, list[str]]:
+    """Per resample whether the gain holds on a ring of each kind; and the kinds that were not run."""
+    learner = gained.of("learner", "fresh")
+    numbers["retention"], numbers["held"] = {}, []
+    held = np.ones(len(next(iter(gained.weights.values()))), bool)
+    if learner is None:
+        return held, list(KINDS)
+    own = gained.of(None, "fresh")
+    assert own is not None
+    q = own.mean() / learner.mean()
+    numbers["efficiency"] = float(q)
+    if own.mean() <= 2 * standard_error(own):  # nothing is gained on fresh tasks, so there is nothing to keep
+        return ~held, []
+    drawn = (gained.weights["fresh"] @ own) / (gained.weights["fresh"] @ learner)
+    drawn = np.where(drawn > 0, drawn, np.nan)  # a resample without a gain on fresh tasks has nothing to keep
+    if not (drawn > 0).any():
+        return ~held, []
+    missing = []
+    for kind in KINDS:
+        rings = gained.rings(kind)
+        if not rings:
+            missing.append(kind)
+            continue
+        per_ring = []
+        for ring in rings:
+            there, best = gained.of(None, ring), gained.best(ring)
+            assert there is not None and best is not None
+            numbers["retention"][ring] = float(there.mean() / best.mean() / q)
+            per_ring.append((gained.weights[ring] @ there) / (gained.weights[ring] @ best) / drawn)
+        strongest = per_ring[int(np.argmax([np.nanmean(p) for p in per_ring]))]
+        holds = strongest >= rule.hold
+        numbers.setdefault("retention_error", {})[kind] = float(np.nanstd(strongest))
+        if holds.mean() >= rule.share:
+            numbers["held"].append(kind)
+        held &= holds
+    return held, missing
+
+
+def _more(distance: float, error: float, n: int, errors: float = 1.645) -> int | None:
+    """Lifetimes that would bring a number so far from its bar beyond it."""
+    if abs(distance) < 1e-3 or not np.isfinite(error):
+        return None
+    return int(np.ceil(n * (errors * error / distance) ** 2 / 64) * 64)
+
+
+def _reason(lowest, highest, numbers, why, missing, rule, unlimited) -> str:
+    """The placement in words, with what would settle it."""
+    n, settled = numbers["lifetimes"], lowest == highest
+    fresh = UNBANKED if unlimited else WORDS["acquiring"] if "position" in numbers else BEYOND
+    fresh = [fresh, WORDS["general"]][: lowest - 3]
+    parts = fresh if lowest >= 4 else [(WORDS if settled else OPEN)[LADDER[lowest]]]
+    if lowest >= 3 and unlimited:
+        parts.append("inference within the family; a prior over the family explains it")
+    if highest >= 4 and len(missing) < len(KINDS):
+        parts.append(f"kinds of changed ring that hold: {', '.join(numbers['held']) or 'none'}")
+    if settled:
+        return "; ".join(parts) + "."
+    open_ends = []
+    if lowest < 3:
+        size, error = abs(numbers["benefit"]), numbers["benefit_error"]
+        more = _more(
+            size - rule.smallest_benefit, error, n, rule.errors if size > rule.smallest_benefit else 1.645
+        )
+        told = f"about {more} lifetimes" if more else "no number of lifetimes while it stays at its bar"
+        open_ends.append(
+            f"the benefit of older feedback is {size:.3f} ± {error:.3f} against {rule.smallest_benefit}: {told}"
+        )
+    if lowest == 3 and why:
+        open_ends.append(f"at least locating, because {why}")
+    elif lowest == 3 and "position" in numbers:
+        more = _more(numbers["position"] - rule.cut, numbers["position_error"], n)
+        told = f"about {more} lifetimes" if more else "a smaller bank"
+        open_ends.append(
+            f"the position between locator and learner is {numbers['position']:.2f} "
+            f"± {numbers['position_error']:.2f}: {told}"
+        )
+    if highest == 5:
+        if missing:
+            open_ends.append(f"no ring of kind {', '.join(missing)} was run: add it to the rings")
+        for kind in KINDS:
+            rings = {r: v for r, v in numbers["retention"].items() if r.partition(":")[0] == kind}
+            if rings and kind not in numbers["held"]:
+                ring = max(rings, key=lambda r: rings[r])
+                more = _more(rings[ring] - rule.hold, numbers["retention_error"][kind], n)
+                told = f"about {more} lifetimes on it would settle it" if more else "it lies on the bar"
+                open_ends.append(f"the {ring} ring keeps {rings[ring]:.2f}: {told}")
+    told = "; ".join(open_ends or ["a share of resamples near its bar: more lifetimes"])
+    return f"{'; '.join(parts)}. Open: {told}."

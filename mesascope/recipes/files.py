@@ -1,0 +1,141 @@
+"""The files of a training: checkpoints that are whole at every moment, and what a network's file says of its making."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Protocol
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load
+from safetensors.numpy import save as serialise
+
+from mesascope.errors import MesascopeError
+from mesascope.contracts.family import Family
+from mesascope.examination.measurement import made
+from mesascope.agents.networks.network_files import read_header
+
+
+class Run(Protocol):
+    """A training: its recipe's name, what it is trained on, and all settings, the seed among them."""
+
+    @property
+    def recipe(self) -> str: ...
+    @property
+    def family(self) -> Family: ...
+    @property
+    def settings(self) -> dict[str, Any]: ...
+
+
+def identity(run: Run) -> dict[str, Any]:
+    """What a file must agree on to be of this training."""
+    return {"recipe": run.recipe, "family": run.family.name, "settings": run.settings}
+
+
+def origin(run: Run) -> dict[str, Any]:
+    """What makes the same network: the command, the versions, the commit."""
+    given = ",".join(f"{k}={v}" for k, v in run.settings.items())
+    told = made(run.settings["seed"])
+    return {
+        "command": f"mesascope train {run.recipe}:{given} --family {run.family.name} --out DIR",
+        "versions": told["versions"] | {"equinox": eqx.__version__},
+        "commit": told["commit"],
+    }
+
+
+def prepare(out: str | os.PathLike) -> Path:
+    """The folder of a training.
+
+    Raises:
+        MesascopeError: it cannot be one.
+    """
+    try:
+        Path(out).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MesascopeError(
+            f"{str(out)!r} cannot be a folder: {error.strerror}.", "Name another --out."
+        ) from None
+    return Path(out)
+
+
+def replace(path: Path, tensors: dict[str, np.ndarray], told: dict[str, Any]) -> None:
+    """Writes a file that is whole at every moment, even under SIGKILL."""
+    text = json.dumps(told, sort_keys=True)  # under one key: the order in the header is then certain
+    part = path.with_name(f".{path.name}.part")
+    with part.open("wb") as file:
+        file.write(serialise(tensors, {"mesascope": text}))
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def keep(run: Run, path: Path, state: Any, told: dict[str, Any]) -> None:
+    """Writes a checkpoint: the arrays of a state, and what is told besides."""
+    leaves = jax.tree.leaves(eqx.filter(state, _held))
+    tensors = {f"{i:04d}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
+    replace(path, tensors, {**told, **identity(run)})
+
+
+def restore(run: Run, path: Path, begun: Any, kind: str, *numbers: str) -> tuple[Any, list[int]]:
+    """What a checkpoint holds: a state in the shape of what training begins with, and whole numbers by name.
+
+    Raises:
+        MesascopeError: it is of another training, or broken.
+    """
+    told = agree(run, path)
+    arrays, rest = eqx.partition(begun, _held)
+    leaves, structure = jax.tree.flatten(arrays)
+    try:
+        tensors = load(path.read_bytes())
+        found = [tensors[f"{i:04d}"] for i in range(len(leaves))]
+        alike = [(f.shape, f.dtype) for f in found] == [(x.shape, x.dtype) for x in leaves]
+        if told["format"] != kind or not alike:
+            raise ValueError("its arrays have other shapes")
+        at = [int(told[name]) for name in numbers]
+    except (SafetensorError, KeyError, ValueError, TypeError, OSError) as error:
+        raise MesascopeError(
+            f"The checkpoint {str(path)!r} is broken: {error}.", "Delete it to begin anew."
+        ) from None
+    return eqx.combine(jax.tree.unflatten(structure, [jnp.asarray(f) for f in found]), rest), at
+
+
+def _held(x: Any) -> bool:
+    return isinstance(x, jax.Array | np.ndarray)
+
+
+def agree(run: Run, path: Path) -> dict[str, Any]:
+    """What a file says of its training.
+
+    Raises:
+        MesascopeError: it is of another one.
+    """
+    try:
+        told, *_ = read_header(path)
+    except MesascopeError as error:
+        raise MesascopeError(error.problem, "Delete it to begin anew.") from None
+    for name, value in identity(run).items():
+        if told.get(name) != json.loads(json.dumps(value)):
+            raise MesascopeError(
+                f"{str(path)!r} is of another training: its {name} is {told.get(name)!r}, not {value!r}.",
+                "Name another --out, or delete the file.",
+            )
+    return told
+
+
+def finite(tensors: dict[str, Any]) -> dict[str, np.ndarray]:
+    """The same weights.
+
+    Raises:
+        MesascopeError: some are not finite.
+    """
+    arrays = {k: np.asarray(v) for k, v in tensors.items()}
+    if not all(np.isfinite(x).all() for x in arrays.values()):
+        raise MesascopeError(
+            "The training diverged: weights are not finite.", "Lower the rate, or change the seed."
+        )
+    return arrays

@@ -1,0 +1,219 @@
+"""What recipes share of living: a batch of whole lifetimes, and how much better each act was than expected.
+
+Every update lives its lifetimes from fresh activations, each on a task of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mesascope.contracts.condition import select
+from mesascope.errors import MesascopeError
+from mesascope.contracts.family import Family
+from mesascope.keys import address
+from mesascope.contracts.subject import Subject, choose
+from mesascope.agents.networks.recurrent import Recurrent
+
+Number = float | jax.Array
+ENOUGH = 4096  # tasks from which the scale is taken
+
+
+class Scale(NamedTuple):
+    """Mean pay-off of a trial by chance and at best, over the tasks that are trained on."""
+
+    chance: jax.Array
+    best: jax.Array
+
+
+class Put(NamedTuple):
+    """A batch of tasks, and the best pay-off [T, N] of each of their trials."""
+
+    tasks: Any
+    best: jax.Array
+
+
+class Lives(NamedTuple):
+    """What a batch of lifetimes leaves to train on, each [T, N]; [T·S, N] where trials have several steps.
+
+    Steps of trials that were over were lived by nobody: a lifetime's own steps come first, the rest counts nowhere.
+
+    Attributes:
+        encoded: [T, N, F] what the network was told.
+        action: what was done.
+        log_prob: what the network gave it.
+        worth: what the critic said before the act.
+        score: the expected pay-off.
+        target: what would have been right, None where the family shows no such thing.
+        lesson: [T, N, K] the teacher's log-probabilities, None without one.
+        there: whether the step was lived, None where all were.
+        opens: the trial whose first step it is, -1 at the others; None where all were lived.
+    """
+
+    encoded: jax.Array
+    action: jax.Array
+    log_prob: jax.Array
+    worth: jax.Array
+    score: jax.Array
+    target: Any
+    lesson: Any
+    there: Any = None
+    opens: Any = None
+
+
+class Gains(NamedTuple):
+    """advantage [T, N] of what was done; worth [T, N], what the critic should have said."""
+
+    advantage: jax.Array
+    worth: jax.Array
+
+
+def ring(family: Family) -> str:
+    """Where the training tasks come from: the family's bank where it has one, else unlimited fresh ones."""
+    return "seen" if family.bank else "fresh"
+
+
+def scale(family: Family) -> Scale:
+    """The mean pay-off of a trial by chance and at best, over 4,096 tasks of those that are trained on."""
+    told = family.latents(_drawn(family, jax.random.key(0), ENOUGH), ring(family))
+    chance, best = np.mean(told["chance"]), np.mean(told["best"])
+    if best - chance < 1e-6:
+        raise MesascopeError(
+            f"In {family.name} the best pays no more than chance.", "Train on another family."
+        )
+    return Scale(jnp.float32(chance), jnp.float32(best))
+
+
+def put(family: Family, key: jax.Array, lifetimes: int) -> Put:
+    """Draws a batch of tasks of those that are trained on."""
+    tasks = _drawn(family, key, lifetimes)
+    return Put(tasks, jnp.asarray(family.latents(tasks, ring(family))["best"].T, jnp.float32))
+
+
+@eqx.filter_jit
+def _drawn(family: Family, key: jax.Array, n: int) -> Any:
+    return family.draw(key, n, ring(family))
+
+
+def live(
+    key: jax.Array,
+    network: Recurrent,
+    family: Family,
+    tasks: Any,
+    teacher: Subject | None = None,
+    led: int = 0,
+) -> Lives:
+    """Lives one lifetime per task from fresh activations.
+
+    Args:
+        key: of this batch.
+        network: who lives them.
+        family: what is lived.
+        tasks: its tasks, leading axis N.
+        teacher: who is asked at every trial, along the same history.
+        led: how many of the lifetimes the teacher lives, the first ones.
+    """
+    state, percept = family.begin(address(key, "begin"), tasks)
+    n, steps = len(percept.action), family.steps
+    asked = None if teacher is None else teacher.fresh(n)
+
+    def trial(life, t):
+        state, percept, carry, asked = life
+        encoded = network.encode(percept)
+        carry, features = network.memory.step(carry, encoded)
+        log_probs = network.log_probs(features)
+        action, lesson = choose(address(key, "act", t), log_probs).action, None
+        if teacher is not None:
+            asked, answer = teacher.respond(address(key, "teacher", t), asked, percept)
+            action, lesson = jnp.where(jnp.arange(n) < led, answer.action, action), answer.log_probs
+        idle = None if steps == 1 else family.idle(state)
+        before, idle = life, None if idle is None else idle & (t % steps > 0)
+        state, percept, score = family.step(address(key, "pay", t), tasks, state, action)
+        log_prob = jnp.take_along_axis(log_probs, action[:, None], 1)[:, 0]
+        left = Lives(
+            encoded, action, log_prob, network.worth(features), score, family.target(percept), lesson
+        )
+        after = (state, percept, carry, asked)
+        if idle is None:
+            return after, left
+        left = left._replace(
+            score=jnp.where(idle, 0.0, score),
+            worth=jnp.where(idle, 0.0, left.worth),
+            there=~idle,
+            opens=jnp.where(t % steps == 0, t // steps, jnp.full(n, -1)),
+        )
+        return select(idle, before, after), left
+
+    life = (state, percept, network.fresh(n), asked)
+    lives = jax.lax.scan(trial, life, jnp.arange(family.horizon * steps))[1]
+    if lives.there is None:
+        return lives
+    order = jnp.argsort(~lives.there, axis=0, stable=True)
+    return jax.tree.map(
+        lambda x: jnp.take_along_axis(x, order.reshape(order.shape + (1,) * (x.ndim - 2)), 0), lives
+    )
+
+
+def gains(lives: Lives, best: jax.Array, scale: Scale, discount: Number, trace: Number) -> Gains:
+    """How much better every act was than expected, by generalised advantage estimates.
+
+    The reward is the expected pay-off less the best that the trial has: what a task pays at best hangs on no
+    act, so taking it off leaves the gradient's mean as it is and takes most of the luck out.
+
+    Args:
+        lives: a batch.
+        best: [T, N] the best pay-off of every trial; where trials have several steps it is spread evenly over them, or
+            taken off at the first where they may end early.
+        scale: of the family; a lifetime at chance is then worth about -1, at best 0.
+        discount: of the reward to come, per step.
+        trace: λ.
+    """
+    steps = len(lives.score) // len(best)
+    longest = (discount ** jnp.arange(len(lives.score))).sum() / steps
+    if lives.opens is not None:
+        asked = jnp.take_along_axis(best, jnp.maximum(lives.opens, 0), 0)
+        best = jnp.where(lives.opens >= 0, asked, 0.0)
+    elif steps > 1:
+        best = jnp.repeat(best / steps, steps, 0)
+    reward = (lives.score - best) / (scale.best - scale.chance) / longest
+    advantage = advantages(reward, lives.worth, discount, trace)
+    return Gains(advantage, advantage + lives.worth)
+
+
+def advantages(reward: jax.Array, worth: jax.Array, discount: Number, trace: Number) -> jax.Array:
+    """Generalised advantage estimates [T, N] (Schulman et al. 2016, arXiv 1506.02438); lives end at T."""
+    after = jnp.concatenate([worth[1:], jnp.zeros_like(worth[:1])])
+    surprise = reward + discount * after - worth
+
+    def back(later, now):
+        later = now + discount * trace * later
+        return later, later
+
+    return jax.lax.scan(back, jnp.zeros_like(worth[0]), surprise, reverse=True)[1]
+
+
+def spread(log_probs: jax.Array, there: Any = None) -> jax.Array:
+    """The mean entropy of distributions [..., K]."""
+    return -mean((jnp.exp(log_probs) * log_probs).sum(-1), there)
+
+
+def mean(x: jax.Array, there: Any = None) -> jax.Array:
+    """The mean over the steps that were lived."""
+    return x.mean() if there is None else (x * there).sum() / there.sum()
+
+
+def standard(x: jax.Array, there: Any = None) -> jax.Array:
+    """The same numbers with mean 0 and standard deviation 1 over the steps that were lived."""
+    if there is None:
+        return (x - x.mean()) / (x.std() + 1e-8)
+    x = x - mean(x, there)
+    return x / (jnp.sqrt(mean(x * x, there)) + 1e-8)
+
+
+def per_trial(lives: Lives, best: jax.Array) -> jax.Array:
+    """The mean score of a trial."""
+    return lives.score.mean() if len(lives.score) == len(best) else lives.score.sum() / best.size

@@ -1,0 +1,85 @@
+"""Runs a recipe, for one seed or several."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mesascope import catalogue
+from mesascope.errors import MesascopeError
+from mesascope.contracts.family import Family
+
+if TYPE_CHECKING:
+    from mesascope.contracts.recipe import Progress
+
+LAST = 2**31 - 1  # seed
+WORKERS = 2  # seeds at a time: one training keeps one core busy
+
+
+def train(
+    recipe: str,
+    family: Family | str,
+    out: str | os.PathLike,
+    seeds: int = 1,
+    progress: Callable[[float, str], None] = lambda share, doing: None,
+) -> list[Path]:
+    """Trains `seeds` subjects by a recipe, two at a time; what is finished in the folder is not repeated.
+
+    Args:
+        recipe: name with settings, as 'ppo_recurrent:width=32,seed=5'.
+        family: what is trained on; its bank, if it has one, is all that is trained on.
+        out: the folder; with several seeds one folder 'seed-S' each.
+        seeds: how many, with seeds from the recipe's own upwards.
+        progress: called with the share that is done and what is being done.
+
+    Returns:
+        The networks' files.
+    """
+    family = catalogue.make("families", family) if isinstance(family, str) else family
+    name, given = catalogue.split(recipe)
+    made = catalogue.factory("recipes", name)
+    settings = catalogue.convert(made, given, f"recipe {name!r}")
+    out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise MesascopeError(f"{str(out)!r} is a file.", "Name a folder with --out.")
+    first = int(settings.pop("seed", 0))
+    if not 0 <= first <= LAST - seeds:
+        raise MesascopeError(
+            f"seed={first} is out of range.", f"Give a whole number from 0 to {LAST - seeds}."
+        )
+    folders = [out if seeds == 1 else out / f"seed-{first + i}" for i in range(seeds)]
+    shares, turn = [0.0] * seeds, threading.Lock()
+    compiled, stopped = threading.Event(), threading.Event()
+
+    def one(i: int) -> Path:
+        def tell(state: Progress) -> None:
+            compiled.set()
+            if stopped.is_set():
+                raise KeyboardInterrupt  # as the recipe gets it where it runs alone: it keeps a checkpoint
+            left = f"; about {state.seconds_left:.0f} s left of this one" if state.seconds_left else ""
+            at = f"update {state.done} of {state.total}, {state.score:.3f} a trial"
+            with turn:
+                shares[i] = state.done / state.total
+                progress(sum(shares) / seeds, f"{name}, seed {first + i}: {at}{left}")
+
+        if i:
+            compiled.wait()  # by the first seed, for all of them
+        try:
+            return made(family, folders[i], seed=first + i, progress=tell, **settings).path
+        finally:
+            compiled.set()
+
+    if seeds == 1:
+        return [one(0)]
+    with ThreadPoolExecutor(WORKERS) as pool:
+        futures = [pool.submit(one, i) for i in range(seeds)]
+        try:
+            return [f.result() for f in futures]
+        except BaseException:
+            stopped.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise

@@ -1,0 +1,202 @@
+"""A study's figure, drawn from its document alone: one panel for each [[panels]] of the plan."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mesascope.questions.spectrum.placement import LADDER
+from mesascope.reporting.figures import INK, LINE, SECOND, SOFT, SUBJECT, THIRD, style
+from mesascope.reproduction.plans import Study
+
+COLOURS = (SUBJECT, SECOND, THIRD, "#cc79a7", "#56b4e9", "#b58900", SOFT, INK)
+MARKS = "osD^vPX*"
+Numbers = Mapping[tuple[str, str], Mapping[str, Any]]
+
+
+def draw(study: Study, found: Mapping[str, Any], path: Path) -> Path | None:
+    """Writes the figure; None where the plan has no panels.
+
+    Args:
+        study: its panels and the values of its axes.
+        found: its document.
+        path: a .png; the same document gives the same bytes.
+    """
+    if not study.panels:
+        return None
+    with style():
+        from matplotlib.figure import Figure
+
+        count = len(study.panels)
+        columns = min(count, 3)
+        rows = -(-count // columns)
+        figure = Figure(figsize=(4.3 * columns, 3.4 * rows + 0.5), layout="constrained", facecolor="white")
+        numbers = {(v["quantity"], v["subject"]): v for v in found["values"]}
+        axes = {cell.name: cell.axes for cell in study.cells}
+        for place, panel in enumerate(study.panels):
+            ax = figure.add_subplot(rows, columns, place + 1)
+            KINDS[panel["draw"]](ax, panel, numbers, axes)
+            ax.set_title(textwrap.fill(panel["title"], _room(ax)))
+        if found["quick"]:
+            figure.suptitle("QUICK: one seed, short trainings; settles nothing", color=SECOND)
+        part = path.with_name(f".{path.name}.part")
+        figure.savefig(part, format="png", dpi=140, metadata={"Software": None}, facecolor="white")
+        part.replace(path)
+    return path
+
+
+def _room(ax) -> int:
+    """Characters of a title that fit above a panel, whose labels on the left take from its width."""
+    return max(16, 40 - max((len(t.get_text()) * 3 // 5 for t in ax.get_yticklabels()), default=0))
+
+
+def _points(group, panel, axes) -> tuple[list[str], list[str], list[str]]:
+    """A line's subjects in order, where they stand on x, and what is written there."""
+    order = [str(axes[name].get(group["axis"], name)) for name in group["names"]]
+    return group["names"], order, [panel["called"].get(group["axis"], {}).get(o, o) for o in order]
+
+
+def _scale(panel, axes) -> dict[str, int]:
+    """Where each value of x stands: evenly, in the order of the longest line."""
+    places: dict[str, int] = {}
+    for group in sorted(panel["groups"], key=lambda g: -len(g["names"])):
+        for value in _points(group, panel, axes)[1]:
+            places.setdefault(value, len(places))
+    return places
+
+
+def _ticks(ax, panel, axes, places) -> None:
+    words = {}
+    for group in panel["groups"]:
+        _, values, told = _points(group, panel, axes)
+        words.update(dict(zip(values, told, strict=True)))
+    ax.set_xticks(list(places.values()), [words[v] for v in places])
+    ax.set_xlabel(panel["x"])
+    ax.grid(axis="y", color=LINE, linewidth=0.6)
+    ax.set_axisbelow(True)
+
+
+def _lines(ax, panel, numbers: Numbers, axes) -> None:
+    """Means with intervals over seeds, and every seed as a dot."""
+    places, style_of = _scale(panel, axes), 0
+    several = len(panel["quantities"]) > 1
+    for group in panel["groups"]:
+        for quantity in panel["quantities"]:
+            names, values, _ = _points(group, panel, axes)
+            got = [(places[v], numbers.get((quantity, n))) for n, v in zip(names, values, strict=True)]
+            got = [(x, told) for x, told in got if told and told["ours"] is not None]
+            colour, mark = COLOURS[style_of % len(COLOURS)], MARKS[style_of % len(MARKS)]
+            words = [group["label"]] if len(panel["groups"]) > 1 else []
+            words += [quantity] if several or not words else []
+            shift = 0.06 * (style_of - 1)
+            ax.plot(
+                [x + shift for x, _ in got], [t["ours"] for _, t in got],
+                color=colour, marker=mark, markersize=5, linewidth=1.4, label=", ".join(words),
+            )  # fmt: skip
+            for x, told in got:
+                if told["low"] is not None and not told["rate"]:
+                    ax.plot(
+                        [x + shift] * 2, [told["low"], told["high"]], color=colour, linewidth=0.9, alpha=0.6
+                    )
+                seeds = [s for s in told["by_seed"] if s is not None]
+                ax.plot([x + shift] * len(seeds), seeds, ".", color=colour, markersize=3, alpha=0.6)
+            style_of += 1
+    values = [s for p in panel["groups"] for n in p["names"] for q in panel["quantities"]
+              for s in (numbers.get((q, n)) or {"by_seed": []})["by_seed"] if s is not None]  # fmt: skip
+    if values:
+        room = 0.15 * (max(values) - min(values) or 1.0)
+        ax.set_ylim(min(values) - room, max(values) + room)  # an interval of few seeds must not hide the rest
+    _ticks(ax, panel, axes, places)
+    ax.legend(loc="best")
+
+
+def _curves(ax, panel, numbers: Numbers, axes) -> None:
+    """One line per subject along the values that the quantities' name was made from, every seed as a thin one."""
+    for i, name in enumerate(n for group in panel["groups"] for n in group["names"]):
+        got = [(x, numbers.get((q, name))) for x, q in enumerate(panel["quantities"])]
+        got = [(x, told) for x, told in got if told and told["ours"] is not None]
+        colour, mark = COLOURS[i % len(COLOURS)], MARKS[i % len(MARKS)]
+        ax.plot(
+            [x for x, _ in got], [t["ours"] for _, t in got],
+            color=colour, marker=mark, markersize=4, linewidth=1.4, label=name,
+        )  # fmt: skip
+        for seed in zip(*(t["by_seed"] for _, t in got), strict=False):
+            ax.plot(
+                [x for x, _ in got], [float("nan") if s is None else s for s in seed], color=colour, alpha=0.3
+            )
+    ax.set_xticks(range(len(panel["along"])), panel["along"])
+    ax.set_xlabel(panel["x"])
+    ax.grid(axis="y", color=LINE, linewidth=0.6)
+    ax.set_axisbelow(True)
+    ax.legend(loc="best")
+
+
+def _rungs(ax, panel, numbers: Numbers, axes) -> None:
+    """From the lowest to the highest rung of every seed: a dot where they coincide, a bar where undetermined."""
+    places = _scale(panel, axes)
+    low, high = panel["quantities"]
+    for i, group in enumerate(panel["groups"]):
+        names, values, _ = _points(group, panel, axes)
+        colour = COLOURS[i % len(COLOURS)]
+        for name, value in zip(names, values, strict=True):
+            ends = [numbers.get((q, name)) for q in (low, high)]
+            if not all(ends):
+                continue
+            for seed, (a, b) in enumerate(zip(*(e["by_seed"] for e in ends if e), strict=True)):
+                if a is None or b is None:
+                    continue
+                x = places[value] + 0.26 * (i - (len(panel["groups"]) - 1) / 2) + 0.06 * (seed - 1)
+                ax.plot([x, x], [a, b], color=colour, linewidth=2.2, alpha=0.75)
+                ax.plot([x], [a], MARKS[i % len(MARKS)], color=colour, markersize=3.5)
+        ax.plot([], [], color=colour, marker=MARKS[i % len(MARKS)], linewidth=2.2, label=group["label"])
+    ax.set_yticks(range(len(LADDER)), LADDER)
+    ax.set_ylim(-0.4, len(LADDER) - 0.4)
+    _ticks(ax, panel, axes, places)
+    ax.legend(loc="lower right")
+
+
+def _bars(ax, panel, numbers: Numbers, axes) -> None:
+    """One bar per subject with its interval."""
+    names = [n for group in panel["groups"] for n in group["names"]]
+    height = 0.8 / len(panel["quantities"])
+    for i, quantity in enumerate(panel["quantities"]):
+        for j, name in enumerate(names):
+            told = numbers.get((quantity, name))
+            if not told or told["ours"] is None:
+                continue
+            y, colour = j + i * height, COLOURS[i % len(COLOURS)]
+            ax.barh(y, told["ours"], height=height * 0.9, color=colour, alpha=0.55)
+            if told["low"] is not None:
+                ax.plot([told["low"], told["high"]], [y, y], color=INK, linewidth=0.9)
+            seeds = [s for s in told["by_seed"] if s is not None]
+            ax.plot(seeds, [y] * len(seeds), ".", color=INK, markersize=3)
+    if len(panel["quantities"]) > 1:
+        from matplotlib.patches import Patch
+
+        told = [
+            Patch(color=COLOURS[i % len(COLOURS)], alpha=0.55, label=q)
+            for i, q in enumerate(panel["quantities"])
+        ]
+        ax.legend(handles=told, loc="upper right", bbox_to_anchor=(1.0, -0.08))
+    ax.set_yticks([j + 0.4 - height / 2 for j in range(len(names))], names)
+    ax.invert_yaxis()
+    ax.axvline(0, color=SOFT, linewidth=0.7)
+
+
+def _matrix(ax, panel, numbers: Numbers, axes) -> None:
+    """Numbers with subjects down and quantities across."""
+    names = [n for group in panel["groups"] for n in group["names"]]
+    grid = [[(numbers.get((q, n)) or {}).get("ours") for q in panel["quantities"]] for n in names]
+    shown = [[float("nan") if v is None else v for v in line] for line in grid]
+    ax.imshow(shown, cmap="Blues", aspect="auto", alpha=0.7)
+    for y, line in enumerate(grid):
+        for x, value in enumerate(line):
+            if value is not None:
+                ax.text(x, y, f"{value:.2f}", ha="center", va="center", color=INK)
+    ax.set_xticks(range(len(panel["quantities"])), panel["quantities"], rotation=30, ha="right")
+    ax.set_yticks(range(len(names)), names)
+
+
+KINDS = {"lines": _lines, "curves": _curves, "rungs": _rungs, "bars": _bars, "matrix": _matrix}

@@ -1,0 +1,86 @@
+"""Tasks for Inspect AI: inspect eval mesascope/word_labels --model openai-api/local/NAME -T labels=gold
+
+One sample is one lifetime: the whole context is asked anew at every trial. mesascope does not import this file.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from inspect_ai import Task, task
+from inspect_ai.dataset import Sample
+from inspect_ai.model import ChatMessageUser, GenerateConfig, get_model
+from inspect_ai.scorer import Score, mean, scorer, stderr
+from inspect_ai.solver import solver
+
+from mesascope.rollouts.inspected import KEPT, Lifetime
+
+
+@solver
+def play(family: str, ring: str, seed: int):
+    """Lives one lifetime, trial by trial."""
+
+    async def solve(state: Any, generate: Any) -> Any:
+        number = int(state.metadata["number"])
+        life = Lifetime(family, ring, seed, number)
+        for _ in range(life.length):
+            asked = ChatMessageUser(content=life.ask().turn)
+            output = await get_model().generate([asked], config=GenerateConfig(temperature=0, max_tokens=8))
+            life.tell(output.completion)
+            state.messages += [asked, output.message]
+            state.output = output
+        told = {"family": family, "ring": ring, "seed": seed, "number": number, "trials": life.trials}
+        state.store.set(KEPT, told)
+        return state
+
+    return solve
+
+
+@scorer(metrics=[mean(), stderr()])
+def paid():
+    """The mean score of a lifetime's answered trials."""
+
+    async def score(state: Any, target: Any) -> Score:
+        scores = [t["score"] for t in state.store.get(KEPT)["trials"] if t["score"] is not None]
+        return Score(value=float(np.mean(scores)) if scores else 0.0, answer=state.output.completion)
+
+    return score
+
+
+def lived(family: str, ring: str, lifetimes: int, seed: int) -> Task:
+    """A task whose samples are the lifetimes of a family on one ring."""
+    samples = [
+        Sample(id=i + 1, input=Lifetime(family, ring, seed, i).ask().turn, metadata={"number": i})
+        for i in range(lifetimes)
+    ]
+    return Task(dataset=samples, solver=play(family, ring, seed), scorer=paid())
+
+
+@task
+def word_labels(
+    labels: str = "abstract",
+    trials: int = 17,
+    wording: int = -1,
+    ring: str = "fresh",
+    lifetimes: int = 64,
+    seed: int = 0,
+) -> Task:
+    """Words are to be given one of two labels; the right one is told after every answer."""
+    return lived(f"word_labels:labels={labels},trials={trials},wording={wording}", ring, lifetimes, seed)
+
+
+@task
+def text_bandit(
+    arms: int = 2,
+    trials: int = 25,
+    history: str = "raw",
+    wording: int = -1,
+    ring: str = "fresh",
+    lifetimes: int = 64,
+    seed: int = 0,
+) -> Task:
+    """A Bernoulli bandit in words."""
+    return lived(
+        f"text_bandit:arms={arms},trials={trials},history={history},wording={wording}", ring, lifetimes, seed
+    )

@@ -1,0 +1,201 @@
+"""One block of lifetimes trial by trial in Python, where JAX cannot trace the subject or the family."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mesascope.contracts.condition import RECENT, Intact, select
+from mesascope.contracts.family import Family, Percept
+from mesascope.rollouts.lives import BLOCK, Disturbed, Life, Past, Record, Setting, blanked, leaves_be, only, still
+from mesascope.contracts.subject import Subject
+from mesascope.trials import kept_steps
+
+
+def looped(subject, family, tasks, keys, disturbed: Sequence[Disturbed], record, whole: bool) -> list[Record]:
+    """One block of lifetimes under several conditions that live them alike, or under any one: NumPy arrays of each.
+
+    Conditions that leave the life undisturbed share one, so that nothing is lived twice.
+
+    Args:
+        subject: who lives.
+        family: what is lived.
+        tasks: of the block.
+        keys: keys(name, t) is a key of the block.
+        disturbed: one condition, or several that are intact or disturb one response at a time.
+        record: names of taps to keep.
+        whole: whether to keep every observation of trials with steps, where nothing is disturbed.
+    """
+    subject, world = _Compiled(subject) if subject.traceable else subject, _World(family, tasks)
+    state, start = world.begin(keys("begin"))
+    fresh, steps, real = subject.fresh(BLOCK), family.steps, family.choices is None
+
+    def repeat(low, high, body, carry):
+        for i in range(int(low), int(high)):
+            carry = body(i, carry)
+        return carry
+
+    settings = [Setting(family, fresh, start, d.donated, keys, subject, repeat) for d in disturbed]
+    conditions: list[Any] = [d.condition for d in disturbed]
+    partners = [np.asarray(d.partners) for d in disturbed]
+    calm = all(leaves_be(c) for c in conditions)
+    looked = any(c.looks_back for c in conditions) or steps == 1
+    recent = collections.deque(maxlen=RECENT * steps if looked else 1)  # newest first
+
+    def past(i):
+        return recent[int(i)] if int(i) < len(recent) else Past(start)
+
+    def live(life: Life, t: int, s: int, idle: Any, last: Any):
+        now = t * steps + s
+        present = Past(life.percept, idle, last)
+        recent.appendleft(present)
+        plain = subject.respond(keys("act", now), life.carry, life.percept) if calm else None
+        shadows, answers = [], []
+        for i, (condition, setting) in enumerate(zip(conditions, settings, strict=True)):
+            if plain and type(condition) is Intact:
+                shadows, answers = [*shadows, life.shadow[i]], [*answers, plain]
+                continue
+            allowed = setting.context(t, s, partners[i][t], past if looked else only(present))
+            told = condition.apply(keys("disturb", now), t, life.carry, life.percept, life.shadow[i], allowed)
+            answers = [*answers, subject.respond(keys("act", now), *told[:2])]
+            shadows = [*shadows, told[2]]
+        lived, acted = plain or answers[0]
+        state, percept, score = world.step(keys("pay", now), life.state, acted.action, idle)
+        score, paid = np.asarray(score), np.asarray(percept.feedback)
+        out = [
+            (np.asarray(response.action), score, paid, *_stated(subject, carry, response, record))
+            for carry, response in answers
+        ]
+        after = Life(state, percept, lived, shadows, ())
+        if idle is None or not idle.any():
+            return after, out
+        out = [blanked(idle, real, x) for x in out]
+        if not family.traceable:  # it kept its idle lifetimes as they were
+            return still(idle, life._replace(state=()), after._replace(state=()))._replace(state=state), out
+        return still(idle, life, after), out
+
+    life, out = Life(state, start, fresh, [fresh] * len(disturbed), ()), [[] for _ in disturbed]
+    last = None if steps == 1 or family.idle(state) is None else np.full(BLOCK, -1)
+    for t in range(len(partners[0])):
+        if steps == 1:
+            shown = life.percept.observation
+            life, made = live(life, t, 0, None, None)
+            for i, (action, score, paid, log_probs, taps) in enumerate(made):
+                out[i].append(Record(action, paid, score, partners[i][t], log_probs, shown, taps))
+            continue
+        made = []
+        for s in range(steps):
+            idle = family.idle(life.state) if s else None
+            idle = None if idle is None else np.asarray(idle)
+            if idle is not None and idle.all():
+                break
+            shown = life.percept.observation if whole else None
+            life, step = live(life, t, s, idle, last)
+            awake = np.ones(BLOCK, bool) if idle is None else ~idle
+            last = last if last is None else np.where(awake, t * steps + s, last)
+            made.append((step, shown, awake))
+        skipped = steps - len(made)
+        for _ in range(skipped if looked else 0):
+            recent.appendleft(Past(life.percept, np.ones(BLOCK, bool), last))
+        for i, (records, mates) in enumerate(zip(out, partners, strict=True)):
+            sees = type(conditions[i]) is Intact
+            own = [(*step[i], shown if sees else None, awake) for step, shown, awake in made]
+            records.append(_trial(own, steps, mates[t], real))
+    return [jax.tree.map(lambda *xs: np.stack(xs), *records) for records in out]
+
+
+def _stated(subject: Any, carry: Any, response: Any, record: Any) -> tuple[Any, dict[str, np.ndarray]]:
+    """The log-probabilities of a response, and the taps that are to be kept."""
+    log_probs = None if response.log_probs is None else np.asarray(response.log_probs)
+    return log_probs, {k: np.asarray(v) for k, v in subject.taps(carry).items() if k in record}
+
+
+def _trial(made: list[Any], steps: int, partner: Any, real: bool) -> Record:
+    """A trial's record from its steps, those behind the last one that anybody lived filled up."""
+    stacked = jax.tree.map(lambda *xs: np.stack(xs), *made)
+    action, score, paid, log_probs, taps, shown, awake = stacked
+    kept, lived = kept_steps(steps), len(action)
+
+    def filled(x, value, rows):
+        more = np.full((steps - lived, *x.shape[1:]), value, x.dtype)
+        return np.concatenate([x, more])[rows]
+
+    every = np.arange(steps)
+    log_probs, taps = jax.tree.map(lambda x: filled(x, np.nan, kept), (log_probs, taps))
+    return Record(
+        filled(action, np.nan if real else -1, kept),
+        paid.sum(0),
+        score.sum(0),
+        partner,
+        log_probs,
+        None if shown is None else filled(shown, 0, every),
+        taps,
+        awake.sum(0),
+        filled(paid, 0.0, every),
+    )
+
+
+def watched(subject, family, tasks, keys, ticks: int) -> Percept:
+    """What is seen at the first ticks of an undisturbed block, with axes T·S, N."""
+    subject, world = _Compiled(subject) if subject.traceable else subject, _World(family, tasks)
+    (state, percept), carry, seen = world.begin(keys("begin")), subject.fresh(BLOCK), []
+    for now in range(ticks):
+        seen.append(percept)
+        idle = family.idle(state) if now % family.steps else None
+        idle = np.zeros(BLOCK, bool) if idle is None else np.asarray(idle)
+        after, response = subject.respond(keys("act", now), carry, percept)
+        stepped, told, _ = world.step(keys("pay", now), state, response.action, idle)
+        state = select(idle, state, stepped) if family.traceable else stepped
+        carry = select(idle, carry, after) if idle.any() else after
+        percept = select(idle, percept, told)
+    return jax.tree.map(lambda *xs: np.stack(xs), *seen)
+
+
+class _World:
+    """A family as a loop lives in it, in NumPy."""
+
+    def __init__(self, family: Family, tasks: Any):
+        self.family, self.tasks = family, tasks
+        self.kind = np.float32 if family.choices is None else np.int32
+
+    def begin(self, key: Any) -> tuple[Any, Any]:
+        begun = self.family.begin(key, self.tasks)
+        return jax.tree.map(np.asarray, begun) if self.family.traceable else begun
+
+    def step(self, key: Any, state: Any, action: Any, idle: Any = None) -> tuple[Any, Any, Any]:
+        if not self.family.traceable:
+            action = np.asarray(action, self.kind)
+            if idle is not None:
+                action = np.where(idle, np.nan if self.kind is np.float32 else -1, action).astype(self.kind)
+            return self.family.step(key, self.tasks, state, action)
+        state, percept, score = _stepped(self.family, key, self.tasks, state, jnp.asarray(action))
+        return (*jax.tree.map(np.asarray, (state, percept)), score)
+
+
+class _Compiled:
+    """A traceable subject, one response at a time."""
+
+    def __init__(self, subject: Subject):
+        self.subject, self.fresh, self.taps = subject, subject.fresh, subject.taps
+
+    def respond(self, key: Any, carry: Any, percept: Any) -> Any:
+        return _responded(self.subject, key, carry, percept)
+
+    def absorb(self, key: Any, carry: Any, percept: Any) -> Any:
+        return _responded(self.subject, key, carry, percept)[0]
+
+
+@eqx.filter_jit
+def _stepped(family, key, tasks, state, action):
+    return family.step(key, tasks, state, action)
+
+
+@eqx.filter_jit
+def _responded(subject, key, carry, percept):
+    return subject.respond(key, carry, percept)

@@ -1,0 +1,337 @@
+"""Puts a family's tasks to a frozen subject under conditions and returns trials.
+
+Lifetimes run in fixed blocks of 64, the last one padded, and every block of every condition and ring goes through
+the same compiled scan: adding conditions, rings or blocks changes no other trial and compiles nothing again. Where JAX
+cannot trace the subject or the family, blocks are looped in Python.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from mesascope.rollouts.compiling import drawn
+from mesascope.contracts.condition import Condition, Intact
+from mesascope.errors import MesascopeError
+from mesascope.contracts.family import Family, Percept
+from mesascope.keys import located
+from mesascope.rollouts.lives import BLOCK, Disturbed, Outcomes, Record, leaves_be, lends_sight, nothing, small, told
+from mesascope.rollouts.loops import looped, watched
+from mesascope.rollouts.scans import Block, scanned
+from mesascope.contracts.subject import Response, Scripted, Subject
+from mesascope.trials import assemble
+
+WORKERS = 2
+Place = tuple[str | int, ...]  # the address of a block: its number, or ('lent', draw, number) of the donors'
+
+
+class Job(NamedTuple):
+    """A block of lifetimes to live."""
+
+    place: Place
+    condition: Condition
+    donated: Outcomes
+
+
+def rollout(
+    subject: Subject,
+    family: Family,
+    ring: str = "fresh",
+    lifetimes: int = 256,
+    seed: int = 0,
+    conditions: Sequence[Condition] = (Intact(),),
+    kinds: Sequence[Condition] | None = None,
+    record: Sequence[str] = (),
+    log_probs: bool = True,
+    done: Callable[[int], None] = lambda units: None,
+    tasks: dict[tuple[str, Place], Any] | None = None,
+    together: int = 1,
+) -> xr.Dataset:
+    """Lives `lifetimes` lifetimes of a ring under each condition.
+
+    Args:
+        subject: who is tested; its fingerprint is taken before and after.
+        family: what it is put to.
+        ring: which of the family's rings.
+        lifetimes: N.
+        seed: of the tasks and of all draws; conditions share their draws, so contrasts are paired.
+        conditions: what is disturbed, each once; the first run of a kind decides what is compiled.
+        kinds: one example of every kind of condition that the same compiled scan is to hold; by default
+            those in `conditions`. Give the same ones on every ring to compile once.
+        record: names of the subject's taps to keep.
+        log_probs: whether to keep the log-probabilities.
+        done: called with the number of finished blocks each time some are finished.
+        tasks: of the same family and seed that were drawn before; those drawn here are added.
+        together: blocks that one call of the compiled scan lives. Many pay where a response costs next to nothing.
+
+    Returns:
+        Trials with axes condition, lifetime, trial.
+
+    Raises:
+        MesascopeError: the subject's weights changed, or its responses do not fit the family.
+    """
+    if lifetimes < 1:
+        raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give a whole number from 1.")
+    labels = [c.label for c in conditions]
+    if len(set(labels)) != len(labels):
+        raise MesascopeError("A condition is listed twice.", "Name every condition once.")
+    for condition in conditions:
+        if why := condition.unfit(family):
+            raise MesascopeError(
+                f"{condition.label} does not apply to {family.name}: {why}.", "Leave that condition out."
+            )
+    before, kept = subject.fingerprint(), tuple(dict.fromkeys([*record, *subject.recorded]))
+    blocks = range(-(-lifetimes // BLOCK))
+    examples = distinct([*(kinds or ()), *conditions])
+    home, whole = anonymous(family.banked(None)), anonymous(family)
+    one = (
+        anonymous(subject) if subject.traceable else subject
+    )  # its own object: what it does to itself must show
+    none, unlent = (nothing(family, where) for where in (ring, "fresh"))
+    side = WORKERS if subject.traceable and family.traceable else 1
+    tasks = {} if tasks is None else tasks
+
+    def lent(condition: Condition, block: int) -> Place:
+        """Where the donors live: on tasks of their own, so that no donor's task is a recipient's, others per draw."""
+        return ("lent", condition.draw, block)
+
+    def live(where: str, jobs: Sequence[Job]) -> list[Record]:
+        missing = [job.place for job in jobs if (where, job.place) not in tasks]
+        for place, made in zip(
+            missing, _drawn(whole if where == "seen" else home, where, missing, seed), strict=True
+        ):
+            tasks[where, place] = made
+        put = [tasks[where, job.place] for job in jobs]
+        who = _Still() if jobs[0].place[0] == "lent" and family.tells_anyway else one
+        out = _lived(who, home, where, put, seed, jobs, examples, kept)
+        done(len(jobs))
+        return out
+
+    def all_of(where: str, jobs: Sequence[Job]) -> dict[tuple[str, Place], Record]:
+        units = _units(jobs, side, together, subject.in_turn)
+        lived = _spread(side, functools.partial(live, where), units)
+        pairs = zip(
+            (job for unit in units for job in unit), (r for records in lived for r in records), strict=True
+        )
+        return {(job.condition.label, job.place): record for job, record in pairs}
+
+    places = list(dict.fromkeys(lent(c, b) for c in conditions if c.needs_donors for b in blocks))
+    made = all_of("fresh", [Job(place, Intact(), unlent) for place in places])
+    donors = {place: told(record) for (_, place), record in made.items()}
+    known = all_of(
+        ring,
+        [Job((b,), c, donors[lent(c, b)] if c.needs_donors else none) for c in conditions for b in blocks],
+    )
+    refuse_changed(subject, before)
+    latents = [family.latents(tasks[where], ring) for where in ((ring, (b,)) for b in blocks)]
+    if not log_probs:
+        known = {k: r._replace(log_probs=None) for k, r in known.items()}
+    lived = assemble(
+        [[known[label, (b,)] for b in blocks] for label in labels],
+        {name: np.concatenate([x[name] for x in latents])[:lifetimes] for name in latents[0]},
+        labels,
+        [c.one_step for c in conditions],
+        lifetimes,
+        {
+            "family": family.name,
+            "ring": ring,
+            "counted": ring not in family.reported,
+            "subject": subject.name,
+            "trained_on": subject.trained_on,
+            "fingerprint": before,
+            "seed": seed,
+            "changes": family.changes(ring),
+            **({"actions": "real"} if family.choices is None else {}),
+            **({"steps": family.steps} if family.steps > 1 else {}),
+            **({"inexpressible": True} if ring in family.inexpressible else {}),
+        },
+    )
+    return subject.annotated(lived)
+
+
+class _Still(Scripted):
+    """A donor where what donors hand over is told whatever they do: nobody need be asked."""
+
+    name: str = "still"
+
+    def fresh(self, n: int) -> tuple[()]:
+        """An empty carry."""
+        return ()
+
+    def respond(self, key, carry, percept):
+        """The first choice."""
+        return carry, Response(jnp.zeros_like(percept.action), None)
+
+
+def distinct(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
+    """One example of every kind of condition, in the order of their names."""
+    return tuple(
+        {type(c).__name__: c for c in (Intact(), *conditions)}[k]
+        for k in sorted({type(c).__name__ for c in (Intact(), *conditions)})
+    )
+
+
+def anonymous(module: Any) -> Any:
+    """A family or subject without what only says who it is: those that differ in nothing else share compiled code."""
+    fields = [f.name for f in dataclasses.fields(module) if f.name in type(module).identity]
+
+    def named(m: Any) -> list[Any]:
+        return [getattr(m, f) for f in fields]
+
+    return eqx.tree_at(named, module, [None] * len(fields), is_leaf=lambda x: x is None) if fields else module
+
+
+def refuse_changed(subject: Subject, before: dict[str, str]) -> None:
+    """Raises where the subject's weights are not what they were."""
+    after = subject.fingerprint()
+    changed = sorted(k for k in before.keys() | after.keys() if before.get(k) != after.get(k))
+    if changed:
+        more = f" and {len(changed) - 8} more" if len(changed) > 8 else ""
+        raise MesascopeError(
+            f"The weights of {subject.name} changed while it ran: {', '.join(changed[:8])}{more}.",
+            "mesascope measures frozen subjects: hand it a copy that does not train.",
+        )
+
+
+def _spread(side: int, work: Callable, units: Sequence) -> list:
+    """Runs units on so many threads side by side: two where lifetimes are compiled, one where they are looped."""
+    if side < 2 or len(units) < 2:
+        return [work(u) for u in units]
+    head = work(units[0])  # compiles once, before the threads ask for the same
+    with ThreadPoolExecutor(side) as pool:
+        futures = [pool.submit(work, u) for u in units[1:]]
+        try:
+            return [head, *(f.result() for f in futures)]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+@drawn
+def _draw(family: Family, key: jax.Array, ring: str) -> Any:
+    return family.draw(key, BLOCK, ring)
+
+
+def drawn_tasks(family: Family, ring: str, place: Place, seed: int) -> Any:
+    """The tasks of a block; 'fresh' and the rings made from it share their draws."""
+    key = located(seed, "tasks", *place)
+    return _draw(family, key, ring) if family.traceable else family.draw(key, BLOCK, ring)
+
+
+@drawn
+def _draws(family: Family, keys: jax.Array, ring: str) -> Any:
+    return jax.vmap(lambda key: family.draw(key, BLOCK, ring))(keys)
+
+
+def _drawn(family: Family, ring: str, places: Sequence[Place], seed: int) -> list[Any]:
+    """The tasks of several blocks."""
+    if len(places) < 2 or not family.traceable:
+        return [drawn_tasks(family, ring, place, seed) for place in places]
+    keys = jnp.stack([located(seed, "tasks", *place) for place in places])
+    tasks = jax.device_get(_draws(family, keys, ring))
+    return [jax.tree.map(operator.itemgetter(i), tasks) for i in range(len(places))]
+
+
+def _units(jobs: Sequence[Job], side: int, together: int, apart: bool) -> list[list[Job]]:
+    """Jobs that are lived in one go.
+
+    Compiled: `together` blocks of one condition, what is left over one by one, so that no third size is compiled.
+    Looped: all conditions of a block that leave the life undisturbed, or each of them apart.
+    """
+    gone: dict[Any, list[Job]] = {}
+    for job in jobs:
+        calm = (
+            job.condition.label
+            if side > 1
+            else (job.place, (leaves_be(job.condition) and not apart) or job.condition.label)
+        )
+        gone.setdefault(calm, []).append(job)
+    if side == 1:
+        return list(gone.values())
+    return [
+        unit
+        for alike in gone.values()
+        for whole in [len(alike) - len(alike) % together]
+        for unit in (
+            *(alike[i : i + together] for i in range(0, whole, together)),
+            *([job] for job in alike[whole:]),
+        )
+    ]
+
+
+def _lived(subject, family, ring, tasks, seed, jobs, examples, record) -> list[Record]:
+    """Jobs that are lived in one go, each with its tasks, as NumPy arrays."""
+    trials, (place, condition, _) = family.trials(ring), jobs[0]
+    for job in jobs:
+        if (long := len(job.donated.feedback) // family.steps) != trials:
+            raise MesascopeError(
+                f"{job.condition.label} needs lifetimes of {long} trials, {ring!r} has {trials}.",
+                "Run it on a ring of the same length as fresh.",
+            )
+
+    def partners(job):
+        if job.place[0] == "lent":
+            return _nobody(trials)
+        return _partners(seed, job.place, job.condition.draw, trials)
+
+    whole = lends_sight(family) if place[0] == "lent" else small(family, ring)
+    if subject.traceable and family.traceable:
+        blocks = [
+            Block(located(seed, "lives", *job.place), put, job.donated, partners(job))
+            for job, put in zip(jobs, tasks, strict=True)
+        ]
+        lived = scanned(subject, family, blocks, condition, examples, trials, record)
+        blind = family.steps > 1 and not (whole and type(condition) is Intact)
+        return [r._replace(observation=None) for r in lived] if blind else lived
+
+    def keys(name, *t):
+        return _located(seed, place, name, *map(int, t))
+
+    disturbed = [Disturbed(job.condition, job.donated, partners(job)) for job in jobs]
+    return looped(subject, family, tasks[0], keys, disturbed, record, whole)
+
+
+def witnessed(subject: Subject, family: Family, ring: str, place: Place, seed: int, ticks: int) -> Percept:
+    """What a subject sees at the first ticks of a block, axes T·S, N; the lifetimes are looped."""
+    tasks = drawn_tasks(family, ring, place, seed)
+
+    def keys(name, *t):
+        return _located(seed, place, name, *map(int, t))
+
+    return watched(subject, family, tasks, keys, min(ticks, family.trials(ring) * family.steps))
+
+
+@functools.lru_cache(maxsize=1024)
+def _partners(seed: int, place: Place, draw: int, trials: int) -> jax.Array:
+    """[T, N] one random cycle through the block for every trial: nobody is its own partner."""
+    return _cycles(located(seed, "lives", *place, "partners", draw), trials)
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _located(seed: int, place: Place, name: str, *t: int) -> jax.Array:
+    """A key inside a block, made once for all conditions."""
+    return located(seed, "lives", *place, name, *t)
+
+
+def _nobody(trials: int) -> np.ndarray:
+    """[T, N] partners where none are asked for."""
+    return np.zeros((trials, BLOCK), np.int32)
+
+
+@drawn
+def _cycles(key: jax.Array, trials: int) -> jax.Array:
+    def cycle(k):
+        order = jax.random.permutation(k, BLOCK)
+        return jnp.zeros(BLOCK, jnp.int32).at[order].set(jnp.roll(order, 1))
+
+    return jax.vmap(cycle)(jax.random.split(key, trials))

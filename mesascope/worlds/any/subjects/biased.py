@@ -1,0 +1,38 @@
+"""Draws every act from the same unequal probabilities."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.settings import named, within
+
+
+class Biased(Scripted):
+    """Nothing is carried."""
+
+    name: str
+    choices: int
+    ratio: float
+
+    def fresh(self, n: int) -> tuple[()]:
+        """An empty carry."""
+        return ()
+
+    def respond(self, key, carry, percept: Percept):
+        """Each arm `ratio` times as likely as the next."""
+        log_probs = jax.nn.log_softmax(-jnp.log(self.ratio) * jnp.arange(self.choices))
+        return carry, choose(key, jnp.tile(log_probs, (len(percept.action), 1)))
+
+
+def subject(family: Family, ratio: float = 2.0) -> Biased:
+    """Draws every act from the same unequal probabilities.
+
+    Args:
+        family: the bandit.
+        ratio: how many times as likely each arm is as the next.
+    """
+    within(1e-3, 1e3, ratio=ratio)
+    return Biased(name=named(subject, ratio=ratio), choices=family.choices, ratio=ratio)

@@ -1,0 +1,48 @@
+"""Improves by the clock alone: from chance to the arm that is best a priori, never looking at feedback."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.choices import mixed
+from mesascope.contracts.settings import named, within
+
+
+class Clock(Scripted):
+    """Trials lived [N]; see `subject` for the settings."""
+
+    name: str
+    choices: int
+    favourite: int
+    start: int
+    trials: int
+
+    def fresh(self, n: int) -> jax.Array:
+        """Trial 0."""
+        return jnp.zeros(n, jnp.int32)
+
+    def respond(self, key, carry, percept: Percept):
+        """Even over all arms at first, the favourite alone at last."""
+        lapse = jnp.clip(1.0 - (carry - self.start) / self.trials, 0.0, 1.0)
+        favourite = jax.nn.one_hot(jnp.full_like(carry, self.favourite), self.choices)
+        return carry + 1, choose(key, mixed(favourite, lapse[:, None]))
+
+
+def subject(family: Family, trials: int = 50) -> Clock:
+    """Moves from chance to the arm that is best a priori by a count of trials alone.
+
+    Args:
+        family: the bandit, with unequal priors; on equal ones the first arm is as good as any.
+        trials: how many it takes.
+    """
+    within(1, 1_000_000, trials=trials)
+    return Clock(
+        name=named(subject, trials=trials),
+        choices=family.choices,
+        favourite=getattr(family, "favourite", 0),
+        start=0,
+        trials=trials,
+    )

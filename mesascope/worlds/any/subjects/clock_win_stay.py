@@ -1,0 +1,39 @@
+"""Win-stay-lose-shift whose lapses fall with a count of trials: only the last feedback counts."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.choices import keep, mixed, won
+from mesascope.contracts.settings import named, within
+
+
+class ClockWinStay(Scripted):
+    """Trials lived [N]."""
+
+    name: str
+    choices: int
+    trials: int
+
+    def fresh(self, n: int) -> jax.Array:
+        """Trial 0."""
+        return jnp.zeros(n, jnp.int32)
+
+    def respond(self, key, carry, percept: Percept):
+        """Stays after a win and shifts after a loss, but for lapses."""
+        lapse = jnp.clip(1.0 - carry / self.trials, 0.0, 1.0)[:, None]
+        return carry + 1, choose(key, mixed(keep(percept.action, self.choices, won(percept)), lapse))
+
+
+def subject(family: Family, trials: int = 50) -> ClockWinStay:
+    """Win-stay-lose-shift whose lapses fall from one to nothing with a count of trials.
+
+    Args:
+        family: the bandit.
+        trials: how many it takes.
+    """
+    within(1, 1_000_000, trials=trials)
+    return ClockWinStay(name=named(subject, trials=trials), choices=family.choices, trials=trials)

@@ -1,0 +1,38 @@
+"""Always pulls the same arm."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.settings import named, within
+
+
+class Fixed(Scripted):
+    """Nothing is carried."""
+
+    name: str
+    choices: int
+    arm: int
+
+    def fresh(self, n: int) -> tuple[()]:
+        """An empty carry."""
+        return ()
+
+    def respond(self, key, carry, percept: Percept):
+        """The one arm."""
+        arms = jnp.full_like(percept.action, self.arm)
+        return carry, choose(key, jnp.log(jax.nn.one_hot(arms, self.choices)))
+
+
+def subject(family: Family, arm: int = 0) -> Fixed:
+    """Always pulls the same arm.
+
+    Args:
+        family: the bandit.
+        arm: which, from 0.
+    """
+    within(0, family.choices - 1, arm=arm)
+    return Fixed(name=named(subject, arm=arm), choices=family.choices, arm=arm)

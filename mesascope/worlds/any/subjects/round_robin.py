@@ -1,0 +1,29 @@
+"""Pulls every arm in turn and never looks at feedback."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Scripted, choose
+
+
+class RoundRobin(Scripted):
+    """Trials lived [N]."""
+
+    name: str
+    choices: int
+
+    def fresh(self, n: int) -> jax.Array:
+        """Trial 0."""
+        return jnp.zeros(n, jnp.int32)
+
+    def respond(self, key, carry, percept: Percept):
+        """The next arm."""
+        return carry + 1, choose(key, jnp.log(jax.nn.one_hot(carry % self.choices, self.choices)))
+
+
+def subject(family: Family) -> RoundRobin:
+    """Pulls every arm in turn and never looks at feedback."""
+    return RoundRobin(name="round_robin", choices=family.choices)

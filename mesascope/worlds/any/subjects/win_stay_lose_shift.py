@@ -1,0 +1,45 @@
+"""Repeats an act that paid and leaves one that did not: a reflex on the percept."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.choices import keep, mixed, won
+from mesascope.contracts.settings import named, one_of, within
+
+SHIFTS = ("other", "any")
+
+
+class WinStayLoseShift(Scripted):
+    """Nothing is carried: the last act and its feedback are in the percept."""
+
+    name: str
+    choices: int
+    lapse: float
+    shift: str
+
+    def fresh(self, n: int) -> tuple[()]:
+        """An empty carry."""
+        return ()
+
+    def respond(self, key, carry, percept: Percept):
+        """Stays after a win; after a loss evenly any other arm, or any."""
+        after_loss = 0.0 if self.shift == "other" else 1.0 / self.choices
+        stays = jnp.where(won(percept), 1.0, after_loss)
+        return carry, choose(key, mixed(keep(percept.action, self.choices, stays), self.lapse))
+
+
+def subject(family: Family, lapse: float = 0.0, shift: str = "other") -> WinStayLoseShift:
+    """Repeats an act that paid and leaves one that did not.
+
+    Args:
+        family: the bandit.
+        lapse: part of the choices that is even over all arms.
+        shift: after a loss to any other arm, or to any, the same one included.
+    """
+    within(0, 1, lapse=lapse)
+    one_of(SHIFTS, shift=shift)
+    name = named(subject, lapse=lapse, shift=shift)
+    return WinStayLoseShift(name=name, choices=family.choices, lapse=lapse, shift=shift)

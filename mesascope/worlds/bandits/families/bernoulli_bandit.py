@@ -1,0 +1,276 @@
+"""Each arm pays 1 with a probability of its own, hidden and fixed for a lifetime.
+
+Priors: independent U[0,1] (Duan et al. 2016, arXiv 1611.02779), the four dependent ones of Wang et al.
+(2016, arXiv 1611.05763), and unequal Beta(a, b) per arm.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mesascope.errors import MesascopeError, unknown
+from mesascope.contracts.family import Family, Percept, parse_bank
+from mesascope.contracts.percept import orders
+from mesascope.keys import address
+
+DEPENDENT = {
+    "dependent": (0.0, 1.0),
+    "dependent_easy": (0.1, 0.9),
+    "dependent_medium": (0.25, 0.75),
+    "dependent_hard": (0.4, 0.6),
+}
+DRIFT = 0.05  # standard deviation of the reflected random walk, per trial
+
+
+class Tasks(NamedTuple):
+    """means [N, T, K] on every trial; inverted [N], 1 where the feedback is inverted."""
+
+    means: jax.Array
+    inverted: jax.Array
+
+
+class BernoulliBandit(Family):
+    """A Bernoulli bandit; see `family` for the settings."""
+
+    name: str
+    choices: int
+    horizon: int
+    prior: str
+    bank_name: str | None
+    bank_means: jax.Array | None  # [M, K]
+    shapes: tuple[tuple[float, float], ...] | None = eqx.field(default=None)
+
+    controls: ClassVar = {"learner": "thompson", "lookalike": "two_loss_reflex", "still": "uniform"}
+    identity: ClassVar = ("name", "bank_name")
+    # a random exchange is a blunt ring: Gittins keeps .46 on it and .30 after a reversal, so it is not counted
+    reported: ClassVar = ("exchanged:random", "horizon:longer", "inverted:feedback")
+
+    @property
+    def references(self) -> dict[str, str]:
+        """Reference procedures by role; the strongest is the exact optimum where that is to be had."""
+        exact = self.choices == 2 and self.horizon <= 200 and not self.shapes
+        return {
+            "learner": "thompson",
+            "discounting": "thompson:discount=0.93",
+            "locator": "locator",
+            "strongest": "bayes_optimal" if exact else "gittins",
+            "learner against": "thompson:minimise=true",
+            "discounting against": "thompson:discount=0.93,minimise=true",
+            "locator against": "locator:minimise=true",
+        }
+
+    def rings(self) -> tuple[str, ...]:
+        """All rings; the restructured one is the prior that was not trained."""
+        other = "independent" if self.prior in DEPENDENT else "dependent"
+        counted = (
+            "fresh",
+            "shifted:low",
+            "shifted:high",
+            "exchanged:reversal",
+            f"restructured:{other}",
+            "restructured:drift",
+        )
+        return (*(("seen",) if self.bank_means is not None else ()), *counted, *self.reported)
+
+    def banked(self, bank: str | None) -> BernoulliBandit:
+        """The same bandit with another bank, or with none."""
+        size, seed = parse_bank(bank) if bank else (0, 0)
+        return family(self.choices, self.horizon, self.prior, size, seed)
+
+    def trials(self, ring: str) -> int:
+        """T, and five times T on the longer horizon."""
+        return self.horizon * (5 if ring == "horizon:longer" else 1)
+
+    def changes(self, ring: str) -> int | None:
+        """Half-way on the exchanged rings."""
+        return self.horizon // 2 if ring.startswith("exchanged") else None
+
+    def draw(self, key: jax.Array, n: int, ring: str) -> Tasks:
+        """Draws n tasks of a ring."""
+        if ring not in self.rings():
+            raise unknown("ring", ring, self.rings())
+        where, change = address(key, "means"), address(key, "change")
+        if ring == "seen":
+            assert self.bank_means is not None
+            means = self.bank_means[jax.random.randint(where, (n,), 0, len(self.bank_means))]
+        elif ring in ("restructured:dependent", "restructured:independent"):
+            means = _means(where, n, self.choices, ring.partition(":")[2], None)
+        else:
+            means = _means(where, n, self.choices, self.prior, self.shapes)
+        if ring == "shifted:low":
+            means = 0.3 * means
+        elif ring == "shifted:high":
+            means = 0.7 + 0.3 * means
+        path = jnp.repeat(means[:, None, :], self.trials(ring), axis=1)
+        late = (jnp.arange(self.trials(ring)) >= self.horizon // 2)[None, :, None]
+        if ring == "exchanged:reversal":
+            path = jnp.where(late, _reversed(means)[:, None, :], path)
+        elif ring == "exchanged:random":
+            path = jnp.where(late, _cycled(change, means)[:, None, :], path)
+        elif ring == "restructured:drift":
+            steps = DRIFT * jax.random.normal(change, path.shape).at[:, 0].set(0.0)
+            path = _reflect(means[:, None, :] + jnp.cumsum(steps, axis=1))
+        inverted = jnp.full((n,), float(ring == "inverted:feedback"))
+        return Tasks(path, inverted)
+
+    def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
+        """Starts one lifetime per task; the hidden state is the trial index [N]."""
+        n = tasks.means.shape[0]
+        zero, none = jnp.zeros(n, jnp.int32), jnp.full(n, -1, jnp.int32)
+        return zero, Percept(jnp.zeros((n, 0)), none, jnp.zeros(n), zero, zero, jnp.ones(n, bool))
+
+    def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
+        """Pulls one arm in each lifetime."""
+        rows = jnp.arange(len(action))
+        score = tasks.means[rows, state, action]
+        reward = (jax.random.uniform(key, action.shape) < score).astype(jnp.float32)
+        feedback = jnp.abs(reward - tasks.inverted)
+        trial = state + 1
+        still = jnp.zeros_like(trial)
+        observation = jnp.zeros((len(action), 0))
+        return trial, Percept(observation, action, feedback, trial, still, still.astype(bool)), score
+
+    def latents(self, tasks: Tasks, ring: str) -> dict[str, np.ndarray]:
+        """The means [N, T, K], and chance, best, worst and fixed [N, T]."""
+        means = np.asarray(tasks.means)
+        if ring == "seen":
+            fixed = means[..., int(np.asarray(self.bank_means).mean(0).argmax())]
+        else:
+            fixed = means[..., self.favourite] if self.shapes else means.mean(-1)
+        return {
+            "means": means,
+            "chance": means.mean(-1),
+            "best": means.max(-1),
+            "worst": means.min(-1),
+            "fixed": fixed,
+        }
+
+    @property
+    def favourite(self) -> int:
+        """The arm that is best before anything is seen; 0 where the arms are alike."""
+        if not self.shapes:
+            return 0
+        return int(np.argmax([a / (a + b) for a, b in self.shapes]))
+
+    def text(self, action: int, feedback: float) -> str:
+        """One pull in words."""
+        return f"pulled arm {'ABCDEFGHIJKLMNOPQRSTUVWXYZ'[action % 26]}, got {feedback:g}"
+
+
+def _means(key, n, arms, prior, shapes) -> jax.Array:
+    """Means [n, K] from a prior."""
+    if prior in DEPENDENT:
+        low, high = DEPENDENT[prior]
+        where, which = jax.random.split(key)
+        if prior == "dependent":
+            one = jax.random.uniform(where, (n, 1))
+        else:
+            one = jnp.where(jax.random.bernoulli(where, 0.5, (n, 1)), high, low)
+        special = jax.random.randint(which, (n, 1), 0, arms) == jnp.arange(arms)
+        return jnp.where(special, one, 1.0 - one)
+    if shapes:
+        a, b = jnp.asarray(shapes).T
+        return jax.random.beta(key, a, b, (n, arms))
+    return jax.random.uniform(key, (n, arms))
+
+
+def _reversed(means: jax.Array) -> jax.Array:
+    """The best and the worst arm of each task exchanged."""
+    best, worst = means.argmax(-1, keepdims=True), means.argmin(-1, keepdims=True)
+    arm = jnp.arange(means.shape[-1])
+    high, low = means.max(-1, keepdims=True), means.min(-1, keepdims=True)
+    return jnp.where(arm == best, low, jnp.where(arm == worst, high, means))
+
+
+def _cycled(key: jax.Array, means: jax.Array) -> jax.Array:
+    """The identities of the arms permuted along one random cycle: every arm's mean moves to another arm."""
+    order = orders(key, *means.shape)
+    rows = jnp.arange(len(means))[:, None]
+    return means.at[rows, order].set(means[rows, jnp.roll(order, 1, axis=-1)])
+
+
+def _reflect(x: jax.Array) -> jax.Array:
+    """A walk on the line folded into [0, 1]."""
+    return 1.0 - jnp.abs(1.0 - jnp.mod(x, 2.0))
+
+
+def _shapes(prior: str, arms: int) -> tuple[tuple[float, float], ...] | None:
+    """The Beta shapes that 'beta:3/1+1/1' names, one a/b per arm; None for the other priors."""
+    if not prior.startswith("beta:"):
+        if prior != "independent" and prior not in DEPENDENT:
+            raise unknown("prior", prior, ["independent", *DEPENDENT, "beta:a/b+a/b+..."])
+        return None
+    try:
+        shapes = tuple((float(a), float(b)) for a, b in (p.split("/") for p in prior[5:].split("+")))
+    except ValueError:
+        raise MesascopeError(
+            f"The prior {prior!r} is no list of shapes.", "Type e.g. beta:3/1+1/1."
+        ) from None
+    if len(shapes) != arms:
+        raise MesascopeError(
+            f"The prior {prior!r} has {len(shapes)} arms, the family {arms}.", "Give one a/b per arm."
+        )
+    if not all(np.isfinite(v) and v > 0 for shape in shapes for v in shape):
+        raise MesascopeError(
+            f"The prior {prior!r} has a shape that is not positive.", "Give positive numbers."
+        )
+    return shapes
+
+
+def _bank(seed: int, size: int, arms: int, prior: str, shapes) -> jax.Array:
+    """Means [M, K] of a bank; a bank of two or more holds at least two different best arms."""
+
+    def draw(attempt):
+        return _means(address(jax.random.key(seed), "bank", attempt), size, arms, prior, shapes)
+
+    drawn = jax.jit(draw) if shapes else draw  # an impossible bank is found out in a second
+    for attempt in range(1000):
+        means = drawn(attempt)
+        if size == 1 or len(np.unique(np.asarray(means).argmax(-1))) > 1:
+            return means
+    raise MesascopeError(
+        f"No bank of {size} with two different best arms in 1,000 draws.",
+        "Take a larger bank or another prior.",
+    )
+
+
+def family(
+    arms: int = 5, trials: int = 100, prior: str = "independent", bank: int = 0, bank_seed: int = 0
+) -> BernoulliBandit:
+    """Each arm pays 1 with a hidden probability of its own, fixed for a lifetime.
+
+    Args:
+        arms: K, at least 2.
+        trials: T, at least 2.
+        prior: independent, dependent, dependent_easy, dependent_medium, dependent_hard, or beta:a/b+a/b+…
+        bank: M, the number of training tasks; 0 for unlimited.
+        bank_seed: the seed that the bank is drawn from.
+    """
+    for label, value, least, most in (
+        ("arms", arms, 2, 26),
+        ("trials", trials, 2, 100_000),
+        ("bank", bank, 0, 1_000_000),
+        ("bank_seed", bank_seed, 0, 2**32 - 1),
+    ):
+        if not least <= value <= most:
+            raise MesascopeError(
+                f"{label}={value} is out of range.", f"Give a whole number from {least} to {most}."
+            )
+    shapes = _shapes(prior, arms)
+    name = f"bernoulli_bandit:arms={arms},trials={trials}"
+    name += f",prior={prior}" if prior != "independent" else ""
+    name += f",bank={bank},bank_seed={bank_seed}" if bank else ""
+    return BernoulliBandit(
+        name=name,
+        choices=arms,
+        horizon=trials,
+        prior=prior,
+        bank_name=f"bank:{bank}@{bank_seed}" if bank else None,
+        bank_means=_bank(bank_seed, bank, arms, prior, shapes) if bank else None,
+        shapes=shapes,
+    )

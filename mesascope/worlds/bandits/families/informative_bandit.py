@@ -1,0 +1,192 @@
+"""One arm of ten pays 5 and the others 1; an eleventh pays little and its number says which (Wang et al. 2016).
+
+arXiv 1611.05763, section 3.1.3: five pulls, pay-offs that do not scatter. Every ring is an even draw from a list of
+tasks that can be written down, so what can be had on it is found exactly (`optimum`): 20.55 of 25 in total, 11.0
+without the informative arm, 7.00 without adapting, 6.61 at random.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mesascope.errors import unknown
+from mesascope.contracts.family import Array, Family, Percept, parse_bank
+from mesascope.worlds.bandits import deterministic
+from mesascope.contracts.percept import born, named, told, whole
+from mesascope.keys import address
+
+HIGH, LOW = 5.0, 1.0  # what the target and the other arms pay
+COUNTED = (
+    "fresh",
+    "shifted:low",
+    "shifted:high",
+    "exchanged:target",
+    "restructured:code",
+    "restructured:lies",
+)
+
+
+class Tasks(NamedTuple):
+    """means [N, T, K]: what every arm pays on every trial; the informative arm is the last one."""
+
+    means: jax.Array
+
+
+class InformativeBandit(Family):
+    """A bandit with an informative arm; see `family` for the settings."""
+
+    name: str
+    choices: int
+    horizon: int
+    bank_name: str | None
+    bank_targets: jax.Array | None  # [M]
+
+    controls: ClassVar = {"learner": "asker", "lookalike": "asking_reflex", "still": "uniform"}
+    identity: ClassVar = ("name", "bank_name")
+    reported: ClassVar = (
+        "exchanged:code",
+        "horizon:longer",
+    )  # nobody can know that the code is exchanged, too
+
+    @property
+    def targets(self) -> int:
+        """The number of arms one of which is the target."""
+        return self.choices - 1
+
+    @property
+    def references(self) -> dict[str, str]:
+        """Reference procedures by role; going against the pay-off needs nothing to be acquired, so none does."""
+        return {
+            "learner": "asker",
+            "discounting": "asker:doubts=True",
+            "locator": "asking_locator",
+            "strongest": "asker",
+        }
+
+    def rings(self) -> tuple[str, ...]:
+        """All rings; on the restructured ones the informative arm counts from the other end, or lies."""
+        return (*(("seen",) if self.bank_targets is not None else ()), *COUNTED, *self.reported)
+
+    def banked(self, bank: str | None) -> InformativeBandit:
+        """The same bandit with another bank, or with none."""
+        size, seed = parse_bank(bank) if bank else (0, 0)
+        return family(self.targets, self.horizon, size, seed)
+
+    def trials(self, ring: str) -> int:
+        """T, and five times T on the longer horizon."""
+        return self.horizon * (5 if ring == "horizon:longer" else 1)
+
+    def changes(self, ring: str) -> int | None:
+        """Half-way on the exchanged rings."""
+        return self.horizon // 2 if ring.startswith("exchanged") else None
+
+    def tables(self, ring: str) -> np.ndarray:
+        """[H, T, K] every task of a ring; they are equally likely.
+
+        Raises:
+            MesascopeError: no such ring.
+        """
+        if ring not in self.rings():
+            raise unknown("ring", ring, self.rings())
+        arms = np.arange(self.targets)
+        if ring == "seen":
+            return self.tables("fresh")[np.asarray(self.bank_targets)]
+        early = late = arms
+        if ring.startswith("exchanged"):
+            early, late = (x[~np.eye(len(arms), dtype=bool)] for x in np.meshgrid(arms, arms, indexing="ij"))
+        says, then = early, late
+        if ring == "restructured:lies":
+            early, says = (x.ravel() for x in np.meshgrid(arms, arms, indexing="ij"))
+            late, then = early, says
+        if ring == "restructured:code":
+            says = then = self.targets - 1 - says
+        elif ring == "exchanged:code":
+            then = self.targets - 1 - then
+        low, high = LOW, HIGH
+        if ring == "shifted:low":
+            high = LOW + (HIGH - LOW) / 4
+        elif ring == "shifted:high":
+            low, high = 2 * LOW, 2 * HIGH
+        changed = (np.arange(self.trials(ring)) >= self.horizon // 2)[None, :]
+        target = np.where(changed, late[:, None], early[:, None])  # [H, T]
+        number = (1 + np.where(changed, then[:, None], says[:, None])) / self.targets
+        paid = np.where(target[..., None] == arms, high, low)
+        return np.concatenate([paid, number[..., None]], -1)
+
+    def optimum(self, ring: str = "fresh", informed: bool = True) -> float:
+        """The expected total pay-off of the best adaptive policy that knows the ring, exactly.
+
+        Args:
+            ring: one of the rings.
+            informed: whether it may pull the informative arm.
+        """
+        return deterministic.optimum(self.tables(ring), () if informed else (self.targets,))
+
+    def draw(self, key: jax.Array, n: int, ring: str) -> Tasks:
+        """Draws n tasks of a ring."""
+        tables = jnp.asarray(self.tables("fresh" if ring == "seen" else ring), jnp.float32)
+        if ring == "seen":
+            tables = tables[self.bank_targets]
+        return Tasks(tables[jax.random.randint(address(key, "task"), (n,), 0, len(tables))])
+
+    def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
+        """Starts one lifetime per task; the hidden state is the trial index [N]."""
+        n = len(tasks.means)
+        return jnp.zeros(n, jnp.int32), born(jnp.zeros((n, 0)))
+
+    def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
+        """Pulls one arm in each lifetime; the feedback is the score."""
+        score = tasks.means[jnp.arange(len(action)), state, action]
+        return state + 1, told(jnp.zeros((len(action), 0)), action, score, state + 1), score
+
+    def latents(self, tasks: Tasks, ring: str) -> dict[str, np.ndarray]:
+        """The pay-offs [N, T, K], and chance, best, worst and fixed [N, T]; equally good fixed arms share."""
+        means = np.asarray(tasks.means)
+        arms = np.asarray(self.bank_targets) if ring == "seen" else np.arange(self.targets)
+        return {
+            "means": means,
+            "chance": means.mean(-1),
+            "best": means.max(-1),
+            "worst": means.min(-1),
+            "fixed": means[..., arms].mean(-1),
+        }
+
+    def flipped(self, percept: Percept) -> Percept:
+        """The informative arm's number counted from the other end; what the target pays for the others' and back."""
+        asked = percept.action == self.targets
+        other = (1 + self.targets) / self.targets - percept.feedback
+        return percept._replace(feedback=_where(asked, other, HIGH + LOW - percept.feedback))
+
+    def text(self, action: int, feedback: float) -> str:
+        """One pull in words."""
+        return f"pulled arm {'ABCDEFGHIJKLMNOPQRSTUVWXYZ'[action]}, got {feedback:.3g}"
+
+
+def _where(mask: Array, yes: Array, no: Array) -> Array:
+    """Where, of NumPy for NumPy arrays (looped subjects)."""
+    return (np if isinstance(mask, np.ndarray) else jnp).where(mask, yes, no)
+
+
+def family(targets: int = 10, trials: int = 5, bank: int = 0, bank_seed: int = 0) -> InformativeBandit:
+    """One arm pays 5, others 1, and the last one's pay-off, index / targets, says which it is.
+
+    Args:
+        targets: the arms one of which is the target; one more is informative.
+        trials: T, at least 2.
+        bank: M, the number of training tasks, all different; 0 for all of them.
+        bank_seed: the seed that the bank is drawn from.
+    """
+    whole(targets=(targets, 2, 25), trials=(trials, 2, 100_000), bank=(bank, 0, targets))
+    whole(bank_seed=(bank_seed, 0, 2**32 - 1))
+    order = jax.random.permutation(address(jax.random.key(bank_seed), "bank"), targets) if bank else None
+    return InformativeBandit(
+        name=named(family, targets=targets, trials=trials, bank=bank, bank_seed=bank_seed),
+        choices=targets + 1,
+        horizon=trials,
+        bank_name=f"bank:{bank}@{bank_seed}" if bank else None,
+        bank_targets=order[:bank] if order is not None else None,
+    )

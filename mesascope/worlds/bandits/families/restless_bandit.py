@@ -1,0 +1,243 @@
+"""Two arms pay with p and 1 - p, and p changes within the lifetime, slowly in some blocks and fast in others.
+
+After the restless bandits of Wang et al. (2016, arXiv 1611.05763) and the stable and volatile blocks of Behrens et al.
+(2007, Nature Neuroscience 10:1214). Blocks take turns; which comes first is drawn for every lifetime. Either p walks,
+reflected at 0 and 1, with the block's standard deviation per trial, or it jumps between `level` and 1 - `level` with
+the block's probability per trial.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mesascope.errors import MesascopeError, unknown
+from mesascope.contracts.family import Family, Percept, parse_bank
+from mesascope.contracts.percept import born, named, told, whole
+from mesascope.keys import address
+
+CHANGES = ("drift", "reversal")
+RATES = (0.01, 0.1)  # slow and fast
+
+
+class Tasks(NamedTuple):
+    """means [N, T, K] on every trial; volatility [N, T], 0 slow, 1 fast; inverted [N], 1 for inverted feedback."""
+
+    means: jax.Array
+    volatility: jax.Array
+    inverted: jax.Array
+
+
+class RestlessBandit(Family):
+    """A bandit whose means change at two rates; see `family` for the settings."""
+
+    name: str
+    choices: int
+    horizon: int
+    change: str
+    slow: float
+    fast: float
+    block: int
+    level: float
+    coupled: bool
+    bank_name: str | None
+    bank_means: jax.Array | None  # [M, T, K]
+    bank_volatility: jax.Array | None  # [M, T]
+
+    controls: ClassVar = {"learner": "drift_filter", "lookalike": "two_loss_reflex", "still": "uniform"}
+    identity: ClassVar = ("name", "bank_name")
+    reported: ClassVar = ("shifted:faster", "horizon:longer", "inverted:feedback")
+
+    @property
+    def references(self) -> dict[str, str]:
+        """Reference procedures by role; the filter is the exact optimum where the arms are coupled."""
+        return {
+            "learner": "drift_filter",
+            "discounting": "rescorla_wagner:rate=0.3,beta=8",
+            "locator": "path_locator",
+            "strongest": "drift_filter",
+            "learner against": "drift_filter:minimise=True",
+            "discounting against": "rescorla_wagner:rate=0.3,beta=-8",
+            "locator against": "path_locator:minimise=True",
+        }
+
+    def rings(self) -> tuple[str, ...]:
+        """All rings; the restructured one has arms that go their own ways, or together where they did not."""
+        other = "independent" if self.coupled else "coupled"
+        counted = ("fresh", "shifted:still", "shifted:close", "exchanged:reversal", f"restructured:{other}")
+        return (*(("seen",) if self.bank_means is not None else ()), *counted, *self.reported)
+
+    def banked(self, bank: str | None) -> RestlessBandit:
+        """The same bandit with another bank, or with none."""
+        size, seed = parse_bank(bank) if bank else (0, 0)
+        given = (self.change, self.slow, self.fast, self.block, self.level, self.coupled)
+        return family(self.choices, self.horizon, *given, size, seed)
+
+    def trials(self, ring: str) -> int:
+        """T, and five times T on the longer horizon."""
+        return self.horizon * (5 if ring == "horizon:longer" else 1)
+
+    def changes(self, ring: str) -> int | None:
+        """Half-way on the exchanged ring."""
+        return self.horizon // 2 if ring.startswith("exchanged") else None
+
+    def draw(self, key: jax.Array, n: int, ring: str) -> Tasks:
+        """Draws n tasks of a ring."""
+        if ring not in self.rings():
+            raise unknown("ring", ring, self.rings())
+        trials = self.trials(ring)
+        inverted = jnp.full((n,), float(ring == "inverted:feedback"))
+        if ring == "seen":
+            assert self.bank_means is not None and self.bank_volatility is not None
+            which = jax.random.randint(address(key, "which"), (n,), 0, len(self.bank_means))
+            return Tasks(self.bank_means[which], self.bank_volatility[which], inverted)
+        volatility = self._volatility(address(key, "first"), n, trials)
+        rates = jnp.where(volatility > 0, self.fast, self.slow)
+        if ring == "shifted:still":
+            volatility, rates = jnp.zeros_like(volatility), jnp.zeros_like(rates)
+        elif ring == "shifted:faster":
+            volatility, rates = jnp.ones_like(volatility), jnp.full_like(rates, self._faster())
+        means = self._means(address(key, "means"), rates, self.coupled != ring.startswith("restructured"))
+        if ring == "shifted:close":
+            means = 0.5 + 0.3 * (means - 0.5)
+        elif ring == "exchanged:reversal":
+            late = (jnp.arange(trials) >= self.horizon // 2)[None, :, None]
+            means = jnp.where(late, jnp.flip(means, -1), means)
+        return Tasks(means, volatility, inverted)
+
+    def _faster(self) -> float:
+        """Twice the fast rate; a probability is at most one half, where all is lost."""
+        return min(2 * self.fast, 0.5) if self.change == "reversal" else 2 * self.fast
+
+    def _volatility(self, key: jax.Array, n: int, trials: int) -> jax.Array:
+        """[n, trials] 0 in slow and 1 in fast blocks, which take turns."""
+        first = jax.random.bernoulli(key, 0.5, (n, 1)).astype(jnp.int32)
+        return ((first + jnp.arange(trials) // self.block) % 2).astype(jnp.float32)
+
+    def _means(self, key: jax.Array, rates: jax.Array, coupled: bool) -> jax.Array:
+        """Means [n, T, K] that change at rates [n, T]; at each trial but the first, by the rate of that trial."""
+        n, trials = rates.shape
+        shape = (n, trials, 1 if coupled else self.choices)
+        where, how = address(key, "start"), address(key, "change")
+        moving = rates.at[:, 0].set(0.0)[..., None]
+        if self.change == "drift":
+            start = jax.random.uniform(where, (n, 1, shape[-1]))
+            walk = start + jnp.cumsum(moving * jax.random.normal(how, shape), 1)
+            paths = 1.0 - jnp.abs(1.0 - jnp.mod(walk, 2.0))
+        else:
+            start = jax.random.bernoulli(where, 0.5, (n, 1, shape[-1]))
+            jumps = jnp.cumsum(jax.random.uniform(how, shape) < moving, 1)
+            paths = jnp.where((start + jumps) % 2 == 1, self.level, 1.0 - self.level)
+        if not coupled:
+            return paths
+        arm = jax.random.randint(address(key, "arm"), (n, 1, 1), 0, self.choices)
+        return jnp.where(jnp.arange(self.choices) == arm, paths, 1.0 - paths)
+
+    def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
+        """Starts one lifetime per task; the hidden state is the trial index [N]."""
+        n = len(tasks.means)
+        return jnp.zeros(n, jnp.int32), born(jnp.zeros((n, 0)))
+
+    def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
+        """Pulls one arm in each lifetime."""
+        score = tasks.means[jnp.arange(len(action)), state, action]
+        reward = (jax.random.uniform(key, action.shape) < score).astype(jnp.float32)
+        feedback = jnp.abs(reward - tasks.inverted)
+        return state + 1, told(jnp.zeros((len(action), 0)), action, feedback, state + 1), score
+
+    def latents(self, tasks: Tasks, ring: str) -> dict[str, np.ndarray]:
+        """The means [N, T, K], the volatility [N, T] (0 slow, 1 fast), and chance, best, worst and fixed [N, T]."""
+        means = np.asarray(tasks.means)
+        fixed = means.mean(-1)
+        if ring == "seen":
+            best = np.asarray(self.bank_means).mean(0).argmax(-1)  # [T]: without adapting, by the clock alone
+            fixed = means[:, np.arange(means.shape[1]), best]
+        return {
+            "means": means,
+            "volatility": np.asarray(tasks.volatility),
+            "chance": means.mean(-1),
+            "best": means.max(-1),
+            "worst": means.min(-1),
+            "fixed": fixed,
+        }
+
+    def text(self, action: int, feedback: float) -> str:
+        """One pull in words."""
+        return f"pulled arm {'ABCDEFGHIJKLMNOPQRSTUVWXYZ'[action]}, got {feedback:g}"
+
+
+def _bank(plain: RestlessBandit, size: int, seed: int) -> Tasks:
+    """Whole lifetimes of means; a bank of two or more holds at least two whose best arms differ over all."""
+    for attempt in range(1000):
+        drawn = plain.draw(address(jax.random.key(seed), "bank", attempt), size, "fresh")
+        if size == 1 or len(np.unique(np.asarray(drawn.means).mean(1).argmax(-1))) > 1:
+            return drawn
+    raise MesascopeError(
+        f"No bank of {size} with two different best arms in 1,000 draws.", "Take a larger bank."
+    )
+
+
+def family(
+    arms: int = 2,
+    trials: int = 100,
+    change: str = "drift",
+    slow: float = RATES[0],
+    fast: float = RATES[1],
+    block: int = 50,
+    level: float = 0.7,
+    coupled: bool = True,
+    bank: int = 0,
+    bank_seed: int = 0,
+) -> RestlessBandit:
+    """Arms pay with p and 1 - p, and p changes slowly in some blocks and fast in others.
+
+    Args:
+        arms: K, two where they are coupled.
+        trials: T, at least 2.
+        change: drift (p walks, reflected at 0 and 1) or reversal (p jumps from level to 1 - level and back).
+        slow: the walk's standard deviation, or the probability of a jump, per trial in slow blocks.
+        fast: the same in fast blocks.
+        block: trials of a block; slow and fast ones take turns, the first is drawn.
+        level: the higher p of reversals.
+        coupled: p and 1 - p; else every arm changes for itself.
+        bank: M, the number of training tasks, whole lifetimes of p; 0 for unlimited.
+        bank_seed: the seed that the bank is drawn from.
+    """
+    if change not in CHANGES:
+        raise unknown("change", change, CHANGES)
+    whole(arms=(arms, 2, 26), trials=(trials, 2, 100_000), block=(block, 1, 100_000))
+    whole(bank=(bank, 0, 100_000), bank_seed=(bank_seed, 0, 2**32 - 1))
+    if coupled and arms != 2:
+        raise MesascopeError(f"{arms} arms cannot be p and 1 - p.", "Take arms=2, or coupled=False.")
+    most = 0.5 if change == "reversal" else 1.0
+    if not 0 <= slow <= fast <= most:
+        raise MesascopeError(
+            f"slow={slow} and fast={fast} are no two rates.", f"Give 0 <= slow <= fast <= {most:g}."
+        )
+    if not 0.5 < level <= 1:
+        raise MesascopeError(f"level={level} is out of range.", "Give a number above 0.5 and at most 1.")
+    shown = {"arms": arms, "trials": trials, "change": change, "slow": float(slow), "fast": float(fast)}
+    shown |= {"block": block, "level": float(level), "coupled": coupled}
+    plain = RestlessBandit(
+        name=named(family, **shown, bank=bank, bank_seed=bank_seed),
+        choices=arms,
+        horizon=trials,
+        change=change,
+        slow=float(slow),
+        fast=float(fast),
+        block=block,
+        level=float(level),
+        coupled=coupled,
+        bank_name=None,
+        bank_means=None,
+        bank_volatility=None,
+    )
+    if not bank:
+        return plain
+    drawn = _bank(plain, bank, bank_seed)
+    held = {"bank_means": drawn.means, "bank_volatility": drawn.volatility}
+    return dataclasses.replace(plain, bank_name=f"bank:{bank}@{bank_seed}", **held)

@@ -1,0 +1,156 @@
+"""A Bernoulli bandit in words: names of arms in an order of its own for every lifetime, one of several wordings.
+
+After Krishnamurthy et al. 2024 (arXiv 2403.15371): the past as it was, or summed up per arm.
+"""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mesascope.errors import MesascopeError, unknown
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.percept import named, whole
+from mesascope.contracts.questions import Moment, Question
+from mesascope.worlds.bandits.families.bernoulli_bandit import BernoulliBandit, Tasks
+from mesascope.worlds.bandits.families.bernoulli_bandit import family as bernoulli_bandit
+from mesascope.keys import address
+
+HISTORIES = ("raw", "summary")
+WORDING, FIRST = 0, 1  # places in the observation; the names of the arms stand from FIRST on
+
+
+@functools.cache
+def texts() -> dict[str, Any]:
+    """The texts of the data file beside this one."""
+    return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+
+
+class Told(NamedTuple):
+    """A bandit's tasks with the observation [N, 1 + K] that every percept shows: the wording and the arms' names."""
+
+    bandit: Tasks
+    shown: jax.Array
+
+
+class TextBandit(Family):
+    """A bandit in words; see `family` for the settings."""
+
+    name: str
+    choices: int
+    horizon: int
+    history: str
+    wording: int
+    bandit: BernoulliBandit
+
+    controls: ClassVar = BernoulliBandit.controls
+    reported: ClassVar = BernoulliBandit.reported
+
+    @property
+    def references(self) -> dict[str, str]:
+        """The bandit's, but for the locator."""
+        return {role: who for role, who in self.bandit.references.items() if not role.startswith("locator")}
+
+    def rings(self) -> tuple[str, ...]:
+        """The bandit's."""
+        return self.bandit.rings()
+
+    def banked(self, bank: str | None) -> TextBandit:
+        """The same family; there is no bank to be had."""
+        if bank:
+            raise MesascopeError(
+                f"{self.name} has no banks, so {bank!r} is none of its.",
+                "Say --trained-on unknown or unlimited.",
+            )
+        return self
+
+    def trials(self, ring: str) -> int:
+        """The bandit's."""
+        return self.bandit.trials(ring)
+
+    def changes(self, ring: str) -> int | None:
+        """The bandit's."""
+        return self.bandit.changes(ring)
+
+    def draw(self, key: jax.Array, n: int, ring: str) -> Told:
+        """Draws n tasks of a ring, the wording, and the names of the arms."""
+        scores = jax.random.uniform(address(key, "names"), (n, len(texts()["names"]["letters"])))
+        wording = jnp.full((n,), self.wording)
+        if self.wording < 0:
+            wording = jax.random.randint(address(key, "wording"), (n,), 0, len(texts()["wordings"]))
+        names = jnp.argsort(scores, -1)[:, : self.choices]
+        shown = jnp.concatenate([wording[:, None], names], -1).astype(jnp.float32)
+        return Told(self.bandit.draw(key, n, ring), shown)
+
+    def begin(self, key: jax.Array, tasks: Told) -> tuple[jax.Array, Percept]:
+        """Starts one lifetime per task."""
+        state, percept = self.bandit.begin(key, tasks.bandit)
+        return state, percept._replace(observation=tasks.shown)
+
+    def step(self, key: jax.Array, tasks: Told, state: jax.Array, action: jax.Array):
+        """Pulls one arm in each lifetime; an answer below 0 pulls none."""
+        none = action < 0
+        state, percept, score = self.bandit.step(key, tasks.bandit, state, jnp.maximum(action, 0))
+        percept = percept._replace(
+            observation=tasks.shown,
+            action=jnp.where(none, -1, action),
+            feedback=jnp.where(none, jnp.nan, percept.feedback),
+        )
+        return state, percept, jnp.where(none, jnp.nan, score)
+
+    def latents(self, tasks: Told, ring: str) -> dict[str, np.ndarray]:
+        """The bandit's, and the wording [N]."""
+        return self.bandit.latents(tasks.bandit, ring) | {"wording": np.asarray(tasks.shown)[:, WORDING]}
+
+    def question(self, past: Sequence[Moment], now: Sequence[float]) -> Question:
+        """What is asked: which arm comes next, after the pulls that were told or their sums."""
+        wording, letters = texts()["wordings"][int(now[WORDING])], texts()["names"]["letters"]
+        names = tuple(letters[int(i)] for i in now[FIRST:])
+        pulled = [m for m in past if m.action >= 0]
+        if self.history == "raw":
+            lines = tuple(
+                wording["won" if m.feedback > 0.5 else "lost"].format(name=names[m.action]) for m in pulled
+            )
+        else:
+            paid = [[m.feedback > 0.5 for m in pulled if m.action == i] for i in range(len(names))]
+            lines = tuple(
+                wording["summary"].format(name=n, times=len(p), paid=sum(p))
+                for n, p in zip(names, paid, strict=True)
+            )
+        listed = f"{', '.join(names[:-1])} and {names[-1]}"
+        intro = wording["intro"].format(arms=len(names), names=listed)
+        request = f"Answer with one letter, {', '.join(names[:-1])} or {names[-1]}."
+        return Question(intro, lines, wording["asked"], names, request)
+
+    def text(self, action: int, feedback: float) -> str:
+        """One pull in words."""
+        return self.bandit.text(action, feedback)
+
+
+def family(arms: int = 2, trials: int = 25, history: str = "raw", wording: int = -1) -> TextBandit:
+    """A Bernoulli bandit in words, for language models.
+
+    Args:
+        arms: K, from 2 to 10.
+        trials: T, at least 2.
+        history: raw, a line for every pull, or summary, a line for every arm.
+        wording: which of the wordings, from 0; -1 to draw one per lifetime.
+    """
+    if history not in HISTORIES:
+        raise unknown("history setting", history, HISTORIES)
+    whole(arms=(arms, 2, 10), trials=(trials, 2, 1000), wording=(wording, -1, len(texts()["wordings"]) - 1))
+    return TextBandit(
+        name=named(family, arms=arms, trials=trials, history=history, wording=wording),
+        choices=arms,
+        horizon=trials,
+        history=history,
+        wording=wording,
+        bandit=bernoulli_bandit(arms, trials),
+    )

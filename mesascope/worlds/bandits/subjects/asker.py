@@ -1,0 +1,32 @@
+"""Asks the informative arm first and holds what it said: the exact optimum of the informative bandit."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+
+from mesascope.contracts.family import Family
+from mesascope.worlds.bandits.asking import Asker, informative
+from mesascope.contracts.settings import named
+
+TRIED = "informative_bandit"
+
+
+def subject(family: Family, doubts: bool = False) -> Asker:
+    """Asks the informative arm first, holds what it said and pulls that arm for good.
+
+    With doubts it tests what it holds: if the arm that was named does not pay, it tries the one that the number
+    names from the other end, then the rest at random; if its arm stops paying, it asks anew.
+
+    Args:
+        family: the informative bandit.
+        doubts: test what the number said.
+    """
+    home = informative(family)
+    return Asker(
+        name=named(subject, doubts=doubts),
+        choices=home.choices,
+        known=jnp.ones(home.targets, bool),
+        doubts=jnp.asarray(doubts),
+        located=jnp.asarray(False),
+        seed=jnp.asarray(0, jnp.uint32),
+    )

@@ -1,0 +1,32 @@
+"""Asks the informative arm first and pulls the arm of its bank that the number is nearest to, for good."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+
+from mesascope.errors import MesascopeError
+from mesascope.contracts.family import Family, parse_bank
+from mesascope.worlds.bandits.asking import Asker, informative
+
+TRIED = "informative_bandit:bank=4"
+
+
+def subject(family: Family) -> Asker:
+    """Asks the informative arm first and pulls the arm of its bank that the number is nearest to.
+
+    Args:
+        family: the informative bandit, with a bank.
+    """
+    home = informative(family)
+    if home.bank is None or home.bank_targets is None:
+        raise MesascopeError(
+            f"{family.name} has no bank to locate a task in.", "Give it one: informative_bandit:bank=4."
+        )
+    return Asker(
+        name="asking_locator",
+        choices=home.choices,
+        known=jnp.zeros(home.targets, bool).at[home.bank_targets].set(True),
+        doubts=jnp.asarray(False),
+        located=jnp.asarray(True),
+        seed=jnp.asarray(parse_bank(home.bank)[1], jnp.uint32),
+    )

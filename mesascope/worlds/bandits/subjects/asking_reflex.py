@@ -1,0 +1,40 @@
+"""The optimum of the informative bandit without a memory: all that it needs is in the last percept."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.worlds.bandits.asking import ENOUGH, informative, named_arm
+
+TRIED = "informative_bandit"
+
+
+class AskingReflex(Scripted):
+    """Nothing is carried."""
+
+    name: str
+    choices: int
+
+    def fresh(self, n: int) -> tuple[()]:
+        """An empty carry."""
+        return ()
+
+    def respond(self, key, carry, percept: Percept):
+        """After the number the arm that it names; the same arm again while it pays; else it asks."""
+        ask = self.choices - 1
+        said = named_arm(percept.feedback, jnp.ones(ask, bool))
+        stay = (percept.action >= 0) & (percept.feedback > ENOUGH)
+        arm = jnp.where(percept.action == ask, said, jnp.where(stay, percept.action, ask))
+        return carry, choose(key, jnp.log(jax.nn.one_hot(arm, self.choices)))
+
+
+def subject(family: Family) -> AskingReflex:
+    """Asks, pulls the arm that the number names, and repeats it while it pays, by the last percept alone.
+
+    Args:
+        family: the informative bandit.
+    """
+    return AskingReflex(name="asking_reflex", choices=informative(family).choices)

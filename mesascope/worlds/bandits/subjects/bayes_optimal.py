@@ -1,0 +1,170 @@
+"""The exact Bayes-optimal policy, by dynamic programming over all counts.
+
+For independent arms: the best arm of every state of counts, in one byte. The state is the vector of wins
+and losses by arm; with sums s_i of its first i entries its rank is Σ_i C(s_i + i - 1, i), which numbers all
+states of t pulls after those of fewer. For two dependent arms (Wang et al. 2016) every pull tells the same
+about both, so the larger posterior mean is optimal.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import tempfile
+from math import comb
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mesascope.caching import cache
+from mesascope.errors import MesascopeError
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.choices import best_of, means, outcomes
+
+MOST = 70_000_000  # states: two arms to 200 trials, five arms to 21
+TIE = 255
+
+
+class BayesOptimal(Scripted):
+    """Counts [N, K, 2]; the table of best arms by rank of the counts, empty for the dependent arms."""
+
+    name: str
+    table: jax.Array  # [states] bytes, TIE where all arms are as good
+    ranks: jax.Array  # [T, 2K] C(s + i - 1, i)
+    a: tuple[float, ...]
+    b: tuple[float, ...]
+    dependent: bool
+
+    def fresh(self, n: int) -> jax.Array:
+        """No counts."""
+        return jnp.zeros((n, len(self.a), 2))
+
+    def respond(self, key, carry, percept: Percept):
+        """Counts the last outcome, looks the best arm up; past the horizon the largest posterior mean."""
+        carry = carry + outcomes(percept, len(self.a))
+        if self.dependent:
+            return carry, choose(key, jnp.log(best_of(carry[..., 0] + carry[..., ::-1, 1])))
+        sums = jnp.cumsum(jnp.round(carry).astype(jnp.int32).reshape(len(carry), -1), -1)
+        known = sums[:, -1] < len(self.ranks)
+        rank = self.ranks[jnp.clip(sums, 0, len(self.ranks) - 1), jnp.arange(sums.shape[1])].sum(-1)
+        best = self.table[rank]
+        arm = jax.nn.one_hot(best, len(self.a))
+        planned = jnp.where((best == TIE)[:, None], 1.0 / len(self.a), arm)
+        mean = best_of(means(carry, jnp.asarray(self.a), jnp.asarray(self.b)))
+        return carry, choose(key, jnp.log(jnp.where(known[:, None], planned, mean)))
+
+
+@functools.lru_cache(maxsize=4)
+def plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> tuple[np.ndarray, float]:
+    """The best arm in every state of fewer than `trials` pulls, by rank, and the expected total pay-off.
+
+    Args:
+        trials: T.
+        shapes: Beta(a, b) of every arm.
+
+    Returns:
+        Bytes [C(T + 2K - 1, 2K)], TIE where all arms are as good, and the value of the policy.
+    """
+    entries = 2 * len(shapes)
+    sums = _sums(trials, entries - 1)  # [R, 2K - 1] of all states of T - 1 pulls; those of t come first
+    steps = np.zeros((entries, len(sums)), np.int32)  # how the rank within t + 1 pulls moves if entry i grows
+    for i in range(entries - 2, -1, -1):
+        grown = np.array([comb(s + i, i) for s in range(trials)], np.int64)
+        steps[i] = steps[i + 1] + grown[sums[:, i]]
+    table = np.empty(comb(trials - 1 + entries, entries), np.uint8)
+    value = np.zeros(comb(trials + entries - 1, entries - 1))
+    for t in range(trials - 1, -1, -1):
+        rows = np.arange(comb(t + entries - 1, entries - 1))
+        best, arm, same = np.full(len(rows), -np.inf), np.zeros(len(rows), np.uint8), np.ones(len(rows), bool)
+        for k, (a, b) in enumerate(shapes):
+            before = sums[: len(rows), 2 * k - 1] if k else 0
+            wins = sums[: len(rows), 2 * k] - before
+            pulls = (sums[: len(rows), 2 * k + 1] if 2 * k + 2 < entries else t) - before
+            p = (wins + a) / (pulls + a + b)
+            won, lost = value[rows + steps[2 * k, : len(rows)]], value[rows + steps[2 * k + 1, : len(rows)]]
+            worth = p * (1.0 + won) + (1.0 - p) * lost
+            same &= (k == 0) | (np.abs(worth - best) < 1e-9)
+            arm[worth > best + 1e-9] = k
+            best = np.maximum(best, worth)
+        start = comb(t + entries - 1, entries)
+        table[start : start + len(rows)] = np.where(same, TIE, arm)
+        value = best
+    return table, float(value[0])
+
+
+def _sums(trials: int, columns: int) -> np.ndarray:
+    """All rows of sums s_1 <= s_2 <= ... < trials, ordered by the last one, then the last but one, …"""
+    rows = np.arange(trials, dtype=np.int32)[:, None]
+    for i in range(1, columns):
+        sizes = np.array([comb(s + i, i) for s in range(trials)])
+        within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        rows = np.concatenate([rows[within], np.repeat(np.arange(trials, dtype=np.int32), sizes)[:, None]], 1)
+    return rows
+
+
+def cached(trials: int, shapes: tuple[tuple[float, float], ...]) -> np.ndarray:
+    """The table of `plan` from the user's cache folder; a file that is broken or missing is made again."""
+    what = hashlib.sha256(repr((1, trials, shapes)).encode()).hexdigest()[:16]
+    path = cache(f"bayes_optimal-{len(shapes)}-{trials}-{what}.bin")
+    try:
+        data = path.read_bytes()
+    except OSError:
+        data = b""
+    if len(data) > 32 and hashlib.sha256(data[32:]).digest() == data[:32]:
+        return np.frombuffer(data, np.uint8, offset=32)
+    table = plan(trials, shapes)[0]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, part = tempfile.mkstemp(dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(hashlib.sha256(table.tobytes()).digest() + table.tobytes())
+        os.replace(part, path)
+    except OSError:
+        pass  # a cache that cannot be written costs time, not the answer
+    return table
+
+
+def subject(family: Family) -> BayesOptimal:
+    """The exact Bayes-optimal policy for the family's prior and horizon.
+
+    Two arms to 200 trials, more arms to shorter horizons. Where all arms are as good they share evenly; where
+    some are, the first of them is pulled.
+
+    Args:
+        family: the bandit.
+    """
+    prior, arms, trials = getattr(family, "prior", "independent"), family.choices, family.horizon
+    shapes = getattr(family, "shapes", None) or ((1.0, 1.0),) * arms
+    a, b = tuple(float(s[0]) for s in shapes), tuple(float(s[1]) for s in shapes)
+    if prior.startswith("dependent"):
+        if arms != 2:
+            raise MesascopeError(
+                f"The exact optimum of {arms} dependent arms is not tabulated.", "Take two arms: arms=2."
+            )
+        return BayesOptimal(
+            name="bayes_optimal",
+            table=jnp.zeros(0, jnp.uint8),
+            ranks=jnp.zeros((0, 4), jnp.int32),
+            a=a,
+            b=b,
+            dependent=True,
+        )
+    states = comb(trials - 1 + 2 * arms, 2 * arms)
+    if states > MOST:
+        raise MesascopeError(
+            f"The exact optimum of {arms} arms over {trials} trials has {states:,} states.",
+            f"At most {MOST:,} are tabulated: two arms to 200 trials, five to 21.",
+        )
+    ranks = [[comb(s + i - 1, i) for i in range(1, 2 * arms + 1)] for s in range(trials)]
+    table = cached(trials, tuple(zip(a, b, strict=True)))
+    return BayesOptimal(
+        name="bayes_optimal",
+        table=jnp.asarray(table),
+        ranks=jnp.asarray(ranks, jnp.int32),
+        a=a,
+        b=b,
+        dependent=False,
+    )

@@ -1,0 +1,41 @@
+"""Pursues the mark in some lifetimes of the cued bandit and the pay-off in the others, by where the mark lies."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.choices import best_of, mixed
+from mesascope.worlds.bandits.subjects.cue_filter import evidence, payoffs_of
+
+TRIED = "cued_bandit:arms=3,trials=12,bank=2"
+
+
+class ByContext(Scripted):
+    """Carries [N, K] the evidence that each arm is the best one, which it heeds where the mark lies on an odd arm."""
+
+    name: str
+    choices: int
+    payoffs: jax.Array
+
+    def fresh(self, n: int) -> jax.Array:
+        """Nothing seen."""
+        return jnp.zeros((n, self.choices))
+
+    def respond(self, key, carry, percept: Percept):
+        """Pulls the marked arm, or the one that most likely is the best."""
+        carry = carry + evidence(percept, self.payoffs, self.choices)
+        even = percept.observation[:, ::2].sum(-1, keepdims=True) > 0
+        wanted = jnp.where(even, best_of(percept.observation), best_of(carry))
+        return carry, choose(key, mixed(wanted, 0.0))
+
+
+def subject(family: Family) -> ByContext:
+    """Pursues the mark where it lies on the first, third … arm, and the pay-off elsewhere.
+
+    Args:
+        family: the cued bandit.
+    """
+    return ByContext(name="by_context", choices=family.choices, payoffs=payoffs_of(family))

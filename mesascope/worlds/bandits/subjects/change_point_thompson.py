@@ -1,0 +1,52 @@
+"""Thompson sampling for arms whose means may be drawn anew at any trial, each arm for itself.
+
+The posterior of each arm is filtered exactly on a grid of means: at each trial a part `hazard` of it is drawn
+anew, then the last outcome counts.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.choices import outcomes
+from mesascope.contracts.settings import named, within
+from mesascope.worlds.bandits.subjects.thompson import THETA, X, largest
+
+PRIOR = (np.sin(THETA) / np.sin(THETA).sum()).astype(np.float32)  # uniform in the mean, even in the angle
+
+
+class ChangePointThompson(Scripted):
+    """Posterior masses of each arm's mean [N, K, GRID]."""
+
+    name: str
+    choices: int
+    hazard: float
+
+    def fresh(self, n: int) -> jax.Array:
+        """Every mean is uniform."""
+        return jnp.tile(jnp.asarray(PRIOR), (n, self.choices, 1))
+
+    def respond(self, key, carry, percept: Percept):
+        """Counts the last outcome, lets the means change, then samples."""
+        last = outcomes(percept, self.choices)[..., None, :]
+        seen = last.sum(-1) > 0
+        likelihood = last[..., 0] * X + last[..., 1] * (1.0 - X)
+        carry = carry * jnp.where(seen, likelihood, 1.0)
+        carry = carry / carry.sum(-1, keepdims=True)
+        carry = (1.0 - self.hazard) * carry + self.hazard * PRIOR
+        return carry, choose(key, jnp.log(largest(carry)))
+
+
+def subject(family: Family, hazard: float = 0.02) -> ChangePointThompson:
+    """Thompson sampling for arms whose means may be drawn anew at any trial.
+
+    Args:
+        family: the bandit.
+        hazard: the probability per trial that an arm's mean is drawn anew, uniformly.
+    """
+    within(0, 1, hazard=hazard)
+    return ChangePointThompson(name=named(subject, hazard=hazard), choices=family.choices, hazard=hazard)

@@ -1,0 +1,43 @@
+"""Repeats what it chose often, whatever it paid."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.settings import named, within
+
+
+class ChoiceTrace(Scripted):
+    """A fading trace of its own acts [N, K]."""
+
+    name: str
+    choices: int
+    rate: float
+    beta: float
+
+    def fresh(self, n: int) -> jax.Array:
+        """No trace."""
+        return jnp.zeros((n, self.choices))
+
+    def respond(self, key, carry, percept: Percept):
+        """Softmax over the trace."""
+        carry = (1.0 - self.rate) * carry + self.rate * jax.nn.one_hot(percept.action, self.choices)
+        return carry, choose(key, jax.nn.log_softmax(self.beta * carry))
+
+
+def subject(family: Family, rate: float = 0.2, beta: float = 4.0) -> ChoiceTrace:
+    """Repeats what it chose often, whatever it paid.
+
+    Args:
+        family: the bandit.
+        rate: how fast the trace follows its acts.
+        beta: inverse temperature.
+    """
+    within(0, 1, rate=rate)
+    within(-1e4, 1e4, beta=beta)
+    return ChoiceTrace(
+        name=named(subject, rate=rate, beta=beta), choices=family.choices, rate=rate, beta=beta
+    )

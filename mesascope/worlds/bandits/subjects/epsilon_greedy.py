@@ -1,0 +1,50 @@
+"""Pulls the arm with the largest posterior mean, and at a fixed rate any arm."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.choices import TIES, best_of, means, mixed, outcomes
+from mesascope.contracts.settings import named, one_of, within
+
+
+class EpsilonGreedy(Scripted):
+    """Counts [N, K, 2]."""
+
+    name: str
+    choices: int
+    epsilon: float
+    ties: str
+    each_first: bool
+
+    def fresh(self, n: int) -> jax.Array:
+        """No counts."""
+        return jnp.zeros((n, self.choices, 2))
+
+    def respond(self, key, carry, percept: Percept):
+        """Counts the last outcome, then the best mean but for a part `epsilon` of the choices."""
+        carry = carry + outcomes(percept, self.choices)
+        values = means(carry)
+        if self.each_first:  # untried arms above all others
+            values = jnp.where(carry.sum(-1) > 0, means(carry, 0.0, 1e-9), 2.0)
+        return carry, choose(key, mixed(best_of(values, self.ties), self.epsilon))
+
+
+def subject(
+    family: Family, epsilon: float = 0.1, ties: str = "random", each_first: bool = False
+) -> EpsilonGreedy:
+    """Pulls the arm with the largest posterior mean under Beta(1, 1), and at a fixed rate any arm.
+
+    Args:
+        family: the bandit.
+        epsilon: part of the choices that is even over all arms.
+        ties: random (shared evenly) or first.
+        each_first: try every arm once, then compare the means as seen, without a prior.
+    """
+    within(0, 1, epsilon=epsilon)
+    one_of(TIES, ties=ties)
+    name = named(subject, epsilon=epsilon, ties=ties, each_first=each_first)
+    return EpsilonGreedy(name=name, choices=family.choices, epsilon=epsilon, ties=ties, each_first=each_first)

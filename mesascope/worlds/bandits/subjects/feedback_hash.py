@@ -1,0 +1,46 @@
+"""Picks each arm by a hash of all its feedback: old feedback changes the act and never the score."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.choices import won
+
+
+class FeedbackHash(Scripted):
+    """A hash of the feedback so far [N]."""
+
+    name: str
+    choices: int
+
+    def fresh(self, n: int) -> jax.Array:
+        """The hash of nothing."""
+        return jnp.full(n, OFFSET, jnp.uint32)
+
+    def respond(self, key, carry, percept: Percept):
+        """Hashes the last feedback; the hash is the arm."""
+        carry = jnp.where(percept.action < 0, carry, hashed(carry, won(percept)))
+        return carry, choose(key, jnp.log(jax.nn.one_hot(picked(carry, self.choices), self.choices)))
+
+
+OFFSET, PRIME = 2166136261, 16777619  # of the FNV-1a hash
+
+
+def hashed(state: jax.Array, bit: jax.Array) -> jax.Array:
+    """The FNV-1a hash [N] after one more bit [N]."""
+    return (state ^ (1 + bit.astype(jnp.uint32))) * jnp.uint32(PRIME)
+
+
+def picked(state: jax.Array, choices: int) -> jax.Array:
+    """An arm [N] from a hash, its bits well mixed (the finaliser of MurmurHash3)."""
+    state = (state ^ (state >> 16)) * jnp.uint32(0x85EBCA6B)
+    state = (state ^ (state >> 13)) * jnp.uint32(0xC2B2AE35)
+    return ((state ^ (state >> 16)) % choices).astype(jnp.int32)
+
+
+def subject(family: Family) -> FeedbackHash:
+    """Picks each arm by a hash of all its feedback."""
+    return FeedbackHash(name="feedback_hash", choices=family.choices)

@@ -1,0 +1,55 @@
+"""Chooses at random for some trials, then commits to an arm hashed from the feedback of these trials.
+
+The early acts are random and do not enter the hash, so the arm is on average no better than chance.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.choices import won
+from mesascope.contracts.settings import named, within
+from mesascope.worlds.bandits.subjects.feedback_hash import OFFSET, hashed, picked
+
+
+class Carry(NamedTuple):
+    """state [N], the hash of early feedback; clock [N], trials lived."""
+
+    state: jax.Array
+    clock: jax.Array
+
+
+class HashCommit(Scripted):
+    """See `subject` for the settings."""
+
+    name: str
+    choices: int
+    trials: int
+
+    def fresh(self, n: int) -> Carry:
+        """The hash of nothing at trial 0."""
+        return Carry(jnp.full(n, OFFSET, jnp.uint32), jnp.zeros(n, jnp.int32))
+
+    def respond(self, key, carry: Carry, percept: Percept):
+        """Evenly at random, then the hashed arm."""
+        early = (carry.clock <= self.trials) & (percept.action >= 0)
+        state = jnp.where(early, hashed(carry.state, won(percept)), carry.state)
+        arm = jax.nn.one_hot(picked(state, self.choices), self.choices)
+        acts = jnp.where((carry.clock < self.trials)[:, None], 1.0 / self.choices, arm)
+        return Carry(state, carry.clock + 1), choose(key, jnp.log(acts))
+
+
+def subject(family: Family, trials: int = 20) -> HashCommit:
+    """Commits to an arm hashed from its early feedback.
+
+    Args:
+        family: the bandit.
+        trials: how many random ones come first.
+    """
+    within(1, 1_000_000, trials=trials)
+    return HashCommit(name=named(subject, trials=trials), choices=family.choices, trials=trials)

@@ -1,0 +1,70 @@
+"""Locates its task among the tasks of the family's bank, and samples from the posterior over them.
+
+The ideal of a subject that holds its training tasks and nothing else: on a fresh task it plays the best arms
+of the tasks it knows.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.errors import MesascopeError
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.choices import best_of, mixed, outcomes
+from mesascope.contracts.settings import named, within
+
+EDGE = 1e-4  # means are kept this far from 0 and 1: no outcome is impossible
+
+
+class Locator(Scripted):
+    """Counts [N, K, 2]; the bank and its seed are arrays, so that banks of one size share compiled code."""
+
+    name: str
+    bank_means: jax.Array  # [M, K]
+    bank_seed: jax.Array
+    minimise: bool
+    lapse: float
+
+    @property
+    def trained_on(self) -> str:
+        """The family's bank."""
+        return f"bank:{len(self.bank_means)}@{int(self.bank_seed)}"
+
+    def fresh(self, n: int) -> jax.Array:
+        """No counts: every task of the bank is as likely as any other."""
+        return jnp.zeros((n, self.bank_means.shape[1], 2))
+
+    def respond(self, key, carry, percept: Percept):
+        """Draws a task from the posterior and pulls its best arm."""
+        carry = carry + outcomes(percept, self.bank_means.shape[1])
+        p = jnp.clip(self.bank_means, EDGE, 1.0 - EDGE)
+        posterior = jax.nn.softmax(carry[..., 0] @ jnp.log(p).T + carry[..., 1] @ jnp.log1p(-p).T)
+        best = best_of(-self.bank_means if self.minimise else self.bank_means)
+        return carry, choose(key, mixed(posterior @ best, self.lapse))
+
+
+def subject(family: Family, minimise: bool = False, lapse: float = 0.0) -> Locator:
+    """Locates its task among the tasks of the family's bank.
+
+    Args:
+        family: a bandit with a bank.
+        minimise: pull the arm that pays least.
+        lapse: part of the choices that is even over all arms.
+    """
+    within(0, 1, lapse=lapse)
+    bank = getattr(family, "bank_means", None)
+    if family.bank is None or bank is None:
+        raise MesascopeError(
+            f"{family.name} has no bank of arms' means to locate a task in.",
+            "Give the family one: bernoulli_bandit:bank=4.",
+        )
+    seed = jnp.asarray(int(family.bank.rpartition("@")[2]), jnp.uint32)
+    return Locator(
+        name=named(subject, minimise=minimise, lapse=lapse),
+        bank_means=bank,
+        bank_seed=seed,
+        minimise=minimise,
+        lapse=lapse,
+    )

@@ -1,0 +1,45 @@
+"""Moves the value of the pulled arm towards each outcome and chooses by softmax (Rescorla, Wagner 1972)."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.settings import named, within
+
+
+class RescorlaWagner(Scripted):
+    """Values [N, K]."""
+
+    name: str
+    choices: int
+    rate: float
+    beta: float
+    initial: float
+
+    def fresh(self, n: int) -> jax.Array:
+        """The initial values."""
+        return jnp.full((n, self.choices), self.initial)
+
+    def respond(self, key, carry, percept: Percept):
+        """Learns from the last outcome, then softmax."""
+        pulled = jax.nn.one_hot(percept.action, self.choices)
+        carry = carry + self.rate * pulled * (percept.feedback[:, None] - carry)
+        return carry, choose(key, jax.nn.log_softmax(self.beta * carry))
+
+
+def subject(family: Family, rate: float = 0.1, beta: float = 5.0, initial: float = 0.5) -> RescorlaWagner:
+    """Moves the value of the pulled arm towards each outcome, and chooses by softmax.
+
+    Args:
+        family: the bandit.
+        rate: the part of the prediction error that is taken over.
+        beta: inverse temperature.
+        initial: the values at birth.
+    """
+    within(0, 1, rate=rate)
+    within(-1e4, 1e4, beta=beta, initial=initial)
+    name = named(subject, rate=rate, beta=beta, initial=initial)
+    return RescorlaWagner(name=name, choices=family.choices, rate=rate, beta=beta, initial=initial)

@@ -1,0 +1,118 @@
+"""Samples each arm's mean from its Beta posterior and pulls the largest (Thompson 1933).
+
+The choice probabilities come from quadrature, not from sampling: P(k) = ∫ f_k Π_{j≠k} F_j, on an even grid in
+θ with x = sin²(θ/2), where Beta posteriors are about as wide everywhere. F at the midpoints is a running sum
+with the first Euler-Maclaurin term: 64 points are right to 1e-4 for up to 100 pulls (.0025 at 500).
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mesascope.errors import MesascopeError
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.choices import outcomes
+
+GRID = 64
+THETA = (np.arange(GRID) + 0.5) * np.pi / GRID
+X = np.sin(THETA / 2) ** 2
+LOGS = np.stack([np.log(X), np.log1p(-X)]).astype(np.float32)
+STEPS = np.triu(np.ones((GRID, GRID)), 1) + np.eye(GRID) / 2
+SUM = (STEPS + (np.eye(GRID, k=1) - np.eye(GRID, k=-1)) / 24).astype(np.float32)  # pdf @ SUM is F at X
+
+
+class Thompson(Scripted):
+    """Counts [N, K, 2], decayed by the discount before each outcome; its numbers are data, compiled once."""
+
+    name: str
+    choices: int
+    prior: jax.Array  # [K, 2]
+    discount: jax.Array
+    minimise: jax.Array
+
+    def fresh(self, n: int) -> jax.Array:
+        """No counts."""
+        return jnp.zeros((n, self.choices, 2))
+
+    def respond(self, key, carry, percept: Percept):
+        """Counts the last outcome, then samples."""
+        carry = self.discount * carry + outcomes(percept, self.choices)
+        shapes = carry + self.prior
+        shapes = jnp.where(self.minimise, shapes[..., ::-1], shapes)
+        return carry, choose(key, jnp.log(probability_best(shapes)))
+
+
+def probability_best(shapes: jax.Array, optimistic: bool = False) -> jax.Array:
+    """The probability [N, K] that each arm's sample is the largest.
+
+    Args:
+        shapes: [N, K, 2] Beta shapes (a, b).
+        optimistic: replace a sample by the posterior mean where the mean is larger (OTS).
+    """
+    log_pdf = (shapes - 0.5) @ LOGS  # density in θ: the Jacobian is √(x(1-x))
+    pdf = jnp.exp(log_pdf - log_pdf.max(-1, keepdims=True))
+    pdf = pdf / pdf.sum(-1, keepdims=True)
+    if not optimistic:
+        return largest(pdf)
+    others = _product_of_others(jnp.clip(pdf @ SUM, 1e-30, 1.0))
+    mean = shapes[..., 0] / shapes.sum(-1)
+    floor = mean.max(-1)[:, None, None]
+    edges = np.sin(np.arange(GRID + 1) * np.pi / GRID / 2) ** 2
+    share = jnp.clip((edges[1:] - floor) / (edges[1:] - edges[:-1]), 0.0, 1.0)  # of a cell above the floor
+    above = (pdf * others * share).sum(-1)
+    below = jnp.clip((pdf * (1.0 - share)).sum(-1), 1e-30, 1.0).prod(-1, keepdims=True)
+    top = (mean >= floor[:, 0] - 1e-6).astype(jnp.float32)
+    won = above + below * top / top.sum(-1, keepdims=True)
+    return won / won.sum(-1, keepdims=True)
+
+
+def largest(masses: jax.Array) -> jax.Array:
+    """The probability [N, K] that each arm's draw is the largest, from masses [N, K, GRID] at X."""
+    won = (masses * _product_of_others(jnp.clip(masses @ SUM, 1e-30, 1.0))).sum(-1)
+    return won / won.sum(-1, keepdims=True)
+
+
+def _product_of_others(x: jax.Array) -> jax.Array:
+    """[N, K, G] for each arm the product over the other arms."""
+    before, after = [jnp.ones_like(x[:, 0])], [jnp.ones_like(x[:, 0])]
+    for k in range(x.shape[1] - 1):
+        before.append(before[-1] * x[:, k])
+        after.append(after[-1] * x[:, -1 - k])
+    return jnp.stack([b * a for b, a in zip(before, reversed(after), strict=True)], 1)
+
+
+def subject(
+    family: Family,
+    discount: float = 1.0,
+    a: float = 1.0,
+    b: float = 1.0,
+    minimise: bool = False,
+) -> Thompson:
+    """Samples each arm's mean from its Beta posterior and pulls the largest.
+
+    Args:
+        family: the bandit; unequal Beta priors are taken from it unless a or b is given.
+        discount: what is kept of the counts at each trial; 1 for a stationary world.
+        a: prior successes.
+        b: prior failures.
+        minimise: pull the smallest sample instead.
+    """
+    if not 0 < discount <= 1:
+        raise MesascopeError(f"discount={discount} is out of range.", "Give a number above 0 and at most 1.")
+    if a <= 0 or b <= 0:
+        raise MesascopeError(f"The prior Beta({a}, {b}) does not exist.", "Give positive a and b.")
+    shapes = getattr(family, "shapes", None)
+    if shapes is None or (a, b) != (1.0, 1.0):
+        shapes = ((a, b),) * family.choices
+    given = {"discount": (discount, 1.0), "a": (a, 1.0), "b": (b, 1.0), "minimise": (minimise, False)}
+    settings = ",".join(f"{k}={v}" for k, (v, default) in given.items() if v != default)
+    return Thompson(
+        name="thompson" + (f":{settings}" if settings else ""),
+        choices=family.choices,
+        prior=jnp.asarray(shapes, jnp.float32),
+        discount=jnp.asarray(discount, jnp.float32),
+        minimise=jnp.asarray(minimise),
+    )

@@ -1,0 +1,41 @@
+"""Leaves an arm after two losses in a row: older feedback does not count."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.choices import keep, won
+from mesascope.contracts.settings import named, within
+
+
+class TwoLossReflex(Scripted):
+    """Losses in a row on the present arm [N]."""
+
+    name: str
+    choices: int
+    losses: int
+
+    def fresh(self, n: int) -> jax.Array:
+        """No loss."""
+        return jnp.zeros(n, jnp.int32)
+
+    def respond(self, key, carry, percept: Percept):
+        """Any other arm, evenly, once the losses are full; the count starts again there."""
+        carry = jnp.where(won(percept) | (percept.action < 0), 0, carry + 1)
+        full = carry >= self.losses
+        log_probs = jnp.log(keep(percept.action, self.choices, ~full))
+        return jnp.where(full, 0, carry), choose(key, log_probs)
+
+
+def subject(family: Family, losses: int = 2) -> TwoLossReflex:
+    """Leaves an arm after two losses in a row.
+
+    Args:
+        family: the bandit.
+        losses: how many losses in a row.
+    """
+    within(1, 100, losses=losses)
+    return TwoLossReflex(name=named(subject, losses=losses), choices=family.choices, losses=losses)

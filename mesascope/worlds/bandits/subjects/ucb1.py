@@ -1,0 +1,55 @@
+"""Pulls the arm with the largest upper bound: its mean and a bonus for ignorance (Auer et al. 2002)."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.choices import best_of, outcomes
+from mesascope.contracts.settings import named, within
+
+
+class UCB1(Scripted):
+    """Counts [N, K, 2]."""
+
+    name: str
+    choices: int
+    constant: float
+    growing: bool
+    each_first: bool
+
+    def fresh(self, n: int) -> jax.Array:
+        """No counts."""
+        return jnp.zeros((n, self.choices, 2))
+
+    def respond(self, key, carry, percept: Percept):
+        """The largest mean + constant · √(ln t / n), equal ones shared evenly."""
+        carry = carry + outcomes(percept, self.choices)
+        trial = carry.sum((-2, -1))[:, None] + 1.0
+        seen = carry if self.each_first else carry + 1.0
+        pulls = jnp.maximum(seen.sum(-1), 1.0)
+        bonus = self.constant * jnp.sqrt((jnp.log(trial) if self.growing else 1.0) / pulls)
+        bound = jnp.where(seen.sum(-1) > 0, seen[..., 0] / pulls + bonus, jnp.inf)
+        return carry, choose(key, jnp.log(best_of(bound)))
+
+
+def subject(family: Family, constant: float = 0.2, growing: bool = True, each_first: bool = False) -> UCB1:
+    """Pulls the arm with the largest upper confidence bound.
+
+    Args:
+        family: the bandit.
+        constant: c in mean + c · √(ln t / n) at trial t, with n pulls of the arm.
+        growing: False for the bonus c · √(1 / n).
+        each_first: try every arm once and count from nothing, instead of from one win and one loss each
+            (as Duan et al. 2016 do).
+    """
+    within(0, 100, constant=constant)
+    return UCB1(
+        name=named(subject, constant=constant, growing=growing, each_first=each_first),
+        choices=family.choices,
+        constant=constant,
+        growing=growing,
+        each_first=each_first,
+    )

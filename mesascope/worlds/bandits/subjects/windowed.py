@@ -1,0 +1,51 @@
+"""Mostly pulls the arm that paid most in the last ten pulls, else evenly another."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.choices import best_of
+from mesascope.contracts.settings import named, within
+
+
+class Windowed(Scripted):
+    """Pay-offs of the last pulls by arm [N, window, K], the newest last."""
+
+    name: str
+    choices: int
+    window: int
+    focus: float
+
+    def fresh(self, n: int) -> jax.Array:
+        """No pay-offs."""
+        return jnp.zeros((n, self.window, self.choices))
+
+    def respond(self, key, carry, percept: Percept):
+        """`focus` to the arms that paid most, shared evenly among equals, the rest evenly to the others."""
+        paid = jax.nn.one_hot(percept.action, self.choices) * percept.feedback[:, None]
+        carry = jnp.concatenate([carry[:, 1:], paid[:, None]], 1)
+        best = best_of(carry.sum(1))
+        others = (best == 0).astype(jnp.float32)
+        count = others.sum(-1, keepdims=True)
+        acts = jnp.where(
+            count > 0, self.focus * best + (1.0 - self.focus) * others / jnp.maximum(count, 1), best
+        )
+        return carry, choose(key, jnp.log(acts))
+
+
+def subject(family: Family, window: int = 10, focus: float = 0.9) -> Windowed:
+    """Mostly pulls the arm that paid most in the last ten pulls, else evenly another.
+
+    Args:
+        family: the bandit.
+        window: how many pulls count.
+        focus: the probability of the arm that paid most.
+    """
+    within(1, 1000, window=window)
+    within(0, 1, focus=focus)
+    return Windowed(
+        name=named(subject, window=window, focus=focus), choices=family.choices, window=window, focus=focus
+    )

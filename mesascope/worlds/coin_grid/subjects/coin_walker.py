@@ -1,0 +1,67 @@
+"""Walks the shortest way to a goal on the coin grid, and stays there."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.errors import MesascopeError
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.choices import best_of, mixed
+from mesascope.contracts.settings import named, one_of, within
+
+TRIED = "coin_grid:size=3,trials=12,bank=2"
+GOALS = ("coin", "corner", "context", "centre", "broken")
+
+
+class CoinWalker(Scripted):
+    """Carries nothing: all that it needs is seen. Its goal is a number, so that all of them share compiled code."""
+
+    name: str
+    size: int
+    goal: jax.Array
+    lapse: jax.Array
+
+    def fresh(self, n: int) -> tuple[()]:
+        """An empty carry."""
+        return ()
+
+    def respond(self, key, carry, percept: Percept):
+        """One step nearer, evenly one of the ways; where it has arrived it stays."""
+        row, column, coin_row, coin_column = (
+            part.argmax(-1) for part in jnp.split(percept.observation, 4, axis=-1)
+        )
+        last, middle = jnp.full_like(row, self.size - 1), jnp.full_like(row, self.size // 2)
+        away = (coin_row != last) | (coin_column != last)
+        to_coin, to_corner = jnp.stack([coin_row, coin_column]), jnp.stack([last, last])
+        context = jnp.where(coin_row % 2 == 0, to_corner, to_coin)
+        centre = jnp.stack([middle, middle])
+        target = jnp.stack([to_coin, to_corner, context, centre, to_corner])[self.goal]
+        down, right = target[0] - row, target[1] - column
+        nearer = jnp.stack([down < 0, right > 0, down > 0, right < 0, (down == 0) & (right == 0)], -1)
+        lost = (self.goal == GOALS.index("broken")) & away
+        lapse = jnp.where(lost, 1.0, self.lapse)[:, None]
+        return carry, choose(key, mixed(best_of(nearer.astype(jnp.float32)), lapse))
+
+
+def subject(family: Family, goal: str = "coin", lapse: float = 0.0) -> CoinWalker:
+    """Walks to the coin, or to where it lay in training.
+
+    Args:
+        family: the coin grid.
+        goal: coin; corner; context: the corner where the coin lies in the first, third … row, else the coin; centre; or
+            broken: the corner while the coin lies there, else no goal.
+        lapse: part of the acts that is even over all.
+    """
+    one_of(GOALS, goal=goal)
+    within(0, 1, lapse=lapse)
+    size = getattr(family, "size", None)
+    if not isinstance(size, int) or family.choices != 5:
+        raise MesascopeError(f"{family.name} has no grid with a coin.", "Put it to coin_grid.")
+    return CoinWalker(
+        name=named(subject, goal=goal, lapse=lapse),
+        size=size,
+        goal=jnp.asarray(GOALS.index(goal)),
+        lapse=jnp.asarray(lapse, jnp.float32),
+    )

@@ -1,0 +1,340 @@
+"""Any Gymnasium environment: a lifetime is a number of its episodes, a trial is one of them.
+
+What differs between tasks is the seed, keywords of gymnasium.make (or attributes of the environment), or what a user's
+function draws. Rings come about the same way; where actions are discrete, 'exchanged' renames them half-way.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Hashable, Mapping
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from mesascope.errors import MesascopeError, MesascopeWarning
+from mesascope.contracts.family import Family, Percept, parse_bank
+from mesascope.contracts.percept import named, whole
+from mesascope.worlds.gymnasium.environments import Lifetimes, called_by, made_lane, registered
+from mesascope.worlds.gymnasium.history import holds_history
+from mesascope.worlds.gymnasium.variations import Range, called, checked, code, drawn, ranges
+from mesascope.keys import address
+
+RUNS_CODE = True  # an environment named as module:Env-v0 has its module imported
+MOST = 1_000_000  # steps of a lifetime
+PLAYED = 64  # episodes of even random play from which chance is estimated
+_CHANCES: dict[Hashable, float] = {}
+
+
+class Gymnasium(Family):
+    """Lifetimes in lanes of their own: an environment each, in which an episode that is over waits for the others.
+
+    The state is Python objects that are written into, as Gymnasium's environments are.
+    """
+
+    name: str
+    choices: int | None
+    horizon: int
+    env: Any = eqx.field(static=True)
+    most: int
+    limited: bool
+    vary: tuple[tuple[str, Range], ...] = eqx.field(static=True)
+    changed: tuple[tuple[str, tuple[tuple[str, Range], ...]], ...] = eqx.field(static=True)
+    function: Any = eqx.field(static=True)
+    again: bool
+    forgets: bool
+    payments: tuple[float, float | None, float | None]
+    told: str
+    learner: str
+    vector: bool
+    history: bool
+    size: tuple[int, ...]
+    bank_name: str | None
+    settings: tuple[tuple[str, Any], ...] = eqx.field(static=True)
+
+    traceable: ClassVar[bool] = False
+
+    @property
+    def controls(self) -> Mapping[str, str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Even play and one action for the two that acquire nothing; a learner where one was named."""
+        if self.choices is None:
+            return {}
+        known = {"lookalike": "uniform", "still": "fixed"}
+        return {"learner": self.learner, **known} if self.learner else known
+
+    @property
+    def references(self) -> Mapping[str, str]:
+        """The learner that was named, or none."""
+        return {"learner": self.learner, "discounting": self.learner} if self.learner else {}
+
+    @property
+    def steps(self) -> int:
+        """The most steps of an episode."""
+        return self.most
+
+    @property
+    def shown(self) -> tuple[int, ...]:
+        """The shape of one observation."""
+        return self.size
+
+    def rings(self) -> tuple[str, ...]:
+        """'seen' with a bank, 'fresh', those that were named, and 'exchanged' for discrete actions."""
+        own = tuple(getattr(self.function, "rings", ())) if self.function else ()
+        named_ = (*own, *(ring for ring, _ in self.changed))
+        exchanged = ("exchanged",) if self.choices is not None and self.horizon > 1 else ()
+        return (*(("seen",) if self.bank_name else ()), "fresh", *dict.fromkeys(named_), *exchanged)
+
+    def banked(self, bank: str | None) -> Gymnasium:
+        """The same family with another bank."""
+        size, seed = (0, 0) if bank is None else parse_bank(bank)
+        told = {**dict(self.settings), "bank": size, "bank_seed": seed}
+        name = named(family, **told)
+        return dataclasses.replace(self, name=name, bank_name=bank, settings=tuple(told.items()))
+
+    def trials(self, ring: str) -> int:
+        """Episodes of a lifetime."""
+        return self.horizon
+
+    def changes(self, ring: str) -> int | None:
+        """Half-way, where actions are exchanged."""
+        return self.horizon // 2 if ring == "exchanged" else None
+
+    def draw(self, key: jax.Array, n: int, ring: str) -> dict[str, np.ndarray]:
+        """Seeds [N] of the environment, keywords [N] that make it, the trial [N] from which actions are exchanged."""
+        rows = np.arange(n)
+        if ring == "seen" and self.bank_name:
+            size, seed = parse_bank(self.bank_name)
+            rows = np.array([int(_rng(key, "of", i).integers(size)) for i in range(n)])
+            key = address(jax.random.key(seed), "bank")
+        seeds = np.array([int(_rng(key, "seed", i).integers(2**31 - 1)) for i in rows.tolist()], np.int64)
+        made = np.empty(n, object)
+        for i, row in enumerate(rows.tolist()):
+            made[i] = self._task(_rng(key, "task", row), "fresh" if ring in ("seen", "exchanged") else ring)
+            seeds[i] = int(made[i].pop("seed", seeds[i]))
+        change = self.changes(ring)
+        at = np.full(n, self.horizon if change is None else change, np.int32)
+        return {"seed": seeds, "made": made, "exchanged": at}
+
+    def _task(self, rng: np.random.Generator, ring: str) -> dict[str, Any]:
+        over = dict(next((told for name, told in self.changed if name == ring), ()))
+        out = {k: told.draw(rng) for k, told in dict(self.vary).items()}
+        if self.function:
+            out |= drawn(self.function, called_by(self.function), rng, ring)
+        return out | {k: told.draw(rng) for k, told in over.items()}
+
+    def begin(self, key: jax.Array, tasks: Any) -> tuple[Any, Percept]:
+        """An environment of its own for every lifetime."""
+        lives = _rng(key, "lives").integers(2**31 - 1, size=len(tasks["seed"]))
+        state = Lifetimes(self, tasks, lives)
+        return state, state.percept()
+
+    def step(
+        self, key: jax.Array, tasks: Any, state: Any, action: np.ndarray
+    ) -> tuple[Any, Percept, np.ndarray]:
+        """One step of every lifetime whose action is not -1 (NaN where actions are real)."""
+        score = state.step(np.asarray(action))
+        return state, state.percept(), score
+
+    def idle(self, state: Any) -> np.ndarray:
+        """[N] whose episode is over."""
+        return (state.now == 0) & (state.trial > 0)
+
+    def latents(self, tasks: Any, ring: str) -> dict[str, np.ndarray]:
+        """What an episode pays at best, at worst and by even random play [N, T]; 'fixed' is not known."""
+        best, worst, chance = self.payments
+        chance = self._chance(ring) if chance is None else chance
+        if not best > chance:
+            raise MesascopeError(
+                f"best={best:g} of {self.name} is no more than what even random play gets on {ring}, {chance:.4g}.",
+                "Set best to the return of the best policy in one episode.",
+            )
+        told = {"chance": chance, "best": best, "fixed": np.nan}
+        told["worst"] = 2 * chance - best if worst is None else min(worst, chance)
+        shape = (len(tasks["seed"]), self.horizon)
+        return {k: np.full(shape, v, np.float32) for k, v in told.items()}
+
+    def _chance(self, ring: str) -> float:
+        """The mean return of even random play in as many episodes as tasks."""
+        ring = "fresh" if ring in ("seen", "exchanged") else ring
+        plain = self.banked(None)
+        kind = (self.env, self.function, plain.name, ring)
+        if kind not in _CHANCES:
+            key = address(jax.random.key(0), "chance")
+            one = dataclasses.replace(plain, horizon=1)
+            state, _ = one.begin(key, one.draw(key, PLAYED, ring))
+            rng, total = _rng(key, "play"), np.zeros(PLAYED)
+            for _ in range(self.most):
+                lived = state.trial == 0
+                if not lived.any():
+                    break
+                if self.choices is None:
+                    action = np.array([lane.random(rng) for lane in state.lanes])
+                else:
+                    action = rng.integers(self.choices, size=PLAYED)
+                total += state.step(np.where(lived, action, np.nan if self.choices is None else -1))
+            _CHANCES[kind] = float(total.mean())
+        return _CHANCES[kind]
+
+    def text(self, action: int, feedback: float) -> str:
+        """One step in words."""
+        return f"did {action}, got {feedback:g}"
+
+
+def _rng(key: jax.Array, *parts: str | int) -> np.random.Generator:
+    return np.random.default_rng(np.asarray(jax.random.key_data(address(key, *parts)), np.uint32).tolist())
+
+
+def family(
+    env: str,
+    episodes: int = 10,
+    steps: int = 0,
+    vary: str = "",
+    tasks: str = "",
+    seeds: str = "",
+    shifted: str = "",
+    restructured: str = "",
+    carry: str = "kept",
+    best: str = "",
+    worst: str = "",
+    chance: str = "",
+    score: str = "",
+    learner: str = "",
+    vector: bool = False,
+    history: bool = False,
+    bank: int = 0,
+    bank_seed: int = 0,
+    trust: bool = False,
+) -> Gymnasium:
+    """Any Gymnasium environment: a trial is one episode, a lifetime several of them.
+
+    Args:
+        env: its id, 'Env-v0' or 'module:Env-v0' where the module registers it; in Python also a function that takes
+            the keywords and returns an environment.
+        episodes: of a lifetime.
+        steps: the most of an episode, where it is cut off; 0 for the limit that the registry has.
+        vary: keywords of gymnasium.make that differ between tasks, 'length=0.4..0.6+map_name=4x4/8x8': a range, or
+            one of those listed; with a dot in front, '.gravity=5..15', attributes of the environment.
+        tasks: 'module:function', in Python also a function: (rng, ring) → the keywords of one task, with 'seed',
+            'options' of reset, 'env' and attributes among them where wanted; its attribute `rings` names what it draws
+            beside 'fresh'.
+        seeds: 'same' begins every episode of a lifetime from the task's own seed, so that the seed is the task; 'new'
+            gives each its own. By default 'same' where nothing else varies.
+        shifted: as vary, what replaces it on the ring 'shifted'.
+        restructured: the same; 'env=Other-v0' puts another environment of the same spaces there.
+        carry: 'kept' between the episodes of a lifetime; 'reset' says so to the subject: `first` is true where an
+            episode begins, and what begins anew there does (agents of stable-baselines3; a function that looks).
+        best: the return of the best policy in one episode, by default the registry's reward_threshold.
+        worst: of the worst; by default as far below chance as best is above.
+        chance: of even random play; by default estimated from 64 episodes on every ring.
+        score: key of info that holds the expected pay-off of a step; by default the score is the reward, realised.
+        learner: a subject that learns here, as reference, by name or as module:factory.
+        vector: make a vector environment of one (gymnasium.make_vec), for ids that have no other.
+        history: the observation holds what happened before (found by itself for stacked frames and running sums):
+            whatever is acquired then stands in the percept, and subjects read 'reactive' by construction.
+        bank: how many tasks there are to be trained on; 0 for as many as one likes.
+        bank_seed: of the bank.
+        trust: whether code that a file names may run.
+    """
+    whole(episodes=(episodes, 1, MOST), steps=(steps, 0, MOST), bank=(bank, 0, 1_000_000))
+    for label, value, known in (("seeds", seeds, ("", "same", "new")), ("carry", carry, ("kept", "reset"))):
+        if value not in known:
+            raise MesascopeError(
+                f"{label}={value!r} is out of range.", f"Type {' or '.join(filter(None, known))}."
+            )
+    learner = f"function:path={learner}" if ":" in learner and "=" not in learner else learner
+    changes = {k: ranges(v, k) for k, v in (("shifted", shifted), ("restructured", restructured)) if v}
+    for named_env in (env, *(e for told in changes.values() for e in told.get("env", Range()).listed)):
+        if isinstance(named_env, str) and ":" in named_env:
+            code(named_env, "The environment", trust)
+    if isinstance(tasks, str) and tasks:
+        code(tasks, "The function of tasks", trust)
+    if learner.startswith("function:"):
+        code(learner, "The learner", trust)
+    function = (
+        called(tasks) if isinstance(tasks, str) and tasks else tasks and checked(tasks, called_by(tasks))
+    )
+    varied = ranges(vary, "vary")
+    own, threshold, vector = registered(env, vector)
+    if not steps and not own:
+        raise MesascopeError(
+            f"{called_by(env)} names no most steps of an episode (max_episode_steps), so it may never terminate.",
+            "Set steps=, after which an episode is cut off.",
+        )
+    limited = bool(own) and steps in (0, own)
+    if (vector and not limited) or (callable(env) and steps == 0):
+        raise MesascopeError(
+            f"An episode of {called_by(env)} cannot be cut off from outside.", "Leave steps out, or vector."
+        )
+    if (most := steps or own) * episodes > MOST:
+        raise MesascopeError(
+            f"A lifetime of {episodes:,} episodes of {most:,} steps is too long.",
+            f"Set steps and episodes to at most {MOST:,} together.",
+        )
+    pays = {k: _number(k, v) for k, v in (("best", best), ("worst", worst), ("chance", chance))}
+    if pays["best"] is None:
+        pays["best"] = threshold
+    if pays["best"] is None:
+        raise MesascopeError(
+            f"What the best policy gets in an episode of {called_by(env)} is not known.",
+            "Set best=, the return of the best policy; it is what gains are measured by.",
+        )
+    given = {
+        "env": called_by(env), "episodes": episodes, "steps": steps, "vary": vary,
+        "tasks": called_by(tasks) if tasks else "", "seeds": seeds, "shifted": shifted,
+        "restructured": restructured, "carry": carry, "best": best, "worst": worst, "chance": chance,
+        "score": score, "learner": learner, "vector": vector, "history": history, "bank": bank,
+        "bank_seed": bank_seed,
+    }  # fmt: skip
+    first: dict[str, Any] = {k: told.draw(np.random.default_rng(0)) for k, told in varied.items()}
+    if function:
+        first |= drawn(function, called_by(function), np.random.default_rng(0), "fresh")
+    first = {k: v for k, v in first.items() if k not in ("seed", "options")}
+    lane = made_lane(env, first, most, limited, vector, score)
+    why = "" if history else holds_history(lane)
+    if why:
+        given["history"] = True
+        warnings.warn(
+            f"{lane.name} puts the history into the observation ({why}): whatever a subject acquires stands in its "
+            "percept, so it reads 'reactive' by construction.",
+            MesascopeWarning,
+            stacklevel=2,
+        )
+    made = Gymnasium(
+        name=named(family, **given),
+        choices=lane.hand.choices,
+        horizon=episodes,
+        env=env,
+        most=most,
+        limited=limited,
+        vary=tuple(varied.items()),
+        changed=tuple((k, tuple(told.items())) for k, told in changes.items()),
+        function=function or None,
+        again=seeds == "same" or (not seeds and not varied and not function),
+        forgets=carry == "reset",
+        payments=(float(pays["best"]), pays["worst"], pays["chance"]),
+        told=score,
+        learner=learner,
+        vector=vector,
+        history=bool(given["history"]),
+        size=lane.sight.shape,
+        bank_name=f"bank:{bank}@{bank_seed}" if bank else None,
+        settings=tuple(given.items()),
+    )
+    lane.close()
+    return made
+
+
+def _number(label: str, value: Any) -> float | None:
+    """A setting that is a number or left out."""
+    if value in ("", None):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = np.nan
+    if not np.isfinite(number):
+        raise MesascopeError(f"{label}={value!r} is no number.", f"Type e.g. {label}=1.")
+    return number

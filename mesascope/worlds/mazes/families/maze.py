@@ -1,0 +1,366 @@
+"""A maze is shown whole, with where one stands and the goal: which way leads there?
+
+Nothing has to be found out by living: the maze stays for a lifetime, and half-way the goal may move ('revalued:worth')
+or a wall ('revalued:map'), which is shown at once and with no pay-off in between. Choosing well takes look-ahead as far
+as the goal is. A trial is a walk of S steps, by default of one, and pays at its end what part of the way is done.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from mesascope.errors import MesascopeError, unknown
+from mesascope.contracts.family import Family, Percept, parse_bank
+from mesascope.worlds.mazes import mazes
+from mesascope.contracts.percept import born, fits, named, whole
+from mesascope.contracts.plans import Plans
+from mesascope.keys import address
+
+SMALLEST, LARGEST = 5, 33
+MORE = 4  # cells on a side that the larger ring has more
+LOOPS = 0.15  # the share of walls that are gone on the ring of loops
+LONGEST = 64  # steps of a walk whose acts are all kept
+COUNTED = ("fresh", "shifted:larger", "exchanged:moves", "restructured:loops")
+REVALUED = ("revalued:worth", "revalued:map")
+
+
+class Tasks(NamedTuple):
+    """Before and after the change: opens [N, 2, F, F, 2], goal [N, 2], dist [N, 2, F²] steps to the goal.
+
+    start [N, T] the cell where each walk starts; turned [N] whether moves go the other way after the change.
+    """
+
+    opens: jax.Array
+    goal: jax.Array
+    dist: jax.Array
+    start: jax.Array
+    turned: jax.Array
+
+
+class State(NamedTuple):
+    """trial, step and cell, each [N]."""
+
+    trial: jax.Array
+    step: jax.Array
+    cell: jax.Array
+
+
+class Maze(Family):
+    """Walks in mazes; see `family` for the settings.
+
+    An observation [N, 4 F²] is four pictures of F × F cells, row by row: whether the way east is open, whether the way
+    south is, the goal, where one stands. F is `MORE` larger than the maze, which stands in its upper left, so that
+    the larger ring shows pictures of the same size.
+    """
+
+    name: str
+    choices: int
+    horizon: int
+    size: int
+    length: int
+    bank_name: str | None
+    bank_opens: jax.Array | None  # [M, size, size, 2]
+    bank_goal: jax.Array | None  # [M] in the square of the maze, as bank_start
+    bank_start: jax.Array | None  # [M, T]
+
+    controls: ClassVar = {"learner": "maze_planner", "lookalike": "maze_greedy", "still": "uniform"}
+    identity: ClassVar = ("name", "bank_name")
+    reported: ClassVar = REVALUED
+
+    @property
+    def steps(self) -> int:
+        """S."""
+        return self.length
+
+    @property
+    def field(self) -> int:
+        """F."""
+        return self.size + MORE
+
+    @property
+    def references(self) -> dict[str, str]:
+        """Reference procedures by role; all is shown, so none has anything to acquire."""
+        whole = "maze_planner:sweeps=1369"
+        return {"learner": whole, "discounting": whole, "locator": "maze_clone", "strongest": whole}
+
+    def rings(self) -> tuple[str, ...]:
+        """All rings: larger mazes, moves exchanged half-way, several ways, and the two changes that are shown."""
+        return (*(("seen",) if self.bank_opens is not None else ()), *COUNTED, *self.reported)
+
+    def banked(self, bank: str | None) -> Maze:
+        """The same mazes with another bank, or with none."""
+        size, seed = parse_bank(bank) if bank else (0, 0)
+        return family(self.size, self.length, self.horizon, size, seed)
+
+    def trials(self, ring: str) -> int:
+        """T on every ring."""
+        return self.horizon
+
+    def changes(self, ring: str) -> int | None:
+        """Half-way on the exchanged and the revalued rings."""
+        return self.horizon // 2 if ring.startswith(("exchanged", "revalued")) else None
+
+    def draw(self, key: jax.Array, n: int, ring: str) -> Tasks:
+        """Draws n tasks of a ring."""
+        if ring not in self.rings():
+            raise unknown("ring", ring, self.rings())
+        size = self.field if ring == "shifted:larger" else self.size
+        opens, goal, start = self._drawn(key, n, size)
+        if ring == "seen":
+            assert self.bank_opens is not None and self.bank_goal is not None and self.bank_start is not None
+            which = jax.random.randint(address(key, "which"), (n,), 0, len(self.bank_opens))
+            opens, goal, start = self.bank_opens[which], self.bank_goal[which], self.bank_start[which]
+        elif ring == "restructured:loops":
+            opens = mazes.looped(address(key, "loops"), opens, LOOPS)
+        later, moved, at = opens, goal, self.horizon // 2
+        if ring.startswith("revalued"):
+            start = start.at[:, at].set(start[:, at - 1])  # the change meets it where it just was
+        if ring == "revalued:map":
+            later = mazes.rewalled(address(key, "wall"), mazes.Problem(opens, goal), start[:, at])
+        elif ring == "revalued:worth":
+            moved = mazes.turned(address(key, "moved"), mazes.Problem(opens, goal), start[:, at])
+            late = np.arange(self.horizon) >= at
+            start = jnp.where(late & (start == moved[:, None]), (start + 1) % size**2, start)
+        both = [mazes.Problem(o, g) for o, g in ((opens, goal), (later, moved))]
+        return self._placed(both, start, jnp.full(n, ring == "exchanged:moves"), size)
+
+    def _drawn(self, key: jax.Array, n: int, size: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Perfect mazes [n, size, size, 2], a goal [n], and starts [n, T] elsewhere."""
+        opens = mazes.grown(address(key, "maze", size), n, size)
+        goal = jax.random.randint(address(key, "goal", size), (n,), 0, size**2)
+        keys = jax.random.split(address(key, "start", size), self.horizon)
+        start = jax.vmap(lambda k: mazes.elsewhere(k, goal, size**2), out_axes=1)(keys)
+        return opens, goal, start
+
+    def _placed(self, both: list[mazes.Problem], start: jax.Array, turned: jax.Array, size: int) -> Tasks:
+        """Tasks in the field, from problems before and after the change in a square of their own."""
+        framed = [
+            mazes.Problem(mazes.framed(p.opens, self.field), mazes.renumbered(p.goal, size, self.field))
+            for p in both
+        ]
+        dist = jnp.stack([mazes.distances(p).reshape(len(start), -1) for p in framed], 1)
+        return Tasks(
+            jnp.stack([p.opens for p in framed], 1),
+            jnp.stack([p.goal for p in framed], 1),
+            dist,
+            mazes.renumbered(start, size, self.field),
+            turned,
+        )
+
+    def level(self, text: str) -> Tasks:
+        """The one task that a drawing shows, as `drawing` draws them; all walks start at A.
+
+        Raises:
+            MesascopeError: another size than this family's, or no way from A to G.
+        """
+        opens, goal, start = mazes.read(text)
+        if len(opens) not in (self.size, self.field):
+            raise MesascopeError(
+                f"The drawing has {len(opens)} cells on a side, {self.name} has {self.size} or {self.field}.",
+                f"Make the family of its size: maze:size={len(opens)}.",
+            )
+        problem = mazes.Problem(jnp.asarray(opens)[None], jnp.asarray([goal]))
+        starts = jnp.full((1, self.horizon), start)
+        return self._placed([problem, problem], starts, jnp.zeros(1, bool), len(opens))
+
+    def drawing(self, observation: Any) -> str:
+        """One observation [4 F²] in characters."""
+        east, south, goal, here = np.asarray(observation).reshape(4, self.field, self.field)
+        opens = np.stack([east, south], -1) > 0.5
+        size = 1 + int(np.argwhere(np.asarray(mazes.passable(jnp.asarray(opens)[None]))[0].any(-1)).max())
+        return mazes.drawing(opens, int(goal.argmax()), int(here.argmax()), size)
+
+    def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
+        """Starts one lifetime per task at the start of its first walk."""
+        zero = jnp.zeros(len(tasks.turned), jnp.int32)
+        state = State(zero, zero, tasks.start[:, 0].astype(jnp.int32))
+        return state, born(self._shown(tasks, state))
+
+    def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
+        """One step, to the next cell or nowhere at a wall; at the goal one stays. After the last one it pays."""
+        rows, late = jnp.arange(len(action)), self._late(state.trial)
+        move = action ^ (2 * (tasks.turned & (late > 0)))
+        opens, goal, dist = tasks.opens[rows, late], tasks.goal[rows, late], tasks.dist[rows, late]
+        row, column = state.cell // self.field, state.cell % self.field
+        back_row, back_column = jnp.maximum(row - 1, 0), jnp.maximum(column - 1, 0)
+        can = jnp.stack(
+            [
+                opens[rows, back_row, column, 1] & (row > 0),
+                opens[rows, row, column, 0],
+                opens[rows, row, column, 1],
+                opens[rows, row, back_column, 0] & (column > 0),
+            ],
+            -1,
+        )[rows, move]
+        step = jnp.asarray([-self.field, 1, self.field, -1])[move]
+        cell = jnp.where(can & (state.cell != goal), state.cell + step, state.cell)
+        ends = state.step + 1 >= self.length
+        begun = dist[rows, tasks.start[rows, state.trial]]
+        done = (begun - dist[rows, cell]) / jnp.clip(begun, 1, self.length)
+        paid = jnp.where(ends, done, 0.0)
+        trial, at = state.trial + ends, jnp.where(ends, 0, state.step + 1)
+        coming = tasks.start[rows, jnp.minimum(trial, self.horizon - 1)]
+        state = State(trial, at, jnp.where(ends, coming, cell).astype(jnp.int32))
+        told = Percept(self._shown(tasks, state), action, paid, trial, at, jnp.zeros_like(ends))
+        return state, told, paid
+
+    def _late(self, trial: jax.Array) -> jax.Array:
+        return (trial >= self.horizon // 2).astype(jnp.int32)
+
+    def _shown(self, tasks: Tasks, state: State) -> jax.Array:
+        """[N, 4 F²]."""
+        rows, late = jnp.arange(len(state.cell)), self._late(state.trial)
+        n, cells = len(rows), self.field**2
+        opens = jnp.moveaxis(tasks.opens[rows, late], -1, 1).reshape(n, -1).astype(jnp.float32)
+        places = [jax.nn.one_hot(x, cells) for x in (tasks.goal[rows, late], state.cell)]
+        return jnp.concatenate([opens, *places], -1)
+
+    def planes(self, observation: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """What a network of fields is shown: pictures [N, F, F, PLANES], and the cell [N] where one stands."""
+        problem, here = mazes.seen(observation)
+        return mazes.planes(problem), here
+
+    def problems(self, key: jax.Array, n: int) -> mazes.Problem:
+        """n problems to train on, in their own square: of the bank where there is one."""
+        if self.bank_opens is not None and self.bank_goal is not None:
+            which = jax.random.randint(address(key, "which"), (n,), 0, len(self.bank_opens))
+            return mazes.Problem(self.bank_opens[which], self.bank_goal[which])
+        opens, goal, _ = self._drawn(key, n, self.size)
+        return mazes.Problem(opens, goal)
+
+    def moved(self, key: jax.Array, problem: mazes.Problem) -> mazes.Problem:
+        """The same mazes, the goal elsewhere."""
+        return mazes.Problem(problem.opens, mazes.elsewhere(key, problem.goal, problem.opens.shape[1] ** 2))
+
+    pictures = staticmethod(mazes.planes)
+    ways = staticmethod(mazes.ways)
+
+    def latents(self, tasks: Tasks, ring: str) -> dict[str, np.ndarray]:
+        """chance, best, worst and fixed, turned and goal, all [N, T]; all is shown, so 'fixed' is the best that is.
+
+        Where moves are exchanged half-way, the best that cannot adapt takes the worse moves from then on.
+        """
+        opens, goal, dist, start, turned = (np.asarray(x) for x in tasks)
+        late = (np.arange(self.horizon) >= self.horizon // 2).astype(int)
+        there = mazes.leads(opens)
+        there = np.where(
+            np.arange(self.field**2)[:, None] == goal[..., None, None], goal[..., None, None], there
+        )
+        rows, both = np.arange(len(start))[:, None], {}
+        begun = dist[rows, late, start]
+        for name, way in (("chance", np.mean), ("best", np.min), ("worst", np.max)):
+            ends = mazes.left(dist, there, self.length, way)[rows, late, start]
+            both[name] = (begun - ends) / np.clip(begun, 1, self.length)
+        blind = mazes.left(dist, there, self.length, None)[rows, late, start]
+        blind = (begun - blind) / np.clip(begun, 1, self.length)
+        exchanged = (turned[:, None] & (late > 0)).astype(float)
+        fixed = np.where(exchanged > 0, np.maximum(blind, both["chance"]), both["best"])
+        return {**both, "fixed": fixed, "turned": exchanged, "goal": goal[:, late]}
+
+    def plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
+        """How near to the goal each move leads at the first step of a walk, by the maze as it was shown.
+
+        Nothing is chosen where only one way is open: such acts are -1.
+
+        Raises:
+            MesascopeError: the observations were not kept.
+        """
+        if "observation" not in trials:
+            raise MesascopeError(
+                f"Of these trials of {self.name} no observations were kept.",
+                "Take fewer trials, shorter walks or a smaller maze.",
+            )
+        shown = trials.observation
+        shown = shown.sel(condition="intact") if "condition" in shown.dims else shown
+        seen = shown.values if self.length == 1 else shown.values[:, :, 0]
+        action = trials.action.sel(condition=label).values.astype(int)
+        action = action[..., None] if self.length == 1 else action[..., :1]
+        n, t = action.shape[:2]
+        late = (np.arange(t) >= self.horizon // 2).astype(int)
+        here = seen.reshape(n, t, 4, -1)[:, :, 3].argmax(-1)
+        phases = np.stack(
+            [seen[:, 0], seen[:, self.horizon // 2]], 1
+        )  # all that is ever shown of walls and goals
+        dist, there = (x.reshape(n, 2, *x.shape[1:]) for x in self._measured(phases.reshape(2 * n, -1)))
+        i = np.arange(n)[:, None]
+
+        def worth(phase):
+            ends = there[i, phase, here]
+            return -dist[i[..., None], phase[..., None], ends].astype(float)[:, :, None]
+
+        values, before = worth(late[None]), worth(np.concatenate([[0], late[:-1]])[None])
+        before[:, 0] = np.nan
+        ways = (there[i, late[None], here] != here[..., None]).sum(-1)
+        action = np.where(ways[..., None] > 1, action, -1)
+        ahead = np.maximum(dist[i, late[None], here], 1)
+        # by doublings: one distance alone has too few lifetimes
+        far = 1 << np.floor(np.log2(ahead)).astype(int)
+        told = ~(trials.turned.values > 0) if "turned" in trials else np.ones((n, t), bool)
+        held = self.bank_opens is not None and str(trials.attrs["ring"]) == "seen"
+        cases = float(len(self.bank_opens)) if held and self.bank_opens is not None else mazes.many(self.size)
+        return Plans(action, values, before, told, far[..., None], cases, goal=True)
+
+    def _measured(self, observation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Steps to the goal [n, F²] and where every move leads [n, F², 4], of observations [n, 4 F²]."""
+        problem, _ = mazes.seen(observation)
+        return np.asarray(_flooded(problem)), mazes.leads(np.asarray(problem.opens))
+
+    def flipped(self, percept: Percept) -> Percept:
+        """The last walk had gone as far the other way."""
+        return percept._replace(feedback=-percept.feedback)
+
+    def text(self, action: int, feedback: float) -> str:
+        """One step in words."""
+        return f"went {mazes.WORDS[action]}, got {feedback:g}"
+
+
+@eqx.filter_jit
+def _flooded(problem: mazes.Problem) -> jax.Array:
+    return mazes.distances(problem).reshape(len(problem.goal), -1)
+
+
+def family(size: int = 9, steps: int = 1, trials: int = 8, bank: int = 0, bank_seed: int = 0) -> Maze:
+    """A perfect maze is shown whole, with where one stands and the goal; choosing the way takes look-ahead.
+
+    Args:
+        size: cells on a side, an odd number from 5 to 33.
+        steps: S, of a walk; it pays at its end the part of the way, or of S steps, that is done.
+        trials: T, walks in a lifetime, at least 4.
+        bank: M, the number of training mazes, each with its goal and starts; 0 for unlimited.
+        bank_seed: the seed that they are drawn from.
+    """
+    if size % 2 == 0 or not SMALLEST <= size <= LARGEST:
+        why = "is even" if SMALLEST <= size <= LARGEST else "is out of range"
+        raise MesascopeError(
+            f"size={size} {why}: a maze has from {SMALLEST} to {LARGEST} cells on a side, more do not fit into memory.",
+            f"Give an odd number from {SMALLEST} to {LARGEST}.",
+        )
+    if steps < 1:
+        raise MesascopeError(f"steps={steps}: nobody goes anywhere.", f"Give a number from 1 to {LONGEST}.")
+    whole(steps=(steps, 1, LONGEST), trials=(trials, 4, 100_000))
+    whole(bank=(bank, 0, 10_000), bank_seed=(bank_seed, 0, 2**32 - 1))
+    shown = trials * steps * 4 * (size + MORE) ** 2
+    fits(shown, f"{trials:,} walks of {steps} steps", "Give fewer trials, shorter walks or a smaller maze.")
+    plain = Maze(
+        name=named(family, size=size, steps=steps, trials=trials, bank=bank, bank_seed=bank_seed),
+        choices=4,
+        horizon=trials,
+        size=size,
+        length=steps,
+        bank_name=None,
+        bank_opens=None,
+        bank_goal=None,
+        bank_start=None,
+    )
+    if not bank:
+        return plain
+    opens, goal, start = plain._drawn(address(jax.random.key(bank_seed), "bank"), bank, size)
+    held = {"bank_opens": opens, "bank_goal": goal, "bank_start": start}
+    return dataclasses.replace(plain, bank_name=f"bank:{bank}@{bank_seed}", **held)

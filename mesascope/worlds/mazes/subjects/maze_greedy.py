@@ -1,0 +1,41 @@
+"""Looks one step ahead: goes to the open neighbour that is nearest to the goal as the crow flies."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.worlds.mazes.labyrinths import of_mazes, shown, towards
+from mesascope.contracts.settings import named
+
+TRIED = "maze:size=5,trials=12,bank=3"
+
+
+class MazeGreedy(Scripted):
+    """Carries nothing."""
+
+    name: str
+
+    def fresh(self, n: int) -> tuple[()]:
+        """An empty carry."""
+        return ()
+
+    def respond(self, key, carry, percept: Percept):
+        """Judges every cell by rows and columns from the goal, walls left out; of two alike it takes the first."""
+        maze = shown(percept)
+        n, field = maze.goal.shape[:2]
+        goal = maze.goal.reshape(n, -1).argmax(-1)[:, None, None]
+        row, column = jnp.arange(field)[:, None], jnp.arange(field)
+        away = jnp.abs(row - goal // field) + jnp.abs(column - goal % field)
+        return carry, choose(key, jnp.log(towards(maze, away, "first")))
+
+
+def subject(family: Family) -> MazeGreedy:
+    """Goes to the open neighbour that is nearest to the goal in a straight line: one step of look-ahead.
+
+    Args:
+        family: the mazes.
+    """
+    of_mazes(family)
+    return MazeGreedy(named(subject))

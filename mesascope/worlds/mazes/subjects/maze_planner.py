@@ -1,0 +1,58 @@
+"""Searches the maze that it is shown: each tick a wave from the goal goes so many cells farther (value iteration)."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.percept import whole
+from mesascope.worlds.mazes.mazes import FAR
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.worlds.mazes.labyrinths import begun, of_mazes, shown, towards, waved
+from mesascope.contracts.settings import named
+
+TRIED = "maze:size=5,trials=12,bank=3"
+
+
+class MazePlanner(Scripted):
+    """Carries the steps to the goal [N, F, F] that it knows, and the maze that they are of [N, 3 F²]."""
+
+    name: str
+    field: int
+    sweeps: jax.Array
+
+    def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
+        """No maze."""
+        return jnp.full((n, self.field, self.field), FAR), jnp.full((n, 3 * self.field**2), -1.0)
+
+    def respond(self, key, carry, percept: Percept):
+        """Begins anew where the maze has changed; acts by what it knows after all sweeps of this tick but the last.
+
+        So the way from a cell d steps from the goal is known at tick d with one sweep a tick.
+        """
+        value, before = carry
+        maze = shown(percept)
+        same = (maze.told == before).all(-1)[:, None, None]
+        value = jnp.where(same, value, begun(maze))
+
+        def on(held):
+            i, value, _ = held
+            after = waved(maze, value)
+            return i + 1, after, (after != value).any()
+
+        held = jnp.asarray(1, jnp.int32), value, jnp.asarray(True)
+        value = jax.lax.while_loop(lambda h: (h[0] < self.sweeps) & h[2], on, held)[1]
+        return (waved(maze, value), maze.told), choose(key, jnp.log(towards(maze, value)))
+
+
+def subject(family: Family, sweeps: int = 1) -> MazePlanner:
+    """Sends a wave from the goal through the maze that is shown, so many cells a tick, and goes where it came from.
+
+    Args:
+        family: the mazes.
+        sweeps: cells a tick.
+    """
+    home = of_mazes(family)
+    whole(sweeps=(sweeps, 1, 4096))
+    return MazePlanner(named(subject, sweeps=sweeps), home.field, jnp.asarray(sweeps, jnp.int32))

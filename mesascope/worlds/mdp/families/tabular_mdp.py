@@ -1,0 +1,239 @@
+"""A small Markov decision process with hidden transitions and pay-offs, lived in episodes that begin in state 0.
+
+Duan et al. (2016, arXiv 1611.02779), section 3.2: 10 states, 5 actions, transitions from a flat Dirichlet, mean
+pay-offs from N(1, 1), a pay-off scattering around its mean with variance 1, episodes of 10 steps, and n of them on the
+same task. An episode is a trial and an action a step; after the last step of an episode the state is 0 again.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mesascope.errors import MesascopeError, unknown
+from mesascope.contracts.family import Family, Percept, parse_bank
+from mesascope.contracts.percept import born, named, whole
+from mesascope.worlds.mdp.episodes import blind, followed, values
+from mesascope.keys import address
+
+MEAN = 1.0  # of the mean pay-offs
+LOW = -2.0  # by how much they are lower where they are low
+SHARP = 0.1  # the Dirichlet's concentration where transitions are nearly certain
+KEEPS = 0.8  # how much of a mean pay-off is left after an episode where it drifts
+
+
+class Tasks(NamedTuple):
+    """moves [N, S, A, S'] probabilities; pays [N, T, S, A] mean pay-offs on every trial; late [N], the trial from which
+    the actions mean each other, the last the first's and so on (T and more for never); inverted [N], 1 for feedback
+    mirrored at the mean of all pay-offs.
+    """
+
+    moves: jax.Array
+    pays: jax.Array
+    late: jax.Array
+    inverted: jax.Array
+
+
+class State(NamedTuple):
+    """The state of the process, the trial and the step in it, each [N]."""
+
+    place: jax.Array
+    trial: jax.Array
+    step: jax.Array
+
+
+class TabularMDP(Family):
+    """A Markov decision process lived in episodes; see `family` for the settings.
+
+    The observation [N, S] is 1 at the present state. The score of a step is the mean pay-off of the action in the
+    present state.
+    """
+
+    name: str
+    choices: int
+    horizon: int
+    states: int
+    length: int
+    bank_name: str | None
+    bank_moves: jax.Array | None  # [M, S, A, S']
+    bank_pays: jax.Array | None  # [M, S, A]
+
+    controls: ClassVar = {"learner": "psrl", "lookalike": "two_loss_reflex", "still": "uniform"}
+    identity: ClassVar = ("name", "bank_name")
+    reported: ClassVar = ("horizon:longer", "inverted:feedback")
+
+    @property
+    def steps(self) -> int:
+        """Steps of an episode."""
+        return self.length
+
+    @property
+    def references(self) -> dict[str, str]:
+        """Reference procedures by role; no exact optimum is to be had, the strongest is the best that is known."""
+        return {
+            "learner": "psrl",
+            "discounting": "psrl:memory=2",
+            "locator": "mdp_locator",
+            "strongest": "beb",
+            "learner against": "psrl:minimise=True",
+            "discounting against": "psrl:memory=2,minimise=True",
+            "locator against": "mdp_locator:minimise=True",
+        }
+
+    def rings(self) -> tuple[str, ...]:
+        """All rings."""
+        counted = (
+            "fresh",
+            "shifted:low",
+            "shifted:sharp",
+            "exchanged:actions",
+            "restructured:drift",
+            "restructured:alike",
+        )
+        return (*(("seen",) if self.bank_moves is not None else ()), *counted, *self.reported)
+
+    def banked(self, bank: str | None) -> TabularMDP:
+        """The same process with another bank, or with none."""
+        size, seed = parse_bank(bank) if bank else (0, 0)
+        return family(self.states, self.choices, self.length, self.horizon, size, seed)
+
+    def trials(self, ring: str) -> int:
+        """T episodes, and five times T on the longer horizon."""
+        return self.horizon * (5 if ring == "horizon:longer" else 1)
+
+    def changes(self, ring: str) -> int | None:
+        """Half-way on the exchanged ring."""
+        return self.horizon // 2 if ring.startswith("exchanged") else None
+
+    def draw(self, key: jax.Array, n: int, ring: str) -> Tasks:
+        """Draws n tasks of a ring."""
+        if ring not in self.rings():
+            raise unknown("ring", ring, self.rings())
+        trials, shape = self.trials(ring), (n, self.states, self.choices)
+        if ring == "seen":
+            assert self.bank_moves is not None and self.bank_pays is not None
+            which = jax.random.randint(address(key, "which"), (n,), 0, len(self.bank_moves))
+            moves, pays = self.bank_moves[which], self.bank_pays[which]
+        else:
+            moves, pays = _drawn(key, shape, SHARP if ring == "shifted:sharp" else 1.0)
+        if ring == "shifted:low":
+            pays = pays + LOW
+        elif ring == "restructured:alike":  # what an action pays is the same in every state
+            pays = jnp.broadcast_to(pays[:, :1], shape)
+        path = jnp.broadcast_to(pays[:, None], (n, trials, *shape[1:]))
+        if ring == "restructured:drift":
+            path = _drifting(address(key, "drift"), pays, trials)
+        late = self.horizon // 2 if ring == "exchanged:actions" else trials
+        return Tasks(moves, path, jnp.full(n, late), jnp.full(n, float(ring == "inverted:feedback")))
+
+    def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
+        """Starts one lifetime per task, in state 0."""
+        still = jnp.zeros(len(tasks.late), jnp.int32)
+        return State(still, still, still), born(jax.nn.one_hot(still, self.states))
+
+    def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
+        """Acts once in each lifetime."""
+        rows, (place, trial, step) = jnp.arange(len(action)), state
+        meant = jnp.where(trial >= tasks.late, self.choices - 1 - action, action)
+        score = tasks.pays[rows, trial, place, meant]
+        paid = score + jax.random.normal(address(key, "pay"), score.shape)
+        feedback = jnp.where(tasks.inverted > 0, 2 * MEAN - paid, paid)
+        reached = jnp.cumsum(tasks.moves[rows, place, meant], -1)
+        where = jax.random.uniform(address(key, "move"), score.shape)[:, None] * reached[:, -1:]
+        place = jnp.minimum((where >= reached).sum(-1), self.states - 1).astype(jnp.int32)
+        over = step + 1 == self.length
+        place, step = jnp.where(over, 0, place), jnp.where(over, 0, step + 1)
+        trial = jnp.where(over, trial + 1, trial)
+        percept = Percept(
+            jax.nn.one_hot(place, self.states), action, feedback, trial, step, jnp.zeros(len(action), bool)
+        )
+        return State(place, trial, step), percept, score
+
+    def flipped(self, percept: Percept) -> Percept:
+        """The last feedback mirrored at the mean of all pay-offs."""
+        return percept._replace(feedback=2 * MEAN - percept.feedback)
+
+    def latents(self, tasks: Tasks, ring: str) -> dict[str, np.ndarray]:
+        """Chance, best, worst and fixed [N, T], the expected pay-off of an episode by exact dynamic programming.
+
+        What is gained in an episode scatters around its expectation, above 'best' too. On the seen ring 'fixed' is a
+        policy found by improving one step after the other, elsewhere any policy: all are worth the same on average,
+        and an even one is as good.
+        """
+        moves, pays = np.asarray(tasks.moves, float), np.asarray(tasks.pays, float)
+        still = ring != "restructured:drift"
+        pays = pays[:, :1] if still else pays
+        n, trials = pays.shape[:2]
+        each = np.repeat(moves, trials, 0), pays.reshape(n * trials, *pays.shape[2:])
+        known = {p: values(*each, self.length, p).reshape(n, trials) for p in ("even", "best", "worst")}
+        known["fixed"] = known["even"]
+        if ring == "seen":
+            assert self.bank_moves is not None and self.bank_pays is not None
+            bank = np.asarray(self.bank_moves, float), np.asarray(self.bank_pays, float)
+            known["fixed"] = followed(*each, blind(*bank, self.length))[:, None]
+        whole = (n, self.trials(ring))
+        told = {"even": "chance"}
+        return {told.get(k, k): np.ascontiguousarray(np.broadcast_to(v, whole)) for k, v in known.items()}
+
+
+def _drawn(key: jax.Array, shape: tuple[int, ...], concentration: float) -> tuple[jax.Array, jax.Array]:
+    """moves [..., S, A, S'] and pays [..., S, A]."""
+    states = shape[-2]
+    if concentration == 1.0:
+        raw = jax.random.exponential(address(key, "moves"), (*shape, states))
+    else:
+        raw = jax.random.gamma(address(key, "moves"), concentration, (*shape, states)) + 1e-30
+    return raw / raw.sum(-1, keepdims=True), MEAN + jax.random.normal(address(key, "pays"), shape)
+
+
+def _drifting(key: jax.Array, pays: jax.Array, trials: int) -> jax.Array:
+    """[N, T, S, A] pay-offs that go back to the mean and are pushed away again, so that they stay N(1, 1)."""
+    pushes = jax.random.normal(key, (trials - 1, *pays.shape)) * np.sqrt(1 - KEEPS**2)
+
+    def push(now, pushed):
+        now = MEAN + KEEPS * (now - MEAN) + pushed
+        return now, now
+
+    later = jax.lax.scan(push, pays, pushes)[1]
+    return jnp.moveaxis(jnp.concatenate([pays[None], later]), 0, 1)
+
+
+def _bank(seed: int, size: int, shape: tuple[int, int]) -> tuple[jax.Array, jax.Array]:
+    """M tasks, at least two with different best first acts where there are several."""
+    for attempt in range(1000):
+        moves, pays = _drawn(address(jax.random.key(seed), "bank", attempt), (size, *shape), 1.0)
+        if size == 1 or len(np.unique(np.asarray(pays).argmax(-1), axis=0)) > 1:
+            return moves, pays
+    raise MesascopeError(f"No bank of {size} different tasks in 1,000 draws.", "Take a larger bank.")
+
+
+def family(
+    states: int = 10, actions: int = 5, steps: int = 10, trials: int = 10, bank: int = 0, bank_seed: int = 0
+) -> TabularMDP:
+    """A Markov decision process of hidden transitions and pay-offs, lived in episodes that begin in state 0.
+
+    Args:
+        states: how many, at least 1.
+        actions: K, at least 2.
+        steps: S, the steps of an episode.
+        trials: T, the episodes of a lifetime.
+        bank: M, the number of training tasks; 0 for unlimited.
+        bank_seed: the seed that the bank is drawn from.
+    """
+    whole(states=(states, 1, 1000), actions=(actions, 2, 1000), steps=(steps, 2, 10_000))
+    whole(trials=(trials, 2, 100_000), bank=(bank, 0, 1_000_000), bank_seed=(bank_seed, 0, 2**32 - 1))
+    given = {"states": states, "actions": actions, "steps": steps, "trials": trials}
+    moves, pays = _bank(bank_seed, bank, (states, actions)) if bank else (None, None)
+    return TabularMDP(
+        name=named(family, **given, bank=bank, bank_seed=bank_seed),
+        choices=actions,
+        horizon=trials,
+        states=states,
+        length=steps,
+        bank_name=f"bank:{bank}@{bank_seed}" if bank else None,
+        bank_moves=moves,
+        bank_pays=pays,
+    )

@@ -1,0 +1,39 @@
+"""Plans for the mean process, with a bonus for what was seldom tried.
+
+Bayesian exploration bonus (Kolter and Ng 2009, ICML): posterior means of transitions and pay-offs, and β / (1 + n) on
+top, n counting how often an action was done in a state.
+"""
+
+from __future__ import annotations
+
+from mesascope.contracts.family import Family
+from mesascope.worlds.mdp.planning import Planner, backward, mean_moves, shaped, through
+from mesascope.contracts.settings import named, within
+
+
+class BEB(Planner):
+    """Adds a bonus."""
+
+    name: str
+    shape: tuple[int, int, int, int]
+    sign: float
+    bonus: float
+
+    def planned(self, key, belief, trial):
+        """The best policy of the mean process with the bonus."""
+        pays = belief.mean + self.bonus / (1.0 + belief.times)
+        return backward(pays, self.shape[2], through(mean_moves(belief)))
+
+
+def subject(family: Family, bonus: float = 0.5) -> BEB:
+    """Plans for the mean process, with a bonus for what was seldom tried.
+
+    Args:
+        family: episodes in a process of few states.
+        bonus: β in β / (1 + n).
+    """
+    within(0, 1000, bonus=bonus)
+    return BEB(named(subject, bonus=bonus), shaped(family), 1.0, bonus)
+
+
+TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4"

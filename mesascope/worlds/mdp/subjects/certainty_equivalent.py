@@ -1,0 +1,41 @@
+"""Plans for the mean process as if it were certain, and acts at random now and then.
+
+Duan et al. (2016, arXiv 1611.02779) call it greedy, and ε-greedy with a lapse.
+"""
+
+from __future__ import annotations
+
+from mesascope.contracts.family import Family
+from mesascope.worlds.mdp.planning import Planner, backward, mean_moves, shaped, through
+from mesascope.contracts.settings import named, within
+
+
+class CertaintyEquivalent(Planner):
+    """Plans for the mean."""
+
+    name: str
+    shape: tuple[int, int, int, int]
+    sign: float
+    lapse: float
+
+    def lapsing(self):
+        """ε."""
+        return self.lapse
+
+    def planned(self, key, belief, trial):
+        """The best policy of the mean process."""
+        return backward(belief.mean, self.shape[2], through(mean_moves(belief)))
+
+
+def subject(family: Family, lapse: float = 0.0) -> CertaintyEquivalent:
+    """Plans for the mean process as if it were certain.
+
+    Args:
+        family: episodes in a process of few states.
+        lapse: ε, the part of its acts that is even over all actions.
+    """
+    within(0, 1, lapse=lapse)
+    return CertaintyEquivalent(named(subject, lapse=lapse), shaped(family), 1.0, lapse)
+
+
+TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4"

@@ -1,0 +1,83 @@
+"""Locates its task among the processes of the family's bank, and plans for one drawn from the posterior over them.
+
+The ideal of a subject that holds its training tasks and nothing else. Before every episode one of them is drawn and its
+best policy followed.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mesascope.errors import MesascopeError
+from mesascope.contracts.family import Family
+from mesascope.keys import address
+from mesascope.contracts.subject import Response, Scripted
+from mesascope.worlds.mdp.planning import backward, shaped, through
+from mesascope.contracts.settings import named
+
+
+class Odds(NamedTuple):
+    """log [N, M] what the posterior gives every task; place [N] where the last act was done; which [N] is followed."""
+
+    log: jax.Array
+    place: jax.Array
+    which: jax.Array
+
+
+class MDPLocator(Scripted):
+    """The bank and its seed are arrays, so that banks of one size share compiled code."""
+
+    name: str
+    moves: jax.Array  # [M, S, A, S'], logarithms
+    pays: jax.Array  # [M, S, A]
+    policies: jax.Array  # [M, steps, S]
+    bank_seed: jax.Array
+
+    @property
+    def trained_on(self) -> str:
+        """The family's bank."""
+        return f"bank:{len(self.pays)}@{int(self.bank_seed)}"
+
+    def fresh(self, n: int) -> Odds:
+        """Every task of the bank is as likely as any other."""
+        still = jnp.zeros(n, jnp.int32)
+        return Odds(jnp.zeros((n, len(self.pays))), still, still)
+
+    def respond(self, key, carry, percept):
+        """Weighs the tasks by the last step, draws one at the first step of an episode, and follows its policy."""
+        place = percept.observation.argmax(-1).astype(jnp.int32)
+        act, begins = jnp.maximum(percept.action, 0), percept.step == 0
+        paid = -0.5 * jnp.square(percept.feedback - self.pays[:, carry.place, act]).T
+        moved = jnp.where(begins[:, None], 0.0, self.moves[:, carry.place, act, place].T)
+        log = carry.log + jnp.where(percept.first[:, None], 0.0, paid + moved)
+        drawn = jax.random.categorical(address(key, "which"), log).astype(jnp.int32)
+        which = jnp.where(begins, drawn, carry.which)
+        action = self.policies[which, percept.step, place]
+        return Odds(log, place, which), Response(action, None)
+
+
+def subject(family: Family, minimise: bool = False) -> MDPLocator:
+    """Locates its task among the processes of the family's bank.
+
+    Args:
+        family: episodes in a process of few states, with a bank.
+        minimise: wants to be paid little.
+    """
+    moves, pays = getattr(family, "bank_moves", None), getattr(family, "bank_pays", None)
+    if family.bank is None or moves is None or pays is None:
+        raise MesascopeError(
+            f"{family.name} has no bank of processes to locate a task in.",
+            "Give the family one: tabular_mdp:bank=4.",
+        )
+    policies = backward(-pays if minimise else pays, shaped(family)[2], through(moves))
+    seed = jnp.asarray(int(family.bank.rpartition("@")[2]), jnp.uint32)
+    return MDPLocator(
+        named(subject, minimise=minimise), jnp.log(jnp.asarray(np.asarray(moves))), pays, policies, seed
+    )
+
+
+TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4,bank=2"

@@ -1,0 +1,49 @@
+"""Plans for the best of several processes drawn from the posterior, choosing anew at every state and action.
+
+Optimistic posterior sampling: before every episode `draws` processes are drawn as by `psrl`, and every backup takes the
+largest of their values (Tiapkin et al. 2022, arXiv 2209.14414, algorithm 1; after Asmuth et al. 2009, arXiv 1205.2664).
+"""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+
+from mesascope.contracts.family import Family
+from mesascope.worlds.mdp.planning import Planner, backward, sampled, shaped
+from mesascope.contracts.settings import named, within
+
+
+class OPSRL(Planner):
+    """Samples several processes."""
+
+    name: str
+    shape: tuple[int, int, int, int]
+    sign: float
+    draws: int
+
+    def said(self, response):
+        """Plans are drawn, so the probabilities of acts are not at hand."""
+        return response._replace(log_probs=None)
+
+    def planned(self, key, belief, trial):
+        """The best policy where every state and action leads on as in the best draw."""
+        moves, pays = sampled(key, belief, self.draws)
+
+        def expected(later):
+            return (pays + jnp.einsum("dnsap,np->dnsa", moves, later)).max(0)
+
+        return backward(jnp.zeros_like(pays[0]), self.shape[2], expected)
+
+
+def subject(family: Family, draws: int = 2) -> OPSRL:
+    """Plans for the best of several processes drawn from the posterior before every episode.
+
+    Args:
+        family: episodes in a process of few states.
+        draws: how many.
+    """
+    within(1, 100, draws=draws)
+    return OPSRL(named(subject, draws=draws), shaped(family), 1.0, draws)
+
+
+TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4"

@@ -1,0 +1,49 @@
+"""Plans for a process drawn from its posterior before every episode, and follows the plan to the episode's end.
+
+Posterior sampling (Strens 2000; Osband et al. 2013, arXiv 1306.0940): a Dirichlet with weights 1 for the transitions of
+every state and action, N(1, 1) for every mean pay-off.
+"""
+
+from __future__ import annotations
+
+from mesascope.contracts.family import Family
+from mesascope.worlds.mdp.planning import FOREVER, Planner, backward, sampled, shaped, through
+from mesascope.contracts.settings import named, within
+
+
+class PSRL(Planner):
+    """Samples one process."""
+
+    name: str
+    shape: tuple[int, int, int, int]
+    sign: float
+    memory: int
+
+    def recalled(self):
+        """The memory."""
+        return self.memory or FOREVER
+
+    def said(self, response):
+        """Plans are drawn, so the probabilities of acts are not at hand."""
+        return response._replace(log_probs=None)
+
+    def planned(self, key, belief, trial):
+        """The best policy of the process that was drawn."""
+        moves, pays = sampled(key, belief, 1)
+        return backward(pays[0], self.shape[2], through(moves[0]))
+
+
+def subject(family: Family, memory: int = 0, minimise: bool = False) -> PSRL:
+    """Plans for a process drawn from its posterior before every episode.
+
+    Args:
+        family: episodes in a process of few states.
+        memory: how many episodes back it remembers; 0 for all.
+        minimise: wants to be paid little.
+    """
+    within(0, 1_000_000, memory=memory)
+    name = named(subject, memory=memory, minimise=minimise)
+    return PSRL(name, shaped(family), -1.0 if minimise else 1.0, memory)
+
+
+TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4"

@@ -1,0 +1,63 @@
+"""Plans for the best process that what was seen does not exclude.
+
+UCRL2 (Jaksch et al. 2010, JMLR 11:1563) for episodes: pay-offs at the upper end of their confidence bounds, transitions
+moved towards the best state as far as theirs allow (extended value iteration, figure 2 there). Plans are made before
+every episode. Both bounds are those of the paper, √(7/2 · ln(2·S·A·t/δ) / n) and √(14·S · ln(2·A·t/δ) / n), each times
+`width`: with the proven ones nothing is settled in a hundred steps.
+"""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+
+from mesascope.contracts.family import Family
+from mesascope.worlds.mdp.planning import Planner, backward, mean_moves, shaped
+from mesascope.contracts.settings import named, within
+
+
+class UCRL2(Planner):
+    """Plans under the most favourable process."""
+
+    name: str
+    shape: tuple[int, int, int, int]
+    sign: float
+    width: float
+    delta: float
+
+    def planned(self, key, belief, trial):
+        """Extended value iteration."""
+        states, actions, steps, _ = self.shape
+        tried = jnp.maximum(belief.times, 1.0)
+        t = (trial * steps + 1.0)[:, None, None]
+        reach = self.width * jnp.sqrt(3.5 * jnp.log(2.0 * states * actions * t / self.delta) / tried)
+        slack = self.width * jnp.sqrt(14.0 * states * jnp.log(2.0 * actions * t / self.delta) / tried)
+        moves = mean_moves(belief)
+
+        def expected(later):
+            order = jnp.argsort(later, -1)  # the worst state first
+            sorted_moves = jnp.take_along_axis(moves, order[:, None, None, :], -1)
+            sorted_later = jnp.take_along_axis(later, order, -1)[:, None, None, :]
+            best = jnp.minimum(sorted_moves[..., -1] + slack / 2.0, 1.0)
+            taken = best - sorted_moves[..., -1]  # from the others, the worst ones first
+            others = sorted_moves[..., :-1]
+            upto = jnp.cumsum(others, -1)
+            left = jnp.clip(upto - taken[..., None], 0.0) - jnp.clip(upto - others - taken[..., None], 0.0)
+            return (left * sorted_later[..., :-1]).sum(-1) + best * sorted_later[..., -1]
+
+        return backward(belief.mean + reach, steps, expected)
+
+
+def subject(family: Family, width: float = 0.1, delta: float = 0.05) -> UCRL2:
+    """Plans for the best process that what was seen does not exclude.
+
+    Args:
+        family: episodes in a process of few states.
+        width: factor of the confidence bounds; 1 for the proven ones.
+        delta: δ, the part of cases in which the proven bounds may fail.
+    """
+    within(0, 100, width=width)
+    within(1e-12, 1, delta=delta)
+    return UCRL2(named(subject, width=width, delta=delta), shaped(family), 1.0, width, delta)
+
+
+TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4"

@@ -1,0 +1,36 @@
+"""In Pong's picture the subject's own paddle is painted over, with the field's colour."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+
+from mesascope.contracts.condition import within
+from mesascope.worlds.pong.painting import BLANK, COLUMNS, OWN, OnPicture, Picture, ball
+
+TRIED = "pong:rallies=2,steps=3"
+
+
+class PaddleHidden(OnPicture):
+    """once: 1 for one response at every step in turn, 0 for the whole life."""
+
+    kind: ClassVar = "paddle_hidden"
+
+    def paint(self, key, seen, context):
+        """The picture without the paddle on the right; the ball stays."""
+        xp: Any = np if isinstance(seen.frame, np.ndarray) else jnp
+        hidden = (COLUMNS == OWN) & ~ball(seen.places)  # nothing else is in that column
+        frame = xp.where(hidden, BLANK, seen.frame).astype(seen.frame.dtype)
+        return Picture(frame, {k: 0 * v if k == "own y" else v for k, v in seen.places.items()})
+
+
+def condition(once: int = 1) -> PaddleHidden:
+    """The subject's own paddle is hidden.
+
+    Args:
+        once: 1 for one response at every step in turn, while the life goes on undisturbed; 0 for the whole life.
+    """
+    within(0, 1, once=once)
+    return PaddleHidden(once)

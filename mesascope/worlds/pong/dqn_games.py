@@ -1,0 +1,64 @@
+"""Many games of Pong at once, in ale-py's vector environment."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from mesascope.worlds.pong import pong_screen as screen
+
+LATELY = 20  # games whose scores are kept
+
+
+class Games:
+    """E games; one that is over is followed by the next, after one step that is no step of a game.
+
+    Attributes:
+        frame: [E, 33, 40] of bytes, what is shown now.
+        shape: of a frame.
+        scores: of the last games that were finished, the oldest first.
+        finished: games.
+    """
+
+    shape = (screen.HEIGHT, screen.WIDTH)
+
+    def __init__(self, games: int, threads: int, seed: int, lately: int = LATELY) -> None:
+        screen.ale()
+        from ale_py.vector_env import AtariVectorEnv
+
+        self.games = AtariVectorEnv(
+            "pong",
+            num_envs=games,
+            num_threads=threads,
+            img_height=screen.SCREEN[0] // screen.TALL,
+            img_width=screen.SCREEN[1] // screen.WIDE,
+            stack_num=1,
+            frameskip=screen.SKIP,
+            noop_max=screen.NOOPS,
+            use_fire_reset=False,
+            reward_clipping=False,
+        )
+        names = [a.value for a in self.games.ale.get_action_set()]
+        self.codes = np.array([names.index(a) for a in screen.ACTIONS])
+        self.frame = self.cut(self.games.reset(seed=seed + np.arange(games))[0])
+        self.over, self.sums = np.zeros(games, bool), np.zeros(games)
+        self.scores = deque(maxlen=lately)
+
+    @staticmethod
+    def cut(shown: np.ndarray) -> np.ndarray:
+        """The field of screens [E, 1, 42, 40]."""
+        return shown[:, 0, screen.TOP : screen.TOP + screen.HEIGHT]
+
+    def send(self, action: np.ndarray) -> None:
+        """Hands over the actions [E], of 0, 1, 2, and does not wait."""
+        self.games.send(self.codes[action])
+
+    def receive(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """What came of the actions, all [E]: frame, reward, whether the game is over, whether this was no step."""
+        shown, reward, over, cut, _ = self.games.recv()
+        fake, self.over = self.over, over | cut
+        self.frame = self.cut(shown).copy()
+        self.sums = np.where(fake, 0.0, self.sums) + np.where(fake, 0, reward)
+        self.scores.extend(self.sums[self.over].tolist())
+        return self.frame, np.where(fake, 0, reward).astype(np.float32), self.over, fake

@@ -1,0 +1,253 @@
+"""A recurrent network on Pong by PPO (Schulman et al. 2017, arXiv 1707.06347), told places in place of pictures."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from mesascope.errors import MesascopeError
+from mesascope.contracts.family import Family, Percept
+from mesascope.worlds.pong import pong_screen as screen
+from mesascope.worlds.pong.pong_cabinet import Cabinet, Start
+from mesascope.keys import address
+from mesascope.contracts.recipe import Progress, Trained, silent
+from mesascope.recipes.descent import COUNTED, MANY, STEPPED, check
+from mesascope.recipes.lives import spread
+from mesascope.recipes.rounds import Kept, Run, go
+from mesascope.contracts.subject import choose
+from mesascope.agents.networks.network_files import named
+from mesascope.worlds.pong.subjects.places_network import FORMAT, begun, told
+from mesascope.agents.networks.recurrent import Recurrent
+
+LATELY = 20  # games whose scores are shown
+TRIED = "pong:rallies=2,steps=3"  # what `mesascope check` tries it on
+SMALL = {"environments": 2, "stretch": 8, "width": 8, "minibatches": 2, "games": 1}  # and with which settings
+
+
+class State(NamedTuple):
+    """The network's arrays and Adam's memory."""
+
+    network: Any
+    memory: Any
+
+
+class Batch(NamedTuple):
+    """What a stretch of L steps of E games leaves to train on, each [L, E] but for the carry before it."""
+
+    encoded: Any  # [L, E, F]
+    first: Any
+    action: Any
+    log_prob: Any
+    advantage: Any
+    worth: Any
+    carry: Any  # leaves [1, E, W]
+
+
+def recipe(
+    family: Family,
+    out: str | os.PathLike,
+    updates: int = 500,
+    environments: int = 32,
+    stretch: int = 128,
+    memory: str = "gru",
+    width: int = 64,
+    epochs: int = 4,
+    minibatches: int = 4,
+    rate: float = 1e-3,
+    final_rate: float = 1e-4,
+    entropy: float = 0.01,
+    discount: float = 0.99,
+    trace: float = 0.95,
+    clip: float = 0.2,
+    games: int = 100,
+    seed: int = 0,
+    progress: Callable[[Progress], None] = silent,
+) -> Trained:
+    """Trains a recurrent network on Pong by PPO, told where ball and paddles are.
+
+    Args:
+        family: pong, as it is typed.
+        out: the folder for network.safetensors; a training begun there with the same settings goes on.
+        updates: stretches in all.
+        environments: games at a time.
+        stretch: steps of every game for one update; the carry goes on from one to the next.
+        memory: gru, lstm or none.
+        width: units.
+        epochs: passes over a stretch.
+        minibatches: parts of the games, each one step of Adam.
+        rate: Adam's step size at the start, falling linearly.
+        final_rate: the same at the end.
+        entropy: weight of the policy's entropy.
+        discount: γ, per step.
+        trace: λ of the generalised advantage estimate.
+        clip: largest change of a probability ratio that is rewarded.
+        games: that evaluate the network when it is trained.
+        seed: of the weights, the games and all draws.
+        progress: called now and then; its score is the mean of the last 20 games played.
+
+    Raises:
+        MesascopeError: a setting is out of range, ale-py is not installed, or the folder holds another training.
+    """
+    settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
+    whole = ("environments", "stretch", "width", "epochs", "minibatches", "games")
+    check(settings, **{k: (1, MANY) for k in whole}, updates=COUNTED["updates"], **STEPPED)
+    check(settings, discount=(0.0, 1.0), trace=(0.0, 1.0), entropy=(0.0, 10.0), clip=(0.0, 10.0))
+    check({**settings, "lifetimes": environments}, minibatches=(1, environments))
+    if getattr(family, "places", ()) != screen.PLACES:
+        raise MesascopeError(f"{family.name} does not tell where a ball is.", "Train on pong.")
+    screen.ale()
+    network = begun(address(jax.random.key(seed), "weights"), memory, width, family.choices)
+    arrays, still = eqx.partition(network, eqx.is_array)
+    header = {"format": FORMAT, "memory": memory, "width": width, "choices": family.choices}
+    run = Run("ppo_atari", family, settings, header, lambda state: named(state.network))
+    begin = State(arrays, MOVED.init(arrays))
+    played_on = functools.partial(played, run, still)
+    return go(run, begin, played_on, functools.partial(evaluated, run, still), out, progress)
+
+
+MOVED = optax.chain(optax.clip_by_global_norm(0.5), optax.scale_by_adam(eps=1e-5))
+
+
+class Table:
+    """E games of Pong that follow each other, and the percepts before every step."""
+
+    def __init__(self, games: int, seed: int) -> None:
+        self.draws, none = np.random.default_rng(seed), np.zeros(games, np.int32)
+        idle = self.draws.integers(0, screen.NOOPS + 1, games)
+        self.cabinet = Cabinet(Start(none, idle, np.zeros(games), none, none), shown=False)
+        self.action, self.feedback = np.full(games, -1, np.int32), np.zeros(games, np.float32)
+        self.first, self.sums, self.scores = np.ones(games, bool), np.zeros(games), []
+        self.whose: list[int] = []
+
+    def percept(self) -> Percept:
+        """What the games show, without the frame."""
+        shown = np.zeros((len(self.first), screen.SHOWN), np.uint8)
+        shown[:, screen.SIZE :] = self.cabinet.places
+        none = np.zeros(len(self.first), np.int32)
+        return Percept(shown, self.action, self.feedback, none, none, self.first)
+
+    def play(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """One step of every game: the points [E], and whether each is over; the next one is begun then."""
+        paid = self.cabinet.play(action, np.ones(len(action), bool))
+        over, self.sums = self.cabinet.over.copy(), self.sums + paid
+        for i in np.flatnonzero(over):
+            self.scores.append(float(self.sums[i]))
+            self.whose.append(int(i))
+            self.sums[i] = 0.0
+            self.cabinet.begin(int(i), int(self.draws.integers(0, screen.NOOPS + 1)))
+        self.action = np.where(over, -1, action).astype(np.int32)
+        self.feedback = np.where(over, 0, paid).astype(np.float32)
+        self.first = over
+        return paid, over
+
+
+def played(run: Run, still: Any, start: Kept):
+    """Plays and improves, from what a checkpoint kept; games are begun anew after an interruption."""
+    s, state, done = run.settings, start.state, start.done
+    table = Table(s["environments"], run.seeded("games", start.round))
+    key = address(jax.random.key(s["seed"]), "acts", start.round)
+    carry = eqx.combine(state.network, still).fresh(s["environments"])
+    lived = start.steps
+    while done < s["updates"]:
+        before, seen, acts, paid, ended = carry, [], [], [], []
+        for t in range(s["stretch"]):
+            percept = table.percept()
+            carry, step = act(state.network, still, address(key, done), np.int32(t), carry, percept)
+            points, over = table.play(np.asarray(step[1]))
+            for store, x in zip((seen, acts, paid, ended), (percept.first, step, points, over), strict=True):
+                store.append(x)
+        last = act(state.network, still, address(key, done), np.int32(s["stretch"]), carry, table.percept())[
+            1
+        ][3]
+        encoded, action, log_prob, worth = (np.stack([np.asarray(a[i]) for a in acts]) for i in range(4))
+        advantage = estimated(np.stack(paid), np.stack(ended), worth, np.asarray(last), s)
+        kept = jax.tree.map(lambda x: x[None], before)
+        batch = Batch(encoded, np.stack(seen), action, log_prob, advantage, advantage + worth, kept)
+        rate = s["rate"] + (s["final_rate"] - s["rate"]) * done / s["updates"]
+        orders = np.random.default_rng(run.seeded("orders", done))
+        for _ in range(s["epochs"]):
+            for rows in np.split(orders.permutation(s["environments"]), s["minibatches"]):
+                part = jax.tree.map(lambda x, rows=rows: x[:, rows], batch)
+                state = improved(state, still, part, np.float32(rate), s["clip"], s["entropy"])
+        done, lived = done + 1, lived + s["stretch"] * s["environments"]
+        yield Kept(state, done, lived, start.round + done, table.scores[-LATELY:])
+
+
+def estimated(paid, over, worth, last, settings) -> np.ndarray:
+    """Generalised advantage estimates [L, E]; nothing comes after a game's end."""
+    out, later, after = np.zeros_like(worth), np.zeros_like(last), last
+    for t in reversed(range(len(paid))):
+        alive = 1.0 - over[t]
+        surprise = paid[t] + settings["discount"] * alive * after - worth[t]
+        later = surprise + settings["discount"] * settings["trace"] * alive * later
+        out[t], after = later, worth[t]
+    return out
+
+
+@eqx.filter_jit
+def act(arrays: Any, still: Any, key: jax.Array, t: Any, carry: Any, percept: Percept) -> tuple[Any, Any]:
+    """The next carry; what it was told, the action, its log-probability and the critic's estimate."""
+    network: Recurrent = eqx.combine(arrays, still)
+    encoded = network.encode(told(percept))
+    carry, features = network.memory.step(_begun(carry, percept.first), encoded)
+    response = choose(jax.random.fold_in(key, t), network.log_probs(features))
+    log_prob = jnp.take_along_axis(response.log_probs, response.action[:, None], 1)[:, 0]
+    return carry, (encoded, response.action, log_prob, network.worth(features))
+
+
+def _begun(carry: Any, first: Any) -> Any:
+    """The carry, fresh where a game begins."""
+    return jax.tree.map(lambda x: jnp.where(jnp.asarray(first)[:, None], 0.0, x), carry)
+
+
+@eqx.filter_jit
+def improved(state: State, still: Any, batch: Batch, rate: Any, clip: float, entropy: float) -> State:
+    """One step of Adam on some of the games of a stretch."""
+
+    def loss(arrays: Any) -> jax.Array:
+        network: Recurrent = eqx.combine(arrays, still)
+
+        def step(carry, xs):
+            return network.memory.step(_begun(carry, xs[1]), xs[0])
+
+        before = jax.tree.map(lambda x: x[0], batch.carry)
+        features = jax.lax.scan(step, before, (batch.encoded, batch.first))[1]
+        log_probs = network.log_probs(features)
+        log_prob = jnp.take_along_axis(log_probs, batch.action[..., None], -1)[..., 0]
+        advantage = (batch.advantage - batch.advantage.mean()) / (batch.advantage.std() + 1e-8)
+        ratio = jnp.exp(log_prob - batch.log_prob)
+        held = jnp.clip(ratio, 1.0 - clip, 1.0 + clip)
+        gain = jnp.minimum(ratio * advantage, held * advantage).mean()
+        error = jnp.square(network.worth(features) - batch.worth).mean()
+        return -gain + 0.5 * error - entropy * spread(log_probs)
+
+    moves, memory = MOVED.update(jax.grad(loss)(state.network), state.memory)
+    return State(jax.tree.map(lambda w, m: w - rate * m, state.network, moves), memory)
+
+
+def evaluated(run: Run, still: Any, state: State) -> list[float]:
+    """The scores of whole games, actions drawn from the policy; of every environment the same number."""
+    games, each = min(run.settings["games"], 20), -(-run.settings["games"] // 20)
+    table = Table(games, run.seeded("evaluation"))
+    key, carry, t = (
+        jax.random.key(run.seeded("evaluation draws")),
+        eqx.combine(state.network, still).fresh(games),
+        0,
+    )
+    own: list[list[float]] = [[] for _ in range(games)]
+    while min(map(len, own)) < each:
+        carry, step = act(state.network, still, key, np.int32(t), carry, table.percept())
+        t += 1
+        if table.play(np.asarray(step[1]))[1].any():
+            own = [
+                [x for x, i in zip(table.scores, table.whose, strict=True) if i == j] for j in range(games)
+            ]
+    return [x for scores in own for x in scores[:each]][: run.settings["games"]]

@@ -1,0 +1,258 @@
+"""A hidden weight vector maps inputs to noisy outcomes; the action, a real number, predicts the next outcome.
+
+Garg et al. (2022, arXiv 2208.01066) and Raventós et al. (2023, arXiv 2306.15063): w ~ N(0, I), x ~ N(0, I),
+y = w·x + noise. Before every trial the percept shows the coming input, the last one and, as feedback, the outcome that
+came with the last one. A prediction scores minus its squared distance from w·x: chance predicts 0, which is also the
+mean of the prior, and the best knows w. No pay-off hangs on an earlier prediction.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mesascope.errors import MesascopeError, unknown
+from mesascope.contracts.family import Array, Family, Percept, parse_bank
+from mesascope.contracts.percept import named, whole
+from mesascope.keys import address
+
+SCALE = 2.0  # of inputs or outcomes on the scaled rings
+NOISIER = 3.0  # times the noise on the noisier ring
+DRIFT = 0.3  # part of w that is new at every trial on the drifting ring; its variance stays 1
+FARTHEST = 100.0  # a prediction beyond counts as this: the worst is finite
+
+
+class Tasks(NamedTuple):
+    """weights and inputs [N, T, D] of every trial; noise [N]; cut [N], 1 where only the sign of w·x counts."""
+
+    weights: jax.Array
+    inputs: jax.Array
+    noise: jax.Array
+    cut: jax.Array
+
+
+class LinearRegression(Family):
+    """In-context regression; see `family` for the settings."""
+
+    name: str
+    choices: None
+    horizon: int
+    dimension: int
+    noise: float
+    bank_name: str | None
+    bank_weights: jax.Array | None  # [M, D]
+
+    controls: ClassVar = {"learner": "ridge", "lookalike": "last_pair", "still": "zero"}
+    identity: ClassVar = ("name", "bank_name")
+    predictors: ClassVar = (
+        *("zero", "running_mean", "last_pair", "nearest_neighbours", "gradient_descent"),
+        *(
+            "gradient_descent:steps=5",
+            "gradient_descent:steps=2,preconditioned=0.5",
+            "least_squares",
+            "ridge",
+        ),
+        "dmmse",
+    )
+    # with more noise less is there to gain; half a subspace lies within what training shows; on orthogonal inputs
+    # nothing that was told before the middle of the lifetime is of use after it
+    reported: ClassVar = ("shifted:noise", "shifted:subspace", "shifted:orthogonal", "horizon:longer")
+
+    @property
+    def references(self) -> dict[str, str]:
+        """Reference procedures by role; ridge with the true noise is the posterior mean under the prior."""
+        return {
+            "learner": "ridge",
+            "discounting": "ridge:discount=0.8",
+            "locator": "dmmse",
+            "strongest": "ridge",
+            "learner against": "ridge:minimise=True",
+            "discounting against": "ridge:discount=0.8,minimise=True",
+            "locator against": "dmmse:minimise=True",
+        }
+
+    def rings(self) -> tuple[str, ...]:
+        """All rings; a half subspace needs two dimensions."""
+        counted = ["fresh", "shifted:scaled_x", "shifted:scaled_y", "shifted:skewed"]
+        counted += ["exchanged:coordinates"] if self.dimension > 1 else []
+        counted += ["exchanged:sign", "restructured:drift", "restructured:threshold"]
+        apart = [r for r in self.reported if self.dimension > 1 or r in ("shifted:noise", "horizon:longer")]
+        return (*(["seen"] if self.bank_weights is not None else []), *counted, *apart)
+
+    def banked(self, bank: str | None) -> LinearRegression:
+        """The same family with another bank, or with none."""
+        size, seed = parse_bank(bank) if bank else (0, 0)
+        return family(self.dimension, self.noise, self.horizon, size, seed)
+
+    def trials(self, ring: str) -> int:
+        """T, and five times T on the longer horizon."""
+        return self.horizon * (5 if ring == "horizon:longer" else 1)
+
+    def changes(self, ring: str) -> int | None:
+        """Half-way where coordinates or the sign are exchanged."""
+        return self.horizon // 2 if ring.startswith("exchanged") else None
+
+    def draw(self, key: jax.Array, n: int, ring: str) -> Tasks:
+        """Draws n tasks of a ring, with all their inputs."""
+        if ring not in self.rings():
+            raise unknown("ring", ring, self.rings())
+        trials, d, half = self.trials(ring), self.dimension, self.horizon // 2
+        later = (jnp.arange(trials) >= half)[:, None]
+        drawn = jax.random.normal(address(key, "w and x"), (n, 1 + trials, d))
+        w, x = drawn[:, 0], drawn[:, 1:]
+        if ring == "seen":
+            assert self.bank_weights is not None
+            w = self.bank_weights[jax.random.randint(address(key, "bank"), (n,), 0, len(self.bank_weights))]
+        path = jnp.repeat(w[:, None], trials, 1)
+        if ring == "shifted:scaled_x":
+            x = SCALE * x
+        elif ring == "shifted:scaled_y":
+            path = SCALE * path
+        elif ring == "shifted:skewed":
+            x = jnp.einsum("ntd,nde->nte", x * _skewed(d), _rotation(address(key, "axes"), n, d))
+        elif ring in ("shifted:subspace", "shifted:orthogonal"):
+            held = jnp.broadcast_to(jnp.arange(d) < d // 2, (trials, d))
+            if ring == "shifted:orthogonal":
+                held = held ^ later
+            # each half has as many directions as there are, at the size that inputs have in training
+            size = jnp.sqrt(d / held.sum(-1, keepdims=True))
+            x = jnp.einsum("ntd,nde->nte", x * held * size, _rotation(address(key, "axes"), n, d))
+        elif ring == "exchanged:coordinates":
+            path = jnp.where(later, jnp.roll(path, 1, -1), path)
+        elif ring == "exchanged:sign":
+            path = jnp.where(later, -path, path)
+        elif ring == "restructured:drift":
+            new = jax.random.normal(address(key, "drift"), path.shape)
+            path = _walk(w, new)
+        noise = jnp.full((n,), self.noise * (NOISIER if ring == "shifted:noise" else 1.0))
+        return Tasks(path, x, noise, jnp.full((n,), float(ring == "restructured:threshold")))
+
+    def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
+        """Starts one lifetime per task; the hidden state is the trial index [N]."""
+        n = len(tasks.noise)
+        zero, none = jnp.zeros(n, jnp.int32), jnp.zeros(n)
+        shown = jnp.concatenate([tasks.inputs[:, 0], jnp.zeros((n, self.dimension))], -1)
+        return zero, Percept(shown, none, none, zero, zero, jnp.ones(n, bool))
+
+    def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
+        """Scores the predictions [N] and tells the outcomes, which do not hang on them."""
+        rows, last = jnp.arange(len(state)), tasks.inputs.shape[1] - 1
+        x = tasks.inputs[rows, state]
+        target = _outcome((tasks.weights[rows, state] * x).sum(-1), tasks.cut, self.dimension)
+        y = target + tasks.noise * jax.random.normal(key, target.shape)
+        score = -jnp.square(jnp.clip(action, -FARTHEST, FARTHEST) - target)
+        coming = tasks.inputs[rows, jnp.minimum(state + 1, last)]
+        still = jnp.zeros_like(state)
+        shown = jnp.concatenate([coming, x], -1)
+        percept = Percept(shown, action.astype(jnp.float32), y, state + 1, still, still.astype(bool))
+        return state + 1, percept, score
+
+    def latents(self, tasks: Tasks, ring: str) -> dict[str, np.ndarray]:
+        """`target` [N, T], the noiseless outcomes; chance, best, worst and fixed [N, T]."""
+        w, x = (np.asarray(part, float) for part in (tasks.weights, tasks.inputs))
+        cut = np.asarray(tasks.cut, float)[:, None]
+        target = np.asarray(_outcome((w * x).sum(-1), cut, self.dimension))
+        mean = np.asarray(self.bank_weights, float).mean(0) if ring == "seen" else np.zeros(self.dimension)
+        return {
+            "target": target,
+            "best": np.zeros_like(target),
+            "chance": -(target**2),
+            "worst": -((np.abs(target) + FARTHEST) ** 2),
+            "fixed": -((target - x @ mean) ** 2),
+        }
+
+    def between(self, observation: np.ndarray, part: float, rng: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Outcomes [N, T], without noise and with it, had the weights been mixed from two tasks of the bank.
+
+        The mixture has the mean length of the two (Raventós et al. 2023): mixing alone would shorten it.
+
+        Args:
+            observation: [N, T, 2D] what lifetimes showed.
+            part: of the way from one task to the other.
+            rng: a NumPy generator.
+        """
+        bank = np.asarray(self.bank_weights, float)
+        one, other = bank[
+            rng.permuted(np.tile(np.arange(len(bank)), (len(observation), 1)), axis=1)[:, [0, -1]].T
+        ]
+        mixed = (1 - part) * one + part * other
+        length = [np.linalg.norm(w, axis=-1, keepdims=True) for w in (one, other, mixed)]
+        mixed = mixed * ((1 - part) * length[0] + part * length[1]) / np.maximum(length[2], 1e-9)
+        target = (observation[..., : self.dimension] * mixed[:, None]).sum(-1)
+        return target, target + self.noise * rng.standard_normal(target.shape)
+
+    def target(self, percept: Percept) -> Array:
+        """[N] the noisy outcome of the trial that the percept tells of, 0 before the first."""
+        return percept.feedback
+
+    def flipped(self, percept: Percept) -> Percept:
+        """The outcome with the other sign."""
+        return percept._replace(feedback=-percept.feedback)
+
+    def text(self, action: Any, feedback: float) -> str:
+        """One trial in words."""
+        return f"predicted {action:.2f}, it was {feedback:.2f}"
+
+
+def _outcome(linear: Any, cut: Any, dimension: int) -> Any:
+    """The noiseless outcome: w·x, or its sign at the size that w·x has on average."""
+    return linear + cut * (np.sqrt(dimension) * jnp.sign(linear) - linear)
+
+
+def _skewed(dimension: int) -> np.ndarray:
+    """[D] standard deviations along the axes: variances fall as 1 / i², with mean 1 (Garg et al. 2022)."""
+    variance = 1.0 / np.arange(1, dimension + 1) ** 2
+    return np.sqrt(variance * dimension / variance.sum())
+
+
+def _rotation(key: jax.Array, n: int, dimension: int) -> jax.Array:
+    """[n, D, D] random orthogonal matrices."""
+    return jax.random.orthogonal(key, dimension, (n,))
+
+
+def _walk(start: jax.Array, new: jax.Array) -> jax.Array:
+    """[N, T, D] weights that drift and keep their variance, from start [N, D] and normal draws [N, T, D]."""
+
+    def step(w, noise):
+        return np.sqrt(1.0 - DRIFT**2) * w + DRIFT * noise, w
+
+    return jnp.moveaxis(jax.lax.scan(step, start, jnp.moveaxis(new, 1, 0))[1], 0, 1)
+
+
+def family(
+    dimension: int = 4, noise: float = 0.5, trials: int = 16, bank: int = 0, bank_seed: int = 0
+) -> LinearRegression:
+    """A hidden weight vector maps inputs to noisy outcomes; the action predicts the next outcome.
+
+    Args:
+        dimension: D, of the inputs.
+        noise: standard deviation of the outcomes around w·x.
+        trials: T, at least 2.
+        bank: M, the number of training tasks; 0 for unlimited.
+        bank_seed: the seed that the bank is drawn from.
+    """
+    whole(
+        dimension=(dimension, 1, 256),
+        trials=(trials, 2, 10_000),
+        bank=(bank, 0, 1_000_000),
+        bank_seed=(bank_seed, 0, 2**32 - 1),
+    )
+    if not 0 <= noise < 100:
+        raise MesascopeError(f"noise={noise} is out of range.", "Give a number from 0 to 100.")
+    weights = (
+        jax.random.normal(address(jax.random.key(bank_seed), "bank"), (bank, dimension)) if bank else None
+    )
+    return LinearRegression(
+        name=named(
+            family, dimension=dimension, noise=float(noise), trials=trials, bank=bank, bank_seed=bank_seed
+        ),
+        choices=None,
+        horizon=trials,
+        dimension=dimension,
+        noise=float(noise),
+        bank_name=f"bank:{bank}@{bank_seed}" if bank else None,
+        bank_weights=weights,
+    )

@@ -1,0 +1,66 @@
+"""The discrete minimum mean squared error estimator: the posterior mean of w over the M tasks of the bank.
+
+Raventós et al. (2023, arXiv 2306.15063, eq. 3): what is best on the training tasks, and can do no other.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.errors import MesascopeError
+from mesascope.contracts.family import Family, Percept, parse_bank
+from mesascope.contracts.subject import Response, Scripted
+from mesascope.worlds.regression.regression import TRIED as TRIED
+from mesascope.worlds.regression.regression import last_pair, regression
+from mesascope.contracts.settings import named, within
+
+EXACT = 1e-3  # standard deviation that stands for no noise: likelihoods stay finite
+
+
+class Dmmse(Scripted):
+    """Log-likelihoods [N, M] of the bank's tasks; the bank and its seed are data."""
+
+    name: str
+    bank_weights: jax.Array  # [M, D]
+    bank_seed: jax.Array
+    noise: jax.Array
+    sign: jax.Array
+
+    @property
+    def trained_on(self) -> str:
+        """The family's bank."""
+        return f"bank:{len(self.bank_weights)}@{int(self.bank_seed)}"
+
+    def fresh(self, n: int) -> jax.Array:
+        """Every task of the bank is as likely as any other."""
+        return jnp.zeros((n, len(self.bank_weights)))
+
+    def respond(self, key, carry, percept: Percept):
+        """Weighs the tasks by the last pair, then predicts with their mean."""
+        pair = last_pair(percept, self.bank_weights.shape[1])
+        off = pair.y[:, None] - pair.x @ self.bank_weights.T
+        carry = carry - 0.5 * jnp.square(off / self.noise)
+        mean = jax.nn.softmax(carry) @ self.bank_weights
+        return carry, Response(self.sign * (mean * pair.query).sum(-1), None)
+
+
+def subject(family: Family, noise: float = -1.0, minimise: bool = False) -> Dmmse:
+    """The posterior mean over the tasks of the family's bank: it locates its task among them.
+
+    Args:
+        family: in-context regression, with a bank.
+        noise: standard deviation that it reckons with; -1 for the family's.
+        minimise: predict the opposite.
+    """
+    home = regression(family)
+    within(-1, 1e6, noise=noise)
+    if home.bank is None or home.bank_weights is None:
+        raise MesascopeError(f"{family.name} has no bank.", "Give it one: linear_regression:bank=4.")
+    return Dmmse(
+        name=named(subject, noise=noise, minimise=minimise),
+        bank_weights=home.bank_weights,
+        bank_seed=jnp.asarray(parse_bank(home.bank)[1], jnp.uint32),
+        noise=jnp.asarray(max(home.noise if noise < 0 else noise, EXACT), jnp.float32),
+        sign=jnp.asarray(-1.0 if minimise else 1.0),
+    )

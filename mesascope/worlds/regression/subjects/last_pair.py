@@ -1,0 +1,16 @@
+"""Fits weights to the last pair alone, by ridge regression: a reflex on the percept."""
+
+from __future__ import annotations
+
+from mesascope.contracts.family import Family
+from mesascope.worlds.regression.regression import TRIED as TRIED
+from mesascope.worlds.regression.regression import Filtered, filtered, regression
+
+
+def subject(family: Family) -> Filtered:
+    """Fits weights to the last pair alone, which the percept shows.
+
+    Args:
+        family: in-context regression.
+    """
+    return filtered("last_pair", family, penalty=regression(family).noise ** 2, discount=0.0)

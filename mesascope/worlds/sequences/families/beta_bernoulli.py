@@ -1,0 +1,230 @@
+"""Symbols 0 and 1 come with a hidden probability; the action predicts the next one (Ortega et al. 2019).
+
+arXiv 1905.03030 and Mikulik et al. (2020, arXiv 2010.11223): p ~ Beta(a, b), and the best predictor is the Bayes
+mixture, whose expected loss over T symbols is exact (`expected_loss`): 11.147 nats at T = 20 under Beta(1, 1). The
+symbol comes back in the observation, -1 before the first.
+"""
+
+from __future__ import annotations
+
+from math import exp
+from typing import ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.special import betaln, gammaln
+
+from mesascope.errors import MesascopeError, unknown
+from mesascope.contracts.family import Array, Family, Percept, parse_bank
+from mesascope.contracts.percept import born, named, told, whole
+from mesascope.keys import address
+
+DRIFT = 0.1  # standard deviation of the reflected random walk, per trial
+RARE = 0.05  # how near to 0 or 1 p is on the rare ring
+
+
+class Tasks(NamedTuple):
+    """p [N, T] of symbol 1; repeats [N], 1 where p is the probability that the last symbol comes again."""
+
+    p: jax.Array
+    repeats: jax.Array
+
+
+class BetaBernoulli(Family):
+    """Sequence prediction; see `family` for the settings."""
+
+    name: str
+    choices: int
+    horizon: int
+    a: float
+    b: float
+    bank_name: str | None
+    bank_means: jax.Array | None  # [M, 2]: 1 - p and p, what predicting 0 and 1 pays
+
+    controls: ClassVar = {"learner": "bayes_predictor", "lookalike": "last_symbol", "still": "uniform"}
+    identity: ClassVar = ("name", "bank_name")
+    # no reference gains on repeats: what comes most often tells nothing there
+    reported: ClassVar = ("restructured:repeats", "horizon:longer")
+
+    @property
+    def references(self) -> dict[str, str]:
+        """Reference procedures by role; the strongest predicts the more probable symbol."""
+        return {
+            "learner": "bayes_predictor",
+            "discounting": "bayes_predictor:discount=0.8",
+            "locator": "locator",
+            "strongest": "bayes_predictor:greedy=True",
+            "learner against": "bayes_predictor:minimise=True",
+            "discounting against": "bayes_predictor:discount=0.8,minimise=True",
+            "locator against": "locator:minimise=true",
+        }
+
+    def rings(self) -> tuple[str, ...]:
+        """All rings."""
+        counted = ("fresh", "shifted:high", "shifted:rare", "exchanged:symbols", "restructured:drift")
+        return (*(("seen",) if self.bank_means is not None else ()), *counted, *self.reported)
+
+    def banked(self, bank: str | None) -> BetaBernoulli:
+        """The same family with another bank, or with none."""
+        size, seed = parse_bank(bank) if bank else (0, 0)
+        return family(self.horizon, self.a, self.b, size, seed)
+
+    def trials(self, ring: str) -> int:
+        """T, and five times T on the longer horizon."""
+        return self.horizon * (5 if ring == "horizon:longer" else 1)
+
+    def changes(self, ring: str) -> int | None:
+        """Half-way where the symbols are exchanged."""
+        return self.horizon // 2 if ring.startswith("exchanged") else None
+
+    def draw(self, key: jax.Array, n: int, ring: str) -> Tasks:
+        """Draws n tasks of a ring."""
+        if ring not in self.rings():
+            raise unknown("ring", ring, self.rings())
+        where, trials = address(key, "p"), self.trials(ring)
+        if ring == "seen":
+            assert self.bank_means is not None
+            p = self.bank_means[jax.random.randint(where, (n,), 0, len(self.bank_means)), 1]
+        elif ring == "shifted:rare":
+            near = RARE * jax.random.uniform(where, (n,))
+            p = jnp.where(jax.random.bernoulli(address(key, "end"), 0.5, (n,)), 1.0 - near, near)
+        elif ring == "restructured:repeats":
+            p = jax.random.uniform(where, (n,))
+        else:
+            p = _beta(where, self.a + 4.0 * (ring == "shifted:high"), self.b, n)
+        path = jnp.repeat(p[:, None], trials, 1)
+        if ring == "exchanged:symbols":
+            path = jnp.where(jnp.arange(trials) >= self.horizon // 2, 1.0 - path, path)
+        elif ring == "restructured:drift":
+            steps = DRIFT * jax.random.normal(address(key, "drift"), path.shape).at[:, 0].set(0.0)
+            path = 1.0 - jnp.abs(1.0 - jnp.mod(path + jnp.cumsum(steps, 1), 2.0))
+        return Tasks(path, jnp.full((n,), float(ring == "restructured:repeats")))
+
+    def begin(self, key: jax.Array, tasks: Tasks) -> tuple[tuple[jax.Array, jax.Array], Percept]:
+        """Starts one lifetime per task; the hidden state is the trial index and the last symbol [N], -1 for none."""
+        n = len(tasks.p)
+        percept = born(jnp.full((n, 1), -1.0))
+        return (jnp.zeros(n, jnp.int32), jnp.full(n, -1.0)), percept
+
+    def step(self, key: jax.Array, tasks: Tasks, state: tuple[jax.Array, jax.Array], action: jax.Array):
+        """Draws a symbol in each lifetime, whatever was predicted."""
+        trial, last = state
+        p = tasks.p[jnp.arange(len(action)), trial]
+        again = jnp.where(last < 0, 0.5, jnp.where(last > 0, p, 1.0 - p))
+        p = jnp.where(tasks.repeats > 0, again, p)
+        symbol = (jax.random.uniform(key, action.shape) < p).astype(jnp.float32)
+        score = jnp.where(action == 1, p, 1.0 - p)
+        right = (action == symbol).astype(jnp.float32)
+        return (trial + 1, symbol), told(symbol[:, None], action, right, trial + 1), score
+
+    def latents(self, tasks: Tasks, ring: str) -> dict[str, np.ndarray]:
+        """p [N, T], and chance, best, worst and fixed [N, T].
+
+        Where no symbol hangs on the last one also `means` [N, T, 2], what predicting 0 and 1 pays.
+        """
+        p, repeats = np.asarray(tasks.p), np.asarray(tasks.repeats)[:, None] > 0
+        best = np.maximum(p, 1 - p)
+        if repeats.any():
+            best = np.where(repeats & (np.arange(p.shape[1]) == 0), 0.5, best)
+        known = {"p": p, "best": best, "chance": np.full_like(p, 0.5), "worst": 1 - best}
+        if repeats.any():
+            return known | {"fixed": np.full_like(p, 0.5)}
+        means = np.stack([1 - p, p], -1)
+        return known | {"means": means, "fixed": self._fixed(means, ring)}
+
+    def _fixed(self, means: np.ndarray, ring: str) -> np.ndarray:
+        """[N, T] what the symbol that is likelier before anything is seen pays; even where both are as likely."""
+        mean = self.a / (self.a + self.b)
+        if ring == "seen":
+            mean = float(np.asarray(self.bank_means)[:, 1].mean())
+        elif ring == "shifted:high":
+            mean = (self.a + 4) / (self.a + 4 + self.b)
+        elif ring == "shifted:rare":
+            mean = 0.5
+        if abs(mean - 0.5) < 1e-9:
+            return means.mean(-1)
+        fixed = means[..., int(mean > 0.5)]
+        if ring == "exchanged:symbols":
+            fixed = np.where(np.arange(means.shape[1]) >= self.horizon // 2, 1 - fixed, fixed)
+        return fixed
+
+    def target(self, percept: Percept) -> Array:
+        """[N] the symbol that came at the trial whose outcome the percept tells, -1 before the first."""
+        return percept.observation[:, 0].astype(int)
+
+    def exchanged(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
+        """Another lifetime's symbol; whether the own prediction was right goes by that."""
+        right = (percept.action == observation[:, 0]).astype(percept.feedback.dtype)
+        return percept._replace(feedback=right, observation=observation)
+
+    def flipped(self, percept: Percept) -> Percept:
+        """The other symbol."""
+        return self.exchanged(percept, percept.feedback, 1.0 - percept.observation)
+
+    def expected_loss(self, trials: int = 0) -> float:
+        """The expected cumulative log-loss of the Bayes mixture in nats, exactly, over the counts of symbol 1.
+
+        Args:
+            trials: the number of symbols, T where 0.
+        """
+        many = trials or self.horizon
+        total = 0.0
+        for ones in range(many + 1):
+            sequence = betaln(self.a + ones, self.b + many - ones) - betaln(
+                self.a, self.b
+            )  # of one such sequence
+            ways = gammaln(many + 1) - gammaln(ones + 1) - gammaln(many - ones + 1)
+            total -= exp(ways + sequence) * sequence
+        return float(total)
+
+    def text(self, action: int, feedback: float) -> str:
+        """One trial in words."""
+        return f"predicted {action}, it was {action if feedback > 0.5 else 1 - action}"
+
+
+def _beta(key: jax.Array, a: float, b: float, n: int) -> jax.Array:
+    """[n] draws from Beta(a, b), by inversion where a or b is 1: that compiles in no time."""
+    if b == 1:
+        return jax.random.uniform(key, (n,)) ** (1.0 / a)
+    if a == 1:
+        return 1.0 - jax.random.uniform(key, (n,)) ** (1.0 / b)
+    return jax.random.beta(key, a, b, (n,))
+
+
+def _bank(a: float, b: float, size: int, seed: int) -> jax.Array:
+    """Pay-offs [M, 2] of predicting 0 and 1; a bank of two or more holds tasks of either likelier symbol."""
+    for attempt in range(1000):
+        p = _beta(address(jax.random.key(seed), "bank", attempt), a, b, size)
+        if size == 1 or len(np.unique(np.asarray(p) > 0.5)) > 1:
+            return jnp.stack([1.0 - p, p], -1)
+    raise MesascopeError(
+        f"No bank of {size} with both likelier symbols in 1,000 draws.",
+        "Take a larger bank or another prior.",
+    )
+
+
+def family(
+    trials: int = 20, a: float = 1.0, b: float = 1.0, bank: int = 0, bank_seed: int = 0
+) -> BetaBernoulli:
+    """Symbols 0 and 1 come with a hidden probability p ~ Beta(a, b); the action predicts the next one.
+
+    Args:
+        trials: T, at least 2.
+        a: of the Beta prior, the weight of symbol 1.
+        b: the weight of symbol 0.
+        bank: M, the number of training tasks; 0 for unlimited.
+        bank_seed: the seed that the bank is drawn from.
+    """
+    whole(trials=(trials, 2, 100_000), bank=(bank, 0, 1_000_000), bank_seed=(bank_seed, 0, 2**32 - 1))
+    if not (0 < a < 1e6 and 0 < b < 1e6):
+        raise MesascopeError(f"The prior Beta({a}, {b}) does not exist.", "Give positive a and b.")
+    return BetaBernoulli(
+        name=named(family, trials=trials, a=float(a), b=float(b), bank=bank, bank_seed=bank_seed),
+        choices=2,
+        horizon=trials,
+        a=float(a),
+        b=float(b),
+        bank_name=f"bank:{bank}@{bank_seed}" if bank else None,
+        bank_means=_bank(float(a), float(b), bank, bank_seed) if bank else None,
+    )

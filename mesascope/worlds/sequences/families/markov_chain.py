@@ -1,0 +1,244 @@
+"""Symbols follow one another by a hidden transition matrix; the action predicts the next symbol.
+
+The rows of the matrix are drawn from a symmetric Dirichlet distribution, so Bayes' answer is exact: counts of the
+transitions plus α (`sequence_log_probability`), or for a bank of M matrices their posterior mean. The percept shows
+the present symbol and the one before it, each as K numbers of which one is 1. The best knows the matrix.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.special import gammaln
+
+from mesascope.errors import MesascopeError, unknown
+from mesascope.contracts.family import Array, Family, Percept, parse_bank
+from mesascope.contracts.percept import born, named, told, whole
+from mesascope.keys import address
+
+DRIFT = 0.1  # chance per trial that a row is drawn anew on the drifting ring
+PEAKED = 3.0  # power of a row's odds on the peaked ring: nearly certain
+EVEN = 0.4  # the same on the even ring: rows tell little
+
+
+class Tasks(NamedTuple):
+    """symbols [N, T + 1] that come, one after the other; odds [N, T, K] of the next one at every trial."""
+
+    symbols: jax.Array
+    odds: jax.Array
+
+
+class MarkovChain(Family):
+    """Sequence prediction; see `family` for the settings."""
+
+    name: str
+    choices: int
+    horizon: int
+    concentration: float
+    bank_name: str | None
+    bank_matrices: jax.Array | None  # [M, K, K], rows sum to 1
+
+    controls: ClassVar = {"learner": "transition_counts", "lookalike": "symbol_again", "still": "uniform"}
+    identity: ClassVar = ("name", "bank_name")
+    predictors: ClassVar = ("uniform", "symbol_again", "induction", "transition_counts", "transition_locator")
+    # what came two symbols ago tells nothing in training: no reference gains
+    reported: ClassVar = ("restructured:second_order", "horizon:longer")
+
+    @property
+    def references(self) -> dict[str, str]:
+        """Reference procedures by role; the strongest predicts the likeliest symbol."""
+        return {
+            "learner": "transition_counts",
+            "discounting": "transition_counts:discount=0.9",
+            "locator": "transition_locator",
+            "strongest": "transition_counts:greedy=True",
+            "learner against": "transition_counts:minimise=True",
+            "discounting against": "transition_counts:discount=0.9,minimise=True",
+            "locator against": "transition_locator:minimise=True",
+        }
+
+    def rings(self) -> tuple[str, ...]:
+        """All rings."""
+        counted = ("fresh", "shifted:peaked", "shifted:even", "exchanged:symbols")
+        counted += ("restructured:independent", "restructured:drift")
+        return (*(("seen",) if self.bank_matrices is not None else ()), *counted, *self.reported)
+
+    def banked(self, bank: str | None) -> MarkovChain:
+        """The same family with another bank, or with none."""
+        size, seed = parse_bank(bank) if bank else (0, 0)
+        return family(self.choices, self.concentration, self.horizon, size, seed)
+
+    def trials(self, ring: str) -> int:
+        """T, and five times T on the longer horizon."""
+        return self.horizon * (5 if ring == "horizon:longer" else 1)
+
+    def changes(self, ring: str) -> int | None:
+        """Half-way where the symbols are exchanged."""
+        return self.horizon // 2 if ring.startswith("exchanged") else None
+
+    def draw(self, key: jax.Array, n: int, ring: str) -> Tasks:
+        """Draws n tasks of a ring, with the symbols that will come."""
+        if ring not in self.rings():
+            raise unknown("ring", ring, self.rings())
+        trials, k = self.trials(ring), self.choices
+        if ring == "seen":
+            assert self.bank_matrices is not None
+            which = jax.random.randint(address(key, "matrix"), (n,), 0, len(self.bank_matrices))
+            matrix = self.bank_matrices[which]
+        else:
+            matrix = _rows(address(key, "matrix"), self.concentration, (n, k), k)
+        if ring in ("shifted:peaked", "shifted:even"):
+            matrix = matrix ** (PEAKED if ring == "shifted:peaked" else EVEN)
+            matrix = matrix / matrix.sum(-1, keepdims=True)
+        if ring == "restructured:independent":
+            matrix = jnp.broadcast_to(matrix[:, :1], matrix.shape)
+        matrices = jnp.broadcast_to(matrix, (trials, *matrix.shape))
+        if ring == "exchanged:symbols":  # symbol s takes the part of symbol s - 1
+            late = (jnp.arange(trials) >= self.horizon // 2)[:, None, None, None]
+            matrices = jnp.where(late, jnp.roll(matrix, 1, (1, 2)), matrices)
+        elif ring == "restructured:drift":
+            matrices = _renewed(address(key, "drift"), matrices, self.concentration)
+        back = int(ring == "restructured:second_order")  # which of the last two symbols tells the next
+        draws = jax.random.uniform(address(key, "symbols"), (trials, n))
+        start = jax.random.randint(address(key, "start"), (n, 2), 0, k)
+
+        def step(life, xs):
+            now, last = life
+            draw, held = xs
+            row = held[jnp.arange(n), last if back else now]
+            total = jnp.cumsum(row, -1)
+            coming = jnp.minimum((draw[:, None] * total[:, -1:] >= total).sum(-1), k - 1)
+            return (coming, now), (coming, row)
+
+        symbols, odds = jax.lax.scan(step, (start[:, 0], start[:, 1]), (draws, matrices))[1]
+        path = jnp.concatenate([start[:, :1], symbols.T], 1).astype(jnp.int32)
+        return Tasks(path, jnp.moveaxis(odds, 0, 1))
+
+    def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
+        """Starts one lifetime per task and shows the first symbol; the hidden state is the trial index [N]."""
+        first = jax.nn.one_hot(tasks.symbols[:, 0], self.choices)
+        return jnp.zeros(len(first), jnp.int32), born(jnp.concatenate([first, jnp.zeros_like(first)], -1))
+
+    def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
+        """Shows the next symbol, whatever was predicted."""
+        rows = jnp.arange(len(action))
+        coming = tasks.symbols[rows, state + 1]
+        score = tasks.odds[rows, state, action]
+        shown = [jax.nn.one_hot(s, self.choices) for s in (coming, tasks.symbols[rows, state])]
+        right = (action == coming).astype(jnp.float32)
+        return state + 1, told(jnp.concatenate(shown, -1), action, right, state + 1), score
+
+    def latents(self, tasks: Tasks, ring: str) -> dict[str, np.ndarray]:
+        """`means` [N, T, K], what each prediction pays; `target` [N, T], what comes; chance, best, worst, fixed [N, T].
+
+        'fixed' predicts from the present symbol by the mean of the ring's matrices, which is even off the bank.
+        """
+        odds = np.asarray(tasks.odds, float)
+        chance = np.full(odds.shape[:2], 1.0 / self.choices)
+        fixed = chance
+        if ring == "seen":
+            usual = np.asarray(self.bank_matrices, float).mean(0).argmax(-1)
+            fixed = np.take_along_axis(odds, usual[np.asarray(tasks.symbols)[:, :-1]][..., None], -1)[..., 0]
+        known = {"means": odds, "target": np.asarray(tasks.symbols)[:, 1:].astype(float)}
+        return known | {"best": odds.max(-1), "chance": chance, "worst": odds.min(-1), "fixed": fixed}
+
+    def target(self, percept: Percept) -> Array:
+        """[N] the symbol that came at the trial whose outcome the percept tells, -1 before the first."""
+        now = percept.observation[:, : self.choices].argmax(-1)
+        there = percept.observation[:, self.choices :].any(-1)
+        return (now + 1) * there - 1
+
+    def exchanged(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
+        """Another lifetime's transition; whether the own prediction was right goes by that."""
+        right = percept.action == observation[:, : self.choices].argmax(-1)
+        return percept._replace(feedback=right.astype(percept.feedback.dtype), observation=observation)
+
+    def flipped(self, percept: Percept) -> Percept:
+        """The next symbol in order in place of the one that came."""
+        xp = np if isinstance(percept.observation, np.ndarray) else jnp
+        now, before = percept.observation[:, : self.choices], percept.observation[:, self.choices :]
+        return self.exchanged(percept, percept.feedback, xp.concatenate([xp.roll(now, 1, -1), before], -1))
+
+    def sequence_log_probability(self, symbols: Any) -> np.ndarray:
+        """Log-probability [N] of what follows the first symbol of each sequence [N, L] under the Dirichlet prior.
+
+        Every row of counts is one draw from a Dirichlet-multinomial distribution, in order.
+        """
+        symbols, k, a = np.asarray(symbols), self.choices, self.concentration
+        counts = np.zeros((len(symbols), k, k))
+        for now, then in zip(symbols.T[:-1], symbols.T[1:], strict=True):
+            counts[np.arange(len(symbols)), now, then] += 1
+        rows = gammaln(k * a) - gammaln(k * a + counts.sum(-1))
+        return (rows + (gammaln(a + counts) - gammaln(a)).sum(-1)).sum(-1)
+
+    def text(self, action: Any, feedback: float) -> str:
+        """One trial in words."""
+        return f"predicted {action + 1} of {self.choices}, {'right' if feedback > 0.5 else 'wrong'}"
+
+
+def _rows(key: jax.Array, concentration: float, shape: tuple[int, ...], choices: int) -> jax.Array:
+    """[…, K] draws from the symmetric Dirichlet distribution; α = 1 needs no gamma variates and compiles at once."""
+    if concentration == 1.0:
+        sizes = jax.random.exponential(key, (*shape, choices))
+        return sizes / sizes.sum(-1, keepdims=True)
+    return jax.random.dirichlet(key, jnp.full(choices, concentration), shape)
+
+
+def _renewed(key: jax.Array, matrices: jax.Array, concentration: float) -> jax.Array:
+    """Matrices [T, N, K, K] whose rows are drawn anew at random trials."""
+    trials, *_, k = matrices.shape
+    new = _rows(address(key, "rows"), concentration, matrices.shape[:-1], k)
+    anew = jax.random.bernoulli(address(key, "when"), DRIFT, matrices.shape[:-1]).at[0].set(False)
+    since = jnp.where(anew, jnp.arange(trials)[:, None, None], -1)
+    since = jax.lax.cummax(since)  # [T, N, K] the trial of a row's last renewal, -1 before
+    held = jnp.take_along_axis(new, jnp.maximum(since, 0)[..., None], 0)
+    return jnp.where(since[..., None] < 0, matrices, held)
+
+
+def _bank(choices: int, concentration: float, size: int, seed: int) -> jax.Array:
+    """Matrices [M, K, K]; two or more do not all have the same likeliest successors."""
+    for attempt in range(1000):
+        key = address(jax.random.key(seed), "bank", attempt)
+        matrices = _rows(key, concentration, (size, choices), choices)
+        if size == 1 or len(np.unique(np.asarray(matrices).argmax(-1), axis=0)) > 1:
+            return matrices
+    raise MesascopeError(
+        f"No bank of {size} with different likeliest successors in 1,000 draws.",
+        "Take a larger bank or another concentration.",
+    )
+
+
+def family(
+    symbols: int = 4, concentration: float = 1.0, trials: int = 40, bank: int = 0, bank_seed: int = 0
+) -> MarkovChain:
+    """Symbols follow one another by a hidden transition matrix; the action predicts the next one.
+
+    Args:
+        symbols: K.
+        concentration: α of the symmetric Dirichlet prior of every row.
+        trials: T, at least 2.
+        bank: M, the number of training tasks; 0 for unlimited.
+        bank_seed: the seed that the bank is drawn from.
+    """
+    whole(
+        symbols=(symbols, 2, 256),
+        trials=(trials, 2, 10_000),
+        bank=(bank, 0, 1_000_000),
+        bank_seed=(bank_seed, 0, 2**32 - 1),
+    )
+    if not 0 < concentration < 1e6:
+        raise MesascopeError(f"concentration={concentration} is out of range.", "Give a positive number.")
+    alpha = float(concentration)
+    return MarkovChain(
+        name=named(
+            family, symbols=symbols, concentration=alpha, trials=trials, bank=bank, bank_seed=bank_seed
+        ),
+        choices=symbols,
+        horizon=trials,
+        concentration=alpha,
+        bank_name=f"bank:{bank}@{bank_seed}" if bank else None,
+        bank_matrices=_bank(symbols, alpha, bank, bank_seed) if bank else None,
+    )

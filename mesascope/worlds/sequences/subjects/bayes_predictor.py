@@ -1,0 +1,80 @@
+"""Counts the symbols and predicts with the posterior predictive under Beta(a, b): the Bayes mixture."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.errors import MesascopeError
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.choices import best_of
+from mesascope.contracts.settings import named, within
+
+TRIED = "beta_bernoulli:trials=12"
+
+
+class BayesPredictor(Scripted):
+    """Counts [N, 2] of the symbols, decayed before each; its numbers are data, compiled once."""
+
+    name: str
+    prior: jax.Array  # [2] b and a
+    discount: jax.Array
+    greedy: jax.Array
+    minimise: jax.Array
+
+    def fresh(self, n: int) -> jax.Array:
+        """No counts."""
+        return jnp.zeros((n, 2))
+
+    def respond(self, key, carry, percept: Percept):
+        """Counts the symbol that the observation shows, then predicts; the log-probabilities are the predictive's."""
+        carry = self.discount * carry + jax.nn.one_hot(percept.observation[:, 0].astype(jnp.int32), 2)
+        weight = carry + self.prior
+        predictive = weight / weight.sum(-1, keepdims=True)
+        predictive = jnp.where(self.minimise, predictive[:, ::-1], predictive)
+        probabilities = jnp.where(self.greedy, best_of(predictive), predictive)
+        return carry, choose(key, jnp.log(probabilities))
+
+
+def predicted(family: Family) -> Family:
+    """The family, if its observation tells which action would have been right.
+
+    Raises:
+        MesascopeError: it does not.
+    """
+    if type(family).target is Family.target:
+        raise MesascopeError(f"{family.name} shows no symbol to predict.", "Take --family beta_bernoulli.")
+    return family
+
+
+def subject(
+    family: Family,
+    a: float = 0.0,
+    b: float = 0.0,
+    discount: float = 1.0,
+    greedy: bool = False,
+    minimise: bool = False,
+) -> BayesPredictor:
+    """Counts the symbols and predicts each with its posterior probability.
+
+    Args:
+        family: the prediction of symbols 0 and 1.
+        a: prior weight of symbol 1; 0 for the family's.
+        b: prior weight of symbol 0; 0 for the family's.
+        discount: what is kept of the counts at each trial; 1 for a stationary world.
+        greedy: predict the more probable symbol always, equal ones evenly.
+        minimise: predict the other one instead.
+    """
+    home = predicted(family)
+    within(0, 1e6, a=a, b=b)
+    if not 0 < discount <= 1:
+        raise MesascopeError(f"discount={discount} is out of range.", "Give a number above 0 and at most 1.")
+    prior = (b or getattr(home, "b", 1.0), a or getattr(home, "a", 1.0))
+    return BayesPredictor(
+        name=named(subject, a=a, b=b, discount=discount, greedy=greedy, minimise=minimise),
+        prior=jnp.asarray(prior, jnp.float32),
+        discount=jnp.asarray(discount, jnp.float32),
+        greedy=jnp.asarray(greedy),
+        minimise=jnp.asarray(minimise),
+    )

@@ -1,0 +1,45 @@
+"""Copies: predicts the symbol that followed the present one the last time (Olsson et al. 2022, arXiv 2209.11895)."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.choices import mixed
+from mesascope.contracts.settings import named, within
+from mesascope.worlds.sequences.transitions import TRIED as TRIED
+from mesascope.worlds.sequences.transitions import chain, counted, row, transition
+
+
+class Induction(Scripted):
+    """What followed each symbol last [N, K, K], one-hot rows, all zero where nothing did."""
+
+    name: str
+    choices: int
+    lapse: jax.Array
+
+    def fresh(self, n: int) -> jax.Array:
+        """Nothing followed anything."""
+        return jnp.zeros((n, self.choices, self.choices))
+
+    def respond(self, key, carry, percept: Percept):
+        """Books what followed, then copies; even before the present symbol was followed by any."""
+        last = transition(percept, self.choices)
+        carry = jnp.where(last.before[:, :, None] > 0, counted(last), carry)
+        copied = row(carry, last)
+        known = copied.sum(-1, keepdims=True) > 0
+        return carry, choose(key, mixed(jnp.where(known, copied, 1.0 / self.choices), self.lapse))
+
+
+def subject(family: Family, lapse: float = 0.0) -> Induction:
+    """Predicts the symbol that followed the present one the last time.
+
+    Args:
+        family: a Markov chain.
+        lapse: part of the predictions that is even over all symbols.
+    """
+    home = chain(family)
+    within(0, 1, lapse=lapse)
+    return Induction(named(subject, lapse=lapse), home.choices, jnp.asarray(lapse, jnp.float32))

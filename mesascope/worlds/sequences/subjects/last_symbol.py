@@ -1,0 +1,42 @@
+"""Predicts that the last symbol comes again: a reflex on the observation."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.choices import mixed
+from mesascope.contracts.settings import named, within
+from mesascope.worlds.sequences.subjects.bayes_predictor import predicted
+
+TRIED = "beta_bernoulli:trials=12"
+
+
+class LastSymbol(Scripted):
+    """Nothing is carried: the last symbol is in the observation."""
+
+    name: str
+    lapse: jax.Array
+
+    def fresh(self, n: int) -> tuple[()]:
+        """An empty carry."""
+        return ()
+
+    def respond(self, key, carry, percept: Percept):
+        """The last symbol again; either one before the first."""
+        last = jax.nn.one_hot(percept.observation[:, 0].astype(jnp.int32), 2)
+        return carry, choose(key, mixed(jnp.where(percept.first[:, None], 0.5, last), self.lapse))
+
+
+def subject(family: Family, lapse: float = 0.0) -> LastSymbol:
+    """Predicts that the last symbol comes again.
+
+    Args:
+        family: the prediction of symbols 0 and 1.
+        lapse: part of the predictions that is even over both.
+    """
+    predicted(family)
+    within(0, 1, lapse=lapse)
+    return LastSymbol(name=named(subject, lapse=lapse), lapse=jnp.asarray(lapse, jnp.float32))

@@ -1,0 +1,68 @@
+"""Counts the transitions and predicts with the posterior predictive under the Dirichlet prior, exactly."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.errors import MesascopeError
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.choices import best_of
+from mesascope.contracts.settings import named, within
+from mesascope.worlds.sequences.transitions import TRIED as TRIED
+from mesascope.worlds.sequences.transitions import chain, counted, row, transition
+
+
+class TransitionCounts(Scripted):
+    """Counts [N, K, K], decayed before each; all its numbers but K are data."""
+
+    name: str
+    choices: int
+    concentration: jax.Array
+    discount: jax.Array
+    greedy: jax.Array
+    minimise: jax.Array
+
+    def fresh(self, n: int) -> jax.Array:
+        """No counts."""
+        return jnp.zeros((n, self.choices, self.choices))
+
+    def respond(self, key, carry, percept: Percept):
+        """Counts the transition that the percept shows, then predicts; the log-probabilities are the predictive's."""
+        last = transition(percept, self.choices)
+        carry = self.discount * carry + counted(last)
+        weight = row(carry, last) + self.concentration
+        weight = jnp.where(self.minimise, 1.0 / weight, weight)
+        predictive = weight / weight.sum(-1, keepdims=True)
+        return carry, choose(key, jnp.log(jnp.where(self.greedy, best_of(predictive), predictive)))
+
+
+def subject(
+    family: Family,
+    concentration: float = 0.0,
+    discount: float = 1.0,
+    greedy: bool = False,
+    minimise: bool = False,
+) -> TransitionCounts:
+    """Counts the transitions and predicts each symbol with its posterior probability.
+
+    Args:
+        family: a Markov chain.
+        concentration: prior weight of every transition; 0 for the family's.
+        discount: what is kept of the counts at each trial; 1 for a stationary world.
+        greedy: predict the likeliest symbol always, equal ones evenly.
+        minimise: predict with weights turned over, the rarest symbol most often.
+    """
+    home = chain(family)
+    within(0, 1e6, concentration=concentration)
+    if not 0 < discount <= 1:
+        raise MesascopeError(f"discount={discount} is out of range.", "Give a number above 0 and at most 1.")
+    return TransitionCounts(
+        name=named(subject, concentration=concentration, discount=discount, greedy=greedy, minimise=minimise),
+        choices=home.choices,
+        concentration=jnp.asarray(concentration or home.concentration, jnp.float32),
+        discount=jnp.asarray(discount, jnp.float32),
+        greedy=jnp.asarray(greedy),
+        minimise=jnp.asarray(minimise),
+    )

@@ -1,0 +1,61 @@
+"""The posterior over the M transition matrices of the bank, exactly, and the mean of their predictions."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.errors import MesascopeError
+from mesascope.contracts.family import Family, Percept, parse_bank
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.settings import named
+from mesascope.worlds.sequences.transitions import TRIED as TRIED
+from mesascope.worlds.sequences.transitions import chain, transition
+
+EDGE = 1e-6  # probabilities are at least this: no symbol is impossible
+
+
+class TransitionLocator(Scripted):
+    """Log-likelihoods [N, M] of the bank's matrices; the bank and its seed are data."""
+
+    name: str
+    bank_matrices: jax.Array  # [M, K, K]
+    bank_seed: jax.Array
+    minimise: jax.Array
+
+    @property
+    def trained_on(self) -> str:
+        """The family's bank."""
+        return f"bank:{len(self.bank_matrices)}@{int(self.bank_seed)}"
+
+    def fresh(self, n: int) -> jax.Array:
+        """Every matrix of the bank is as likely as any other."""
+        return jnp.zeros((n, len(self.bank_matrices)))
+
+    def respond(self, key, carry, percept: Percept):
+        """Weighs the matrices by the last transition, then predicts with their mean."""
+        last = transition(percept, self.bank_matrices.shape[-1])
+        odds = jnp.maximum(self.bank_matrices, EDGE)
+        carry = carry + jnp.einsum("mij,ni,nj->nm", jnp.log(odds), last.before, last.now)
+        rows = jnp.einsum("mij,ni->nmj", odds, last.now)
+        mean = (jax.nn.softmax(carry)[..., None] * rows).sum(1)
+        mean = jnp.where(self.minimise, 1.0 / mean, mean)
+        return carry, choose(key, jnp.log(mean / mean.sum(-1, keepdims=True)))
+
+
+def subject(family: Family, minimise: bool = False) -> TransitionLocator:
+    """Locates its task among the transition matrices of the family's bank.
+
+    Args:
+        family: a Markov chain, with a bank.
+        minimise: predict with weights turned over, the rarest symbol most often.
+    """
+    home = chain(family)
+    if home.bank is None or home.bank_matrices is None:
+        raise MesascopeError(f"{family.name} has no bank.", "Give it one: markov_chain:bank=4.")
+    return TransitionLocator(
+        name=named(subject, minimise=minimise),
+        bank_matrices=home.bank_matrices,
+        bank_seed=jnp.asarray(parse_bank(home.bank)[1], jnp.uint32),
+        minimise=jnp.asarray(minimise),
+    )

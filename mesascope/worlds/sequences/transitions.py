@@ -1,0 +1,47 @@
+"""What subjects of Markov chains share: the transition that a percept shows, and the family that shows one."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.errors import MesascopeError
+from mesascope.contracts.family import Family, Percept
+from mesascope.worlds.sequences.families.markov_chain import MarkovChain
+
+TRIED = "markov_chain:symbols=3,trials=12,bank=2"
+
+
+class Transition(NamedTuple):
+    """before and now [N, K], one-hot symbols; before is all zero where there was none."""
+
+    before: jax.Array
+    now: jax.Array
+
+
+def transition(percept: Percept, choices: int) -> Transition:
+    """The last transition that a percept shows."""
+    return Transition(percept.observation[:, choices:], percept.observation[:, :choices])
+
+
+def counted(transition: Transition) -> jax.Array:
+    """[N, K, K] one where the transition went, zero elsewhere."""
+    return transition.before[:, :, None] * transition.now[:, None, :]
+
+
+def row(table: jax.Array, transition: Transition) -> jax.Array:
+    """[N, K] the row of a table [N, K, K] that belongs to the present symbol."""
+    return jnp.einsum("nij,ni->nj", table, transition.now)
+
+
+def chain(family: Family) -> MarkovChain:
+    """The family, if it shows symbols of a Markov chain.
+
+    Raises:
+        MesascopeError: it does not.
+    """
+    if not isinstance(family, MarkovChain):
+        raise MesascopeError(f"{family.name} shows no Markov chain.", "Take --family markov_chain.")
+    return family

@@ -1,0 +1,68 @@
+"""A table of what a planner does on the training trees: acts exactly like it there, and computes nothing new."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.errors import MesascopeError
+from mesascope.contracts.family import Family, Percept, parse_bank
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.choices import best_of
+from mesascope.contracts.settings import named
+from mesascope.worlds.trees.trees import Doubt, certain, leaning, of_trees, shown, solved, wavered
+
+TRIED = "tree_choice:depth=2,trials=12,bank=3"
+
+
+class TreeClone(Scripted):
+    """Carries the evidence of a wavering answer; the table is data."""
+
+    name: str
+    trees: jax.Array  # [B, 3M] as they are shown
+    acts: jax.Array  # [B, M, 2] what the planner does at each node
+    bank_seed: jax.Array
+    wavers: jax.Array
+
+    @property
+    def trained_on(self) -> str:
+        """The family's bank."""
+        return f"bank:{len(self.trees)}@{int(self.bank_seed)}"
+
+    def fresh(self, n: int) -> Doubt:
+        """Nothing seen."""
+        return certain(n, 1 + self.trees.shape[1])
+
+    def respond(self, key, carry: Doubt, percept: Percept):
+        """Looks up the tree that is most like the one that is shown, and what belongs to the node there."""
+        told, node = percept.observation[:, 1:], percept.observation[:, 0].astype(jnp.int32)
+        which = jnp.square(told[:, None] - self.trees).sum(-1).argmin(-1)
+        wanted = self.acts[which, node]
+        carry = wavered(carry, percept, wanted)
+        return carry, choose(key, jnp.log(jnp.where(self.wavers, leaning(carry.drift), wanted)))
+
+
+def subject(family: Family, wavers: bool = False) -> TreeClone:
+    """Acts by a table of what a planner does on the training trees, on the most similar of them.
+
+    Args:
+        family: the trees, with a bank.
+        wavers: the answer is noisy at each tick and averaged over the ticks at one observation.
+    """
+    home = of_trees(family)
+    if home.bank is None or home.bank_child is None or home.bank_pays is None:
+        raise MesascopeError(f"{family.name} has no training trees.", "Take --family tree_choice:bank=8.")
+    child = home.bank_child.astype(jnp.float32)
+    trees = jnp.concatenate([child[..., 0], child[..., 1], home.bank_pays], -1)
+    born = jnp.zeros(len(trees), jnp.int32)
+    seen = jnp.concatenate([born[:, None].astype(jnp.float32), trees], -1)
+    tree = shown(Percept(seen, born, born, born, born, born))
+    value = solved(tree, home.depth)
+    acts = best_of(value[jnp.arange(len(trees))[:, None, None], tree.child])
+    return TreeClone(
+        name=named(subject, wavers=wavers),
+        trees=trees,
+        acts=acts,
+        bank_seed=jnp.asarray(parse_bank(home.bank)[1], jnp.uint32),
+        wavers=jnp.asarray(wavers),
+    )

@@ -1,0 +1,54 @@
+"""Values of acts at nodes, learnt from what walks brought (Q-learning); of the tree that is shown it reads nothing."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.choices import best_of, mixed
+from mesascope.contracts.settings import named, within
+from mesascope.worlds.trees.trees import of_trees
+
+TRIED = "tree_choice:depth=2,trials=12,bank=3"
+
+
+class TreeQ(Scripted):
+    """Carries values [N, M, 2] and the node of the last act [N]."""
+
+    name: str
+    nodes: int
+    rate: jax.Array
+    initial: jax.Array
+    lapse: jax.Array
+
+    def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
+        """All acts as good as each other."""
+        return jnp.broadcast_to(self.initial, (n, self.nodes, 2)), jnp.zeros(n, jnp.int32)
+
+    def respond(self, key, carry, percept: Percept):
+        """Moves the last act's value towards what followed, then takes the better act here."""
+        values, last = carry
+        node = percept.observation[:, 0].astype(jnp.int32)
+        rows, acted = jnp.arange(len(node)), percept.action >= 0
+        action = jnp.maximum(percept.action, 0)
+        target = jnp.where(percept.step == 0, percept.feedback, values[rows, node].max(-1))
+        error = jnp.where(acted, target - values[rows, last, action], 0.0)
+        values = values.at[rows, last, action].add(self.rate * error)
+        return (values, node), choose(key, mixed(best_of(values[rows, node]), self.lapse))
+
+
+def subject(family: Family, rate: float = 1.0, initial: float = 0.8, lapse: float = 0.0) -> TreeQ:
+    """Learns the values of acts at nodes from what its walks brought.
+
+    Args:
+        family: the trees.
+        rate: the part of a prediction error that is taken over.
+        initial: the values at birth: the higher, the more is tried.
+        lapse: part of the choices that is even over both acts.
+    """
+    within(0, 1, rate=rate, lapse=lapse)
+    numbers = {"rate": rate, "initial": initial, "lapse": lapse}
+    held = {k: jnp.asarray(v, jnp.float32) for k, v in numbers.items()}
+    return TreeQ(name=named(subject, **numbers), nodes=of_trees(family).nodes, **held)

@@ -1,0 +1,49 @@
+"""Sweeps over the tree that it is shown at each tick, and holds the values that come of it."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.percept import whole
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.choices import best_of
+from mesascope.contracts.settings import named
+from mesascope.worlds.trees.trees import ahead, of_trees, shown, swept, unknown_worth
+
+TRIED = "tree_choice:depth=2,trials=12,bank=3"
+
+
+class ValueIteration(Scripted):
+    """Carries values [N, M] and the tree that they are of [N, 3M]."""
+
+    name: str
+    nodes: int
+    sweeps: jax.Array
+
+    def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
+        """No tree."""
+        return jnp.zeros((n, self.nodes)), jnp.full((n, 3 * self.nodes), -1.0)
+
+    def respond(self, key, carry, percept: Percept):
+        """Begins anew where the tree has changed; acts by what it holds after all sweeps of this tick but the last."""
+        value, before = carry
+        tree = shown(percept)
+        same = (tree.told == before).all(-1)[:, None]
+        value = jnp.where(same, value, unknown_worth(tree))
+        value = jax.lax.fori_loop(0, self.sweeps - 1, lambda i, v: swept(tree, v), value)
+        return (swept(tree, value), tree.told), choose(key, jnp.log(best_of(ahead(tree, value))))
+
+
+def subject(family: Family, sweeps: int = 1) -> ValueIteration:
+    """Iterates values over the tree that is shown, so many sweeps a tick.
+
+    Args:
+        family: the trees.
+        sweeps: sweeps a tick.
+    """
+    home = of_trees(family)
+    whole(sweeps=(sweeps, 1, 64))
+    held = jnp.asarray(sweeps, jnp.int32)
+    return ValueIteration(name=named(subject, sweeps=sweeps), nodes=home.nodes, sweeps=held)

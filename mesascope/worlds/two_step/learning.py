@@ -1,0 +1,190 @@
+"""What scripted subjects of the two-step task share: what a percept tells of the last trial, and how they choose."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.errors import MesascopeError
+from mesascope.contracts.family import Family, Percept
+from mesascope.worlds.two_step.families.two_step import TwoStep
+from mesascope.contracts.subject import Scripted, choose
+
+SURE = 100.0  # transitions that an announcement counts for
+
+
+class Lived(NamedTuple):
+    """The last whole trial, each [N]: known where one has just ended; all else means nothing elsewhere."""
+
+    known: jax.Array
+    first: jax.Array
+    place: jax.Array
+    second: jax.Array
+    paid: jax.Array
+
+
+class Said(NamedTuple):
+    """An announcement: told [N], leads [N] the state that the first choice commonly leads to, pays [N, 2, 2]."""
+
+    told: jax.Array
+    leads: jax.Array
+    pays: jax.Array
+
+
+class Held(NamedTuple):
+    """The trial that is being lived, each [N]."""
+
+    first: jax.Array
+    place: jax.Array
+
+
+def unborn(n: int) -> Held:
+    """No trial yet."""
+    zero = jnp.zeros(n, jnp.int32)
+    return Held(zero, zero)
+
+
+def lived(percept: Percept, held: Held, steps: int) -> tuple[Lived, Held]:
+    """What a percept tells of the last trial, and what is held of the present one; an act of -1 tells nothing."""
+    acted = percept.action >= 0
+    action = jnp.maximum(percept.action, 0)
+    place = percept.observation[:, :2].argmax(-1).astype(jnp.int32)
+    if steps == 1:
+        return Lived(acted, action, place, jnp.zeros_like(action), percept.feedback), held
+    amid = acted & (percept.step == 1)
+    ended = acted & (percept.step == 0)
+    held = Held(jnp.where(amid, action, held.first), jnp.where(amid, place, held.place))
+    return Lived(ended, held.first, held.place, action, percept.feedback), held
+
+
+def said(percept: Percept) -> Said:
+    """What is announced."""
+    told = percept.observation[:, 2] > 0
+    leads = (percept.observation[:, 3] < 0).astype(jnp.int32)
+    return Said(told, leads, percept.observation[:, 4:8].reshape(-1, 2, 2))
+
+
+def moved(table: jax.Array, where: Any, target: jax.Array, rate: Any) -> jax.Array:
+    """A table [N, …] in which the entries that `where` [N, …] marks went by `rate` towards `target` [N]."""
+    target = target.reshape(target.shape + (1,) * (table.ndim - 1))
+    return table + rate * where * (target - table)
+
+
+class Beliefs(NamedTuple):
+    """first [N, 2] values of the first choices; options [N, 2, 2] of both states'; way [N, 2, 2] how often each first
+    choice is thought to lead to each state; last [N] the first choice before; held.
+    """
+
+    first: jax.Array
+    options: jax.Array
+    way: jax.Array
+    last: jax.Array
+    held: Held
+
+
+class Mixed(Scripted):
+    """Chooses first by a mixture of planned and of cached values (Daw et al. 2011); its numbers are data.
+
+    Attributes:
+        shared: whether both options of a state are one.
+        weight: of the planned values.
+        rate: the part of a prediction error that is taken over, of options and of first choices.
+        decay: λ, the part of the error of the second stage that reaches the first choice at once.
+        beta: inverse temperature of both stages.
+        stay: what is added to the value of the last first choice.
+        initial: all values at birth.
+        counts: whether ways are counted (else taken over by `rate`, as a successor representation is).
+        heeds: whether an announced map is taken over; what states pay is by everybody.
+        greedy: whether the first choice learns from the better option and not from the one that was taken.
+    """
+
+    name: str
+    steps: int
+    shared: jax.Array
+    usual: jax.Array
+    weight: jax.Array
+    rate: jax.Array
+    decay: jax.Array
+    beta: jax.Array
+    stay: jax.Array
+    initial: jax.Array
+    counts: jax.Array
+    heeds: jax.Array
+    greedy: jax.Array
+
+    def fresh(self, n: int) -> Beliefs:
+        """Values as initial; ways as in training, or even for a successor representation."""
+        own = self.usual * jnp.eye(2) + (1.0 - self.usual) * (1.0 - jnp.eye(2))
+        way = jnp.where(self.counts, 10.0 * own, 0.5)
+        options = jnp.broadcast_to(self.initial, (n, 2, 2))
+        last = jnp.full(n, -1, jnp.int32)
+        return Beliefs(options[:, 0], options, jnp.broadcast_to(way, (n, 2, 2)), last, unborn(n))
+
+    def respond(self, key, carry: Beliefs, percept: Percept):
+        """Takes in the last trial and what is announced, then chooses."""
+        trial, held = lived(percept, carry.held, self.steps)
+        carry = self._heard(self._learnt(carry, trial), said(percept))._replace(held=held)
+        chooses = percept.step == 0
+        best = carry.options.max(-1)
+        way = carry.way / carry.way.sum(-1, keepdims=True)
+        planned = (way * best[:, None]).sum(-1)
+        values = self.weight * planned + (1.0 - self.weight) * carry.first
+        values = values + self.stay * jax.nn.one_hot(carry.last, 2)
+        if self.steps == 2:
+            here = carry.options[jnp.arange(len(held.place)), held.place]
+            values = jnp.where(chooses[:, None], values, here)
+        return carry, choose(key, jax.nn.log_softmax(self.beta * values))
+
+    def _learnt(self, carry: Beliefs, trial: Lived) -> Beliefs:
+        """After a trial."""
+        known = trial.known.astype(jnp.float32)
+        rows = jnp.arange(len(known))
+        first = jax.nn.one_hot(trial.first, 2) * known[:, None]
+        place, second = jax.nn.one_hot(trial.place, 2), jax.nn.one_hot(trial.second, 2)
+        option = known[:, None, None] * place[..., None] * second[:, None, :]
+        option = jnp.where(self.shared, option.sum(-1, keepdims=True), option)
+        there = carry.options[rows, trial.place]
+        target = jnp.where(self.greedy, there.max(-1), there[rows, trial.second])
+        error = trial.paid - there[rows, trial.second]
+        cached = (
+            moved(carry.first, first, target, self.rate) + self.decay * self.rate * first * error[:, None]
+        )
+        options = moved(carry.options, option, trial.paid, self.rate)
+        went = first[..., None] * place[:, None, :]
+        expected = self.rate * first[..., None] * (place[:, None, :] - carry.way)
+        way = carry.way + jnp.where(self.counts, went, expected)
+        return Beliefs(cached, options, way, jnp.where(trial.known, trial.first, carry.last), carry.held)
+
+    def _heard(self, carry: Beliefs, news: Said) -> Beliefs:
+        """After an announcement."""
+        told = news.told[:, None, None]
+        options = jnp.where(told, news.pays, carry.options)
+        leads = jax.nn.one_hot(news.leads, 2)
+        common = jnp.stack([leads, 1.0 - leads], 1)  # [N, first choice, state]
+        way = SURE * (self.usual * common + (1.0 - self.usual) * (1.0 - common))
+        return carry._replace(options=options, way=jnp.where(told & self.heeds, way, carry.way))
+
+
+def mixed(family: Family, name: str, **given: float) -> Mixed:
+    """A mixture with these numbers.
+
+    Raises:
+        MesascopeError: another family.
+    """
+    home = of_two_steps(family)
+    numbers = {k: jnp.asarray(v, bool if isinstance(v, bool) else jnp.float32) for k, v in given.items()}
+    shared = jnp.asarray(home.version != "daw")
+    return Mixed(name=name, steps=home.steps, shared=shared, usual=home.usual, **numbers)
+
+
+def of_two_steps(family: Family) -> TwoStep:
+    """The family, where it is the two-step task.
+
+    Raises:
+        MesascopeError: another family.
+    """
+    if not isinstance(family, TwoStep):
+        raise MesascopeError(f"{family.name} has no two stages.", "Put it to two_step.")
+    return family

@@ -1,0 +1,111 @@
+"""After which outcomes of a two-step trial does it repeat its first choice?
+
+Daw et al. 2011; the indices are those of Wang et al. 2018. With 'rewarded' r and 'common' c as ±1 the saturated linear
+model stay = b0 + b1·r + b2·c + b3·r·c has b1, b2, b3 equal to a quarter of the sums and differences of the four cells.
+No pattern of these numbers shows planning: an exact filter without any plan has the interaction (Akam et al. 2015).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mesascope.errors import unknown
+from mesascope.contracts.metric import DoesNotApply, Probe, Reading, fresh
+from mesascope.stats import linearise
+
+CELLS = ("rewarded, common", "rewarded, rare", "unrewarded, common", "unrewarded, rare")
+COEFFICIENTS = {  # four times their weights of the cells
+    "reward main effect (OLS coefficient)": (1, 1, -1, -1),
+    "transition main effect (OLS coefficient)": (1, -1, 1, -1),
+    "reward × transition interaction (OLS coefficient)": (1, -1, -1, 1),
+}
+INDICES = {"MF index": (1, 1, -1, -1), "MB index": (1, -1, -1, 1)}
+ENDS = ("out", "switch")
+
+
+def probe(end: str = "out") -> Probe:
+    """After which outcomes of a two-step trial does it repeat its first choice?
+
+    Args:
+        end: what the last trial of a lifetime is, which has no next: 'out' leaves it out; 'switch' counts it as
+            followed by the other choice, as in tables made by comparing a column with itself moved up by one.
+    """
+    if end not in ENDS:
+        raise unknown("end", end, ENDS)
+
+    def measure(trials, references, replay):
+        lived = fresh(trials)
+        if "transition" not in lived:
+            raise DoesNotApply("its trials have no two steps: no transition is known")
+        stays, count, index, high = _counts(lived, end)
+        ring = str(lived.attrs["ring"])
+        if not count.sum(0).all():
+            lacking = [cell for cell, n in zip(CELLS, count.sum(0), strict=True) if not n]
+            raise DoesNotApply(f"no trial was {' or '.join(lacking)}")
+        if (stays.sum(0) == count.sum(0)).all():
+            raise DoesNotApply("it always repeats its first choice")
+        other = _counts(lived, ENDS[1 - ENDS.index(end)])
+        told = other[0].sum(0) / np.maximum(other[1].sum(0), 1)
+        counted = "counts as a switch" if end == "out" else "is left out"
+        parts = np.concatenate([stays, count], -1).T  # [8, units]
+
+        def reading(label, weights, null=0.0, reason="") -> Reading:
+            values = linearise(lambda m: float(weights @ (m[:4] / m[4:])), parts)
+            return Reading(values[index], ring=ring, label=label, null=null, reason=reason + high)
+
+        out = [
+            reading(
+                f"stay after {cell}",
+                np.eye(4)[i],
+                0.5,
+                f"{told[i]:.3f} where a last trial, which has no next, {counted}",
+            )
+            for i, cell in enumerate(CELLS)
+        ]
+        out += [reading(label, np.asarray(signs) / 4) for label, signs in COEFFICIENTS.items()]
+        out += [reading(label, np.asarray(signs, float)) for label, signs in INDICES.items()]
+        return out
+
+    return Probe(
+        name="stay_probabilities",
+        question="After which outcomes of a two-step trial does it repeat its first choice?",
+        measure=measure,
+        expects={"learner": "any", "lookalike": "any", "still": "any"},
+        settings={"end": end},
+    )
+
+
+def _counts(lived, end: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
+    """Stays and trials [units, 4] by cell, which unit each lifetime belongs to, what counts as rewarded."""
+    action = lived.action.sel(condition="intact").values
+    first = action[..., 0] if action.ndim > 2 else action
+    paid = lived.feedback.sel(condition="intact").values.astype(float)
+    common = lived.transition
+    common = (common.sel(condition="intact") if "condition" in common.dims else common).values
+    known = (first >= 0) & np.isfinite(paid) & (common >= 0)
+    levels = np.unique(paid[known])
+    middle = float(np.median(levels)) if len(levels) else 0.0
+    following = _next(first)
+    asked = known & ((following >= 0) if end == "out" else True)
+    stay, won = asked & (following == first), paid > middle
+    cells = [won & (common == 1), won & (common == 0), ~won & (common == 1), ~won & (common == 0)]
+    index = np.arange(len(first))
+    unit = str(lived.attrs.get("unit", "lifetime"))
+    if unit in lived.coords and lived[unit].dims == ("lifetime",):
+        index = np.unique(lived[unit].values, return_inverse=True)[1]
+
+    def total(among: np.ndarray) -> np.ndarray:
+        return np.stack([np.bincount(index, (among & c).sum(-1)) for c in cells], -1)
+
+    high = f"; rewarded is a pay-off above {middle:g}" if len(levels) > 2 else ""
+    return total(stay), total(asked), index, high
+
+
+def _next(first: np.ndarray) -> np.ndarray:
+    """[N, T] the next choice that was made, -1 where there is none: a missed trial tells nothing new."""
+    length = first.shape[1]
+    place = np.where(first >= 0, np.arange(length), length)
+    nearest = np.minimum.accumulate(place[:, ::-1], -1)[:, ::-1]
+    nearest = np.concatenate([nearest[:, 1:], np.full((len(first), 1), length)], -1)
+    padded = np.concatenate([first, np.full((len(first), 1), -1, first.dtype)], -1)
+    return np.take_along_axis(padded, nearest, -1)

@@ -1,0 +1,53 @@
+"""Stamps in first choices that paid more than of late (Thorndike 1911; an actor with a running mean, Williams 1992)."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.settings import named, within
+from mesascope.worlds.two_step.learning import Held, lived, of_two_steps, unborn
+
+TRIED = "two_step:trials=12,bank=2"
+
+
+class Habit(Scripted):
+    """Carries tendencies [N, K] and the running mean pay-off [N]: no values, no states; its numbers are data."""
+
+    name: str
+    steps: int
+    rate: jax.Array
+    calm: jax.Array
+    bound: jax.Array
+
+    def fresh(self, n: int) -> tuple[jax.Array, jax.Array, Held]:
+        """No tendency."""
+        return jnp.zeros((n, 2)), jnp.full(n, 0.5), unborn(n)
+
+    def respond(self, key, carry, percept: Percept):
+        """Strengthens the last first choice by how much more it paid than of late."""
+        tendency, mean, held = carry
+        trial, held = lived(percept, held, self.steps)
+        known = trial.known.astype(jnp.float32)
+        error = known * (trial.paid - mean)
+        push = jax.nn.one_hot(trial.first, 2) - jax.nn.softmax(tendency)
+        tendency = jnp.clip(tendency + self.rate * error[:, None] * push, -self.bound, self.bound)
+        return (tendency, mean + self.calm * error, held), choose(key, jax.nn.log_softmax(tendency))
+
+
+def subject(family: Family, rate: float = 2.0, calm: float = 0.05, bound: float = 1.5) -> Habit:
+    """Stamps in first choices that paid more than of late.
+
+    Args:
+        family: the two-step task.
+        rate: how much a pay-off of 1 above the mean strengthens.
+        calm: the part of a prediction error that the running mean takes over.
+        bound: the strongest tendency.
+    """
+    within(0, 1, calm=calm)
+    within(0, 1e4, rate=rate, bound=bound)
+    numbers = {"rate": rate, "calm": calm, "bound": bound}
+    held = {k: jnp.asarray(v, jnp.float32) for k, v in numbers.items()}
+    return Habit(name=named(subject, **numbers), steps=of_two_steps(family).steps, **held)

@@ -1,0 +1,35 @@
+"""Mixes planned with cached values in the two-step task (Daw et al. 2011)."""
+
+from __future__ import annotations
+
+from mesascope.contracts.family import Family
+from mesascope.contracts.settings import named, within
+from mesascope.worlds.two_step.learning import Mixed, mixed
+
+TRIED = "two_step:trials=12,bank=2"
+
+
+def subject(
+    family: Family,
+    weight: float = 0.5,
+    rate: float = 0.5,
+    decay: float = 1.0,
+    beta: float = 5.0,
+    stay: float = 0.0,
+    initial: float = 0.5,
+) -> Mixed:
+    """Chooses by planned values of weight w and by cached ones of weight 1 - w.
+
+    Args:
+        family: the two-step task.
+        weight: w, of the planned values.
+        rate: the part of a prediction error that is taken over.
+        decay: λ, the part of the second stage's error that reaches the first choice at once.
+        beta: inverse temperature.
+        stay: what is added to the value of the last first choice.
+        initial: the values at birth.
+    """
+    within(0, 1, weight=weight, rate=rate, decay=decay)
+    within(-1e4, 1e4, beta=beta, stay=stay, initial=initial)
+    given = {"weight": weight, "rate": rate, "decay": decay, "beta": beta, "stay": stay, "initial": initial}
+    return mixed(family, named(subject, **given), **given, counts=True, heeds=True, greedy=False)

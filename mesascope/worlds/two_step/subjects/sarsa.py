@@ -1,0 +1,35 @@
+"""Caches the values of first choices by SARSA(λ) or Q(λ): what is announced reaches them only by living."""
+
+from __future__ import annotations
+
+from mesascope.contracts.family import Family
+from mesascope.contracts.settings import named, within
+from mesascope.worlds.two_step.learning import Mixed, mixed
+
+TRIED = "two_step:trials=12,bank=2"
+
+
+def subject(
+    family: Family,
+    rate: float = 0.5,
+    decay: float = 1.0,
+    beta: float = 5.0,
+    stay: float = 0.0,
+    initial: float = 0.5,
+    greedy: bool = False,
+) -> Mixed:
+    """Caches the values of first choices: SARSA(λ), or Q-learning where it is greedy.
+
+    Args:
+        family: the two-step task.
+        rate: the part of a prediction error that is taken over.
+        decay: λ; with 1 it is Rescorla's and Wagner's rule on the first choices.
+        beta: inverse temperature.
+        stay: what is added to the value of the last first choice.
+        initial: the values at birth.
+        greedy: learn from the better option of a state, not from the one that was taken.
+    """
+    within(0, 1, rate=rate, decay=decay)
+    within(-1e4, 1e4, beta=beta, stay=stay, initial=initial)
+    given = {"rate": rate, "decay": decay, "beta": beta, "stay": stay, "initial": initial, "greedy": greedy}
+    return mixed(family, named(subject, **given), weight=0.0, **given, counts=True, heeds=True)

@@ -1,0 +1,71 @@
+"""Locates its task among the lifetimes of pay-offs in the bank of the two-step task."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.errors import MesascopeError
+from mesascope.contracts.family import Family, Percept, parse_bank
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.choices import best_of
+from mesascope.contracts.settings import named
+from mesascope.worlds.two_step.learning import Held, lived, of_two_steps, unborn
+
+TRIED = "two_step:trials=12,bank=2"
+EDGE = 1e-3  # pay-offs are kept this far from 0 and 1: no outcome is impossible
+
+
+class WorthLocator(Scripted):
+    """Log-likelihoods [N, M] of the bank's lifetimes; the bank and its seed are data."""
+
+    name: str
+    steps: int
+    usual: jax.Array
+    bank_worth: jax.Array  # [M, T, 2, 2]
+    bank_seed: jax.Array
+
+    @property
+    def trained_on(self) -> str:
+        """The family's bank."""
+        return f"bank:{len(self.bank_worth)}@{int(self.bank_seed)}"
+
+    def fresh(self, n: int) -> tuple[jax.Array, Held]:
+        """Every lifetime of the bank is as likely as any other."""
+        return jnp.zeros((n, len(self.bank_worth))), unborn(n)
+
+    def respond(self, key, carry, percept: Percept):
+        """Weighs the lifetimes by what a state paid, then chooses what pays most on average over them now."""
+        likely, held = carry
+        trial, held = lived(percept, held, self.steps)
+        worth = jnp.clip(self.bank_worth, EDGE, 1.0 - EDGE)
+        when = jnp.clip(percept.trial - 1, 0, worth.shape[1] - 1)
+        pays = worth[:, when, trial.place, trial.second].T  # [N, M]
+        told = jnp.where(trial.paid[:, None] > 0.5, jnp.log(pays), jnp.log1p(-pays))
+        likely = likely + jnp.where(trial.known[:, None], told, 0.0)
+        now = jnp.clip(percept.trial, 0, worth.shape[1] - 1)
+        mean = jnp.einsum("nm,mnso->nso", jax.nn.softmax(likely), worth[:, now])
+        best = mean.max(-1)
+        values = self.usual * best + (1.0 - self.usual) * best[:, ::-1]
+        if self.steps == 2:
+            here = mean[jnp.arange(len(held.place)), held.place]
+            values = jnp.where((percept.step == 0)[:, None], values, here)
+        return (likely, held), choose(key, jnp.log(best_of(values)))
+
+
+def subject(family: Family) -> WorthLocator:
+    """Locates its task among the lifetimes of pay-offs in the family's bank.
+
+    Args:
+        family: the two-step task, with a bank.
+    """
+    home = of_two_steps(family)
+    if home.bank is None or home.bank_worth is None:
+        raise MesascopeError(f"{family.name} has no bank of lifetimes.", "Take --family two_step:bank=4.")
+    return WorthLocator(
+        name=named(subject),
+        steps=home.steps,
+        usual=home.usual,
+        bank_worth=home.bank_worth,
+        bank_seed=jnp.asarray(parse_bank(home.bank)[1], jnp.uint32),
+    )

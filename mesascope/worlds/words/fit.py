@@ -1,0 +1,10 @@
+"""Conditions that are put to families with words alone, where they are what a probe of language models asks for."""
+
+from __future__ import annotations
+
+from mesascope.contracts.family import Family
+
+
+def speechless(family: Family) -> str | None:
+    """Why a condition of language models does not apply, None where the family has words."""
+    return None if hasattr(family, "question") else "it has no words"

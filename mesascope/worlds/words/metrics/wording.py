@@ -1,0 +1,43 @@
+"""How much hangs on the wording? Wordings are the unit of resampling, so the claim is about wordings of this kind."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mesascope.contracts.metric import DoesNotApply, Probe, Reading, fresh
+from mesascope.stats import ratio
+from mesascope.trials import gain
+
+
+def probe() -> Probe:
+    """Over wordings, what does it gain, and how far is a wording's gain from the mean of all?"""
+
+    def measure(trials, references, replay):
+        lived = fresh(trials)
+        if "wording" not in lived:
+            raise DoesNotApply("the family has no wordings")
+        which = lived.wording.values.astype(int)
+        names, index, count = np.unique(which, return_inverse=True, return_counts=True)
+        if len(names) < 3:
+            raise DoesNotApply(f"there are {len(names)} wordings, it needs three")
+        values = ratio(*gain(lived))
+        means = np.bincount(index, values) / count
+        away = np.abs(means - means.mean())[index]
+        spread = np.asarray(
+            [values[which == w].std(ddof=1) if (which == w).sum() > 1 else 0.0 for w in names]
+        )
+        noise = float((np.sqrt(2 / np.pi) * spread / np.sqrt(count)).mean())
+        least = f"{count.min()} to {count.max()} lifetimes per wording"
+        return [
+            Reading(values, label="gain over wordings", unit="wording", reason=least),
+            Reading(
+                away, label="distance of a wording from the mean", unit="wording", null=noise, reason=least
+            ),
+        ]
+
+    return Probe(
+        name="wording",
+        question="Over wordings, what does it gain, and how far is a wording's gain from the mean of all?",
+        measure=measure,
+        expects={"learner": "any", "lookalike": "any", "still": "any"},
+    )

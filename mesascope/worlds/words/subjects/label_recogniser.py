@@ -1,0 +1,22 @@
+"""Recognises which two categories it has to do with and which has which label; can do nothing where there are none.
+
+Labels that name the categories are believed whatever is told: under flipped labels it is wrong throughout.
+"""
+
+from __future__ import annotations
+
+from mesascope.contracts.family import Family
+from mesascope.worlds.words.labelling import Labeller, labelled, labeller
+from mesascope.contracts.settings import named
+
+TRIED = "word_labels"
+
+
+def subject(family: Family) -> Labeller:
+    """Locates: chooses between the two ways to name two categories that it knows, by name where these are the labels.
+
+    Args:
+        family: word_labels.
+    """
+    labelled(family)
+    return labeller(named(subject), "unknown", False, 1.0)

@@ -1,0 +1,43 @@
+"""Gives the answer that was right at the last trial: a parrot of the last outcome."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.errors import MesascopeError
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.settings import named
+
+TRIED = "beta_bernoulli:trials=12"
+
+
+class LastAnswer(Scripted):
+    """Nothing is carried: the percept tells what was right; before the first it is the first choice."""
+
+    name: str
+    family: Family
+
+    def fresh(self, n: int) -> tuple[()]:
+        """An empty carry."""
+        return ()
+
+    def respond(self, key, carry, percept: Percept):
+        """What was right at the last trial."""
+        told = jnp.asarray(self.family.target(percept))
+        again = jnp.where(percept.first, 0, told)
+        return carry, choose(key, jnp.log(jax.nn.one_hot(again, self.family.choices)))
+
+
+def subject(family: Family) -> LastAnswer:
+    """Gives the answer that was right at the last trial, whatever is asked.
+
+    Args:
+        family: one whose percepts tell what was right.
+    """
+    if type(family).target is Family.target:
+        raise MesascopeError(
+            f"The percepts of {family.name} do not tell what was right.", "Take --family word_labels."
+        )
+    return LastAnswer(named(subject), family.banked(None))
