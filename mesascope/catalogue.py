@@ -1,4 +1,4 @@
-"""Names → plug-ins: the plural folders and other packages' entry points are the registry.
+"""Names → plug-ins: our folders and other packages' entry points are the registry.
 
 A plug-in is a module with one factory named after its kind. It is imported only when it is asked for by name.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
-import pkgutil
+import re
 import sys
 import tomllib
 import typing
@@ -28,7 +28,16 @@ KINDS = {
     "recipes": "recipe",
     "axes": "axis",
 }
-STUDIES = Path(__file__).parent / "studies"  # folders of data, not plug-ins: adding one adds a study
+ROOT = Path(__file__).parent
+PLACES = {  # where files of each kind lie, here
+    "families": ("worlds/*/families/*.py",),
+    "subjects": ("worlds/*/subjects/*.py", "agents/*.py", "agents/*/*.py"),
+    "conditions": ("conditions/*.py", "worlds/*/conditions/*.py"),
+    "probes": ("questions/*/*.py", "worlds/*/metrics/*.py"),
+    "recipes": ("recipes/*.py", "worlds/*/recipes/*.py"),
+    "axes": ("questions/*/axis.py",),
+}
+STUDIES = ROOT / "studies"  # folders of data, not plug-ins: adding one adds a study
 LISTED = {**KINDS, "studies": "study"}
 BOUND = ("family", "out", "progress", "trust")  # parameters that are handed over, never typed
 
@@ -47,9 +56,17 @@ def _outside(kind: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
 
 
 @functools.cache
-def _own(kind: str) -> list[str]:
-    folder = Path(__file__).parent / kind
-    return [m.name for m in pkgutil.iter_modules([str(folder)]) if not m.name.startswith("_")]
+def _own(kind: str) -> dict[str, str]:
+    """Name → module of every file here that defines the factory of a kind; an axis is named after its folder."""
+    defines = re.compile(rf"^(def {KINDS[kind]}\(|{KINDS[kind]} = )", re.MULTILINE)
+    files = [file for place in PLACES[kind] for file in sorted(ROOT.glob(place))]
+    return {
+        file.parent.name if kind == "axes" else file.stem: ".".join(
+            ("mesascope", *file.relative_to(ROOT).with_suffix("").parts)
+        )
+        for file in files
+        if defines.search(file.read_text(encoding="utf-8"))
+    }
 
 
 def module(kind: str, name: str) -> ModuleType:
@@ -63,8 +80,8 @@ def module(kind: str, name: str) -> ModuleType:
     if name not in names(kind):
         raise unknown(KINDS[kind], name, names(kind))
     found = sorted({e.module for e in _outside(kind, tuple(sys.path)) if e.name == name})
-    own = [f"mesascope.{kind}.{name}"] if name in _own(kind) else []
-    if len(claims := own + found) > 1:
+    own = _own(kind).get(name)
+    if len(claims := [*([own] if own else []), *found]) > 1:
         raise MesascopeError(
             f"The {KINDS[kind]} {name!r} is claimed by {' and by '.join(claims)}.",
             "Rename one of them, or uninstall its package.",

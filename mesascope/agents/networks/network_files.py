@@ -19,7 +19,7 @@ from safetensors.numpy import load
 from mesascope.errors import MesascopeError
 
 HEADER = 1 << 20  # bytes; a larger header is not ours
-NETWORKS = Path(__file__).parent / "networks"
+NETWORKS = Path(__file__).parent / "shipped"
 
 
 def named(network: Any) -> dict[str, Any]:
