@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from mesascope.validation import axes as validation_of_axes
-from mesascope.rollouts.compiling import keep
 from mesascope.execution import cores, spread
+from mesascope.rollouts.compiling import keep
+from mesascope.validation import axes as validation_of_axes
 
 
 def main() -> None:

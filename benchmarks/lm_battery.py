@@ -34,7 +34,7 @@ CONDITIONS = (
 )
 KINDS = ("gold", "abstract", "flipped", "random")
 PLACED = "abstract"
-PROBES = ("recognition_and_acquisition", "override_of_prior", "unanswered", "wording")
+METRICS = ("recognition_and_acquisition", "override_of_prior", "unanswered", "wording")
 LIFETIMES = 64
 
 
@@ -48,8 +48,8 @@ def main(path: str, out: str, threads: str = "2") -> None:
             shots = {c: np.round(right[there.index(c)].mean(0), 2).tolist() for c in there}
             late = {c: round(float(right[there.index(c), :, 8:].mean()), 3) for c in shots}
             told |= {"labels": kind, "late": late, "by shots": shots, "floor": lived.attrs["floor"]}
-            found = measure([catalogue.make("probes", p) for p in PROBES], {"fresh": lived})
-            told["found"] = {f.probe: [f.estimate, f.low, f.high] for f in found if f.status == "measured"}
+            found = measure([catalogue.make("metrics", p) for p in METRICS], {"fresh": lived})
+            told["found"] = {f.metric: [f.estimate, f.low, f.high] for f in found if f.status == "measured"}
     with told_with_seconds() as told:
         family = catalogue.make("families", f"word_labels:labels={PLACED}")
         lived = asked(path, threads, PLACED, conditions(family.horizon), Path(out) / f"{PLACED}_placed.nc")

@@ -20,9 +20,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from mesascope.worlds.pong.recipes import dqn_atari as ours
-from mesascope.worlds.pong.dqn_games import Games
 from mesascope.recipes.rounds import Kept, Run
+from mesascope.worlds.pong.dqn_games import Games
+from mesascope.worlds.pong.recipes import dqn_atari as ours
 from mesascope.worlds.pong.subjects.q_network import FIELD, LAYERS, SPREAD, STACK, Sizes, create
 
 GAMES, BATCH, STEPS, REPLAY, BEFORE, HIDDEN, ROUNDS = 16, 32, 4, 50_000, 10_000, 128, 3

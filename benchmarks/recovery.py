@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mesascope import catalogue
+from mesascope.contracts.subject import Subject
+from mesascope.questions.procedures.acts_like import MISS, Comparison, judge, procedures
 from mesascope.questions.procedures.fits import fit
 from mesascope.questions.procedures.histories import history
-from mesascope.questions.procedures.acts_like import MISS, Comparison, judge, procedures
 from mesascope.rollouts.replays import Replays
 from mesascope.rollouts.rollouts import rollout
-from mesascope.contracts.subject import Subject
 
 FAMILY = "bernoulli_bandit:arms=2,trials=100,bank=4"
 LIFETIMES = 200

@@ -20,13 +20,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.worlds.bandits.families.bernoulli_bandit import family
+from mesascope.agents.networks.recurrent import Recurrent, begun
 from mesascope.keys import address
 from mesascope.recipes import ppo_recurrent as ours
 from mesascope.recipes.descent import numbers, rest
 from mesascope.recipes.lives import put, scale
 from mesascope.rollouts.rollouts import rollout
-from mesascope.agents.networks.recurrent import Recurrent, begun
+from mesascope.worlds.bandits.families.bernoulli_bandit import family
 
 ARMS, TRIALS, WIDTH, EPOCHS, MINIBATCHES = 5, 100, 64, 3, 4
 PARALLEL = (16, 64, 256, 512)

@@ -1,4 +1,4 @@
-"""A family of tasks, a frozen subject's rollout under conditions, trials, probes, findings, placement, report."""
+"""A family of tasks, a frozen subject's rollout under conditions, trials, metrics, findings, placement, report."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _HOMES = {
     "Subject": "contracts.subject",
     "Response": "contracts.subject",
     "Condition": "contracts.condition",
-    "Probe": "contracts.metric",
+    "Metric": "contracts.metric",
     "read_log": "logs",
     "make": "catalogue",
     "MesascopeError": "errors",

@@ -24,7 +24,7 @@ KINDS = {
     "families": "family",
     "subjects": "subject",
     "conditions": "condition",
-    "probes": "probe",
+    "metrics": "metric",
     "recipes": "recipe",
     "axes": "axis",
 }
@@ -33,7 +33,7 @@ PLACES = {  # where files of each kind lie, here
     "families": ("worlds/*/families/*.py",),
     "subjects": ("worlds/*/subjects/*.py", "agents/*.py", "agents/*/*.py"),
     "conditions": ("conditions/*.py", "worlds/*/conditions/*.py"),
-    "probes": ("questions/*/*.py", "worlds/*/metrics/*.py"),
+    "metrics": ("questions/*/*.py", "worlds/*/metrics/*.py"),
     "recipes": ("recipes/*.py", "worlds/*/recipes/*.py"),
     "axes": ("questions/*/axis.py",),
 }
@@ -111,7 +111,7 @@ def settings(made: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     return {k: p for k, p in inspect.signature(made).parameters.items() if k not in BOUND}
 
 
-def split(spec: str) -> tuple[str, dict[str, str]]:
+def parse_spec(spec: str) -> tuple[str, dict[str, str]]:
     """'name:k=v,k=v' as a name and its settings, still text.
 
     Raises:
@@ -133,12 +133,12 @@ def make(kind: str, spec: str, *handed: Any, **preset: Any) -> Any:
     """Makes the plug-in that a text names.
 
     Args:
-        kind: families, subjects, conditions, probes or recipes.
+        kind: families, subjects, conditions, metrics or recipes.
         spec: 'name' or 'name:key=value,…'.
         handed: what the factory takes first, e.g. the family for a subject.
         preset: settings in Python, over those in the text.
     """
-    name, given = split(spec)
+    name, given = parse_spec(spec)
     made, what = factory(kind, name), f"{KINDS[kind]} {name!r}"
     known = {**convert(made, given, what), **preset}
     try:

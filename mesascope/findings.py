@@ -1,18 +1,24 @@
-"""A finding: the answer to one probe's question, with its interval, unit, controls and provenance."""
+"""A finding: the answer to one metric's question, with its interval, unit, controls and provenance."""
 
 from __future__ import annotations
 
 import dataclasses
+import datetime
+import functools
 import json
 import math
 import os
+import subprocess
 from collections.abc import Iterable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
+import mesascope
+from mesascope import formats
 from mesascope.errors import MesascopeError
+from mesascope.formats import FINDING
 
-FORMAT = "mesascope-finding/1"
 Status = Literal["measured", "does not apply", "failed"]
 
 
@@ -21,13 +27,13 @@ class Finding:
     """One measured answer.
 
     Attributes:
-        probe: the probe's name, with what it was asked of behind a colon where it asks several.
+        metric: the metric's name, with what it was asked of behind a colon where it asks several.
         question: in words.
         subject: the subject's name.
         fingerprint: one hash over its weights, or 'not available'.
         family: the family with its settings.
-        ring: which ring.
-        settings: what the probe was told.
+        split: which split.
+        settings: what the metric was told.
         estimate: the number; None unless measured.
         low: lower end of the interval; None where there are fewer than three units.
         high: upper end.
@@ -44,12 +50,12 @@ class Finding:
         made: commit, versions, key, when.
     """
 
-    probe: str
+    metric: str
     question: str
     subject: str
     fingerprint: str
     family: str
-    ring: str
+    split: str
     settings: dict[str, Any]
     estimate: float | None
     low: float | None
@@ -65,7 +71,7 @@ class Finding:
     holm: float | None = None
     confirmatory: bool = False
     made: dict[str, Any] = dataclasses.field(default_factory=dict)
-    format: str = FORMAT
+    format: str = FINDING
 
     def __post_init__(self):
         if self.status not in ("measured", "does not apply", "failed"):
@@ -73,22 +79,22 @@ class Finding:
                 f"A finding's status is {self.status!r}.", "It is measured, does not apply or failed."
             )
         if not self.unit:
-            raise MesascopeError(f"The finding {self.probe!r} names no unit.", "Say what was resampled.")
+            raise MesascopeError(f"The finding {self.metric!r} names no unit.", "Say what was resampled.")
         if self.status != "measured":
             if not self.reason:
-                raise MesascopeError(f"The finding {self.probe!r} is not measured.", "Say why.")
+                raise MesascopeError(f"The finding {self.metric!r} is not measured.", "Say why.")
             return
         if self.estimate is None or not math.isfinite(self.estimate):
             raise MesascopeError(
-                f"The finding {self.probe!r} has no estimate.", "Say that it does not apply, and why."
+                f"The finding {self.metric!r} has no estimate.", "Say that it does not apply, and why."
             )
         if self.n >= 3 and (self.low is None or self.high is None):
             raise MesascopeError(
-                f"The finding {self.probe!r} has no interval.", "Let mesascope.stats make one."
+                f"The finding {self.metric!r} has no interval.", "Let mesascope.stats make one."
             )
         if self.low is not None and self.high is not None and not self.low <= self.estimate <= self.high:
             raise MesascopeError(
-                f"The interval of {self.probe!r} does not hold its estimate.", "Check the order."
+                f"The interval of {self.metric!r} does not hold its estimate.", "Check the order."
             )
 
     @property
@@ -111,7 +117,7 @@ class Finding:
         """As a notebook shows it."""
         import html
 
-        return f"<b>{html.escape(self.probe)}</b> {html.escape(self.text())}<br><i>{html.escape(self.question)}</i>"
+        return f"<b>{html.escape(self.metric)}</b> {html.escape(self.text())}<br><i>{html.escape(self.question)}</i>"
 
 
 def to_json(finding: Finding) -> dict[str, Any]:
@@ -126,9 +132,13 @@ def from_json(data: Any) -> Finding:
     Raises:
         MesascopeError: not of this format, or a field is missing or of another kind.
     """
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
-        found = data.get("format") if isinstance(data, dict) else type(data).__name__
-        raise MesascopeError(f"This is no {FORMAT}: {found!r}.", "Name a findings.json that mesascope wrote.")
+    found = data.get("format") if isinstance(data, dict) else type(data).__name__
+    if formats.is_old(found, FINDING):
+        data = formats.reword(data) | {"format": FINDING}
+    elif found != FINDING:
+        raise MesascopeError(
+            f"This is no {FINDING}: {found!r}.", "Name a findings.json that mesascope wrote."
+        )
     names = {f.name for f in dataclasses.fields(Finding)}
     odd = sorted(data.keys() - names)
     if odd:
@@ -160,3 +170,26 @@ def read(folder: str | os.PathLike) -> list[Finding]:
     else:
         rows = document if isinstance(document, list) else [document]
     return [from_json(row) for row in rows]
+
+
+def made(seed: Any) -> dict[str, Any]:
+    """What a number was made with: commit, versions, key, when."""
+    when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return {"commit": _commit(), "versions": _versions(), "key": seed, "when": when}
+
+
+@functools.cache
+def _commit() -> str:
+    here = Path(mesascope.__file__).parent
+    try:
+        asked = ["git", "-C", str(here), "rev-parse", "--short=12", "HEAD"]
+        told = subprocess.run(asked, capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return "release"
+    inside = (here.parent / ".git").exists()
+    return told.stdout.strip() if inside and told.returncode == 0 else "release"
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    return {"mesascope": mesascope.__version__} | {p: version(p) for p in ("jax", "numpy", "scipy", "xarray")}

@@ -26,7 +26,7 @@ def interval(values: np.ndarray, null: np.ndarray | float = 0.0, confidence: flo
     """Student t intervals for the means of many rows at once; NaN entries are missing units.
 
     Args:
-        values: [P, N] one number per probe and unit.
+        values: [P, N] one number per metric and unit.
         null: [P] or one number: what p is taken against.
         confidence: the share of such intervals that hold the mean.
 
@@ -70,7 +70,7 @@ def linearise(function: Callable[[np.ndarray], Any], parts: np.ndarray) -> np.nd
 
     Args:
         function: of the means [M] of M parts, e.g. a ratio of sums; smooth.
-        parts: [M, N] per unit; units with a NaN part give NaN. Parts of rings that were drawn independently may
+        parts: [M, N] per unit; units with a NaN part give NaN. Parts of splits that were drawn independently may
             share a column: their covariance is 0 in expectation.
     """
     parts = np.asarray(parts, float)

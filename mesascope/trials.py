@@ -24,9 +24,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from mesascope import formats
 from mesascope.errors import MesascopeError
+from mesascope.formats import TRIALS
 
-FORMAT = "mesascope-trials/1"
 AXES = ("condition", "lifetime", "trial")
 FEW = 4  # trials over which a reflex may look back: what is older is what a carry holds
 
@@ -86,7 +87,7 @@ def assemble(
         data[name] = (AXES, np.where(single, np.float32(np.nan), data[name][1]))
     if (
         records[0][0].log_probs is not None
-    ):  # kept where a probe compares responses; the file is a fifth of the size
+    ):  # kept where a metric compares responses; the file is a fifth of the size
         kept = single[:, 0, 0] | (np.asarray(labels) == "intact")
         stated = join("log_probs", lifetime)
         if not stepwise or stated[0, 0].size <= LARGEST:
@@ -102,7 +103,7 @@ def assemble(
         data[f"tap_{tap}"] = ((*each, f"unit_{tap}"), shown)
     for name, value in latents.items():
         data[name] = (("lifetime", "trial", "choice")[: value.ndim], np.asarray(value, np.float32))
-    trials = xr.Dataset(data, coords={"condition": list(labels)}, attrs={"format": FORMAT, **attrs})
+    trials = xr.Dataset(data, coords={"condition": list(labels)}, attrs={"format": TRIALS, **attrs})
     check(trials)
     return trials
 
@@ -129,9 +130,9 @@ def check(trials: xr.Dataset) -> None:
     Raises:
         MesascopeError: names the variable, what it holds and what it should.
     """
-    if trials.attrs.get("format") != FORMAT:
+    if trials.attrs.get("format") != TRIALS:
         raise MesascopeError(
-            f"This is no {FORMAT} data set: its format attribute is {trials.attrs.get('format')!r}.",
+            f"This is no {TRIALS} data set: its format attribute is {trials.attrs.get('format')!r}.",
             "Write it with mesascope, or read a log with mesascope.logs.read_log.",
         )
     if "action" not in trials or "feedback" not in trials:
@@ -175,14 +176,14 @@ def check(trials: xr.Dataset) -> None:
             raise MesascopeError("A log-probability is not a number.", "Every action needs a probability.")
 
 
-def save(rings: Mapping[str, xr.Dataset], path: str | os.PathLike) -> Path:
-    """Writes one data set per ring into one netCDF file; the file appears whole or not at all."""
+def save(splits: Mapping[str, xr.Dataset], path: str | os.PathLike) -> Path:
+    """Writes one data set per split into one netCDF file; the file appears whole or not at all."""
     path = Path(path)
     part = path.with_name(f".{path.name}.part")
     packed = {}
-    for ring, trials in rings.items():
+    for split, trials in splits.items():
         attrs = {k: json.dumps(v) for k, v in trials.attrs.items()}
-        packed[f"/{ring}"] = trials.assign_attrs(attrs)
+        packed[f"/{split}"] = trials.assign_attrs(attrs)
     zipped = {"zlib": True, "complevel": 1, "shuffle": True}
     encoding = {
         g: {str(v): zipped for v in d.data_vars if d[v].dtype.kind in "if"} for g, d in packed.items()
@@ -193,7 +194,7 @@ def save(rings: Mapping[str, xr.Dataset], path: str | os.PathLike) -> Path:
 
 
 def open_trials(path: str | os.PathLike) -> dict[str, xr.Dataset]:
-    """Reads what `save` wrote: one checked data set per ring.
+    """Reads what `save` wrote: one checked data set per split.
 
     Raises:
         MesascopeError: no such file, no netCDF, or not ours.
@@ -203,23 +204,25 @@ def open_trials(path: str | os.PathLike) -> dict[str, xr.Dataset]:
         raise MesascopeError(f"There is no file {str(path)!r}.", "Name a .nc file that mesascope wrote.")
     try:
         with xr.open_datatree(path, engine="h5netcdf") as tree:
-            rings = {name: node.to_dataset().load() for name, node in tree.children.items()}
+            splits = {name: node.to_dataset().load() for name, node in tree.children.items()}
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise MesascopeError(
             f"{str(path)!r} is no netCDF file of trials: {str(error).splitlines()[0][:200]}.",
             "Name a .nc file that mesascope wrote, or a .csv, .tsv or .parquet log.",
         ) from None
-    if not rings:
-        raise MesascopeError(f"{str(path)!r} holds no rings.", "Name a .nc file that mesascope wrote.")
+    if not splits:
+        raise MesascopeError(f"{str(path)!r} holds no splits.", "Name a .nc file that mesascope wrote.")
     out = {}
-    for ring, trials in rings.items():
+    for split, trials in splits.items():
         try:
             attrs = {k: json.loads(v) for k, v in trials.attrs.items() if isinstance(v, str)}
         except ValueError:
             attrs = dict(trials.attrs)
-        out[ring] = trials.assign_attrs(attrs)
-        out[ring].attrs = attrs
-        check(out[ring])
+        if formats.is_old(attrs.get("format"), TRIALS):
+            attrs = formats.reword(attrs) | {"format": TRIALS}
+        out[split] = trials.assign_attrs()
+        out[split].attrs = attrs
+        check(out[split])
     return out
 
 
@@ -240,7 +243,7 @@ def gain(
     """Σ(score - chance) and Σ(best - chance) [N]: summed before they are divided.
 
     Args:
-        trials: one ring.
+        trials: one split.
         label: the condition.
         window: the trials to sum over; by default those that count.
         against: Σ(chance - score) and Σ(chance - worst) instead, for a subject that goes the other way.

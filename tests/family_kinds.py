@@ -26,16 +26,16 @@ class Aim(Family):
 
     references = property(lambda self: {})
 
-    def rings(self):
+    def splits(self):
         return ("fresh",)
 
     def banked(self, bank):
         return self
 
-    def trials(self, ring):
+    def trials(self, split):
         return self.horizon
 
-    def draw(self, key, n, ring):
+    def draw(self, key, n, split):
         return jax.random.normal(key, (n,))
 
     def begin(self, key, tasks):
@@ -47,7 +47,7 @@ class Aim(Family):
         feedback = score + 0.1 * jax.random.normal(key, action.shape)
         return state + 1, told(jnp.zeros((len(action), 0)), action, feedback, state + 1), score
 
-    def latents(self, tasks, ring):
+    def latents(self, tasks, split):
         tasks = np.repeat(np.asarray(tasks)[:, None], self.horizon, 1)
         return {
             "target": tasks,
@@ -75,21 +75,21 @@ class Untraced(Family):
         idle = self.inner.idle(state[0].inside)
         return None if idle is None else np.asarray(idle)
 
-    def rings(self):
-        return self.inner.rings()
+    def splits(self):
+        return self.inner.splits()
 
     def banked(self, bank):
         return self
 
-    def trials(self, ring):
-        return self.inner.trials(ring)
+    def trials(self, split):
+        return self.inner.trials(split)
 
-    def changes(self, ring):
-        return self.inner.changes(ring)
+    def changes(self, split):
+        return self.inner.changes(split)
 
-    def draw(self, key, n, ring):
+    def draw(self, key, n, split):
         # the same tasks in whatever size, as blocks are drawn compiled
-        return jax.tree.map(np.asarray, _drawn(self.inner, key, n, ring))
+        return jax.tree.map(np.asarray, _drawn(self.inner, key, n, split))
 
     def begin(self, key, tasks):
         state, percept = jax.tree.map(np.asarray, self.inner.begin(address(key), tasks))
@@ -105,8 +105,8 @@ class Untraced(Family):
         new = jax.tree.map(lambda old, x: np.where(over, old, x), held.inside, new)
         return [Held(new)], jax.tree.map(np.asarray, percept), np.asarray(score)
 
-    def latents(self, tasks, ring):
-        return self.inner.latents(tasks, ring)
+    def latents(self, tasks, split):
+        return self.inner.latents(tasks, split)
 
 
 class Held:
@@ -117,8 +117,8 @@ class Held:
 
 
 @eqx.filter_jit
-def _drawn(family, key, n, ring):
-    return family.draw(key, n, ring)
+def _drawn(family, key, n, split):
+    return family.draw(key, n, split)
 
 
 @eqx.filter_jit
@@ -144,17 +144,17 @@ class Rounds(Family):
     references = property(lambda self: {})
     steps = property(lambda self: self.most)
 
-    def rings(self):
+    def splits(self):
         return ("fresh",)
 
     def banked(self, bank):
         return self
 
-    def trials(self, ring):
+    def trials(self, split):
         return self.horizon
 
-    def draw(self, key, n, ring):
-        return self.inner.draw(key, n, ring)
+    def draw(self, key, n, split):
+        return self.inner.draw(key, n, split)
 
     def begin(self, key, tasks):
         state, percept = self.inner.begin(key, tasks)
@@ -172,8 +172,8 @@ class Rounds(Family):
     def idle(self, state):
         return (state[2] == 0) & (state[1] > 0) if any(self.ends) else None
 
-    def latents(self, tasks, ring):
-        known = self.inner.latents(tasks, ring)
+    def latents(self, tasks, split):
+        known = self.inner.latents(tasks, split)
         lived = np.concatenate([np.zeros(1, int), np.cumsum([e or self.most for e in self.ends])])
         return {
             k: np.stack([known[k][:, a:b].sum(1) for a, b in itertools.pairwise(lived)], 1)
@@ -192,16 +192,16 @@ class Tagged(Family):
     steps = property(lambda self: 3)
     controls: ClassVar = {}
 
-    def rings(self):
+    def splits(self):
         return ("fresh",)
 
     def banked(self, bank):
         return self
 
-    def trials(self, ring):
+    def trials(self, split):
         return self.horizon
 
-    def draw(self, key, n, ring):
+    def draw(self, key, n, split):
         ends = jax.random.randint(address(key, "ends"), (n, self.horizon), 1, 4)
         return {"tag": jax.random.uniform(key, (n,), maxval=0.5), "ends": ends}
 
@@ -225,7 +225,7 @@ class Tagged(Family):
     def idle(self, state):
         return (state["step"] == 0) & (state["trial"] > 0)
 
-    def latents(self, tasks, ring):
+    def latents(self, tasks, split):
         ends = np.asarray(tasks["ends"])
         zero = np.zeros(ends.shape)
         return {

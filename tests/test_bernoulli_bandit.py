@@ -13,11 +13,11 @@ def make(spec):
     return catalogue.make("families", f"bernoulli_bandit:{spec}")
 
 
-def means(family, ring, seed=0):
-    return np.asarray(family.draw(jax.random.key(seed), N, ring).means)
+def means(family, split, seed=0):
+    return np.asarray(family.draw(jax.random.key(seed), N, split).means)
 
 
-def test_shifted_rings_are_the_fresh_means_moved():
+def test_shifted_splits_are_the_fresh_means_moved():
     family = make("arms=3,trials=11")
     fresh, low, high = (means(family, r) for r in ("fresh", "shifted:low", "shifted:high"))
     assert low == pytest.approx(0.3 * fresh, abs=1e-6)
@@ -59,7 +59,7 @@ def test_dependent_arms_one_and_the_others(prior, levels):
     one_high = ordered[:, 1] == ordered[:, 0]
     assert one_high.mean() == pytest.approx(0.5, abs=0.05)
     assert np.unique(got.round(5)).tolist() == pytest.approx(levels)
-    assert "restructured:independent" in make(f"arms=3,prior={prior}").rings()
+    assert "restructured:independent" in make(f"arms=3,prior={prior}").splits()
 
 
 def test_unequal_priors_have_their_means_and_a_favourite():

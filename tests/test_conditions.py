@@ -2,16 +2,16 @@ import numpy as np
 import pytest
 
 from mesascope import catalogue
-from mesascope.rollouts.rollouts import rollout
 from mesascope.agents.function import Function, wrap
+from mesascope.rollouts.rollouts import rollout
 
 FAMILY = catalogue.make("families", "bernoulli_bandit:arms=3,trials=11")
 
 
-def live(subject, *labels, n=64, ring="fresh", family=FAMILY):
+def live(subject, *labels, n=64, split="fresh", family=FAMILY):
     subject = catalogue.make("subjects", subject, family) if isinstance(subject, str) else subject
     return rollout(
-        subject, family, ring, n, seed=4, conditions=[catalogue.make("conditions", c) for c in labels]
+        subject, family, split, n, seed=4, conditions=[catalogue.make("conditions", c) for c in labels]
     )
 
 
@@ -139,14 +139,14 @@ def test_the_replay_hands_the_last_w_percepts_true_and_the_older_ones_shuffled()
     assert i == len(calls)
 
 
-def test_the_lenders_live_on_fresh_tasks_of_their_own_on_the_seen_ring_too():
+def test_the_lenders_live_on_fresh_tasks_of_their_own_on_the_seen_split_too():
     family = catalogue.make("families", "bernoulli_bandit:arms=3,trials=11,bank=2")
     label = "feedback_shuffled:older_than=0,replicate=0"
     lived = live(wrap(recorder, family), "intact", label, family=family)
     fresh = lent()
     assert (fresh[10] != lived.feedback.sel(condition="intact").values[:, 9]).any()
     SEEN.clear()
-    live(wrap(recorder, family), "intact", label, ring="seen", family=family)
+    live(wrap(recorder, family), "intact", label, split="seen", family=family)
     assert all((a == b).all() for a, b in zip(fresh, lent(), strict=True))
 
 

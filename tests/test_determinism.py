@@ -13,18 +13,18 @@ import numpy as np
 import pytest
 
 from mesascope import catalogue, examine, rollout
+from mesascope.agents.function import wrap
 from mesascope.cli.main import run
 from mesascope.rollouts.replays import replay
-from mesascope.agents.function import wrap
 
 FAMILY = "bernoulli_bandit:arms=5,trials=11"
 KEPT = ("action", "feedback", "score", "partner", "means", "chance", "best", "worst", "fixed")
 OPTIONS = [
     "--family",
     "bernoulli_bandit:arms=3,trials=12",
-    "--rings",
+    "--splits",
     "fresh",
-    "--probes",
+    "--metrics",
     "benefit",
     "--lifetimes",
     "70",
@@ -120,12 +120,12 @@ def test_more_conditions_change_no_other_trial(name, family):
             np.testing.assert_array_equal(few[field].sel(condition=label), more[field].sel(condition=label))
 
 
-def test_more_probes_and_rings_change_no_other_estimate(family):
-    def measured(probes, rings):
-        found = examine("thompson", family, rings=rings, probes=probes, lifetimes=64)[0]
+def test_more_metrics_and_splits_change_no_other_estimate(family):
+    def measured(metrics, splits):
+        found = examine("thompson", family, splits=splits, metrics=metrics, lifetimes=64)[0]
         assert found.placement is not None
         return {
-            (f.probe, f.ring): (f.estimate, f.low, f.high, f.p, f.controls) for f in found.findings
+            (f.metric, f.split): (f.estimate, f.low, f.high, f.p, f.controls) for f in found.findings
         }, found.placement
 
     few, placed = measured(["benefit"], ["fresh"])
@@ -141,25 +141,25 @@ def test_another_seed_gives_other_trials(family):
     assert (one.action.values != other.action.values).any(-1).mean() > 0.9
 
 
-def test_rings_share_their_draws(family):
+def test_splits_share_their_draws(family):
     banked = family.banked("bank:4@1")
-    lived = {ring: rollout(subject("uniform", family), banked, ring, 64, 9) for ring in banked.rings()}
-    means = {ring: trials.means.values for ring, trials in lived.items()}
+    lived = {split: rollout(subject("uniform", family), banked, split, 64, 9) for split in banked.splits()}
+    means = {split: trials.means.values for split, trials in lived.items()}
     fresh, half = means["fresh"], 11 // 2
     np.testing.assert_allclose(means["shifted:low"], 0.3 * fresh, rtol=1e-6)
     np.testing.assert_allclose(means["shifted:high"], 0.7 + 0.3 * fresh, rtol=1e-6)
     np.testing.assert_array_equal(means["inverted:feedback"], fresh)
     np.testing.assert_array_equal(means["horizon:longer"][:, :11], fresh)
     np.testing.assert_array_equal(means["restructured:drift"][:, 0], fresh[:, 0])
-    for ring in ("exchanged:reversal", "exchanged:random"):
-        np.testing.assert_array_equal(means[ring][:, :half], fresh[:, :half])
-        np.testing.assert_array_equal(np.sort(means[ring][:, half]), np.sort(fresh[:, half]))
-        assert (means[ring][:, half] != fresh[:, half]).any(-1).all()
+    for split in ("exchanged:reversal", "exchanged:random"):
+        np.testing.assert_array_equal(means[split][:, :half], fresh[:, :half])
+        np.testing.assert_array_equal(np.sort(means[split][:, half]), np.sort(fresh[:, half]))
+        assert (means[split][:, half] != fresh[:, half]).any(-1).all()
     acts = {
-        ring: trials.action.values[0] for ring, trials in lived.items()
+        split: trials.action.values[0] for split, trials in lived.items()
     }  # of the same draws, whatever is paid
-    for ring in acts:
-        np.testing.assert_array_equal(acts[ring][:, :11], acts["fresh"])
+    for split in acts:
+        np.testing.assert_array_equal(acts[split][:, :11], acts["fresh"])
     np.testing.assert_array_equal(lived["inverted:feedback"].feedback, 1 - lived["fresh"].feedback)
 
 

@@ -2,12 +2,13 @@
 
 import numpy as np
 
+from mesascope.agents.function import wrap
+from mesascope.contracts.subject import essence
 from mesascope.examination import runs
 from mesascope.examination.bench import Bench
-from mesascope.examination.examination import examine, measure_log
+from mesascope.examination.examination import examine
+from mesascope.examination.logged import measure_log
 from mesascope.reporting import headlines, page
-from mesascope.contracts.subject import essence
-from mesascope.agents.function import wrap
 
 FAMILY = "bernoulli_bandit:arms=3,trials=12"
 
@@ -20,7 +21,7 @@ def make(arm):
 
 
 def test_two_functions_of_one_name_are_two_subjects():
-    one, two = examine([make(0), make(1)], FAMILY, rings=["fresh"], probes=["exploration"], lifetimes=64)
+    one, two = examine([make(0), make(1)], FAMILY, splits=["fresh"], metrics=["exploration"], lifetimes=64)
     assert (one.trials["fresh"].action.values == 0).all()
     assert (two.trials["fresh"].action.values == 1).all()
 
@@ -48,7 +49,7 @@ def test_a_subject_that_was_changed_does_not_get_what_its_former_self_lived(tmp_
 
 def test_a_run_measured_again_reads_the_same_against_the_pay_off_too(tmp_path):
     family = "bernoulli_bandit:arms=3,trials=40"
-    found = examine("thompson:minimise=True", family, probes=["benefit", "regret"], lifetimes=192)
+    found = examine("thompson:minimise=True", family, metrics=["benefit", "regret"], lifetimes=192)
     runs.write(found, tmp_path / "run", "again")
     path = tmp_path / "run" / "trials.nc"
     assert found[0].placement.direction == "against"
@@ -58,12 +59,12 @@ def test_a_run_measured_again_reads_the_same_against_the_pay_off_too(tmp_path):
         assert again[0].placement == found[0].placement
 
 
-def test_what_an_axis_asks_for_is_lived_on_its_rings_and_read(tmp_path):
-    """The axis search reads nothing without its conditions on the rings on which something changes."""
-    rings = ["fresh", "revalued:worth", "revalued:map"]
-    (found,) = examine("value_iteration", "tree_choice:depth=2,trials=12", None, rings, ["performance"], 128)
+def test_what_an_axis_asks_for_is_lived_on_its_splits_and_read(tmp_path):
+    """The axis search reads nothing without its conditions on the splits on which something changes."""
+    splits = ["fresh", "revalued:worth", "revalued:map"]
+    (found,) = examine("value_iteration", "tree_choice:depth=2,trials=12", None, splits, ["performance"], 128)
     ticks = ["intact", "thinking:ticks=2", "thinking:ticks=4", "thinking:ticks=8"]
-    assert all(found.trials[ring].condition.values.tolist() == ticks for ring in rings[1:])
+    assert all(found.trials[split].condition.values.tolist() == ticks for split in splits[1:])
     assert set(ticks) < set(found.trials["fresh"].condition.values.tolist())
     verdict = found.placement.axes["search"]
     assert verdict["reading"] == "search" and verdict["probability"]["search"] >= 0.95

@@ -6,12 +6,12 @@ from mesascope.errors import MesascopeError
 from mesascope.findings import Finding, from_json, read, to_json
 
 FIELDS = {
-    "probe": "benefit",
+    "metric": "benefit",
     "question": "Does it help?",
     "subject": "thompson",
     "fingerprint": "abc",
     "family": "bernoulli_bandit",
-    "ring": "fresh",
+    "split": "fresh",
     "settings": {"older_than": 4},
     "estimate": 0.5,
     "low": 0.4,
@@ -66,5 +66,5 @@ def test_reading_a_folder_and_refusing_what_is_not_ours(tmp_path):
 
 
 def test_a_notebook_shows_text_and_runs_nothing():
-    shown = Finding(**{**FIELDS, "probe": "<script>alert(1)</script>"})._repr_html_()
+    shown = Finding(**{**FIELDS, "metric": "<script>alert(1)</script>"})._repr_html_()
     assert "<script>" not in shown and "&lt;script&gt;" in shown

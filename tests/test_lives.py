@@ -11,13 +11,13 @@ import pytest
 from family_kinds import Aim, Rounds, Tagged, Untraced
 
 from mesascope import catalogue, examine, rollout, trials
-from mesascope.errors import MesascopeError
+from mesascope.agents.function import wrap
 from mesascope.contracts.percept import born, told
+from mesascope.contracts.subject import Response, Scripted, choose
+from mesascope.errors import MesascopeError
 from mesascope.examination.measurement import measure
 from mesascope.questions.spectrum.changes import changed
 from mesascope.rollouts.replays import Replays, refuse_leaks, replay
-from mesascope.contracts.subject import Response, Scripted, choose
-from mesascope.agents.function import wrap
 
 CONDITIONS = (
     "intact",
@@ -76,8 +76,8 @@ def test_real_actions_are_lived_recorded_and_measured(tmp_path):
     np.testing.assert_allclose(lived.score.sel(condition=at), score.sel(condition=at), atol=1e-5)
     again = trials.open_trials(trials.save({"fresh": lived}, tmp_path / "x.nc"))["fresh"]
     np.testing.assert_array_equal(again.action, lived.action)
-    probes = [catalogue.make("probes", p) for p in catalogue.names("probes")]
-    found = {f.probe: f for f in measure(probes, {"fresh": lived})}
+    metrics = [catalogue.make("metrics", p) for p in catalogue.names("metrics")]
+    found = {f.metric: f for f in measure(metrics, {"fresh": lived})}
     failed = {k: f.reason for k, f in found.items() if f.status == "failed"}
     assert not failed
     assert found["exploration"].status == "does not apply" and "real numbers" in found["exploration"].reason
@@ -163,8 +163,8 @@ def test_an_untraced_family_is_examined(bandit, monkeypatch):
     behind = Untraced(bandit, bandit.name, 3, 11)
     monkeypatch.setattr(Untraced, "controls", {"still": "uniform"})
     subject = catalogue.make("subjects", "uniform", bandit)
-    (found,) = examine(subject, behind, rings=["fresh"], probes=["benefit", "performance"], lifetimes=64)
-    measured = {f.probe for f in found.findings if f.status == "measured"}
+    (found,) = examine(subject, behind, splits=["fresh"], metrics=["benefit", "performance"], lifetimes=64)
+    measured = {f.metric for f in found.findings if f.status == "measured"}
     assert measured == {"benefit", "performance"}
     assert found.placement is not None and found.placement.highest == "inert"
 
@@ -215,7 +215,7 @@ class Fixed(Scripted):
 class Sure(Aim):
     """A bandit without luck: an action's pay-off is fixed by the task and the trial, whatever is drawn."""
 
-    def draw(self, key, n, ring):
+    def draw(self, key, n, split):
         return jax.random.uniform(key, (n, self.horizon, 3))
 
     def begin(self, key, tasks):
@@ -225,7 +225,7 @@ class Sure(Aim):
         score = tasks[jnp.arange(len(action)), state, action]
         return state + 1, told(jnp.zeros((len(action), 0)), action, score, state + 1), score
 
-    def latents(self, tasks, ring):
+    def latents(self, tasks, split):
         tasks = np.asarray(tasks)
         return {
             "chance": tasks.mean(-1),
@@ -267,7 +267,7 @@ def test_rounds_of_trials_are_the_trials_in_rounds():
     np.testing.assert_allclose(other.chance, one.chance.values.reshape(71, 4, 3).sum(-1), rtol=1e-6)
     forced = replay(subject, other)
     np.testing.assert_array_equal(forced.action, other.action.sel(condition="intact"))
-    for label in labels:  # what a probe reads of single steps is what it reads of the trials
+    for label in labels:  # what a metric reads of single steps is what it reads of the trials
         np.testing.assert_allclose(changed(other, label), changed(one, label), atol=1e-5)
 
 
@@ -355,10 +355,10 @@ def test_trials_with_steps_are_measured_and_kept(tagged, tmp_path):
     again = trials.open_trials(trials.save({"fresh": tagged}, tmp_path / "x.nc"))["fresh"]
     np.testing.assert_array_equal(again.action, tagged.action)
     assert again.attrs == tagged.attrs and len(tagged.to_dataframe())
-    probes = [catalogue.make("probes", p) for p in catalogue.names("probes")]
-    found = measure(probes, {"fresh": tagged}, replay=Replays(Ledger("ledger", 15)))
-    assert not {f.probe: f.reason for f in found if f.status == "failed"}
-    lacking = {f.probe for f in found if f.status == "does not apply" and "several steps" in f.reason}
+    metrics = [catalogue.make("metrics", p) for p in catalogue.names("metrics")]
+    found = measure(metrics, {"fresh": tagged}, replay=Replays(Ledger("ledger", 15)))
+    assert not {f.metric: f.reason for f in found if f.status == "failed"}
+    lacking = {f.metric for f in found if f.status == "does not apply" and "several steps" in f.reason}
     assert {"exploration", "acts_like", "belief_decoding"} <= lacking
     with pytest.raises(MesascopeError, match="n_steps"):
         trials.check(tagged.drop_vars("n_steps"))

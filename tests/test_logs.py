@@ -54,11 +54,11 @@ def test_a_frame_becomes_trials_that_keep_the_conventions():
     assert data.condition.values.tolist() == ["intact"]
     assert data.participant.values.tolist() == [0, 1]
     kept = {
-        k: data.attrs[k] for k in ("family", "ring", "subject", "trained_on", "choices", "unit", "payoff")
+        k: data.attrs[k] for k in ("family", "split", "subject", "trained_on", "choices", "unit", "payoff")
     }
     assert kept == {
         "family": "log",
-        "ring": "logged",
+        "split": "logged",
         "subject": "log",
         "trained_on": "unknown",
         "choices": 3,

@@ -16,10 +16,10 @@ import xarray as xr
 from mesascope.catalogue import make
 from mesascope.cli.main import run
 from mesascope.errors import MesascopeError
+from mesascope.examination.measurement import measure
 from mesascope.logs import read_log
 from mesascope.logs.datatree import save_datatree, to_datatree
 from mesascope.logs.sets import import_set, sets
-from mesascope.examination.measurement import measure
 
 
 def held(source: str, folder: Path) -> Path:
@@ -44,9 +44,9 @@ def carried(tmp_path, monkeypatch, name="hbayesdm", version="9.8", files=()):
     monkeypatch.syspath_prepend(str(tmp_path))
 
 
-def asked(log: xr.Dataset, *probes: str):
-    """What a few probes find in a log, by name."""
-    return {f.probe: f for f in measure([make("probes", p) for p in probes], {"logged": log})}
+def asked(log: xr.Dataset, *metrics: str):
+    """What a few metrics find in a log, by name."""
+    return {f.metric: f for f in measure([make("metrics", p) for p in metrics], {"logged": log})}
 
 
 TABLE = "subjID\ttrial\tchoice\toutcome\n" + "".join(
@@ -156,8 +156,8 @@ def test_bandits_of_people_give_findings(source, people, tmp_path):
         "stay_probabilities",
     )
     found = asked(log, "stay_by_feedback", "adaptation", "exploration", *lacking)
-    for probe in lacking:
-        assert found.pop(probe).status == "does not apply"
+    for metric in lacking:
+        assert found.pop(metric).status == "does not apply"
     assert {(f.status, f.unit, f.n) for f in found.values()} == {("measured", "participant", people)}
     assert found["stay_by_feedback"].low > 0  # people repeat what paid
     assert found["adaptation"].reason == "realised pay-off"

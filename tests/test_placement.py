@@ -8,11 +8,11 @@ from mesascope.errors import MesascopeError
 from mesascope.questions.spectrum.placement import LADDER, Rule, conditions, place
 
 N, T = 200, 10
-RINGS = ("fresh", "shifted:low", "exchanged:reversal", "restructured:drift")
+SPLITS = ("fresh", "shifted:low", "exchanged:reversal", "restructured:drift")
 
 
-def ring(name, gains, spread=0.1, percept=0.5, carry=0.5, seed=0, bank=0):
-    """Trials of one ring: gains {label: mean share}; best is 1, chance 0, worst -1."""
+def split(name, gains, spread=0.1, percept=0.5, carry=0.5, seed=0, bank=0):
+    """Trials of one split: gains {label: mean share}; best is 1, chance 0, worst -1."""
     rng = np.random.default_rng([seed, len(name), bank])
     noise = rng.normal(0, spread, (N, 1))
     labels = list(gains)
@@ -38,24 +38,24 @@ def ring(name, gains, spread=0.1, percept=0.5, carry=0.5, seed=0, bank=0):
             },
         },
         coords={"condition": labels},
-        attrs={"ring": name, "changes": None},
+        attrs={"split": name, "changes": None},
     )
 
 
 def subject(intact=0.8, shuffled=0.1, kept=1.0, seen=None, **more):
     gains = {c: (intact if "feedback" not in c else shuffled) for c in conditions(T)}
-    out = {"fresh": ring("fresh", gains, **more)}
+    out = {"fresh": split("fresh", gains, **more)}
     out |= {
-        r: ring(r, {"intact": intact * (kept if np.isscalar(kept) else kept[r])}, seed=1) for r in RINGS[1:]
+        r: split(r, {"intact": intact * (kept if np.isscalar(kept) else kept[r])}, seed=1) for r in SPLITS[1:]
     }
     if seen is not None:
-        out["seen"] = ring("seen", {"intact": seen}, seed=2)
+        out["seen"] = split("seen", {"intact": seen}, seed=2)
     return out
 
 
-def reference(gain=0.8, seen=None, rings=RINGS):
-    out = {r: ring(r, {"intact": gain}, spread=0.02, seed=3) for r in rings}
-    return out | ({"seen": ring("seen", {"intact": seen}, spread=0.02, seed=4)} if seen is not None else {})
+def reference(gain=0.8, seen=None, splits=SPLITS):
+    out = {r: split(r, {"intact": gain}, spread=0.02, seed=3) for r in splits}
+    return out | ({"seen": split("seen", {"intact": seen}, spread=0.02, seed=4)} if seen is not None else {})
 
 
 REFERENCES = {"learner": reference(0.8)}
@@ -77,14 +77,14 @@ def test_each_rung_below_and_above_the_bank(given, level):
     assert placed.probability[level] == 1.0
 
 
-def test_general_needs_a_ring_of_each_kind():
+def test_general_needs_a_split_of_each_kind():
     kept = {"shifted:low": 1.0, "exchanged:reversal": 0.1, "restructured:drift": 1.0}
     placed = place(subject(kept=kept), REFERENCES, "unlimited")
     assert placed.level == "acquiring" and placed.numbers["held"] == ["shifted", "restructured"]
     assert "shifted, restructured" in placed.reason
 
 
-def test_a_ring_that_was_not_run_leaves_the_upper_end_open_and_is_named():
+def test_a_split_that_was_not_run_leaves_the_upper_end_open_and_is_named():
     lived = {k: v for k, v in subject().items() if not k.startswith("exchanged")}
     placed = place(lived, REFERENCES, "unlimited")
     assert (placed.level, placed.lowest, placed.highest) == ("undetermined", "acquiring", "general")
@@ -95,7 +95,7 @@ def test_a_reason_claims_nothing_that_was_not_run():
     fresh_alone = {k: v for k, v in subject().items() if k == "fresh"}
     placed = place(fresh_alone, REFERENCES, "unlimited")
     assert "it had no bank of tasks to locate them in" in placed.reason
-    assert "kinds of changed ring" not in placed.reason and "bank, each beside" not in placed.reason
+    assert "kinds of changed split" not in placed.reason and "bank, each beside" not in placed.reason
     references = {"learner": reference(0.8, seen=0.8), "locator": reference(0.1, seen=0.9)}
     assert (
         "those of its bank, each beside its reference"
@@ -105,11 +105,11 @@ def test_a_reason_claims_nothing_that_was_not_run():
     assert "is open" in unknown.reason and "as far as picking" not in unknown.reason
 
 
-def test_a_ring_that_is_only_reported_does_not_count():
+def test_a_split_that_is_only_reported_does_not_count():
     lived = subject(kept=0.1)
-    lived["exchanged:random"] = ring("exchanged:random", {"intact": 0.8})
+    lived["exchanged:random"] = split("exchanged:random", {"intact": 0.8})
     lived["exchanged:random"].attrs["counted"] = False
-    references = {"learner": reference(0.8, rings=(*RINGS, "exchanged:random"))}
+    references = {"learner": reference(0.8, splits=(*SPLITS, "exchanged:random"))}
     assert "exchanged:random" not in place(lived, references, "unlimited").numbers["retention"]
 
 
@@ -187,8 +187,8 @@ def test_the_constants_act():
 
 
 def test_what_is_missing_is_named():
-    with pytest.raises(MesascopeError, match="fresh ring"):
-        place({"seen": ring("seen", {"intact": 1.0})}, {}, "unknown")
-    bare = {"fresh": ring("fresh", {"intact": 1.0})}
+    with pytest.raises(MesascopeError, match="fresh split"):
+        place({"seen": split("seen", {"intact": 1.0})}, {}, "unknown")
+    bare = {"fresh": split("fresh", {"intact": 1.0})}
     with pytest.raises(MesascopeError, match="feedback_shuffled"):
         place(bare, {}, "unknown")

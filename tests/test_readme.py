@@ -61,6 +61,6 @@ def test_the_demo_placed_its_subjects_as_shown():
         row = next(line for line in rows if line.startswith(f"{subject['subject']}  "))
         ends = [subject["placement"][end] for end in ("lowest", "highest")]
         assert f"  {' … '.join(dict.fromkeys(ends))};" in row
-        gain = next(f for f in subject["findings"] if f["probe"] == "performance" and f["ring"] == "fresh")
+        gain = next(f for f in subject["findings"] if f["metric"] == "performance" and f["split"] == "fresh")
         told_gain = float(re.search(r"gain (-?[\d.]+)", row).group(1))
         assert told_gain == pytest.approx(gain["estimate"], abs=0.021)

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "mesascope"
 LAYERS = (
     {"errors", "keys", "caching", "compiling", "processes", "findings", "stats", "trials"},
-    {"families", "subjects", "conditions", "probes", "logs"},
+    {"families", "subjects", "conditions", "metrics", "logs"},
     {"catalogue", "lives", "scans", "loops", "rollouts", "replays", "measurement", "recipes"},
     {"axes", "placement", "kept", "bench", "examination", "inspected", "inspect_tasks", "runs", "training"},
     {"reporting"},
@@ -32,7 +32,7 @@ LAYERS = (
 )
 LAYER = {name: i for i, names in enumerate(LAYERS) for name in names}
 WITHOUT_JAX = (
-    "probes",
+    "metrics",
     "axes",
     "stats",
     "findings",
@@ -201,7 +201,7 @@ def test_help_answers_at_once():
 
 def test_the_package_runs_as_the_command():
     asked = subprocess.run(
-        [sys.executable, "-m", "mesascope", "list", "probes", "--json"],
+        [sys.executable, "-m", "mesascope", "list", "metrics", "--json"],
         capture_output=True,
         text=True,
         timeout=120,

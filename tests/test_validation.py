@@ -5,8 +5,8 @@ import tomllib
 import pytest
 
 from mesascope import catalogue
-from mesascope.validation import ladder as validation
 from mesascope.questions.spectrum.placement import LADDER
+from mesascope.validation import ladder as validation
 
 HELD_ELSEWHERE = ("pong", "tabular_mdp", "word_labels")  # by the tests of these families
 

@@ -18,9 +18,9 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from mesascope.errors import MesascopeError
 from mesascope.contracts.family import Family, Percept
 from mesascope.contracts.subject import Response, Subject, digest
+from mesascope.errors import MesascopeError
 
 RUNS_CODE = True  # whoever types a path has it run
 REACHED = 10_000  # values that are looked into for arrays

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.errors import MesascopeError
 from mesascope.agents import inert as _inert
+from mesascope.errors import MesascopeError
 
 NONE = "none"
 

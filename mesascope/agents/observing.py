@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mesascope.errors import MesascopeError, unknown
 from mesascope.contracts.family import Family, Percept
+from mesascope.errors import MesascopeError, unknown
 
 PARTS = ("observation", "action", "feedback", "trial", "step", "first")
 ALL = "observation+action+feedback+trial+first"  # what FamilyEnv shows
@@ -23,14 +23,14 @@ class Observer(NamedTuple):
     """Lays the parts of a percept side by side as float32 [N, F].
 
     Attributes:
-        told: parts of PARTS, in the order of the features.
+        observes: parts of PARTS, in the order of the features.
         choices: K, or None for actions that are real numbers.
         horizon: T, by which the trial index is divided.
         steps: S, by which the step index is divided.
         shown: D, the width of the family's observation.
     """
 
-    told: tuple[str, ...]
+    observes: tuple[str, ...]
     choices: int | None
     horizon: int
     steps: int
@@ -40,17 +40,17 @@ class Observer(NamedTuple):
     def width(self) -> int:
         """F."""
         wide = {"observation": self.shown, "action": self.choices or 1}
-        return sum(wide.get(part, 1) for part in self.told)
+        return sum(wide.get(part, 1) for part in self.observes)
 
     @property
     def text(self) -> str:
         """The parts as one would type them."""
-        return "+".join(self.told)
+        return "+".join(self.observes)
 
     def __call__(self, percept: Percept | Mapping[str, Any]) -> np.ndarray:
         """What is observed, float32 [N, F]."""
         seen = percept if isinstance(percept, Mapping) else percept._asdict()
-        return np.concatenate([self._part(name, seen) for name in self.told], axis=1)
+        return np.concatenate([self._part(name, seen) for name in self.observes], axis=1)
 
     def _part(self, name: str, seen: Mapping[str, Any]) -> np.ndarray:
         value = np.asarray(seen[name])
@@ -65,12 +65,12 @@ class Observer(NamedTuple):
         return value.reshape(len(value), -1).astype(np.float32)
 
 
-def observer(family: Family, told: str = ALL, width: int | None = None) -> Observer:
+def observer(family: Family, observes: str = ALL, width: int | None = None) -> Observer:
     """The encoding of a family's percepts for a network.
 
     Args:
         family: what the network is put to.
-        told: parts of the percept joined by '+', in order; '' for all of it or the observation alone, whichever has
+        observes: parts of the percept joined by '+', in order; '' for all of it or the observation alone, whichever has
             the network's width.
         width: F that the network takes, where it is known.
 
@@ -78,37 +78,37 @@ def observer(family: Family, told: str = ALL, width: int | None = None) -> Obser
         MesascopeError: an unknown part, or a width that does not fit.
     """
     sizes = (family.choices, family.horizon, family.steps, math.prod(family.shown))
-    if told:
-        parts = tuple(told.split("+"))
+    if observes:
+        parts = tuple(observes.split("+"))
         for part in parts:
             if part not in PARTS:
                 raise unknown("part of the percept", part, PARTS)
         if len(set(parts)) != len(parts):
-            raise MesascopeError(f"told={told!r} names a part twice.", f"Type e.g. told={ALL}.")
+            raise MesascopeError(f"observes={observes!r} names a part twice.", f"Type e.g. observes={ALL}.")
         made = Observer(parts, *sizes)
         if width not in (None, made.width):
             raise MesascopeError(
-                f"The network takes {width} numbers; {family.name} told as {told} gives {made.width}.",
-                f"Set told to the parts that it was trained on, of {', '.join(PARTS)}.",
+                f"The network takes {width} numbers; {family.name} observed as {observes} gives {made.width}.",
+                f"Set observes to the parts that it was trained on, of {', '.join(PARTS)}.",
             )
         return made
     known = [Observer(tuple(t.split("+")), *sizes) for t in (ALL, SHOWN)]
     fitting = [o for o in known if width in (None, o.width)]
     if not fitting or not fitting[0].width:
-        told_so = " and ".join(f"{o.width} told as {o.text}" for o in known)
+        widths = " and ".join(f"{o.width} observed as {o.text}" for o in known)
         raise MesascopeError(
-            f"The network takes {width} numbers; {family.name} gives {told_so}.",
-            f"Set told to the parts that it was trained on, of {', '.join(PARTS)}, or put it to its own family.",
+            f"The network takes {width} numbers; {family.name} gives {widths}.",
+            f"Set observes to the parts that it was trained on, of {', '.join(PARTS)}, or put it to its own family.",
         )
     return fitting[0]
 
 
-def observe(family: Family, percept: Percept | Mapping[str, Any], told: str = ALL) -> np.ndarray:
+def observe(family: Family, percept: Percept | Mapping[str, Any], observes: str = ALL) -> np.ndarray:
     """A percept as the flat observation, float32 [N, F], that `FamilyEnv` shows: for policies trained on it.
 
     Args:
         family: whose percept it is.
         percept: a Percept, or the dict that a plain function is handed.
-        told: parts of the percept joined by '+', in order.
+        observes: parts of the percept joined by '+', in order.
     """
-    return observer(family, told)(percept)
+    return observer(family, observes)(percept)

@@ -11,14 +11,14 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from mesascope.errors import MesascopeError
-from mesascope.contracts.family import Family, Percept
-from mesascope.contracts.subject import Response, Subject
 from mesascope.agents import onnx_file as _onnx_file
-from mesascope.contracts.extras import require
 from mesascope.agents.observing import Observer, observer
-from mesascope.contracts.settings import one_of, within
 from mesascope.agents.torch_support import respond
+from mesascope.contracts.extras import require
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.settings import one_of, within
+from mesascope.contracts.subject import Response, Subject
+from mesascope.errors import MesascopeError
 
 GIVES = ("logits", "probabilities", "values")
 STARTS = ("episode_start", "episode_starts", "first", "is_first", "done", "dones", "reset")
@@ -153,7 +153,7 @@ def run(
         except Exception as error:  # onnxruntime's own
             raise MesascopeError(
                 f"{path!r} refused its inputs: {str(error).strip().splitlines()[0][:300]}.",
-                "Export it with a free batch axis, and see told, for what it observes.",
+                "Export it with a free batch axis, and see observes, for what it observes.",
             ) from None
         parts.append([o.rows(np.asarray(value)) for o, value in zip(outs, given, strict=True)])
     return [np.concatenate(column)[:n] for column in zip(*parts, strict=True)]
@@ -167,7 +167,7 @@ def opens(path: str | os.PathLike) -> bool:
 def subject(
     family: Family,
     path: str,
-    told: str = "",
+    observes: str = "",
     observation: str = "",
     logits: str = "",
     state: str = "",
@@ -181,7 +181,7 @@ def subject(
     Args:
         family: what it is put to.
         path: the file.
-        told: parts of the percept that it observes, joined by '+', in order; '' for all or the observation alone,
+        observes: parts of the percept that it observes, joined by '+', in order; '' for all or the observation alone,
             whichever fits.
         observation: the input that takes the observation; by default the first.
         logits: the output that gives the logits; by default the first that is no state.
@@ -215,7 +215,7 @@ def subject(
             "Export the logits as an output too.",
         )
     scores = _named(path, "output", logits, outputs) if logits else giving[0]
-    watch = observer(family, told, None if 0 in _rest(sees) else sees.width)
+    watch = observer(family, observes, None if 0 in _rest(sees) else sees.width)
     sees = sees._replace(
         shape=tuple(x or (watch.width if i != sees.axis else 0) for i, x in enumerate(sees.shape))
     )
@@ -233,7 +233,7 @@ def subject(
             f"{family.choices or 'real-valued'} actions.",
             f"Name the logits with logits=OUTPUT, of {', '.join(outputs)}, or put it to its own family.",
         )
-    settings = {"path": path, "told": told, "stochastic": stochastic}
+    settings = {"path": path, "observes": observes, "stochastic": stochastic}
     return Onnx(
         name="onnx:" + ",".join(f"{k}={v}" for k, v in settings.items() if v != ""),
         trained_on=trained_on,
@@ -332,7 +332,7 @@ def _laid(session: Any, path: str, ports: list[Port], outs: list[Port], width: i
         except Exception as error:
             raise MesascopeError(
                 f"{path!r} refused its inputs: {str(error).strip().splitlines()[0][:300]}.",
-                "Export it with a free batch axis, and see told, for what it observes.",
+                "Export it with a free batch axis, and see observes, for what it observes.",
             ) from None
     out = []
     for port, *seen in zip(outs, *shapes, strict=True):

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from mesascope.errors import MesascopeError
-from mesascope.contracts.subject import digest
 from mesascope.contracts.extras import require
+from mesascope.contracts.subject import digest
+from mesascope.errors import MesascopeError
 
 LARGEST = 2 << 30  # bytes: no protobuf message can be larger
 KNOWN = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc")

@@ -12,15 +12,17 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from mesascope.errors import MesascopeError, MesascopeWarning
-from mesascope.contracts.family import Family, Percept
-from mesascope.contracts.subject import Response, Subject
-from mesascope.agents import normalising as _normalising, sb3_zip as _sb3_zip, torch_support as _torch
-from mesascope.contracts.extras import require
+from mesascope.agents import normalising as _normalising
+from mesascope.agents import sb3_zip as _sb3_zip
+from mesascope.agents import torch_support as _torch
 from mesascope.agents.normalising import NONE, Statistics
 from mesascope.agents.observing import SHOWN, Observer, observer
-from mesascope.contracts.settings import one_of, within
 from mesascope.agents.torch_support import SEEN, Leaf, hooked
+from mesascope.contracts.extras import require
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.settings import one_of, within
+from mesascope.contracts.subject import Response, Subject
+from mesascope.errors import MesascopeError, MesascopeWarning
 
 EPISODES = ("lifetime", "trial")
 FRAMES = "frames"
@@ -147,7 +149,7 @@ class SB3(Subject):
 def subject(
     family: Family,
     path: str,
-    told: str = "",
+    observes: str = "",
     stochastic: bool = True,
     epsilon: float = -1.0,
     episode: str = "lifetime",
@@ -162,7 +164,7 @@ def subject(
     Args:
         family: what it is put to.
         path: the zip that model.save() wrote.
-        told: parts of the percept that it observes, joined by '+', in order; '' for all or the observation alone,
+        observes: parts of the percept that it observes, joined by '+', in order; '' for all or the observation alone,
             whichever fits.
         stochastic: draw actions as in training; else take the best.
         epsilon: part of the choices of a DQN that is even; below 0 for the file's exploration_rate.
@@ -181,13 +183,13 @@ def subject(
     held = _sb3_zip.read(os.fspath(path))
     spaces = (_sb3_zip.space(held, "observation_space"), _sb3_zip.space(held, "action_space"))
     _refuse_actions(path, spaces[1], family)
-    watch = _observer(path, spaces[0], family, told, stack)
+    watch = _observer(path, spaces[0], family, observes, stack)
     statistics, used = _statistics(held, normalize, spaces[0].shape or ())
     policy = _sb3_zip.policy(held, spaces, trust)
     if epsilon < 0:
         rate = held.data.get("exploration_rate", 0.05)
         epsilon = float(rate) if isinstance(rate, int | float) and 0 <= rate <= 1 else 0.05
-    settings = {"path": path, "told": told, "stochastic": stochastic}
+    settings = {"path": path, "observes": observes, "stochastic": stochastic}
     settings |= (
         {"epsilon": round(epsilon, 6)}
         if stochastic and any(hasattr(policy, net) for net in ("q_net", "quantile_net"))
@@ -242,9 +244,9 @@ def _state(policy: Any) -> tuple[Leaf, ...]:
     return tuple(out)
 
 
-def _observer(path: str, space: Any, family: Family, told: str, stack: int) -> Observer:
+def _observer(path: str, space: Any, family: Family, observes: str, stack: int) -> Observer:
     if hasattr(space, "n") and not space.shape:
-        made = observer(family, told or SHOWN)
+        made = observer(family, observes or SHOWN)
         if made.width not in (1, int(space.n)):
             raise MesascopeError(
                 f"{path!r} observes one of {space.n}, {family.name} shows {made.width} numbers.",
@@ -256,7 +258,7 @@ def _observer(path: str, space: Any, family: Family, told: str, stack: int) -> O
         raise MesascopeError(
             f"{path!r} observes {size} numbers, which are no {stack} frames.", "Set stack=1."
         )
-    return observer(family, told, size // stack)
+    return observer(family, observes, size // stack)
 
 
 def _refuse_actions(path: str, space: Any, family: Family) -> None:

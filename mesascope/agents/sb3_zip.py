@@ -23,9 +23,10 @@ from typing import Any, NamedTuple
 import gymnasium
 import numpy as np
 
-from mesascope.errors import MesascopeError
-from mesascope.agents import inert as _inert, torch_support as _torch
+from mesascope.agents import inert as _inert
+from mesascope.agents import torch_support as _torch
 from mesascope.contracts.extras import require
+from mesascope.errors import MesascopeError
 
 MEMBERS = {"data", "policy.pth"}
 TEXT = 256 << 20  # bytes of `data`

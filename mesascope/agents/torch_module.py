@@ -17,14 +17,14 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from mesascope.errors import MesascopeError
-from mesascope.contracts.family import Family, Percept
-from mesascope.contracts.subject import Response, Subject
 from mesascope.agents import torch_support as _torch
-from mesascope.contracts.extras import require
 from mesascope.agents.observing import ALL, Observer, observer
-from mesascope.contracts.settings import one_of, within
 from mesascope.agents.torch_support import SEEN, Leaf, hooked
+from mesascope.contracts.extras import require
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.settings import one_of, within
+from mesascope.contracts.subject import Response, Subject
+from mesascope.errors import MesascopeError
 
 RUNS_CODE = True  # whoever types a factory has it run
 LAYOUTS = ("batch", "time", "batch_time")  # x [N, F], [1, N, F] or [N, 1, F]
@@ -164,7 +164,7 @@ def called(module: Any, x: np.ndarray, state: Any, layout: str, recurrent: bool)
         raise MesascopeError(
             f"The module {type(module).__name__} raised {type(error).__name__}: {error}.",
             f"It was called as module(x{', state' * recurrent}) with x of shape {tuple(shown.shape)}: "
-            "see told, for what is in x, and layout.",
+            "see observes, for what is in x, and layout.",
         ) from error
     if recurrent and not (isinstance(given, tuple) and len(given) >= 2):
         raise MesascopeError(
@@ -186,7 +186,7 @@ def wrap(
     module: Any,
     family: Family,
     name: str = "",
-    told: str = ALL,
+    observes: str = ALL,
     layout: str = "batch",
     gives: str = "logits",
     hooks: str = "",
@@ -208,7 +208,7 @@ def wrap(
     one_of(LAYOUTS, layout=layout)
     one_of(GIVES, gives=gives)
     within(0, 1, epsilon=epsilon)
-    module, watch = _torch.frozen(module), observer(family, told or ALL)
+    module, watch = _torch.frozen(module), observer(family, observes or ALL)
     wanted, recurrent = _torch.paths_of(module, hooks), _takes_state(module)
     every = [path for path, _ in module.named_modules() if path]
     with _torch.drawing(0), hooked(module, every) as got:
@@ -250,7 +250,7 @@ def subject(
     family: Family,
     path: str = "",
     factory: str = "",
-    told: str = ALL,
+    observes: str = ALL,
     layout: str = "batch",
     gives: str = "logits",
     hooks: str = "",
@@ -265,7 +265,7 @@ def subject(
         family: what it is put to.
         path: a state dict written by torch.save; '' for the weights that the factory sets.
         factory: package.module:factory, called as factory(family), or without if it takes nothing; gives the module.
-        told: parts of the percept that it observes, joined by '+', in order.
+        observes: parts of the percept that it observes, joined by '+', in order.
         layout: x is [N, F] (batch), [1, N, F] (time) or [N, 1, F] (batch_time).
         gives: logits, probabilities, or values of the actions.
         hooks: patterns of submodules whose outputs are taps, joined by '+', as in hooks=*.
@@ -299,7 +299,7 @@ def subject(
     settings = {
         "factory": factory,
         "path": path,
-        "told": told if told != ALL else "",
+        "observes": observes if observes != ALL else "",
         "stochastic": stochastic,
     }
     name = "torch_module:" + ",".join(f"{k}={v}" for k, v in settings.items() if v != "")
@@ -307,7 +307,7 @@ def subject(
         module,
         family,
         name,
-        told,
+        observes,
         layout,
         gives,
         hooks,

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from mesascope.errors import MesascopeError
-from mesascope.contracts.subject import Response, choose, digest
 from mesascope.contracts.extras import require
+from mesascope.contracts.subject import Response, choose, digest
+from mesascope.errors import MesascopeError
 
 WIDEST = 1 << 16  # units of one tap
 SEEN = "seen "  # before the names of hooked activations in a carry

@@ -14,8 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
-from mesascope.cruxes.commands import app as crux
 from mesascope.cli.data import app as data
+from mesascope.cruxes.commands import app as crux
 from mesascope.errors import MesascopeError, MesascopeWarning
 
 app = typer.Typer(
@@ -34,8 +34,8 @@ Json = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder of the run; a stopped run goes on from it.")]
 Seed = Annotated[int, typer.Option(help="Of the tasks and of all draws.", min=0, max=2**31 - 1)]
-Probes = Annotated[list[str] | None, typer.Option(help="Comma-separated or repeated; by default all.")]
-Lifetimes = Annotated[int, typer.Option(help="Lifetimes on every ring.", min=3, max=1_000_000)]
+Metrics = Annotated[list[str] | None, typer.Option(help="Comma-separated or repeated; by default all.")]
+Lifetimes = Annotated[int, typer.Option(help="Lifetimes on every split.", min=3, max=1_000_000)]
 
 Workers = Annotated[int, typer.Option(help="Processes; 0 for one per core, at most 4.", min=0, max=64)]
 
@@ -63,10 +63,10 @@ def examine_(
     trained_on: Annotated[
         str, typer.Option(help="unlimited, bank:M@seed or unknown; by default what it says.")
     ] = "",
-    rings: Annotated[
+    splits: Annotated[
         list[str] | None, typer.Option(help="Comma-separated or repeated; by default all of the family.")
     ] = None,
-    probes: Probes = None,
+    metrics: Metrics = None,
     lifetimes: Lifetimes = 512,
     seed: Seed = 0,
     trust: Annotated[bool, typer.Option("--trust", help="Run code that a subject's file brings.")] = False,
@@ -76,8 +76,8 @@ def examine_(
     """Examine frozen subjects: roll out under conditions, measure, place on the spectrum, report."""
     options = {
         "trained_on": trained_on or None,
-        "rings": _listed(rings),
-        "probes": _listed(probes),
+        "splits": _listed(splits),
+        "metrics": _listed(metrics),
         "lifetimes": lifetimes,
         "seed": seed,
         "trust": trust,
@@ -97,28 +97,30 @@ def measure_(
         typer.Option(help="Your names for ours, comma-separated or repeated: action=key,participant=who."),
     ] = None,
     choices: Annotated[int, typer.Option(help="Number of choices where not all occur; 0 to count them.")] = 0,
-    probes: Probes = None,
+    metrics: Metrics = None,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
     """Measure logged trials without the subject that made them."""
     from mesascope.examination import runs
-    from mesascope.examination.examination import measure_log
+    from mesascope.examination.logged import measure_log
     from mesascope.logs.columns import given
 
     out = runs.prepare(out or runs.own(Path("runs") / trials.stem, _command()))
-    found, notes = measure_log(trials, given(",".join(columns or ())), choices or None, _listed(probes))
+    found, notes = measure_log(trials, given(",".join(columns or ())), choices or None, _listed(metrics))
     for note in notes:
         _say(note)
     folder = runs.write(found, out, _command(), lived=False)
     _show(found, folder, as_json)
 
 
-@app.command("list", epilog="Example: mesascope list probes")
+@app.command("list", epilog="Example: mesascope list metrics")
 def list_(
     kind: Annotated[
         str,
-        typer.Argument(help="families, subjects, conditions, probes, recipes, axes or studies; all without."),
+        typer.Argument(
+            help="families, subjects, conditions, metrics, recipes, axes or studies; all without."
+        ),
     ] = "",
     as_json: Json = False,
 ) -> None:
@@ -192,7 +194,9 @@ def validate_(
     quick: Annotated[bool, typer.Option("--quick", help="Three seeds, no coverage study of 2,000.")] = False,
     seeds: Annotated[int, typer.Option(help="Runs per subject; 0 for the default.", min=0)] = 0,
     first: Annotated[int, typer.Option(help="The first seed.", min=0, max=2**30)] = 1000,
-    lifetimes: Annotated[int, typer.Option(help="Per ring and run; 0 for 320, with --quick 128.", min=0)] = 0,
+    lifetimes: Annotated[
+        int, typer.Option(help="Per split and run; 0 for 320, with --quick 128.", min=0)
+    ] = 0,
     workers: Workers = 0,
     as_json: Json = False,
 ) -> None:
@@ -228,12 +232,12 @@ def report_(
     _json({"report": str(page)}) if as_json else _print(f"{page}")
 
 
-@app.command("check", epilog="Example: mesascope check probes/benefit")
+@app.command("check", epilog="Example: mesascope check metrics/benefit")
 def check_(
     plugin: Annotated[
         str,
         typer.Argument(
-            help="kind/name, e.g. probes/benefit; a name that is unique; or package.module:factory."
+            help="kind/name, e.g. metrics/benefit; a name that is unique; or package.module:factory."
         ),
     ],
     as_json: Json = False,

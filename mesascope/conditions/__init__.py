@@ -1,0 +1,1 @@
+"""What is disturbed, in any world: one file per condition."""

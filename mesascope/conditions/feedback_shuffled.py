@@ -1,7 +1,7 @@
 """Feedback older than w trials comes from another lifetime; the last w percepts, the clock and the acts stay.
 
 A shadow carry is fed the true actions with a donor's feedback up to trial t - w; the last w percepts are then
-replayed true. Donors come from an intact run on fresh tasks: donors of the seen ring would leak which arm is good
+replayed true. Donors come from an intact run on fresh tasks: donors of the seen split would leak which arm is good
 on average.
 
 Where a trial has several steps, w trials are shuffled and replayed whole, before the first step of trial t; what the

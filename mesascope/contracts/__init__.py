@@ -1,0 +1,1 @@
+"""What anyone can add, as abstract types and protocols."""

@@ -1,6 +1,6 @@
 """Readings beside the spectrum: whose goal it pursues, whether it searches. An axis is one file here.
 
-An axis reads trials that have been lived; it applies where the rings that it needs are among them. Its readings
+An axis reads trials that have been lived; it applies where the splits that it needs are among them. Its readings
 stand in no order, and 'undetermined' is always one of them. `NAME.toml` beside the file holds the scripted subjects
 whose reading is known; `mesascope validate` holds the axis to it.
 """
@@ -14,7 +14,7 @@ from typing import Any
 
 import xarray as xr
 
-Rings = Mapping[str, xr.Dataset]
+Splits = Mapping[str, xr.Dataset]
 UNDETERMINED = "undetermined"
 
 
@@ -47,17 +47,17 @@ class Axis:
         name: the file's name.
         question: in words.
         words: every reading, and what it means.
-        read: read(trials, family) → Verdict; `trials` holds the subject's data set per ring, `family` is what it lived
+        read: read(trials, family) → Verdict; `trials` holds the subject's data set per split, `family` is what it lived
             in. None where the question does not arise in that family.
-        applies: the kinds of ring one of which must have been lived.
-        tested: the kinds of ring that its scripted subjects are put to.
+        applies: the kinds of split one of which must have been lived.
+        tested: the kinds of split that its scripted subjects are put to.
         conditions: labels of the conditions that it reads, where they make sense for the family.
     """
 
     name: str
     question: str
     words: Mapping[str, str]
-    read: Callable[[Rings, Any], Verdict | None]
+    read: Callable[[Splits, Any], Verdict | None]
     applies: tuple[str, ...]
     tested: tuple[str, ...]
     conditions: tuple[str, ...] = ("intact",)
@@ -71,7 +71,7 @@ class Axis:
 
 
 def wanted(family: Any) -> dict[str, tuple[str, ...]]:
-    """What the axes read in a family: labels of conditions, each with the kinds of ring on which it is lived."""
+    """What the axes read in a family: labels of conditions, each with the kinds of split on which it is lived."""
     from mesascope import catalogue
 
     out: dict[str, tuple[str, ...]] = {}
@@ -90,12 +90,12 @@ def _family(name: str) -> Any:
     return catalogue.make("families", name)
 
 
-def read(trials: Rings) -> dict[str, dict[str, Any]]:
+def read(trials: Splits) -> dict[str, dict[str, Any]]:
     """The verdict of every axis that applies, by the axis's name, as plain data."""
     from mesascope import catalogue
     from mesascope.errors import MesascopeError
 
-    kinds = {ring.partition(":")[0] for ring in trials}
+    kinds = {split.partition(":")[0] for split in trials}
     out = {}
     for name in catalogue.names("axes"):
         axis: Axis = catalogue.make("axes", name)

@@ -18,8 +18,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.errors import MesascopeError
 from mesascope.contracts.family import Family, Percept
+from mesascope.errors import MesascopeError
 
 RECENT = 9  # percepts that a condition may look back on: the present one and eight before it
 LAST = 2**31 - 1  # trial that a condition's number may name

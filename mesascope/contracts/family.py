@@ -1,4 +1,4 @@
-"""What is put to the subject: a family is a distribution of tasks, with its rings."""
+"""What is put to the subject: a family is a distribution of tasks, with its splits."""
 
 import abc
 import functools
@@ -35,7 +35,7 @@ class Percept(NamedTuple):
 
 
 class Family(eqx.Module):
-    """A distribution of tasks with its rings; subclasses are final.
+    """A distribution of tasks with its splits; subclasses are final.
 
     Arrays in a family (its bank) are data: families that differ only there share compiled code.
 
@@ -45,8 +45,8 @@ class Family(eqx.Module):
             subjects give no log-probabilities.
         horizon: T, the trials of a standard lifetime, each of at most S steps.
         controls: which scripted subject here is the learner, the lookalike and the still one.
-        reported: rings that are reported and never counted.
-        inexpressible: rings whose tasks no bank could hold, whatever a subject was trained on: to gain there from
+        reported: splits that are reported and never counted.
+        inexpressible: splits whose tasks no bank could hold, whatever a subject was trained on: to gain there from
             what is told is to acquire.
         tells_anyway: whether what `exchanged` takes from a donor is told whatever the donor did.
         identity: fields that only say who it is; `begin`, `step` and `draw` must not read them.
@@ -97,13 +97,13 @@ class Family(eqx.Module):
     @property
     @abc.abstractmethod
     def references(self) -> Mapping[str, str]:
-        """Reference procedures by role: 'learner' and 'discounting' on every ring, 'locator' where there is a bank,
+        """Reference procedures by role: 'learner' and 'discounting' on every split, 'locator' where there is a bank,
         'strongest' on fresh; and the first three 'against' the pay-off.
         """
 
     @abc.abstractmethod
-    def rings(self) -> tuple[str, ...]:
-        """Names of the rings that apply, 'seen' only where there is a bank."""
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits that apply, 'seen' only where there is a bank."""
 
     @property
     def bank(self) -> str | None:
@@ -119,12 +119,12 @@ class Family(eqx.Module):
         """
 
     @abc.abstractmethod
-    def trials(self, ring: str) -> int:
-        """The number of trials of a lifetime on a ring."""
+    def trials(self, split: str) -> int:
+        """The number of trials of a lifetime on a split."""
 
     @abc.abstractmethod
-    def draw(self, key: jax.Array, n: int, ring: str) -> Any:
-        """Draws n tasks of a ring: a pytree with leading axis n."""
+    def draw(self, key: jax.Array, n: int, split: str) -> Any:
+        """Draws n tasks of a split: a pytree with leading axis n."""
 
     @abc.abstractmethod
     def begin(self, key: jax.Array, tasks: Any) -> tuple[Any, Percept]:
@@ -141,13 +141,13 @@ class Family(eqx.Module):
         """
 
     @abc.abstractmethod
-    def latents(self, tasks: Any, ring: str) -> dict[str, np.ndarray]:
+    def latents(self, tasks: Any, split: str) -> dict[str, np.ndarray]:
         """What the subject does not see: at least chance, best, worst and fixed, each [N, T], of whole trials.
 
-        'fixed' is the expected pay-off of the best policy that cannot adapt on that ring.
+        'fixed' is the expected pay-off of the best policy that cannot adapt on that split.
         """
 
-    def changes(self, ring: str) -> int | None:
+    def changes(self, split: str) -> int | None:
         """The trial at which the task changes within the lifetime, where it does."""
         return None
 
@@ -184,9 +184,9 @@ def _shown(kind: Any, leaves: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple(eqx.filter_eval_shape(born, jax.tree.unflatten(kind, leaves)).observation.shape[1:])
 
 
-def kind(ring: str) -> str:
-    """The kind of a ring: 'shifted:low' is of kind 'shifted'."""
-    return ring.partition(":")[0]
+def kind(split: str) -> str:
+    """The kind of a split: 'shifted:low' is of kind 'shifted'."""
+    return split.partition(":")[0]
 
 
 def parse_bank(name: str) -> tuple[int, int]:

@@ -1,6 +1,6 @@
-"""What is asked of trials: a probe puts one question and gives one number per lifetime.
+"""What is asked of trials: a metric puts one question and gives one number per lifetime.
 
-A probe makes no interval: `mesascope.stats` does, for all probes at once.
+A metric makes no interval: `mesascope.stats` does, for all metrics at once.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import xarray as xr
 from mesascope.errors import MesascopeError
 from mesascope.trials import gain
 
-Rings = Mapping[str, xr.Dataset]
+Splits = Mapping[str, xr.Dataset]
 
 
 class DoesNotApply(Exception):
-    """Raised by a probe whose question makes no sense here; its text says why."""
+    """Raised by a metric whose question makes no sense here; its text says why."""
 
 
 class Reading(NamedTuple):
@@ -27,16 +27,16 @@ class Reading(NamedTuple):
 
     Attributes:
         values: [N]; their mean is the estimate; NaN where a lifetime has no number.
-        ring: which ring the lifetimes are from.
-        label: what was asked, where a probe asks several things.
+        split: which split the lifetimes are from.
+        label: what was asked, where a metric asks several things.
         null: what the mean would be if nothing were there.
         reason: what to bear in mind.
-        descriptive: not read by the placement rule, though others of the probe are.
+        descriptive: not read by the placement rule, though others of the metric are.
         unit: the variable [N] of the trials that names the unit of resampling, where it is not that of the trials.
     """
 
     values: np.ndarray
-    ring: str = "fresh"
+    split: str = "fresh"
     label: str = ""
     null: float = 0.0
     reason: str = ""
@@ -45,22 +45,22 @@ class Reading(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Probe:
+class Metric:
     """One question put to trials.
 
     Attributes:
         name: the file's name.
         question: in words; what the number says.
-        measure: measure(trials, references, replay) → readings. `trials` holds a data set per ring; `references`
+        measure: measure(trials, references, replay) → readings. `trials` holds a data set per split; `references`
             holds, by role, a reference procedure's data sets on the same tasks; `replay` forces a procedure, the
-            subject itself or its untrained twin along recorded trials (see `mesascope.rollouts.replays.Replays`; None where
-            nothing can be replayed).
+            subject itself or its untrained twin along recorded trials (see `mesascope.rollouts.replays.Replays`;
+            None where nothing can be replayed).
         conditions: labels of the conditions it needs; {half} stands for half the horizon, {few} for `trials.few`.
-        rings: the kinds of ring it needs; where none is there it does not apply.
+        splits: the kinds of split it needs; where none is there it does not apply.
         references: roles it can use.
         expects: what it must read on the controls that it is put to, the learner, the lookalike and the still one:
             '+', '-', '0' or 'any'. One that takes seconds may leave out the two others than the learner.
-        settings: what the probe was told.
+        settings: what the metric was told.
         confirmatory: named in the placement rule.
     """
 
@@ -69,17 +69,17 @@ class Probe:
     measure: Callable[..., Sequence[Reading]]
     expects: Mapping[str, str]
     conditions: tuple[str, ...] = ("intact",)
-    rings: tuple[str, ...] = ("fresh",)
+    splits: tuple[str, ...] = ("fresh",)
     references: tuple[str, ...] = ()
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     confirmatory: bool = False
 
 
-def fresh(trials: Rings) -> xr.Dataset:
-    """The fresh ring, or the log."""
-    for ring in ("fresh", "logged"):
-        if ring in trials:
-            return trials[ring]
+def fresh(trials: Splits) -> xr.Dataset:
+    """The fresh split, or the log."""
+    for split in ("fresh", "logged"):
+        if split in trials:
+            return trials[split]
     raise DoesNotApply("there are no lifetimes on fresh tasks")
 
 

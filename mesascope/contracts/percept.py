@@ -10,8 +10,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mesascope.errors import MesascopeError
 from mesascope.contracts.family import Percept
+from mesascope.errors import MesascopeError
 
 MOST_GIB = 1.0  # that what a block of lifetimes shows may take
 

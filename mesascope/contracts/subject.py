@@ -77,7 +77,7 @@ class Subject(eqx.Module):
         return trials
 
     def taps(self, carry: Any) -> dict[str, jax.Array]:
-        """Named activations [N, U] for probes that decode; none unless a subject says so."""
+        """Named activations [N, U] for metrics that decode; none unless a subject says so."""
         return {}
 
     def untrained(self, seed: int) -> "Subject | None":

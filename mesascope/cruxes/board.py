@@ -254,7 +254,7 @@ class Board:
 _VERBS = {
     "check": ("coherence", "check_board"),
     "gap": ("gaps", "explain_gap"),
-    "splits": ("gaps", "explain_splits"),
+    "cuts": ("gaps", "explain_cuts"),
     "voi": ("influence", "rank_cruxes"),
     "vod": ("influence", "compare_crux"),
     "sensitivity": ("sensitivity", "rank_claims"),

@@ -134,14 +134,14 @@ class Evidence:
 class Measure:
     """How findings become one k of n for an evidence item.
 
-    Either `placement` (a rung of the ladder: at or above it counts as observed) or `probe` with `above`
+    Either `placement` (a rung of the ladder: at or above it counts as observed) or `metric` with `above`
     (the whole interval above it counts as observed). `counts` says what one unit is.
     """
 
     id: str
     feeds: str
     placement: str
-    probe: str
+    metric: str
     above: float
     counts: str
     undetermined: str
@@ -151,7 +151,7 @@ class Measure:
 
 
 @dataclass(frozen=True)
-class Split:
+class Cut:
     """A way to cut the gap: the target is the product of the parts, or one minus it."""
 
     id: str
@@ -177,12 +177,12 @@ class Bottom:
 
 @dataclass(frozen=True)
 class Filing:
-    """A remark on where cruxes belong, checked against a split under each way to file its parts."""
+    """A remark on where cruxes belong, checked against a cut under each way to file its parts."""
 
     id: str
     text: str
     claim: str
-    split: str
+    cut: str
     options: dict[str, tuple[str, ...]]
 
 

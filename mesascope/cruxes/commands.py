@@ -108,8 +108,8 @@ def translate(
 def gap(
     board: Board,
     between: Between = None,
-    split: Annotated[
-        str | None, typer.Option(help="One split of the file, or 'shared claims'; all if left out.")
+    cut: Annotated[
+        str | None, typer.Option(help="One cut of the file, or 'shared claims'; all if left out.")
     ] = None,
     scale: Annotated[str, typer.Option(help="prob, log or logodds.")] = "prob",
     method: Annotated[str, typer.Option(help="shapley, owen, oat, oat-back, lmdi or path.")] = "shapley",
@@ -118,14 +118,14 @@ def gap(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Cut the difference between two people into shares that add up, under every split of the file.
+    """Cut the difference between two people into shares that add up, under every cut of the file.
 
     Example: mesascope crux gap --scale log
     """
     from mesascope.cruxes.texts import tell_gap
 
     groups = [tuple(part.strip() for part in g.split(",")) for g in group or []]
-    report = board.splits(*read_pair(between), scale=scale, method=method, split=split, groups=groups)
+    report = board.cuts(*read_pair(between), scale=scale, method=method, cut=cut, groups=groups)
     show(board, "gap", report, tell_gap(report), as_json)
 
 

@@ -73,7 +73,7 @@ def share_owen(values: np.ndarray, groups: Sequence[Sequence[int]]) -> np.ndarra
         groups: a partition of the n players.
 
     Returns [n]; a group's total is the Shapley share of the group as one player, so it does not change when
-    a member is split further.
+    a member is cut further.
     """
     n = int(np.log2(len(values)))
     if sorted(i for g in groups for i in g) != list(range(n)):

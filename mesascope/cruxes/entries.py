@@ -1,4 +1,4 @@
-"""Entries about claims: refusals, questions, bridges, the query, splits, evidence, measures."""
+"""Entries about claims: refusals, questions, bridges, the query, cuts, evidence, measures."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from mesascope.cruxes.claims import (
     Bottom,
     Bridge,
     Claim,
+    Cut,
     Evidence,
     Filing,
     Measure,
@@ -17,7 +18,6 @@ from mesascope.cruxes.claims import (
     Query,
     Question,
     Refusal,
-    Split,
 )
 from mesascope.cruxes.language import Event, enumerate_worlds
 from mesascope.cruxes.readings import read_ratio, read_value
@@ -157,8 +157,8 @@ def read_query(names: Names) -> Query | None:
         return Query(names.event(fields, "target"), compare, given, fields.text("target"))
 
 
-def read_split(names: Names, key: str, table: object) -> Split:
-    """One split of the gap."""
+def read_cut(names: Names, key: str, table: object) -> Cut:
+    """One cut of the gap."""
     fields = Fields(table, ("text", "target", "given", "form", "parts", "assume", "groups", "why"))
     parts = {
         name: names.event(Fields(fields.nested("parts"), fields.nested("parts")), name)
@@ -187,7 +187,7 @@ def read_split(names: Names, key: str, table: object) -> Split:
         'Write groups = [["a", "b"]].',
     )
     given = names.event(fields, "given", needed=False)
-    return Split(
+    return Cut(
         key,
         fields.text("text"),
         names.event(fields, "target"),
@@ -197,7 +197,7 @@ def read_split(names: Names, key: str, table: object) -> Split:
         assume,
         tuple(tuple(group) for group in groups),
         fields.text("why"),
-        names.source.line("splits", key),
+        names.source.line("cuts", key),
     )
 
 
@@ -215,21 +215,21 @@ def read_bottom(names: Names, bridges: dict[str, Bridge], key: str, table: objec
     )
 
 
-def read_filing(names: Names, splits: dict[str, Split], key: str, table: object) -> Filing:
+def read_filing(names: Names, cuts: dict[str, Cut], key: str, table: object) -> Filing:
     """One filing of parts under a remark."""
-    fields = Fields(table, ("text", "claim", "split", "options"))
-    split, claim = fields.text("split", needed=True), fields.text("claim")
-    if split not in splits:
-        raise unknown("split", split, splits)
+    fields = Fields(table, ("text", "claim", "cut", "options"))
+    cut, claim = fields.text("cut", needed=True), fields.text("claim")
+    if cut not in cuts:
+        raise unknown("cut", cut, cuts)
     if claim and claim not in names.claims:
         raise unknown("claim", claim, names.claims)
     options = {}
     for label in fields.nested("options"):
         options[label] = Fields(fields.nested("options"), fields.nested("options")).texts(label)
         for part in options[label]:
-            if part not in splits[split].parts:
-                raise unknown("part", part, splits[split].parts)
-    return Filing(key, fields.text("text"), claim, split, options)
+            if part not in cuts[cut].parts:
+                raise unknown("part", part, cuts[cut].parts)
+    return Filing(key, fields.text("text"), claim, cut, options)
 
 
 def read_evidence(names: Names, key: str, table: object) -> Evidence:
@@ -260,25 +260,25 @@ def read_evidence(names: Names, key: str, table: object) -> Evidence:
 def read_measure(names: Names, evidence: dict[str, Evidence], key: str, table: object) -> Measure:
     """One rule from findings to an evidence item."""
     fields = Fields(
-        table, ("feeds", "placement", "probe", "above", "counts", "undetermined", "measured", "claimed")
+        table, ("feeds", "placement", "metric", "above", "counts", "undetermined", "measured", "claimed")
     )
     feeds = fields.text("feeds", needed=True)
     if feeds not in evidence:
         raise unknown("evidence", feeds, evidence)
-    placement, probe = fields.text("placement"), fields.text("probe")
+    placement, metric = fields.text("placement"), fields.text("metric")
     require(
-        bool(placement) != bool(probe),
-        "A measure reads either a placement or a probe.",
-        'Write placement = "acquiring", or probe = "…" and above = 0.05.',
+        bool(placement) != bool(metric),
+        "A measure reads either a placement or a metric.",
+        'Write placement = "acquiring", or metric = "…" and above = 0.05.',
     )
     if placement and placement not in RUNGS:
         raise unknown("rung", placement, RUNGS)
-    require(not probe or "above" in fields.table, "The field 'above' is missing.", "Add above = 0.05.")
+    require(not metric or "above" in fields.table, "The field 'above' is missing.", "Add above = 0.05.")
     return Measure(
         key,
         feeds,
         placement,
-        probe,
+        metric,
         fields.number("above", 0.0),
         fields.choice("counts", ("subject", "fingerprint"), "fingerprint"),
         fields.choice("undetermined", ("leave out", "count as not"), "leave out"),

@@ -1,4 +1,4 @@
-"""Where two people differ: their gap on a target, cut by a split of the file or by the claims they share."""
+"""Where two people differ: their gap on a target, cut by a cut of the file or by the claims they share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from mesascope.cruxes.answers import POINT, Answer, take_point
 from mesascope.cruxes.board import Board
-from mesascope.cruxes.claims import Bottom, Split
+from mesascope.cruxes.claims import Bottom, Cut
 from mesascope.cruxes.disagreement import decompose, product, put_on_scale
 from mesascope.cruxes.language import SURE, Event, join
 from mesascope.cruxes.readings import read_value
@@ -21,40 +21,40 @@ ASSUMED = "assumed by the modeller"
 
 @dataclass(frozen=True)
 class GapReport:
-    """The gap under every split of the file, with warnings where the ranking depends on the cut."""
+    """The gap under every cut of the file, with warnings where the ranking depends on the cut."""
 
     gaps: tuple[Gap, ...]
     warnings: tuple[str, ...]
     filings: tuple[tuple[str, str, float], ...]
 
 
-def explain_splits(
+def explain_cuts(
     board: Board,
     one: str | None = None,
     other: str | None = None,
     scale: str = "prob",
     method: str = "shapley",
-    split: str | None = None,
+    cut: str | None = None,
     groups: Sequence[Sequence[str]] = (),
 ) -> GapReport:
-    """The gap under every split of the file (or the one named; or by shared claims where the file has none).
+    """The gap under every cut of the file (or the one named; or by shared claims where the file has none).
 
     Args:
         board: the board.
         one, other: the two people; the file's pair where left out.
         scale, method, groups: see `explain_gap`.
-        split: only this split.
+        cut: only this cut.
 
-    Returns a `GapReport`; warnings name each dependence of the largest part on split, scale or method.
+    Returns a `GapReport`; warnings name each dependence of the largest part on cut, scale or method.
     """
-    names = [split] if split else list(board.content.splits) or [SHARED]
+    names = [cut] if cut else list(board.content.cuts) or [SHARED]
     people = _pair(board, one, other)
     gaps, warnings = [], []
     for name in names:
         if name == SHARED:
             gaps.append(explain_shared(board, *people, None, scale, method))
             continue
-        cut = _find_split(board, name)
+        cut = _find_cut(board, name)
         sides = [_read_side(board, person, cut) for person in people]
         gaps.append(_cut_gap(people, cut, sides, scale, method, groups))
         for what, values in (
@@ -71,19 +71,19 @@ def explain_splits(
                 tops.setdefault(again.top.name, []).append(value)
             if len(tops) > 1:
                 told = ", ".join(f"{top!r} by {' and '.join(by)}" for top, by in tops.items())
-                warnings.append(f"in the split {name!r} the largest part depends on the {what}: {told}")
+                warnings.append(f"in the cut {name!r} the largest part depends on the {what}: {told}")
     for i, first in enumerate(gaps):
         for second in gaps[i + 1 :]:
             a, b = board.event(first.top.event).atoms(), board.event(second.top.event).atoms()
             if not (a <= b or b <= a):
                 warnings.append(
-                    f"which part matters most depends on the split: {first.top.name!r} by {first.split!r}, "
-                    f"{second.top.name!r} by {second.split!r}"
+                    f"which part matters most depends on the cut: {first.top.name!r} by {first.cut!r}, "
+                    f"{second.top.name!r} by {second.cut!r}"
                 )
     filings = []
     for filing in board.content.filings.values():
         for gap in gaps:
-            if gap.split == filing.split and abs(gap.total) > POINT:
+            if gap.cut == filing.cut and abs(gap.total) > POINT:
                 for label, parts in filing.options.items():
                     whole = sum(p.share for p in gap.parts if p.name in parts)
                     filings.append((filing.id, label, whole / gap.total))
@@ -97,7 +97,7 @@ def explain_gap(
     target: str | Event | None = None,
     scale: str = "prob",
     method: str = "shapley",
-    split: str | None = None,
+    cut: str | None = None,
     groups: Sequence[Sequence[str]] = (),
 ) -> Gap:
     """The difference between two people, in shares that add up.
@@ -105,32 +105,32 @@ def explain_gap(
     Args:
         board: the board.
         one, other: from whom to whom; the file's pair where left out.
-        target: an event, for a cut by shared claims; a split has its own.
+        target: an event, for a cut by shared claims; a cut has its own.
         scale: 'prob' (of the target), 'log' (of the product of the parts) or 'logodds' (of the target).
         method: 'shapley', 'owen', 'oat', 'oat-back', 'lmdi' or 'path'.
-        split: a split of the file; left out: the shared claims and one remainder.
-        groups: names of parts to keep together, for 'owen'; the split's own where left out.
+        cut: a cut of the file; left out: the shared claims and one remainder.
+        groups: names of parts to keep together, for 'owen'; the cut's own where left out.
 
     Swapping the two people changes the sign of every share and nothing else (but for one at a time).
     """
     one, other = _pair(board, one, other)
-    if split in (None, SHARED):
+    if cut in (None, SHARED):
         return explain_shared(board, one, other, target, scale, method)
-    cut = _find_split(board, split)
+    cut = _find_cut(board, cut)
     return _cut_gap(
         (one, other), cut, [_read_side(board, p, cut) for p in (one, other)], scale, method, groups
     )
 
 
-def _find_split(board: Board, name: str) -> Split:
-    if name not in board.content.splits:
-        raise unknown("split", name, [*board.content.splits, SHARED])
-    return board.content.splits[name]
+def _find_cut(board: Board, name: str) -> Cut:
+    if name not in board.content.cuts:
+        raise unknown("cut", name, [*board.content.cuts, SHARED])
+    return board.content.cuts[name]
 
 
 @dataclass(frozen=True)
 class _Side:
-    """One person's numbers for the parts of a split; the part left for the rest, if any, is None."""
+    """One person's numbers for the parts of a cut; the part left for the rest, if any, is None."""
 
     person: str
     values: tuple[float | None, ...]
@@ -139,7 +139,7 @@ class _Side:
     bottom: tuple[float, float] | None
     at: str
 
-    def numbers(self, cut: Split, at: str | None = None) -> np.ndarray:
+    def numbers(self, cut: Cut, at: str | None = None) -> np.ndarray:
         """All parts as numbers, with the bottom line read at its low end, middle or high end."""
         if self.bottom is None:
             return np.array(self.values, dtype=float)
@@ -149,7 +149,7 @@ class _Side:
         left = ((1 - line) if cut.form == "complement" else line) / others if others else np.inf
         if not 0 <= left <= 1 + 1e-9:
             raise MesascopeError(
-                f"What is left for {self.person} in the split {cut.id!r} is {left:.4g}.",
+                f"What is left for {self.person} in the cut {cut.id!r} is {left:.4g}.",
                 "Its assumptions contradict the bottom line; change them.",
             )
         return np.array([left if v is None else v for v in self.values], dtype=float)
@@ -157,7 +157,7 @@ class _Side:
 
 def _cut_gap(
     people: tuple[str, str],
-    cut: Split,
+    cut: Cut,
     sides: list[_Side],
     scale: str,
     method: str,
@@ -232,7 +232,7 @@ def _complete(groups: Sequence[Sequence[str]], names: list[str]) -> list[list[st
 
 
 def _share(
-    cut: Split, a: np.ndarray, b: np.ndarray, scale: str, method: str, groups: Sequence[Sequence[str]]
+    cut: Cut, a: np.ndarray, b: np.ndarray, scale: str, method: str, groups: Sequence[Sequence[str]]
 ) -> np.ndarray:
     names = list(cut.parts)
     numbers = [[names.index(n) for n in g] for g in _complete(groups, names)]
@@ -240,7 +240,7 @@ def _share(
 
 
 def _find_spans(
-    cut: Split, sides: list[_Side], scale: str, method: str, groups: Sequence[Sequence[str]]
+    cut: Cut, sides: list[_Side], scale: str, method: str, groups: Sequence[Sequence[str]]
 ) -> list[tuple[float, float]]:
     if all(side.bottom is None for side in sides):
         return []
@@ -256,8 +256,8 @@ def _find_spans(
     return [(float(lo), float(hi)) for lo, hi in zip(table.min(axis=0), table.max(axis=0), strict=True)]
 
 
-def read_bottom(board: Board, person: str, cut: Split) -> tuple[Answer, str]:
-    """A person's answer on a split's target under the file's [bottom], and the line at which it is read."""
+def read_bottom(board: Board, person: str, cut: Cut) -> tuple[Answer, str]:
+    """A person's answer on a cut's target under the file's [bottom], and the line at which it is read."""
     bottom = board.content.bottom.get(person, Bottom())
     view = board.read(
         reflective=board.conventions.reflective or bottom.reflective,
@@ -266,13 +266,13 @@ def read_bottom(board: Board, person: str, cut: Split) -> tuple[Answer, str]:
     query = board.content.query
     answer = view.answer(person, cut.target, query.given.get(person, SURE) if query else SURE, wordings=False)
     if not answer.usable or answer.status == "unstated":
-        raise MesascopeError(f"{person} says nothing that bounds {cut.target}.", "Choose another split.")
+        raise MesascopeError(f"{person} says nothing that bounds {cut.target}.", "Choose another cut.")
     told = f"{person}'s bottom line is read at the {bottom.at} of [{answer.low:.4g}, {answer.high:.4g}]"
     told += f", with {', '.join(bottom.bridges)} switched on" if bottom.bridges else ""
     return answer, told + (", on reflection" if bottom.reflective else "")
 
 
-def _read_side(board: Board, person: str, cut: Split) -> _Side:
+def _read_side(board: Board, person: str, cut: Cut) -> _Side:
     values: list[float | None] = []
     sources: list[str] = []
     notes: list[str] = []
@@ -305,7 +305,7 @@ def _read_side(board: Board, person: str, cut: Split) -> _Side:
 def _own_number(board: Board, person: str, name: str, event: Event, given: Event, notes: list[str]) -> float:
     if board.refusal(person, event):
         raise MesascopeError(
-            f"{person} declines the question {name!r}.", f'Assume "rest" for {person} in the split.'
+            f"{person} declines the question {name!r}.", f'Assume "rest" for {person} in the cut.'
         )
     for engine in ("net", "lp"):
         try:
@@ -318,5 +318,5 @@ def _own_number(board: Board, person: str, name: str, event: Event, given: Event
             return answer.point
     raise MesascopeError(
         f"{person} states no one number for {name!r} ({event} given {given}).",
-        f'Write assume = {{ {person} = {{ {name} = "…" }} }} in the split, or "rest".',
+        f'Write assume = {{ {person} = {{ {name} = "…" }} }} in the cut, or "rest".',
     )

@@ -90,7 +90,7 @@ def read_bif(text: str) -> Net:
     Returns a `Net` with numbers in double precision; a row that misses 1 by up to 1e-4 is rescaled.
     """
     if len(text) > _LARGEST:
-        raise MesascopeError("This BIF text is larger than 20 MB.", "Split the network.")
+        raise MesascopeError("This BIF text is larger than 20 MB.", "Cut the network.")
     text = re.sub(r"//[^\n]*|/\*.*?\*/", " ", text, flags=re.S)
     text = re.sub(r"\bproperty\b[^;]*;", " ", text)
     return _Bif(_TOKEN.findall(text)).net()
@@ -158,13 +158,13 @@ class _Bif:
 
     def probability(self) -> None:
         self.take("(")
-        names, split = [], None
+        names, cut = [], None
         while (token := self.take()) != ")":
             if token == "|":
-                split = len(names)
+                cut = len(names)
             elif token != ",":
                 names.append(token)
-        node, parents = names[0], names[1:] if split else []
+        node, parents = names[0], names[1:] if cut else []
         for name in names:
             if name not in self.states:
                 raise MesascopeError(

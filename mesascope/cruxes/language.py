@@ -132,7 +132,7 @@ def parse(text: str) -> Event:
     if len(text) > LONGEST:
         raise MesascopeError(
             f"An event of {len(text)} characters is too long.",
-            f"Split it with [defs]; at most {LONGEST} characters.",
+            f"Cut it with [defs]; at most {LONGEST} characters.",
         )
     return _require_small(_Parser(text).whole())
 

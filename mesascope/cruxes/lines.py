@@ -23,7 +23,7 @@ _KINDS = {
     "people": "person",
     "defs": "definition",
     "bridges": "bridge",
-    "splits": "split",
+    "cuts": "cut",
     "bottom": "bottom",
     "filings": "filing",
     "evidence": "evidence",

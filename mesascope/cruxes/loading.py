@@ -12,6 +12,7 @@ from mesascope.cruxes.claims import (
     Bottom,
     Bridge,
     Claim,
+    Cut,
     Evidence,
     Filing,
     Measure,
@@ -19,20 +20,19 @@ from mesascope.cruxes.claims import (
     Query,
     Question,
     Refusal,
-    Split,
     Wording,
 )
 from mesascope.cruxes.entries import (
     Names,
     read_bottom,
     read_bridge,
+    read_cut,
     read_evidence,
     read_filing,
     read_measure,
     read_query,
     read_questions,
     read_refusals,
-    read_split,
     require_possible,
 )
 from mesascope.cruxes.language import Event, parse, require_known
@@ -54,7 +54,7 @@ TABLES = (
     "refusals",
     "questions",
     "bridges",
-    "splits",
+    "cuts",
     "bottom",
     "filings",
     "evidence",
@@ -112,7 +112,7 @@ class Content:
     refusals: tuple[Refusal, ...]
     questions: dict[str, Question]
     bridges: dict[str, Bridge]
-    splits: dict[str, Split]
+    cuts: dict[str, Cut]
     bottom: dict[str, Bottom]
     filings: dict[str, Filing]
     evidence: dict[str, Evidence]
@@ -175,7 +175,7 @@ class _Loader:
         for label in self.conventions.wordings:
             if label not in labels:
                 raise unknown("wording", label, labels)
-        splits = names.each("splits", partial(read_split, names))
+        cuts = names.each("cuts", partial(read_cut, names))
         evidence = names.each("evidence", partial(read_evidence, names))
         return Content(
             title,
@@ -191,9 +191,9 @@ class _Loader:
             read_refusals(names),
             read_questions(names),
             bridges,
-            splits,
+            cuts,
             names.each("bottom", partial(read_bottom, names, bridges)),
-            names.each("filings", partial(read_filing, names, splits)),
+            names.each("filings", partial(read_filing, names, cuts)),
             evidence,
             names.each("measures", partial(read_measure, names, evidence)),
             self.conventions,

@@ -13,7 +13,8 @@ from mesascope.cruxes.entries import RUNGS
 from mesascope.cruxes.evidence import Update, update_people
 from mesascope.errors import MesascopeError, unknown
 
-FORMAT = "mesascope-finding/1"
+FORMAT = "mesascope-finding/2"
+OLD_FORMAT = "mesascope-finding/1"  # says probe for metric
 UNKNOWN = "not available"  # what a finding calls the fingerprint of a subject without weights
 LARGEST = 50_000_000
 
@@ -56,7 +57,7 @@ def read_findings(path: str | Path) -> list[dict[str, Any]]:
     """Subjects with their findings, from findings.json or the folder that holds it.
 
     Args:
-        path: a folder, or a file: {"subjects": [...]} or a bare list of findings in mesascope-finding/1.
+        path: a folder, or a file: {"subjects": [...]} or a bare list of findings in mesascope-finding/2 or /1.
 
     Returns one dict per subject with 'subject', 'findings' and, where there is one, 'placement'.
     """
@@ -96,7 +97,7 @@ def read_findings(path: str | Path) -> list[dict[str, Any]]:
                 f"A subject in {str(file)!r} has no list of findings.", "Write it anew with examine."
             )
         for finding in findings:
-            if finding.get("format") != FORMAT:
+            if finding.get("format") not in (FORMAT, OLD_FORMAT):
                 raise MesascopeError(
                     f"A finding in {str(file)!r} has the format {finding.get('format')!r:.60}.",
                     f"Expected {FORMAT!r}.",
@@ -151,9 +152,9 @@ def _judge(measure: Measure, subject: dict[str, Any]) -> tuple[str, str]:
         if RUNGS.index(lowest) >= bar:
             return "observed", told
         return ("not observed" if RUNGS.index(highest) < bar else "undetermined"), told
-    found = [f for f in subject["findings"] if f.get("probe") == measure.probe]
+    found = [f for f in subject["findings"] if f.get("metric", f.get("probe")) == measure.metric]
     if not found:
-        return "undetermined", f"no finding of {measure.probe}"
+        return "undetermined", f"no finding of {measure.metric}"
     verdicts, told = set(), []
     for finding in found:
         low, high = finding.get("low"), finding.get("high")
@@ -161,7 +162,7 @@ def _judge(measure: Measure, subject: dict[str, Any]) -> tuple[str, str]:
             verdicts.add("undetermined")
             told.append(str(finding.get("status", "no status")))
             continue
-        told.append(f"{measure.probe} in [{low:.3g}, {high:.3g}]")
+        told.append(f"{measure.metric} in [{low:.3g}, {high:.3g}]")
         verdicts.add(
             "observed" if low > measure.above else "not observed" if high < measure.above else "undetermined"
         )

@@ -206,7 +206,7 @@ def _reaches(start: str, end: str, pairs: list[tuple[str, str]]) -> bool:
 
 def _gaps(board: Board) -> GapReport | str:
     try:
-        return board.splits()
+        return board.cuts()
     except MesascopeError as error:
         return str(error)
 
@@ -225,7 +225,7 @@ def _draw_waterfalls(report: GapReport | str) -> list[str]:
                 (one, gap.ends[0]),
                 steps,
                 (other, gap.ends[1]),
-                f"From {one} to {other} by the split {gap.split}",
+                f"From {one} to {other} by the cut {gap.cut}",
             )
         )
     return drawn

@@ -47,14 +47,14 @@ class Gap:
         people: from, to.
         ends: each one's number on the target; total: their difference on the scale, the sum of the shares
             (for one at a time, which need not add up, `remainder` is what is missing).
-        split, form, scale, method: how it was cut.
+        cut, form, scale, method: how it was cut.
         assumptions: printed with it.
     """
 
     people: tuple[str, str]
     target: str
     given: str
-    split: str
+    cut: str
     text: str
     form: str
     scale: str
@@ -87,7 +87,7 @@ def explain_shared(
     """
     if method != "shapley":
         raise MesascopeError(
-            f"The method {method!r} needs a split of the file.", "Use --method shapley, or add [splits]."
+            f"The method {method!r} needs a cut of the file.", "Use --method shapley, or add [cuts]."
         )
     questions = [board.default_question(p, target, None) for p in (one, other)]
     models = [board.polytope(p) for p in (one, other)]
@@ -100,8 +100,8 @@ def explain_shared(
     ]
     if len(pairs) > MOST_SHARED:
         raise MesascopeError(
-            f"{len(pairs)} claims are shared; at most {MOST_SHARED} are cut without a split.",
-            "Add [splits] to the file.",
+            f"{len(pairs)} claims are shared; at most {MOST_SHARED} are cut without a cut.",
+            "Add [cuts] to the file.",
         )
     n = len(pairs)
     values = np.empty(2 ** (n + 1))
@@ -118,7 +118,7 @@ def explain_shared(
         if not answer.usable:
             raise MesascopeError(
                 "The two people's shared claims cannot be exchanged: they contradict the rest.",
-                "Add [splits] to the file.",
+                "Add [cuts] to the file.",
             )
         if answer.status == "unstated" and code in (0, len(values) - 1):
             person = (one, other)[side]

@@ -125,14 +125,14 @@ def tell_answer(answer: Answer) -> list[str]:
 
 
 def tell_gap(report: GapReport) -> list[str]:
-    """Each split as a table of parts, then the warnings and filings."""
+    """Each cut as a table of parts, then the warnings and filings."""
     lines = []
     for gap in report.gaps:
         one, other = gap.people
         question = tell_question(gap.target, gap.given)
         lines.append(
             f"{question}: {one} {number(gap.ends[0])}, {other} {number(gap.ends[1])}; "
-            f"by {gap.split!r}: {gap.text}"
+            f"by {gap.cut!r}: {gap.text}"
         )
         rows = [["part", one, other, "share", "of the gap", "where the numbers come from"]]
         for part in gap.parts:

@@ -13,17 +13,17 @@ import xarray as xr
 
 import mesascope
 from mesascope import catalogue, trials
-from mesascope.examination import kept
 from mesascope.contracts.condition import Condition, Intact
-from mesascope.errors import MesascopeError, unknown
 from mesascope.contracts.family import Family, kind
-from mesascope.questions.spectrum.placement import Rule, conditions, place
-from mesascope.execution import fingerprint
-from mesascope.rollouts.rollouts import BLOCK, distinct, rollout
 from mesascope.contracts.subject import Subject, essence
+from mesascope.errors import MesascopeError, unknown
+from mesascope.examination import kept
+from mesascope.execution import fingerprint
+from mesascope.questions.spectrum.placement import Rule, conditions, place
+from mesascope.rollouts.rollouts import BLOCK, distinct, rollout
 
 Progress = Callable[[float, str], None]
-COMPARED = ("learner", "discounting")  # references that live on every ring
+COMPARED = ("learner", "discounting")  # references that live on every split
 
 
 class Bench:
@@ -32,13 +32,13 @@ class Bench:
     Args:
         family: what is lived.
         labels: of the conditions that are lived on fresh tasks.
-        rings: which rings; by default all of the family.
-        lifetimes: N on every ring.
+        splits: which splits; by default all of the family.
+        lifetimes: N on every split.
         seed: of the tasks and all draws.
         out: a folder in which finished rollouts are kept.
         progress: called with the share that is done and what is being done.
         made: rollouts that were made before.
-        beyond: labels of conditions that are lived on rings of other kinds too, with those kinds.
+        beyond: labels of conditions that are lived on splits of other kinds too, with those kinds.
         together: blocks that one call of the compiled scan lives, for subjects whose responses cost next to nothing.
     """
 
@@ -46,7 +46,7 @@ class Bench:
         self,
         family: Family,
         labels: Sequence[str],
-        rings: Sequence[str] | None = None,
+        splits: Sequence[str] | None = None,
         lifetimes: int = 256,
         seed: int = 0,
         out: Path | None = None,
@@ -56,13 +56,13 @@ class Bench:
         together: int = 1,
     ):
         self.family, self.lifetimes, self.seed = family, lifetimes, seed
-        self.wanted, self.out, self.progress, self.together = rings, out, progress, together
+        self.wanted, self.out, self.progress, self.together = splits, out, progress, together
         self.done, self.total, self.doing = 0, 1, ""
         self.made = {} if made is None else made
         self.tasks: dict[str, dict[Any, Any]] = {}  # by the family's name, with its bank
-        for ring in rings or ():
-            if ring not in self._known(family):
-                raise unknown("ring", ring, self._known(family))
+        for split in splits or ():
+            if split not in self._known(family):
+                raise unknown("split", split, self._known(family))
         parts = {
             "half": family.horizon // 2,
             "tenth": family.horizon // 10,
@@ -77,24 +77,24 @@ class Bench:
 
     @staticmethod
     def _known(family: Family) -> list[str]:
-        return ["seen", *(r for r in family.rings() if r != "seen")]
+        return ["seen", *(r for r in family.splits() if r != "seen")]
 
-    def rings(self, family: Family) -> list[str]:
-        """The rings of a family that were asked for."""
-        return [r for r in family.rings() if self.wanted is None or r in self.wanted]
+    def splits(self, family: Family) -> list[str]:
+        """The splits of a family that were asked for."""
+        return [r for r in family.splits() if self.wanted is None or r in self.wanted]
 
     def expect(self, subjects: int) -> None:
         """Sets the amount of work to come, in blocks of lifetimes."""
-        rings = self._known(self.family)
-        more = sum(len(self._here(self.family, ring)) - 1 for ring in rings if kind(ring) != "fresh")
-        self.total = (subjects * (len(self.conditions) + len(rings) + more) + 3 * len(rings)) * self.blocks
+        splits = self._known(self.family)
+        more = sum(len(self._here(self.family, split)) - 1 for split in splits if kind(split) != "fresh")
+        self.total = (subjects * (len(self.conditions) + len(splits) + more) + 3 * len(splits)) * self.blocks
 
     def home(self, trained_on: str) -> Family:
         """The family with the bank that a subject was trained on, where it was."""
         return self.family if trained_on in ("unlimited", "unknown") else self.family.banked(trained_on)
 
     def place(self, subject: Subject, trained_on: str, rule: Rule | None = None):
-        """A subject's trials, the references on the same tasks, and its placement (None without the fresh ring)."""
+        """A subject's trials, the references on the same tasks, and its placement (None without the fresh split)."""
         family = self.home(trained_on)
         lived, references = self.live(subject, family), self.references(family)
         if "fresh" not in lived:
@@ -106,30 +106,32 @@ class Bench:
         return lived, references, placement
 
     def live(self, subject: Subject, family: Family) -> dict[str, xr.Dataset]:
-        """A subject's trials on every ring: all conditions where they belong, intact elsewhere."""
+        """A subject's trials on every split: all conditions where they belong, intact elsewhere."""
         out = {}
-        for ring in self.rings(family):
-            out[ring] = self._roll(subject, family, ring, self._here(family, ring), self._held(family, ring))
+        for split in self.splits(family):
+            out[split] = self._roll(
+                subject, family, split, self._here(family, split), self._held(family, split)
+            )
         return out
 
-    def _here(self, family: Family, ring: str) -> list[Condition]:
-        """The conditions of a ring: all on fresh tasks; the placement's shuffled ones where no bank could hold them,
+    def _here(self, family: Family, split: str) -> list[Condition]:
+        """The conditions of a split: all on fresh tasks; the placement's shuffled ones where no bank could hold them,
         and those that go beyond fresh tasks.
         """
-        if kind(ring) == "fresh":
+        if kind(split) == "fresh":
             return self.conditions
-        shuffled = set(conditions(family.horizon)) if ring in family.inexpressible else set()
+        shuffled = set(conditions(family.horizon)) if split in family.inexpressible else set()
         placed = [c for c in self.conditions if c.needs_donors and not c.one_step and c.label in shuffled]
-        placed += [c for c in self.conditions if kind(ring) in self.beyond.get(c.label, ())]
+        placed += [c for c in self.conditions if kind(split) in self.beyond.get(c.label, ())]
         return [c for c in self.conditions if type(c).__name__ == "Intact" or c in placed]
 
     def responses(self, family: Family) -> int:
         """The responses that `live` asks of a subject, donors included."""
         many = 0
-        for ring in self.rings(family):
-            here = self._here(family, ring)
+        for split in self.splits(family):
+            here = self._here(family, split)
             donors = 0 if family.tells_anyway else len({c.draw for c in here if c.needs_donors})
-            many += (sum(c.asks for c in here) + donors) * family.trials(ring)
+            many += (sum(c.asks for c in here) + donors) * family.trials(split)
         return many * self.blocks * BLOCK
 
     def references(self, family: Family, suffix: str = "") -> dict[str, dict[str, xr.Dataset]]:
@@ -141,37 +143,37 @@ class Bench:
                 continue
             home = family if role == "locator" else unbanked
             procedure = catalogue.make("subjects", family.references[role + suffix], home)
-            for ring in self.rings(family):
-                if (role == "strongest" and ring != "fresh") or (
-                    role == "locator" and kind(ring) not in ("seen", "fresh")
+            for split in self.splits(family):
+                if (role == "strongest" and split != "fresh") or (
+                    role == "locator" and kind(split) not in ("seen", "fresh")
                 ):
                     continue
-                change = family.changes(ring)
+                change = family.changes(split)
                 restart = (
                     [catalogue.make("conditions", f"carry_reset:at={change}")]
                     if change and role == "learner"
                     else []
                 )
-                kinds = self._held(family, ring) if role in COMPARED else (intact,)
+                kinds = self._held(family, split) if role in COMPARED else (intact,)
                 lived = self._roll(
-                    procedure, family if ring == "seen" else home, ring, [intact, *restart], kinds
+                    procedure, family if split == "seen" else home, split, [intact, *restart], kinds
                 )
-                out.setdefault(role + suffix, {})[ring] = lived
+                out.setdefault(role + suffix, {})[split] = lived
         return out
 
-    def _held(self, family: Family, ring: str) -> Sequence[Condition]:
-        """The kinds of condition in the compiled lifetimes of a ring: intact alone where another length is compiled."""
-        return self.kinds if family.trials(ring) == family.horizon else (Intact(),)
+    def _held(self, family: Family, split: str) -> Sequence[Condition]:
+        """The kinds of condition in the compiled lifetimes of a split: intact alone where their length differs."""
+        return self.kinds if family.trials(split) == family.horizon else (Intact(),)
 
-    def _roll(self, subject, family, ring, conditions, kinds) -> xr.Dataset:
+    def _roll(self, subject, family, split, conditions, kinds) -> xr.Dataset:
         """One rollout, from memory or from the folder where it was made before."""
-        where = family.name if ring == "seen" else family.banked(None).name
-        told = [subject.name, essence(subject), where, ring, self.lifetimes, self.seed]
+        where = family.name if split == "seen" else family.banked(None).name
+        told = [subject.name, essence(subject), where, split, self.lifetimes, self.seed]
         told += [c.label for c in conditions] + [_code()]
         digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]
         if digest in self.made:
             return self.made[digest]
-        self.doing = f"{subject.name} on {ring}"
+        self.doing = f"{subject.name} on {split}"
         path = self.out / "rollouts" / f"{digest}.npz" if self.out else None
         if path and path.is_file():
             try:
@@ -179,14 +181,14 @@ class Bench:
                 self._tick(self.blocks * len(conditions))
             except MesascopeError:
                 path.unlink()
-                return self._roll(subject, family, ring, conditions, kinds)
+                return self._roll(subject, family, split, conditions, kinds)
         else:
-            stated = kind(ring) in ("fresh", "seen")  # elsewhere no probe compares probabilities
+            stated = kind(split) in ("fresh", "seen")  # elsewhere no metric compares probabilities
             tasks = self.tasks.setdefault(where, {}) if family.traceable else None
             lived = rollout(
                 subject,
                 family,
-                ring,
+                split,
                 self.lifetimes,
                 self.seed,
                 conditions,

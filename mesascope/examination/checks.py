@@ -1,4 +1,4 @@
-"""Does my family, subject, condition, probe or recipe keep its contract? One sentence for each way it does not."""
+"""Does my family, subject, condition, metric or recipe keep its contract? One sentence for each way it does not."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ import numpy as np
 
 from mesascope import catalogue
 from mesascope.contracts.axis import UNDETERMINED, Axis
-from mesascope.examination.bench import Bench
 from mesascope.contracts.condition import select
-from mesascope.errors import MesascopeError, unknown
-from mesascope.examination.examination import opener, resolve, typed_family
 from mesascope.contracts.family import Family
-from mesascope.contracts.family import kind as ring_kind
+from mesascope.contracts.family import kind as split_kind
+from mesascope.contracts.metric import Metric
+from mesascope.contracts.subject import Subject
+from mesascope.errors import MesascopeError, unknown
+from mesascope.examination.bench import Bench
+from mesascope.examination.examination import opener, resolve, typed_family
 from mesascope.examination.measurement import measure
-from mesascope.contracts.metric import Probe
 from mesascope.rollouts.replays import Replays, refuse_leaks
 from mesascope.rollouts.rollouts import BLOCK, rollout
-from mesascope.contracts.subject import Subject
 
 # what plug-ins of other kinds are tried on; a plug-in's file may name its own, a recipe's also settings, SMALL
 TRIED = "bernoulli_bandit:arms=3,trials=12,bank=2"
@@ -45,7 +45,7 @@ def check_plugin(name: str) -> list[str]:
         MesascopeError: there is no such plug-in.
     """
     kind, spec = _find(name)
-    made = catalogue.factory(kind, catalogue.split(spec)[0])
+    made = catalogue.factory(kind, catalogue.parse_spec(spec)[0])
     broken = (
         [] if catalogue.says(made).endswith((".", "?")) else ["Its factory has no docstring of one sentence."]
     )
@@ -53,7 +53,7 @@ def check_plugin(name: str) -> list[str]:
         "families": _family,
         "subjects": _subject,
         "conditions": _condition,
-        "probes": _probe,
+        "metrics": _metric,
         "recipes": _recipe,
         "axes": _axis,
     }
@@ -70,10 +70,10 @@ def _find(name: str) -> tuple[str, str]:
     head, colon, _ = name.partition(":")
     if colon and not set("=/") & set(name) and not any(head in catalogue.names(k) for k in catalogue.KINDS):
         return "subjects", f"function:path={name}"
-    head = catalogue.split(name)[0]
+    head = catalogue.parse_spec(name)[0]
     kind, slash, rest = name.partition("/")
     if slash and kind in catalogue.KINDS:
-        catalogue.module(kind, catalogue.split(rest)[0])
+        catalogue.module(kind, catalogue.parse_spec(rest)[0])
         return kind, rest
     having = [k for k in catalogue.KINDS if head in catalogue.names(k)]
     if len(having) == 1:
@@ -90,49 +90,49 @@ def _family(spec: str) -> Iterator[str]:
     if not isinstance(family, Family):
         yield f"Its factory returned {type(family).__name__}, not a mesascope.Family."
         return
-    if "fresh" not in family.rings():
-        yield f"Its rings are {family.rings()}; 'fresh' is not among them."
+    if "fresh" not in family.splits():
+        yield f"Its splits are {family.splits()}; 'fresh' is not among them."
         return
-    if ("seen" in family.rings()) != (family.bank is not None):
-        yield f"Its bank is {family.bank!r} and its rings are {family.rings()}: 'seen' goes with a bank."
+    if ("seen" in family.splits()) != (family.bank is not None):
+        yield f"Its bank is {family.bank!r} and its splits are {family.splits()}: 'seen' goes with a bank."
     with contextlib.suppress(MesascopeError):  # it has no banks, or none of this size
         if (named := family.banked("bank:2@1").bank) != "bank:2@1":
             yield f"With the bank 'bank:2@1' its bank is {named!r}."
     for roles in (family.controls, family.references):
         for role, subject in roles.items():
-            if catalogue.split(subject)[0] not in catalogue.names("subjects"):
+            if catalogue.parse_spec(subject)[0] not in catalogue.names("subjects"):
                 yield f"Its {role} {subject!r} is no subject."
     lacking = {"learner", "lookalike", "still"} - set(family.controls)
     if lacking:
         yield f"Its controls lack {', '.join(sorted(lacking))}."
-    for ring in family.rings():
-        yield from _ring(family, ring)
+    for split in family.splits():
+        yield from _split(family, split)
 
 
-def _ring(family: Family, ring: str) -> Iterator[str]:
-    key, trials = jax.random.key(3), family.trials(ring)
-    tasks = family.draw(key, BLOCK, ring)
-    again = family.draw(key, BLOCK, ring)
+def _split(family: Family, split: str) -> Iterator[str]:
+    key, trials = jax.random.key(3), family.trials(split)
+    tasks = family.draw(key, BLOCK, split)
+    again = family.draw(key, BLOCK, split)
     if not all(jax.tree.leaves(jax.tree.map(lambda a, b: bool((a == b).all()), tasks, again))):
-        yield f"On {ring} the same key draws other tasks."
+        yield f"On {split} the same key draws other tasks."
     if any(np.shape(leaf)[:1] != (BLOCK,) for leaf in jax.tree.leaves(tasks)):
-        yield f"On {ring} its tasks have no leading axis of {BLOCK} lifetimes."
+        yield f"On {split} its tasks have no leading axis of {BLOCK} lifetimes."
         return
-    latents = family.latents(tasks, ring)
+    latents = family.latents(tasks, split)
     for name in LATENTS:
         if name not in latents or np.shape(latents[name]) != (BLOCK, trials):
-            yield f"On {ring} its latents hold no {name} of shape ({BLOCK}, {trials})."
+            yield f"On {split} its latents hold no {name} of shape ({BLOCK}, {trials})."
             return
     low, high = latents["worst"] - 1e-5, latents["best"] + 1e-5
     if (latents["chance"] < low).any() or (latents["chance"] > high).any():
-        yield f"On {ring} chance is not between worst and best."
+        yield f"On {split} chance is not between worst and best."
     if family.steps > 1:
-        yield from _steps(family, ring, tasks)
+        yield from _steps(family, split, tasks)
         return
     state, percept = family.begin(key, tasks)
     none = 0 if family.choices is None else -1  # the last action before the first
     if not bool(jnp.asarray(percept.first).all()) or bool((jnp.asarray(percept.action) != none).any()):
-        yield f"On {ring} the start-of-life percept has first false or a last action."
+        yield f"On {split} the start-of-life percept has first false or a last action."
     for t in range(min(trials, 5)):
         rng = np.random.default_rng(t)
         if family.choices is None:
@@ -143,27 +143,27 @@ def _ring(family: Family, ring: str) -> Iterator[str]:
         state, percept, score = family.step(jax.random.fold_in(key, t), tasks, state, action)
         after = jax.tree.map(lambda x: (jnp.shape(x), jnp.asarray(x).dtype), (state, percept))
         if before != after:
-            yield f"On {ring} its state or percept changes shape or type at trial {t}: {before} to {after}."
+            yield f"On {split} its state or percept changes shape or type at trial {t}: {before} to {after}."
             return
         if np.shape(score) != (BLOCK,) or (score < low[:, t]).any() or (score > high[:, t]).any():
-            yield f"On {ring} a score at trial {t} is not between worst and best."
+            yield f"On {split} a score at trial {t} is not between worst and best."
         if not bool((percept.trial == t + 1).all()) or not bool((percept.action == action).all()):
-            yield f"On {ring} the percept after trial {t} does not tell the action and trial {t + 1}."
+            yield f"On {split} the percept after trial {t} does not tell the action and trial {t + 1}."
 
 
-def _steps(family: Family, ring: str, tasks: Any) -> Iterator[str]:
+def _steps(family: Family, split: str, tasks: Any) -> Iterator[str]:
     """The same of trials with steps, over the first two trials."""
     key, alive = jax.random.key(3), np.ones(BLOCK, bool)
     state, percept = family.begin(key, tasks)
     if not np.asarray(percept.first).all():
-        yield f"On {ring} the start-of-life percept has first false."
+        yield f"On {split} the start-of-life percept has first false."
     for now in range(2 * family.steps):
         t, s = divmod(now, family.steps)
         idle = family.idle(state) if s else None
         alive = np.ones(BLOCK, bool) if idle is None else ~np.asarray(idle)
         for part, wanted in (("trial", t), ("step", s)):
             if (np.asarray(getattr(percept, part))[alive] != wanted).any():
-                yield f"On {ring} the percept of step {s} in trial {t} names another {part}."
+                yield f"On {split} the percept of step {s} in trial {t} names another {part}."
                 return
         if family.choices is None:
             action = np.random.default_rng(now).standard_normal(BLOCK).astype(np.float32)
@@ -173,16 +173,16 @@ def _steps(family: Family, ring: str, tasks: Any) -> Iterator[str]:
             action = np.where(alive, action, np.nan if family.choices is None else -1).astype(action.dtype)
         after, told, score = family.step(jax.random.fold_in(key, now), tasks, state, action)
         if np.shape(score) != (BLOCK,) or not np.isfinite(np.asarray(score)[alive]).all():
-            yield f"On {ring} a score at step {s} is no number."
+            yield f"On {split} a score at step {s} is no number."
         if (np.asarray(told.action)[alive] != action[alive]).any():
-            yield f"On {ring} the percept after step {s} does not tell the action."
+            yield f"On {split} the percept after step {s} does not tell the action."
         still = jnp.asarray(~alive)
         state = select(still, state, after) if family.traceable else after
         percept = select(still if family.traceable else ~alive, percept, told)
 
 
 def _subject(spec: str) -> Iterator[str]:
-    home = getattr(catalogue.module("subjects", catalogue.split(spec)[0]), "TRIED", TRIED)
+    home = getattr(catalogue.module("subjects", catalogue.parse_spec(spec)[0]), "TRIED", TRIED)
     family = catalogue.make("families", home)
     subject = catalogue.make("subjects", spec, family)
     if not isinstance(subject, Subject):
@@ -220,7 +220,7 @@ def _condition(spec: str) -> Iterator[str]:
     condition = catalogue.make("conditions", spec)
     if catalogue.make("conditions", condition.label).label != condition.label:
         yield f"Its label {condition.label!r} does not make it again."
-    home = getattr(catalogue.module("conditions", catalogue.split(spec)[0]), "TRIED", TRIED)
+    home = getattr(catalogue.module("conditions", catalogue.parse_spec(spec)[0]), "TRIED", TRIED)
     family = catalogue.make("families", home)
     subject = resolve(family.controls["learner"], family)
     intact = catalogue.make("conditions", "intact")
@@ -237,34 +237,34 @@ def _condition(spec: str) -> Iterator[str]:
         yield "With the same seed it disturbs otherwise the second time."
 
 
-def _probe(spec: str) -> Iterator[str]:
-    probe = catalogue.make("probes", spec)
-    if not isinstance(probe, Probe):
-        yield f"Its factory returned {type(probe).__name__}, not a mesascope.Probe."
+def _metric(spec: str) -> Iterator[str]:
+    metric = catalogue.make("metrics", spec)
+    if not isinstance(metric, Metric):
+        yield f"Its factory returned {type(metric).__name__}, not a mesascope.Metric."
         return
-    if probe.name != catalogue.split(spec)[0]:
-        yield f"Its name is {probe.name!r}, its file's another."
-    if not probe.question.endswith("?"):
-        yield f"Its question {probe.question!r} is no question."
-    for role in dict.fromkeys(("learner", *probe.expects)):
+    if metric.name != catalogue.parse_spec(spec)[0]:
+        yield f"Its name is {metric.name!r}, its file's another."
+    if not metric.question.endswith("?"):
+        yield f"Its question {metric.question!r} is no question."
+    for role in dict.fromkeys(("learner", *metric.expects)):
         if role not in ("learner", "lookalike", "still"):
             yield f"It expects something of {role!r}; the controls are the learner, the lookalike and the still one."
-        elif probe.expects.get(role) not in ("+", "-", "0", "any"):
+        elif metric.expects.get(role) not in ("+", "-", "0", "any"):
             yield f"It does not say what it must read on the {role}: '+', '-', '0' or 'any'."
     family = catalogue.make("families", "bernoulli_bandit:arms=3,trials=40,bank=2")
-    rings = [r for r in family.rings() if r.partition(":")[0] in (*probe.rings, "fresh")]
-    bench = Bench(family, ("intact", *probe.conditions), rings, 4 * BLOCK)
+    splits = [r for r in family.splits() if r.partition(":")[0] in (*metric.splits, "fresh")]
+    bench = Bench(family, ("intact", *metric.conditions), splits, 4 * BLOCK)
     for role in ("learner", "lookalike", "still"):
         control = resolve(family.controls[role], family)
         lived = bench.live(control, family)
-        asked = measure([probe], lived, bench.references(family), Replays(control))
+        asked = measure([metric], lived, bench.references(family), Replays(control))
         if not asked:
             yield f"It gave no reading of the {role}."
         for finding in asked:
             if finding.status == "failed":
                 yield f"On the {role} it failed: {finding.reason}."
-            elif finding.status == "measured" and not _reads(finding, probe.expects.get(role, "any")):
-                yield f"On the {role} {finding.probe} must read {probe.expects[role]!r} and read {finding.text()}."
+            elif finding.status == "measured" and not _reads(finding, metric.expects.get(role, "any")):
+                yield f"On the {role} {finding.metric} must read {metric.expects[role]!r} and read {finding.text()}."
 
 
 def _reads(finding: Any, expected: str) -> bool:
@@ -278,7 +278,7 @@ def _reads(finding: Any, expected: str) -> bool:
 
 
 def _recipe(spec: str) -> Iterator[str]:
-    name, given = catalogue.split(spec)
+    name, given = catalogue.parse_spec(spec)
     made = catalogue.factory("recipes", name)
     known = inspect.signature(made).parameters
     for needed in ("family", "out", "seed", "updates", "progress"):
@@ -301,7 +301,7 @@ def _recipe(spec: str) -> Iterator[str]:
 
 
 def _axis(spec: str) -> Iterator[str]:
-    axis, name = catalogue.make("axes", spec), catalogue.split(spec)[0]
+    axis, name = catalogue.make("axes", spec), catalogue.parse_spec(spec)[0]
     if not isinstance(axis, Axis):
         yield f"Its factory returned {type(axis).__name__}, not a mesascope.contracts.axis.Axis."
         return
@@ -312,10 +312,10 @@ def _axis(spec: str) -> Iterator[str]:
     if UNDETERMINED not in axis.words:
         yield f"Its readings are {', '.join(axis.words)}; {UNDETERMINED!r} is not among them."
     family = catalogue.make("families", getattr(catalogue.module("axes", name), "TRIED", TRIED))
-    rings = [r for r in family.rings() if ring_kind(r) in axis.tested]
+    splits = [r for r in family.splits() if split_kind(r) in axis.tested]
     for role, control in family.controls.items():
         who, asked = resolve(control, family), axis.made(family)
-        lived = {ring: rollout(who, family, ring, BLOCK, conditions=asked) for ring in rings}
+        lived = {split: rollout(who, family, split, BLOCK, conditions=asked) for split in splits}
         verdict = axis.read(lived, family)
         if verdict is None:
             continue

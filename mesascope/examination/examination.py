@@ -1,4 +1,4 @@
-"""Everything that some probe needs, rolled out once; then every probe, then the placement."""
+"""Everything that some metric needs, rolled out once; then every metric, then the placement."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import Any
 
 import xarray as xr
 
-from mesascope.contracts import axis as axes
-from mesascope import catalogue, trials
-from mesascope.examination.bench import Bench, Progress
-from mesascope.errors import MesascopeError, MesascopeWarning
-from mesascope.contracts.family import Family
-from mesascope.findings import Finding
-from mesascope.examination.measurement import measure
-from mesascope.questions.spectrum.placement import Placement, Rule, conditions, place
-from mesascope.contracts.metric import Probe
-from mesascope.rollouts.replays import Replays, refuse_leaks
-from mesascope.contracts.subject import Subject
+from mesascope import catalogue
 from mesascope.agents.function import wrap
+from mesascope.contracts import axis as axes
+from mesascope.contracts.family import Family
+from mesascope.contracts.metric import Metric
+from mesascope.contracts.subject import Subject
+from mesascope.errors import MesascopeError, MesascopeWarning
+from mesascope.examination.bench import Bench, Progress
+from mesascope.examination.measurement import measure
+from mesascope.findings import Finding
+from mesascope.questions.spectrum.placement import Placement, Rule, conditions
+from mesascope.rollouts.replays import Replays, refuse_leaks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Examination:
         subject: its name.
         family: the family with the subject's bank, as one would type it.
         trained_on: 'unlimited', 'bank:M@seed' or 'unknown'.
-        trials: its data set per ring.
+        trials: its data set per split.
         references: by role, the data sets of the reference procedures on the same tasks.
-        findings: every probe's.
+        findings: every metric's.
         placement: where it stands on the spectrum; None where there was nothing to place.
     """
 
@@ -58,8 +58,8 @@ def examine(
     subjects: Any,
     family: Family | str,
     trained_on: str | None = None,
-    rings: Sequence[str] | None = None,
-    probes: Sequence[Probe | str] | None = None,
+    splits: Sequence[str] | None = None,
+    metrics: Sequence[Metric | str] | None = None,
     lifetimes: int = 512,
     seed: int = 0,
     out: str | os.PathLike | None = None,
@@ -73,9 +73,9 @@ def examine(
         subjects: a Subject, a function f(percept, state, rng), a name such as 'thompson', or a list of these.
         family: a family or its name with settings, such as 'bernoulli_bandit:arms=5,trials=100'.
         trained_on: overrides what the subject says: 'unlimited', 'bank:M@seed' or 'unknown'.
-        rings: which rings; by default all of the family.
-        probes: which probes; by default all.
-        lifetimes: N on every ring.
+        splits: which splits; by default all of the family.
+        metrics: which metrics; by default all.
+        lifetimes: N on every split.
         seed: of the tasks and all draws.
         out: a folder in which finished rollouts are kept; a run that was stopped goes on from there.
         rule: the constants of the placement rule.
@@ -89,19 +89,20 @@ def examine(
     named = subjects if isinstance(subjects, list | tuple) else [subjects]
     group = [resolve(s, base, trust) for s in named]
     asked = [
-        catalogue.make("probes", p) if isinstance(p, str) else p for p in probes or catalogue.names("probes")
+        catalogue.make("metrics", p) if isinstance(p, str) else p
+        for p in metrics or catalogue.names("metrics")
     ]
     labels = [*conditions(base.horizon, rule), *(c for p in asked for c in p.conditions)]
     bench = Bench(
-        base, labels, rings, lifetimes, seed, Path(out) if out else None, progress, beyond=axes.wanted(base)
+        base, labels, splits, lifetimes, seed, Path(out) if out else None, progress, beyond=axes.wanted(base)
     )
     homes = [bench.home(trained_on or one.trained_on) for one in group]
     for one, home in zip(group, homes, strict=True):
         if told := one.announce(bench.responses(home)):
             warnings.warn(told, MesascopeWarning, stacklevel=2)
-        if not bench.rings(home):
+        if not bench.splits(home):
             raise MesascopeError(
-                f"{home.name} has none of the rings {', '.join(rings or ())}.",
+                f"{home.name} has none of the splits {', '.join(splits or ())}.",
                 "Add fresh to them, or a bank to the family.",
             )
         # a mistake in the last subject shows before the first is lived
@@ -150,7 +151,7 @@ def resolve(subject: Any, family: Family, trust: bool = False) -> Subject:
             f"{type(subject).__name__} is no subject.", "Give a Subject, a function, a name or a file."
         )
     spec = os.fspath(subject)
-    name = catalogue.split(spec)[0] if "=" in spec or ":" not in spec else spec.partition(":")[0]
+    name = catalogue.parse_spec(spec)[0] if "=" in spec or ":" not in spec else spec.partition(":")[0]
     if name in catalogue.names("subjects"):
         return catalogue.make("subjects", spec, family, **catalogue.trusting("subjects", name, trust))
     if Path(spec).is_file():
@@ -170,7 +171,9 @@ def resolve(subject: Any, family: Family, trust: bool = False) -> Subject:
 
 def typed_family(spec: str) -> Family:
     """The family that a user typed: code that its settings name is the user's own act."""
-    return catalogue.make("families", spec, **catalogue.trusting("families", catalogue.split(spec)[0], True))
+    return catalogue.make(
+        "families", spec, **catalogue.trusting("families", catalogue.parse_spec(spec)[0], True)
+    )
 
 
 def default_family(subjects: Sequence[Any], trust: bool = False) -> str:
@@ -180,97 +183,18 @@ def default_family(subjects: Sequence[Any], trust: bool = False) -> str:
         MesascopeError: no subject says one, or code that the file names with it is not trusted.
     """
     for spec in map(str, subjects):
-        name, given = catalogue.split(spec) if "path=" in spec else ("", {})
+        name, given = catalogue.parse_spec(spec) if "path=" in spec else ("", {})
         path = given.get("path", spec)
         if name or Path(path).is_file():
             module = catalogue.module("subjects", name or opener(path))
             if hasattr(module, "family_of"):
                 spec = module.family_of(path)
-                if catalogue.trusting("families", catalogue.split(spec)[0], True) and not trust:
+                if catalogue.trusting("families", catalogue.parse_spec(spec)[0], True) and not trust:
                     catalogue.make("families", spec)  # says what it would run
                 return spec
     raise MesascopeError(
         "No subject says which family it belongs to.", "Add --family bernoulli_bandit:arms=5,trials=100, say."
     )
-
-
-def measure_log(
-    path: Any,
-    columns: Mapping[str, Any] | None = None,
-    choices: int | None = None,
-    probes: Sequence[str] | None = None,
-) -> tuple[list[Examination], list[str]]:
-    """Measures trials without the subject that made them.
-
-    Args:
-        path: a .nc of ours, a log that `mesascope.logs.read_log` reads, a DataFrame or a Dataset.
-        columns: your names for ours.
-        choices: how many there were, where not all occur.
-        probes: which; by default all.
-
-    Returns:
-        One examination per subject in the file, and what was decided in reading it.
-    """
-    asked = [catalogue.make("probes", p) for p in probes or catalogue.names("probes")]
-    if isinstance(path, str | os.PathLike) and Path(path).suffix in (".nc", ".eval"):
-        folder = Path(path).parent
-        if Path(path).suffix == ".eval":
-            from mesascope.rollouts.inspected import read_eval
-
-            log = read_eval(os.fspath(path))
-            known = [({str(log.attrs["ring"]): log}, {}, "unknown")]
-        elif Path(path).name == "trials.nc" and (folder / "findings.json").is_file():
-            from mesascope.examination.runs import open_run
-
-            known = [(e.trials, e.references, e.trained_on) for e in open_run(folder)[0]]
-        else:
-            known = _by_subject(trials.open_trials(path))
-        out = []
-        for lived, references, trained_on in known:
-            some = next(iter(lived.values())).attrs
-            try:
-                placement = place(lived, references, trained_on)
-            except MesascopeError:
-                placement = None
-            found = measure(asked, lived, references, Replays())
-            out.append(
-                Examination(
-                    str(some["subject"]), str(some["family"]), trained_on, lived, references, found, placement
-                )
-            )
-        return out, []
-    from mesascope.logs import read_log
-    from mesascope.logs.curves import read_curves
-
-    if curves := read_curves(path, columns):
-        logs, notes = curves
-    else:
-        log, notes = read_log(path, columns, choices)
-        logs = [log]
-    out = []
-    for log in logs:
-        lived = {str(log.attrs["ring"]): log}
-        found = measure(asked, lived, replay=Replays())
-        out.append(Examination(str(log.attrs["subject"]), "log", "unknown", lived, {}, found, None))
-    return out, notes
-
-
-def _by_subject(groups: Mapping[str, xr.Dataset]) -> list[tuple[Any, Any, str]]:
-    """Trials per ring, references per role and training tasks of each subject in a file without its run's folder.
-
-    Groups are named 's0 RING' and 's0 ROLE RING' by a run; reference procedures that several subjects share stand with
-    the first. Groups of other names are rings of the subject that they name.
-    """
-    out: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
-    for name, lived in groups.items():
-        ring, *before = reversed(name.split(" "))
-        who, role = (
-            (before[-1], " ".join(reversed(before[:-1]))) if before else (str(lived.attrs.get("subject")), "")
-        )
-        rings, references = out.setdefault(who, ({}, {}))
-        (references.setdefault(role, {}) if role else rings)[ring] = lived
-    told = [(rings, references) for rings, references in out.values() if rings]
-    return [(r, f, str(next(iter(r.values())).attrs.get("trained_on", "unknown"))) for r, f in told]
 
 
 def opener(path: str) -> str:

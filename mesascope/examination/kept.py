@@ -17,7 +17,7 @@ TOLD = "dimensions and attributes"
 
 
 def put(rollout: xr.Dataset, path: Path) -> None:
-    """Writes one ring's trials; the file appears whole or not at all."""
+    """Writes one split's trials; the file appears whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     told = {

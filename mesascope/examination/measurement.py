@@ -1,97 +1,91 @@
-"""Probe × trials × references → findings."""
+"""Metric × trials × references → findings."""
 
 from __future__ import annotations
 
 import dataclasses
-import datetime
-import functools
 import hashlib
 import json
-import subprocess
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-import mesascope
-from mesascope.findings import Finding
-from mesascope.contracts.metric import DoesNotApply, Probe, Reading
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading
+from mesascope.findings import Finding, made
 from mesascope.stats import CONFIDENCE, by_unit, holm, interval
 
-Rings = Mapping[str, xr.Dataset]
+Splits = Mapping[str, xr.Dataset]
 
 
 def measure(
-    probes: Sequence[Probe],
-    trials: Rings,
-    references: Mapping[str, Rings] | None = None,
+    metrics: Sequence[Metric],
+    trials: Splits,
+    references: Mapping[str, Splits] | None = None,
     replay: Any = None,
     controls: Mapping[str, Sequence[Finding]] | None = None,
 ) -> list[Finding]:
-    """Puts every probe to the trials of one subject.
+    """Puts every metric to the trials of one subject.
 
     Args:
-        probes: what is asked.
-        trials: the subject's data set per ring.
+        metrics: what is asked.
+        trials: the subject's data set per split.
         references: by role, a reference procedure's data sets on the same tasks.
         replay: forces a procedure along recorded trials; None where nothing can be replayed.
         controls: by role, the same findings of a control.
 
     Returns:
-        One finding per question, in the order of the probes; a probe that does not apply or fails gives one that
+        One finding per question, in the order of the metrics; a metric that does not apply or fails gives one that
         says so. p-values are adjusted (Holm) over all that were measured.
     """
-    asked: list[tuple[Probe, Reading]] = []
+    asked: list[tuple[Metric, Reading]] = []
     lacking: list[tuple[int, Finding]] = []
     some = next(iter(trials.values()))
-    for probe in probes:
+    for metric in metrics:
         try:
-            readings = list(_ask(probe, trials, references or {}, replay))
-            asked += [(probe, r) for r in readings]
+            readings = list(_ask(metric, trials, references or {}, replay))
+            asked += [(metric, r) for r in readings]
         except DoesNotApply as why:
-            lacking.append((len(asked), _blank(probe, some, "does not apply", str(why))))
+            lacking.append((len(asked), _blank(metric, some, "does not apply", str(why))))
         except Exception as error:  # a plug-in's mistake must not lose the other findings
             told = f"{type(error).__name__}: {error}"
-            lacking.append((len(asked), _blank(probe, some, "failed", told)))
+            lacking.append((len(asked), _blank(metric, some, "failed", told)))
     rows = [_units(trials, r) for _, r in asked]
     findings = _intervals(asked, rows, trials)
     for place, finding in reversed(lacking):
         findings.insert(place, finding)
     adjusted = holm(np.asarray([np.nan if f.p is None else f.p for f in findings]))
-    known = {role: {(f.probe, f.ring): f for f in found} for role, found in (controls or {}).items()}
+    known = {role: {(f.metric, f.split): f for f in found} for role, found in (controls or {}).items()}
     return [
         dataclasses.replace(
             f,
             holm=None if np.isnan(h) else float(h),
             controls={
-                role: _brief(found[f.probe, f.ring])
+                role: _brief(found[f.metric, f.split])
                 for role, found in known.items()
-                if (f.probe, f.ring) in found
+                if (f.metric, f.split) in found
             },
         )
         for f, h in zip(findings, adjusted, strict=True)
     ]
 
 
-def _ask(probe: Probe, trials: Rings, references: Mapping[str, Rings], replay: Any) -> Sequence[Reading]:
-    """The readings of one probe, on the rings that it needs."""
-    wanted = {r: d for r, d in trials.items() if r.partition(":")[0] in (*probe.rings, "fresh", "logged")}
-    if not any(r.partition(":")[0] in (*probe.rings, "logged") for r in wanted):
-        raise DoesNotApply(f"no ring of kind {' or '.join(probe.rings)} was run")
+def _ask(metric: Metric, trials: Splits, references: Mapping[str, Splits], replay: Any) -> Sequence[Reading]:
+    """The readings of one metric, on the splits that it needs."""
+    wanted = {r: d for r, d in trials.items() if r.partition(":")[0] in (*metric.splits, "fresh", "logged")}
+    if not any(r.partition(":")[0] in (*metric.splits, "logged") for r in wanted):
+        raise DoesNotApply(f"no split of kind {' or '.join(metric.splits)} was run")
     first = next(iter(wanted.values()))
-    if "logged" in wanted and "chance" not in first and probe.rings != ("fresh",):
+    if "logged" in wanted and "chance" not in first and metric.splits != ("fresh",):
         raise DoesNotApply("a log without the tasks' pay-offs has no chance and best to compare with")
-    if "logged" in wanted and probe.conditions != ("intact",):
+    if "logged" in wanted and metric.conditions != ("intact",):
         raise DoesNotApply("a log holds undisturbed trials only; the question needs the subject itself")
-    return probe.measure(wanted, {r: references[r] for r in probe.references if r in references}, replay)
+    return metric.measure(wanted, {r: references[r] for r in metric.references if r in references}, replay)
 
 
-def _units(trials: Rings, reading: Reading) -> tuple[np.ndarray, str]:
+def _units(trials: Splits, reading: Reading) -> tuple[np.ndarray, str]:
     """The values by unit of resampling, and its name."""
-    lived = trials.get(reading.ring, next(iter(trials.values())))
+    lived = trials.get(reading.split, next(iter(trials.values())))
     values = np.asarray(reading.values, float)
     unit = reading.unit or str(lived.attrs.get("unit", "lifetime"))
     if unit in lived and lived[unit].dims == ("lifetime",):
@@ -99,7 +93,7 @@ def _units(trials: Rings, reading: Reading) -> tuple[np.ndarray, str]:
     return values, unit
 
 
-def _intervals(asked, rows, trials: Rings) -> list[Finding]:
+def _intervals(asked, rows, trials: Splits) -> list[Finding]:
     """All intervals in one call."""
     if not rows:
         return []
@@ -108,14 +102,16 @@ def _intervals(asked, rows, trials: Rings) -> list[Finding]:
         table[i, : len(values)] = values
     got = interval(table, np.asarray([r.null for _, r in asked]))
     out = []
-    for i, (probe, reading) in enumerate(asked):
-        lived = trials.get(reading.ring, next(iter(trials.values())))
+    for i, (metric, reading) in enumerate(asked):
+        lived = trials.get(reading.split, next(iter(trials.values())))
         if not np.isfinite(got.estimate[i]):
             out.append(
-                _blank(probe, lived, "does not apply", reading.reason or "no lifetime gave a number", reading)
+                _blank(
+                    metric, lived, "does not apply", reading.reason or "no lifetime gave a number", reading
+                )
             )
             continue
-        blank = _blank(probe, lived, "failed", "-", reading)
+        blank = _blank(metric, lived, "failed", "-", reading)
         low, high, p = (None if np.isnan(x[i]) else float(x[i]) for x in (got.low, got.high, got.p))
         out.append(
             dataclasses.replace(
@@ -134,20 +130,20 @@ def _intervals(asked, rows, trials: Rings) -> list[Finding]:
 
 
 def _blank(
-    probe: Probe, lived: xr.Dataset, status: Any, reason: str, reading: Reading | None = None
+    metric: Metric, lived: xr.Dataset, status: Any, reason: str, reading: Reading | None = None
 ) -> Finding:
     """A finding without a number."""
     attrs = lived.attrs
     label = f": {reading.label}" if reading and reading.label else ""
-    ring = str(attrs.get("ring", "fresh"))
+    split = str(attrs.get("split", "fresh"))
     return Finding(
-        probe=f"{probe.name}{label}",
-        question=probe.question,
+        metric=f"{metric.name}{label}",
+        question=metric.question,
         subject=str(attrs.get("subject", "unknown")),
         fingerprint=brief(attrs.get("fingerprint")),
         family=str(attrs.get("family", "unknown")),
-        ring=ring,
-        settings=dict(probe.settings),
+        split=split,
+        settings=dict(metric.settings),
         estimate=None,
         low=None,
         high=None,
@@ -157,7 +153,7 @@ def _blank(
         null=reading.null if reading else 0.0,
         status=status,
         reason=reason,
-        confirmatory=probe.confirmatory and not (reading and reading.descriptive),
+        confirmatory=metric.confirmatory and not (reading and reading.descriptive),
         made=made(attrs.get("seed")),
     )
 
@@ -177,26 +173,3 @@ def brief(fingerprint: Any) -> str:
     if not fingerprint:
         return "not available"
     return hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def made(seed: Any) -> dict[str, Any]:
-    """What a number was made with: commit, versions, key, when."""
-    when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    return {"commit": _commit(), "versions": _versions(), "key": seed, "when": when}
-
-
-@functools.cache
-def _commit() -> str:
-    here = Path(mesascope.__file__).parent
-    try:
-        asked = ["git", "-C", str(here), "rev-parse", "--short=12", "HEAD"]
-        told = subprocess.run(asked, capture_output=True, text=True, timeout=5, check=False)
-    except (OSError, subprocess.SubprocessError):
-        return "release"
-    inside = (here.parent / ".git").exists()
-    return told.stdout.strip() if inside and told.returncode == 0 else "release"
-
-
-@functools.cache
-def _versions() -> dict[str, str]:
-    return {"mesascope": mesascope.__version__} | {p: version(p) for p in ("jax", "numpy", "scipy", "xarray")}

@@ -22,7 +22,7 @@ from mesascope.findings import from_json, to_json
 from mesascope.questions.spectrum.placement import Placement, Rule
 
 COLUMNS = (
-    *("subject", "family", "ring", "probe", "estimate", "low", "high", "confidence", "n", "unit", "null"),
+    *("subject", "family", "split", "metric", "estimate", "low", "high", "confidence", "n", "unit", "null"),
     *("status", "reason", "confirmatory", "p", "holm", "question"),
 )
 
@@ -115,19 +115,19 @@ def write(
     index: list[dict[str, Any]] = []
     shared: dict[int, str] = {}  # a reference that several subjects share is written once
 
-    def put(prefix: str, rings: Mapping[str, xr.Dataset], known: dict[int, str]) -> dict[str, str]:
-        for ring, lived in rings.items():
+    def put(prefix: str, splits: Mapping[str, xr.Dataset], known: dict[int, str]) -> dict[str, str]:
+        for split, lived in splits.items():
             if id(lived) not in known:
-                known[id(lived)] = f"{prefix} {ring}"
+                known[id(lived)] = f"{prefix} {split}"
                 groups[known[id(lived)]] = lived
-        return {ring: known[id(lived)] for ring, lived in rings.items()}
+        return {split: known[id(lived)] for split, lived in splits.items()}
 
     for i, e in enumerate(examinations):
         index.append(
             {
                 "trials": put(f"s{i}", e.trials, {}),
                 "references": {
-                    role: put(f"s{i} {role}", rings, shared) for role, rings in e.references.items()
+                    role: put(f"s{i} {role}", splits, shared) for role, splits in e.references.items()
                 },
             }
         )
@@ -167,10 +167,10 @@ def open_run(folder: str | os.PathLike) -> tuple[list[Examination], str]:
                 row["subject"],
                 row["family"],
                 row["trained_on"],
-                {ring: groups[g] for ring, g in where["trials"].items()},
+                {split: groups[g] for split, g in where["trials"].items()},
                 {
-                    role: {r: groups[g] for r, g in rings.items()}
-                    for role, rings in where["references"].items()
+                    role: {r: groups[g] for r, g in splits.items()}
+                    for role, splits in where["references"].items()
                 },
                 [from_json(f) for f in row["findings"]],
                 _placement(row["placement"]),

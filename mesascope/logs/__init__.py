@@ -18,12 +18,13 @@ import numpy as np
 import xarray as xr
 
 from mesascope.errors import MesascopeError
+from mesascope.formats import TRIALS
 from mesascope.logs.codes import MOST_CHOICES
 from mesascope.logs.columns import Roles, labels, natural, numbers, resolve, typed
 from mesascope.logs.payoffs import read_feedback, read_latents
 from mesascope.logs.stages import read_offered, read_stages
 from mesascope.logs.tables import Table, counted, listed, open_table, show
-from mesascope.trials import AXES, FORMAT, check
+from mesascope.trials import AXES, check
 
 REALISED, EXPECTED = "realised pay-off", "expected pay-off"
 
@@ -60,7 +61,7 @@ def read_log(
             f"choices is {show(choices)}.", f"It is a whole number from 2 to {MOST_CHOICES}, or left out."
         )
     if isinstance(source, xr.Dataset):
-        if source.attrs.get("format") == FORMAT:
+        if source.attrs.get("format") == TRIALS:
             check(source)
             return renumbered(source), ["The data set already held trials, and was taken as it is."]
         source = _long(source, columns)
@@ -93,9 +94,9 @@ def read_log(
     ]
     name = Path(os.fsdecode(source)).name if isinstance(source, (str, os.PathLike)) else "log"
     trials.attrs = {
-        "format": FORMAT,
+        "format": TRIALS,
         "family": "log",
-        "ring": "logged",
+        "split": "logged",
         "subject": Path(name).stem,
         "trained_on": "unknown",
         "source": name,

@@ -15,9 +15,10 @@ import numpy as np
 import xarray as xr
 
 from mesascope.errors import MesascopeError
+from mesascope.formats import TRIALS
 from mesascope.logs.columns import ALIASES, labels, numbers, plain
 from mesascope.logs.tables import Table, counted, listed, open_table, show
-from mesascope.trials import AXES, FORMAT, check
+from mesascope.trials import AXES, check
 
 ROLES = {
     "steps": ("steps", "ticks", "thinkingsteps", "thinkingticks", "extrasteps", "noops", "noopsteps", "iterations"),
@@ -144,9 +145,9 @@ def _curve(at: np.ndarray, solved: np.ndarray, many: np.ndarray, name: str, sour
         },
         coords={"condition": [f"steps={p}" for p in points]},
         attrs={
-            "format": FORMAT,
+            "format": TRIALS,
             "family": "log",
-            "ring": "curve",
+            "split": "curve",
             "subject": name,
             "trained_on": "unknown",
             "source": source,

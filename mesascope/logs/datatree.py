@@ -24,7 +24,7 @@ def to_datatree(trials: xr.Dataset) -> xr.DataTree:
     """Trials as a DataTree in the schema of ArviZ.
 
     Args:
-        trials: of one ring or log; of several conditions only 'intact' goes into the tree.
+        trials: of one split or log; of several conditions only 'intact' goes into the tree.
 
     Returns:
         `observed_data` with action [N, T] and second_action [N, T] where there is one, whole numbers from 0, -1 where
@@ -44,7 +44,7 @@ def to_datatree(trials: xr.Dataset) -> xr.DataTree:
         "creation_library_version": mesascope.__version__,
     }
     attrs |= {
-        k: trials.attrs[k] for k in ("subject", "ring", "unit", "payoff", "choices") if k in trials.attrs
+        k: trials.attrs[k] for k in ("subject", "split", "unit", "payoff", "choices") if k in trials.attrs
     }
     done = [n for n in DONE if n in lived]
     groups = {

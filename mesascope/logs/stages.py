@@ -79,7 +79,7 @@ def read_stages(
         told,
         set(),
         [
-            "Trials have two stages: the action is the first choice, the feedback is that of the second; probes of "
+            "Trials have two stages: the action is the first choice, the feedback is that of the second; metrics of "
             "single choices read the first.",
             *said,
             f"Common transitions: {known.mean():.3f} of {counted(len(known), 'trial')}.",

@@ -1,0 +1,1 @@
+"""What is asked of trials, and the rules that answer it: one folder per question."""

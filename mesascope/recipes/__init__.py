@@ -1,0 +1,1 @@
+"""How our networks are trained: one file per recipe."""

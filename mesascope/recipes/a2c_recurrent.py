@@ -14,13 +14,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from mesascope.agents.networks.recurrent import Recurrent, begun
 from mesascope.contracts.family import Family
-from mesascope.keys import address
 from mesascope.contracts.recipe import Progress, Trained, silent
+from mesascope.keys import address
 from mesascope.recipes.descent import COUNTED, JUDGED, STEPPED, check, descend, falling, numbers, rest
 from mesascope.recipes.lives import Put, Scale, gains, live, mean, per_trial, put, scale, spread, standard
 from mesascope.recipes.updates import Training, train
-from mesascope.agents.networks.recurrent import Recurrent, begun
 
 
 class Plan(NamedTuple):
@@ -50,7 +50,7 @@ def recipe(
     out: str | os.PathLike,
     memory: str = "lstm",
     width: int = 48,
-    told: str = "action+feedback+trial",
+    observes: str = "action+feedback+trial",
     updates: int = 2000,
     lifetimes: int = 128,
     rate: float = 3e-3,
@@ -69,7 +69,7 @@ def recipe(
         out: the folder for network.safetensors; a training begun there with the same settings goes on.
         memory: none, gru, lstm, transformer or lru.
         width: units.
-        told: parts of the percept, joined by +; without feedback the pay-off is no input.
+        observes: parts of the percept, joined by +; without feedback the pay-off is no input.
         updates: batches in all, each one step of Adam.
         lifetimes: in a batch.
         rate: Adam's step size at the start, falling linearly.
@@ -90,7 +90,7 @@ def recipe(
     key, span = jax.random.key(seed), scale(family)
 
     def begin() -> tuple[Recurrent, Any]:
-        network = begun(address(key, "weights"), family, memory, width, told)
+        network = begun(address(key, "weights"), family, memory, width, observes)
         return network, rest(network)
 
     def after(number: int, network: Recurrent, state: Any) -> tuple[Recurrent, Any, jax.Array]:

@@ -16,15 +16,26 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mesascope.rollouts.compiling import lived
-from mesascope.errors import MesascopeError
+from mesascope.agents.networks.network_files import named
+from mesascope.agents.networks.thinking_network import (
+    FORMAT,
+    Weights,
+    create,
+    fields,
+    layered,
+    logits,
+    nothing,
+    recalled,
+    tick,
+    ticked,
+)
 from mesascope.contracts.family import Family
-from mesascope.keys import address
 from mesascope.contracts.recipe import Progress, Trained, silent
+from mesascope.errors import MesascopeError
+from mesascope.keys import address
 from mesascope.recipes.descent import COUNTED, MANY, STEPPED, check, numbers
 from mesascope.recipes.rounds import Kept, Run, go
-from mesascope.agents.networks.network_files import named
-from mesascope.agents.networks.thinking_network import FORMAT, Weights, create, fields, layered, logits, nothing, recalled, tick, ticked
+from mesascope.rollouts.compiling import lived
 
 TRIED = "maze:size=5,trials=12"
 SMALL = {"problems": 6, "width": 5, "ticks": 4, "window": 2}

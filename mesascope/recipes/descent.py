@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
-from mesascope.agents.networks.recurrent import Recurrent
 
 Number = float | jax.Array
 STEEPEST = 0.5  # norm of a gradient; longer ones are cut

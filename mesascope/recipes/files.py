@@ -15,21 +15,21 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 from safetensors.numpy import save as serialise
 
-from mesascope.errors import MesascopeError
-from mesascope.contracts.family import Family
-from mesascope.examination.measurement import made
 from mesascope.agents.networks.network_files import read_header
+from mesascope.contracts.family import Family
+from mesascope.errors import MesascopeError
+from mesascope.findings import made
 
 
 class Run(Protocol):
     """A training: its recipe's name, what it is trained on, and all settings, the seed among them."""
 
     @property
-    def recipe(self) -> str: ...
+    def recipe(self) -> str: ...  # noqa: D102
     @property
-    def family(self) -> Family: ...
+    def family(self) -> Family: ...  # noqa: D102
     @property
-    def settings(self) -> dict[str, Any]: ...
+    def settings(self) -> dict[str, Any]: ...  # noqa: D102
 
 
 def identity(run: Run) -> dict[str, Any]:

@@ -16,17 +16,17 @@ import jax
 import jax.numpy as jnp
 
 from mesascope import catalogue
-from mesascope.errors import MesascopeError
+from mesascope.agents.networks.recurrent import Recurrent, begun
 from mesascope.contracts.family import Family
-from mesascope.keys import address
 from mesascope.contracts.recipe import Progress, Trained, silent
+from mesascope.contracts.subject import Subject
+from mesascope.errors import MesascopeError
+from mesascope.keys import address
 from mesascope.recipes import ppo_recurrent
 from mesascope.recipes.descent import COUNTED, JUDGED, MANY, STEPPED, check, descend, falling, numbers, rest
 from mesascope.recipes.lives import Put, Scale, gains, live, mean, per_trial, put, scale
 from mesascope.recipes.updates import Training, train
 from mesascope.rollouts.rollouts import anonymous
-from mesascope.contracts.subject import Subject
-from mesascope.agents.networks.recurrent import Recurrent, begun
 
 
 class Plan(NamedTuple):
@@ -56,7 +56,7 @@ def recipe(
     teacher: str = "gittins",
     memory: str = "gru",
     width: int = 64,
-    told: str = "action+feedback+trial+first+observation",
+    observes: str = "action+feedback+trial+first+observation",
     updates: int = 500,
     improve_updates: int = 0,
     lifetimes: int = 512,
@@ -82,7 +82,7 @@ def recipe(
         teacher: a scripted subject; its settings joined by +, as thompson:discount=0.9+minimise=true.
         memory: none, gru, lstm, transformer or lru.
         width: units.
-        told: parts of the percept, joined by +.
+        observes: parts of the percept, joined by +.
         updates: batches of imitation.
         improve_updates: batches of PPO after them.
         lifetimes: in a batch.
@@ -117,7 +117,7 @@ def recipe(
     key, span = jax.random.key(seed), scale(family)
 
     def begin() -> tuple[Recurrent, Any]:
-        network = begun(address(key, "weights"), family, memory, width, told)
+        network = begun(address(key, "weights"), family, memory, width, observes)
         return network, rest(network)
 
     def after(number: int, network: Recurrent, state: Any) -> tuple[Recurrent, Any, jax.Array]:

@@ -18,14 +18,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from mesascope.errors import MesascopeError
-from mesascope.contracts.family import Family, Percept
-from mesascope.keys import address
-from mesascope.contracts.recipe import Progress, Trained, silent
-from mesascope.recipes.descent import COUNTED, MANY, STEPPED, check, numbers
-from mesascope.recipes.lives import ring, scale
-from mesascope.recipes.updates import Training, train
 from mesascope.agents.networks.recurrent import LAYERED, Recurrent, begun
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.recipe import Progress, Trained, silent
+from mesascope.errors import MesascopeError
+from mesascope.keys import address
+from mesascope.recipes.descent import COUNTED, MANY, STEPPED, check, numbers
+from mesascope.recipes.lives import scale, split
+from mesascope.recipes.updates import Training, train
 
 ADAM = optax.chain(optax.clip_by_global_norm(1.0), optax.scale_by_adam(b2=0.98, eps=1e-8))
 DEPTH, HEADS = 3, 4
@@ -59,7 +59,7 @@ def recipe(
     width: int = 64,
     depth: int = 0,
     heads: int = 0,
-    told: str = "",
+    observes: str = "",
     updates: int = 3000,
     lifetimes: int = 256,
     rate: float = 2e-3,
@@ -78,8 +78,8 @@ def recipe(
         width: units.
         depth: layers of attention, 0 for 3; 0 for a memory without layers.
         heads: of every layer, 0 for 4; 0 for a memory without layers.
-        told: parts of the percept, joined by +; by default first and observation, and the feedback where actions are
-            real numbers: there it is the outcome itself.
+        observes: parts of the percept, joined by +; by default first and observation, and where actions are real
+            numbers the feedback, which is then the outcome itself.
         updates: batches in all, each one step of Adam.
         lifetimes: in a batch.
         rate: Adam's step size after the warm-up, falling as a half cosine.
@@ -95,7 +95,7 @@ def recipe(
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     check(settings, **COUNTED, **STEPPED, warmup=(0, MANY))
     real = family.choices is None
-    parts = told or ("first+observation+feedback" if real else "first+observation")
+    parts = observes or ("first+observation+feedback" if real else "first+observation")
     layout = {"depth": depth, "heads": heads}
     if memory in LAYERED:
         layout = {"depth": depth or DEPTH, "heads": heads or HEADS}
@@ -124,7 +124,7 @@ def recipe(
 
 
 def refuse_acts(network: Recurrent, family: Family) -> None:
-    """Raises where what a network is told depends on the acts, or where nothing says what was right."""
+    """Raises where what a network observes depends on the acts, or where nothing says what was right."""
     key, other = jax.random.key(0), 1 if family.choices is not None else 1.0
 
     @eqx.filter_jit
@@ -135,8 +135,8 @@ def refuse_acts(network: Recurrent, family: Family) -> None:
     (one, target), (two, _) = told(0 * other), told(other)
     if not np.array_equal(one, two):
         raise MesascopeError(
-            f"In {family.name} what {'+'.join(network.told)} tells depends on the acts.",
-            "Leave parts out of told, or train by the recipe predict, which lives every lifetime.",
+            f"In {family.name} what {'+'.join(network.observes)} shows depends on the acts.",
+            "Leave parts out of observes, or train by the recipe predict, which lives every lifetime.",
         )
     if target is None:
         raise MesascopeError(
@@ -191,7 +191,7 @@ def update(
     Returns:
         The network and Adam's memory after it, and the batch's mean score.
     """
-    tasks = family.draw(address(key, "tasks"), lifetimes, ring(family))
+    tasks = family.draw(address(key, "tasks"), lifetimes, split(family))
     lived = shown(address(key, "lives"), family, tasks)
     arrays, still = eqx.partition(network, eqx.is_array)
 

@@ -12,12 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.condition import select
-from mesascope.errors import MesascopeError
-from mesascope.contracts.family import Family
-from mesascope.keys import address
-from mesascope.contracts.subject import Subject, choose
 from mesascope.agents.networks.recurrent import Recurrent
+from mesascope.contracts.condition import select
+from mesascope.contracts.family import Family
+from mesascope.contracts.subject import Subject, choose
+from mesascope.errors import MesascopeError
+from mesascope.keys import address
 
 Number = float | jax.Array
 ENOUGH = 4096  # tasks from which the scale is taken
@@ -72,14 +72,14 @@ class Gains(NamedTuple):
     worth: jax.Array
 
 
-def ring(family: Family) -> str:
+def split(family: Family) -> str:
     """Where the training tasks come from: the family's bank where it has one, else unlimited fresh ones."""
     return "seen" if family.bank else "fresh"
 
 
 def scale(family: Family) -> Scale:
     """The mean pay-off of a trial by chance and at best, over 4,096 tasks of those that are trained on."""
-    told = family.latents(_drawn(family, jax.random.key(0), ENOUGH), ring(family))
+    told = family.latents(_drawn(family, jax.random.key(0), ENOUGH), split(family))
     chance, best = np.mean(told["chance"]), np.mean(told["best"])
     if best - chance < 1e-6:
         raise MesascopeError(
@@ -91,12 +91,12 @@ def scale(family: Family) -> Scale:
 def put(family: Family, key: jax.Array, lifetimes: int) -> Put:
     """Draws a batch of tasks of those that are trained on."""
     tasks = _drawn(family, key, lifetimes)
-    return Put(tasks, jnp.asarray(family.latents(tasks, ring(family))["best"].T, jnp.float32))
+    return Put(tasks, jnp.asarray(family.latents(tasks, split(family))["best"].T, jnp.float32))
 
 
 @eqx.filter_jit
 def _drawn(family: Family, key: jax.Array, n: int) -> Any:
-    return family.draw(key, n, ring(family))
+    return family.draw(key, n, split(family))
 
 
 def live(

@@ -15,13 +15,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from mesascope.agents.networks.recurrent import Recurrent, begun
 from mesascope.contracts.family import Family
-from mesascope.keys import address
 from mesascope.contracts.recipe import Progress, Trained, silent
+from mesascope.keys import address
 from mesascope.recipes.descent import COUNTED, JUDGED, MANY, STEPPED, check, descend, falling, numbers, rest
 from mesascope.recipes.lives import Put, Scale, gains, live, mean, per_trial, put, scale, spread, standard
 from mesascope.recipes.updates import Training, train
-from mesascope.agents.networks.recurrent import Recurrent, begun
 
 
 class Plan(NamedTuple):
@@ -54,7 +54,7 @@ def recipe(
     out: str | os.PathLike,
     memory: str = "gru",
     width: int = 64,
-    told: str = "action+feedback+trial+first+observation",
+    observes: str = "action+feedback+trial+first+observation",
     updates: int = 500,
     lifetimes: int = 512,
     epochs: int = 3,
@@ -75,7 +75,7 @@ def recipe(
         out: the folder for network.safetensors; a training begun there with the same settings goes on.
         memory: none, gru, lstm, transformer or lru.
         width: units.
-        told: parts of the percept, joined by +.
+        observes: parts of the percept, joined by +.
         updates: batches in all.
         lifetimes: in a batch.
         epochs: passes over a batch.
@@ -100,7 +100,7 @@ def recipe(
     key, span = jax.random.key(seed), scale(family)
 
     def begin() -> tuple[Recurrent, Any]:
-        network = begun(address(key, "weights"), family, memory, width, told)
+        network = begun(address(key, "weights"), family, memory, width, observes)
         return network, rest(network)
 
     def after(number: int, network: Recurrent, state: Any) -> tuple[Recurrent, Any, jax.Array]:

@@ -14,14 +14,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from mesascope.errors import MesascopeError
+from mesascope.agents.networks.recurrent import Recurrent, begun
 from mesascope.contracts.family import Family
-from mesascope.keys import address
 from mesascope.contracts.recipe import Progress, Trained, silent
+from mesascope.errors import MesascopeError
+from mesascope.keys import address
 from mesascope.recipes.descent import COUNTED, MANY, STEPPED, check, descend, falling, numbers, rest
 from mesascope.recipes.lives import live, put
 from mesascope.recipes.updates import Training, train
-from mesascope.agents.networks.recurrent import Recurrent, begun
 
 TRIED = "beta_bernoulli:a=2,trials=12,bank=2"  # what `mesascope check` tries it on
 SMALL = {"width": 8, "lifetimes": 8, "minibatches": 2}  # and with which settings
@@ -48,7 +48,7 @@ def recipe(
     out: str | os.PathLike,
     memory: str = "gru",
     width: int = 64,
-    told: str = "trial+first+observation",
+    observes: str = "trial+first+observation",
     updates: int = 500,
     lifetimes: int = 512,
     minibatches: int = 4,
@@ -65,7 +65,7 @@ def recipe(
         out: the folder for network.safetensors; a training begun there with the same settings goes on.
         memory: none, gru, lstm, transformer or lru.
         width: units.
-        told: parts of the percept, joined by +.
+        observes: parts of the percept, joined by +.
         updates: batches in all.
         lifetimes: in a batch.
         minibatches: parts of a batch, each one step of Adam.
@@ -90,7 +90,7 @@ def recipe(
         )
 
     def begin() -> tuple[Recurrent, Any]:
-        network = begun(address(key, "weights"), family, memory, width, told)
+        network = begun(address(key, "weights"), family, memory, width, observes)
         return network, rest(network)
 
     def after(number: int, network: Recurrent, state: Any) -> tuple[Recurrent, Any, jax.Array]:

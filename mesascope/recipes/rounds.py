@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mesascope.errors import MesascopeError
 from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Progress, Trained
+from mesascope.errors import MesascopeError
 from mesascope.recipes.files import agree, finite, identity, keep, origin, prepare, replace, restore
 
 CHECKPOINT = "mesascope-q-training/1"

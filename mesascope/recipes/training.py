@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mesascope import catalogue
-from mesascope.errors import MesascopeError
 from mesascope.contracts.family import Family
+from mesascope.errors import MesascopeError
 
 if TYPE_CHECKING:
     from mesascope.contracts.recipe import Progress
@@ -40,7 +40,7 @@ def train(
         The networks' files.
     """
     family = catalogue.make("families", family) if isinstance(family, str) else family
-    name, given = catalogue.split(recipe)
+    name, given = catalogue.parse_spec(recipe)
     made = catalogue.factory("recipes", name)
     settings = catalogue.convert(made, given, f"recipe {name!r}")
     out = Path(out)

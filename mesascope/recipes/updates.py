@@ -15,11 +15,12 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.recipe import Progress, Trained
-from mesascope.recipes.files import agree, finite, identity, keep, origin, prepare, replace, restore
 from mesascope.agents.networks import recurrent
 from mesascope.agents.networks.network_files import named
+from mesascope.contracts.family import Family
+from mesascope.contracts.recipe import Progress, Trained
+from mesascope.formats import NETWORK
+from mesascope.recipes.files import agree, finite, identity, keep, origin, prepare, replace, restore
 
 FORMAT = "mesascope-training/1"
 EVERY = 10.0  # seconds from one checkpoint to the next
@@ -113,7 +114,7 @@ def _finish(training: Training, path: Path, network: recurrent.Recurrent) -> Non
         "memory": training.settings["memory"],
         "width": training.settings["width"],
         **network.memory.layout,
-        "told": list(network.told),
+        "observes": list(network.observes),
         "choices": network.choices,
         "observation": recurrent.observation_width(family),
         "horizon": network.horizon,
@@ -134,7 +135,7 @@ def save(network: recurrent.Recurrent, path: Path, told: dict[str, Any]) -> None
         told: everything that the format asks for but the tensors.
     """
     tensors = {k: np.asarray(v) for k, v in named(network).items()}
-    replace(path, tensors, {"format": recurrent.FORMAT, **told})
+    replace(path, tensors, {"format": NETWORK, **told})
 
 
 def _keep(training: Training, path: Path, state: State) -> None:

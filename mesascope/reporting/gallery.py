@@ -13,8 +13,8 @@ from mesascope.reporting.figures import (
     conditions,
     lifetimes,
     memory_span,
-    rings,
     spectrum,
+    splits,
     strip,
 )
 
@@ -27,7 +27,7 @@ SAID = {  # to a screen reader
     "spectrum": "Where every subject stands on the ladder from inert to general.",
     "adaptation": "Mean pay-off over the trials of a lifetime, a panel per subject.",
     "lifetimes": "Every lifetime as a row of coloured trials, a panel per subject.",
-    "rings": "The gain on every ring, a panel per subject.",
+    "splits": "The gain on every split, a panel per subject.",
     "bank": "The position between the ideal locator of the bank and any learner.",
     "conditions": "The gain under every condition, a panel per subject.",
     "strip": "Frames of the task as they are and as conditions paint on them.",
@@ -60,9 +60,9 @@ def figures(examinations: Sequence[Examination]) -> dict[str, list[Figure]]:
         if some := [one for one in lives if one.normalised == normalised]:
             out["lifetimes"].append(lifetimes.figure(some))
     names = [e.subject for e in examinations]
-    gained = [(g, name) for g, name in zip(map(rings.gains, examinations), names, strict=True) if g]
+    gained = [(g, name) for g, name in zip(map(splits.gains, examinations), names, strict=True) if g]
     if gained:
-        out["rings"].append(rings.figure([g for g, _ in gained], [name for _, name in gained]))
+        out["splits"].append(splits.figure([g for g, _ in gained], [name for _, name in gained]))
     if positions := bank.positions(examinations):
         out["bank"].append(bank.figure(positions))
     told = [

@@ -1,12 +1,12 @@
-"""The numbers behind the pictures of rings and conditions, as rows and columns."""
+"""The numbers behind the pictures of splits and conditions, as rows and columns."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from mesascope.reporting.figures import conditions, rings
-from mesascope.reporting.words import condition, number, ring, span
+from mesascope.reporting.figures import conditions, splits
+from mesascope.reporting.words import condition, number, span, split
 
 if TYPE_CHECKING:
     from mesascope.examination.examination import Examination
@@ -28,15 +28,15 @@ class Grid(NamedTuple):
     units: str
 
 
-def ring_grid(examinations: Sequence[Examination]) -> Grid | None:
-    """The gain on every ring, of the subjects and then of the references."""
-    gains = [g for e in examinations for g in rings.gains(e)]
+def split_grid(examinations: Sequence[Examination]) -> Grid | None:
+    """The gain on every split, of the subjects and then of the references."""
+    gains = [g for e in examinations for g in splits.gains(e)]
     own: list[tuple[str, dict[str, Cell]]] = []
     others: dict[str, list[dict[str, Cell]]] = {}
     for e in examinations:
         by: dict[tuple[str, str], dict[str, Cell]] = {}
-        for g in rings.gains(e):
-            by.setdefault((g.role, g.name), {})[g.ring] = (number(g.estimate), span(g.low, g.high))
+        for g in splits.gains(e):
+            by.setdefault((g.role, g.name), {})[g.split] = (number(g.estimate), span(g.low, g.high))
         for (role, name), cells in by.items():
             if role == "subject":
                 own.append((name, cells))
@@ -47,7 +47,7 @@ def ring_grid(examinations: Sequence[Examination]) -> Grid | None:
         for name, found in others.items()
         for i, cells in enumerate(found)
     ]
-    return _grid([*own, *references], rings.order(gains), ring, examinations)
+    return _grid([*own, *references], splits.order(gains), split, examinations)
 
 
 def condition_grid(examinations: Sequence[Examination]) -> Grid | None:

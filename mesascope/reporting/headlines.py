@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from mesascope.examination.examination import Examination
     from mesascope.findings import Finding
 
-HEADLINES = {  # in the report's order: what it is called, which finding, on which ring
+HEADLINES = {  # in the report's order: what it is called, which finding, on which split
     "gain": ("gain on fresh tasks", "performance", "fresh"),
     "reset": ("lost by reset", "cost_of_reset: every trial", "fresh"),
     "shuffling": ("lost by shuffling", "benefit", "fresh"),
@@ -18,17 +18,17 @@ HEADLINES = {  # in the report's order: what it is called, which finding, on whi
 }
 
 
-def found(examination: Examination, probe: str, ring: str | None = None) -> Finding | None:
-    """One measured finding, on a ring or on whichever; None where it was not measured."""
+def found(examination: Examination, metric: str, split: str | None = None) -> Finding | None:
+    """One measured finding, on a split or on whichever; None where it was not measured."""
     for finding in examination.findings:
-        if finding.probe == probe and ring in (None, finding.ring) and finding.status == "measured":
+        if finding.metric == metric and split in (None, finding.split) and finding.status == "measured":
             return finding
     return None
 
 
 def headlines(examination: Examination) -> dict[str, Finding | None]:
     """The headline numbers of one subject."""
-    return {key: found(examination, probe, ring) for key, (_, probe, ring) in HEADLINES.items()}
+    return {key: found(examination, metric, split) for key, (_, metric, split) in HEADLINES.items()}
 
 
 def ends(examination: Examination) -> str:
@@ -68,4 +68,4 @@ def why(examination: Examination) -> str:
         return (
             "a log holds undisturbed trials only, and a placement needs the subject itself under disturbance."
         )
-    return "the fresh ring was not run, and a placement needs it."
+    return "the fresh split was not run, and a placement needs it."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mesascope.questions.spectrum.placement import LADDER, WORDS
 from mesascope.reporting import provenance
 from mesascope.reporting.gallery import pictures
-from mesascope.reporting.grids import condition_grid, ring_grid
+from mesascope.reporting.grids import condition_grid, split_grid
 from mesascope.reporting.headlines import HEADLINES, axes, ends, headlines, why
 from mesascope.reporting.prose import limits, paragraph, title
 from mesascope.reporting.transcripts import spoken
@@ -42,7 +42,7 @@ def render(examinations: Sequence[Examination], command: str) -> str:
         paragraph=paragraph(examinations),
         measured=any(f for e in examinations for f in headlines(e).values()),
         figures={name: [_markup(one) for one in drawn] for name, drawn in pictures(examinations).items()},
-        grids={"rings": ring_grid(examinations), "conditions": condition_grid(examinations)},
+        grids={"splits": split_grid(examinations), "conditions": condition_grid(examinations)},
         ladder=[(rung, WORDS[rung]) for rung in LADDER],
         heads=[head for head, _, _ in HEADLINES.values()],
         limits=limits(examinations),
@@ -100,12 +100,12 @@ def _groups(findings: Sequence[Finding]) -> list[dict[str, Any]]:
     """Findings under their questions, in order."""
     groups: dict[str, dict[str, Any]] = {}
     for f in findings:
-        probe, _, label = f.probe.partition(": ")
-        group = groups.setdefault(probe, {"probe": probe, "question": f.question, "rows": []})
+        metric, _, label = f.metric.partition(": ")
+        group = groups.setdefault(metric, {"metric": metric, "question": f.question, "rows": []})
         group["rows"].append(
             {
                 "label": label,
-                "ring": f.ring,
+                "split": f.split,
                 "status": f.status,
                 "text": f.text(),
                 "controls": {role: _control(told) for role, told in f.controls.items()},

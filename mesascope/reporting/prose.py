@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 ALWAYS: tuple[str, ...] = (
     "The intervals come from resampling what stands behind n, mostly lifetimes of one set of weights. "
     "They say nothing about another training run of the same recipe.",
-    "All numbers hold for this family and its rings. Other tasks need their own run.",
+    "All numbers hold for this family and its splits. Other tasks need their own run.",
     "What a subject does is shown, not how it computes it: "
     "a fixed rule, an inference and a search can act alike.",
 )
@@ -50,9 +50,9 @@ def paragraph(examinations: Sequence[Examination]) -> str:
     if live:
         who = "1 subject" if len(live) == 1 else f"{len(live)} subjects"
         families = ", ".join(dict.fromkeys(e.family for e in live))
-        rings = len(dict.fromkeys(ring for e in live for ring in e.trials))
+        splits = len(dict.fromkeys(split for e in live for split in e.trials))
         lives = f"{_sizes(live, 'lifetime')} lifetimes of {_sizes(live, 'trial')} trials"
-        where = "one ring" if rings == 1 else f"each of {rings} rings"
+        where = "one split" if splits == 1 else f"each of {splits} splits"
         parts.append(f"{who} with frozen weights lived {lives} on {where} of {families}.")
     if logs:
         who = "1 log" if len(logs) == 1 else f"{len(logs)} logs"
@@ -91,7 +91,7 @@ def _units(logs: Sequence[Examination]) -> list[tuple[str, int, str]]:
 
 
 def _sizes(examinations: Sequence[Examination], axis: str) -> str:
-    """The length of an axis on the first ring of each, from the least to the most."""
+    """The length of an axis on the first split of each, from the least to the most."""
     sizes = sorted({next(iter(e.trials.values())).sizes[axis] for e in examinations})
     return f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
 

@@ -24,8 +24,8 @@ def facts(examinations: Sequence[Examination]) -> list[tuple[str, str]]:
             versions.setdefault(package, []).append(version)
     rows = [
         ("family", _listed(e.family for e in examinations)),
-        ("rings", _listed(ring for e in examinations for ring in e.trials)),
-        ("lifetimes on a ring", _listed(lived.sizes["lifetime"] for lived in lives)),
+        ("splits", _listed(split for e in examinations for split in e.trials)),
+        ("lifetimes on a split", _listed(lived.sizes["lifetime"] for lived in lives)),
         ("trials of a lifetime", _listed(lived.sizes["trial"] for lived in lives)),
         ("seed", _listed(m.get("key") for m in made)),
         ("commit", _listed(m.get("commit") for m in made)),

@@ -64,12 +64,12 @@ def _told(examination: Examination) -> list[RenderableType]:
 
 
 def _logged(examination: Examination) -> list[str]:
-    """What was measured of a log, which has no placement to sum it up, and that other probes do not apply to it."""
+    """What was measured of a log, which has no placement to sum it up, and that other metrics do not apply to it."""
     measured = [f for f in examination.findings if f.status == "measured"]
     other = any(f.status == "does not apply" for f in examination.findings)
-    told = [f"{f.probe}: {f.text()}{f' ({f.reason})' if f.reason else ''}" for f in measured]
+    told = [f"{f.metric}: {f.text()}{f' ({f.reason})' if f.reason else ''}" for f in measured]
     return [
         "Descriptive findings; of the log nothing is confirmatory:",
         *told,
-        *(["The other probes do not apply to it; findings.json says why."] if other else []),
+        *(["The other metrics do not apply to it; findings.json says why."] if other else []),
     ]

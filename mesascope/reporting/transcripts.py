@@ -17,12 +17,12 @@ def spoken(examinations: Sequence[Examination]) -> list[dict[str, Any]]:
     return [
         {
             "subject": e.subject,
-            "ring": words.ring(ring),
+            "split": words.split(split),
             "condition": words.condition(str(label)),
             **_told(json.loads(str(text))),
         }
         for e in examinations
-        for ring, lived in e.trials.items()
+        for split, lived in e.trials.items()
         if "transcript" in lived
         for label, text in zip(lived.condition.values, lived.transcript.values, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""Words for what was seen: text from users made plain, names of conditions and rings, short sentences."""
+"""Words for what was seen: text from users made plain, names of conditions and splits, short sentences."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ if TYPE_CHECKING:
     from mesascope.examination.examination import Examination
     from mesascope.findings import Finding
 
-COUNTED = ("seen", "fresh", "shifted", "exchanged", "restructured")  # kinds of ring that a placement can read
+COUNTED = (
+    "seen",
+    "fresh",
+    "shifted",
+    "exchanged",
+    "restructured",
+)  # kinds of split that a placement can read
 HIDDEN = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")  # categories of characters that steer and are not seen
 
 
@@ -69,8 +75,8 @@ def condition(label: str) -> str:
     return f"one response at a time: {ONCE[label]}" if label in ONCE else label
 
 
-def ring(name: str) -> str:
-    """A ring in words."""
+def split(name: str) -> str:
+    """A split in words."""
     kind, _, variant = name.partition(":")
     head = {
         **{"seen": "seen (the bank)", "fresh": "fresh (never seen)"},
@@ -80,7 +86,7 @@ def ring(name: str) -> str:
 
 
 def counted(name: str) -> bool:
-    """Whether a placement can read the ring; the others are reported only."""
+    """Whether a placement can read the split; the others are reported only."""
     return name.partition(":")[0] in COUNTED and name != "exchanged:random"
 
 

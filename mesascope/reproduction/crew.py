@@ -52,7 +52,7 @@ def trainings(shop: Workshop, lacking: Sequence[int]) -> list[list[int]]:
 
 def _length(unit: Unit) -> float:
     """How many trials a training lives, as far as its settings say."""
-    name, given = catalogue.split(filled(unit.cell.recipe, unit.seed))
+    name, given = catalogue.parse_spec(filled(unit.cell.recipe, unit.seed))
     made = catalogue.factory("recipes", name)
     told = {k: p.default for k, p in catalogue.settings(made).items()}
     told |= catalogue.convert(made, given, f"recipe {name!r}")

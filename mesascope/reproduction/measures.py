@@ -14,17 +14,17 @@ import numpy as np
 import xarray as xr
 
 from mesascope import catalogue
-from mesascope.errors import MesascopeError, unknown
 from mesascope.contracts.family import Family
 from mesascope.contracts.metric import DoesNotApply, choosing
+from mesascope.contracts.subject import Subject
+from mesascope.errors import MesascopeError, unknown
 from mesascope.questions.goal.reading import apart, first_third, goals_at, last_third, parts
 from mesascope.rollouts.replays import replay
-from mesascope.contracts.subject import Subject
 from mesascope.trials import gain, payoff
 
 
 class Lived(NamedTuple):
-    """trials of one ring, whose condition 'intact' is measured; who lived them, and in what."""
+    """trials of one split, whose condition 'intact' is measured; who lived them, and in what."""
 
     trials: xr.Dataset
     subject: Subject
@@ -145,7 +145,7 @@ def read_as(lived: Lived, axis: str = "goal", says: str = "") -> np.ndarray:
         says: one of its readings.
     """
     made = catalogue.make("axes", axis)
-    verdict = made.read({str(lived.trials.attrs["ring"]): lived.trials}, lived.family)
+    verdict = made.read({str(lived.trials.attrs["split"]): lived.trials}, lived.family)
     if verdict is None:
         raise DoesNotApply(f"the axis {axis!r} does not apply in {lived.family.name}")
     _named(made.words, says)
@@ -178,7 +178,7 @@ def measure(spec: str, known: Mapping[str, Measure] = SHIPPED) -> Callable[[Live
     Raises:
         MesascopeError: no such measure or setting.
     """
-    name, given = catalogue.split(spec)
+    name, given = catalogue.parse_spec(spec)
     if name not in known:
         raise unknown("measure", name, known)
     made, what = known[name], f"measure {name!r}"

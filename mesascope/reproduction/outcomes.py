@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.examination.measurement import made
+from mesascope.findings import made
 from mesascope.reproduction.plans import Quantity, Study
 from mesascope.reproduction.work import RATES, Value
 from mesascope.stats import interval, proportion, standard_error

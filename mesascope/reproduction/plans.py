@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mesascope import catalogue
+from mesascope import catalogue, formats
 from mesascope.errors import MesascopeError, unknown
 from mesascope.reproduction import tables
 
@@ -23,8 +23,8 @@ PLAN = (
     *("subjects", "measured", "rows", "panels"),
 )
 SUBJECT = ("recipe", "subject", "family", "trained_on")
-KINDS = ("measure", "placed", "probe", "axis")
-MEASURED = (*KINDS, "label", "ring", "family", "lifetimes", "of")
+KINDS = ("measure", "placed", "metric", "axis")
+MEASURED = (*KINDS, "label", "split", "family", "lifetimes", "of")
 ROW = (
     *("quantity", "subject", "published", "published_error", "source"),
     *("exact", "exact_source", "tolerance"),
@@ -63,10 +63,10 @@ class Quantity:
     Attributes:
         name: as it is shown.
         axes: the values that its name was made from.
-        kind: 'measure' (of intact lifetimes), 'placed' (of a placement), 'probe' (a finding) or 'axis' (a reading).
-        spec: the measure, the placement's number, the probe or the axis, with settings.
-        label: which of a probe's or an axis's readings.
-        ring: where.
+        kind: 'measure' (of intact lifetimes), 'placed' (of a placement), 'metric' (a finding) or 'axis' (a reading).
+        spec: the measure, the placement's number, the metric or the axis, with settings.
+        label: which of a metric's or an axis's readings.
+        split: where.
         family: where, if not in the subject's own.
         lifetimes: how many.
         of: the subjects' names.
@@ -77,7 +77,7 @@ class Quantity:
     kind: str
     spec: str
     label: str
-    ring: str
+    split: str
     family: str
     lifetimes: int
     of: tuple[str, ...]
@@ -244,7 +244,7 @@ def _cells(table: Mapping[str, Any], grid: Grid) -> tuple[Cell, ...]:
             name = grid.shown(template, point)
             if name in out:
                 raise MesascopeError(f"Two subjects of {grid.where} are called {name!r}.", "Rename one.")
-            parts = {k: grid.filled(told.get(k, ""), point) for k in SUBJECT}
+            parts = {k: formats.reword_spec(grid.filled(told.get(k, ""), point)) for k in SUBJECT}
             out[name] = Cell(name, point, **parts)
     if not out:
         raise MesascopeError(f"{grid.where} has no subjects.", "Add a table [subjects.NAME].")
@@ -256,6 +256,7 @@ def _quantities(table: Mapping[str, Any], grid: Grid, known: set[str]) -> tuple[
     out: dict[str, Quantity] = {}
     for template, told in table.items():
         where = f"[measured.{template!r}] of {grid.where}"
+        told = formats.reword(told) if isinstance(told, Mapping) else told
         tables.known(told, MEASURED, where)
         kinds = [k for k in KINDS if k in told]
         if len(kinds) != 1:
@@ -276,10 +277,10 @@ def _quantities(table: Mapping[str, Any], grid: Grid, known: set[str]) -> tuple[
             name = grid.shown(template, point)
             if name in out:
                 raise MesascopeError(f"Two quantities of {grid.where} are called {name!r}.", "Rename one.")
-            parts = {k: grid.filled(told.get(k, ""), point) for k in ("label", "ring", "family")}
+            parts = {k: grid.filled(told.get(k, ""), point) for k in ("label", "split", "family")}
             spec = grid.filled(told[kinds[0]], point)
             out[name] = Quantity(
-                name, point, kinds[0], spec, **{**parts, "ring": parts["ring"] or "fresh"},
+                name, point, kinds[0], spec, **{**parts, "split": parts["split"] or "fresh"},
                 lifetimes=lifetimes, of=tuple(of),
             )  # fmt: skip
     return tuple(out.values())

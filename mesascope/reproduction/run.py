@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from mesascope import catalogue
-from mesascope.examination import runs
 from mesascope.errors import MesascopeError
+from mesascope.examination import runs
 from mesascope.reproduction.crew import clock, gather, side_by_side
 from mesascope.reproduction.figures import draw
 from mesascope.reproduction.measures import SHIPPED, Measure
@@ -105,7 +105,11 @@ def known_measures(study: Study, trust: bool) -> dict[str, Measure]:
         if own.is_file():
             raise _untrusted(f"{str(own)!r} is code")
         for cell in study.cells:
-            name = catalogue.split(cell.subject)[0] if "=" in cell.subject else cell.subject.partition(":")[0]
+            name = (
+                catalogue.parse_spec(cell.subject)[0]
+                if "=" in cell.subject
+                else cell.subject.partition(":")[0]
+            )
             if cell.subject and name not in catalogue.names("subjects"):
                 raise _untrusted(f"its subject {cell.subject!r} would run code")
         texts = [t for c in study.cells for t in (c.recipe, c.subject, c.family)]

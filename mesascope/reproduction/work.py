@@ -19,24 +19,24 @@ from typing import Any
 import numpy as np
 
 import mesascope
-from mesascope.contracts import axis as axes
 from mesascope import catalogue
-from mesascope.examination.bench import Bench
-from mesascope.errors import MesascopeError, unknown
-from mesascope.examination.examination import resolve
+from mesascope.contracts import axis as axes
 from mesascope.contracts.family import Family
-from mesascope.contracts.family import kind as ring_kind
-from mesascope.examination.measurement import measure as ask
-from mesascope.questions.spectrum.placement import LADDER, Placement, conditions
+from mesascope.contracts.family import kind as split_kind
 from mesascope.contracts.metric import DoesNotApply, gains
+from mesascope.contracts.subject import Subject
+from mesascope.errors import MesascopeError, unknown
+from mesascope.examination.bench import Bench
+from mesascope.examination.examination import resolve
+from mesascope.examination.measurement import measure as ask
 from mesascope.execution import fingerprint
-from mesascope.rollouts.replays import Replays
+from mesascope.questions.spectrum.placement import LADDER, Placement, conditions
+from mesascope.recipes.training import train
 from mesascope.reproduction.measures import Lived, Measure, measure
 from mesascope.reproduction.plans import SEED, Cell, Quantity, Study
+from mesascope.rollouts.replays import Replays
 from mesascope.rollouts.rollouts import rollout
 from mesascope.stats import interval, ratio, standard_error
-from mesascope.contracts.subject import Subject
-from mesascope.recipes.training import train
 
 CHUNK = 8192  # lifetimes of one rollout
 NUMBERS = ("position", "kept_by_locator", "kept_on_fresh", "benefit", "efficiency")
@@ -73,7 +73,7 @@ class Unit:
     cell: Cell
     seed: int
     family: str = ""
-    ring: str = ""
+    split: str = ""
     lifetimes: int = 0
     quantities: tuple[Quantity, ...] = ()
 
@@ -90,10 +90,10 @@ def units(study: Study) -> list[Unit]:
                 if cell.name in q.of:
                     family = filled(q.family or cell.family, seed)
                     kind = "live" if q.kind == "measure" else "place"
-                    ring = q.ring if kind == "live" else ""
-                    groups.setdefault((kind, family, ring, q.lifetimes), []).append(q)
-            for (kind, family, ring, lifetimes), asked in groups.items():
-                out.append(Unit(kind, cell, seed, family, ring, lifetimes, tuple(asked)))
+                    split = q.split if kind == "live" else ""
+                    groups.setdefault((kind, family, split, q.lifetimes), []).append(q)
+            for (kind, family, split, lifetimes), asked in groups.items():
+                out.append(Unit(kind, cell, seed, family, split, lifetimes, tuple(asked)))
     return out
 
 
@@ -183,11 +183,11 @@ class Workshop:
 
     def _path(self, unit: Unit) -> tuple[Path, list[Any]]:
         """The file of a measurement, named by all that decides its values, and what that is."""
-        told: list[Any] = [unit.kind, unit.cell.name, unit.seed, unit.family, unit.ring, unit.lifetimes]
+        told: list[Any] = [unit.kind, unit.cell.name, unit.seed, unit.family, unit.split, unit.lifetimes]
         told += [filled(unit.cell.subject, unit.seed), filled(unit.cell.trained_on, unit.seed)]
         made = (self._network(unit) / NETWORK).read_bytes() if unit.cell.recipe else b""
         told += [hashlib.sha256(made).hexdigest() if made else ""]
-        told += [[q.name, q.kind, q.spec, q.label, q.ring] for q in unit.quantities]
+        told += [[q.name, q.kind, q.spec, q.label, q.split] for q in unit.quantities]
         told += self.code
         name = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]
         return self.out / "measurements" / f"{name}.json", told
@@ -216,7 +216,7 @@ class Workshop:
         lacking: dict[str, str] = {}
         for chunk, lifetimes in enumerate(_chunks(unit.lifetimes)):
             seed = 10_000 * (unit.seed + 1) + chunk
-            lived = Lived(rollout(subject, family, unit.ring, lifetimes, seed), subject, family)
+            lived = Lived(rollout(subject, family, unit.split, lifetimes, seed), subject, family)
             for name, of in asked.items():
                 try:
                     parts.setdefault(name, []).append(np.atleast_2d(of(lived)))
@@ -225,23 +225,23 @@ class Workshop:
         return {n: Value(None, why=lacking[n]) if n in lacking else summed(parts[n]) for n in asked}
 
     def _place(self, unit: Unit, subject: Subject, family: Family) -> dict[str, Value]:
-        """Values from a placement and from probes, the rollouts made once."""
-        probes = {q.spec: catalogue.make("probes", q.spec) for q in unit.quantities if q.kind == "probe"}
+        """Values from a placement and from metrics, the rollouts made once."""
+        metrics = {q.spec: catalogue.make("metrics", q.spec) for q in unit.quantities if q.kind == "metric"}
         placed = any(q.kind == "placed" and q.spec != "share" for q in unit.quantities)
         labels = [
             *(conditions(family.horizon) if placed else ("intact",)),
-            *(c for p in probes.values() for c in p.conditions),
+            *(c for p in metrics.values() for c in p.conditions),
         ]
         told = filled(unit.cell.trained_on, unit.seed) or subject.trained_on
         seed = 10_000 * (unit.seed + 1)
-        rings = {q.ring for q in unit.quantities} | {"fresh"}
+        splits = {q.split for q in unit.quantities} | {"fresh"}
         own = family.banked(told) if told.startswith("bank:") else family  # its bank decides what was seen
-        if placed or probes:
-            rings |= set(own.rings()) - set(own.reported)
-        read_on = {k for p in probes.values() for k in p.rings}
+        if placed or metrics:
+            splits |= set(own.splits()) - set(own.reported)
+        read_on = {k for p in metrics.values() for k in p.splits}
         asked = {q.spec: catalogue.make("axes", q.spec) for q in unit.quantities if q.kind == "axis"}
         read_on |= {k for axis in asked.values() for k in axis.tested}
-        there = [r for r in own.rings() if r in rings or ring_kind(r) in read_on]
+        there = [r for r in own.splits() if r in splits or split_kind(r) in read_on]
         beyond = axes.wanted(family) if asked else {}
         bench = Bench(family, labels, there, unit.lifetimes, seed, made=self.made, beyond=beyond)
         home = bench.home(told)
@@ -250,20 +250,20 @@ class Workshop:
             lived, references, placement = bench.place(subject, told)
         else:
             lived = bench.live(subject, home)
-            references = bench.references(home) if probes else {}
-        found = {spec: ask([p], lived, references, Replays(subject)) for spec, p in probes.items()}
+            references = bench.references(home) if metrics else {}
+        found = {spec: ask([p], lived, references, Replays(subject)) for spec, p in metrics.items()}
         out = {}
         for q in unit.quantities:
-            if q.kind == "probe":
+            if q.kind == "metric":
                 out[q.name] = _finding(found[q.spec], q)
             elif q.kind == "axis":
                 out[q.name] = of_verdict(
                     asked[q.spec], q.label, asked[q.spec].read(lived, home), unit.lifetimes
                 )
             elif q.spec == "share":
-                missing = Value(None, why=f"there is no ring {q.ring}")
+                missing = Value(None, why=f"there is no split {q.split}")
                 out[q.name] = (
-                    summed([np.stack(gains(lived[q.ring], "intact"))]) if q.ring in lived else missing
+                    summed([np.stack(gains(lived[q.split], "intact"))]) if q.split in lived else missing
                 )
             else:
                 assert placement is not None
@@ -338,13 +338,13 @@ def of_verdict(axis: axes.Axis, reading: str, verdict: axes.Verdict | None, life
 
 def _finding(found: list[Any], q: Quantity) -> Value:
     """The finding that a quantity asks for."""
-    there = [f for f in found if q.label in ("", f.probe.partition(": ")[2]) and q.ring in (f.ring, "any")]
+    there = [f for f in found if q.label in ("", f.metric.partition(": ")[2]) and q.split in (f.split, "any")]
     if not there and all(f.status != "measured" for f in found):
         return Value(None, why=found[0].reason if found else "it gave no reading")
     if not there:
-        labels = sorted({f"{f.probe.partition(': ')[2]} on {f.ring}" for f in found})
+        labels = sorted({f"{f.metric.partition(': ')[2]} on {f.split}" for f in found})
         raise MesascopeError(
-            f"The probe {q.spec!r} gives no {q.label!r} on {q.ring}.", f"It gives: {'; '.join(labels)}."
+            f"The metric {q.spec!r} gives no {q.label!r} on {q.split}.", f"It gives: {'; '.join(labels)}."
         )
     f = there[0]
     if f.estimate is None:

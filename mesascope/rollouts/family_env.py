@@ -8,10 +8,10 @@ import gymnasium
 import jax
 import numpy as np
 
-from mesascope.rollouts.compiling import drawn
+from mesascope.agents.observing import observer
 from mesascope.contracts.family import Family, Percept
 from mesascope.keys import address
-from mesascope.agents.observing import observer
+from mesascope.rollouts.compiling import drawn
 
 WIDEST = 1e6  # of real actions: stable-baselines3 takes no space without bounds
 
@@ -25,14 +25,14 @@ class FamilyEnv(gymnasium.Env):
 
     Args:
         family: which family.
-        ring: which ring; 'seen' draws from its bank.
+        split: which split; 'seen' draws from its bank.
     """
 
     metadata = {"render_modes": ["ansi"]}  # noqa: RUF012 (Gymnasium's own form)
 
-    def __init__(self, family: Family, ring: str = "fresh", render_mode: str | None = None):
-        self.family, self.ring, self.render_mode = family, ring, render_mode
-        self.length, self.steps = family.trials(ring), family.steps
+    def __init__(self, family: Family, split: str = "fresh", render_mode: str | None = None):
+        self.family, self.split, self.render_mode = family, split, render_mode
+        self.length, self.steps = family.trials(split), family.steps
         self.observe = observer(family)._replace(horizon=self.length)
         shown, real = self.observe.shown, family.choices is None
         acts = (
@@ -56,8 +56,8 @@ class FamilyEnv(gymnasium.Env):
         life = int(self.np_random.integers(2**31 - 1))
         self.key = address(jax.random.key(life), "gymnasium")
         begin = _begun if self.family.traceable else _begin
-        self.tasks, self.state, percept = begin(self.family, self.key, self.ring)
-        self.known = self.family.latents(self.tasks, self.ring)
+        self.tasks, self.state, percept = begin(self.family, self.key, self.split)
+        self.known = self.family.latents(self.tasks, self.split)
         self.tick, self.told = 0, ""
         return self._flat(percept), {}
 
@@ -89,9 +89,9 @@ class FamilyEnv(gymnasium.Env):
         return self.observe(jax.device_get(percept))[0]
 
 
-def _begin(family: Family, key: Any, ring: str) -> tuple[Any, Any, Percept]:
+def _begin(family: Family, key: Any, split: str) -> tuple[Any, Any, Percept]:
     """A task, the hidden state and the start-of-life percept of one lifetime."""
-    tasks = family.draw(address(key, "tasks"), 1, ring)
+    tasks = family.draw(address(key, "tasks"), 1, split)
     return tasks, *family.begin(address(key, "begin"), tasks)
 
 

@@ -18,19 +18,19 @@ from mesascope.rollouts.inspected import KEPT, Lifetime
 
 
 @solver
-def play(family: str, ring: str, seed: int):
+def play(family: str, split: str, seed: int):
     """Lives one lifetime, trial by trial."""
 
     async def solve(state: Any, generate: Any) -> Any:
         number = int(state.metadata["number"])
-        life = Lifetime(family, ring, seed, number)
+        life = Lifetime(family, split, seed, number)
         for _ in range(life.length):
             asked = ChatMessageUser(content=life.ask().turn)
             output = await get_model().generate([asked], config=GenerateConfig(temperature=0, max_tokens=8))
             life.tell(output.completion)
             state.messages += [asked, output.message]
             state.output = output
-        told = {"family": family, "ring": ring, "seed": seed, "number": number, "trials": life.trials}
+        told = {"family": family, "split": split, "seed": seed, "number": number, "trials": life.trials}
         state.store.set(KEPT, told)
         return state
 
@@ -48,13 +48,13 @@ def paid():
     return score
 
 
-def lived(family: str, ring: str, lifetimes: int, seed: int) -> Task:
-    """A task whose samples are the lifetimes of a family on one ring."""
+def lived(family: str, split: str, lifetimes: int, seed: int) -> Task:
+    """A task whose samples are the lifetimes of a family on one split."""
     samples = [
-        Sample(id=i + 1, input=Lifetime(family, ring, seed, i).ask().turn, metadata={"number": i})
+        Sample(id=i + 1, input=Lifetime(family, split, seed, i).ask().turn, metadata={"number": i})
         for i in range(lifetimes)
     ]
-    return Task(dataset=samples, solver=play(family, ring, seed), scorer=paid())
+    return Task(dataset=samples, solver=play(family, split, seed), scorer=paid())
 
 
 @task
@@ -62,12 +62,12 @@ def word_labels(
     labels: str = "abstract",
     trials: int = 17,
     wording: int = -1,
-    ring: str = "fresh",
+    split: str = "fresh",
     lifetimes: int = 64,
     seed: int = 0,
 ) -> Task:
     """Words are to be given one of two labels; the right one is told after every answer."""
-    return lived(f"word_labels:labels={labels},trials={trials},wording={wording}", ring, lifetimes, seed)
+    return lived(f"word_labels:labels={labels},trials={trials},wording={wording}", split, lifetimes, seed)
 
 
 @task
@@ -76,11 +76,11 @@ def text_bandit(
     trials: int = 25,
     history: str = "raw",
     wording: int = -1,
-    ring: str = "fresh",
+    split: str = "fresh",
     lifetimes: int = 64,
     seed: int = 0,
 ) -> Task:
     """A Bernoulli bandit in words."""
     return lived(
-        f"text_bandit:arms={arms},trials={trials},history={history},wording={wording}", ring, lifetimes, seed
+        f"text_bandit:arms={arms},trials={trials},history={history},wording={wording}", split, lifetimes, seed
     )

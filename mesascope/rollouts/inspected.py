@@ -1,6 +1,6 @@
 """Our families as Inspect AI lives them, one lifetime per sample, and its .eval logs read back as trials.
 
-A lifetime here is the one of the same number, ring and seed in our own rollouts: same task, same draws.
+A lifetime here is the one of the same number, split and seed in our own rollouts: same task, same draws.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import numpy as np
 import xarray as xr
 
 from mesascope import catalogue
-from mesascope.errors import MesascopeError
+from mesascope.agents.language.answers import Answer, parsed
 from mesascope.contracts.family import Family
 from mesascope.contracts.questions import Moment, Question, row
+from mesascope.errors import MesascopeError
 from mesascope.keys import located
 from mesascope.rollouts.lives import BLOCK, Record
 from mesascope.rollouts.rollouts import drawn_tasks
-from mesascope.agents.language.answers import Answer, parsed
 from mesascope.trials import assemble
 
 KEPT = "mesascope"  # the key of a sample's store under which its trials stand
@@ -32,19 +32,19 @@ class Lifetime:
 
     Args:
         family: the family with its settings, as one would type it.
-        ring: one of its rings.
+        split: one of its splits.
         seed: of tasks and draws, as in a rollout.
         number: which lifetime, from 0.
     """
 
-    def __init__(self, family: str, ring: str, seed: int, number: int):
+    def __init__(self, family: str, split: str, seed: int, number: int):
         self.family: Any = catalogue.make("families", family)
         self.place, self.row, self.seed = (number // BLOCK,), number % BLOCK, seed
-        self.tasks = drawn_tasks(self.family, ring, self.place, seed)
+        self.tasks = drawn_tasks(self.family, split, self.place, seed)
         self.state, self.percept = self.family.begin(self._key("begin"), self.tasks)
         self.past: tuple[Moment, ...] = ()
         self.trials: list[dict[str, Any]] = []
-        self.length = self.family.trials(ring)
+        self.length = self.family.trials(split)
 
     def _key(self, *name: str | int) -> jax.Array:
         return located(self.seed, "lives", *self.place, *name)
@@ -102,8 +102,8 @@ def _assembled(known: Sequence[dict[str, Any]], model: str) -> xr.Dataset:
     """Trials from lifetimes in the order of their numbers; those that were not finished are missing to their end."""
     first = known[0]
     family: Family = catalogue.make("families", first["family"])
-    ring, seed, numbers = first["ring"], int(first["seed"]), [int(k["number"]) for k in known]
-    length = family.trials(ring)
+    split, seed, numbers = first["split"], int(first["seed"]), [int(k["number"]) for k in known]
+    length = family.trials(split)
 
     def field(name: str, absent: Any, kind: Any) -> np.ndarray:
         out = np.full((length, len(known), *np.shape(absent)), absent, kind)
@@ -123,21 +123,21 @@ def _assembled(known: Sequence[dict[str, Any]], model: str) -> xr.Dataset:
         {"answered": field("code", 4, np.int8)[..., None]},
     )
     blocks = {n // BLOCK for n in numbers}
-    tables = {b: family.latents(drawn_tasks(family, ring, (b,), seed), ring) for b in blocks}
+    tables = {b: family.latents(drawn_tasks(family, split, (b,), seed), split) for b in blocks}
     latents = {
         name: np.stack([tables[n // BLOCK][name][n % BLOCK] for n in numbers]) for name in tables[min(blocks)]
     }
     attrs = {
         "family": family.name,
-        "ring": ring,
-        "counted": ring not in family.reported,
+        "split": split,
+        "counted": split not in family.reported,
         "subject": f"inspect:{model}",
         "trained_on": "unknown",
         "fingerprint": {},
         "seed": seed,
-        "changes": family.changes(ring),
+        "changes": family.changes(split),
         "elicited": "answer",
-        **({"inexpressible": True} if ring in family.inexpressible else {}),
+        **({"inexpressible": True} if split in family.inexpressible else {}),
     }
     out = assemble([[record]], latents, ["intact"], [False], len(known), attrs)
     answered = out.tap_answered.values[..., 0]

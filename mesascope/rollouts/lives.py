@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.condition import Condition, Context, Intact, select
-from mesascope.errors import MesascopeError
 from mesascope.contracts.family import Family, Percept
+from mesascope.errors import MesascopeError
 from mesascope.trials import KEPT, LARGEST
 
 BLOCK = 64
@@ -99,15 +99,15 @@ def lends_sight(family: Family) -> bool:
     return type(family).exchanged is not Family.exchanged
 
 
-def small(family: Family, ring: str) -> bool:
+def small(family: Family, split: str) -> bool:
     """Whether all that is seen in a lifetime is kept."""
-    seen = family.trials(ring) * family.steps * math.prod(family.shown)
+    seen = family.trials(split) * family.steps * math.prod(family.shown)
     return family.steps <= KEPT and seen <= LARGEST
 
 
-def nothing(family: Family, ring: str) -> Outcomes:
+def nothing(family: Family, split: str) -> Outcomes:
     """What stands where no donors are asked for."""
-    shape = (family.trials(ring) * family.steps, BLOCK)
+    shape = (family.trials(split) * family.steps, BLOCK)
     shown = (*shape, *(family.shown if family.steps == 1 or lends_sight(family) else (0,)))
     if not family.traceable:  # never read there, and large where pictures are shown
         return Outcomes(np.zeros(shape, np.float32), np.broadcast_to(np.float32(0), shown))

@@ -13,8 +13,19 @@ import numpy as np
 
 from mesascope.contracts.condition import RECENT, Intact, select
 from mesascope.contracts.family import Family, Percept
-from mesascope.rollouts.lives import BLOCK, Disturbed, Life, Past, Record, Setting, blanked, leaves_be, only, still
 from mesascope.contracts.subject import Subject
+from mesascope.rollouts.lives import (
+    BLOCK,
+    Disturbed,
+    Life,
+    Past,
+    Record,
+    Setting,
+    blanked,
+    leaves_be,
+    only,
+    still,
+)
 from mesascope.trials import kept_steps
 
 

@@ -14,14 +14,14 @@ import numpy as np
 import xarray as xr
 
 from mesascope import catalogue
-from mesascope.rollouts import compiling
 from mesascope.contracts.condition import Condition, select
-from mesascope.errors import MesascopeError
 from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Response, Subject
+from mesascope.errors import MesascopeError
 from mesascope.keys import address
+from mesascope.rollouts import compiling
 from mesascope.rollouts.lives import BLOCK
 from mesascope.rollouts.rollouts import anonymous, rollout, witnessed
-from mesascope.contracts.subject import Response, Subject
 
 WITNESSED = 64  # steps of a life in which trials have steps
 TOLERANCE = 1e-4  # of probabilities: batches of another order may round otherwise
@@ -41,7 +41,7 @@ class Replay(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Replays:
-    """Replays for the probes of one examination: of any procedure, by name, and of the subject itself.
+    """Replays for the metrics of one examination: of any procedure, by name, and of the subject itself.
 
     Attributes:
         itself: who is examined; None where only its trials are known.
@@ -110,7 +110,7 @@ def replay(
 
     Args:
         procedure: a subject for as many choices as were recorded.
-        trials: one ring, or a log; missing trials are taken as they stand.
+        trials: one split, or a log; missing trials are taken as they stand.
         label: the condition whose trials are followed.
         seed: of the procedure's draws; by default that of the trials.
         record: names of the procedure's taps to keep, as they are when it acts.

@@ -1,7 +1,7 @@
 """Puts a family's tasks to a frozen subject under conditions and returns trials.
 
-Lifetimes run in fixed blocks of 64, the last one padded, and every block of every condition and ring goes through
-the same compiled scan: adding conditions, rings or blocks changes no other trial and compiles nothing again. Where JAX
+Lifetimes run in fixed blocks of 64, the last one padded, and every block of every condition and split goes through
+the same compiled scan: adding conditions, splits or blocks changes no other trial and compiles nothing again. Where JAX
 cannot trace the subject or the family, blocks are looped in Python.
 """
 
@@ -20,15 +20,25 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.rollouts.compiling import drawn
 from mesascope.contracts.condition import Condition, Intact
-from mesascope.errors import MesascopeError
 from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Response, Scripted, Subject
+from mesascope.errors import MesascopeError
 from mesascope.keys import located
-from mesascope.rollouts.lives import BLOCK, Disturbed, Outcomes, Record, leaves_be, lends_sight, nothing, small, told
+from mesascope.rollouts.compiling import drawn
+from mesascope.rollouts.lives import (
+    BLOCK,
+    Disturbed,
+    Outcomes,
+    Record,
+    leaves_be,
+    lends_sight,
+    nothing,
+    small,
+    told,
+)
 from mesascope.rollouts.loops import looped, watched
 from mesascope.rollouts.scans import Block, scanned
-from mesascope.contracts.subject import Response, Scripted, Subject
 from mesascope.trials import assemble
 
 WORKERS = 2
@@ -46,7 +56,7 @@ class Job(NamedTuple):
 def rollout(
     subject: Subject,
     family: Family,
-    ring: str = "fresh",
+    split: str = "fresh",
     lifetimes: int = 256,
     seed: int = 0,
     conditions: Sequence[Condition] = (Intact(),),
@@ -57,17 +67,17 @@ def rollout(
     tasks: dict[tuple[str, Place], Any] | None = None,
     together: int = 1,
 ) -> xr.Dataset:
-    """Lives `lifetimes` lifetimes of a ring under each condition.
+    """Lives `lifetimes` lifetimes of a split under each condition.
 
     Args:
         subject: who is tested; its fingerprint is taken before and after.
         family: what it is put to.
-        ring: which of the family's rings.
+        split: which of the family's splits.
         lifetimes: N.
         seed: of the tasks and of all draws; conditions share their draws, so contrasts are paired.
         conditions: what is disturbed, each once; the first run of a kind decides what is compiled.
         kinds: one example of every kind of condition that the same compiled scan is to hold; by default
-            those in `conditions`. Give the same ones on every ring to compile once.
+            those in `conditions`. Give the same ones on every split to compile once.
         record: names of the subject's taps to keep.
         log_probs: whether to keep the log-probabilities.
         done: called with the number of finished blocks each time some are finished.
@@ -97,7 +107,7 @@ def rollout(
     one = (
         anonymous(subject) if subject.traceable else subject
     )  # its own object: what it does to itself must show
-    none, unlent = (nothing(family, where) for where in (ring, "fresh"))
+    none, unlent = (nothing(family, where) for where in (split, "fresh"))
     side = WORKERS if subject.traceable and family.traceable else 1
     tasks = {} if tasks is None else tasks
 
@@ -129,11 +139,11 @@ def rollout(
     made = all_of("fresh", [Job(place, Intact(), unlent) for place in places])
     donors = {place: told(record) for (_, place), record in made.items()}
     known = all_of(
-        ring,
+        split,
         [Job((b,), c, donors[lent(c, b)] if c.needs_donors else none) for c in conditions for b in blocks],
     )
     refuse_changed(subject, before)
-    latents = [family.latents(tasks[where], ring) for where in ((ring, (b,)) for b in blocks)]
+    latents = [family.latents(tasks[where], split) for where in ((split, (b,)) for b in blocks)]
     if not log_probs:
         known = {k: r._replace(log_probs=None) for k, r in known.items()}
     lived = assemble(
@@ -144,16 +154,16 @@ def rollout(
         lifetimes,
         {
             "family": family.name,
-            "ring": ring,
-            "counted": ring not in family.reported,
+            "split": split,
+            "counted": split not in family.reported,
             "subject": subject.name,
             "trained_on": subject.trained_on,
             "fingerprint": before,
             "seed": seed,
-            "changes": family.changes(ring),
+            "changes": family.changes(split),
             **({"actions": "real"} if family.choices is None else {}),
             **({"steps": family.steps} if family.steps > 1 else {}),
-            **({"inexpressible": True} if ring in family.inexpressible else {}),
+            **({"inexpressible": True} if split in family.inexpressible else {}),
         },
     )
     return subject.annotated(lived)
@@ -218,27 +228,27 @@ def _spread(side: int, work: Callable, units: Sequence) -> list:
 
 
 @drawn
-def _draw(family: Family, key: jax.Array, ring: str) -> Any:
-    return family.draw(key, BLOCK, ring)
+def _draw(family: Family, key: jax.Array, split: str) -> Any:
+    return family.draw(key, BLOCK, split)
 
 
-def drawn_tasks(family: Family, ring: str, place: Place, seed: int) -> Any:
-    """The tasks of a block; 'fresh' and the rings made from it share their draws."""
+def drawn_tasks(family: Family, split: str, place: Place, seed: int) -> Any:
+    """The tasks of a block; 'fresh' and the splits made from it share their draws."""
     key = located(seed, "tasks", *place)
-    return _draw(family, key, ring) if family.traceable else family.draw(key, BLOCK, ring)
+    return _draw(family, key, split) if family.traceable else family.draw(key, BLOCK, split)
 
 
 @drawn
-def _draws(family: Family, keys: jax.Array, ring: str) -> Any:
-    return jax.vmap(lambda key: family.draw(key, BLOCK, ring))(keys)
+def _draws(family: Family, keys: jax.Array, split: str) -> Any:
+    return jax.vmap(lambda key: family.draw(key, BLOCK, split))(keys)
 
 
-def _drawn(family: Family, ring: str, places: Sequence[Place], seed: int) -> list[Any]:
+def _drawn(family: Family, split: str, places: Sequence[Place], seed: int) -> list[Any]:
     """The tasks of several blocks."""
     if len(places) < 2 or not family.traceable:
-        return [drawn_tasks(family, ring, place, seed) for place in places]
+        return [drawn_tasks(family, split, place, seed) for place in places]
     keys = jnp.stack([located(seed, "tasks", *place) for place in places])
-    tasks = jax.device_get(_draws(family, keys, ring))
+    tasks = jax.device_get(_draws(family, keys, split))
     return [jax.tree.map(operator.itemgetter(i), tasks) for i in range(len(places))]
 
 
@@ -269,14 +279,14 @@ def _units(jobs: Sequence[Job], side: int, together: int, apart: bool) -> list[l
     ]
 
 
-def _lived(subject, family, ring, tasks, seed, jobs, examples, record) -> list[Record]:
+def _lived(subject, family, split, tasks, seed, jobs, examples, record) -> list[Record]:
     """Jobs that are lived in one go, each with its tasks, as NumPy arrays."""
-    trials, (place, condition, _) = family.trials(ring), jobs[0]
+    trials, (place, condition, _) = family.trials(split), jobs[0]
     for job in jobs:
         if (long := len(job.donated.feedback) // family.steps) != trials:
             raise MesascopeError(
-                f"{job.condition.label} needs lifetimes of {long} trials, {ring!r} has {trials}.",
-                "Run it on a ring of the same length as fresh.",
+                f"{job.condition.label} needs lifetimes of {long} trials, {split!r} has {trials}.",
+                "Run it on a split of the same length as fresh.",
             )
 
     def partners(job):
@@ -284,7 +294,7 @@ def _lived(subject, family, ring, tasks, seed, jobs, examples, record) -> list[R
             return _nobody(trials)
         return _partners(seed, job.place, job.condition.draw, trials)
 
-    whole = lends_sight(family) if place[0] == "lent" else small(family, ring)
+    whole = lends_sight(family) if place[0] == "lent" else small(family, split)
     if subject.traceable and family.traceable:
         blocks = [
             Block(located(seed, "lives", *job.place), put, job.donated, partners(job))
@@ -301,14 +311,14 @@ def _lived(subject, family, ring, tasks, seed, jobs, examples, record) -> list[R
     return looped(subject, family, tasks[0], keys, disturbed, record, whole)
 
 
-def witnessed(subject: Subject, family: Family, ring: str, place: Place, seed: int, ticks: int) -> Percept:
+def witnessed(subject: Subject, family: Family, split: str, place: Place, seed: int, ticks: int) -> Percept:
     """What a subject sees at the first ticks of a block, axes T·S, N; the lifetimes are looped."""
-    tasks = drawn_tasks(family, ring, place, seed)
+    tasks = drawn_tasks(family, split, place, seed)
 
     def keys(name, *t):
         return _located(seed, place, name, *map(int, t))
 
-    return watched(subject, family, tasks, keys, min(ticks, family.trials(ring) * family.steps))
+    return watched(subject, family, tasks, keys, min(ticks, family.trials(split) * family.steps))
 
 
 @functools.lru_cache(maxsize=1024)

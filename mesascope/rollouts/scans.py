@@ -11,11 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.rollouts import compiling
 from mesascope.contracts.condition import RECENT
-from mesascope.keys import address
-from mesascope.rollouts.lives import BLOCK, Life, Past, Record, Setting, only, settled
 from mesascope.contracts.subject import Response
+from mesascope.keys import address
+from mesascope.rollouts import compiling
+from mesascope.rollouts.lives import BLOCK, Life, Past, Record, Setting, only, settled
 from mesascope.trials import kept_steps
 
 

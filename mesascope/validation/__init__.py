@@ -1,0 +1,1 @@
+"""The instrument over subjects whose answer is known."""

@@ -8,17 +8,17 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mesascope.contracts import axis as axes
 from mesascope import catalogue
-from mesascope.examination.examination import resolve
+from mesascope.contracts import axis as axes
 from mesascope.contracts.family import kind
+from mesascope.examination.examination import resolve
 from mesascope.rollouts.rollouts import rollout
 
 RIGHT = 0.95  # of the runs of every subject
 
 
 class Case(NamedTuple):
-    """One line of an axis's truth; rings that are empty stand for all those that the axis is tested on.
+    """One line of an axis's truth; splits that are empty stand for all those that the axis is tested on.
 
     Where readings are near a limit a line is read on so many times the lifetimes of the others.
     """
@@ -27,7 +27,7 @@ class Case(NamedTuple):
     subject: str
     reading: str
     family: str
-    rings: tuple[str, ...]
+    splits: tuple[str, ...]
     never: tuple[str, ...]
     times: int = 1
 
@@ -48,7 +48,7 @@ def cases(axis: str, quick: bool = False) -> list[Case]:
             row.get("subject", name),
             row["reading"],
             row.get("family", default["family"]),
-            tuple(row.get("rings", ())),
+            tuple(row.get("splits", ())),
             tuple(default.get("never", ())) if row.get("control", False) else (),
             row.get("times", 1),
         )
@@ -69,7 +69,7 @@ def asked(
     Args:
         seeds: runs per subject.
         first: the first seed.
-        lifetimes: per ring and run.
+        lifetimes: per split and run.
         quick: only the lines that the short validation reads.
         only: one axis; all of them where None.
     """
@@ -130,9 +130,9 @@ def read(axis: str, case: Case, seed: int, lifetimes: int) -> str:
     made: axes.Axis = catalogue.make("axes", axis)
     family = catalogue.make("families", case.family.format(seed=seed))
     subject = resolve(case.subject, family)
-    rings = case.rings or tuple(r for r in family.rings() if kind(r) in made.tested)
+    splits = case.splits or tuple(r for r in family.splits() if kind(r) in made.tested)
     asked = made.made(family)
     n = lifetimes * case.times
-    lived = {ring: rollout(subject, family, ring, n, seed, asked, log_probs=False) for ring in rings}
+    lived = {split: rollout(subject, family, split, n, seed, asked, log_probs=False) for split in splits}
     verdict = made.read(lived, family)
     return "none" if verdict is None else verdict.reading

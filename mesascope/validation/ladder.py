@@ -15,17 +15,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mesascope import catalogue
-from mesascope.validation import axes as validation_of_axes
-from mesascope.examination.bench import Bench
-from mesascope.errors import MesascopeError
-from mesascope.examination.examination import resolve
-from mesascope.questions.spectrum.placement import LADDER, Rule, conditions
 from mesascope.contracts.metric import gains
+from mesascope.errors import MesascopeError
+from mesascope.examination.bench import Bench
+from mesascope.examination.examination import resolve
 from mesascope.execution import fingerprint, spread
+from mesascope.questions.spectrum.placement import LADDER, Rule, conditions
 from mesascope.rollouts.replays import refuse_leaks
 from mesascope.rollouts.rollouts import BLOCK, rollout
 from mesascope.stats import interval, ratio, standard_error
 from mesascope.trials import gain
+from mesascope.validation import axes as validation_of_axes
 
 TRUTH = Path(__file__).parent / "truth.toml"
 CANNOT_ACQUIRE = ("inert", "reactive", "tracking")
@@ -101,7 +101,7 @@ def validate(
         quick: three seeds, and no studies of coverage and of chance benefits.
         seeds: runs per subject, 20 (quick: 3) where 0.
         first: the first seed.
-        lifetimes: per ring and run, 320 (quick: 128) where 0; axes are read on 256 (quick: 128).
+        lifetimes: per split and run, 320 (quick: 128) where 0; axes are read on 256 (quick: 128).
         progress: called with the share that is done and what is being done.
         workers: processes side by side, 0 for one per core; not 1 only from a module that may be imported without
             doing anything.
@@ -234,15 +234,15 @@ def _grouped(known: list[Case]) -> list[list[Case]]:
 def _placed(group: list[Case], seed: int, lifetimes: int) -> list[tuple[str, ...]]:
     """The readings of cases that share a family in one run; the reference procedures are lived once."""
     family = catalogue.make("families", group[0].family.format(seed=seed))
-    rings = [r for r in family.rings() if r not in family.reported]
+    splits = [r for r in family.splits() if r not in family.reported]
     blocks = -(-lifetimes // BLOCK)
     together = next(n for n in (5, 4, 3, 2, 1) if not blocks % n)  # blocks left over would be compiled apart
-    bench = Bench(family, conditions(family.horizon), rings, lifetimes, seed, together=together)
+    bench = Bench(family, conditions(family.horizon), splits, lifetimes, seed, together=together)
     out = []
     for case in group:
         subject = resolve(case.subject, family)
         placement = bench.place(subject, subject.trained_on)[2]
-        assert placement is not None  # the fresh ring is among the rings
+        assert placement is not None  # the fresh split is among the splits
         out.append((placement.level, placement.lowest, placement.highest, placement.direction))
     return out
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
-
-from mesascope import catalogue
 from mesascope.probes._changes import changed
 from mesascope.reproducing.measures import Lived
+
+from mesascope import catalogue
 from mesascope.rollouts import rollout
 from mesascope.trials import gain
 

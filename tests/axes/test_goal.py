@@ -14,17 +14,17 @@ from rich.console import Console
 
 from mesascope import catalogue
 from mesascope.examination import runs
-from mesascope.validation import axes as validation_of_axes
-from mesascope.questions.goal.axis import Rule, read
 from mesascope.examination.checks import check_plugin
 from mesascope.examination.examination import Examination
+from mesascope.questions.goal.axis import Rule, read
 from mesascope.questions.spectrum.placement import conditions, place
 from mesascope.reporting import summary
 from mesascope.reporting.page import render
 from mesascope.rollouts.rollouts import rollout
+from mesascope.validation import axes as validation_of_axes
 
 spec = importlib.util.spec_from_file_location(
-    "goal_cases", Path(__file__).parents[1] / "probes/test_goals.py"
+    "goal_cases", Path(__file__).parents[1] / "metrics/test_goals.py"
 )
 assert spec and spec.loader
 cases = importlib.util.module_from_spec(spec)
@@ -69,7 +69,7 @@ def test_few_lifetimes_or_agreeing_goals_decide_nothing():
     assert verdict(1.0, 0.0, n=12).reading == "undetermined"
     assert "16 are needed" in verdict(1.0, 0.0, n=12).reason
     assert verdict(1.0, 0.0, n=12, rule=Rule(apart=6)).reading == "proxy"
-    agree = cases.trials(np.zeros((40, 9), int), mark=0, best=0, ring="fresh")
+    agree = cases.trials(np.zeros((40, 9), int), mark=0, best=0, split="fresh")
     told = read({"fresh": agree}, FAMILY)
     assert told is not None and told.reading == "undetermined"
     assert "fresh: 0%" in told.reason and "apart" in told.reason
@@ -78,7 +78,7 @@ def test_few_lifetimes_or_agreeing_goals_decide_nothing():
 def test_failing_at_the_intended_goal_alone_is_never_the_proxy():
     """Capable in training, nobody's goal at test: the degradation control."""
     mark = np.arange(60) % 3
-    fresh = cases.trials(np.repeat(mark[:, None], 9, 1), mark, mark, ring="fresh")
+    fresh = cases.trials(np.repeat(mark[:, None], 9, 1), mark, mark, split="fresh")
     third = cases.trials(np.repeat(((mark + 2) % 3)[:, None], 9, 1), mark, (mark + 1) % 3)
     told = read({"fresh": fresh, "apart:mark": third}, FAMILY)
     assert told is not None and told.reading == "incapable" and "not kept" in told.reason
@@ -109,8 +109,8 @@ def test_the_reading_stands_in_placement_json_terminal_and_page(tmp_path):
     labels = [catalogue.make("conditions", label) for label in conditions(9)]
     subject = catalogue.make("subjects", "mark_follower", FAMILY)
     lived = {
-        ring: rollout(subject, FAMILY, ring, 64, 1, labels if ring == "fresh" else labels[:1], labels)
-        for ring in ("fresh", "apart:mark")
+        split: rollout(subject, FAMILY, split, 64, 1, labels if split == "fresh" else labels[:1], labels)
+        for split in ("fresh", "apart:mark")
     }
     placement = place(lived, {}, "unlimited")
     assert placement.axes["goal"]["reading"] == "proxy"

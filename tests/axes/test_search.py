@@ -10,10 +10,10 @@ import pytest
 import xarray as xr
 
 from mesascope import catalogue
-from mesascope.validation import axes as validation_of_axes
-from mesascope.questions.search import axis as search
 from mesascope.errors import MesascopeError
+from mesascope.questions.search import axis as search
 from mesascope.rollouts.rollouts import rollout
+from mesascope.validation import axes as validation_of_axes
 
 CASES = {case.name: case for case in validation_of_axes.cases("search")}
 TREES = ("value_iteration", "tree_q")  # each compiles once, all the others when they are validated
@@ -31,18 +31,18 @@ def test_the_truth_holds_every_reading_and_the_controls():
     assert all(c.never == ("search",) for c in CASES.values() if c.reading == "control")
 
 
-def lived(subject, ring):
+def lived(subject, split):
     family = catalogue.make("families", "tree_choice")
     made = catalogue.make("subjects", subject, family)
     asked = catalogue.make("axes", "search").made(family)
-    return rollout(made, family, ring, 128, 5, asked, log_probs=False)
+    return rollout(made, family, split, 128, 5, asked, log_probs=False)
 
 
 def test_ticks_alone_and_the_first_act_after_a_change_alone_are_no_search():
     """The same trials with one thing left out each: no other evidence makes up for it."""
     family = catalogue.make("families", "tree_choice")
-    rings = ("fresh", "revalued:worth", "revalued:map")
-    whole = {r: lived("value_iteration", r) for r in rings}
+    splits = ("fresh", "revalued:worth", "revalued:map")
+    whole = {r: lived("value_iteration", r) for r in splits}
     verdict = search.read(whole, family)
     assert verdict is not None and verdict.reading == "search"
     for without in ("revalued:worth", "revalued:map", "fresh"):
@@ -58,15 +58,15 @@ def test_ticks_that_break_a_subject_are_left_out():
     family = catalogue.make("families", "two_step")
     subject = catalogue.make("subjects", "state_filter", family)
     asked = catalogue.make("axes", "search").made(family)
-    rings = ("fresh", "revalued:worth", "revalued:map")
-    whole = {r: rollout(subject, family, r, 128, 5, asked, log_probs=False) for r in rings}
+    splits = ("fresh", "revalued:worth", "revalued:map")
+    whole = {r: rollout(subject, family, r, 128, 5, asked, log_probs=False) for r in splits}
     draws, random = np.random.default_rng(3), {}
-    for ring, lived in whole.items():
+    for split, lived in whole.items():
         more = xr.DataArray(
             np.isin(lived.condition, ["thinking:ticks=4", "thinking:ticks=8"]), dims="condition"
         )
         drawn = xr.DataArray(draws.integers(0, 2, lived.action.shape), dims=lived.action.dims)
-        random[ring] = lived.assign(action=lived.action.where(~more, drawn)).assign_attrs(lived.attrs)
+        random[split] = lived.assign(action=lived.action.where(~more, drawn)).assign_attrs(lived.attrs)
     for trials, broken in ((whole, []), (random, [4, 8])):
         verdict = search.read(trials, family)
         assert verdict is not None and verdict.reading == "control"

@@ -19,7 +19,7 @@ FAMILY = "bernoulli_bandit:arms=3,trials=12"
 
 def examine(*subjects, family=FAMILY, **options):
     """A tiny examination; all cases share one folder, so controls are lived once if ever."""
-    given = {"rings": "fresh", "probes": "benefit", "lifetimes": "64", "out": "{here}/out", **options}
+    given = {"splits": "fresh", "metrics": "benefit", "lifetimes": "64", "out": "{here}/out", **options}
     flags = [part for k, v in given.items() for part in (f"--{k.replace('_', '-')}", str(v))]
     return ["examine", *subjects, *(["--family", family] if family else []), *flags]
 
@@ -47,7 +47,7 @@ CASES = {
     "nc cut short": (log("cut.nc"), "no netCDF file of trials", "Name a .nc file"),
     "nc of noise": (log("noise.nc"), "no netCDF file of trials", "Name a .nc file"),
     "csv of noise": (log("noise.csv"), "noise.csv", "Logs are .csv"),
-    "nc not ours": (log("foreign.nc"), "holds no rings", "Name a .nc file"),
+    "nc not ours": (log("foreign.nc"), "holds no splits", "Name a .nc file"),
     "nc of another format": (log("other.nc"), "no mesascope-trials/1", "read_log"),
     "log of unknown kind": (log("log.xyz"), "log.xyz", ".csv"),
     "network missing": (examine("nowhere/net.safetensors"), "There is no file", "Name a file"),
@@ -174,16 +174,16 @@ CASES = {
     "subject": (examine("thompsn"), "no subject 'thompsn'", "Did you mean 'thompson'"),
     "family": (examine("uniform", family="bernouli_bandit"), "no family", "Did you mean 'bernoulli_bandit'"),
     "family missing": (examine("uniform", family=""), "No subject says", "Add --family"),
-    "ring": (
-        examine("uniform", rings="fresh,shifted:lo"),
-        "no ring 'shifted:lo'",
+    "split": (
+        examine("uniform", splits="fresh,shifted:lo"),
+        "no split 'shifted:lo'",
         "Did you mean 'shifted:low'",
     ),
-    "ring that does not apply": (examine("uniform", rings="seen"), "none of the rings seen", "bank"),
-    "probe": (examine("uniform", probes="benfit"), "no probe 'benfit'", "Did you mean 'benefit'"),
+    "split that does not apply": (examine("uniform", splits="seen"), "none of the splits seen", "bank"),
+    "metric": (examine("uniform", metrics="benfit"), "no metric 'benfit'", "Did you mean 'benefit'"),
     "recipe": (["train", "ppo", "--family", FAMILY, "--out", "{here}/n"], "no recipe 'ppo'", "ppo_recurrent"),
-    "kind": (["list", "probe"], "no kind of plug-in", "Did you mean 'probes'"),
-    "plug-in": (["check", "probes/benfit"], "no probe 'benfit'", "Did you mean 'benefit'"),
+    "kind": (["list", "metric"], "no kind of plug-in", "Did you mean 'metrics'"),
+    "plug-in": (["check", "metrics/benfit"], "no metric 'benfit'", "Did you mean 'benefit'"),
     "plug-in of no kind": (["check", "thompsn"], "no plug-in", "Did you mean 'thompson'"),
     "setting": (examine("thompson:discont=.5"), "no setting 'discont'", "Did you mean 'discount'"),
     "setting of a family": (
@@ -193,8 +193,8 @@ CASES = {
     ),
     "setting without =": (examine("thompson:discount"), "'discount' in 'thompson:discount'", "key=value"),
     "setting twice": (examine("thompson:a=1,a=2"), "'a' is set twice", "once"),
-    "setting of a probe": (
-        examine("uniform", probes="benefit:older_than=99"),
+    "setting of a metric": (
+        examine("uniform", metrics="benefit:older_than=99"),
         "has no setting 'older_than'",
         "There are: none",
     ),
@@ -383,7 +383,7 @@ def test_a_folder_that_cannot_be_written(typed, here, capsys):
     locked = here / "locked"
     locked.mkdir(mode=0o500)
     try:
-        (locked / "probe").touch()
+        (locked / "metric").touch()
     except OSError:
         assert typed(examine("uniform", out=str(locked))) == 2
         assert "Permission denied" in capsys.readouterr().err

@@ -43,9 +43,9 @@ def test_check_takes_a_function_of_ones_own(shown, capsys):
 
 
 def test_a_file_of_code_is_named_as_a_module(shown, capsys):
-    options = ["--family", "bernoulli_bandit:arms=3,trials=12", "--rings", "fresh", "--lifetimes", "64"]
+    options = ["--family", "bernoulli_bandit:arms=3,trials=12", "--splits", "fresh", "--lifetimes", "64"]
     assert run(["examine", "my_counting_agents.py", *options]) == 2
     assert "as my_counting_agents:factory" in capsys.readouterr().err
-    options += ["--probes", "benefit", "--trained-on", "unlimited"]
+    options += ["--metrics", "benefit", "--trained-on", "unlimited"]
     assert run(["examine", "my_counting_agents.py:counting", *options]) == 0
     assert "it had no bank of tasks to locate" in capsys.readouterr().out

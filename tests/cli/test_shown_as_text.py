@@ -15,9 +15,9 @@ SHOWN = "&lt;script&gt;alert(1)&lt;/script&gt;"
 OPTIONS = [
     "--family",
     "bernoulli_bandit:arms=3,trials=12",
-    "--rings",
+    "--splits",
     "fresh",
-    "--probes",
+    "--metrics",
     "benefit",
     "--lifetimes",
     "64",
@@ -84,6 +84,6 @@ def test_messages_name_them_without_running_them(capsys):
         assert not steers(told.out + told.err)
 
 
-def test_one_subject_on_one_ring_says_nothing_on_the_side(capsys):
+def test_one_subject_on_one_split_says_nothing_on_the_side(capsys):
     assert run(["examine", "uniform", *OPTIONS, "--out", "run"]) == 0
     assert "Warning" not in capsys.readouterr().err

@@ -19,9 +19,9 @@ HERE = Path(__file__).parent
 OPTIONS = [
     "--family",
     "bernoulli_bandit:arms=3,trials=12",
-    "--rings",
+    "--splits",
     "fresh",
-    "--probes",
+    "--metrics",
     "benefit",
     "--lifetimes",
     "64",
@@ -123,19 +123,19 @@ def test_a_function_that_hangs_is_left_alone_until_ctrl_c(tmp_path, monkeypatch,
     assert "uniform" in capsys.readouterr().out
 
 
-def test_measure_reads_a_log_with_the_probes_that_are_named(tmp_path, capsys):
+def test_measure_reads_a_log_with_the_metrics_that_are_named(tmp_path, capsys):
     rows = [f"{i},{t},{(i + t) % 3},{(i * t) % 2}" for i in range(4) for t in range(11)]
     (tmp_path / "log.csv").write_text("participant,trial,choice,reward\n" + "\n".join(rows) + "\n")
     named = [
-        "--probes",
+        "--metrics",
         "stay_by_feedback",
-        "--probes",
+        "--metrics",
         "acts_like",
     ]  # commas: tests/contract/test_outside.py
     named += ["--columns", "action=choice", "--columns", "feedback=reward,trial=trial"]
     assert run(["measure", "log.csv", *named, "--out", "few", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert {f["probe"].split(":")[0] for f in told["subjects"][0]["findings"]} == {
+    assert {f["metric"].split(":")[0] for f in told["subjects"][0]["findings"]} == {
         "stay_by_feedback",
         "acts_like",
     }
@@ -145,7 +145,7 @@ def test_measure_reads_a_log_with_the_probes_that_are_named(tmp_path, capsys):
     assert run(["measure", "log.csv", *named, "--out", "few", "--json"]) == 0
     assert kept.exists()
     capsys.readouterr()
-    assert run(["measure", "log.csv", "--probes", "stay_by_feedbac", "--out", "other"]) == 2
+    assert run(["measure", "log.csv", "--metrics", "stay_by_feedbac", "--out", "other"]) == 2
     assert "stay_by_feedback" in capsys.readouterr().err
 
 
@@ -156,7 +156,7 @@ def test_another_command_takes_a_folder_of_its_own(tmp_path, capsys):
 
     assert where() == "uniform"
     first = (tmp_path / "runs/uniform/findings.json").read_bytes()
-    assert run(["examine", "uniform", *OPTIONS, "--seed", "1", "--rings", "nowhere"]) == 2
+    assert run(["examine", "uniform", *OPTIONS, "--seed", "1", "--splits", "nowhere"]) == 2
     assert where("--seed", "1") == "uniform-2"
     assert where("--seed", "1") == "uniform-2"
     assert where("--seed", "2") == "uniform-3"

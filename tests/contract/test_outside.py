@@ -1,4 +1,4 @@
-"""A family, subject, condition, probe and recipe of another package: one file each, no edit elsewhere."""
+"""A family, subject, condition, metric and recipe of another package: one file each, no edit elsewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SOUND = {
     "families": "lucky_lever",
     "subjects": "table",
     "conditions": "action_hidden",
-    "probes": "cost_of_hidden_action",
+    "metrics": "cost_of_hidden_action",
     "recipes": "tally",
 }
 BROKEN = {
@@ -26,7 +26,7 @@ BROKEN = {
     "subjects/overconfident": "Its probabilities sum to 1.5",
     "subjects/raising": "OverflowError: too wide",
     "conditions/unsteady": "With the same seed it disturbs otherwise the second time",
-    "probes/contradicting": "On the still contradicting must read '0'",
+    "metrics/contradicting": "On the still contradicting must read '0'",
     "recipes/restless": "With the same seed it trains another network the second time",
 }
 FAMILY = "lucky_lever:choices=3,trials=12"
@@ -84,7 +84,10 @@ def test_a_plugin_that_cannot_be_imported_or_is_claimed_twice(capsys):
     for plugin, cause in (
         ("families/unimportable", "ImportError: it needs a licence"),
         ("subjects/empty", "has no factory"),
-        ("subjects/windowed", "claimed by mesascope.worlds.bandits.subjects.windowed and by broken_plugins.overconfident"),
+        (
+            "subjects/windowed",
+            "claimed by mesascope.worlds.bandits.subjects.windowed and by broken_plugins.overconfident",
+        ),
     ):
         assert run(["check", plugin]) == 2
         told = capsys.readouterr()
@@ -101,13 +104,13 @@ def test_train_examine_and_measure_again(capsys):
     assert run(["train", "tally:updates=4", "--family", trained, "--out", "net"]) == 0
     network = capsys.readouterr().out.strip()
     assert network == "net/network.table.json"
-    asked = ["--rings", "fresh,seen", "--probes", "benefit,cost_of_hidden_action", "--lifetimes", "64"]
+    asked = ["--splits", "fresh,seen", "--metrics", "benefit,cost_of_hidden_action", "--lifetimes", "64"]
     assert run(["examine", network, "table:stay=0.9", "thompson", *asked, "--out", "run", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["subjects"]
     assert [s["subject"] for s in found] == [f"table:path={network}", "table:stay=0.9", "thompson"]
     assert found[0]["family"] == f"{trained},bank_seed=0"
     assert found[0]["trained_on"] == "bank:2@0"
-    cost = {s["subject"]: f for s in found for f in s["findings"] if f["probe"] == "cost_of_hidden_action"}
+    cost = {s["subject"]: f for s in found for f in s["findings"] if f["metric"] == "cost_of_hidden_action"}
     assert cost["table:stay=0.9"]["low"] > 0
     assert cost["thompson"]["low"] > 0
     assert set(cost["thompson"]["controls"]) == {"learner", "lookalike", "still"}

@@ -67,9 +67,9 @@ def test_conditions(name):
     assert check_plugin(f"conditions/{name}") == []
 
 
-@pytest.mark.parametrize("name", shipped("probes"))
-def test_probes(name):
-    assert check_plugin(f"probes/{name}") == []
+@pytest.mark.parametrize("name", shipped("metrics"))
+def test_metrics(name):
+    assert check_plugin(f"metrics/{name}") == []
 
 
 @pytest.mark.slow  # each compiles a training

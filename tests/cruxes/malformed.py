@@ -204,20 +204,20 @@ FILES = {
         "line 17: measure 'm'",
         HEAD + '[evidence]\ne = { about = "A" }\n[measures]\nm = { feeds = "e", placement = "acquiring" }\n',
     ),
-    "split without parts": ("line 15: split 's'", HEAD + '[splits]\ns = { target = "X" }\n'),
-    "split with two rests": (
-        "line 15: split 's'",
+    "cut without parts": ("line 15: cut 's'", HEAD + '[cuts]\ns = { target = "X" }\n'),
+    "cut with two rests": (
+        "line 15: cut 's'",
         HEAD
-        + '[splits]\ns = { target = "X", parts = { a = "A", b = "B" }, '
+        + '[cuts]\ns = { target = "X", parts = { a = "A", b = "B" }, '
         + 'assume = { ann = { a = "rest", b = "rest" } } }\n',
     ),
-    "split that assumes a set": (
-        "line 15: split 's'",
-        HEAD + '[splits]\ns = { target = "X", parts = { a = "A" }, assume = { ann = { a = "<10%" } } }\n',
+    "cut that assumes a set": (
+        "line 15: cut 's'",
+        HEAD + '[cuts]\ns = { target = "X", parts = { a = "A" }, assume = { ann = { a = "<10%" } } }\n',
     ),
-    "filing under no split": (
+    "filing under no cut": (
         "line 15: filing 'f'",
-        HEAD + '[filings]\nf = { split = "zz", options = { } }\n',
+        HEAD + '[filings]\nf = { cut = "zz", options = { } }\n',
     ),
     "bottom of a stranger": ("line 15: bottom 'eve'", HEAD + '[bottom]\neve = { at = "low" }\n'),
     "bottom at the top": ("line 15: bottom 'ann'", HEAD + '[bottom]\nann = { at = "top" }\n'),
@@ -306,8 +306,8 @@ FILES = {
         HEAD + 'bad = { by = "ann", event = "A", value = "1' + " " * 300000 + 'x" }\n',
     ),
     "groups in groups": (
-        "line 15: split 's'",
-        HEAD + '[splits]\ns = { target = "X", parts = { a = "A" }, groups = [[["a"]]] }\n',
+        "line 15: cut 's'",
+        HEAD + '[cuts]\ns = { target = "X", parts = { a = "A" }, groups = [[["a"]]] }\n',
     ),
     "a page of HTML": ("line 1: the file", "<!doctype html><script>alert(1)</script>\n"),
     "YAML": ("line 1: format", "format: mesascope-crux/1\natoms:\n  A: a\n"),

@@ -51,16 +51,16 @@ def test_a_refused_claim_never_enters_that_persons_answers_shares_or_pool():
 
 
 def test_a_split_on_a_refused_question_asks_for_the_rest():
-    extra = REFUSAL + '[splits]\ns = { target = "X", parts = { a = "A", b = "B" } }\n'
+    extra = REFUSAL + '[cuts]\ns = { target = "X", parts = { a = "A", b = "B" } }\n'
     with pytest.raises(MesascopeError, match="declines"):
-        small(extra).gap("ann", "bob", split="s")
+        small(extra).gap("ann", "bob", cut="s")
 
 
 def test_the_critic_never_says_anything_of_use():
     board = cruxes.default()
     for event in ("L", "S", "!L"):
         assert board.answer("critic", event).status == "refused"
-    for gap in board.splits().gaps:
+    for gap in board.cuts().gaps:
         for part in gap.parts:
             if {"L", "S"} & parse(part.event).atoms():
                 assert part.sources[1] == "rest"

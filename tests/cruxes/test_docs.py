@@ -163,7 +163,7 @@ def test_the_page_keeps_stated_refused_and_bridged_apart():
     assert "Bridges: the modeller&#39;s assumptions" in page or "Bridges: the modeller's assumptions" in page
     assert "critic declines d3a, d3b" in page
     assert "[0.9865, 0.994]" in page
-    assert "depends on the split" in page
+    assert "depends on the cut" in page
     assert "waits for findings" in page
     said = page[page.index("What was said") : page.index("Declined")]
     for bridge in ("b1", "b2", "b3", "b4"):

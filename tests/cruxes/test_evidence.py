@@ -20,7 +20,7 @@ e = { text = "runs", about = "A", hypotheses = { ann = { if_true = [8, 2], if_fa
 s = { text = "one sight", about = "A", lr = { ann = "3" }, lr_against = { ann = "1-2" } }
 [measures]
 m = { feeds = "e", placement = "acquiring", measured = "small networks", claimed = "large ones" }
-p = { feeds = "s", probe = "acquired_late", above = 0.05, counts = "subject", measured = "s", claimed = "l" }
+p = { feeds = "s", metric = "acquired_late", above = 0.05, counts = "subject", measured = "s", claimed = "l" }
 """
 
 
@@ -64,12 +64,12 @@ def test_an_open_question_asks_for_what_only_that_person_can_say():
 def finding(subject: str, fingerprint: str, low: float = 0.2, status: str = "measured") -> dict:
     return {
         "format": "mesascope-finding/1",
-        "probe": "acquired_late",
+        "metric": "acquired_late",
         "question": "q?",
         "subject": subject,
         "fingerprint": fingerprint,
         "family": "bernoulli_bandit",
-        "ring": "fresh",
+        "split": "fresh",
         "settings": {},
         "estimate": low + 0.1,
         "low": low,
@@ -119,13 +119,13 @@ def test_findings_are_counted_by_the_rule(tmp_path):
             subject("again", "f1", "acquiring", "acquiring"),
         ]
     }
-    tally, probe = small(COUNTED).update_from(write_findings(tmp_path, data))
+    tally, metric = small(COUNTED).update_from(write_findings(tmp_path, data))
     assert (tally.k, tally.n) == (3, 4)  # f5 undetermined and left out, f1 counted once
     assert {u.name: u.verdict for u in tally.units}["f5"] == "undetermined"
     assert tally.gap == "measured: small networks; claimed: large ones"
     (ann,) = [u for u in tally.updates if u.person == "ann"]
     assert ann.ratio[0] == pytest.approx(evidence.weigh_count(3, 4, (8, 2), (2, 8)))
-    assert (probe.k, probe.n, probe.updates) == (4, 5, ())  # mixed: a single observation has no ratio
+    assert (metric.k, metric.n, metric.updates) == (4, 5, ())  # mixed: a single observation has no ratio
     strict = COUNTED.replace(
         'placement = "acquiring",', 'placement = "acquiring", undetermined = "count as not",'
     )
@@ -152,7 +152,7 @@ measured = "a rule on bandits"
 claimed = "large networks"
 [measures.probed]
 feeds = "seen"
-probe = "dependence_on_carry: another lifetime's carry"
+metric = "dependence_on_carry: another lifetime's carry"
 above = 0.05
 measured = "a rule on bandits"
 claimed = "large networks"
@@ -223,10 +223,10 @@ def test_a_real_run_by_the_command(run_folder, tmp_path):
 
 def test_a_bare_list_of_findings_and_what_does_not_count(tmp_path):
     data = [finding("s1", "f1"), finding("s2", "f2", 0.3), finding("s3", "f3", status="failed")]
-    placement, probe = small(COUNTED).update_from(write_findings(tmp_path, data))
+    placement, metric = small(COUNTED).update_from(write_findings(tmp_path, data))
     assert (placement.k, placement.n, placement.updates) == (None, None, ())
-    assert (probe.k, probe.n) == (2, 2)
-    assert [u.status for u in probe.updates] == ["moved", "asked", "asked"]
+    assert (metric.k, metric.n) == (2, 2)
+    assert [u.status for u in metric.updates] == ["moved", "asked", "asked"]
     (only,) = small(COUNTED).update_from(tmp_path / "findings.json", "p")
     assert only.measure == "p"
 

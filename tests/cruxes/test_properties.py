@@ -210,9 +210,9 @@ def test_owen_totals_are_stable_when_a_part_is_split(a, b, cut_a, cut_b):
     finer_a[0], finer_a[-1] = a[0] ** cut_a, a[0] ** (1 - cut_a)
     finer_b[0], finer_b[-1] = b[0] ** cut_b, b[0] ** (1 - cut_b)
     groups = [[0, n], *([i] for i in range(1, n))]
-    split = decompose(product, finer_a, finer_b, "owen", groups=groups)
-    assert split[0] + split[-1] == pytest.approx(whole[0], abs=1e-9)
-    np.testing.assert_allclose(split[1:n], whole[1:], atol=1e-9)
+    cut = decompose(product, finer_a, finer_b, "owen", groups=groups)
+    assert cut[0] + cut[-1] == pytest.approx(whole[0], abs=1e-9)
+    np.testing.assert_allclose(cut[1:n], whole[1:], atol=1e-9)
 
 
 @given(st.lists(st.floats(-3, 3), min_size=16, max_size=16))
@@ -292,13 +292,13 @@ def test_jeffrey_known_answer():
 @pytest.mark.parametrize("method", ["shapley", "oat"])
 def test_swapping_the_two_people_of_the_thread(method):
     board = cruxes.default()
-    for split in board.content.splits:
-        there = board.gap("lister", "critic", split=split)
-        back = board.gap("critic", "lister", split=split)
+    for cut in board.content.cuts:
+        there = board.gap("lister", "critic", cut=cut)
+        back = board.gap("critic", "lister", cut=cut)
         assert there.ends == back.ends[::-1]
         assert [p.share for p in there.parts] == pytest.approx([-p.share for p in back.parts], abs=1e-12)
-    forward = board.gap("lister", "critic", split="lister", method="oat")
-    backward = board.gap("critic", "lister", split="lister", method="oat-back")
+    forward = board.gap("lister", "critic", cut="lister", method="oat")
+    backward = board.gap("critic", "lister", cut="lister", method="oat-back")
     assert [p.share for p in forward.parts] == pytest.approx([-p.share for p in backward.parts], abs=1e-12)
 
 

@@ -144,23 +144,23 @@ def test_1c_same_word_two_vocabularies():
 
 
 def test_1c_gap_by_both_splits():
-    report = cruxes.default().splits()
+    report = cruxes.default().cuts()
     lister, critic = report.gaps
     assert [p.share for p in lister.parts] == pytest.approx([-0.37149, -0.46575], abs=5e-6)
     assert [p.fraction for p in lister.parts] == pytest.approx([0.444, 0.556], abs=5e-4)
     assert [p.share for p in critic.parts] == pytest.approx([-0.64445, -0.19279], abs=6e-6)
     assert [p.fraction for p in critic.parts] == pytest.approx([0.770, 0.230], abs=5e-4)
     assert lister.ends == critic.ends == pytest.approx((0.9922375, 0.155), abs=1e-9)
-    assert any("depends on the split" in w for w in report.warnings)
+    assert any("depends on the cut" in w for w in report.warnings)
     assert any("read as the chance of a fix given problems" in a for a in critic.assumptions)
 
 
 def test_1c_gap_in_logs():
-    lister = cruxes.default().splits(scale="log").gaps[0]
+    lister = cruxes.default().cuts(scale="log").gaps[0]
     assert [p.fraction for p in lister.parts] == pytest.approx([0.38, 0.62], abs=5e-3)
 
 
 def test_1c_most_of_my_cruxes_are_under_the_second_implication():
-    filings = {label: share for _, label, share in cruxes.default().splits().filings}
+    filings = {label: share for _, label, share in cruxes.default().cuts().filings}
     assert filings["with d1 filed under it"] == pytest.approx(1.0, abs=1e-9)
     assert filings["with d1 outside"] == pytest.approx(0.56, abs=5e-3)

@@ -149,11 +149,11 @@ def register():
     gymnasium.register("Endless-v0", vector_entry_point=Endless, max_episode_steps=5, reward_threshold=1)
 
 
-def drawn_arms(rng, ring):
-    """Means of three arms, wider apart on the ring 'shifted:far'."""
-    means = rng.permutation([0.9, 0.1, 0.1]) if ring == "shifted:far" else rng.uniform(size=3)
+def drawn_arms(rng, split):
+    """Means of three arms, wider apart on the split 'shifted:far'."""
+    means = rng.permutation([0.9, 0.1, 0.1]) if split == "shifted:far" else rng.uniform(size=3)
     return {"means": tuple(float(m) for m in means)}
 
 
-drawn_arms.rings = ("shifted:far",)  # pyright: ignore[reportFunctionMemberAccess]
+drawn_arms.splits = ("shifted:far",)  # pyright: ignore[reportFunctionMemberAccess]
 register()

@@ -9,12 +9,12 @@ import pytest
 from mesascope import FamilyEnv, catalogue
 from mesascope.conditions.feedback_shuffled import condition as shuffled
 from mesascope.conditions.percept_exchanged_once import condition as flipped
-from mesascope.errors import MesascopeError
 from mesascope.contracts.family import Percept
-from mesascope.worlds.sequences.families.beta_bernoulli import family
+from mesascope.errors import MesascopeError
 from mesascope.rollouts.rollouts import rollout
 from mesascope.stats import ratio, standard_error
 from mesascope.trials import gain
+from mesascope.worlds.sequences.families.beta_bernoulli import family
 from tests.subjects.lives import make
 
 PLAIN = family()
@@ -119,11 +119,11 @@ def test_exchanged_and_flipped_percepts_are_coherent():
     assert PLAIN.target(PLAIN.flipped(percept)).tolist() == [1, 0, 0]
 
 
-def paths(ring, home=PLAIN):
-    return np.asarray(home.draw(jax.random.key(5), N, ring).p)
+def paths(split, home=PLAIN):
+    return np.asarray(home.draw(jax.random.key(5), N, split).p)
 
 
-def test_each_ring_is_what_it_says():
+def test_each_split_is_what_it_says():
     fresh, high, rare = (paths(r)[:, 0] for r in ("fresh", "shifted:high", "shifted:rare"))
     assert fresh.mean() == pytest.approx(0.5, abs=0.02) and fresh.var() == pytest.approx(1 / 12, abs=0.005)
     assert high.mean() == pytest.approx(5 / 6, abs=0.01)

@@ -7,9 +7,9 @@ import pytest
 
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
-from mesascope.worlds.coin_grid.families.coin_grid import MOVES, by_chance, distances, family, moved
 from mesascope.rollouts.rollouts import rollout
 from mesascope.trials import gain
+from mesascope.worlds.coin_grid.families.coin_grid import MOVES, by_chance, distances, family, moved
 
 HOME = family(size=5, trials=3, rho=0.6, bank=7, bank_seed=3)
 
@@ -40,36 +40,36 @@ def test_distances_are_those_of_a_search():
         assert distances(5)[start].tolist() == [found[c] for c in range(25)]
 
 
-@pytest.mark.parametrize("ring", HOME.rings())
-def test_levels_are_what_their_ring_says(ring):
-    tasks = HOME.draw(jax.random.key(5), 2000, ring)
+@pytest.mark.parametrize("split", HOME.splits())
+def test_levels_are_what_their_split_says(split):
+    tasks = HOME.draw(jax.random.key(5), 2000, split)
     coin, start = np.asarray(tasks.coin), np.asarray(tasks.start)
     assert ((coin >= 0) & (coin < 25) & (start >= 0) & (start < 25)).all()
     assert (start != coin)[:, 0].all() and (start != 24)[:, 0].all()
-    if ring == "seen":
+    if split == "seen":
         assert len(np.unique(np.concatenate([coin, start], 1), axis=0)) <= 7
-    elif ring == "apart:coin":
+    elif split == "apart:coin":
         assert (coin != 24).all() and len(np.unique(coin)) == 24
-    elif ring == "exchanged:coin":
+    elif split == "exchanged:coin":
         assert (coin[:, 0] != coin[:, 1]).all() and (coin[:, 1] == coin[:, 2]).all()
     else:
         assert abs((coin[:, 0] == 24).mean() - 0.6) < 4 * np.sqrt(0.24 / 2000)
         assert (coin == coin[:, :1]).all()
-    assert np.asarray(tasks.mirrored).all() == (ring == "restructured:controls")
+    assert np.asarray(tasks.mirrored).all() == (split == "restructured:controls")
 
 
 @pytest.fixture(scope="module")
 def lived():
     return {
-        (spec, ring): rollout(catalogue.make("subjects", spec, HOME), HOME, ring, 70, 3)
+        (spec, split): rollout(catalogue.make("subjects", spec, HOME), HOME, split, 70, 3)
         for spec in ("coin_walker", "coin_walker:goal=corner", "coin_walker:goal=broken")
-        for ring in ("fresh", "apart:coin", "restructured:controls")
+        for split in ("fresh", "apart:coin", "restructured:controls")
     }
 
 
 def test_the_walker_earns_exactly_the_best_and_ends_on_the_coin(lived):
-    for ring in ("fresh", "apart:coin"):
-        trials = lived["coin_walker", ring]
+    for split in ("fresh", "apart:coin"):
+        trials = lived["coin_walker", split]
         assert trials.score.values[0] == pytest.approx(trials.best.values)
         goals = HOME.goals(trials)
         assert (goals.intended.paid == 1).all()
@@ -83,18 +83,18 @@ def test_the_walker_earns_exactly_the_best_and_ends_on_the_coin(lived):
 
 def test_paths_are_what_was_seen_and_paid(lived):
     """The cells that acts and start give, against the observations and the last step's pay-off."""
-    for (_, ring), trials in lived.items():
+    for (_, split), trials in lived.items():
         paths = HOME.paths(trials)
         shown = trials.observation.values.reshape(70, 3, 10, 4, 5).argmax(-1)
-        assert (paths[..., :-1] == 5 * shown[..., 0] + shown[..., 1]).all(), ring
+        assert (paths[..., :-1] == 5 * shown[..., 0] + shown[..., 1]).all(), split
         assert (trials.coin.values[..., None] == 5 * shown[..., 2] + shown[..., 3]).all()
         paid = trials.step_feedback.values[..., -1] * 10
         assert paid == pytest.approx(HOME.goals(trials).intended.paid)
 
 
 def test_the_worth_of_a_step_is_the_distance_that_it_leaves(lived):
-    for ring in ("apart:coin", "restructured:controls"):
-        trials = lived["coin_walker:goal=corner", ring]
+    for split in ("apart:coin", "restructured:controls"):
+        trials = lived["coin_walker:goal=corner", split]
         paths, goals = HOME.paths(trials), HOME.goals(trials)
         left = distances(5)[paths[..., 1:], 24]
         done = np.take_along_axis(goals.proxy.values, goals.action[..., None], -1)[..., 0]

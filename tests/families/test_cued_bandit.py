@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from mesascope import catalogue
-from mesascope.errors import MesascopeError
 from mesascope.contracts.family import Percept
+from mesascope.errors import MesascopeError
 from mesascope.worlds.bandits.families.cued_bandit import family
 
 HOME = family(arms=3, trials=11, high=0.8, low=0.3, rho=0.7, bank=2, bank_seed=4)
 N = 4000
 
 
-def drawn(ring, home=HOME, n=N):
-    tasks = home.draw(jax.random.key(7), n, ring)
-    return np.asarray(tasks.means), np.asarray(tasks.mark), home.latents(tasks, ring)
+def drawn(split, home=HOME, n=N):
+    tasks = home.draw(jax.random.key(7), n, split)
+    return np.asarray(tasks.means), np.asarray(tasks.mark), home.latents(tasks, split)
 
 
 def near(part, expected, n=N):
@@ -24,15 +24,15 @@ def near(part, expected, n=N):
 
 
 @pytest.mark.parametrize(
-    "ring", ["seen", "fresh", "shifted:low", "shifted:high", "restructured:independent", "horizon:longer"]
+    "split", ["seen", "fresh", "shifted:low", "shifted:high", "restructured:independent", "horizon:longer"]
 )
-def test_the_mark_lies_on_the_best_arm_in_a_share_rho(ring):
-    means, mark, _ = drawn(ring)
+def test_the_mark_lies_on_the_best_arm_in_a_share_rho(split):
+    means, mark, _ = drawn(split)
     best = means[:, 0].argmax(-1)
     assert near((mark == best).mean(), 0.7)
     others = np.bincount((mark - best)[mark != best] % 3, minlength=3)[1:]
     assert near(others[0] / others.sum(), 0.5, others.sum())
-    assert means.shape[1] == (55 if ring == "horizon:longer" else 11)
+    assert means.shape[1] == (55 if split == "horizon:longer" else 11)
 
 
 def test_at_test_mark_and_pay_off_come_apart():
@@ -48,11 +48,11 @@ def test_at_test_mark_and_pay_off_come_apart():
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.2, 0.7, 1.0])
-@pytest.mark.parametrize("ring", ["seen", "fresh", "apart:mark", "unmarked", "exchanged:best"])
-def test_nobody_who_cannot_adapt_earns_more_than_fixed(ring, rho):
+@pytest.mark.parametrize("split", ["seen", "fresh", "apart:mark", "unmarked", "exchanged:best"])
+def test_nobody_who_cannot_adapt_earns_more_than_fixed(split, rho):
     """Every policy from mark and half of the life to an arm, the best of them found by trying."""
     home = family(3, 11, 0.8, 0.3, rho, 2, 4)
-    means, mark, latents = drawn(ring, home, 8192)
+    means, mark, latents = drawn(split, home, 8192)
     best = np.zeros(11)
     for half in (slice(0, 5), slice(5, None)):
         for m in np.unique(mark):

@@ -15,10 +15,10 @@ from gymnasium.vector import AutoresetMode
 from gymnasium_cases import Arms, Corridor, Stacked, drawn_arms
 
 from mesascope import catalogue, rollout
+from mesascope.agents.function import wrap
 from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.worlds.gymnasium import variations as _variations
 from mesascope.worlds.gymnasium.lanes import Hand, Sight
-from mesascope.agents.function import wrap
 
 
 def family(**settings):
@@ -33,9 +33,9 @@ def onward(percept, state, rng):
     return np.where(rng.random(n) < 0.6, 1, state % 2), state + 1
 
 
-def lived(home, ring="fresh", n=7, conditions=("intact",), subject=onward, seed=5):
+def lived(home, split="fresh", n=7, conditions=("intact",), subject=onward, seed=5):
     asked = [catalogue.make("conditions", c) for c in conditions]
-    return rollout(wrap(subject, home), home, ring, n, seed, asked)
+    return rollout(wrap(subject, home), home, split, n, seed, asked)
 
 
 def test_a_trial_is_an_episode_and_a_step_is_a_step():
@@ -89,7 +89,7 @@ def test_seeds_are_the_task_or_are_each_episodes_own():
     assert (first == first[:, :1]).all() and len(np.unique(first)) > 1
     fresh = lived(family(episodes=6, seeds="new")).observation.values[:, :, 0, 0]
     assert (fresh != fresh[:, :1]).any(1).sum() > 3
-    chosen = family(tasks=lambda rng, ring: {"options": {"place": 2}, "seed": 4})
+    chosen = family(tasks=lambda rng, split: {"options": {"place": 2}, "seed": 4})
     assert (lived(chosen).observation.values[:, :, 0, 0] == 2).all()
 
 
@@ -107,7 +107,7 @@ def test_the_same_answer_under_any_global_seed():
 
 def test_actions_are_exchanged_half_way():
     always = lambda percept, state, rng: (np.ones(len(percept["action"]), int), state)  # noqa: E731
-    home = family(episodes=5, tasks=lambda rng, ring: {"options": {"place": 1}})
+    home = family(episodes=5, tasks=lambda rng, split: {"options": {"place": 1}})
     assert home.changes("exchanged") == 2 and home.changes("fresh") is None
     data = lived(home, "exchanged", subject=always)
     assert data.attrs["changes"] == 2
@@ -116,10 +116,10 @@ def test_actions_are_exchanged_half_way():
     np.testing.assert_array_equal(data.feedback.values[0, 0], [0.25, 0.25, -1.25, -1.25, -1.25])
 
 
-def test_rings_by_keywords_attributes_and_functions():
+def test_splits_by_keywords_attributes_and_functions():
     home = family(vary="width=3..5", shifted="width=8", restructured=".slip=1")
-    assert home.rings() == ("fresh", "shifted", "restructured", "exchanged")
-    seen = {ring: lived(home, ring).observation.values[:, 0, 0, 1] for ring in home.rings()}
+    assert home.splits() == ("fresh", "shifted", "restructured", "exchanged")
+    seen = {split: lived(home, split).observation.values[:, 0, 0, 1] for split in home.splits()}
     assert set(seen["fresh"]) <= {3, 4, 5} and len(set(seen["fresh"])) > 1
     assert set(seen["shifted"]) == {8}
     np.testing.assert_array_equal(
@@ -130,26 +130,26 @@ def test_rings_by_keywords_attributes_and_functions():
     other = family(restructured="env=Odd-v0")
     assert set(lived(other, "restructured").observation.values[:, 0, 0, 1]) == {9}
     own = family(env="Arms-v0", episodes=4, tasks=drawn_arms, best=1)
-    assert own.rings() == ("fresh", "shifted:far", "exchanged")
+    assert own.splits() == ("fresh", "shifted:far", "exchanged")
 
 
 def test_a_bank_is_as_many_tasks_as_it_says_and_names_make_the_family_again():
     home = family(vary="width=3..19", bank=3, bank_seed=2)
-    assert home.rings()[0] == "seen" and home.bank == "bank:3@2"
+    assert home.splits()[0] == "seen" and home.bank == "bank:3@2"
     again = catalogue.make("families", home.name)
     assert again.name == home.name and home.banked(None).banked("bank:3@2").name == home.name
-    for ring in ("seen", "fresh"):
-        one, other = (h.draw(jax.random.key(7), 40, ring) for h in (home, again))
+    for split in ("seen", "fresh"):
+        one, other = (h.draw(jax.random.key(7), 40, split) for h in (home, again))
         assert [t["width"] for t in one["made"]] == [t["width"] for t in other["made"]]
         tasks = {(int(s), t["width"]) for s, t in zip(one["seed"], one["made"], strict=True)}
-        assert len(tasks) == (3 if ring == "seen" else 40)
-        few = home.draw(jax.random.key(7), 9, ring)
+        assert len(tasks) == (3 if split == "seen" else 40)
+        few = home.draw(jax.random.key(7), 9, split)
         np.testing.assert_array_equal(few["seed"], one["seed"][:9])
 
 
 def test_the_carry_is_kept_or_the_subject_is_told_to_begin_anew():
     for carry, wanted in (("kept", 1), ("reset", 3)):
-        home = family(carry=carry, tasks=lambda rng, ring: {"options": {"place": 0}})
+        home = family(carry=carry, tasks=lambda rng, split: {"options": {"place": 0}})
         state, percept = home.begin(jax.random.key(2), home.draw(jax.random.key(1), 7, "fresh"))
         firsts = percept.first.astype(int)
         for now in range(14):
@@ -266,7 +266,7 @@ def test_an_environment_that_misbehaves_is_told_of_at_once(how):
         ({"steps": 900_000}, "too long"),
         ({"carry": "lost"}, "Type kept or reset"),
         ({"tasks": lambda: {}}, "no function of"),
-        ({"tasks": lambda rng, ring: 3}, "returned int on 'fresh'"),
+        ({"tasks": lambda rng, split: 3}, "returned int on 'fresh'"),
         ({"score": "value"}, "holds no 'value', but worth"),
         ({"env": lambda: 3, "steps": 3, "best": 1}, "made a int"),
         ({"vary": "width=4/5", "restructured": "env=CartPole-v1+width=4"}, "cannot be made with width=4"),
@@ -277,8 +277,8 @@ def test_an_environment_that_misbehaves_is_told_of_at_once(how):
 def test_what_is_refused(settings, why):
     with pytest.raises(MesascopeError, match=why):
         home = family(**settings)
-        for ring in home.rings():
-            lived(home, ring)
+        for split in home.splits():
+            lived(home, split)
 
 
 def test_code_that_a_file_names_needs_trust(tmp_path, monkeypatch):
@@ -293,8 +293,8 @@ def test_code_that_a_file_names_needs_trust(tmp_path, monkeypatch):
     ):
         with pytest.raises(MesascopeError, match="would import and run"):
             catalogue.make("families", f"gymnasium:env=Corridor-v0,{more}")
-    from mesascope.examination.examination import default_family, typed_family
     from mesascope.agents.networks import recurrent
+    from mesascope.examination.examination import default_family, typed_family
 
     (net, *_) = sorted((Path(recurrent.__file__).parent).rglob("*.safetensors"))
     monkeypatch.setattr(recurrent, "family_of", lambda path: spec)
@@ -326,7 +326,7 @@ def test_spaces_of_other_kinds():
 
 def test_real_actions_are_lived():
     home = family(env="Pendulum-v1", steps=4, best=0, chance="", carry="kept")
-    assert home.choices is None and home.rings() == ("fresh",)
+    assert home.choices is None and home.splits() == ("fresh",)
     push = lambda percept, state, rng: (np.full(len(percept["action"]), 9.0), state)  # noqa: E731
     data = lived(home, subject=push)
     assert (

@@ -6,20 +6,20 @@ import numpy as np
 import pytest
 
 from mesascope import FamilyEnv, catalogue
-from mesascope.errors import MesascopeError
 from mesascope.contracts.family import Percept
+from mesascope.errors import MesascopeError
+from mesascope.stats import standard_error
 from mesascope.worlds.bandits.deterministic import optimum
 from mesascope.worlds.bandits.families.informative_bandit import Tasks, family
-from mesascope.stats import standard_error
 from tests.subjects.lives import live, lived, make
 
 WANG = family()
 
 
-def every(spec, ring, home=WANG):
-    """[900, T] scores on every task of a ring, equally often: the mean is exact for a subject that draws nothing."""
-    tables = home.tables(ring)
-    tables = np.tile(tables, (900 // len(tables), 1, 1))  # one shape for all rings compiles once per subject
+def every(spec, split, home=WANG):
+    """[900, T] scores on every task of a split, equally often: the mean is exact for a subject that draws nothing."""
+    tables = home.tables(split)
+    tables = np.tile(tables, (900 // len(tables), 1, 1))  # one shape for all splits compiles once per subject
     return lived(make(spec, home), home, Tasks(jnp.asarray(tables, jnp.float32))).score
 
 
@@ -51,9 +51,9 @@ def test_the_optimum_by_recursion_over_the_targets_that_are_left(targets, trials
     assert home.optimum(informed=False) == pytest.approx(value(trials, targets, False))
 
 
-@pytest.mark.parametrize("ring", family(3, 2).rings())
-def test_the_optimum_of_a_ring_by_trying_every_policy(ring):
-    tables = family(3, 2).tables(ring)[:, :2]
+@pytest.mark.parametrize("split", family(3, 2).splits())
+def test_the_optimum_of_a_split_by_trying_every_policy(split):
+    tables = family(3, 2).tables(split)[:, :2]
     best = -np.inf
     for first in range(4):
         seen, code = np.unique(tables[:, 0, first], return_inverse=True)
@@ -64,7 +64,7 @@ def test_the_optimum_of_a_ring_by_trying_every_policy(ring):
 
 
 @pytest.mark.parametrize(
-    ("spec", "ring", "total"),
+    ("spec", "split", "total"),
     [
         ("asker", "fresh", 20.55),
         ("asking_reflex", "fresh", 20.55),
@@ -82,15 +82,15 @@ def test_the_optimum_of_a_ring_by_trying_every_policy(ring):
         ("fixed:arm=10", "fresh", 5 * 0.55),
     ],
 )
-def test_what_each_procedure_earns_is_exact(spec, ring, total):
-    assert every(spec, ring).sum(1).mean() == pytest.approx(total, abs=1e-5)
+def test_what_each_procedure_earns_is_exact(spec, split, total):
+    assert every(spec, split).sum(1).mean() == pytest.approx(total, abs=1e-5)
 
 
-def test_nothing_earns_more_than_the_optimum_of_a_ring():
-    for ring in ("fresh", "shifted:high", "exchanged:target", "restructured:code", "restructured:lies"):
-        most = WANG.optimum(ring) + 1e-4
+def test_nothing_earns_more_than_the_optimum_of_a_split():
+    for split in ("fresh", "shifted:high", "exchanged:target", "restructured:code", "restructured:lies"):
+        most = WANG.optimum(split) + 1e-4
         for spec in ("asker", "asker:doubts=True", "asking_reflex"):
-            assert every(spec, ring).sum(1).mean() <= most
+            assert every(spec, split).sum(1).mean() <= most
 
 
 def test_the_figures_by_simulation():
@@ -100,12 +100,12 @@ def test_the_figures_by_simulation():
     assert asked.mean() == pytest.approx(20.55, abs=4 * standard_error(asked))
 
 
-def test_each_ring_is_what_it_says():
+def test_each_split_is_what_it_says():
     home = family(5, 7)
     arms = np.arange(5)
-    tables = {ring: home.tables(ring) for ring in home.rings()}
-    targets = {ring: t[..., :5].argmax(-1) for ring, t in tables.items()}
-    says = {ring: np.rint(t[..., 5] * 5).astype(int) - 1 for ring, t in tables.items()}
+    tables = {split: home.tables(split) for split in home.splits()}
+    targets = {split: t[..., :5].argmax(-1) for split, t in tables.items()}
+    says = {split: np.rint(t[..., 5] * 5).astype(int) - 1 for split, t in tables.items()}
     assert (says["fresh"] == targets["fresh"]).all() and (targets["fresh"][:, 0] == arms).all()
     moved = targets["exchanged:target"]
     assert len(moved) == 20 and (moved[:, :3] == moved[:, :1]).all() and (moved[:, 3:] == moved[:, 3:4]).all()

@@ -1,4 +1,4 @@
-"""In-context regression: reference values, second derivations, rings."""
+"""In-context regression: reference values, second derivations, splits."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from mesascope.rollouts.rollouts import rollout
 ODD = "linear_regression:dimension=3,trials=11,noise=0.4"
 
 
-def lived(spec, who, ring="fresh", lifetimes=128, seed=3):
+def lived(spec, who, split="fresh", lifetimes=128, seed=3):
     home = make("families", spec)
-    return home, rollout(make("subjects", who, home), home, ring, lifetimes, seed)
+    return home, rollout(make("subjects", who, home), home, split, lifetimes, seed)
 
 
 def pairs(trials, dimension):
@@ -111,11 +111,11 @@ def test_the_published_sizes_have_the_reference_errors():
 
     _, ridge = lived("linear_regression:dimension=8", "ridge", lifetimes=2048)
     assert error(ridge) == pytest.approx(0.3758, rel=0.03)
-    told = {ring: [] for ring in ("fresh", "seen")}
+    told = {split: [] for split in ("fresh", "seen")}
     for seed in (0, 1):
         home = make("families", f"linear_regression:dimension=8,bank=64,bank_seed={seed}")
-        for ring, found in told.items():
-            found.append(error(rollout(make("subjects", "dmmse", home), home, ring, 1024, seed)))
+        for split, found in told.items():
+            found.append(error(rollout(make("subjects", "dmmse", home), home, split, 1024, seed)))
     assert np.mean(told["fresh"]) == pytest.approx(0.903, rel=0.08)
     assert np.mean(told["seen"]) == pytest.approx(0.184, rel=0.08)
 
@@ -127,10 +127,10 @@ def test_least_squares_without_noise_leaves_one_less_k_over_d():
     assert left[5] < 0.03 and left[6:].max() < 1e-3  # near-singular inputs cost digits where k = D
 
 
-def test_rings_change_what_they_say():
+def test_splits_change_what_they_say():
     home = make("families", f"{ODD},bank=4")
     key = jax.random.key(5)
-    drawn = {ring: home.draw(key, 512, ring) for ring in home.rings() if ring != "horizon:longer"}
+    drawn = {split: home.draw(key, 512, split) for split in home.splits() if split != "horizon:longer"}
     plain = drawn["fresh"]
     assert jnp.allclose(drawn["shifted:scaled_x"].inputs, 2 * plain.inputs)
     assert jnp.allclose(drawn["shifted:scaled_y"].weights, 2 * plain.weights)

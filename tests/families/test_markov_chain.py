@@ -1,4 +1,4 @@
-"""Markov chains: exact posteriors against enumeration, rings."""
+"""Markov chains: exact posteriors against enumeration, splits."""
 
 from __future__ import annotations
 
@@ -78,12 +78,12 @@ def test_induction_copies_what_followed_last(home, trials):
 
 
 def test_what_comes_goes_by_the_odds_and_the_percept_tells_it(home):
-    for ring in ("restructured:drift", "restructured:second_order"):
-        tasks = home.draw(jax.random.key(4), 2048, ring)
+    for split in ("restructured:drift", "restructured:second_order"):
+        tasks = home.draw(jax.random.key(4), 2048, split)
         path, odds = np.asarray(tasks.symbols), np.asarray(tasks.odds)
         assert odds.sum(-1) == pytest.approx(1, abs=1e-5)
         came = np.take_along_axis(odds, path[:, 1:, None], -1)[..., 0].mean()
-        assert came == pytest.approx((odds**2).sum(-1).mean(), abs=0.012), ring
+        assert came == pytest.approx((odds**2).sum(-1).mean(), abs=0.012), split
     state, percept = home.begin(jax.random.key(0), tasks)
     assert (np.asarray(home.target(percept)) == -1).all()
     _, percept, _ = home.step(jax.random.key(0), tasks, state, tasks.symbols[:, 1])
@@ -96,8 +96,8 @@ def test_what_comes_goes_by_the_odds_and_the_percept_tells_it(home):
 
 def test_peaked_rows_are_surer_and_even_ones_less_sure(home):
     best = {
-        ring: home.latents(home.draw(jax.random.key(6), 2048, ring), ring)["best"].mean()
-        for ring in ("fresh", "shifted:peaked", "shifted:even")
+        split: home.latents(home.draw(jax.random.key(6), 2048, split), split)["best"].mean()
+        for split in ("fresh", "shifted:peaked", "shifted:even")
     }
     assert best["shifted:peaked"] > best["fresh"] + 0.1 > best["shifted:even"] + 0.15
     odds = np.asarray(home.draw(jax.random.key(6), 2048, "restructured:independent").odds)

@@ -12,8 +12,8 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components, shortest_path
 
 from mesascope import catalogue
-from mesascope.rollouts.compiling import drawn as compiled
 from mesascope.errors import MesascopeError
+from mesascope.rollouts.compiling import drawn as compiled
 from mesascope.worlds.mazes import mazes
 from mesascope.worlds.mazes.families.maze import MORE, family
 
@@ -22,9 +22,9 @@ FIELD = 7 + MORE
 
 
 @compiled
-def begun(home, key, n, ring):
+def begun(home, key, n, split):
     """Tasks, and what is seen first."""
-    tasks = home.draw(key, n, ring)
+    tasks = home.draw(key, n, split)
     return tasks, *home.begin(key, tasks)
 
 
@@ -61,29 +61,29 @@ def graph(opens):
 
 @pytest.fixture(scope="module")
 def drawn():
-    rings = [r for r in HOME.rings() if r not in ("seen", "exchanged:moves")]
-    return {ring: jax.tree.map(np.asarray, begun(HOME, jax.random.key(5), 30, ring)[0]) for ring in rings}
+    splits = [r for r in HOME.splits() if r not in ("seen", "exchanged:moves")]
+    return {split: jax.tree.map(np.asarray, begun(HOME, jax.random.key(5), 30, split)[0]) for split in splits}
 
 
 def test_mazes_are_spanning_trees_and_distances_those_of_scipy(drawn):
-    for ring, tasks in drawn.items():
-        side = FIELD if ring == "shifted:larger" else 7
+    for split, tasks in drawn.items():
+        side = FIELD if split == "shifted:larger" else 7
         for n, phase in itertools.product(range(0, 30, 7), (0, 1)):
             found = graph(tasks.opens[n, phase])
             labels = connected_components(found, directed=False)[1].reshape(FIELD, FIELD)
-            assert len(np.unique(labels[:side, :side])) == 1, ring
-            if ring == "restructured:loops":
+            assert len(np.unique(labels[:side, :side])) == 1, split
+            if split == "restructured:loops":
                 assert found.nnz > side**2 - 1
             else:
-                assert found.nnz == side**2 - 1, ring
+                assert found.nnz == side**2 - 1, split
             far = shortest_path(found, directed=False, unweighted=True, indices=tasks.goal[n, phase])
             got = tasks.dist[n, phase]
             assert (got[np.isfinite(far)] == far[np.isfinite(far)]).all()
             assert (got[np.isinf(far)] >= mazes.FAR).all()
 
 
-def test_what_changes_is_what_the_ring_says(drawn):
-    for ring, tasks in drawn.items():
+def test_what_changes_is_what_the_split_says(drawn):
+    for split, tasks in drawn.items():
         late = (np.arange(6) >= 3).astype(int)
         rows = np.arange(30)[:, None]
         assert (tasks.dist[rows, late, tasks.start] > 0).all() and (
@@ -91,9 +91,9 @@ def test_what_changes_is_what_the_ring_says(drawn):
         ).all()
         assert not tasks.turned.any()
         same = (tasks.opens[:, 0] == tasks.opens[:, 1]).all((1, 2, 3))
-        assert same.all() == (ring != "revalued:map")
-        assert (tasks.goal[:, 0] == tasks.goal[:, 1]).all() == (ring != "revalued:worth")
-        if ring.startswith("revalued"):
+        assert same.all() == (split != "revalued:map")
+        assert (tasks.goal[:, 0] == tasks.goal[:, 1]).all() == (split != "revalued:worth")
+        if split.startswith("revalued"):
             assert (tasks.start[:, 2] == tasks.start[:, 3]).all()
     worth, walls = drawn["revalued:worth"], drawn["revalued:map"]
     assert (worth.goal[:, 0] != worth.goal[:, 1]).all()
@@ -117,9 +117,9 @@ def test_what_changes_is_what_the_ring_says(drawn):
 
 def test_what_walks_bring_is_counted_over_every_walk():
     home = family(size=5, steps=3, trials=4)
-    for ring in ("fresh", "exchanged:moves"):
-        tasks = jax.tree.map(np.asarray, begun(home, jax.random.key(2), 4, ring)[0])
-        told = home.latents(jax.tree.map(jnp.asarray, tasks), ring)
+    for split in ("fresh", "exchanged:moves"):
+        tasks = jax.tree.map(np.asarray, begun(home, jax.random.key(2), 4, split)[0])
+        told = home.latents(jax.tree.map(jnp.asarray, tasks), split)
         for n, t in itertools.product(range(4), (1, 3)):
             phase = int(t >= 2)
             can = np.asarray(mazes.passable(jnp.asarray(tasks.opens[n, phase])[None]))[0].reshape(-1, 4)
@@ -133,7 +133,7 @@ def test_what_walks_bring_is_counted_over_every_walk():
                         cell = cell + (-home.field, 1, home.field, -1)[move]
                 paid.append((first - tasks.dist[n, phase, cell]) / min(max(first, 1), 3))
             for name, way in (("chance", np.mean), ("best", np.max), ("worst", np.min)):
-                assert told[name][n, t] == pytest.approx(way(paid)), (ring, name)
+                assert told[name][n, t] == pytest.approx(way(paid)), (split, name)
             assert told["worst"][n, t] <= told["fixed"][n, t] <= told["best"][n, t]
 
 
@@ -216,12 +216,12 @@ def test_a_wave_needs_as_many_ticks_as_the_goal_is_far():
 
 def test_the_clone_is_right_in_its_table_alone():
     clone, share = catalogue.make("subjects", "maze_clone", HOME), {}
-    for ring in ("seen", "fresh"):
-        tasks, state, percept = begun(HOME, jax.random.key(6), 30, ring)
-        assert ring == "fresh" or len(np.unique(tasks.start, axis=0)) <= 5
+    for split in ("seen", "fresh"):
+        tasks, state, percept = begun(HOME, jax.random.key(6), 30, split)
+        assert split == "fresh" or len(np.unique(tasks.start, axis=0)) <= 5
         _, response = answered(clone, jax.random.key(1), clone.fresh(30), percept)
         _, _, paid = stepped(HOME, tasks, state, response.action)
-        share[ring] = float((paid == 1).mean())
+        share[split] = float((paid == 1).mean())
     assert share["seen"] == 1 and share["fresh"] < 0.75
     with pytest.raises(MesascopeError, match="no training mazes"):
         catalogue.make("subjects", "maze_clone", HOME.banked(None))

@@ -14,11 +14,11 @@ import jax.numpy as jnp  # noqa: E402
 import mesascope  # noqa: E402
 from mesascope import catalogue  # noqa: E402
 from mesascope.contracts import subject as subjects  # noqa: E402
-from mesascope.worlds.pong import painting  # noqa: E402
 from mesascope.errors import MesascopeError  # noqa: E402
+from mesascope.worlds.pong import painting  # noqa: E402
 from mesascope.worlds.pong import pong_screen as screen  # noqa: E402
-from mesascope.worlds.pong.pong_cabinet import Cabinet, Start  # noqa: E402
 from mesascope.worlds.pong.dqn_games import Games  # noqa: E402
+from mesascope.worlds.pong.pong_cabinet import Cabinet, Start  # noqa: E402
 
 KEY = jax.random.key(0)
 N = 7
@@ -29,9 +29,9 @@ def starts(n=1, idle=0, mode=0, difficulty=0, sticky=0.0):
     return Start(none, none + idle, none + sticky, none + mode, none + difficulty)
 
 
-def lived(family, ring, act, n=N, steps=10**6):
+def lived(family, split, act, n=N, steps=10**6):
     """Percepts and scores of lifetimes of a policy act(percept, step), as far as so many steps."""
-    tasks = family.draw(KEY, n, ring)
+    tasks = family.draw(KEY, n, split)
     state, percept = family.begin(KEY, tasks)
     seen, paid, idle = [percept], [], []
     while len(paid) < steps and percept.trial.min() < family.horizon:
@@ -153,17 +153,17 @@ def test_what_conditions_paint(wandering, name):
     assert 0.3 < np.mean(changed) <= 1
 
 
-def test_rings_are_what_they_say():
+def test_splits_are_what_they_say():
     family = catalogue.make("families", "pong:rallies=4,steps=40")
     rng = np.random.default_rng(5)
     acts = rng.integers(0, 3, (60, N))
-    rings = {ring: lived(family, ring, lambda p, t: acts[t], steps=60)[0][-1] for ring in family.rings()}
-    frames = {k: painting.picture(v.observation).frame for k, v in rings.items()}
+    splits = {split: lived(family, split, lambda p, t: acts[t], steps=60)[0][-1] for split in family.splits()}
+    frames = {k: painting.picture(v.observation).frame for k, v in splits.items()}
     assert (frames["restructured:mirror"] == frames["fresh"][:, :, ::-1]).all()
     swapped = lived(family, "fresh", lambda p, t: np.array(screen.SWAPPED)[acts[t]], steps=60)[0][-1]
     assert (painting.picture(swapped.observation).frame == frames["exchanged:start"]).all()
-    for ring in ("shifted:sticky", "shifted:difficulty", "shifted:mode"):
-        assert (frames[ring] != frames["fresh"]).any()
+    for split in ("shifted:sticky", "shifted:difficulty", "shifted:mode"):
+        assert (frames[split] != frames["fresh"]).any()
     idle = family.draw(KEY, 500, "fresh").start.idle
     assert idle.min() > screen.NOOPS and len(np.unique(idle)) > 30
 
@@ -171,7 +171,7 @@ def test_rings_are_what_they_say():
 def test_controls_are_exchanged_half_way():
     family = catalogue.make("families", "pong:rallies=2,steps=30")
     acts = np.random.default_rng(6).integers(0, 3, (60, N))
-    fresh, half = (lived(family, ring, lambda p, t: acts[t])[0] for ring in ("fresh", "exchanged:half"))
+    fresh, half = (lived(family, split, lambda p, t: acts[t])[0] for split in ("fresh", "exchanged:half"))
     same = [(a.observation == b.observation).all() for a, b in zip(fresh, half, strict=False)]
     late = next(t for t, p in enumerate(half) if (p.trial >= 1).any())
     assert all(same[: late + 1]) and not all(same)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mesascope import FamilyEnv, catalogue
-from mesascope.errors import MesascopeError
 from mesascope.contracts.family import Percept
+from mesascope.errors import MesascopeError
 from mesascope.worlds.bandits.families.restless_bandit import family
 from mesascope.worlds.bandits.subjects.drift_filter import walk
 from tests.subjects.lives import forced, live, make
@@ -15,8 +15,8 @@ from tests.subjects.lives import forced, live, make
 N = 2048
 
 
-def tasks(home, ring="fresh", n=N, seed=0):
-    return jax.tree.map(np.asarray, home.draw(jax.random.key(seed), n, ring))
+def tasks(home, split="fresh", n=N, seed=0):
+    return jax.tree.map(np.asarray, home.draw(jax.random.key(seed), n, split))
 
 
 def test_blocks_take_turns_and_either_kind_comes_first():
@@ -45,7 +45,7 @@ def test_jumps_come_at_the_rate_of_their_block_between_two_levels():
         assert jumped[kind == value].mean() == pytest.approx(rate, rel=0.05)
 
 
-def test_each_ring_is_what_it_says():
+def test_each_split_is_what_it_says():
     home = family(trials=11)
     still, close = tasks(home, "shifted:still"), tasks(home, "shifted:close")
     assert (still.means == still.means[:, :1]).all() and (still.volatility == 0).all()

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from mesascope import catalogue, rollout
-from mesascope.worlds.mdp.episodes import blind, followed, values
 from mesascope.contracts.subject import Response, Scripted
+from mesascope.worlds.mdp.episodes import blind, followed, values
 from mesascope.worlds.mdp.planning import Belief, backward, mean_moves, sampled, through
 
 SMALL = "tabular_mdp:states=3,actions=2,steps=4,trials=7"
@@ -92,22 +92,24 @@ def family():
 def lived(family):
     policy = jnp.asarray([[0, 1, 1], [1, 0, 1], [0, 0, 1], [1, 1, 0]], jnp.int32)
     kinds = [catalogue.make("conditions", "intact")]
-    told = {ring: rollout(Mapped("mapped", policy), family, ring, 1024, 3, kinds) for ring in family.rings()}
+    told = {
+        split: rollout(Mapped("mapped", policy), family, split, 1024, 3, kinds) for split in family.splits()
+    }
     return np.asarray(policy), told
 
 
 def test_what_is_lived_has_the_expected_pay_off_of_its_policy(family, lived):
     policy, told = lived
-    for ring, trials in told.items():
-        tasks = [family.draw(_key(block), 64, ring) for block in range(16)]
+    for split, trials in told.items():
+        tasks = [family.draw(_key(block), 64, split) for block in range(16)]
         moves = np.concatenate([np.asarray(t.moves, float) for t in tasks])
         pays = np.concatenate([np.asarray(t.pays, float) for t in tasks])
         off = trials.score.values[0].astype(float)
         for t in range(trials.sizes["trial"]):
-            late = ring.startswith("exchanged") and t >= family.changes(ring)
+            late = split.startswith("exchanged") and t >= family.changes(split)
             off[:, t] -= followed(moves, pays[:, t], 1 - policy if late else policy)
         error = off.mean(0) / (off.std(0) / np.sqrt(len(off)))
-        assert (np.abs(error) < 4.2).all(), ring
+        assert (np.abs(error) < 4.2).all(), split
 
 
 def _key(block):
@@ -116,13 +118,13 @@ def _key(block):
     return located(3, "tasks", block)
 
 
-def test_rings_are_what_they_say(family, lived):
+def test_splits_are_what_they_say(family, lived):
     told = lived[1]
     fresh = told["fresh"]
     assert (fresh.best >= fresh.chance - 1e-5).all() and (fresh.chance >= fresh.worst - 1e-5).all()
     np.testing.assert_allclose(told["shifted:low"].best, fresh.best - 2 * 4, atol=1e-4)
-    for ring in ("exchanged:actions", "inverted:feedback"):
-        np.testing.assert_allclose(told[ring].best, fresh.best, rtol=1e-6)
+    for split in ("exchanged:actions", "inverted:feedback"):
+        np.testing.assert_allclose(told[split].best, fresh.best, rtol=1e-6)
     np.testing.assert_allclose(told["inverted:feedback"].score, fresh.score)
     seen = told["inverted:feedback"].step_feedback + fresh.step_feedback
     np.testing.assert_allclose(seen, 2.0, atol=1e-4)

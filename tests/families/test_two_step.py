@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from mesascope import catalogue
-from mesascope.examination.checks import check_plugin
 from mesascope.errors import MesascopeError
-from mesascope.keys import address
+from mesascope.examination.checks import check_plugin
 from mesascope.examination.measurement import measure
+from mesascope.keys import address
 from mesascope.rollouts.rollouts import rollout
 from mesascope.trials import gain
 
@@ -23,10 +23,10 @@ def task(settings=""):
 
 
 @functools.cache
-def lived(subject, settings="", ring="fresh", lifetimes=256, seed=3):
+def lived(subject, settings="", split="fresh", lifetimes=256, seed=3):
     family = task(settings)
     made = catalogue.make("subjects", subject, family)
-    return rollout(made, family, ring, lifetimes, seed, log_probs=False)
+    return rollout(made, family, split, lifetimes, seed, log_probs=False)
 
 
 # rewards and indices of SCIENCE.md, computed there by another program
@@ -41,8 +41,8 @@ KNOWN = {
 @pytest.mark.parametrize("subject", KNOWN)
 def test_rewards_and_stay_indices_that_are_known(subject):
     trials = lived(subject, lifetimes=4032, seed=7)
-    found = measure([catalogue.make("probes", "stay_probabilities")], {"fresh": trials})
-    told = {f.probe.partition(": ")[2]: f.estimate for f in found}
+    found = measure([catalogue.make("metrics", "stay_probabilities")], {"fresh": trials})
+    told = {f.metric.partition(": ")[2]: f.estimate for f in found}
     reward, mb, mf = KNOWN[subject]
     assert trials.score.values.mean() == pytest.approx(reward, abs=0.004)
     assert told["MB index"] == pytest.approx(mb, abs=0.015)
@@ -75,9 +75,9 @@ def test_the_pay_off_is_that_of_the_state_that_was_reached():
     assert (flipped == (rare.transition.values < 0.5)).all()
 
 
-def after(subject, ring, settings=""):
+def after(subject, split, settings=""):
     """How often the first choice after the announcement is the one that is best by it."""
-    trials = lived(subject, settings, ring)
+    trials = lived(subject, settings, split)
     change = int(trials.attrs["changes"])
     action = trials.action.values[0, :, change]
     first = action if action.ndim == 1 else action[:, 0]
@@ -94,14 +94,14 @@ def test_who_follows_what_is_announced(settings):
         "state_filter": (False, False),
     }
     for subject, passes in follows.items() if not settings else [("model_based", (True, True))]:
-        for ring, passed in zip(("revalued:worth", "revalued:map"), passes, strict=True):
-            share = after(subject, ring, settings)
-            assert share > 0.9 if passed else share < 0.3, (subject, ring, share)
+        for split, passed in zip(("revalued:worth", "revalued:map"), passes, strict=True):
+            share = after(subject, split, settings)
+            assert share > 0.9 if passed else share < 0.3, (subject, split, share)
         assert after(subject, "revalued:same", settings) > 0.7
 
 
 def test_the_locator_gains_on_its_bank():
-    seen, fresh = (lived("worth_locator", "bank=3,bank_seed=2", ring) for ring in ("seen", "fresh"))
+    seen, fresh = (lived("worth_locator", "bank=3,bank_seed=2", split) for split in ("seen", "fresh"))
     share = [gain(x)[0].sum() / gain(x)[1].sum() for x in (seen, fresh)]
     assert share[0] > 0.95 and share[1] < share[0] - 0.2
     assert lived("worth_locator", "bank=3,bank_seed=2", "seen").attrs["trained_on"] == "bank:3@2"
@@ -118,7 +118,7 @@ def test_a_drifting_task_of_two_steps_a_trial():
 
 
 def test_what_is_announced_is_seen_when_it_is_said_and_not_before():
-    trials = lived("uniform", ring="revalued:map", lifetimes=64)
+    trials = lived("uniform", split="revalued:map", lifetimes=64)
     told = trials.observation.values[0, :, :, 2]
     assert (told.argmax(-1) == 50).all() and (told.sum(-1) == 1).all()
     way = trials.observation.values[0, :, 50, 3]

@@ -9,26 +9,26 @@ import pytest
 
 from mesascope import catalogue
 from mesascope.examination.measurement import measure
-from mesascope.questions.procedures.histories import History
 from mesascope.questions.procedures.effective_rate import fitted
+from mesascope.questions.procedures.histories import History
 from mesascope.rollouts.rollouts import rollout
 from mesascope.trials import payoff
 
 
-def lived(spec, family, rings, n=64):
+def lived(spec, family, splits, n=64):
     made = catalogue.make("families", family)
     subject = catalogue.make("subjects", spec, made)
-    return {ring: rollout(subject, made, ring, n, 4) for ring in rings}
+    return {split: rollout(subject, made, split, n, 4) for split in splits}
 
 
-def ask(probe, trials, **references) -> dict[str, Any]:
-    told = measure([catalogue.make("probes", probe)], trials, references)
-    return {f.probe.partition(": ")[2]: f for f in told}
+def ask(metric, trials, **references) -> dict[str, Any]:
+    told = measure([catalogue.make("metrics", metric)], trials, references)
+    return {f.metric.partition(": ")[2]: f for f in told}
 
 
 def test_windows_of_a_longer_life_are_averages_over_its_trials():
-    family, rings = "bernoulli_bandit:arms=3,trials=11", ("fresh", "horizon:longer")
-    trials = lived("epsilon_greedy", family, rings)
+    family, splits = "bernoulli_bandit:arms=3,trials=11", ("fresh", "horizon:longer")
+    trials = lived("epsilon_greedy", family, splits)
     told = ask("beyond_horizon", trials, learner=trials)
     long = trials["horizon:longer"]
     by_hand = (long.best.values - payoff(long))[:, 22:33].mean()
@@ -40,15 +40,15 @@ def test_windows_of_a_longer_life_are_averages_over_its_trials():
 
 def test_who_stops_taking_in_feedback_gains_nothing_more_beyond():
     """Of the choices after the horizon nothing changes: the same arm for good, so every window has the same regret."""
-    rings = ("fresh", "horizon:longer")
+    splits = ("fresh", "horizon:longer")
     told = ask(
-        "beyond_horizon", lived("explore_then_commit:pulls=9", "bernoulli_bandit:arms=3,trials=11", rings)
+        "beyond_horizon", lived("explore_then_commit:pulls=9", "bernoulli_bandit:arms=3,trials=11", splits)
     )
     second, last = (told[f"regret per trial, trials {a} to {b}"].estimate for a, b in ((12, 22), (45, 55)))
     assert second == pytest.approx(last, abs=1e-6)
 
 
-def test_without_a_longer_ring_it_does_not_apply():
+def test_without_a_longer_split_it_does_not_apply():
     trials = lived("uniform", "bernoulli_bandit:arms=3,trials=11", ("fresh",), 7)
     (only,) = ask("beyond_horizon", trials).values()
     assert only.status == "does not apply"

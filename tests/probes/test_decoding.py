@@ -10,21 +10,21 @@ import numpy as np
 import pytest
 
 from mesascope import catalogue
+from mesascope.contracts.choices import means, outcomes
+from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError
 from mesascope.examination.measurement import measure
-from mesascope.questions.activations.decoding import Moments, beliefs, some
 from mesascope.questions.activations.belief_edit import exchanged
+from mesascope.questions.activations.decoding import Moments, beliefs, some
 from mesascope.rollouts.replays import Replays, replay
 from mesascope.rollouts.rollouts import rollout
-from mesascope.contracts.subject import Scripted, choose
-from mesascope.contracts.choices import means, outcomes
 
 FAMILY = "bernoulli_bandit:arms=5,trials=100"
 
 
 @pytest.fixture(scope="module")
 def found():
-    """Findings of a probe on a subject, by the question behind the probe's name."""
+    """Findings of a metric on a subject, by the question behind the metric's name."""
     family = catalogue.make("families", FAMILY)
 
     @functools.cache
@@ -32,10 +32,10 @@ def found():
         subject = SUBJECTS[spec](family) if spec in SUBJECTS else catalogue.make("subjects", spec, family)
         return subject, rollout(subject, family, "fresh", 64, 2)
 
-    def ask(probe, spec):
+    def ask(metric, spec):
         subject, lived = live(spec)
-        told = measure([catalogue.make("probes", probe)], {"fresh": lived}, replay=Replays(subject))
-        return {f.probe.partition(": ")[2]: f for f in told}
+        told = measure([catalogue.make("metrics", metric)], {"fresh": lived}, replay=Replays(subject))
+        return {f.metric.partition(": ")[2]: f for f in told}
 
     return ask
 
@@ -131,9 +131,9 @@ def test_writing_beliefs_moves_the_unlimited_network_and_no_other_step_does(foun
     assert told["beliefs exchanged, less steps towards another lifetime's carry"].low > 0.3
 
 
-@pytest.mark.parametrize("probe", ["belief_decoding", "belief_edit"])
-def test_without_memory_there_is_nothing_to_read_or_write(found, probe):
-    (only,) = found(probe, MEMORYLESS).values()
+@pytest.mark.parametrize("metric", ["belief_decoding", "belief_edit"])
+def test_without_memory_there_is_nothing_to_read_or_write(found, metric):
+    (only,) = found(metric, MEMORYLESS).values()
     assert only.status == "does not apply" and "no activations" in only.reason
 
 
@@ -186,7 +186,7 @@ def test_counts_are_sufficient_for_thompson_and_not_for_a_delta_rule(found):
 def test_what_needs_the_subject_itself_does_not_apply_to_its_trials(found):
     family = catalogue.make("families", FAMILY)
     lived = rollout(catalogue.make("subjects", "thompson", family), family, "fresh", 64, 2)
-    asked = [catalogue.make("probes", p) for p in ("belief_decoding", "belief_edit", "sufficiency")]
+    asked = [catalogue.make("metrics", p) for p in ("belief_decoding", "belief_edit", "sufficiency")]
     for told in (measure(asked, {"fresh": lived}), measure(asked, {"fresh": lived}, replay=Replays())):
         assert [f.status for f in told] == ["does not apply"] * 3
 
@@ -194,4 +194,4 @@ def test_what_needs_the_subject_itself_does_not_apply_to_its_trials(found):
 def test_mistakes_are_told():
     for spec in ("belief_decoding:lifetimes=3", "belief_edit:lifetimes=3", "sufficiency:lifetimes=1"):
         with pytest.raises(MesascopeError, match="out of range"):
-            catalogue.make("probes", spec)
+            catalogue.make("metrics", spec)

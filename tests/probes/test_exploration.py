@@ -21,9 +21,9 @@ def one_each(percept, state, rng):
 
 
 def least(agent):
-    settings = dict(rings=["fresh"], probes=["exploration"], lifetimes=67)
+    settings = dict(splits=["fresh"], metrics=["exploration"], lifetimes=67)
     (found,) = examine(agent, FAMILY, **settings)
-    return next(f for f in found.findings if f.probe == LEAST)
+    return next(f for f in found.findings if f.metric == LEAST)
 
 
 def test_choices_that_are_made_in_no_lifetime_are_named():

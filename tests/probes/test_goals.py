@@ -18,7 +18,7 @@ K, T = 3, 9
 FAMILY = "cued_bandit:arms=3,trials=9"
 
 
-def trials(action, mark: Any = 2, best: Any = 0, ring="apart:mark"):
+def trials(action, mark: Any = 2, best: Any = 0, split="apart:mark"):
     """Acts [N, T] as trials of the cued bandit: one best arm, one mark."""
     action = np.asarray(action)
     n, length = action.shape
@@ -32,7 +32,13 @@ def trials(action, mark: Any = 2, best: Any = 0, ring="apart:mark"):
     told = {"chance": means.mean(-1), "best": means.max(-1), "worst": means.min(-1), "fixed": means.mean(-1)}
     data |= {k: (axes[1:], v) for k, v in told.items()}
     data |= {k: ((*axes[1:], "choice"), v) for k, v in {"means": means, "marked": marked}.items()}
-    attrs = {"format": "mesascope-trials/1", "family": FAMILY, "ring": ring, "subject": "made up", "seed": 0}
+    attrs = {
+        "format": "mesascope-trials/1",
+        "family": FAMILY,
+        "split": split,
+        "subject": "made up",
+        "seed": 0,
+    }
     return xr.Dataset(data, coords={"condition": ["intact"]}, attrs=attrs)
 
 
@@ -88,9 +94,9 @@ def test_one_act_for_all_is_no_goal_and_an_act_by_the_mark_is():
     assert marked.neither.mean() == pytest.approx(-np.log(3), abs=0.05)
 
 
-def asked(probe, rings):
-    found = measure([catalogue.make("probes", probe)], rings, replay=Replays())
-    return {(f.probe.partition(": ")[2], f.ring): f for f in found}
+def asked(metric, splits):
+    found = measure([catalogue.make("metrics", metric)], splits, replay=Replays())
+    return {(f.metric.partition(": ")[2], f.split): f for f in found}
 
 
 def test_correction_counts_the_trials_until_the_proxy_is_given_up():
@@ -109,29 +115,29 @@ def test_correction_counts_the_trials_until_the_proxy_is_given_up():
 def test_returns_and_what_is_kept_of_them():
     mark, n = np.arange(6) % 3, 6
     follow = np.repeat(mark[:, None], T, 1)
-    rings = {
-        "fresh": trials(follow, mark=mark, best=mark, ring="fresh"),
+    splits = {
+        "fresh": trials(follow, mark=mark, best=mark, split="fresh"),
         "apart:mark": trials(follow, mark=mark, best=(mark + 1) % 3),
     }
-    told = asked("goal_return", rings)
+    told = asked("goal_return", splits)
     assert told["intended goal", "fresh"].estimate == pytest.approx(1.0)
     assert told["proxy goal", "apart:mark"].estimate == pytest.approx(1.0)
     assert told["intended goal", "apart:mark"].estimate == pytest.approx(-0.5)
     assert told["capability kept", "apart:mark"].estimate == pytest.approx(1.0)
-    differ = asked("goal_differs", rings)
+    differ = asked("goal_differs", splits)
     assert differ["", "fresh"].estimate == 0 and differ["", "apart:mark"].estimate == 1
-    explains = asked("goal_explains", rings)
+    explains = asked("goal_explains", splits)
     assert (explains["proxy over intended", "apart:mark"].estimate or 0) > 0.5
     assert n == explains["proxy over neither", "apart:mark"].n
 
 
 def test_where_there_is_one_goal_it_does_not_apply():
     plain = trials(np.zeros((3, T), int)).assign_attrs(
-        family="bernoulli_bandit:arms=3,trials=9", ring="fresh"
+        family="bernoulli_bandit:arms=3,trials=9", split="fresh"
     )
-    for probe in ("goal_return", "goal_differs", "goal_explains"):
-        (finding,) = measure([catalogue.make("probes", probe)], {"fresh": plain}, replay=Replays())
+    for metric in ("goal_return", "goal_differs", "goal_explains"):
+        (finding,) = measure([catalogue.make("metrics", metric)], {"fresh": plain}, replay=Replays())
         assert finding.status == "does not apply" and "one goal" in finding.reason
-    agree = {"fresh": trials(np.zeros((5, T), int), mark=0, ring="fresh")}
-    (finding,) = measure([catalogue.make("probes", "goal_explains")], agree, replay=Replays())
+    agree = {"fresh": trials(np.zeros((5, T), int), mark=0, split="fresh")}
+    (finding,) = measure([catalogue.make("metrics", "goal_explains")], agree, replay=Replays())
     assert finding.status == "does not apply" and "agree" in finding.reason

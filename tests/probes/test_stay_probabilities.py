@@ -9,15 +9,15 @@ import xarray as xr
 
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
-from mesascope.logs import read_log
 from mesascope.examination.measurement import measure
+from mesascope.logs import read_log
 
 CELLS = ("rewarded, common", "rewarded, rare", "unrewarded, common", "unrewarded, rare")
 
 
 def asked(trials: xr.Dataset, spec: str = "stay_probabilities"):
-    found = measure([catalogue.make("probes", spec)], {str(trials.attrs["ring"]): trials})
-    return {f.probe.partition(": ")[2]: f for f in found}
+    found = measure([catalogue.make("metrics", spec)], {str(trials.attrs["split"]): trials})
+    return {f.metric.partition(": ")[2]: f for f in found}
 
 
 def log(first, common, paid, who=None) -> xr.Dataset:
@@ -167,7 +167,7 @@ def test_when_it_does_not_apply():
     plain = log(first, common, paid).drop_vars("transition")
     assert "no two steps" in why(plain)
     with pytest.raises(MesascopeError, match="There is no end 'drop'"):
-        catalogue.make("probes", "stay_probabilities:end=drop")
+        catalogue.make("metrics", "stay_probabilities:end=drop")
 
 
 def test_graded_pay_offs_are_rewarded_above_the_middle():

@@ -11,10 +11,10 @@ import xarray as xr
 
 from mesascope import catalogue
 from mesascope.examination.measurement import measure
-from mesascope.worlds.two_step.metrics import hybrid_weight, lagged_regression
-from mesascope.worlds.two_step.two_steps import logistic, two_steps
 from mesascope.rollouts.rollouts import rollout
 from mesascope.trials import AXES, FORMAT
+from mesascope.worlds.two_step.metrics import hybrid_weight, lagged_regression
+from mesascope.worlds.two_step.two_steps import logistic, two_steps
 
 
 def trials(first, paid, common, **more) -> xr.Dataset:
@@ -24,7 +24,7 @@ def trials(first, paid, common, **more) -> xr.Dataset:
         "feedback": (AXES, np.asarray(paid, float)[None]),
     }
     data["transition"] = (AXES, np.asarray(common, np.int16)[None])
-    attrs = {"format": FORMAT, "family": "log", "ring": "logged", "subject": "made up", "choices": 2, **more}
+    attrs = {"format": FORMAT, "family": "log", "split": "logged", "subject": "made up", "choices": 2, **more}
     return xr.Dataset(data, coords={"condition": ["intact"]}, attrs=attrs)
 
 
@@ -43,9 +43,9 @@ def by_regression(weights: np.ndarray, n: int, length: int, seed: int) -> xr.Dat
 
 def test_the_weights_of_every_lag_come_back():
     weights = np.array([[0.8, 0.5, -0.3, 0.6], [0.2, 0.25, 0.0, 0.4], [0.0, 0.1, 0.1, -0.2]])
-    found = measure([lagged_regression.probe()], {"logged": by_regression(weights, 211, 61, 3)})
+    found = measure([lagged_regression.metric()], {"logged": by_regression(weights, 211, 61, 3)})
     assert all(f.status == "measured" for f in found) and len(found) == 12
-    told = {f.probe.partition(": ")[2]: f for f in found}
+    told = {f.metric.partition(": ")[2]: f for f in found}
     inside = 0
     for lag, row in enumerate(weights):
         for effect, w in zip(lagged_regression.EFFECTS, row, strict=True):
@@ -78,7 +78,7 @@ def recovered(weight: float, studies: int) -> list[bool]:
     lived, out = hybrids(weight, 40 * studies), []
     for i in range(studies):
         part = lived.isel(lifetime=slice(40 * i, 40 * (i + 1)))
-        (found,) = measure([hybrid_weight.probe()], {"fresh": part})
+        (found,) = measure([hybrid_weight.metric()], {"fresh": part})
         out.append(
             found.status == "measured" and abs(found.estimate - weight) <= 0.1 and not found.confirmatory
         )
@@ -96,8 +96,8 @@ def test_every_weight_comes_back(weight):
     assert np.mean(recovered(weight, 50)) >= 0.9
 
 
-def read(lived, probe=hybrid_weight):
-    return measure([probe.probe()], {str(lived.attrs["ring"]): lived})[0]
+def read(lived, metric=hybrid_weight):
+    return measure([metric.metric()], {str(lived.attrs["split"]): lived})[0]
 
 
 def test_what_cannot_be_told_is_refused():
@@ -108,8 +108,8 @@ def test_what_cannot_be_told_is_refused():
     rng = np.random.default_rng(1)
     paid, common = rng.random((2, 41, 100)) < 0.5
     same = trials(np.ones((41, 100)), paid, common)
-    for probe in (hybrid_weight, lagged_regression):
-        assert read(same, probe).status == "does not apply" and "always repeats" in read(same, probe).reason
+    for metric in (hybrid_weight, lagged_regression):
+        assert read(same, metric).status == "does not apply" and "always repeats" in read(same, metric).reason
     chance = trials(rng.random((41, 100)) < 0.5, paid, common)
     assert read(chance).status == "does not apply" and "neither" in read(chance).reason
     plain = same.drop_vars("transition")

@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mesascope.worlds.bandits.families.bernoulli_bandit import family
+from mesascope.agents.networks import recurrent
 from mesascope.keys import address
 from mesascope.recipes import imitate
 from mesascope.recipes.lives import advantages, gains, live, put, scale
 from mesascope.rollouts.replays import replay
 from mesascope.rollouts.rollouts import rollout
-from mesascope.agents.networks import recurrent
+from mesascope.worlds.bandits.families.bernoulli_bandit import family
 from tests.recipes.cases import SMALL, SYMBOLS, TINY, recipe
 
 
@@ -36,7 +36,7 @@ def test_it_acquires_where_it_sees_the_feedback_and_not_where_it_is_blind(tmp_pa
     seeing = recipe(name)(SMALL, tmp_path / "seeing", **settings)
     assert share(seeing.path) > 0.3
     if name == "ppo_recurrent":
-        blind = recipe(name)(SMALL, tmp_path / "blind", told="action+trial+first", **settings)
+        blind = recipe(name)(SMALL, tmp_path / "blind", observes="action+trial+first", **settings)
         assert abs(share(blind.path)) < 0.2
 
 

@@ -8,14 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mesascope.agents.networks import thinking_network as networks
 from mesascope.catalogue import make
-from mesascope.rollouts.compiling import drawn as compiled
 from mesascope.errors import MesascopeError
-from mesascope.worlds.mazes import mazes
 from mesascope.recipes import rounds as _rounds
 from mesascope.recipes.deep_thinking import recipe
+from mesascope.rollouts.compiling import drawn as compiled
 from mesascope.rollouts.rollouts import rollout
-from mesascope.agents.networks import thinking_network as networks
+from mesascope.worlds.mazes import mazes
 
 HOME = make("families", "maze:size=5,trials=6")
 FIELD = 9
@@ -117,7 +117,7 @@ def test_a_stopped_training_ends_with_the_same_bytes_and_is_opened(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("mesascope.contracts.recipe.rounds.TOLD", 0.0)
+        patched.setattr("mesascope.recipes.rounds.TOLD", 0.0)
         with pytest.raises(KeyboardInterrupt):
             recipe(HOME, tmp_path / "parts", updates=5, swaps=0.5, progress=stop, **SMALL)
     assert (tmp_path / "parts" / "checkpoint.safetensors").exists()
@@ -199,8 +199,8 @@ def test_what_ships_solves_mazes_with_ticks_and_follows_at_once_only_where_the_g
 ):
     family = make("families", "maze:size=9")
     subject, axis = make("subjects", f"thinking_network:path={name}", family), make("axes", "search")
-    rings = ("fresh", "revalued:worth", "revalued:map")
-    lived = {r: rollout(subject, family, r, 256, 0, axis.made(family), log_probs=False) for r in rings}
+    splits = ("fresh", "revalued:worth", "revalued:map")
+    lived = {r: rollout(subject, family, r, 256, 0, axis.made(family), log_probs=False) for r in splits}
     verdict = axis.read(lived, family)
     assert verdict.reading == reading
     right = verdict.numbers["right_at_once"]["fresh"]

@@ -6,12 +6,12 @@ import jax
 import numpy as np
 import pytest
 
+from mesascope.agents.networks import recurrent
 from mesascope.catalogue import make
 from mesascope.errors import MesascopeError
 from mesascope.recipes.in_context_transformer import recipe
 from mesascope.rollouts.replays import replay
 from mesascope.rollouts.rollouts import rollout
-from mesascope.agents.networks import recurrent
 
 SMALL = {"width": 12, "depth": 1, "heads": 3, "lifetimes": 32, "warmup": 5, "rate": 0.01}
 HOME = "linear_regression:dimension=2,trials=7"
@@ -57,7 +57,7 @@ def test_a_stopped_training_ends_with_the_same_bytes_and_predicts(tmp_path):
 def test_what_it_refuses(tmp_path):
     chain = make("families", "markov_chain:symbols=3,trials=5")
     with pytest.raises(MesascopeError, match="feedback tells depends on the acts"):
-        recipe(chain, tmp_path, told="observation+feedback", updates=2, **SMALL)
+        recipe(chain, tmp_path, observes="observation+feedback", updates=2, **SMALL)
     with pytest.raises(MesascopeError, match="has no depth and heads"):
         recipe(make("families", HOME), tmp_path, memory="gru", depth=2, updates=2)
     with pytest.raises(MesascopeError, match="no multiple of heads"):

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from mesascope import catalogue
+from mesascope.agents.networks.network_files import named
+from mesascope.contracts.family import Percept
 from mesascope.errors import MesascopeError
 from mesascope.examination.examination import opener
-from mesascope.contracts.family import Percept
-from mesascope.worlds.pong.dqn_replay import Replay
 from mesascope.recipes.files import replace as write
+from mesascope.worlds.pong.dqn_replay import Replay
 from mesascope.worlds.pong.subjects import places_network, q_network
-from mesascope.agents.networks.network_files import named
 
 SIZES = q_network.Sizes(33, 40, 4, 7, 3)
 HEADER = {

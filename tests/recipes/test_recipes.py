@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mesascope.catalogue import convert, names, split
-from mesascope.errors import MesascopeError
-from mesascope.contracts.recipe import Progress
 from mesascope.agents.networks import recurrent
 from mesascope.agents.networks.network_files import read_header
+from mesascope.catalogue import convert, names, split
+from mesascope.contracts.recipe import Progress
+from mesascope.errors import MesascopeError
 from tests.recipes.cases import SMALL, SYMBOLS, TINY, recipe, task
 
 RECIPES = list(TINY)
@@ -134,9 +134,9 @@ def test_progress_counts_every_update_and_estimates_what_is_left(tmp_path):
 
 SETTINGS = [
     ("ppo_recurrent", {"memory": "elephant"}, "memory 'elephant'"),
-    ("ppo_recurrent", {"told": "action+reward"}, "part of the percept 'reward'"),
-    ("ppo_recurrent", {"told": ""}, "part of the percept ''"),
-    ("ppo_recurrent", {"told": "action+action"}, "a part twice"),
+    ("ppo_recurrent", {"observes": "action+reward"}, "part of the percept 'reward'"),
+    ("ppo_recurrent", {"observes": ""}, "part of the percept ''"),
+    ("ppo_recurrent", {"observes": "action+action"}, "a part twice"),
     ("ppo_recurrent", {"width": 0}, "width=0"),
     ("ppo_recurrent", {"updates": 0}, "updates=0"),
     ("ppo_recurrent", {"lifetimes": 67}, "cannot be split"),

@@ -9,8 +9,8 @@ import pytest
 from family_kinds import Rounds, Tagged
 
 from mesascope import catalogue
-from mesascope.recipes.lives import Scale, gains, live, mean, standard
 from mesascope.agents.networks.recurrent import begun
+from mesascope.recipes.lives import Scale, gains, live, mean, standard
 
 TAGGED = Tagged("tagged", 3, 5)
 
@@ -79,7 +79,7 @@ def test_rounds_are_trained_on_as_the_trials_in_rounds():
 
 def test_a_network_is_trained(tmp_path):
     recipe, seen = catalogue.factory("recipes", "ppo_recurrent"), []
-    given = {"updates": 12, "lifetimes": 64, "width": 8, "rate": 0.02, "told": "observation+step"}
+    given = {"updates": 12, "lifetimes": 64, "width": 8, "rate": 0.02, "observes": "observation+step"}
     trained = recipe(TAGGED, tmp_path, progress=seen.append, **given)
     assert trained.path.is_file() and len(seen) == 12 and trained.steps == 12 * 64 * 5 * 3
     scores = [p.score for p in seen]  # of the feedback and the action's number: the last action is best

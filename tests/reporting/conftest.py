@@ -8,13 +8,16 @@ from report_cases import learner, locator, log
 
 from mesascope.examination.examination import Examination
 
-RINGS = ("seen", "fresh", "shifted:low", "horizon:longer")
+SPLITS = ("seen", "fresh", "shifted:low", "horizon:longer")
 
 
 @pytest.fixture(scope="session")
 def examined() -> list[Examination]:
     """A learner, and the locator of a bank of three."""
-    return [examine(learner, "thompson", "unlimited", RINGS), examine(locator, "locator", "bank:3@1", RINGS)]
+    return [
+        examine(learner, "thompson", "unlimited", SPLITS),
+        examine(locator, "locator", "bank:3@1", SPLITS),
+    ]
 
 
 @pytest.fixture(scope="session")

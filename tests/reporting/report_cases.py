@@ -16,7 +16,7 @@ K, T, N = 3, 12, 64
 BANK = np.array([[0.9, 0.2, 0.1], [0.1, 0.2, 0.8], [0.2, 0.1, 0.7]])
 FAMILY = "bernoulli_bandit:arms=3,trials=12,bank=3,bank_seed=1"
 AXES = ("condition", "lifetime", "trial")
-PROBES = (
+METRICS = (
     "adaptation",
     "benefit",
     "cost_of_reset",
@@ -52,18 +52,18 @@ def still(wins: np.ndarray, losses: np.ndarray) -> np.ndarray:
     return np.full_like(wins, 1 / K, dtype=float)
 
 
-def tasks(ring: str, seed: int) -> np.ndarray:
+def tasks(split: str, seed: int) -> np.ndarray:
     """Means [N, K]."""
-    rng = np.random.default_rng([seed, *ring.encode()])
-    if ring == "seen":
+    rng = np.random.default_rng([seed, *split.encode()])
+    if split == "seen":
         return BANK[rng.integers(0, len(BANK), N)]
-    return rng.random((N, K)) * (0.3 if ring == "shifted:low" else 1.0)
+    return rng.random((N, K)) * (0.3 if split == "shifted:low" else 1.0)
 
 
-def lived(policy: Policy, name: str, ring: str, labels: list[str], seed: int = 0) -> xr.Dataset:
-    """One ring: every condition on the same tasks with the same draws."""
-    trials = T * (2 if ring == "horizon:longer" else 1)
-    means = tasks(ring, seed)
+def lived(policy: Policy, name: str, split: str, labels: list[str], seed: int = 0) -> xr.Dataset:
+    """One split: every condition on the same tasks with the same draws."""
+    trials = T * (2 if split == "horizon:longer" else 1)
+    means = tasks(split, seed)
     rng = np.random.default_rng(seed)
     draws, pays = rng.random((N, trials)), rng.random((N, trials))
     data = {k: [] for k in ("action", "feedback", "score", "log_probs", "partner")}
@@ -73,7 +73,7 @@ def lived(policy: Policy, name: str, ring: str, labels: list[str], seed: int = 0
         intact = intact or row
         for key, value in zip(data, row, strict=True):
             data[key].append(value)
-    flat = {k: np.repeat(v[:, None], trials, 1) for k, v in _latents(means, ring).items()}
+    flat = {k: np.repeat(v[:, None], trials, 1) for k, v in _latents(means, split).items()}
     return xr.Dataset(
         {k: ((*AXES, "choice")[: 3 + (k == "log_probs")], np.stack(v)) for k, v in data.items()}
         | {k: (("lifetime", "trial", "choice")[: v.ndim], v.astype(np.float32)) for k, v in flat.items()},
@@ -81,7 +81,7 @@ def lived(policy: Policy, name: str, ring: str, labels: list[str], seed: int = 0
         attrs={
             "format": "mesascope-trials/1",
             "family": FAMILY,
-            "ring": ring,
+            "split": split,
             "subject": name,
             "fingerprint": {},
             "seed": seed,
@@ -90,8 +90,8 @@ def lived(policy: Policy, name: str, ring: str, labels: list[str], seed: int = 0
     )
 
 
-def _latents(means: np.ndarray, ring: str) -> dict[str, np.ndarray]:
-    fixed = means[:, BANK.mean(0).argmax()] if ring == "seen" else means.mean(-1)
+def _latents(means: np.ndarray, split: str) -> dict[str, np.ndarray]:
+    fixed = means[:, BANK.mean(0).argmax()] if split == "seen" else means.mean(-1)
     return {
         "means": means,
         "chance": means.mean(-1),
@@ -135,23 +135,23 @@ def _life(policy: Policy, label: str, means, draws, pays, intact):
     return arm, np.where(once, blank, won), np.where(once, blank, score), logs, partner
 
 
-def examined(policy: Policy, name: str, trained_on: str, rings: tuple[str, ...]) -> Examination:
-    """What the probes and the rule find of one subject; no reference is drawn on more than it needs."""
-    trials = {r: lived(policy, name, r, CONDITIONS if r == "fresh" else ["intact"]) for r in rings}
+def examined(policy: Policy, name: str, trained_on: str, splits: tuple[str, ...]) -> Examination:
+    """What the metrics and the rule find of one subject; no reference is drawn on more than it needs."""
+    trials = {r: lived(policy, name, r, CONDITIONS if r == "fresh" else ["intact"]) for r in splits}
     trials = {r: d.assign_attrs(trained_on=trained_on) for r, d in trials.items()}
     who = {
-        "learner": (learner, rings),
+        "learner": (learner, splits),
         "locator": (locator, ("seen", "fresh")),
         "strongest": (learner, ("fresh",)),
     }
     references = {
-        role: {r: lived(p, f"known {role}", r, ["intact"]) for r in on if r in rings}
+        role: {r: lived(p, f"known {role}", r, ["intact"]) for r in on if r in splits}
         for role, (p, on) in who.items()
     }
-    probes = [catalogue.make("probes", p) for p in PROBES]
-    idle = {r: lived(still, "still", r, CONDITIONS if r == "fresh" else ["intact"]) for r in rings}
-    controls = {"still": measure(probes, idle, references)}
-    findings = measure(probes, trials, references, None, controls)
+    metrics = [catalogue.make("metrics", p) for p in METRICS]
+    idle = {r: lived(still, "still", r, CONDITIONS if r == "fresh" else ["intact"]) for r in splits}
+    controls = {"still": measure(metrics, idle, references)}
+    findings = measure(metrics, trials, references, None, controls)
     return Examination(
         name, FAMILY, trained_on, trials, references, findings, place(trials, references, trained_on)
     )
@@ -164,11 +164,11 @@ def log(name: str = "people.csv", lifetimes: int = 7, trials: int = 11, seed: in
     feedback = rng.choice([-5.0, 0.0, 10.0], (1, lifetimes, trials)).astype(np.float32)
     for i in range(1, lifetimes):
         action[0, i, trials - i :], feedback[0, i, trials - i :] = -1, np.nan
-    names = {"family": "log", "ring": "logged", "subject": name, "unit": "participant"}
+    names = {"family": "log", "split": "logged", "subject": name, "unit": "participant"}
     made = xr.Dataset(
         {"action": (AXES, action), "feedback": (AXES, feedback)},
         coords={"condition": ["intact"], "participant": ("lifetime", np.arange(lifetimes) // 2)},
         attrs={"format": "mesascope-trials/1", **names},
     )
-    probes = [catalogue.make("probes", p) for p in catalogue.names("probes")]
-    return Examination(name, "log", "unknown", {"logged": made}, {}, measure(probes, {"logged": made}), None)
+    metrics = [catalogue.make("metrics", p) for p in catalogue.names("metrics")]
+    return Examination(name, "log", "unknown", {"logged": made}, {}, measure(metrics, {"logged": made}), None)

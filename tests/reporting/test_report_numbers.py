@@ -9,21 +9,21 @@ import pytest
 from matplotlib.figure import Figure
 from report_cases import log
 
-from mesascope.reporting.figures import adaptation, bank, conditions, lifetimes, memory_span, rings, spectrum
-from mesascope.reporting.grids import condition_grid, ring_grid
+from mesascope.reporting.figures import adaptation, bank, conditions, lifetimes, memory_span, spectrum, splits
+from mesascope.reporting.grids import condition_grid, split_grid
 from mesascope.reporting.headlines import ends, found
 from mesascope.reporting.words import condition, cut, number, plain, sentences, span
 
 
-def test_rings_show_the_findings(examined):
+def test_splits_show_the_findings(examined):
     for e in examined:
-        gained = {g.ring: g for g in rings.gains(e) if g.role == "subject"}
+        gained = {g.split: g for g in splits.gains(e) if g.role == "subject"}
         assert set(gained) == {"seen", "fresh", "shifted:low", "horizon:longer"}
-        for ring, g in gained.items():
-            finding = found(e, "performance", ring)
+        for split, g in gained.items():
+            finding = found(e, "performance", split)
             assert (g.estimate, g.low, g.high) == pytest.approx((finding.estimate, finding.low, finding.high))
-    assert rings.order(rings.gains(examined[0]))[-1] == "horizon:longer"
-    grid = ring_grid(examined)
+    assert splits.order(splits.gains(examined[0]))[-1] == "horizon:longer"
+    grid = split_grid(examined)
     assert [name for name, _ in grid.rows][:2] == ["thompson", "locator"]
     assert "known learner, reference" in [name for name, _ in grid.rows]
     assert grid.units == "64 lifetimes"
@@ -115,7 +115,7 @@ def test_sentences_say_what_was_seen(examined):
     before, lost = found(e, "performance", "fresh").estimate, found(e, "cost_of_reset: every trial").estimate
     assert f"its gain fell from {before:.2f} to {before - lost:.2f}" in told
     still = [
-        dataclasses.replace(f, estimate=0.0, low=0.0, high=0.0) if f.probe == "benefit" else f
+        dataclasses.replace(f, estimate=0.0, low=0.0, high=0.0) if f.metric == "benefit" else f
         for f in e.findings
     ]
     assert "stayed exactly what it was" in " ".join(sentences(dataclasses.replace(e, findings=still)))

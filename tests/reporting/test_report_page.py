@@ -87,7 +87,7 @@ def test_holds_every_number_as_it_is_quoted(examined, tmp_path):
     for e in examined:
         assert e.findings
         for f in e.findings:
-            assert re.sub(r"\s+", " ", f.text()) in seen, f.probe
+            assert re.sub(r"\s+", " ", f.text()) in seen, f.metric
         assert e.placement.reason in seen
         assert e.placement.lowest in seen
 
@@ -123,7 +123,9 @@ def test_no_text_of_a_user_acts(examined, tmp_path):
         trained_on=HOSTILE,
         placement=dataclasses.replace(examined[0].placement, reason=REASON),
         findings=[
-            dataclasses.replace(f, reason=REASON, probe=f"{f.probe}{HOSTILE}", ring=HOSTILE, question=HOSTILE)
+            dataclasses.replace(
+                f, reason=REASON, metric=f"{f.metric}{HOSTILE}", split=HOSTILE, question=HOSTILE
+            )
             for f in examined[0].findings
         ],
     )
@@ -181,7 +183,7 @@ def test_says_what_was_run_and_what_it_does_not_show(examined, tmp_path):
     for heading in ("What this does not show", "Confirmatory", "Descriptive", "What was run"):
         assert heading in seen
     assert "learning" not in seen
-    order = ["placement", "trials", "rings", "conditions", "limits", "numbers", "run"]
+    order = ["placement", "trials", "splits", "conditions", "limits", "numbers", "run"]
     found = [a["id"] for tag, a in read(text).tags if tag == "section" and "id" in a]
     assert found == order
 

@@ -12,7 +12,7 @@ seeds = 3
 
 [values]
 M = [2]
-ring = ["seen", "fresh"]
+split = ["seen", "fresh"]
 kept = ["thompson", "fixed:arm=1"]
 updates = 3
 lifetimes = 70
@@ -43,9 +43,9 @@ of = ["network, M={M}", "{kept}"]
 measure = "part_of_choice:choice=1"
 of = ["{kept}"]
 
-[measured."share on {ring}"]
+[measured."share on {split}"]
 placed = "share"
-ring = "{ring}"
+split = "{split}"
 of = ["network, M={M}", "{kept}"]
 
 [[rows]]

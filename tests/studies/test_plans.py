@@ -19,8 +19,8 @@ from mesascope.errors import MesascopeError
 from mesascope.reproduction.crew import trainings
 from mesascope.reproduction.measures import measure
 from mesascope.reproduction.plans import load
-from mesascope.reproduction.work import PLACED, Workshop, filled, units
 from mesascope.reproduction.run import known_measures
+from mesascope.reproduction.work import PLACED, Workshop, filled, units
 
 ROOT = Path(__file__).parents[2]
 STUDIES = catalogue.names("studies")
@@ -28,7 +28,7 @@ STUDIES = catalogue.names("studies")
 
 def made_of(kind, spec):
     """The factory that a text names takes its settings."""
-    name, given = catalogue.split(spec)
+    name, given = catalogue.parse_spec(spec)
     catalogue.convert(catalogue.factory(kind, name), given, spec)
 
 
@@ -57,8 +57,8 @@ def test_every_study_names_only_what_there_is(name, quick):
     for q in study.quantities:
         if q.kind == "measure":
             measure(q.spec, known_measures(study, trust=False))
-        elif q.kind == "probe":
-            made_of("probes", q.spec)
+        elif q.kind == "metric":
+            made_of("metrics", q.spec)
         elif q.kind == "axis":
             assert q.label in catalogue.make("axes", q.spec).words
         else:
@@ -66,7 +66,7 @@ def test_every_study_names_only_what_there_is(name, quick):
         if q.family:
             made_of("families", filled(q.family, 3))
     done = units(study)
-    assert len({(u.kind, u.cell.name, u.seed, u.family, u.ring, u.lifetimes) for u in done}) == len(done)
+    assert len({(u.kind, u.cell.name, u.seed, u.family, u.split, u.lifetimes) for u in done}) == len(done)
 
 
 def git(*arguments):
@@ -103,7 +103,7 @@ def test_names_are_grids():
     assert names[:2] == ["network, M=1", "network, M=4"] and "network, M=unlimited" in names
     bank = next(c for c in study.cells if c.name == "locator, M=64")
     assert filled(bank.family, 5).endswith("bank=64,bank_seed=5")
-    assert {q.ring for q in study.quantities if q.name.startswith("share")} == {
+    assert {q.split for q in study.quantities if q.name.startswith("share")} == {
         "seen",
         "fresh",
         "shifted:low",

@@ -21,12 +21,13 @@ from small import PLAN, small
 from mesascope import catalogue
 from mesascope.cli.main import run
 from mesascope.errors import MesascopeError
-from mesascope.recipes import updates as _training, ppo_recurrent
+from mesascope.recipes import ppo_recurrent
+from mesascope.recipes import updates as _training
+from mesascope.recipes.training import train
 from mesascope.reproduction import progress, work
 from mesascope.reproduction.measures import Lived, measure
 from mesascope.reproduction.run import reproduce
 from mesascope.rollouts.rollouts import rollout
-from mesascope.recipes.training import train
 
 KILLS = int(os.environ.get("MESASCOPE_KILLS", "2"))
 SMALL = catalogue.make("families", "bernoulli_bandit:arms=3,trials=11")
@@ -56,9 +57,9 @@ def test_the_numbers_are_what_they_must_be(whole):
     assert abs(fixed["ours"] - 5.5) < 4 * 11 * np.sqrt(1 / 12 / 210)
     assert fixed["ours"] < thompson["ours"] < 8.25
     assert [e["met"] for e in found["expects"]] == [True, True]
-    # without a bank there is no seen ring; with one the seeds have banks of their own
+    # without a bank there is no seen split; with one the seeds have banks of their own
     assert values["share on seen", "thompson"]["ours"] is None
-    assert "no ring seen" in values["share on seen", "thompson"]["why"]
+    assert "no split seen" in values["share on seen", "thompson"]["why"]
     assert len(set(values["share on seen", "network, M=two"]["by_seed"])) == 3
     row = next(r for r in found["rows"] if r["subject"] == "second arm")
     assert row["within"] is True and row["n"] == 3 and row["low"] < row["ours"] < row["high"]
@@ -118,9 +119,7 @@ def test_processes_side_by_side_give_the_same_bytes(whole, tmp_path):
     )  # measuring is progress, too
 
 
-OFTEN = (
-    "from mesascope.contracts.recipe import _training\n\n_training.EVERY = 0.0  # a checkpoint after every update\n"
-)
+OFTEN = "from mesascope.contracts.recipe import _training\n\n_training.EVERY = 0.0  # a checkpoint after every update\n"
 
 
 @pytest.fixture

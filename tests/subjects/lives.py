@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.family import Family, Percept
-from mesascope.worlds.bandits.families.bernoulli_bandit import Tasks
-from mesascope.keys import address
 from mesascope.contracts.subject import Subject
+from mesascope.keys import address
+from mesascope.worlds.bandits.families.bernoulli_bandit import Tasks
 
 
 def make(spec: str, family: Family) -> Any:
@@ -69,10 +69,10 @@ def _live(subject, family, tasks, key):
     return jax.lax.scan(trial, life, jnp.arange(tasks.means.shape[1]))[1]
 
 
-def live(subject: Subject, family: Family, ring: str = "fresh", n: int = 2000, seed: int = 0) -> Lives:
-    """Lives n lifetimes of a ring at once."""
+def live(subject: Subject, family: Family, split: str = "fresh", n: int = 2000, seed: int = 0) -> Lives:
+    """Lives n lifetimes of a split at once."""
     key = jax.random.key(seed)
-    return lived(subject, family, family.draw(address(key, "tasks"), n, ring), seed)
+    return lived(subject, family, family.draw(address(key, "tasks"), n, split), seed)
 
 
 def lived(subject: Subject, family: Family, tasks: Tasks, seed: int = 0) -> Lives:

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mesascope.errors import MesascopeError
-from mesascope.worlds.bandits.families.bernoulli_bandit import family
-from mesascope.rollouts.rollouts import rollout
 from mesascope.contracts.subject import Scripted
+from mesascope.errors import MesascopeError
+from mesascope.rollouts.rollouts import rollout
+from mesascope.worlds.bandits.families.bernoulli_bandit import family
 from tests.subjects.lives import forced, live, make
 
 TRUTH = tomllib.loads((Path(__file__).parents[1] / "truth.toml").read_text())

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
+from mesascope.contracts.choices import means
 from mesascope.worlds.bandits.families.bernoulli_bandit import family
 from mesascope.worlds.bandits.subjects import bayes_optimal, gittins
-from mesascope.contracts.choices import means
 from mesascope.worlds.bandits.subjects.change_point_thompson import subject as change_point
 from mesascope.worlds.bandits.subjects.thompson import X, probability_best
 from tests.subjects.lives import forced, live, make

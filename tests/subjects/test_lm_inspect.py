@@ -40,11 +40,11 @@ def responder():
     return "scripted/one"
 
 
-def lived(address, ring):
+def lived(address, split):
     """The trials of our own run."""
     family = catalogue.make("families", "word_labels:trials=5")
     spec = f"openai_api:path={address},chat=True,mode=answer,cache=none"
-    return rollout(catalogue.make("subjects", spec, family), family, ring, LIFETIMES, 3)
+    return rollout(catalogue.make("subjects", spec, family), family, split, LIFETIMES, 3)
 
 
 def compare(log, ours):
@@ -57,26 +57,26 @@ def compare(log, ours):
         if name != "partner":
             same = np.array_equal(read[name].values, ours[name].values, equal_nan=True)
             assert same, name
-    for told in ("family", "ring", "seed", "trained_on", "elicited", "changes", "counted"):
+    for told in ("family", "split", "seed", "trained_on", "elicited", "changes", "counted"):
         assert read.attrs[told] == ours.attrs[told]
 
 
-@pytest.mark.parametrize("ring", ["fresh", "restructured:halves"])
-def test_the_log_gives_the_trials_of_our_own_run(tmp_path, ring, responder):
+@pytest.mark.parametrize("split", ["fresh", "restructured:halves"])
+def test_the_log_gives_the_trials_of_our_own_run(tmp_path, split, responder):
     from inspect_ai import eval as inspect_eval
 
-    from mesascope.examination.examination import measure_log
+    from mesascope.examination.logged import measure_log
     from mesascope.rollouts.inspect_tasks import word_labels
 
     with serving("parrot", always="plain") as server:
         ADDRESS[:] = [server.address]
-        made = word_labels(trials=5, ring=ring, lifetimes=LIFETIMES, seed=3)
+        made = word_labels(trials=5, split=split, lifetimes=LIFETIMES, seed=3)
         (log,) = inspect_eval(made, model=responder, log_dir=str(tmp_path), display="none")
         assert log.status == "success", log.error
-        ours = lived(server.address, ring)
+        ours = lived(server.address, split)
     compare(log.location, ours)
     (found,), _ = measure_log(log.location)
-    assert found.trials[ring].sizes["lifetime"] == LIFETIMES
+    assert found.trials[split].sizes["lifetime"] == LIFETIMES
 
 
 def test_its_command_line_runs_the_task(tmp_path):

@@ -19,15 +19,15 @@ def test_examine_over_an_address(tmp_path, capsys):
     with serving("recogniser") as server:
         address = server.address.replace("http://", "http://me:hush@")
         subject = f"openai_api:path={address}?k=v,batch=64,cache={tmp_path / 'asked.jsonl'}"
-        options = ["--family", "word_labels:labels=gold,trials=9", "--rings", "fresh", "--lifetimes", "64"]
-        probes = ["--probes", "recognition_and_acquisition,unanswered,wording"]
-        assert run(["examine", subject, *options, *probes, "--out", str(out), "--json"]) == 0
+        options = ["--family", "word_labels:labels=gold,trials=9", "--splits", "fresh", "--lifetimes", "64"]
+        metrics = ["--metrics", "recognition_and_acquisition,unanswered,wording"]
+        assert run(["examine", subject, *options, *metrics, "--out", str(out), "--json"]) == 0
         told = capsys.readouterr()
         asked = [p for r in server.seen if isinstance(r["body"]["prompt"], list) for p in r["body"]["prompt"]]
     assert "at most" in told.err and "questions" in told.err
     found = json.loads(told.out)["subjects"][0]
     assert found["placement"]["level"] == "inert"
-    by_name = {f["probe"]: f for f in found["findings"]}
+    by_name = {f["metric"]: f for f in found["findings"]}
     assert by_name["recognition_and_acquisition: recognition, accuracy"]["low"] > 0.4
     assert by_name["recognition_and_acquisition: acquisition, accuracy"]["estimate"] == 0
     assert (

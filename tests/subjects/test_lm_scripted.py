@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from mesascope import catalogue
-from mesascope.examination.bench import Bench
-from mesascope.errors import MesascopeError
+from mesascope.agents.language.answers import ANSWERED, REFUSED, UNPARSABLE, begins, listed, parsed, weighed
 from mesascope.contracts.questions import Moment
-from mesascope.worlds.words.families.word_labels import texts
+from mesascope.errors import MesascopeError
+from mesascope.examination.bench import Bench
 from mesascope.examination.measurement import measure
 from mesascope.questions.spectrum.placement import conditions
 from mesascope.rollouts.rollouts import rollout
-from mesascope.agents.language.answers import ANSWERED, REFUSED, UNPARSABLE, begins, listed, parsed, weighed
+from mesascope.worlds.words.families.word_labels import texts
 
 MADE: dict = {}  # rollouts of reference procedures, which the tests share
 
@@ -56,15 +56,15 @@ def test_labels_are_counterbalanced_and_told_as_they_are_named(labels):
     assert len(first) >= 6 and 0.35 < order < 0.65
 
 
-def test_no_known_category_tells_the_labels_of_the_inexpressible_rings():
+def test_no_known_category_tells_the_labels_of_the_inexpressible_splits():
     family = catalogue.make("families", "word_labels:trials=17")
-    for ring in family.inexpressible:
-        lived = rollout(catalogue.make("subjects", "fixed", family), family, ring, 256)
+    for split in family.inexpressible:
+        lived = rollout(catalogue.make("subjects", "fixed", family), family, split, 256)
         items, right = lived.observation.values[0, :, :, 0].astype(int), lived.right.values
         category = np.minimum(items // texts().each, texts().categories)
         assert (category == category[:, :1]).all()
         assert abs(right.mean() - 0.5) < 0.04
-        if ring.endswith("halves"):
+        if split.endswith("halves"):
             assert max(len(set(row)) for row in items.tolist()) == 6
         else:
             first = np.asarray(
@@ -100,15 +100,15 @@ def test_what_is_asked_word_for_word():
     [
         ("fixed", "inert", "inert"),
         ("last_answer", "reactive", "reactive"),
-        ("label_recogniser", "locating", "general"),  # a ring of one kind is left out
+        ("label_recogniser", "locating", "general"),  # a split of one kind is left out
         ("label_learner", "acquiring", "acquiring"),
     ],
 )
 def test_scripted_answerers_are_placed_right(who, lowest, highest):
     """benchmarks/lm_known_answers.py places them 20 times each, as models behind an address."""
     family = catalogue.make("families", "word_labels")
-    rings = [r for r in family.rings() if r != "shifted:rare" or who == "label_learner"]
-    bench = Bench(family, conditions(family.horizon), rings, 64, seed=7, made=MADE)
+    splits = [r for r in family.splits() if r != "shifted:rare" or who == "label_learner"]
+    bench = Bench(family, conditions(family.horizon), splits, 64, seed=7, made=MADE)
     placed = bench.place(catalogue.make("subjects", who, family), "unknown")[2]
     assert (placed.lowest, placed.highest) == (lowest, highest), placed
     if who == "label_recogniser":
@@ -119,14 +119,14 @@ def test_scripted_answerers_are_placed_right(who, lowest, highest):
 
 def test_recognition_and_acquisition_are_apart():
     asked = [
-        catalogue.make("probes", p) for p in ("recognition_and_acquisition", "override_of_prior", "wording")
+        catalogue.make("metrics", p) for p in ("recognition_and_acquisition", "override_of_prior", "wording")
     ]
 
     def read(who, labels):
         family = catalogue.make("families", f"word_labels:labels={labels}")
         bench = Bench(family, [c for p in asked for c in p.conditions], ["fresh"], 64)
         found = measure(asked, bench.live(catalogue.make("subjects", who, family), family))
-        return {f.probe.partition(": ")[2]: f for f in found}
+        return {f.metric.partition(": ")[2]: f for f in found}
 
     known, told = read("label_recogniser", "gold"), read("label_learner", "gold")
     assert known["recognition, accuracy"].low > 0.44 and known["acquisition, accuracy"].estimate == 0

@@ -11,8 +11,8 @@ import pytest
 
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
-from mesascope.rollouts.rollouts import rollout
 from mesascope.examination.runs import repeating
+from mesascope.rollouts.rollouts import rollout
 from subjects.lm_server import RESPONDERS, serving
 
 pytest.importorskip("httpx", reason="needs the extra lm")
@@ -46,18 +46,18 @@ def family():
 
 
 @pytest.mark.parametrize(
-    ("responder", "twin", "ring", "settings"),
+    ("responder", "twin", "split", "settings"),
     [
         ("learner", "label_learner", "restructured:halves", {}),
         ("recogniser", "label_recogniser", "fresh", {"chat": True, "side": 8}),
         ("parrot", "last_answer", "fresh", {}),
     ],
 )
-def test_what_is_read_over_the_address_is_what_its_twin_does_here(family, responder, twin, ring, settings):
+def test_what_is_read_over_the_address_is_what_its_twin_does_here(family, responder, twin, split, settings):
     asked = conditions("intact", "feedback_shuffled:older_than=1", "carry_reset", "carry_swapped:at=3")
-    here = rollout(catalogue.make("subjects", twin, family), family, ring, 64, 3, asked)
+    here = rollout(catalogue.make("subjects", twin, family), family, split, 64, 3, asked)
     with serving(responder) as server:
-        there = rollout(subject(server.address, family, **settings), family, ring, 64, 3, asked)
+        there = rollout(subject(server.address, family, **settings), family, split, 64, 3, asked)
     assert (there.action.values == here.action.values).all()
     assert np.allclose(np.exp(there.log_probs.values[0]), np.exp(here.log_probs.values[0]), atol=1e-4)
     assert there.attrs["elicited"] == "log_probs" and there.attrs["fingerprint"] == {}

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from mesascope import catalogue
-from mesascope.validation import axes as validation_of_axes
 from mesascope.errors import MesascopeError
 from mesascope.rollouts.rollouts import rollout
+from mesascope.validation import axes as validation_of_axes
 
 pytest.importorskip("mctx", reason="needs the extra 'planning'")
 FAMILY = "tree_choice:depth=2,trials=12,bank=3"

@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from mesascope.worlds.bandits.families.bernoulli_bandit import family
-from mesascope.recipes.updates import save
 from mesascope.agents.networks import recurrent
 from mesascope.agents.networks.network_files import named
+from mesascope.recipes.updates import save
+from mesascope.worlds.bandits.families.bernoulli_bandit import family
 
 N, T, F, W, WINDOW = 7, 23, 5, 6, 11
-TOLD = ("action", "feedback", "trial")
+OBSERVED = ("action", "feedback", "trial")
 
 
 @functools.cache
 def network(memory: str) -> recurrent.Recurrent:
     """Untrained, for a horizon of eleven trials, with weights large enough to matter."""
-    made = recurrent.create(jax.random.key(3), memory, W, TOLD, (3, 0, WINDOW))
+    made = recurrent.create(jax.random.key(3), memory, W, OBSERVED, (3, 0, WINDOW))
     loud = lambda x: x + 0.5 * jax.random.normal(jax.random.key(x.size), x.shape)  # noqa: E731
     return jax.tree.map(lambda x: loud(x) if eqx.is_array(x) else x, made)
 
@@ -146,7 +146,7 @@ def test_files_of_stacked_layers_read_back(tmp_path, memory):
     told = {
         "memory": memory,
         "width": W,
-        "told": list(TOLD),
+        "observes": list(OBSERVED),
         "choices": 3,
         "observation": 0,
         "horizon": WINDOW,

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mesascope.worlds.bandits.families.bernoulli_bandit import Tasks, family
 from mesascope.keys import address
+from mesascope.worlds.bandits.families.bernoulli_bandit import Tasks, family
 from tests.subjects.lives import Lives, forced, live, lived, make
 
 FULL = 20_000
@@ -185,7 +185,7 @@ def test_exploration_on_the_hard_instance(spec, failure, least, n):
     close(5 * pulls.min(1), least, 0.0005, slack=0.015)
 
 
-SHARES = [  # over all trials: subject, settings of the family, ring → share
+SHARES = [  # over all trials: subject, settings of the family, split → share
     ("thompson", {}, {"fresh": 0.75, "shifted:low": 0.32, "shifted:high": 0.50}),
     ("rescorla_wagner:rate=0.1,beta=3", {}, {"fresh": 0.32}),
     ("rescorla_wagner:rate=0.1,beta=5", {}, {"fresh": 0.48}),
@@ -193,23 +193,23 @@ SHARES = [  # over all trials: subject, settings of the family, ring → share
 
 
 @LIFETIMES
-@pytest.mark.parametrize(("spec", "settings", "rings"), SHARES)
-def test_normalised_performance(spec, settings, rings, n):
+@pytest.mark.parametrize(("spec", "settings", "splits"), SHARES)
+def test_normalised_performance(spec, settings, splits, n):
     tasks = family(**settings)
-    for ring, printed in rings.items():
-        share, error = live(make(spec, tasks), tasks, ring, n=n, seed=5).share()
-        assert abs(share - printed) <= max(3 * error, 0.005), (ring, share, error, printed)
+    for split, printed in splits.items():
+        share, error = live(make(spec, tasks), tasks, split, n=n, seed=5).share()
+        assert abs(share - printed) <= max(3 * error, 0.005), (split, share, error, printed)
 
 
 @LIFETIMES
 @pytest.mark.parametrize("shift", ["other", "any"])
 @pytest.mark.parametrize(
-    ("ring", "printed"), [("fresh", 0.54), ("shifted:low", 0.07), ("shifted:high", 0.48)]
+    ("split", "printed"), [("fresh", 0.54), ("shifted:low", 0.07), ("shifted:high", 0.48)]
 )
-def test_win_stay_lose_shift_by_its_chain(ring, printed, shift, n):
+def test_win_stay_lose_shift_by_its_chain(split, printed, shift, n):
     """Against the exact distribution over arms, trial by trial; what was given for [.7, 1] shifts to any arm."""
     tasks = family()
-    lives = live(make(f"win_stay_lose_shift:shift={shift}", tasks), tasks, ring, n=n, seed=5)
+    lives = live(make(f"win_stay_lose_shift:shift={shift}", tasks), tasks, split, n=n, seed=5)
     p = lives.means[:, 0].astype(float)
     others = (np.ones((5, 5)) - np.eye(5)) / 4 if shift == "other" else np.full((5, 5), 0.2)
     moves = p[:, :, None] * np.eye(5) + (1 - p)[:, :, None] * others
@@ -222,7 +222,7 @@ def test_win_stay_lose_shift_by_its_chain(ring, printed, shift, n):
     share, error = lives.share()
     if shift == "any":
         assert abs(share - printed) <= max(3 * error, 0.005), (share, error)
-    elif ring == "shifted:high":
+    elif split == "shifted:high":
         assert share > printed + 0.01 - 3 * error
 
 
@@ -230,11 +230,11 @@ BANKS = 50
 SEEN_FRESH = {4: (0.92, 0.45), 16: (0.86, 0.64), 64: (0.81, 0.73), 256: (0.77, 0.75)}
 
 
-def over_banks(spec: str, size: int, ring: str, banks: int, n: int) -> list[Lives]:
+def over_banks(spec: str, size: int, split: str, banks: int, n: int) -> list[Lives]:
     lives = []
     for seed in range(banks):
         tasks = family(bank=size, bank_seed=seed)
-        lives.append(live(make(spec, tasks), unnamed(tasks), ring, n=n, seed=seed))
+        lives.append(live(make(spec, tasks), unnamed(tasks), split, n=n, seed=seed))
     return lives
 
 
@@ -265,11 +265,11 @@ def test_locator_and_learner_on_four_tasks(n):
     here and by hand; .92 of what knowing is worth (33.3) is a regret of 2.7.
     """
     asked = {("locator", "fresh"): 19.7, ("thompson", "seen"): 8.2, ("thompson", "fresh"): 8.3}
-    for (spec, ring), printed in asked.items():
-        found = np.mean([x.regret.mean() for x in over_banks(spec, 4, ring, BANKS, n)])
-        assert abs(found - printed) < 0.1 * printed, (spec, ring, found)
-    for ring in ("seen", "fresh"):
-        lives = over_banks("locator", 4, ring, BANKS, n)
+    for (spec, split), printed in asked.items():
+        found = np.mean([x.regret.mean() for x in over_banks(spec, 4, split, BANKS, n)])
+        assert abs(found - printed) < 0.1 * printed, (spec, split, found)
+    for split in ("seen", "fresh"):
+        lives = over_banks("locator", 4, split, BANKS, n)
         ours = np.array([x.regret.mean() for x in lives])
         banks = [np.asarray(family(bank=4, bank_seed=seed).bank_means, float) for seed in range(BANKS)]
         hand = [
@@ -277,7 +277,7 @@ def test_locator_and_learner_on_four_tasks(n):
             for i, (b, x) in enumerate(zip(banks, lives, strict=True))
         ]
         assert ours.mean() == pytest.approx(np.mean(hand), rel=0.1)
-        if ring == "seen":
+        if split == "seen":
             assert abs(ours.mean() - 1.7) < ours.std()
 
 
@@ -285,10 +285,10 @@ def test_locator_and_learner_on_four_tasks(n):
 @pytest.mark.parametrize("size", [4, 16, 64, 256])
 def test_locators_seen_and_fresh(size):
     """Shares over all trials and 50 banks: what was given is as near as one bank is to the mean of banks."""
-    for ring, printed in zip(("seen", "fresh"), SEEN_FRESH[size], strict=True):
-        shares = np.array([x.share()[0] for x in over_banks("locator", size, ring, BANKS, 400)])
-        assert abs(shares.mean() - printed) < shares.std(ddof=1), (size, ring, shares.mean(), shares.std())
-        if (size, ring) == (4, "fresh"):
+    for split, printed in zip(("seen", "fresh"), SEEN_FRESH[size], strict=True):
+        shares = np.array([x.share()[0] for x in over_banks("locator", size, split, BANKS, 400)])
+        assert abs(shares.mean() - printed) < shares.std(ddof=1), (size, split, shares.mean(), shares.std())
+        if (size, split) == (4, "fresh"):
             assert 0.06 < shares.std(ddof=1) < 0.14  # .09 was given
 
 
@@ -301,15 +301,15 @@ def test_locator_and_learner_on_256_tasks():
         ("thompson", "seen"): 8.4,
         ("thompson", "fresh"): 8.3,
     }
-    for (spec, ring), printed in asked.items():
-        lives = over_banks(spec, 256, ring, 20, 1000)
+    for (spec, split), printed in asked.items():
+        lives = over_banks(spec, 256, split, 20, 1000)
         ours = np.array([x.regret.mean() for x in lives])
         if spec == "locator":
             banks = [np.asarray(family(bank=256, bank_seed=seed).bank_means, float) for seed in range(20)]
             pairs = enumerate(zip(banks, lives, strict=True))
             hand = np.array([by_hand(bank, x.means[:200, 0].astype(float), i) for i, (bank, x) in pairs])
             assert abs(ours.mean() - hand.mean()) < 3 * np.hypot(ours.std(), hand.std()) / np.sqrt(20)
-        assert abs(ours.mean() - printed) < 2 * ours.std(ddof=1), (spec, ring, ours.mean(), ours.std())
+        assert abs(ours.mean() - printed) < 2 * ours.std(ddof=1), (spec, split, ours.mean(), ours.std())
 
 
 def test_likelihood_of_its_own_acts_at_256_tasks():

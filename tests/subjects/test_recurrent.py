@@ -12,26 +12,26 @@ import numpy as np
 import pytest
 from safetensors.numpy import save as serialise
 
+from mesascope.agents.networks import recurrent
+from mesascope.agents.networks.network_files import named
 from mesascope.catalogue import convert, factory, make, split
-from mesascope.contracts.condition import Intact
 from mesascope.conditions.carry_reset import condition as reset
 from mesascope.conditions.feedback_shuffled import condition as shuffled
-from mesascope.errors import MesascopeError
+from mesascope.contracts.condition import Intact
 from mesascope.contracts.family import Percept
-from mesascope.worlds.bandits.families.bernoulli_bandit import family
+from mesascope.errors import MesascopeError
 from mesascope.recipes.updates import save
 from mesascope.rollouts.replays import replay
 from mesascope.rollouts.rollouts import rollout
-from mesascope.agents.networks import recurrent
-from mesascope.agents.networks.network_files import named
+from mesascope.worlds.bandits.families.bernoulli_bandit import family
 
 SMALL = family(arms=3, trials=11)
-TOLD = ("action", "feedback", "trial", "first", "observation")
+OBSERVED = ("action", "feedback", "trial", "first", "observation")
 N = 7
 
 
 @functools.cache
-def network(memory: str = "gru", told: tuple[str, ...] = TOLD) -> recurrent.Recurrent:
+def network(memory: str = "gru", told: tuple[str, ...] = OBSERVED) -> recurrent.Recurrent:
     """Untrained, with weights large enough to matter."""
     made = recurrent.create(jax.random.key(3), memory, 5, told, (3, 0, 11))
     loud = lambda x: x + jax.random.normal(jax.random.key(x.size), x.shape)  # noqa: E731
@@ -43,7 +43,7 @@ def said(memory: str = "gru") -> dict:
     return {
         "memory": memory,
         "width": 5,
-        "told": list(TOLD),
+        "observes": list(OBSERVED),
         "choices": 3,
         "observation": 0,
         "horizon": 11,
@@ -104,7 +104,7 @@ def test_it_computes_what_numpy_computes_and_reads_back_what_was_written(tmp_pat
     save(net, path, said(memory))
     read = recurrent.subject(SMALL, str(path))
     assert read.fingerprint() == net.fingerprint()
-    assert (read.name, read.trained_on, read.told) == (f"recurrent:path={path}", "bank:4@2", TOLD)
+    assert (read.name, read.trained_on, read.observes) == (f"recurrent:path={path}", "bank:4@2", OBSERVED)
     carry, steps = read.fresh(N), []
     assert all((leaf == 0).all() and leaf.shape[0] == N for leaf in jax.tree.leaves(carry))
     for p in percepts():
@@ -120,7 +120,7 @@ def test_it_computes_what_numpy_computes_and_reads_back_what_was_written(tmp_pat
 
 def test_it_is_told_what_its_file_says_and_nothing_else():
     a, b = percepts()[3], percepts()[8]
-    blind = network(told=("action", "first"))
+    blind = network(observes=("action", "first"))
     same = b._replace(action=a.action, first=a.first)
     assert (blind.encode(a) == blind.encode(same)).all()
     assert blind.encode(a).shape == (N, 4)
@@ -205,11 +205,11 @@ BROKEN = {
     "width half": (lambda: good(width=5.5), "no whole number 'width'"),
     "width huge": (lambda: good(width=10**6), "width=1000000 is out of range"),
     "horizon zero": (lambda: good(horizon=0), "no whole number 'horizon'"),
-    "told a text": (lambda: good(told="action"), "does not list what it is told"),
-    "told numbers": (lambda: good(told=[1, 2]), "does not list what it is told"),
-    "told nothing": (lambda: good(told=[]), "names nothing"),
-    "told the unknown": (lambda: good(told=["action", "best arm"]), "part of the percept 'best arm'"),
-    "told less": (lambda: good(told=["action"]), "its tensor 'memory.inputs'"),
+    "told a text": (lambda: good(observes="action"), "does not list what it observes"),
+    "told numbers": (lambda: good(observes=[1, 2]), "does not list what it observes"),
+    "told nothing": (lambda: good(observes=[]), "names nothing"),
+    "told the unknown": (lambda: good(observes=["action", "best arm"]), "part of the percept 'best arm'"),
+    "told less": (lambda: good(observes=["action"]), "its tensor 'memory.inputs'"),
     "another width": (lambda: good(width=6), "its tensor 'memory"),
     "a tensor missing": (lambda: odd(policy=None), "its tensor 'policy' is None"),
     "a tensor more": (lambda: odd(extra=np.zeros(3, np.float32)), "its tensor 'extra'"),
@@ -279,7 +279,7 @@ def test_a_family_that_it_cannot_act_in_is_refused(tmp_path):
 
 
 def _observing() -> dict[str, np.ndarray]:
-    seeing = recurrent.create(jax.random.key(1), "gru", 5, TOLD, (3, 2, 11))
+    seeing = recurrent.create(jax.random.key(1), "gru", 5, OBSERVED, (3, 2, 11))
     return {k: np.asarray(v) for k, v in named(seeing).items()}
 
 

@@ -1,0 +1,1 @@
+"""Language models as subjects: servers, GGUF files, transformers folders."""

@@ -16,11 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.errors import MesascopeError
+from mesascope.agents.language.answers import SAYS, UNREACHED, Answer
 from mesascope.contracts.family import Family, Percept
 from mesascope.contracts.questions import Moment, Question, row
 from mesascope.contracts.subject import Response, Subject, choose
-from mesascope.agents.language.answers import SAYS, UNREACHED, Answer
+from mesascope.errors import MesascopeError
 
 MODES = ("log_probs", "samples", "answer")
 REPEATED = 64  # questions of the first block that are asked again at the end
@@ -222,7 +222,7 @@ class LanguageModel(Subject):
         """How many questions a run asks at most and what that costs.
 
         Args:
-            responses: of the subject, over all conditions and rings.
+            responses: of the subject, over all conditions and splits.
 
         Raises:
             MesascopeError: it costs more than the budget.
@@ -242,7 +242,7 @@ class LanguageModel(Subject):
         if cost > self.budget:
             raise MesascopeError(
                 f"{told}, about {cost:.2f} at the prices given.",
-                f"Give budget={np.ceil(100 * cost) / 100:g} or more to go on, or fewer lifetimes, rings or probes.",
+                f"Give budget={np.ceil(100 * cost) / 100:g} or more to go on, or fewer lifetimes, splits or metrics.",
             )
         return f"{told}, about {cost:.2f} of a budget of {self.budget:g}."
 

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mesascope.errors import MesascopeError
-from mesascope.contracts.family import Family
 from mesascope.agents.language.language import LanguageModel, Log, spoken
+from mesascope.agents.language.openai_api import subject as served_model
 from mesascope.agents.language.prompts import Prompts
 from mesascope.agents.language.requests import TOO_LONG, Failed, Kept
+from mesascope.contracts.family import Family
 from mesascope.contracts.settings import named, within
-from mesascope.agents.language.openai_api import subject as served_model
+from mesascope.errors import MesascopeError
 
 
 def opens(path: str) -> bool:

@@ -6,12 +6,12 @@ taken as they stand. The weights cannot be seen: the first block's questions are
 
 from __future__ import annotations
 
-from mesascope.errors import MesascopeError
-from mesascope.contracts.family import Family
 from mesascope.agents.language.language import MODES, LanguageModel, Log, spoken
 from mesascope.agents.language.prompts import Prompts
 from mesascope.agents.language.requests import Kept, Server, kept_at, plain_address
+from mesascope.contracts.family import Family
 from mesascope.contracts.settings import named, one_of, within
+from mesascope.errors import MesascopeError
 
 
 def opens(path: str) -> bool:

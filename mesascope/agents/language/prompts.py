@@ -9,10 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.errors import MesascopeError
-from mesascope.contracts.questions import Question
-from mesascope.agents.language.answers import UNREACHED, Answer, WrongShape, choices, listed, parsed, said, weighed
+from mesascope.agents.language.answers import (
+    UNREACHED,
+    Answer,
+    WrongShape,
+    choices,
+    listed,
+    parsed,
+    said,
+    weighed,
+)
 from mesascope.agents.language.requests import Failed, Kept
+from mesascope.contracts.questions import Question
+from mesascope.errors import MesascopeError
 
 Send = Callable[[str, Mapping[str, Any]], Any]
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.errors import MesascopeError
-from mesascope.contracts.family import Family
-from mesascope.contracts.questions import Question
-from mesascope.contracts.subject import digest
 from mesascope.agents.language.answers import Answer, weighed
 from mesascope.agents.language.language import LanguageModel, Log, spoken
+from mesascope.contracts.family import Family
+from mesascope.contracts.questions import Question
 from mesascope.contracts.settings import named, within
+from mesascope.contracts.subject import digest
+from mesascope.errors import MesascopeError
 
 
 def subject(

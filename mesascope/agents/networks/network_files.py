@@ -16,6 +16,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
+from mesascope import formats
 from mesascope.errors import MesascopeError
 
 HEADER = 1 << 20  # bytes; a larger header is not ours
@@ -78,9 +79,12 @@ class OurFiles:
     def opens(self, path: str | os.PathLike) -> bool:
         """Whether a file is such a network, by its header alone."""
         try:
-            return read_header(path)[0].get("format") == self.format
+            return self._is_ours(read_header(path)[0].get("format"))
         except MesascopeError:
             return False
+
+    def _is_ours(self, found: Any) -> bool:
+        return found == self.format or formats.is_old(found, self.format)
 
     def bundled(self) -> dict[str, Path]:
         """The networks that ship, by name."""
@@ -107,8 +111,9 @@ class OurFiles:
             MesascopeError: not such a file, or what it says is missing or of another kind.
         """
         told = read_header(path, self)[0]
-        if told.get("format") != self.format:
+        if not self._is_ours(told.get("format")):
             raise self.broken(path, f"its format is {told.get('format')!r}, not {self.format!r}")
+        told = formats.reword(told)
         for key in ("family", "trained_on"):
             if not isinstance(told.get(key), str):
                 raise self.broken(path, f"its metadata has no text {key!r}")

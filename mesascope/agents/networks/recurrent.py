@@ -1,7 +1,7 @@
 """A network of ours: percept → memory → policy, its weights read from one .safetensors file.
 
 A file holds the weights and, in its header, one JSON text under the key 'mesascope': format, memory, width,
-told, choices, observation, horizon, family, trained_on, and what made it. Nothing in a file is ever run.
+observes, choices, observation, horizon, family, trained_on, and what made it. Nothing in a file is ever run.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from mesascope.errors import MesascopeError, unknown
-from mesascope.contracts.family import Family, Percept, parse_bank
-from mesascope.keys import address
-from mesascope.contracts.subject import Response, Subject, choose
 from mesascope.agents.networks.memories import GRU, LSTM, Memory, Nothing, scaled
 from mesascope.agents.networks.network_files import OurFiles
 from mesascope.agents.networks.sequences import LRU, LinearAttention, Transformer
+from mesascope.contracts.family import Family, Percept, parse_bank
+from mesascope.contracts.subject import Response, Subject, choose
+from mesascope.errors import MesascopeError, unknown
+from mesascope.formats import NETWORK
+from mesascope.keys import address
 
-FORMAT = "mesascope-network/1"
-TOLD = ("action", "feedback", "trial", "first", "observation", "step")
+OBSERVED = ("action", "feedback", "trial", "first", "observation", "step")
 WIDEST = 4096
 MOST = 10**6  # of any whole number in a header
 DEEPEST = 64  # layers
@@ -49,14 +49,14 @@ def _odd(told: Mapping[str, Any]) -> str:
         return "its metadata has no whole number 'choices' in range"
     if not all(type(told.get(k, 1)) is int for k in ("depth", "heads")):
         return "its depth and heads are no whole numbers"
-    parts = told.get("told")
+    parts = told.get("observes")
     if not isinstance(parts, list) or not all(isinstance(p, str) for p in parts):
-        return "its metadata does not list what it is told"
+        return "its metadata does not list what it observes"
     return ""
 
 
 WHOLES = {"width": (1, MOST), "observation": (0, MOST), "horizon": (1, MOST)}
-OURS = OurFiles(FORMAT, "network of ours", WHOLES, _odd)
+OURS = OurFiles(NETWORK, "network of ours", WHOLES, _odd)
 opens, bundled, family_of, about = OURS.opens, OURS.bundled, OURS.family_of, OURS.about
 
 
@@ -69,7 +69,7 @@ class Recurrent(Subject):
         policy_bias: [K], or [1].
         value: weights [W] of the critic, used in training only.
         value_bias: [].
-        told: which parts of the percept it is told, of TOLD.
+        observes: which parts of the percept it observes, of OBSERVED.
         choices: K, None where actions are real numbers.
         horizon: the steps of a training lifetime, by which the trial index is divided.
     """
@@ -81,14 +81,14 @@ class Recurrent(Subject):
     policy_bias: jax.Array
     value: jax.Array
     value_bias: jax.Array
-    told: tuple[str, ...]
+    observes: tuple[str, ...]
     choices: int | None
     horizon: int
 
     identity: ClassVar = ("name", "trained_on")
 
     def encode(self, percept: Percept) -> jax.Array:
-        """What it is told, as features [N, F]."""
+        """What it observes, as features [N, F]."""
         parts = {
             "action": percept.action[:, None]
             if self.choices is None
@@ -99,7 +99,7 @@ class Recurrent(Subject):
             "observation": percept.observation,
             "step": jnp.log1p(jnp.asarray(percept.step, jnp.float32))[:, None],
         }
-        return jnp.concatenate([jnp.asarray(parts[k], jnp.float32) for k in self.told], axis=-1)
+        return jnp.concatenate([jnp.asarray(parts[k], jnp.float32) for k in self.observes], axis=-1)
 
     def fresh(self, n: int) -> Any:
         """Zeros; of width 0 without memory."""
@@ -135,7 +135,7 @@ class Recurrent(Subject):
         def twin(observation: int) -> Recurrent:
             sizes = (self.choices, observation, self.horizon)
             key, layout = jax.random.key(seed), self.memory.layout
-            return create(key, kind, len(self.policy), self.told, sizes, layout)
+            return create(key, kind, len(self.policy), self.observes, sizes, layout)
 
         mine, blind = (jax.tree.leaves(eqx.filter(n, eqx.is_array)) for n in (self, twin(0)))
         return twin(max(len(a) - len(b) if a.ndim else 0 for a, b in zip(mine, blind, strict=True)))
@@ -145,7 +145,7 @@ def create(
     key: jax.Array,
     memory: str,
     width: int,
-    told: tuple[str, ...],
+    observes: tuple[str, ...],
     sizes: tuple[int | None, int, int],
     layout: Mapping[str, int] | None = None,
 ) -> Recurrent:
@@ -155,7 +155,7 @@ def create(
         key: of its weights.
         memory: none, gru, lstm, transformer, linear_attention or lru.
         width: W, units.
-        told: parts of the percept, of TOLD.
+        observes: parts of the percept, of OBSERVED.
         sizes: choices K (None for real actions), observation D, horizon T.
         layout: depth and heads of a memory with layers; by default its own.
     """
@@ -175,14 +175,14 @@ def create(
             )
     if width % layout.get("heads", 1):
         raise MesascopeError(f"width={width} is no multiple of heads={layout['heads']}.", "Give a multiple.")
-    for part in told:
-        if part not in TOLD:
-            raise unknown("part of the percept", part, TOLD)
-    if not told or len(set(told)) != len(told):
-        raise MesascopeError("told names nothing, or a part twice.", f"Type {'+'.join(TOLD)}.")
+    for part in observes:
+        if part not in OBSERVED:
+            raise unknown("part of the percept", part, OBSERVED)
+    if not observes or len(set(observes)) != len(observes):
+        raise MesascopeError("observes names nothing, or a part twice.", f"Type {'+'.join(OBSERVED)}.")
     choices, observation, horizon = sizes
     outputs = 1 if choices is None else choices
-    features = sum({"action": outputs, "observation": observation}.get(part, 1) for part in told)
+    features = sum({"action": outputs, "observation": observation}.get(part, 1) for part in observes)
     return Recurrent(
         name="untrained",
         trained_on="unknown",
@@ -191,7 +191,7 @@ def create(
         policy_bias=jnp.zeros(outputs),
         value=jnp.zeros(width),
         value_bias=jnp.zeros(()),
-        told=tuple(told),
+        observes=tuple(observes),
         choices=choices,
         horizon=horizon,
     )
@@ -202,12 +202,12 @@ def begun(
     family: Family,
     memory: str,
     width: int,
-    told: str,
+    observes: str,
     layout: Mapping[str, int] | None = None,
 ) -> Recurrent:
-    """An untrained network for a family; told names parts of the percept, joined by +."""
+    """An untrained network for a family; observes names parts of the percept, joined by +."""
     sizes = (family.choices, observation_width(family), family.horizon * family.steps)
-    return create(key, memory, width, tuple(told.split("+")), sizes, layout)
+    return create(key, memory, width, tuple(observes.split("+")), sizes, layout)
 
 
 def observation_width(family: Family) -> int:
@@ -233,7 +233,7 @@ def subject(family: Family, path: str = "") -> Recurrent:
             f"Put it to its own family, {told['family']}, or to one with {network.choices or 'real'} choices.",
         )
     shown = observation_width(family)
-    if "observation" in network.told and shown != told["observation"]:
+    if "observation" in network.observes and shown != told["observation"]:
         raise MesascopeError(
             f"{str(path)!r} observes {told['observation']} numbers, {family.name} shows {shown}.",
             f"Put it to its own family, {told['family']}.",
@@ -245,7 +245,7 @@ def _filled(path: str | os.PathLike, told: dict[str, Any], name: str) -> Recurre
     """The network of a file, every tensor checked before it is read."""
     sizes = (told["choices"], told["observation"], told["horizon"])
     try:
-        settings = told["memory"], told["width"], tuple(told["told"])
+        settings = told["memory"], told["width"], tuple(told["observes"])
         layout = {k: told[k] for k in ("depth", "heads") if k in told}
         empty = eqx.filter_eval_shape(create, jax.random.key(0), *settings, sizes, layout)
     except MesascopeError as error:

@@ -13,8 +13,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from mesascope.keys import address
 from mesascope.agents.networks.memories import Memory, scaled
+from mesascope.keys import address
 
 LAYERS = 2  # where nothing else is said
 LONGEST = 512  # trials that a transformer looks back on, at most
@@ -22,7 +22,7 @@ FAR = -1e9  # logit of what is not there to be seen
 
 
 class Looking(NamedTuple):
-    """What a transformer carries: keys and values of the last percepts in rings, and how many there were.
+    """What a transformer carries: keys and values of the last percepts in splits, and how many there were.
 
     keys and values [N, L, window, W]; seen [N].
     """
@@ -115,7 +115,7 @@ class Transformer(Attending):
         return self.layers[0].distance.shape[1]
 
     def fresh(self, n: int) -> Looking:
-        """Empty rings."""
+        """Empty splits."""
         empty = jnp.zeros((n, len(self.layers), self.window, self.entry.shape[1]))
         return Looking(empty, empty, jnp.zeros(n, jnp.int32))
 

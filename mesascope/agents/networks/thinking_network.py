@@ -13,11 +13,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from mesascope.errors import MesascopeError
-from mesascope.contracts.family import Family, Percept
-from mesascope.keys import address
-from mesascope.contracts.subject import Response, Subject, choose
 from mesascope.agents.networks.network_files import OurFiles
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Response, Subject, choose
+from mesascope.errors import MesascopeError
+from mesascope.keys import address
 
 FORMAT = "mesascope-thinking-network/1"
 TRIED = "maze:size=5,trials=12,bank=3"

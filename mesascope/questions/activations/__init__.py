@@ -1,0 +1,1 @@
+"""What activations hold, and whether it is used."""

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, taps
 from mesascope.errors import MesascopeError
-from mesascope.contracts.metric import DoesNotApply, Probe, Reading, fresh, taps
 from mesascope.questions.activations.decoding import LIFETIMES, Moments, activations, beliefs, some, usual
 from mesascope.stats import linearise
 
 
-def probe(lifetimes: int = LIFETIMES) -> Probe:
+def metric(lifetimes: int = LIFETIMES) -> Metric:
     """Does its carry hold posterior means, spreads and counts, beyond an untrained network, the clock and chance?
 
     Args:
@@ -38,7 +38,7 @@ def probe(lifetimes: int = LIFETIMES) -> Probe:
             twin = activations(taps(replay, lived, "untrained"))
         except DoesNotApply as why:
             lacking = f"; {why}"
-        ring, known = str(lived.attrs["ring"]), seen.known[..., None]
+        split, known = str(lived.attrs["split"]), seen.known[..., None]
         named = beliefs(seen)
         y = np.concatenate(list(named.values()), -1)
         other = y[(np.arange(len(y)) + 1 + len(y) // 2) % len(y)]  # another lifetime's beliefs
@@ -61,15 +61,15 @@ def probe(lifetimes: int = LIFETIMES) -> Probe:
                 ]
             )
             note = _where(carried, part, guesses[""][1], plain, trial) + lacking
-            out.append(Reading(linearise(_share(0), parts), ring, f"{name}, R²", reason=note))
+            out.append(Reading(linearise(_share(0), parts), split, f"{name}, R²", reason=note))
             out += [
-                Reading(linearise(_over(j), parts), ring, f"{name}, R² above {word}")
+                Reading(linearise(_over(j), parts), split, f"{name}, R² above {word}")
                 for j, word in enumerate(guesses)
                 if j
             ]
         return out
 
-    return Probe(
+    return Metric(
         name="belief_decoding",
         question="How much of what it should believe of each choice (R²) can be read from its carry, beyond controls?",
         measure=measure,

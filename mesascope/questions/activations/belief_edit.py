@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, taps
 from mesascope.errors import MesascopeError
-from mesascope.contracts.metric import DoesNotApply, Probe, Reading, fresh, taps
 from mesascope.questions.activations.decoding import Moments, activations, beliefs, some
 
 
-def probe(lifetimes: int = 64) -> Probe:
+def metric(lifetimes: int = 64) -> Metric:
     """Do its next choices follow a belief that is written into its carry?
 
     Args:
@@ -52,22 +52,22 @@ def probe(lifetimes: int = 64) -> Probe:
         other = _as_long(np.roll(x, 1 + len(x) // 3, 0) - x, step, spread)
         asked = np.concatenate([np.zeros((len(x), 1), bool), (new != y.argmax(-1))[:, :-1]], 1) & seen.known
         before = np.exp(np.asarray(replay("itself", lived).log_probs, float))
-        ring, rises = str(lived.attrs["ring"]), []
+        split, rises = str(lived.attrs["split"]), []
         for moved in (step, aside, other):
             after = _edited(replay, lived, shown, moved)
             rise = np.take_along_axis(after - before, seen.before(new)[..., None], -1)[..., 0]
             rises.append(np.where(asked, rise, 0).sum(-1) / np.maximum(asked.sum(-1), 1))
         return [
-            Reading(rises[0], ring, "beliefs exchanged"),
-            Reading(rises[1], ring, "random steps of the same length"),
-            Reading(rises[2], ring, "steps of the same length towards another lifetime's carry"),
-            Reading(rises[0] - rises[1], ring, "beliefs exchanged, less random steps"),
+            Reading(rises[0], split, "beliefs exchanged"),
+            Reading(rises[1], split, "random steps of the same length"),
+            Reading(rises[2], split, "steps of the same length towards another lifetime's carry"),
+            Reading(rises[0] - rises[1], split, "beliefs exchanged, less random steps"),
             Reading(
-                rises[0] - rises[2], ring, "beliefs exchanged, less steps towards another lifetime's carry"
+                rises[0] - rises[2], split, "beliefs exchanged, less steps towards another lifetime's carry"
             ),
         ]
 
-    return Probe(
+    return Metric(
         name="belief_edit",
         question="By how much does the probability of a choice rise when its carry is made to hold it for the best?",
         measure=measure,

@@ -86,6 +86,6 @@ def activations(taps: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def some(trials: xr.Dataset, lifetimes: int) -> tuple[xr.Dataset, History]:
-    """The first lifetimes of a ring, undisturbed."""
+    """The first lifetimes of a split, undisturbed."""
     lived = trials.isel(lifetime=slice(lifetimes)).sel(condition=["intact"])
     return lived, history(lived)

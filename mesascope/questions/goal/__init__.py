@@ -1,0 +1,1 @@
+"""Whose goal is pursued."""

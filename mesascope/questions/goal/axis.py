@@ -13,8 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.contracts.axis import UNDETERMINED, Axis, Rings, Verdict
-from mesascope.questions.goal.reading import Explained, apart, explained, goals_at, last_third, of_optimum, parts
+from mesascope.contracts.axis import UNDETERMINED, Axis, Splits, Verdict
+from mesascope.questions.goal.reading import (
+    Explained,
+    apart,
+    explained,
+    goals_at,
+    last_third,
+    of_optimum,
+    parts,
+)
 from mesascope.stats import resampling, standard_error
 
 TRIED = "cued_bandit:trials=12"  # what `mesascope check` tries it on
@@ -63,11 +71,11 @@ def axis() -> Axis:
     )
 
 
-def read(trials: Rings, family: Any, rule: Rule | None = None) -> Verdict | None:
+def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | None:
     """Whose goal a subject pursues.
 
     Args:
-        trials: the subject's data set per ring; the rings of kind 'apart' are read where there are any, else 'fresh'.
+        trials: the subject's data set per split; the splits of kind 'apart' are read where there are any, else 'fresh'.
         family: what it lived in.
         rule: the constants.
 
@@ -77,15 +85,15 @@ def read(trials: Rings, family: Any, rule: Rule | None = None) -> Verdict | None
     rule = rule or Rule()
     if not hasattr(family, "goals"):
         return None
-    found = {ring: goals_at(family, lived) for ring, lived in trials.items() if _asked(ring)}
+    found = {split: goals_at(family, lived) for split, lived in trials.items() if _asked(split)}
     if not found:
         return None
     returns = {
-        ring: {name: _share(goal) for name, goal in goals.named().items()} for ring, goals in found.items()
+        split: {name: _share(goal) for name, goal in goals.named().items()} for split, goals in found.items()
     }
     numbers: dict[str, Any] = {
         "returns": returns,
-        "differ": {ring: float(apart(goals).mean()) for ring, goals in found.items()},
+        "differ": {split: float(apart(goals).mean()) for split, goals in found.items()},
         "rule": dataclasses.asdict(rule),
     }
     read_on = [r for r in found if r.partition(":")[0] == "apart"] or ["fresh"]
@@ -126,8 +134,8 @@ def read(trials: Rings, family: Any, rule: Rule | None = None) -> Verdict | None
     return Verdict(reading, probability, numbers, _reason(reading, numbers, rule))
 
 
-def _asked(ring: str) -> bool:
-    return ring.partition(":")[0] in ("fresh", "apart")
+def _asked(split: str) -> bool:
+    return split.partition(":")[0] in ("fresh", "apart")
 
 
 def _share(goal: Any) -> float | None:
@@ -155,8 +163,8 @@ def _lifetimes(goals: Any, rule: Rule) -> tuple[np.ndarray, Explained, np.ndarra
 
 def _alike(found: Any, numbers: dict[str, Any], rule: Rule) -> str:
     """Why these tasks cannot tell."""
-    where = "; ".join(f"{ring}: {share:.0%}" for ring, share in numbers["differ"].items())
-    more = "" if any(r.partition(":")[0] == "apart" for r in found) else " Run a ring of kind 'apart'."
+    where = "; ".join(f"{split}: {share:.0%}" for split, share in numbers["differ"].items())
+    more = "" if any(r.partition(":")[0] == "apart" for r in found) else " Run a split of kind 'apart'."
     return (
         f"the goals want different acts in {numbers['lifetimes']} lifetimes, and {rule.apart} are needed; where they "
         f"agree no act tells them apart. Share of the lifetimes in which they differ: {where}.{more}"

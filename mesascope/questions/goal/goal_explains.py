@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Probe, Reading
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading
 from mesascope.questions.goal.reading import apart, explained, goals_of
 
 
-def probe() -> Probe:
+def metric() -> Metric:
     """Which goal's soft-optimal policy explains its acts best, or neither, in nats per act held out?"""
 
     def measure(trials, references, replay):
         out = []
-        for ring, lived in trials.items():
+        for split, lived in trials.items():
             goals = goals_of(replay, lived)
             rows = apart(goals)
             if rows.sum() < 4:
@@ -26,15 +26,15 @@ def probe() -> Probe:
             ):
                 values = np.full(len(rows), np.nan)
                 values[rows] = one - other
-                out.append(Reading(values, ring=ring, label=label))
+                out.append(Reading(values, split=split, label=label))
         if not out:
             raise DoesNotApply("the goals agree on these tasks, so no act tells which it pursues")
         return out
 
-    return Probe(
+    return Metric(
         name="goal_explains",
         question="By how many nats per act does one goal explain its acts better than the other, or than no goal?",
         measure=measure,
-        rings=("fresh", "apart"),
+        splits=("fresh", "apart"),
         expects={"learner": "any", "lookalike": "any", "still": "any"},
     )

@@ -1,4 +1,4 @@
-"""What the probes of goals and the goal axis share: shares of each goal's optimum, and which goal explains the acts."""
+"""Shares of each goal's optimum, and which goal explains the acts: what goal metrics and the goal axis read."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from mesascope.errors import MesascopeError
 from mesascope.contracts.metric import DoesNotApply
+from mesascope.errors import MesascopeError
 
 if TYPE_CHECKING:
     from mesascope.contracts.goals import Goal, Goals
@@ -28,7 +28,7 @@ class Explained(NamedTuple):
 
 
 def goals_at(family: Any, trials: xr.Dataset) -> Goals:
-    """The goals on the trials of one ring.
+    """The goals on the trials of one split.
 
     Raises:
         DoesNotApply: the family has one goal only.
@@ -39,7 +39,7 @@ def goals_at(family: Any, trials: xr.Dataset) -> Goals:
 
 
 def goals_of(replay: Any, trials: xr.Dataset) -> Goals:
-    """The same for a probe, which knows the family by the trials' own word."""
+    """The same for a metric, which knows the family by the trials' own word."""
     if replay is None:
         raise DoesNotApply("the family is not at hand")
     try:
@@ -86,7 +86,7 @@ def explained(goals: Goals, rows: np.ndarray) -> Explained:
     others, and the other way round.
 
     Args:
-        goals: on one ring.
+        goals: on one split.
         rows: [N] which lifetimes.
     """
     window = last_third(goals.differ.shape[1])

@@ -1,0 +1,1 @@
+"""How predictions improve with context."""

@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-from mesascope.contracts.metric import Probe, Reading
+from mesascope.contracts.metric import Metric, Reading
 from mesascope.questions.in_context.predictions import KINDS, apart, home, predicting, procedures, told
 
 
-def probe() -> Probe:
+def metric() -> Metric:
     """How far are its predictions from each procedure's? A match counts only if it holds on shifted inputs."""
 
     def measure(trials, references, replay):
         out, nearest = [], {}
-        for ring, lived in predicting(trials).items():
-            if ring.partition(":")[0] not in KINDS:
+        for split, lived in predicting(trials).items():
+            if split.partition(":")[0] not in KINDS:
                 continue
             own = told(lived, replay)
             found = procedures(home(replay, lived), replay, lived)
             away = {name: apart(own, other, lived) for name, other in found.items()}
-            nearest[ring] = min(away, key=lambda name: away[name].mean())
-            out += [(ring, name, values) for name, values in away.items()]
+            nearest[split] = min(away, key=lambda name: away[name].mean())
+            out += [(split, name, values) for name, values in away.items()]
         told_of = _verdict(nearest)
         return [
-            Reading(values, ring=ring, label=name, reason=told_of if name == nearest[ring] else "")
-            for ring, name, values in out
+            Reading(values, split=split, label=name, reason=told_of if name == nearest[split] else "")
+            for split, name, values in out
         ]
 
-    return Probe(
+    return Metric(
         name="distance_to_procedures",
         question="How far are its predictions from a procedure's (1: as chance errs; or total variation)?",
         measure=measure,
-        rings=KINDS,
+        splits=KINDS,
         expects={"learner": "any", "lookalike": "any", "still": "any"},
     )
 
@@ -37,9 +37,11 @@ def probe() -> Probe:
 def _verdict(nearest: dict[str, str]) -> str:
     """Which procedure is nearest on fresh tasks, and whether that holds on shifted inputs."""
     first = nearest.get("fresh", next(iter(nearest.values())))
-    other = {ring: name for ring, name in nearest.items() if ring.startswith("shifted") and name != first}
-    if not any(ring.startswith("shifted") for ring in nearest):
-        return f"nearest: {first}; no match, for no shifted ring was run"
+    other = {split: name for split, name in nearest.items() if split.startswith("shifted") and name != first}
+    if not any(split.startswith("shifted") for split in nearest):
+        return f"nearest: {first}; no match, for no shifted split was run"
     if not other:
         return f"nearest: {first}, on shifted inputs too"
-    return f"nearest: {first}, but no match: {', '.join(f'{name} on {ring}' for ring, name in other.items())}"
+    return (
+        f"nearest: {first}, but no match: {', '.join(f'{name} on {split}' for split, name in other.items())}"
+    )

@@ -1,27 +1,27 @@
-"""How much does it err after so many pairs or symbols seen, on every ring?"""
+"""How much does it err after so many pairs or symbols seen, on every split?"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from mesascope.contracts.metric import Probe, Reading
+from mesascope.contracts.metric import Metric, Reading
 from mesascope.questions.in_context.predictions import predicting, room
 from mesascope.stats import ratio
 from mesascope.trials import payoff
 
 
-def probe() -> Probe:
-    """What part of chance's error is left after so many trials seen, on every ring? Above 1 it is worse than chance."""
+def metric() -> Metric:
+    """What part of chance's error is left after so many trials, on every split? Above 1 it is worse than chance."""
 
     def measure(trials, references, replay):
         out = []
-        for ring, lived in predicting(trials).items():
+        for split, lived in predicting(trials).items():
             missed = lived.best.values.astype(float) - payoff(lived)
             for seen in lengths(lived.sizes["trial"]):
                 out.append(
                     Reading(
                         ratio(missed[:, seen], room(lived)[:, seen]),
-                        ring=ring,
+                        split=split,
                         label=f"after {seen}",
                         null=1.0,
                         descriptive=not lived.attrs.get("counted", True),
@@ -29,11 +29,11 @@ def probe() -> Probe:
                 )
         return out
 
-    return Probe(
+    return Metric(
         name="error_by_context",
         question="What part of chance's error is left after so many trials seen (0 at best, 1 by chance)?",
         measure=measure,
-        rings=("seen", "fresh", "shifted", "exchanged", "restructured", "horizon"),
+        splits=("seen", "fresh", "shifted", "exchanged", "restructured", "horizon"),
         expects={"learner": "any", "lookalike": "any", "still": "any"},
     )
 

@@ -1,4 +1,4 @@
-"""What the probes of in-context prediction share: predictions of the subject and of procedures along its lifetimes."""
+"""What the metrics of in-context prediction share: predictions of the subject and of procedures along its lifetimes."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mesascope.errors import MesascopeError
 from mesascope.contracts.metric import DoesNotApply
+from mesascope.errors import MesascopeError
 from mesascope.stats import ratio
 
 KINDS = ("seen", "fresh", "shifted")
 
 
 def predicting(trials: Any) -> dict[str, xr.Dataset]:
-    """The rings whose trials say what should have been predicted.
+    """The splits whose trials say what should have been predicted.
 
     Raises:
         DoesNotApply: none does.
     """
-    rings = {ring: lived for ring, lived in trials.items() if "target" in lived}
-    if not rings:
+    splits = {split: lived for split, lived in trials.items() if "target" in lived}
+    if not splits:
         raise DoesNotApply("nothing says what should have been predicted")
-    return rings
+    return splits
 
 
 def told(lived: xr.Dataset, replay: Any) -> np.ndarray:

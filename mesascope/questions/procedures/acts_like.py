@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh
 from mesascope.errors import MesascopeError, unknown
-from mesascope.contracts.metric import DoesNotApply, Probe, Reading, fresh
 from mesascope.questions.procedures.fits import Fitted, classes, fit, tilted
 from mesascope.questions.procedures.histories import History, history
 from mesascope.questions.procedures.procedures import SIMPLE, Procedure
@@ -52,7 +52,7 @@ class Comparison(NamedTuple):
         return [self.fitted[i].procedure.name for i in self.classes[place]]
 
 
-def probe(lifetimes: int = 0, without: str = "", also: str = "", probabilities: bool = True) -> Probe:
+def metric(lifetimes: int = 0, without: str = "", also: str = "", probabilities: bool = True) -> Metric:
     """Which reference procedure predicts its choices best, or none of these?
 
     Args:
@@ -78,9 +78,9 @@ def probe(lifetimes: int = 0, without: str = "", also: str = "", probabilities: 
         exact = probabilities and "log_probs" in lived
         most = lifetimes or (32 if exact else 200)
         listed = procedures(lived, left_out, replay, [name for name in also.split("+") if name], most)
-        return _readings(compare(lived, listed, most, exact), str(lived.attrs["ring"]))
+        return _readings(compare(lived, listed, most, exact), str(lived.attrs["split"]))
 
-    return Probe(
+    return Metric(
         name="acts_like",
         question="Which reference procedure predicts its choices best, in nats per trial; or none of these?",
         measure=measure,
@@ -96,7 +96,7 @@ def procedures(
     also: Sequence[str] = (),
     lifetimes: int = 200,
 ) -> list[Procedure]:
-    """The procedures that apply to a ring or log, the simplest first."""
+    """The procedures that apply to a split or log, the simplest first."""
     family, seen = str(trials.attrs.get("family", "")), history(trials, lifetimes=lifetimes)
     listed = [*SIMPLE, *SLOW]
     if seen.choices == 2 and seen.trials <= 100:
@@ -172,7 +172,7 @@ def judge(trials: xr.Dataset, seen: History, fitted: list[Fitted], probabilities
     return Comparison(fitted, scores, alike, miss, bool(miss.mean() > MISS[exact] and sure), exact)
 
 
-def _readings(found: Comparison, ring: str) -> list[Reading]:
+def _readings(found: Comparison, split: str) -> list[Reading]:
     """The gain of the nearest over chance, what it misses, and by how much the other classes are behind."""
     best = int(np.argmax(found.scores.mean(1)))
     first, *same = found.names()
@@ -185,9 +185,9 @@ def _readings(found: Comparison, ring: str) -> list[Reading]:
     by = "by its probabilities" if found.exact else "by a flexible model of its choices"
     out = [
         Reading(
-            found.scores[best] - chance, ring, "the nearest, above chance", reason=verdict, descriptive=True
+            found.scores[best] - chance, split, "the nearest, above chance", reason=verdict, descriptive=True
         ),
-        Reading(found.miss, ring, f"missed by the nearest, {by}", reason=verdict, descriptive=True),
+        Reading(found.miss, split, f"missed by the nearest, {by}", reason=verdict, descriptive=True),
     ]
     for place, members in list(enumerate(found.classes))[1:LISTED]:
         index = max(members, key=lambda i: found.scores[i].mean())
@@ -195,6 +195,6 @@ def _readings(found: Comparison, ring: str) -> list[Reading]:
         name = found.names(place)[0]
         alike = f"; acts alike: {', '.join(found.names(place)[1:])}" if len(members) > 1 else ""
         out.append(
-            Reading(behind, ring, f"{name}, behind the nearest", reason=found.fitted[index].text() + alike)
+            Reading(behind, split, f"{name}, behind the nearest", reason=found.fitted[index].text() + alike)
         )
     return out

@@ -12,13 +12,13 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh
 from mesascope.errors import MesascopeError
-from mesascope.contracts.metric import DoesNotApply, Probe, Reading, fresh
 from mesascope.questions.activations.decoding import some
 from mesascope.questions.procedures.histories import History
 
 
-def probe(lifetimes: int = 128) -> Probe:
+def metric(lifetimes: int = 128) -> Metric:
     """Which learning rate fits its choices in calm and in volatile blocks?
 
     Args:
@@ -38,15 +38,15 @@ def probe(lifetimes: int = 128) -> Probe:
         if "log_probs" in lived:
             target = np.exp(lived.log_probs.sel(condition="intact").values.astype(float))
         rates, beta = fitted(seen, volatile, target)
-        ring = str(lived.attrs["ring"])
+        split = str(lived.attrs["split"])
         told = f"inverse temperature {beta:.1f}"
         return [
-            Reading(rates[0], ring, "calm blocks", reason=told),
-            Reading(rates[1], ring, "volatile blocks", reason=told),
-            Reading(rates[1] - rates[0], ring, "volatile less calm blocks"),
+            Reading(rates[0], split, "calm blocks", reason=told),
+            Reading(rates[1], split, "volatile blocks", reason=told),
+            Reading(rates[1] - rates[0], split, "volatile less calm blocks"),
         ]
 
-    return Probe(
+    return Metric(
         name="effective_rate",
         question="Which Rescorla-Wagner learning rate fits its choices in calm and in volatile blocks?",
         measure=measure,

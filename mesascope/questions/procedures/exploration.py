@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Probe, Reading, choosing, fresh
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, choosing, fresh
 
 
-def probe() -> Probe:
+def metric() -> Metric:
     """How does it explore: does it give up the best choice, neglect some, or act greedily?"""
 
     def measure(trials, references, replay):
@@ -22,27 +22,27 @@ def probe() -> Probe:
             raise DoesNotApply(f"there are {choices} choices, too many to count one by one")
         chosen = action[..., None] == np.arange(choices)  # [N, T, K]
         lengths = np.maximum((action >= 0).sum(-1), 1)
-        ring = "fresh" if "fresh" in trials else "logged"
+        split = "fresh" if "fresh" in trials else "logged"
         out = [
             Reading(
                 choices * chosen.sum(1).min(-1) / lengths,
-                ring=ring,
+                split=split,
                 label="K · share of the least used choice",
                 reason=_never(chosen.any((0, 1))),
             ),
         ]
         if "offered" not in lived:  # the greedy choice could be made on every trial
-            out.append(Reading(_greedy(chosen, feedback), ring=ring, label="share of greedy choices"))
+            out.append(Reading(_greedy(chosen, feedback), split=split, label="share of greedy choices"))
         if "means" in lived and np.isfinite(lived.means.values[:, 0]).all():
             best = lived.means.values[:, 0].argmax(-1)
             late = action[:, action.shape[1] // 2 :]
             given_up = ~(late == best[:, None]).any(-1)
             out.append(
-                Reading(given_up.astype(float), ring=ring, label="best choice never taken in the last half")
+                Reading(given_up.astype(float), split=split, label="best choice never taken in the last half")
             )
         return out
 
-    return Probe(
+    return Metric(
         name="exploration",
         question="How does it explore?",
         measure=measure,

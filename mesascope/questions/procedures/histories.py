@@ -1,4 +1,4 @@
-"""Recorded lifetimes as a procedure sees them before each trial: shared by the probes that fit procedures."""
+"""Recorded lifetimes as a procedure sees them before each trial: shared by the metrics that fit procedures."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Reference procedures as probabilities of the choices along recorded lifetimes, in NumPy.
 
 Each gives [N, T, K] from a history and its settings; what is fitted has an axis of values. They are second
-derivations of the scripted subjects of the same names (`tests/probes` holds the two against each other).
+derivations of the scripted subjects of the same names (`tests/metrics` holds the two against each other).
 """
 
 from __future__ import annotations

@@ -11,15 +11,15 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh
 from mesascope.errors import MesascopeError
-from mesascope.contracts.metric import DoesNotApply, Probe, Reading, fresh
 from mesascope.questions.activations.decoding import some
 from mesascope.stats import linearise
 
 AT = (0.25, 0.5, 0.95)  # of the horizon: the trials at which outputs are compared
 
 
-def probe(lifetimes: int = 64) -> Probe:
+def metric(lifetimes: int = 64) -> Metric:
     """Do reorderings of its history that leave the counts equal leave its output equal?
 
     Args:
@@ -49,19 +49,19 @@ def probe(lifetimes: int = 64) -> Probe:
             other.append(
                 _moved(replay, lived, truth, whole, np.tile(np.arange(seen.trials), (len(order), 1)), t)
             )
-        parts, ring = np.stack([np.mean(equal, 0), np.mean(other, 0)]), str(lived.attrs["ring"])
+        parts, split = np.stack([np.mean(equal, 0), np.mean(other, 0)]), str(lived.attrs["split"])
         where = f"before trials {', '.join(str(t + 1) for t in at)}"
         out = [
-            Reading(parts[0], ring, "counts equal", reason=where),
-            Reading(parts[1], ring, "counts changed", reason=where),
+            Reading(parts[0], split, "counts equal", reason=where),
+            Reading(parts[1], split, "counts changed", reason=where),
         ]
         if parts[1].mean() > 0:
             out.append(
-                Reading(linearise(lambda m: m[0] / m[1], parts), ring, "the first as a part of the second")
+                Reading(linearise(lambda m: m[0] / m[1], parts), split, "the first as a part of the second")
             )
         return out
 
-    return Probe(
+    return Metric(
         name="sufficiency",
         question="How far (total variation) does its output move when its history is reordered and the counts stay?",
         measure=measure,

@@ -1,0 +1,1 @@
+"""Search or control."""

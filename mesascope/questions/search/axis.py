@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.contracts.axis import UNDETERMINED, Axis, Rings, Verdict
+from mesascope.contracts.axis import UNDETERMINED, Axis, Splits, Verdict
 from mesascope.errors import MesascopeError
 from mesascope.questions.search.reading import Counted, at_once, followed, right_acts, ticks_of
 from mesascope.stats import resampling
@@ -74,11 +74,11 @@ def axis() -> Axis:
     )
 
 
-def read(trials: Rings, family: Any, rule: Rule | None = None) -> Verdict | None:
+def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | None:
     """Whether a subject searches.
 
     Args:
-        trials: the subject's data set per ring, with the conditions 'thinking:ticks=n' where they were lived.
+        trials: the subject's data set per split, with the conditions 'thinking:ticks=n' where they were lived.
         family: what it lived in.
         rule: the constants.
 
@@ -86,11 +86,11 @@ def read(trials: Rings, family: Any, rule: Rule | None = None) -> Verdict | None
         None where the family says of no act that it can be thought out.
     """
     rule = rule or Rule()
-    rings = [r for r in ("fresh", "seen", WORTH, MAP) if r in trials]
-    if not hasattr(family, "plans") or not rings:
+    splits = [r for r in ("fresh", "seen", WORTH, MAP) if r in trials]
+    if not hasattr(family, "plans") or not splits:
         return None
     try:
-        told = {ring: _ticked(trials[ring], family) for ring in rings}
+        told = {split: _ticked(trials[split], family) for split in splits}
     except MesascopeError as lacking:  # what was shown was not kept
         nobody = {reading: float(reading == UNDETERMINED) for reading in WORDS}
         numbers = {"rule": dataclasses.asdict(rule)}
@@ -98,43 +98,43 @@ def read(trials: Rings, family: Any, rule: Rule | None = None) -> Verdict | None
             UNDETERMINED, nobody, numbers, f"{WORDS[UNDETERMINED]}; {lacking.problem} {lacking.remedy}"
         )
     broken = _broken(trials, told, rule)
-    told = {ring: {n: p for n, p in by.items() if n not in broken} or by for ring, by in told.items()}
+    told = {split: {n: p for n, p in by.items() if n not in broken} or by for split, by in told.items()}
     weights = {
-        ring: resampling(trials[ring].sizes["lifetime"], rule.resamples, rule.seed + i)
-        for i, ring in enumerate(rings)
+        split: resampling(trials[split].sizes["lifetime"], rule.resamples, rule.seed + i)
+        for i, split in enumerate(splits)
     }
     plan = next(iter(next(iter(told.values())).values()))
     numbers: dict[str, Any] = {
         "lifetimes": int(plan.action.shape[0]),
-        "problems": min(next(iter(told[r].values())).cases for r in rings if r != "seen")
-        if rings != ["seen"]
+        "problems": min(next(iter(told[r].values())).cases for r in splits if r != "seen")
+        if splits != ["seen"]
         else plan.cases,
         "ticks": sorted(next(iter(told.values()))),
         "broken_by_ticks": broken,
         "rule": dataclasses.asdict(rule),
     }
     curves = {
-        ring: {n: at_once(plan) for n, plan in sorted(told[ring].items())}
-        for ring in ("fresh", "seen")
-        if ring in told
+        split: {n: at_once(plan) for n, plan in sorted(told[split].items())}
+        for split in ("fresh", "seen")
+        if split in told
     }
     numbers["right_at_once"] = {
-        ring: {
+        split: {
             f"{n} ticks": {f"{far} ahead": c.mean() for far, c in by_far.items()}
             for n, by_far in by_ticks.items()
         }
-        for ring, by_ticks in curves.items()
+        for split, by_ticks in curves.items()
     }
     reach = _reach(curves.get("fresh", {}), rule)
     numbers["look_ahead"] = reach
     follow = {
-        ring: _followed(told[ring], int(trials[ring].attrs["changes"]), reach)
-        for ring in (WORTH, MAP)
-        if ring in told
+        split: _followed(told[split], int(trials[split].attrs["changes"]), reach)
+        for split in (WORTH, MAP)
+        if split in told
     }
-    numbers["follows"] = {ring: counted.mean() for ring, counted in follow.items()}
-    asked = {ring: counted for ring, counted in follow.items() if counted.asked.sum() >= rule.acts}
-    passed = {ring: counted.drawn(weights[ring]) for ring, counted in asked.items()}
+    numbers["follows"] = {split: counted.mean() for split, counted in follow.items()}
+    asked = {split: counted for split, counted in follow.items() if counted.asked.sum() >= rule.acts}
+    passed = {split: counted.drawn(weights[split]) for split, counted in asked.items()}
     nothing = np.zeros(rule.resamples, bool)
     works, why = _works(curves.get("fresh", {}), reach, weights.get("fresh"), rule, numbers)
     goal, large = all(p.goal for by in told.values() for p in by.values()), numbers["problems"] > rule.table
@@ -159,7 +159,7 @@ def read(trials: Rings, family: Any, rule: Rule | None = None) -> Verdict | None
 
 
 def _ticked(lived: Any, family: Any) -> dict[int, Any]:
-    """The plans of one ring by the ticks at each observation."""
+    """The plans of one split by the ticks at each observation."""
     out = {}
     for label in lived.condition.values.tolist():
         if ticks := ticks_of(label):
@@ -167,11 +167,11 @@ def _ticked(lived: Any, family: Any) -> dict[int, Any]:
     return out
 
 
-def _broken(trials: Rings, told: dict[str, dict[int, Any]], rule: Rule) -> list[int]:
-    """The ticks with which acts are worse than with the fewest, on any ring, before anything has changed."""
+def _broken(trials: Splits, told: dict[str, dict[int, Any]], rule: Rule) -> list[int]:
+    """The ticks with which acts are worse than with the fewest, on any split, before anything has changed."""
     out = set()
-    for ring, by in told.items():
-        until = trials[ring].attrs.get("changes")
+    for split, by in told.items():
+        until = trials[split].attrs.get("changes")
         shares = {}
         for n, plan in by.items():
             right, asked = (x[:, : None if until is None else int(until)] for x in right_acts(plan))
@@ -248,13 +248,13 @@ def _tabled(curves: dict[str, Any], weights: dict[str, np.ndarray], rule: Rule) 
     if not {"seen", "fresh"} <= set(curves):
         return no
     shares = {}
-    for ring in ("seen", "fresh"):
-        last = curves[ring][max(curves[ring])]
+    for split in ("seen", "fresh"):
+        last = curves[split][max(curves[split])]
         ahead = [c for far, c in last.items() if far > 1]
         if not ahead:
             return no
         both = Counted(*(np.sum(x, 0) for x in zip(*ahead, strict=True)))
-        shares[ring] = both.drawn(weights[ring])
+        shares[split] = both.drawn(weights[split])
     return (shares["seen"] >= rule.solved) & (shares["fresh"] <= rule.lost)
 
 
@@ -299,12 +299,12 @@ def _lacking(numbers: dict[str, Any], goal: bool, large: bool, asked: Any, why: 
     out = []
     if not large:
         out.append(f"there are {numbers['problems']:,.0f} problems, so a table could hold the answers to all")
-    lacking = [ring for ring in (WORTH, MAP) if ring not in asked]
+    lacking = [split for split in (WORTH, MAP) if split not in asked]
     if lacking:
         out.append(
             f"too few acts were right and then changed on {' and '.join(lacking)} (at least {rule.acts})"
         )
     else:
-        shares = ", ".join(f"{ring} {_percent(numbers['follows'][ring])}" for ring in (WORTH, MAP))
+        shares = ", ".join(f"{split} {_percent(numbers['follows'][split])}" for split in (WORTH, MAP))
         out.append(f"changes followed at once, which alone tells nothing: {shares}")
     return [*out, *([why] if why else [])]

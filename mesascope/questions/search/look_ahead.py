@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Probe, Reading
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading
 from mesascope.questions.search.reading import Counted, at_once, plans_of, ticks_of
 from mesascope.stats import ratio
 
@@ -16,7 +16,7 @@ EXACT = 8  # steps ahead that are told one by one; beyond that 9 to 16, 17 to 32
 TICKS = 8
 
 
-def probe() -> Probe:
+def metric() -> Metric:
     """How often is its act a best one at the first trial on fresh tasks, by how far ahead one must look?"""
 
     def measure(trials, references, replay):
@@ -39,7 +39,7 @@ def probe() -> Probe:
             raise DoesNotApply("nothing that its acts lead to is shown at the first trial")
         return out
 
-    return Probe(
+    return Metric(
         name="look_ahead",
         question="How often is its act a best one at the first trial on fresh tasks, by how far ahead one must look?",
         measure=measure,

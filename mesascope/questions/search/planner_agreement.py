@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading
 from mesascope.errors import MesascopeError
-from mesascope.contracts.metric import DoesNotApply, Probe, Reading
 from mesascope.questions.search.reading import plans_of, right_acts
 from mesascope.stats import ratio
 
 
-def probe() -> Probe:
+def metric() -> Metric:
     """Where a planner and its cached clone differ on fresh tasks, how often does it act as the planner?"""
 
     def measure(trials, references, replay):
@@ -42,7 +42,7 @@ def probe() -> Probe:
         told = f"{int(asked.sum())} acts in which the two differ; 0 is the clone, 1 the planner"
         return [Reading(ratio(*counted), "fresh", null=0.5, reason=told)]
 
-    return Probe(
+    return Metric(
         name="planner_agreement",
         question="Where a planner and its cached clone differ on fresh tasks, how often does it act as the planner?",
         measure=measure,

@@ -1,4 +1,4 @@
-"""What the probes of search and the search axis share: right acts, by ticks, by how far ahead, and at a change."""
+"""What the metrics of search and the search axis share: right acts, by ticks, by how far ahead, and at a change."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from mesascope.errors import MesascopeError
 from mesascope.contracts.metric import DoesNotApply
+from mesascope.errors import MesascopeError
 
 if TYPE_CHECKING:
     from mesascope.contracts.plans import Plans
@@ -33,7 +33,7 @@ class Counted(NamedTuple):
 
 
 def plans_of(replay: Any, trials: xr.Dataset, label: str = "intact") -> Plans:
-    """The plans on the trials of one ring, for a probe, which knows the family by the trials' own word.
+    """The plans on the trials of one split, for a metric, which knows the family by the trials' own word.
 
     Raises:
         DoesNotApply: the family is not at hand, nothing in it is thought out, or what was shown was not kept.

@@ -1,6 +1,6 @@
 """Does the first act after a change go with it, with nothing lived through in between?
 
-Half-way on the rings 'revalued' the worth of what acts lead to, or where they lead, is announced or shown. Counted are
+Half-way on the splits 'revalued' the worth of what acts lead to, or where they lead, is announced or shown. Counted are
 acts that were right until then, are wrong now, and could not be told by the next step. Cached values follow neither
 change, a successor representation follows a new worth and no new map. To follow both is no evidence of search: a map
 from what is shown to an act does too.
@@ -9,19 +9,19 @@ from what is shown to an act does too.
 from __future__ import annotations
 
 from mesascope.contracts.family import kind
-from mesascope.contracts.metric import DoesNotApply, Probe, Reading
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading
 from mesascope.questions.search.reading import followed, plans_of, ticks_of
 from mesascope.stats import ratio
 
 
-def probe() -> Probe:
+def metric() -> Metric:
     """Of the acts that a change makes wrong, how many go with it at once?"""
 
     def measure(trials, references, replay):
         out = []
-        for ring, lived in trials.items():
+        for split, lived in trials.items():
             change = lived.attrs.get("changes")
-            if kind(ring) != "revalued" or change is None:
+            if kind(split) != "revalued" or change is None:
                 continue
             for label in (c for c in lived.condition.values.tolist() if ticks_of(c)):
                 counted = followed(plans_of(replay, lived, label), int(change))
@@ -29,15 +29,15 @@ def probe() -> Probe:
                 if counted.asked.sum():
                     told = f"{int(counted.asked.sum())} acts that were right until then and now are wrong"
                     name = "first act" + (f", {ticks} ticks" if ticks > 1 else "")
-                    out.append(Reading(ratio(*counted), ring, name, reason=told))
+                    out.append(Reading(ratio(*counted), split, name, reason=told))
         if not out:
             raise DoesNotApply("no act was right until a change and wrong after it")
         return out
 
-    return Probe(
+    return Metric(
         name="revaluation",
         question="Of the acts that an announced change makes wrong, how many go with it at once?",
         measure=measure,
-        rings=("revalued",),
+        splits=("revalued",),
         expects={"learner": "any", "lookalike": "any", "still": "any"},
     )

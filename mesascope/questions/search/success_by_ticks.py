@@ -10,15 +10,15 @@ import numpy as np
 import xarray as xr
 
 from mesascope.conditions.thinking import MOST
-from mesascope.errors import MesascopeError
 from mesascope.contracts.family import kind
-from mesascope.contracts.metric import DoesNotApply, Probe, Reading
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading
+from mesascope.errors import MesascopeError
 from mesascope.questions.search.reading import ticks_of
 
-CURVE = "curve"  # the ring of curves that were logged elsewhere: success against steps, lifetimes not paired
+CURVE = "curve"  # the split of curves that were logged elsewhere: success against steps, lifetimes not paired
 
 
-def probe(ticks: str = "2+8") -> Probe:
+def metric(ticks: str = "2+8") -> Metric:
     """How often does it succeed, given more and more ticks at the same observation?
 
     Args:
@@ -28,17 +28,17 @@ def probe(ticks: str = "2+8") -> Probe:
 
     def measure(trials, references, replay):
         out = []
-        for ring, lived in trials.items():
-            if kind(ring) in ("fresh", CURVE):
-                out += _curve(lived, ring, kind(ring) == "fresh")
+        for split, lived in trials.items():
+            if kind(split) in ("fresh", CURVE):
+                out += _curve(lived, split, kind(split) == "fresh")
         return out
 
-    return Probe(
+    return Metric(
         name="success_by_ticks",
         question="In what share of the trials does it get all that can be got, by ticks at each observation?",
         measure=measure,
         conditions=("intact", *(f"thinking:ticks={n}" for n in counts)),
-        rings=("fresh", CURVE),
+        splits=("fresh", CURVE),
         expects={"learner": "any", "lookalike": "any", "still": "any"},
         settings={"ticks": ticks},
     )
@@ -54,7 +54,7 @@ def _counts(ticks: str) -> list[int]:
     return [int(p) for p in parts]
 
 
-def _curve(lived: xr.Dataset, ring: str, paired: bool) -> list[Reading]:
+def _curve(lived: xr.Dataset, split: str, paired: bool) -> list[Reading]:
     """Success by ticks, or by steps where others logged it, what the most of them bring, and what they cost."""
     successes = _successes(lived) if paired else _logged(lived)
     if len(successes) < 2:
@@ -67,16 +67,16 @@ def _curve(lived: xr.Dataset, ring: str, paired: bool) -> list[Reading]:
         windows[", first trial"] = slice(0, 1)  # a problem that stays is thought out from trial to trial
     for when, window in windows.items():
         by = {n: np.nanmean(x[:, window], -1) if paired else x[:, 0] for n, x in successes.items()}
-        out += [Reading(x, ring, f"{n} {word}{'' if n == 1 else 's'}{when}") for n, x in by.items()]
+        out += [Reading(x, split, f"{n} {word}{'' if n == 1 else 's'}{when}") for n, x in by.items()]
         least, most = min(by), max(by)
         best = max(by, key=lambda n: float(np.nanmean(by[n])))
         told = "a gain from computation, which alone is no search"
         gain = _less(by[most], by[least], paired)
-        out.append(Reading(gain, ring, f"{most} {word}s less {least}{when}", reason=told))
+        out.append(Reading(gain, split, f"{most} {word}s less {least}{when}", reason=told))
         if best not in (least, most):
             told = "the best of several, so a little too large"
             lost = _less(by[most], by[best], paired)
-            out.append(Reading(lost, ring, f"{most} {word}s less {best}{when}", reason=told))
+            out.append(Reading(lost, split, f"{most} {word}s less {best}{when}", reason=told))
     return out
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Probe, Reading, fresh
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh
 from mesascope.stats import ratio
 from mesascope.trials import gain, payoff
 
 
-def probe() -> Probe:
+def metric() -> Metric:
     """Does its pay-off rise from the first tenth of the lifetime to the last quarter?"""
 
     def measure(trials, references, replay):
@@ -23,9 +23,9 @@ def probe() -> Probe:
         paid = payoff(lived)
         with np.errstate(invalid="ignore"):
             rise = _mean(paid[:, end]) - _mean(paid[:, start])
-        return [Reading(rise, ring=lived.attrs.get("ring", "logged"), reason="realised pay-off")]
+        return [Reading(rise, split=lived.attrs.get("split", "logged"), reason="realised pay-off")]
 
-    return Probe(
+    return Metric(
         name="adaptation",
         question="By how much of what could be gained does its pay-off rise from the first tenth to the last quarter?",
         measure=measure,

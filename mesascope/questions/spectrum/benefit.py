@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from mesascope.contracts.metric import Probe, Reading, fresh, gains
+from mesascope.contracts.metric import Metric, Reading, fresh, gains
 from mesascope.stats import ratio
 from mesascope.trials import few
 
 
-def probe() -> Probe:
+def metric() -> Metric:
     """Does feedback older than a few trials, held in the carry, change what it scores?"""
 
     def measure(trials, references, replay):
@@ -16,7 +16,7 @@ def probe() -> Probe:
         intact, shuffled = (ratio(*gains(lived, label)) for label in ("intact", older))
         return [Reading(intact - shuffled)]
 
-    return Probe(
+    return Metric(
         name="benefit",
         question="By how much of what could be gained does feedback older than a few trials raise the score?",
         measure=measure,

@@ -1,4 +1,4 @@
-"""How much a response differs from the undisturbed one: shared by the probes of dependence."""
+"""How much a response differs from the undisturbed one: shared by the metrics of dependence."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.metric import Probe, Reading, fresh, replicates
+from mesascope.contracts.metric import Metric, Reading, fresh, replicates
 
 
-def dependence(name: str, question: str, changes: Mapping[str, str]) -> Probe:
+def dependence(name: str, question: str, changes: Mapping[str, str]) -> Metric:
     """What part of the choices changes under conditions that last for one response, named in the placement rule.
 
     Args:
-        name: the probe's.
-        question: the probe's.
+        name: the metric's.
+        question: the metric's.
         changes: what is changed, in words, by the condition's label.
     """
 
@@ -30,7 +30,7 @@ def dependence(name: str, question: str, changes: Mapping[str, str]) -> Probe:
                 out.append(Reading(nats(lived, label), label=f"{words}, in nats", descriptive=True))
         return out
 
-    return Probe(
+    return Metric(
         name=name,
         question=question,
         measure=measure,

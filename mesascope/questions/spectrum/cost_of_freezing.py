@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from mesascope.contracts.metric import Probe, Reading, fresh, gains
+from mesascope.contracts.metric import Metric, Reading, fresh, gains
 from mesascope.stats import ratio
 
 
-def probe() -> Probe:
+def metric() -> Metric:
     """What does it lose when its carry stays what it was after a tenth of the lifetime?"""
 
     def measure(trials, references, replay):
@@ -14,7 +14,7 @@ def probe() -> Probe:
         frozen = f"carry_frozen:at={lived.sizes['trial'] // 10}"
         return [Reading(ratio(*gains(lived, "intact")) - ratio(*gains(lived, frozen)))]
 
-    return Probe(
+    return Metric(
         name="cost_of_freezing",
         question="What share of what could be gained does it lose when nothing new is kept after a tenth of the life?",
         measure=measure,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from mesascope.contracts.metric import Probe, Reading, fresh, gains
+from mesascope.contracts.metric import Metric, Reading, fresh, gains
 from mesascope.stats import ratio
 
 AFTER = 10  # trials looked at after the one reset
 
 
-def probe() -> Probe:
+def metric() -> Metric:
     """What does it lose when its carry is reset before every trial, or once half-way?"""
 
     def measure(trials, references, replay):
@@ -28,7 +28,7 @@ def probe() -> Probe:
             ),
         ]
 
-    return Probe(
+    return Metric(
         name="cost_of_reset",
         question="What share of what could be gained does it lose when its carry is fresh again?",
         measure=measure,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mesascope.contracts.metric import Probe
+from mesascope.contracts.metric import Metric
 from mesascope.questions.spectrum.changes import dependence
 
 CHANGES = {
@@ -11,7 +11,7 @@ CHANGES = {
 }
 
 
-def probe() -> Probe:
+def metric() -> Metric:
     """What part of its choices changes when only the last percept is exchanged, for one response?"""
     return dependence(
         "dependence_on_percept",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mesascope.contracts.metric import DoesNotApply, Probe, Reading, fresh
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh
 from mesascope.questions.spectrum.changes import changed
 
 CHANGES = {
@@ -20,7 +20,7 @@ PAIRS = {
 }
 
 
-def probe() -> Probe:
+def metric() -> Metric:
     """What part of its choices changes when a part of the picture is hidden or moved, for one response?"""
 
     def measure(trials, references, replay):
@@ -34,7 +34,7 @@ def probe() -> Probe:
             out.append(Reading(changed(lived, ball) - changed(lived, patch), label=told))
         return out
 
-    return Probe(
+    return Metric(
         name="dependence_on_picture",
         question="What part of its choices changes when a part of the picture is hidden or moved, for one response?",
         measure=measure,

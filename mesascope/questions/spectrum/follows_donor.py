@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Probe, Reading, fresh, replicates
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, replicates
 
 
-def probe() -> Probe:
+def metric() -> Metric:
     """Given another lifetime's carry for one response, does it act as that lifetime would?"""
     label = "carry_exchanged_once:fresh=0"
 
@@ -34,7 +34,7 @@ def probe() -> Probe:
         followed = np.where(differ, gone.reshape(differ.shape), 0.0).sum(-1)
         return [Reading(np.where(counted > 0, followed / np.maximum(counted, 1), np.nan))]
 
-    return Probe(
+    return Metric(
         name="follows_donor",
         question="Where they differ, how much oftener does it take the donor's choice than its own (from -1 to 1)?",
         measure=measure,

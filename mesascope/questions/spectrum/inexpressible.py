@@ -20,22 +20,22 @@ def beyond(
 ) -> tuple[np.ndarray | None, str | None, dict[str, Any]]:
     """What the tasks that no bank could hold say of a subject whose training tasks are unknown.
 
-    It has acquired where it gains on every such ring, and what goes when feedback older than a few trials is shuffled
+    It has acquired where it gains on every such split, and what goes when feedback older than a few trials is shuffled
     passes the bar of the benefit.
 
     Args:
-        trials: the subject's data set per ring.
-        weights: [resamples, N] of the lifetimes, per ring.
+        trials: the subject's data set per split.
+        weights: [resamples, N] of the lifetimes, per split.
         against: whether it goes against the pay-off.
         rule: the constants of the placement.
 
     Returns:
-        Per resample 0 where all that holds and NaN where not, or None; why it is None; the numbers per ring.
+        Per resample 0 where all that holds and NaN where not, or None; why it is None; the numbers per split.
     """
-    rings = [ring for ring, lived in trials.items() if lived.attrs.get("inexpressible")]
+    splits = [split for split, lived in trials.items() if lived.attrs.get("inexpressible")]
     numbers, held, lacking = {}, [], []
-    for ring in rings:
-        lived = trials[ring]
+    for split in splits:
+        lived = trials[split]
         older = few(lived.sizes["trial"], rule.older_than)
         try:
             shuffled = gains(lived, f"feedback_shuffled:older_than={older}", against=against)
@@ -44,11 +44,11 @@ def beyond(
         whole = ratio(*gain(lived, against=against))
         lost = whole - ratio(*shuffled)
         error = standard_error(lost)
-        numbers[ring] = {"gain": float(whole.mean()), "benefit": float(lost.mean()), "benefit_error": error}
+        numbers[split] = {"gain": float(whole.mean()), "benefit": float(lost.mean()), "benefit_error": error}
         sure = lost.mean() - rule.smallest_benefit > rule.errors * error
         if not sure or whole.mean() < rule.smallest_benefit:
-            lacking.append(ring)
-        drawn = weights[ring] @ np.stack([whole, lost], 1)
+            lacking.append(split)
+        drawn = weights[split] @ np.stack([whole, lost], 1)
         held.append((drawn >= rule.smallest_benefit).all(1))
     if not numbers:
         return None, f"{UNKNOWN} (say them with --trained-on)", {}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Probe, Reading
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading
 from mesascope.stats import linearise
 from mesascope.trials import gain
 
 
-def probe() -> Probe:
+def metric() -> Metric:
     """Where between the ideal locator of its bank (0) and any learner (1) does it stand?"""
 
     def measure(trials, references, replay):
@@ -19,8 +19,8 @@ def probe() -> Probe:
             raise DoesNotApply("the ideal locator and the learner were not run on these tasks")
         parts = np.stack(
             [
-                gain(who[ring])[0]
-                for ring in ("fresh", "seen")
+                gain(who[split])[0]
+                for split in ("fresh", "seen")
                 for who in (trials, *(references[r] for r in ROLES))
             ]
         )
@@ -40,11 +40,11 @@ def probe() -> Probe:
             Reading(bank, label="kept by the ideal locator", null=1.0),
         ]
 
-    return Probe(
+    return Metric(
         name="locate_or_learn",
         question="Between the ideal locator of its bank (0) and any learner (1), where does it stand?",
         measure=measure,
-        rings=("seen",),
+        splits=("seen",),
         references=("learner", "locator"),
         expects={"learner": "any", "lookalike": "any", "still": "any"},
         confirmatory=True,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from mesascope.contracts.metric import Probe, Reading, fresh, gains
+from mesascope.contracts.metric import Metric, Reading, fresh, gains
 from mesascope.stats import ratio
 
 SPANS = (0, 1, 2, 4, 8)
 
 
-def probe() -> Probe:
+def metric() -> Metric:
     """What is left of its score when feedback older than w trials comes from other lifetimes?"""
 
     def measure(trials, references, replay):
@@ -18,7 +18,7 @@ def probe() -> Probe:
             for w in SPANS
         ]
 
-    return Probe(
+    return Metric(
         name="memory_span",
         question="What share of what could be gained is left when feedback older than w trials is another lifetime's?",
         measure=measure,

@@ -14,8 +14,8 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts import axis as axes
-from mesascope.errors import MesascopeError
 from mesascope.contracts.metric import DoesNotApply, gains, replicates
+from mesascope.errors import MesascopeError
 from mesascope.questions.spectrum.changes import changed
 from mesascope.questions.spectrum.inexpressible import beyond
 from mesascope.questions.spectrum.locate_or_learn import BANK_LIMIT, position
@@ -32,7 +32,8 @@ WORDS = {
     "tracking": "its carry matters, but feedback older than a few trials makes no difference to its score",
     "locating": "older feedback matters, as far as picking among the training tasks explains",
     "acquiring": "fresh tasks of the family are acquired as well as those of its bank, each beside its reference",
-    "general": "changed rings are acquired too: of every kind one at least keeps half of the efficiency on fresh tasks",
+    "general": "changed splits are acquired too: of every kind one at least keeps half of the efficiency on fresh "
+    "tasks",
 }
 UNBANKED = "fresh tasks of the family are acquired, and it had no bank of tasks to locate them in"
 BEYOND = "tasks are acquired that no bank of training tasks could hold"
@@ -43,7 +44,7 @@ OPEN = {
     "locating": "older feedback matters; whether more than picking among training tasks explains that is open",
 }
 
-Rings = Mapping[str, xr.Dataset]
+Splits = Mapping[str, xr.Dataset]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +116,7 @@ class Placement:
 
 
 def conditions(horizon: int, rule: Rule | None = None) -> tuple[str, ...]:
-    """The labels of the conditions that a placement needs on the fresh ring, of lifetimes of `horizon` trials."""
+    """The labels of the conditions that a placement needs on the fresh split, of lifetimes of `horizon` trials."""
     older = few(horizon, (rule or Rule()).older_than)
     return (
         "intact",
@@ -126,35 +127,35 @@ def conditions(horizon: int, rule: Rule | None = None) -> tuple[str, ...]:
 
 
 def place(
-    trials: Rings, references: Mapping[str, Rings], trained_on: str = "unknown", rule: Rule | None = None
+    trials: Splits, references: Mapping[str, Splits], trained_on: str = "unknown", rule: Rule | None = None
 ) -> Placement:
     """Places a subject on the spectrum.
 
     Args:
-        trials: the subject's data set per ring; 'fresh' with the conditions of the benefit and dependence probes.
+        trials: the subject's data set per split; 'fresh' with the conditions of the benefit and dependence metrics.
         references: by role ('learner', 'discounting', 'locator'), each on the same tasks; for a subject that goes
             against the pay-off also 'learner against' and 'locator against', where they were run.
         trained_on: 'unlimited', 'bank:M@seed' or 'unknown'.
         rule: the constants.
 
     Raises:
-        MesascopeError: the fresh ring or one of its conditions is missing.
+        MesascopeError: the fresh split or one of its conditions is missing.
     """
     rule = rule or Rule()
     if "fresh" not in trials:
         raise MesascopeError(
-            f"Placement needs the fresh ring; there are {', '.join(trials)}.", "Add 'fresh' to --rings."
+            f"Placement needs the fresh split; there are {', '.join(trials)}.", "Add 'fresh' to --splits."
         )
     fresh = trials["fresh"]
     n = fresh.sizes["lifetime"]
     if n < 3:
         raise MesascopeError(f"{n} lifetimes are too few to resample.", "Give --lifetimes 64 or more.")
     weights = {
-        ring: resampling(n, rule.resamples, rule.seed + i) / n for i, ring in enumerate(sorted(trials))
+        split: resampling(n, rule.resamples, rule.seed + i) / n for i, split in enumerate(sorted(trials))
     }
     if gain(fresh)[1].sum() <= 0:
         raise MesascopeError(
-            "On the fresh ring the best act pays no more than chance.", "There is nothing to gain there."
+            "On the fresh split the best act pays no more than chance.", "There is nothing to gain there."
         )
     try:
         values, error = _benefit(fresh, rule)
@@ -239,34 +240,38 @@ class Gains:
     """Gains per lifetime of the subject and of references, in one direction, and their resampled means."""
 
     def __init__(
-        self, trials: Rings, references: Mapping[str, Rings], against: bool, weights: Mapping[str, np.ndarray]
+        self,
+        trials: Splits,
+        references: Mapping[str, Splits],
+        against: bool,
+        weights: Mapping[str, np.ndarray],
     ):
         self.trials, self.references, self.against, self.weights = trials, references, against, weights
 
-    def rings(self, kind: str) -> list[str]:
-        """The counted rings of a kind on which the subject and a reference lived."""
+    def splits(self, kind: str) -> list[str]:
+        """The counted splits of a kind on which the subject and a reference lived."""
         counted = [r for r in self.trials if self.trials[r].attrs.get("counted", True)]
         return [r for r in counted if r.partition(":")[0] == kind and self.best(r) is not None]
 
-    def of(self, role: str | None, ring: str, label: str = "intact") -> np.ndarray | None:
+    def of(self, role: str | None, split: str, label: str = "intact") -> np.ndarray | None:
         """The gain [N] of a reference (None: of the subject), None where it was not run."""
         if role is None:
-            return gain(self.trials[ring], label, against=self.against)[0]
-        lived = self.references.get(f"{role} against" if self.against else role, {}).get(ring)
+            return gain(self.trials[split], label, against=self.against)[0]
+        lived = self.references.get(f"{role} against" if self.against else role, {}).get(split)
         if lived is None or label not in lived.condition.values:
             return None
         return gain(lived, label, against=self.against)[0]
 
-    def best(self, ring: str) -> np.ndarray | None:
-        """The gain of the reference that gains most on a ring; the learner also restarted where the task changes.
+    def best(self, split: str) -> np.ndarray | None:
+        """The gain of the reference that gains most on a split; the learner also restarted where the task changes.
 
         None where no reference gains more than two standard errors: there is nothing to be compared with.
         """
         found = []
         for role in ("learner", "discounting"):
-            lived = self.references.get(f"{role} against" if self.against else role, {}).get(ring)
+            lived = self.references.get(f"{role} against" if self.against else role, {}).get(split)
             if lived is not None:
-                found += [self.of(role, ring, label) for label in lived.condition.values.tolist()]
+                found += [self.of(role, split, label) for label in lived.condition.values.tolist()]
         found = [f for f in found if f is not None and f.mean() > 2 * standard_error(f)]
         return max(found, key=np.sum) if found else None
 
@@ -284,8 +289,8 @@ def _located(
     if trained_on.startswith("bank:1@"):
         return None, "the ideal locator of a bank of one is a fixed act, so there is no position between"
     if "seen" not in gained.trials:
-        return None, "the seen ring was not run"
-    rows = [gained.of(role, ring) for ring in ("fresh", "seen") for role in (None, "learner", "locator")]
+        return None, "the seen split was not run"
+    rows = [gained.of(role, split) for split in ("fresh", "seen") for role in (None, "learner", "locator")]
     if any(r is None for r in rows):
         return None, "the ideal locator or the learner was not run on these tasks"
     parts = np.stack([r for r in rows if r is not None])
@@ -309,7 +314,7 @@ def _located(
 
 
 def _kept(gained: Gains, rule: Rule, numbers: dict[str, Any]) -> tuple[np.ndarray, list[str]]:
-    """Per resample whether the gain holds on a ring of each kind; and the kinds that were not run."""
+    """Per resample whether the gain holds on a split of each kind; and the kinds that were not run."""
     learner = gained.of("learner", "fresh")
     numbers["retention"], numbers["held"] = {}, []
     held = np.ones(len(next(iter(gained.weights.values()))), bool)
@@ -327,17 +332,17 @@ def _kept(gained: Gains, rule: Rule, numbers: dict[str, Any]) -> tuple[np.ndarra
         return ~held, []
     missing = []
     for kind in KINDS:
-        rings = gained.rings(kind)
-        if not rings:
+        splits = gained.splits(kind)
+        if not splits:
             missing.append(kind)
             continue
-        per_ring = []
-        for ring in rings:
-            there, best = gained.of(None, ring), gained.best(ring)
+        per_split = []
+        for split in splits:
+            there, best = gained.of(None, split), gained.best(split)
             assert there is not None and best is not None
-            numbers["retention"][ring] = float(there.mean() / best.mean() / q)
-            per_ring.append((gained.weights[ring] @ there) / (gained.weights[ring] @ best) / drawn)
-        strongest = per_ring[int(np.argmax([np.nanmean(p) for p in per_ring]))]
+            numbers["retention"][split] = float(there.mean() / best.mean() / q)
+            per_split.append((gained.weights[split] @ there) / (gained.weights[split] @ best) / drawn)
+        strongest = per_split[int(np.argmax([np.nanmean(p) for p in per_split]))]
         holds = strongest >= rule.hold
         numbers.setdefault("retention_error", {})[kind] = float(np.nanstd(strongest))
         if holds.mean() >= rule.share:
@@ -362,7 +367,7 @@ def _reason(lowest, highest, numbers, why, missing, rule, unlimited) -> str:
     if lowest >= 3 and unlimited:
         parts.append("inference within the family; a prior over the family explains it")
     if highest >= 4 and len(missing) < len(KINDS):
-        parts.append(f"kinds of changed ring that hold: {', '.join(numbers['held']) or 'none'}")
+        parts.append(f"kinds of changed split that hold: {', '.join(numbers['held']) or 'none'}")
     if settled:
         return "; ".join(parts) + "."
     open_ends = []
@@ -386,13 +391,13 @@ def _reason(lowest, highest, numbers, why, missing, rule, unlimited) -> str:
         )
     if highest == 5:
         if missing:
-            open_ends.append(f"no ring of kind {', '.join(missing)} was run: add it to the rings")
+            open_ends.append(f"no split of kind {', '.join(missing)} was run: add it to the splits")
         for kind in KINDS:
-            rings = {r: v for r, v in numbers["retention"].items() if r.partition(":")[0] == kind}
-            if rings and kind not in numbers["held"]:
-                ring = max(rings, key=lambda r: rings[r])
-                more = _more(rings[ring] - rule.hold, numbers["retention_error"][kind], n)
+            splits = {r: v for r, v in numbers["retention"].items() if r.partition(":")[0] == kind}
+            if splits and kind not in numbers["held"]:
+                split = max(splits, key=lambda r: splits[r])
+                more = _more(splits[split] - rule.hold, numbers["retention_error"][kind], n)
                 told = f"about {more} lifetimes on it would settle it" if more else "it lies on the bar"
-                open_ends.append(f"the {ring} ring keeps {rings[ring]:.2f}: {told}")
+                open_ends.append(f"the {split} split keeps {splits[split]:.2f}: {told}")
     told = "; ".join(open_ends or ["a share of resamples near its bar: more lifetimes"])
     return f"{'; '.join(parts)}. Open: {told}."

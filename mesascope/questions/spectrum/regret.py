@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Probe, Reading, fresh
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh
 from mesascope.trials import payoff
 
 
-def probe() -> Probe:
+def metric() -> Metric:
     """How much pay-off does it miss over a lifetime, and how much more than each reference procedure?"""
 
     def measure(trials, references, replay):
@@ -17,20 +17,20 @@ def probe() -> Probe:
             raise DoesNotApply("the best pay-off is not known")
         paid = payoff(lived)
         missed = np.nansum(lived.best.values - paid, -1)
-        out = [Reading(missed, ring=str(lived.attrs["ring"]), label="against the best choice")]
+        out = [Reading(missed, split=str(lived.attrs["split"]), label="against the best choice")]
         if "fixed" in lived:
             out.append(
                 Reading(
                     (lived.fixed.values - paid).sum(-1), label="against the best policy that cannot adapt"
                 )
             )
-        for rings in references.values():
-            if "fresh" in rings and rings["fresh"].sizes["lifetime"] == len(missed):
-                other = rings["fresh"]
+        for splits in references.values():
+            if "fresh" in splits and splits["fresh"].sizes["lifetime"] == len(missed):
+                other = splits["fresh"]
                 out.append(Reading((payoff(other) - paid).sum(-1), label=f"against {other.attrs['subject']}"))
         return out
 
-    return Probe(
+    return Metric(
         name="regret",
         question="How much expected pay-off does it miss over a lifetime, in units of one trial's pay-off?",
         measure=measure,

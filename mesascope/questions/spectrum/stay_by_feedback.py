@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from mesascope.contracts.metric import Probe, Reading, choosing, fresh
+from mesascope.contracts.metric import Metric, Reading, choosing, fresh
 
 
-def probe() -> Probe:
+def metric() -> Metric:
     """How much oftener does it repeat a choice that has just paid well than one that has just paid badly?"""
 
     def measure(trials, references, replay):
@@ -23,9 +23,9 @@ def probe() -> Probe:
         well, badly = known & (paid > middle), known & (paid <= middle)
         if known.any() and not well.any():  # two levels: the middle is between them
             well, badly = known & (paid >= middle), known & (paid < middle)
-        return [Reading(_share(stayed, well) - _share(stayed, badly), ring=str(lived.attrs["ring"]))]
+        return [Reading(_share(stayed, well) - _share(stayed, badly), split=str(lived.attrs["split"]))]
 
-    return Probe(
+    return Metric(
         name="stay_by_feedback",
         question="How much oftener does it repeat a choice after feedback above the middle than after the rest?",
         measure=measure,

@@ -47,12 +47,12 @@ class Curve(NamedTuple):
 def curves(examination: Examination) -> list[Curve]:
     """The subject's curve on fresh tasks (or in the log), on seen ones, and those of the references."""
     lives = examination.trials
-    ring = next((r for r in ("fresh", "logged") if r in lives), next(iter(lives)))
-    out = [curve(lives[ring], "subject", examination.subject)]
-    if ring == "fresh" and "seen" in lives and examination.trained_on.startswith("bank"):
+    split = next((r for r in ("fresh", "logged") if r in lives), next(iter(lives)))
+    out = [curve(lives[split], "subject", examination.subject)]
+    if split == "fresh" and "seen" in lives and examination.trained_on.startswith("bank"):
         out.append(curve(lives["seen"], "seen", f"{examination.subject} on its training tasks"))
     for role in ROLES:
-        lived = examination.references.get(role, {}).get(ring)
+        lived = examination.references.get(role, {}).get(split)
         if lived is not None:
             out.append(curve(lived, role, str(lived.attrs.get("subject", role))))
     return out

@@ -48,8 +48,8 @@ def lives(examination: Examination) -> Lives:
 
     Rows are sorted by the task: its best act where the acts' means are known, then how much there is to gain.
     """
-    rings = examination.trials
-    lived = rings[next((r for r in ("fresh", "logged") if r in rings), next(iter(rings)))]
+    splits = examination.trials
+    lived = splits[next((r for r in ("fresh", "logged") if r in splits), next(iter(splits)))]
     paid, blocks = payoff(lived), ()
     normalised = comparable(lived) and "worst" in lived
     if normalised:

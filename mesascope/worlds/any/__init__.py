@@ -1,0 +1,1 @@
+"""Subjects that live in any world with a few choices."""

@@ -1,0 +1,1 @@
+"""Bandits: independent, dependent, cued, informative, restless, in words."""

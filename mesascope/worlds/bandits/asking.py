@@ -7,10 +7,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.errors import MesascopeError
 from mesascope.contracts.family import Family, Percept
-from mesascope.worlds.bandits.families.informative_bandit import HIGH, LOW, InformativeBandit
 from mesascope.contracts.subject import Subject, choose
+from mesascope.errors import MesascopeError
+from mesascope.worlds.bandits.families.informative_bandit import HIGH, LOW, InformativeBandit
 
 ENOUGH = (HIGH + LOW) / 2  # an arm that pays more is taken for the target
 

@@ -1,0 +1,1 @@
+"""A grid with a coin and a corner, which may come apart."""

@@ -11,8 +11,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from mesascope.errors import MesascopeError
 from mesascope.contracts.family import Percept
+from mesascope.errors import MesascopeError
 from mesascope.worlds.gymnasium.lanes import Lane
 
 

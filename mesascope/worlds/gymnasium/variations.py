@@ -103,7 +103,7 @@ def called(path: str) -> Callable[[np.random.Generator, str], Mapping[str, Any]]
 
 
 def checked(function: Any, name: str) -> Callable[[np.random.Generator, str], Mapping[str, Any]]:
-    """A function of (rng, ring).
+    """A function of (rng, split).
 
     Raises:
         MesascopeError: it is none, or takes something else.
@@ -112,27 +112,27 @@ def checked(function: Any, name: str) -> Callable[[np.random.Generator, str], Ma
         inspect.signature(function).bind(None, "fresh")
     except (TypeError, ValueError):
         raise MesascopeError(
-            f"{name} is no function of (rng, ring).",
-            "It takes a NumPy generator and a ring's name, and returns the keywords of one task.",
+            f"{name} is no function of (rng, split).",
+            "It takes a NumPy generator and a split's name, and returns the keywords of one task.",
         ) from None
     return function
 
 
-def drawn(function: Callable[..., Any], name: str, rng: np.random.Generator, ring: str) -> Drawn:
+def drawn(function: Callable[..., Any], name: str, rng: np.random.Generator, split: str) -> Drawn:
     """One task of a user's function.
 
     Raises:
         MesascopeError: it raised, or returned no keywords.
     """
     try:
-        told = function(rng, ring)
+        told = function(rng, split)
     except Exception as error:
         raise MesascopeError(
-            f"{name} raised {type(error).__name__} on {ring!r}: {error}.", "Mend it."
+            f"{name} raised {type(error).__name__} on {split!r}: {error}.", "Mend it."
         ) from error
     if not isinstance(told, Mapping) or not all(isinstance(k, str) for k in told):
         raise MesascopeError(
-            f"{name} returned {type(told).__name__} on {ring!r}.",
+            f"{name} returned {type(told).__name__} on {split!r}.",
             "Return a dict of keywords for gymnasium.make.",
         )
     return dict(told)

@@ -1,0 +1,1 @@
+"""Mazes and prefix sums: problems that may take thought."""

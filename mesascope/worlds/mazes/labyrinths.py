@@ -7,11 +7,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.errors import MesascopeError
-from mesascope.contracts.family import Family, Percept
-from mesascope.worlds.mazes.mazes import FAR, neighbours, planes, seen
-from mesascope.worlds.mazes.families.maze import Maze
 from mesascope.contracts.choices import best_of
+from mesascope.contracts.family import Family, Percept
+from mesascope.errors import MesascopeError
+from mesascope.worlds.mazes.families.maze import Maze
+from mesascope.worlds.mazes.mazes import FAR, neighbours, planes, seen
 
 
 class Shown(NamedTuple):

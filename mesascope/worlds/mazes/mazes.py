@@ -248,7 +248,7 @@ def read(text: str) -> tuple[np.ndarray, int, int]:
     if len(rows) != 2 * size + 1 or size < 2 or any(len(r) != 3 * size + 1 for r in rows):
         raise MesascopeError(
             f"This is no drawing of a maze: {len(rows)} lines of {sorted({len(r) for r in rows})} characters.",
-            "Draw n cells on a side in 2n + 1 lines of 3n + 1 characters, as mesascope.worlds.mazes.families.maze shows them.",
+            "Draw n cells on a side in 2n + 1 lines of 3n + 1 characters, as the family maze shows them.",
         )
     middle = [[rows[2 * r + 1][3 * c + 1] for c in range(size)] for r in range(size)]
     places = {

@@ -9,10 +9,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from mesascope.errors import MesascopeError
 from mesascope.contracts.family import Family, Percept
-from mesascope.keys import address
 from mesascope.contracts.subject import Response, Scripted, choose
+from mesascope.errors import MesascopeError
+from mesascope.keys import address
 
 FOREVER = 1 << 30
 PRIOR = 1.0  # mean of the mean pay-offs, their variance and that of a pay-off around its mean being 1
@@ -184,5 +184,5 @@ def shaped(family: Family) -> tuple[int, int, int, int]:
         raise MesascopeError(
             f"{family.name} has no states to plan through.", "Give a family of episodes: tabular_mdp."
         )
-    longest = max(family.trials(ring) for ring in family.rings())
+    longest = max(family.trials(split) for split in family.splits())
     return states, family.choices, family.steps, longest * family.steps

@@ -1,0 +1,1 @@
+"""Pong: the game, its screen, and networks that play it."""

@@ -20,7 +20,7 @@ class Batch(NamedTuple):
 
 
 class Replay:
-    """A ring of the last steps of E environments."""
+    """A split of the last steps of E environments."""
 
     def __init__(self, steps: int, environments: int, shape: tuple[int, int], stack: int) -> None:
         self.stack, self.length = stack, -(-steps // environments)

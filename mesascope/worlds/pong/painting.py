@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.condition import RECENT, Condition, within
-from mesascope.errors import MesascopeError
 from mesascope.contracts.family import Family
+from mesascope.errors import MesascopeError
 from mesascope.worlds.pong import pong_screen as screen
 
 FIELD, BORDER, PADDLE = 87, 236, 148  # brightness

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.errors import MesascopeError
 from mesascope.contracts.family import Family, Percept
-from mesascope.worlds.regression.families.linear_regression import LinearRegression
 from mesascope.contracts.subject import Response, Scripted
+from mesascope.errors import MesascopeError
+from mesascope.worlds.regression.families.linear_regression import LinearRegression
 
 TRIED = "linear_regression:trials=12,bank=2"
 NOTHING = 1e-5  # an eigenvalue below this part of the largest is 0

@@ -1,0 +1,1 @@
+"""Sequences of symbols to be predicted."""

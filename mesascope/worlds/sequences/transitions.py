@@ -7,8 +7,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.errors import MesascopeError
 from mesascope.contracts.family import Family, Percept
+from mesascope.errors import MesascopeError
 from mesascope.worlds.sequences.families.markov_chain import MarkovChain
 
 TRIED = "markov_chain:symbols=3,trials=12,bank=2"

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.errors import MesascopeError
 from mesascope.contracts.family import Family, Percept
+from mesascope.errors import MesascopeError
 from mesascope.worlds.trees.families.tree_choice import TreeChoice
 
 NOISE = 1.5  # standard deviation of one look of a wavering answer, whose signal is 1

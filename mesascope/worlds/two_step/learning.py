@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.errors import MesascopeError
 from mesascope.contracts.family import Family, Percept
-from mesascope.worlds.two_step.families.two_step import TwoStep
 from mesascope.contracts.subject import Scripted, choose
+from mesascope.errors import MesascopeError
+from mesascope.worlds.two_step.families.two_step import TwoStep
 
 SURE = 100.0  # transitions that an announcement counts for
 

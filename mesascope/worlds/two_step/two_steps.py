@@ -1,4 +1,4 @@
-"""What the probes of two-step trials share: the trials as arrays, and a logistic regression with its influence."""
+"""What the metrics of two-step trials share: the trials as arrays, and a logistic regression with its influence."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Steps(NamedTuple):
 
 
 def two_steps(lived: xr.Dataset) -> Steps:
-    """The trials of one ring or log.
+    """The trials of one split or log.
 
     Raises:
         DoesNotApply: they have no two steps, more than two first choices, no pay-offs, or always the same choice.

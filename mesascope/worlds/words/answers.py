@@ -1,4 +1,4 @@
-"""What probes of language models share: accuracy and log-odds per trial, under one-step conditions."""
+"""What metrics of language models share: accuracy and log-odds per trial, under one-step conditions."""
 
 from __future__ import annotations
 

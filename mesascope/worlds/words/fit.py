@@ -1,4 +1,4 @@
-"""Conditions that are put to families with words alone, where they are what a probe of language models asks for."""
+"""Conditions that are put to families with words alone, where they are what a metric of language models asks for."""
 
 from __future__ import annotations
 

@@ -13,10 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.errors import MesascopeError
 from mesascope.contracts.family import Family, Percept
-from mesascope.worlds.words.families.word_labels import FIRST, ITEM, LAST, SAID, WordLabels, beyond, texts
 from mesascope.contracts.subject import Scripted, choose
+from mesascope.errors import MesascopeError
+from mesascope.worlds.words.families.word_labels import FIRST, ITEM, LAST, SAID, WordLabels, beyond, texts
 
 TILTS = 64  # lines that are thought of
 SLIP = 0.02  # part of the labels that may be told wrongly

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from mesascope import catalogue
+from mesascope.contracts.family import Family
 from mesascope.examination.bench import Bench
 from mesascope.examination.examination import resolve
-from mesascope.contracts.family import Family
 from mesascope.examination.measurement import measure
 from mesascope.questions.spectrum.placement import conditions
 from mesascope.rollouts.replays import Replays
 
 FAMILY = catalogue.make("families", "bernoulli_bandit:arms=3,trials=20")
-PROBES = ("benefit", "cost_of_reset", "dependence_on_carry", "dependence_on_percept")
+METRICS = ("benefit", "cost_of_reset", "dependence_on_carry", "dependence_on_percept")
 
 
 class Reader:
@@ -21,17 +21,17 @@ class Reader:
 
     def __init__(self, family: Family, lifetimes: int):
         self.family = family
-        self.probes = [catalogue.make("probes", name) for name in PROBES]
-        labels = [*conditions(family.horizon, None), *(c for p in self.probes for c in p.conditions)]
+        self.metrics = [catalogue.make("metrics", name) for name in METRICS]
+        labels = [*conditions(family.horizon, None), *(c for p in self.metrics for c in p.conditions)]
         self.bench = Bench(family, labels, ["fresh"], lifetimes)
 
     def read(self, subject):
-        """Its trials on the fresh ring, its placement, and the findings of PROBES by name."""
+        """Its trials on the fresh split, its placement, and the findings of METRICS by name."""
         one = resolve(subject, self.family)
         lived, references, placement = self.bench.place(one, "unlimited")
         assert placement is not None
-        found = measure(self.probes, lived, references, Replays(one))
-        return lived["fresh"], placement, {f.probe: f for f in found}
+        found = measure(self.metrics, lived, references, Replays(one))
+        return lived["fresh"], placement, {f.metric: f for f in found}
 
 
 def same(one, other, moved: float = 0.0) -> None:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from mesascope import FamilyEnv, catalogue
-from mesascope.errors import MesascopeError
-from mesascope.contracts.family import Percept
 from mesascope.agents import inert as _inert
 from mesascope.agents.observing import ALL, observe, observer
+from mesascope.contracts.family import Percept
+from mesascope.errors import MesascopeError
 
 BANDIT = catalogue.make("families", "bernoulli_bandit:arms=3,trials=11")
 

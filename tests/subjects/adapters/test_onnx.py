@@ -13,10 +13,10 @@ onnx = pytest.importorskip("onnx", reason="needs the extra 'onnx'")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from mesascope import catalogue, rollout  # noqa: E402
+from mesascope.contracts.subject import essence  # noqa: E402
 from mesascope.errors import MesascopeError  # noqa: E402
 from mesascope.examination.examination import opener, resolve  # noqa: E402
 from mesascope.rollouts.replays import refuse_leaks  # noqa: E402
-from mesascope.contracts.subject import essence  # noqa: E402
 from tests.subjects.adapters.readings import FAMILY, same  # noqa: E402
 
 SMALL = catalogue.make("families", "bernoulli_bandit:arms=3,trials=11")
@@ -113,7 +113,7 @@ def test_the_start_of_a_lifetime_is_fed_where_it_is_asked_for(tmp_path):
     weights = [("w", np.array([[4, 0, 0]], np.float32)), ("v", np.zeros((3, 3), np.float32))]
     made = model(nodes, [("obs", ["n", 3]), ("episode_start", ["n", 1])], [("logits", ["n", 3])], weights)
     onnx.save(made, tmp_path / "starts.onnx")
-    one = catalogue.make("subjects", f"onnx:path={tmp_path}/starts.onnx,told=action", SMALL)
+    one = catalogue.make("subjects", f"onnx:path={tmp_path}/starts.onnx,observes=action", SMALL)
     told = np.exp(rollout(one, SMALL, lifetimes=7).log_probs.values[0])
     assert np.allclose(told[:, 1:], 1 / 3, atol=1e-6)
     assert np.allclose(told[:, 0, 0], np.exp(4) / (np.exp(4) + 2), atol=1e-6)
@@ -234,5 +234,5 @@ def test_a_feed_forward_file_of_other_inputs_is_explained(tmp_path):
     )
     with pytest.raises(MesascopeError, match="takes 4 numbers"):
         resolve(str(path), SMALL)
-    one = catalogue.make("subjects", f"onnx:path={path},told=action+feedback", FAMILY)
+    one = catalogue.make("subjects", f"onnx:path={path},observes=action+feedback", FAMILY)
     assert np.allclose(np.exp(rollout(one, FAMILY, lifetimes=7).log_probs.values), 1 / 3, atol=1e-6)

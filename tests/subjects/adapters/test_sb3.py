@@ -20,11 +20,11 @@ from stable_baselines3 import A2C, DQN, PPO, SAC
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecNormalize
 
 from mesascope import FamilyEnv, catalogue, rollout
+from mesascope.contracts.family import Percept
+from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.examination.examination import opener, resolve
-from mesascope.contracts.family import Percept
 from mesascope.rollouts.replays import refuse_leaks
-from mesascope.contracts.subject import Scripted, choose
 from tests.subjects.adapters import agents
 from tests.subjects.adapters.readings import FAMILY, chances, same
 
@@ -323,4 +323,4 @@ def test_it_does_not_fit_another_family(trained):
     with pytest.raises(MesascopeError):
         resolve(str(folder / "PPO.zip"), cued)
     with pytest.raises(MesascopeError, match=r"takes 6 numbers; .* told as action gives 3"):
-        catalogue.make("subjects", f"sb3:path={folder}/PPO.zip,told=action", SMALL)
+        catalogue.make("subjects", f"sb3:path={folder}/PPO.zip,observes=action", SMALL)

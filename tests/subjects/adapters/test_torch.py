@@ -11,13 +11,13 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra 'torch'")
 
 from mesascope import catalogue, rollout  # noqa: E402
+from mesascope.agents.torch_module import wrap  # noqa: E402
+from mesascope.contracts.family import Percept  # noqa: E402
+from mesascope.contracts.subject import essence  # noqa: E402
 from mesascope.errors import MesascopeError  # noqa: E402
 from mesascope.examination.examination import opener  # noqa: E402
-from mesascope.contracts.family import Percept  # noqa: E402
-from mesascope.questions.activations.belief_edit import probe as belief_edit  # noqa: E402
+from mesascope.questions.activations.belief_edit import metric as belief_edit  # noqa: E402
 from mesascope.rollouts.replays import Replays, refuse_leaks, written  # noqa: E402
-from mesascope.contracts.subject import essence  # noqa: E402
-from mesascope.agents.torch_module import wrap  # noqa: E402
 from tests.subjects.adapters import agents  # noqa: E402
 from tests.subjects.adapters.readings import FAMILY, chances, same  # noqa: E402
 
@@ -34,7 +34,7 @@ def test_an_acquiring_gru_reads_as_rescorla_wagner(reader):
     one = wrap(agents.rescorla_wagner(agents.Recurrent()), FAMILY)
     got = reader.read(one)
     same(got, reader.read(f"rescorla_wagner:rate={agents.RATE},beta={agents.BETA}"))
-    assert got[1].lowest in ("acquiring", "locating")  # it acquires; the exchanged rings were not run
+    assert got[1].lowest in ("acquiring", "locating")  # it acquires; the exchanged splits were not run
     q = rollout(one, SMALL, lifetimes=7, record=["gru.h"])["tap_gru.h"].values[0]
     lived = rollout(one, SMALL, lifetimes=7)
     value = np.full((7, 3), agents.INITIAL)
@@ -269,8 +269,8 @@ def test_mistakes_say_what_to_type(tmp_path):
         f"torch_module:factory={HERE}:Nothing,path={path}": "has no function 'Nothing'",
         f"torch_module:factory={HERE}:Reflex,path={path}": "does not fit the network",
         f"torch_module:factory={HERE}:Recurrent,path={tmp_path / 'gone.pt'}": "There is no file",
-        f"torch_module:factory={HERE}:Recurrent,told=action+nothing": "There is no part of the percept 'nothing'",
-        f"torch_module:factory={HERE}:Recurrent,told=action": "raised RuntimeError",
+        f"torch_module:factory={HERE}:Recurrent,observes=action+nothing": "There is no part of the percept 'nothing'",
+        f"torch_module:factory={HERE}:Recurrent,observes=action": "raised RuntimeError",
         f"torch_module:factory={HERE}:Recurrent,path={path},trust=true": "has no setting 'trust'",
         "torch_module": "Type torch_module:factory=package.module:factory",
     }

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.family import Family, Percept
-from mesascope.contracts.subject import Scripted, choose
 from mesascope.contracts.settings import named, within
+from mesascope.contracts.subject import Scripted, choose
 
 
 class Fixed(Scripted):

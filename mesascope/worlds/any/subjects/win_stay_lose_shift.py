@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family, Percept
-from mesascope.contracts.subject import Scripted, choose
 from mesascope.contracts.choices import keep, mixed, won
+from mesascope.contracts.family import Family, Percept
 from mesascope.contracts.settings import named, one_of, within
+from mesascope.contracts.subject import Scripted, choose
 
 SHIFTS = ("other", "any")
 

@@ -13,9 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.errors import MesascopeError, unknown
 from mesascope.contracts.family import Family, Percept, parse_bank
 from mesascope.contracts.percept import orders
+from mesascope.errors import MesascopeError, unknown
 from mesascope.keys import address
 
 DEPENDENT = {
@@ -47,7 +47,7 @@ class BernoulliBandit(Family):
 
     controls: ClassVar = {"learner": "thompson", "lookalike": "two_loss_reflex", "still": "uniform"}
     identity: ClassVar = ("name", "bank_name")
-    # a random exchange is a blunt ring: Gittins keeps .46 on it and .30 after a reversal, so it is not counted
+    # a random exchange is a blunt split: Gittins keeps .46 on it and .30 after a reversal, so it is not counted
     reported: ClassVar = ("exchanged:random", "horizon:longer", "inverted:feedback")
 
     @property
@@ -64,8 +64,8 @@ class BernoulliBandit(Family):
             "locator against": "locator:minimise=true",
         }
 
-    def rings(self) -> tuple[str, ...]:
-        """All rings; the restructured one is the prior that was not trained."""
+    def splits(self) -> tuple[str, ...]:
+        """All splits; the restructured one is the prior that was not trained."""
         other = "independent" if self.prior in DEPENDENT else "dependent"
         counted = (
             "fresh",
@@ -82,40 +82,40 @@ class BernoulliBandit(Family):
         size, seed = parse_bank(bank) if bank else (0, 0)
         return family(self.choices, self.horizon, self.prior, size, seed)
 
-    def trials(self, ring: str) -> int:
+    def trials(self, split: str) -> int:
         """T, and five times T on the longer horizon."""
-        return self.horizon * (5 if ring == "horizon:longer" else 1)
+        return self.horizon * (5 if split == "horizon:longer" else 1)
 
-    def changes(self, ring: str) -> int | None:
-        """Half-way on the exchanged rings."""
-        return self.horizon // 2 if ring.startswith("exchanged") else None
+    def changes(self, split: str) -> int | None:
+        """Half-way on the exchanged splits."""
+        return self.horizon // 2 if split.startswith("exchanged") else None
 
-    def draw(self, key: jax.Array, n: int, ring: str) -> Tasks:
-        """Draws n tasks of a ring."""
-        if ring not in self.rings():
-            raise unknown("ring", ring, self.rings())
+    def draw(self, key: jax.Array, n: int, split: str) -> Tasks:
+        """Draws n tasks of a split."""
+        if split not in self.splits():
+            raise unknown("split", split, self.splits())
         where, change = address(key, "means"), address(key, "change")
-        if ring == "seen":
+        if split == "seen":
             assert self.bank_means is not None
             means = self.bank_means[jax.random.randint(where, (n,), 0, len(self.bank_means))]
-        elif ring in ("restructured:dependent", "restructured:independent"):
-            means = _means(where, n, self.choices, ring.partition(":")[2], None)
+        elif split in ("restructured:dependent", "restructured:independent"):
+            means = _means(where, n, self.choices, split.partition(":")[2], None)
         else:
             means = _means(where, n, self.choices, self.prior, self.shapes)
-        if ring == "shifted:low":
+        if split == "shifted:low":
             means = 0.3 * means
-        elif ring == "shifted:high":
+        elif split == "shifted:high":
             means = 0.7 + 0.3 * means
-        path = jnp.repeat(means[:, None, :], self.trials(ring), axis=1)
-        late = (jnp.arange(self.trials(ring)) >= self.horizon // 2)[None, :, None]
-        if ring == "exchanged:reversal":
+        path = jnp.repeat(means[:, None, :], self.trials(split), axis=1)
+        late = (jnp.arange(self.trials(split)) >= self.horizon // 2)[None, :, None]
+        if split == "exchanged:reversal":
             path = jnp.where(late, _reversed(means)[:, None, :], path)
-        elif ring == "exchanged:random":
+        elif split == "exchanged:random":
             path = jnp.where(late, _cycled(change, means)[:, None, :], path)
-        elif ring == "restructured:drift":
+        elif split == "restructured:drift":
             steps = DRIFT * jax.random.normal(change, path.shape).at[:, 0].set(0.0)
             path = _reflect(means[:, None, :] + jnp.cumsum(steps, axis=1))
-        inverted = jnp.full((n,), float(ring == "inverted:feedback"))
+        inverted = jnp.full((n,), float(split == "inverted:feedback"))
         return Tasks(path, inverted)
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
@@ -135,10 +135,10 @@ class BernoulliBandit(Family):
         observation = jnp.zeros((len(action), 0))
         return trial, Percept(observation, action, feedback, trial, still, still.astype(bool)), score
 
-    def latents(self, tasks: Tasks, ring: str) -> dict[str, np.ndarray]:
+    def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The means [N, T, K], and chance, best, worst and fixed [N, T]."""
         means = np.asarray(tasks.means)
-        if ring == "seen":
+        if split == "seen":
             fixed = means[..., int(np.asarray(self.bank_means).mean(0).argmax())]
         else:
             fixed = means[..., self.favourite] if self.shapes else means.mean(-1)

@@ -1,6 +1,6 @@
 """One arm of ten pays 5 and the others 1; an eleventh pays little and its number says which (Wang et al. 2016).
 
-arXiv 1611.05763, section 3.1.3: five pulls, pay-offs that do not scatter. Every ring is an even draw from a list of
+arXiv 1611.05763, section 3.1.3: five pulls, pay-offs that do not scatter. Every split is an even draw from a list of
 tasks that can be written down, so what can be had on it is found exactly (`optimum`): 20.55 of 25 in total, 11.0
 without the informative arm, 7.00 without adapting, 6.61 at random.
 """
@@ -13,11 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.errors import unknown
 from mesascope.contracts.family import Array, Family, Percept, parse_bank
-from mesascope.worlds.bandits import deterministic
 from mesascope.contracts.percept import born, named, told, whole
+from mesascope.errors import unknown
 from mesascope.keys import address
+from mesascope.worlds.bandits import deterministic
 
 HIGH, LOW = 5.0, 1.0  # what the target and the other arms pay
 COUNTED = (
@@ -67,8 +67,8 @@ class InformativeBandit(Family):
             "strongest": "asker",
         }
 
-    def rings(self) -> tuple[str, ...]:
-        """All rings; on the restructured ones the informative arm counts from the other end, or lies."""
+    def splits(self) -> tuple[str, ...]:
+        """All splits; on the restructured ones the informative arm counts from the other end, or lies."""
         return (*(("seen",) if self.bank_targets is not None else ()), *COUNTED, *self.reported)
 
     def banked(self, bank: str | None) -> InformativeBandit:
@@ -76,60 +76,60 @@ class InformativeBandit(Family):
         size, seed = parse_bank(bank) if bank else (0, 0)
         return family(self.targets, self.horizon, size, seed)
 
-    def trials(self, ring: str) -> int:
+    def trials(self, split: str) -> int:
         """T, and five times T on the longer horizon."""
-        return self.horizon * (5 if ring == "horizon:longer" else 1)
+        return self.horizon * (5 if split == "horizon:longer" else 1)
 
-    def changes(self, ring: str) -> int | None:
-        """Half-way on the exchanged rings."""
-        return self.horizon // 2 if ring.startswith("exchanged") else None
+    def changes(self, split: str) -> int | None:
+        """Half-way on the exchanged splits."""
+        return self.horizon // 2 if split.startswith("exchanged") else None
 
-    def tables(self, ring: str) -> np.ndarray:
-        """[H, T, K] every task of a ring; they are equally likely.
+    def tables(self, split: str) -> np.ndarray:
+        """[H, T, K] every task of a split; they are equally likely.
 
         Raises:
-            MesascopeError: no such ring.
+            MesascopeError: no such split.
         """
-        if ring not in self.rings():
-            raise unknown("ring", ring, self.rings())
+        if split not in self.splits():
+            raise unknown("split", split, self.splits())
         arms = np.arange(self.targets)
-        if ring == "seen":
+        if split == "seen":
             return self.tables("fresh")[np.asarray(self.bank_targets)]
         early = late = arms
-        if ring.startswith("exchanged"):
+        if split.startswith("exchanged"):
             early, late = (x[~np.eye(len(arms), dtype=bool)] for x in np.meshgrid(arms, arms, indexing="ij"))
         says, then = early, late
-        if ring == "restructured:lies":
+        if split == "restructured:lies":
             early, says = (x.ravel() for x in np.meshgrid(arms, arms, indexing="ij"))
             late, then = early, says
-        if ring == "restructured:code":
+        if split == "restructured:code":
             says = then = self.targets - 1 - says
-        elif ring == "exchanged:code":
+        elif split == "exchanged:code":
             then = self.targets - 1 - then
         low, high = LOW, HIGH
-        if ring == "shifted:low":
+        if split == "shifted:low":
             high = LOW + (HIGH - LOW) / 4
-        elif ring == "shifted:high":
+        elif split == "shifted:high":
             low, high = 2 * LOW, 2 * HIGH
-        changed = (np.arange(self.trials(ring)) >= self.horizon // 2)[None, :]
+        changed = (np.arange(self.trials(split)) >= self.horizon // 2)[None, :]
         target = np.where(changed, late[:, None], early[:, None])  # [H, T]
         number = (1 + np.where(changed, then[:, None], says[:, None])) / self.targets
         paid = np.where(target[..., None] == arms, high, low)
         return np.concatenate([paid, number[..., None]], -1)
 
-    def optimum(self, ring: str = "fresh", informed: bool = True) -> float:
-        """The expected total pay-off of the best adaptive policy that knows the ring, exactly.
+    def optimum(self, split: str = "fresh", informed: bool = True) -> float:
+        """The expected total pay-off of the best adaptive policy that knows the split, exactly.
 
         Args:
-            ring: one of the rings.
+            split: one of the splits.
             informed: whether it may pull the informative arm.
         """
-        return deterministic.optimum(self.tables(ring), () if informed else (self.targets,))
+        return deterministic.optimum(self.tables(split), () if informed else (self.targets,))
 
-    def draw(self, key: jax.Array, n: int, ring: str) -> Tasks:
-        """Draws n tasks of a ring."""
-        tables = jnp.asarray(self.tables("fresh" if ring == "seen" else ring), jnp.float32)
-        if ring == "seen":
+    def draw(self, key: jax.Array, n: int, split: str) -> Tasks:
+        """Draws n tasks of a split."""
+        tables = jnp.asarray(self.tables("fresh" if split == "seen" else split), jnp.float32)
+        if split == "seen":
             tables = tables[self.bank_targets]
         return Tasks(tables[jax.random.randint(address(key, "task"), (n,), 0, len(tables))])
 
@@ -143,10 +143,10 @@ class InformativeBandit(Family):
         score = tasks.means[jnp.arange(len(action)), state, action]
         return state + 1, told(jnp.zeros((len(action), 0)), action, score, state + 1), score
 
-    def latents(self, tasks: Tasks, ring: str) -> dict[str, np.ndarray]:
+    def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The pay-offs [N, T, K], and chance, best, worst and fixed [N, T]; equally good fixed arms share."""
         means = np.asarray(tasks.means)
-        arms = np.asarray(self.bank_targets) if ring == "seen" else np.arange(self.targets)
+        arms = np.asarray(self.bank_targets) if split == "seen" else np.arange(self.targets)
         return {
             "means": means,
             "chance": means.mean(-1),

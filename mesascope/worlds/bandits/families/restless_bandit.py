@@ -15,9 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.errors import MesascopeError, unknown
 from mesascope.contracts.family import Family, Percept, parse_bank
 from mesascope.contracts.percept import born, named, told, whole
+from mesascope.errors import MesascopeError, unknown
 from mesascope.keys import address
 
 CHANGES = ("drift", "reversal")
@@ -65,8 +65,8 @@ class RestlessBandit(Family):
             "locator against": "path_locator:minimise=True",
         }
 
-    def rings(self) -> tuple[str, ...]:
-        """All rings; the restructured one has arms that go their own ways, or together where they did not."""
+    def splits(self) -> tuple[str, ...]:
+        """All splits; the restructured one has arms that go their own ways, or together where they did not."""
         other = "independent" if self.coupled else "coupled"
         counted = ("fresh", "shifted:still", "shifted:close", "exchanged:reversal", f"restructured:{other}")
         return (*(("seen",) if self.bank_means is not None else ()), *counted, *self.reported)
@@ -77,34 +77,34 @@ class RestlessBandit(Family):
         given = (self.change, self.slow, self.fast, self.block, self.level, self.coupled)
         return family(self.choices, self.horizon, *given, size, seed)
 
-    def trials(self, ring: str) -> int:
+    def trials(self, split: str) -> int:
         """T, and five times T on the longer horizon."""
-        return self.horizon * (5 if ring == "horizon:longer" else 1)
+        return self.horizon * (5 if split == "horizon:longer" else 1)
 
-    def changes(self, ring: str) -> int | None:
-        """Half-way on the exchanged ring."""
-        return self.horizon // 2 if ring.startswith("exchanged") else None
+    def changes(self, split: str) -> int | None:
+        """Half-way on the exchanged split."""
+        return self.horizon // 2 if split.startswith("exchanged") else None
 
-    def draw(self, key: jax.Array, n: int, ring: str) -> Tasks:
-        """Draws n tasks of a ring."""
-        if ring not in self.rings():
-            raise unknown("ring", ring, self.rings())
-        trials = self.trials(ring)
-        inverted = jnp.full((n,), float(ring == "inverted:feedback"))
-        if ring == "seen":
+    def draw(self, key: jax.Array, n: int, split: str) -> Tasks:
+        """Draws n tasks of a split."""
+        if split not in self.splits():
+            raise unknown("split", split, self.splits())
+        trials = self.trials(split)
+        inverted = jnp.full((n,), float(split == "inverted:feedback"))
+        if split == "seen":
             assert self.bank_means is not None and self.bank_volatility is not None
             which = jax.random.randint(address(key, "which"), (n,), 0, len(self.bank_means))
             return Tasks(self.bank_means[which], self.bank_volatility[which], inverted)
         volatility = self._volatility(address(key, "first"), n, trials)
         rates = jnp.where(volatility > 0, self.fast, self.slow)
-        if ring == "shifted:still":
+        if split == "shifted:still":
             volatility, rates = jnp.zeros_like(volatility), jnp.zeros_like(rates)
-        elif ring == "shifted:faster":
+        elif split == "shifted:faster":
             volatility, rates = jnp.ones_like(volatility), jnp.full_like(rates, self._faster())
-        means = self._means(address(key, "means"), rates, self.coupled != ring.startswith("restructured"))
-        if ring == "shifted:close":
+        means = self._means(address(key, "means"), rates, self.coupled != split.startswith("restructured"))
+        if split == "shifted:close":
             means = 0.5 + 0.3 * (means - 0.5)
-        elif ring == "exchanged:reversal":
+        elif split == "exchanged:reversal":
             late = (jnp.arange(trials) >= self.horizon // 2)[None, :, None]
             means = jnp.where(late, jnp.flip(means, -1), means)
         return Tasks(means, volatility, inverted)
@@ -149,11 +149,11 @@ class RestlessBandit(Family):
         feedback = jnp.abs(reward - tasks.inverted)
         return state + 1, told(jnp.zeros((len(action), 0)), action, feedback, state + 1), score
 
-    def latents(self, tasks: Tasks, ring: str) -> dict[str, np.ndarray]:
+    def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The means [N, T, K], the volatility [N, T] (0 slow, 1 fast), and chance, best, worst and fixed [N, T]."""
         means = np.asarray(tasks.means)
         fixed = means.mean(-1)
-        if ring == "seen":
+        if split == "seen":
             best = np.asarray(self.bank_means).mean(0).argmax(-1)  # [T]: without adapting, by the clock alone
             fixed = means[:, np.arange(means.shape[1]), best]
         return {

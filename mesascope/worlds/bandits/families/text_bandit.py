@@ -15,13 +15,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.errors import MesascopeError, unknown
 from mesascope.contracts.family import Family, Percept
 from mesascope.contracts.percept import named, whole
 from mesascope.contracts.questions import Moment, Question
+from mesascope.errors import MesascopeError, unknown
+from mesascope.keys import address
 from mesascope.worlds.bandits.families.bernoulli_bandit import BernoulliBandit, Tasks
 from mesascope.worlds.bandits.families.bernoulli_bandit import family as bernoulli_bandit
-from mesascope.keys import address
 
 HISTORIES = ("raw", "summary")
 WORDING, FIRST = 0, 1  # places in the observation; the names of the arms stand from FIRST on
@@ -58,9 +58,9 @@ class TextBandit(Family):
         """The bandit's, but for the locator."""
         return {role: who for role, who in self.bandit.references.items() if not role.startswith("locator")}
 
-    def rings(self) -> tuple[str, ...]:
+    def splits(self) -> tuple[str, ...]:
         """The bandit's."""
-        return self.bandit.rings()
+        return self.bandit.splits()
 
     def banked(self, bank: str | None) -> TextBandit:
         """The same family; there is no bank to be had."""
@@ -71,23 +71,23 @@ class TextBandit(Family):
             )
         return self
 
-    def trials(self, ring: str) -> int:
+    def trials(self, split: str) -> int:
         """The bandit's."""
-        return self.bandit.trials(ring)
+        return self.bandit.trials(split)
 
-    def changes(self, ring: str) -> int | None:
+    def changes(self, split: str) -> int | None:
         """The bandit's."""
-        return self.bandit.changes(ring)
+        return self.bandit.changes(split)
 
-    def draw(self, key: jax.Array, n: int, ring: str) -> Told:
-        """Draws n tasks of a ring, the wording, and the names of the arms."""
+    def draw(self, key: jax.Array, n: int, split: str) -> Told:
+        """Draws n tasks of a split, the wording, and the names of the arms."""
         scores = jax.random.uniform(address(key, "names"), (n, len(texts()["names"]["letters"])))
         wording = jnp.full((n,), self.wording)
         if self.wording < 0:
             wording = jax.random.randint(address(key, "wording"), (n,), 0, len(texts()["wordings"]))
         names = jnp.argsort(scores, -1)[:, : self.choices]
         shown = jnp.concatenate([wording[:, None], names], -1).astype(jnp.float32)
-        return Told(self.bandit.draw(key, n, ring), shown)
+        return Told(self.bandit.draw(key, n, split), shown)
 
     def begin(self, key: jax.Array, tasks: Told) -> tuple[jax.Array, Percept]:
         """Starts one lifetime per task."""
@@ -105,9 +105,9 @@ class TextBandit(Family):
         )
         return state, percept, jnp.where(none, jnp.nan, score)
 
-    def latents(self, tasks: Told, ring: str) -> dict[str, np.ndarray]:
+    def latents(self, tasks: Told, split: str) -> dict[str, np.ndarray]:
         """The bandit's, and the wording [N]."""
-        return self.bandit.latents(tasks.bandit, ring) | {"wording": np.asarray(tasks.shown)[:, WORDING]}
+        return self.bandit.latents(tasks.bandit, split) | {"wording": np.asarray(tasks.shown)[:, WORDING]}
 
     def question(self, past: Sequence[Moment], now: Sequence[float]) -> Question:
         """What is asked: which arm comes next, after the pulls that were told or their sums."""

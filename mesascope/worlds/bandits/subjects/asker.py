@@ -5,8 +5,8 @@ from __future__ import annotations
 import jax.numpy as jnp
 
 from mesascope.contracts.family import Family
-from mesascope.worlds.bandits.asking import Asker, informative
 from mesascope.contracts.settings import named
+from mesascope.worlds.bandits.asking import Asker, informative
 
 TRIED = "informative_bandit"
 

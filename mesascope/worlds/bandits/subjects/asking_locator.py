@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from mesascope.errors import MesascopeError
 from mesascope.contracts.family import Family, parse_bank
+from mesascope.errors import MesascopeError
 from mesascope.worlds.bandits.asking import Asker, informative
 
 TRIED = "informative_bandit:bank=4"

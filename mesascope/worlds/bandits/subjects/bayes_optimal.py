@@ -19,10 +19,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.caching import cache
-from mesascope.errors import MesascopeError
+from mesascope.contracts.choices import best_of, means, outcomes
 from mesascope.contracts.family import Family, Percept
 from mesascope.contracts.subject import Scripted, choose
-from mesascope.contracts.choices import best_of, means, outcomes
+from mesascope.errors import MesascopeError
 
 MOST = 70_000_000  # states: two arms to 200 trials, five arms to 21
 TIE = 255

@@ -5,9 +5,9 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from mesascope.contracts.choices import best_of, mixed
 from mesascope.contracts.family import Family, Percept
 from mesascope.contracts.subject import Scripted, choose
-from mesascope.contracts.choices import best_of, mixed
 from mesascope.worlds.bandits.subjects.cue_filter import evidence, payoffs_of
 
 TRIED = "cued_bandit:arms=3,trials=12,bank=2"

@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Family, Percept
-from mesascope.contracts.subject import Scripted, choose
 from mesascope.contracts.choices import outcomes
+from mesascope.contracts.family import Family, Percept
 from mesascope.contracts.settings import named, within
+from mesascope.contracts.subject import Scripted, choose
 from mesascope.worlds.bandits.subjects.thompson import THETA, X, largest
 
 PRIOR = (np.sin(THETA) / np.sin(THETA).sum()).astype(np.float32)  # uniform in the mean, even in the angle

@@ -9,11 +9,11 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from mesascope.errors import MesascopeError
-from mesascope.contracts.family import Family, Percept
-from mesascope.contracts.subject import Scripted, choose
 from mesascope.contracts.choices import best_of, mixed
+from mesascope.contracts.family import Family, Percept
 from mesascope.contracts.settings import named, within
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.errors import MesascopeError
 
 TRIED = "cued_bandit:arms=3,trials=12,bank=2"
 EDGE = 1e-3  # pay-offs are kept this far from 0 and 1: no outcome is impossible

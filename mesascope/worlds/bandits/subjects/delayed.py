@@ -11,10 +11,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family, Percept
-from mesascope.contracts.subject import Scripted, choose
 from mesascope.contracts.choices import outcomes
+from mesascope.contracts.family import Family, Percept
 from mesascope.contracts.settings import named
+from mesascope.contracts.subject import Scripted, choose
 from mesascope.worlds.bandits.subjects.thompson import probability_best
 
 

@@ -14,12 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.stats import norm
 
-from mesascope.errors import MesascopeError
-from mesascope.contracts.family import Family, Percept
-from mesascope.worlds.bandits.families.restless_bandit import RestlessBandit
-from mesascope.contracts.subject import Scripted, choose
 from mesascope.contracts.choices import best_of
+from mesascope.contracts.family import Family, Percept
 from mesascope.contracts.settings import named, within
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.errors import MesascopeError
+from mesascope.worlds.bandits.families.restless_bandit import RestlessBandit
 
 TRIED = "restless_bandit:trials=12,bank=2"
 

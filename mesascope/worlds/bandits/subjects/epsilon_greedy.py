@@ -5,10 +5,10 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family, Percept
-from mesascope.contracts.subject import Scripted, choose
 from mesascope.contracts.choices import TIES, best_of, means, mixed, outcomes
+from mesascope.contracts.family import Family, Percept
 from mesascope.contracts.settings import named, one_of, within
+from mesascope.contracts.subject import Scripted, choose
 
 
 class EpsilonGreedy(Scripted):

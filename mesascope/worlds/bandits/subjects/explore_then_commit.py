@@ -7,10 +7,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family, Percept
-from mesascope.contracts.subject import Scripted, choose
 from mesascope.contracts.choices import best_of, means, outcomes
+from mesascope.contracts.family import Family, Percept
 from mesascope.contracts.settings import named, within
+from mesascope.contracts.subject import Scripted, choose
 
 
 class Carry(NamedTuple):

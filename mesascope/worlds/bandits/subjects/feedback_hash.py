@@ -5,9 +5,9 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from mesascope.contracts.choices import won
 from mesascope.contracts.family import Family, Percept
 from mesascope.contracts.subject import Scripted, choose
-from mesascope.contracts.choices import won
 
 
 class FeedbackHash(Scripted):

@@ -13,11 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.errors import MesascopeError
-from mesascope.contracts.family import Family, Percept
-from mesascope.contracts.subject import Scripted, choose
 from mesascope.contracts.choices import best_of, means, outcomes
+from mesascope.contracts.family import Family, Percept
 from mesascope.contracts.settings import named, within
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.errors import MesascopeError
 
 SURE = np.linspace(0.0, 1.0, 257)  # the grid of sure pay-offs
 BEYOND = 100  # pulls past the table, after which the mean counts as known
@@ -111,7 +111,7 @@ def subject(family: Family, discount: float = 0.98) -> Gittins:
             f"Take at most {LONGEST} trials, or a discount such as 0.99.",
         )
     shapes = getattr(family, "shapes", None) or ((1.0, 1.0),) * family.choices
-    depth = min(max(family.trials(r) for r in family.rings()), DEEPEST)
+    depth = min(max(family.trials(r) for r in family.splits()), DEEPEST)
     priors = shapes if len(set(shapes)) > 1 else shapes[:1]
     tables = [finite(horizon, a, b) if horizon else discounted(discount, depth, a, b) for a, b in priors]
     return Gittins(

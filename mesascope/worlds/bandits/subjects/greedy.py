@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mesascope.contracts.family import Family
 from mesascope.contracts.choices import TIES
+from mesascope.contracts.family import Family
 from mesascope.contracts.settings import named, one_of
 from mesascope.worlds.bandits.subjects.epsilon_greedy import EpsilonGreedy
 

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mesascope.contracts.choices import means, outcomes
 from mesascope.contracts.family import Family, Percept
 from mesascope.contracts.subject import Scripted, choose
-from mesascope.contracts.choices import means, outcomes
 
 
 class Store:

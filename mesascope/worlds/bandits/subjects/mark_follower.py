@@ -9,10 +9,10 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family, Percept
-from mesascope.contracts.subject import Scripted, choose
 from mesascope.contracts.choices import best_of, mixed
+from mesascope.contracts.family import Family, Percept
 from mesascope.contracts.settings import named, within
+from mesascope.contracts.subject import Scripted, choose
 from mesascope.worlds.bandits.subjects.cue_filter import evidence, payoffs_of
 
 TRIED = "cued_bandit:arms=3,trials=12,bank=2"

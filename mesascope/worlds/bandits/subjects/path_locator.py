@@ -8,12 +8,12 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from mesascope.errors import MesascopeError
-from mesascope.contracts.family import Family, Percept, parse_bank
-from mesascope.worlds.bandits.families.restless_bandit import RestlessBandit
-from mesascope.contracts.subject import Scripted, choose
 from mesascope.contracts.choices import best_of
+from mesascope.contracts.family import Family, Percept, parse_bank
 from mesascope.contracts.settings import named
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.errors import MesascopeError
+from mesascope.worlds.bandits.families.restless_bandit import RestlessBandit
 
 TRIED = "restless_bandit:trials=12,bank=2"
 EDGE = 1e-4  # means are kept this far from 0 and 1: no outcome is impossible

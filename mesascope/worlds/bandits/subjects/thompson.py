@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.errors import MesascopeError
+from mesascope.contracts.choices import outcomes
 from mesascope.contracts.family import Family, Percept
 from mesascope.contracts.subject import Scripted, choose
-from mesascope.contracts.choices import outcomes
+from mesascope.errors import MesascopeError
 
 GRID = 64
 THETA = (np.arange(GRID) + 0.5) * np.pi / GRID

@@ -5,10 +5,10 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family, Percept
-from mesascope.contracts.subject import Scripted, choose
 from mesascope.contracts.choices import keep, won
+from mesascope.contracts.family import Family, Percept
 from mesascope.contracts.settings import named, within
+from mesascope.contracts.subject import Scripted, choose
 
 
 class TwoLossReflex(Scripted):

@@ -16,10 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.errors import MesascopeError, unknown
 from mesascope.contracts.family import Family, Percept, parse_bank
-from mesascope.contracts.percept import born, fits, named, whole
 from mesascope.contracts.goals import Goal, Goals
+from mesascope.contracts.percept import born, fits, named, whole
+from mesascope.errors import MesascopeError, unknown
 from mesascope.keys import address
 
 MOVES = np.asarray([(-1, 0), (0, 1), (1, 0), (0, -1), (0, 0)])  # north, east, south, west, stay
@@ -75,8 +75,8 @@ class CoinGrid(Family):
         """Reference procedures by role: all is seen, so none has anything to locate or to acquire."""
         return {"learner": "coin_walker", "discounting": "coin_walker", "strongest": "coin_walker"}
 
-    def rings(self) -> tuple[str, ...]:
-        """All rings; only on the last one does the coin never lie in the corner."""
+    def splits(self) -> tuple[str, ...]:
+        """All splits; only on the last one does the coin never lie in the corner."""
         return (*(("seen",) if self.bank_coin is not None else ()), *COUNTED, *self.reported)
 
     def banked(self, bank: str | None) -> CoinGrid:
@@ -85,28 +85,28 @@ class CoinGrid(Family):
         rho = round(float(self.rho), 6)
         return family(self.size, self.horizon, self.length, rho, size, seed)
 
-    def trials(self, ring: str) -> int:
+    def trials(self, split: str) -> int:
         """T."""
         return self.horizon
 
-    def changes(self, ring: str) -> int | None:
-        """Half-way on the exchanged ring."""
-        return self.horizon // 2 if ring.startswith("exchanged") else None
+    def changes(self, split: str) -> int | None:
+        """Half-way on the exchanged split."""
+        return self.horizon // 2 if split.startswith("exchanged") else None
 
-    def draw(self, key: jax.Array, n: int, ring: str) -> Tasks:
-        """Draws n tasks of a ring."""
-        if ring not in self.rings():
-            raise unknown("ring", ring, self.rings())
-        mirrored = jnp.full(n, ring == "restructured:controls")
-        if ring == "seen":
+    def draw(self, key: jax.Array, n: int, split: str) -> Tasks:
+        """Draws n tasks of a split."""
+        if split not in self.splits():
+            raise unknown("split", split, self.splits())
+        mirrored = jnp.full(n, split == "restructured:controls")
+        if split == "seen":
             assert self.bank_coin is not None and self.bank_start is not None
             which = jax.random.randint(address(key, "level"), (n,), 0, len(self.bank_coin))
             return Tasks(self.bank_coin[which], self.bank_start[which], mirrored)
         cells, trials = self.size**2, self.horizon
-        agree = jax.random.bernoulli(address(key, "agree"), self.rho, (n,)) & (ring != "apart:coin")
+        agree = jax.random.bernoulli(address(key, "agree"), self.rho, (n,)) & (split != "apart:coin")
         coin = jnp.where(agree, cells - 1, jax.random.randint(address(key, "coin"), (n,), 0, cells - 1))
         coin = jnp.repeat(coin[:, None], trials, axis=1)
-        if ring == "exchanged:coin":
+        if split == "exchanged:coin":
             moved = (coin[:, :1] + jax.random.randint(address(key, "change"), (n, 1), 1, cells)) % cells
             coin = jnp.where(jnp.arange(trials) >= trials // 2, moved, coin)
         # evenly one of the cells that are neither coin nor corner
@@ -116,7 +116,7 @@ class CoinGrid(Family):
             jax.random.randint(address(key, "other start"), (n, trials), 0, cells - 1),
             inner + (inner >= coin),
         )
-        if ring == "shifted:far":
+        if split == "shifted:far":
             start = jnp.where(coin == 0, 1, 0)
         return Tasks(coin, start, mirrored)
 
@@ -148,7 +148,7 @@ class CoinGrid(Family):
         parts = (cell // self.size, cell % self.size, coin // self.size, coin % self.size)
         return jnp.concatenate([jax.nn.one_hot(p, self.size) for p in parts], -1)
 
-    def latents(self, tasks: Tasks, ring: str) -> dict[str, np.ndarray]:
+    def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """Coin, start and mirrored, and chance, best, worst and fixed, all [N, T]; all is seen, so fixed is best."""
         coin, start = np.asarray(tasks.coin), np.asarray(tasks.start)
         far = np.maximum(distances(self.size)[start, coin], 1)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from mesascope.errors import MesascopeError
-from mesascope.contracts.family import Family, Percept
-from mesascope.contracts.subject import Scripted, choose
 from mesascope.contracts.choices import best_of, mixed
+from mesascope.contracts.family import Family, Percept
 from mesascope.contracts.settings import named, one_of, within
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.errors import MesascopeError
 
 TRIED = "coin_grid:size=3,trials=12,bank=2"
 GOALS = ("coin", "corner", "context", "centre", "broken")

@@ -1,7 +1,7 @@
 """Any Gymnasium environment: a lifetime is a number of its episodes, a trial is one of them.
 
 What differs between tasks is the seed, keywords of gymnasium.make (or attributes of the environment), or what a user's
-function draws. Rings come about the same way; where actions are discrete, 'exchanged' renames them half-way.
+function draws. Splits come about the same way; where actions are discrete, 'exchanged' renames them half-way.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.contracts.family import Family, Percept, parse_bank
 from mesascope.contracts.percept import named, whole
+from mesascope.errors import MesascopeError, MesascopeWarning
+from mesascope.keys import address
 from mesascope.worlds.gymnasium.environments import Lifetimes, called_by, made_lane, registered
 from mesascope.worlds.gymnasium.history import holds_history
 from mesascope.worlds.gymnasium.variations import Range, called, checked, code, drawn, ranges
-from mesascope.keys import address
 
 RUNS_CODE = True  # an environment named as module:Env-v0 has its module imported
 MOST = 1_000_000  # steps of a lifetime
@@ -80,10 +80,10 @@ class Gymnasium(Family):
         """The shape of one observation."""
         return self.size
 
-    def rings(self) -> tuple[str, ...]:
+    def splits(self) -> tuple[str, ...]:
         """'seen' with a bank, 'fresh', those that were named, and 'exchanged' for discrete actions."""
-        own = tuple(getattr(self.function, "rings", ())) if self.function else ()
-        named_ = (*own, *(ring for ring, _ in self.changed))
+        own = tuple(getattr(self.function, "splits", ())) if self.function else ()
+        named_ = (*own, *(split for split, _ in self.changed))
         exchanged = ("exchanged",) if self.choices is not None and self.horizon > 1 else ()
         return (*(("seen",) if self.bank_name else ()), "fresh", *dict.fromkeys(named_), *exchanged)
 
@@ -94,35 +94,35 @@ class Gymnasium(Family):
         name = named(family, **told)
         return dataclasses.replace(self, name=name, bank_name=bank, settings=tuple(told.items()))
 
-    def trials(self, ring: str) -> int:
+    def trials(self, split: str) -> int:
         """Episodes of a lifetime."""
         return self.horizon
 
-    def changes(self, ring: str) -> int | None:
+    def changes(self, split: str) -> int | None:
         """Half-way, where actions are exchanged."""
-        return self.horizon // 2 if ring == "exchanged" else None
+        return self.horizon // 2 if split == "exchanged" else None
 
-    def draw(self, key: jax.Array, n: int, ring: str) -> dict[str, np.ndarray]:
+    def draw(self, key: jax.Array, n: int, split: str) -> dict[str, np.ndarray]:
         """Seeds [N] of the environment, keywords [N] that make it, the trial [N] from which actions are exchanged."""
         rows = np.arange(n)
-        if ring == "seen" and self.bank_name:
+        if split == "seen" and self.bank_name:
             size, seed = parse_bank(self.bank_name)
             rows = np.array([int(_rng(key, "of", i).integers(size)) for i in range(n)])
             key = address(jax.random.key(seed), "bank")
         seeds = np.array([int(_rng(key, "seed", i).integers(2**31 - 1)) for i in rows.tolist()], np.int64)
         made = np.empty(n, object)
         for i, row in enumerate(rows.tolist()):
-            made[i] = self._task(_rng(key, "task", row), "fresh" if ring in ("seen", "exchanged") else ring)
+            made[i] = self._task(_rng(key, "task", row), "fresh" if split in ("seen", "exchanged") else split)
             seeds[i] = int(made[i].pop("seed", seeds[i]))
-        change = self.changes(ring)
+        change = self.changes(split)
         at = np.full(n, self.horizon if change is None else change, np.int32)
         return {"seed": seeds, "made": made, "exchanged": at}
 
-    def _task(self, rng: np.random.Generator, ring: str) -> dict[str, Any]:
-        over = dict(next((told for name, told in self.changed if name == ring), ()))
+    def _task(self, rng: np.random.Generator, split: str) -> dict[str, Any]:
+        over = dict(next((told for name, told in self.changed if name == split), ()))
         out = {k: told.draw(rng) for k, told in dict(self.vary).items()}
         if self.function:
-            out |= drawn(self.function, called_by(self.function), rng, ring)
+            out |= drawn(self.function, called_by(self.function), rng, split)
         return out | {k: told.draw(rng) for k, told in over.items()}
 
     def begin(self, key: jax.Array, tasks: Any) -> tuple[Any, Percept]:
@@ -142,13 +142,13 @@ class Gymnasium(Family):
         """[N] whose episode is over."""
         return (state.now == 0) & (state.trial > 0)
 
-    def latents(self, tasks: Any, ring: str) -> dict[str, np.ndarray]:
+    def latents(self, tasks: Any, split: str) -> dict[str, np.ndarray]:
         """What an episode pays at best, at worst and by even random play [N, T]; 'fixed' is not known."""
         best, worst, chance = self.payments
-        chance = self._chance(ring) if chance is None else chance
+        chance = self._chance(split) if chance is None else chance
         if not best > chance:
             raise MesascopeError(
-                f"best={best:g} of {self.name} is no more than what even random play gets on {ring}, {chance:.4g}.",
+                f"best={best:g} of {self.name} is no more than what even random play gets on {split}, {chance:.4g}.",
                 "Set best to the return of the best policy in one episode.",
             )
         told = {"chance": chance, "best": best, "fixed": np.nan}
@@ -156,15 +156,15 @@ class Gymnasium(Family):
         shape = (len(tasks["seed"]), self.horizon)
         return {k: np.full(shape, v, np.float32) for k, v in told.items()}
 
-    def _chance(self, ring: str) -> float:
+    def _chance(self, split: str) -> float:
         """The mean return of even random play in as many episodes as tasks."""
-        ring = "fresh" if ring in ("seen", "exchanged") else ring
+        split = "fresh" if split in ("seen", "exchanged") else split
         plain = self.banked(None)
-        kind = (self.env, self.function, plain.name, ring)
+        kind = (self.env, self.function, plain.name, split)
         if kind not in _CHANCES:
             key = address(jax.random.key(0), "chance")
             one = dataclasses.replace(plain, horizon=1)
-            state, _ = one.begin(key, one.draw(key, PLAYED, ring))
+            state, _ = one.begin(key, one.draw(key, PLAYED, split))
             rng, total = _rng(key, "play"), np.zeros(PLAYED)
             for _ in range(self.most):
                 lived = state.trial == 0
@@ -217,18 +217,18 @@ def family(
         steps: the most of an episode, where it is cut off; 0 for the limit that the registry has.
         vary: keywords of gymnasium.make that differ between tasks, 'length=0.4..0.6+map_name=4x4/8x8': a range, or
             one of those listed; with a dot in front, '.gravity=5..15', attributes of the environment.
-        tasks: 'module:function', in Python also a function: (rng, ring) → the keywords of one task, with 'seed',
-            'options' of reset, 'env' and attributes among them where wanted; its attribute `rings` names what it draws
+        tasks: 'module:function', in Python also a function: (rng, split) → the keywords of one task, with 'seed',
+            'options' of reset, 'env' and attributes among them where wanted; its attribute `splits` names what it draws
             beside 'fresh'.
         seeds: 'same' begins every episode of a lifetime from the task's own seed, so that the seed is the task; 'new'
             gives each its own. By default 'same' where nothing else varies.
-        shifted: as vary, what replaces it on the ring 'shifted'.
+        shifted: as vary, what replaces it on the split 'shifted'.
         restructured: the same; 'env=Other-v0' puts another environment of the same spaces there.
         carry: 'kept' between the episodes of a lifetime; 'reset' says so to the subject: `first` is true where an
             episode begins, and what begins anew there does (agents of stable-baselines3; a function that looks).
         best: the return of the best policy in one episode, by default the registry's reward_threshold.
         worst: of the worst; by default as far below chance as best is above.
-        chance: of even random play; by default estimated from 64 episodes on every ring.
+        chance: of even random play; by default estimated from 64 episodes on every split.
         score: key of info that holds the expected pay-off of a step; by default the score is the reward, realised.
         learner: a subject that learns here, as reference, by name or as module:factory.
         vector: make a vector environment of one (gymnasium.make_vec), for ids that have no other.

@@ -16,16 +16,16 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.errors import MesascopeError, unknown
 from mesascope.contracts.family import Family, Percept, parse_bank
-from mesascope.worlds.mazes import mazes
 from mesascope.contracts.percept import born, fits, named, whole
 from mesascope.contracts.plans import Plans
+from mesascope.errors import MesascopeError, unknown
 from mesascope.keys import address
+from mesascope.worlds.mazes import mazes
 
 SMALLEST, LARGEST = 5, 33
-MORE = 4  # cells on a side that the larger ring has more
-LOOPS = 0.15  # the share of walls that are gone on the ring of loops
+MORE = 4  # cells on a side that the larger split has more
+LOOPS = 0.15  # the share of walls that are gone on the split of loops
 LONGEST = 64  # steps of a walk whose acts are all kept
 COUNTED = ("fresh", "shifted:larger", "exchanged:moves", "restructured:loops")
 REVALUED = ("revalued:worth", "revalued:map")
@@ -57,7 +57,7 @@ class Maze(Family):
 
     An observation [N, 4 F²] is four pictures of F × F cells, row by row: whether the way east is open, whether the way
     south is, the goal, where one stands. F is `MORE` larger than the maze, which stands in its upper left, so that
-    the larger ring shows pictures of the same size.
+    the larger split shows pictures of the same size.
     """
 
     name: str
@@ -90,8 +90,8 @@ class Maze(Family):
         whole = "maze_planner:sweeps=1369"
         return {"learner": whole, "discounting": whole, "locator": "maze_clone", "strongest": whole}
 
-    def rings(self) -> tuple[str, ...]:
-        """All rings: larger mazes, moves exchanged half-way, several ways, and the two changes that are shown."""
+    def splits(self) -> tuple[str, ...]:
+        """All splits: larger mazes, moves exchanged half-way, several ways, and the two changes that are shown."""
         return (*(("seen",) if self.bank_opens is not None else ()), *COUNTED, *self.reported)
 
     def banked(self, bank: str | None) -> Maze:
@@ -99,37 +99,37 @@ class Maze(Family):
         size, seed = parse_bank(bank) if bank else (0, 0)
         return family(self.size, self.length, self.horizon, size, seed)
 
-    def trials(self, ring: str) -> int:
-        """T on every ring."""
+    def trials(self, split: str) -> int:
+        """T on every split."""
         return self.horizon
 
-    def changes(self, ring: str) -> int | None:
-        """Half-way on the exchanged and the revalued rings."""
-        return self.horizon // 2 if ring.startswith(("exchanged", "revalued")) else None
+    def changes(self, split: str) -> int | None:
+        """Half-way on the exchanged and the revalued splits."""
+        return self.horizon // 2 if split.startswith(("exchanged", "revalued")) else None
 
-    def draw(self, key: jax.Array, n: int, ring: str) -> Tasks:
-        """Draws n tasks of a ring."""
-        if ring not in self.rings():
-            raise unknown("ring", ring, self.rings())
-        size = self.field if ring == "shifted:larger" else self.size
+    def draw(self, key: jax.Array, n: int, split: str) -> Tasks:
+        """Draws n tasks of a split."""
+        if split not in self.splits():
+            raise unknown("split", split, self.splits())
+        size = self.field if split == "shifted:larger" else self.size
         opens, goal, start = self._drawn(key, n, size)
-        if ring == "seen":
+        if split == "seen":
             assert self.bank_opens is not None and self.bank_goal is not None and self.bank_start is not None
             which = jax.random.randint(address(key, "which"), (n,), 0, len(self.bank_opens))
             opens, goal, start = self.bank_opens[which], self.bank_goal[which], self.bank_start[which]
-        elif ring == "restructured:loops":
+        elif split == "restructured:loops":
             opens = mazes.looped(address(key, "loops"), opens, LOOPS)
         later, moved, at = opens, goal, self.horizon // 2
-        if ring.startswith("revalued"):
+        if split.startswith("revalued"):
             start = start.at[:, at].set(start[:, at - 1])  # the change meets it where it just was
-        if ring == "revalued:map":
+        if split == "revalued:map":
             later = mazes.rewalled(address(key, "wall"), mazes.Problem(opens, goal), start[:, at])
-        elif ring == "revalued:worth":
+        elif split == "revalued:worth":
             moved = mazes.turned(address(key, "moved"), mazes.Problem(opens, goal), start[:, at])
             late = np.arange(self.horizon) >= at
             start = jnp.where(late & (start == moved[:, None]), (start + 1) % size**2, start)
         both = [mazes.Problem(o, g) for o, g in ((opens, goal), (later, moved))]
-        return self._placed(both, start, jnp.full(n, ring == "exchanged:moves"), size)
+        return self._placed(both, start, jnp.full(n, split == "exchanged:moves"), size)
 
     def _drawn(self, key: jax.Array, n: int, size: int) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Perfect mazes [n, size, size, 2], a goal [n], and starts [n, T] elsewhere."""
@@ -242,7 +242,7 @@ class Maze(Family):
     pictures = staticmethod(mazes.planes)
     ways = staticmethod(mazes.ways)
 
-    def latents(self, tasks: Tasks, ring: str) -> dict[str, np.ndarray]:
+    def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """chance, best, worst and fixed, turned and goal, all [N, T]; all is shown, so 'fixed' is the best that is.
 
         Where moves are exchanged half-way, the best that cannot adapt takes the worse moves from then on.
@@ -303,7 +303,7 @@ class Maze(Family):
         # by doublings: one distance alone has too few lifetimes
         far = 1 << np.floor(np.log2(ahead)).astype(int)
         told = ~(trials.turned.values > 0) if "turned" in trials else np.ones((n, t), bool)
-        held = self.bank_opens is not None and str(trials.attrs["ring"]) == "seen"
+        held = self.bank_opens is not None and str(trials.attrs["split"]) == "seen"
         cases = float(len(self.bank_opens)) if held and self.bank_opens is not None else mazes.many(self.size)
         return Plans(action, values, before, told, far[..., None], cases, goal=True)
 

@@ -15,10 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.errors import unknown
 from mesascope.contracts.family import Family, Percept, parse_bank
 from mesascope.contracts.percept import born, fits, named, told, whole
 from mesascope.contracts.plans import Plans
+from mesascope.errors import unknown
 from mesascope.keys import address
 
 LONGEST = 512
@@ -55,8 +55,8 @@ class PrefixSums(Family):
             "locator": "running_sums:bits=512",
         }
 
-    def rings(self) -> tuple[str, ...]:
-        """All rings: places in the farther half of the row, answers exchanged half-way, rows of few ones."""
+    def splits(self) -> tuple[str, ...]:
+        """All splits: places in the farther half of the row, answers exchanged half-way, rows of few ones."""
         counted = ("fresh", "shifted:farther", "exchanged:answers", "restructured:sparse")
         return (*(("seen",) if self.bank_bits is not None else ()), *counted)
 
@@ -65,30 +65,30 @@ class PrefixSums(Family):
         size, seed = parse_bank(bank) if bank else (0, 0)
         return family(self.length, self.horizon, size, seed)
 
-    def trials(self, ring: str) -> int:
-        """T on every ring."""
+    def trials(self, split: str) -> int:
+        """T on every split."""
         return self.horizon
 
-    def changes(self, ring: str) -> int | None:
-        """Half-way on the exchanged ring."""
-        return self.horizon // 2 if ring.startswith("exchanged") else None
+    def changes(self, split: str) -> int | None:
+        """Half-way on the exchanged split."""
+        return self.horizon // 2 if split.startswith("exchanged") else None
 
-    def draw(self, key: jax.Array, n: int, ring: str) -> Tasks:
-        """Draws n tasks of a ring."""
-        if ring not in self.rings():
-            raise unknown("ring", ring, self.rings())
+    def draw(self, key: jax.Array, n: int, split: str) -> Tasks:
+        """Draws n tasks of a split."""
+        if split not in self.splits():
+            raise unknown("split", split, self.splits())
         shape, half = (n, self.horizon), self.length // 2
-        ones = 0.15 if ring == "restructured:sparse" else 0.5
+        ones = 0.15 if split == "restructured:sparse" else 0.5
         bits = jax.random.bernoulli(address(key, "bits"), ones, (*shape, self.length)).astype(jnp.int32)
         place = jax.random.randint(address(key, "place"), shape, 0, half)
-        if ring == "shifted:farther":
+        if split == "shifted:farther":
             place = jax.random.randint(address(key, "place"), shape, half, self.length)
-        elif ring == "seen":
+        elif split == "seen":
             assert self.bank_bits is not None and self.bank_place is not None
             which = jax.random.randint(address(key, "which"), (n,), 0, len(self.bank_bits))
             bits, place = self.bank_bits[which], self.bank_place[which]
         late = jnp.arange(self.horizon) >= self.horizon // 2
-        return Tasks(bits, place, jnp.broadcast_to(late & (ring == "exchanged:answers"), shape))
+        return Tasks(bits, place, jnp.broadcast_to(late & (split == "exchanged:answers"), shape))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
         """Starts one lifetime per task; the hidden state is the trial index [N]."""
@@ -111,7 +111,7 @@ class PrefixSums(Family):
         place = tasks.place[rows, trial][:, None]
         return jnp.concatenate([tasks.bits[rows, trial], place], -1).astype(jnp.float32)
 
-    def latents(self, tasks: Tasks, ring: str) -> dict[str, np.ndarray]:
+    def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """chance, best, worst and fixed [N, T]; who cannot adapt still sees the row."""
         half, one = (np.full(tasks.place.shape, x) for x in (0.5, 1.0))
         fixed = np.where(np.asarray(tasks.flip), 0.0, 1.0)

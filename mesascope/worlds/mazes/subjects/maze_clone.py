@@ -5,12 +5,12 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from mesascope.errors import MesascopeError
 from mesascope.contracts.family import Family, Percept, parse_bank
-from mesascope.worlds.mazes.mazes import Problem, framed, renumbered, ways
-from mesascope.contracts.subject import Scripted, choose
-from mesascope.worlds.mazes.labyrinths import of_mazes, shown
 from mesascope.contracts.settings import named
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.errors import MesascopeError
+from mesascope.worlds.mazes.labyrinths import of_mazes, shown
+from mesascope.worlds.mazes.mazes import Problem, framed, renumbered, ways
 
 TRIED = "maze:size=5,trials=12,bank=3"
 

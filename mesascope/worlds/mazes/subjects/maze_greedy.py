@@ -5,9 +5,9 @@ from __future__ import annotations
 import jax.numpy as jnp
 
 from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.settings import named
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.worlds.mazes.labyrinths import of_mazes, shown, towards
-from mesascope.contracts.settings import named
 
 TRIED = "maze:size=5,trials=12,bank=3"
 

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 
 from mesascope.contracts.family import Family, Percept
 from mesascope.contracts.percept import whole
-from mesascope.worlds.mazes.mazes import FAR
+from mesascope.contracts.settings import named
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.worlds.mazes.labyrinths import begun, of_mazes, shown, towards, waved
-from mesascope.contracts.settings import named
+from mesascope.worlds.mazes.mazes import FAR
 
 TRIED = "maze:size=5,trials=12,bank=3"
 

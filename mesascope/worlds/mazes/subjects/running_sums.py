@@ -5,12 +5,12 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from mesascope.errors import MesascopeError
 from mesascope.contracts.family import Family, Percept
 from mesascope.contracts.percept import whole
-from mesascope.worlds.mazes.families.prefix_sums import PrefixSums
-from mesascope.contracts.subject import Scripted, choose
 from mesascope.contracts.settings import named
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.errors import MesascopeError
+from mesascope.worlds.mazes.families.prefix_sums import PrefixSums
 
 TRIED = "prefix_sums:length=6,trials=12,bank=3"
 

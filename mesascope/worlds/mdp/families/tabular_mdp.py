@@ -13,11 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.errors import MesascopeError, unknown
 from mesascope.contracts.family import Family, Percept, parse_bank
 from mesascope.contracts.percept import born, named, whole
-from mesascope.worlds.mdp.episodes import blind, followed, values
+from mesascope.errors import MesascopeError, unknown
 from mesascope.keys import address
+from mesascope.worlds.mdp.episodes import blind, followed, values
 
 MEAN = 1.0  # of the mean pay-offs
 LOW = -2.0  # by how much they are lower where they are low
@@ -83,8 +83,8 @@ class TabularMDP(Family):
             "locator against": "mdp_locator:minimise=True",
         }
 
-    def rings(self) -> tuple[str, ...]:
-        """All rings."""
+    def splits(self) -> tuple[str, ...]:
+        """All splits."""
         counted = (
             "fresh",
             "shifted:low",
@@ -100,34 +100,34 @@ class TabularMDP(Family):
         size, seed = parse_bank(bank) if bank else (0, 0)
         return family(self.states, self.choices, self.length, self.horizon, size, seed)
 
-    def trials(self, ring: str) -> int:
+    def trials(self, split: str) -> int:
         """T episodes, and five times T on the longer horizon."""
-        return self.horizon * (5 if ring == "horizon:longer" else 1)
+        return self.horizon * (5 if split == "horizon:longer" else 1)
 
-    def changes(self, ring: str) -> int | None:
-        """Half-way on the exchanged ring."""
-        return self.horizon // 2 if ring.startswith("exchanged") else None
+    def changes(self, split: str) -> int | None:
+        """Half-way on the exchanged split."""
+        return self.horizon // 2 if split.startswith("exchanged") else None
 
-    def draw(self, key: jax.Array, n: int, ring: str) -> Tasks:
-        """Draws n tasks of a ring."""
-        if ring not in self.rings():
-            raise unknown("ring", ring, self.rings())
-        trials, shape = self.trials(ring), (n, self.states, self.choices)
-        if ring == "seen":
+    def draw(self, key: jax.Array, n: int, split: str) -> Tasks:
+        """Draws n tasks of a split."""
+        if split not in self.splits():
+            raise unknown("split", split, self.splits())
+        trials, shape = self.trials(split), (n, self.states, self.choices)
+        if split == "seen":
             assert self.bank_moves is not None and self.bank_pays is not None
             which = jax.random.randint(address(key, "which"), (n,), 0, len(self.bank_moves))
             moves, pays = self.bank_moves[which], self.bank_pays[which]
         else:
-            moves, pays = _drawn(key, shape, SHARP if ring == "shifted:sharp" else 1.0)
-        if ring == "shifted:low":
+            moves, pays = _drawn(key, shape, SHARP if split == "shifted:sharp" else 1.0)
+        if split == "shifted:low":
             pays = pays + LOW
-        elif ring == "restructured:alike":  # what an action pays is the same in every state
+        elif split == "restructured:alike":  # what an action pays is the same in every state
             pays = jnp.broadcast_to(pays[:, :1], shape)
         path = jnp.broadcast_to(pays[:, None], (n, trials, *shape[1:]))
-        if ring == "restructured:drift":
+        if split == "restructured:drift":
             path = _drifting(address(key, "drift"), pays, trials)
-        late = self.horizon // 2 if ring == "exchanged:actions" else trials
-        return Tasks(moves, path, jnp.full(n, late), jnp.full(n, float(ring == "inverted:feedback")))
+        late = self.horizon // 2 if split == "exchanged:actions" else trials
+        return Tasks(moves, path, jnp.full(n, late), jnp.full(n, float(split == "inverted:feedback")))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
         """Starts one lifetime per task, in state 0."""
@@ -156,25 +156,25 @@ class TabularMDP(Family):
         """The last feedback mirrored at the mean of all pay-offs."""
         return percept._replace(feedback=2 * MEAN - percept.feedback)
 
-    def latents(self, tasks: Tasks, ring: str) -> dict[str, np.ndarray]:
+    def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """Chance, best, worst and fixed [N, T], the expected pay-off of an episode by exact dynamic programming.
 
-        What is gained in an episode scatters around its expectation, above 'best' too. On the seen ring 'fixed' is a
+        What is gained in an episode scatters around its expectation, above 'best' too. On the seen split 'fixed' is a
         policy found by improving one step after the other, elsewhere any policy: all are worth the same on average,
         and an even one is as good.
         """
         moves, pays = np.asarray(tasks.moves, float), np.asarray(tasks.pays, float)
-        still = ring != "restructured:drift"
+        still = split != "restructured:drift"
         pays = pays[:, :1] if still else pays
         n, trials = pays.shape[:2]
         each = np.repeat(moves, trials, 0), pays.reshape(n * trials, *pays.shape[2:])
         known = {p: values(*each, self.length, p).reshape(n, trials) for p in ("even", "best", "worst")}
         known["fixed"] = known["even"]
-        if ring == "seen":
+        if split == "seen":
             assert self.bank_moves is not None and self.bank_pays is not None
             bank = np.asarray(self.bank_moves, float), np.asarray(self.bank_pays, float)
             known["fixed"] = followed(*each, blind(*bank, self.length))[:, None]
-        whole = (n, self.trials(ring))
+        whole = (n, self.trials(split))
         told = {"even": "chance"}
         return {told.get(k, k): np.ascontiguousarray(np.broadcast_to(v, whole)) for k, v in known.items()}
 

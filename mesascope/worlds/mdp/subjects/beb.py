@@ -7,8 +7,8 @@ top, n counting how often an action was done in a state.
 from __future__ import annotations
 
 from mesascope.contracts.family import Family
-from mesascope.worlds.mdp.planning import Planner, backward, mean_moves, shaped, through
 from mesascope.contracts.settings import named, within
+from mesascope.worlds.mdp.planning import Planner, backward, mean_moves, shaped, through
 
 
 class BEB(Planner):

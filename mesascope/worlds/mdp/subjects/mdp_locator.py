@@ -12,12 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.errors import MesascopeError
 from mesascope.contracts.family import Family
-from mesascope.keys import address
-from mesascope.contracts.subject import Response, Scripted
-from mesascope.worlds.mdp.planning import backward, shaped, through
 from mesascope.contracts.settings import named
+from mesascope.contracts.subject import Response, Scripted
+from mesascope.errors import MesascopeError
+from mesascope.keys import address
+from mesascope.worlds.mdp.planning import backward, shaped, through
 
 
 class Odds(NamedTuple):

@@ -9,8 +9,8 @@ from __future__ import annotations
 import jax.numpy as jnp
 
 from mesascope.contracts.family import Family
-from mesascope.worlds.mdp.planning import Planner, backward, sampled, shaped
 from mesascope.contracts.settings import named, within
+from mesascope.worlds.mdp.planning import Planner, backward, sampled, shaped
 
 
 class OPSRL(Planner):

@@ -7,8 +7,8 @@ every state and action, N(1, 1) for every mean pay-off.
 from __future__ import annotations
 
 from mesascope.contracts.family import Family
-from mesascope.worlds.mdp.planning import FOREVER, Planner, backward, sampled, shaped, through
 from mesascope.contracts.settings import named, within
+from mesascope.worlds.mdp.planning import FOREVER, Planner, backward, sampled, shaped, through
 
 
 class PSRL(Planner):

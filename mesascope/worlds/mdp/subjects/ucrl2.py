@@ -11,8 +11,8 @@ from __future__ import annotations
 import jax.numpy as jnp
 
 from mesascope.contracts.family import Family
-from mesascope.worlds.mdp.planning import Planner, backward, mean_moves, shaped
 from mesascope.contracts.settings import named, within
+from mesascope.worlds.mdp.planning import Planner, backward, mean_moves, shaped
 
 
 class UCRL2(Planner):

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.condition import within
-from mesascope.worlds.pong.painting import OnPicture, Picture, without_ball
 from mesascope.worlds.pong import pong_screen as screen
+from mesascope.worlds.pong.painting import OnPicture, Picture, without_ball
 
 INNER = screen.HEIGHT - 2  # rows between the walls
 FIRST = (screen.TOP + 1) * screen.TALL + 14  # what the memory holds with the ball in the uppermost of them

@@ -11,12 +11,12 @@ from typing import ClassVar, NamedTuple
 import jax
 import numpy as np
 
-from mesascope.errors import unknown
 from mesascope.contracts.family import Family, Percept
-from mesascope.worlds.pong import pong_screen as screen
 from mesascope.contracts.percept import named, whole
-from mesascope.worlds.pong.pong_cabinet import Cabinet, Start
+from mesascope.errors import unknown
 from mesascope.keys import address
+from mesascope.worlds.pong import pong_screen as screen
+from mesascope.worlds.pong.pong_cabinet import Cabinet, Start
 
 CHANCE = -0.97  # pay-off of a rally at random: -20.7 (Mnih et al. 2015) in about 21.3 rallies
 NEVER = 2**15 - 1  # a rally that no game reaches
@@ -82,34 +82,34 @@ class Pong(Family):
             "discounting against": "calibrating_follower:minimise=true",
         }
 
-    def rings(self) -> tuple[str, ...]:
-        """All rings; the first four start with more idle frames than any game of training."""
+    def splits(self) -> tuple[str, ...]:
+        """All splits; the first four start with more idle frames than any game of training."""
         shifted = ("shifted:sticky", "shifted:difficulty", "shifted:mode")
         return ("fresh", *shifted, "exchanged:half", "restructured:mirror", *self.reported)
 
-    def trials(self, ring: str) -> int:
-        """T on every ring."""
+    def trials(self, split: str) -> int:
+        """T on every split."""
         return self.horizon
 
-    def changes(self, ring: str) -> int | None:
+    def changes(self, split: str) -> int | None:
         """Half-way where the controls are exchanged then."""
-        return self.horizon // 2 if ring == "exchanged:half" else None
+        return self.horizon // 2 if split == "exchanged:half" else None
 
-    def draw(self, key: jax.Array, n: int, ring: str) -> Tasks:
-        """Draws n games of a ring."""
-        if ring not in self.rings():
-            raise unknown("ring", ring, self.rings())
+    def draw(self, key: jax.Array, n: int, split: str) -> Tasks:
+        """Draws n games of a split."""
+        if split not in self.splits():
+            raise unknown("split", split, self.splits())
         seed, idle = (np.asarray(jax.random.bits(address(key, k), (n,))) for k in ("sticky", "idle"))
         none = np.zeros(n, np.int32)
-        swapped = {"exchanged:half": self.horizon // 2, "exchanged:start": 0}.get(ring, NEVER)
+        swapped = {"exchanged:half": self.horizon // 2, "exchanged:start": 0}.get(split, NEVER)
         start = Start(
             seed,
             (screen.NOOPS + 1 + idle % (2 * screen.NOOPS)).astype(np.int32),
-            np.full(n, STICKY if ring == "shifted:sticky" else 0.0, np.float32),
-            none + (ring == "shifted:mode"),
-            none + (ring == "shifted:difficulty"),
+            np.full(n, STICKY if split == "shifted:sticky" else 0.0, np.float32),
+            none + (split == "shifted:mode"),
+            none + (split == "shifted:difficulty"),
         )
-        return Tasks(start, none + swapped, np.full(n, ring == "restructured:mirror"))
+        return Tasks(start, none + swapped, np.full(n, split == "restructured:mirror"))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
         """Starts one game per task."""
@@ -144,13 +144,13 @@ class Pong(Family):
         """[N] whose rally is over."""
         return state.waiting
 
-    def latents(self, tasks: Tasks, ring: str) -> dict[str, np.ndarray]:
+    def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """chance, best, worst and fixed [N, T]; what pays best is on the screen, but for controls that are exchanged
         half-way: there the best that cannot adapt loses every rally after it.
         """
         shape = (len(tasks.swapped), self.horizon)
         one = np.ones(shape, np.float32)
-        late = np.arange(self.horizon) >= (self.changes(ring) or self.horizon)
+        late = np.arange(self.horizon) >= (self.changes(split) or self.horizon)
         return {"chance": CHANCE * one, "best": one, "worst": -one, "fixed": np.where(late, -one, one)}
 
     def flipped(self, percept: Percept) -> Percept:

@@ -1,0 +1,1 @@
+"""Recipes of this world: one file each."""

@@ -15,16 +15,16 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from mesascope.errors import MesascopeError
+from mesascope.agents.networks.network_files import named
 from mesascope.contracts.family import Family
-from mesascope.worlds.pong import pong_screen as screen
-from mesascope.keys import address
 from mesascope.contracts.recipe import Progress, Trained, silent
+from mesascope.errors import MesascopeError
+from mesascope.keys import address
 from mesascope.recipes.descent import COUNTED, MANY, check
+from mesascope.recipes.rounds import Kept, Run, go
+from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.dqn_games import Games
 from mesascope.worlds.pong.dqn_replay import Batch, Replay
-from mesascope.recipes.rounds import Kept, Run, go
-from mesascope.agents.networks.network_files import named
 from mesascope.worlds.pong.subjects.q_network import FORMAT, LAYERS, STACK, Sizes, Weights, create, values
 
 STRIDES = tuple(stride for _, stride, _ in LAYERS)

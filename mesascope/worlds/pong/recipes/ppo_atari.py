@@ -13,19 +13,19 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from mesascope.errors import MesascopeError
+from mesascope.agents.networks.network_files import named
+from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family, Percept
-from mesascope.worlds.pong import pong_screen as screen
-from mesascope.worlds.pong.pong_cabinet import Cabinet, Start
-from mesascope.keys import address
 from mesascope.contracts.recipe import Progress, Trained, silent
+from mesascope.contracts.subject import choose
+from mesascope.errors import MesascopeError
+from mesascope.keys import address
 from mesascope.recipes.descent import COUNTED, MANY, STEPPED, check
 from mesascope.recipes.lives import spread
 from mesascope.recipes.rounds import Kept, Run, go
-from mesascope.contracts.subject import choose
-from mesascope.agents.networks.network_files import named
+from mesascope.worlds.pong import pong_screen as screen
+from mesascope.worlds.pong.pong_cabinet import Cabinet, Start
 from mesascope.worlds.pong.subjects.places_network import FORMAT, begun, told
-from mesascope.agents.networks.recurrent import Recurrent
 
 LATELY = 20  # games whose scores are shown
 TRIED = "pong:rallies=2,steps=3"  # what `mesascope check` tries it on

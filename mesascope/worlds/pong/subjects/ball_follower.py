@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.family import Family, Percept
-from mesascope.worlds.pong import pong_screen as screen
 from mesascope.contracts.subject import Response, Scripted, choose
+from mesascope.worlds.pong import pong_screen as screen
 
 TRIED = "pong:rallies=2,steps=3"
 NEAR = 3  # pixels: no nearer than this is it moved

@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.family import Family, Percept
-from mesascope.worlds.pong import pong_screen as screen
 from mesascope.contracts.subject import Response, Scripted, choose
+from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.subjects.ball_follower import NEAR, SLIP, below, slipping
 
 TRIED = "pong:rallies=2,steps=3"

@@ -13,12 +13,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from mesascope.errors import MesascopeError
-from mesascope.contracts.family import Family, Percept
-from mesascope.worlds.pong.pong_screen import PLACES, RAM, SIZE
-from mesascope.contracts.subject import Response, Subject
 from mesascope.agents.networks.network_files import OurFiles
 from mesascope.agents.networks.recurrent import Recurrent, create
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Response, Subject
+from mesascope.errors import MesascopeError
+from mesascope.worlds.pong.pong_screen import PLACES, RAM, SIZE
 
 FORMAT = "mesascope-places-network/1"
 MEMORIES = ("gru", "lstm", "none")

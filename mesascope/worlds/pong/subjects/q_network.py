@@ -13,11 +13,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from mesascope.errors import MesascopeError
-from mesascope.contracts.family import Family, Percept
-from mesascope.keys import address
-from mesascope.contracts.subject import Response, Subject, choose
 from mesascope.agents.networks.network_files import OurFiles
+from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.subject import Response, Subject, choose
+from mesascope.errors import MesascopeError
+from mesascope.keys import address
 
 FORMAT = "mesascope-q-network/1"
 Shapes = tuple[tuple[int, int, int], ...]

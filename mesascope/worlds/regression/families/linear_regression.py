@@ -14,14 +14,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.errors import MesascopeError, unknown
 from mesascope.contracts.family import Array, Family, Percept, parse_bank
 from mesascope.contracts.percept import named, whole
+from mesascope.errors import MesascopeError, unknown
 from mesascope.keys import address
 
-SCALE = 2.0  # of inputs or outcomes on the scaled rings
-NOISIER = 3.0  # times the noise on the noisier ring
-DRIFT = 0.3  # part of w that is new at every trial on the drifting ring; its variance stays 1
+SCALE = 2.0  # of inputs or outcomes on the scaled splits
+NOISIER = 3.0  # times the noise on the noisier split
+DRIFT = 0.3  # part of w that is new at every trial on the drifting split; its variance stays 1
 FARTHEST = 100.0  # a prediction beyond counts as this: the worst is finite
 
 
@@ -74,8 +74,8 @@ class LinearRegression(Family):
             "locator against": "dmmse:minimise=True",
         }
 
-    def rings(self) -> tuple[str, ...]:
-        """All rings; a half subspace needs two dimensions."""
+    def splits(self) -> tuple[str, ...]:
+        """All splits; a half subspace needs two dimensions."""
         counted = ["fresh", "shifted:scaled_x", "shifted:scaled_y", "shifted:skewed"]
         counted += ["exchanged:coordinates"] if self.dimension > 1 else []
         counted += ["exchanged:sign", "restructured:drift", "restructured:threshold"]
@@ -87,48 +87,48 @@ class LinearRegression(Family):
         size, seed = parse_bank(bank) if bank else (0, 0)
         return family(self.dimension, self.noise, self.horizon, size, seed)
 
-    def trials(self, ring: str) -> int:
+    def trials(self, split: str) -> int:
         """T, and five times T on the longer horizon."""
-        return self.horizon * (5 if ring == "horizon:longer" else 1)
+        return self.horizon * (5 if split == "horizon:longer" else 1)
 
-    def changes(self, ring: str) -> int | None:
+    def changes(self, split: str) -> int | None:
         """Half-way where coordinates or the sign are exchanged."""
-        return self.horizon // 2 if ring.startswith("exchanged") else None
+        return self.horizon // 2 if split.startswith("exchanged") else None
 
-    def draw(self, key: jax.Array, n: int, ring: str) -> Tasks:
-        """Draws n tasks of a ring, with all their inputs."""
-        if ring not in self.rings():
-            raise unknown("ring", ring, self.rings())
-        trials, d, half = self.trials(ring), self.dimension, self.horizon // 2
+    def draw(self, key: jax.Array, n: int, split: str) -> Tasks:
+        """Draws n tasks of a split, with all their inputs."""
+        if split not in self.splits():
+            raise unknown("split", split, self.splits())
+        trials, d, half = self.trials(split), self.dimension, self.horizon // 2
         later = (jnp.arange(trials) >= half)[:, None]
         drawn = jax.random.normal(address(key, "w and x"), (n, 1 + trials, d))
         w, x = drawn[:, 0], drawn[:, 1:]
-        if ring == "seen":
+        if split == "seen":
             assert self.bank_weights is not None
             w = self.bank_weights[jax.random.randint(address(key, "bank"), (n,), 0, len(self.bank_weights))]
         path = jnp.repeat(w[:, None], trials, 1)
-        if ring == "shifted:scaled_x":
+        if split == "shifted:scaled_x":
             x = SCALE * x
-        elif ring == "shifted:scaled_y":
+        elif split == "shifted:scaled_y":
             path = SCALE * path
-        elif ring == "shifted:skewed":
+        elif split == "shifted:skewed":
             x = jnp.einsum("ntd,nde->nte", x * _skewed(d), _rotation(address(key, "axes"), n, d))
-        elif ring in ("shifted:subspace", "shifted:orthogonal"):
+        elif split in ("shifted:subspace", "shifted:orthogonal"):
             held = jnp.broadcast_to(jnp.arange(d) < d // 2, (trials, d))
-            if ring == "shifted:orthogonal":
+            if split == "shifted:orthogonal":
                 held = held ^ later
             # each half has as many directions as there are, at the size that inputs have in training
             size = jnp.sqrt(d / held.sum(-1, keepdims=True))
             x = jnp.einsum("ntd,nde->nte", x * held * size, _rotation(address(key, "axes"), n, d))
-        elif ring == "exchanged:coordinates":
+        elif split == "exchanged:coordinates":
             path = jnp.where(later, jnp.roll(path, 1, -1), path)
-        elif ring == "exchanged:sign":
+        elif split == "exchanged:sign":
             path = jnp.where(later, -path, path)
-        elif ring == "restructured:drift":
+        elif split == "restructured:drift":
             new = jax.random.normal(address(key, "drift"), path.shape)
             path = _walk(w, new)
-        noise = jnp.full((n,), self.noise * (NOISIER if ring == "shifted:noise" else 1.0))
-        return Tasks(path, x, noise, jnp.full((n,), float(ring == "restructured:threshold")))
+        noise = jnp.full((n,), self.noise * (NOISIER if split == "shifted:noise" else 1.0))
+        return Tasks(path, x, noise, jnp.full((n,), float(split == "restructured:threshold")))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
         """Starts one lifetime per task; the hidden state is the trial index [N]."""
@@ -150,12 +150,12 @@ class LinearRegression(Family):
         percept = Percept(shown, action.astype(jnp.float32), y, state + 1, still, still.astype(bool))
         return state + 1, percept, score
 
-    def latents(self, tasks: Tasks, ring: str) -> dict[str, np.ndarray]:
+    def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """`target` [N, T], the noiseless outcomes; chance, best, worst and fixed [N, T]."""
         w, x = (np.asarray(part, float) for part in (tasks.weights, tasks.inputs))
         cut = np.asarray(tasks.cut, float)[:, None]
         target = np.asarray(_outcome((w * x).sum(-1), cut, self.dimension))
-        mean = np.asarray(self.bank_weights, float).mean(0) if ring == "seen" else np.zeros(self.dimension)
+        mean = np.asarray(self.bank_weights, float).mean(0) if split == "seen" else np.zeros(self.dimension)
         return {
             "target": target,
             "best": np.zeros_like(target),

@@ -8,12 +8,12 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from mesascope.errors import MesascopeError
 from mesascope.contracts.family import Family, Percept, parse_bank
+from mesascope.contracts.settings import named, within
 from mesascope.contracts.subject import Response, Scripted
+from mesascope.errors import MesascopeError
 from mesascope.worlds.regression.regression import TRIED as TRIED
 from mesascope.worlds.regression.regression import last_pair, regression
-from mesascope.contracts.settings import named, within
 
 EXACT = 1e-3  # standard deviation that stands for no noise: likelihoods stay finite
 

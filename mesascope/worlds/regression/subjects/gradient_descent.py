@@ -6,11 +6,11 @@ directions that they vary most in, x ← (I - γ Σ x xᵀ / tr) x, so that fewe
 
 from __future__ import annotations
 
-from mesascope.errors import MesascopeError
 from mesascope.contracts.family import Family
+from mesascope.contracts.settings import named, within
+from mesascope.errors import MesascopeError
 from mesascope.worlds.regression.regression import TRIED as TRIED
 from mesascope.worlds.regression.regression import Filtered, filtered
-from mesascope.contracts.settings import named, within
 
 
 def subject(family: Family, steps: int = 1, rate: float = 1.0, preconditioned: float = 0.0) -> Filtered:

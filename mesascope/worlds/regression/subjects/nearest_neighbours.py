@@ -7,16 +7,16 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.errors import MesascopeError
 from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.settings import named
 from mesascope.contracts.subject import Response, Scripted
+from mesascope.errors import MesascopeError
 from mesascope.worlds.regression.regression import TRIED as TRIED
 from mesascope.worlds.regression.regression import last_pair, regression
-from mesascope.contracts.settings import named
 
 
 class Held(NamedTuple):
-    """The last T pairs: x [N, T, D] and y [N, T] in rings, and how many there were [N]."""
+    """The last T pairs: x [N, T, D] and y [N, T] in splits, and how many there were [N]."""
 
     x: jax.Array
     y: jax.Array

@@ -6,9 +6,9 @@ Bayes' rule for a normal prior and normal noise: w = (Σ x xᵀ + σ² I)⁻¹ �
 from __future__ import annotations
 
 from mesascope.contracts.family import Family
+from mesascope.contracts.settings import named, within
 from mesascope.worlds.regression.regression import TRIED as TRIED
 from mesascope.worlds.regression.regression import Filtered, discounted, filtered, regression
-from mesascope.contracts.settings import named, within
 
 
 def subject(family: Family, penalty: float = -1.0, discount: float = 1.0, minimise: bool = False) -> Filtered:

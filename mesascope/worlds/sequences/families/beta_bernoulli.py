@@ -15,13 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import betaln, gammaln
 
-from mesascope.errors import MesascopeError, unknown
 from mesascope.contracts.family import Array, Family, Percept, parse_bank
 from mesascope.contracts.percept import born, named, told, whole
+from mesascope.errors import MesascopeError, unknown
 from mesascope.keys import address
 
 DRIFT = 0.1  # standard deviation of the reflected random walk, per trial
-RARE = 0.05  # how near to 0 or 1 p is on the rare ring
+RARE = 0.05  # how near to 0 or 1 p is on the rare split
 
 
 class Tasks(NamedTuple):
@@ -60,8 +60,8 @@ class BetaBernoulli(Family):
             "locator against": "locator:minimise=true",
         }
 
-    def rings(self) -> tuple[str, ...]:
-        """All rings."""
+    def splits(self) -> tuple[str, ...]:
+        """All splits."""
         counted = ("fresh", "shifted:high", "shifted:rare", "exchanged:symbols", "restructured:drift")
         return (*(("seen",) if self.bank_means is not None else ()), *counted, *self.reported)
 
@@ -70,36 +70,36 @@ class BetaBernoulli(Family):
         size, seed = parse_bank(bank) if bank else (0, 0)
         return family(self.horizon, self.a, self.b, size, seed)
 
-    def trials(self, ring: str) -> int:
+    def trials(self, split: str) -> int:
         """T, and five times T on the longer horizon."""
-        return self.horizon * (5 if ring == "horizon:longer" else 1)
+        return self.horizon * (5 if split == "horizon:longer" else 1)
 
-    def changes(self, ring: str) -> int | None:
+    def changes(self, split: str) -> int | None:
         """Half-way where the symbols are exchanged."""
-        return self.horizon // 2 if ring.startswith("exchanged") else None
+        return self.horizon // 2 if split.startswith("exchanged") else None
 
-    def draw(self, key: jax.Array, n: int, ring: str) -> Tasks:
-        """Draws n tasks of a ring."""
-        if ring not in self.rings():
-            raise unknown("ring", ring, self.rings())
-        where, trials = address(key, "p"), self.trials(ring)
-        if ring == "seen":
+    def draw(self, key: jax.Array, n: int, split: str) -> Tasks:
+        """Draws n tasks of a split."""
+        if split not in self.splits():
+            raise unknown("split", split, self.splits())
+        where, trials = address(key, "p"), self.trials(split)
+        if split == "seen":
             assert self.bank_means is not None
             p = self.bank_means[jax.random.randint(where, (n,), 0, len(self.bank_means)), 1]
-        elif ring == "shifted:rare":
+        elif split == "shifted:rare":
             near = RARE * jax.random.uniform(where, (n,))
             p = jnp.where(jax.random.bernoulli(address(key, "end"), 0.5, (n,)), 1.0 - near, near)
-        elif ring == "restructured:repeats":
+        elif split == "restructured:repeats":
             p = jax.random.uniform(where, (n,))
         else:
-            p = _beta(where, self.a + 4.0 * (ring == "shifted:high"), self.b, n)
+            p = _beta(where, self.a + 4.0 * (split == "shifted:high"), self.b, n)
         path = jnp.repeat(p[:, None], trials, 1)
-        if ring == "exchanged:symbols":
+        if split == "exchanged:symbols":
             path = jnp.where(jnp.arange(trials) >= self.horizon // 2, 1.0 - path, path)
-        elif ring == "restructured:drift":
+        elif split == "restructured:drift":
             steps = DRIFT * jax.random.normal(address(key, "drift"), path.shape).at[:, 0].set(0.0)
             path = 1.0 - jnp.abs(1.0 - jnp.mod(path + jnp.cumsum(steps, 1), 2.0))
-        return Tasks(path, jnp.full((n,), float(ring == "restructured:repeats")))
+        return Tasks(path, jnp.full((n,), float(split == "restructured:repeats")))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[tuple[jax.Array, jax.Array], Percept]:
         """Starts one lifetime per task; the hidden state is the trial index and the last symbol [N], -1 for none."""
@@ -118,7 +118,7 @@ class BetaBernoulli(Family):
         right = (action == symbol).astype(jnp.float32)
         return (trial + 1, symbol), told(symbol[:, None], action, right, trial + 1), score
 
-    def latents(self, tasks: Tasks, ring: str) -> dict[str, np.ndarray]:
+    def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """p [N, T], and chance, best, worst and fixed [N, T].
 
         Where no symbol hangs on the last one also `means` [N, T, 2], what predicting 0 and 1 pays.
@@ -131,21 +131,21 @@ class BetaBernoulli(Family):
         if repeats.any():
             return known | {"fixed": np.full_like(p, 0.5)}
         means = np.stack([1 - p, p], -1)
-        return known | {"means": means, "fixed": self._fixed(means, ring)}
+        return known | {"means": means, "fixed": self._fixed(means, split)}
 
-    def _fixed(self, means: np.ndarray, ring: str) -> np.ndarray:
+    def _fixed(self, means: np.ndarray, split: str) -> np.ndarray:
         """[N, T] what the symbol that is likelier before anything is seen pays; even where both are as likely."""
         mean = self.a / (self.a + self.b)
-        if ring == "seen":
+        if split == "seen":
             mean = float(np.asarray(self.bank_means)[:, 1].mean())
-        elif ring == "shifted:high":
+        elif split == "shifted:high":
             mean = (self.a + 4) / (self.a + 4 + self.b)
-        elif ring == "shifted:rare":
+        elif split == "shifted:rare":
             mean = 0.5
         if abs(mean - 0.5) < 1e-9:
             return means.mean(-1)
         fixed = means[..., int(mean > 0.5)]
-        if ring == "exchanged:symbols":
+        if split == "exchanged:symbols":
             fixed = np.where(np.arange(means.shape[1]) >= self.horizon // 2, 1 - fixed, fixed)
         return fixed
 

@@ -14,14 +14,14 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import gammaln
 
-from mesascope.errors import MesascopeError, unknown
 from mesascope.contracts.family import Array, Family, Percept, parse_bank
 from mesascope.contracts.percept import born, named, told, whole
+from mesascope.errors import MesascopeError, unknown
 from mesascope.keys import address
 
-DRIFT = 0.1  # chance per trial that a row is drawn anew on the drifting ring
-PEAKED = 3.0  # power of a row's odds on the peaked ring: nearly certain
-EVEN = 0.4  # the same on the even ring: rows tell little
+DRIFT = 0.1  # chance per trial that a row is drawn anew on the drifting split
+PEAKED = 3.0  # power of a row's odds on the peaked split: nearly certain
+EVEN = 0.4  # the same on the even split: rows tell little
 
 
 class Tasks(NamedTuple):
@@ -60,8 +60,8 @@ class MarkovChain(Family):
             "locator against": "transition_locator:minimise=True",
         }
 
-    def rings(self) -> tuple[str, ...]:
-        """All rings."""
+    def splits(self) -> tuple[str, ...]:
+        """All splits."""
         counted = ("fresh", "shifted:peaked", "shifted:even", "exchanged:symbols")
         counted += ("restructured:independent", "restructured:drift")
         return (*(("seen",) if self.bank_matrices is not None else ()), *counted, *self.reported)
@@ -71,37 +71,37 @@ class MarkovChain(Family):
         size, seed = parse_bank(bank) if bank else (0, 0)
         return family(self.choices, self.concentration, self.horizon, size, seed)
 
-    def trials(self, ring: str) -> int:
+    def trials(self, split: str) -> int:
         """T, and five times T on the longer horizon."""
-        return self.horizon * (5 if ring == "horizon:longer" else 1)
+        return self.horizon * (5 if split == "horizon:longer" else 1)
 
-    def changes(self, ring: str) -> int | None:
+    def changes(self, split: str) -> int | None:
         """Half-way where the symbols are exchanged."""
-        return self.horizon // 2 if ring.startswith("exchanged") else None
+        return self.horizon // 2 if split.startswith("exchanged") else None
 
-    def draw(self, key: jax.Array, n: int, ring: str) -> Tasks:
-        """Draws n tasks of a ring, with the symbols that will come."""
-        if ring not in self.rings():
-            raise unknown("ring", ring, self.rings())
-        trials, k = self.trials(ring), self.choices
-        if ring == "seen":
+    def draw(self, key: jax.Array, n: int, split: str) -> Tasks:
+        """Draws n tasks of a split, with the symbols that will come."""
+        if split not in self.splits():
+            raise unknown("split", split, self.splits())
+        trials, k = self.trials(split), self.choices
+        if split == "seen":
             assert self.bank_matrices is not None
             which = jax.random.randint(address(key, "matrix"), (n,), 0, len(self.bank_matrices))
             matrix = self.bank_matrices[which]
         else:
             matrix = _rows(address(key, "matrix"), self.concentration, (n, k), k)
-        if ring in ("shifted:peaked", "shifted:even"):
-            matrix = matrix ** (PEAKED if ring == "shifted:peaked" else EVEN)
+        if split in ("shifted:peaked", "shifted:even"):
+            matrix = matrix ** (PEAKED if split == "shifted:peaked" else EVEN)
             matrix = matrix / matrix.sum(-1, keepdims=True)
-        if ring == "restructured:independent":
+        if split == "restructured:independent":
             matrix = jnp.broadcast_to(matrix[:, :1], matrix.shape)
         matrices = jnp.broadcast_to(matrix, (trials, *matrix.shape))
-        if ring == "exchanged:symbols":  # symbol s takes the part of symbol s - 1
+        if split == "exchanged:symbols":  # symbol s takes the part of symbol s - 1
             late = (jnp.arange(trials) >= self.horizon // 2)[:, None, None, None]
             matrices = jnp.where(late, jnp.roll(matrix, 1, (1, 2)), matrices)
-        elif ring == "restructured:drift":
+        elif split == "restructured:drift":
             matrices = _renewed(address(key, "drift"), matrices, self.concentration)
-        back = int(ring == "restructured:second_order")  # which of the last two symbols tells the next
+        back = int(split == "restructured:second_order")  # which of the last two symbols tells the next
         draws = jax.random.uniform(address(key, "symbols"), (trials, n))
         start = jax.random.randint(address(key, "start"), (n, 2), 0, k)
 
@@ -131,15 +131,15 @@ class MarkovChain(Family):
         right = (action == coming).astype(jnp.float32)
         return state + 1, told(jnp.concatenate(shown, -1), action, right, state + 1), score
 
-    def latents(self, tasks: Tasks, ring: str) -> dict[str, np.ndarray]:
+    def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """`means` [N, T, K], what each prediction pays; `target` [N, T], what comes; chance, best, worst, fixed [N, T].
 
-        'fixed' predicts from the present symbol by the mean of the ring's matrices, which is even off the bank.
+        'fixed' predicts from the present symbol by the mean of the split's matrices, which is even off the bank.
         """
         odds = np.asarray(tasks.odds, float)
         chance = np.full(odds.shape[:2], 1.0 / self.choices)
         fixed = chance
-        if ring == "seen":
+        if split == "seen":
             usual = np.asarray(self.bank_matrices, float).mean(0).argmax(-1)
             fixed = np.take_along_axis(odds, usual[np.asarray(tasks.symbols)[:, :-1]][..., None], -1)[..., 0]
         known = {"means": odds, "target": np.asarray(tasks.symbols)[:, 1:].astype(float)}

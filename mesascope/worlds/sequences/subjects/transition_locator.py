@@ -5,10 +5,10 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from mesascope.errors import MesascopeError
 from mesascope.contracts.family import Family, Percept, parse_bank
-from mesascope.contracts.subject import Scripted, choose
 from mesascope.contracts.settings import named
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.errors import MesascopeError
 from mesascope.worlds.sequences.transitions import TRIED as TRIED
 from mesascope.worlds.sequences.transitions import chain, transition
 

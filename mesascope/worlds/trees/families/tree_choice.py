@@ -16,10 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.errors import MesascopeError, unknown
 from mesascope.contracts.family import Family, Percept, parse_bank
 from mesascope.contracts.percept import born, fits, named, orders, whole
 from mesascope.contracts.plans import Plans
+from mesascope.errors import MesascopeError, unknown
 from mesascope.keys import address
 
 DEEPEST = 8  # 511 nodes: more do not fit into memory as observations of whole blocks
@@ -85,8 +85,8 @@ class TreeChoice(Family):
             "strongest": "value_iteration:sweeps=9",
         }
 
-    def rings(self) -> tuple[str, ...]:
-        """All rings; on the restructured one two ways may lead to one end."""
+    def splits(self) -> tuple[str, ...]:
+        """All splits; on the restructured one two ways may lead to one end."""
         counted = ("fresh", "shifted:close", "exchanged:acts", "restructured:graph")
         return (*(("seen",) if self.bank_child is not None else ()), *counted, *self.reported)
 
@@ -95,35 +95,35 @@ class TreeChoice(Family):
         size, seed = parse_bank(bank) if bank else (0, 0)
         return family(self.depth, self.horizon, size, seed)
 
-    def trials(self, ring: str) -> int:
-        """T on every ring."""
+    def trials(self, split: str) -> int:
+        """T on every split."""
         return self.horizon
 
-    def changes(self, ring: str) -> int | None:
-        """Half-way on the exchanged and the revalued rings."""
-        return self.horizon // 2 if ring.startswith(("exchanged", "revalued")) else None
+    def changes(self, split: str) -> int | None:
+        """Half-way on the exchanged and the revalued splits."""
+        return self.horizon // 2 if split.startswith(("exchanged", "revalued")) else None
 
-    def draw(self, key: jax.Array, n: int, ring: str) -> Tasks:
-        """Draws n tasks of a ring."""
-        if ring not in self.rings():
-            raise unknown("ring", ring, self.rings())
+    def draw(self, key: jax.Array, n: int, split: str) -> Tasks:
+        """Draws n tasks of a split."""
+        if split not in self.splits():
+            raise unknown("split", split, self.splits())
         slots = orders(address(key, "slots"), n, self.nodes)
         rank = self._ranks(address(key, "pays"), n)
         child, pays, root = self._wired(slots), self._priced(slots, rank), slots[:, 0]
-        if ring == "seen":
+        if split == "seen":
             assert self.bank_child is not None and self.bank_pays is not None and self.bank_root is not None
             which = jax.random.randint(address(key, "which"), (n,), 0, len(self.bank_child))
             child, pays, root = self.bank_child[which], self.bank_pays[which], self.bank_root[which]
-        elif ring == "shifted:close":
+        elif split == "shifted:close":
             pays = jnp.where(pays > 0, 0.4 + 0.2 * pays, 0.0)
-        elif ring == "restructured:graph":
+        elif split == "restructured:graph":
             child = self._tangled(address(key, "graph"), slots, child)
         later, paid = child, pays
-        if ring == "exchanged:acts":
+        if split == "exchanged:acts":
             later = child[..., ::-1]
-        elif ring == "revalued:worth":
+        elif split == "revalued:worth":
             paid = self._priced(slots, self._ranks(address(key, "again"), n))
-        elif ring == "revalued:map":
+        elif split == "revalued:map":
             later = self._wired(self._moved(address(key, "again"), slots))
         return Tasks(jnp.stack([child, later], 1), jnp.stack([pays, paid], 1), root)
 
@@ -190,7 +190,7 @@ class TreeChoice(Family):
         where = state.node[:, None].astype(jnp.float32)
         return jnp.concatenate([where, child[..., 0], child[..., 1], tasks.pays[rows, phase]], -1)
 
-    def latents(self, tasks: Tasks, ring: str) -> dict[str, np.ndarray]:
+    def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """chance, best, worst and fixed [N, T]; who cannot adapt still sees the tree, so 'fixed' is the best."""
         child, pays, root = (np.asarray(x) for x in tasks)
         late = (np.arange(self.horizon) >= self.horizon // 2).astype(int)
@@ -235,7 +235,7 @@ class TreeChoice(Family):
         before[:, 0] = np.nan
         far = np.broadcast_to(self.depth - np.arange(self.depth), action.shape)
         size = math.factorial(self.nodes) * math.factorial(2**self.depth) / 2 ** (2**self.depth - 1)
-        if str(trials.attrs["ring"]) == "seen" and self.bank_child is not None:
+        if str(trials.attrs["split"]) == "seen" and self.bank_child is not None:
             size = len(self.bank_child)
         shown = np.ones(action.shape[:2], bool)
         return Plans(action, values, before, shown, far, float(size), goal=True)

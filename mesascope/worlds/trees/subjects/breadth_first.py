@@ -5,11 +5,11 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from mesascope.contracts.choices import best_of
 from mesascope.contracts.family import Family, Percept
 from mesascope.contracts.percept import whole
-from mesascope.contracts.subject import Scripted, choose
-from mesascope.contracts.choices import best_of
 from mesascope.contracts.settings import named
+from mesascope.contracts.subject import Scripted, choose
 from mesascope.worlds.trees.trees import ahead, of_trees, shown, swept, unknown_worth
 
 TRIED = "tree_choice:depth=2,trials=12,bank=3"

@@ -12,14 +12,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from mesascope.contracts.choices import best_of
 from mesascope.contracts.condition import select
-from mesascope.errors import MesascopeError
+from mesascope.contracts.extras import require
 from mesascope.contracts.family import Family, Percept
 from mesascope.contracts.percept import whole
-from mesascope.contracts.subject import Scripted, choose
-from mesascope.contracts.choices import best_of
-from mesascope.contracts.extras import require
 from mesascope.contracts.settings import named
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.errors import MesascopeError
 from mesascope.worlds.trees.trees import Tree, of_trees, shown
 
 TRIED = "tree_choice:depth=2,trials=12,bank=3"

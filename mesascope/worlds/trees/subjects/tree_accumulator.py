@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family, Percept
-from mesascope.contracts.subject import Scripted, choose
 from mesascope.contracts.choices import best_of
+from mesascope.contracts.family import Family, Percept
 from mesascope.contracts.settings import named
+from mesascope.contracts.subject import Scripted, choose
 from mesascope.worlds.trees.trees import Doubt, ahead, certain, leaning, of_trees, shown, solved, wavered
 
 TRIED = "tree_choice:depth=2,trials=12,bank=3"

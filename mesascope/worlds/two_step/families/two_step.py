@@ -3,8 +3,8 @@
 Daw et al. 2011 in three versions. '2018' (Wang et al. 2018): one act a trial; what is seen next is the state that it
 led to and what that paid. '2016' (after Wang et al. 2016): the state is seen first, and an act that makes no difference
 takes its pay-off. 'daw': two options at each state, whose four pay-offs drift apart. Nothing here tells planning from
-other uses of the states (Akam et al. 2015) but what is said and not lived through: on the rings 'revalued' the worth of
-the states, or where the choices lead, is announced half-way and true from then on.
+other uses of the states (Akam et al. 2015) but what is said and not lived through: on the splits 'revalued' the worth
+of the states, or where the choices lead, is announced half-way and true from then on.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.errors import MesascopeError, unknown
 from mesascope.contracts.family import Family, Percept, parse_bank
 from mesascope.contracts.percept import born, named, whole
 from mesascope.contracts.plans import Plans
+from mesascope.errors import MesascopeError, unknown
 from mesascope.keys import address
 
 VERSIONS = ("2018", "2016", "daw")
@@ -93,8 +93,8 @@ class TwoStep(Family):
             **strongest,
         }
 
-    def rings(self) -> tuple[str, ...]:
-        """All rings; on the restructured one pay-offs drift where they switched, or switch where they drifted."""
+    def splits(self) -> tuple[str, ...]:
+        """All splits; on the restructured one pay-offs drift where they switched, or switch where they drifted."""
         other = "switching" if self.version == "daw" else "drift"
         counted = ("fresh", "shifted:close", "exchanged:map", f"restructured:{other}")
         return (*(("seen",) if self.bank_worth is not None else ()), *counted, *self.reported)
@@ -106,34 +106,34 @@ class TwoStep(Family):
         high, low, usual, switch, announced = (round(float(x), 6) for x in numbers)
         return family(self.version, self.horizon, usual, high, low, switch, announced, size, seed)
 
-    def trials(self, ring: str) -> int:
-        """T on every ring."""
+    def trials(self, split: str) -> int:
+        """T on every split."""
         return self.horizon
 
-    def changes(self, ring: str) -> int | None:
-        """Half-way on the exchanged and the revalued rings."""
-        return self.horizon // 2 if ring.startswith(("exchanged", "revalued")) else None
+    def changes(self, split: str) -> int | None:
+        """Half-way on the exchanged and the revalued splits."""
+        return self.horizon // 2 if split.startswith(("exchanged", "revalued")) else None
 
-    def draw(self, key: jax.Array, n: int, ring: str) -> Tasks:
-        """Draws n tasks of a ring."""
-        if ring not in self.rings():
-            raise unknown("ring", ring, self.rings())
+    def draw(self, key: jax.Array, n: int, split: str) -> Tasks:
+        """Draws n tasks of a split."""
+        if split not in self.splits():
+            raise unknown("split", split, self.splits())
         shape = (n, self.horizon)
         late = jnp.arange(self.horizon) >= self.horizon // 2
-        drifts = (self.version == "daw") != ring.startswith("restructured")
+        drifts = (self.version == "daw") != split.startswith("restructured")
         worth = (_walked if drifts else self._switching)(address(key, "worth"), n, self.horizon)
-        if ring == "seen":
+        if split == "seen":
             assert self.bank_worth is not None
             worth = self.bank_worth[jax.random.randint(address(key, "which"), (n,), 0, len(self.bank_worth))]
-        elif ring == "shifted:close":
+        elif split == "shifted:close":
             worth = 0.5 + 0.5 * (worth - 0.5)
         crossed = jnp.zeros(shape, bool)
         tells = jax.random.bernoulli(address(key, "tells"), self.announced, shape)
-        if ring in ("exchanged:map", "revalued:map"):
+        if split in ("exchanged:map", "revalued:map"):
             crossed = jnp.broadcast_to(late, shape)
-        if ring.startswith("revalued"):
+        if split.startswith("revalued"):
             first = jax.random.randint(address(key, "good"), (n, 1), 0, 2)
-            good = jnp.broadcast_to(first, shape) ^ (late & (ring == "revalued:worth"))
+            good = jnp.broadcast_to(first, shape) ^ (late & (split == "revalued:worth"))
             worth = self._paid(good)
             tells = jnp.broadcast_to(jnp.arange(self.horizon) == self.horizon // 2, shape)
         return Tasks(worth, crossed, jax.random.bernoulli(address(key, "common"), self.usual, shape), tells)
@@ -203,13 +203,13 @@ class TwoStep(Family):
         way = xp.where(crossed[..., None], best[..., ::-1], best)
         return usual * way + (1.0 - usual) * way[..., ::-1]
 
-    def latents(self, tasks: Tasks, ring: str) -> dict[str, np.ndarray]:
+    def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """What each first choice is worth [N, T, K], whether transitions are common, and chance, best, worst, fixed."""
         worth, crossed = np.asarray(tasks.worth, float), np.asarray(tasks.crossed)
         means = self._led(crossed, worth.max(-1))
         average = worth.mean((-1, -2))
         fixed = average  # by symmetry no act is better than another before anything is seen
-        if ring == "seen":
+        if split == "seen":
             bank = np.asarray(self.bank_worth, float).mean(0)  # [T, 2, 2]
             option = bank.argmax(-1)
             kept = np.take_along_axis(

@@ -15,16 +15,16 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit
 from scipy.stats import t as student
 
-from mesascope.contracts.metric import DoesNotApply, Probe, Reading, fresh
-from mesascope.worlds.two_step.two_steps import Steps, by_units, logistic, two_steps
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh
 from mesascope.contracts.settings import within
+from mesascope.worlds.two_step.two_steps import Steps, by_units, logistic, two_steps
 
 NEAR = 0.1  # half of the widest interval that still tells w
 KNOWN = 10.0  # transitions that a subject is taken to have counted before the first trial
 RATES = (0.01, 0.99)
 
 
-def probe(decay: float = 1.0) -> Probe:
+def metric(decay: float = 1.0) -> Metric:
     """How much weight do planned values have against cached ones, in the hybrid model of its first choices?
 
     Args:
@@ -37,9 +37,9 @@ def probe(decay: float = 1.0) -> Probe:
         steps = two_steps(lived)
         weight, rate, beta = fitted(steps, decay)
         told = f"learning rate {rate:.2f}, inverse temperature {beta:.1f}; no evidence of planning"
-        return [Reading(weight[steps.unit], str(lived.attrs["ring"]), reason=told, descriptive=True)]
+        return [Reading(weight[steps.unit], str(lived.attrs["split"]), reason=told, descriptive=True)]
 
-    return Probe(
+    return Metric(
         name="hybrid_weight",
         question="How much weight do planned values have against cached ones, in the hybrid model of its choices?",
         measure=measure,

@@ -11,15 +11,15 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit
 
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh
 from mesascope.contracts.percept import whole
-from mesascope.contracts.metric import DoesNotApply, Probe, Reading, fresh
 from mesascope.worlds.two_step.two_steps import Steps, by_units, logistic, two_steps
 
 EFFECTS = ("choice", "reward main effect", "transition main effect", "reward × transition interaction")
 FEWEST = 10  # choices for every weight
 
 
-def probe(lags: int = 3) -> Probe:
+def metric(lags: int = 3) -> Metric:
     """On the choices, rewards and transitions of how many trials ago does its first choice hang?
 
     Args:
@@ -30,15 +30,15 @@ def probe(lags: int = 3) -> Probe:
     def measure(trials, references, replay):
         lived = fresh(trials)
         values, steps = fitted(two_steps(lived), lags)
-        ring = str(lived.attrs["ring"])
+        split = str(lived.attrs["split"])
         told = "weight of a ±1 in the log-odds of the same first choice"
         return [
-            Reading(values[lag, i][steps.unit], ring, f"lag {lag + 1}: {effect}", reason=told)
+            Reading(values[lag, i][steps.unit], split, f"lag {lag + 1}: {effect}", reason=told)
             for lag in range(lags)
             for i, effect in enumerate(EFFECTS)
         ]
 
-    return Probe(
+    return Metric(
         name="lagged_regression",
         question="On the choices, rewards and transitions of how many trials ago does its first choice hang?",
         measure=measure,

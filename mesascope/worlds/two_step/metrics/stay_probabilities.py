@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh
 from mesascope.errors import unknown
-from mesascope.contracts.metric import DoesNotApply, Probe, Reading, fresh
 from mesascope.stats import linearise
 
 CELLS = ("rewarded, common", "rewarded, rare", "unrewarded, common", "unrewarded, rare")
@@ -23,7 +23,7 @@ INDICES = {"MF index": (1, 1, -1, -1), "MB index": (1, -1, -1, 1)}
 ENDS = ("out", "switch")
 
 
-def probe(end: str = "out") -> Probe:
+def metric(end: str = "out") -> Metric:
     """After which outcomes of a two-step trial does it repeat its first choice?
 
     Args:
@@ -38,7 +38,7 @@ def probe(end: str = "out") -> Probe:
         if "transition" not in lived:
             raise DoesNotApply("its trials have no two steps: no transition is known")
         stays, count, index, high = _counts(lived, end)
-        ring = str(lived.attrs["ring"])
+        split = str(lived.attrs["split"])
         if not count.sum(0).all():
             lacking = [cell for cell, n in zip(CELLS, count.sum(0), strict=True) if not n]
             raise DoesNotApply(f"no trial was {' or '.join(lacking)}")
@@ -51,7 +51,7 @@ def probe(end: str = "out") -> Probe:
 
         def reading(label, weights, null=0.0, reason="") -> Reading:
             values = linearise(lambda m: float(weights @ (m[:4] / m[4:])), parts)
-            return Reading(values[index], ring=ring, label=label, null=null, reason=reason + high)
+            return Reading(values[index], split=split, label=label, null=null, reason=reason + high)
 
         out = [
             reading(
@@ -66,7 +66,7 @@ def probe(end: str = "out") -> Probe:
         out += [reading(label, np.asarray(signs, float)) for label, signs in INDICES.items()]
         return out
 
-    return Probe(
+    return Metric(
         name="stay_probabilities",
         question="After which outcomes of a two-step trial does it repeat its first choice?",
         measure=measure,

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.family import Family, Percept
-from mesascope.contracts.subject import Scripted, choose
 from mesascope.contracts.settings import named, within
+from mesascope.contracts.subject import Scripted, choose
 from mesascope.worlds.two_step.learning import Held, lived, of_two_steps, unborn
 
 TRIED = "two_step:trials=12,bank=2"

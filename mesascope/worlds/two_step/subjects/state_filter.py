@@ -9,11 +9,11 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from mesascope.errors import MesascopeError
-from mesascope.contracts.family import Family, Percept
-from mesascope.contracts.subject import Scripted, choose
 from mesascope.contracts.choices import best_of, mixed
+from mesascope.contracts.family import Family, Percept
 from mesascope.contracts.settings import named, within
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.errors import MesascopeError
 from mesascope.worlds.two_step.learning import Held, lived, of_two_steps, unborn
 
 TRIED = "two_step:trials=12,bank=2"

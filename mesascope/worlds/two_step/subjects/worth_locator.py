@@ -5,11 +5,11 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from mesascope.errors import MesascopeError
-from mesascope.contracts.family import Family, Percept, parse_bank
-from mesascope.contracts.subject import Scripted, choose
 from mesascope.contracts.choices import best_of
+from mesascope.contracts.family import Family, Percept, parse_bank
 from mesascope.contracts.settings import named
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.errors import MesascopeError
 from mesascope.worlds.two_step.learning import Held, lived, of_two_steps, unborn
 
 TRIED = "two_step:trials=12,bank=2"

@@ -1,0 +1,1 @@
+"""Conditions of this world: one file each."""

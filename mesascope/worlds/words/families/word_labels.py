@@ -2,7 +2,7 @@
 
 Gold, random and flipped labels set what a model recognises apart from what it acquires from the shots (Min et al.
 2022, arXiv 2202.12837; Pan et al. 2023, 2305.09731; Wei et al. 2023, 2303.03846). Choosing between the two ways to
-name two known categories is locating; the restructured rings hold partitions that no known category expresses.
+name two known categories is locating; the restructured splits hold partitions that no known category expresses.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.errors import MesascopeError, unknown
 from mesascope.contracts.family import Array, Family, Percept
 from mesascope.contracts.percept import born, named, told, whole
 from mesascope.contracts.questions import Moment, Question
+from mesascope.errors import MesascopeError, unknown
 from mesascope.keys import address
 
 LABELS = ("abstract", "gold", "random", "flipped")
-RINGS = ("fresh", "shifted:rare", "exchanged:labels", "restructured:halves", "restructured:rule")
+SPLITS = ("fresh", "shifted:rare", "exchanged:labels", "restructured:halves", "restructured:rule")
 RARE = 0.15  # how often the rarer category comes where one is rare
 REPEATED = 6  # words of one category, half of them under either label, that come again and again
 DIGITS = 10  # both numbers of a pair run from 0 to 9
@@ -97,9 +97,9 @@ class WordLabels(Family):
             "strongest": "label_learner",
         }
 
-    def rings(self) -> tuple[str, ...]:
-        """All rings."""
-        return RINGS
+    def splits(self) -> tuple[str, ...]:
+        """All splits."""
+        return SPLITS
 
     def banked(self, bank: str | None) -> WordLabels:
         """The same family; there is no bank to be had."""
@@ -110,40 +110,40 @@ class WordLabels(Family):
             )
         return self
 
-    def trials(self, ring: str) -> int:
+    def trials(self, split: str) -> int:
         """T."""
         return self.horizon
 
-    def changes(self, ring: str) -> int | None:
+    def changes(self, split: str) -> int | None:
         """Half-way where the labels are exchanged."""
-        return self.horizon // 2 if ring.startswith("exchanged") else None
+        return self.horizon // 2 if split.startswith("exchanged") else None
 
-    def draw(self, key: jax.Array, n: int, ring: str) -> Tasks:
-        """Draws n tasks of a ring; on the restructured ones the label words name nothing, whatever is set."""
-        if ring not in RINGS:
-            raise unknown("ring", ring, RINGS)
+    def draw(self, key: jax.Array, n: int, split: str) -> Tasks:
+        """Draws n tasks of a split; on the restructured ones the label words name nothing, whatever is set."""
+        if split not in SPLITS:
+            raise unknown("split", split, SPLITS)
         known, shape = texts(), (n, self.horizon)
         mapping = jax.random.bernoulli(address(key, "mapping"), 0.5, (n,)).astype(jnp.int32)
-        if ring == "restructured:rule":
+        if split == "restructured:rule":
             items, right = _rule(key, shape)
-        elif ring == "restructured:halves":
+        elif split == "restructured:halves":
             items, right = _halves(key, shape)
         else:
             pair = jnp.asarray(known.pairs)[
                 jax.random.randint(address(key, "pair"), (n,), 0, len(known.pairs))
             ]
-            often = RARE if ring == "shifted:rare" else 0.5
+            often = RARE if split == "shifted:rare" else 0.5
             side = jax.random.bernoulli(address(key, "side"), often, shape)
             rare = jax.random.bernoulli(address(key, "rare"), 0.5, (n, 1))
-            side = (side ^ rare if ring == "shifted:rare" else side).astype(jnp.int32)
+            side = (side ^ rare if split == "shifted:rare" else side).astype(jnp.int32)
             place = _without_return(address(key, "word"), n, known.each, self.horizon)
             category = jnp.take_along_axis(pair, side, 1)
             items, right = category * known.each + place, side ^ mapping[:, None]
         words = _abstract(key, n, known)
-        if self.labels != "abstract" and not ring.startswith("restructured"):
+        if self.labels != "abstract" and not split.startswith("restructured"):
             turned = mapping if self.labels != "flipped" else 1 - mapping
             words = jnp.where(turned[:, None] == 1, pair[:, ::-1], pair)
-        if ring == "exchanged:labels":
+        if split == "exchanged:labels":
             right = jnp.where(jnp.arange(self.horizon) >= self.horizon // 2, 1 - right, right)
         said = right
         if self.labels == "random":
@@ -174,10 +174,10 @@ class WordLabels(Family):
         percept = told(self._shown(tasks, state + 1), action, feedback.astype(jnp.float32), state + 1)
         return state + 1, percept, score.astype(jnp.float32)
 
-    def latents(self, tasks: Tasks, ring: str) -> dict[str, np.ndarray]:
+    def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """Right [N, T], the action that scores; wording [N]; chance, best, worst and fixed [N, T]."""
         right = np.asarray(tasks.right, np.float32)
-        named_so = self.labels != "abstract" and not ring.startswith(("restructured", "exchanged"))
+        named_so = self.labels != "abstract" and not split.startswith(("restructured", "exchanged"))
         return {
             "right": right,
             "wording": np.asarray(tasks.wording, np.float32),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from mesascope.contracts.metric import Probe, Reading, fresh
+from mesascope.contracts.metric import Metric, Reading, fresh
 from mesascope.worlds.words.answers import ASKED, EMPTY, EXCHANGED, answered, hits, mean
 
 
-def probe() -> Probe:
+def metric() -> Metric:
     """Where it answers wrongly with an empty context, how much oftener is it right after true labels?"""
 
     def measure(trials, references, replay):
@@ -21,7 +21,7 @@ def probe() -> Probe:
             Reading(mean(told, late) - mean(exchanged, late), label="right by what was told"),
         ]
 
-    return Probe(
+    return Metric(
         name="override_of_prior",
         question="Where it answers wrongly with an empty context, how much oftener is it right after true labels?",
         measure=measure,

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from mesascope.contracts.metric import Probe, Reading, fresh
+from mesascope.contracts.metric import Metric, Reading, fresh
 from mesascope.worlds.words.answers import ASKED, EXCHANGED, answered, hits, mean, odds
 
 SHOTS = (0, 1, 2, 4, 8, 16)
 
 
-def probe() -> Probe:
+def metric() -> Metric:
     """How far above chance is it with exchanged labels in the context, and how much do the true ones add?"""
 
     def measure(trials, references, replay):
@@ -48,7 +48,7 @@ def probe() -> Probe:
             out.append(Reading(rise, label="growth of acquisition, from 1 to 4 shots to 8 and more"))
         return out
 
-    return Probe(
+    return Metric(
         name="recognition_and_acquisition",
         question="How far above chance is it with exchanged labels in the context, and how much do the true ones add?",
         measure=measure,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Probe, Reading, fresh
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh
 
 CODES = {  # as mesascope.agents.language.answers numbers them
     1: "a label below the listed ones",
@@ -14,7 +14,7 @@ CODES = {  # as mesascope.agents.language.answers numbers them
 }
 
 
-def probe() -> Probe:
+def metric() -> Metric:
     """How often does it refuse, answer in no label, or not answer at all?"""
 
     def measure(trials, references, replay):
@@ -31,7 +31,7 @@ def probe() -> Probe:
             )
         return out
 
-    return Probe(
+    return Metric(
         name="unanswered",
         question="How often does it refuse, answer in no label, or not answer at all?",
         measure=measure,

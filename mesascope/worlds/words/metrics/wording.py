@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Probe, Reading, fresh
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh
 from mesascope.stats import ratio
 from mesascope.trials import gain
 
 
-def probe() -> Probe:
+def metric() -> Metric:
     """Over wordings, what does it gain, and how far is a wording's gain from the mean of all?"""
 
     def measure(trials, references, replay):
@@ -35,7 +35,7 @@ def probe() -> Probe:
             ),
         ]
 
-    return Probe(
+    return Metric(
         name="wording",
         question="Over wordings, what does it gain, and how far is a wording's gain from the mean of all?",
         measure=measure,

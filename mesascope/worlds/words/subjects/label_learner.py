@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mesascope.contracts.family import Family
-from mesascope.worlds.words.labelling import Labeller, labelled, labeller
 from mesascope.contracts.settings import named, within
+from mesascope.worlds.words.labelling import Labeller, labelled, labeller
 
 TRIED = "word_labels"
 TRUST = 0.9  # that a label which names a category is meant for it

@@ -6,8 +6,8 @@ Labels that name the categories are believed whatever is told: under flipped lab
 from __future__ import annotations
 
 from mesascope.contracts.family import Family
-from mesascope.worlds.words.labelling import Labeller, labelled, labeller
 from mesascope.contracts.settings import named
+from mesascope.worlds.words.labelling import Labeller, labelled, labeller
 
 TRIED = "word_labels"
 

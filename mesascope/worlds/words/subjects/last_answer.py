@@ -5,10 +5,10 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from mesascope.errors import MesascopeError
 from mesascope.contracts.family import Family, Percept
-from mesascope.contracts.subject import Scripted, choose
 from mesascope.contracts.settings import named
+from mesascope.contracts.subject import Scripted, choose
+from mesascope.errors import MesascopeError
 
 TRIED = "beta_bernoulli:trials=12"
 

@@ -1,12 +1,12 @@
 """Does it find something in the still control?"""
 
-from mesascope.contracts.metric import Probe, Reading, fresh
+from mesascope.contracts.metric import Metric, Reading, fresh
 from mesascope.trials import payoff
 
 
-def probe() -> Probe:
+def metric() -> Metric:
     """Does it find something in the still control?"""
-    return Probe(
+    return Metric(
         name="contradicting",
         question="What does it score?",
         measure=lambda trials, references, replay: [Reading(payoff(fresh(trials)).mean(-1))],

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from mesascope.contracts.metric import Probe, Reading, fresh, gains
+from mesascope.contracts.metric import Metric, Reading, fresh, gains
 from mesascope.stats import ratio
 
 
-def probe() -> Probe:
+def metric() -> Metric:
     """What does it lose when its last action is not told?"""
 
     def measure(trials, references, replay):
         lived = fresh(trials)
         return [Reading(ratio(*gains(lived, "intact")) - ratio(*gains(lived, "action_hidden:at=0")))]
 
-    return Probe(
+    return Metric(
         name="cost_of_hidden_action",
         question="What share of what could be gained does it lose when its last action is not told?",
         measure=measure,

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.errors import MesascopeError
 from mesascope.contracts.family import Family, Percept, parse_bank
+from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
 
@@ -36,7 +36,7 @@ class LuckyLever(Family):
         """Thompson sampling, with and without forgetting."""
         return {"learner": "thompson", "discounting": "thompson:discount=0.9"}
 
-    def rings(self) -> tuple[str, ...]:
+    def splits(self) -> tuple[str, ...]:
         """'shifted:meagre' halves what the lucky lever pays."""
         return (*(("seen",) if self.bank_name else ()), "fresh", "shifted:meagre")
 
@@ -44,17 +44,17 @@ class LuckyLever(Family):
         """The same levers with another bank, or with none."""
         return family(self.choices, self.horizon, *(parse_bank(bank) if bank else (0, 0)))
 
-    def trials(self, ring: str) -> int:
-        """T on every ring."""
+    def trials(self, split: str) -> int:
+        """T on every split."""
         return self.horizon
 
-    def draw(self, key: jax.Array, n: int, ring: str) -> Tasks:
-        """Any lever may be the lucky one; on the seen ring those of the bank."""
+    def draw(self, key: jax.Array, n: int, split: str) -> Tasks:
+        """Any lever may be the lucky one; on the seen split those of the bank."""
         lucky = jax.random.randint(address(key, "lucky"), (n,), 0, self.choices)
-        if ring == "seen":
+        if split == "seen":
             assert self.bank_lucky is not None
             lucky = self.bank_lucky[jax.random.randint(address(key, "which"), (n,), 0, len(self.bank_lucky))]
-        return Tasks(lucky, jnp.full((n,), 0.45 if ring == "shifted:meagre" else 0.9))
+        return Tasks(lucky, jnp.full((n,), 0.45 if split == "shifted:meagre" else 0.9))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
         """The hidden state is the trial [N]."""
@@ -74,7 +74,7 @@ class LuckyLever(Family):
             score,
         )
 
-    def latents(self, tasks: Tasks, ring: str) -> dict[str, np.ndarray]:
+    def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """Chance, best, worst and fixed [N, T]."""
         best = np.repeat(np.asarray(tasks.pay)[:, None], self.horizon, 1)
         chance = best / self.choices + 0.1 * (self.choices - 1) / self.choices

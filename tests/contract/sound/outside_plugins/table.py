@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.errors import MesascopeError
 from mesascope.contracts.family import Family, Percept
 from mesascope.contracts.subject import Subject, choose
+from mesascope.errors import MesascopeError
 
 
 class Table(Subject):

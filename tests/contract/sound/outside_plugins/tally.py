@@ -9,8 +9,8 @@ import jax
 import numpy as np
 
 from mesascope.contracts.family import Family
-from mesascope.keys import address
 from mesascope.contracts.recipe import Progress, Trained, silent
+from mesascope.keys import address
 
 BATCH = 64
 
@@ -25,11 +25,11 @@ def recipe(family: Family, out, updates: int = 10, seed: int = 0, progress=silen
         seed: of all draws.
         progress: called after every update.
     """
-    ring, key = "seen" if family.bank else "fresh", jax.random.key(seed)
+    split, key = "seen" if family.bank else "fresh", jax.random.key(seed)
     paid = np.ones((family.choices + 1, 2, family.choices))
     for i in range(updates):
         own = address(key, "update", i)
-        tasks = family.draw(own, BATCH, ring)
+        tasks = family.draw(own, BATCH, split)
         state, percept = family.begin(own, tasks)
         for t in range(family.horizon):
             last, won = np.asarray(percept.action), (np.asarray(percept.feedback) > 0.5).astype(int)

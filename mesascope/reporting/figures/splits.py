@@ -1,4 +1,4 @@
-"""The gain on every ring, beside the reference procedures on the same tasks."""
+"""The gain on every split, beside the reference procedures on the same tasks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mesascope.reporting.figures import INK, LINE, SOFT, SUBJECT, THIRD, panels
 from mesascope.reporting.intervals import comparable, means, share
-from mesascope.reporting.words import counted, cut, ring
+from mesascope.reporting.words import counted, cut, split
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,9 +25,9 @@ MARKS = {  # who: colour, mark, size
 
 
 class Gain(NamedTuple):
-    """The share of what could be gained, by one procedure on one ring."""
+    """The share of what could be gained, by one procedure on one split."""
 
-    ring: str
+    split: str
     role: str
     name: str
     estimate: float
@@ -36,7 +36,7 @@ class Gain(NamedTuple):
 
 
 def gains(examination: Examination) -> list[Gain]:
-    """The subject's gain and those of the references on every ring where there is something to gain."""
+    """The subject's gain and those of the references on every split where there is something to gain."""
     out = []
     for name, lived in examination.trials.items():
         if not comparable(lived):
@@ -53,22 +53,22 @@ def gains(examination: Examination) -> list[Gain]:
 
 
 def order(gains: Sequence[Gain]) -> list[str]:
-    """The rings, those that a placement can read first."""
-    names = list(dict.fromkeys(g.ring for g in gains))
+    """The splits, those that a placement can read first."""
+    names = list(dict.fromkeys(g.split for g in gains))
     return sorted(names, key=lambda n: not counted(n))
 
 
-def draw(axes: Axes, gains: Sequence[Gain], rings: Sequence[str], title: str) -> None:
-    """Draws one subject's panel: a row per ring."""
+def draw(axes: Axes, gains: Sequence[Gain], splits: Sequence[str], title: str) -> None:
+    """Draws one subject's panel: a row per split."""
     axes.axvline(0, color=INK, lw=0.7, ls=(0, (2, 2)), zorder=1)
     for role, (colour, mark, size) in MARKS.items():
         some = [g for g in gains if g.role == role]
-        y = [rings.index(g.ring) for g in some]
+        y = [splits.index(g.split) for g in some]
         filled = colour if mark == "o" else "none"
         if role == "subject":
             axes.hlines(y, [g.low for g in some], [g.high for g in some], color=colour, lw=1.5, zorder=3)
         axes.plot([g.estimate for g in some], y, mark, color=colour, ms=size, mfc=filled, zorder=4)
-    for y in range(len(rings)):
+    for y in range(len(splits)):
         axes.axhline(y, color=LINE, lw=0.5, zorder=0)
     axes.set_title(cut(title, 26))
 
@@ -77,13 +77,13 @@ def figure(groups: Sequence[Sequence[Gain]], names: Sequence[str]) -> Figure:
     """A panel per subject, rows shared."""
     from matplotlib.lines import Line2D
 
-    rings = order([g for gains in groups for g in gains])
-    made, axes = panels(len(groups), 3, 0.19 * len(rings) + 0.5)
+    splits = order([g for gains in groups for g in gains])
+    made, axes = panels(len(groups), 3, 0.19 * len(splits) + 0.5)
     for one, gains, name in zip(axes, groups, names, strict=True):
-        draw(one, gains, rings, name)
-    told = [ring(r) if counted(r) else f"{ring(r)} *" for r in rings]
-    axes[0].set_yticks(range(len(rings)), told)
-    axes[0].set_ylim(len(rings) - 0.5, -0.5)
+        draw(one, gains, splits, name)
+    told = [split(r) if counted(r) else f"{split(r)} *" for r in splits]
+    axes[0].set_yticks(range(len(splits)), told)
+    axes[0].set_ylim(len(splits) - 0.5, -0.5)
     shown = [g.estimate for gains in groups for g in gains]
     axes[0].set_xlim(max(min([-0.1, *shown]) - 0.06, -1.3), min(max([1.0, *shown]) + 0.06, 1.5))
     made.supxlabel("share of what could be gained (0 chance, 1 the best act every time)", fontsize=8)

@@ -1,4 +1,4 @@
-"""Probes of search: curves by ticks, look-ahead, the first act after a change, a planner against its clone."""
+"""Metrics of search: curves by ticks, look-ahead, the first act after a change, a planner against its clone."""
 
 from __future__ import annotations
 
@@ -6,32 +6,32 @@ import numpy as np
 import pytest
 
 from mesascope import catalogue
-from mesascope.errors import MesascopeError
-from mesascope.examination.examination import measure_log
 from mesascope.contracts.plans import Plans
+from mesascope.errors import MesascopeError
+from mesascope.examination.logged import measure_log
 from mesascope.examination.measurement import measure
-from mesascope.questions.search.reading import at_once, followed, right_acts
 from mesascope.questions.search.look_ahead import _binned
-from mesascope.rollouts.replays import Replays
+from mesascope.questions.search.reading import at_once, followed, right_acts
 from mesascope.reporting import page
+from mesascope.rollouts.replays import Replays
 from mesascope.rollouts.rollouts import rollout
 
 TREES = "tree_choice:bank=8,bank_seed=3"
-PROBES = ("success_by_ticks", "look_ahead", "revaluation", "planner_agreement")
+METRICS = ("success_by_ticks", "look_ahead", "revaluation", "planner_agreement")
 
 
-def found(subject, settings=TREES, rings=("fresh", "revalued:worth", "revalued:map"), lifetimes=128):
-    """Every finding of the probes by name and ring."""
+def found(subject, settings=TREES, splits=("fresh", "revalued:worth", "revalued:map"), lifetimes=128):
+    """Every finding of the metrics by name and split."""
     family = catalogue.make("families", settings)
     made = catalogue.make("subjects", subject, family)
     asked = catalogue.make("axes", "search").made(family)
     lived = {
         r: rollout(made, family, r, lifetimes, 5, asked, log_probs=False)
-        for r in rings
-        if r in family.rings()
+        for r in splits
+        if r in family.splits()
     }
-    probes = [catalogue.make("probes", name) for name in PROBES]
-    return {(f.probe, f.ring): f for f in measure(probes, lived, replay=Replays(made))}
+    metrics = [catalogue.make("metrics", name) for name in METRICS]
+    return {(f.metric, f.split): f for f in measure(metrics, lived, replay=Replays(made))}
 
 
 def test_a_planner_looks_farther_with_ticks_and_goes_with_changes_and_not_with_its_clone():
@@ -43,8 +43,8 @@ def test_a_planner_looks_farther_with_ticks_and_goes_with_changes_and_not_with_i
     assert gain.low > 0.3
     each = [planner[f"success_by_ticks: {n}, first trial", "fresh"].estimate for n in ("1 tick", "8 ticks")]
     assert gain.estimate == pytest.approx(each[1] - each[0])
-    for ring in ("revalued:worth", "revalued:map"):
-        assert planner["revaluation: first act, 8 ticks", ring].estimate == pytest.approx(1.0)
+    for split in ("revalued:worth", "revalued:map"):
+        assert planner["revaluation: first act, 8 ticks", split].estimate == pytest.approx(1.0)
     clone = found("tree_clone", lifetimes=512)
     assert clone["planner_agreement", "fresh"].estimate == 0.0
     assert planner["planner_agreement", "fresh"].low > 0.6
@@ -93,7 +93,7 @@ def test_acts_are_right_where_none_is_better_and_asked_where_they_differ():
 @pytest.mark.parametrize("ticks", ["", "1", "8+", "2+129", "many"])
 def test_ticks_that_are_no_numbers(ticks):
     with pytest.raises(MesascopeError, match="joined by"):
-        catalogue.make("probes", f"success_by_ticks:ticks={ticks}")
+        catalogue.make("metrics", f"success_by_ticks:ticks={ticks}")
 
 
 CURVE = """agent,steps,success,n
@@ -110,13 +110,13 @@ def test_curves_that_others_logged(tmp_path):
     path.write_text(CURVE)
     logs, notes = measure_log(path)
     assert [e.subject for e in logs] == ["deep", "flat"] and any("drawn apart" in n for n in notes)
-    told = {f.probe.partition(": ")[2]: f for f in logs[0].findings if f.status == "measured"}
+    told = {f.metric.partition(": ")[2]: f for f in logs[0].findings if f.status == "measured"}
     assert list(told) == ["0 steps", "4 steps", "8 steps", "8 steps less 0"]
     gain = told["8 steps less 0"]
     assert gain.estimate == pytest.approx(0.045, abs=1e-6) and gain.unit == "problem"
     by_hand = 1.96 * np.sqrt(0.766 * 0.234 / 1000 + 0.811 * 0.189 / 1000)
     assert (gain.high - gain.low) / 2 == pytest.approx(by_hand, rel=0.01)
-    flat = {f.probe.partition(": ")[2]: f for f in logs[1].findings if f.status == "measured"}
+    flat = {f.metric.partition(": ")[2]: f for f in logs[1].findings if f.status == "measured"}
     assert (
         flat["8 steps"].n == 200 and flat["8 steps less 0"].estimate == 0 and flat["8 steps less 0"].p > 0.99
     )
@@ -129,7 +129,7 @@ def test_counts_of_solved_problems_and_columns_of_other_names(tmp_path):
     path = tmp_path / "counts.csv"
     path.write_text("pauses;won;of\n0;3;7\n5;6;7\n")
     logs, _ = measure_log(path, {"steps": "pauses", "success": "won", "n": "of"})
-    told = {f.probe.partition(": ")[2]: f.estimate for f in logs[0].findings if f.status == "measured"}
+    told = {f.metric.partition(": ")[2]: f.estimate for f in logs[0].findings if f.status == "measured"}
     assert told["5 steps less 0"] == pytest.approx(3 / 7)
 
 
@@ -138,7 +138,7 @@ def test_names_say_whether_ones_are_shares_or_counts(tmp_path):
     for name, share in (("success_rate", 1.0), ("successes", 0.01)):
         path.write_text(f"steps,{name},n\n1,0,100\n2,1,100\n")
         logs, _ = measure_log(path)
-        told = {f.probe.partition(": ")[2]: f.estimate for f in logs[0].findings if f.status == "measured"}
+        told = {f.metric.partition(": ")[2]: f.estimate for f in logs[0].findings if f.status == "measured"}
         assert told["2 steps"] == pytest.approx(share)
 
 

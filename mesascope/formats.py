@@ -1,0 +1,27 @@
+"""The formats of the files that we write, and the words of those that we wrote before."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+FINDING = "mesascope-finding/2"
+TRIALS = "mesascope-trials/2"
+NETWORK = "mesascope-network/2"
+OLD_WORDS = {"ring": "split", "probe": "metric", "told": "observes"}  # of format 1 → ours
+
+
+def is_old(found: Any, wanted: str) -> bool:
+    """Whether a format is the first version of the one that we write now."""
+    return found == f"{wanted.rpartition('/')[0]}/1"
+
+
+def reword(table: Mapping[str, Any]) -> dict[str, Any]:
+    """A table whose keys may be old words, with ours."""
+    return {OLD_WORDS.get(key, key): value for key, value in table.items()}
+
+
+def reword_spec(spec: str) -> str:
+    """A name whose settings may be old words, with ours."""
+    return re.sub(r"(?<=[:,])(\w+)(?==)", lambda key: OLD_WORDS.get(key[0], key[0]), spec)
