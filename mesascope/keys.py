@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import zlib
 
 import jax
@@ -32,3 +33,9 @@ def _folded(seed: jax.Array, codes: jax.Array) -> jax.Array:
     for i in range(codes.shape[0]):
         key = jax.random.fold_in(key, codes[i])
     return key
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def orders(key: jax.Array, n: int, many: int) -> jax.Array:
+    """[n, many] the numbers from 0, each row in an order of its own."""
+    return jax.vmap(lambda k: jax.random.permutation(k, many))(jax.random.split(key, n))

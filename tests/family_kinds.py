@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import itertools
 from typing import ClassVar
 
@@ -24,18 +26,7 @@ class Aim(Family):
 
     controls: ClassVar = {"learner": "uniform", "lookalike": "uniform", "still": "uniform"}
 
-    references = property(lambda self: {})
-
-    def splits(self):
-        return ("fresh",)
-
-    def banked(self, bank):
-        return self
-
-    def trials(self, split):
-        return self.horizon
-
-    def draw(self, key, n, split):
+    def draw(self, key, n):
         return jax.random.normal(key, (n,))
 
     def begin(self, key, tasks):
@@ -67,27 +58,22 @@ class Untraced(Family):
     horizon: int
 
     traceable: ClassVar = False
-    controls: ClassVar = {}
-    references = property(lambda self: {})
     steps = property(lambda self: self.inner.steps)
 
     def idle(self, state):
         idle = self.inner.idle(state[0].inside)
         return None if idle is None else np.asarray(idle)
 
+    def draw(self, key, n):
+        return self._drawn("fresh", key, n)
+
     def splits(self):
-        return self.inner.splits()
+        return tuple(
+            dataclasses.replace(split, draw=functools.partial(self._drawn, split.name))
+            for split in self.inner.splits()
+        )
 
-    def banked(self, bank):
-        return self
-
-    def trials(self, split):
-        return self.inner.trials(split)
-
-    def changes(self, split):
-        return self.inner.changes(split)
-
-    def draw(self, key, n, split):
+    def _drawn(self, split, key, n):
         # the same tasks in whatever size, as blocks are drawn compiled
         return jax.tree.map(np.asarray, _drawn(self.inner, key, n, split))
 
@@ -118,7 +104,7 @@ class Held:
 
 @eqx.filter_jit
 def _drawn(family, key, n, split):
-    return family.draw(key, n, split)
+    return family.split(split).draw(key, n)
 
 
 @eqx.filter_jit
@@ -141,20 +127,10 @@ class Rounds(Family):
     ends: tuple[int, ...]
 
     controls: ClassVar = {"learner": "uniform", "lookalike": "uniform", "still": "uniform"}
-    references = property(lambda self: {})
     steps = property(lambda self: self.most)
 
-    def splits(self):
-        return ("fresh",)
-
-    def banked(self, bank):
-        return self
-
-    def trials(self, split):
-        return self.horizon
-
-    def draw(self, key, n, split):
-        return self.inner.draw(key, n, split)
+    def draw(self, key, n):
+        return self.inner.draw(key, n)
 
     def begin(self, key, tasks):
         state, percept = self.inner.begin(key, tasks)
@@ -188,20 +164,9 @@ class Tagged(Family):
     choices: int
     horizon: int
 
-    references = property(lambda self: {})
     steps = property(lambda self: 3)
-    controls: ClassVar = {}
 
-    def splits(self):
-        return ("fresh",)
-
-    def banked(self, bank):
-        return self
-
-    def trials(self, split):
-        return self.horizon
-
-    def draw(self, key, n, split):
+    def draw(self, key, n):
         ends = jax.random.randint(address(key, "ends"), (n, self.horizon), 1, 4)
         return {"tag": jax.random.uniform(key, (n,), maxval=0.5), "ends": ends}
 

@@ -18,7 +18,8 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Response, Subject, digest
 from mesascope.errors import MesascopeError
 

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
 from mesascope.errors import MesascopeError, unknown
 
 PARTS = ("observation", "action", "feedback", "trial", "step", "first")

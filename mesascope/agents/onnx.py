@@ -15,7 +15,8 @@ from mesascope.agents import onnx_file as _onnx_file
 from mesascope.agents.observing import Observer, observer
 from mesascope.agents.torch_support import respond
 from mesascope.contracts.extras import require
-from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
 from mesascope.contracts.settings import one_of, within
 from mesascope.contracts.subject import Response, Subject
 from mesascope.errors import MesascopeError

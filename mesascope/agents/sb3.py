@@ -19,7 +19,8 @@ from mesascope.agents.normalising import NONE, Statistics
 from mesascope.agents.observing import SHOWN, Observer, observer
 from mesascope.agents.torch_support import SEEN, Leaf, hooked
 from mesascope.contracts.extras import require
-from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
 from mesascope.contracts.settings import one_of, within
 from mesascope.contracts.subject import Response, Subject
 from mesascope.errors import MesascopeError, MesascopeWarning

@@ -6,7 +6,8 @@ from typing import ClassVar
 
 import jax
 
-from mesascope.contracts.condition import Condition, select, take, within
+from mesascope.contracts.condition import Condition, select, take
+from mesascope.contracts.settings import within
 
 
 class CarryExchangedOnce(Condition):

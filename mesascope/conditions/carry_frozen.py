@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import jax
 
-from mesascope.contracts.condition import LAST, Condition, select, within
+from mesascope.contracts.condition import LAST, Condition, select
+from mesascope.contracts.settings import within
 
 
 class CarryFrozen(Condition):

@@ -10,7 +10,8 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.condition import RECENT, Condition, within
+from mesascope.contracts.condition import RECENT, Condition
+from mesascope.contracts.settings import within
 
 
 class CarryRebuiltOnce(Condition):

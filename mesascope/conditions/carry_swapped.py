@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import jax
 
-from mesascope.contracts.condition import LAST, Condition, select, take, within
+from mesascope.contracts.condition import LAST, Condition, select, take
+from mesascope.contracts.settings import within
 
 
 class CarrySwapped(Condition):

@@ -15,7 +15,8 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.condition import LAST, RECENT, Condition, select, within
+from mesascope.contracts.condition import LAST, RECENT, Condition, select
+from mesascope.contracts.settings import within
 
 
 class FeedbackShuffled(Condition):

@@ -7,7 +7,8 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.condition import Condition, select, within
+from mesascope.contracts.condition import Condition, select
+from mesascope.contracts.settings import within
 
 
 class PerceptExchangedOnce(Condition):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.condition import Condition, select, within
+from mesascope.contracts.condition import Condition, select
+from mesascope.contracts.settings import within
 
 
 class PerceptMasked(Condition):

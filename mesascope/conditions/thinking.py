@@ -11,8 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.condition import Condition, select, take, within
+from mesascope.contracts.condition import Condition, select, take
 from mesascope.contracts.family import Family
+from mesascope.contracts.settings import within
 from mesascope.keys import address
 
 TRIED = "tree_choice:depth=2,trials=12,bank=3"

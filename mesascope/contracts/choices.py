@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Percept
+from mesascope.contracts.percept import Percept
 
 TIES = ("random", "first")
 

@@ -18,8 +18,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Family, Percept
-from mesascope.errors import MesascopeError
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
 
 RECENT = 9  # percepts that a condition may look back on: the present one and eight before it
 LAST = 2**31 - 1  # trial that a condition's number may name
@@ -131,15 +131,6 @@ class Intact(Condition):
     def apply(self, key, t, carry, percept, shadow, context):
         """Nothing."""
         return carry, percept, shadow
-
-
-def within(low: int, high: int, **given: int) -> None:
-    """Raises where a condition's number is not a whole one from low to high."""
-    for label, value in given.items():
-        if not low <= value <= high:
-            raise MesascopeError(
-                f"{label}={value} is out of range.", f"Give a whole number from {low} to {high}."
-            )
 
 
 def select(mask: Any, yes: Any, no: Any) -> Any:

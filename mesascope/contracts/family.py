@@ -1,41 +1,27 @@
-"""What is put to the subject: a family is a distribution of tasks, with its splits."""
+"""What is put to the subject: a family is a distribution of tasks, with the splits that subjects are tested on."""
 
 import abc
 import functools
+import inspect
+import sys
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Self
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from mesascope.errors import MesascopeError
+from mesascope.contracts.percept import Array, Percept
+from mesascope.contracts.split import FRESH, Split
+from mesascope.errors import MesascopeError, unknown
+from mesascope.keys import address
 
-Array = Any  # of JAX in compiled code, of NumPy for looped subjects
-
-
-class Percept(NamedTuple):
-    """All that a subject sees before it acts; every array has leading axis N (lifetimes).
-
-    Attributes:
-        observation: [N, D] what the task shows; D may be 0, and several axes may stand in its place.
-        action: [N] the last action, -1 before the first; a real number, 0 before the first, where actions are real.
-        feedback: [N] the noisy pay-off of the last action, 0 before the first.
-        trial: [N] index of the trial of the coming step, from 0.
-        step: [N] index of the coming step inside its trial, from 0.
-        first: [N] true at the first step of a lifetime.
-    """
-
-    observation: Array
-    action: Array
-    feedback: Array
-    trial: Array
-    step: Array
-    first: Array
+TRIED = 1024  # tasks from which the best act of those who cannot adapt is found
 
 
 class Family(eqx.Module):
-    """A distribution of tasks with its splits; subclasses are final.
+    """A distribution of tasks; subclasses are final. `draw`, `begin`, `step` and `best` are enough.
 
     Arrays in a family (its bank) are data: families that differ only there share compiled code.
 
@@ -44,32 +30,74 @@ class Family(eqx.Module):
         choices: K, the number of actions; None where an action is a real number: actions then are float32 [N], and
             subjects give no log-probabilities.
         horizon: T, the trials of a standard lifetime, each of at most S steps.
-        controls: which scripted subject here is the learner, the lookalike and the still one.
-        reported: splits that are reported and never counted.
-        inexpressible: splits whose tasks no bank could hold, whatever a subject was trained on: to gain there from
-            what is told is to acquire.
+        settings: what its factory was given, by name; None where it was made otherwise.
+        controls: which scripted subject here is the learner, the lookalike and the still one, as far as there are.
         tells_anyway: whether what `exchanged` takes from a donor is told whatever the donor did.
-        identity: fields that only say who it is; `begin`, `step` and `draw` must not read them.
-        traceable: pure JAX (scanned and compiled), or anything else: `draw`, `begin` and `step` then take and give
+        identity: fields that only say who it is; `begin`, `step` and draws must not read them.
+        traceable: pure JAX (scanned and compiled), or anything else: draws, `begin` and `step` then take and give
             NumPy arrays, the hidden state and the tasks may hold Python objects, and lifetimes are looped in Python.
     """
 
     name: eqx.AbstractVar[str]
     choices: eqx.AbstractVar[Any]  # int | None
     horizon: eqx.AbstractVar[int]
-    controls: ClassVar[Mapping[str, str]]
-    reported: ClassVar[tuple[str, ...]] = ()
-    inexpressible: ClassVar[tuple[str, ...]] = ()
+    settings: tuple[tuple[str, Any], ...] | None = eqx.field(default=None, kw_only=True)
+    controls: ClassVar[Mapping[str, str]] = {}
     tells_anyway: ClassVar[bool] = False
-    identity: ClassVar[tuple[str, ...]] = ("name",)
+    identity: ClassVar[tuple[str, ...]] = ("name", "settings")
     traceable: ClassVar[bool] = True
+
+    @abc.abstractmethod
+    def draw(self, key: jax.Array, n: int) -> Any:
+        """Draws n fresh tasks: a pytree whose leaves have leading axis n."""
+
+    @abc.abstractmethod
+    def begin(self, key: jax.Array, tasks: Any) -> tuple[Any, Percept]:
+        """Starts one lifetime per task: the hidden state and the start-of-life percept.
+
+        Like `step`, it must not read the bank.
+        """
+
+    @abc.abstractmethod
+    def step(self, key: jax.Array, tasks: Any, state: Any, action: Array) -> tuple[Any, Percept, Array]:
+        """Takes the actions [N]: the next hidden state, the next percept, the scores [N] (expected pay-off).
+
+        One step of a trial. The leaves of the state have leading axis N where trials may end early.
+        """
+
+    def best(self, tasks: Any) -> Array:
+        """[N, T] what the best act is expected to pay; to be written unless `latents` is."""
+        raise MesascopeError(
+            f"{self.name} does not say what the best act pays.",
+            "Define best(tasks), or latents(tasks, split).",
+        )
+
+    def splits(self) -> tuple[Split, ...]:
+        """The distributions of tasks that subjects are tested on: 'fresh', 'seen' where there is a bank, and others."""
+        return (Split(FRESH, self.draw, self.horizon),)
+
+    def split(self, name: str) -> Split:
+        """One split by name.
+
+        Raises:
+            MesascopeError: there is no such split.
+        """
+        found = {split.name: split for split in self.splits()}
+        if name not in found:
+            raise unknown("split", name, found)
+        return found[name]
+
+    @property
+    def split_names(self) -> tuple[str, ...]:
+        """The names of the splits, in their order."""
+        return tuple(split.name for split in self.splits())
 
     @property
     def shown(self) -> tuple[int, ...]:
         """The shape of one observation, (D,) where it is a vector."""
         if not self.traceable:
             key = jax.random.key(0)
-            return tuple(self.begin(key, self.draw(key, 1, "fresh"))[1].observation.shape[1:])
+            return tuple(self.begin(key, self.draw(key, 1))[1].observation.shape[1:])
         leaves, kind = jax.tree.flatten(self)
         shapes = (jax.ShapeDtypeStruct(x.shape, x.dtype) if eqx.is_array(x) else x for x in leaves)
         return _shown(kind, tuple(shapes))
@@ -95,61 +123,67 @@ class Family(eqx.Module):
         return start if self.steps == 1 else start._replace(observation=percept.observation)
 
     @property
-    @abc.abstractmethod
     def references(self) -> Mapping[str, str]:
         """Reference procedures by role: 'learner' and 'discounting' on every split, 'locator' where there is a bank,
-        'strongest' on fresh; and the first three 'against' the pay-off.
+        'strongest' on fresh; and the first three 'against' the pay-off. None by default.
         """
-
-    @abc.abstractmethod
-    def splits(self) -> tuple[str, ...]:
-        """Names of the splits that apply, 'seen' only where there is a bank."""
+        return {}
 
     @property
     def bank(self) -> str | None:
-        """The bank's name, 'bank:M@seed', or None where the tasks are unlimited; the field `bank_name`."""
-        return getattr(self, "bank_name", None)
+        """The bank's name, 'bank:M@seed', or None where the tasks are unlimited."""
+        given = dict(self.settings or ())
+        return f"bank:{given['bank']}@{given['bank_seed']}" if given.get("bank") else None
 
-    @abc.abstractmethod
-    def banked(self, bank: str | None) -> "Family":
+    def with_settings(self, given: Mapping[str, Any]) -> Self:
+        """The same family that knows what its factory was given."""
+        return eqx.tree_at(lambda f: f.settings, self, tuple(given.items()), is_leaf=lambda x: x is None)
+
+    def banked(self, bank: str | None) -> Self:
         """The same family with another bank, 'bank:M@seed', or with none.
 
         Raises:
-            MesascopeError: no such bank can be drawn.
+            MesascopeError: it has no banks, or no such bank can be drawn.
         """
+        if bank == self.bank:
+            return self
+        factory = getattr(sys.modules[type(self).__module__], "family", None)
+        if self.settings is None or factory is None or "bank" not in inspect.signature(factory).parameters:
+            raise MesascopeError(
+                f"{self.name} has no banks, so {bank!r} is not one of its.",
+                "Say --trained-on unknown or unlimited.",
+            )
+        size, seed = parse_bank(bank) if bank else (0, 0)
+        return factory(**{**dict(self.settings), "bank": size, "bank_seed": seed})
 
-    @abc.abstractmethod
-    def trials(self, split: str) -> int:
-        """The number of trials of a lifetime on a split."""
-
-    @abc.abstractmethod
-    def draw(self, key: jax.Array, n: int, split: str) -> Any:
-        """Draws n tasks of a split: a pytree with leading axis n."""
-
-    @abc.abstractmethod
-    def begin(self, key: jax.Array, tasks: Any) -> tuple[Any, Percept]:
-        """Starts one lifetime per task: the hidden state and the start-of-life percept.
-
-        Like `step`, it must not read the bank.
-        """
-
-    @abc.abstractmethod
-    def step(self, key: jax.Array, tasks: Any, state: Any, action: Array) -> tuple[Any, Percept, Array]:
-        """Takes the actions [N]: the next hidden state, the next percept, the scores [N] (expected pay-off).
-
-        One step of a trial. The leaves of the state have leading axis N where trials may end early.
-        """
-
-    @abc.abstractmethod
     def latents(self, tasks: Any, split: str) -> dict[str, np.ndarray]:
         """What the subject does not see: at least chance, best, worst and fixed, each [N, T], of whole trials.
 
-        'fixed' is the expected pay-off of the best policy that cannot adapt on that split.
-        """
+        'fixed' is the expected pay-off of the best policy that cannot adapt on that split. By default every act is
+        tried at every trial, which is right where acts change nothing but what is paid; `means` [N, T, K] is then
+        there too.
 
-    def changes(self, split: str) -> int | None:
-        """The trial at which the task changes within the lifetime, where it does."""
-        return None
+        Raises:
+            MesascopeError: actions are real numbers, trials have several steps or JAX cannot trace the family, so that
+                it must define this itself.
+        """
+        best = np.asarray(self.best(tasks))
+        if self.choices is None or self.steps > 1 or not self.traceable:
+            raise MesascopeError(
+                f"{self.name} does not say what chance pays.",
+                "Define latents(tasks, split): chance, best, worst and fixed, each [N, T].",
+            )
+        trials = self.split(split).trials
+        means = np.asarray(_tried(self, tasks, trials))
+        others = _tried(self, self.split(split).draw(address(jax.random.key(0), FRESH), TRIED), trials)
+        blind = np.asarray(others).mean(0).argmax(-1)  # [T]
+        return {
+            "means": means,
+            "chance": means.mean(-1),
+            "best": best,
+            "worst": means.min(-1),
+            "fixed": means[:, np.arange(trials), blind],
+        }
 
     def exchanged(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
         """The percept had its last outcome been another lifetime's: by default its feedback [N] alone is.
@@ -177,16 +211,30 @@ class Family(eqx.Module):
 def _shown(kind: Any, leaves: tuple[Any, ...]) -> tuple[int, ...]:
     """The shape of one observation of a family of this structure: traced once, asked for by every rollout."""
 
-    def born(family: Family) -> Percept:
+    def begin(family: Family) -> Percept:
         key = jax.random.key(0)
-        return family.begin(key, family.draw(key, 1, "fresh"))[1]
+        return family.begin(key, family.draw(key, 1))[1]
 
-    return tuple(eqx.filter_eval_shape(born, jax.tree.unflatten(kind, leaves)).observation.shape[1:])
+    return tuple(eqx.filter_eval_shape(begin, jax.tree.unflatten(kind, leaves)).observation.shape[1:])
 
 
-def kind(split: str) -> str:
-    """The kind of a split: 'shifted:low' is of kind 'shifted'."""
-    return split.partition(":")[0]
+@eqx.filter_jit
+def _tried(family: Family, tasks: Any, trials: int) -> jax.Array:
+    """[N, T, K] what every act is expected to pay at every trial."""
+    key = jax.random.key(0)
+    state, percept = family.begin(key, tasks)
+
+    def trial(state: Any, t: jax.Array) -> tuple[Any, jax.Array]:
+        def pay(action: jax.Array) -> tuple[Any, jax.Array]:
+            after, _, score = family.step(
+                address(key, t), tasks, state, jnp.full_like(percept.action, action)
+            )
+            return after, score
+
+        after, scores = jax.vmap(pay)(jnp.arange(family.choices))
+        return jax.tree.map(lambda x: x[0], after), scores.T
+
+    return jnp.moveaxis(jax.lax.scan(trial, state, jnp.arange(trials))[1], 0, 1)
 
 
 def parse_bank(name: str) -> tuple[int, int]:
@@ -198,6 +246,6 @@ def parse_bank(name: str) -> tuple[int, int]:
     size, _, seed = name.removeprefix("bank:").partition("@")
     if not name.startswith("bank:") or not size.isdecimal() or not seed.isdecimal() or not int(size):
         raise MesascopeError(
-            f"{name!r} names no bank.", "Type bank:M@seed, e.g. bank:4@0, or unlimited or unknown."
+            f"{name!r} does not name a bank.", "Type bank:M@seed, e.g. bank:4@0, or unlimited or unknown."
         )
     return int(size), int(seed)

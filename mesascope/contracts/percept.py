@@ -1,19 +1,33 @@
-"""What families share: percepts of one-step trials, random orders, settings in range, the name that one would type."""
+"""What a subject sees before it acts."""
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Percept
-from mesascope.errors import MesascopeError
+Array = Any  # of JAX in compiled code, of NumPy for looped subjects
 
-MOST_GIB = 1.0  # that what a block of lifetimes shows may take
+
+class Percept(NamedTuple):
+    """All that a subject sees before it acts; every array has leading axis N (lifetimes).
+
+    Attributes:
+        observation: [N, D] what the task shows; D may be 0, and several axes may stand in its place.
+        action: [N] the last action, -1 before the first; a real number, 0 before the first, where actions are real.
+        feedback: [N] the noisy pay-off of the last action, 0 before the first.
+        trial: [N] index of the trial of the coming step, from 0.
+        step: [N] index of the coming step inside its trial, from 0.
+        first: [N] true at the first step of a lifetime.
+    """
+
+    observation: Array
+    action: Array
+    feedback: Array
+    trial: Array
+    step: Array
+    first: Array
 
 
 def born(observation: jax.Array) -> Percept:
@@ -27,36 +41,3 @@ def told(observation: jax.Array, action: jax.Array, feedback: jax.Array, trial: 
     """The percept before trial `trial` [N]: what the last action was and what it paid."""
     still = jnp.zeros_like(trial)
     return Percept(observation, action, feedback, trial, still, still.astype(bool))
-
-
-@functools.partial(jax.jit, static_argnums=(1, 2))
-def orders(key: jax.Array, n: int, many: int) -> jax.Array:
-    """[n, many] the numbers from 0, each row in an order of its own."""
-    return jax.vmap(lambda k: jax.random.permutation(k, many))(jax.random.split(key, n))
-
-
-def whole(**given: tuple[int, int, int]) -> None:
-    """Raises where a setting (value, least, most) is no whole number in its range."""
-    for label, (value, least, most) in given.items():
-        if not least <= value <= most:
-            raise MesascopeError(
-                f"{label}={value} is out of range.", f"Give a whole number from {least} to {most}."
-            )
-
-
-def fits(numbers: int, what: str, remedy: str) -> None:
-    """Raises where what one lifetime shows, so many numbers, does not fit into memory for a whole block of them."""
-    size = 4 * 64 * numbers / 2**30
-    if size > MOST_GIB:
-        raise MesascopeError(
-            f"{what} show {numbers:,} numbers in a lifetime: {size:,.1f} GiB for every block of 64.", remedy
-        )
-
-
-def named(factory: Callable[..., Any], **given: Any) -> str:
-    """The family's name (its file's) with the given settings; bank and bank_seed only where there is a bank."""
-    known = inspect.signature(factory).parameters
-    shown = {k: v for k, v in given.items() if k not in ("bank", "bank_seed") and v != known[k].default}
-    shown |= {k: given[k] for k in ("bank", "bank_seed") if given.get("bank")}
-    settings = ",".join(f"{k}={v}" for k, v in shown.items())
-    return factory.__module__.rpartition(".")[2] + (f":{settings}" if settings else "")

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Array, Percept
+from mesascope.contracts.percept import Array, Percept
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -54,9 +54,9 @@ def explain_cuts(
         if name == SHARED:
             gaps.append(explain_shared(board, *people, None, scale, method))
             continue
-        cut = _find_cut(board, name)
-        sides = [_read_side(board, person, cut) for person in people]
-        gaps.append(_cut_gap(people, cut, sides, scale, method, groups))
+        found = _find_cut(board, name)
+        sides = [_read_side(board, person, found) for person in people]
+        gaps.append(_cut_gap(people, found, sides, scale, method, groups))
         for what, values in (
             ("scale", ("prob", "log", "logodds")),
             ("method", ("shapley", "oat", "oat-back")),
@@ -65,7 +65,7 @@ def explain_cuts(
             for value in values:
                 settings = {"scale": scale, "method": method, what: value}
                 try:
-                    again = _cut_gap(people, cut, sides, settings["scale"], settings["method"], groups)
+                    again = _cut_gap(people, found, sides, settings["scale"], settings["method"], groups)
                 except MesascopeError:
                     continue
                 tops.setdefault(again.top.name, []).append(value)
@@ -114,12 +114,11 @@ def explain_gap(
     Swapping the two people changes the sign of every share and nothing else (but for one at a time).
     """
     one, other = _pair(board, one, other)
-    if cut in (None, SHARED):
+    if cut is None or cut == SHARED:
         return explain_shared(board, one, other, target, scale, method)
-    cut = _find_cut(board, cut)
-    return _cut_gap(
-        (one, other), cut, [_read_side(board, p, cut) for p in (one, other)], scale, method, groups
-    )
+    found = _find_cut(board, cut)
+    sides = [_read_side(board, person, found) for person in (one, other)]
+    return _cut_gap((one, other), found, sides, scale, method, groups)
 
 
 def _find_cut(board: Board, name: str) -> Cut:

@@ -14,7 +14,8 @@ import xarray as xr
 import mesascope
 from mesascope import catalogue, trials
 from mesascope.contracts.condition import Condition, Intact
-from mesascope.contracts.family import Family, kind
+from mesascope.contracts.family import Family
+from mesascope.contracts.split import kind
 from mesascope.contracts.subject import Subject, essence
 from mesascope.errors import MesascopeError, unknown
 from mesascope.examination import kept
@@ -77,11 +78,11 @@ class Bench:
 
     @staticmethod
     def _known(family: Family) -> list[str]:
-        return ["seen", *(r for r in family.splits() if r != "seen")]
+        return ["seen", *(r for r in family.split_names if r != "seen")]
 
     def splits(self, family: Family) -> list[str]:
         """The splits of a family that were asked for."""
-        return [r for r in family.splits() if self.wanted is None or r in self.wanted]
+        return [r for r in family.split_names if self.wanted is None or r in self.wanted]
 
     def expect(self, subjects: int) -> None:
         """Sets the amount of work to come, in blocks of lifetimes."""
@@ -120,7 +121,7 @@ class Bench:
         """
         if kind(split) == "fresh":
             return self.conditions
-        shuffled = set(conditions(family.horizon)) if split in family.inexpressible else set()
+        shuffled = set(conditions(family.horizon)) if family.split(split).beyond_banks else set()
         placed = [c for c in self.conditions if c.needs_donors and not c.one_step and c.label in shuffled]
         placed += [c for c in self.conditions if kind(split) in self.beyond.get(c.label, ())]
         return [c for c in self.conditions if type(c).__name__ == "Intact" or c in placed]
@@ -131,7 +132,7 @@ class Bench:
         for split in self.splits(family):
             here = self._here(family, split)
             donors = 0 if family.tells_anyway else len({c.draw for c in here if c.needs_donors})
-            many += (sum(c.asks for c in here) + donors) * family.trials(split)
+            many += (sum(c.asks for c in here) + donors) * family.split(split).trials
         return many * self.blocks * BLOCK
 
     def references(self, family: Family, suffix: str = "") -> dict[str, dict[str, xr.Dataset]]:
@@ -148,7 +149,7 @@ class Bench:
                     role == "locator" and kind(split) not in ("seen", "fresh")
                 ):
                     continue
-                change = family.changes(split)
+                change = family.split(split).changes_at
                 restart = (
                     [catalogue.make("conditions", f"carry_reset:at={change}")]
                     if change and role == "learner"
@@ -163,7 +164,7 @@ class Bench:
 
     def _held(self, family: Family, split: str) -> Sequence[Condition]:
         """The kinds of condition in the compiled lifetimes of a split: intact alone where their length differs."""
-        return self.kinds if family.trials(split) == family.horizon else (Intact(),)
+        return self.kinds if family.split(split).trials == family.horizon else (Intact(),)
 
     def _roll(self, subject, family, split, conditions, kinds) -> xr.Dataset:
         """One rollout, from memory or from the folder where it was made before."""

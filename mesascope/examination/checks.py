@@ -19,8 +19,8 @@ from mesascope import catalogue
 from mesascope.contracts.axis import UNDETERMINED, Axis
 from mesascope.contracts.condition import select
 from mesascope.contracts.family import Family
-from mesascope.contracts.family import kind as split_kind
 from mesascope.contracts.metric import Metric
+from mesascope.contracts.split import kind as split_kind
 from mesascope.contracts.subject import Subject
 from mesascope.errors import MesascopeError, unknown
 from mesascope.examination.bench import Bench
@@ -90,11 +90,11 @@ def _family(spec: str) -> Iterator[str]:
     if not isinstance(family, Family):
         yield f"Its factory returned {type(family).__name__}, not a mesascope.Family."
         return
-    if "fresh" not in family.splits():
-        yield f"Its splits are {family.splits()}; 'fresh' is not among them."
+    if "fresh" not in family.split_names:
+        yield f"Its splits are {family.split_names}; 'fresh' is not among them."
         return
-    if ("seen" in family.splits()) != (family.bank is not None):
-        yield f"Its bank is {family.bank!r} and its splits are {family.splits()}: 'seen' goes with a bank."
+    if ("seen" in family.split_names) != (family.bank is not None):
+        yield f"Its bank is {family.bank!r} and its splits are {family.split_names}: 'seen' goes with a bank."
     with contextlib.suppress(MesascopeError):  # it has no banks, or none of this size
         if (named := family.banked("bank:2@1").bank) != "bank:2@1":
             yield f"With the bank 'bank:2@1' its bank is {named!r}."
@@ -105,14 +105,14 @@ def _family(spec: str) -> Iterator[str]:
     lacking = {"learner", "lookalike", "still"} - set(family.controls)
     if lacking:
         yield f"Its controls lack {', '.join(sorted(lacking))}."
-    for split in family.splits():
+    for split in family.split_names:
         yield from _split(family, split)
 
 
 def _split(family: Family, split: str) -> Iterator[str]:
-    key, trials = jax.random.key(3), family.trials(split)
-    tasks = family.draw(key, BLOCK, split)
-    again = family.draw(key, BLOCK, split)
+    key, trials = jax.random.key(3), family.split(split).trials
+    tasks = family.split(split).draw(key, BLOCK)
+    again = family.split(split).draw(key, BLOCK)
     if not all(jax.tree.leaves(jax.tree.map(lambda a, b: bool((a == b).all()), tasks, again))):
         yield f"On {split} the same key draws other tasks."
     if any(np.shape(leaf)[:1] != (BLOCK,) for leaf in jax.tree.leaves(tasks)):
@@ -252,7 +252,7 @@ def _metric(spec: str) -> Iterator[str]:
         elif metric.expects.get(role) not in ("+", "-", "0", "any"):
             yield f"It does not say what it must read on the {role}: '+', '-', '0' or 'any'."
     family = catalogue.make("families", "bernoulli_bandit:arms=3,trials=40,bank=2")
-    splits = [r for r in family.splits() if r.partition(":")[0] in (*metric.splits, "fresh")]
+    splits = [r for r in family.split_names if r.partition(":")[0] in (*metric.splits, "fresh")]
     bench = Bench(family, ("intact", *metric.conditions), splits, 4 * BLOCK)
     for role in ("learner", "lookalike", "still"):
         control = resolve(family.controls[role], family)
@@ -312,7 +312,7 @@ def _axis(spec: str) -> Iterator[str]:
     if UNDETERMINED not in axis.words:
         yield f"Its readings are {', '.join(axis.words)}; {UNDETERMINED!r} is not among them."
     family = catalogue.make("families", getattr(catalogue.module("axes", name), "TRIED", TRIED))
-    splits = [r for r in family.splits() if split_kind(r) in axis.tested]
+    splits = [r for r in family.split_names if split_kind(r) in axis.tested]
     for role, control in family.controls.items():
         who, asked = resolve(control, family), axis.made(family)
         lived = {split: rollout(who, family, split, BLOCK, conditions=asked) for split in splits}

@@ -144,7 +144,7 @@ def asked(family: Family, teacher: str) -> Subject:
 
     def tried() -> Any:
         key = jax.random.key(0)
-        percept = family.begin(key, family.draw(key, 1, "fresh"))[1]
+        percept = family.begin(key, family.draw(key, 1))[1]
         return guide.respond(key, guide.fresh(1), percept)[1].log_probs
 
     if not guide.traceable or eqx.filter_eval_shape(tried) is None:

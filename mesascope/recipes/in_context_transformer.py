@@ -19,12 +19,13 @@ import numpy as np
 import optax
 
 from mesascope.agents.networks.recurrent import LAYERED, Recurrent, begun
-from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
 from mesascope.contracts.recipe import Progress, Trained, silent
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 from mesascope.recipes.descent import COUNTED, MANY, STEPPED, check, numbers
-from mesascope.recipes.lives import scale, split
+from mesascope.recipes.lives import scale, trained_split
 from mesascope.recipes.updates import Training, train
 
 ADAM = optax.chain(optax.clip_by_global_norm(1.0), optax.scale_by_adam(b2=0.98, eps=1e-8))
@@ -129,7 +130,7 @@ def refuse_acts(network: Recurrent, family: Family) -> None:
 
     @eqx.filter_jit
     def told(act):
-        lived = shown(key, family, family.draw(key, 2, "fresh"), act)
+        lived = shown(key, family, family.draw(key, 2), act)
         return jax.vmap(network.encode)(lived.before), jax.vmap(family.target)(lived.after)
 
     (one, target), (two, _) = told(0 * other), told(other)
@@ -191,7 +192,7 @@ def update(
     Returns:
         The network and Adam's memory after it, and the batch's mean score.
     """
-    tasks = family.draw(address(key, "tasks"), lifetimes, split(family))
+    tasks = trained_split(family).draw(address(key, "tasks"), lifetimes)
     lived = shown(address(key, "lives"), family, tasks)
     arrays, still = eqx.partition(network, eqx.is_array)
 

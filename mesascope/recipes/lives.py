@@ -15,6 +15,7 @@ import numpy as np
 from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.condition import select
 from mesascope.contracts.family import Family
+from mesascope.contracts.split import FRESH, SEEN, Split
 from mesascope.contracts.subject import Subject, choose
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
@@ -72,14 +73,14 @@ class Gains(NamedTuple):
     worth: jax.Array
 
 
-def split(family: Family) -> str:
+def trained_split(family: Family) -> Split:
     """Where the training tasks come from: the family's bank where it has one, else unlimited fresh ones."""
-    return "seen" if family.bank else "fresh"
+    return family.split(SEEN if family.bank else FRESH)
 
 
 def scale(family: Family) -> Scale:
     """The mean pay-off of a trial by chance and at best, over 4,096 tasks of those that are trained on."""
-    told = family.latents(_drawn(family, jax.random.key(0), ENOUGH), split(family))
+    told = family.latents(_drawn(family, jax.random.key(0), ENOUGH), trained_split(family).name)
     chance, best = np.mean(told["chance"]), np.mean(told["best"])
     if best - chance < 1e-6:
         raise MesascopeError(
@@ -91,12 +92,12 @@ def scale(family: Family) -> Scale:
 def put(family: Family, key: jax.Array, lifetimes: int) -> Put:
     """Draws a batch of tasks of those that are trained on."""
     tasks = _drawn(family, key, lifetimes)
-    return Put(tasks, jnp.asarray(family.latents(tasks, split(family))["best"].T, jnp.float32))
+    return Put(tasks, jnp.asarray(family.latents(tasks, trained_split(family).name)["best"].T, jnp.float32))
 
 
 @eqx.filter_jit
 def _drawn(family: Family, key: jax.Array, n: int) -> Any:
-    return family.draw(key, n, split(family))
+    return trained_split(family).draw(key, n)
 
 
 def live(

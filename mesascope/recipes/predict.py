@@ -104,10 +104,7 @@ def recipe(
 def shows_target(family: Family) -> bool:
     """Whether a family's percepts show what was right."""
     key = jax.random.key(0)
-    return (
-        eqx.filter_eval_shape(lambda: family.target(family.begin(key, family.draw(key, 1, "fresh"))[1]))
-        is not None
-    )
+    return eqx.filter_eval_shape(lambda: family.target(family.begin(key, family.draw(key, 1))[1])) is not None
 
 
 @eqx.filter_jit

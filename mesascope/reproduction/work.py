@@ -22,8 +22,8 @@ import mesascope
 from mesascope import catalogue
 from mesascope.contracts import axis as axes
 from mesascope.contracts.family import Family
-from mesascope.contracts.family import kind as split_kind
 from mesascope.contracts.metric import DoesNotApply, gains
+from mesascope.contracts.split import kind as split_kind
 from mesascope.contracts.subject import Subject
 from mesascope.errors import MesascopeError, unknown
 from mesascope.examination.bench import Bench
@@ -237,11 +237,11 @@ class Workshop:
         splits = {q.split for q in unit.quantities} | {"fresh"}
         own = family.banked(told) if told.startswith("bank:") else family  # its bank decides what was seen
         if placed or metrics:
-            splits |= set(own.splits()) - set(own.reported)
+            splits |= {split.name for split in own.splits() if split.counted}
         read_on = {k for p in metrics.values() for k in p.splits}
         asked = {q.spec: catalogue.make("axes", q.spec) for q in unit.quantities if q.kind == "axis"}
         read_on |= {k for axis in asked.values() for k in axis.tested}
-        there = [r for r in own.splits() if r in splits or split_kind(r) in read_on]
+        there = [r for r in own.split_names if r in splits or split_kind(r) in read_on]
         beyond = axes.wanted(family) if asked else {}
         bench = Bench(family, labels, there, unit.lifetimes, seed, made=self.made, beyond=beyond)
         home = bench.home(told)

@@ -9,7 +9,8 @@ import jax
 import numpy as np
 
 from mesascope.agents.observing import observer
-from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
 from mesascope.keys import address
 from mesascope.rollouts.compiling import drawn
 
@@ -32,7 +33,7 @@ class FamilyEnv(gymnasium.Env):
 
     def __init__(self, family: Family, split: str = "fresh", render_mode: str | None = None):
         self.family, self.split, self.render_mode = family, split, render_mode
-        self.length, self.steps = family.trials(split), family.steps
+        self.length, self.steps = family.split(split).trials, family.steps
         self.observe = observer(family)._replace(horizon=self.length)
         shown, real = self.observe.shown, family.choices is None
         acts = (
@@ -91,7 +92,7 @@ class FamilyEnv(gymnasium.Env):
 
 def _begin(family: Family, key: Any, split: str) -> tuple[Any, Any, Percept]:
     """A task, the hidden state and the start-of-life percept of one lifetime."""
-    tasks = family.draw(address(key, "tasks"), 1, split)
+    tasks = family.split(split).draw(address(key, "tasks"), 1)
     return tasks, *family.begin(address(key, "begin"), tasks)
 
 

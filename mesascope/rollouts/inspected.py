@@ -44,7 +44,7 @@ class Lifetime:
         self.state, self.percept = self.family.begin(self._key("begin"), self.tasks)
         self.past: tuple[Moment, ...] = ()
         self.trials: list[dict[str, Any]] = []
-        self.length = self.family.trials(split)
+        self.length = self.family.split(split).trials
 
     def _key(self, *name: str | int) -> jax.Array:
         return located(self.seed, "lives", *self.place, *name)
@@ -103,7 +103,7 @@ def _assembled(known: Sequence[dict[str, Any]], model: str) -> xr.Dataset:
     first = known[0]
     family: Family = catalogue.make("families", first["family"])
     split, seed, numbers = first["split"], int(first["seed"]), [int(k["number"]) for k in known]
-    length = family.trials(split)
+    length = family.split(split).trials
 
     def field(name: str, absent: Any, kind: Any) -> np.ndarray:
         out = np.full((length, len(known), *np.shape(absent)), absent, kind)
@@ -130,14 +130,14 @@ def _assembled(known: Sequence[dict[str, Any]], model: str) -> xr.Dataset:
     attrs = {
         "family": family.name,
         "split": split,
-        "counted": split not in family.reported,
+        "counted": family.split(split).counted,
         "subject": f"inspect:{model}",
         "trained_on": "unknown",
         "fingerprint": {},
         "seed": seed,
-        "changes": family.changes(split),
+        "changes": family.split(split).changes_at,
         "elicited": "answer",
-        **({"inexpressible": True} if split in family.inexpressible else {}),
+        **({"inexpressible": True} if family.split(split).beyond_banks else {}),
     }
     out = assemble([[record]], latents, ["intact"], [False], len(known), attrs)
     answered = out.tap_answered.values[..., 0]

@@ -16,7 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.condition import Condition, Context, Intact, select
-from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
 from mesascope.errors import MesascopeError
 from mesascope.trials import KEPT, LARGEST
 
@@ -101,13 +102,13 @@ def lends_sight(family: Family) -> bool:
 
 def small(family: Family, split: str) -> bool:
     """Whether all that is seen in a lifetime is kept."""
-    seen = family.trials(split) * family.steps * math.prod(family.shown)
+    seen = family.split(split).trials * family.steps * math.prod(family.shown)
     return family.steps <= KEPT and seen <= LARGEST
 
 
 def nothing(family: Family, split: str) -> Outcomes:
     """What stands where no donors are asked for."""
-    shape = (family.trials(split) * family.steps, BLOCK)
+    shape = (family.split(split).trials * family.steps, BLOCK)
     shown = (*shape, *(family.shown if family.steps == 1 or lends_sight(family) else (0,)))
     if not family.traceable:  # never read there, and large where pictures are shown
         return Outcomes(np.zeros(shape, np.float32), np.broadcast_to(np.float32(0), shown))

@@ -15,7 +15,8 @@ import xarray as xr
 
 from mesascope import catalogue
 from mesascope.contracts.condition import Condition, select
-from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Response, Subject
 from mesascope.errors import MesascopeError
 from mesascope.keys import address

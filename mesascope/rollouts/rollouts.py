@@ -21,7 +21,8 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts.condition import Condition, Intact
-from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Response, Scripted, Subject
 from mesascope.errors import MesascopeError
 from mesascope.keys import located
@@ -155,15 +156,15 @@ def rollout(
         {
             "family": family.name,
             "split": split,
-            "counted": split not in family.reported,
+            "counted": family.split(split).counted,
             "subject": subject.name,
             "trained_on": subject.trained_on,
             "fingerprint": before,
             "seed": seed,
-            "changes": family.changes(split),
+            "changes": family.split(split).changes_at,
             **({"actions": "real"} if family.choices is None else {}),
             **({"steps": family.steps} if family.steps > 1 else {}),
-            **({"inexpressible": True} if split in family.inexpressible else {}),
+            **({"inexpressible": True} if family.split(split).beyond_banks else {}),
         },
     )
     return subject.annotated(lived)
@@ -229,18 +230,18 @@ def _spread(side: int, work: Callable, units: Sequence) -> list:
 
 @drawn
 def _draw(family: Family, key: jax.Array, split: str) -> Any:
-    return family.draw(key, BLOCK, split)
+    return family.split(split).draw(key, BLOCK)
 
 
 def drawn_tasks(family: Family, split: str, place: Place, seed: int) -> Any:
     """The tasks of a block; 'fresh' and the splits made from it share their draws."""
     key = located(seed, "tasks", *place)
-    return _draw(family, key, split) if family.traceable else family.draw(key, BLOCK, split)
+    return _draw(family, key, split) if family.traceable else family.split(split).draw(key, BLOCK)
 
 
 @drawn
 def _draws(family: Family, keys: jax.Array, split: str) -> Any:
-    return jax.vmap(lambda key: family.draw(key, BLOCK, split))(keys)
+    return jax.vmap(lambda key: family.split(split).draw(key, BLOCK))(keys)
 
 
 def _drawn(family: Family, split: str, places: Sequence[Place], seed: int) -> list[Any]:
@@ -281,7 +282,7 @@ def _units(jobs: Sequence[Job], side: int, together: int, apart: bool) -> list[l
 
 def _lived(subject, family, split, tasks, seed, jobs, examples, record) -> list[Record]:
     """Jobs that are lived in one go, each with its tasks, as NumPy arrays."""
-    trials, (place, condition, _) = family.trials(split), jobs[0]
+    trials, (place, condition, _) = family.split(split).trials, jobs[0]
     for job in jobs:
         if (long := len(job.donated.feedback) // family.steps) != trials:
             raise MesascopeError(
@@ -318,7 +319,7 @@ def witnessed(subject: Subject, family: Family, split: str, place: Place, seed: 
     def keys(name, *t):
         return _located(seed, place, name, *map(int, t))
 
-    return watched(subject, family, tasks, keys, min(ticks, family.trials(split) * family.steps))
+    return watched(subject, family, tasks, keys, min(ticks, family.split(split).trials * family.steps))
 
 
 @functools.lru_cache(maxsize=1024)

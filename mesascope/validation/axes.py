@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from mesascope import catalogue
 from mesascope.contracts import axis as axes
-from mesascope.contracts.family import kind
+from mesascope.contracts.split import kind
 from mesascope.examination.examination import resolve
 from mesascope.rollouts.rollouts import rollout
 
@@ -130,7 +130,7 @@ def read(axis: str, case: Case, seed: int, lifetimes: int) -> str:
     made: axes.Axis = catalogue.make("axes", axis)
     family = catalogue.make("families", case.family.format(seed=seed))
     subject = resolve(case.subject, family)
-    splits = case.splits or tuple(r for r in family.splits() if kind(r) in made.tested)
+    splits = case.splits or tuple(r for r in family.split_names if kind(r) in made.tested)
     asked = made.made(family)
     n = lifetimes * case.times
     lived = {split: rollout(subject, family, split, n, seed, asked, log_probs=False) for split in splits}

@@ -234,7 +234,7 @@ def _grouped(known: list[Case]) -> list[list[Case]]:
 def _placed(group: list[Case], seed: int, lifetimes: int) -> list[tuple[str, ...]]:
     """The readings of cases that share a family in one run; the reference procedures are lived once."""
     family = catalogue.make("families", group[0].family.format(seed=seed))
-    splits = [r for r in family.splits() if r not in family.reported]
+    splits = [split.name for split in family.splits() if split.counted]
     blocks = -(-lifetimes // BLOCK)
     together = next(n for n in (5, 4, 3, 2, 1) if not blocks % n)  # blocks left over would be compiled apart
     bench = Bench(family, conditions(family.horizon), splits, lifetimes, seed, together=together)

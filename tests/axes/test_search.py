@@ -77,7 +77,7 @@ def test_ticks_that_break_a_subject_are_left_out():
 def test_values_are_those_of_every_path():
     """Each act's value against the best of all walks that begin with it, one by one."""
     family = catalogue.make("families", "tree_choice")
-    tasks = family.draw(jax.random.key(4), 3, "restructured:graph")
+    tasks = family.split("restructured:graph").draw(jax.random.key(4), 3)
     child, pays, root = (np.asarray(x) for x in tasks)
     known = family.latents(tasks, "restructured:graph")
     for n in range(3):

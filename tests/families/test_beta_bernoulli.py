@@ -9,7 +9,7 @@ import pytest
 from mesascope import FamilyEnv, catalogue
 from mesascope.conditions.feedback_shuffled import condition as shuffled
 from mesascope.conditions.percept_exchanged_once import condition as flipped
-from mesascope.contracts.family import Percept
+from mesascope.contracts.percept import Percept
 from mesascope.errors import MesascopeError
 from mesascope.rollouts.rollouts import rollout
 from mesascope.stats import ratio, standard_error
@@ -120,7 +120,7 @@ def test_exchanged_and_flipped_percepts_are_coherent():
 
 
 def paths(split, home=PLAIN):
-    return np.asarray(home.draw(jax.random.key(5), N, split).p)
+    return np.asarray(home.split(split).draw(jax.random.key(5), N).p)
 
 
 def test_each_split_is_what_it_says():
@@ -137,7 +137,7 @@ def test_each_split_is_what_it_says():
 
 
 def test_symbols_that_hang_on_the_last_one():
-    tasks = PLAIN.draw(jax.random.key(7), N, "restructured:repeats")
+    tasks = PLAIN.split("restructured:repeats").draw(jax.random.key(7), N)
     state, percept = PLAIN.begin(jax.random.key(0), tasks)
     shown, q = [], np.asarray(tasks.p)[:, 0]
     for t in range(6):
@@ -154,11 +154,11 @@ def test_symbols_that_hang_on_the_last_one():
 
 def test_the_best_prediction_that_cannot_adapt_goes_by_the_prior():
     home = family(trials=7, a=3, b=1)
-    tasks = home.draw(jax.random.key(2), N, "exchanged:symbols")
+    tasks = home.split("exchanged:symbols").draw(jax.random.key(2), N)
     p = np.asarray(tasks.p)
     fixed = home.latents(tasks, "exchanged:symbols")["fixed"]
     assert fixed[:, :3] == pytest.approx(p[:, :3]) and fixed[:, 3:] == pytest.approx(1 - p[:, 3:])
-    assert (PLAIN.latents(PLAIN.draw(jax.random.key(2), N, "fresh"), "fresh")["fixed"] == 0.5).all()
+    assert (PLAIN.latents(PLAIN.draw(jax.random.key(2), N), "fresh")["fixed"] == 0.5).all()
 
 
 def test_a_bank_holds_both_likelier_symbols_and_is_all_that_is_seen():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mesascope import catalogue
-from mesascope.contracts.family import Percept
+from mesascope.contracts.percept import Percept
 from mesascope.errors import MesascopeError
 from mesascope.worlds.bandits.families.cued_bandit import family
 
@@ -15,7 +15,7 @@ N = 4000
 
 
 def drawn(split, home=HOME, n=N):
-    tasks = home.draw(jax.random.key(7), n, split)
+    tasks = home.split(split).draw(jax.random.key(7), n)
     return np.asarray(tasks.means), np.asarray(tasks.mark), home.latents(tasks, split)
 
 

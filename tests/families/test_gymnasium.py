@@ -70,7 +70,7 @@ def test_every_way_of_resetting_itself_gives_the_same_lifetimes():
 
 def test_fake_steps_are_dropped_and_counted():
     home = family(env="NextStep-v0")
-    tasks = home.draw(jax.random.key(1), 7, "fresh")
+    tasks = home.draw(jax.random.key(1), 7)
     state, _ = home.begin(jax.random.key(2), tasks)
     lanes = state.lanes
     before = [(lane.real, lane.fake, lane.ended) for lane in lanes]
@@ -108,7 +108,7 @@ def test_the_same_answer_under_any_global_seed():
 def test_actions_are_exchanged_half_way():
     always = lambda percept, state, rng: (np.ones(len(percept["action"]), int), state)  # noqa: E731
     home = family(episodes=5, tasks=lambda rng, split: {"options": {"place": 1}})
-    assert home.changes("exchanged") == 2 and home.changes("fresh") is None
+    assert home.split("exchanged").changes_at == 2 and home.split("fresh").changes_at is None
     data = lived(home, "exchanged", subject=always)
     assert data.attrs["changes"] == 2
     assert (data.action.values[data.action.values >= 0] == 1).all()  # what the subject did is recorded
@@ -118,8 +118,8 @@ def test_actions_are_exchanged_half_way():
 
 def test_splits_by_keywords_attributes_and_functions():
     home = family(vary="width=3..5", shifted="width=8", restructured=".slip=1")
-    assert home.splits() == ("fresh", "shifted", "restructured", "exchanged")
-    seen = {split: lived(home, split).observation.values[:, 0, 0, 1] for split in home.splits()}
+    assert home.split_names == ("fresh", "shifted", "restructured", "exchanged")
+    seen = {split: lived(home, split).observation.values[:, 0, 0, 1] for split in home.split_names}
     assert set(seen["fresh"]) <= {3, 4, 5} and len(set(seen["fresh"])) > 1
     assert set(seen["shifted"]) == {8}
     np.testing.assert_array_equal(
@@ -130,27 +130,27 @@ def test_splits_by_keywords_attributes_and_functions():
     other = family(restructured="env=Odd-v0")
     assert set(lived(other, "restructured").observation.values[:, 0, 0, 1]) == {9}
     own = family(env="Arms-v0", episodes=4, tasks=drawn_arms, best=1)
-    assert own.splits() == ("fresh", "shifted:far", "exchanged")
+    assert own.split_names == ("fresh", "shifted:far", "exchanged")
 
 
 def test_a_bank_is_as_many_tasks_as_it_says_and_names_make_the_family_again():
     home = family(vary="width=3..19", bank=3, bank_seed=2)
-    assert home.splits()[0] == "seen" and home.bank == "bank:3@2"
+    assert home.split_names[0] == "seen" and home.bank == "bank:3@2"
     again = catalogue.make("families", home.name)
     assert again.name == home.name and home.banked(None).banked("bank:3@2").name == home.name
     for split in ("seen", "fresh"):
-        one, other = (h.draw(jax.random.key(7), 40, split) for h in (home, again))
+        one, other = (h.split(split).draw(jax.random.key(7), 40) for h in (home, again))
         assert [t["width"] for t in one["made"]] == [t["width"] for t in other["made"]]
         tasks = {(int(s), t["width"]) for s, t in zip(one["seed"], one["made"], strict=True)}
         assert len(tasks) == (3 if split == "seen" else 40)
-        few = home.draw(jax.random.key(7), 9, split)
+        few = home.split(split).draw(jax.random.key(7), 9)
         np.testing.assert_array_equal(few["seed"], one["seed"][:9])
 
 
 def test_the_carry_is_kept_or_the_subject_is_told_to_begin_anew():
     for carry, wanted in (("kept", 1), ("reset", 3)):
         home = family(carry=carry, tasks=lambda rng, split: {"options": {"place": 0}})
-        state, percept = home.begin(jax.random.key(2), home.draw(jax.random.key(1), 7, "fresh"))
+        state, percept = home.begin(jax.random.key(2), home.draw(jax.random.key(1), 7))
         firsts = percept.first.astype(int)
         for now in range(14):
             idle = home.idle(state) if now % 5 else np.zeros(7, bool)
@@ -277,7 +277,7 @@ def test_an_environment_that_misbehaves_is_told_of_at_once(how):
 def test_what_is_refused(settings, why):
     with pytest.raises(MesascopeError, match=why):
         home = family(**settings)
-        for split in home.splits():
+        for split in home.split_names:
             lived(home, split)
 
 
@@ -326,7 +326,7 @@ def test_spaces_of_other_kinds():
 
 def test_real_actions_are_lived():
     home = family(env="Pendulum-v1", steps=4, best=0, chance="", carry="kept")
-    assert home.choices is None and home.splits() == ("fresh",)
+    assert home.choices is None and home.split_names == ("fresh",)
     push = lambda percept, state, rng: (np.full(len(percept["action"]), 9.0), state)  # noqa: E731
     data = lived(home, subject=push)
     assert (

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mesascope import FamilyEnv, catalogue
-from mesascope.contracts.family import Percept
+from mesascope.contracts.percept import Percept
 from mesascope.errors import MesascopeError
 from mesascope.stats import standard_error
 from mesascope.worlds.bandits.deterministic import optimum
@@ -29,7 +29,7 @@ def test_the_published_figures_are_exact():
     assert WANG.optimum(informed=False) == pytest.approx(11.0, abs=1e-9)
     assert fresh.mean(-1).sum(1).mean() == pytest.approx(5 * (5 + 9 + 0.55) / 11, abs=1e-9)  # 6.61
     assert fresh.mean(0).sum(0).max() == pytest.approx(7.0, abs=1e-9)
-    known = WANG.latents(WANG.draw(jax.random.key(1), 7, "fresh"), "fresh")
+    known = WANG.latents(WANG.draw(jax.random.key(1), 7), "fresh")
     assert known["fixed"].sum(1) == pytest.approx(np.full(7, 7.0))
     assert known["best"].sum(1) == pytest.approx(np.full(7, 25.0))
 
@@ -51,7 +51,7 @@ def test_the_optimum_by_recursion_over_the_targets_that_are_left(targets, trials
     assert home.optimum(informed=False) == pytest.approx(value(trials, targets, False))
 
 
-@pytest.mark.parametrize("split", family(3, 2).splits())
+@pytest.mark.parametrize("split", family(3, 2).split_names)
 def test_the_optimum_of_a_split_by_trying_every_policy(split):
     tables = family(3, 2).tables(split)[:, :2]
     best = -np.inf
@@ -103,14 +103,14 @@ def test_the_figures_by_simulation():
 def test_each_split_is_what_it_says():
     home = family(5, 7)
     arms = np.arange(5)
-    tables = {split: home.tables(split) for split in home.splits()}
+    tables = {split: home.tables(split) for split in home.split_names}
     targets = {split: t[..., :5].argmax(-1) for split, t in tables.items()}
     says = {split: np.rint(t[..., 5] * 5).astype(int) - 1 for split, t in tables.items()}
     assert (says["fresh"] == targets["fresh"]).all() and (targets["fresh"][:, 0] == arms).all()
     moved = targets["exchanged:target"]
     assert len(moved) == 20 and (moved[:, :3] == moved[:, :1]).all() and (moved[:, 3:] == moved[:, 3:4]).all()
     assert (moved[:, 2] != moved[:, 3]).all() and (says["exchanged:target"] == moved).all()
-    assert home.changes("exchanged:target") == 3 and home.changes("fresh") is None
+    assert home.split("exchanged:target").changes_at == 3 and home.split("fresh").changes_at is None
     assert (says["restructured:code"] + targets["restructured:code"] == 4).all()
     assert (says["exchanged:code"][:, :3] == targets["exchanged:code"][:, :3]).all()
     assert (says["exchanged:code"][:, 3:] + targets["exchanged:code"][:, 3:] == 4).all()
@@ -123,7 +123,7 @@ def test_a_bank_is_a_set_of_targets_and_all_that_is_seen():
     home = family(bank=4, bank_seed=2)
     targets = np.asarray(home.bank_targets)
     assert len(set(targets.tolist())) == 4 and home.banked("bank:4@2").name == home.name
-    tasks = home.draw(jax.random.key(3), 512, "seen")
+    tasks = home.split("seen").draw(jax.random.key(3), 512)
     assert set(np.asarray(tasks.means)[:, 0, :10].argmax(-1).tolist()) == set(targets.tolist())
     fixed = home.latents(tasks, "seen")["fixed"]
     assert fixed == pytest.approx(np.full((512, 5), (5 + 3) / 4))

@@ -24,7 +24,7 @@ FIELD = 7 + MORE
 @compiled
 def begun(home, key, n, split):
     """Tasks, and what is seen first."""
-    tasks = home.draw(key, n, split)
+    tasks = home.split(split).draw(key, n)
     return tasks, *home.begin(key, tasks)
 
 
@@ -61,7 +61,7 @@ def graph(opens):
 
 @pytest.fixture(scope="module")
 def drawn():
-    splits = [r for r in HOME.splits() if r not in ("seen", "exchanged:moves")]
+    splits = [r for r in HOME.split_names if r not in ("seen", "exchanged:moves")]
     return {split: jax.tree.map(np.asarray, begun(HOME, jax.random.key(5), 30, split)[0]) for split in splits}
 
 

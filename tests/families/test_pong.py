@@ -31,7 +31,7 @@ def starts(n=1, idle=0, mode=0, difficulty=0, sticky=0.0):
 
 def lived(family, split, act, n=N, steps=10**6):
     """Percepts and scores of lifetimes of a policy act(percept, step), as far as so many steps."""
-    tasks = family.draw(KEY, n, split)
+    tasks = family.split(split).draw(KEY, n)
     state, percept = family.begin(KEY, tasks)
     seen, paid, idle = [percept], [], []
     while len(paid) < steps and percept.trial.min() < family.horizon:
@@ -157,14 +157,16 @@ def test_splits_are_what_they_say():
     family = catalogue.make("families", "pong:rallies=4,steps=40")
     rng = np.random.default_rng(5)
     acts = rng.integers(0, 3, (60, N))
-    splits = {split: lived(family, split, lambda p, t: acts[t], steps=60)[0][-1] for split in family.splits()}
+    splits = {
+        split: lived(family, split, lambda p, t: acts[t], steps=60)[0][-1] for split in family.split_names
+    }
     frames = {k: painting.picture(v.observation).frame for k, v in splits.items()}
     assert (frames["restructured:mirror"] == frames["fresh"][:, :, ::-1]).all()
     swapped = lived(family, "fresh", lambda p, t: np.array(screen.SWAPPED)[acts[t]], steps=60)[0][-1]
     assert (painting.picture(swapped.observation).frame == frames["exchanged:start"]).all()
     for split in ("shifted:sticky", "shifted:difficulty", "shifted:mode"):
         assert (frames[split] != frames["fresh"]).any()
-    idle = family.draw(KEY, 500, "fresh").start.idle
+    idle = family.draw(KEY, 500).start.idle
     assert idle.min() > screen.NOOPS and len(np.unique(idle)) > 30
 
 

@@ -93,7 +93,8 @@ def lived(family):
     policy = jnp.asarray([[0, 1, 1], [1, 0, 1], [0, 0, 1], [1, 1, 0]], jnp.int32)
     kinds = [catalogue.make("conditions", "intact")]
     told = {
-        split: rollout(Mapped("mapped", policy), family, split, 1024, 3, kinds) for split in family.splits()
+        split: rollout(Mapped("mapped", policy), family, split, 1024, 3, kinds)
+        for split in family.split_names
     }
     return np.asarray(policy), told
 
@@ -101,12 +102,12 @@ def lived(family):
 def test_what_is_lived_has_the_expected_pay_off_of_its_policy(family, lived):
     policy, told = lived
     for split, trials in told.items():
-        tasks = [family.draw(_key(block), 64, split) for block in range(16)]
+        tasks = [family.split(split).draw(_key(block), 64) for block in range(16)]
         moves = np.concatenate([np.asarray(t.moves, float) for t in tasks])
         pays = np.concatenate([np.asarray(t.pays, float) for t in tasks])
         off = trials.score.values[0].astype(float)
         for t in range(trials.sizes["trial"]):
-            late = split.startswith("exchanged") and t >= family.changes(split)
+            late = split.startswith("exchanged") and t >= family.split(split).changes_at
             off[:, t] -= followed(moves, pays[:, t], 1 - policy if late else policy)
         error = off.mean(0) / (off.std(0) / np.sqrt(len(off)))
         assert (np.abs(error) < 4.2).all(), split

@@ -52,7 +52,7 @@ def test_rewards_and_stay_indices_that_are_known(subject):
 def test_best_and_worst_by_enumeration():
     """Every pair of a first choice and of options at both states, one after the other."""
     family = task("version=daw,trials=7")
-    tasks = family.draw(jax.random.key(5), 5, "exchanged:map")
+    tasks = family.split("exchanged:map").draw(jax.random.key(5), 5)
     known = family.latents(tasks, "exchanged:map")
     worth, crossed = np.asarray(tasks.worth), np.asarray(tasks.crossed)
     usual = float(family.usual)
@@ -111,7 +111,7 @@ def test_a_drifting_task_of_two_steps_a_trial():
     trials = lived("model_based", "version=daw,trials=61", lifetimes=192)
     assert trials.action.shape == (1, 192, 61, 2)
     assert gain(trials)[0].sum() / gain(trials)[1].sum() > 0.3
-    worth = np.asarray(task("version=daw,trials=61").draw(address(jax.random.key(1)), 64, "fresh").worth)
+    worth = np.asarray(task("version=daw,trials=61").draw(address(jax.random.key(1)), 64).worth)
     assert worth.min() >= 0.25 and worth.max() <= 0.75
     steps = np.diff(worth, axis=1)
     assert np.median(np.abs(steps)) == pytest.approx(0.025 * 0.6745, rel=0.05)

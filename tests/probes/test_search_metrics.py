@@ -28,7 +28,7 @@ def found(subject, settings=TREES, splits=("fresh", "revalued:worth", "revalued:
     lived = {
         r: rollout(made, family, r, lifetimes, 5, asked, log_probs=False)
         for r in splits
-        if r in family.splits()
+        if r in family.split_names
     }
     metrics = [catalogue.make("metrics", name) for name in METRICS]
     return {(f.metric, f.split): f for f in measure(metrics, lived, replay=Replays(made))}

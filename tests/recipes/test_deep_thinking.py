@@ -25,7 +25,7 @@ SMALL = {"problems": 6, "width": 7, "ticks": 6, "window": 3, "seed": 2}
 @pytest.fixture(scope="module")
 def seen():
     """What is seen first of four mazes: the observations."""
-    shown = compiled(lambda key: HOME.begin(key, HOME.draw(key, 4, "fresh"))[1])
+    shown = compiled(lambda key: HOME.begin(key, HOME.draw(key, 4))[1])
     return shown(jax.random.key(3))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from mesascope import catalogue
 from mesascope.agents.networks.network_files import named
-from mesascope.contracts.family import Percept
+from mesascope.contracts.percept import Percept
 from mesascope.errors import MesascopeError
 from mesascope.examination.examination import opener
 from mesascope.recipes.files import replace as write
@@ -236,6 +236,6 @@ def test_a_training_ends_with_a_network_that_opens_and_was_evaluated(name, tmp_p
     about = module.about(path)
     assert about["evaluation"]["games"] == 1 and about["evaluation"]["mean"] <= 21
     assert about["family"] == family.name and about["settings"]["seed"] == 5 and name in about["command"]
-    percept = family.begin(jax.random.key(0), family.draw(jax.random.key(0), 7, "fresh"))[1]
+    percept = family.begin(jax.random.key(0), family.draw(jax.random.key(0), 7))[1]
     response = subject.respond(jax.random.key(0), subject.fresh(7), percept)[1]
     assert np.allclose(np.exp(response.log_probs).sum(-1), 1, atol=1e-5)

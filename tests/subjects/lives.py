@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Subject
 from mesascope.keys import address
 from mesascope.worlds.bandits.families.bernoulli_bandit import Tasks
@@ -72,7 +73,7 @@ def _live(subject, family, tasks, key):
 def live(subject: Subject, family: Family, split: str = "fresh", n: int = 2000, seed: int = 0) -> Lives:
     """Lives n lifetimes of a split at once."""
     key = jax.random.key(seed)
-    return lived(subject, family, family.draw(address(key, "tasks"), n, split), seed)
+    return lived(subject, family, family.split(split).draw(address(key, "tasks"), n), seed)
 
 
 def lived(subject: Subject, family: Family, tasks: Tasks, seed: int = 0) -> Lives:

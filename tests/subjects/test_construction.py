@@ -290,7 +290,7 @@ def test_banks_share_compiled_code():
 
     for seed in (1, 22, 333_333):
         tasks = family(arms=3, trials=11, bank=4, bank_seed=seed)
-        percept = tasks.begin(jax.random.key(0), tasks.draw(jax.random.key(0), 7, "seen"))[1]
+        percept = tasks.begin(jax.random.key(0), tasks.split("seen").draw(jax.random.key(0), 7))[1]
         subject = make("locator", tasks)
         respond(subject, jax.random.key(0), subject.fresh(7), percept)
     assert compiled == 1

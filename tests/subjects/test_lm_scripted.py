@@ -58,7 +58,7 @@ def test_labels_are_counterbalanced_and_told_as_they_are_named(labels):
 
 def test_no_known_category_tells_the_labels_of_the_inexpressible_splits():
     family = catalogue.make("families", "word_labels:trials=17")
-    for split in family.inexpressible:
+    for split in (s.name for s in family.splits() if s.beyond_banks):
         lived = rollout(catalogue.make("subjects", "fixed", family), family, split, 256)
         items, right = lived.observation.values[0, :, :, 0].astype(int), lived.right.values
         category = np.minimum(items // texts().each, texts().categories)
@@ -107,7 +107,7 @@ def test_what_is_asked_word_for_word():
 def test_scripted_answerers_are_placed_right(who, lowest, highest):
     """benchmarks/lm_known_answers.py places them 20 times each, as models behind an address."""
     family = catalogue.make("families", "word_labels")
-    splits = [r for r in family.splits() if r != "shifted:rare" or who == "label_learner"]
+    splits = [r for r in family.split_names if r != "shifted:rare" or who == "label_learner"]
     bench = Bench(family, conditions(family.horizon), splits, 64, seed=7, made=MADE)
     placed = bench.place(catalogue.make("subjects", who, family), "unknown")[2]
     assert (placed.lowest, placed.highest) == (lowest, highest), placed

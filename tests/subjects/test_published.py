@@ -240,7 +240,7 @@ def over_banks(spec: str, size: int, split: str, banks: int, n: int) -> list[Liv
 
 def unnamed(tasks):
     """The same family without its name, so that banks share compiled code here."""
-    return eqx.tree_at(lambda f: (f.name, f.bank_name), tasks, ("bank", "bank"))
+    return eqx.tree_at(lambda f: (f.name, f.settings), tasks, ("bank", None))
 
 
 def by_hand(bank: np.ndarray, means: np.ndarray, seed: int) -> float:
@@ -330,7 +330,7 @@ def test_likelihood_of_its_own_acts_at_256_tasks():
 
 def recorded(subject, tasks, n: int) -> tuple[Lives, np.ndarray]:
     """Lives on fresh tasks and their feedback [T, N]."""
-    drawn = tasks.draw(address(jax.random.key(7), "tasks"), n, "fresh")
+    drawn = tasks.draw(address(jax.random.key(7), "tasks"), n)
 
     @eqx.filter_jit
     def run(subject, drawn):

@@ -18,7 +18,7 @@ from mesascope.catalogue import convert, factory, make, split
 from mesascope.conditions.carry_reset import condition as reset
 from mesascope.conditions.feedback_shuffled import condition as shuffled
 from mesascope.contracts.condition import Intact
-from mesascope.contracts.family import Percept
+from mesascope.contracts.percept import Percept
 from mesascope.errors import MesascopeError
 from mesascope.recipes.updates import save
 from mesascope.rollouts.replays import replay

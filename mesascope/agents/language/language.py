@@ -17,7 +17,8 @@ import numpy as np
 import xarray as xr
 
 from mesascope.agents.language.answers import SAYS, UNREACHED, Answer
-from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
 from mesascope.contracts.questions import Moment, Question, row
 from mesascope.contracts.subject import Response, Subject, choose
 from mesascope.errors import MesascopeError
@@ -248,7 +249,7 @@ class LanguageModel(Subject):
 
     def example(self) -> Question:
         """The question in the middle of a lifetime."""
-        tasks = self.family.draw(jax.random.key(0), 1, "fresh")
+        tasks = self.family.draw(jax.random.key(0), 1)
         state, percept = self.family.begin(jax.random.key(0), tasks)
         past = []
         for _ in range(self.family.horizon // 2):

@@ -17,7 +17,8 @@ import jax.numpy as jnp
 from mesascope.agents.networks.memories import GRU, LSTM, Memory, Nothing, scaled
 from mesascope.agents.networks.network_files import OurFiles
 from mesascope.agents.networks.sequences import LRU, LinearAttention, Transformer
-from mesascope.contracts.family import Family, Percept, parse_bank
+from mesascope.contracts.family import Family, parse_bank
+from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Response, Subject, choose
 from mesascope.errors import MesascopeError, unknown
 from mesascope.formats import NETWORK
@@ -213,7 +214,7 @@ def begun(
 def observation_width(family: Family) -> int:
     """D, the width of a family's observations."""
     key = jax.random.key(0)
-    percept = jax.eval_shape(lambda: family.begin(key, family.draw(key, 1, "fresh"))[1])
+    percept = jax.eval_shape(lambda: family.begin(key, family.draw(key, 1))[1])
     return percept.observation.shape[-1]
 
 

@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.agents.networks.network_files import OurFiles
-from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Response, Subject, choose
 from mesascope.errors import MesascopeError
 from mesascope.keys import address

@@ -8,8 +8,8 @@ from what is shown to an act does too.
 
 from __future__ import annotations
 
-from mesascope.contracts.family import kind
 from mesascope.contracts.metric import DoesNotApply, Metric, Reading
+from mesascope.contracts.split import kind
 from mesascope.questions.search.reading import followed, plans_of, ticks_of
 from mesascope.stats import ratio
 

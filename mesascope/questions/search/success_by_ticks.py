@@ -10,8 +10,8 @@ import numpy as np
 import xarray as xr
 
 from mesascope.conditions.thinking import MOST
-from mesascope.contracts.family import kind
 from mesascope.contracts.metric import DoesNotApply, Metric, Reading
+from mesascope.contracts.split import kind
 from mesascope.errors import MesascopeError
 from mesascope.questions.search.reading import ticks_of
 

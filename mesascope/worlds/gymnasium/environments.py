@@ -11,7 +11,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from mesascope.contracts.family import Percept
+from mesascope.contracts.percept import Percept
 from mesascope.errors import MesascopeError
 from mesascope.worlds.gymnasium.lanes import Lane
 

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of
-from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
 from mesascope.errors import MesascopeError
 from mesascope.worlds.mazes.families.maze import Maze
 from mesascope.worlds.mazes.mazes import FAR, neighbours, planes, seen

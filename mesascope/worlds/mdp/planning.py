@@ -9,7 +9,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Response, Scripted, choose
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
@@ -184,5 +185,5 @@ def shaped(family: Family) -> tuple[int, int, int, int]:
         raise MesascopeError(
             f"{family.name} has no states to plan through.", "Give a family of episodes: tabular_mdp."
         )
-    longest = max(family.trials(split) for split in family.splits())
+    longest = max(split.trials for split in family.splits())
     return states, family.choices, family.steps, longest * family.steps

@@ -12,8 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.condition import RECENT, Condition, within
+from mesascope.contracts.condition import RECENT, Condition
 from mesascope.contracts.family import Family
+from mesascope.contracts.settings import within
 from mesascope.errors import MesascopeError
 from mesascope.worlds.pong import pong_screen as screen
 

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Response, Scripted
 from mesascope.errors import MesascopeError
 from mesascope.worlds.regression.families.linear_regression import LinearRegression

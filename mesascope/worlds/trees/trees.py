@@ -7,7 +7,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
 from mesascope.errors import MesascopeError
 from mesascope.worlds.trees.families.tree_choice import TreeChoice
 

@@ -11,7 +11,7 @@ import pytest
 from mesascope import FamilyEnv, catalogue
 from mesascope.agents import inert as _inert
 from mesascope.agents.observing import ALL, observe, observer
-from mesascope.contracts.family import Percept
+from mesascope.contracts.percept import Percept
 from mesascope.errors import MesascopeError
 
 BANDIT = catalogue.make("families", "bernoulli_bandit:arms=3,trials=11")

@@ -20,7 +20,7 @@ from stable_baselines3 import A2C, DQN, PPO, SAC
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecNormalize
 
 from mesascope import FamilyEnv, catalogue, rollout
-from mesascope.contracts.family import Percept
+from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.examination.examination import opener, resolve

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="needs the extra 'torch'")
 
 from mesascope import catalogue, rollout  # noqa: E402
 from mesascope.agents.torch_module import wrap  # noqa: E402
-from mesascope.contracts.family import Percept  # noqa: E402
+from mesascope.contracts.percept import Percept  # noqa: E402
 from mesascope.contracts.subject import essence  # noqa: E402
 from mesascope.errors import MesascopeError  # noqa: E402
 from mesascope.examination.examination import opener  # noqa: E402

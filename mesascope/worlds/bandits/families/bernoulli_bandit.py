@@ -6,17 +6,21 @@ Priors: independent U[0,1] (Duan et al. 2016, arXiv 1611.02779), the four depend
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+import functools
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Family, Percept, parse_bank
-from mesascope.contracts.percept import orders
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
+from mesascope.contracts.settings import keep_settings, within
+from mesascope.contracts.split import Draw, Split
 from mesascope.errors import MesascopeError, unknown
-from mesascope.keys import address
+from mesascope.keys import address, orders
 
 DEPENDENT = {
     "dependent": (0.0, 1.0),
@@ -41,14 +45,10 @@ class BernoulliBandit(Family):
     choices: int
     horizon: int
     prior: str
-    bank_name: str | None
     bank_means: jax.Array | None  # [M, K]
     shapes: tuple[tuple[float, float], ...] | None = eqx.field(default=None)
 
     controls: ClassVar = {"learner": "thompson", "lookalike": "two_loss_reflex", "still": "uniform"}
-    identity: ClassVar = ("name", "bank_name")
-    # a random exchange is a blunt split: Gittins keeps .46 on it and .30 after a reversal, so it is not counted
-    reported: ClassVar = ("exchanged:random", "horizon:longer", "inverted:feedback")
 
     @property
     def references(self) -> dict[str, str]:
@@ -64,59 +64,65 @@ class BernoulliBandit(Family):
             "locator against": "locator:minimise=true",
         }
 
-    def splits(self) -> tuple[str, ...]:
-        """All splits; the restructured one is the prior that was not trained."""
+    def draw(self, key: jax.Array, n: int) -> Tasks:
+        """Draws n fresh tasks."""
+        return self._tasks(key, n)
+
+    def splits(self) -> tuple[Split, ...]:
+        """The restructured prior is the one that was not trained."""
+        trials, half = self.horizon, self.horizon // 2
         other = "independent" if self.prior in DEPENDENT else "dependent"
-        counted = (
-            "fresh",
-            "shifted:low",
-            "shifted:high",
-            "exchanged:reversal",
-            f"restructured:{other}",
-            "restructured:drift",
-        )
-        return (*(("seen",) if self.bank_means is not None else ()), *counted, *self.reported)
 
-    def banked(self, bank: str | None) -> BernoulliBandit:
-        """The same bandit with another bank, or with none."""
-        size, seed = parse_bank(bank) if bank else (0, 0)
-        return family(self.choices, self.horizon, self.prior, size, seed)
+        def drawn(**change: Any) -> Draw:
+            return functools.partial(self._tasks, **change)
 
-    def trials(self, split: str) -> int:
-        """T, and five times T on the longer horizon."""
-        return self.horizon * (5 if split == "horizon:longer" else 1)
+        def turned(to: Callable[[jax.Array, jax.Array], jax.Array]) -> Draw:
+            """Where means [n, K] become others half-way."""
+            return drawn(path=lambda key, path: path.at[:, half:].set(to(key, path[:, 0])[:, None, :]))
 
-    def changes(self, split: str) -> int | None:
-        """Half-way on the exchanged splits."""
-        return self.horizon // 2 if split.startswith("exchanged") else None
-
-    def draw(self, key: jax.Array, n: int, split: str) -> Tasks:
-        """Draws n tasks of a split."""
-        if split not in self.splits():
-            raise unknown("split", split, self.splits())
-        where, change = address(key, "means"), address(key, "change")
-        if split == "seen":
+        def seen(key: jax.Array, n: int) -> jax.Array:
             assert self.bank_means is not None
-            means = self.bank_means[jax.random.randint(where, (n,), 0, len(self.bank_means))]
-        elif split in ("restructured:dependent", "restructured:independent"):
-            means = _means(where, n, self.choices, split.partition(":")[2], None)
-        else:
-            means = _means(where, n, self.choices, self.prior, self.shapes)
-        if split == "shifted:low":
-            means = 0.3 * means
-        elif split == "shifted:high":
-            means = 0.7 + 0.3 * means
-        path = jnp.repeat(means[:, None, :], self.trials(split), axis=1)
-        late = (jnp.arange(self.trials(split)) >= self.horizon // 2)[None, :, None]
-        if split == "exchanged:reversal":
-            path = jnp.where(late, _reversed(means)[:, None, :], path)
-        elif split == "exchanged:random":
-            path = jnp.where(late, _cycled(change, means)[:, None, :], path)
-        elif split == "restructured:drift":
-            steps = DRIFT * jax.random.normal(change, path.shape).at[:, 0].set(0.0)
-            path = _reflect(means[:, None, :] + jnp.cumsum(steps, axis=1))
-        inverted = jnp.full((n,), float(split == "inverted:feedback"))
-        return Tasks(path, inverted)
+            return self.bank_means[jax.random.randint(key, (n,), 0, len(self.bank_means))]
+
+        def restructured(key: jax.Array, n: int) -> jax.Array:
+            return _means(key, n, self.choices, other, None)
+
+        bank = () if self.bank_means is None else (Split("seen", drawn(means=seen), trials),)
+        return (
+            *bank,
+            Split("fresh", self.draw, trials),
+            Split("shifted:low", drawn(scale=0.3), trials),
+            Split("shifted:high", drawn(scale=0.3, least=0.7), trials),
+            Split("exchanged:reversal", turned(lambda _, means: _reversed(means)), trials, half),
+            Split(f"restructured:{other}", drawn(means=restructured), trials),
+            Split("restructured:drift", drawn(path=_drifting), trials),
+            # a blunt one: Gittins keeps .46 on it and .30 after a reversal, so it is not counted
+            Split("exchanged:random", turned(_cycled), trials, half, counted=False),
+            Split("horizon:longer", drawn(trials=5 * trials), 5 * trials, counted=False),
+            Split("inverted:feedback", drawn(inverted=1.0), trials, counted=False),
+        )
+
+    def _tasks(
+        self,
+        key: jax.Array,
+        n: int,
+        *,
+        means: Draw | None = None,
+        scale: float = 1.0,
+        least: float = 0.0,
+        path: Callable[[jax.Array, jax.Array], jax.Array] = lambda key, path: path,
+        trials: int = 0,
+        inverted: float = 0.0,
+    ) -> Tasks:
+        """Draws n tasks whose means [n, K] are scaled and raised, and whose path [n, T, K] is changed."""
+        drawn = (means or self._fresh)(address(key, "means"), n)
+        drawn = drawn if scale == 1.0 else least + scale * drawn
+        repeated = jnp.repeat(drawn[:, None, :], trials or self.horizon, axis=1)
+        return Tasks(path(address(key, "change"), repeated), jnp.full((n,), inverted))
+
+    def _fresh(self, key: jax.Array, n: int) -> jax.Array:
+        """[n, K] means from the prior."""
+        return _means(key, n, self.choices, self.prior, self.shapes)
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
         """Starts one lifetime per task; the hidden state is the trial index [N]."""
@@ -194,6 +200,12 @@ def _cycled(key: jax.Array, means: jax.Array) -> jax.Array:
     return means.at[rows, order].set(means[rows, jnp.roll(order, 1, axis=-1)])
 
 
+def _drifting(key: jax.Array, path: jax.Array) -> jax.Array:
+    """A reflected Gaussian walk [n, T, K] from where a path begins."""
+    steps = DRIFT * jax.random.normal(key, path.shape).at[:, 0].set(0.0)
+    return _reflect(path + jnp.cumsum(steps, axis=1))
+
+
 def _reflect(x: jax.Array) -> jax.Array:
     """A walk on the line folded into [0, 1]."""
     return 1.0 - jnp.abs(1.0 - jnp.mod(x, 2.0))
@@ -239,6 +251,7 @@ def _bank(seed: int, size: int, arms: int, prior: str, shapes) -> jax.Array:
     )
 
 
+@keep_settings
 def family(
     arms: int = 5, trials: int = 100, prior: str = "independent", bank: int = 0, bank_seed: int = 0
 ) -> BernoulliBandit:
@@ -251,16 +264,10 @@ def family(
         bank: M, the number of training tasks; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
     """
-    for label, value, least, most in (
-        ("arms", arms, 2, 26),
-        ("trials", trials, 2, 100_000),
-        ("bank", bank, 0, 1_000_000),
-        ("bank_seed", bank_seed, 0, 2**32 - 1),
-    ):
-        if not least <= value <= most:
-            raise MesascopeError(
-                f"{label}={value} is out of range.", f"Give a whole number from {least} to {most}."
-            )
+    within(2, 26, arms=arms)
+    within(2, 100_000, trials=trials)
+    within(0, 1_000_000, bank=bank)
+    within(0, 2**32 - 1, bank_seed=bank_seed)
     shapes = _shapes(prior, arms)
     name = f"bernoulli_bandit:arms={arms},trials={trials}"
     name += f",prior={prior}" if prior != "independent" else ""
@@ -270,7 +277,6 @@ def family(
         choices=arms,
         horizon=trials,
         prior=prior,
-        bank_name=f"bank:{bank}@{bank_seed}" if bank else None,
         bank_means=_bank(bank_seed, bank, arms, prior, shapes) if bank else None,
         shapes=shapes,
     )

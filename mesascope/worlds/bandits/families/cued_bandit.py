@@ -7,6 +7,8 @@ arXiv 2105.14111). On the split 'apart:mark' the mark never lies on the best arm
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -14,19 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.family import Family, Percept, parse_bank
+from mesascope.contracts.family import Family
 from mesascope.contracts.goals import Goal, Goals
-from mesascope.contracts.percept import born, named, told, whole
-from mesascope.errors import MesascopeError, unknown
+from mesascope.contracts.percept import Percept, born, told
+from mesascope.contracts.settings import keep_settings, named, within
+from mesascope.contracts.split import Draw, Split
+from mesascope.errors import MesascopeError
 from mesascope.keys import address
-
-COUNTED = (
-    "fresh",
-    "shifted:low",
-    "shifted:high",
-    "exchanged:best",
-    "restructured:independent",
-)
 
 
 class Tasks(NamedTuple):
@@ -44,12 +40,9 @@ class CuedBandit(Family):
     horizon: int
     rho: jax.Array
     payoffs: jax.Array  # [2] high, low
-    bank_name: str | None
     bank_arms: jax.Array | None  # [M]
 
     controls: ClassVar = {"learner": "cue_filter", "lookalike": "mark_follower", "still": "uniform"}
-    identity: ClassVar = ("name", "bank_name")
-    reported: ClassVar = ("horizon:longer", "apart:mark", "unmarked")
 
     @property
     def bank_means(self) -> jax.Array | None:
@@ -69,51 +62,69 @@ class CuedBandit(Family):
             "locator against": "locator:minimise=true",
         }
 
-    def splits(self) -> tuple[str, ...]:
-        """All splits; only on the last two does the mark not lie as in training."""
-        return (*(("seen",) if self.bank_arms is not None else ()), *COUNTED, *self.reported)
+    def draw(self, key: jax.Array, n: int) -> Tasks:
+        """Draws n fresh tasks."""
+        return self._tasks(key, n)
 
-    def banked(self, bank: str | None) -> CuedBandit:
-        """The same bandit with another bank, or with none."""
-        size, seed = parse_bank(bank) if bank else (0, 0)
-        high, low, rho = (round(float(x), 6) for x in (*np.asarray(self.payoffs), self.rho))
-        return family(self.choices, self.horizon, high, low, rho, size, seed)
+    def splits(self) -> tuple[Split, ...]:
+        """Only on the last two does the mark not lie as in training."""
+        trials, half = self.horizon, self.horizon // 2
 
-    def trials(self, split: str) -> int:
-        """T, and five times T on the longer horizon."""
-        return self.horizon * (5 if split == "horizon:longer" else 1)
+        def drawn(**change: Any) -> Draw:
+            return functools.partial(self._tasks, **change)
 
-    def changes(self, split: str) -> int | None:
-        """Half-way on the exchanged split."""
-        return self.horizon // 2 if split.startswith("exchanged") else None
+        return (
+            *(() if self.bank_arms is None else (Split("seen", drawn(among=self.bank_arms), trials),)),
+            Split("fresh", self.draw, trials),
+            Split("shifted:low", drawn(means=lambda means: means / 3), trials),
+            Split("shifted:high", drawn(means=lambda means: 0.7 + 0.3 * means), trials),
+            Split("exchanged:best", drawn(moves_at=half), trials, half),
+            Split("restructured:independent", drawn(independent=True), trials),
+            Split("horizon:longer", drawn(trials=5 * trials), 5 * trials, counted=False),
+            Split("apart:mark", drawn(apart=True), trials, counted=False),
+            Split("unmarked", drawn(marked=False), trials, counted=False),
+        )
 
-    def draw(self, key: jax.Array, n: int, split: str) -> Tasks:
-        """Draws n tasks of a split."""
-        if split not in self.splits():
-            raise unknown("split", split, self.splits())
-        shape, arms = (n,), self.choices
-        best = jax.random.randint(address(key, "best"), shape, 0, arms)
-        if split == "seen":
-            assert self.bank_arms is not None
-            best = self.bank_arms[jax.random.randint(address(key, "best"), shape, 0, len(self.bank_arms))]
-        means = self._means(best)
-        if split == "restructured:independent":
-            means = jax.random.uniform(address(key, "means"), (n, arms))
-            best = means.argmax(-1)
-        elif split == "shifted:low":
-            means = means / 3
-        elif split == "shifted:high":
-            means = 0.7 + 0.3 * means
-        agree = jax.random.bernoulli(address(key, "agree"), self.rho, shape) & (split != "apart:mark")
+    def _tasks(
+        self,
+        key: jax.Array,
+        n: int,
+        *,
+        among: jax.Array | None = None,
+        means: Callable[[jax.Array], jax.Array] = lambda means: means,
+        independent: bool = False,
+        moves_at: int | None = None,
+        apart: bool = False,
+        marked: bool = True,
+        trials: int = 0,
+    ) -> Tasks:
+        """Draws n tasks.
+
+        Args:
+            key: of all draws.
+            n: how many.
+            among: the arms that may be the best one.
+            means: what becomes of the means [n, K].
+            independent: whether every arm has a mean of its own.
+            moves_at: the trial from which another arm is the best one.
+            apart: whether the mark never lies on the best arm.
+            marked: whether there is a mark.
+            trials: T, of the horizon where 0.
+        """
+        shape, arms, trials = (n,), self.choices, trials or self.horizon
+        best = jax.random.randint(address(key, "best"), shape, 0, arms if among is None else len(among))
+        best = best if among is None else among[best]
+        paid = means(self._means(best))
+        if independent:
+            paid = jax.random.uniform(address(key, "means"), (n, arms))
+            best = paid.argmax(-1)
+        agree = jax.random.bernoulli(address(key, "agree"), self.rho, shape) & (not apart)
         mark = jnp.where(agree, best, _other(address(key, "mark"), best, arms))
-        if split == "unmarked":
-            mark = jnp.full_like(mark, -1)
-        path = jnp.repeat(means[:, None, :], self.trials(split), axis=1)
-        if split == "exchanged:best":
-            late = (jnp.arange(self.trials(split)) >= self.horizon // 2)[None, :, None]
+        path = jnp.repeat(paid[:, None, :], trials, axis=1)
+        if moves_at is not None:
             moved = self._means(_other(address(key, "change"), best, arms))
-            path = jnp.where(late, moved[:, None, :], path)
-        return Tasks(path, mark)
+            path = path.at[:, moves_at:].set(moved[:, None, :])
+        return Tasks(path, mark if marked else jnp.full_like(mark, -1))
 
     def _means(self, best: jax.Array) -> jax.Array:
         """[N, K] what the arms pay where the best one is known."""
@@ -192,6 +203,7 @@ def _other(key: jax.Array, arm: jax.Array, arms: int) -> jax.Array:
     return (arm + jax.random.randint(key, arm.shape, 1, arms)) % arms
 
 
+@keep_settings
 def family(
     arms: int = 5,
     trials: int = 30,
@@ -212,8 +224,10 @@ def family(
         bank: M, how many arms are ever the best one in training; 0 for all.
         bank_seed: the seed that they are drawn from.
     """
-    whole(arms=(arms, 2, 26), trials=(trials, 2, 100_000), bank=(bank, 0, arms))
-    whole(bank_seed=(bank_seed, 0, 2**32 - 1))
+    within(2, 26, arms=arms)
+    within(2, 100_000, trials=trials)
+    within(0, arms, bank=bank)
+    within(0, 2**32 - 1, bank_seed=bank_seed)
     for label, value in (("high", high), ("low", low), ("rho", rho)):
         if not 0 <= value <= 1:
             raise MesascopeError(f"{label}={value} is out of range.", "Give a number from 0 to 1.")
@@ -230,6 +244,5 @@ def family(
         horizon=trials,
         rho=jnp.asarray(rho, jnp.float32),
         payoffs=jnp.asarray([high, low], jnp.float32),
-        bank_name=f"bank:{bank}@{bank_seed}" if bank else None,
         bank_arms=order[:bank] if bank else None,
     )

@@ -7,27 +7,22 @@ without the informative arm, 7.00 without adapting, 6.61 at random.
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+import functools
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Array, Family, Percept, parse_bank
-from mesascope.contracts.percept import born, named, told, whole
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Array, Percept, born, told
+from mesascope.contracts.settings import keep_settings, named, within
+from mesascope.contracts.split import Split
 from mesascope.errors import unknown
 from mesascope.keys import address
 from mesascope.worlds.bandits import deterministic
 
 HIGH, LOW = 5.0, 1.0  # what the target and the other arms pay
-COUNTED = (
-    "fresh",
-    "shifted:low",
-    "shifted:high",
-    "exchanged:target",
-    "restructured:code",
-    "restructured:lies",
-)
 
 
 class Tasks(NamedTuple):
@@ -42,15 +37,9 @@ class InformativeBandit(Family):
     name: str
     choices: int
     horizon: int
-    bank_name: str | None
     bank_targets: jax.Array | None  # [M]
 
     controls: ClassVar = {"learner": "asker", "lookalike": "asking_reflex", "still": "uniform"}
-    identity: ClassVar = ("name", "bank_name")
-    reported: ClassVar = (
-        "exchanged:code",
-        "horizon:longer",
-    )  # nobody can know that the code is exchanged, too
 
     @property
     def targets(self) -> int:
@@ -67,22 +56,26 @@ class InformativeBandit(Family):
             "strongest": "asker",
         }
 
-    def splits(self) -> tuple[str, ...]:
-        """All splits; on the restructured ones the informative arm counts from the other end, or lies."""
-        return (*(("seen",) if self.bank_targets is not None else ()), *COUNTED, *self.reported)
+    def draw(self, key: jax.Array, n: int) -> Tasks:
+        """Draws n fresh tasks."""
+        return self._drawn("fresh", key, n)
 
-    def banked(self, bank: str | None) -> InformativeBandit:
-        """The same bandit with another bank, or with none."""
-        size, seed = parse_bank(bank) if bank else (0, 0)
-        return family(self.targets, self.horizon, size, seed)
+    def splits(self) -> tuple[Split, ...]:
+        """On the restructured splits the informative arm counts from the other end, or lies."""
+        trials, half = self.horizon, self.horizon // 2
 
-    def trials(self, split: str) -> int:
-        """T, and five times T on the longer horizon."""
-        return self.horizon * (5 if split == "horizon:longer" else 1)
+        def split(name: str, **told: Any) -> Split:
+            return Split(name, functools.partial(self._drawn, name), **{"trials": trials, **told})
 
-    def changes(self, split: str) -> int | None:
-        """Half-way on the exchanged splits."""
-        return self.horizon // 2 if split.startswith("exchanged") else None
+        return (
+            *(() if self.bank_targets is None else (split("seen"),)),
+            *(split(name) for name in ("fresh", "shifted:low", "shifted:high")),
+            split("exchanged:target", changes_at=half),
+            *(split(name) for name in ("restructured:code", "restructured:lies")),
+            # nobody can know that the code is exchanged, too
+            split("exchanged:code", changes_at=half, counted=False),
+            split("horizon:longer", trials=5 * trials, counted=False),
+        )
 
     def tables(self, split: str) -> np.ndarray:
         """[H, T, K] every task of a split; they are equally likely.
@@ -90,8 +83,8 @@ class InformativeBandit(Family):
         Raises:
             MesascopeError: no such split.
         """
-        if split not in self.splits():
-            raise unknown("split", split, self.splits())
+        if split not in self.split_names:
+            raise unknown("split", split, self.split_names)
         arms = np.arange(self.targets)
         if split == "seen":
             return self.tables("fresh")[np.asarray(self.bank_targets)]
@@ -111,7 +104,7 @@ class InformativeBandit(Family):
             high = LOW + (HIGH - LOW) / 4
         elif split == "shifted:high":
             low, high = 2 * LOW, 2 * HIGH
-        changed = (np.arange(self.trials(split)) >= self.horizon // 2)[None, :]
+        changed = (np.arange(self.split(split).trials) >= self.horizon // 2)[None, :]
         target = np.where(changed, late[:, None], early[:, None])  # [H, T]
         number = (1 + np.where(changed, then[:, None], says[:, None])) / self.targets
         paid = np.where(target[..., None] == arms, high, low)
@@ -126,8 +119,8 @@ class InformativeBandit(Family):
         """
         return deterministic.optimum(self.tables(split), () if informed else (self.targets,))
 
-    def draw(self, key: jax.Array, n: int, split: str) -> Tasks:
-        """Draws n tasks of a split."""
+    def _drawn(self, split: str, key: jax.Array, n: int) -> Tasks:
+        """Draws n tasks of those that a split lists."""
         tables = jnp.asarray(self.tables("fresh" if split == "seen" else split), jnp.float32)
         if split == "seen":
             tables = tables[self.bank_targets]
@@ -171,6 +164,7 @@ def _where(mask: Array, yes: Array, no: Array) -> Array:
     return (np if isinstance(mask, np.ndarray) else jnp).where(mask, yes, no)
 
 
+@keep_settings
 def family(targets: int = 10, trials: int = 5, bank: int = 0, bank_seed: int = 0) -> InformativeBandit:
     """One arm pays 5, others 1, and the last one's pay-off, index / targets, says which it is.
 
@@ -180,13 +174,14 @@ def family(targets: int = 10, trials: int = 5, bank: int = 0, bank_seed: int = 0
         bank: M, the number of training tasks, all different; 0 for all of them.
         bank_seed: the seed that the bank is drawn from.
     """
-    whole(targets=(targets, 2, 25), trials=(trials, 2, 100_000), bank=(bank, 0, targets))
-    whole(bank_seed=(bank_seed, 0, 2**32 - 1))
+    within(2, 25, targets=targets)
+    within(2, 100_000, trials=trials)
+    within(0, targets, bank=bank)
+    within(0, 2**32 - 1, bank_seed=bank_seed)
     order = jax.random.permutation(address(jax.random.key(bank_seed), "bank"), targets) if bank else None
     return InformativeBandit(
         name=named(family, targets=targets, trials=trials, bank=bank, bank_seed=bank_seed),
         choices=targets + 1,
         horizon=trials,
-        bank_name=f"bank:{bank}@{bank_seed}" if bank else None,
         bank_targets=order[:bank] if order is not None else None,
     )

@@ -9,14 +9,18 @@ the block's probability per trial.
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar, NamedTuple
+import functools
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Family, Percept, parse_bank
-from mesascope.contracts.percept import born, named, told, whole
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept, born, told
+from mesascope.contracts.settings import keep_settings, named, within
+from mesascope.contracts.split import Draw, Split
 from mesascope.errors import MesascopeError, unknown
 from mesascope.keys import address
 
@@ -44,13 +48,10 @@ class RestlessBandit(Family):
     block: int
     level: float
     coupled: bool
-    bank_name: str | None
     bank_means: jax.Array | None  # [M, T, K]
     bank_volatility: jax.Array | None  # [M, T]
 
     controls: ClassVar = {"learner": "drift_filter", "lookalike": "two_loss_reflex", "still": "uniform"}
-    identity: ClassVar = ("name", "bank_name")
-    reported: ClassVar = ("shifted:faster", "horizon:longer", "inverted:feedback")
 
     @property
     def references(self) -> dict[str, str]:
@@ -65,49 +66,54 @@ class RestlessBandit(Family):
             "locator against": "path_locator:minimise=True",
         }
 
-    def splits(self) -> tuple[str, ...]:
-        """All splits; the restructured one has arms that go their own ways, or together where they did not."""
+    def draw(self, key: jax.Array, n: int) -> Tasks:
+        """Draws n fresh tasks."""
+        return self._tasks(key, n)
+
+    def splits(self) -> tuple[Split, ...]:
+        """On the restructured split arms go their own ways, or together where they did not."""
+        trials, half = self.horizon, self.horizon // 2
         other = "independent" if self.coupled else "coupled"
-        counted = ("fresh", "shifted:still", "shifted:close", "exchanged:reversal", f"restructured:{other}")
-        return (*(("seen",) if self.bank_means is not None else ()), *counted, *self.reported)
 
-    def banked(self, bank: str | None) -> RestlessBandit:
-        """The same bandit with another bank, or with none."""
-        size, seed = parse_bank(bank) if bank else (0, 0)
-        given = (self.change, self.slow, self.fast, self.block, self.level, self.coupled)
-        return family(self.choices, self.horizon, *given, size, seed)
+        def drawn(**change: Any) -> Draw:
+            return functools.partial(self._tasks, **change)
 
-    def trials(self, split: str) -> int:
-        """T, and five times T on the longer horizon."""
-        return self.horizon * (5 if split == "horizon:longer" else 1)
+        return (
+            *(() if self.bank_means is None else (Split("seen", self._seen, trials),)),
+            Split("fresh", self.draw, trials),
+            Split("shifted:still", drawn(rate=0.0), trials),
+            Split("shifted:close", drawn(means=lambda means: 0.5 + 0.3 * (means - 0.5)), trials),
+            Split("exchanged:reversal", drawn(means=lambda m: _turned(m, half)), trials, half),
+            Split(f"restructured:{other}", drawn(coupled=not self.coupled), trials),
+            Split("shifted:faster", drawn(rate=self._faster()), trials, counted=False),
+            Split("horizon:longer", drawn(trials=5 * trials), 5 * trials, counted=False),
+            Split("inverted:feedback", drawn(inverted=1.0), trials, counted=False),
+        )
 
-    def changes(self, split: str) -> int | None:
-        """Half-way on the exchanged split."""
-        return self.horizon // 2 if split.startswith("exchanged") else None
+    def _seen(self, key: jax.Array, n: int) -> Tasks:
+        """Draws n tasks of the bank."""
+        assert self.bank_means is not None and self.bank_volatility is not None
+        which = jax.random.randint(address(key, "which"), (n,), 0, len(self.bank_means))
+        return Tasks(self.bank_means[which], self.bank_volatility[which], jnp.zeros((n,)))
 
-    def draw(self, key: jax.Array, n: int, split: str) -> Tasks:
-        """Draws n tasks of a split."""
-        if split not in self.splits():
-            raise unknown("split", split, self.splits())
-        trials = self.trials(split)
-        inverted = jnp.full((n,), float(split == "inverted:feedback"))
-        if split == "seen":
-            assert self.bank_means is not None and self.bank_volatility is not None
-            which = jax.random.randint(address(key, "which"), (n,), 0, len(self.bank_means))
-            return Tasks(self.bank_means[which], self.bank_volatility[which], inverted)
-        volatility = self._volatility(address(key, "first"), n, trials)
+    def _tasks(
+        self,
+        key: jax.Array,
+        n: int,
+        *,
+        rate: float | None = None,
+        coupled: bool | None = None,
+        means: Callable[[jax.Array], jax.Array] = lambda means: means,
+        trials: int = 0,
+        inverted: float = 0.0,
+    ) -> Tasks:
+        """Draws n tasks, with one rate of change all the time where one is given."""
+        volatility = self._volatility(address(key, "first"), n, trials or self.horizon)
         rates = jnp.where(volatility > 0, self.fast, self.slow)
-        if split == "shifted:still":
-            volatility, rates = jnp.zeros_like(volatility), jnp.zeros_like(rates)
-        elif split == "shifted:faster":
-            volatility, rates = jnp.ones_like(volatility), jnp.full_like(rates, self._faster())
-        means = self._means(address(key, "means"), rates, self.coupled != split.startswith("restructured"))
-        if split == "shifted:close":
-            means = 0.5 + 0.3 * (means - 0.5)
-        elif split == "exchanged:reversal":
-            late = (jnp.arange(trials) >= self.horizon // 2)[None, :, None]
-            means = jnp.where(late, jnp.flip(means, -1), means)
-        return Tasks(means, volatility, inverted)
+        if rate is not None:
+            volatility, rates = jnp.full_like(volatility, float(rate > 0)), jnp.full_like(rates, rate)
+        path = self._means(address(key, "means"), rates, self.coupled if coupled is None else coupled)
+        return Tasks(means(path), volatility, jnp.full((n,), inverted))
 
     def _faster(self) -> float:
         """Twice the fast rate; a probability is at most one half, where all is lost."""
@@ -170,10 +176,15 @@ class RestlessBandit(Family):
         return f"pulled arm {'ABCDEFGHIJKLMNOPQRSTUVWXYZ'[action]}, got {feedback:g}"
 
 
+def _turned(means: jax.Array, at: int) -> jax.Array:
+    """Means [n, T, K] in the other order of arms from a trial on."""
+    return means.at[:, at:].set(jnp.flip(means[:, at:], -1))
+
+
 def _bank(plain: RestlessBandit, size: int, seed: int) -> Tasks:
     """Whole lifetimes of means; a bank of two or more holds at least two whose best arms differ over all."""
     for attempt in range(1000):
-        drawn = plain.draw(address(jax.random.key(seed), "bank", attempt), size, "fresh")
+        drawn = plain.draw(address(jax.random.key(seed), "bank", attempt), size)
         if size == 1 or len(np.unique(np.asarray(drawn.means).mean(1).argmax(-1))) > 1:
             return drawn
     raise MesascopeError(
@@ -181,6 +192,7 @@ def _bank(plain: RestlessBandit, size: int, seed: int) -> Tasks:
     )
 
 
+@keep_settings
 def family(
     arms: int = 2,
     trials: int = 100,
@@ -209,8 +221,11 @@ def family(
     """
     if change not in CHANGES:
         raise unknown("change", change, CHANGES)
-    whole(arms=(arms, 2, 26), trials=(trials, 2, 100_000), block=(block, 1, 100_000))
-    whole(bank=(bank, 0, 100_000), bank_seed=(bank_seed, 0, 2**32 - 1))
+    within(2, 26, arms=arms)
+    within(2, 100_000, trials=trials)
+    within(1, 100_000, block=block)
+    within(0, 100_000, bank=bank)
+    within(0, 2**32 - 1, bank_seed=bank_seed)
     if coupled and arms != 2:
         raise MesascopeError(f"{arms} arms cannot be p and 1 - p.", "Take arms=2, or coupled=False.")
     most = 0.5 if change == "reversal" else 1.0
@@ -232,7 +247,6 @@ def family(
         block=block,
         level=float(level),
         coupled=coupled,
-        bank_name=None,
         bank_means=None,
         bank_volatility=None,
     )
@@ -240,4 +254,4 @@ def family(
         return plain
     drawn = _bank(plain, bank, bank_seed)
     held = {"bank_means": drawn.means, "bank_volatility": drawn.volatility}
-    return dataclasses.replace(plain, bank_name=f"bank:{bank}@{bank_seed}", **held)
+    return dataclasses.replace(plain, **held)

@@ -5,6 +5,7 @@ After Krishnamurthy et al. 2024 (arXiv 2403.15371): the past as it was, or summe
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import tomllib
 from collections.abc import Sequence
@@ -15,10 +16,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Family, Percept
-from mesascope.contracts.percept import named, whole
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
 from mesascope.contracts.questions import Moment, Question
-from mesascope.errors import MesascopeError, unknown
+from mesascope.contracts.settings import keep_settings, named, within
+from mesascope.contracts.split import Draw, Split
+from mesascope.errors import unknown
 from mesascope.keys import address
 from mesascope.worlds.bandits.families.bernoulli_bandit import BernoulliBandit, Tasks
 from mesascope.worlds.bandits.families.bernoulli_bandit import family as bernoulli_bandit
@@ -51,43 +54,32 @@ class TextBandit(Family):
     bandit: BernoulliBandit
 
     controls: ClassVar = BernoulliBandit.controls
-    reported: ClassVar = BernoulliBandit.reported
 
     @property
     def references(self) -> dict[str, str]:
         """The bandit's, but for the locator."""
         return {role: who for role, who in self.bandit.references.items() if not role.startswith("locator")}
 
-    def splits(self) -> tuple[str, ...]:
+    def draw(self, key: jax.Array, n: int) -> Told:
+        """Draws n fresh tasks, the wording, and the names of the arms."""
+        return self._worded(self.bandit.draw, key, n)
+
+    def splits(self) -> tuple[Split, ...]:
         """The bandit's."""
-        return self.bandit.splits()
+        return tuple(
+            dataclasses.replace(split, draw=functools.partial(self._worded, split.draw))
+            for split in self.bandit.splits()
+        )
 
-    def banked(self, bank: str | None) -> TextBandit:
-        """The same family; there is no bank to be had."""
-        if bank:
-            raise MesascopeError(
-                f"{self.name} has no banks, so {bank!r} is none of its.",
-                "Say --trained-on unknown or unlimited.",
-            )
-        return self
-
-    def trials(self, split: str) -> int:
-        """The bandit's."""
-        return self.bandit.trials(split)
-
-    def changes(self, split: str) -> int | None:
-        """The bandit's."""
-        return self.bandit.changes(split)
-
-    def draw(self, key: jax.Array, n: int, split: str) -> Told:
-        """Draws n tasks of a split, the wording, and the names of the arms."""
+    def _worded(self, draw: Draw, key: jax.Array, n: int) -> Told:
+        """n tasks of the bandit in words."""
         scores = jax.random.uniform(address(key, "names"), (n, len(texts()["names"]["letters"])))
         wording = jnp.full((n,), self.wording)
         if self.wording < 0:
             wording = jax.random.randint(address(key, "wording"), (n,), 0, len(texts()["wordings"]))
         names = jnp.argsort(scores, -1)[:, : self.choices]
         shown = jnp.concatenate([wording[:, None], names], -1).astype(jnp.float32)
-        return Told(self.bandit.draw(key, n, split), shown)
+        return Told(draw(key, n), shown)
 
     def begin(self, key: jax.Array, tasks: Told) -> tuple[jax.Array, Percept]:
         """Starts one lifetime per task."""
@@ -134,6 +126,7 @@ class TextBandit(Family):
         return self.bandit.text(action, feedback)
 
 
+@keep_settings
 def family(arms: int = 2, trials: int = 25, history: str = "raw", wording: int = -1) -> TextBandit:
     """A Bernoulli bandit in words, for language models.
 
@@ -145,7 +138,9 @@ def family(arms: int = 2, trials: int = 25, history: str = "raw", wording: int =
     """
     if history not in HISTORIES:
         raise unknown("history setting", history, HISTORIES)
-    whole(arms=(arms, 2, 10), trials=(trials, 2, 1000), wording=(wording, -1, len(texts()["wordings"]) - 1))
+    within(2, 10, arms=arms)
+    within(2, 1000, trials=trials)
+    within(-1, len(texts()["wordings"]) - 1, wording=wording)
     return TextBandit(
         name=named(family, arms=arms, trials=trials, history=history, wording=wording),
         choices=arms,

@@ -20,7 +20,8 @@ import numpy as np
 
 from mesascope.caching import cache
 from mesascope.contracts.choices import best_of, means, outcomes
-from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError
 

@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import outcomes
-from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
 from mesascope.contracts.settings import named
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.worlds.bandits.subjects.thompson import probability_best

@@ -15,7 +15,8 @@ import numpy as np
 from scipy.stats import norm
 
 from mesascope.contracts.choices import best_of
-from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
 from mesascope.contracts.settings import named, within
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError

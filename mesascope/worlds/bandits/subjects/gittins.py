@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.choices import best_of, means, outcomes
-from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
 from mesascope.contracts.settings import named, within
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError
@@ -111,7 +112,7 @@ def subject(family: Family, discount: float = 0.98) -> Gittins:
             f"Take at most {LONGEST} trials, or a discount such as 0.99.",
         )
     shapes = getattr(family, "shapes", None) or ((1.0, 1.0),) * family.choices
-    depth = min(max(family.trials(r) for r in family.splits()), DEEPEST)
+    depth = min(max(split.trials for split in family.splits()), DEEPEST)
     priors = shapes if len(set(shapes)) > 1 else shapes[:1]
     tables = [finite(horizon, a, b) if horizon else discounted(discount, depth, a, b) for a, b in priors]
     return Gittins(

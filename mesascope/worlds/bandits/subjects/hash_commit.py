@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import won
-from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
 from mesascope.contracts.settings import named, within
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.worlds.bandits.subjects.feedback_hash import OFFSET, hashed, picked

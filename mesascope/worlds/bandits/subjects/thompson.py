@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.choices import outcomes
-from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError
 

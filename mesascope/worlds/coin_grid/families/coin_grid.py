@@ -16,17 +16,18 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.family import Family, Percept, parse_bank
+from mesascope.contracts.family import Family
 from mesascope.contracts.goals import Goal, Goals
-from mesascope.contracts.percept import born, fits, named, whole
-from mesascope.errors import MesascopeError, unknown
+from mesascope.contracts.percept import Percept, born
+from mesascope.contracts.settings import fits, keep_settings, named, within
+from mesascope.contracts.split import Draw, Split
+from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
 MOVES = np.asarray([(-1, 0), (0, 1), (1, 0), (0, -1), (0, 0)])  # north, east, south, west, stay
 WORDS = ("north", "east", "south", "west", "nowhere")
 LONGEST = 64  # steps of a trial whose acts are all kept
 BANKED = 10**8  # trials of all levels of a bank
-COUNTED = ("fresh", "shifted:far", "exchanged:coin", "restructured:controls")
 
 
 class Tasks(NamedTuple):
@@ -53,7 +54,6 @@ class CoinGrid(Family):
     size: int
     length: int
     rho: jax.Array
-    bank_name: str | None
     bank_coin: jax.Array | None  # [M, T]
     bank_start: jax.Array | None  # [M, T]
 
@@ -62,8 +62,6 @@ class CoinGrid(Family):
         "lookalike": "coin_walker:goal=corner",
         "still": "uniform",
     }
-    identity: ClassVar = ("name", "bank_name")
-    reported: ClassVar = ("apart:coin",)
 
     @property
     def steps(self) -> int:
@@ -75,40 +73,59 @@ class CoinGrid(Family):
         """Reference procedures by role: all is seen, so none has anything to locate or to acquire."""
         return {"learner": "coin_walker", "discounting": "coin_walker", "strongest": "coin_walker"}
 
-    def splits(self) -> tuple[str, ...]:
-        """All splits; only on the last one does the coin never lie in the corner."""
-        return (*(("seen",) if self.bank_coin is not None else ()), *COUNTED, *self.reported)
+    def draw(self, key: jax.Array, n: int) -> Tasks:
+        """Draws n fresh tasks."""
+        return self._tasks(key, n)
 
-    def banked(self, bank: str | None) -> CoinGrid:
-        """The same grid with another bank, or with none."""
-        size, seed = parse_bank(bank) if bank else (0, 0)
-        rho = round(float(self.rho), 6)
-        return family(self.size, self.horizon, self.length, rho, size, seed)
+    def splits(self) -> tuple[Split, ...]:
+        """Only on the last split does the coin never lie in the corner."""
+        trials, half = self.horizon, self.horizon // 2
 
-    def trials(self, split: str) -> int:
-        """T."""
-        return self.horizon
+        def drawn(**change: Any) -> Draw:
+            return functools.partial(self._tasks, **change)
 
-    def changes(self, split: str) -> int | None:
-        """Half-way on the exchanged split."""
-        return self.horizon // 2 if split.startswith("exchanged") else None
+        return (
+            *(() if self.bank_coin is None else (Split("seen", self._seen, trials),)),
+            Split("fresh", self.draw, trials),
+            Split("shifted:far", drawn(far=True), trials),
+            Split("exchanged:coin", drawn(moves_at=half), trials, half),
+            Split("restructured:controls", drawn(mirrored=True), trials),
+            Split("apart:coin", drawn(apart=True), trials, counted=False),
+        )
 
-    def draw(self, key: jax.Array, n: int, split: str) -> Tasks:
-        """Draws n tasks of a split."""
-        if split not in self.splits():
-            raise unknown("split", split, self.splits())
-        mirrored = jnp.full(n, split == "restructured:controls")
-        if split == "seen":
-            assert self.bank_coin is not None and self.bank_start is not None
-            which = jax.random.randint(address(key, "level"), (n,), 0, len(self.bank_coin))
-            return Tasks(self.bank_coin[which], self.bank_start[which], mirrored)
+    def _seen(self, key: jax.Array, n: int) -> Tasks:
+        """Draws n tasks of the bank."""
+        assert self.bank_coin is not None and self.bank_start is not None
+        which = jax.random.randint(address(key, "level"), (n,), 0, len(self.bank_coin))
+        return Tasks(self.bank_coin[which], self.bank_start[which], jnp.zeros(n, bool))
+
+    def _tasks(
+        self,
+        key: jax.Array,
+        n: int,
+        *,
+        far: bool = False,
+        moves_at: int | None = None,
+        mirrored: bool = False,
+        apart: bool = False,
+    ) -> Tasks:
+        """Draws n tasks.
+
+        Args:
+            key: of all draws.
+            n: how many.
+            far: whether every trial starts in the first cell.
+            moves_at: the trial from which the coin lies elsewhere.
+            mirrored: whether moves are mirrored.
+            apart: whether the coin never lies in the corner.
+        """
         cells, trials = self.size**2, self.horizon
-        agree = jax.random.bernoulli(address(key, "agree"), self.rho, (n,)) & (split != "apart:coin")
+        agree = jax.random.bernoulli(address(key, "agree"), self.rho, (n,)) & (not apart)
         coin = jnp.where(agree, cells - 1, jax.random.randint(address(key, "coin"), (n,), 0, cells - 1))
         coin = jnp.repeat(coin[:, None], trials, axis=1)
-        if split == "exchanged:coin":
+        if moves_at is not None:
             moved = (coin[:, :1] + jax.random.randint(address(key, "change"), (n, 1), 1, cells)) % cells
-            coin = jnp.where(jnp.arange(trials) >= trials // 2, moved, coin)
+            coin = jnp.where(jnp.arange(trials) >= moves_at, moved, coin)
         # evenly one of the cells that are neither coin nor corner
         inner = jax.random.randint(address(key, "start"), (n, trials), 0, cells - 2)
         start = jnp.where(
@@ -116,9 +133,9 @@ class CoinGrid(Family):
             jax.random.randint(address(key, "other start"), (n, trials), 0, cells - 1),
             inner + (inner >= coin),
         )
-        if split == "shifted:far":
+        if far:
             start = jnp.where(coin == 0, 1, 0)
-        return Tasks(coin, start, mirrored)
+        return Tasks(coin, start, jnp.full(n, mirrored))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
         """Starts one lifetime per task in the first trial's cell."""
@@ -228,6 +245,7 @@ def by_chance(size: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
     return total / steps, now
 
 
+@keep_settings
 def family(
     size: int = 7,
     trials: int = 4,
@@ -246,8 +264,11 @@ def family(
         bank: M, the number of training levels; 0 for unlimited.
         bank_seed: the seed that they are drawn from.
     """
-    whole(size=(size, 3, 32), trials=(trials, 2, 10_000), bank=(bank, 0, 1_000_000))
-    whole(bank_seed=(bank_seed, 0, 2**32 - 1), steps=(steps, 0, LONGEST))
+    within(3, 32, size=size)
+    within(2, 10_000, trials=trials)
+    within(0, 1_000_000, bank=bank)
+    within(0, 2**32 - 1, bank_seed=bank_seed)
+    within(0, LONGEST, steps=steps)
     steps = steps or 2 * size
     if steps < 2 * (size - 1) or steps > LONGEST:
         raise MesascopeError(
@@ -272,8 +293,8 @@ def family(
         "length": steps,
         "rho": jnp.asarray(rho, jnp.float32),
     }
-    none = CoinGrid(**made, bank_name=None, bank_coin=None, bank_start=None)
+    none = CoinGrid(**made, bank_coin=None, bank_start=None)
     if not bank:
         return none
-    held = none.draw(address(jax.random.key(bank_seed), "bank"), bank, "fresh")
-    return CoinGrid(**made, bank_name=f"bank:{bank}@{bank_seed}", bank_coin=held.coin, bank_start=held.start)
+    held = none.draw(address(jax.random.key(bank_seed), "bank"), bank)
+    return CoinGrid(**made, bank_coin=held.coin, bank_start=held.start)

@@ -7,6 +7,7 @@ function draws. Splits come about the same way; where actions are discrete, 'exc
 from __future__ import annotations
 
 import dataclasses
+import functools
 import warnings
 from collections.abc import Hashable, Mapping
 from typing import Any, ClassVar
@@ -15,8 +16,10 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from mesascope.contracts.family import Family, Percept, parse_bank
-from mesascope.contracts.percept import named, whole
+from mesascope.contracts.family import Family, parse_bank
+from mesascope.contracts.percept import Percept
+from mesascope.contracts.settings import named, within
+from mesascope.contracts.split import Split
 from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.keys import address
 from mesascope.worlds.gymnasium.environments import Lifetimes, called_by, made_lane, registered
@@ -52,9 +55,8 @@ class Gymnasium(Family):
     vector: bool
     history: bool
     size: tuple[int, ...]
-    bank_name: str | None
-    settings: tuple[tuple[str, Any], ...] = eqx.field(static=True)
 
+    identity: ClassVar = ("name",)  # its settings say what its tasks are drawn from
     traceable: ClassVar[bool] = False
 
     @property
@@ -80,42 +82,43 @@ class Gymnasium(Family):
         """The shape of one observation."""
         return self.size
 
-    def splits(self) -> tuple[str, ...]:
+    def draw(self, key: jax.Array, n: int) -> dict[str, np.ndarray]:
+        """Draws n fresh tasks: see `_tasks`."""
+        return self._tasks("fresh", key, n)
+
+    def splits(self) -> tuple[Split, ...]:
         """'seen' with a bank, 'fresh', those that were named, and 'exchanged' for discrete actions."""
         own = tuple(getattr(self.function, "splits", ())) if self.function else ()
-        named_ = (*own, *(split for split, _ in self.changed))
-        exchanged = ("exchanged",) if self.choices is not None and self.horizon > 1 else ()
-        return (*(("seen",) if self.bank_name else ()), "fresh", *dict.fromkeys(named_), *exchanged)
+        names = ("fresh", *own, *(split for split, _ in self.changed))
+        names = (*(("seen",) if self.bank else ()), *dict.fromkeys(names))
+        splits = [Split(name, functools.partial(self._tasks, name), self.horizon) for name in names]
+        if self.choices is not None and self.horizon > 1:
+            half = self.horizon // 2
+            draw = functools.partial(self._tasks, "fresh", exchanged_at=half)
+            splits.append(Split("exchanged", draw, self.horizon, half))
+        return tuple(splits)
 
     def banked(self, bank: str | None) -> Gymnasium:
-        """The same family with another bank."""
+        """The same family with another bank; no environment is made anew."""
         size, seed = (0, 0) if bank is None else parse_bank(bank)
-        told = {**dict(self.settings), "bank": size, "bank_seed": seed}
-        name = named(family, **told)
-        return dataclasses.replace(self, name=name, bank_name=bank, settings=tuple(told.items()))
+        given = {**dict(self.settings or ()), "bank": size, "bank_seed": seed}
+        return dataclasses.replace(self, name=named(family, **given), settings=tuple(given.items()))
 
-    def trials(self, split: str) -> int:
-        """Episodes of a lifetime."""
-        return self.horizon
-
-    def changes(self, split: str) -> int | None:
-        """Half-way, where actions are exchanged."""
-        return self.horizon // 2 if split == "exchanged" else None
-
-    def draw(self, key: jax.Array, n: int, split: str) -> dict[str, np.ndarray]:
+    def _tasks(
+        self, split: str, key: jax.Array, n: int, exchanged_at: int | None = None
+    ) -> dict[str, np.ndarray]:
         """Seeds [N] of the environment, keywords [N] that make it, the trial [N] from which actions are exchanged."""
         rows = np.arange(n)
-        if split == "seen" and self.bank_name:
-            size, seed = parse_bank(self.bank_name)
+        if split == "seen" and self.bank:
+            size, seed = parse_bank(self.bank)
             rows = np.array([int(_rng(key, "of", i).integers(size)) for i in range(n)])
             key = address(jax.random.key(seed), "bank")
         seeds = np.array([int(_rng(key, "seed", i).integers(2**31 - 1)) for i in rows.tolist()], np.int64)
         made = np.empty(n, object)
         for i, row in enumerate(rows.tolist()):
-            made[i] = self._task(_rng(key, "task", row), "fresh" if split in ("seen", "exchanged") else split)
+            made[i] = self._task(_rng(key, "task", row), "fresh" if split == "seen" else split)
             seeds[i] = int(made[i].pop("seed", seeds[i]))
-        change = self.changes(split)
-        at = np.full(n, self.horizon if change is None else change, np.int32)
+        at = np.full(n, self.horizon if exchanged_at is None else exchanged_at, np.int32)
         return {"seed": seeds, "made": made, "exchanged": at}
 
     def _task(self, rng: np.random.Generator, split: str) -> dict[str, Any]:
@@ -164,7 +167,7 @@ class Gymnasium(Family):
         if kind not in _CHANCES:
             key = address(jax.random.key(0), "chance")
             one = dataclasses.replace(plain, horizon=1)
-            state, _ = one.begin(key, one.draw(key, PLAYED, split))
+            state, _ = one.begin(key, one.split(split).draw(key, PLAYED))
             rng, total = _rng(key, "play"), np.zeros(PLAYED)
             for _ in range(self.most):
                 lived = state.trial == 0
@@ -238,7 +241,9 @@ def family(
         bank_seed: of the bank.
         trust: whether code that a file names may run.
     """
-    whole(episodes=(episodes, 1, MOST), steps=(steps, 0, MOST), bank=(bank, 0, 1_000_000))
+    within(1, MOST, episodes=episodes)
+    within(0, MOST, steps=steps)
+    within(0, 1_000_000, bank=bank)
     for label, value, known in (("seeds", seeds, ("", "same", "new")), ("carry", carry, ("kept", "reset"))):
         if value not in known:
             raise MesascopeError(
@@ -320,7 +325,6 @@ def family(
         vector=vector,
         history=bool(given["history"]),
         size=lane.sight.shape,
-        bank_name=f"bank:{bank}@{bank_seed}" if bank else None,
         settings=tuple(given.items()),
     )
     lane.close()

@@ -8,6 +8,7 @@ as the goal is. A trial is a walk of S steps, by default of one, and pays at its
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
@@ -16,10 +17,12 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.family import Family, Percept, parse_bank
-from mesascope.contracts.percept import born, fits, named, whole
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept, born
 from mesascope.contracts.plans import Plans
-from mesascope.errors import MesascopeError, unknown
+from mesascope.contracts.settings import fits, keep_settings, named, within
+from mesascope.contracts.split import Draw, Split
+from mesascope.errors import MesascopeError
 from mesascope.keys import address
 from mesascope.worlds.mazes import mazes
 
@@ -27,8 +30,6 @@ SMALLEST, LARGEST = 5, 33
 MORE = 4  # cells on a side that the larger split has more
 LOOPS = 0.15  # the share of walls that are gone on the split of loops
 LONGEST = 64  # steps of a walk whose acts are all kept
-COUNTED = ("fresh", "shifted:larger", "exchanged:moves", "restructured:loops")
-REVALUED = ("revalued:worth", "revalued:map")
 
 
 class Tasks(NamedTuple):
@@ -65,14 +66,11 @@ class Maze(Family):
     horizon: int
     size: int
     length: int
-    bank_name: str | None
     bank_opens: jax.Array | None  # [M, size, size, 2]
     bank_goal: jax.Array | None  # [M] in the square of the maze, as bank_start
     bank_start: jax.Array | None  # [M, T]
 
     controls: ClassVar = {"learner": "maze_planner", "lookalike": "maze_greedy", "still": "uniform"}
-    identity: ClassVar = ("name", "bank_name")
-    reported: ClassVar = REVALUED
 
     @property
     def steps(self) -> int:
@@ -90,46 +88,70 @@ class Maze(Family):
         whole = "maze_planner:sweeps=1369"
         return {"learner": whole, "discounting": whole, "locator": "maze_clone", "strongest": whole}
 
-    def splits(self) -> tuple[str, ...]:
-        """All splits: larger mazes, moves exchanged half-way, several ways, and the two changes that are shown."""
-        return (*(("seen",) if self.bank_opens is not None else ()), *COUNTED, *self.reported)
+    def draw(self, key: jax.Array, n: int) -> Tasks:
+        """Draws n fresh tasks."""
+        return self._tasks(key, n)
 
-    def banked(self, bank: str | None) -> Maze:
-        """The same mazes with another bank, or with none."""
-        size, seed = parse_bank(bank) if bank else (0, 0)
-        return family(self.size, self.length, self.horizon, size, seed)
+    def splits(self) -> tuple[Split, ...]:
+        """Larger mazes, moves exchanged half-way, several ways, and the changes that are shown."""
+        trials, half = self.horizon, self.horizon // 2
 
-    def trials(self, split: str) -> int:
-        """T on every split."""
-        return self.horizon
+        def drawn(**change: Any) -> Draw:
+            return functools.partial(self._tasks, **change)
 
-    def changes(self, split: str) -> int | None:
-        """Half-way on the exchanged and the revalued splits."""
-        return self.horizon // 2 if split.startswith(("exchanged", "revalued")) else None
+        return (
+            *(() if self.bank_opens is None else (Split("seen", drawn(seen=True), trials),)),
+            Split("fresh", self.draw, trials),
+            Split("shifted:larger", drawn(size=self.field), trials),
+            Split("exchanged:moves", drawn(turned=True), trials, half),
+            Split("restructured:loops", drawn(loops=True), trials),
+            *(
+                Split(f"revalued:{what}", drawn(revalued=what), trials, half, counted=False)
+                for what in ("worth", "map")
+            ),
+        )
 
-    def draw(self, key: jax.Array, n: int, split: str) -> Tasks:
-        """Draws n tasks of a split."""
-        if split not in self.splits():
-            raise unknown("split", split, self.splits())
-        size = self.field if split == "shifted:larger" else self.size
+    def _tasks(
+        self,
+        key: jax.Array,
+        n: int,
+        *,
+        seen: bool = False,
+        size: int = 0,
+        loops: bool = False,
+        turned: bool = False,
+        revalued: str = "",
+    ) -> Tasks:
+        """Draws n tasks.
+
+        Args:
+            key: of all draws.
+            n: how many.
+            seen: whether they are of the bank.
+            size: cells on a side, the family's where 0.
+            loops: whether walls are taken out, so that several ways lead to the goal.
+            turned: whether moves are exchanged half-way.
+            revalued: what changes half-way and is shown: 'worth', 'map', '' for nothing.
+        """
+        size = size or self.size
         opens, goal, start = self._drawn(key, n, size)
-        if split == "seen":
+        if seen:
             assert self.bank_opens is not None and self.bank_goal is not None and self.bank_start is not None
             which = jax.random.randint(address(key, "which"), (n,), 0, len(self.bank_opens))
             opens, goal, start = self.bank_opens[which], self.bank_goal[which], self.bank_start[which]
-        elif split == "restructured:loops":
+        elif loops:
             opens = mazes.looped(address(key, "loops"), opens, LOOPS)
         later, moved, at = opens, goal, self.horizon // 2
-        if split.startswith("revalued"):
+        if revalued:
             start = start.at[:, at].set(start[:, at - 1])  # the change meets it where it just was
-        if split == "revalued:map":
+        if revalued == "map":
             later = mazes.rewalled(address(key, "wall"), mazes.Problem(opens, goal), start[:, at])
-        elif split == "revalued:worth":
+        elif revalued == "worth":
             moved = mazes.turned(address(key, "moved"), mazes.Problem(opens, goal), start[:, at])
             late = np.arange(self.horizon) >= at
             start = jnp.where(late & (start == moved[:, None]), (start + 1) % size**2, start)
         both = [mazes.Problem(o, g) for o, g in ((opens, goal), (later, moved))]
-        return self._placed(both, start, jnp.full(n, split == "exchanged:moves"), size)
+        return self._placed(both, start, jnp.full(n, turned), size)
 
     def _drawn(self, key: jax.Array, n: int, size: int) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Perfect mazes [n, size, size, 2], a goal [n], and starts [n, T] elsewhere."""
@@ -326,6 +348,7 @@ def _flooded(problem: mazes.Problem) -> jax.Array:
     return mazes.distances(problem).reshape(len(problem.goal), -1)
 
 
+@keep_settings
 def family(size: int = 9, steps: int = 1, trials: int = 8, bank: int = 0, bank_seed: int = 0) -> Maze:
     """A perfect maze is shown whole, with where one stands and the goal; choosing the way takes look-ahead.
 
@@ -344,8 +367,10 @@ def family(size: int = 9, steps: int = 1, trials: int = 8, bank: int = 0, bank_s
         )
     if steps < 1:
         raise MesascopeError(f"steps={steps}: nobody goes anywhere.", f"Give a number from 1 to {LONGEST}.")
-    whole(steps=(steps, 1, LONGEST), trials=(trials, 4, 100_000))
-    whole(bank=(bank, 0, 10_000), bank_seed=(bank_seed, 0, 2**32 - 1))
+    within(1, LONGEST, steps=steps)
+    within(4, 100_000, trials=trials)
+    within(0, 10_000, bank=bank)
+    within(0, 2**32 - 1, bank_seed=bank_seed)
     shown = trials * steps * 4 * (size + MORE) ** 2
     fits(shown, f"{trials:,} walks of {steps} steps", "Give fewer trials, shorter walks or a smaller maze.")
     plain = Maze(
@@ -354,7 +379,6 @@ def family(size: int = 9, steps: int = 1, trials: int = 8, bank: int = 0, bank_s
         horizon=trials,
         size=size,
         length=steps,
-        bank_name=None,
         bank_opens=None,
         bank_goal=None,
         bank_start=None,
@@ -363,4 +387,4 @@ def family(size: int = 9, steps: int = 1, trials: int = 8, bank: int = 0, bank_s
         return plain
     opens, goal, start = plain._drawn(address(jax.random.key(bank_seed), "bank"), bank, size)
     held = {"bank_opens": opens, "bank_goal": goal, "bank_start": start}
-    return dataclasses.replace(plain, bank_name=f"bank:{bank}@{bank_seed}", **held)
+    return dataclasses.replace(plain, **held)

@@ -8,6 +8,7 @@ search by that.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -15,10 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.family import Family, Percept, parse_bank
-from mesascope.contracts.percept import born, fits, named, told, whole
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept, born, told
 from mesascope.contracts.plans import Plans
-from mesascope.errors import unknown
+from mesascope.contracts.settings import fits, keep_settings, named, within
+from mesascope.contracts.split import Draw, Split
 from mesascope.keys import address
 
 LONGEST = 512
@@ -39,12 +41,10 @@ class PrefixSums(Family):
     choices: int
     horizon: int
     length: int
-    bank_name: str | None
     bank_bits: jax.Array | None  # [M, T, L]
     bank_place: jax.Array | None  # [M, T]
 
     controls: ClassVar = {"learner": "running_sums", "lookalike": "win_stay_lose_shift", "still": "uniform"}
-    identity: ClassVar = ("name", "bank_name")
 
     @property
     def references(self) -> dict[str, str]:
@@ -55,40 +55,48 @@ class PrefixSums(Family):
             "locator": "running_sums:bits=512",
         }
 
-    def splits(self) -> tuple[str, ...]:
-        """All splits: places in the farther half of the row, answers exchanged half-way, rows of few ones."""
-        counted = ("fresh", "shifted:farther", "exchanged:answers", "restructured:sparse")
-        return (*(("seen",) if self.bank_bits is not None else ()), *counted)
+    def draw(self, key: jax.Array, n: int) -> Tasks:
+        """Draws n fresh tasks."""
+        return self._tasks(key, n)
 
-    def banked(self, bank: str | None) -> PrefixSums:
-        """The same rows with another bank, or with none."""
-        size, seed = parse_bank(bank) if bank else (0, 0)
-        return family(self.length, self.horizon, size, seed)
+    def splits(self) -> tuple[Split, ...]:
+        """Places in the farther half of the row, answers exchanged half-way, rows of few ones."""
+        trials, half = self.horizon, self.horizon // 2
 
-    def trials(self, split: str) -> int:
-        """T on every split."""
-        return self.horizon
+        def drawn(**change: Any) -> Draw:
+            return functools.partial(self._tasks, **change)
 
-    def changes(self, split: str) -> int | None:
-        """Half-way on the exchanged split."""
-        return self.horizon // 2 if split.startswith("exchanged") else None
+        return (
+            *(() if self.bank_bits is None else (Split("seen", self._seen, trials),)),
+            Split("fresh", self.draw, trials),
+            Split("shifted:farther", drawn(farther=True), trials),
+            Split("exchanged:answers", drawn(flips_at=half), trials, half),
+            Split("restructured:sparse", drawn(ones=0.15), trials),
+        )
 
-    def draw(self, key: jax.Array, n: int, split: str) -> Tasks:
-        """Draws n tasks of a split."""
-        if split not in self.splits():
-            raise unknown("split", split, self.splits())
+    def _seen(self, key: jax.Array, n: int) -> Tasks:
+        """Draws n tasks of the bank."""
+        assert self.bank_bits is not None and self.bank_place is not None
+        which = jax.random.randint(address(key, "which"), (n,), 0, len(self.bank_bits))
+        place = self.bank_place[which]
+        return Tasks(self.bank_bits[which], place, jnp.zeros(place.shape, bool))
+
+    def _tasks(
+        self,
+        key: jax.Array,
+        n: int,
+        *,
+        ones: float = 0.5,
+        farther: bool = False,
+        flips_at: int | None = None,
+    ) -> Tasks:
+        """Draws n tasks: how often a place holds a one, where is asked, and from when answers are exchanged."""
         shape, half = (n, self.horizon), self.length // 2
-        ones = 0.15 if split == "restructured:sparse" else 0.5
         bits = jax.random.bernoulli(address(key, "bits"), ones, (*shape, self.length)).astype(jnp.int32)
-        place = jax.random.randint(address(key, "place"), shape, 0, half)
-        if split == "shifted:farther":
-            place = jax.random.randint(address(key, "place"), shape, half, self.length)
-        elif split == "seen":
-            assert self.bank_bits is not None and self.bank_place is not None
-            which = jax.random.randint(address(key, "which"), (n,), 0, len(self.bank_bits))
-            bits, place = self.bank_bits[which], self.bank_place[which]
-        late = jnp.arange(self.horizon) >= self.horizon // 2
-        return Tasks(bits, place, jnp.broadcast_to(late & (split == "exchanged:answers"), shape))
+        low, high = (half, self.length) if farther else (0, half)
+        place = jax.random.randint(address(key, "place"), shape, low, high)
+        flip = jnp.arange(self.horizon) >= (self.horizon if flips_at is None else flips_at)
+        return Tasks(bits, place, jnp.broadcast_to(flip, shape))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
         """Starts one lifetime per task; the hidden state is the trial index [N]."""
@@ -135,6 +143,7 @@ class PrefixSums(Family):
         return f"said {('even', 'odd')[action]}, got {feedback:g}"
 
 
+@keep_settings
 def family(length: int = 16, trials: int = 20, bank: int = 0, bank_seed: int = 0) -> PrefixSums:
     """A row of bits is shown, and a place: is the sum up to there odd?
 
@@ -144,20 +153,21 @@ def family(length: int = 16, trials: int = 20, bank: int = 0, bank_seed: int = 0
         bank: M, the number of training lifetimes; 0 for unlimited.
         bank_seed: the seed that they are drawn from.
     """
-    whole(length=(length, 2, LONGEST), trials=(trials, 4, 100_000))
-    whole(bank=(bank, 0, 10_000), bank_seed=(bank_seed, 0, 2**32 - 1))
+    within(2, LONGEST, length=length)
+    within(4, 100_000, trials=trials)
+    within(0, 10_000, bank=bank)
+    within(0, 2**32 - 1, bank_seed=bank_seed)
     fits(trials * (length + 1), f"{trials:,} rows of {length} bits", "Give fewer trials or shorter rows.")
     plain = PrefixSums(
         name=named(family, length=length, trials=trials, bank=bank, bank_seed=bank_seed),
         choices=2,
         horizon=trials,
         length=length,
-        bank_name=None,
         bank_bits=None,
         bank_place=None,
     )
     if not bank:
         return plain
-    drawn: Any = plain.draw(address(jax.random.key(bank_seed), "bank"), bank, "fresh")
+    drawn: Any = plain.draw(address(jax.random.key(bank_seed), "bank"), bank)
     held = {"bank_bits": drawn.bits, "bank_place": drawn.place}
-    return dataclasses.replace(plain, bank_name=f"bank:{bank}@{bank_seed}", **held)
+    return dataclasses.replace(plain, **held)

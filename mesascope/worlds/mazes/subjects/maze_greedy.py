@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
 from mesascope.contracts.settings import named
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.worlds.mazes.labyrinths import of_mazes, shown, towards

@@ -5,9 +5,9 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family, Percept
-from mesascope.contracts.percept import whole
-from mesascope.contracts.settings import named
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
+from mesascope.contracts.settings import named, within
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.worlds.mazes.labyrinths import begun, of_mazes, shown, towards, waved
 from mesascope.worlds.mazes.mazes import FAR
@@ -54,5 +54,5 @@ def subject(family: Family, sweeps: int = 1) -> MazePlanner:
         sweeps: cells a tick.
     """
     home = of_mazes(family)
-    whole(sweeps=(sweeps, 1, 4096))
+    within(1, 4096, sweeps=sweeps)
     return MazePlanner(named(subject, sweeps=sweeps), home.field, jnp.asarray(sweeps, jnp.int32))

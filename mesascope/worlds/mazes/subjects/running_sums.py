@@ -5,9 +5,9 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family, Percept
-from mesascope.contracts.percept import whole
-from mesascope.contracts.settings import named
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
+from mesascope.contracts.settings import named, within
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError
 from mesascope.worlds.mazes.families.prefix_sums import PrefixSums
@@ -48,6 +48,6 @@ def subject(family: Family, bits: int = 1) -> RunningSums:
     """
     if not isinstance(family, PrefixSums):
         raise MesascopeError(f"{family.name} shows no row of bits.", "Put it to prefix_sums.")
-    whole(bits=(bits, 1, 512))
+    within(1, 512, bits=bits)
     held = jnp.asarray(bits, jnp.int32)
     return RunningSums(name=named(subject, bits=bits), length=family.length, bits=held)

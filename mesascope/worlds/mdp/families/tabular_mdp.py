@@ -7,15 +7,19 @@ same task. An episode is a trial and an action a step; after the last step of an
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+import functools
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Family, Percept, parse_bank
-from mesascope.contracts.percept import born, named, whole
-from mesascope.errors import MesascopeError, unknown
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept, born
+from mesascope.contracts.settings import keep_settings, named, within
+from mesascope.contracts.split import Draw, Split
+from mesascope.errors import MesascopeError
 from mesascope.keys import address
 from mesascope.worlds.mdp.episodes import blind, followed, values
 
@@ -57,13 +61,10 @@ class TabularMDP(Family):
     horizon: int
     states: int
     length: int
-    bank_name: str | None
     bank_moves: jax.Array | None  # [M, S, A, S']
     bank_pays: jax.Array | None  # [M, S, A]
 
     controls: ClassVar = {"learner": "psrl", "lookalike": "two_loss_reflex", "still": "uniform"}
-    identity: ClassVar = ("name", "bank_name")
-    reported: ClassVar = ("horizon:longer", "inverted:feedback")
 
     @property
     def steps(self) -> int:
@@ -83,51 +84,69 @@ class TabularMDP(Family):
             "locator against": "mdp_locator:minimise=True",
         }
 
-    def splits(self) -> tuple[str, ...]:
-        """All splits."""
-        counted = (
-            "fresh",
-            "shifted:low",
-            "shifted:sharp",
-            "exchanged:actions",
-            "restructured:drift",
-            "restructured:alike",
+    def draw(self, key: jax.Array, n: int) -> Tasks:
+        """Draws n fresh tasks."""
+        return self._tasks(key, n)
+
+    def splits(self) -> tuple[Split, ...]:
+        """The distributions that it is tested on."""
+        trials, half = self.horizon, self.horizon // 2
+
+        def drawn(**change: Any) -> Draw:
+            return functools.partial(self._tasks, **change)
+
+        return (
+            *(() if self.bank_moves is None else (Split("seen", drawn(seen=True), trials),)),
+            Split("fresh", self.draw, trials),
+            Split("shifted:low", drawn(pays=lambda pays: pays + LOW), trials),
+            Split("shifted:sharp", drawn(concentration=SHARP), trials),
+            Split("exchanged:actions", drawn(exchanged_at=half), trials, half),
+            Split("restructured:drift", drawn(drifts=True), trials),
+            # what an action pays is the same in every state
+            Split("restructured:alike", drawn(pays=lambda p: jnp.broadcast_to(p[:, :1], p.shape)), trials),
+            Split("horizon:longer", drawn(trials=5 * trials), 5 * trials, counted=False),
+            Split("inverted:feedback", drawn(inverted=1.0), trials, counted=False),
         )
-        return (*(("seen",) if self.bank_moves is not None else ()), *counted, *self.reported)
 
-    def banked(self, bank: str | None) -> TabularMDP:
-        """The same process with another bank, or with none."""
-        size, seed = parse_bank(bank) if bank else (0, 0)
-        return family(self.states, self.choices, self.length, self.horizon, size, seed)
+    def _tasks(
+        self,
+        key: jax.Array,
+        n: int,
+        *,
+        seen: bool = False,
+        concentration: float = 1.0,
+        pays: Callable[[jax.Array], jax.Array] = lambda pays: pays,
+        drifts: bool = False,
+        exchanged_at: int | None = None,
+        trials: int = 0,
+        inverted: float = 0.0,
+    ) -> Tasks:
+        """Draws n tasks.
 
-    def trials(self, split: str) -> int:
-        """T episodes, and five times T on the longer horizon."""
-        return self.horizon * (5 if split == "horizon:longer" else 1)
-
-    def changes(self, split: str) -> int | None:
-        """Half-way on the exchanged split."""
-        return self.horizon // 2 if split.startswith("exchanged") else None
-
-    def draw(self, key: jax.Array, n: int, split: str) -> Tasks:
-        """Draws n tasks of a split."""
-        if split not in self.splits():
-            raise unknown("split", split, self.splits())
-        trials, shape = self.trials(split), (n, self.states, self.choices)
-        if split == "seen":
+        Args:
+            key: of all draws.
+            n: how many.
+            seen: whether they are of the bank.
+            concentration: of the transitions' Dirichlet prior.
+            pays: what becomes of the pay-offs [n, S, K].
+            drifts: whether pay-offs drift.
+            exchanged_at: the episode from which actions are exchanged.
+            trials: T, of the horizon where 0.
+            inverted: 1 for inverted feedback.
+        """
+        trials, shape = trials or self.horizon, (n, self.states, self.choices)
+        if seen:
             assert self.bank_moves is not None and self.bank_pays is not None
             which = jax.random.randint(address(key, "which"), (n,), 0, len(self.bank_moves))
-            moves, pays = self.bank_moves[which], self.bank_pays[which]
+            moves, paid = self.bank_moves[which], self.bank_pays[which]
         else:
-            moves, pays = _drawn(key, shape, SHARP if split == "shifted:sharp" else 1.0)
-        if split == "shifted:low":
-            pays = pays + LOW
-        elif split == "restructured:alike":  # what an action pays is the same in every state
-            pays = jnp.broadcast_to(pays[:, :1], shape)
-        path = jnp.broadcast_to(pays[:, None], (n, trials, *shape[1:]))
-        if split == "restructured:drift":
-            path = _drifting(address(key, "drift"), pays, trials)
-        late = self.horizon // 2 if split == "exchanged:actions" else trials
-        return Tasks(moves, path, jnp.full(n, late), jnp.full(n, float(split == "inverted:feedback")))
+            moves, paid = _drawn(key, shape, concentration)
+        paid = pays(paid)
+        path = jnp.broadcast_to(paid[:, None], (n, trials, *shape[1:]))
+        if drifts:
+            path = _drifting(address(key, "drift"), paid, trials)
+        late = trials if exchanged_at is None else exchanged_at
+        return Tasks(moves, path, jnp.full(n, late), jnp.full(n, inverted))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
         """Starts one lifetime per task, in state 0."""
@@ -174,7 +193,7 @@ class TabularMDP(Family):
             assert self.bank_moves is not None and self.bank_pays is not None
             bank = np.asarray(self.bank_moves, float), np.asarray(self.bank_pays, float)
             known["fixed"] = followed(*each, blind(*bank, self.length))[:, None]
-        whole = (n, self.trials(split))
+        whole = (n, self.split(split).trials)
         told = {"even": "chance"}
         return {told.get(k, k): np.ascontiguousarray(np.broadcast_to(v, whole)) for k, v in known.items()}
 
@@ -210,6 +229,7 @@ def _bank(seed: int, size: int, shape: tuple[int, int]) -> tuple[jax.Array, jax.
     raise MesascopeError(f"No bank of {size} different tasks in 1,000 draws.", "Take a larger bank.")
 
 
+@keep_settings
 def family(
     states: int = 10, actions: int = 5, steps: int = 10, trials: int = 10, bank: int = 0, bank_seed: int = 0
 ) -> TabularMDP:
@@ -223,8 +243,12 @@ def family(
         bank: M, the number of training tasks; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
     """
-    whole(states=(states, 1, 1000), actions=(actions, 2, 1000), steps=(steps, 2, 10_000))
-    whole(trials=(trials, 2, 100_000), bank=(bank, 0, 1_000_000), bank_seed=(bank_seed, 0, 2**32 - 1))
+    within(1, 1000, states=states)
+    within(2, 1000, actions=actions)
+    within(2, 10_000, steps=steps)
+    within(2, 100_000, trials=trials)
+    within(0, 1_000_000, bank=bank)
+    within(0, 2**32 - 1, bank_seed=bank_seed)
     given = {"states": states, "actions": actions, "steps": steps, "trials": trials}
     moves, pays = _bank(bank_seed, bank, (states, actions)) if bank else (None, None)
     return TabularMDP(
@@ -233,7 +257,6 @@ def family(
         horizon=trials,
         states=states,
         length=steps,
-        bank_name=f"bank:{bank}@{bank_seed}" if bank else None,
         bank_moves=moves,
         bank_pays=pays,
     )

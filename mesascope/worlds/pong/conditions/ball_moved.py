@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.condition import within
+from mesascope.contracts.settings import within
 from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.painting import OnPicture, Picture, without_ball
 

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.condition import RECENT, Condition, within
+from mesascope.contracts.condition import RECENT, Condition
+from mesascope.contracts.settings import within
 
 TRIED = "pong:rallies=2,steps=3"
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.condition import within
+from mesascope.contracts.settings import within
 from mesascope.worlds.pong.painting import BLANK, COLUMNS, OWN, OnPicture, Picture, ball
 
 TRIED = "pong:rallies=2,steps=3"

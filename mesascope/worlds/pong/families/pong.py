@@ -6,14 +6,16 @@ the subject wins it, -1 where it loses it, and 0 where it is not over after the 
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+import functools
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import numpy as np
 
-from mesascope.contracts.family import Family, Percept
-from mesascope.contracts.percept import named, whole
-from mesascope.errors import unknown
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
+from mesascope.contracts.settings import keep_settings, named, within
+from mesascope.contracts.split import Draw, Split
 from mesascope.keys import address
 from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.pong_cabinet import Cabinet, Start
@@ -51,7 +53,6 @@ class Pong(Family):
 
     traceable: ClassVar = False
     controls: ClassVar = {"learner": "calibrating_follower", "lookalike": "ball_follower", "still": "uniform"}
-    reported: ClassVar = ("exchanged:start",)
     frame: ClassVar = (screen.HEIGHT, screen.WIDTH)  # the first bytes of an observation
     places: ClassVar = screen.PLACES  # those behind them
 
@@ -59,12 +60,6 @@ class Pong(Family):
     def steps(self) -> int:
         """S, the most steps of a rally."""
         return self.most
-
-    def banked(self, bank: str | None) -> Pong:
-        """The same family; it has no bank."""
-        if bank:
-            raise unknown("bank", bank, [])
-        return self
 
     @property
     def shown(self) -> tuple[int]:
@@ -82,34 +77,44 @@ class Pong(Family):
             "discounting against": "calibrating_follower:minimise=true",
         }
 
-    def splits(self) -> tuple[str, ...]:
-        """All splits; the first four start with more idle frames than any game of training."""
-        shifted = ("shifted:sticky", "shifted:difficulty", "shifted:mode")
-        return ("fresh", *shifted, "exchanged:half", "restructured:mirror", *self.reported)
+    def draw(self, key: jax.Array, n: int) -> Tasks:
+        """Draws n fresh games."""
+        return self._tasks(key, n)
 
-    def trials(self, split: str) -> int:
-        """T on every split."""
-        return self.horizon
+    def splits(self) -> tuple[Split, ...]:
+        """All start with more idle frames than any game of training."""
+        trials, half = self.horizon, self.horizon // 2
 
-    def changes(self, split: str) -> int | None:
-        """Half-way where the controls are exchanged then."""
-        return self.horizon // 2 if split == "exchanged:half" else None
+        def drawn(**change: Any) -> Draw:
+            return functools.partial(self._tasks, **change)
 
-    def draw(self, key: jax.Array, n: int, split: str) -> Tasks:
-        """Draws n games of a split."""
-        if split not in self.splits():
-            raise unknown("split", split, self.splits())
+        return (
+            Split("fresh", self.draw, trials),
+            Split("shifted:sticky", drawn(sticky=STICKY), trials),
+            Split("shifted:difficulty", drawn(difficulty=1), trials),
+            Split("shifted:mode", drawn(mode=1), trials),
+            Split("exchanged:half", drawn(swapped=half), trials, half),
+            Split("restructured:mirror", drawn(mirrored=True), trials),
+            Split("exchanged:start", drawn(swapped=0), trials, counted=False),
+        )
+
+    def _tasks(
+        self,
+        key: jax.Array,
+        n: int,
+        *,
+        sticky: float = 0.0,
+        mode: int = 0,
+        difficulty: int = 0,
+        swapped: int = NEVER,
+        mirrored: bool = False,
+    ) -> Tasks:
+        """Draws n games; `swapped` is the rally from which the controls are exchanged."""
         seed, idle = (np.asarray(jax.random.bits(address(key, k), (n,))) for k in ("sticky", "idle"))
         none = np.zeros(n, np.int32)
-        swapped = {"exchanged:half": self.horizon // 2, "exchanged:start": 0}.get(split, NEVER)
-        start = Start(
-            seed,
-            (screen.NOOPS + 1 + idle % (2 * screen.NOOPS)).astype(np.int32),
-            np.full(n, STICKY if split == "shifted:sticky" else 0.0, np.float32),
-            none + (split == "shifted:mode"),
-            none + (split == "shifted:difficulty"),
-        )
-        return Tasks(start, none + swapped, np.full(n, split == "restructured:mirror"))
+        idle = (screen.NOOPS + 1 + idle % (2 * screen.NOOPS)).astype(np.int32)
+        start = Start(seed, idle, np.full(n, sticky, np.float32), none + mode, none + difficulty)
+        return Tasks(start, none + swapped, np.full(n, mirrored))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
         """Starts one game per task."""
@@ -150,7 +155,7 @@ class Pong(Family):
         """
         shape = (len(tasks.swapped), self.horizon)
         one = np.ones(shape, np.float32)
-        late = np.arange(self.horizon) >= (self.changes(split) or self.horizon)
+        late = np.arange(self.horizon) >= (self.split(split).changes_at or self.horizon)
         return {"chance": CHANCE * one, "best": one, "worst": -one, "fixed": np.where(late, -one, one)}
 
     def flipped(self, percept: Percept) -> Percept:
@@ -159,7 +164,7 @@ class Pong(Family):
 
     def strip(self, frames: int = 6, every: int = 4) -> np.ndarray:
         """Observations [F, D] of a rally in a game that stands still, for a picture of what conditions hide."""
-        tasks = self.draw(jax.random.key(0), 1, "fresh")
+        tasks = self.draw(jax.random.key(0), 1)
         cabinet, still, out = Cabinet(tasks.start), np.zeros(1, np.int64), []
         while len(out) < frames * every:
             cabinet.play(still, np.ones(1, bool))
@@ -179,6 +184,7 @@ def _shown(cabinet: Cabinet, tasks: Tasks) -> np.ndarray:
     return np.concatenate([frame, screen.mirrored(cabinet.places, tasks.mirrored)], 1)
 
 
+@keep_settings
 def family(rallies: int = GAME, steps: int = 400) -> Pong:
     """One game of Pong, as far as its first 21 rallies: a trial is a rally.
 
@@ -186,5 +192,6 @@ def family(rallies: int = GAME, steps: int = 400) -> Pong:
         rallies: T, from 2 to 21.
         steps: S, most steps of a rally, four frames each; a rally that is not over then counts 0 and goes on.
     """
-    whole(rallies=(rallies, 2, GAME), steps=(steps, 2, 10_000))
+    within(2, GAME, rallies=rallies)
+    within(2, 10_000, steps=steps)
     return Pong(named(family, rallies=rallies, steps=steps), 3, rallies, steps)

@@ -15,7 +15,8 @@ import optax
 
 from mesascope.agents.networks.network_files import named
 from mesascope.agents.networks.recurrent import Recurrent
-from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
 from mesascope.contracts.recipe import Progress, Trained, silent
 from mesascope.contracts.subject import choose
 from mesascope.errors import MesascopeError

@@ -8,15 +8,19 @@ mean of the prior, and the best knows w. No pay-off hangs on an earlier predicti
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Array, Family, Percept, parse_bank
-from mesascope.contracts.percept import named, whole
-from mesascope.errors import MesascopeError, unknown
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Array, Percept
+from mesascope.contracts.settings import keep_settings, named, within
+from mesascope.contracts.split import Draw, Split
+from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
 SCALE = 2.0  # of inputs or outcomes on the scaled splits
@@ -42,11 +46,9 @@ class LinearRegression(Family):
     horizon: int
     dimension: int
     noise: float
-    bank_name: str | None
     bank_weights: jax.Array | None  # [M, D]
 
     controls: ClassVar = {"learner": "ridge", "lookalike": "last_pair", "still": "zero"}
-    identity: ClassVar = ("name", "bank_name")
     predictors: ClassVar = (
         *("zero", "running_mean", "last_pair", "nearest_neighbours", "gradient_descent"),
         *(
@@ -57,9 +59,6 @@ class LinearRegression(Family):
         ),
         "dmmse",
     )
-    # with more noise less is there to gain; half a subspace lies within what training shows; on orthogonal inputs
-    # nothing that was told before the middle of the lifetime is of use after it
-    reported: ClassVar = ("shifted:noise", "shifted:subspace", "shifted:orthogonal", "horizon:longer")
 
     @property
     def references(self) -> dict[str, str]:
@@ -74,61 +73,100 @@ class LinearRegression(Family):
             "locator against": "dmmse:minimise=True",
         }
 
-    def splits(self) -> tuple[str, ...]:
-        """All splits; a half subspace needs two dimensions."""
-        counted = ["fresh", "shifted:scaled_x", "shifted:scaled_y", "shifted:skewed"]
-        counted += ["exchanged:coordinates"] if self.dimension > 1 else []
-        counted += ["exchanged:sign", "restructured:drift", "restructured:threshold"]
-        apart = [r for r in self.reported if self.dimension > 1 or r in ("shifted:noise", "horizon:longer")]
-        return (*(["seen"] if self.bank_weights is not None else []), *counted, *apart)
+    def draw(self, key: jax.Array, n: int) -> Tasks:
+        """Draws n fresh tasks, with all their inputs."""
+        return self._tasks(key, n)
 
-    def banked(self, bank: str | None) -> LinearRegression:
-        """The same family with another bank, or with none."""
-        size, seed = parse_bank(bank) if bank else (0, 0)
-        return family(self.dimension, self.noise, self.horizon, size, seed)
+    def splits(self) -> tuple[Split, ...]:
+        """Half a subspace and exchanged coordinates need two dimensions."""
+        trials, half, several = self.horizon, self.horizon // 2, self.dimension > 1
 
-    def trials(self, split: str) -> int:
-        """T, and five times T on the longer horizon."""
-        return self.horizon * (5 if split == "horizon:longer" else 1)
+        def drawn(**change: Any) -> Draw:
+            return functools.partial(self._tasks, **change)
 
-    def changes(self, split: str) -> int | None:
-        """Half-way where coordinates or the sign are exchanged."""
-        return self.horizon // 2 if split.startswith("exchanged") else None
+        def turned(to: Callable[[jax.Array], jax.Array]) -> Draw:
+            """Where weights become others half-way."""
+            return drawn(path=lambda _, path: path.at[:, half:].set(to(path[:, half:])))
 
-    def draw(self, key: jax.Array, n: int, split: str) -> Tasks:
-        """Draws n tasks of a split, with all their inputs."""
-        if split not in self.splits():
-            raise unknown("split", split, self.splits())
-        trials, d, half = self.trials(split), self.dimension, self.horizon // 2
-        later = (jnp.arange(trials) >= half)[:, None]
-        drawn = jax.random.normal(address(key, "w and x"), (n, 1 + trials, d))
-        w, x = drawn[:, 0], drawn[:, 1:]
-        if split == "seen":
+        def drift(key: jax.Array, path: jax.Array) -> jax.Array:
+            return _walk(path[:, 0], jax.random.normal(address(key, "drift"), path.shape))
+
+        coordinates = Split("exchanged:coordinates", turned(lambda w: jnp.roll(w, 1, -1)), trials, half)
+        return (
+            *(() if self.bank_weights is None else (Split("seen", drawn(seen=True), trials),)),
+            Split("fresh", self.draw, trials),
+            Split("shifted:scaled_x", drawn(inputs=lambda _, x: SCALE * x), trials),
+            Split("shifted:scaled_y", drawn(path=lambda _, path: SCALE * path), trials),
+            Split("shifted:skewed", drawn(inputs=self._skew), trials),
+            *((coordinates,) if several else ()),
+            Split("exchanged:sign", turned(lambda w: -w), trials, half),
+            Split("restructured:drift", drawn(path=drift), trials),
+            Split("restructured:threshold", drawn(cut=1.0), trials),
+            # with more noise less is there to gain; half a subspace lies within what training shows; on orthogonal
+            # inputs nothing that was told before the middle of the lifetime is of use after it
+            Split("shifted:noise", drawn(noise=NOISIER), trials, counted=False),
+            *(
+                Split(
+                    f"shifted:{name}",
+                    drawn(inputs=functools.partial(self._halve, turns)),
+                    trials,
+                    counted=False,
+                )
+                for name, turns in (("subspace", False), ("orthogonal", True))
+                if several
+            ),
+            Split("horizon:longer", drawn(trials=5 * trials), 5 * trials, counted=False),
+        )
+
+    def _tasks(
+        self,
+        key: jax.Array,
+        n: int,
+        *,
+        seen: bool = False,
+        inputs: Callable[[jax.Array, jax.Array], jax.Array] = lambda key, inputs: inputs,
+        path: Callable[[jax.Array, jax.Array], jax.Array] = lambda key, path: path,
+        noise: float = 1.0,
+        cut: float = 0.0,
+        trials: int = 0,
+    ) -> Tasks:
+        """Draws n tasks.
+
+        Args:
+            key: of all draws.
+            n: how many.
+            seen: whether their weights are of the bank.
+            inputs: what becomes of the inputs [n, T, D]; it gets the key too.
+            path: what becomes of the weights [n, T, D].
+            noise: times the family's.
+            cut: 1 where only the sign of w·x counts.
+            trials: T, of the horizon where 0.
+        """
+        trials = trials or self.horizon
+        drawn = jax.random.normal(address(key, "w and x"), (n, 1 + trials, self.dimension))
+        w = drawn[:, 0]
+        if seen:
             assert self.bank_weights is not None
             w = self.bank_weights[jax.random.randint(address(key, "bank"), (n,), 0, len(self.bank_weights))]
-        path = jnp.repeat(w[:, None], trials, 1)
-        if split == "shifted:scaled_x":
-            x = SCALE * x
-        elif split == "shifted:scaled_y":
-            path = SCALE * path
-        elif split == "shifted:skewed":
-            x = jnp.einsum("ntd,nde->nte", x * _skewed(d), _rotation(address(key, "axes"), n, d))
-        elif split in ("shifted:subspace", "shifted:orthogonal"):
-            held = jnp.broadcast_to(jnp.arange(d) < d // 2, (trials, d))
-            if split == "shifted:orthogonal":
-                held = held ^ later
-            # each half has as many directions as there are, at the size that inputs have in training
-            size = jnp.sqrt(d / held.sum(-1, keepdims=True))
-            x = jnp.einsum("ntd,nde->nte", x * held * size, _rotation(address(key, "axes"), n, d))
-        elif split == "exchanged:coordinates":
-            path = jnp.where(later, jnp.roll(path, 1, -1), path)
-        elif split == "exchanged:sign":
-            path = jnp.where(later, -path, path)
-        elif split == "restructured:drift":
-            new = jax.random.normal(address(key, "drift"), path.shape)
-            path = _walk(w, new)
-        noise = jnp.full((n,), self.noise * (NOISIER if split == "shifted:noise" else 1.0))
-        return Tasks(path, x, noise, jnp.full((n,), float(split == "restructured:threshold")))
+        weights = path(key, jnp.repeat(w[:, None], trials, 1))
+        return Tasks(
+            weights, inputs(key, drawn[:, 1:]), jnp.full((n,), self.noise * noise), jnp.full((n,), cut)
+        )
+
+    def _skew(self, key: jax.Array, x: jax.Array) -> jax.Array:
+        """Inputs [n, T, D] whose spread differs by direction."""
+        turn = _rotation(address(key, "axes"), len(x), self.dimension)
+        return jnp.einsum("ntd,nde->nte", x * _skewed(self.dimension), turn)
+
+    def _halve(self, turns: bool, key: jax.Array, x: jax.Array) -> jax.Array:
+        """Inputs [n, T, D] of half the directions, and of the other half from the middle on where that turns."""
+        n, trials, d = x.shape
+        held = jnp.broadcast_to(jnp.arange(d) < d // 2, (trials, d))
+        if turns:
+            held = held ^ (jnp.arange(trials) >= self.horizon // 2)[:, None]
+        # each half has as many directions as there are, at the size that inputs have in training
+        size = jnp.sqrt(d / held.sum(-1, keepdims=True))
+        return jnp.einsum("ntd,nde->nte", x * held * size, _rotation(address(key, "axes"), n, d))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
         """Starts one lifetime per task; the hidden state is the trial index [N]."""
@@ -222,6 +260,7 @@ def _walk(start: jax.Array, new: jax.Array) -> jax.Array:
     return jnp.moveaxis(jax.lax.scan(step, start, jnp.moveaxis(new, 1, 0))[1], 0, 1)
 
 
+@keep_settings
 def family(
     dimension: int = 4, noise: float = 0.5, trials: int = 16, bank: int = 0, bank_seed: int = 0
 ) -> LinearRegression:
@@ -234,12 +273,10 @@ def family(
         bank: M, the number of training tasks; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
     """
-    whole(
-        dimension=(dimension, 1, 256),
-        trials=(trials, 2, 10_000),
-        bank=(bank, 0, 1_000_000),
-        bank_seed=(bank_seed, 0, 2**32 - 1),
-    )
+    within(1, 256, dimension=dimension)
+    within(2, 10_000, trials=trials)
+    within(0, 1_000_000, bank=bank)
+    within(0, 2**32 - 1, bank_seed=bank_seed)
     if not 0 <= noise < 100:
         raise MesascopeError(f"noise={noise} is out of range.", "Give a number from 0 to 100.")
     weights = (
@@ -253,6 +290,5 @@ def family(
         horizon=trials,
         dimension=dimension,
         noise=float(noise),
-        bank_name=f"bank:{bank}@{bank_seed}" if bank else None,
         bank_weights=weights,
     )

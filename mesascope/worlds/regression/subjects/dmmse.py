@@ -8,7 +8,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family, Percept, parse_bank
+from mesascope.contracts.family import Family, parse_bank
+from mesascope.contracts.percept import Percept
 from mesascope.contracts.settings import named, within
 from mesascope.contracts.subject import Response, Scripted
 from mesascope.errors import MesascopeError

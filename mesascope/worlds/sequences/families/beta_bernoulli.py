@@ -7,17 +7,21 @@ symbol comes back in the observation, -1 before the first.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from math import exp
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.special import betaln, gammaln
 
-from mesascope.contracts.family import Array, Family, Percept, parse_bank
-from mesascope.contracts.percept import born, named, told, whole
-from mesascope.errors import MesascopeError, unknown
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Array, Percept, born, told
+from mesascope.contracts.settings import keep_settings, named, within
+from mesascope.contracts.split import Draw, Split
+from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
 DRIFT = 0.1  # standard deviation of the reflected random walk, per trial
@@ -39,13 +43,9 @@ class BetaBernoulli(Family):
     horizon: int
     a: float
     b: float
-    bank_name: str | None
     bank_means: jax.Array | None  # [M, 2]: 1 - p and p, what predicting 0 and 1 pays
 
     controls: ClassVar = {"learner": "bayes_predictor", "lookalike": "last_symbol", "still": "uniform"}
-    identity: ClassVar = ("name", "bank_name")
-    # no reference gains on repeats: what comes most often tells nothing there
-    reported: ClassVar = ("restructured:repeats", "horizon:longer")
 
     @property
     def references(self) -> dict[str, str]:
@@ -60,46 +60,58 @@ class BetaBernoulli(Family):
             "locator against": "locator:minimise=true",
         }
 
-    def splits(self) -> tuple[str, ...]:
-        """All splits."""
-        counted = ("fresh", "shifted:high", "shifted:rare", "exchanged:symbols", "restructured:drift")
-        return (*(("seen",) if self.bank_means is not None else ()), *counted, *self.reported)
+    def draw(self, key: jax.Array, n: int) -> Tasks:
+        """Draws n fresh tasks."""
+        return self._tasks(key, n)
 
-    def banked(self, bank: str | None) -> BetaBernoulli:
-        """The same family with another bank, or with none."""
-        size, seed = parse_bank(bank) if bank else (0, 0)
-        return family(self.horizon, self.a, self.b, size, seed)
+    def splits(self) -> tuple[Split, ...]:
+        """The distributions that it is tested on."""
+        trials, half = self.horizon, self.horizon // 2
 
-    def trials(self, split: str) -> int:
-        """T, and five times T on the longer horizon."""
-        return self.horizon * (5 if split == "horizon:longer" else 1)
+        def drawn(**change: Any) -> Draw:
+            return functools.partial(self._tasks, **change)
 
-    def changes(self, split: str) -> int | None:
-        """Half-way where the symbols are exchanged."""
-        return self.horizon // 2 if split.startswith("exchanged") else None
-
-    def draw(self, key: jax.Array, n: int, split: str) -> Tasks:
-        """Draws n tasks of a split."""
-        if split not in self.splits():
-            raise unknown("split", split, self.splits())
-        where, trials = address(key, "p"), self.trials(split)
-        if split == "seen":
+        def seen(key: jax.Array, n: int) -> jax.Array:
             assert self.bank_means is not None
-            p = self.bank_means[jax.random.randint(where, (n,), 0, len(self.bank_means)), 1]
-        elif split == "shifted:rare":
-            near = RARE * jax.random.uniform(where, (n,))
-            p = jnp.where(jax.random.bernoulli(address(key, "end"), 0.5, (n,)), 1.0 - near, near)
-        elif split == "restructured:repeats":
-            p = jax.random.uniform(where, (n,))
-        else:
-            p = _beta(where, self.a + 4.0 * (split == "shifted:high"), self.b, n)
-        path = jnp.repeat(p[:, None], trials, 1)
-        if split == "exchanged:symbols":
-            path = jnp.where(jnp.arange(trials) >= self.horizon // 2, 1.0 - path, path)
-        elif split == "restructured:drift":
-            steps = DRIFT * jax.random.normal(address(key, "drift"), path.shape).at[:, 0].set(0.0)
-            path = 1.0 - jnp.abs(1.0 - jnp.mod(path + jnp.cumsum(steps, 1), 2.0))
-        return Tasks(path, jnp.full((n,), float(split == "restructured:repeats")))
+            return self.bank_means[jax.random.randint(address(key, "p"), (n,), 0, len(self.bank_means)), 1]
+
+        def high(key: jax.Array, n: int) -> jax.Array:
+            return _beta(address(key, "p"), self.a + 4.0, self.b, n)
+
+        def even(key: jax.Array, n: int) -> jax.Array:
+            return jax.random.uniform(address(key, "p"), (n,))
+
+        return (
+            *(() if self.bank_means is None else (Split("seen", drawn(p=seen), trials),)),
+            Split("fresh", self.draw, trials),
+            Split("shifted:high", drawn(p=high), trials),
+            Split("shifted:rare", drawn(p=_rare), trials),
+            Split(
+                "exchanged:symbols",
+                drawn(path=lambda _, p: p.at[:, half:].set(1.0 - p[:, half:])),
+                trials,
+                half,
+            ),
+            Split("restructured:drift", drawn(path=_drifting), trials),
+            # no reference gains on repeats: what comes most often tells nothing there
+            Split("restructured:repeats", drawn(p=even, repeats=1.0), trials, counted=False),
+            Split("horizon:longer", drawn(trials=5 * trials), 5 * trials, counted=False),
+        )
+
+    def _tasks(
+        self,
+        key: jax.Array,
+        n: int,
+        *,
+        p: Draw | None = None,
+        path: Callable[[jax.Array, jax.Array], jax.Array] = lambda key, path: path,
+        repeats: float = 0.0,
+        trials: int = 0,
+    ) -> Tasks:
+        """Draws n tasks: their p [n], and what becomes of it over the trials [n, T]."""
+        drawn = p(key, n) if p else _beta(address(key, "p"), self.a, self.b, n)
+        repeated = jnp.repeat(drawn[:, None], trials or self.horizon, 1)
+        return Tasks(path(key, repeated), jnp.full((n,), repeats))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[tuple[jax.Array, jax.Array], Percept]:
         """Starts one lifetime per task; the hidden state is the trial index and the last symbol [N], -1 for none."""
@@ -192,6 +204,18 @@ def _beta(key: jax.Array, a: float, b: float, n: int) -> jax.Array:
     return jax.random.beta(key, a, b, (n,))
 
 
+def _rare(key: jax.Array, n: int) -> jax.Array:
+    """[n] probabilities near 0 or 1."""
+    near = RARE * jax.random.uniform(address(key, "p"), (n,))
+    return jnp.where(jax.random.bernoulli(address(key, "end"), 0.5, (n,)), 1.0 - near, near)
+
+
+def _drifting(key: jax.Array, path: jax.Array) -> jax.Array:
+    """A reflected Gaussian walk [n, T] from where a path begins."""
+    steps = DRIFT * jax.random.normal(address(key, "drift"), path.shape).at[:, 0].set(0.0)
+    return 1.0 - jnp.abs(1.0 - jnp.mod(path + jnp.cumsum(steps, 1), 2.0))
+
+
 def _bank(a: float, b: float, size: int, seed: int) -> jax.Array:
     """Pay-offs [M, 2] of predicting 0 and 1; a bank of two or more holds tasks of either likelier symbol."""
     for attempt in range(1000):
@@ -204,6 +228,7 @@ def _bank(a: float, b: float, size: int, seed: int) -> jax.Array:
     )
 
 
+@keep_settings
 def family(
     trials: int = 20, a: float = 1.0, b: float = 1.0, bank: int = 0, bank_seed: int = 0
 ) -> BetaBernoulli:
@@ -216,7 +241,9 @@ def family(
         bank: M, the number of training tasks; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
     """
-    whole(trials=(trials, 2, 100_000), bank=(bank, 0, 1_000_000), bank_seed=(bank_seed, 0, 2**32 - 1))
+    within(2, 100_000, trials=trials)
+    within(0, 1_000_000, bank=bank)
+    within(0, 2**32 - 1, bank_seed=bank_seed)
     if not (0 < a < 1e6 and 0 < b < 1e6):
         raise MesascopeError(f"The prior Beta({a}, {b}) does not exist.", "Give positive a and b.")
     return BetaBernoulli(
@@ -225,6 +252,5 @@ def family(
         horizon=trials,
         a=float(a),
         b=float(b),
-        bank_name=f"bank:{bank}@{bank_seed}" if bank else None,
         bank_means=_bank(float(a), float(b), bank, bank_seed) if bank else None,
     )

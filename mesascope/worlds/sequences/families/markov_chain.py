@@ -7,6 +7,8 @@ the present symbol and the one before it, each as K numbers of which one is 1. T
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -14,9 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import gammaln
 
-from mesascope.contracts.family import Array, Family, Percept, parse_bank
-from mesascope.contracts.percept import born, named, told, whole
-from mesascope.errors import MesascopeError, unknown
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Array, Percept, born, told
+from mesascope.contracts.settings import keep_settings, named, within
+from mesascope.contracts.split import Draw, Split
+from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
 DRIFT = 0.1  # chance per trial that a row is drawn anew on the drifting split
@@ -38,14 +42,10 @@ class MarkovChain(Family):
     choices: int
     horizon: int
     concentration: float
-    bank_name: str | None
     bank_matrices: jax.Array | None  # [M, K, K], rows sum to 1
 
     controls: ClassVar = {"learner": "transition_counts", "lookalike": "symbol_again", "still": "uniform"}
-    identity: ClassVar = ("name", "bank_name")
     predictors: ClassVar = ("uniform", "symbol_again", "induction", "transition_counts", "transition_locator")
-    # what came two symbols ago tells nothing in training: no reference gains
-    reported: ClassVar = ("restructured:second_order", "horizon:longer")
 
     @property
     def references(self) -> dict[str, str]:
@@ -60,48 +60,80 @@ class MarkovChain(Family):
             "locator against": "transition_locator:minimise=True",
         }
 
-    def splits(self) -> tuple[str, ...]:
-        """All splits."""
-        counted = ("fresh", "shifted:peaked", "shifted:even", "exchanged:symbols")
-        counted += ("restructured:independent", "restructured:drift")
-        return (*(("seen",) if self.bank_matrices is not None else ()), *counted, *self.reported)
+    def draw(self, key: jax.Array, n: int) -> Tasks:
+        """Draws n fresh tasks, with the symbols that will come."""
+        return self._tasks(key, n)
 
-    def banked(self, bank: str | None) -> MarkovChain:
-        """The same family with another bank, or with none."""
-        size, seed = parse_bank(bank) if bank else (0, 0)
-        return family(self.choices, self.concentration, self.horizon, size, seed)
+    def splits(self) -> tuple[Split, ...]:
+        """The distributions that it is tested on."""
+        trials, half = self.horizon, self.horizon // 2
 
-    def trials(self, split: str) -> int:
-        """T, and five times T on the longer horizon."""
-        return self.horizon * (5 if split == "horizon:longer" else 1)
+        def drawn(**change: Any) -> Draw:
+            return functools.partial(self._tasks, **change)
 
-    def changes(self, split: str) -> int | None:
-        """Half-way where the symbols are exchanged."""
-        return self.horizon // 2 if split.startswith("exchanged") else None
+        def powered(power: float) -> Draw:
+            """Where the odds of every row are raised to a power."""
 
-    def draw(self, key: jax.Array, n: int, split: str) -> Tasks:
-        """Draws n tasks of a split, with the symbols that will come."""
-        if split not in self.splits():
-            raise unknown("split", split, self.splits())
-        trials, k = self.trials(split), self.choices
-        if split == "seen":
+            def matrix(rows: jax.Array) -> jax.Array:
+                return rows**power / (rows**power).sum(-1, keepdims=True)
+
+            return drawn(matrix=matrix)
+
+        def exchange(_: jax.Array, path: jax.Array) -> jax.Array:
+            """Symbol s takes the part of symbol s - 1."""
+            return path.at[half:].set(jnp.roll(path[half:], 1, (2, 3)))
+
+        def drift(key: jax.Array, path: jax.Array) -> jax.Array:
+            return _renewed(address(key, "drift"), path, self.concentration)
+
+        return (
+            *(() if self.bank_matrices is None else (Split("seen", drawn(seen=True), trials),)),
+            Split("fresh", self.draw, trials),
+            Split("shifted:peaked", powered(PEAKED), trials),
+            Split("shifted:even", powered(EVEN), trials),
+            Split("exchanged:symbols", drawn(path=exchange), trials, half),
+            Split(
+                "restructured:independent",
+                drawn(matrix=lambda m: jnp.broadcast_to(m[:, :1], m.shape)),
+                trials,
+            ),
+            Split("restructured:drift", drawn(path=drift), trials),
+            # what came two symbols ago tells nothing in training: no reference gains
+            Split("restructured:second_order", drawn(back=1), trials, counted=False),
+            Split("horizon:longer", drawn(trials=5 * trials), 5 * trials, counted=False),
+        )
+
+    def _tasks(
+        self,
+        key: jax.Array,
+        n: int,
+        *,
+        seen: bool = False,
+        matrix: Callable[[jax.Array], jax.Array] = lambda matrix: matrix,
+        path: Callable[[jax.Array, jax.Array], jax.Array] = lambda key, path: path,
+        back: int = 0,
+        trials: int = 0,
+    ) -> Tasks:
+        """Draws n tasks, with the symbols that will come.
+
+        Args:
+            key: of all draws.
+            n: how many.
+            seen: whether their matrices are of the bank.
+            matrix: what becomes of the matrices [n, K, K].
+            path: what becomes of them over the trials [T, n, K, K]; it gets the key too.
+            back: 1 where the last symbol but one tells the next.
+            trials: T, of the horizon where 0.
+        """
+        trials, k = trials or self.horizon, self.choices
+        if seen:
             assert self.bank_matrices is not None
             which = jax.random.randint(address(key, "matrix"), (n,), 0, len(self.bank_matrices))
-            matrix = self.bank_matrices[which]
+            rows = self.bank_matrices[which]
         else:
-            matrix = _rows(address(key, "matrix"), self.concentration, (n, k), k)
-        if split in ("shifted:peaked", "shifted:even"):
-            matrix = matrix ** (PEAKED if split == "shifted:peaked" else EVEN)
-            matrix = matrix / matrix.sum(-1, keepdims=True)
-        if split == "restructured:independent":
-            matrix = jnp.broadcast_to(matrix[:, :1], matrix.shape)
-        matrices = jnp.broadcast_to(matrix, (trials, *matrix.shape))
-        if split == "exchanged:symbols":  # symbol s takes the part of symbol s - 1
-            late = (jnp.arange(trials) >= self.horizon // 2)[:, None, None, None]
-            matrices = jnp.where(late, jnp.roll(matrix, 1, (1, 2)), matrices)
-        elif split == "restructured:drift":
-            matrices = _renewed(address(key, "drift"), matrices, self.concentration)
-        back = int(split == "restructured:second_order")  # which of the last two symbols tells the next
+            rows = _rows(address(key, "matrix"), self.concentration, (n, k), k)
+        rows = matrix(rows)
+        matrices = path(key, jnp.broadcast_to(rows, (trials, *rows.shape)))
         draws = jax.random.uniform(address(key, "symbols"), (trials, n))
         start = jax.random.randint(address(key, "start"), (n, 2), 0, k)
 
@@ -114,8 +146,8 @@ class MarkovChain(Family):
             return (coming, now), (coming, row)
 
         symbols, odds = jax.lax.scan(step, (start[:, 0], start[:, 1]), (draws, matrices))[1]
-        path = jnp.concatenate([start[:, :1], symbols.T], 1).astype(jnp.int32)
-        return Tasks(path, jnp.moveaxis(odds, 0, 1))
+        shown = jnp.concatenate([start[:, :1], symbols.T], 1).astype(jnp.int32)
+        return Tasks(shown, jnp.moveaxis(odds, 0, 1))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
         """Starts one lifetime per task and shows the first symbol; the hidden state is the trial index [N]."""
@@ -211,6 +243,7 @@ def _bank(choices: int, concentration: float, size: int, seed: int) -> jax.Array
     )
 
 
+@keep_settings
 def family(
     symbols: int = 4, concentration: float = 1.0, trials: int = 40, bank: int = 0, bank_seed: int = 0
 ) -> MarkovChain:
@@ -223,12 +256,10 @@ def family(
         bank: M, the number of training tasks; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
     """
-    whole(
-        symbols=(symbols, 2, 256),
-        trials=(trials, 2, 10_000),
-        bank=(bank, 0, 1_000_000),
-        bank_seed=(bank_seed, 0, 2**32 - 1),
-    )
+    within(2, 256, symbols=symbols)
+    within(2, 10_000, trials=trials)
+    within(0, 1_000_000, bank=bank)
+    within(0, 2**32 - 1, bank_seed=bank_seed)
     if not 0 < concentration < 1e6:
         raise MesascopeError(f"concentration={concentration} is out of range.", "Give a positive number.")
     alpha = float(concentration)
@@ -239,6 +270,5 @@ def family(
         choices=symbols,
         horizon=trials,
         concentration=alpha,
-        bank_name=f"bank:{bank}@{bank_seed}" if bank else None,
         bank_matrices=_bank(symbols, alpha, bank, bank_seed) if bank else None,
     )

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import mixed
-from mesascope.contracts.family import Family, Percept
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
 from mesascope.contracts.settings import named, within
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.worlds.sequences.transitions import TRIED as TRIED

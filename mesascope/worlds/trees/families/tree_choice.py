@@ -8,6 +8,7 @@ what the ends pay ('revalued:worth') or in where the steps lead ('revalued:map')
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from typing import Any, ClassVar, NamedTuple
 
@@ -16,14 +17,15 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.family import Family, Percept, parse_bank
-from mesascope.contracts.percept import born, fits, named, orders, whole
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept, born
 from mesascope.contracts.plans import Plans
-from mesascope.errors import MesascopeError, unknown
-from mesascope.keys import address
+from mesascope.contracts.settings import fits, keep_settings, named, within
+from mesascope.contracts.split import Draw, Split
+from mesascope.errors import MesascopeError
+from mesascope.keys import address, orders
 
 DEEPEST = 8  # 511 nodes: more do not fit into memory as observations of whole blocks
-REVALUED = ("revalued:worth", "revalued:map", "revalued:same")
 
 
 class Tasks(NamedTuple):
@@ -56,14 +58,11 @@ class TreeChoice(Family):
     choices: int
     horizon: int
     depth: int
-    bank_name: str | None
     bank_child: jax.Array | None  # [B, M, 2]
     bank_pays: jax.Array | None  # [B, M]
     bank_root: jax.Array | None  # [B]
 
     controls: ClassVar = {"learner": "tree_q", "lookalike": "tree_q:rate=0", "still": "uniform"}
-    identity: ClassVar = ("name", "bank_name")
-    reported: ClassVar = REVALUED
 
     @property
     def steps(self) -> int:
@@ -85,47 +84,63 @@ class TreeChoice(Family):
             "strongest": "value_iteration:sweeps=9",
         }
 
-    def splits(self) -> tuple[str, ...]:
-        """All splits; on the restructured one two ways may lead to one end."""
-        counted = ("fresh", "shifted:close", "exchanged:acts", "restructured:graph")
-        return (*(("seen",) if self.bank_child is not None else ()), *counted, *self.reported)
+    def draw(self, key: jax.Array, n: int) -> Tasks:
+        """Draws n fresh tasks."""
+        return self._tasks(key, n)
 
-    def banked(self, bank: str | None) -> TreeChoice:
-        """The same trees with another bank, or with none."""
-        size, seed = parse_bank(bank) if bank else (0, 0)
-        return family(self.depth, self.horizon, size, seed)
+    def splits(self) -> tuple[Split, ...]:
+        """On the restructured split two ways may lead to one end."""
+        trials, half = self.horizon, self.horizon // 2
 
-    def trials(self, split: str) -> int:
-        """T on every split."""
-        return self.horizon
+        def drawn(**change: Any) -> Draw:
+            return functools.partial(self._tasks, **change)
 
-    def changes(self, split: str) -> int | None:
-        """Half-way on the exchanged and the revalued splits."""
-        return self.horizon // 2 if split.startswith(("exchanged", "revalued")) else None
+        return (
+            *(() if self.bank_child is None else (Split("seen", self._seen, trials),)),
+            Split("fresh", self.draw, trials),
+            Split("shifted:close", drawn(close=True), trials),
+            Split("exchanged:acts", drawn(later="acts"), trials, half),
+            Split("restructured:graph", drawn(graph=True), trials),
+            *(
+                Split(f"revalued:{what}", drawn(later=what), trials, half, counted=False)
+                for what in ("worth", "map", "same")
+            ),
+        )
 
-    def draw(self, key: jax.Array, n: int, split: str) -> Tasks:
-        """Draws n tasks of a split."""
-        if split not in self.splits():
-            raise unknown("split", split, self.splits())
+    def _seen(self, key: jax.Array, n: int) -> Tasks:
+        """Draws n tasks of the bank."""
+        assert self.bank_child is not None and self.bank_pays is not None and self.bank_root is not None
+        which = jax.random.randint(address(key, "which"), (n,), 0, len(self.bank_child))
+        child, pays = self.bank_child[which], self.bank_pays[which]
+        return Tasks(jnp.stack([child, child], 1), jnp.stack([pays, pays], 1), self.bank_root[which])
+
+    def _tasks(
+        self, key: jax.Array, n: int, *, close: bool = False, graph: bool = False, later: str = ""
+    ) -> Tasks:
+        """Draws n tasks.
+
+        Args:
+            key: of all draws.
+            n: how many.
+            close: whether pay-offs are near one another.
+            graph: whether two ways may lead to one end.
+            later: what is another half-way: 'acts', 'worth' or 'map'.
+        """
         slots = orders(address(key, "slots"), n, self.nodes)
         rank = self._ranks(address(key, "pays"), n)
         child, pays, root = self._wired(slots), self._priced(slots, rank), slots[:, 0]
-        if split == "seen":
-            assert self.bank_child is not None and self.bank_pays is not None and self.bank_root is not None
-            which = jax.random.randint(address(key, "which"), (n,), 0, len(self.bank_child))
-            child, pays, root = self.bank_child[which], self.bank_pays[which], self.bank_root[which]
-        elif split == "shifted:close":
+        if close:
             pays = jnp.where(pays > 0, 0.4 + 0.2 * pays, 0.0)
-        elif split == "restructured:graph":
+        elif graph:
             child = self._tangled(address(key, "graph"), slots, child)
-        later, paid = child, pays
-        if split == "exchanged:acts":
-            later = child[..., ::-1]
-        elif split == "revalued:worth":
+        then, paid = child, pays
+        if later == "acts":
+            then = child[..., ::-1]
+        elif later == "worth":
             paid = self._priced(slots, self._ranks(address(key, "again"), n))
-        elif split == "revalued:map":
-            later = self._wired(self._moved(address(key, "again"), slots))
-        return Tasks(jnp.stack([child, later], 1), jnp.stack([pays, paid], 1), root)
+        elif later == "map":
+            then = self._wired(self._moved(address(key, "again"), slots))
+        return Tasks(jnp.stack([child, then], 1), jnp.stack([pays, paid], 1), root)
 
     def _ranks(self, key: jax.Array, n: int) -> jax.Array:
         """[n, ends] pay-offs evenly spaced up to 1, in random order."""
@@ -255,6 +270,7 @@ def worth(child: np.ndarray, pays: np.ndarray, depth: int, way: Any) -> np.ndarr
     return value
 
 
+@keep_settings
 def family(depth: int = 3, trials: int = 40, bank: int = 0, bank_seed: int = 0) -> TreeChoice:
     """A tree is shown whole, with what its ends pay; choosing well takes look-ahead as far as it is deep.
 
@@ -273,7 +289,9 @@ def family(depth: int = 3, trials: int = 40, bank: int = 0, bank_seed: int = 0) 
             f"depth={depth}: {2 ** (depth + 1) - 1:,} nodes are more than can be shown.",
             f"Give at most {DEEPEST}.",
         )
-    whole(trials=(trials, 4, 100_000), bank=(bank, 0, 10_000), bank_seed=(bank_seed, 0, 2**32 - 1))
+    within(4, 100_000, trials=trials)
+    within(0, 10_000, bank=bank)
+    within(0, 2**32 - 1, bank_seed=bank_seed)
     shown = trials * depth * (3 * 2 ** (depth + 1) - 2)
     fits(shown, f"{trials:,} walks of {depth} steps", "Give fewer trials or a smaller depth.")
     plain = TreeChoice(
@@ -281,13 +299,12 @@ def family(depth: int = 3, trials: int = 40, bank: int = 0, bank_seed: int = 0) 
         choices=2,
         horizon=trials,
         depth=depth,
-        bank_name=None,
         bank_child=None,
         bank_pays=None,
         bank_root=None,
     )
     if not bank:
         return plain
-    drawn = plain.draw(address(jax.random.key(bank_seed), "bank"), bank, "fresh")
+    drawn = plain.draw(address(jax.random.key(bank_seed), "bank"), bank)
     held = {"bank_child": drawn.child[:, 0], "bank_pays": drawn.pays[:, 0], "bank_root": drawn.root}
-    return dataclasses.replace(plain, bank_name=f"bank:{bank}@{bank_seed}", **held)
+    return dataclasses.replace(plain, **held)

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of
-from mesascope.contracts.family import Family, Percept
-from mesascope.contracts.percept import whole
-from mesascope.contracts.settings import named
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
+from mesascope.contracts.settings import named, within
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.worlds.trees.trees import ahead, of_trees, shown, swept, unknown_worth
 
@@ -48,6 +48,6 @@ def subject(family: Family, depth: int = 0) -> BreadthFirst:
         depth: the farthest that it looks; 0 for as far as a tree is deep.
     """
     home = of_trees(family)
-    whole(depth=(depth, 0, 8))
+    within(0, 8, depth=depth)
     limit = jnp.asarray(depth or home.depth, jnp.int32)
     return BreadthFirst(name=named(subject, depth=depth), size=1 + 3 * home.nodes, limit=limit)

@@ -15,9 +15,9 @@ import jax.numpy as jnp
 from mesascope.contracts.choices import best_of
 from mesascope.contracts.condition import select
 from mesascope.contracts.extras import require
-from mesascope.contracts.family import Family, Percept
-from mesascope.contracts.percept import whole
-from mesascope.contracts.settings import named
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
+from mesascope.contracts.settings import named, within
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError
 from mesascope.worlds.trees.trees import Tree, of_trees, shown
@@ -104,7 +104,7 @@ def subject(family: Family, simulations: int = 8, budget: int = 128) -> TreeSear
         budget: the most on one problem, over all ticks.
     """
     home = of_trees(family)
-    whole(simulations=(simulations, 2, MOST), budget=(budget, 2, MOST))
+    within(2, MOST, simulations=simulations, budget=budget)
     if simulations > budget:
         raise MesascopeError(
             f"simulations={simulations} at one tick are more than the budget={budget}.",

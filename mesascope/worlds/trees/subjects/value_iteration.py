@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of
-from mesascope.contracts.family import Family, Percept
-from mesascope.contracts.percept import whole
-from mesascope.contracts.settings import named
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
+from mesascope.contracts.settings import named, within
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.worlds.trees.trees import ahead, of_trees, shown, swept, unknown_worth
 
@@ -44,6 +44,6 @@ def subject(family: Family, sweeps: int = 1) -> ValueIteration:
         sweeps: sweeps a tick.
     """
     home = of_trees(family)
-    whole(sweeps=(sweeps, 1, 64))
+    within(1, 64, sweeps=sweeps)
     held = jnp.asarray(sweeps, jnp.int32)
     return ValueIteration(name=named(subject, sweeps=sweeps), nodes=home.nodes, sweeps=held)

@@ -10,6 +10,8 @@ of the states, or where the choices lead, is announced half-way and true from th
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -17,9 +19,11 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.family import Family, Percept, parse_bank
-from mesascope.contracts.percept import born, named, whole
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept, born
 from mesascope.contracts.plans import Plans
+from mesascope.contracts.settings import keep_settings, named, within
+from mesascope.contracts.split import Draw, Split
 from mesascope.errors import MesascopeError, unknown
 from mesascope.keys import address
 
@@ -30,7 +34,6 @@ WALK, LOW, HIGH = (
     0.25,
     0.75,
 )  # Daw et al. 2011: standard deviation per trial, and where the walk is reflected
-REVALUED = ("revalued:worth", "revalued:map", "revalued:same")
 
 
 class Tasks(NamedTuple):
@@ -70,12 +73,9 @@ class TwoStep(Family):
     payoffs: jax.Array  # [2] high, low
     switch: jax.Array
     announced: jax.Array
-    bank_name: str | None
     bank_worth: jax.Array | None  # [M, T, 2, 2]
 
     controls: ClassVar = {"learner": "model_based", "lookalike": "win_stay_lose_shift", "still": "uniform"}
-    identity: ClassVar = ("name", "bank_name")
-    reported: ClassVar = REVALUED
 
     @property
     def steps(self) -> int:
@@ -93,50 +93,66 @@ class TwoStep(Family):
             **strongest,
         }
 
-    def splits(self) -> tuple[str, ...]:
-        """All splits; on the restructured one pay-offs drift where they switched, or switch where they drifted."""
+    def draw(self, key: jax.Array, n: int) -> Tasks:
+        """Draws n fresh tasks."""
+        return self._tasks(key, n)
+
+    def splits(self) -> tuple[Split, ...]:
+        """On the restructured split pay-offs drift where they switched, or switch where they drifted."""
+        trials, half = self.horizon, self.horizon // 2
         other = "switching" if self.version == "daw" else "drift"
-        counted = ("fresh", "shifted:close", "exchanged:map", f"restructured:{other}")
-        return (*(("seen",) if self.bank_worth is not None else ()), *counted, *self.reported)
 
-    def banked(self, bank: str | None) -> TwoStep:
-        """The same task with another bank, or with none."""
-        size, seed = parse_bank(bank) if bank else (0, 0)
-        numbers = (*np.asarray(self.payoffs), self.usual, self.switch, self.announced)
-        high, low, usual, switch, announced = (round(float(x), 6) for x in numbers)
-        return family(self.version, self.horizon, usual, high, low, switch, announced, size, seed)
+        def drawn(**change: Any) -> Draw:
+            return functools.partial(self._tasks, **change)
 
-    def trials(self, split: str) -> int:
-        """T on every split."""
-        return self.horizon
+        return (
+            *(() if self.bank_worth is None else (Split("seen", drawn(seen=True), trials),)),
+            Split("fresh", self.draw, trials),
+            Split("shifted:close", drawn(worth=lambda worth: 0.5 + 0.5 * (worth - 0.5)), trials),
+            Split("exchanged:map", drawn(crossed_at=half), trials, half),
+            Split(f"restructured:{other}", drawn(drifts=other == "drift"), trials),
+            Split("revalued:worth", drawn(revalued="worth"), trials, half, counted=False),
+            Split("revalued:map", drawn(revalued="map", crossed_at=half), trials, half, counted=False),
+            Split("revalued:same", drawn(revalued="same"), trials, half, counted=False),
+        )
 
-    def changes(self, split: str) -> int | None:
-        """Half-way on the exchanged and the revalued splits."""
-        return self.horizon // 2 if split.startswith(("exchanged", "revalued")) else None
+    def _tasks(
+        self,
+        key: jax.Array,
+        n: int,
+        *,
+        seen: bool = False,
+        worth: Callable[[jax.Array], jax.Array] = lambda worth: worth,
+        drifts: bool | None = None,
+        crossed_at: int | None = None,
+        revalued: str = "",
+    ) -> Tasks:
+        """Draws n tasks.
 
-    def draw(self, key: jax.Array, n: int, split: str) -> Tasks:
-        """Draws n tasks of a split."""
-        if split not in self.splits():
-            raise unknown("split", split, self.splits())
-        shape = (n, self.horizon)
-        late = jnp.arange(self.horizon) >= self.horizon // 2
-        drifts = (self.version == "daw") != split.startswith("restructured")
-        worth = (_walked if drifts else self._switching)(address(key, "worth"), n, self.horizon)
-        if split == "seen":
+        Args:
+            key: of all draws.
+            n: how many.
+            seen: whether pay-offs are of the bank.
+            worth: what becomes of the pay-offs [n, T, 2, 2].
+            drifts: whether they drift, rather than switch; as the version has it where None.
+            crossed_at: the trial from which choices lead to the other state.
+            revalued: what is announced half-way and true from then on, as splits are called; '' for nothing.
+        """
+        shape, half = (n, self.horizon), self.horizon // 2
+        drifts = self.version == "daw" if drifts is None else drifts
+        paid = (_walked if drifts else self._switching)(address(key, "worth"), n, self.horizon)
+        if seen:
             assert self.bank_worth is not None
-            worth = self.bank_worth[jax.random.randint(address(key, "which"), (n,), 0, len(self.bank_worth))]
-        elif split == "shifted:close":
-            worth = 0.5 + 0.5 * (worth - 0.5)
-        crossed = jnp.zeros(shape, bool)
+            paid = self.bank_worth[jax.random.randint(address(key, "which"), (n,), 0, len(self.bank_worth))]
+        crossed = jnp.arange(self.horizon) >= (self.horizon if crossed_at is None else crossed_at)
         tells = jax.random.bernoulli(address(key, "tells"), self.announced, shape)
-        if split in ("exchanged:map", "revalued:map"):
-            crossed = jnp.broadcast_to(late, shape)
-        if split.startswith("revalued"):
+        if revalued:
             first = jax.random.randint(address(key, "good"), (n, 1), 0, 2)
-            good = jnp.broadcast_to(first, shape) ^ (late & (split == "revalued:worth"))
-            worth = self._paid(good)
-            tells = jnp.broadcast_to(jnp.arange(self.horizon) == self.horizon // 2, shape)
-        return Tasks(worth, crossed, jax.random.bernoulli(address(key, "common"), self.usual, shape), tells)
+            changed = (jnp.arange(self.horizon) >= half) & (revalued == "worth")
+            paid = self._paid(jnp.broadcast_to(first, shape) ^ changed)
+            tells = jnp.broadcast_to(jnp.arange(self.horizon) == half, shape)
+        common = jax.random.bernoulli(address(key, "common"), self.usual, shape)
+        return Tasks(worth(paid), jnp.broadcast_to(crossed, shape), common, tells)
 
     def _switching(self, key: jax.Array, n: int, trials: int) -> jax.Array:
         """[n, T, 2, 2] where one state is good, and with the probability of a switch the other one from then on."""
@@ -260,7 +276,7 @@ def _walked(key: jax.Array, n: int, trials: int) -> jax.Array:
 def _bank(plain: TwoStep, size: int, seed: int) -> jax.Array:
     """Whole lifetimes of pay-offs; a bank of two or more holds at least two whose better states differ over all."""
     for attempt in range(1000):
-        drawn = plain.draw(address(jax.random.key(seed), "bank", attempt), size, "fresh").worth
+        drawn = plain.draw(address(jax.random.key(seed), "bank", attempt), size).worth
         if size == 1 or len(np.unique(np.asarray(drawn).max(-1).mean(1).argmax(-1))) > 1:
             return drawn
     raise MesascopeError(
@@ -268,6 +284,7 @@ def _bank(plain: TwoStep, size: int, seed: int) -> jax.Array:
     )
 
 
+@keep_settings
 def family(
     version: str = "2018",
     trials: int = 100,
@@ -295,7 +312,9 @@ def family(
     """
     if version not in VERSIONS:
         raise unknown("version", version, VERSIONS)
-    whole(trials=(trials, 4, 100_000), bank=(bank, 0, 100_000), bank_seed=(bank_seed, 0, 2**32 - 1))
+    within(4, 100_000, trials=trials)
+    within(0, 100_000, bank=bank)
+    within(0, 2**32 - 1, bank_seed=bank_seed)
     for label, value in {"high": high, "low": low, "switch": switch, "announced": announced}.items():
         if not 0 <= value <= 1:
             raise MesascopeError(f"{label}={value} is out of range.", "Give a number from 0 to 1.")
@@ -321,11 +340,8 @@ def family(
         payoffs=jnp.asarray([high, low], jnp.float32),
         switch=jnp.asarray(switch, jnp.float32),
         announced=jnp.asarray(announced, jnp.float32),
-        bank_name=None,
         bank_worth=None,
     )
     if not bank:
         return plain
-    return dataclasses.replace(
-        plain, bank_name=f"bank:{bank}@{bank_seed}", bank_worth=_bank(plain, bank, bank_seed)
-    )
+    return dataclasses.replace(plain, bank_worth=_bank(plain, bank, bank_seed))

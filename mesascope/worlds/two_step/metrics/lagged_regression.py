@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import expit
 
 from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh
-from mesascope.contracts.percept import whole
+from mesascope.contracts.settings import within
 from mesascope.worlds.two_step.two_steps import Steps, by_units, logistic, two_steps
 
 EFFECTS = ("choice", "reward main effect", "transition main effect", "reward × transition interaction")
@@ -25,7 +25,7 @@ def metric(lags: int = 3) -> Metric:
     Args:
         lags: the earlier trials, from 1 to 20.
     """
-    whole(lags=(lags, 1, 20))
+    within(1, 20, lags=lags)
 
     def measure(trials, references, replay):
         lived = fresh(trials)

@@ -9,7 +9,8 @@ from typing import ClassVar
 
 import jax
 
-from mesascope.contracts.condition import LAST, Condition, select, within
+from mesascope.contracts.condition import LAST, Condition, select
+from mesascope.contracts.settings import within
 from mesascope.worlds.words.fit import speechless
 
 TRIED = "word_labels:trials=12"

@@ -17,14 +17,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Array, Family, Percept
-from mesascope.contracts.percept import born, named, told, whole
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Array, Percept, born, told
 from mesascope.contracts.questions import Moment, Question
-from mesascope.errors import MesascopeError, unknown
+from mesascope.contracts.settings import keep_settings, named, within
+from mesascope.contracts.split import Split
+from mesascope.errors import unknown
 from mesascope.keys import address
 
 LABELS = ("abstract", "gold", "random", "flipped")
-SPLITS = ("fresh", "shifted:rare", "exchanged:labels", "restructured:halves", "restructured:rule")
 RARE = 0.15  # how often the rarer category comes where one is rare
 REPEATED = 6  # words of one category, half of them under either label, that come again and again
 DIGITS = 10  # both numbers of a pair run from 0 to 9
@@ -85,7 +86,6 @@ class WordLabels(Family):
         "lookalike": "last_answer",
         "still": "fixed",
     }
-    inexpressible: ClassVar = ("restructured:halves", "restructured:rule")
     tells_anyway: ClassVar = True
 
     @property
@@ -97,31 +97,26 @@ class WordLabels(Family):
             "strongest": "label_learner",
         }
 
-    def splits(self) -> tuple[str, ...]:
-        """All splits."""
-        return SPLITS
+    def draw(self, key: jax.Array, n: int) -> Tasks:
+        """Draws n fresh tasks."""
+        return self._drawn("fresh", key, n)
 
-    def banked(self, bank: str | None) -> WordLabels:
-        """The same family; there is no bank to be had."""
-        if bank:
-            raise MesascopeError(
-                f"{self.name} has no banks, so {bank!r} is none of its.",
-                "Say --trained-on unknown or unlimited.",
-            )
-        return self
+    def splits(self) -> tuple[Split, ...]:
+        """On the restructured ones the label words name nothing, whatever is set."""
 
-    def trials(self, split: str) -> int:
-        """T."""
-        return self.horizon
+        def split(name: str, **told: Any) -> Split:
+            return Split(name, functools.partial(self._drawn, name), self.horizon, **told)
 
-    def changes(self, split: str) -> int | None:
-        """Half-way where the labels are exchanged."""
-        return self.horizon // 2 if split.startswith("exchanged") else None
+        return (
+            split("fresh"),
+            split("shifted:rare"),
+            split("exchanged:labels", changes_at=self.horizon // 2),
+            split("restructured:halves", beyond_banks=True),
+            split("restructured:rule", beyond_banks=True),
+        )
 
-    def draw(self, key: jax.Array, n: int, split: str) -> Tasks:
-        """Draws n tasks of a split; on the restructured ones the label words name nothing, whatever is set."""
-        if split not in SPLITS:
-            raise unknown("split", split, SPLITS)
+    def _drawn(self, split: str, key: jax.Array, n: int) -> Tasks:
+        """Draws n tasks of a split."""
         known, shape = texts(), (n, self.horizon)
         mapping = jax.random.bernoulli(address(key, "mapping"), 0.5, (n,)).astype(jnp.int32)
         if split == "restructured:rule":
@@ -276,6 +271,7 @@ def _rule(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Array, jax.Array]
     return texts().categories * texts().each + which, right.astype(jnp.int32)
 
 
+@keep_settings
 def family(labels: str = "abstract", trials: int = 17, wording: int = -1) -> Any:
     """Words are to be given one of two labels, after 0 to T - 1 words whose label was told.
 
@@ -287,6 +283,7 @@ def family(labels: str = "abstract", trials: int = 17, wording: int = -1) -> Any
     """
     if labels not in LABELS:
         raise unknown("labels setting", labels, LABELS)
-    whole(trials=(trials, 2, 1000), wording=(wording, -1, len(texts().wordings) - 1))
+    within(2, 1000, trials=trials)
+    within(-1, len(texts().wordings) - 1, wording=wording)
     name = named(family, labels=labels, trials=trials, wording=wording)
     return WordLabels(name=name, horizon=trials, labels=labels, wording=wording)

@@ -13,4 +13,4 @@ class Bankless(LuckyLever):
 
 def family() -> Bankless:
     """It does not say which bank it has."""
-    return Bankless("bankless", 3, 12, None, None)
+    return Bankless("bankless", 3, 12, None)

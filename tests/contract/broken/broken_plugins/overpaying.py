@@ -14,4 +14,4 @@ class Overpaying(LuckyLever):
 
 def family() -> Overpaying:
     """Its scores are above what it calls the best."""
-    return Overpaying("overpaying", 3, 12, None, None)
+    return Overpaying("overpaying", 3, 12, None)

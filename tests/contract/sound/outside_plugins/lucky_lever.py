@@ -8,7 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Family, Percept, parse_bank
+from mesascope.contracts.family import Family
+from mesascope.contracts.percept import Percept
+from mesascope.contracts.settings import keep_settings
+from mesascope.contracts.split import Split
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
@@ -26,7 +29,6 @@ class LuckyLever(Family):
     name: str
     choices: int
     horizon: int
-    bank_name: str | None
     bank_lucky: jax.Array | None
 
     controls: ClassVar = {"learner": "thompson", "lookalike": "two_loss_reflex", "still": "uniform"}
@@ -36,25 +38,25 @@ class LuckyLever(Family):
         """Thompson sampling, with and without forgetting."""
         return {"learner": "thompson", "discounting": "thompson:discount=0.9"}
 
-    def splits(self) -> tuple[str, ...]:
-        """'shifted:meagre' halves what the lucky lever pays."""
-        return (*(("seen",) if self.bank_name else ()), "fresh", "shifted:meagre")
+    def draw(self, key: jax.Array, n: int) -> Tasks:
+        """Any lever may be the lucky one."""
+        return Tasks(jax.random.randint(address(key, "lucky"), (n,), 0, self.choices), jnp.full((n,), 0.9))
 
-    def banked(self, bank: str | None) -> LuckyLever:
-        """The same levers with another bank, or with none."""
-        return family(self.choices, self.horizon, *(parse_bank(bank) if bank else (0, 0)))
+    def splits(self) -> tuple[Split, ...]:
+        """'seen' are the levers of the bank; 'shifted:meagre' halves what the lucky lever pays."""
+        seen = () if self.bank_lucky is None else (Split("seen", self._draw_seen, self.horizon),)
+        return (
+            *seen,
+            Split("fresh", self.draw, self.horizon),
+            Split("shifted:meagre", self._draw_meagre, self.horizon),
+        )
 
-    def trials(self, split: str) -> int:
-        """T on every split."""
-        return self.horizon
+    def _draw_seen(self, key: jax.Array, n: int) -> Tasks:
+        which = jax.random.randint(address(key, "which"), (n,), 0, len(self.bank_lucky))
+        return self.draw(key, n)._replace(lucky=self.bank_lucky[which])
 
-    def draw(self, key: jax.Array, n: int, split: str) -> Tasks:
-        """Any lever may be the lucky one; on the seen split those of the bank."""
-        lucky = jax.random.randint(address(key, "lucky"), (n,), 0, self.choices)
-        if split == "seen":
-            assert self.bank_lucky is not None
-            lucky = self.bank_lucky[jax.random.randint(address(key, "which"), (n,), 0, len(self.bank_lucky))]
-        return Tasks(lucky, jnp.full((n,), 0.45 if split == "shifted:meagre" else 0.9))
+    def _draw_meagre(self, key: jax.Array, n: int) -> Tasks:
+        return self.draw(key, n)._replace(pay=jnp.full((n,), 0.45))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
         """The hidden state is the trial [N]."""
@@ -81,6 +83,7 @@ class LuckyLever(Family):
         return {"best": best, "worst": np.full_like(best, 0.1), "chance": chance, "fixed": chance}
 
 
+@keep_settings
 def family(choices: int = 4, trials: int = 20, bank: int = 0, bank_seed: int = 0) -> LuckyLever:
     """One lever is lucky and pays most of the time; the others rarely do.
 
@@ -98,4 +101,4 @@ def family(choices: int = 4, trials: int = 20, bank: int = 0, bank_seed: int = 0
     name = f"lucky_lever:choices={choices},trials={trials}" + (
         f",bank={bank},bank_seed={bank_seed}" if bank else ""
     )
-    return LuckyLever(name, choices, trials, f"bank:{bank}@{bank_seed}" if bank else None, lucky)
+    return LuckyLever(name, choices, trials, lucky)

@@ -29,7 +29,7 @@ def recipe(family: Family, out, updates: int = 10, seed: int = 0, progress=silen
     paid = np.ones((family.choices + 1, 2, family.choices))
     for i in range(updates):
         own = address(key, "update", i)
-        tasks = family.draw(own, BATCH, split)
+        tasks = family.split(split).draw(own, BATCH)
         state, percept = family.begin(own, tasks)
         for t in range(family.horizon):
             last, won = np.asarray(percept.action), (np.asarray(percept.feedback) > 0.5).astype(int)

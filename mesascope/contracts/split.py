@@ -1,0 +1,55 @@
+"""Evaluation distributions of a family, as data."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Protocol
+
+import jax
+
+SEEN, FRESH = "seen", "fresh"
+CHANGED = ("shifted", "exchanged", "restructured")  # kinds of split on which something is not as in training
+
+
+class Draw(Protocol):
+    """Draws tasks."""
+
+    def __call__(self, key: jax.Array, n: int, /) -> Any:
+        """n tasks: a pytree whose leaves have leading axis n."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """One distribution of tasks that subjects are tested on.
+
+    Attributes:
+        name: 'fresh', or a kind and what is special, as 'shifted:low'.
+        draw: draws its tasks.
+        trials: T, of a lifetime.
+        changes_at: the trial at which the task changes within the lifetime, where it does.
+        counted: whether the placement reads it; the others are reported.
+        beyond_banks: whether no bank could hold its tasks, whatever a subject was trained on: to gain there from what
+            is told is to acquire.
+    """
+
+    name: str
+    draw: Draw
+    trials: int
+    changes_at: int | None = None
+    counted: bool = True
+    beyond_banks: bool = False
+
+    @property
+    def kind(self) -> str:
+        """'seen', 'fresh', 'shifted', 'exchanged', 'restructured'; others are never counted."""
+        return kind(self.name)
+
+
+def kind(name: str) -> str:
+    """The kind of a split: 'shifted:low' is of kind 'shifted'."""
+    return name.partition(":")[0]
+
+
+def late(trials: int, at: int) -> jax.Array:
+    """[T] whether a trial comes at or after trial `at`."""
+    return jax.numpy.arange(trials) >= at
