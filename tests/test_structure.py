@@ -1,61 +1,60 @@
-"""What the design promises: imports one way, short files, an import that costs and changes nothing."""
+"""What the design promises: imports go downward, no circles, short files, an import that costs and changes nothing."""
 
 from __future__ import annotations
 
 import ast
+import fnmatch
 import resource
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
+from mesascope import catalogue
+
 ROOT = Path(__file__).parents[1] / "mesascope"
-LAYERS = (
-    {"errors", "keys", "caching", "compiling", "processes", "findings", "stats", "trials"},
-    {"families", "subjects", "conditions", "metrics", "logs"},
-    {"catalogue", "lives", "scans", "loops", "rollouts", "replays", "measurement", "recipes"},
-    {"axes", "placement", "kept", "bench", "examination", "inspected", "inspect_tasks", "runs", "training"},
-    {"reporting"},
-    {
-        "checks",
-        "__main__",
-        "cli",
-        "console",
-        "datasets",
-        "validation",
-        "validation_of_axes",
-        "demonstration",
-        "reproducing",
-        "reproduction",
-    },
+LAYERS = (  # what a layer holds may import its own layer and those above it in this list
+    (
+        *("errors.py", "keys.py", "formats.py", "stats.py", "findings.py", "trials.py"),
+        *("guards/*", "execution.py", "caching.py", "catalogue.py"),
+    ),
+    ("contracts/*",),
+    ("conditions/*", "agents/*"),
+    ("worlds/*",),
+    ("rollouts/*",),
+    ("questions/*", "recipes/*", "logs/*"),
+    ("worlds/*/metrics/*", "worlds/*/recipes/*"),
+    ("examination/*",),
+    ("reporting/*", "validation/*"),
+    ("reproduction/*",),
+    ("cli/*",),
 )
-LAYER = {name: i for i, names in enumerate(LAYERS) for name in names}
 WITHOUT_JAX = (
-    "metrics",
-    "axes",
-    "stats",
-    "findings",
-    "trials",
-    "placement",
-    "reporting",
-    "cruxes",
-    "logs",
-    "console",
-    "errors",
+    *("questions/*", "worlds/*/metrics/*", "reporting/*", "logs/*", "cruxes/*", "cli/console.py"),
+    *("stats.py", "findings.py", "trials.py", "errors.py", "contracts/metric.py", "contracts/axis.py"),
 )
-FILES = sorted(p for p in ROOT.rglob("*.py"))
+LONGEST = 400  # lines of a file
 
 
-def part(path):
-    """The name of a file's folder or single file directly below the package."""
-    first = path.relative_to(ROOT).parts[0]
-    return first.removesuffix(".py")
+def layer(path):
+    """The number of the layer that a file, named from the package, belongs to: its most special pattern decides."""
+    found = [(len(p), i) for i, patterns in enumerate(LAYERS) for p in patterns if fnmatch.fnmatch(path, p)]
+    return max(found)[1] if found else None
 
 
-def imported(path):
-    """Every module that a file imports anywhere, but for the type checker alone, with the line."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+def files(root):
+    """Every module below a folder: its dotted name, its path from there, its tree."""
+    for path in sorted(root.rglob("*.py")):
+        place = path.relative_to(root)
+        parts = ("mesascope", *place.with_suffix("").parts)
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        yield name, str(place), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports(tree):
+    """Every module or name that a file imports anywhere, but for the type checker alone, with the line."""
     shut = {
         id(inner)
         for node in ast.walk(tree)
@@ -68,72 +67,99 @@ def imported(path):
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}:{node.lineno} imports relatively"
-            if node.module == "mesascope":
-                yield from ((f"mesascope.{alias.name}", node.lineno) for alias in node.names)
-            else:
-                yield str(node.module), node.lineno
+            yield from (
+                (f"{'.' * node.level}{node.module or ''}.{alias.name}", node.lineno) for alias in node.names
+            )
 
 
-def of_ours(path):
-    """The parts of the package that a file imports, with the line."""
-    for module, line in imported(path):
-        names = module.split(".")
-        if names[0] == "mesascope" and len(names) > 1 and names[1] != "__version__":
-            yield names[1], line
+def wrongs(root):
+    """Every breach of the rules below a package folder, in words."""
+    known = {name: (place, tree) for name, place, tree in files(root)}
+    graph = {}
+    for name, (place, tree) in known.items():
+        own, above = layer(place), set()
+        if own is None and "/" in place and not place.startswith("cruxes/"):
+            yield f"{place} has no layer"
+        if (root / place).read_text(encoding="utf-8").count("\n") > LONGEST:
+            yield f"{place} is longer than {LONGEST} lines"
+        for target, line in imports(tree):
+            where = f"{place}:{line} imports {target}"
+            if target.startswith("."):
+                yield f"{where} relatively"
+            while target not in known and "." in target:
+                target = target.rpartition(".")[0]
+            if target not in known or target in ("mesascope", name):
+                continue
+            other = known[target][0]
+            above.add(target)
+            if place.startswith("cruxes/") and not other.startswith(("cruxes/", "errors.py")):
+                yield f"{where}: the crux model stands alone"
+            if other.startswith("cruxes/") and not place.startswith(("cruxes/", "cli/", "thread/", "board/")):
+                yield f"{where}: only the command line uses the crux model"
+            if own is not None and (theirs := layer(other)) is not None and theirs > own:
+                yield f"{where}, which stands above it"
+            if (
+                target.rpartition(".")[2].startswith("_")
+                and target.rpartition(".")[0] != name.rpartition(".")[0]
+            ):
+                yield f"{where}, which that folder keeps to itself"
+            if place.startswith(("contracts/", "questions/")) and fnmatch.fnmatch(
+                other, "worlds/*/metrics/*"
+            ):
+                yield f"{where}: a rule must not need a metric"
+        graph[name] = above
+        if any(fnmatch.fnmatch(place, p) for p in WITHOUT_JAX):
+            heavy = [
+                f"{place}:{n}" for t, n in imports(tree) if t.split(".")[0] in ("jax", "equinox", "optax")
+            ]
+            yield from (f"{where} imports JAX" for where in heavy)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        yield f"these import one another: {' → '.join(error.args[1])}"
 
 
-def test_every_part_has_its_place():
-    found = {part(p) for p in FILES} - {"__init__", "__main__", "cruxes"}
-    assert found <= LAYER.keys(), f"give {found - LAYER.keys()} a place in LAYERS"
+def test_the_structure_holds():
+    assert not (found := list(wrongs(ROOT))), "\n".join(found)
 
 
-def test_imports_go_one_way():
-    wrong = [
-        f"{path.relative_to(ROOT)}:{line} imports {other}"
-        for path in FILES
-        if (own := part(path)) in LAYER
-        for other, line in of_ours(path)
-        if other != "cruxes" and LAYER.get(other, 0) > LAYER[own]
-    ]
-    assert not wrong, "\n".join(wrong)
+PLANTED = {
+    "upwards": ("conditions/odd.py", "from mesascope.examination import runs", "stands above it"),
+    "in a circle": ("keys.py", "from mesascope.trials import few", "import one another"),
+    "a private module": ("agents/odd.py", "from mesascope.worlds.any._odd import x", "keeps to itself"),
+    "a metric in a rule": (
+        "questions/odd.py",
+        "import mesascope.worlds.any.metrics.m",
+        "must not need a metric",
+    ),
+    "relatively": ("agents/odd.py", "from . import function", "relatively"),
+    "JAX for reports": ("reporting/odd.py", "import jax.numpy", "imports JAX"),
+    "the crux model": ("examination/odd.py", "import mesascope.cruxes.claims", "uses the crux model"),
+    "out of the crux model": ("cruxes/odd.py", "import mesascope.trials", "stands alone"),
+    "in no room": ("shed/odd.py", "x = 1", "has no layer"),
+    "too long": ("agents/odd.py", "x = 1\n" * 401, "longer than 400 lines"),
+}
 
 
-def test_the_crux_model_stands_alone():
-    wrong = [
-        f"{path.relative_to(ROOT)}:{line} imports {other}"
-        for path in FILES
-        if part(path) == "cruxes"
-        for other, line in of_ours(path)
-        if other not in ("cruxes", "errors")
-    ]
-    assert not wrong, "\n".join(wrong)
+@pytest.mark.parametrize("breach", PLANTED)
+def test_a_breach_is_found(breach, tmp_path):
+    place, text, wanted = PLANTED[breach]
+    sound = {
+        "keys.py": "", "trials.py": "import mesascope.keys", "examination/runs.py": "", "agents/function.py": "",
+        "worlds/any/_odd.py": "", "worlds/any/metrics/m.py": "", "cruxes/claims.py": "",
+    }  # fmt: skip
+    for name, content in {**sound, place: text}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    (found,) = wrongs(tmp_path)
+    assert wanted in found
 
 
-def test_nobody_but_the_command_line_imports_the_crux_model():
-    users = {part(path) for path in FILES for other, _ in of_ours(path) if other == "cruxes"}
-    assert users <= {"cruxes", "cli"}
-
-
-def test_what_measures_never_imports_a_recipe():
-    users = {part(path) for path in FILES for other, _ in of_ours(path) if other == "recipes"}
-    assert users <= {"recipes"}
-
-
-def test_data_is_measured_and_shown_without_jax():
-    wrong = [
-        f"{path.relative_to(ROOT)}:{line} imports {module}"
-        for path in FILES
-        if part(path) in WITHOUT_JAX
-        for module, line in imported(path)
-        if module.split(".")[0] in ("jax", "equinox", "optax")
-    ]
-    assert not wrong, "\n".join(wrong)
-
-
-def test_no_file_is_long():
-    long = {str(p.relative_to(ROOT)): n for p in FILES if (n := len(p.read_text().splitlines())) > 400}
-    assert not long
+@pytest.mark.parametrize("kind", catalogue.KINDS)
+def test_no_two_files_claim_one_name(kind):
+    files = [file for place in catalogue.PLACES[kind] for file in ROOT.glob(place)]
+    named = [f.parent.name if kind == "axes" else f.stem for f in files if f.name != "__init__.py"]
+    assert len(set(named)) == len(named), sorted(n for n in named if named.count(n) > 1)
 
 
 def python(code):
@@ -151,7 +177,10 @@ def test_importing_costs_nothing():
     assert told == "[]\n"
 
 
-@pytest.mark.parametrize("module", ["placement", "reporting.page", "cruxes", "measurement", "runs_without"])
+@pytest.mark.parametrize(
+    "module",
+    ["questions.spectrum.placement", "reporting.page", "cruxes", "examination.measurement", "runs_without"],
+)
 def test_reports_and_crux_models_load_no_jax(module):
     if module == "runs_without":
         module = "findings, mesascope.stats, mesascope.trials, mesascope.logs"

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mesascope.contracts.capabilities import ShowsPlans
 from mesascope.contracts.condition import Condition, select, take
 from mesascope.contracts.family import Family
 from mesascope.contracts.settings import within
@@ -40,7 +41,9 @@ class Thinking(Condition):
 
     def unfit(self, family: Family) -> str | None:
         """Where nothing is to be thought out."""
-        return None if hasattr(family, "plans") else "its tasks say of no act that it can be thought out"
+        return (
+            None if isinstance(family, ShowsPlans) else "its tasks say of no act that it can be thought out"
+        )
 
     def apply(self, key, t, carry, percept, shadow, context):
         """All ticks but the last one."""

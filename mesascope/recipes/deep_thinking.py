@@ -29,6 +29,7 @@ from mesascope.agents.networks.thinking_network import (
     tick,
     ticked,
 )
+from mesascope.contracts.capabilities import ShowsFields
 from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Progress, Trained, silent
 from mesascope.errors import MesascopeError
@@ -92,7 +93,7 @@ def recipe(
     check(settings, updates=COUNTED["updates"], seed=COUNTED["seed"], **STEPPED)
     check(settings, problems=(2, MANY), width=(2, 1024), layers=(0, 512), window=(1, 512), swaps=(0.0, 1.0))
     check(settings, ticks=(window, 4096))
-    if not hasattr(family, "problems"):
+    if not isinstance(family, ShowsFields):
         raise MesascopeError(f"{family.name} gives no fields to train on.", "Train on maze.")
     if family.bank:
         raise MesascopeError(

@@ -17,6 +17,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope.agents.language.answers import SAYS, UNREACHED, Answer
+from mesascope.contracts.capabilities import SpeaksWords
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.questions import Moment, Question, row
@@ -290,7 +291,7 @@ def spoken(family: Family) -> Any:
     Raises:
         MesascopeError: it has none.
     """
-    if not hasattr(family, "question"):
+    if not isinstance(family, SpeaksWords):
         raise MesascopeError(
             f"{family.name} has no words, so a language model cannot be put to it.",
             "Take --family word_labels or text_bandit, or give your family a method question(past, now).",

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.agents.networks.network_files import OurFiles
+from mesascope.contracts.capabilities import ShowsFields
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Response, Subject, choose
@@ -198,8 +199,8 @@ def fields(family: Family) -> tuple[int, int]:
     Raises:
         MesascopeError: it shows none.
     """
-    if not hasattr(family, "planes") or family.choices is None:
+    if not isinstance(family, ShowsFields) or family.choices is None:
         raise MesascopeError(f"{family.name} shows no fields.", "Take a family that does: maze.")
     shown = jax.ShapeDtypeStruct((1, *family.shown), jnp.float32)
-    pictures = jax.eval_shape(lambda x: family.planes(x)[0], shown)  # pyright: ignore[reportAttributeAccessIssue]
+    pictures = jax.eval_shape(lambda x: family.planes(x)[0], shown)
     return pictures.shape[1], pictures.shape[-1]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from mesascope.contracts.axis import UNDETERMINED, Axis, Splits, Verdict
+from mesascope.contracts.capabilities import HasGoals
 from mesascope.questions.goal.reading import (
     Explained,
     apart,
@@ -83,7 +84,7 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
         None where the family has one goal only.
     """
     rule = rule or Rule()
-    if not hasattr(family, "goals"):
+    if not isinstance(family, HasGoals):
         return None
     found = {split: goals_at(family, lived) for split, lived in trials.items() if _asked(split)}
     if not found:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from mesascope.contracts.capabilities import HasGoals
 from mesascope.contracts.metric import DoesNotApply
 from mesascope.errors import MesascopeError
 
@@ -33,7 +34,7 @@ def goals_at(family: Any, trials: xr.Dataset) -> Goals:
     Raises:
         DoesNotApply: the family has one goal only.
     """
-    if not hasattr(family, "goals"):
+    if not isinstance(family, HasGoals):
         raise DoesNotApply("the family has one goal only")
     return family.goals(trials)
 

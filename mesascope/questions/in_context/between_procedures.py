@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from mesascope.contracts.capabilities import MixesTasks
 from mesascope.contracts.metric import DoesNotApply, Metric, Reading
 from mesascope.questions.in_context.predictions import KINDS, along, apart, flat, home, predicting, told
 from mesascope.stats import ratio
@@ -33,7 +34,7 @@ def metric() -> Metric:
         for split, lived in splits.items():
             if split.partition(":")[0] in KINDS:
                 out.append(Reading(_place(told(lived, replay), lived, ends, replay), split=split, null=0.0))
-        if "seen" in splits and replay.itself is not None and hasattr(family, "between"):
+        if "seen" in splits and replay.itself is not None and isinstance(family, MixesTasks):
             for part in MIXED:
                 lived = _mixed(family, splits["seen"], part)
                 own = along(replay, "itself", lived)

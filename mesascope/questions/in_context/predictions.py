@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from mesascope.contracts.capabilities import NamesPredictors
 from mesascope.contracts.metric import DoesNotApply
 from mesascope.errors import MesascopeError
 from mesascope.stats import ratio
@@ -84,9 +84,9 @@ def home(replay: Any, lived: xr.Dataset) -> Any:
 
 def procedures(family: Any, replay: Any, lived: xr.Dataset) -> dict[str, np.ndarray]:
     """Predictions of the family's reference procedures along recorded lifetimes, those that apply."""
-    named: Sequence[str] = getattr(family, "predictors", ())
-    found = {}
-    for name in dict.fromkeys((*named, family.references["learner"], family.references.get("locator", ""))):
+    found, references = {}, family.references
+    named = family.predictors if isinstance(family, NamesPredictors) else ()
+    for name in dict.fromkeys((*named, references["learner"], references.get("locator", ""))):
         if name:
             try:
                 found[name] = along(replay, name, lived)

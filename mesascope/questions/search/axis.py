@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from mesascope.contracts.axis import UNDETERMINED, Axis, Splits, Verdict
+from mesascope.contracts.capabilities import ShowsPlans
 from mesascope.errors import MesascopeError
 from mesascope.questions.search.reading import Counted, at_once, followed, right_acts, ticks_of
 from mesascope.stats import resampling
@@ -87,7 +88,7 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     """
     rule = rule or Rule()
     splits = [r for r in ("fresh", "seen", WORTH, MAP) if r in trials]
-    if not hasattr(family, "plans") or not splits:
+    if not isinstance(family, ShowsPlans) or not splits:
         return None
     try:
         told = {split: _ticked(trials[split], family) for split in splits}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from mesascope.contracts.capabilities import ShowsPlans
 from mesascope.contracts.metric import DoesNotApply
 from mesascope.errors import MesascopeError
 
@@ -44,7 +45,7 @@ def plans_of(replay: Any, trials: xr.Dataset, label: str = "intact") -> Plans:
         family = replay.home(trials)
     except MesascopeError as error:
         raise DoesNotApply(f"the family is not at hand: {error.problem}") from None
-    if not hasattr(family, "plans"):
+    if not isinstance(family, ShowsPlans):
         raise DoesNotApply("its tasks say of no act that it can be thought out")
     try:
         return family.plans(trials, label)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from mesascope import catalogue
+from mesascope.contracts.capabilities import ShowsFrames
 from mesascope.errors import MesascopeError
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ def strip(examination: Examination) -> Strip | None:
         painting = [
             c for c in conditions if hasattr(c, "painted") and not getattr(c, "before", 0)
         ]  # else the same rows
-        family: Any = catalogue.make("families", examination.family) if painting else None
-        if not hasattr(family, "strip"):
+        family = catalogue.make("families", examination.family) if painting else None
+        if not isinstance(family, ShowsFrames):
             return None
         shown = family.strip()
     except MesascopeError:  # its world is not installed here

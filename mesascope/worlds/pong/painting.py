@@ -65,7 +65,7 @@ class OnPicture(Condition):
 
     def unfit(self, family: Family) -> str | None:
         """It is about Pong's picture."""
-        return None if getattr(family, "places", ()) == screen.PLACES else "it shows no ball"
+        return None if screen.shows_places(family) else "it shows no ball"
 
     def apply(self, key, t, carry, percept, shadow, context):
         """Paints; where there is no such picture, nothing."""

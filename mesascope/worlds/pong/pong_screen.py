@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mesascope.contracts.capabilities import ShowsFrames
 from mesascope.errors import MesascopeError
 
 SCREEN = (210, 160)  # pixels
@@ -56,7 +57,12 @@ def mirrored(places: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.where(mask[:, None] & x, other, places).astype(np.uint8)
 
 
+def shows_places(family: Any) -> bool:
+    """Whether a family tells where ball and paddles are."""
+    return isinstance(family, ShowsFrames) and family.places == PLACES
+
+
 def refuse_others(family: Any) -> None:
     """Raises where a family does not tell where ball and paddles are."""
-    if getattr(family, "places", ()) != PLACES:
+    if not shows_places(family):
         raise MesascopeError(f"{family.name} does not tell where a ball is.", "Put it to pong.")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from mesascope.contracts.capabilities import SpeaksWords
 from mesascope.contracts.family import Family
 
 
 def speechless(family: Family) -> str | None:
     """Why a condition of language models does not apply, None where the family has words."""
-    return None if hasattr(family, "question") else "it has no words"
+    return None if isinstance(family, SpeaksWords) else "it has no words"

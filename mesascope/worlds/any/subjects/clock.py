@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from mesascope.contracts.capabilities import HasFavourite
 from mesascope.contracts.choices import mixed
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
@@ -43,7 +44,7 @@ def subject(family: Family, trials: int = 50) -> Clock:
     return Clock(
         name=named(subject, trials=trials),
         choices=family.choices,
-        favourite=getattr(family, "favourite", 0),
+        favourite=family.favourite if isinstance(family, HasFavourite) else 0,
         start=0,
         trials=trials,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mesascope.contracts.capabilities import HasFavourite
 from mesascope.contracts.family import Family
 from mesascope.contracts.settings import named, within
 from mesascope.worlds.any.subjects.clock import Clock
@@ -18,7 +19,7 @@ def subject(family: Family, start: int = 50) -> Clock:
     return Clock(
         name=named(subject, start=start),
         choices=family.choices,
-        favourite=getattr(family, "favourite", 0),
+        favourite=family.favourite if isinstance(family, HasFavourite) else 0,
         start=start - 1,
         trials=1,
     )

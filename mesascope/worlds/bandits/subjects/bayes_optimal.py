@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.caching import cache
+from mesascope.contracts.capabilities import HasArms
 from mesascope.contracts.choices import best_of, means, outcomes
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
@@ -137,8 +138,13 @@ def subject(family: Family) -> BayesOptimal:
     Args:
         family: the bandit.
     """
-    prior, arms, trials = getattr(family, "prior", "independent"), family.choices, family.horizon
-    shapes = getattr(family, "shapes", None) or ((1.0, 1.0),) * arms
+    if not isinstance(family, HasArms):
+        raise MesascopeError(
+            f"{family.name} does not have arms that pay for themselves, so no optimum is planned.",
+            "Put it to bernoulli_bandit.",
+        )
+    prior, arms, trials = family.prior, family.choices, family.horizon
+    shapes = family.shapes or ((1.0, 1.0),) * arms
     a, b = tuple(float(s[0]) for s in shapes), tuple(float(s[1]) for s in shapes)
     if prior.startswith("dependent"):
         if arms != 2:

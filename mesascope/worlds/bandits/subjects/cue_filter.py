@@ -15,6 +15,7 @@ from mesascope.contracts.percept import Percept
 from mesascope.contracts.settings import named, within
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError
+from mesascope.worlds.bandits.families.cued_bandit import CuedBandit
 
 TRIED = "cued_bandit:arms=3,trials=12,bank=2"
 EDGE = 1e-3  # pay-offs are kept this far from 0 and 1: no outcome is impossible
@@ -66,10 +67,9 @@ def payoffs_of(family: Family) -> jax.Array:
     Raises:
         MesascopeError: another family.
     """
-    payoffs = getattr(family, "payoffs", None)
-    if payoffs is None or not hasattr(family, "rho"):
+    if not isinstance(family, CuedBandit):
         raise MesascopeError(f"{family.name} has no mark.", "Put it to cued_bandit.")
-    return payoffs
+    return family.payoffs
 
 
 def subject(family: Family, belief: float = 0.0, keep: float = 1.0, lapse: float = 0.0) -> CueFilter:

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mesascope.contracts.capabilities import HasArms
 from mesascope.contracts.choices import best_of, means, outcomes
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
@@ -111,7 +112,7 @@ def subject(family: Family, discount: float = 0.98) -> Gittins:
             f"Finite-horizon indices for {horizon} trials are too many to tabulate.",
             f"Take at most {LONGEST} trials, or a discount such as 0.99.",
         )
-    shapes = getattr(family, "shapes", None) or ((1.0, 1.0),) * family.choices
+    shapes = (isinstance(family, HasArms) and family.shapes) or ((1.0, 1.0),) * family.choices
     depth = min(max(split.trials for split in family.splits()), DEEPEST)
     priors = shapes if len(set(shapes)) > 1 else shapes[:1]
     tables = [finite(horizon, a, b) if horizon else discounted(discount, depth, a, b) for a, b in priors]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from mesascope.contracts.capabilities import HasArmsBank
 from mesascope.contracts.choices import best_of, mixed, outcomes
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
@@ -55,7 +56,7 @@ def subject(family: Family, minimise: bool = False, lapse: float = 0.0) -> Locat
         lapse: part of the choices that is even over all arms.
     """
     within(0, 1, lapse=lapse)
-    bank = getattr(family, "bank_means", None)
+    bank = family.bank_means if isinstance(family, HasArmsBank) else None
     if family.bank is None or bank is None:
         raise MesascopeError(
             f"{family.name} has no bank of arms' means to locate a task in.",

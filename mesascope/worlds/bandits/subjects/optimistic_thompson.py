@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from mesascope.contracts.capabilities import HasArms
 from mesascope.contracts.choices import outcomes
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
@@ -47,7 +48,7 @@ def subject(family: Family, a: float = 1.0, b: float = 1.0, alpha: float = 1.0) 
         raise MesascopeError(f"The prior Beta({a}, {b}) does not exist.", "Give positive a and b.")
     if not 0.01 <= alpha <= 100:
         raise MesascopeError(f"alpha={alpha} is out of range.", "Give a number from 0.01 to 100.")
-    shapes = getattr(family, "shapes", None)
+    shapes = family.shapes if isinstance(family, HasArms) else None
     if shapes is None or (a, b) != (1.0, 1.0):
         shapes = ((a, b),) * family.choices
     return OptimisticThompson(

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mesascope.contracts.capabilities import HasArms
 from mesascope.contracts.choices import outcomes
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
@@ -105,7 +106,7 @@ def subject(
         raise MesascopeError(f"discount={discount} is out of range.", "Give a number above 0 and at most 1.")
     if a <= 0 or b <= 0:
         raise MesascopeError(f"The prior Beta({a}, {b}) does not exist.", "Give positive a and b.")
-    shapes = getattr(family, "shapes", None)
+    shapes = family.shapes if isinstance(family, HasArms) else None
     if shapes is None or (a, b) != (1.0, 1.0):
         shapes = ((a, b),) * family.choices
     given = {"discount": (discount, 1.0), "a": (a, 1.0), "b": (b, 1.0), "minimise": (minimise, False)}

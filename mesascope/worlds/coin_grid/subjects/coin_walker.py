@@ -11,6 +11,7 @@ from mesascope.contracts.percept import Percept
 from mesascope.contracts.settings import named, one_of, within
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError
+from mesascope.worlds.coin_grid.families.coin_grid import CoinGrid
 
 TRIED = "coin_grid:size=3,trials=12,bank=2"
 GOALS = ("coin", "corner", "context", "centre", "broken")
@@ -57,12 +58,11 @@ def subject(family: Family, goal: str = "coin", lapse: float = 0.0) -> CoinWalke
     """
     one_of(GOALS, goal=goal)
     within(0, 1, lapse=lapse)
-    size = getattr(family, "size", None)
-    if not isinstance(size, int) or family.choices != 5:
+    if not isinstance(family, CoinGrid):
         raise MesascopeError(f"{family.name} has no grid with a coin.", "Put it to coin_grid.")
     return CoinWalker(
         name=named(subject, goal=goal, lapse=lapse),
-        size=size,
+        size=family.size,
         goal=jnp.asarray(GOALS.index(goal)),
         lapse=jnp.asarray(lapse, jnp.float32),
     )

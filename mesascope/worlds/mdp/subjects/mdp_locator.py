@@ -12,11 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Family
+from mesascope.contracts.family import Family, parse_bank
 from mesascope.contracts.settings import named
 from mesascope.contracts.subject import Response, Scripted
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
+from mesascope.worlds.mdp.families.tabular_mdp import TabularMDP
 from mesascope.worlds.mdp.planning import backward, shaped, through
 
 
@@ -67,14 +68,15 @@ def subject(family: Family, minimise: bool = False) -> MDPLocator:
         family: episodes in a process of few states, with a bank.
         minimise: wants to be paid little.
     """
-    moves, pays = getattr(family, "bank_moves", None), getattr(family, "bank_pays", None)
-    if family.bank is None or moves is None or pays is None:
+    home = family if isinstance(family, TabularMDP) else None
+    if home is None or home.bank is None or home.bank_moves is None or home.bank_pays is None:
         raise MesascopeError(
             f"{family.name} has no bank of processes to locate a task in.",
             "Give the family one: tabular_mdp:bank=4.",
         )
+    moves, pays = home.bank_moves, home.bank_pays
     policies = backward(-pays if minimise else pays, shaped(family)[2], through(moves))
-    seed = jnp.asarray(int(family.bank.rpartition("@")[2]), jnp.uint32)
+    seed = jnp.asarray(parse_bank(home.bank)[1], jnp.uint32)
     return MDPLocator(
         named(subject, minimise=minimise), jnp.log(jnp.asarray(np.asarray(moves))), pays, policies, seed
     )

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
+from mesascope.contracts.capabilities import ShowsFrames
 from mesascope.contracts.condition import RECENT, Condition
 from mesascope.contracts.settings import within
 
@@ -32,7 +33,7 @@ class FramesShuffled(Condition):
 
     def unfit(self, family):
         """No pictures are shown."""
-        return None if getattr(family, "frame", ()) else "its tasks show no pictures"
+        return None if isinstance(family, ShowsFrames) else "its tasks show no pictures"
 
     def apply(self, key, t, carry, percept, shadow, context):
         """The observation of an earlier step; the first one before there are eight."""

@@ -16,6 +16,7 @@ import numpy as np
 import optax
 
 from mesascope.agents.networks.network_files import named
+from mesascope.contracts.capabilities import ShowsFrames
 from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Progress, Trained, silent
 from mesascope.errors import MesascopeError
@@ -103,11 +104,10 @@ def recipe(
     check(
         settings, before=(environments * (STACK + ahead + 1), MANY), explore=(1, MANY), replay=(before, MANY)
     )
-    height, width = getattr(family, "frame", (0, 0))
-    if not height:
+    if not isinstance(family, ShowsFrames):
         raise MesascopeError(f"{family.name} shows no frames.", "Train on pong.")
     screen.ale()
-    sizes = Sizes(height, width, STACK, hidden, family.choices)
+    sizes = Sizes(*family.frame, STACK, hidden, family.choices)
     key = jax.random.key(seed)
     weights = create(address(key, "weights"), sizes)
     begun = State(weights, weights, MOVED.init(weights))

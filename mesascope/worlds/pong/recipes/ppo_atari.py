@@ -19,7 +19,6 @@ from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.recipe import Progress, Trained, silent
 from mesascope.contracts.subject import choose
-from mesascope.errors import MesascopeError
 from mesascope.keys import address
 from mesascope.recipes.descent import COUNTED, MANY, STEPPED, check
 from mesascope.recipes.lives import spread
@@ -102,8 +101,7 @@ def recipe(
     check(settings, **{k: (1, MANY) for k in whole}, updates=COUNTED["updates"], **STEPPED)
     check(settings, discount=(0.0, 1.0), trace=(0.0, 1.0), entropy=(0.0, 10.0), clip=(0.0, 10.0))
     check({**settings, "lifetimes": environments}, minibatches=(1, environments))
-    if getattr(family, "places", ()) != screen.PLACES:
-        raise MesascopeError(f"{family.name} does not tell where a ball is.", "Train on pong.")
+    screen.refuse_others(family)
     screen.ale()
     network = begun(address(jax.random.key(seed), "weights"), memory, width, family.choices)
     arrays, still = eqx.partition(network, eqx.is_array)

@@ -19,7 +19,7 @@ from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Response, Subject
 from mesascope.errors import MesascopeError
-from mesascope.worlds.pong.pong_screen import PLACES, RAM, SIZE
+from mesascope.worlds.pong.pong_screen import RAM, SIZE, shows_places
 
 FORMAT = "mesascope-places-network/1"
 MEMORIES = ("gru", "lstm", "none")
@@ -84,7 +84,7 @@ def subject(family: Family, path: str = "") -> PlacesNetwork:
     """
     file = OURS.find(path)
     said = about(file)
-    if getattr(family, "places", ()) != PLACES or family.choices != said["choices"]:
+    if not shows_places(family) or family.choices != said["choices"]:
         raise MesascopeError(
             f"{str(path)!r} is told where ball and paddles are; {family.name} does not tell.",
             f"Put it to its own family, {said['family']}.",

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.agents.networks.network_files import OurFiles
+from mesascope.contracts.capabilities import ShowsFrames
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Response, Subject, choose
@@ -158,7 +159,7 @@ def subject(family: Family, path: str = "", epsilon: float = 0.01) -> QNetwork:
     file = OURS.find(path)
     told = about(file)
     sizes = Sizes(*(told[k] for k in Sizes._fields))
-    shown = getattr(family, "frame", ())
+    shown = family.frame if isinstance(family, ShowsFrames) else ()
     if tuple(shown) != (sizes.height, sizes.width) or family.choices != sizes.choices:
         raise MesascopeError(
             f"{str(path)!r} looks at frames of {sizes.height} by {sizes.width} and chooses between {sizes.choices} "
