@@ -21,10 +21,10 @@ class CarryFrozen(Condition):
         """'carry_frozen:at=t'."""
         return f"carry_frozen:at={self.at}"
 
-    def apply(self, key, t, carry, percept, shadow, context):
+    def apply(self, carry, percept, shadow, context):
         """The shadow holds the carry of trial t."""
         held = select(context.comes(self.at), carry, shadow)
-        late = t >= self.at
+        late = context.trial >= self.at
         return select(late if context.steps == 1 else late & context.begins, held, carry), percept, held
 
 

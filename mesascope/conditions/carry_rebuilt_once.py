@@ -27,9 +27,9 @@ class CarryRebuiltOnce(Condition):
         """'carry_rebuilt_once:of=W'."""
         return f"carry_rebuilt_once:of={self.of}"
 
-    def apply(self, key, t, carry, percept, shadow, context):
+    def apply(self, carry, percept, shadow, context):
         """Lives the last percepts again, from birth."""
-        count = jnp.minimum(self.of, t * context.steps + context.step)
+        count = jnp.minimum(self.of, context.trial * context.steps + context.step)
 
         def again(i, rebuilt):
             back = count - i

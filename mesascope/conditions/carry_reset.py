@@ -22,7 +22,7 @@ class CarryReset(Condition):
         """'carry_reset' for every trial, 'carry_reset:at=t' for once."""
         return "carry_reset" if self.at == -1 else f"carry_reset:at={self.at}"
 
-    def apply(self, key, t, carry, percept, shadow, context):
+    def apply(self, carry, percept, shadow, context):
         """A fresh carry, at t with the start-of-life percept."""
         every = self.at == -1
         once = context.comes(self.at)

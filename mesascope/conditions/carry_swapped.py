@@ -18,7 +18,7 @@ class CarrySwapped(Condition):
         """'carry_swapped:at=t'."""
         return f"carry_swapped:at={self.at}"
 
-    def apply(self, key, t, carry, percept, shadow, context):
+    def apply(self, carry, percept, shadow, context):
         """The partner's carry at trial t."""
         return select(context.comes(self.at), take(carry, context.partner), carry), percept, shadow
 

@@ -38,18 +38,18 @@ class FeedbackShuffled(Condition):
         """The replicate."""
         return int(self.replicate)
 
-    def apply(self, key, t, carry, percept, shadow, context):
+    def apply(self, carry, percept, shadow, context):
         """Feeds the shadow, then replays the last w percepts true."""
         if context.steps > 1:
-            return self._whole(t, carry, percept, shadow, context)
+            return self._whole(carry, percept, shadow, context)
         w = self.older_than
         old = context.past(w)
         old = select(old.first, old, context.exchange(w, old))
         fed = context.repeat(
-            0, (w > 0) & (t >= w), lambda i, c: context.absorb(context.key(w), c, old), shadow
+            0, (w > 0) & (context.trial >= w), lambda i, c: context.absorb(context.key(w), c, old), shadow
         )
 
-        count = jnp.minimum(w - 1, t)
+        count = jnp.minimum(w - 1, context.trial)
 
         def replay(i, c):
             back = count - i
@@ -59,11 +59,11 @@ class FeedbackShuffled(Condition):
         plain = select(percept.first, percept, context.exchange(0, percept))
         return select(w > 0, replayed, carry), select(w > 0, percept, plain), fed
 
-    def _whole(self, t, carry, percept, shadow, context):
+    def _whole(self, carry, percept, shadow, context):
         """The same with trials of several steps: whole trials are fed and replayed before the first step of one."""
         w, begins = self.older_than, context.begins
-        newest, now = w * context.steps, t * context.steps
-        oldest = jnp.minimum(select(t >= w, newest + context.steps, newest) - 1, now)
+        newest, now = w * context.steps, context.trial * context.steps
+        oldest = jnp.minimum(select(context.trial >= w, newest + context.steps, newest) - 1, now)
 
         def live(i, lives):
             back, (ready, _, fed) = oldest - i, lives

@@ -13,7 +13,7 @@ class ObservationSwapped(Condition):
         """'observation_swapped'."""
         return "observation_swapped"
 
-    def apply(self, key, t, carry, percept, shadow, context):
+    def apply(self, carry, percept, shadow, context):
         """The partner's observation."""
         return carry, percept._replace(observation=take(percept.observation, context.partner)), shadow
 

@@ -27,11 +27,11 @@ class PerceptExchangedOnce(Condition):
         """There is no other action to name where actions are real numbers."""
         return "its actions are real numbers" if family.choices is None and self.action == 1 else None
 
-    def apply(self, key, t, carry, percept, shadow, context):
+    def apply(self, carry, percept, shadow, context):
         """Flips the feedback, or names one of the other actions."""
         if context.choices is None:
             return carry, select(percept.first, percept, context.flip(percept)), shadow
-        shift = jax.random.randint(key, percept.action.shape, 1, context.choices)
+        shift = jax.random.randint(context.random(), percept.action.shape, 1, context.choices)
         other = jnp.mod(percept.action + shift, context.choices)
         changed = select(self.action == 1, percept._replace(action=other), context.flip(percept))
         return carry, select(percept.first, percept, changed), shadow

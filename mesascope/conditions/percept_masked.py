@@ -19,7 +19,7 @@ class PerceptMasked(Condition):
         """'percept_masked:trial=0' or '…=1'."""
         return f"percept_masked:trial={self.trial}"
 
-    def apply(self, key, t, carry, percept, shadow, context):
+    def apply(self, carry, percept, shadow, context):
         """A zero in place of the part."""
         masked = percept._replace(
             feedback=select(self.trial == 1, percept.feedback, jnp.zeros_like(percept.feedback)),

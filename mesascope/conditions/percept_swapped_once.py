@@ -17,7 +17,7 @@ class PerceptSwappedOnce(Condition):
         """'percept_swapped_once'."""
         return "percept_swapped_once"
 
-    def apply(self, key, t, carry, percept, shadow, context):
+    def apply(self, carry, percept, shadow, context):
         """The partner's observation, last action and feedback; the trial, the step and the carry stay."""
         other = take(percept, context.partner)
         swapped = percept._replace(

@@ -45,13 +45,13 @@ class Thinking(Condition):
             None if isinstance(family, ShowsPlans) else "its tasks say of no act that it can be thought out"
         )
 
-    def apply(self, key, t, carry, percept, shadow, context):
+    def apply(self, carry, percept, shadow, context):
         """All ticks but the last one."""
         theirs = take(percept.observation, context.partner)
 
         def tick(i, c):
             where = percept._replace(observation=select(i < self.elsewhere, theirs, percept.observation))
-            return context.absorb(address(key, i), c, select(i == 0, where, _silent(where)))
+            return context.absorb(address(context.random(), i), c, select(i == 0, where, _silent(where)))
 
         thought = context.repeat(0, self.ticks - 1, tick, carry)
         thought = select(self.scrambled == 1, take(thought, context.partner), thought)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import equinox as eqx
 import jax
@@ -25,10 +25,36 @@ RECENT = 9  # percepts that a condition may look back on: the present one and ei
 LAST = 2**31 - 1  # trial that a condition's number may name
 
 
+class Respond(Protocol):
+    """The subject under test."""
+
+    def __call__(self, key: jax.Array, carry: Any, percept: Percept, /) -> Any:
+        """The carry after a percept and the response to it, or the carry alone where no response is wanted."""
+        ...
+
+
+class Live(Protocol):
+    """A step of the past, lived again otherwise."""
+
+    def __call__(self, i: Any, carry: Any, percept: Percept, /) -> Any:
+        """The carry after the response of i steps ago, had it had this carry and percept."""
+        ...
+
+
+class Repeat(Protocol):
+    """A loop that compiles."""
+
+    def __call__(self, low: Any, high: Any, body: Callable[[Any, Any], Any], carry: Any, /) -> Any:
+        """What becomes of a carry under body(i, carry) for i from low to high - 1."""
+        ...
+
+
 class Context(NamedTuple):
-    """What a condition may use at a step of trial t; N is the block's 64 lifetimes. i counts steps back, from 0.
+    """What a condition may use at a step of a trial; N is the block's 64 lifetimes. i counts steps back, from 0.
 
     Attributes:
+        trial: t, the trial.
+        random: random() is the key of the condition's own draws at this step.
         fresh: the carry at birth.
         start: the start-of-life percept.
         past: past(i) is the percept of i steps ago, for i below RECENT · S (meaningless before birth). Where trials
@@ -53,6 +79,8 @@ class Context(NamedTuple):
         absorb: absorb(key, carry, percept) → the carry that `respond` would give, where its response is not wanted.
     """
 
+    trial: Any
+    random: Callable[[], jax.Array]
     fresh: Any
     start: Percept
     past: Callable[[Any], Percept]
@@ -66,10 +94,10 @@ class Context(NamedTuple):
     begins: Any
     comes: Callable[[Any], Any]
     key: Callable[[Any], jax.Array]
-    respond: Callable[..., Any]
-    live: Callable[..., Any]
-    repeat: Callable[..., Any]
-    absorb: Callable[..., Any]
+    respond: Respond
+    live: Live
+    repeat: Repeat
+    absorb: Respond
 
 
 class Condition(eqx.Module):
@@ -105,14 +133,10 @@ class Condition(eqx.Module):
         return None
 
     @abc.abstractmethod
-    def apply(
-        self, key: jax.Array, t: jax.Array, carry: Any, percept: Percept, shadow: Any, context: Context
-    ) -> tuple[Any, Percept, Any]:
-        """The carry, the percept and the shadow carry as disturbed before a response in trial t.
+    def apply(self, carry: Any, percept: Percept, shadow: Any, context: Context) -> tuple[Any, Percept, Any]:
+        """The carry, the percept and the shadow carry as disturbed before a response.
 
         Args:
-            key: for the condition's own draws.
-            t: the trial.
             carry: the subject's carry after its last response.
             percept: what the subject would see.
             shadow: a second carry, the condition's own, fresh at birth and handed on as returned.
@@ -128,7 +152,7 @@ class Intact(Condition):
         """'intact'."""
         return "intact"
 
-    def apply(self, key, t, carry, percept, shadow, context):
+    def apply(self, carry, percept, shadow, context):
         """Nothing."""
         return carry, percept, shadow
 

@@ -9,19 +9,27 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.condition import Condition, Context, Intact, select
+from mesascope.contracts.condition import Condition, Context, Intact, Repeat, select
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.errors import MesascopeError
 from mesascope.trials import KEPT, LARGEST
 
 BLOCK = 64
+
+
+class Keys(Protocol):
+    """The keys of a block."""
+
+    def __call__(self, name: str, tick: Any, /) -> jax.Array:
+        """The key of what `name` stands for ('act', 'pay', 'disturb') at a tick."""
+        ...
 
 
 class Record(NamedTuple):
@@ -48,6 +56,24 @@ class Record(NamedTuple):
     taps: Any
     steps: Any = None
     paid: Any = None
+
+
+class Step(NamedTuple):
+    """What one step leaves behind, each with leading axis N.
+
+    Attributes:
+        action: what was done.
+        score: its expected pay-off.
+        paid: its feedback.
+        log_probs: [N, K] of all actions, or None.
+        taps: [N, U] activations by name.
+    """
+
+    action: Any
+    score: Any
+    paid: Any
+    log_probs: Any
+    taps: Any
 
 
 class Outcomes(NamedTuple):
@@ -133,9 +159,9 @@ class Setting:
     fresh: Any
     start: Percept
     donated: Outcomes
-    keys: Callable[..., Any]
+    keys: Keys
     subject: Any
-    repeat: Callable[..., Any]
+    repeat: Repeat
 
     def context(self, t: Any, s: Any, partner: Any, past: Callable[[Any], Past]) -> Context:
         """What a condition may use at step s of trial t; past(i) tells of i ticks ago."""
@@ -156,6 +182,8 @@ class Setting:
 
         begins = True if steps == 1 else s == 0
         return Context(
+            trial=t,
+            random=lambda: self.keys("disturb", now),
             fresh=self.fresh,
             start=self.start,
             past=lambda i: past(i).percept,
@@ -176,7 +204,7 @@ class Setting:
         )
 
 
-def settled(idle: Any, before: Life, after: Life, real: bool, out: Any) -> tuple[Life, Any]:
+def settled(idle: Any, before: Life, after: Life, real: bool, step: Step) -> tuple[Life, Step]:
     """Lifetimes that are idle stand still, and their step counts nowhere.
 
     Args:
@@ -184,9 +212,9 @@ def settled(idle: Any, before: Life, after: Life, real: bool, out: Any) -> tuple
         before: the life before the step.
         after: the life as it would have gone on.
         real: whether actions are real numbers.
-        out: action, score, paid, log_probs and taps of the step.
+        step: what it left behind.
     """
-    return still(idle, before, after), blanked(idle, real, out)
+    return still(idle, before, after), blanked(idle, real, step)
 
 
 def still(idle: Any, before: Life, after: Life) -> Life:
@@ -195,19 +223,18 @@ def still(idle: Any, before: Life, after: Life) -> Life:
     return after._replace(**kept)
 
 
-def blanked(idle: Any, real: bool, out: Any) -> Any:
-    """A step's action, score, paid, log_probs and taps without those of lifetimes that are idle [N]."""
+def blanked(idle: Any, real: bool, step: Step) -> Step:
+    """What a step left behind, without that of lifetimes that are idle [N]."""
     xp = np if isinstance(idle, np.ndarray) else jnp
-    action, score, paid, log_probs, taps = out
 
     def blank(x):
         return xp.where(idle.reshape(idle.shape + (1,) * (x.ndim - 1)), xp.nan, x).astype(x.dtype)
 
-    return (
-        xp.where(idle, xp.nan if real else -1, action).astype(action.dtype),
-        xp.where(idle, 0.0, score).astype(score.dtype),
-        xp.where(idle, 0.0, paid).astype(paid.dtype),
-        *jax.tree.map(blank, (log_probs, taps)),
+    return Step(
+        xp.where(idle, xp.nan if real else -1, step.action).astype(step.action.dtype),
+        xp.where(idle, 0.0, step.score).astype(step.score.dtype),
+        xp.where(idle, 0.0, step.paid).astype(step.paid.dtype),
+        *jax.tree.map(blank, (step.log_probs, step.taps)),
     )
 
 

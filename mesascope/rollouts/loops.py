@@ -22,6 +22,7 @@ from mesascope.rollouts.lives import (
     Past,
     Record,
     Setting,
+    Step,
     blanked,
     leaves_be,
     only,
@@ -74,14 +75,14 @@ def looped(subject, family, tasks, keys, disturbed: Sequence[Disturbed], record,
                 shadows, answers = [*shadows, life.shadow[i]], [*answers, plain]
                 continue
             allowed = setting.context(t, s, partners[i][t], past if looked else only(present))
-            told = condition.apply(keys("disturb", now), t, life.carry, life.percept, life.shadow[i], allowed)
+            told = condition.apply(life.carry, life.percept, life.shadow[i], allowed)
             answers = [*answers, subject.respond(keys("act", now), *told[:2])]
             shadows = [*shadows, told[2]]
         lived, acted = plain or answers[0]
         state, percept, score = world.step(keys("pay", now), life.state, acted.action, idle)
         score, paid = np.asarray(score), np.asarray(percept.feedback)
         out = [
-            (np.asarray(response.action), score, paid, *_stated(subject, carry, response, record))
+            Step(np.asarray(response.action), score, paid, *_stated(subject, carry, response, record))
             for carry, response in answers
         ]
         after = Life(state, percept, lived, shadows, ())
@@ -98,8 +99,9 @@ def looped(subject, family, tasks, keys, disturbed: Sequence[Disturbed], record,
         if steps == 1:
             shown = life.percept.observation
             life, made = live(life, t, 0, None, None)
-            for i, (action, score, paid, log_probs, taps) in enumerate(made):
-                out[i].append(Record(action, paid, score, partners[i][t], log_probs, shown, taps))
+            for i, step in enumerate(made):
+                known = step.log_probs, shown, step.taps
+                out[i].append(Record(step.action, step.paid, step.score, partners[i][t], *known))
             continue
         made = []
         for s in range(steps):
@@ -117,7 +119,7 @@ def looped(subject, family, tasks, keys, disturbed: Sequence[Disturbed], record,
             recent.appendleft(Past(life.percept, np.ones(BLOCK, bool), last))
         for i, (records, mates) in enumerate(zip(out, partners, strict=True)):
             sees = type(conditions[i]) is Intact
-            own = [(*step[i], shown if sees else None, awake) for step, shown, awake in made]
+            own = [(step[i], shown if sees else None, awake) for step, shown, awake in made]
             records.append(_trial(own, steps, mates[t], real))
     return [jax.tree.map(lambda *xs: np.stack(xs), *records) for records in out]
 
@@ -128,28 +130,27 @@ def _stated(subject: Any, carry: Any, response: Any, record: Any) -> tuple[Any, 
     return log_probs, {k: np.asarray(v) for k, v in subject.taps(carry).items() if k in record}
 
 
-def _trial(made: list[Any], steps: int, partner: Any, real: bool) -> Record:
+def _trial(made: list[tuple[Step, Any, Any]], steps: int, partner: Any, real: bool) -> Record:
     """A trial's record from its steps, those behind the last one that anybody lived filled up."""
-    stacked = jax.tree.map(lambda *xs: np.stack(xs), *made)
-    action, score, paid, log_probs, taps, shown, awake = stacked
-    kept, lived = kept_steps(steps), len(action)
+    step, shown, awake = jax.tree.map(lambda *xs: np.stack(xs), *made)
+    kept, lived = kept_steps(steps), len(step.action)
 
     def filled(x, value, rows):
         more = np.full((steps - lived, *x.shape[1:]), value, x.dtype)
         return np.concatenate([x, more])[rows]
 
     every = np.arange(steps)
-    log_probs, taps = jax.tree.map(lambda x: filled(x, np.nan, kept), (log_probs, taps))
+    log_probs, taps = jax.tree.map(lambda x: filled(x, np.nan, kept), (step.log_probs, step.taps))
     return Record(
-        filled(action, np.nan if real else -1, kept),
-        paid.sum(0),
-        score.sum(0),
+        filled(step.action, np.nan if real else -1, kept),
+        step.paid.sum(0),
+        step.score.sum(0),
         partner,
         log_probs,
         None if shown is None else filled(shown, 0, every),
         taps,
         awake.sum(0),
-        filled(paid, 0.0, every),
+        filled(step.paid, 0.0, every),
     )
 
 

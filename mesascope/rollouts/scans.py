@@ -15,7 +15,7 @@ from mesascope.contracts.condition import RECENT
 from mesascope.contracts.subject import Response
 from mesascope.keys import address
 from mesascope.rollouts import compiling
-from mesascope.rollouts.lives import BLOCK, Life, Past, Record, Setting, only, settled
+from mesascope.rollouts.lives import BLOCK, Life, Past, Record, Setting, Step, only, settled
 from mesascope.trials import kept_steps
 
 
@@ -91,9 +91,7 @@ def _scan(subject, family, block: Block, kinds, which, trials, record) -> Record
         """One step: the disturbed response, and how the life goes on."""
 
         def disturb(kind):
-            return lambda: kind.apply(
-                address(key, "disturb", now), t, life.carry, life.percept, life.shadow, allowed
-            )
+            return lambda: kind.apply(life.carry, life.percept, life.shadow, allowed)
 
         carry, percept, shadow = jax.lax.switch(which, [disturb(k) for k in kinds])
         after, response = subject.respond(address(key, "act", now), carry, percept)
@@ -104,7 +102,7 @@ def _scan(subject, family, block: Block, kinds, which, trials, record) -> Record
         )
         state, percept, score = family.step(address(key, "pay", now), tasks, life.state, action)
         taps = {k: v for k, v in subject.taps(after).items() if k in record}
-        out = response.action, score, percept.feedback, response.log_probs, taps
+        out = Step(response.action, score, percept.feedback, response.log_probs, taps)
         return Life(state, percept, lived, shadow, life.recent), out
 
     def trial(life: Life, xs):
@@ -114,8 +112,8 @@ def _scan(subject, family, block: Block, kinds, which, trials, record) -> Record
         )
         allowed = setting.context(t, 0, partner, lambda i: Past(jax.tree.map(lambda x: x[i], recent)))
         after, out = live(life._replace(recent=recent), allowed, t, t)
-        action, score, paid, log_probs, taps = out
-        return after, Record(action, paid, score, partner, log_probs, life.percept.observation, taps)
+        seen = life.percept.observation
+        return after, Record(out.action, out.paid, out.score, partner, out.log_probs, seen, out.taps)
 
     def stepwise(begun, xs):
         t, partner = xs
@@ -141,10 +139,10 @@ def _scan(subject, family, block: Block, kinds, which, trials, record) -> Record
             return (after, last), (out, life.percept.observation, awake)
 
         begun, (out, shown, awake) = jax.lax.scan(step, begun, jnp.arange(family.steps))
-        action, score, paid, log_probs, taps = out
-        action, log_probs, taps = jax.tree.map(lambda x: x[kept], (action, log_probs, taps))
-        sums = paid.sum(0), score.sum(0)
-        return begun, Record(action, *sums, partner, log_probs, shown, taps, awake.sum(0), paid)
+        kept_of = jax.tree.map(lambda x: x[kept], (out.action, out.log_probs, out.taps))
+        action, log_probs, taps = kept_of
+        sums = out.paid.sum(0), out.score.sum(0)
+        return begun, Record(action, *sums, partner, log_probs, shown, taps, awake.sum(0), out.paid)
 
     if family.steps == 1:
         recent = jax.tree.map(lambda x: jnp.repeat(x[None], RECENT, 0), start)

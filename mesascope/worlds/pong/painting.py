@@ -67,17 +67,17 @@ class OnPicture(Condition):
         """It is about Pong's picture."""
         return None if screen.shows_places(family) else "it shows no ball"
 
-    def apply(self, key, t, carry, percept, shadow, context):
+    def apply(self, carry, percept, shadow, context):
         """Paints; where there is no such picture, nothing."""
         if percept.observation.shape[-1] != screen.SHOWN:
             return carry, percept, shadow
 
         def painted(seen):
-            again = self.paint(key, picture(seen.observation), context)
+            again = self.paint(context.random(), picture(seen.observation), context)
             return seen._replace(observation=observation(again))
 
         if self.before:
-            count = jnp.minimum(self.before, t * context.steps + context.step)
+            count = jnp.minimum(self.before, context.trial * context.steps + context.step)
 
             def live(i, rebuilt):
                 return context.live(count - i, rebuilt, painted(context.past(count - i)))

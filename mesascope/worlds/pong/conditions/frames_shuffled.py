@@ -35,10 +35,10 @@ class FramesShuffled(Condition):
         """No pictures are shown."""
         return None if isinstance(family, ShowsFrames) else "its tasks show no pictures"
 
-    def apply(self, key, t, carry, percept, shadow, context):
+    def apply(self, carry, percept, shadow, context):
         """The observation of an earlier step; the first one before there are eight."""
-        drawn = jax.random.randint(key, (), 1, RECENT)
-        past = context.past(jnp.minimum(drawn, t * context.steps + context.step))
+        drawn = jax.random.randint(context.random(), (), 1, RECENT)
+        past = context.past(jnp.minimum(drawn, context.trial * context.steps + context.step))
         return carry, percept._replace(observation=past.observation), shadow
 
 

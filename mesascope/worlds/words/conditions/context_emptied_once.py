@@ -27,7 +27,7 @@ class ContextEmptiedOnce(Condition):
         """Where the family has no words: a fresh carry is asked for by another condition there."""
         return speechless(family)
 
-    def apply(self, key, t, carry, percept, shadow, context):
+    def apply(self, carry, percept, shadow, context):
         """A fresh carry, and a percept that tells of no trial before."""
         xp = np if isinstance(percept.first, np.ndarray) else jnp
         born = percept._replace(

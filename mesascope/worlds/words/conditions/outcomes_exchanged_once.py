@@ -38,7 +38,7 @@ class OutcomesExchangedOnce(Condition):
         """Where the family has no words: the shuffled feedback of other families is asked for elsewhere."""
         return speechless(family)
 
-    def apply(self, key, t, carry, percept, shadow, context):
+    def apply(self, carry, percept, shadow, context):
         """The shadow has taken in exchanged outcomes only; the last one is exchanged too."""
         exchanged = select(percept.first, percept, context.exchange(0, percept))
         return shadow, exchanged, context.absorb(context.key(0), shadow, exchanged)

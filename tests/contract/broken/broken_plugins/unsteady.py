@@ -18,7 +18,7 @@ class Unsteady(Condition):
         """A number that nobody can repeat."""
         return int(np.random.default_rng().integers(2**30))
 
-    def apply(self, key, t, carry, percept, shadow, context):
+    def apply(self, carry, percept, shadow, context):
         """The partner's carry."""
         return take(carry, context.partner), percept, shadow
 
