@@ -57,6 +57,7 @@ def assemble(
     labels: Sequence[str],
     one_step: Sequence[bool],
     lifetimes: int,
+    *,
     attrs: Mapping[str, Any],
 ) -> xr.Dataset:
     """Blocks of records, [condition][block] with axes T, N, as one data set of `lifetimes` lifetimes."""

@@ -167,6 +167,7 @@ def opens(path: str | os.PathLike) -> bool:
 
 def subject(
     family: Family,
+    *,
     path: str,
     observes: str = "",
     observation: str = "",

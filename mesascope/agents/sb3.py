@@ -149,6 +149,7 @@ class SB3(Subject):
 
 def subject(
     family: Family,
+    *,
     path: str,
     observes: str = "",
     stochastic: bool = True,

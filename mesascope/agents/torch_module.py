@@ -189,6 +189,7 @@ def wrap(
     name: str = "",
     observes: str = ALL,
     layout: str = "batch",
+    *,
     gives: str = "logits",
     hooks: str = "",
     stochastic: bool = True,
@@ -249,6 +250,7 @@ def wrap(
 
 def subject(
     family: Family,
+    *,
     path: str = "",
     factory: str = "",
     observes: str = ALL,
@@ -310,12 +312,12 @@ def subject(
         name,
         observes,
         layout,
-        gives,
-        hooks,
-        stochastic,
-        epsilon,
-        trained_on,
-        make if path else None,
+        gives=gives,
+        hooks=hooks,
+        stochastic=stochastic,
+        epsilon=epsilon,
+        trained_on=trained_on,
+        again=make if path else None,
     )
 
 

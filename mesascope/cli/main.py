@@ -179,7 +179,7 @@ def reproduce_(
 
     _cache()
     with _progress() as progress:
-        found = reproduce(study, quick, seeds, out, trust, progress, workers)
+        found = reproduce(study, quick, seeds, out, trust, progress=progress, workers=workers)
     if as_json:
         _json(found)
         return
@@ -208,7 +208,7 @@ def validate_(
     _cache(short=True)
     kept = folder(cache("validation"), quick, seeds, first, lifetimes)
     with _progress() as progress:
-        found = validate(quick, seeds, first, lifetimes, progress, workers, kept)
+        found = validate(quick, seeds, first, lifetimes, progress, workers=workers, kept=kept)
     _json(found) if as_json else _print(validation(found))
     shutil.rmtree(kept, ignore_errors=True)
     if not found["holds"]:

@@ -79,6 +79,7 @@ def solve(
     event: Event,
     given: Event = SURE,
     engine: str = "lp",
+    *,
     reading: str = "centre",
     values: Mapping[str, Reading] | None = None,
     draws: int = 100_000,
@@ -133,7 +134,7 @@ def solve(
             return replace(base, status="undefined", assumptions=tuple(note))
         return classify(replace(base, low=found.low, high=found.high, assumptions=tuple(note)))
     betas = [values[e.id].beta() if values and e.id in values else None for e in argument.entries]
-    found = draw(argument, betas, event, given, draws, seed)
+    found = draw(argument, betas, event, given, draws, seed=seed)
     if found is None:
         return replace(base, status="undefined", assumptions=tuple(note))
     note.append(

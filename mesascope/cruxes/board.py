@@ -151,6 +151,7 @@ class Board:
         given: str | Event | None = None,
         engine: str = "lp",
         draws: int = 100_000,
+        *,
         seed: int = 0,
         wordings: bool = True,
     ) -> Answer:
@@ -186,10 +187,10 @@ class Board:
             event,
             condition,
             engine,
-            self.conventions.reading,
-            values,
-            draws,
-            seed,
+            reading=self.conventions.reading,
+            values=values,
+            draws=draws,
+            seed=seed,
         )
         if answer.status == "implied" and any(
             same(c.given, condition)
@@ -204,7 +205,9 @@ class Board:
         for label in self.wordings_of(person, answer.claims):
             board = self.read(wordings=(*self.conventions.wordings, label))
             try:
-                others[label] = board.answer(person, event, condition, engine, draws, seed, wordings=False)
+                others[label] = board.answer(
+                    person, event, condition, engine, draws, seed=seed, wordings=False
+                )
             except MesascopeError as error:
                 others[label] = Answer(
                     person,

@@ -67,7 +67,7 @@ def answer(
     """
     from mesascope.cruxes.texts import tell_answer
 
-    found = [board.answer(p, target, given, engine, draws, seed) for p in choose_people(board, person)]
+    found = [board.answer(p, target, given, engine, draws, seed=seed) for p in choose_people(board, person)]
     show(board, "answer", found, [line for a in found for line in tell_answer(a)], as_json)
     if any(a.status == "incoherent" for a in found):
         raise typer.Exit(1)

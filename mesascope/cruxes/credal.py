@@ -58,7 +58,10 @@ def find_extremes(
             if not np.isnan(values).all():
                 low, high = min(low, float(np.nanmin(values))), max(high, float(np.nanmax(values)))
         return Extremes(None, None, True, names) if low > high else Extremes(low, high, True, names)
-    ends = [_climb(argument, event, given, spans, free, sign, starts, seed) for sign in (-1.0, 1.0)]
+    ends = [
+        _climb(argument, event, given, spans, free, sign=sign, starts=starts, seed=seed)
+        for sign in (-1.0, 1.0)
+    ]
     return Extremes(ends[0], ends[1], False, names)
 
 
@@ -68,6 +71,7 @@ def _climb(
     given: Event,
     spans: np.ndarray,
     free: np.ndarray,
+    *,
     sign: float,
     starts: int,
     seed: int,

@@ -168,6 +168,7 @@ def decompose(
     b: np.ndarray,
     method: str = "shapley",
     scale: str = "prob",
+    *,
     groups: Sequence[Sequence[int]] = (),
 ) -> np.ndarray:
     """Shares of f(B) - f(A) by a named method on a named scale.

@@ -95,6 +95,7 @@ def update_people(
     k: int | None = None,
     n: int | None = None,
     observed: bool = True,
+    *,
     to: str | None = None,
 ) -> list[Update]:
     """What an evidence item (or an open question) should do to each person.
@@ -123,7 +124,9 @@ def update_people(
         raise MesascopeError(f"{item!r} is a single observation.", "Leave --k and --n out.")
     if k is not None and n is not None:
         require_count(k, n)
-    return [_update_person(board, evidence, person, k, n, observed) for person in board.content.people]
+    return [
+        _update_person(board, evidence, person, k, n, observed=observed) for person in board.content.people
+    ]
 
 
 def ratio_for(
@@ -146,7 +149,7 @@ def ratio_for(
 
 
 def _update_person(
-    board: Board, evidence: Evidence, person: str, k: int | None, n: int | None, observed: bool
+    board: Board, evidence: Evidence, person: str, k: int | None, n: int | None, *, observed: bool
 ) -> Update:
     about = evidence.about
     if board.refusal(person, about):

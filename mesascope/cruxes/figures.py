@@ -17,6 +17,7 @@ def _text(
     words: object,
     size: float = 12,
     colour: str = INK,
+    *,
     anchor: str = "start",
     weight: str = "400",
 ) -> str:
@@ -53,10 +54,10 @@ def draw_intervals(bars: Sequence[Bar], says: str, left: float = 330) -> str:
     for tick in (0, 0.25, 0.5, 0.75, 1):
         x = left + tick * span
         body.append(f'<line x1="{x}" y1="{top - 8}" x2="{x}" y2="{top + row * len(bars)}" stroke="{RULE}"/>')
-        body.append(_text(x, top - 14, f"{tick:g}", 11, PALE, "middle"))
+        body.append(_text(x, top - 14, f"{tick:g}", 11, PALE, anchor="middle"))
     for i, bar in enumerate(bars):
         y = top + row * i + row / 2
-        body.append(_text(left - 14, y + 4, bar.label, 12, PALE if bar.minor else INK, "end"))
+        body.append(_text(left - 14, y + 4, bar.label, 12, PALE if bar.minor else INK, anchor="end"))
         a, b = left + bar.low * span, left + bar.high * span
         if b - a < 2:
             body.append(f'<circle cx="{(a + b) / 2:.1f}" cy="{y:.1f}" r="5" fill="{bar.colour}"/>')
@@ -108,9 +109,9 @@ def draw_waterfall(
             f'<rect x="{x:.1f}" y="{y:.1f}" width="{step * 0.6:.1f}" '
             f'height="{max(h, 1.5):.1f}" fill="{colour}"/>'
         )
-        body.append(_text(x + step * 0.3, y - 7, note, 12, INK, "middle"))
+        body.append(_text(x + step * 0.3, y - 7, note, 12, INK, anchor="middle"))
         for k, line in enumerate(wrap(label, max(14, int(step / 7)))[:2]):
-            body.append(_text(x + step * 0.3, base + 20 + 15 * k, line, 12, INK, "middle"))
+            body.append(_text(x + step * 0.3, base + 20 + 15 * k, line, 12, INK, anchor="middle"))
         if i < len(columns) - 1:
             y = place(b)
             body.append(

@@ -34,6 +34,7 @@ def explain_cuts(
     other: str | None = None,
     scale: str = "prob",
     method: str = "shapley",
+    *,
     cut: str | None = None,
     groups: Sequence[Sequence[str]] = (),
 ) -> GapReport:
@@ -52,11 +53,11 @@ def explain_cuts(
     gaps, warnings = [], []
     for name in names:
         if name == SHARED:
-            gaps.append(explain_shared(board, *people, None, scale, method))
+            gaps.append(explain_shared(board, *people, None, scale, method=method))
             continue
         found = _find_cut(board, name)
         sides = [_read_side(board, person, found) for person in people]
-        gaps.append(_cut_gap(people, found, sides, scale, method, groups))
+        gaps.append(_cut_gap(people, found, sides, scale, method, groups=groups))
         for what, values in (
             ("scale", ("prob", "log", "logodds")),
             ("method", ("shapley", "oat", "oat-back")),
@@ -65,7 +66,9 @@ def explain_cuts(
             for value in values:
                 settings = {"scale": scale, "method": method, what: value}
                 try:
-                    again = _cut_gap(people, found, sides, settings["scale"], settings["method"], groups)
+                    again = _cut_gap(
+                        people, found, sides, settings["scale"], settings["method"], groups=groups
+                    )
                 except MesascopeError:
                     continue
                 tops.setdefault(again.top.name, []).append(value)
@@ -96,6 +99,7 @@ def explain_gap(
     other: str | None = None,
     target: str | Event | None = None,
     scale: str = "prob",
+    *,
     method: str = "shapley",
     cut: str | None = None,
     groups: Sequence[Sequence[str]] = (),
@@ -115,10 +119,10 @@ def explain_gap(
     """
     one, other = _pair(board, one, other)
     if cut is None or cut == SHARED:
-        return explain_shared(board, one, other, target, scale, method)
+        return explain_shared(board, one, other, target, scale, method=method)
     found = _find_cut(board, cut)
     sides = [_read_side(board, person, found) for person in (one, other)]
-    return _cut_gap((one, other), found, sides, scale, method, groups)
+    return _cut_gap((one, other), found, sides, scale, method, groups=groups)
 
 
 def _find_cut(board: Board, name: str) -> Cut:
@@ -160,11 +164,12 @@ def _cut_gap(
     sides: list[_Side],
     scale: str,
     method: str,
+    *,
     groups: Sequence[Sequence[str]],
 ) -> Gap:
     chosen = groups or cut.groups
     a, b = (side.numbers(cut) for side in sides)
-    shares = _share(cut, a, b, scale, method, chosen)
+    shares = _share(cut, a, b, scale, method, groups=chosen)
     spans = _find_spans(cut, sides, scale, method, chosen)
     products = np.array([a.prod(), b.prod()])
     ends = 1 - products if cut.form == "complement" else products
@@ -231,11 +236,11 @@ def _complete(groups: Sequence[Sequence[str]], names: list[str]) -> list[list[st
 
 
 def _share(
-    cut: Cut, a: np.ndarray, b: np.ndarray, scale: str, method: str, groups: Sequence[Sequence[str]]
+    cut: Cut, a: np.ndarray, b: np.ndarray, scale: str, method: str, *, groups: Sequence[Sequence[str]]
 ) -> np.ndarray:
     names = list(cut.parts)
     numbers = [[names.index(n) for n in g] for g in _complete(groups, names)]
-    return decompose(product, a, b, method, scale, numbers)
+    return decompose(product, a, b, method, scale, groups=numbers)
 
 
 def _find_spans(
@@ -246,7 +251,9 @@ def _find_spans(
     fractions = []
     for at in ("low", "middle", "high"):
         try:
-            shares = _share(cut, sides[0].numbers(cut, at), sides[1].numbers(cut, at), scale, method, groups)
+            shares = _share(
+                cut, sides[0].numbers(cut, at), sides[1].numbers(cut, at), scale, method, groups=groups
+            )
         except MesascopeError:
             continue
         if abs(shares.sum()) > POINT:
@@ -288,7 +295,7 @@ def _read_side(board: Board, person: str, cut: Cut) -> _Side:
             values.append(read_value(assumed[name]).centre)
             sources.append(ASSUMED)
         else:
-            values.append(_own_number(board, person, name, event, before, notes))
+            values.append(_own_number(board, person, name, event, before, notes=notes))
             sources.append("stated or implied")
         before = join(before, event)
     return _Side(
@@ -301,7 +308,9 @@ def _read_side(board: Board, person: str, cut: Cut) -> _Side:
     )
 
 
-def _own_number(board: Board, person: str, name: str, event: Event, given: Event, notes: list[str]) -> float:
+def _own_number(
+    board: Board, person: str, name: str, event: Event, given: Event, *, notes: list[str]
+) -> float:
     if board.refusal(person, event):
         raise MesascopeError(
             f"{person} declines the question {name!r}.", f'Assume "rest" for {person} in the cut.'

@@ -57,7 +57,7 @@ class Value:
 
 
 def find_triads(
-    board: Board, person: str, crux: Event, target: Event, given: Event, engine: str = "auto"
+    board: Board, person: str, crux: Event, target: Event, given: Event, *, engine: str = "auto"
 ) -> Triads:
     """What a person's claims say of (P(U), P(U | C), P(C)), all under a condition.
 
@@ -137,6 +137,7 @@ def rank_cruxes(
     crux: str | None = None,
     target: str | None = None,
     given: str | None = None,
+    *,
     base: float = 10.0,
     form: str = "log",
     engine: str = "auto",
@@ -157,7 +158,7 @@ def rank_cruxes(
     """
     event, condition = board.default_question(person, target, given)
     if crux is not None and ";" in crux:
-        return [_value_states(board, person, crux, event, condition, base)]
+        return [_value_states(board, person, crux, event, condition, base=base)]
     if crux is not None:
         chosen = {crux: board.event(crux)}
         refusal = board.refusal(person, chosen[crux])
@@ -167,7 +168,7 @@ def rank_cruxes(
         chosen = default_cruxes(board, person, event, condition)
     found = []
     for name, one in chosen.items():
-        triads = find_triads(board, person, one, event, condition, engine)
+        triads = find_triads(board, person, one, event, condition, engine=engine)
         low, high, most = _information(triads, base, form)
         found.append(
             Value(
@@ -184,7 +185,7 @@ def rank_cruxes(
     return sorted(found, key=lambda v: -(v.high or 0.0))
 
 
-def _value_states(board: Board, person: str, crux: str, target: Event, given: Event, base: float) -> Value:
+def _value_states(board: Board, person: str, crux: str, target: Event, given: Event, *, base: float) -> Value:
     states = [board.event(part) for part in crux.split(";")]
     worlds = enumerate_worlds(sorted(frozenset().union(*(s.atoms() for s in states))))
     if np.any(sum(s.holds(worlds).astype(int) for s in states) != 1):
@@ -214,6 +215,7 @@ def compare_crux(
     other: str | None = None,
     crux: str | None = None,
     target: str | None = None,
+    *,
     base: float = 10.0,
     weights: str = "gmo",
     form: str = "log",
@@ -254,13 +256,15 @@ def compare_crux(
                 Value(name, people, None, None, None, (None, None), engine, f"declined by {declined[0]}")
             )
             continue
-        triads = [find_triads(board, p, event, *q, engine) for p, q in zip(people, questions, strict=True)]
-        found.append(_discriminate(name, people, triads, base, weights, form))
+        triads = [
+            find_triads(board, p, event, *q, engine=engine) for p, q in zip(people, questions, strict=True)
+        ]
+        found.append(_discriminate(name, people, triads, base, weights, form=form))
     return sorted(found, key=lambda v: -(v.high if v.high is not None else -np.inf))
 
 
 def _discriminate(
-    name: str, people: tuple[str, str], triads: Sequence[Triads], base: float, weights: str, form: str
+    name: str, people: tuple[str, str], triads: Sequence[Triads], base: float, weights: str, *, form: str
 ) -> Value:
     rng = np.random.default_rng(11)
     a, b = (t.rows for t in triads)

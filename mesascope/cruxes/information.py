@@ -56,6 +56,7 @@ def value_information(
     pc: float | np.ndarray,
     base: float = 10.0,
     weight: float | None = None,
+    *,
     stated: float | np.ndarray | None = None,
     form: str = "log",
 ) -> float | np.ndarray:

@@ -245,7 +245,7 @@ def write_triads(board: Board, crux: str | None = None) -> str:
         names = {crux: board.event(crux)} if crux else default_cruxes(board, person, target, given)
         for name, event in names.items():
             try:
-                rows = find_triads(board, person, event, target, given, "net").rows
+                rows = find_triads(board, person, event, target, given, engine="net").rows
             except MesascopeError:
                 continue
             pu, puc, pc = (float(x) for x in rows[0])

@@ -46,6 +46,7 @@ def open_board(
     words: Words = "union",
     plus_minus: Width = 0.05,
     reflective: Reflect = False,
+    *,
     bridge: With = None,
     wording: Worded = None,
 ) -> Board:

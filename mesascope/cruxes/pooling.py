@@ -116,6 +116,7 @@ def pool_people(
     target: str | None = None,
     given: str | None = None,
     method: str = "gmo",
+    *,
     weights: Sequence[float] | None = None,
     factor: float | None = None,
     base: float = 0.5,

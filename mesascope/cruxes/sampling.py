@@ -43,6 +43,7 @@ def draw(
     event: Event,
     given: Event = SURE,
     draws: int = 100_000,
+    *,
     seed: int = 0,
 ) -> Draws | None:
     """Draw entries independently and answer exactly in each draw.

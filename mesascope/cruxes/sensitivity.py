@@ -99,6 +99,7 @@ def rank_claims(
     target: str | None = None,
     given: str | None = None,
     cost: float | None = None,
+    *,
     n: int = 2**12,
     seed: int = 0,
 ) -> tuple[list[Weight], float | None, tuple[str, ...]]:

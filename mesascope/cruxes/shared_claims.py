@@ -72,7 +72,7 @@ class Gap:
 
 
 def explain_shared(
-    board: Board, one: str, other: str, target: str | Event | None, scale: str, method: str
+    board: Board, one: str, other: str, target: str | Event | None, scale: str, *, method: str
 ) -> Gap:
     """The gap by shared claims: a claim counts as shared where event and condition are the same.
 

@@ -50,6 +50,7 @@ class Bench:
         splits: Sequence[str] | None = None,
         lifetimes: int = 256,
         seed: int = 0,
+        *,
         out: Path | None = None,
         progress: Progress = lambda share, doing: None,
         made: dict[str, xr.Dataset] | None = None,
@@ -192,13 +193,13 @@ class Bench:
                 split,
                 self.lifetimes,
                 self.seed,
-                conditions,
-                kinds,
-                (),
-                stated,
-                self._tick,
-                tasks,
-                self.together,
+                conditions=conditions,
+                kinds=kinds,
+                record=(),
+                log_probs=stated,
+                done=self._tick,
+                tasks=tasks,
+                together=self.together,
             )
             if path:
                 kept.put(lived, path)

@@ -60,6 +60,7 @@ def examine(
     trained_on: str | None = None,
     splits: Sequence[str] | None = None,
     metrics: Sequence[Metric | str] | None = None,
+    *,
     lifetimes: int = 512,
     seed: int = 0,
     out: str | os.PathLike | None = None,
@@ -94,7 +95,14 @@ def examine(
     ]
     labels = [*conditions(base.horizon, rule), *(c for p in asked for c in p.conditions)]
     bench = Bench(
-        base, labels, splits, lifetimes, seed, Path(out) if out else None, progress, beyond=axes.wanted(base)
+        base,
+        labels,
+        splits,
+        lifetimes,
+        seed,
+        out=Path(out) if out else None,
+        progress=progress,
+        beyond=axes.wanted(base),
     )
     homes = [bench.home(trained_on or one.trained_on) for one in group]
     for one, home in zip(group, homes, strict=True):

@@ -70,7 +70,7 @@ def read_log(
     life, owners, place, order = _places(table, roles)
     chosen, offered, unread, shown = read_offered(table, roles, None if choices is None else int(choices))
     feedback, paid = read_feedback(table, roles, chosen.action, life, place)
-    latents, unpaid, known = read_latents(table, roles, chosen, feedback, life, place)
+    latents, unpaid, known = read_latents(table, roles, chosen, feedback, life, place=place)
     stages, unstaged, staged = read_stages(table, roles, chosen, None if owners is None else owners[life])
     unread |= unpaid | unstaged
     trials = _spread(chosen.action, {"feedback": feedback, **latents, **offered, **stages}, life, place)
@@ -182,7 +182,7 @@ def _places(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | None, 
             ["No column numbers the trials: within a lifetime the order of the rows counts."],
         )
     else:
-        place, how = _numbered(table, column, life, [outer[first], owners], size, parts)
+        place, how = _numbered(table, column, life, [outer[first], owners], size, parts=parts)
     if n * (int(place.max()) + 1) > max(20 * len(life), 50_000_000):
         raise MesascopeError(
             f"There are {n:,} lifetimes, most of {int(np.median(size)):,} trials and one of "
@@ -206,6 +206,7 @@ def _numbered(
     life: np.ndarray,
     groups: list[np.ndarray | None],
     size: np.ndarray,
+    *,
     parts: list[str],
 ) -> tuple[np.ndarray, list[str]]:
     """Per row its place by the numbers of the trials, in which gaps stay gaps; and what was decided."""

@@ -92,7 +92,7 @@ def read_choices(table: Table, roles: Roles, choices: int | None) -> Choices:
         gone, base = _missing_codes(number, choices, at, text)
         kept = np.unique(number[~gone])
         _few(len(kept), choices, column)
-        new, k, said = _numbering(number, kept, base, gone, choices, _arms(roles))
+        new, k, said = _numbering(number, kept, base, gone, choices, arms=_arms(roles))
         notes += said
     if gone.any():
         counts = [
@@ -190,6 +190,7 @@ def _numbering(
     base: float | None,
     gone: np.ndarray,
     choices: int | None,
+    *,
     arms: np.ndarray | None,
 ) -> tuple[np.ndarray, int, list[str]]:
     """Codes as choices counted from 0, how many choices there are, and how they were numbered."""

@@ -76,7 +76,7 @@ def read_feedback(
 
 
 def read_latents(
-    table: Table, roles: Roles, chosen: Choices, feedback: np.ndarray, life: np.ndarray, place: np.ndarray
+    table: Table, roles: Roles, chosen: Choices, feedback: np.ndarray, life: np.ndarray, *, place: np.ndarray
 ) -> tuple[dict[str, np.ndarray], set[str], list[str]]:
     """What the subject did not see, and its own probabilities, as far as the log has them.
 

@@ -267,7 +267,9 @@ def _separated(path: Path, start: bytes) -> Table:
         blank = np.logical_and.reduce([frame[name].str.strip().eq("").to_numpy(bool) for name in frame])
         frame = frame.loc[~blank]
     said.append(f"Text in {called}, columns separated by a {SEPARATORS[mark]}.")
-    return _named(frame, [n.strip().lstrip("\ufeff") for n in names], show(path.name), "line", skip + 1, said)
+    return _named(
+        frame, [n.strip().lstrip("\ufeff") for n in names], show(path.name), "line", skip + 1, said=said
+    )
 
 
 def _lines(path: Path) -> Table:
@@ -298,7 +300,7 @@ def _lines(path: Path) -> Table:
     names = list(dict.fromkeys(name for row in rows for name in row))
     columns = {i: [row.get(name) for row in rows] for i, name in enumerate(names)}
     frame = pd.DataFrame({i: pd.Series(c, index=[n for n, _ in lines]) for i, c in columns.items()})
-    return _named(frame, names, show(path.name), "line", 0, [])
+    return _named(frame, names, show(path.name), "line", 0, said=[])
 
 
 def _whole(value: Any) -> bool:
@@ -355,11 +357,11 @@ def _framed(frame: pd.DataFrame, name: str) -> Table:
     names = [*(str(level) for level in levels), *(str(c) for c in frame.columns)]
     _distinct(names, name)
     frame = (frame.reset_index(level=levels) if levels else frame).reset_index(drop=True)
-    return _named(frame.set_axis(range(frame.shape[1]), axis=1), names, name, "row", 0, [])
+    return _named(frame.set_axis(range(frame.shape[1]), axis=1), names, name, "row", 0, said=[])
 
 
 def _named(
-    frame: pd.DataFrame, names: Sequence[str], name: str, word: str, first: int, said: Sequence[str]
+    frame: pd.DataFrame, names: Sequence[str], name: str, word: str, first: int, *, said: Sequence[str]
 ) -> Table:
     _distinct(names, name)
     kept = [i for i, n in enumerate(names) if n]

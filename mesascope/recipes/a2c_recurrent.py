@@ -48,6 +48,7 @@ class Batch(NamedTuple):
 def recipe(
     family: Family,
     out: str | os.PathLike,
+    *,
     memory: str = "lstm",
     width: int = 48,
     observes: str = "action+feedback+trial",
@@ -96,7 +97,7 @@ def recipe(
     def after(number: int, network: Recurrent, state: Any) -> tuple[Recurrent, Any, jax.Array]:
         own = address(key, "update", number)
         batch = put(family, address(own, "tasks"), lifetimes)
-        return update(own, jnp.asarray(number), network, state, family, batch, span, plan)
+        return update(own, jnp.asarray(number), network, state, family, tried=batch, span=span, plan=plan)
 
     return train(Training("a2c_recurrent", family, settings, updates, lifetimes), begin, after, out, progress)
 
@@ -108,6 +109,7 @@ def update(
     network: Recurrent,
     state: Any,
     family: Family,
+    *,
     tried: Put,
     span: Scale,
     plan: Plan,
@@ -122,7 +124,7 @@ def update(
     def cost(network: Recurrent, part: Batch) -> jax.Array:
         return loss(network, part, plan.critic, entropy)
 
-    network, state = descend(key, network, state, batch, cost, rate, 1, 1)
+    network, state = descend(key, network, state, batch, cost, rate=rate, epochs=1, minibatches=1)
     return network, state, per_trial(lives, tried.best)
 
 

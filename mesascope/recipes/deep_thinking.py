@@ -57,6 +57,7 @@ class State(NamedTuple):
 def recipe(
     family: Family,
     out: str | os.PathLike,
+    *,
     updates: int = 1200,
     problems: int = 64,
     width: int = 32,
@@ -111,7 +112,16 @@ def recipe(
     def played(start: Kept):
         state, done = start.state, start.done
         while done < updates:
-            state, right = update(key, jnp.asarray(done), state, family, data, ticks, window, layers > 0)
+            state, right = update(
+                key,
+                jnp.asarray(done),
+                state,
+                family,
+                data,
+                ticks=ticks,
+                window=window,
+                feed_forward=layers > 0,
+            )
             done += 1
             cells = done * problems * window
             yield Kept(state, done, cells, done, [float(right)])
@@ -121,7 +131,7 @@ def recipe(
         return [float(x) for x in right]
 
     run = Run("deep_thinking", family, settings, told, lambda state: named(state.weights))
-    return go(run, begun, played, evaluated, out, progress)
+    return go(run, begun, played, evaluated, out, progress=progress)
 
 
 def _begun(key: jax.Array, family: Any, weights: Weights, many: int, parts: int) -> State:
@@ -138,6 +148,7 @@ def update(
     state: State,
     family: Any,
     data: dict[str, jax.Array],
+    *,
     ticks: int,
     window: int,
     feed_forward: bool,

@@ -40,6 +40,7 @@ def descend(
     memory: Any,
     batch: Any,
     loss: Callable[[Recurrent, Any], jax.Array],
+    *,
     rate: jax.Array,
     epochs: int,
     minibatches: int,

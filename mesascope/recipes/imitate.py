@@ -53,6 +53,7 @@ class Batch(NamedTuple):
 def recipe(
     family: Family,
     out: str | os.PathLike,
+    *,
     teacher: str = "gittins",
     memory: str = "gru",
     width: int = 64,
@@ -124,10 +125,20 @@ def recipe(
         own = address(key, "update", number)
         batch = put(family, address(own, "tasks"), lifetimes)
         if number < updates:
-            return update(own, jnp.asarray(number), network, state, family, guide, batch, span, plan)
+            return update(
+                own,
+                jnp.asarray(number),
+                network,
+                state,
+                family,
+                guide=guide,
+                tried=batch,
+                span=span,
+                plan=plan,
+            )
         state = rest(network) if number == updates else state  # PPO begins with a memory of its own
         since = jnp.asarray(number - updates)
-        return ppo_recurrent.update(own, since, network, state, family, batch, span, later)
+        return ppo_recurrent.update(own, since, network, state, family, tried=batch, span=span, plan=later)
 
     total = updates + improve_updates
     return train(Training("imitate", family, settings, total, lifetimes), begin, after, out, progress)
@@ -162,17 +173,20 @@ def update(
     network: Recurrent,
     state: Any,
     family: Family,
+    *,
     guide: Subject,
     tried: Put,
     span: Scale,
     plan: Plan,
 ) -> tuple[Recurrent, Any, jax.Array]:
     """Lives one batch and brings the network nearer to its teacher; the rest as in `ppo_recurrent.update`."""
-    lives = live(address(key, "lives"), network, family, tried.tasks, guide, plan.led)
+    lives = live(address(key, "lives"), network, family, tried.tasks, guide, led=plan.led)
     worth = gains(lives, tried.best, span, plan.discount, plan.trace).worth
     rate = falling(plan.rate, plan.final_rate, number, plan.updates)
     batch = Batch(lives.encoded, lives.lesson, worth, lives.there)
-    network, state = descend(key, network, state, batch, loss, rate, 1, plan.minibatches)
+    network, state = descend(
+        key, network, state, batch, loss, rate=rate, epochs=1, minibatches=plan.minibatches
+    )
     return network, state, per_trial(lives, tried.best)
 
 

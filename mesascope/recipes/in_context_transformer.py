@@ -56,6 +56,7 @@ class Shown(NamedTuple):
 def recipe(
     family: Family,
     out: str | os.PathLike,
+    *,
     memory: str = "transformer",
     width: int = 64,
     depth: int = 0,
@@ -107,7 +108,7 @@ def recipe(
 
     def begin() -> tuple[Recurrent, Any]:
         given = {k: v for k, v in layout.items() if v or memory in LAYERED}
-        network = begun(address(key, "weights"), family, memory, width, parts, given or None)
+        network = begun(address(key, "weights"), family, memory, width, parts, layout=given or None)
         refuse_acts(network, family)
         return network, ADAM.init(eqx.filter(network, eqx.is_array))
 
@@ -118,7 +119,7 @@ def recipe(
 
     def after(number: int, network: Recurrent, state: Any) -> tuple[Recurrent, Any, jax.Array]:
         own = address(key, "update", number)
-        return update(own, jnp.asarray(number), network, state, family, plan(), lifetimes)
+        return update(own, jnp.asarray(number), network, state, family, plan=plan(), lifetimes=lifetimes)
 
     training = Training("in_context_transformer", family, settings, updates, lifetimes)
     return train(training, begin, after, out, progress)
@@ -175,6 +176,7 @@ def update(
     network: Recurrent,
     state: Any,
     family: Family,
+    *,
     plan: Plan,
     lifetimes: int,
 ) -> tuple[Recurrent, Any, jax.Array]:

@@ -106,6 +106,7 @@ def live(
     family: Family,
     tasks: Any,
     teacher: Subject | None = None,
+    *,
     led: int = 0,
 ) -> Lives:
     """Lives one lifetime per task from fresh activations.

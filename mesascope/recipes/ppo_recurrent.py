@@ -52,6 +52,7 @@ class Batch(NamedTuple):
 def recipe(
     family: Family,
     out: str | os.PathLike,
+    *,
     memory: str = "gru",
     width: int = 64,
     observes: str = "action+feedback+trial+first+observation",
@@ -106,7 +107,7 @@ def recipe(
     def after(number: int, network: Recurrent, state: Any) -> tuple[Recurrent, Any, jax.Array]:
         own = address(key, "update", number)
         batch = put(family, address(own, "tasks"), lifetimes)
-        return update(own, jnp.asarray(number), network, state, family, batch, span, plan)
+        return update(own, jnp.asarray(number), network, state, family, tried=batch, span=span, plan=plan)
 
     return train(Training("ppo_recurrent", family, settings, updates, lifetimes), begin, after, out, progress)
 
@@ -118,6 +119,7 @@ def update(
     network: Recurrent,
     state: Any,
     family: Family,
+    *,
     tried: Put,
     span: Scale,
     plan: Plan,
@@ -146,7 +148,9 @@ def update(
     def cost(network: Recurrent, part: Batch) -> jax.Array:
         return loss(network, part, plan.clip, entropy)
 
-    network, state = descend(key, network, state, batch, cost, rate, plan.epochs, plan.minibatches)
+    network, state = descend(
+        key, network, state, batch, cost, rate=rate, epochs=plan.epochs, minibatches=plan.minibatches
+    )
     return network, state, per_trial(lives, tried.best)
 
 

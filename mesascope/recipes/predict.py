@@ -46,6 +46,7 @@ class Batch(NamedTuple):
 def recipe(
     family: Family,
     out: str | os.PathLike,
+    *,
     memory: str = "gru",
     width: int = 64,
     observes: str = "trial+first+observation",
@@ -96,7 +97,7 @@ def recipe(
     def after(number: int, network: Recurrent, state: Any) -> tuple[Recurrent, Any, jax.Array]:
         own = address(key, "update", number)
         tasks = put(family, address(own, "tasks"), lifetimes).tasks
-        return update(own, jnp.asarray(number), network, state, family, tasks, plan)
+        return update(own, jnp.asarray(number), network, state, family, tasks=tasks, plan=plan)
 
     return train(Training("predict", family, settings, updates, lifetimes), begin, after, out, progress)
 
@@ -114,6 +115,7 @@ def update(
     network: Recurrent,
     state: Any,
     family: Family,
+    *,
     tasks: Any,
     plan: Plan,
 ) -> tuple[Recurrent, Any, jax.Array]:
@@ -134,7 +136,9 @@ def update(
     lives = live(address(key, "lives"), network, family, tasks)
     rate = falling(plan.rate, plan.final_rate, number, plan.updates)
     batch = Batch(lives.encoded, lives.target)
-    network, state = descend(key, network, state, batch, loss, rate, 1, plan.minibatches)
+    network, state = descend(
+        key, network, state, batch, loss, rate=rate, epochs=1, minibatches=plan.minibatches
+    )
     return network, state, lives.score.mean()
 
 

@@ -69,6 +69,7 @@ def go(
     played: Callable[[Kept], Iterator[Kept]],
     evaluated: Callable[[Any], list[float]],
     out: str | os.PathLike,
+    *,
     progress: Callable[[Progress], None],
 ) -> Trained:
     """Trains from the last checkpoint on, evaluates, writes the network.

@@ -29,6 +29,7 @@ def reproduce(
     seeds: int = 0,
     out: str | os.PathLike | None = None,
     trust: bool = False,
+    *,
     progress: Callable[[float, str], None] = lambda share, doing: None,
     workers: int = 1,
 ) -> dict[str, Any]:
@@ -60,7 +61,8 @@ def reproduce(
     there = [i for i, u in enumerate(shop.plan) if u.kind == "train" and not shop.lacks(u)]
     shop.work(there)  # a network of another training is refused before there is work
     if workers != 1:
-        part = functools.partial(_part, study, quick, seeds, folder, trust, shop.code)
+        given: Any = {"study": study, "quick": quick, "seeds": seeds, "folder": folder, "trust": trust}
+        part = functools.partial(_part, **given, code=shop.code)
         side_by_side(shop, part, workers, progress)
     found = document(plan, shop.work(), trust)
     write(folder / "results.json", json.dumps(found, indent=1, allow_nan=False) + "\n")
@@ -70,14 +72,15 @@ def reproduce(
 
 
 def _part(
+    places: Sequence[int],
+    heard: Path,
+    *,
     study: str,
     quick: bool,
     seeds: int,
     folder: Path,
     trust: bool,
     code: list[str],
-    places: Sequence[int],
-    heard: Path,
 ) -> None:
     """Does the units at some places of a study's plan, in any process."""
     plan = load(study, quick, seeds)

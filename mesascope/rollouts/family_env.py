@@ -67,7 +67,7 @@ class FamilyEnv(gymnasium.Env):
         kind = np.int32 if self.family.choices else np.float32
         taken = np.asarray(action).reshape(-1)[:1].astype(kind)
         step, trial = _stepped if self.family.traceable else _step, self.tick // self.steps
-        told = step(self.family, self.key, np.int32(self.tick), self.tasks, self.state, taken)
+        told = step(self.family, self.key, np.int32(self.tick), self.tasks, self.state, action=taken)
         self.state, percept, score = told[0], *jax.device_get(told[1:])
         self.tick += 1
         if self.tick % self.steps and self._idle():
@@ -97,7 +97,7 @@ def _begin(family: Family, key: Any, split: str) -> tuple[Any, Any, Percept]:
 
 
 def _step(
-    family: Family, key: Any, tick: Any, tasks: Any, state: Any, action: Any
+    family: Family, key: Any, tick: Any, tasks: Any, state: Any, *, action: Any
 ) -> tuple[Any, Percept, Any]:
     return family.step(address(key, "pay", tick), tasks, state, action)
 

@@ -64,6 +64,7 @@ def word_labels(
     wording: int = -1,
     split: str = "fresh",
     lifetimes: int = 64,
+    *,
     seed: int = 0,
 ) -> Task:
     """Words are to be given one of two labels; the right one is told after every answer."""
@@ -77,6 +78,7 @@ def text_bandit(
     history: str = "raw",
     wording: int = -1,
     split: str = "fresh",
+    *,
     lifetimes: int = 64,
     seed: int = 0,
 ) -> Task:

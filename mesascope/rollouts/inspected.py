@@ -139,6 +139,6 @@ def _assembled(known: Sequence[dict[str, Any]], model: str) -> xr.Dataset:
         "elicited": "answer",
         **({"inexpressible": True} if family.split(split).beyond_banks else {}),
     }
-    out = assemble([[record]], latents, ["intact"], [False], len(known), attrs)
+    out = assemble([[record]], latents, ["intact"], [False], len(known), attrs=attrs)
     answered = out.tap_answered.values[..., 0]
     return out.drop_vars("tap_answered").assign(answered=(("condition", "lifetime", "trial"), answered))

@@ -31,7 +31,9 @@ from mesascope.rollouts.lives import (
 from mesascope.trials import kept_steps
 
 
-def looped(subject, family, tasks, keys, disturbed: Sequence[Disturbed], record, whole: bool) -> list[Record]:
+def looped(
+    subject, family, tasks, keys, disturbed: Sequence[Disturbed], *, record, whole: bool
+) -> list[Record]:
     """One block of lifetimes under several conditions that live them alike, or under any one: NumPy arrays of each.
 
     Conditions that leave the life undisturbed share one, so that nothing is lived twice.

@@ -105,6 +105,7 @@ def replay(
     label: str = "intact",
     seed: int | None = None,
     record: Sequence[str] = (),
+    *,
     push: Mapping[str, np.ndarray] | None = None,
 ) -> Replay:
     """What a procedure would do at every trial of recorded lifetimes, given the recorded past.
@@ -151,7 +152,7 @@ def _replayed(procedure, lived, seed, record, push) -> Replay:
         past, idle = steps_seen(lived.isel(lifetime=rows))
         pushed = {k: v[rows].reshape(len(rows), trials * steps, -1) for k, v in push.items()}
         pushed = {k: np.moveaxis(v, 0, 1).astype(np.float32) for k, v in pushed.items()}
-        out.append(_forced(procedure, past, address(key, "lives", block), pushed, tuple(record), idle))
+        out.append(_forced(procedure, past, address(key, "lives", block), pushed, tuple(record), idle=idle))
     told = jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *out)
     response, taps = jax.tree.map(lambda x: x.reshape(n, trials, steps, *x.shape[2:]), told)
     return Replay(response.action, response.log_probs, taps)
@@ -209,6 +210,7 @@ def _forced(
     key: jax.Array,
     pushed: dict[str, np.ndarray],
     record: tuple[str, ...],
+    *,
     idle: np.ndarray | None = None,
 ) -> tuple[Response, dict[str, np.ndarray]]:
     """The same with every response from a carry whose taps were moved [T, N, U], and with the taps recorded.
@@ -216,12 +218,14 @@ def _forced(
     Where a lifetime is idle [T, N] its carry stays as it is.
     """
     if procedure.traceable:
-        out = jax.device_get(_scanned(anonymous(procedure), past, key, pushed, record, idle))
+        out = jax.device_get(_scanned(anonymous(procedure), past, key, pushed, record, idle=idle))
     else:
         carry, steps = procedure.fresh(past.action.shape[1]), []
         for t in range(len(past.action)):
             now = Percept(*(field[t] for field in past))
-            told = _trial(procedure, key, t, carry, now, {k: v[t] for k, v in pushed.items()}, record)
+            told = _trial(
+                procedure, key, t, carry, now, push={k: v[t] for k, v in pushed.items()}, record=record
+            )
             after, step = told
             carry = after if idle is None or not idle[t].any() else select(idle[t], carry, after)
             steps.append(jax.tree.map(np.asarray, step))
@@ -229,7 +233,7 @@ def _forced(
     return jax.tree.map(lambda x: np.moveaxis(x, 0, 1), out)
 
 
-def _trial(procedure: Subject, key: jax.Array, t: Any, carry: Any, now: Percept, push: Any, record: Any):
+def _trial(procedure: Subject, key: jax.Array, t: Any, carry: Any, now: Percept, *, push: Any, record: Any):
     """One trial of a forced life: the next carry, and the response and taps."""
     after, response = procedure.respond(address(key, "act", t), carry, now)
     taps = {k: v for k, v in procedure.taps(after).items() if k in record}
@@ -257,11 +261,11 @@ def written(procedure: Subject, carry: Any, taps: Mapping[str, Any]) -> Any:
 
 @compiling.lived
 def _scanned(
-    procedure: Subject, past: Percept, key: jax.Array, pushed: Any, record: tuple[str, ...], idle: Any
+    procedure: Subject, past: Percept, key: jax.Array, pushed: Any, record: tuple[str, ...], *, idle: Any
 ) -> Any:
     def trial(carry, xs):
         t, now, push, still = xs
-        after, out = _trial(procedure, key, t, carry, now, push, record)
+        after, out = _trial(procedure, key, t, carry, now, push=push, record=record)
         return after if still is None else select(still, carry, after), out
 
     start = procedure.fresh(past.action.shape[1])
@@ -311,7 +315,7 @@ def _two_blocks(subject, family, seed, kinds) -> tuple[Percept, Percept]:
     """What was seen in two blocks of lifetimes, as far as need be where they are long."""
     if family.steps > 1:  # the start of a life is enough, and an idle step as good as another
         home = anonymous(family)
-        one, two = (witnessed(subject, home, "fresh", (block,), seed, WITNESSED) for block in (0, 1))
+        one, two = (witnessed(subject, home, "fresh", (block,), seed, ticks=WITNESSED) for block in (0, 1))
         return one, two
     record = rollout(subject, family, "fresh", 2 * BLOCK, seed, kinds=kinds).sel(condition="intact")
     action, feedback = _acts(record), record.feedback.values

@@ -60,6 +60,7 @@ def rollout(
     split: str = "fresh",
     lifetimes: int = 256,
     seed: int = 0,
+    *,
     conditions: Sequence[Condition] = (Intact(),),
     kinds: Sequence[Condition] | None = None,
     record: Sequence[str] = (),
@@ -124,7 +125,7 @@ def rollout(
             tasks[where, place] = made
         put = [tasks[where, job.place] for job in jobs]
         who = _Still() if jobs[0].place[0] == "lent" and family.tells_anyway else one
-        out = _lived(who, home, where, put, seed, jobs, examples, kept)
+        out = _lived(who, home, where, put, seed, jobs=jobs, examples=examples, record=kept)
         done(len(jobs))
         return out
 
@@ -153,7 +154,7 @@ def rollout(
         labels,
         [c.one_step for c in conditions],
         lifetimes,
-        {
+        attrs={
             "family": family.name,
             "split": split,
             "counted": family.split(split).counted,
@@ -280,7 +281,7 @@ def _units(jobs: Sequence[Job], side: int, together: int, apart: bool) -> list[l
     ]
 
 
-def _lived(subject, family, split, tasks, seed, jobs, examples, record) -> list[Record]:
+def _lived(subject, family, split, tasks, seed, *, jobs, examples, record) -> list[Record]:
     """Jobs that are lived in one go, each with its tasks, as NumPy arrays."""
     trials, (place, condition, _) = family.split(split).trials, jobs[0]
     for job in jobs:
@@ -301,7 +302,7 @@ def _lived(subject, family, split, tasks, seed, jobs, examples, record) -> list[
             Block(located(seed, "lives", *job.place), put, job.donated, partners(job))
             for job, put in zip(jobs, tasks, strict=True)
         ]
-        lived = scanned(subject, family, blocks, condition, examples, trials, record)
+        lived = scanned(subject, family, blocks, condition, examples, trials=trials, record=record)
         blind = family.steps > 1 and not (whole and type(condition) is Intact)
         return [r._replace(observation=None) for r in lived] if blind else lived
 
@@ -309,10 +310,12 @@ def _lived(subject, family, split, tasks, seed, jobs, examples, record) -> list[
         return _located(seed, place, name, *map(int, t))
 
     disturbed = [Disturbed(job.condition, job.donated, partners(job)) for job in jobs]
-    return looped(subject, family, tasks[0], keys, disturbed, record, whole)
+    return looped(subject, family, tasks[0], keys, disturbed, record=record, whole=whole)
 
 
-def witnessed(subject: Subject, family: Family, split: str, place: Place, seed: int, ticks: int) -> Percept:
+def witnessed(
+    subject: Subject, family: Family, split: str, place: Place, seed: int, *, ticks: int
+) -> Percept:
     """What a subject sees at the first ticks of a block, axes T·S, N; the lifetimes are looped."""
     tasks = drawn_tasks(family, split, place, seed)
 

@@ -29,7 +29,7 @@ class Block(NamedTuple):
 
 
 def scanned(
-    subject, family, blocks: Sequence[Block], condition, examples, trials: int, record
+    subject, family, blocks: Sequence[Block], condition, examples, *, trials: int, record
 ) -> list[Record]:
     """Blocks of one condition in one call, as NumPy arrays.
 
@@ -44,11 +44,11 @@ def scanned(
     """
     kinds = tuple(condition if type(condition) is type(k) else k for k in examples)
     which = np.asarray([type(condition) is type(k) for k in examples]).argmax().astype(np.int32)
-    rest = jax.tree.map(_number, kinds), which, trials, record
+    told: Any = {"kinds": jax.tree.map(_number, kinds), "which": which, "trials": trials, "record": record}
     if len(blocks) == 1:
-        return [jax.device_get(_scanned(subject, family, blocks[0], *rest))]
+        return [jax.device_get(_scanned(subject, family, blocks[0], **told))]
     stacked = jax.tree.map(_stacked, *blocks)
-    lived = jax.device_get(_side_by_side(subject, family, stacked, *rest))
+    lived = jax.device_get(_side_by_side(subject, family, stacked, **told))
     return [jax.tree.map(operator.itemgetter(i), lived) for i in range(len(blocks))]
 
 
@@ -63,18 +63,18 @@ def _number(x: Any) -> np.ndarray:
 
 
 @compiling.lived
-def _side_by_side(subject, family, blocks, *rest) -> Record:
+def _side_by_side(subject, family, blocks, **told) -> Record:
     """Blocks of one condition, with a leading axis of blocks."""
-    return jax.vmap(lambda block: _scan(subject, family, block, *rest))(blocks)
+    return jax.vmap(lambda block: _scan(subject, family, block, **told))(blocks)
 
 
 @compiling.lived
-def _scanned(subject, family, block, *rest) -> Record:
+def _scanned(subject, family, block, **told) -> Record:
     """One block."""
-    return _scan(subject, family, block, *rest)
+    return _scan(subject, family, block, **told)
 
 
-def _scan(subject, family, block: Block, kinds, which, trials, record) -> Record:
+def _scan(subject, family, block: Block, *, kinds, which, trials, record) -> Record:
     """One block of one condition as one scan; the condition's kind and numbers are data."""
     key, tasks, donated, partners = block
     state, start = family.begin(address(key, "begin"), tasks)

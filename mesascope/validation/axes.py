@@ -133,6 +133,8 @@ def read(axis: str, case: Case, seed: int, lifetimes: int) -> str:
     splits = case.splits or tuple(r for r in family.split_names if kind(r) in made.tested)
     asked = made.made(family)
     n = lifetimes * case.times
-    lived = {split: rollout(subject, family, split, n, seed, asked, log_probs=False) for split in splits}
+    lived = {
+        split: rollout(subject, family, split, n, seed, conditions=asked, log_probs=False) for split in splits
+    }
     verdict = made.read(lived, family)
     return "none" if verdict is None else verdict.reading

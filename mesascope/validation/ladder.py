@@ -92,6 +92,7 @@ def validate(
     first: int = 1000,
     lifetimes: int = 0,
     progress: Callable[[float, str], None] = lambda share, doing: None,
+    *,
     workers: int = 1,
     kept: Path | None = None,
 ) -> dict[str, Any]:
@@ -273,7 +274,9 @@ def _study(
     shuffled = [catalogue.make("conditions", label) for label in needed]
     subject, parts, rule = resolve(name, family), [], Rule()
     for j in range(many * max(sizes) // chunk + 1):
-        lived = rollout(subject, family, "fresh", chunk, first + j, shuffled, log_probs=False, together=16)
+        lived = rollout(
+            subject, family, "fresh", chunk, first + j, conditions=shuffled, log_probs=False, together=16
+        )
         intact, room = gain(lived)
         shuffle = f"feedback_shuffled:older_than={rule.older_than}"
         parts.append(np.stack([intact, gains(lived, shuffle)[0], room]))

@@ -24,6 +24,7 @@ def opens(path: str) -> bool:
 
 def subject(
     family: Family,
+    *,
     path: str,
     chat: bool = False,
     temperature: float = 1.0,
@@ -58,9 +59,8 @@ def subject(
     before = _digest(path)
     if served:
         address = f"{engine.listening_address}/v1"
-        far = served_model(
-            family, address, "", "log_probs", chat, temperature, top=top, side=slots, cache="none"
-        )
+        given = {"chat": chat, "temperature": temperature, "top": top, "side": slots, "cache": "none"}
+        far = served_model(family, path=address, mode="log_probs", **given)
         keep = _Held(far.asker, engine)
         return LanguageModel(name, "unknown", talks, keep, far.log, before, temperature)
     asker = Prompts(
@@ -69,12 +69,12 @@ def subject(
         "",
         chat,
         "log_probs",
-        top,
-        1,
-        8,
-        1,
-        slots,
-        lambda: {"file": _digest(path)},
+        top=top,
+        samples=1,
+        words=8,
+        side=1,
+        batch=slots,
+        weights=lambda: {"file": _digest(path)},
     )
     return LanguageModel(name, "unknown", talks, asker, Log(), before, temperature)
 

@@ -21,6 +21,7 @@ def opens(path: str) -> bool:
 
 def subject(
     family: Family,
+    *,
     path: str,
     model: str = "",
     mode: str = "auto",
@@ -71,7 +72,9 @@ def subject(
     talks = spoken(family)
     server = Server(path, key, timeout, retries)
     kept = Kept(kept_at(cache, home, model), home)
-    asker = Prompts(server.ask, kept, model, chat, mode, top, samples, words, side, batch)
+    asker = Prompts(
+        server.ask, kept, model, chat, mode, top=top, samples=samples, words=words, side=side, batch=batch
+    )
     log = Log()
     out = LanguageModel("", "unknown", talks, asker, log, "", temperature, (price_in, price_out), budget)
     if mode in ("auto", "log_probs"):

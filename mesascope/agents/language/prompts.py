@@ -52,6 +52,7 @@ class Prompts:
         model: str = "",
         chat: bool = False,
         mode: str = "log_probs",
+        *,
         top: int = 20,
         samples: int = 1,
         words: int = 8,

@@ -20,6 +20,7 @@ from mesascope.errors import MesascopeError
 
 def subject(
     family: Family,
+    *,
     path: str,
     chat: bool = False,
     temperature: float = 1.0,
@@ -43,7 +44,7 @@ def subject(
     model, tokens = load(path)
     layers = int(model.config.num_hidden_layers)
     within(-layers - 1, layers, layer=layer)
-    asker, log = Forward(model, tokens, chat, layer, batch, top), Log()
+    asker, log = Forward(model, tokens, chat, layer, batch, top=top), Log()
     log.units = int(model.config.hidden_size)
     told = {"chat": chat, "temperature": float(temperature), "layer": layer, "batch": batch, "top": top}
     name = named(subject, path=path, **told)
@@ -91,7 +92,7 @@ class Forward:
 
     mode, samples = "log_probs", 1
 
-    def __init__(self, model: Any, tokens: Any, chat: bool, layer: int, batch: int, top: int):
+    def __init__(self, model: Any, tokens: Any, chat: bool, layer: int, batch: int, *, top: int):
         self.model, self.tokens, self.chat, self.layer, self.batch, self.top = (
             model,
             tokens,

@@ -136,7 +136,7 @@ class Recurrent(Subject):
         def twin(observation: int) -> Recurrent:
             sizes = (self.choices, observation, self.horizon)
             key, layout = jax.random.key(seed), self.memory.layout
-            return create(key, kind, len(self.policy), self.observes, sizes, layout)
+            return create(key, kind, len(self.policy), self.observes, sizes, layout=layout)
 
         mine, blind = (jax.tree.leaves(eqx.filter(n, eqx.is_array)) for n in (self, twin(0)))
         return twin(max(len(a) - len(b) if a.ndim else 0 for a, b in zip(mine, blind, strict=True)))
@@ -148,6 +148,7 @@ def create(
     width: int,
     observes: tuple[str, ...],
     sizes: tuple[int | None, int, int],
+    *,
     layout: Mapping[str, int] | None = None,
 ) -> Recurrent:
     """An untrained network.
@@ -204,11 +205,12 @@ def begun(
     memory: str,
     width: int,
     observes: str,
+    *,
     layout: Mapping[str, int] | None = None,
 ) -> Recurrent:
     """An untrained network for a family; observes names parts of the percept, joined by +."""
     sizes = (family.choices, observation_width(family), family.horizon * family.steps)
-    return create(key, memory, width, tuple(observes.split("+")), sizes, layout)
+    return create(key, memory, width, tuple(observes.split("+")), sizes, layout=layout)
 
 
 def observation_width(family: Family) -> int:

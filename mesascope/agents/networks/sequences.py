@@ -78,6 +78,7 @@ class Attending(Memory):
         width: int,
         horizon: int,
         depth: int = LAYERS,
+        *,
         heads: int = 0,
     ):
         self.entry = scaled(address(key, "entry"), (features, width))

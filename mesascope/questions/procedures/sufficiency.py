@@ -45,9 +45,9 @@ def metric(lifetimes: int = 64) -> Metric:
         for t in at:
             order = np.argsort(rng.random((len(seen.action), t - 1)), -1)
             whole = np.concatenate([order, np.tile(np.arange(t - 1, seen.trials), (len(order), 1))], -1)
-            equal.append(_moved(replay, lived, truth, whole, whole, t))
+            equal.append(_moved(replay, lived, truth, whole, whole, t=t))
             other.append(
-                _moved(replay, lived, truth, whole, np.tile(np.arange(seen.trials), (len(order), 1)), t)
+                _moved(replay, lived, truth, whole, np.tile(np.arange(seen.trials), (len(order), 1)), t=t)
             )
         parts, split = np.stack([np.mean(equal, 0), np.mean(other, 0)]), str(lived.attrs["split"])
         where = f"before trials {', '.join(str(t + 1) for t in at)}"
@@ -71,7 +71,7 @@ def metric(lifetimes: int = 64) -> Metric:
 
 
 def _moved(
-    replay, lived: xr.Dataset, truth: np.ndarray, acts: np.ndarray, pays: np.ndarray, t: int
+    replay, lived: xr.Dataset, truth: np.ndarray, acts: np.ndarray, pays: np.ndarray, *, t: int
 ) -> np.ndarray:
     """[N] total variation at trial t between its output there and after a reordered history."""
     again = lived.copy()

@@ -152,7 +152,9 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
         reasons = _controlled(numbers, ignored, tabled, rule)
     else:
         reasons = (
-            _lacking(numbers, goal, large, asked, why, rule) if reading == UNDETERMINED else _shown(numbers)
+            _lacking(numbers, goal, large, asked, why, rule=rule)
+            if reading == UNDETERMINED
+            else _shown(numbers)
         )
     if broken:
         reasons.append(f"read without {' and '.join(map(str, broken))} ticks, with which it does worse")
@@ -293,7 +295,9 @@ def _controlled(numbers: dict[str, Any], ignored: np.ndarray, tabled: np.ndarray
     return out
 
 
-def _lacking(numbers: dict[str, Any], goal: bool, large: bool, asked: Any, why: str, rule: Rule) -> list[str]:
+def _lacking(
+    numbers: dict[str, Any], goal: bool, large: bool, asked: Any, why: str, *, rule: Rule
+) -> list[str]:
     """Why neither."""
     if not goal:
         return ["nothing is pursued in this family: gain from computation alone is no search"]

@@ -204,7 +204,9 @@ def place(
     if passed and missing and highest >= 4:
         highest = 5
     highest = max(highest, lowest)
-    reason = _reason(lowest, highest, numbers, why, missing, rule, located is None and why is None)
+    reason = _reason(
+        lowest, highest, numbers, why, missing, rule=rule, unlimited=located is None and why is None
+    )
     return Placement(
         level=LADDER[lowest] if lowest == highest else "undetermined",
         lowest=LADDER[lowest],
@@ -358,7 +360,7 @@ def _more(distance: float, error: float, n: int, errors: float = 1.645) -> int |
     return int(np.ceil(n * (errors * error / distance) ** 2 / 64) * 64)
 
 
-def _reason(lowest, highest, numbers, why, missing, rule, unlimited) -> str:
+def _reason(lowest, highest, numbers, why, missing, *, rule, unlimited) -> str:
     """The placement in words, with what would settle it."""
     n, settled = numbers["lifetimes"], lowest == highest
     fresh = UNBANKED if unlimited else WORDS["acquiring"] if "position" in numbers else BEYOND

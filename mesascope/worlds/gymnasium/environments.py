@@ -27,7 +27,7 @@ class Lifetimes:
         n = len(lives)
         # one of its own for every lifetime: what it keeps over episodes must not reach the next lifetime
         self.lanes = [
-            made_lane(home.env, told, home.most, home.limited, home.vector, home.told)
+            made_lane(home.env, told, home.most, home.limited, home.vector, score=home.told)
             for told in tasks["made"]
         ]
         weakref.finalize(self, _close, self.lanes)
@@ -95,7 +95,9 @@ def _close(lanes: list[Lane]) -> None:
         lane.close()
 
 
-def made_lane(env: Any, told: Mapping[str, Any], most: int, limited: bool, vector: bool, score: str) -> Lane:
+def made_lane(
+    env: Any, told: Mapping[str, Any], most: int, limited: bool, vector: bool, *, score: str
+) -> Lane:
     """Makes one environment.
 
     Raises:

@@ -114,6 +114,7 @@ def filtered(
     penalty: float = 0.0,
     steps: float = jnp.inf,
     rate: float = 1.0,
+    *,
     correction: float = 0.0,
     weight: float = 1.0,
     level: float = 0.0,

@@ -167,6 +167,7 @@ def labeller(
     remembers: bool,
     trust: float,
     keeps: float = 1.0,
+    *,
     minimise: bool = False,
 ) -> Labeller:
     """A labeller from plain numbers."""

@@ -297,7 +297,7 @@ def family(
     if function:
         first |= drawn(function, called_by(function), np.random.default_rng(0), "fresh")
     first = {k: v for k, v in first.items() if k not in ("seed", "options")}
-    lane = made_lane(env, first, most, limited, vector, score)
+    lane = made_lane(env, first, most, limited, vector, score=score)
     why = "" if history else holds_history(lane)
     if why:
         given["history"] = True

@@ -51,6 +51,7 @@ class State(NamedTuple):
 def recipe(
     family: Family,
     out: str | os.PathLike,
+    *,
     updates: int = 300_000,
     steps: int = 4,
     environments: int = 16,
@@ -113,7 +114,9 @@ def recipe(
     begun = State(weights, weights, MOVED.init(weights))
     told = {"format": FORMAT, **sizes._asdict(), "layers": LAYERS, "epsilon": epsilon}
     run = Run("dqn_atari", family, settings, told, lambda state: named(state.weights))
-    return go(run, begun, functools.partial(played, run), functools.partial(evaluated, run), out, progress)
+    return go(
+        run, begun, functools.partial(played, run), functools.partial(evaluated, run), out, progress=progress
+    )
 
 
 MOVED = optax.chain(optax.clip_by_global_norm(10.0), optax.scale_by_adam(eps=1e-6))

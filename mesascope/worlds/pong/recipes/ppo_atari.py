@@ -54,6 +54,7 @@ class Batch(NamedTuple):
 def recipe(
     family: Family,
     out: str | os.PathLike,
+    *,
     updates: int = 500,
     environments: int = 32,
     stretch: int = 128,
@@ -109,7 +110,7 @@ def recipe(
     run = Run("ppo_atari", family, settings, header, lambda state: named(state.network))
     begin = State(arrays, MOVED.init(arrays))
     played_on = functools.partial(played, run, still)
-    return go(run, begin, played_on, functools.partial(evaluated, run, still), out, progress)
+    return go(run, begin, played_on, functools.partial(evaluated, run, still), out, progress=progress)
 
 
 MOVED = optax.chain(optax.clip_by_global_norm(0.5), optax.scale_by_adam(eps=1e-5))
@@ -159,13 +160,13 @@ def played(run: Run, still: Any, start: Kept):
         before, seen, acts, paid, ended = carry, [], [], [], []
         for t in range(s["stretch"]):
             percept = table.percept()
-            carry, step = act(state.network, still, address(key, done), np.int32(t), carry, percept)
+            carry, step = act(state.network, still, address(key, done), np.int32(t), carry, percept=percept)
             points, over = table.play(np.asarray(step[1]))
             for store, x in zip((seen, acts, paid, ended), (percept.first, step, points, over), strict=True):
                 store.append(x)
-        last = act(state.network, still, address(key, done), np.int32(s["stretch"]), carry, table.percept())[
-            1
-        ][3]
+        last = act(
+            state.network, still, address(key, done), np.int32(s["stretch"]), carry, percept=table.percept()
+        )[1][3]
         encoded, action, log_prob, worth = (np.stack([np.asarray(a[i]) for a in acts]) for i in range(4))
         advantage = estimated(np.stack(paid), np.stack(ended), worth, np.asarray(last), s)
         kept = jax.tree.map(lambda x: x[None], before)
@@ -175,7 +176,7 @@ def played(run: Run, still: Any, start: Kept):
         for _ in range(s["epochs"]):
             for rows in np.split(orders.permutation(s["environments"]), s["minibatches"]):
                 part = jax.tree.map(lambda x, rows=rows: x[:, rows], batch)
-                state = improved(state, still, part, np.float32(rate), s["clip"], s["entropy"])
+                state = improved(state, still, part, np.float32(rate), s["clip"], entropy=s["entropy"])
         done, lived = done + 1, lived + s["stretch"] * s["environments"]
         yield Kept(state, done, lived, start.round + done, table.scores[-LATELY:])
 
@@ -192,7 +193,7 @@ def estimated(paid, over, worth, last, settings) -> np.ndarray:
 
 
 @eqx.filter_jit
-def act(arrays: Any, still: Any, key: jax.Array, t: Any, carry: Any, percept: Percept) -> tuple[Any, Any]:
+def act(arrays: Any, still: Any, key: jax.Array, t: Any, carry: Any, *, percept: Percept) -> tuple[Any, Any]:
     """The next carry; what it was told, the action, its log-probability and the critic's estimate."""
     network: Recurrent = eqx.combine(arrays, still)
     encoded = network.encode(told(percept))
@@ -208,7 +209,7 @@ def _begun(carry: Any, first: Any) -> Any:
 
 
 @eqx.filter_jit
-def improved(state: State, still: Any, batch: Batch, rate: Any, clip: float, entropy: float) -> State:
+def improved(state: State, still: Any, batch: Batch, rate: Any, clip: float, *, entropy: float) -> State:
     """One step of Adam on some of the games of a stretch."""
 
     def loss(arrays: Any) -> jax.Array:
@@ -243,7 +244,7 @@ def evaluated(run: Run, still: Any, state: State) -> list[float]:
     )
     own: list[list[float]] = [[] for _ in range(games)]
     while min(map(len, own)) < each:
-        carry, step = act(state.network, still, key, np.int32(t), carry, table.percept())
+        carry, step = act(state.network, still, key, np.int32(t), carry, percept=table.percept())
         t += 1
         if table.play(np.asarray(step[1]))[1].any():
             own = [

@@ -51,6 +51,7 @@ def predicted(family: Family) -> Family:
 
 def subject(
     family: Family,
+    *,
     a: float = 0.0,
     b: float = 0.0,
     discount: float = 1.0,

@@ -182,15 +182,17 @@ class TwoStep(Family):
         uniform = jax.random.uniform(key, action.shape)
         if self.steps == 1:
             feedback = (uniform < worth[rows, reached, 0]).astype(jnp.float32)
-            return self._after(tasks, state, action, feedback, reached, jnp.ones_like(common), score)
+            return self._after(
+                tasks, state, action, feedback, reached, ends=jnp.ones_like(common), score=score
+            )
         second = state.step == 1
         paid = worth[rows, state.place, action]
         feedback = (second & (uniform < paid)).astype(jnp.float32)
         score = jnp.where(second, paid - best[rows, state.place], score)  # what the worse option forgoes
         place = jnp.where(second, state.place, reached)
-        return self._after(tasks, state, action, feedback, place, second, score)
+        return self._after(tasks, state, action, feedback, place, ends=second, score=score)
 
-    def _after(self, tasks, state, action, feedback, place, ends, score):
+    def _after(self, tasks, state, action, feedback, place, *, ends, score):
         """The next state, percept and the score."""
         trial = state.trial + ends
         step = jnp.where(ends, 0, state.step + 1)

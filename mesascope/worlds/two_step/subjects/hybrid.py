@@ -11,6 +11,7 @@ TRIED = "two_step:trials=12,bank=2"
 
 def subject(
     family: Family,
+    *,
     weight: float = 0.5,
     rate: float = 0.5,
     decay: float = 1.0,

@@ -21,4 +21,4 @@ def subject(family: Family, keeps: float = 1.0, minimise: bool = False) -> Label
     within(0, 1, keeps=keeps)
     labelled(family)
     name = named(subject, keeps=float(keeps), minimise=bool(minimise))
-    return labeller(name, "unlimited", True, TRUST, keeps, minimise)
+    return labeller(name, "unlimited", True, TRUST, keeps, minimise=minimise)
