@@ -6,7 +6,6 @@ A plug-in is a module with one factory named after its kind. It is imported only
 from __future__ import annotations
 
 import functools
-import importlib
 import inspect
 import re
 import sys
@@ -19,6 +18,8 @@ from types import ModuleType
 from typing import Any
 
 from mesascope.errors import MesascopeError, unknown
+from mesascope.guards import gate
+from mesascope.guards.blame import contained
 
 KINDS = {
     "families": "family",
@@ -69,6 +70,7 @@ def _own(kind: str) -> dict[str, str]:
     }
 
 
+@contained()
 def module(kind: str, name: str) -> ModuleType:
     """The module of one plug-in.
 
@@ -88,7 +90,7 @@ def module(kind: str, name: str) -> ModuleType:
         )
     target = claims[0]
     try:
-        return importlib.import_module(target)
+        return gate.plugin(target)
     except Exception as error:
         raise MesascopeError(
             f"The {KINDS[kind]} {name!r} ({target}) cannot be imported: {type(error).__name__}: {error}.",
@@ -122,13 +124,15 @@ def parse_spec(spec: str) -> tuple[str, dict[str, str]]:
     for pair in filter(None, rest.split(",")):
         key, equals, value = pair.partition("=")
         if not equals or not key.strip():
-            raise MesascopeError(f"{pair!r} in {spec!r} is no setting.", f"Type {name}:key=value,key=value.")
+            what = f"{pair!r} in {spec!r}" if "://" not in spec else f"What follows a comma in {spec!r}"
+            raise MesascopeError(f"{what} is no setting.", f"Type {name}:key=value,key=value.")
         if key.strip() in given:
             raise MesascopeError(f"{key.strip()!r} is set twice in {spec!r}.", "Set it once.")
         given[key.strip()] = value.strip()
     return name.strip(), given
 
 
+@contained()
 def make(kind: str, spec: str, *handed: Any, **preset: Any) -> Any:
     """Makes the plug-in that a text names.
 
@@ -138,6 +142,7 @@ def make(kind: str, spec: str, *handed: Any, **preset: Any) -> Any:
         handed: what the factory takes first, e.g. the family for a subject.
         preset: settings in Python, over those in the text.
     """
+    gate.handed(spec, *preset.values())
     name, given = parse_spec(spec)
     made, what = factory(kind, name), f"{KINDS[kind]} {name!r}"
     known = {**convert(made, given, what), **preset}
@@ -200,9 +205,9 @@ def _value(kind: Any, text: str, example: str, given: str) -> Any:
     return text
 
 
-def trusting(kind: str, name: str, trust: bool) -> dict[str, bool]:
+def trusting(kind: str, name: str, trusted: bool) -> dict[str, bool]:
     """The user's trust in code that a file brings, for a factory that asks for it."""
-    asked = trust and "trust" in inspect.signature(factory(kind, name)).parameters
+    asked = trusted and "trust" in inspect.signature(factory(kind, name)).parameters
     return {"trust": True} if asked else {}
 
 
@@ -243,31 +248,3 @@ def _plain(default: Any) -> Any:
     if default is inspect.Parameter.empty:
         return None
     return default if isinstance(default, str | int | float | bool | None) else str(default)
-
-
-def theirs(error: BaseException) -> MesascopeError | None:
-    """The error to show for one that a plug-in of another package or a module of the user's raised."""
-    if not (place := blamed(error)):
-        return None
-    remedy = "Mend it there, or leave out what needs it; MESASCOPE_TRACEBACK=1 shows all of it."
-    return MesascopeError(f"{place} raised {type(error).__name__}: {error}", remedy)
-
-
-def blamed(error: BaseException) -> str:
-    """The file and line that raised, where that is in a plug-in of another package or a module of the user's."""
-    plugged = {e.module.partition(".")[0] for kind in KINDS for e in entry_points(group=f"mesascope.{kind}")}
-    place, trace = "", error.__traceback__
-    while trace:
-        file, top = (
-            trace.tb_frame.f_code.co_filename,
-            str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0],
-        )
-        own = (
-            file.startswith(str(Path(__file__).parent))
-            or top in sys.stdlib_module_names
-            or "site-packages" in file
-        )
-        if top in plugged or not own:
-            place = f"{file}, line {trace.tb_lineno},"
-        trace = trace.tb_next
-    return place

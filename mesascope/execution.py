@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from mesascope.errors import MesascopeError
+from mesascope.guards.blame import contained
 
 MOST = 4  # each compiles and holds what it lives
 PATIENCE = 5.0  # seconds that a process has to keep what it has
@@ -85,6 +86,7 @@ def _answers(futures: Sequence[Future]) -> Iterator[Any]:
         yield future.result()[0]
 
 
+@contained()
 def _unit(work: Callable[..., Any], *unit: Any) -> tuple[Any, list[tuple]]:
     """The answer to one unit, and what was warned of; one that is ended may keep what it has, as after Ctrl-C."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)

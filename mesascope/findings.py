@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import functools
-import json
 import math
 import os
 import subprocess
@@ -18,6 +17,7 @@ import mesascope
 from mesascope import formats
 from mesascope.errors import MesascopeError
 from mesascope.formats import FINDING
+from mesascope.guards import limits
 
 Status = Literal["measured", "does not apply", "failed"]
 
@@ -160,7 +160,7 @@ def read(folder: str | os.PathLike) -> list[Finding]:
     path = Path(folder)
     path = path / "findings.json" if path.is_dir() else path
     try:
-        document = json.loads(path.read_text())
+        document = limits.parsed(path.read_text())
     except FileNotFoundError:
         raise MesascopeError(f"There is no {str(path)!r}.", "Name the folder of a run.") from None
     except (UnicodeDecodeError, ValueError) as error:

@@ -27,6 +27,7 @@ import xarray as xr
 from mesascope import formats
 from mesascope.errors import MesascopeError
 from mesascope.formats import TRIALS
+from mesascope.guards import limits
 
 AXES = ("condition", "lifetime", "trial")
 FEW = 4  # trials over which a reflex may look back: what is older is what a carry holds
@@ -204,7 +205,8 @@ def open_trials(path: str | os.PathLike) -> dict[str, xr.Dataset]:
     if not path.is_file():
         raise MesascopeError(f"There is no file {str(path)!r}.", "Name a .nc file that mesascope wrote.")
     try:
-        with xr.open_datatree(path, engine="h5netcdf") as tree:
+        limits.netcdf(path)
+        with xr.open_datatree(path, engine="h5netcdf", decode_times=False) as tree:
             splits = {name: node.to_dataset().load() for name, node in tree.children.items()}
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise MesascopeError(
@@ -216,7 +218,7 @@ def open_trials(path: str | os.PathLike) -> dict[str, xr.Dataset]:
     out = {}
     for split, trials in splits.items():
         try:
-            attrs = {k: json.loads(v) for k, v in trials.attrs.items() if isinstance(v, str)}
+            attrs = {k: limits.parsed(v) for k, v in trials.attrs.items() if isinstance(v, str)}
         except ValueError:
             attrs = dict(trials.attrs)
         if formats.is_old(attrs.get("format"), TRIALS):

@@ -17,7 +17,8 @@ from mesascope.contracts.subject import Response, Scripted, choose
 from mesascope.errors import MesascopeError
 from mesascope.examination.measurement import measure
 from mesascope.questions.spectrum.changes import changed
-from mesascope.rollouts.replays import Replays, refuse_leaks, replay
+from mesascope.rollouts.leaks import refuse_leaks
+from mesascope.rollouts.replays import Replays, replay
 
 CONDITIONS = (
     "intact",

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
-import importlib
 import inspect
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -26,6 +24,7 @@ from mesascope.contracts.percept import Percept
 from mesascope.contracts.settings import one_of, within
 from mesascope.contracts.subject import Response, Subject
 from mesascope.errors import MesascopeError
+from mesascope.guards import gate
 
 RUNS_CODE = True  # whoever types a factory has it run
 LAYOUTS = ("batch", "time", "batch_time")  # x [N, F], [1, N, F] or [N, 1, F]
@@ -129,19 +128,6 @@ class TorchModule(Subject):
     def fingerprint(self) -> dict[str, str]:
         """Every parameter and buffer by name."""
         return _torch.fingerprint(self.module)
-
-    def code(self) -> str:
-        """A hash of its weights, its classes' code and its settings."""
-        told = [
-            repr(self.module),
-            repr(self.observe),
-            repr((self.state, self.structure)),
-            repr(self.fingerprint()),
-        ]
-        for kind in sorted({type(m) for m in self.module.modules()}, key=repr):
-            code = getattr(kind.forward, "__code__", None)
-            told.append(f"{kind} {code and (code.co_code.hex(), code.co_names, code.co_consts)}")
-        return hashlib.sha256("\n".join(told).encode(errors="backslashreplace")).hexdigest()
 
 
 def begun(module: Any, n: int) -> Any:
@@ -295,6 +281,7 @@ def subject(
                 f"{path!r} names the factory {named!r}, whose code would run.",
                 f"Read it, then add --trust, or type torch_module:factory={named},path={path}.",
             )
+        gate.typed(named)
     make = functools.partial(_made, factory or named, family)
     module = make()
     if weights is not None:
@@ -323,18 +310,8 @@ def subject(
 
 def _made(factory: str, family: Family) -> Any:
     """The module that package.module:factory gives."""
-    place, _, name = factory.partition(":")
-    try:
-        made = getattr(importlib.import_module(place), name, None)
-    except Exception as error:
-        raise MesascopeError(
-            f"The module {place!r} cannot be imported: {type(error).__name__}: {error}.",
-            "Type factory=package.module:factory, with the module on PYTHONPATH or in this folder.",
-        ) from error
-    if not callable(made):
-        raise MesascopeError(
-            f"The module {place!r} has no function {name!r}.", "Type factory=package.module:factory."
-        )
+    remedy = "Type factory=package.module:factory, with the module on PYTHONPATH or in this folder."
+    made: Any = gate.named(factory, "The factory", remedy)
     try:
         takes = [
             p for p in inspect.signature(made).parameters.values() if p.default is p.empty and p.kind < 2

@@ -17,6 +17,8 @@ import typer
 from mesascope.cli.data import app as data
 from mesascope.cruxes.commands import app as crux
 from mesascope.errors import MesascopeError, MesascopeWarning
+from mesascope.guards import gate
+from mesascope.guards.secrecy import plain
 
 app = typer.Typer(
     help="Measures what a network with frozen weights does with its experience, and how far that reaches.",
@@ -289,7 +291,7 @@ def _listed(texts: list[str] | None) -> list[str] | None:
 
 def _slug(subjects: Sequence[str]) -> str:
     """A folder name from the first subject."""
-    kept = "".join(c if c.isalnum() or c in "-_." else "_" for c in Path(str(subjects[0])).name)
+    kept = "".join(c if c.isalnum() or c in "-_." else "_" for c in Path(plain(str(subjects[0]))).name)
     return kept.strip("._")[:60] or "run"
 
 
@@ -317,7 +319,7 @@ def _say(text: str) -> None:
 
     from mesascope.cli.console import visible
 
-    Console(stderr=True, markup=False, highlight=False, soft_wrap=True).print(visible(text))
+    Console(stderr=True, markup=False, highlight=False, soft_wrap=True).print(visible(plain(text)))
 
 
 def _cache(short: bool = False) -> None:
@@ -338,21 +340,15 @@ def _progress() -> Iterator[Any]:
 def run(arguments: Sequence[str]) -> int:
     """Runs one command in this process and returns its exit code: 0 done, 1 check failed, 2 called wrongly."""
     _ARGUMENTS[:] = list(arguments)
+    gate.typed(*arguments)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always", MesascopeWarning)
             warnings.showwarning = _warned
             code = int(app(list(arguments), prog_name="mesascope", standalone_mode=False) or 0)
-    except BrokenPipeError:
-        return 0
     except (KeyboardInterrupt, typer.Abort):
         code = 130
-    except SystemExit as end:
-        if isinstance(end.code, int | None):
-            return end.code or 0
-        _say(f"mesascope: it ended with: {end.code}")
-        return 2
-    except Exception as error:
+    except BaseException as error:
         return _failed(error)
     if code == 130:
         _say(f"Stopped. What was finished is kept; to go on: {_command()}")
@@ -371,10 +367,15 @@ def _warned(
 
 def _failed(error: Any) -> int:
     """Says what went wrong, whose mistake it is and what to do; the exit code."""
+    from mesascope.guards.blame import blamed, ended, theirs
+
+    # the parser makes an exit of a pipe whose reader went away
+    cause = error.__context__ if isinstance(error, SystemExit) else error
+    if isinstance(cause, BrokenPipeError) and not blamed(cause):
+        return 0
+    error = error if isinstance(error, Exception) else ended(error)
     if os.environ.get("MESASCOPE_TRACEBACK"):
         raise error
-    from mesascope.catalogue import theirs
-
     code = 2
     if isinstance(error, MesascopeError):
         problem, remedy = error.problem, error.remedy
@@ -392,13 +393,10 @@ def _failed(error: Any) -> int:
     else:
         code, problem = 3, f"a mistake of ours, not of yours: {type(error).__name__}: {error}"
         remedy = "Please report it with the output of: MESASCOPE_TRACEBACK=1 " + _command()
-    _say(f"mesascope: {problem}")
-    if remedy:
-        _say(remedy)
+    _say(f"mesascope: {problem}" + (f"\n{remedy}" if remedy else ""))
     return code
 
 
 def main() -> None:
-    """The entry point of the `mesascope` command; modules in the present folder can be named as subjects."""
-    sys.path.append(os.getcwd())
+    """The entry point of the `mesascope` command."""
     sys.exit(run(sys.argv[1:]))

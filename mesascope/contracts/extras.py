@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 from mesascope.errors import MesascopeError
+from mesascope.guards import gate
 
 
 def require(module: str, extra: str) -> Any:
@@ -15,7 +15,7 @@ def require(module: str, extra: str) -> Any:
         MesascopeError: it is not installed (which extra to install), or it cannot be imported.
     """
     try:
-        return importlib.import_module(module)
+        return gate.package(module)
     except ModuleNotFoundError as error:
         lacking = (error.name or module).partition(".")[0]
         raise MesascopeError(

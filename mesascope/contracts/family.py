@@ -15,6 +15,7 @@ import numpy as np
 from mesascope.contracts.percept import Array, Percept
 from mesascope.contracts.split import FRESH, Split
 from mesascope.errors import MesascopeError, unknown
+from mesascope.guards.identity import coded
 from mesascope.keys import address
 
 TRIED = 1024  # tasks from which the best act of those who cannot adapt is found
@@ -117,6 +118,10 @@ class Family(eqx.Module):
         that is not traceable `step` gets the action -1 (NaN where actions are real) for it and must leave its state.
         """
         return None
+
+    def code(self) -> str:
+        """A hash of its settings, its bank and the code that it was handed."""
+        return coded(self)
 
     def reborn(self, percept: Percept, start: Percept) -> Percept:
         """The percept had life begun here: `start`, and in trials of several steps what the task shows now."""

@@ -6,7 +6,7 @@ A metric makes no interval: `mesascope.stats` does, for all metrics at once.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,7 +32,8 @@ class Reading(NamedTuple):
         null: what the mean would be if nothing were there.
         reason: what to bear in mind.
         descriptive: not read by the placement rule, though others of the metric are.
-        unit: the variable [N] of the trials that names the unit of resampling, where it is not that of the trials.
+        unit: the variable [N] of the trials that names the unit of resampling, where it is not that of the trials; or
+            the name of the units that the values are of themselves, as many as they are.
     """
 
     values: np.ndarray
@@ -73,6 +74,12 @@ class Metric:
     references: tuple[str, ...] = ()
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     confirmatory: bool = False
+
+
+def of_first(readings: Iterable[Reading], trials: xr.Dataset) -> list[Reading]:
+    """Readings of the first lifetimes as readings of all: the others have no number."""
+    none = np.full(trials.sizes["lifetime"], np.nan)
+    return [r._replace(values=np.concatenate([r.values, none[len(r.values) :]])) for r in readings]
 
 
 def fresh(trials: Splits) -> xr.Dataset:

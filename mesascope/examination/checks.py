@@ -24,9 +24,12 @@ from mesascope.contracts.split import kind as split_kind
 from mesascope.contracts.subject import Subject
 from mesascope.errors import MesascopeError, unknown
 from mesascope.examination.bench import Bench
-from mesascope.examination.examination import opener, resolve, typed_family
+from mesascope.examination.examination import opener, resolve
 from mesascope.examination.measurement import measure
-from mesascope.rollouts.replays import Replays, refuse_leaks
+from mesascope.guards import gate
+from mesascope.guards.blame import contained
+from mesascope.rollouts.leaks import refuse_leaks
+from mesascope.rollouts.replays import Replays
 from mesascope.rollouts.rollouts import BLOCK, rollout
 
 # what plug-ins of other kinds are tried on; a plug-in's file may name its own, a recipe's also settings, SMALL
@@ -44,6 +47,7 @@ def check_plugin(name: str) -> list[str]:
     Raises:
         MesascopeError: there is no such plug-in.
     """
+    gate.handed(name)
     kind, spec = _find(name)
     made = catalogue.factory(kind, catalogue.parse_spec(spec)[0])
     broken = (
@@ -58,7 +62,8 @@ def check_plugin(name: str) -> list[str]:
         "axes": _axis,
     }
     try:
-        broken += list(tests[kind](spec))
+        with contained():
+            broken += list(tests[kind](spec))
     except MesascopeError as error:
         broken.append(str(error))
     except Exception as error:
@@ -86,7 +91,7 @@ def _find(name: str) -> tuple[str, str]:
 
 
 def _family(spec: str) -> Iterator[str]:
-    family = typed_family(spec)
+    family = catalogue.make("families", spec)
     if not isinstance(family, Family):
         yield f"Its factory returned {type(family).__name__}, not a mesascope.Family."
         return

@@ -22,8 +22,11 @@ from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.examination.bench import Bench, Progress
 from mesascope.examination.measurement import measure
 from mesascope.findings import Finding
+from mesascope.guards import gate
+from mesascope.guards.blame import contained
 from mesascope.questions.spectrum.placement import Placement, Rule, conditions
-from mesascope.rollouts.replays import Replays, refuse_leaks
+from mesascope.rollouts.leaks import refuse_leaks
+from mesascope.rollouts.replays import Replays
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Examination:
         return f"{head}<ul>{rows}</ul>"
 
 
+@contained()
 def examine(
     subjects: Any,
     family: Family | str,
@@ -86,8 +90,9 @@ def examine(
     Returns:
         One examination per subject, in order.
     """
-    base: Family = typed_family(family) if isinstance(family, str) else family
     named = subjects if isinstance(subjects, list | tuple) else [subjects]
+    gate.handed(family, *named)
+    base: Family = catalogue.make("families", family) if isinstance(family, str) else family
     group = [resolve(s, base, trust) for s in named]
     asked = [
         catalogue.make("metrics", p) if isinstance(p, str) else p
@@ -113,6 +118,7 @@ def examine(
                 f"{home.name} has none of the splits {', '.join(splits or ())}.",
                 "Add fresh to them, or a bank to the family.",
             )
+        bench.essence(one)
         # a mistake in the last subject shows before the first is lived
         refuse_leaks(one, home, seed, bench.kinds)
     unbanked = base.banked(None)
@@ -158,7 +164,9 @@ def resolve(subject: Any, family: Family, trust: bool = False) -> Subject:
         raise MesascopeError(
             f"{type(subject).__name__} is no subject.", "Give a Subject, a function, a name or a file."
         )
-    spec = os.fspath(subject)
+    gate.handed(spec := os.fspath(subject))
+    if spec.partition("://")[0].isalpha() and "://" in spec:  # an address, whatever its password holds
+        return catalogue.make("subjects", opener(spec), family, path=spec)
     name = catalogue.parse_spec(spec)[0] if "=" in spec or ":" not in spec else spec.partition(":")[0]
     if name in catalogue.names("subjects"):
         return catalogue.make("subjects", spec, family, **catalogue.trusting("subjects", name, trust))
@@ -166,8 +174,6 @@ def resolve(subject: Any, family: Family, trust: bool = False) -> Subject:
         name = opener(spec)
         told = catalogue.trusting("subjects", name, trust)
         return catalogue.make("subjects", name, family, path=spec, **told)
-    if "://" in spec:
-        return catalogue.make("subjects", opener(spec), family, path=spec)
     if os.sep in spec or Path(spec).suffix in (".safetensors", ".zip", ".onnx"):
         raise MesascopeError(
             f"There is no file {spec!r}.", "Name a file, a subject or package.module:factory."
@@ -175,13 +181,6 @@ def resolve(subject: Any, family: Family, trust: bool = False) -> Subject:
     if ":" in spec and "=" not in spec:
         return catalogue.make("subjects", "function", family, path=spec)
     return catalogue.make("subjects", spec, family)  # says which names there are
-
-
-def typed_family(spec: str) -> Family:
-    """The family that a user typed: code that its settings name is the user's own act."""
-    return catalogue.make(
-        "families", spec, **catalogue.trusting("families", catalogue.parse_spec(spec)[0], True)
-    )
 
 
 def default_family(subjects: Sequence[Any], trust: bool = False) -> str:
@@ -197,7 +196,9 @@ def default_family(subjects: Sequence[Any], trust: bool = False) -> str:
             module = catalogue.module("subjects", name or opener(path))
             if hasattr(module, "family_of"):
                 spec = module.family_of(path)
-                if catalogue.trusting("families", catalogue.parse_spec(spec)[0], True) and not trust:
+                if trust:
+                    gate.typed(spec)
+                else:
                     catalogue.make("families", spec)  # says what it would run
                 return spec
     raise MesascopeError(

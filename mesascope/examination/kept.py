@@ -11,9 +11,11 @@ import xarray as xr
 
 from mesascope import trials
 from mesascope.errors import MesascopeError
+from mesascope.guards import limits
+from mesascope.guards.identity import loaded, unchanged
 
 LABELS = "labels of the conditions"
-TOLD = "dimensions and attributes"
+TOLD = "dimensions, attributes and the code that was loaded"
 
 
 def put(rollout: xr.Dataset, path: Path) -> None:
@@ -23,6 +25,7 @@ def put(rollout: xr.Dataset, path: Path) -> None:
     told = {
         "dims": {str(name): list(map(str, v.dims)) for name, v in rollout.data_vars.items()},
         "attrs": rollout.attrs,
+        "code": loaded(),
     }
     arrays = {str(name): v.values for name, v in rollout.data_vars.items()}
     labels = np.asarray(rollout.condition.values.tolist(), np.str_)
@@ -35,17 +38,20 @@ def get(path: Path) -> xr.Dataset:
     """Reads what `put` wrote.
 
     Raises:
-        MesascopeError: it is broken.
+        MesascopeError: it is broken, or other code lived it.
     """
     try:
+        limits.arrays(path)
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            told = json.loads(str(file[TOLD]))
+            told = limits.parsed(str(file[TOLD]))
             data = {name: (dims, file[name]) for name, dims in told["dims"].items()}
             labels = file[LABELS].tolist()
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise MesascopeError(
             f"{str(path)!r} is no finished rollout: {type(error).__name__}.", "Delete it and run again."
         ) from None
+    if not unchanged(told["code"]):
+        raise MesascopeError(f"{str(path)!r} was lived by other code.", "Delete it and run again.")
     rollout = xr.Dataset(data, coords={"condition": labels}, attrs=told["attrs"])
     trials.check(rollout)
     return rollout

@@ -14,6 +14,7 @@ from mesascope.errors import MesascopeError
 from mesascope.examination.examination import Examination
 from mesascope.examination.measurement import measure
 from mesascope.examination.runs import open_run
+from mesascope.guards.blame import contained
 from mesascope.logs import read_log
 from mesascope.logs.curves import read_curves
 from mesascope.questions.spectrum.placement import place
@@ -21,6 +22,7 @@ from mesascope.rollouts.inspected import read_eval
 from mesascope.rollouts.replays import Replays
 
 
+@contained()
 def measure_log(
     path: Any,
     columns: Mapping[str, Any] | None = None,
@@ -78,7 +80,7 @@ def measure_log(
 def _by_subject(groups: Mapping[str, xr.Dataset]) -> list[tuple[Any, Any, str]]:
     """Trials per split, references per role and training tasks of each subject in a file without its run's folder.
 
-    Groups are named 's0 RING' and 's0 ROLE RING' by a run; reference procedures that several subjects share stand with
+    Groups are named 's0 SPLIT' and 's0 ROLE SPLIT' by a run; reference procedures that several subjects share stand with
     the first. Groups of other names are splits of the subject that they name.
     """
     out: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}

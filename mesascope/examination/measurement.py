@@ -12,7 +12,9 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts.metric import DoesNotApply, Metric, Reading
+from mesascope.errors import MesascopeError
 from mesascope.findings import Finding, made
+from mesascope.guards.blame import contained
 from mesascope.stats import CONFIDENCE, by_unit, holm, interval
 
 Splits = Mapping[str, xr.Dataset]
@@ -38,22 +40,18 @@ def measure(
         One finding per question, in the order of the metrics; a metric that does not apply or fails gives one that
         says so. p-values are adjusted (Holm) over all that were measured.
     """
-    asked: list[tuple[Metric, Reading]] = []
-    lacking: list[tuple[int, Finding]] = []
+    findings: list[Finding] = []
     some = next(iter(trials.values()))
     for metric in metrics:
         try:
-            readings = list(_ask(metric, trials, references or {}, replay))
-            asked += [(metric, r) for r in readings]
+            with contained():
+                readings = _ask(metric, trials, references or {}, replay)
+                findings += [_finding(metric, reading, trials) for reading in readings]
         except DoesNotApply as why:
-            lacking.append((len(asked), _blank(metric, some, "does not apply", str(why))))
+            findings.append(_blank(metric, some, "does not apply", str(why) or "the metric does not say why"))
         except Exception as error:  # a plug-in's mistake must not lose the other findings
-            told = f"{type(error).__name__}: {error}"
-            lacking.append((len(asked), _blank(metric, some, "failed", told)))
-    rows = [_units(trials, r) for _, r in asked]
-    findings = _intervals(asked, rows, trials)
-    for place, finding in reversed(lacking):
-        findings.insert(place, finding)
+            told = str(error) if isinstance(error, MesascopeError) else f"{type(error).__name__}: {error}"
+            findings.append(_blank(metric, some, "failed", told))
     adjusted = holm(np.asarray([np.nan if f.p is None else f.p for f in findings]))
     known = {role: {(f.metric, f.split): f for f in found} for role, found in (controls or {}).items()}
     return [
@@ -83,50 +81,35 @@ def _ask(metric: Metric, trials: Splits, references: Mapping[str, Splits], repla
     return metric.measure(wanted, {r: references[r] for r in metric.references if r in references}, replay)
 
 
-def _units(trials: Splits, reading: Reading) -> tuple[np.ndarray, str]:
-    """The values by unit of resampling, and its name."""
+def _finding(metric: Metric, reading: Reading, trials: Splits) -> Finding:
+    """A reading with its interval."""
     lived = trials.get(reading.split, next(iter(trials.values())))
-    values = np.asarray(reading.values, float)
+    values, lifetimes = np.asarray(reading.values, float), lived.sizes["lifetime"]
+    if values.ndim != 1 or (len(values) != lifetimes and (not reading.unit or reading.unit in lived)):
+        raise MesascopeError(
+            f"{metric.name} gave values of shape {values.shape} for {lifetimes} lifetimes.",
+            "Give one value per lifetime, NaN where there is none.",
+        )
+    if not np.isfinite(reading.null):
+        raise MesascopeError(f"{metric.name} compares with {reading.null}.", "Give a finite null.")
     unit = reading.unit or str(lived.attrs.get("unit", "lifetime"))
     if unit in lived and lived[unit].dims == ("lifetime",):
-        return by_unit(values, lived[unit].values), unit
-    return values, unit
-
-
-def _intervals(asked, rows, trials: Splits) -> list[Finding]:
-    """All intervals in one call."""
-    if not rows:
-        return []
-    table = np.full((len(rows), max(len(v) for v, _ in rows)), np.nan)
-    for i, (values, _) in enumerate(rows):
-        table[i, : len(values)] = values
-    got = interval(table, np.asarray([r.null for _, r in asked]))
-    out = []
-    for i, (metric, reading) in enumerate(asked):
-        lived = trials.get(reading.split, next(iter(trials.values())))
-        if not np.isfinite(got.estimate[i]):
-            out.append(
-                _blank(
-                    metric, lived, "does not apply", reading.reason or "no lifetime gave a number", reading
-                )
-            )
-            continue
-        blank = _blank(metric, lived, "failed", "-", reading)
-        low, high, p = (None if np.isnan(x[i]) else float(x[i]) for x in (got.low, got.high, got.p))
-        out.append(
-            dataclasses.replace(
-                blank,
-                estimate=float(got.estimate[i]),
-                low=low,
-                high=high,
-                n=int(got.n[i]),
-                unit=rows[i][1],
-                status="measured",
-                reason=reading.reason,
-                p=p,
-            )
-        )
-    return out
+        values = by_unit(values, lived[unit].values)
+    estimate, low, high, n, p = (column[0] for column in interval(values[None], reading.null))
+    if not np.isfinite(estimate):
+        return _blank(metric, lived, "does not apply", reading.reason or "no lifetime gave a number", reading)
+    low, high, p = (float(x) if np.isfinite(x) else None for x in (low, high, p))
+    return dataclasses.replace(
+        _blank(metric, lived, "failed", "-", reading),
+        estimate=float(estimate),
+        low=low,
+        high=high,
+        n=int(n),
+        unit=unit,
+        status="measured",
+        reason=reading.reason or "",
+        p=p,
+    )
 
 
 def _blank(
@@ -143,7 +126,7 @@ def _blank(
         fingerprint=brief(attrs.get("fingerprint")),
         family=str(attrs.get("family", "unknown")),
         split=split,
-        settings=dict(metric.settings),
+        settings=json.loads(json.dumps(dict(metric.settings), default=str)),
         estimate=None,
         low=None,
         high=None,

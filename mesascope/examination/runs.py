@@ -19,6 +19,8 @@ from mesascope import trials
 from mesascope.errors import MesascopeError
 from mesascope.examination.examination import Examination
 from mesascope.findings import from_json, to_json
+from mesascope.guards import limits
+from mesascope.guards.secrecy import plain
 from mesascope.questions.spectrum.placement import Placement, Rule
 
 COLUMNS = (
@@ -28,9 +30,9 @@ COLUMNS = (
 
 
 def repeating(arguments: Sequence[str]) -> str:
-    """The command that has these arguments, without user, password and query of addresses in them."""
-    kept = (re.sub(r"(\w+://[^\s?#,]*)[?#][^\s,]*", r"\1", a) for a in arguments)
-    return shlex.join(["mesascope", *(re.sub(r"(\w+://)[^/@\s]*@", r"\1", a) for a in kept)])
+    """The command that has these arguments, without user, password and query of addresses in them, and without keys."""
+    whole = (re.sub(" *([,=]) *", r"\1", a).replace(" ", "%20") if "://" in a else a for a in arguments)
+    return shlex.join(["mesascope", *map(plain, whole)])
 
 
 def document(examinations: Sequence[Examination]) -> dict[str, Any]:
@@ -159,8 +161,8 @@ def open_run(folder: str | os.PathLike) -> tuple[list[Examination], str]:
             "Name the folder that examine, measure or demo wrote.",
         )
     try:
-        told = json.loads((folder / "findings.json").read_text())["subjects"]
-        index = json.loads((folder / "index.json").read_text())
+        told = limits.parsed((folder / "findings.json").read_text())["subjects"]
+        index = limits.parsed((folder / "index.json").read_text())
         groups = trials.open_trials(folder / "trials.nc")
         out = [
             Examination(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import json
 import os
 import re
@@ -14,6 +13,8 @@ from typing import Any
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
 from mesascope.examination import runs
+from mesascope.guards import gate
+from mesascope.guards.blame import contained, theirs
 from mesascope.reproduction.crew import clock, gather, side_by_side
 from mesascope.reproduction.figures import draw
 from mesascope.reproduction.measures import SHIPPED, Measure
@@ -23,6 +24,7 @@ from mesascope.reproduction.progress import Told, Whisper
 from mesascope.reproduction.work import Workshop, write
 
 
+@contained()
 def reproduce(
     study: str,
     quick: bool = False,
@@ -90,7 +92,7 @@ def _part(
             raise MesascopeError("The code was changed while the study ran.", "Give the command again.")
         shop.work(places)
     except Exception as error:  # where it was raised is not known in the process that began this one
-        of_others = None if isinstance(error, MesascopeError) else catalogue.theirs(error)
+        of_others = None if isinstance(error, MesascopeError) else theirs(error)
         if of_others is None or os.environ.get("MESASCOPE_TRACEBACK"):
             raise
         raise of_others from error
@@ -104,6 +106,10 @@ def home(found: Mapping[str, Any]) -> Path:
 def known_measures(study: Study, trust: bool) -> dict[str, Measure]:
     """The measures that ship and the study's own; refuses code of others that was not asked for."""
     own = study.folder / "measures.py"
+    texts = [t for c in study.cells for t in (c.recipe, c.subject, c.family)]
+    texts += [t for q in study.quantities for t in (q.spec, q.family)]
+    if trust:
+        gate.typed(*texts)
     if not (study.ours or trust):
         if own.is_file():
             raise _untrusted(f"{str(own)!r} is code")
@@ -115,16 +121,12 @@ def known_measures(study: Study, trust: bool) -> dict[str, Measure]:
             )
             if cell.subject and name not in catalogue.names("subjects"):
                 raise _untrusted(f"its subject {cell.subject!r} would run code")
-        texts = [t for c in study.cells for t in (c.recipe, c.subject, c.family)]
-        for text in texts + [t for q in study.quantities for t in (q.spec, q.family)]:
+        for text in texts:
             if running := sorted(set(re.findall(r"\w+", text)) & _runs_code()):
                 raise _untrusted(f"{running[0]} in {text!r} would run code")
     if not own.is_file():
         return SHIPPED
-    spec = importlib.util.spec_from_file_location(f"mesascope_study_{study.name}", own)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = gate.code(own, f"mesascope_study_{study.name}")
     named = {k: v for k, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__}
     own_measures: dict[str, Any] = {k: v for k, v in named.items() if callable(v) and not k.startswith("_")}
     return {**SHIPPED, **own_measures}

@@ -30,6 +30,7 @@ from mesascope.examination.bench import Bench
 from mesascope.examination.examination import resolve
 from mesascope.examination.measurement import measure as ask
 from mesascope.execution import fingerprint
+from mesascope.guards import limits
 from mesascope.questions.spectrum.placement import LADDER, Placement, conditions
 from mesascope.recipes.training import train
 from mesascope.reproduction.measures import Lived, Measure, measure
@@ -355,7 +356,7 @@ def _finding(found: list[Any], q: Quantity) -> Value:
 def read(path: Path) -> dict[str, Any]:
     """A JSON file of ours; nothing where it is missing or broken, so that it is made again."""
     try:
-        return _dict(json.loads(path.read_text()))
+        return _dict(limits.parsed(path.read_text()))
     except (OSError, ValueError):
         return {}
 

@@ -25,6 +25,7 @@ from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Response, Scripted, Subject
 from mesascope.errors import MesascopeError
+from mesascope.guards.blame import contained
 from mesascope.keys import located
 from mesascope.rollouts.compiling import drawn
 from mesascope.rollouts.lives import (
@@ -54,6 +55,7 @@ class Job(NamedTuple):
     donated: Outcomes
 
 
+@contained()
 def rollout(
     subject: Subject,
     family: Family,
@@ -211,7 +213,8 @@ def refuse_changed(subject: Subject, before: dict[str, str]) -> None:
         more = f" and {len(changed) - 8} more" if len(changed) > 8 else ""
         raise MesascopeError(
             f"The weights of {subject.name} changed while it ran: {', '.join(changed[:8])}{more}.",
-            "mesascope measures frozen subjects: hand it a copy that does not train.",
+            "mesascope measures frozen subjects: hand it a copy that does not train; what it remembers of a lifetime "
+            "belongs in the carry (a function's state).",
         )
 
 

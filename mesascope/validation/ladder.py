@@ -21,7 +21,7 @@ from mesascope.examination.bench import Bench
 from mesascope.examination.examination import resolve
 from mesascope.execution import fingerprint, spread
 from mesascope.questions.spectrum.placement import LADDER, Rule, conditions
-from mesascope.rollouts.replays import refuse_leaks
+from mesascope.rollouts.leaks import refuse_leaks
 from mesascope.rollouts.rollouts import BLOCK, rollout
 from mesascope.stats import interval, ratio, standard_error
 from mesascope.trials import gain

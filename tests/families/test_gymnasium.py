@@ -10,6 +10,7 @@ import gymnasium
 import jax
 import numpy as np
 import pytest
+import xarray as xr
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 from gymnasium_cases import Arms, Corridor, Stacked, drawn_arms
@@ -17,7 +18,8 @@ from gymnasium_cases import Arms, Corridor, Stacked, drawn_arms
 from mesascope import catalogue, rollout
 from mesascope.agents.function import wrap
 from mesascope.errors import MesascopeError, MesascopeWarning
-from mesascope.worlds.gymnasium import variations as _variations
+from mesascope.guards import gate
+from mesascope.rollouts.replays import Replays
 from mesascope.worlds.gymnasium.lanes import Hand, Sight
 
 
@@ -281,28 +283,39 @@ def test_what_is_refused(settings, why):
             lived(home, split)
 
 
-def test_code_that_a_file_names_needs_trust(tmp_path, monkeypatch):
-    monkeypatch.setattr(_variations, "_ALLOWED", set())
+def test_code_that_a_file_names_needs_trust(monkeypatch):
+    monkeypatch.setattr(gate, "_TYPED", {})
     spec = "gymnasium:env=gymnasium_cases:Corridor-v0,episodes=3"
     with pytest.raises(MesascopeError, match=r"would import and run code that a file names.*--trust"):
-        catalogue.make("families", spec)
+        from_a_file(spec)
     for more in (
         "tasks=gymnasium_cases:drawn_arms",
         "learner=gymnasium_cases:drawn_arms",
         "restructured=env=a:B-v0",
+        "shifted=env=a:B-v0",
+        "vary=env=a:B-v0",
+        "vary=wide=a.b:c",
+        "vary=.wide=a.b:c",
     ):
         with pytest.raises(MesascopeError, match="would import and run"):
-            catalogue.make("families", f"gymnasium:env=Corridor-v0,{more}")
+            from_a_file(f"gymnasium:env=Corridor-v0,{more}")
     from mesascope.agents.networks import recurrent
-    from mesascope.examination.examination import default_family, typed_family
+    from mesascope.examination.examination import default_family
 
     (net, *_) = sorted((Path(recurrent.__file__).parent).rglob("*.safetensors"))
     monkeypatch.setattr(recurrent, "family_of", lambda path: spec)
     with pytest.raises(MesascopeError, match="would import and run"):
         default_family([str(net)])
     assert default_family([str(net)], trust=True) == spec
-    assert typed_family(spec).choices == 2  # the user's own act
-    assert catalogue.make("families", spec).name == spec  # and from then on known
+    assert from_a_file(spec).choices == 2  # trusted once
+    monkeypatch.setattr(gate, "_TYPED", {})
+    assert catalogue.make("families", spec).choices == 2  # the user's own act
+    assert from_a_file(spec).name == spec  # and from then on known
+
+
+def from_a_file(spec):
+    """A family as it is made where its name stands among a file's attributes."""
+    return Replays().home(xr.Dataset(attrs={"family": spec}))
 
 
 def test_spaces_of_other_kinds():

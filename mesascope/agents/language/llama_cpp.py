@@ -15,6 +15,7 @@ from mesascope.agents.language.requests import TOO_LONG, Failed, Kept
 from mesascope.contracts.family import Family
 from mesascope.contracts.settings import named, within
 from mesascope.errors import MesascopeError
+from mesascope.guards import gate, limits
 
 
 def opens(path: str) -> bool:
@@ -53,12 +54,18 @@ def subject(
     talks = spoken(family)
     if not Path(path).is_file():
         raise MesascopeError(f"There is no file {path!r}.", "Name a .gguf file.")
+    try:
+        limits.gguf(path)
+    except (ValueError, OSError) as error:
+        raise MesascopeError(
+            f"{path!r} is no whole GGUF file: {error}.", "Copy or convert it again."
+        ) from None
     engine = load(path, threads, slots, context)
     told = {"chat": chat, "temperature": float(temperature), "served": served, "context": context, "top": top}
     name = named(subject, path=path, **told)
     before = _digest(path)
     if served:
-        address = f"{engine.listening_address}/v1"
+        gate.typed(address := f"{engine.listening_address}/v1")
         given = {"chat": chat, "temperature": temperature, "top": top, "side": slots, "cache": "none"}
         far = served_model(family, path=address, mode="log_probs", **given)
         keep = _Held(far.asker, engine)

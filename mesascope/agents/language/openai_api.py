@@ -12,6 +12,8 @@ from mesascope.agents.language.requests import Kept, Server, kept_at, plain_addr
 from mesascope.contracts.family import Family
 from mesascope.contracts.settings import named, one_of, within
 from mesascope.errors import MesascopeError
+from mesascope.guards import gate
+from mesascope.guards.secrecy import USUAL
 
 
 def opens(path: str) -> bool:
@@ -30,7 +32,7 @@ def subject(
     samples: int = 8,
     top: int = 20,
     words: int = 8,
-    key: str = "OPENAI_API_KEY",
+    key: str = USUAL,
     timeout: float = 60.0,
     retries: int = 4,
     side: int = 4,
@@ -70,6 +72,7 @@ def subject(
     within(0, 1e12, price_in=price_in, price_out=price_out, budget=budget)
     home = plain_address(path)
     talks = spoken(family)
+    gate.permit(path, "The address", "would be asked, with your key, at a place")
     server = Server(path, key, timeout, retries)
     kept = Kept(kept_at(cache, home, model), home)
     asker = Prompts(

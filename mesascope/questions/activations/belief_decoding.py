@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, taps
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, of_first, taps
 from mesascope.errors import MesascopeError
 from mesascope.questions.activations.decoding import LIFETIMES, Moments, activations, beliefs, some, usual
 from mesascope.stats import linearise
@@ -67,7 +67,7 @@ def metric(lifetimes: int = LIFETIMES) -> Metric:
                 for j, word in enumerate(guesses)
                 if j
             ]
-        return out
+        return of_first(out, fresh(trials))
 
     return Metric(
         name="belief_decoding",

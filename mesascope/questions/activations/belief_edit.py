@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, taps
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, of_first, taps
 from mesascope.errors import MesascopeError
 from mesascope.questions.activations.decoding import Moments, activations, beliefs, some
 
@@ -57,7 +57,7 @@ def metric(lifetimes: int = 64) -> Metric:
             after = _edited(replay, lived, shown, moved)
             rise = np.take_along_axis(after - before, seen.before(new)[..., None], -1)[..., 0]
             rises.append(np.where(asked, rise, 0).sum(-1) / np.maximum(asked.sum(-1), 1))
-        return [
+        out = [
             Reading(rises[0], split, "beliefs exchanged"),
             Reading(rises[1], split, "random steps of the same length"),
             Reading(rises[2], split, "steps of the same length towards another lifetime's carry"),
@@ -66,6 +66,7 @@ def metric(lifetimes: int = 64) -> Metric:
                 rises[0] - rises[2], split, "beliefs exchanged, less steps towards another lifetime's carry"
             ),
         ]
+        return of_first(out, fresh(trials))
 
     return Metric(
         name="belief_edit",

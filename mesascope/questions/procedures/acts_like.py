@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, of_first
 from mesascope.errors import MesascopeError, unknown
 from mesascope.questions.procedures.fits import Fitted, classes, fit, tilted
 from mesascope.questions.procedures.histories import History, history
@@ -78,7 +78,7 @@ def metric(lifetimes: int = 0, without: str = "", also: str = "", probabilities:
         exact = probabilities and "log_probs" in lived
         most = lifetimes or (32 if exact else 200)
         listed = procedures(lived, left_out, replay, [name for name in also.split("+") if name], most)
-        return _readings(compare(lived, listed, most, exact), str(lived.attrs["split"]))
+        return of_first(_readings(compare(lived, listed, most, exact), str(lived.attrs["split"])), lived)
 
     return Metric(
         name="acts_like",

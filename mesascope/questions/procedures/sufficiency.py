@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, of_first
 from mesascope.errors import MesascopeError
 from mesascope.questions.activations.decoding import some
 from mesascope.stats import linearise
@@ -59,7 +59,7 @@ def metric(lifetimes: int = 64) -> Metric:
             out.append(
                 Reading(linearise(lambda m: m[0] / m[1], parts), split, "the first as a part of the second")
             )
-        return out
+        return of_first(out, fresh(trials))
 
     return Metric(
         name="sufficiency",

@@ -16,7 +16,7 @@ from mesascope import catalogue, rollout  # noqa: E402
 from mesascope.contracts.subject import essence  # noqa: E402
 from mesascope.errors import MesascopeError  # noqa: E402
 from mesascope.examination.examination import opener, resolve  # noqa: E402
-from mesascope.rollouts.replays import refuse_leaks  # noqa: E402
+from mesascope.rollouts.leaks import refuse_leaks  # noqa: E402
 from tests.subjects.adapters.readings import FAMILY, same  # noqa: E402
 
 SMALL = catalogue.make("families", "bernoulli_bandit:arms=3,trials=11")

@@ -24,7 +24,7 @@ from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.examination.examination import opener, resolve
-from mesascope.rollouts.replays import refuse_leaks
+from mesascope.rollouts.leaks import refuse_leaks
 from tests.subjects.adapters import agents
 from tests.subjects.adapters.readings import FAMILY, chances, same
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import dataclasses
 import functools
 import warnings
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import equinox as eqx
+import gymnasium
 import jax
 import numpy as np
 
@@ -21,15 +22,17 @@ from mesascope.contracts.percept import Percept
 from mesascope.contracts.settings import named, within
 from mesascope.contracts.split import Split
 from mesascope.errors import MesascopeError, MesascopeWarning
+from mesascope.guards import gate
+from mesascope.guards.identity import coded
 from mesascope.keys import address
 from mesascope.worlds.gymnasium.environments import Lifetimes, called_by, made_lane, registered
 from mesascope.worlds.gymnasium.history import holds_history
-from mesascope.worlds.gymnasium.variations import Range, called, checked, code, drawn, ranges
+from mesascope.worlds.gymnasium.variations import Range, called, checked, drawn, ranges
 
 RUNS_CODE = True  # an environment named as module:Env-v0 has its module imported
 MOST = 1_000_000  # steps of a lifetime
 PLAYED = 64  # episodes of even random play from which chance is estimated
-_CHANCES: dict[Hashable, float] = {}
+_CHANCES: dict[tuple[str, str], float] = {}
 
 
 class Gymnasium(Family):
@@ -81,6 +84,13 @@ class Gymnasium(Family):
     def shown(self) -> tuple[int, ...]:
         """The shape of one observation."""
         return self.size
+
+    def code(self) -> str:
+        """A hash of its settings and of the code that makes its environments and tasks."""
+        varied = (self.vary, *(told for _, told in self.changed))
+        ids = [self.env, *(e for told in varied for e in dict(told).get("env", Range()).listed)]
+        made = [gymnasium.registry.get(e.rpartition(":")[2]) for e in ids if isinstance(e, str)]
+        return coded((vars(self), made))
 
     def draw(self, key: jax.Array, n: int) -> dict[str, np.ndarray]:
         """Draws n fresh tasks: see `_tasks`."""
@@ -163,7 +173,7 @@ class Gymnasium(Family):
         """The mean return of even random play in as many episodes as tasks."""
         split = "fresh" if split in ("seen", "exchanged") else split
         plain = self.banked(None)
-        kind = (self.env, self.function, plain.name, split)
+        kind = (plain.code(), split)
         if kind not in _CHANCES:
             key = address(jax.random.key(0), "chance")
             one = dataclasses.replace(plain, horizon=1)
@@ -209,7 +219,6 @@ def family(
     history: bool = False,
     bank: int = 0,
     bank_seed: int = 0,
-    trust: bool = False,
 ) -> Gymnasium:
     """Any Gymnasium environment: a trial is one episode, a lifetime several of them.
 
@@ -239,7 +248,6 @@ def family(
             whatever is acquired then stands in the percept, and subjects read 'reactive' by construction.
         bank: how many tasks there are to be trained on; 0 for as many as one likes.
         bank_seed: of the bank.
-        trust: whether code that a file names may run.
     """
     within(1, MOST, episodes=episodes)
     within(0, MOST, steps=steps)
@@ -249,19 +257,15 @@ def family(
             raise MesascopeError(
                 f"{label}={value!r} is out of range.", f"Type {' or '.join(filter(None, known))}."
             )
-    learner = f"function:path={learner}" if ":" in learner and "=" not in learner else learner
     changes = {k: ranges(v, k) for k, v in (("shifted", shifted), ("restructured", restructured)) if v}
-    for named_env in (env, *(e for told in changes.values() for e in told.get("env", Range()).listed)):
-        if isinstance(named_env, str) and ":" in named_env:
-            code(named_env, "The environment", trust)
-    if isinstance(tasks, str) and tasks:
-        code(tasks, "The function of tasks", trust)
-    if learner.startswith("function:"):
-        code(learner, "The learner", trust)
+    varied = ranges(vary, "vary")
+    gate.settings([env, *(each.listed for told in (varied, *changes.values()) for each in told.values())])
+    if ":" in learner and "=" not in learner:
+        gate.permit(learner, "The learner")
+        learner = f"function:path={learner}"
     function = (
         called(tasks) if isinstance(tasks, str) and tasks else tasks and checked(tasks, called_by(tasks))
     )
-    varied = ranges(vary, "vary")
     own, threshold, vector = registered(env, vector)
     if not steps and not own:
         raise MesascopeError(
