@@ -125,7 +125,8 @@ class Bench:
         """
         if kind(split) == "fresh":
             return self.conditions
-        shuffled = set(conditions(family.horizon)) if family.split(split).beyond_banks else set()
+        beyond_banks = {s.name for s in family.splits() if s.beyond_banks}
+        shuffled = set(conditions(family.horizon)) if split in beyond_banks else set()
         placed = [c for c in self.conditions if c.needs_donors and not c.one_step and c.label in shuffled]
         placed += [c for c in self.conditions if kind(split) in self.beyond.get(c.label, ())]
         return [c for c in self.conditions if type(c).__name__ == "Intact" or c in placed]

@@ -80,8 +80,8 @@ def measure_log(
 def _by_subject(groups: Mapping[str, xr.Dataset]) -> list[tuple[Any, Any, str]]:
     """Trials per split, references per role and training tasks of each subject in a file without its run's folder.
 
-    Groups are named 's0 SPLIT' and 's0 ROLE SPLIT' by a run; reference procedures that several subjects share stand with
-    the first. Groups of other names are splits of the subject that they name.
+    Groups are named 's0 SPLIT' and 's0 ROLE SPLIT' by a run; reference procedures that several subjects share
+    stand with the first. Groups of other names are splits of the subject that they name.
     """
     out: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
     for name, lived in groups.items():

@@ -30,7 +30,7 @@ sys.meta_path.insert(0, Absent())
 ASKED = """
 import json
 from mesascope import catalogue, examination
-from mesascope.cli import run
+from mesascope.cli.main import run
 rows = {row["name"]: row for row in catalogue.describe("subjects")}
 opened = [examination.opener(path) for path in sys.argv[2:]]
 told = {"early": list(Absent.asked), "opened": opened}

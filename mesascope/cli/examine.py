@@ -1,0 +1,144 @@
+"""The verbs that examine: demo, examine, measure, report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mesascope.cli.options import Json, Lifetimes, Metrics, Out, Seed, app
+from mesascope.cli.output import command, keep_compiled, listed, say, show_progress, write, write_json
+from mesascope.guards.secrecy import plain
+
+DEMO = (  # three bundled networks beside five scripted subjects
+    *(f"recurrent:path={name}" for name in ("unlimited", "bank_of_four", "memoryless")),
+    *("thompson:discount=0.93", "thompson", "locator", "two_loss_reflex", "uniform"),
+)
+
+
+@app.command(epilog="Example: mesascope demo --out demo")
+def demo(out: Out = None, as_json: Json = False) -> None:
+    """Examine the bundled networks and scripted subjects side by side; write report.html."""
+    from mesascope.agents.networks import recurrent
+
+    family = recurrent.family_of("bank_of_four")  # with the bank that one of them was trained on
+    _examine(DEMO, family, out or Path("demo"), as_json)
+
+
+@app.command(
+    "examine",
+    epilog="Example: mesascope examine thompson locator --family bernoulli_bandit:arms=5,trials=100,bank=4",
+)
+def examine_(
+    subjects: Annotated[
+        list[str],
+        typer.Argument(
+            help="Names with settings, network files, or package.module:factory.", metavar="SUBJECT…"
+        ),
+    ],
+    family: Annotated[str, typer.Option(help="Name with settings; by default the checkpoint's own.")] = "",
+    trained_on: Annotated[
+        str, typer.Option(help="unlimited, bank:M@seed or unknown; by default what it says.")
+    ] = "",
+    splits: Annotated[
+        list[str] | None, typer.Option(help="Comma-separated or repeated; by default all of the family.")
+    ] = None,
+    metrics: Metrics = None,
+    lifetimes: Lifetimes = 512,
+    seed: Seed = 0,
+    trust: Annotated[bool, typer.Option("--trust", help="Run code that a subject's file brings.")] = False,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Examine frozen subjects: roll out under conditions, measure, place on the spectrum, report."""
+    options = {
+        "trained_on": trained_on or None,
+        "splits": listed(splits),
+        "metrics": listed(metrics),
+        "lifetimes": lifetimes,
+        "seed": seed,
+        "trust": trust,
+    }
+    _examine(subjects, family, out, as_json, **options)
+
+
+@app.command(
+    "measure", epilog="Example: mesascope measure choices.csv --columns action=choice,feedback=outcome"
+)
+def measure_(
+    trials: Annotated[
+        Path, typer.Argument(help="A .nc, .csv, .tsv, .txt, .jsonl or .parquet file of trials.")
+    ],
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(help="Your names for ours, comma-separated or repeated: action=key,participant=who."),
+    ] = None,
+    choices: Annotated[int, typer.Option(help="Number of choices where not all occur; 0 to count them.")] = 0,
+    metrics: Metrics = None,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Measure logged trials without the subject that made them."""
+    from mesascope.examination import runs
+    from mesascope.examination.logged import measure_log
+    from mesascope.logs.columns import given
+
+    out = runs.prepare(out or runs.own(Path("runs") / trials.stem, command()))
+    found, notes = measure_log(trials, given(",".join(columns or ())), choices or None, listed(metrics))
+    for note in notes:
+        say(note)
+    folder = runs.write(found, out, command(), lived=False)
+    _show(found, folder, as_json)
+
+
+@app.command("report", epilog="Example: mesascope report demo --out report.html")
+def report_(
+    folder: Annotated[Path, typer.Argument(help="The folder of a run.", metavar="DIR")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The page; report.html in the folder by default.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the page of a run again, from its folder."""
+    from mesascope.examination import runs
+    from mesascope.reporting import write_report
+
+    found, command = runs.open_run(folder)
+    page = write_report(found, command, out or folder / "report.html")
+    write_json({"report": str(page)}) if as_json else write(f"{page}")
+
+
+def _examine(subjects: Sequence[Any], family: str, out: Path | None, as_json: bool, **options: Any) -> None:
+    """Examines, writes the folder and the page, prints."""
+    from mesascope.examination import runs
+    from mesascope.examination.examination import default_family, examine
+
+    keep_compiled(short=options.get("lifetimes", 0) <= 1024)
+    family = family or default_family(subjects, bool(options.get("trust")))
+    out = runs.prepare(out or runs.own(Path("runs") / _slug(subjects), command()), command())
+    with show_progress() as progress:
+        found = examine(list(subjects), family, out=out, progress=progress, **options)
+    _show(found, runs.write(found, out, command()), as_json)
+
+
+def _show(found: Sequence[Any], folder: Path, as_json: bool) -> None:
+    """Writes the page, then prints the placements or the JSON document."""
+    from mesascope.examination import runs
+    from mesascope.reporting import write_report
+
+    page = write_report(found, command(), folder / "report.html")
+    if as_json:
+        write_json(runs.document(found))
+        return
+    from mesascope.reporting.terminal import summary
+
+    write(summary(found))
+    write(f"The report: {page}")
+
+
+def _slug(subjects: Sequence[str]) -> str:
+    """A folder name from the first subject."""
+    kept = "".join(c if c.isalnum() or c in "-_." else "_" for c in Path(plain(str(subjects[0]))).name)
+    return kept.strip("._")[:60] or "run"

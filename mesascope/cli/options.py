@@ -1,0 +1,25 @@
+"""The application, and the options that several verbs have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Measures what a network with frozen weights does with its experience, and how far that reaches.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else.")
+]
+Out = Annotated[Path | None, typer.Option("--out", help="Folder of the run; a stopped run goes on from it.")]
+Seed = Annotated[int, typer.Option(help="Of the tasks and of all draws.", min=0, max=2**31 - 1)]
+Metrics = Annotated[list[str] | None, typer.Option(help="Comma-separated or repeated; by default all.")]
+Lifetimes = Annotated[int, typer.Option(help="Lifetimes on every split.", min=3, max=1_000_000)]
+Workers = Annotated[int, typer.Option(help="Processes; 0 for one per core, at most 4.", min=0, max=64)]

@@ -1,0 +1,57 @@
+"""The verbs of plug-ins: list, check."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mesascope.cli.options import Json, app
+from mesascope.cli.output import keep_compiled, write, write_json
+
+
+@app.command("list", epilog="Example: mesascope list metrics")
+def list_(
+    kind: Annotated[
+        str,
+        typer.Argument(
+            help="families, subjects, conditions, metrics, recipes, axes or studies; all without."
+        ),
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """List the plug-ins and studies that there are, with their settings."""
+    from mesascope import catalogue
+
+    if kind and kind not in catalogue.LISTED:
+        raise catalogue.unknown("kind of plug-in", kind, catalogue.LISTED)
+    rows = [row for k in catalogue.LISTED if kind in ("", k) for row in catalogue.describe(k)]
+    if as_json:
+        write_json(rows)
+        return
+    from mesascope.cli.console import plugins
+
+    write(plugins(rows))
+
+
+@app.command("check", epilog="Example: mesascope check metrics/benefit")
+def check_(
+    plugin: Annotated[
+        str,
+        typer.Argument(
+            help="kind/name, e.g. metrics/benefit; a name that is unique; or package.module:factory."
+        ),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Check whether a plug-in keeps its contract; exit 1 if it does not."""
+    from mesascope.examination.checks import check_plugin
+
+    keep_compiled(short=True)
+    broken = check_plugin(plugin)
+    if as_json:
+        write_json({"plugin": plugin, "holds": not broken, "broken": broken})
+    else:
+        write("\n".join(broken) if broken else f"{plugin} keeps its contract.")
+    if broken:
+        raise typer.Exit(1)

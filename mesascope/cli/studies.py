@@ -1,0 +1,89 @@
+"""The verbs of studies: train, reproduce, validate."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mesascope.cli.options import Json, Out, Workers, app
+from mesascope.cli.output import keep_compiled, show_progress, write, write_json
+
+
+@app.command(
+    "train",
+    epilog="Example: mesascope train ppo_recurrent --family bernoulli_bandit:arms=5,trials=100 --out net",
+)
+def train_(
+    recipe: Annotated[str, typer.Argument(help="Name with settings, as ppo_recurrent:width=32.")],
+    family: Annotated[str, typer.Option(help="Name with settings; a bank in it is what is trained on.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for checkpoints and the network.")],
+    seeds: Annotated[
+        int, typer.Option(help="How many networks, with seeds from the recipe's own upwards.", min=1)
+    ] = 1,
+    as_json: Json = False,
+) -> None:
+    """Train subjects by a recipe; a stopped run goes on from its last checkpoint."""
+    from mesascope.recipes.training import train
+
+    keep_compiled()
+    with show_progress() as progress:
+        paths = train(recipe, family, out, seeds, progress)
+    if as_json:
+        write_json({"networks": [str(p) for p in paths]})
+    else:
+        for path in paths:
+            write(f"{path}")
+
+
+@app.command("reproduce", epilog="Example: mesascope reproduce task_diversity --quick")
+def reproduce_(
+    study: Annotated[str, typer.Argument(help="A name that `mesascope list studies` gives, or a folder.")],
+    quick: Annotated[bool, typer.Option("--quick", help="One seed, short: shows that it runs.")] = False,
+    seeds: Annotated[int, typer.Option(help="Training seeds; 0 for the study's own.", min=0, max=1000)] = 0,
+    trust: Annotated[bool, typer.Option("--trust", help="Run code that another's study brings.")] = False,
+    workers: Workers = 0,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Run a study: published value, exact value, ours, in one table; a stopped one goes on."""
+    from mesascope.reproduction.run import home, reproduce
+
+    keep_compiled()
+    with show_progress() as progress:
+        found = reproduce(study, quick, seeds, out, trust, progress=progress, workers=workers)
+    if as_json:
+        write_json(found)
+        return
+    from mesascope.cli.console import outcome
+
+    write(outcome(found))
+    write(f"The table and the figure: {out or home(found)}")
+
+
+@app.command("validate", epilog="Example: mesascope validate --quick")
+def validate_(
+    quick: Annotated[bool, typer.Option("--quick", help="Three seeds, no coverage study of 2,000.")] = False,
+    seeds: Annotated[int, typer.Option(help="Runs per subject; 0 for the default.", min=0)] = 0,
+    first: Annotated[int, typer.Option(help="The first seed.", min=0, max=2**30)] = 1000,
+    lifetimes: Annotated[
+        int, typer.Option(help="Per split and run; 0 for 320, with --quick 128.", min=0)
+    ] = 0,
+    workers: Workers = 0,
+    as_json: Json = False,
+) -> None:
+    """Run the instrument over every scripted subject whose answer is known; exit 1 if it misses its bounds."""
+    from mesascope.caching import cache
+    from mesascope.cli.console import validation
+    from mesascope.validation.ladder import folder, validate
+
+    keep_compiled(short=True)
+    kept = folder(cache("validation"), quick, seeds, first, lifetimes)
+    with show_progress() as progress:
+        found = validate(quick, seeds, first, lifetimes, progress, workers=workers, kept=kept)
+    write_json(found) if as_json else write(validation(found))
+    shutil.rmtree(kept, ignore_errors=True)
+    if not found["holds"]:
+        raise typer.Exit(1)
