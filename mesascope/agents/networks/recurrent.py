@@ -250,7 +250,7 @@ def _filled(path: str | os.PathLike, told: dict[str, Any], name: str) -> Recurre
     try:
         settings = told["memory"], told["width"], tuple(told["observes"])
         layout = {k: told[k] for k in ("depth", "heads") if k in told}
-        empty = eqx.filter_eval_shape(create, jax.random.key(0), *settings, sizes, layout)
+        empty = eqx.filter_eval_shape(create, jax.random.key(0), *settings, sizes, layout=layout)
     except MesascopeError as error:
         raise OURS.broken(path, error.problem.rstrip(".")) from None
     network = OURS.filled(path, empty)
