@@ -15,7 +15,6 @@ from mesascope import catalogue, rollout
 from mesascope.agents.function import wrap
 from mesascope.contracts.subject import essence
 from mesascope.examination.bench import Bench
-from mesascope.examination.examination import typed_family
 from mesascope.guards import identity
 
 FAMILY = catalogue.make("families", "bernoulli_bandit:arms=3,trials=6")
@@ -146,7 +145,7 @@ def test_an_environment_that_was_mended_is_lived_again(tmp_path, live):
     for paid in (0.25, 0.75):
         (tmp_path / "envs_of_mine.py").write_text(ENVIRONMENT.replace("0.25", str(paid)))
         sys.modules.pop("envs_of_mine", None)
-        family = typed_family("gymnasium:env=envs_of_mine:Paying-v0,episodes=3,best=1,chance=0")
+        family = catalogue.make("families", "gymnasium:env=envs_of_mine:Paying-v0,episodes=3,best=1,chance=0")
         assert (live(family=family).feedback == paid).all()
 
 

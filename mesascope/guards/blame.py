@@ -63,7 +63,7 @@ def blamed(error: BaseException) -> str:
             str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0],
         )
         own = (
-            file.startswith(str(Path(__file__).parent))
+            file.startswith(str(Path(__file__).parents[1]))
             or top in sys.stdlib_module_names
             or "site-packages" in file
         )

@@ -22,7 +22,7 @@ from mesascope.errors import MesascopeError
 
 PACKAGES = ("torch", "stable_baselines3", "sb3_contrib", "cloudpickle", "onnx", "onnxruntime", "mctx")
 PLAIN = re.compile(r"[^:./\\]*(/[\w-]+)?")  # an environment's id, words: neither a module nor a file
-LIBRARIES = (str(Path(__file__).parent) + os.sep, str(Path(os.__file__).parent) + os.sep, "<frozen")
+LIBRARIES = (str(Path(__file__).parents[1]) + os.sep, str(Path(os.__file__).parent) + os.sep, "<frozen")
 _TYPED: dict[str, None] = {}
 
 
@@ -33,7 +33,9 @@ def typed(*texts: Any) -> None:
 
 def handed(*texts: Any) -> None:
     """The same where what calls the function that calls this is no module of ours: a Python caller's own act."""
-    frame = sys._getframe(2)
+    frame: Any = sys._getframe(2)
+    while frame.f_globals.get("__name__") == "contextlib":  # of a decorator around the one that calls this
+        frame = frame.f_back
     file, own = frame.f_code.co_filename, str(frame.f_globals.get("__name__")).startswith("mesascope.")
     if not own and ("-packages" in file or not file.startswith(LIBRARIES)):
         typed(*texts)

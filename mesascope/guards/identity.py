@@ -26,7 +26,7 @@ LIBRARIES = sys.stdlib_module_names | {  # whose functions and classes hold noth
 }
 EMPTY = sys.stdlib_module_names | {"jax", "jaxlib"}  # whose objects hold no weights
 PLAINEST = ("builtins", "collections", "functools", "types", "argparse")  # but for those of these modules
-HOME, PYTHON = Path(__file__).resolve().parent, Path(sysconfig.get_path("stdlib")).resolve()
+HOME, PYTHON = Path(__file__).resolve().parents[1], Path(sysconfig.get_path("stdlib")).resolve()
 
 # what a module's file held when it was first asked for, with its spec
 _SEEN: dict[str, tuple[Any, list[str]]] = {}
