@@ -26,7 +26,7 @@ FIELDS = {
 def test_it_goes_through_json_and_back():
     finding = Finding(**FIELDS, made={"when": "now"})
     assert from_json(json.loads(json.dumps(to_json(finding)))) == finding
-    assert to_json(finding)["format"] == "mesascope-finding/1"
+    assert to_json(finding)["format"] == "mesascope-finding/2"
 
 
 @pytest.mark.parametrize(

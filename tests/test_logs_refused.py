@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from mesascope import trials as trials_module
 from mesascope.errors import MesascopeError
+from mesascope.formats import TRIALS
 from mesascope.logs import read_log
 
 FRAME = pd.DataFrame(
@@ -155,7 +155,7 @@ REFUSED = {
     "a data set without axes": (xr.Dataset({"choice": 1, "reward": 1}), {}, "no axes", "axes"),
     "an empty data set": (xr.Dataset(), {}, "the action", "action=NAME"),
     "trials that broke": (
-        xr.Dataset({"action": ("x", [1])}, attrs={"format": trials_module.FORMAT}), {}, "action", "feedback",
+        xr.Dataset({"action": ("x", [1])}, attrs={"format": TRIALS}), {}, "action", "feedback",
     ),
 }  # fmt: skip
 

@@ -11,7 +11,7 @@ import pytest
 
 from mesascope.cli.main import run
 from mesascope.contracts.metric import DoesNotApply, Metric, Reading
-from mesascope.examination.examination import measure_log
+from mesascope.examination.logged import measure_log
 from mesascope.examination.measurement import measure
 from mesascope.logs import read_log
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-TESTS = ["test_stats.py", "test_bernoulli_bandit.py", "test_conditions.py", "families/test_cued_bandit.py"]
+TESTS = ["test_stats.py", "test_bernoulli_bandit.py", "test_conditions.py", "worlds/test_cued_bandit.py"]
 
 
 def interpreter() -> str | None:

@@ -14,7 +14,7 @@ from mesascope.execution import fingerprint, spread
 
 LONG = """
 import os, time
-from mesascope.processes import spread
+from mesascope.execution import spread
 
 if __name__ == "__main__":
     print(*spread(os.getppid, [(), ()], 2), flush=True)

@@ -18,7 +18,7 @@ FAMILY = "bernoulli_bandit:arms=3,trials=12"
 ACT = "import {imports}\n\ndef made(family):\n    def act(percept, state, rng):\n        {does}\n    return act\n"
 WHOLE = """
 import typer
-from mesascope.subjects import uniform
+from mesascope.worlds.any.subjects import uniform
 
 
 class Whole(uniform.Uniform):

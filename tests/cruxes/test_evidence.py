@@ -63,7 +63,7 @@ def test_an_open_question_asks_for_what_only_that_person_can_say():
 
 def finding(subject: str, fingerprint: str, low: float = 0.2, status: str = "measured") -> dict:
     return {
-        "format": "mesascope-finding/1",
+        "format": "mesascope-finding/2",
         "metric": "acquired_late",
         "question": "q?",
         "subject": subject,

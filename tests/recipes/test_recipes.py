@@ -14,7 +14,7 @@ import pytest
 
 from mesascope.agents.networks import recurrent
 from mesascope.agents.networks.network_files import read_header
-from mesascope.catalogue import convert, names, split
+from mesascope.catalogue import convert, names, parse_spec
 from mesascope.contracts.recipe import Progress
 from mesascope.errors import MesascopeError
 from tests.recipes.cases import SMALL, SYMBOLS, TINY, recipe, task
@@ -36,10 +36,10 @@ def test_these_are_all_recipes():
 
 RUN = """
 import json, sys
-from mesascope.recipes import _training
+from mesascope.recipes import updates
 from tests.recipes.cases import recipe, task
 
-_training.EVERY = 0.0
+updates.EVERY = 0.0
 recipe(sys.argv[1])(task(sys.argv[1]), sys.argv[2], **json.loads(sys.argv[3]))
 """
 LONG = {name: {**TINY[name], "updates": 300} for name in RECIPES}
@@ -112,7 +112,7 @@ def test_a_network_says_the_command_that_makes_it_again(tmp_path, name):
     told = recurrent.about(trained.path)
     assert (told["recipe"], told["trained_on"], told["family"]) == (name, "unlimited", task(name).name)
     spec, _, rest = told["command"].removeprefix("mesascope train ").partition(" --family ")
-    named, given = split(spec)
+    named, given = parse_spec(spec)
     assert (named, rest) == (name, f"{task(name).name} --out DIR")
     assert convert(recipe(name), given, "recipe") == told["settings"]
     assert (trained.updates, trained.steps) == (3, 3 * 66 * 11)

@@ -79,7 +79,7 @@ def lived(policy: Policy, name: str, split: str, labels: list[str], seed: int = 
         | {k: (("lifetime", "trial", "choice")[: v.ndim], v.astype(np.float32)) for k, v in flat.items()},
         coords={"condition": labels},
         attrs={
-            "format": "mesascope-trials/1",
+            "format": "mesascope-trials/2",
             "family": FAMILY,
             "split": split,
             "subject": name,
@@ -168,7 +168,7 @@ def log(name: str = "people.csv", lifetimes: int = 7, trials: int = 11, seed: in
     made = xr.Dataset(
         {"action": (AXES, action), "feedback": (AXES, feedback)},
         coords={"condition": ["intact"], "participant": ("lifetime", np.arange(lifetimes) // 2)},
-        attrs={"format": "mesascope-trials/1", **names},
+        attrs={"format": "mesascope-trials/2", **names},
     )
     metrics = [catalogue.make("metrics", p) for p in catalogue.names("metrics")]
     return Examination(name, "log", "unknown", {"logged": made}, {}, measure(metrics, {"logged": made}), None)

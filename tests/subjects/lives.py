@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -10,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mesascope import catalogue
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Subject
@@ -21,8 +21,7 @@ def make(spec: str, family: Family) -> Any:
     """A subject from its file's name with settings, 'thompson:discount=0.93'."""
     name, _, rest = spec.partition(":")
     settings = dict(part.split("=") for part in rest.split(",") if part)
-    module = importlib.import_module(f"mesascope.contracts.subject.{name}")
-    return module.subject(family, **{k: value(v) for k, v in settings.items()})
+    return catalogue.factory("subjects", name)(family, **{k: value(v) for k, v in settings.items()})
 
 
 def value(text: str) -> Any:

@@ -23,7 +23,7 @@ SPECS = sorted(
     {
         row.get("subject", name)
         for name, row in TRUTH["subjects"].items()
-        if row.get("family", HOME).startswith("bernoulli_bandit")  # the others are in tests/families
+        if row.get("family", HOME).startswith("bernoulli_bandit")  # the others are in tests/worlds
     }
 )
 PLAIN = family(arms=3, trials=11)

@@ -14,7 +14,7 @@ from safetensors.numpy import save as serialise
 
 from mesascope.agents.networks import recurrent
 from mesascope.agents.networks.network_files import named
-from mesascope.catalogue import convert, factory, make, split
+from mesascope.catalogue import convert, factory, make, parse_spec
 from mesascope.conditions.carry_reset import condition as reset
 from mesascope.conditions.feedback_shuffled import condition as shuffled
 from mesascope.contracts.condition import Intact
@@ -199,7 +199,7 @@ BROKEN = {
     "no family": (lambda: good(family=None), "no text 'family'"),
     "family a list": (lambda: good(family=["bernoulli_bandit"]), "no text 'family'"),
     "no trained_on": (lambda: good(trained_on=None), "no text 'trained_on'"),
-    "trained_on nonsense": (lambda: good(trained_on="<script>"), "names no bank"),
+    "trained_on nonsense": (lambda: good(trained_on="<script>"), "does not name a bank"),
     "no choices": (lambda: good(choices=None), "no whole number 'choices'"),
     "width true": (lambda: good(width=True), "no whole number 'width'"),
     "width half": (lambda: good(width=5.5), "no whole number 'width'"),
@@ -332,7 +332,7 @@ def test_what_ships_says_how_it_was_made_and_is_small():
         made = "in_context_transformer" if name in REGRESSION else "ppo_recurrent"
         assert told["recipe"] == made
         spec, _, rest = told["command"].removeprefix("mesascope train ").partition(" --family ")
-        recipe, given = split(spec)
+        recipe, given = parse_spec(spec)
         assert (recipe, rest) == (made, f"{told['family']} --out DIR")
         assert convert(factory("recipes", recipe), given, recipe) == told["settings"]
         assert told["versions"]["jax"]

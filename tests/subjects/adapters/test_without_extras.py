@@ -89,7 +89,7 @@ def test_each_says_which_extra_it_needs_and_asks_for_it_late(files):
 
 def test_the_factory_of_a_module_named_in_another_s_plan_needs_trust(tmp_path):
     from mesascope.reproduction.run import reproduce
-    from tests.studies.small import PLAN, small
+    from tests.reproduction.small import PLAN, small
 
     study = small(tmp_path, PLAN.replace('"fixed:arm=1"', '"torch_module:factory=os.path:join"'))
     with pytest.raises(MesascopeError, match="--trust"):

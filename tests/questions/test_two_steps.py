@@ -11,8 +11,9 @@ import xarray as xr
 
 from mesascope import catalogue
 from mesascope.examination.measurement import measure
+from mesascope.formats import TRIALS as FORMAT
 from mesascope.rollouts.rollouts import rollout
-from mesascope.trials import AXES, FORMAT
+from mesascope.trials import AXES
 from mesascope.worlds.two_step.metrics import hybrid_weight, lagged_regression
 from mesascope.worlds.two_step.two_steps import logistic, two_steps
 

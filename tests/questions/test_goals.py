@@ -33,7 +33,7 @@ def trials(action, mark: Any = 2, best: Any = 0, split="apart:mark"):
     data |= {k: (axes[1:], v) for k, v in told.items()}
     data |= {k: ((*axes[1:], "choice"), v) for k, v in {"means": means, "marked": marked}.items()}
     attrs = {
-        "format": "mesascope-trials/1",
+        "format": "mesascope-trials/2",
         "family": FAMILY,
         "split": split,
         "subject": "made up",

@@ -23,9 +23,7 @@ from mesascope.reporting.page import render
 from mesascope.rollouts.rollouts import rollout
 from mesascope.validation import axes as validation_of_axes
 
-spec = importlib.util.spec_from_file_location(
-    "goal_cases", Path(__file__).parents[1] / "metrics/test_goals.py"
-)
+spec = importlib.util.spec_from_file_location("goal_cases", Path(__file__).parent / "test_goals.py")
 assert spec and spec.loader
 cases = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(cases)

@@ -1,0 +1,86 @@
+"""What was committed before still loads: runs, studies and networks of the first formats, byte for byte as they were."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from mesascope import catalogue, formats
+from mesascope.agents.networks import recurrent
+from mesascope.agents.networks.network_files import read_header
+from mesascope.cli.main import run
+from mesascope.cruxes.measured import read_findings
+from mesascope.examination.logged import measure_log
+from mesascope.examination.runs import open_run, write
+from mesascope.findings import read
+from mesascope.logs import read_log
+from mesascope.reproduction.plans import load
+
+DATA = Path(__file__).parent / "data"
+ROOT = DATA.parents[1]
+OLD_RUN = DATA / "run_v1"  # examine thompson on two arms, four lifetimes, at commit fecbdf0
+
+
+@pytest.mark.parametrize("listed", ["studies", "networks"])
+def test_what_was_committed_is_as_it_was(listed):
+    for line in (DATA / f"{listed}.sha256").read_text().splitlines():
+        digest, name = line.split()
+        assert hashlib.sha256((ROOT / name).read_bytes()).hexdigest() == digest, name
+
+
+@pytest.mark.parametrize("study", catalogue.names("studies"))
+def test_every_plan_loads_with_words_of_today(study):
+    plan = load(study, False, 0)
+    assert plan.cells and plan.quantities
+    assert all(q.kind != "probe" for q in plan.quantities)
+    assert not any("told=" in cell.recipe for cell in plan.cells)
+
+
+def test_a_plan_in_old_words_measures_what_it_asked_for():
+    asked = {q.name: q for q in load("generality_and_goal", False, 0).quantities}
+    kinds = {(q.kind, q.spec.partition(":")[0], q.split) for q in asked.values()}
+    assert ("measure", "goal_return", "apart:mark") in kinds, kinds
+
+
+def test_an_old_run_opens_and_is_written_in_new_words(tmp_path):
+    (found,), command = open_run(OLD_RUN)
+    assert command.startswith("mesascope examine thompson")
+    assert {f.metric for f in found.findings} >= {"benefit", "performance"}
+    assert found.trials["fresh"].attrs["split"] == "fresh"
+    folder = write([found], tmp_path / "new", command)
+    assert '"mesascope-finding/2"' in (folder / "findings.json").read_text()
+    (again,), _ = open_run(folder)
+    assert again.findings == found.findings
+    assert again.trials["fresh"].identical(found.trials["fresh"])
+
+
+def test_old_findings_are_evidence_and_old_trials_are_measured():
+    assert [f.metric for f in read(OLD_RUN)] == [f["probe"] for f in read_findings(OLD_RUN)[0]["findings"]]
+    (found,), _ = measure_log(OLD_RUN / "trials.nc", metrics=["performance"])
+    assert found.findings[0].split == "fresh" and found.findings[0].status == "measured"
+
+
+def test_the_page_of_an_old_run_is_made(tmp_path, capsys):
+    assert run(["report", str(OLD_RUN), "--out", str(tmp_path / "page.html")]) == 0
+    assert "thompson" in (tmp_path / "page.html").read_text()
+
+
+def test_a_log_is_trials_of_today():
+    trials, _ = read_log(DATA / "log_v1.csv")
+    assert trials.attrs["format"] == formats.TRIALS and trials.attrs["split"] == "logged"
+
+
+def test_a_network_of_the_first_format_opens():
+    path = recurrent.bundled()["memoryless"]
+    assert read_header(path)[0]["format"] == "mesascope-network/1"
+    told = recurrent.about(path)
+    assert told["observes"] == ["action", "feedback"] and "told" not in told
+
+
+def test_old_words_are_told_apart_from_values():
+    assert formats.reword({"ring": "fresh", "of": ["ring"]}) == {"split": "fresh", "of": ["ring"]}
+    assert formats.reword_spec("ppo_recurrent:told=action,width=3") == "ppo_recurrent:observes=action,width=3"
+    assert formats.reword_spec("sb3:path=told=1.zip") == "sb3:path=told=1.zip"
+    assert not formats.is_old("mesascope-trials/3", formats.TRIALS)
