@@ -71,7 +71,8 @@ def labelled(*labels):
 def test_more_blocks_change_no_trial_of_the_earlier_ones(name, family):
     conditions = labelled("intact", "carry_swapped:at=5", "feedback_shuffled:older_than=2")
     lived = {
-        n: rollout(subject(name, family), family, "fresh", n, 5, conditions) for n in (64, 128, 256, 1024)
+        n: rollout(subject(name, family), family, "fresh", n, 5, conditions=conditions)
+        for n in (64, 128, 256, 1024)
     }
     for n in (64, 128, 256):
         equal(lived[n], lived[1024].isel(lifetime=slice(n)))
@@ -82,14 +83,17 @@ def test_more_blocks_change_no_trial_of_the_earlier_ones(name, family):
 def test_blocks_that_are_lived_together_live_as_alone(family):
     conditions = labelled("intact", "carry_swapped:at=5", "feedback_shuffled:older_than=2")
     alone, many = (
-        rollout(subject("thompson", family), family, "fresh", 150, 5, conditions, together=n) for n in (1, 2)
+        rollout(subject("thompson", family), family, "fresh", 150, 5, conditions=conditions, together=n)
+        for n in (1, 2)
     )
     equal(alone, many)
 
 
 def test_more_blocks_of_a_looped_function_change_no_trial(family):
     conditions = labelled("intact", "carry_swapped:at=5", "feedback_shuffled:older_than=2")
-    few, more = (rollout(subject("looped", family), family, "fresh", n, 5, conditions) for n in (64, 128))
+    few, more = (
+        rollout(subject("looped", family), family, "fresh", n, 5, conditions=conditions) for n in (64, 128)
+    )
     equal(few, more.isel(lifetime=slice(64)))
 
 
@@ -97,15 +101,15 @@ def test_more_blocks_of_a_looped_function_change_no_trial(family):
 @pytest.mark.parametrize("n", [7, 100])
 def test_a_padded_block_agrees_with_a_whole_one(name, n, family):
     conditions = labelled("intact", "feedback_shuffled:older_than=2")
-    padded = rollout(subject(name, family), family, "fresh", n, 2, conditions)
-    whole = rollout(subject(name, family), family, "fresh", -(-n // 64) * 64, 2, conditions)
+    padded = rollout(subject(name, family), family, "fresh", n, 2, conditions=conditions)
+    whole = rollout(subject(name, family), family, "fresh", -(-n // 64) * 64, 2, conditions=conditions)
     equal(padded, whole.isel(lifetime=slice(n)))
 
 
 @pytest.mark.parametrize("name", ["thompson", "network", "looped"])
 def test_more_conditions_change_no_other_trial(name, family):
     one = subject(name, family)
-    few = rollout(one, family, "fresh", 70, 4, labelled("intact", "carry_reset"))
+    few = rollout(one, family, "fresh", 70, 4, conditions=labelled("intact", "carry_reset"))
     labels = [
         "feedback_shuffled:older_than=4",
         "carry_reset",
@@ -113,7 +117,7 @@ def test_more_conditions_change_no_other_trial(name, family):
         "intact",
         "carry_frozen:at=3",
     ]
-    more = rollout(one, family, "fresh", 70, 4, labelled(*labels))
+    more = rollout(one, family, "fresh", 70, 4, conditions=labelled(*labels))
     assert more.condition.values.tolist()[1:4:2] == ["carry_reset", "intact"]
     for label in ("intact", "carry_reset"):
         for field in ("action", "feedback", "score", "partner"):

@@ -40,7 +40,7 @@ def test_a_subject_that_was_changed_does_not_get_what_its_former_self_lived(tmp_
     from mesascope import catalogue
 
     family = catalogue.make("families", FAMILY)
-    bench = [Bench(family, ("intact",), ["fresh"], 64, 0, tmp_path) for _ in range(2)]
+    bench = [Bench(family, ("intact",), ["fresh"], 64, 0, out=tmp_path) for _ in range(2)]
     former = bench[0].live(wrap(make(0), family, "mine"), family)
     changed = bench[1].live(wrap(make(1), family, "mine"), family)
     assert (former["fresh"].action.values == 0).all()
@@ -62,7 +62,9 @@ def test_a_run_measured_again_reads_the_same_against_the_pay_off_too(tmp_path):
 def test_what_an_axis_asks_for_is_lived_on_its_splits_and_read(tmp_path):
     """The axis search reads nothing without its conditions on the splits on which something changes."""
     splits = ["fresh", "revalued:worth", "revalued:map"]
-    (found,) = examine("value_iteration", "tree_choice:depth=2,trials=12", None, splits, ["performance"], 128)
+    (found,) = examine(
+        "value_iteration", "tree_choice:depth=2,trials=12", None, splits, ["performance"], lifetimes=128
+    )
     ticks = ["intact", "thinking:ticks=2", "thinking:ticks=4", "thinking:ticks=8"]
     assert all(found.trials[split].condition.values.tolist() == ticks for split in splits[1:])
     assert set(ticks) < set(found.trials["fresh"].condition.values.tolist())

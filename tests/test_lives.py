@@ -70,7 +70,7 @@ def climber(percept, state, rng):
 
 
 def test_real_actions_are_lived_recorded_and_measured(tmp_path):
-    lived = rollout(Climber("climber", 0.7), AIM, "fresh", 71, 3, labelled(CONDITIONS))
+    lived = rollout(Climber("climber", 0.7), AIM, "fresh", 71, 3, conditions=labelled(CONDITIONS))
     assert lived.action.dtype == np.float32 and lived.attrs["actions"] == "real" and "log_probs" not in lived
     score = -((lived.action - lived.target) ** 2)
     at = lived.condition.isin(["intact", "carry_reset"])
@@ -94,7 +94,14 @@ def test_real_actions_are_lived_recorded_and_measured(tmp_path):
 
 def test_what_exchanges_the_last_action_does_not_apply_to_real_ones():
     with pytest.raises(MesascopeError, match="real numbers"):
-        rollout(Climber("climber", 0.7), AIM, "fresh", 7, 3, labelled(["percept_exchanged_once:action=1"]))
+        rollout(
+            Climber("climber", 0.7),
+            AIM,
+            "fresh",
+            7,
+            3,
+            conditions=labelled(["percept_exchanged_once:action=1"]),
+        )
 
 
 def test_real_actions_are_replayed_as_they_were():
@@ -105,7 +112,7 @@ def test_real_actions_are_replayed_as_they_were():
 
 
 def test_a_function_may_act_in_real_numbers():
-    lived = rollout(wrap(climber, AIM), AIM, "fresh", 64, 3, labelled(CONDITIONS[:4]))
+    lived = rollout(wrap(climber, AIM), AIM, "fresh", 64, 3, conditions=labelled(CONDITIONS[:4]))
     first, last = (-lived.score.sel(condition="intact")[:, i].mean() for i in (0, -1))
     assert last < 0.7 * first
     with pytest.raises(MesascopeError, match="no number"):
@@ -122,7 +129,7 @@ def test_an_untraced_family_is_lived_as_the_same_one_compiled(bandit):
     behind = Untraced(bandit, bandit.name, 3, 11)
     subject = catalogue.make("subjects", "thompson", bandit)
     compiled, looped = (
-        rollout(subject, where, "exchanged:reversal", 71, 3, labelled(CONDITIONS), log_probs=True)
+        rollout(subject, where, "exchanged:reversal", 71, 3, conditions=labelled(CONDITIONS), log_probs=True)
         for where in (bandit, behind)
     )
     for name in ("score", "feedback", "action", "partner", "means"):
@@ -143,16 +150,20 @@ def test_what_leaves_a_looped_life_undisturbed_shares_it(bandit, monkeypatch):
     subject = wrap(counting, bandit)
     once = ("carry_exchanged_once:fresh=0", "carry_rebuilt_once:of=0", "percept_swapped_once")
     asked.clear()
-    lived = rollout(subject, bandit, "fresh", 7, 3, labelled(["intact", "carry_reset:at=5", *once]))
+    lived = rollout(
+        subject, bandit, "fresh", 7, 3, conditions=labelled(["intact", "carry_reset:at=5", *once])
+    )
     assert len(asked) == 11 * (1 + 1 + len(once))
     for label in once:
-        alone = rollout(subject, bandit, "fresh", 7, 3, labelled([label])).sel(condition=label)
+        alone = rollout(subject, bandit, "fresh", 7, 3, conditions=labelled([label])).sel(condition=label)
         for name in ("action", "feedback", "score", "partner"):
             np.testing.assert_array_equal(lived[name].sel(condition=label), alone[name], err_msg=name)
     assert (lived.action.sel(condition=once[0]) != lived.action.sel(condition="intact")).any()
     monkeypatch.setattr(type(subject), "in_turn", True)
     asked.clear()
-    apart = rollout(subject, bandit, "fresh", 7, 3, labelled(["intact", "carry_reset:at=5", *once]))
+    apart = rollout(
+        subject, bandit, "fresh", 7, 3, conditions=labelled(["intact", "carry_reset:at=5", *once])
+    )
     assert len(asked) == 11 * (
         1 + 1 + 2 * len(once)
     )  # each has a life of its own, and the disturbed responses
@@ -241,7 +252,9 @@ def test_steps_that_nobody_lives_change_nothing():
     plain = Sure("sure", 3, 11)
     padded = Rounds(plain, "padded", 3, 11, 3, (1,) * 11)
     labels = [c for c in CONDITIONS if "masked" not in c]
-    one, other = (rollout(Fixed("fixed"), f, "fresh", 71, 3, labelled(labels)) for f in (plain, padded))
+    one, other = (
+        rollout(Fixed("fixed"), f, "fresh", 71, 3, conditions=labelled(labels)) for f in (plain, padded)
+    )
     assert (other.n_steps == 1).all() and other.attrs["steps"] == 3
     assert (other.action[..., 1:] == -1).all() and other.log_probs[..., 1:, :].isnull().all()
     np.testing.assert_array_equal(other.action[..., 0], one.action)
@@ -259,8 +272,12 @@ def test_rounds_of_trials_are_the_trials_in_rounds():
         "percept_exchanged_once:action=1",
         "carry_exchanged_once:fresh=1",
     )
-    one = rollout(subject, plain, "fresh", 71, 3, labelled(["intact", *labels, "carry_reset:at=6"]))
-    other = rollout(subject, rounds, "fresh", 71, 3, labelled(["intact", *labels, "carry_reset:at=2"]))
+    one = rollout(
+        subject, plain, "fresh", 71, 3, conditions=labelled(["intact", *labels, "carry_reset:at=6"])
+    )
+    other = rollout(
+        subject, rounds, "fresh", 71, 3, conditions=labelled(["intact", *labels, "carry_reset:at=2"])
+    )
     np.testing.assert_array_equal(other.action.values.reshape(one.action.shape), one.action)
     for name in ("score", "feedback"):
         total = one[name].values.reshape(*other.score.shape, 3).sum(-1)
@@ -284,7 +301,9 @@ EVERY = (
 
 @pytest.fixture(scope="module")
 def tagged():
-    return rollout(Ledger("ledger", 15), TAGGED, "fresh", 71, 3, labelled(EVERY), record=["ledger"])
+    return rollout(
+        Ledger("ledger", 15), TAGGED, "fresh", 71, 3, conditions=labelled(EVERY), record=["ledger"]
+    )
 
 
 def test_an_untraced_family_with_steps_is_lived_as_the_same_one_compiled(tagged):
@@ -294,7 +313,7 @@ def test_an_untraced_family_with_steps_is_lived_as_the_same_one_compiled(tagged)
         "fresh",
         71,
         3,
-        labelled(EVERY),
+        conditions=labelled(EVERY),
         record=["ledger"],
     )
     for name in set(tagged.data_vars) - {"log_probs", "tap_ledger"}:

@@ -103,10 +103,6 @@ def wrongs(root):
                 and target.rpartition(".")[0] != name.rpartition(".")[0]
             ):
                 yield f"{where}, which that folder keeps to itself"
-            if place.startswith(("contracts/", "questions/")) and fnmatch.fnmatch(
-                other, "worlds/*/metrics/*"
-            ):
-                yield f"{where}: a rule must not need a metric"
         graph[name] = above
         if any(fnmatch.fnmatch(place, p) for p in WITHOUT_JAX):
             heavy = [

@@ -77,7 +77,7 @@ def _disturbed(lived: Lived) -> xr.Dataset:
         MADE.clear()  # the next subject's
         conditions = [catalogue.make("conditions", label) for label in (*SWAPPED, *HIDDEN)]
         fit = [c for c in conditions if not c.unfit(lived.family)]
-        MADE[address] = rollout(lived.subject, lived.family, told["ring"], n, told["seed"], fit)
+        MADE[address] = rollout(lived.subject, lived.family, told["ring"], n, told["seed"], conditions=fit)
     return MADE[address]
 
 

@@ -107,7 +107,9 @@ def test_the_reading_stands_in_placement_json_terminal_and_page(tmp_path):
     labels = [catalogue.make("conditions", label) for label in conditions(9)]
     subject = catalogue.make("subjects", "mark_follower", FAMILY)
     lived = {
-        split: rollout(subject, FAMILY, split, 64, 1, labels if split == "fresh" else labels[:1], labels)
+        split: rollout(
+            subject, FAMILY, split, 64, 1, conditions=labels if split == "fresh" else labels[:1], kinds=labels
+        )
         for split in ("fresh", "apart:mark")
     }
     placement = place(lived, {}, "unlimited")

@@ -35,7 +35,7 @@ def lived(subject, split):
     family = catalogue.make("families", "tree_choice")
     made = catalogue.make("subjects", subject, family)
     asked = catalogue.make("axes", "search").made(family)
-    return rollout(made, family, split, 128, 5, asked, log_probs=False)
+    return rollout(made, family, split, 128, 5, conditions=asked, log_probs=False)
 
 
 def test_ticks_alone_and_the_first_act_after_a_change_alone_are_no_search():
@@ -59,7 +59,7 @@ def test_ticks_that_break_a_subject_are_left_out():
     subject = catalogue.make("subjects", "state_filter", family)
     asked = catalogue.make("axes", "search").made(family)
     splits = ("fresh", "revalued:worth", "revalued:map")
-    whole = {r: rollout(subject, family, r, 128, 5, asked, log_probs=False) for r in splits}
+    whole = {r: rollout(subject, family, r, 128, 5, conditions=asked, log_probs=False) for r in splits}
     draws, random = np.random.default_rng(3), {}
     for split, lived in whole.items():
         more = xr.DataArray(

@@ -26,7 +26,7 @@ def found(subject, settings=TREES, splits=("fresh", "revalued:worth", "revalued:
     made = catalogue.make("subjects", subject, family)
     asked = catalogue.make("axes", "search").made(family)
     lived = {
-        r: rollout(made, family, r, lifetimes, 5, asked, log_probs=False)
+        r: rollout(made, family, r, lifetimes, 5, conditions=asked, log_probs=False)
         for r in splits
         if r in family.split_names
     }

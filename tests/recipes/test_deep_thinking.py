@@ -200,7 +200,9 @@ def test_what_ships_solves_mazes_with_ticks_and_follows_at_once_only_where_the_g
     family = make("families", "maze:size=9")
     subject, axis = make("subjects", f"thinking_network:path={name}", family), make("axes", "search")
     splits = ("fresh", "revalued:worth", "revalued:map")
-    lived = {r: rollout(subject, family, r, 256, 0, axis.made(family), log_probs=False) for r in splits}
+    lived = {
+        r: rollout(subject, family, r, 256, 0, conditions=axis.made(family), log_probs=False) for r in splits
+    }
     verdict = axis.read(lived, family)
     assert verdict.reading == reading
     right = verdict.numbers["right_at_once"]["fresh"]

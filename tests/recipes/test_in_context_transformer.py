@@ -21,7 +21,7 @@ HOME = "linear_regression:dimension=2,trials=7"
 def test_steps_and_whole_lifetimes_agree(memory):
     key = jax.random.key(3)
     net = recurrent.create(
-        key, memory, 12, ("observation", "feedback"), (None, 4, 7), {"depth": 2, "heads": 3}
+        key, memory, 12, ("observation", "feedback"), (None, 4, 7), layout={"depth": 2, "heads": 3}
     )
     xs = jax.random.normal(jax.random.key(4), (7, 5, 5))
     whole, carry = net.memory.unroll(xs), net.memory.fresh(5)

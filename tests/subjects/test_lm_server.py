@@ -55,9 +55,9 @@ def family():
 )
 def test_what_is_read_over_the_address_is_what_its_twin_does_here(family, responder, twin, split, settings):
     asked = conditions("intact", "feedback_shuffled:older_than=1", "carry_reset", "carry_swapped:at=3")
-    here = rollout(catalogue.make("subjects", twin, family), family, split, 64, 3, asked)
+    here = rollout(catalogue.make("subjects", twin, family), family, split, 64, 3, conditions=asked)
     with serving(responder) as server:
-        there = rollout(subject(server.address, family, **settings), family, split, 64, 3, asked)
+        there = rollout(subject(server.address, family, **settings), family, split, 64, 3, conditions=asked)
     assert (there.action.values == here.action.values).all()
     assert np.allclose(np.exp(there.log_probs.values[0]), np.exp(here.log_probs.values[0]), atol=1e-4)
     assert there.attrs["elicited"] == "log_probs" and there.attrs["fingerprint"] == {}

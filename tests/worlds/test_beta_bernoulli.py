@@ -26,7 +26,7 @@ KINDS = (catalogue.make("conditions", "intact"), shuffled(0), flipped(0))
 def lives():
     """Lifetimes of three subjects, undisturbed, with all symbols shuffled, and with the last one flipped."""
     specs = ("bayes_predictor", "last_symbol", "bayes_predictor:greedy=True")
-    return {s: rollout(make(s, PLAIN), PLAIN, "fresh", 2048, 3, KINDS) for s in specs}
+    return {s: rollout(make(s, PLAIN), PLAIN, "fresh", 2048, 3, conditions=KINDS) for s in specs}
 
 
 def test_the_expected_loss_is_that_of_the_literature_and_of_the_counts():

@@ -37,7 +37,7 @@ def onward(percept, state, rng):
 
 def lived(home, split="fresh", n=7, conditions=("intact",), subject=onward, seed=5):
     asked = [catalogue.make("conditions", c) for c in conditions]
-    return rollout(wrap(subject, home), home, split, n, seed, asked)
+    return rollout(wrap(subject, home), home, split, n, seed, conditions=asked)
 
 
 def test_a_trial_is_an_episode_and_a_step_is_a_step():

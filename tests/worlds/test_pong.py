@@ -210,7 +210,7 @@ def test_what_is_hidden_in_earlier_frames_too_is_seen_in_none():
     labels = ["intact", *(f"ball_hidden:once=1{x}" for x in ("", ",before=2", ",before=3"))]
     labels.append("patch_hidden:once=1,before=3")
     conditions = [catalogue.make("conditions", label) for label in labels]
-    lived = mesascope.rollout(Recalls(), family, "fresh", N, 0, conditions)
+    lived = mesascope.rollout(Recalls(), family, "fresh", N, 0, conditions=conditions)
     kept = np.asarray(lived.attrs["kept"]) >= 4
     up = {str(k): (lived.sel(condition=k).action == 1).values[..., kept] for k in lived.condition.values}
     assert 0.2 < up["intact"].mean() < 1

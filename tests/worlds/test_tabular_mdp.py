@@ -93,7 +93,7 @@ def lived(family):
     policy = jnp.asarray([[0, 1, 1], [1, 0, 1], [0, 0, 1], [1, 1, 0]], jnp.int32)
     kinds = [catalogue.make("conditions", "intact")]
     told = {
-        split: rollout(Mapped("mapped", policy), family, split, 1024, 3, kinds)
+        split: rollout(Mapped("mapped", policy), family, split, 1024, 3, conditions=kinds)
         for split in family.split_names
     }
     return np.asarray(policy), told
