@@ -1,4 +1,4 @@
-"""What was committed before still loads: runs, studies and networks of the first formats, byte for byte as they were."""
+"""What was committed before still loads: runs, studies, networks and logs of the first formats, as they were."""
 
 from __future__ import annotations
 

@@ -32,12 +32,12 @@ FREE = {  # no text of a file's reaches these
     ("__init__.py", "importlib.import_module"): "our own modules",
     ("cruxes/__init__.py", "importlib.import_module"): "our own modules",
     ("cruxes/board.py", "importlib.import_module"): "our own modules",
-    ("processes.py", "pickle.loads"): "what it has just written",
-    ("subjects/_inert.py", "pickle._Unpickler"): "reads data, calls nothing",
+    ("execution.py", "pickle.loads"): "what it has just written",
+    ("agents/inert.py", "pickle._Unpickler"): "reads data, calls nothing",
 }
 OPENED = {  # who says that a text was typed
-    *("cli.py", "catalogue.py", "examination.py", "training.py", "checks.py", "reproduction.py"),
-    *("subjects/torch_module.py", "subjects/llama_cpp.py"),
+    *("cli/main.py", "catalogue.py", "examination/examination.py", "examination/checks.py"),
+    *("recipes/training.py", "reproduction/run.py", "agents/torch_module.py", "agents/language/llama_cpp.py"),
 }
 
 
@@ -69,7 +69,7 @@ def sources():
 
 
 def test_nothing_runs_what_a_text_names_but_the_gate():
-    found = {(f, what) for f, text in sources().items() if f != "gate.py" for what in running(text)}
+    found = {(f, what) for f, text in sources().items() if f != "guards/gate.py" for what in running(text)}
     assert found == set(FREE), "let it pass through mesascope.guards.gate"
 
 
@@ -129,7 +129,7 @@ def test_code_that_an_attribute_names_does_not_run(shut, setting):
 
 
 def test_code_that_a_header_names_does_not_run(shut, capsys):
-    path = sorted((ROOT / "subjects/networks").glob("*.safetensors"))[0]
+    path = sorted((ROOT / "agents/networks/shipped").glob("*.safetensors"))[0]
     told = read_header(path)[0] | {"family": "gymnasium:env=CartPole-v1,steps=20,vary=env=evil:X-v0"}
     header = json.dumps({"__metadata__": {"mesascope": json.dumps(told)}}).encode()
     Path("net.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)

@@ -227,7 +227,7 @@ class Fixed(Scripted):
 class Sure(Aim):
     """A bandit without luck: an action's pay-off is fixed by the task and the trial, whatever is drawn."""
 
-    def draw(self, key, n, split):
+    def draw(self, key, n):
         return jax.random.uniform(key, (n, self.horizon, 3))
 
     def begin(self, key, tasks):

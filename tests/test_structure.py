@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import fnmatch
+import re
 import resource
 import subprocess
 import sys
@@ -122,11 +123,11 @@ def test_the_structure_holds():
 PLANTED = {
     "upwards": ("conditions/odd.py", "from mesascope.examination import runs", "stands above it"),
     "in a circle": ("keys.py", "from mesascope.trials import few", "import one another"),
-    "a private module": ("agents/odd.py", "from mesascope.worlds.any._odd import x", "keeps to itself"),
+    "a private module": ("worlds/odd.py", "from mesascope.worlds.any._odd import x", "keeps to itself"),
     "a metric in a rule": (
         "questions/odd.py",
         "import mesascope.worlds.any.metrics.m",
-        "must not need a metric",
+        "stands above it",
     ),
     "relatively": ("agents/odd.py", "from . import function", "relatively"),
     "JAX for reports": ("reporting/odd.py", "import jax.numpy", "imports JAX"),
@@ -153,9 +154,10 @@ def test_a_breach_is_found(breach, tmp_path):
 
 @pytest.mark.parametrize("kind", catalogue.KINDS)
 def test_no_two_files_claim_one_name(kind):
+    factory = re.compile(rf"^(def {catalogue.KINDS[kind]}\(|{catalogue.KINDS[kind]} = )", re.MULTILINE)
     files = [file for place in catalogue.PLACES[kind] for file in ROOT.glob(place)]
-    named = [f.parent.name if kind == "axes" else f.stem for f in files if f.name != "__init__.py"]
-    assert len(set(named)) == len(named), sorted(n for n in named if named.count(n) > 1)
+    named = [f.parent.name if kind == "axes" else f.stem for f in files if factory.search(f.read_text())]
+    assert named and len(set(named)) == len(named), sorted(n for n in named if named.count(n) > 1)
 
 
 def python(code):
