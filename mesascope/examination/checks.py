@@ -108,7 +108,7 @@ def _family(spec: str) -> Iterator[str]:
             if catalogue.parse_spec(subject)[0] not in catalogue.names("subjects"):
                 yield f"Its {role} {subject!r} is no subject."
     lacking = {"learner", "lookalike", "still"} - set(family.controls)
-    if lacking:
+    if family.controls and lacking:
         yield f"Its controls lack {', '.join(sorted(lacking))}."
     for split in family.split_names:
         yield from _split(family, split)
