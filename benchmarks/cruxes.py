@@ -86,7 +86,7 @@ from mesascope import cruxes
 import scipy.optimize, mesascope.cruxes.coherence, mesascope.cruxes.gaps, mesascope.cruxes.board
 t = time.perf_counter()
 board = cruxes.default()
-board.check(), board.answer("lister"), board.answer("critic"), board.splits()
+board.check(), board.answer("lister"), board.answer("critic"), board.cuts()
 print(time.perf_counter() - t)
 """
     runs = [

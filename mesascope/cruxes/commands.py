@@ -159,7 +159,9 @@ def voi(
     for who in choose_people(board, person):
         lines.append(f"{who}:")
         if not claims:
-            found[who] = board.voi(who, crux, target, given, read_base(base), form, engine)
+            found[who] = board.voi(
+                who, crux, target, given, base=read_base(base), form=form, engine=engine
+            )
             unit = {"log": f"log base {base}", "naive": "probability", "quadratic": "probability squared"}[
                 form
             ]
@@ -260,7 +262,7 @@ def update(
         raise MesascopeError(
             f"{board.name} has no evidence to put.", "Add [evidence], or say --evidence NAME."
         )
-    found = {name: board.update(name, k, n, not against, to) for name in items}
+    found = {name: board.update(name, k, n, not against, to=to) for name in items}
     lines = []
     for name, updates in found.items():
         what = content.evidence[name].text if name in content.evidence else content.questions[name].text
@@ -296,7 +298,14 @@ def pool(
     except ValueError:
         raise MesascopeError(f"The weights {weights!r} are not numbers.", "Example: --weights 2,1.") from None
     found = board.pool(
-        choose_people(board, person), target, given, method, numbers, factor, base_rate, engine
+        choose_people(board, person),
+        target,
+        given,
+        method,
+        weights=numbers,
+        factor=factor,
+        base=base_rate,
+        engine=engine,
     )
     show(board, "pool", found, tell_pool(found), as_json)
 
