@@ -6,9 +6,9 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "Board": "board",
-    "load": "board",
-    "default": "board",
+    "Argument": "argument",
+    "load": "argument",
+    "default": "argument",
     "Answer": "answers",
     "Conventions": "loading",
     "Issue": "coherence",
@@ -17,7 +17,7 @@ _HOMES = {
     "Rule": "bounds",
     "Net": "networks",
     "Undefined": "networks",
-    "Argument": "arguments",
+    "CredalNet": "credal",
     "Event": "language",
     "parse": "language",
     "read_value": "readings",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mesascope.cruxes.board import Board
+from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.bounds import Polytope
 from mesascope.cruxes.claims import Claim
 from mesascope.cruxes.language import SURE, negate, same
@@ -113,21 +113,26 @@ def _describe(polytope: Polytope, core: tuple[str, ...], rules: set[str], repair
     )
 
 
-def check_board(board: Board) -> list[Issue]:
-    """Everything a reader should know before believing a number on this board.
+def check_argument(argument: Argument) -> list[Issue]:
+    """Everything a reader should know before believing a number on this argument.
 
     Args:
-        board: the board, under its conventions.
+        argument: the argument, under its conventions.
 
     Returns issues, errors first; only incoherence is an error.
     """
-    issues = [issue for person in board.content.people for issue in _check_person(board, person)]
-    issues += [*_check_comparison(board), *_check_fractions(board), *_check_words(board), *_check_talk(board)]
+    issues = [issue for person in argument.content.people for issue in _check_person(argument, person)]
+    issues += [
+        *_check_comparison(argument),
+        *_check_fractions(argument),
+        *_check_words(argument),
+        *_check_talk(argument),
+    ]
     return sorted(issues, key=lambda issue: not issue.error)
 
 
-def _check_person(board: Board, person: str) -> Iterator[Issue]:
-    polytope = board.polytope(person)
+def _check_person(argument: Argument, person: str) -> Iterator[Issue]:
+    polytope = argument.polytope(person)
     clashes = find_clashes(polytope)
     for clash in clashes:
         changes = "; ".join(f"change {c} by {v:.4g}" for c, v in clash.repair.items())
@@ -142,7 +147,7 @@ def _check_person(board: Board, person: str) -> Iterator[Issue]:
         yield Issue(
             "incoherent", (person,), clash.claims, says, fix or "Change one of the bridges.", clash.bridges
         )
-    for claim in [] if clashes else board.numeric_claims(person):
+    for claim in [] if clashes else argument.numeric_claims(person):
         if claim.given.operator != "sure":
             chance = polytope.bound(claim.given)
             if chance.status == "bounded" and chance.high is not None and chance.high <= 1e-9:
@@ -152,9 +157,9 @@ def _check_person(board: Board, person: str) -> Iterator[Issue]:
                     (claim.id,),
                     f"{claim.id} is conditional on {claim.given}, which {person}'s claims exclude.",
                     "Leave it: it is satisfied whatever its value.",
-                    board.bridges_for(person),
+                    argument.bridges_for(person),
                 )
-    for claim in board.content.claims.values():
+    for claim in argument.content.claims.values():
         if claim.by == (person,) and claim.wordings:
             yield Issue(
                 "ambiguous",
@@ -165,10 +170,10 @@ def _check_person(board: Board, person: str) -> Iterator[Issue]:
                 + ".",
                 "Every answer that rests on it is given under each.",
             )
-    query = board.content.query
+    query = argument.content.query
     if query and not clashes and person in query.compare:
         try:
-            answer = board.answer(person, wordings=False)
+            answer = argument.answer(person, wordings=False)
         except MesascopeError:
             return
         if answer.status == "unstated":
@@ -181,8 +186,8 @@ def _check_person(board: Board, person: str) -> Iterator[Issue]:
             )
 
 
-def _check_comparison(board: Board) -> Iterator[Issue]:
-    content, query = board.content, board.content.query
+def _check_comparison(argument: Argument) -> Iterator[Issue]:
+    content, query = argument.content, argument.content.query
     people = query.compare if query else ()
     for i, one in enumerate(people):
         for other in people[i + 1 :]:
@@ -209,11 +214,11 @@ def _check_comparison(board: Board) -> Iterator[Issue]:
                 "Do not subtract one from the other without a claim on the condition.",
             )
     for one in people:
-        for claim in board.numeric_claims(one):
+        for claim in argument.numeric_claims(one):
             for other in people:
                 if other == one or claim.given.operator == "sure":
                     continue
-                rivals = [c for c in board.numeric_claims(other) if _overlap(claim, c)]
+                rivals = [c for c in argument.numeric_claims(other) if _overlap(claim, c)]
                 for rival in rivals:
                     if not same(claim.given, rival.given):
                         yield Issue(
@@ -234,14 +239,14 @@ def _overlap(one: Claim, other: Claim) -> bool:
     return bool(one.event and other.event and one.event.atoms() & other.event.atoms())
 
 
-def _check_fractions(board: Board) -> Iterator[Issue]:
+def _check_fractions(argument: Argument) -> Iterator[Issue]:
     shares: dict[tuple[str, str], list[Claim]] = {}
-    for claim in board.content.claims.values():
+    for claim in argument.content.claims.values():
         if claim.kind == "fraction":
             shares.setdefault((claim.by[0], claim.population), []).append(claim)
     for (person, population), claims in shares.items():
         ids = tuple(c.id for c in claims)
-        least = sum(board.value_of(c).span("set")[0] for c in claims)
+        least = sum(argument.value_of(c).span("set")[0] for c in claims)
         if population and len(claims) > 1 and least > 1 + 1e-12:
             yield Issue(
                 "incoherent",
@@ -261,9 +266,9 @@ def _check_fractions(board: Board) -> Iterator[Issue]:
             )
 
 
-def _check_words(board: Board) -> Iterator[Issue]:
-    words = board.conventions.words
-    for claim in board.content.claims.values():
+def _check_words(argument: Argument) -> Iterator[Issue]:
+    words = argument.conventions.words
+    for claim in argument.content.claims.values():
         if claim.value and claim.value.shape == "word" and not has_word(words, claim.value.stated):
             yield Issue(
                 "word",
@@ -288,8 +293,8 @@ def _check_words(board: Board) -> Iterator[Issue]:
             )
 
 
-def _check_talk(board: Board) -> Iterator[Issue]:
-    for refusal in board.content.refusals:
+def _check_talk(argument: Argument) -> Iterator[Issue]:
+    for refusal in argument.content.refusals:
         instead = f" and offers {refusal.instead} instead" if refusal.instead else ""
         yield Issue(
             "refused",
@@ -299,7 +304,7 @@ def _check_talk(board: Board) -> Iterator[Issue]:
             f"this reason: {refusal.reason}{instead}.",
             "It enters no share and no pool of that person.",
         )
-    for question in board.content.questions.values():
+    for question in argument.content.questions.values():
         yield Issue(
             "question",
             (question.by, question.to),
@@ -308,7 +313,7 @@ def _check_talk(board: Board) -> Iterator[Issue]:
             f"It needs {question.to}'s P({question.about} | {question.via}) "
             f"and P({question.about} | {negate(question.via)}).",
         )
-    for claim in board.content.claims.values():
+    for claim in argument.content.claims.values():
         if claim.kind == "ambiguity":
             yield Issue(
                 "ambiguous",
@@ -330,7 +335,7 @@ def _check_talk(board: Board) -> Iterator[Issue]:
             claim.kind in ("prob", "prior")
             and claim.used
             and claim.event is not None
-            and board.refusal(claim.by[0], claim.event)
+            and argument.refusal(claim.by[0], claim.event)
         ):
             yield Issue(
                 "refused",

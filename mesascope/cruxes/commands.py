@@ -1,4 +1,4 @@
-"""The verbs of `mesascope crux`, over the board; no logic of their own."""
+"""The verbs of `mesascope crux`, over the argument; no logic of their own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mesascope.cruxes.board import Board
+from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.options import (
     Base,
     Between,
@@ -17,12 +17,12 @@ from mesascope.cruxes.options import (
     Person,
     Target,
     choose_people,
-    on_board,
+    on_argument,
     read_base,
     read_pair,
     show,
 )
-from mesascope.cruxes.outputs import export_board, import_file, report
+from mesascope.cruxes.outputs import export, import_file, report
 from mesascope.errors import MesascopeError
 
 app = typer.Typer(
@@ -35,24 +35,24 @@ app = typer.Typer(
 
 
 @app.command()
-@on_board
-def check(board: Board, as_json: Json = False) -> None:
+@on_argument
+def check(argument: Argument, as_json: Json = False) -> None:
     """Say what contradicts itself and what to know before believing a number; only a contradiction exits 1.
 
     Example: mesascope crux check
     """
     from mesascope.cruxes.texts import tell_issues
 
-    issues = board.check()
-    show(board, "check", issues, tell_issues(issues), as_json)
+    issues = argument.check()
+    show(argument, "check", issues, tell_issues(issues), as_json)
     if any(issue.error for issue in issues):
         raise typer.Exit(1)
 
 
 @app.command()
-@on_board
+@on_argument
 def answer(
-    board: Board,
+    argument: Argument,
     person: Person = None,
     target: Target = None,
     given: Given = None,
@@ -67,16 +67,18 @@ def answer(
     """
     from mesascope.cruxes.texts import tell_answer
 
-    found = [board.answer(p, target, given, engine, draws, seed=seed) for p in choose_people(board, person)]
-    show(board, "answer", found, [line for a in found for line in tell_answer(a)], as_json)
+    found = [
+        argument.answer(p, target, given, engine, draws, seed=seed) for p in choose_people(argument, person)
+    ]
+    show(argument, "answer", found, [line for a in found for line in tell_answer(a)], as_json)
     if any(a.status == "incoherent" for a in found):
         raise typer.Exit(1)
 
 
 @app.command()
-@on_board
+@on_argument
 def translate(
-    board: Board,
+    argument: Argument,
     event: Annotated[
         str | None, typer.Option("--event", help="An event or definition of any vocabulary.")
     ] = None,
@@ -91,22 +93,24 @@ def translate(
     """
     from mesascope.cruxes.texts import tell_answer
 
-    events = [event] if event else list(board.content.definitions)
+    events = [event] if event else list(argument.content.definitions)
     if not events:
-        raise MesascopeError(f"{board.name} has no [defs] to translate.", "Name an event: --event 'T & C'.")
-    found = [board.translate(e, p, given, engine) for e in events for p in choose_people(board, to)]
+        raise MesascopeError(
+            f"{argument.name} has no [defs] to translate.", "Name an event: --event 'T & C'."
+        )
+    found = [argument.translate(e, p, given, engine) for e in events for p in choose_people(argument, to)]
     lines = [
-        f"{name} is defined as {board.content.written[name]}"
+        f"{name} is defined as {argument.content.written[name]}"
         for name in events
-        if name in board.content.written
+        if name in argument.content.written
     ]
-    show(board, "translate", found, lines + [line for a in found for line in tell_answer(a)], as_json)
+    show(argument, "translate", found, lines + [line for a in found for line in tell_answer(a)], as_json)
 
 
 @app.command()
-@on_board
+@on_argument
 def gap(
-    board: Board,
+    argument: Argument,
     between: Between = None,
     cut: Annotated[
         str | None, typer.Option(help="One cut of the file, or 'shared claims'; all if left out.")
@@ -125,14 +129,14 @@ def gap(
     from mesascope.cruxes.texts import tell_gap
 
     groups = [tuple(part.strip() for part in g.split(",")) for g in group or []]
-    report = board.cuts(*read_pair(between), scale=scale, method=method, cut=cut, groups=groups)
-    show(board, "gap", report, tell_gap(report), as_json)
+    report = argument.cuts(*read_pair(between), scale=scale, method=method, cut=cut, groups=groups)
+    show(argument, "gap", report, tell_gap(report), as_json)
 
 
 @app.command()
-@on_board
+@on_argument
 def voi(
-    board: Board,
+    argument: Argument,
     person: Person = None,
     crux: Annotated[str | None, typer.Option(help="One crux; every candidate if left out.")] = None,
     target: Target = None,
@@ -156,10 +160,10 @@ def voi(
 
     found: dict[str, Any] = {}
     lines: list[str] = []
-    for who in choose_people(board, person):
+    for who in choose_people(argument, person):
         lines.append(f"{who}:")
         if not claims:
-            found[who] = board.voi(
+            found[who] = argument.voi(
                 who, crux, target, given, base=read_base(base), form=form, engine=engine
             )
             unit = {"log": f"log base {base}", "naive": "probability", "quadratic": "probability squared"}[
@@ -168,7 +172,7 @@ def voi(
             lines += tell_values(found[who], unit, "value of information")
             continue
         try:
-            weights, whole, notes = board.sensitivity(who, target, given, cost)
+            weights, whole, notes = argument.sensitivity(who, target, given, cost)
         except MesascopeError as error:
             found[who] = {"reason": str(error)}
             lines.append(f"  no answer: {error}")
@@ -180,13 +184,13 @@ def voi(
             [f"  EVPI at cost {number(cost)}: {number(whole)}"] if cost is not None else []
         )
         lines += [f"  assumes: {note}" for note in notes]
-    show(board, "voi", found, lines, as_json)
+    show(argument, "voi", found, lines, as_json)
 
 
 @app.command()
-@on_board
+@on_argument
 def vod(
-    board: Board,
+    argument: Argument,
     between: Between = None,
     crux: Annotated[str | None, typer.Option(help="One crux; every candidate of both if left out.")] = None,
     target: Target = None,
@@ -202,7 +206,7 @@ def vod(
     """
     from mesascope.cruxes.texts import tell_values
 
-    found = board.vod(
+    found = argument.vod(
         *read_pair(between),
         crux=crux,
         target=target,
@@ -217,13 +221,13 @@ def vod(
         if found
         else ["no crux that both can be asked about"]
     )
-    show(board, "vod", found, lines, as_json)
+    show(argument, "vod", found, lines, as_json)
 
 
 @app.command()
-@on_board
+@on_argument
 def update(
-    board: Board,
+    argument: Argument,
     item: Annotated[
         str | None,
         typer.Option(
@@ -249,10 +253,10 @@ def update(
     from mesascope.cruxes.texts import tell_tallies, tell_updates
 
     if findings is not None:
-        tallies = board.update_from(findings)
-        show(board, "update", tallies, tell_tallies(tallies), as_json)
+        tallies = argument.update_from(findings)
+        show(argument, "update", tallies, tell_tallies(tallies), as_json)
         return
-    content = board.content
+    content = argument.content
     items = (
         [item]
         if item
@@ -260,20 +264,20 @@ def update(
     )
     if not items:
         raise MesascopeError(
-            f"{board.name} has no evidence to put.", "Add [evidence], or say --evidence NAME."
+            f"{argument.name} has no evidence to put.", "Add [evidence], or say --evidence NAME."
         )
-    found = {name: board.update(name, k, n, not against, to=to) for name in items}
+    found = {name: argument.update(name, k, n, not against, to=to) for name in items}
     lines = []
     for name, updates in found.items():
         what = content.evidence[name].text if name in content.evidence else content.questions[name].text
         lines += [f"{name}: {what}", *(f"  {line}" for line in tell_updates(updates))]
-    show(board, "update", found, lines, as_json)
+    show(argument, "update", found, lines, as_json)
 
 
 @app.command()
-@on_board
+@on_argument
 def pool(
-    board: Board,
+    argument: Argument,
     person: Person = None,
     target: Target = None,
     given: Given = None,
@@ -297,8 +301,8 @@ def pool(
         numbers = [float(w) for w in weights.split(",")] if weights else None
     except ValueError:
         raise MesascopeError(f"The weights {weights!r} are not numbers.", "Example: --weights 2,1.") from None
-    found = board.pool(
-        choose_people(board, person),
+    found = argument.pool(
+        choose_people(argument, person),
         target,
         given,
         method,
@@ -307,9 +311,9 @@ def pool(
         base=base_rate,
         engine=engine,
     )
-    show(board, "pool", found, tell_pool(found), as_json)
+    show(argument, "pool", found, tell_pool(found), as_json)
 
 
 app.command()(report)
-app.command("export")(export_board)
+app.command()(export)
 app.command("import")(import_file)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mesascope.cruxes.board import Board
+from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.claims import Evidence, Question
 from mesascope.cruxes.language import Event, negate
 from mesascope.errors import MesascopeError, unknown
@@ -90,7 +90,7 @@ class Update:
 
 
 def update_people(
-    board: Board,
+    argument: Argument,
     item: str,
     k: int | None = None,
     n: int | None = None,
@@ -101,7 +101,7 @@ def update_people(
     """What an evidence item (or an open question) should do to each person.
 
     Args:
-        board: the board.
+        argument: the argument.
         item: the id of an evidence entry or of a question.
         k, n: for evidence that counts.
         observed: False where it was observed not to hold.
@@ -109,13 +109,13 @@ def update_people(
 
     A person moves only through a ratio that the file gives for that person; none is ever supplied.
     """
-    if item in board.content.questions:
-        return [_answer_question(board, board.content.questions[item], to)]
-    if item not in board.content.evidence:
-        raise unknown("evidence or question", item, {*board.content.evidence, *board.content.questions})
+    if item in argument.content.questions:
+        return [_answer_question(argument, argument.content.questions[item], to)]
+    if item not in argument.content.evidence:
+        raise unknown("evidence or question", item, {*argument.content.evidence, *argument.content.questions})
     if to is not None:
         raise MesascopeError(f"{item!r} is evidence, not a question.", "Leave --to out.")
-    evidence = board.content.evidence[item]
+    evidence = argument.content.evidence[item]
     if evidence.counts and (k is None or n is None):
         raise MesascopeError(
             f"{item!r} counts: how many of how many?", "Say --k 7 --n 10, or --findings DIR."
@@ -125,7 +125,8 @@ def update_people(
     if k is not None and n is not None:
         require_count(k, n)
     return [
-        _update_person(board, evidence, person, k, n, observed=observed) for person in board.content.people
+        _update_person(argument, evidence, person, k, n, observed=observed)
+        for person in argument.content.people
     ]
 
 
@@ -149,13 +150,13 @@ def ratio_for(
 
 
 def _update_person(
-    board: Board, evidence: Evidence, person: str, k: int | None, n: int | None, *, observed: bool
+    argument: Argument, evidence: Evidence, person: str, k: int | None, n: int | None, *, observed: bool
 ) -> Update:
     about = evidence.about
-    if board.refusal(person, about):
+    if argument.refusal(person, about):
         return Update(person, str(about), "cannot move", reason=f"{person} declines the question {about}")
     ratio, ask = ratio_for(evidence, person, k, n, observed)
-    polytope = board.polytope(person)
+    polytope = argument.polytope(person)
     bounds = polytope.bound(about)
     if bounds.low is None or bounds.high is None:
         return Update(
@@ -194,16 +195,18 @@ def _update_person(
         ratio,
         posterior,
         shift,
-        _reach(board, person, about, ratio),
+        _reach(argument, person, about, ratio),
         reason,
     )
 
 
-def _reach(board: Board, person: str, about: Event, ratio: Interval) -> tuple[Interval, Interval] | None:
-    if board.content.query is None:
+def _reach(
+    argument: Argument, person: str, about: Event, ratio: Interval
+) -> tuple[Interval, Interval] | None:
+    if argument.content.query is None:
         return None
-    target, given = board.default_question(person, None, None)
-    polytope = board.polytope(person)
+    target, given = argument.default_question(person, None, None)
+    polytope = argument.polytope(person)
     if not polytope.part(target.atoms() | given.atoms()).atoms & about.atoms():
         return None
     before = polytope.bound(target, given)
@@ -214,9 +217,9 @@ def _reach(board: Board, person: str, about: Event, ratio: Interval) -> tuple[In
     return (before.low, before.high), (min(lows), max(highs))
 
 
-def _answer_question(board: Board, question: Question, to: str | None) -> Update:
+def _answer_question(argument: Argument, question: Question, to: str | None) -> Update:
     person, about, via = question.to, question.about, question.via
-    polytope = board.polytope(person)
+    polytope = argument.polytope(person)
     sides = [polytope.bound(about, condition) for condition in (via, negate(via))]
     start = polytope.bound(via)
     missing = []

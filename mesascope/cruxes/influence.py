@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mesascope.cruxes.answers import POINT
-from mesascope.cruxes.arguments import Argument
-from mesascope.cruxes.board import Board
+from mesascope.cruxes.argument import Argument
+from mesascope.cruxes.credal import CredalNet
 from mesascope.cruxes.information import (
     measure_entropy,
     measure_skl,
@@ -57,26 +57,26 @@ class Value:
 
 
 def find_triads(
-    board: Board, person: str, crux: Event, target: Event, given: Event, *, engine: str = "auto"
+    argument: Argument, person: str, crux: Event, target: Event, given: Event, *, engine: str = "auto"
 ) -> Triads:
     """What a person's claims say of (P(U), P(U | C), P(C)), all under a condition.
 
     Args:
-        board: the board.
+        argument: the argument.
         person: whose.
         crux, target, given: events.
         engine: 'net', 'lp', or 'auto' (a network where the claims form one that settles all three).
     """
     if engine in ("auto", "net"):
         try:
-            part = board.polytope(person).part(crux.atoms() | target.atoms() | given.atoms())
-            argument = Argument(part.constraints, part.rules)
-            argument.close(crux.atoms() | target.atoms() | given.atoms())
+            part = argument.polytope(person).part(crux.atoms() | target.atoms() | given.atoms())
+            network = CredalNet(part.constraints, part.rules)
+            network.close(crux.atoms() | target.atoms() | given.atoms())
             asked = ((target, given), (target, join(given, crux)), (crux, given))
-            spans, points = argument.spans(), []
+            spans, points = network.spans(), []
             for event, condition in asked:
-                settled = not np.any(argument.relevant(event, condition) & (spans[:, 1] > spans[:, 0]))
-                middle = argument.evaluate(spans.mean(axis=1)[:, None], event, condition)[0]
+                settled = not np.any(network.relevant(event, condition) & (spans[:, 1] > spans[:, 0]))
+                middle = network.evaluate(spans.mean(axis=1)[:, None], event, condition)[0]
                 points.append(float(middle) if settled and np.isfinite(middle) else None)
             if points[1] is None and points[2] == 0:
                 points[1] = points[0]
@@ -89,7 +89,7 @@ def find_triads(
         except MesascopeError:
             if engine == "net":
                 raise
-    polytope = board.polytope(person)
+    polytope = argument.polytope(person)
     both, other = join(target, crux), join(target, Event("!", (crux,)))
     corners = polytope.explore([both, other, crux], given)
     if not len(corners):
@@ -113,12 +113,14 @@ def _information(triads: Triads, base: float, form: str) -> tuple[float, float, 
     return float(values.min()), float(values.max()), float(measure_entropy(pu, base).max())
 
 
-def default_cruxes(board: Board, person: str, target: Event, given: Event = SURE) -> dict[str, Event]:
+def default_cruxes(argument: Argument, person: str, target: Event, given: Event = SURE) -> dict[str, Event]:
     """The atoms and definitions that a person's statements tie to a target, less the target itself and the
     condition's own atoms.
     """
-    part = board.polytope(person).part(target.atoms() | given.atoms())
-    names: dict[str, Event] = {n: board.event(n) for n in (*board.content.atoms, *board.content.definitions)}
+    part = argument.polytope(person).part(target.atoms() | given.atoms())
+    names: dict[str, Event] = {
+        n: argument.event(n) for n in (*argument.content.atoms, *argument.content.definitions)
+    }
     settled = literals(given) or {}
     claimed = {a for c in part.constraints for a in c.atoms} | {a for r in part.rules for a in r.atoms}
     return {
@@ -127,12 +129,12 @@ def default_cruxes(board: Board, person: str, target: Event, given: Event = SURE
         if e.atoms() <= claimed
         and not same(e, target)
         and n not in settled
-        and board.refusal(person, e) is None
+        and argument.refusal(person, e) is None
     }
 
 
 def rank_cruxes(
-    board: Board,
+    argument: Argument,
     person: str,
     crux: str | None = None,
     target: str | None = None,
@@ -145,7 +147,7 @@ def rank_cruxes(
     """The value of information of one crux, or of every candidate, largest first.
 
     Args:
-        board: the board.
+        argument: the argument.
         person: whose belief.
         crux: an event, or several that exclude each other and leave nothing out, separated by ';'; every atom
             and definition tied to the target where left out.
@@ -156,19 +158,19 @@ def rank_cruxes(
 
     Where the claims leave the triad open, `low` and `high` are a range, and an inner bound of it.
     """
-    event, condition = board.default_question(person, target, given)
+    event, condition = argument.default_question(person, target, given)
     if crux is not None and ";" in crux:
-        return [_value_states(board, person, crux, event, condition, base=base)]
+        return [_value_states(argument, person, crux, event, condition, base=base)]
     if crux is not None:
-        chosen = {crux: board.event(crux)}
-        refusal = board.refusal(person, chosen[crux])
+        chosen = {crux: argument.event(crux)}
+        refusal = argument.refusal(person, chosen[crux])
         if refusal:
             return [Value(crux, (person,), None, None, None, (None,), engine, f"declined: {refusal.reason}")]
     else:
-        chosen = default_cruxes(board, person, event, condition)
+        chosen = default_cruxes(argument, person, event, condition)
     found = []
     for name, one in chosen.items():
-        triads = find_triads(board, person, one, event, condition, engine=engine)
+        triads = find_triads(argument, person, one, event, condition, engine=engine)
         low, high, most = _information(triads, base, form)
         found.append(
             Value(
@@ -185,19 +187,21 @@ def rank_cruxes(
     return sorted(found, key=lambda v: -(v.high or 0.0))
 
 
-def _value_states(board: Board, person: str, crux: str, target: Event, given: Event, *, base: float) -> Value:
-    states = [board.event(part) for part in crux.split(";")]
+def _value_states(
+    argument: Argument, person: str, crux: str, target: Event, given: Event, *, base: float
+) -> Value:
+    states = [argument.event(part) for part in crux.split(";")]
     worlds = enumerate_worlds(sorted(frozenset().union(*(s.atoms() for s in states))))
     if np.any(sum(s.holds(worlds).astype(int) for s in states) != 1):
         raise MesascopeError(
             f"The states {crux!r} overlap or leave something out.", "Example: 'T & C; T & !C; !T'."
         )
-    if any(board.refusal(person, s) for s in states):
+    if any(argument.refusal(person, s) for s in states):
         return Value(crux, (person,), None, None, None, (None,), "net", "declined")
     chances, targets = [], []
     for state in states:
-        weight = board.answer(person, state, given, engine="net", wordings=False).point
-        value = board.answer(person, target, join(given, state), engine="net", wordings=False).point
+        weight = argument.answer(person, state, given, engine="net", wordings=False).point
+        value = argument.answer(person, target, join(given, state), engine="net", wordings=False).point
         if weight is None or (value is None and weight > 0):
             raise MesascopeError(
                 f"{person}'s network leaves {state} open as a crux of {target}.", "Choose other states."
@@ -210,7 +214,7 @@ def _value_states(board: Board, person: str, crux: str, target: Event, given: Ev
 
 
 def compare_crux(
-    board: Board,
+    argument: Argument,
     one: str | None = None,
     other: str | None = None,
     crux: str | None = None,
@@ -224,7 +228,7 @@ def compare_crux(
     """The value of discrimination of one crux, or of every candidate that both people can be asked about.
 
     Args:
-        board: the board.
+        argument: the argument.
         one, other: the two people; the file's pair where left out.
         crux, target, base, engine: see `rank_cruxes`.
         weights: 'gmo' or 'mean'.
@@ -236,28 +240,28 @@ def compare_crux(
         raise unknown("form", form, ("log", "naive"))
     if weights not in ("gmo", "mean"):
         raise unknown("weights", weights, ("gmo", "mean"))
-    compare = board.content.query.compare if board.content.query else ()
+    compare = argument.content.query.compare if argument.content.query else ()
     if one is None or other is None:
         if len(compare) < 2:
             raise MesascopeError("Two people are needed.", "Name them: crux vod --between ann,bob.")
         one, other = compare[0], compare[1]
-    people = (board.person(one), board.person(other))
-    questions = [board.default_question(p, target, None) for p in people]
+    people = (argument.person(one), argument.person(other))
+    questions = [argument.default_question(p, target, None) for p in people]
     if crux is not None:
-        chosen = {crux: board.event(crux)}
+        chosen = {crux: argument.event(crux)}
     else:
-        sides = [default_cruxes(board, p, *q) for p, q in zip(people, questions, strict=True)]
+        sides = [default_cruxes(argument, p, *q) for p, q in zip(people, questions, strict=True)]
         chosen = {n: e for n, e in sides[0].items() if n in sides[1]}
     found = []
     for name, event in chosen.items():
-        declined = [p for p in people if board.refusal(p, event)]
+        declined = [p for p in people if argument.refusal(p, event)]
         if declined:
             found.append(
                 Value(name, people, None, None, None, (None, None), engine, f"declined by {declined[0]}")
             )
             continue
         triads = [
-            find_triads(board, p, event, *q, engine=engine) for p, q in zip(people, questions, strict=True)
+            find_triads(argument, p, event, *q, engine=engine) for p, q in zip(people, questions, strict=True)
         ]
         found.append(_discriminate(name, people, triads, base, weights, form=form))
     return sorted(found, key=lambda v: -(v.high if v.high is not None else -np.inf))

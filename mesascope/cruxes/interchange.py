@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mesascope.cruxes.arguments import Argument
-from mesascope.cruxes.board import Board
+from mesascope.cruxes.argument import Argument
+from mesascope.cruxes.credal import CredalNet
 from mesascope.cruxes.influence import default_cruxes, find_triads
 from mesascope.cruxes.information import value_discrimination, value_information
 from mesascope.cruxes.networks import Net
@@ -54,31 +54,31 @@ def _safe(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_]", "_", name) or "net"
 
 
-def write_bif(board: Board, person: str, at: str = "middle") -> str:
+def write_bif(argument: Argument, person: str, at: str = "middle") -> str:
     """A person's claims as a BIF network; unstated entries are written at the middle (or an end) of [0, 1].
 
     Args:
-        board: the board.
+        argument: the argument.
         person: whose claims, which must form a network.
         at: 'low', 'middle' or 'high' of each entry's span.
 
     A comment at the top names every entry that the person did not state, and the modeller's bridges.
     """
-    polytope = board.polytope(person)
-    argument = Argument(polytope.constraints, polytope.rules)
-    argument.close(frozenset())
+    polytope = argument.polytope(person)
+    network = CredalNet(polytope.constraints, polytope.rules)
+    network.close(frozenset())
     weights = {"low": 0.0, "middle": 0.5, "high": 1.0}
     if at not in weights:
         raise MesascopeError(f"There is no {at!r} of a span.", "There are: low, middle, high.")
-    spans = argument.spans()
+    spans = network.spans()
     theta = spans[:, 0] + weights[at] * (spans[:, 1] - spans[:, 0])
-    unstated = [e.id for e in argument.entries if not e.stated]
+    unstated = [e.id for e in network.entries if not e.stated]
     head = [
         f"// claims of {person}, readings inferred by the modeller; independence as in a network is assumed",
         "// bridges, the modeller's and not theirs: " + (", ".join(r.id for r in polytope.rules) or "none"),
     ]
     head += [f"// not stated, written at the {at} of [0, 1]: {name}" for name in unstated]
-    return "\n".join(head) + "\n" + write_net(argument.net(theta), person)
+    return "\n".join(head) + "\n" + write_net(network.net(theta), person)
 
 
 def read_bif(text: str) -> Net:
@@ -228,11 +228,11 @@ class Row:
     puc: float
 
 
-def write_triads(board: Board, crux: str | None = None) -> str:
+def write_triads(argument: Argument, crux: str | None = None) -> str:
     """Every person's point triads for the file's target, as CSV: person, Camp, ID, PU, Pc, PUc.
 
     Args:
-        board: the board.
+        argument: the argument.
         crux: only this one.
 
     Only triads that are single numbers are written: a set has no place in these columns.
@@ -240,17 +240,24 @@ def write_triads(board: Board, crux: str | None = None) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for person in board.content.people:
-        target, given = board.default_question(person, None, None)
-        names = {crux: board.event(crux)} if crux else default_cruxes(board, person, target, given)
+    for person in argument.content.people:
+        target, given = argument.default_question(person, None, None)
+        names = {crux: argument.event(crux)} if crux else default_cruxes(argument, person, target, given)
         for name, event in names.items():
             try:
-                rows = find_triads(board, person, event, target, given, engine="net").rows
+                rows = find_triads(argument, person, event, target, given, engine="net").rows
             except MesascopeError:
                 continue
             pu, puc, pc = (float(x) for x in rows[0])
             writer.writerow(
-                [person, " / ".join(board.content.people[person].scope), name, repr(pu), repr(pc), repr(puc)]
+                [
+                    person,
+                    " / ".join(argument.content.people[person].scope),
+                    name,
+                    repr(pu),
+                    repr(pc),
+                    repr(puc),
+                ]
             )
     return out.getvalue()
 

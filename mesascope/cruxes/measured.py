@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mesascope.cruxes.board import Board
+from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.claims import Measure
 from mesascope.cruxes.entries import RUNGS
 from mesascope.cruxes.evidence import Update, update_people
@@ -173,21 +173,21 @@ def _number(x: object) -> bool:
     return isinstance(x, int | float) and not isinstance(x, bool) and x == x
 
 
-def update_from_findings(board: Board, path: str | Path, measure: str | None = None) -> list[Tally]:
+def update_from_findings(argument: Argument, path: str | Path, measure: str | None = None) -> list[Tally]:
     """Every measure of the file (or the one named) put to a folder of findings.
 
     Args:
-        board: the board, whose file holds the rules.
+        argument: the argument, whose file holds the rules.
         path: see `read_findings`.
         measure: only this rule.
 
     Returns a `Tally` per measure. Nobody moves without a ratio of their own; the gap between what was
     measured and what is claimed comes with every tally.
     """
-    measures = board.content.measures
+    measures = argument.content.measures
     if not measures:
         raise MesascopeError(
-            f"{board.name} has no [measures].", "Say there which findings count for which evidence."
+            f"{argument.name} has no [measures].", "Say there which findings count for which evidence."
         )
     if measure is not None and measure not in measures:
         raise unknown("measure", measure, measures)
@@ -197,13 +197,13 @@ def update_from_findings(board: Board, path: str | Path, measure: str | None = N
         if measure is not None and rule.id != measure:
             continue
         k, n, units = count(rule, subjects)
-        evidence = board.content.evidence[rule.feeds]
+        evidence = argument.content.evidence[rule.feeds]
         updates: list[Update] = []
         if k is not None and n is not None:
             if evidence.counts:
-                updates = update_people(board, rule.feeds, k, n)
+                updates = update_people(argument, rule.feeds, k, n)
             elif k in (0, n):
-                updates = update_people(board, rule.feeds, observed=k == n)
+                updates = update_people(argument, rule.feeds, observed=k == n)
         tallies.append(
             Tally(
                 rule.id,

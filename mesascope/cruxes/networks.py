@@ -106,7 +106,7 @@ class Net:
                 result[name] = joint.reshape(before, size, -1).sum(axis=(0, 2))
                 before *= size
             return result
-        return {name: self._eliminate((name,), {}, {}) for name in self.order}
+        return {name: self.eliminate((name,), {}, {}) for name in self.order}
 
     def ask(
         self,
@@ -129,7 +129,7 @@ class Net:
         for name in (*nodes, *(likelihood or {})):
             if name not in self.states:
                 raise unknown("node", name, self.order)
-        joint = self._eliminate(nodes, observed, dict(likelihood or {}))
+        joint = self.eliminate(nodes, observed, dict(likelihood or {}))
         total = joint.sum(axis=tuple(range(len(nodes))))
         if np.min(total) < VANISHING:
             return Undefined(f"The evidence {dict(evidence or {})} cannot happen.")
@@ -142,9 +142,10 @@ class Net:
             raise unknown(f"state of {name}", label, self.states[name])
         return self.states[name].index(label)
 
-    def _eliminate(
+    def eliminate(
         self, nodes: tuple[str, ...], observed: Mapping[str, int], likelihood: Mapping[str, np.ndarray]
     ) -> np.ndarray:
+        """P(nodes, what is observed), weighted by the likelihoods: an array over the states of the nodes."""
         needed, stack = set(), [*nodes, *observed, *likelihood]
         while stack:  # nodes that are no ancestor of anything asked sum to one
             name = stack.pop()

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mesascope.cruxes.board import Board, default, load
+from mesascope.cruxes.argument import Argument, default, load
 from mesascope.errors import MesascopeError
 
 File = Annotated[
@@ -40,7 +40,7 @@ Between = Annotated[
 Base = Annotated[str, typer.Option("--base", help="Of the logarithm: 10 (dits), 2 (bits) or e (nats).")]
 
 
-def open_board(
+def open_argument(
     file: File = None,
     reading: Mode = "centre",
     words: Words = "union",
@@ -49,7 +49,7 @@ def open_board(
     *,
     bridge: With = None,
     wording: Worded = None,
-) -> Board:
+) -> Argument:
     """The file under the chosen conventions; the shipped thread where there is none."""
     changes: dict[str, Any] = {
         "reading": reading,
@@ -62,19 +62,19 @@ def open_board(
     return load(file, **changes) if file else default(**changes)
 
 
-def on_board(verb: Callable[..., None]) -> Callable[..., None]:
-    """A verb of an open board as a command: FILE, the verb's own options, those of `open_board`, --json.
+def on_argument(verb: Callable[..., None]) -> Callable[..., None]:
+    """A verb of an open argument as a command: FILE, the verb's own options, those of `open_argument`, --json.
 
     Args:
-        verb: takes a board first and `as_json` last; its docstring is the command's help.
+        verb: takes an argument first and `as_json` last; its docstring is the command's help.
     """
-    file, *conventions = inspect.signature(open_board, eval_str=True).parameters.values()
+    file, *conventions = inspect.signature(open_argument, eval_str=True).parameters.values()
     _, *own, as_json = inspect.signature(verb, eval_str=True).parameters.values()
     opening = [file.name, *(p.name for p in conventions)]
 
     def command(**given: Any) -> None:
-        board = open_board(**{name: given.pop(name) for name in opening})
-        verb(board, **given)
+        argument = open_argument(**{name: given.pop(name) for name in opening})
+        verb(argument, **given)
 
     command.__name__, command.__doc__ = verb.__name__, verb.__doc__
     in_order = [p.replace(kind=p.KEYWORD_ONLY) for p in (file, *own, *conventions, as_json)]
@@ -82,30 +82,30 @@ def on_board(verb: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def show(board: Board, command: str, result: object, lines: list[str], as_json: bool) -> None:
+def show(argument: Argument, command: str, result: object, lines: list[str], as_json: bool) -> None:
     """One JSON document, or the lines and how values were read."""
     from mesascope.cruxes.texts import tell_conventions, to_plain
 
     if as_json:
         record = {
             "command": command,
-            "file": board.name,
-            "digest": board.digest,
-            "conventions": to_plain(board.conventions),
+            "file": argument.name,
+            "digest": argument.digest,
+            "conventions": to_plain(argument.conventions),
             "result": to_plain(result),
         }
         typer.echo(json.dumps(record, ensure_ascii=False, allow_nan=False))
         return
-    for line in [*lines, f"({board.name}; {tell_conventions(board)})"]:
+    for line in [*lines, f"({argument.name}; {tell_conventions(argument)})"]:
         typer.echo(line)
 
 
-def choose_people(board: Board, chosen: list[str] | None) -> list[str]:
+def choose_people(argument: Argument, chosen: list[str] | None) -> list[str]:
     """The people named, the file's pair, or everybody."""
     if chosen:
-        return [board.person(p) for p in chosen]
-    query = board.content.query
-    return list(query.compare) if query and query.compare else list(board.content.people)
+        return [argument.person(p) for p in chosen]
+    query = argument.content.query
+    return list(query.compare) if query and query.compare else list(argument.content.people)
 
 
 def read_pair(between: str | None) -> tuple[str | None, str | None]:

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from mesascope.cruxes.board import Board
+from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.options import (
     Base,
     Json,
-    on_board,
+    on_argument,
     read_base,
     require_folder,
     show,
@@ -21,9 +21,9 @@ from mesascope.cruxes.options import (
 from mesascope.errors import MesascopeError
 
 
-@on_board
+@on_argument
 def report(
-    board: Board,
+    argument: Argument,
     out: Annotated[Path, typer.Option(help="Where the page is written.")] = Path("crux.html"),
     findings: Annotated[
         Path | None, typer.Option(help="A folder with findings.json, read by the file's rules.")
@@ -35,13 +35,13 @@ def report(
     Example: mesascope crux report --out crux.html
     """
     require_folder(out)
-    write(out, board.html(findings))
-    show(board, "report", {"out": str(out)}, [f"wrote {out}"], as_json)
+    write(out, argument.html(findings))
+    show(argument, "report", {"out": str(out)}, [f"wrote {out}"], as_json)
 
 
-@on_board
-def export_board(
-    board: Board,
+@on_argument
+def export(
+    argument: Argument,
     form: Annotated[
         str, typer.Option("--format", help="bif (one person's network) or csv (triads).")
     ] = "csv",
@@ -57,11 +57,11 @@ def export_board(
         raise MesascopeError(f"There is no format {form!r}.", "There are: bif, csv.")
     if form == "bif" and person is None:
         raise MesascopeError("BIF holds one person's network.", "Say whose: --person lister.")
-    text = board.to_bif(board.person(person)) if form == "bif" and person else board.to_fri_csv()
+    text = argument.to_bif(argument.person(person)) if form == "bif" and person else argument.to_fri_csv()
     if out is not None:
         write(out, text)
     if as_json:
-        show(board, "export", {"format": form, "text": text}, [], True)
+        show(argument, "export", {"format": form, "text": text}, [], True)
     else:
         typer.echo(f"wrote {out}" if out else text.rstrip("\n"))
 

@@ -1,4 +1,4 @@
-"""One self-contained HTML page of a board: readable without scripts, and in print."""
+"""One self-contained HTML page of an argument: readable without scripts, and in print."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mesascope.cruxes.answers import STATUSES, Answer
-from mesascope.cruxes.board import Board
+from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.claims import KINDS, NUMERIC, Bottom
 from mesascope.cruxes.figures import COLOURS, PALE, Bar, Box, draw_argument, draw_intervals, draw_waterfall
 from mesascope.cruxes.gaps import GapReport
@@ -16,11 +16,11 @@ from mesascope.cruxes.texts import interval, number, tell_conventions, tell_ques
 from mesascope.errors import MesascopeError
 
 
-def render_page(board: Board, findings: str | Path | None = None) -> str:
-    """The page of a board.
+def render_page(argument: Argument, findings: str | Path | None = None) -> str:
+    """The page of an argument.
 
     Args:
-        board: the board.
+        argument: the argument.
         findings: a folder with findings.json to read by the file's rules.
 
     Returns HTML with inline SVG and style, no script and no outside address; all text is escaped.
@@ -28,35 +28,35 @@ def render_page(board: Board, findings: str | Path | None = None) -> str:
     from jinja2 import Environment, FileSystemLoader
     from markupsafe import Markup
 
-    tallies = board.update_from(findings) if findings else []
+    tallies = argument.update_from(findings) if findings else []
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(number=number, svg=Markup, percent=lambda x: "–" if x is None else f"{x:.1%}")
-    content = board.content
+    content = argument.content
     compared = list(content.query.compare) if content.query else []
     colours = {
         p: COLOURS[i % len(COLOURS)]
         for i, p in enumerate([*compared, *(p for p in content.people if p not in compared)])
     }
-    answers = [board.answer(p) for p in compared]
-    gaps = _gaps(board)
+    answers = [argument.answer(p) for p in compared]
+    gaps = _gaps(argument)
     return environment.get_template("page.html").render(
-        board=board,
+        argument=argument,
         content=content,
-        conventions=tell_conventions(board),
+        conventions=tell_conventions(argument),
         colours=colours,
         answers=answers,
         statuses=STATUSES,
-        issues=board.check(),
-        arguments=_draw_arguments(board, colours),
-        intervals=_draw_bottom_lines(board, answers, colours) if answers else "",
+        issues=argument.check(),
+        arguments=_draw_arguments(argument, colours),
+        intervals=_draw_bottom_lines(argument, answers, colours) if answers else "",
         gaps=gaps,
         waterfalls=_draw_waterfalls(gaps),
-        influence=_influence(board, compared),
-        said=_said(board),
-        evidence=_evidence(board),
-        drawn=_draw_evidence(board, colours, tallies),
+        influence=_influence(argument, compared),
+        said=_said(argument),
+        evidence=_evidence(argument),
+        drawn=_draw_evidence(argument, colours, tallies),
         interval=interval,
         question=tell_question,
         tallies=tallies,
@@ -64,7 +64,7 @@ def render_page(board: Board, findings: str | Path | None = None) -> str:
     )
 
 
-def _draw_bottom_lines(board: Board, answers: list[Answer], colours: dict[str, str]) -> str:
+def _draw_bottom_lines(argument: Argument, answers: list[Answer], colours: dict[str, str]) -> str:
     bars = []
     for answer in answers:
         colour, person = colours[answer.person], answer.person
@@ -81,7 +81,7 @@ def _draw_bottom_lines(board: Board, answers: list[Answer], colours: dict[str, s
             )
         )
         try:
-            net = board.answer(person, engine="net", wordings=False)
+            net = argument.answer(person, engine="net", wordings=False)
             if net.low is not None and net.high is not None:
                 bars.append(
                     Bar(
@@ -107,9 +107,9 @@ def _draw_bottom_lines(board: Board, answers: list[Answer], colours: dict[str, s
                         True,
                     )
                 )
-        bottom = board.content.bottom.get(person, Bottom())
+        bottom = argument.content.bottom.get(person, Bottom())
         if bottom.reflective or bottom.bridges:
-            view = board.read(reflective=True, bridges=(*board.conventions.bridges, *bottom.bridges))
+            view = argument.read(reflective=True, bridges=(*argument.conventions.bridges, *bottom.bridges))
             other = view.answer(person, wordings=False)
             if other.low is not None and other.high is not None:
                 what = " and ".join(
@@ -124,16 +124,16 @@ def _draw_bottom_lines(board: Board, answers: list[Answer], colours: dict[str, s
     return draw_intervals(bars, "What follows for each person, as intervals on one axis")
 
 
-def _draw_arguments(board: Board, colours: dict[str, str]) -> list[tuple[str, str]]:
+def _draw_arguments(argument: Argument, colours: dict[str, str]) -> list[tuple[str, str]]:
     """The part tied to the target, then whatever else was said with a number."""
-    content = board.content
+    content = argument.content
     target = content.query.target.atoms() if content.query else frozenset()
     tied: set[str] = set()
     for person in content.people if target else ():
-        part = board.polytope(person).part(target)
+        part = argument.polytope(person).part(target)
         tied |= {x.id for x in (*part.constraints, *part.rules)}
     drawings = [
-        (title, _draw_argument(board, colours, target, chosen))
+        (title, _draw_argument(argument, colours, target, chosen))
         for title, chosen in (
             (f"What bears on {', '.join(sorted(target))}", tied),
             ("What else was said with a number", {c for c in content.claims} - tied),
@@ -143,17 +143,19 @@ def _draw_arguments(board: Board, colours: dict[str, str]) -> list[tuple[str, st
     return [(title, drawing) for title, drawing in drawings if drawing]
 
 
-def _draw_argument(board: Board, colours: dict[str, str], target: frozenset[str], chosen: set[str]) -> str:
-    content = board.content
+def _draw_argument(
+    argument: Argument, colours: dict[str, str], target: frozenset[str], chosen: set[str]
+) -> str:
+    content = argument.content
     lines: dict[str, list[tuple[str, str]]] = {}
     arrows: dict[tuple[str, str], bool] = {}
     compound: dict[str, Box] = {}
     for person in content.people:
-        for claim in board.numeric_claims(person):
+        for claim in argument.numeric_claims(person):
             if claim.id not in chosen or claim.event is None:
                 continue
             head, under = literals(claim.event), claim.given.atoms()
-            stated = board.value_of(claim).stated
+            stated = argument.value_of(claim).stated
             if head is not None and len(head) == 1:
                 ((atom, sign),) = head.items()
                 lines.setdefault(atom, []).append(
@@ -169,7 +171,7 @@ def _draw_argument(board: Board, colours: dict[str, str], target: frozenset[str]
                 )
                 under = under | claim.event.atoms()
             arrows |= {(g, atom): False for g in under}
-        for name in board.bridges_for(person):
+        for name in argument.bridges_for(person):
             event = content.bridges[name].rule
             if name in chosen:
                 ends = target & event.atoms() or event.atoms()
@@ -204,9 +206,9 @@ def _reaches(start: str, end: str, pairs: list[tuple[str, str]]) -> bool:
     return end in seen
 
 
-def _gaps(board: Board) -> GapReport | str:
+def _gaps(argument: Argument) -> GapReport | str:
     try:
-        return board.cuts()
+        return argument.cuts()
     except MesascopeError as error:
         return str(error)
 
@@ -231,23 +233,23 @@ def _draw_waterfalls(report: GapReport | str) -> list[str]:
     return drawn
 
 
-def _influence(board: Board, compared: list[str]) -> list[dict[str, Any]]:
+def _influence(argument: Argument, compared: list[str]) -> list[dict[str, Any]]:
     found = []
     for person in compared:
         try:
-            found.append({"person": person, "values": board.voi(person), "reason": ""})
+            found.append({"person": person, "values": argument.voi(person), "reason": ""})
         except MesascopeError as error:
             found.append({"person": person, "values": [], "reason": str(error)})
     return found
 
 
-def _said(board: Board) -> list[dict[str, Any]]:
-    content, rows = board.content, []
+def _said(argument: Argument) -> list[dict[str, Any]]:
+    content, rows = argument.content, []
     refused = {name for r in content.refusals for name in r.of}
     for claim in content.claims.values():
         if claim.kind in NUMERIC and claim.event is not None and claim.value is not None:
             what = tell_question(claim.written or str(claim.event), str(claim.given))
-            read = board.value_of(claim).rule
+            read = argument.value_of(claim).rule
         else:
             what, read = (
                 claim.of or claim.phrase or (str(claim.event) if claim.event else ""),
@@ -271,33 +273,33 @@ def _said(board: Board) -> list[dict[str, Any]]:
     return rows
 
 
-def _evidence(board: Board) -> list[dict[str, Any]]:
+def _evidence(argument: Argument) -> list[dict[str, Any]]:
     rows = []
-    for name, evidence in board.content.evidence.items():
+    for name, evidence in argument.content.evidence.items():
         rows.append(
             {
                 "id": name,
                 "text": evidence.text,
                 "about": str(evidence.about),
                 "counts": evidence.counts,
-                "updates": [] if evidence.counts else board.update(name),
+                "updates": [] if evidence.counts else argument.update(name),
             }
         )
-    for name, question in board.content.questions.items():
+    for name, question in argument.content.questions.items():
         rows.append(
             {
                 "id": name,
                 "text": question.text,
                 "about": str(question.about),
                 "counts": False,
-                "updates": board.update(name),
+                "updates": argument.update(name),
             }
         )
     return rows
 
 
-def _draw_evidence(board: Board, colours: dict[str, str], tallies: list[Tally]) -> str:
-    found = [(name, board.update(name)) for name, e in board.content.evidence.items() if not e.counts]
+def _draw_evidence(argument: Argument, colours: dict[str, str], tallies: list[Tally]) -> str:
+    found = [(name, argument.update(name)) for name, e in argument.content.evidence.items() if not e.counts]
     found += [(f"{t.feeds} ({t.k} of {t.n})", list(t.updates)) for t in tallies]
     bars = []
     for name, updates in found:

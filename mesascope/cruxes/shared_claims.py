@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mesascope.cruxes.answers import POINT, solve, take_point
-from mesascope.cruxes.board import Board
+from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.bounds import Constraint, Polytope
 from mesascope.cruxes.disagreement import put_on_scale, share_shapley
 from mesascope.cruxes.language import Event, same
@@ -72,12 +72,12 @@ class Gap:
 
 
 def explain_shared(
-    board: Board, one: str, other: str, target: str | Event | None, scale: str, *, method: str
+    argument: Argument, one: str, other: str, target: str | Event | None, scale: str, *, method: str
 ) -> Gap:
     """The gap by shared claims: a claim counts as shared where event and condition are the same.
 
     Args:
-        board: the board.
+        argument: the argument.
         one, other: from whom to whom.
         target: an event; the file's query where left out.
         scale: 'prob', 'log' or 'logodds'; method: 'shapley' only.
@@ -89,8 +89,8 @@ def explain_shared(
         raise MesascopeError(
             f"The method {method!r} needs a cut of the file.", "Use --method shapley, or add [cuts]."
         )
-    questions = [board.default_question(p, target, None) for p in (one, other)]
-    models = [board.polytope(p) for p in (one, other)]
+    questions = [argument.default_question(p, target, None) for p in (one, other)]
+    models = [argument.polytope(p) for p in (one, other)]
     parts = [m.part(q[0].atoms() | q[1].atoms()) for m, q in zip(models, questions, strict=True)]
     pairs = [
         (a, b)
@@ -115,7 +115,7 @@ def explain_shared(
                 c = replace(c, low=source.low, high=source.high)
             swapped.append(c)
         answer = solve((one, other)[side], Polytope(swapped, models[side].rules), *questions[side])
-        if not answer.usable:
+        if not answer.span:
             raise MesascopeError(
                 "The two people's shared claims cannot be exchanged: they contradict the rest.",
                 "Add [cuts] to the file.",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mesascope.cruxes.answers import STATUSES, Answer, log_odds
-from mesascope.cruxes.board import Board
+from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.coherence import Issue
 from mesascope.cruxes.evidence import Update
 from mesascope.cruxes.gaps import GapReport
@@ -63,9 +63,9 @@ def align(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
     ]
 
 
-def tell_conventions(board: Board) -> str:
+def tell_conventions(argument: Argument) -> str:
     """One line on how values were read."""
-    c = board.conventions
+    c = argument.conventions
     parts = [f"reading: {c.reading}", f"bare words: {c.words}"]
     if c.reading != "centre":
         parts.append(f"~p is p ± {number(c.plus_minus)}")

@@ -1,4 +1,4 @@
-"""The board: everything a crux file says, and the questions one can put to it."""
+"""The argument: everything a crux file says, and the questions one can put to it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _read(text: str, name: str, conventions: Conventions) -> Content:
     return read_content(_parse(text, name), conventions)
 
 
-class Board:
+class Argument:
     """A crux file under one set of conventions; nothing on it ever changes.
 
     Args:
@@ -42,7 +42,7 @@ class Board:
         self.text, self.name, self.conventions = text, name, conventions or Conventions()
         self.content: Content = _read(text, name, self.conventions)
 
-    def read(self, **changes: Any) -> Board:
+    def read(self, **changes: Any) -> Argument:
         """The same file under other conventions; the names are the fields of `Conventions`."""
         known = Conventions.__dataclass_fields__
         for name in changes:
@@ -52,7 +52,7 @@ class Board:
             if name in changes:
                 changes[name] = tuple(changes[name])
         conventions = replace(self.conventions, **changes)
-        return self if conventions == self.conventions else Board(self.text, self.name, conventions)
+        return self if conventions == self.conventions else Argument(self.text, self.name, conventions)
 
     @cached_property
     def digest(self) -> str:
@@ -203,9 +203,9 @@ class Board:
             return answer
         others = {}
         for label in self.wordings_of(person, answer.claims):
-            board = self.read(wordings=(*self.conventions.wordings, label))
+            argument = self.read(wordings=(*self.conventions.wordings, label))
             try:
-                others[label] = board.answer(
+                others[label] = argument.answer(
                     person, event, condition, engine, draws, seed=seed, wordings=False
                 )
             except MesascopeError as error:
@@ -246,7 +246,7 @@ class Board:
         # Verbs that live in files of their own are found by name, so that each file stays about one thing.
         home = _VERBS.get(name)
         if home is None:
-            raise AttributeError(f"A board has no {name!r}; it has {', '.join(sorted(_VERBS))}.")
+            raise AttributeError(f"An argument has no {name!r}; it has {', '.join(sorted(_VERBS))}.")
         from functools import partial
         from importlib import import_module
 
@@ -255,7 +255,7 @@ class Board:
 
 
 _VERBS = {
-    "check": ("coherence", "check_board"),
+    "check": ("coherence", "check_argument"),
     "gap": ("gaps", "explain_gap"),
     "cuts": ("gaps", "explain_cuts"),
     "voi": ("influence", "rank_cruxes"),
@@ -270,18 +270,18 @@ _VERBS = {
 }
 
 
-def load(path: str | Path, **conventions: Any) -> Board:
+def load(path: str | Path, **conventions: Any) -> Argument:
     """Open a crux file.
 
     Args:
         path: a TOML file of format mesascope-crux/1, at most 1 MB.
         conventions: see `Conventions`.
 
-    Returns a `Board`; a mistake in the file raises `MesascopeError` that names the entry and line.
+    Returns an `Argument`; a mistake in the file raises `MesascopeError` that names the entry and line.
     """
-    return Board(read_text(path), Path(path).name).read(**conventions)
+    return Argument(read_text(path), Path(path).name).read(**conventions)
 
 
-def default(**conventions: Any) -> Board:
-    """The shipped board: the public thread of August 2020."""
-    return Board(read_text(Path(__file__).with_name("thread.toml")), "thread.toml").read(**conventions)
+def default(**conventions: Any) -> Argument:
+    """The shipped argument: the public thread of August 2020."""
+    return Argument(read_text(Path(__file__).with_name("thread.toml")), "thread.toml").read(**conventions)
