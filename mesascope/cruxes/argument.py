@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,19 @@ class Argument:
             raise unknown("person", name, self.content.people)
         return name
 
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """The people whom the file's query compares; nobody where it asks nothing."""
+        return self.content.query.compare if self.content.query else ()
+
+    def pair(self, one: str | None, other: str | None) -> tuple[str, str]:
+        """Two people by name; the first two whom the file compares, where one is left out."""
+        if one is None or other is None:
+            if len(self.compared) < 2:
+                raise MesascopeError("Two people are needed.", "Name them: --between ann,bob.")
+            one, other = self.compared[:2]
+        return self.person(one), self.person(other)
+
     def event(self, text: str | Event) -> Event:
         """An event of this file, definitions expanded."""
         event = parse(text) if isinstance(text, str) else text
@@ -98,7 +112,7 @@ class Argument:
             if refusal.by == person:
                 for name in refusal.of:
                     refused = self.content.claims[name].event
-                    if refused is not None and (same(refused, event) or same(refused, negate(event))):
+                    if refused is not None and _decides(refused, event):
                         return refusal
         return None
 
@@ -169,18 +183,11 @@ class Argument:
         """
         self.person(person)
         event, condition = self.default_question(person, target, given)
+        empty = Answer(person, str(event), str(condition), "inapplicable", engine, self.conventions.reading)
         refusal = self.refusal(person, event)
         if refusal is not None:
-            return Answer(
-                person,
-                str(event),
-                str(condition),
-                "refused",
-                engine,
-                self.conventions.reading,
-                refusal=refusal,
-            )
-        values = {c.id: self.value_of(c) for c in self.numeric_claims(person)}
+            return replace(empty, status="refused", refusal=refusal)
+        claims = self.numeric_claims(person)
         answer = solve(
             person,
             self.polytope(person),
@@ -188,15 +195,12 @@ class Argument:
             condition,
             engine,
             reading=self.conventions.reading,
-            values=values,
+            values={c.id: self.value_of(c) for c in claims},
             draws=draws,
             seed=seed,
         )
         if answer.status == "implied" and any(
-            same(c.given, condition)
-            and c.event is not None
-            and (same(c.event, event) or same(c.event, negate(event)))
-            for c in self.numeric_claims(person)
+            same(c.given, condition) and c.event is not None and _decides(c.event, event) for c in claims
         ):
             answer = replace(answer, status="stated")
         if not wordings:
@@ -209,15 +213,7 @@ class Argument:
                     person, event, condition, engine, draws, seed=seed, wordings=False
                 )
             except MesascopeError as error:
-                others[label] = Answer(
-                    person,
-                    str(event),
-                    str(condition),
-                    "inapplicable",
-                    engine,
-                    self.conventions.reading,
-                    assumptions=(str(error),),
-                )
+                others[label] = replace(empty, assumptions=(str(error),))
         return replace(answer, wordings=others)
 
     def wordings_of(self, person: str, claims: Sequence[str]) -> tuple[str, ...]:
@@ -244,14 +240,15 @@ class Argument:
 
     def __getattr__(self, name: str) -> Any:
         # Verbs that live in files of their own are found by name, so that each file stays about one thing.
-        home = _VERBS.get(name)
-        if home is None:
+        if name not in _VERBS:
             raise AttributeError(f"An argument has no {name!r}; it has {', '.join(sorted(_VERBS))}.")
-        from functools import partial
-        from importlib import import_module
-
-        module, function = home
+        module, function = _VERBS[name]
         return partial(getattr(import_module(f"mesascope.cruxes.{module}"), function), self)
+
+
+def _decides(one: Event, other: Event) -> bool:
+    """Whether one event is the other or its complement."""
+    return same(one, other) or same(one, negate(other))
 
 
 _VERBS = {

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.claims import Evidence, Question
 from mesascope.cruxes.language import Event, negate
+from mesascope.cruxes.readings import read_value
 from mesascope.errors import MesascopeError, unknown
 
 Interval = tuple[float, float]
@@ -153,51 +154,29 @@ def _update_person(
     argument: Argument, evidence: Evidence, person: str, k: int | None, n: int | None, *, observed: bool
 ) -> Update:
     about = evidence.about
+    update = Update(person, str(about), "cannot move")
     if argument.refusal(person, about):
-        return Update(person, str(about), "cannot move", reason=f"{person} declines the question {about}")
+        return replace(update, reason=f"{person} declines the question {about}")
     ratio, ask = ratio_for(evidence, person, k, n, observed)
-    polytope = argument.polytope(person)
-    bounds = polytope.bound(about)
-    if bounds.low is None or bounds.high is None:
-        return Update(
-            person, str(about), "cannot move", reason=f"{person}'s claims are {bounds.status} on {about}"
-        )
-    prior = (bounds.low, bounds.high)
+    bounds = argument.polytope(person).bound(about)
+    prior = bounds.span
+    if prior is None:
+        return replace(update, reason=f"{person}'s claims are {bounds.status} on {about}")
     if ratio is None:
-        return Update(person, str(about), "asked", prior, reason=ask)
-    posterior = update_set(prior, ratio)
+        return replace(update, status="asked", prior=prior, reason=ask)
     shift = (float(np.log(ratio[0])), float(np.log(ratio[1])))
+    update = replace(update, prior=prior, ratio=ratio, posterior=prior, shift=shift)
     if prior[0] <= 0 and prior[1] >= 1:
-        return Update(
-            person,
-            str(about),
-            "cannot move",
-            prior,
-            ratio,
-            prior,
-            shift,
-            reason="nothing is said beforehand: [0, 1] stays [0, 1] under any ratio",
-        )
+        return replace(update, reason="nothing is said beforehand: [0, 1] stays [0, 1] under any ratio")
     if prior in ((0.0, 0.0), (1.0, 1.0)):
-        return Update(
-            person, str(about), "cannot move", prior, ratio, prior, shift, reason="certainty never moves"
-        )
+        return replace(update, reason="certainty never moves")
     reason = ""
     if prior[0] <= 0:
         reason = "the lower end 0 never moves: a lower bound is needed for it to be updatable"
     elif prior[1] >= 1:
         reason = "the upper end 1 never moves: an upper bound is needed for it to be updatable"
-    return Update(
-        person,
-        str(about),
-        "moved",
-        prior,
-        ratio,
-        posterior,
-        shift,
-        _reach(argument, person, about, ratio),
-        reason,
-    )
+    target, posterior = _reach(argument, person, about, ratio), update_set(prior, ratio)
+    return replace(update, status="moved", posterior=posterior, target=target, reason=reason)
 
 
 def _reach(
@@ -209,50 +188,37 @@ def _reach(
     polytope = argument.polytope(person)
     if not polytope.part(target.atoms() | given.atoms()).atoms & about.atoms():
         return None
-    before = polytope.bound(target, given)
-    ends = [polytope.bound(target, given, (about, r)) for r in ratio]
-    lows, highs = [e.low for e in ends if e.low is not None], [e.high for e in ends if e.high is not None]
-    if before.low is None or before.high is None or not lows or not highs:
+    before = polytope.bound(target, given).span
+    spans = [
+        bounds.span for bounds in (polytope.bound(target, given, (about, r)) for r in ratio) if bounds.span
+    ]
+    if before is None or not spans:
         return None
-    return (before.low, before.high), (min(lows), max(highs))
+    return before, (min(low for low, _ in spans), max(high for _, high in spans))
 
 
 def _answer_question(argument: Argument, question: Question, to: str | None) -> Update:
     person, about, via = question.to, question.about, question.via
     polytope = argument.polytope(person)
-    sides = [polytope.bound(about, condition) for condition in (via, negate(via))]
-    start = polytope.bound(via)
-    missing = []
-    for side, condition in zip(sides, (via, negate(via)), strict=True):
-        if side.low is None or side.high is None or (side.low <= 0 and side.high >= 1):
-            missing.append(f"P({about} | {condition})")
+    sides = {condition: polytope.bound(about, condition).span for condition in (via, negate(via))}
+    missing = [
+        f"P({about} | {condition})"
+        for condition, span in sides.items()
+        if span is None or (span[0] <= 0 and span[1] >= 1)
+    ]
     told = f"{question.id}, asked by {question.by}"
+    update = Update(person, str(about), "asked")
     if missing:
-        return Update(
-            person,
-            str(about),
-            "asked",
-            reason=f"{told}: {person} states no {' and no '.join(missing)}; without, any answer is possible",
-        )
-    now: Interval | None = (
-        (start.low, start.high) if start.low is not None and start.high is not None else None
-    )
+        unsaid = " and no ".join(missing)
+        return replace(update, reason=f"{told}: {person} states no {unsaid}; without, any answer is possible")
     if to is None:
-        return Update(person, str(about), "asked", reason=f"{told}: under which P({via})? Say --to 60%")
-    from mesascope.cruxes.readings import read_value
-
-    after = read_value(to).span("centre")
-    yes, no = ((s.low or 0.0, s.high if s.high is not None else 1.0) for s in sides)
-    posterior = carry_over(yes, no, after)
-    prior = carry_over(yes, no, now) if now else None
-    return Update(
-        person,
-        str(about),
-        "moved",
-        prior,
-        None,
-        posterior,
-        None,
-        None,
-        f"{told}: valid only if P({about} | {via}) and P({about} | {negate(via)}) stay what they were",
+        return replace(update, reason=f"{told}: under which P({via})? Say --to 60%")
+    now = polytope.bound(via).span
+    yes, no = (span or (0.0, 1.0) for span in sides.values())
+    return replace(
+        update,
+        status="moved",
+        prior=carry_over(yes, no, now) if now else None,
+        posterior=carry_over(yes, no, read_value(to).span("centre")),
+        reason=f"{told}: valid only if P({about} | {via}) and P({about} | {negate(via)}) stay what they were",
     )

@@ -49,7 +49,7 @@ def explain_cuts(
     Returns a `GapReport`; warnings name each dependence of the largest part on cut, scale or method.
     """
     names = [cut] if cut else list(argument.content.cuts) or [SHARED]
-    people = _pair(argument, one, other)
+    people = argument.pair(one, other)
     gaps, warnings = [], []
     for name in names:
         if name == SHARED:
@@ -117,7 +117,7 @@ def explain_gap(
 
     Swapping the two people changes the sign of every share and nothing else (but for one at a time).
     """
-    one, other = _pair(argument, one, other)
+    one, other = argument.pair(one, other)
     if cut is None or cut == SHARED:
         return explain_shared(argument, one, other, target, scale, method=method)
     found = _find_cut(argument, cut)
@@ -217,15 +217,6 @@ def _cut_gap(
         tuple(parts),
         tuple(dict.fromkeys(notes)),
     )
-
-
-def _pair(argument: Argument, one: str | None, other: str | None) -> tuple[str, str]:
-    compare = argument.content.query.compare if argument.content.query else ()
-    if one is None or other is None:
-        if len(compare) < 2:
-            raise MesascopeError("Two people are needed.", "Name them: crux gap --between ann,bob.")
-        one, other = compare[0], compare[1]
-    return argument.person(one), argument.person(other)
 
 
 def _complete(groups: Sequence[Sequence[str]], names: list[str]) -> list[list[str]]:

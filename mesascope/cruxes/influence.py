@@ -48,11 +48,11 @@ class Value:
 
     crux: str
     people: tuple[str, ...]
-    low: float | None
-    high: float | None
-    most: float | None
-    triads: tuple[tuple[float, float, float] | None, ...]
-    engine: str
+    low: float | None = None
+    high: float | None = None
+    most: float | None = None
+    triads: tuple[tuple[float, float, float] | None, ...] = ()
+    engine: str = ""
     reason: str = ""
 
 
@@ -69,19 +69,16 @@ def find_triads(
     """
     if engine in ("auto", "net"):
         try:
-            part = argument.polytope(person).part(crux.atoms() | target.atoms() | given.atoms())
-            network = CredalNet(part.constraints, part.rules)
-            network.close(crux.atoms() | target.atoms() | given.atoms())
-            asked = ((target, given), (target, join(given, crux)), (crux, given))
+            network = CredalNet.about(argument.polytope(person), crux, target, given)
             spans, points = network.spans(), []
-            for event, condition in asked:
+            for event, condition in ((target, given), (target, join(given, crux)), (crux, given)):
                 settled = not np.any(network.relevant(event, condition) & (spans[:, 1] > spans[:, 0]))
                 middle = network.evaluate(spans.mean(axis=1)[:, None], event, condition)[0]
-                points.append(float(middle) if settled and np.isfinite(middle) else None)
-            if points[1] is None and points[2] == 0:
+                points.append(float(middle) if settled else np.nan)
+            if np.isnan(points[1]) and points[2] == 0:
                 points[1] = points[0]
-            if all(p is not None for p in points):
-                return Triads(np.array([points], dtype=float), "net")
+            if np.isfinite(points).all():
+                return Triads(np.array([points]), "net")
             if engine == "net":
                 raise MesascopeError(
                     f"{person}'s network leaves {crux} open as a crux of {target}.", "Ask with --engine lp."
@@ -90,8 +87,7 @@ def find_triads(
             if engine == "net":
                 raise
     polytope = argument.polytope(person)
-    both, other = join(target, crux), join(target, Event("!", (crux,)))
-    corners = polytope.explore([both, other, crux], given)
+    corners = polytope.explore([join(target, crux), join(target, Event("!", (crux,))), crux], given)
     if not len(corners):
         raise MesascopeError(
             f"{person}'s claims leave {target} given {given} without a value.", "See `crux check`."
@@ -107,9 +103,8 @@ def find_triads(
 
 def _information(triads: Triads, base: float, form: str) -> tuple[float, float, float]:
     pu, puc, pc = triads.rows.T
-    open_ = pc < 1 - 1e-12
-    pun = np.where(open_, (pu - puc * pc) / np.where(open_, 1 - pc, 1), pu)
-    values = np.asarray(value_information(pu, puc, pc, base, stated=np.clip(pun, 0, 1), form=form))
+    pun = _find_complements(triads.rows, certain=1 - 1e-12)
+    values = np.asarray(value_information(pu, puc, pc, base, stated=pun, form=form))
     return float(values.min()), float(values.max()), float(measure_entropy(pu, base).max())
 
 
@@ -117,12 +112,12 @@ def default_cruxes(argument: Argument, person: str, target: Event, given: Event 
     """The atoms and definitions that a person's statements tie to a target, less the target itself and the
     condition's own atoms.
     """
-    part = argument.polytope(person).part(target.atoms() | given.atoms())
+    part = argument.polytope(person).part(join(target, given).atoms())
     names: dict[str, Event] = {
         n: argument.event(n) for n in (*argument.content.atoms, *argument.content.definitions)
     }
     settled = literals(given) or {}
-    claimed = {a for c in part.constraints for a in c.atoms} | {a for r in part.rules for a in r.atoms}
+    claimed = {a for item in part.items for a in item.atoms}
     return {
         n: e
         for n, e in names.items()
@@ -165,25 +160,16 @@ def rank_cruxes(
         chosen = {crux: argument.event(crux)}
         refusal = argument.refusal(person, chosen[crux])
         if refusal:
-            return [Value(crux, (person,), None, None, None, (None,), engine, f"declined: {refusal.reason}")]
+            reason = f"declined: {refusal.reason}"
+            return [Value(crux, (person,), triads=(None,), engine=engine, reason=reason)]
     else:
         chosen = default_cruxes(argument, person, event, condition)
     found = []
     for name, one in chosen.items():
         triads = find_triads(argument, person, one, event, condition, engine=engine)
         low, high, most = _information(triads, base, form)
-        found.append(
-            Value(
-                name,
-                (person,),
-                low,
-                high,
-                most,
-                (_single(triads),),
-                triads.engine,
-                "" if triads.engine == "net" or high - low < POINT else INNER,
-            )
-        )
+        reason = "" if triads.engine == "net" or high - low < POINT else INNER
+        found.append(Value(name, (person,), low, high, most, (_single(triads),), triads.engine, reason))
     return sorted(found, key=lambda v: -(v.high or 0.0))
 
 
@@ -191,13 +177,13 @@ def _value_states(
     argument: Argument, person: str, crux: str, target: Event, given: Event, *, base: float
 ) -> Value:
     states = [argument.event(part) for part in crux.split(";")]
-    worlds = enumerate_worlds(sorted(frozenset().union(*(s.atoms() for s in states))))
+    worlds = enumerate_worlds(sorted(join(*states).atoms()))
     if np.any(sum(s.holds(worlds).astype(int) for s in states) != 1):
         raise MesascopeError(
             f"The states {crux!r} overlap or leave something out.", "Example: 'T & C; T & !C; !T'."
         )
     if any(argument.refusal(person, s) for s in states):
-        return Value(crux, (person,), None, None, None, (None,), "net", "declined")
+        return Value(crux, (person,), triads=(None,), engine="net", reason="declined")
     chances, targets = [], []
     for state in states:
         weight = argument.answer(person, state, given, engine="net", wordings=False).point
@@ -240,12 +226,7 @@ def compare_crux(
         raise unknown("form", form, ("log", "naive"))
     if weights not in ("gmo", "mean"):
         raise unknown("weights", weights, ("gmo", "mean"))
-    compare = argument.content.query.compare if argument.content.query else ()
-    if one is None or other is None:
-        if len(compare) < 2:
-            raise MesascopeError("Two people are needed.", "Name them: crux vod --between ann,bob.")
-        one, other = compare[0], compare[1]
-    people = (argument.person(one), argument.person(other))
+    people = argument.pair(one, other)
     questions = [argument.default_question(p, target, None) for p in people]
     if crux is not None:
         chosen = {crux: argument.event(crux)}
@@ -256,9 +237,8 @@ def compare_crux(
     for name, event in chosen.items():
         declined = [p for p in people if argument.refusal(p, event)]
         if declined:
-            found.append(
-                Value(name, people, None, None, None, (None, None), engine, f"declined by {declined[0]}")
-            )
+            reason = f"declined by {declined[0]}"
+            found.append(Value(name, people, triads=(None, None), engine=engine, reason=reason))
             continue
         triads = [
             find_triads(argument, p, event, *q, engine=engine) for p, q in zip(people, questions, strict=True)
@@ -280,9 +260,8 @@ def _discriminate(
     singles = tuple(_single(t) for t in triads)
     engine = "/".join(t.engine for t in triads)
     if not kept.any():
-        return Value(
-            name, people, None, None, None, singles, engine, "one side excludes what the other allows"
-        )
+        reason = "one side excludes what the other allows"
+        return Value(name, people, triads=singles, engine=engine, reason=reason)
     reasons = [] if len(triads[0].rows) == len(triads[1].rows) == 1 else [INNER]
     low, high = float(values[kept].min()), float(values[kept].max())
     if low == -np.inf:
@@ -294,9 +273,14 @@ def _discriminate(
 
 
 def _agree(rows: np.ndarray) -> np.ndarray:
+    _, puc, pc = rows.T
+    return np.stack([puc * pc + _find_complements(rows) * (1 - pc), puc, pc], axis=1)
+
+
+def _find_complements(rows: np.ndarray, certain: float = 1.0) -> np.ndarray:
+    """P(U | not C) of every row; P(U) where the crux is certain."""
     pu, puc, pc = rows.T
-    pun = np.where(pc < 1, (pu - puc * pc) / np.where(pc < 1, 1 - pc, 1), pu).clip(0, 1)
-    return np.stack([puc * pc + pun * (1 - pc), puc, pc], axis=1)
+    return np.where(pc < certain, (pu - puc * pc) / np.where(pc < certain, 1 - pc, 1), pu).clip(0, 1)
 
 
 def _single(triads: Triads) -> tuple[float, float, float] | None:

@@ -96,6 +96,10 @@ def read_bif(text: str) -> Net:
     return _Bif(_TOKEN.findall(text)).net()
 
 
+def _broken(problem: str) -> MesascopeError:
+    return MesascopeError(problem, "Mend it.")
+
+
 class _Bif:
     def __init__(self, tokens: list[str]):
         self.tokens, self.at = tokens, 0
@@ -151,25 +155,17 @@ class _Bif:
         labels = self.until("}")
         self.until("}")
         if name in self.states or len(labels) < 2 or len(set(labels)) != len(labels):
-            raise MesascopeError(
-                f"The BIF variable {name[:60]!r} is repeated, or has no two different states.", "Mend it."
-            )
+            raise _broken(f"The BIF variable {name[:60]!r} is repeated, or has no two different states.")
         self.states[name] = labels
 
     def probability(self) -> None:
         self.take("(")
-        names, cut = [], None
-        while (token := self.take()) != ")":
-            if token == "|":
-                cut = len(names)
-            elif token != ",":
-                names.append(token)
-        node, parents = names[0], names[1:] if cut else []
+        inside = self.until(")")
+        names = [token for token in inside if token != "|"] or [""]
+        node, parents = names[0], names[1:] if "|" in inside else []
         for name in names:
             if name not in self.states:
-                raise MesascopeError(
-                    f"The BIF text has a probability for {name[:60]!r}, which is no variable.", "Mend it."
-                )
+                raise _broken(f"The BIF text has a probability for {name[:60]!r}, which is no variable.")
         if node in self.tables:
             raise MesascopeError(f"The BIF text has two probabilities for {node[:60]!r}.", "Keep one.")
         shape = [len(self.states[n]) for n in (*parents, node)]
@@ -183,9 +179,7 @@ class _Bif:
                 try:
                     index = tuple(self.states[p].index(x) for p, x in zip(parents, labels, strict=True))
                 except ValueError:
-                    raise MesascopeError(
-                        f"A row of {node[:60]!r} names no states of its parents.", "Mend it."
-                    ) from None
+                    raise _broken(f"A row of {node[:60]!r} names no states of its parents.") from None
                 table[index] = self.numbers(shape[-1], node)
             elif token == "default":
                 row = self.numbers(shape[-1], node)
@@ -195,9 +189,7 @@ class _Bif:
                 table = np.moveaxis(flat.reshape([shape[-1], *shape[:-1]]), 0, -1)
         total = table.sum(axis=-1, keepdims=True)
         if np.isnan(table).any() or table.min() < 0 or np.abs(total - 1).max() > 1e-4:
-            raise MesascopeError(
-                f"The table of {node[:60]!r} has a missing row or one that does not sum to one.", "Mend it."
-            )
+            raise _broken(f"The table of {node[:60]!r} has a missing row or one that does not sum to one.")
         exact = np.abs(total - 1) < 1e-12
         self.parents[node], self.tables[node] = parents, np.where(exact, table, table / total)
 
@@ -206,13 +198,9 @@ class _Bif:
         try:
             values = np.array([float(w) for w in words])
         except ValueError:
-            raise MesascopeError(
-                f"The table of {node[:60]!r} holds something that is no number.", "Mend it."
-            ) from None
+            raise _broken(f"The table of {node[:60]!r} holds something that is no number.") from None
         if len(values) != wanted:
-            raise MesascopeError(
-                f"A row of {node[:60]!r} has {len(values)} numbers; {wanted} are needed.", "Mend it."
-            )
+            raise _broken(f"A row of {node[:60]!r} has {len(values)} numbers; {wanted} are needed.")
         return values
 
 
@@ -226,6 +214,11 @@ class Row:
     pu: float
     pc: float
     puc: float
+
+    @property
+    def triad(self) -> tuple[float, float, float]:
+        """(P(U), P(U | C), P(C))."""
+        return self.pu, self.puc, self.pc
 
 
 def write_triads(argument: Argument, crux: str | None = None) -> str:
@@ -302,32 +295,21 @@ def value_triads(rows: list[Row], base: float = 10.0) -> list[dict[str, object]]
 
     Coherent rows with P(U | not C) of 0 or 1 keep their value; a contradictory row has the note that says so.
     """
+    pairs = [(a, b) for a, b in itertools.combinations(rows, 2) if a.crux == b.crux and a.person != b.person]
     found: list[dict[str, object]] = []
-    for row in rows:
+    for group in (*((row,) for row in rows), *pairs):
         entry: dict[str, object] = {
-            "crux": row.crux,
-            "people": [row.person],
-            "kind": "information",
+            "crux": group[0].crux,
+            "people": [row.person for row in group],
+            "kind": "information" if len(group) == 1 else "discrimination",
             "note": "",
         }
         try:
-            entry["value"] = value_information(row.pu, row.puc, row.pc, base)
+            if len(group) == 1:
+                entry["value"] = value_information(*group[0].triad, base)
+            else:
+                entry["value"] = value_discrimination(group[0].triad, group[1].triad, base)
         except MesascopeError as error:
             entry |= {"value": None, "note": error.problem}
         found.append(entry)
-    for one, other in itertools.combinations(rows, 2):
-        if one.crux == other.crux and one.person != other.person:
-            entry = {
-                "crux": one.crux,
-                "people": [one.person, other.person],
-                "kind": "discrimination",
-                "note": "",
-            }
-            try:
-                entry["value"] = value_discrimination(
-                    (one.pu, one.puc, one.pc), (other.pu, other.puc, other.pc), base
-                )
-            except MesascopeError as error:
-                entry |= {"value": None, "note": error.problem}
-            found.append(entry)
     return found
