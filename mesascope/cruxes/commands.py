@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from mesascope.cruxes import texts
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.options import (
     Base,
     Between,
+    CruxEngine,
     Engine,
+    Findings,
     Given,
-    Json,
     Person,
+    Shown,
     Target,
     choose_people,
     on_argument,
     read_base,
     read_pair,
-    show,
 )
 from mesascope.cruxes.outputs import export, import_file, report
 from mesascope.errors import MesascopeError
@@ -36,17 +37,13 @@ app = typer.Typer(
 
 @app.command()
 @on_argument
-def check(argument: Argument, as_json: Json = False) -> None:
+def check(argument: Argument) -> Shown:
     """Say what contradicts itself and what to know before believing a number; only a contradiction exits 1.
 
     Example: mesascope crux check
     """
-    from mesascope.cruxes.texts import tell_issues
-
     issues = argument.check()
-    show(argument, "check", issues, tell_issues(issues), as_json)
-    if any(issue.error for issue in issues):
-        raise typer.Exit(1)
+    return Shown(issues, texts.tell_issues(issues), failed=any(issue.error for issue in issues))
 
 
 @app.command()
@@ -59,20 +56,16 @@ def answer(
     engine: Engine = "lp",
     draws: Annotated[int, typer.Option(min=1, max=10_000_000, help="For --engine sample.")] = 100_000,
     seed: Annotated[int, typer.Option(min=0, help="For --engine sample.")] = 0,
-    as_json: Json = False,
-) -> None:
+) -> Shown:
     """Say what follows for each person, as bounds that assume no independence (or by another engine).
 
     Example: mesascope crux answer --person lister --engine net
     """
-    from mesascope.cruxes.texts import tell_answer
-
     found = [
         argument.answer(p, target, given, engine, draws, seed=seed) for p in choose_people(argument, person)
     ]
-    show(argument, "answer", found, [line for a in found for line in tell_answer(a)], as_json)
-    if any(a.status == "incoherent" for a in found):
-        raise typer.Exit(1)
+    lines = [line for a in found for line in texts.tell_answer(a)]
+    return Shown(found, lines, failed=any(a.status == "incoherent" for a in found))
 
 
 @app.command()
@@ -85,14 +78,11 @@ def translate(
     to: Annotated[list[str] | None, typer.Option("--to", help="Into whose claims; repeatable.")] = None,
     given: Given = None,
     engine: Engine = "lp",
-    as_json: Json = False,
-) -> None:
+) -> Shown:
     """Say what an event of one vocabulary comes to in each person's own claims.
 
     Example: mesascope crux translate --event fix_cheap --to lister --given P
     """
-    from mesascope.cruxes.texts import tell_answer
-
     events = [event] if event else list(argument.content.definitions)
     if not events:
         raise MesascopeError(
@@ -104,7 +94,7 @@ def translate(
         for name in events
         if name in argument.content.written
     ]
-    show(argument, "translate", found, lines + [line for a in found for line in tell_answer(a)], as_json)
+    return Shown(found, lines + [line for a in found for line in texts.tell_answer(a)])
 
 
 @app.command()
@@ -120,17 +110,14 @@ def gap(
     group: Annotated[
         list[str] | None, typer.Option(help="Parts kept together for owen, 'a,b'; repeatable.")
     ] = None,
-    as_json: Json = False,
-) -> None:
+) -> Shown:
     """Cut the difference between two people into shares that add up, under every cut of the file.
 
     Example: mesascope crux gap --scale log
     """
-    from mesascope.cruxes.texts import tell_gap
-
     groups = [tuple(part.strip() for part in g.split(",")) for g in group or []]
     report = argument.cuts(*read_pair(between), scale=scale, method=method, cut=cut, groups=groups)
-    show(argument, "gap", report, tell_gap(report), as_json)
+    return Shown(report, texts.tell_gap(report))
 
 
 @app.command()
@@ -143,21 +130,18 @@ def voi(
     given: Given = None,
     base: Base = "10",
     form: Annotated[str, typer.Option(help="log (mutual information), naive or quadratic.")] = "log",
-    engine: Annotated[str, typer.Option("--engine", help="auto, net or lp.")] = "auto",
+    engine: CruxEngine = "auto",
     claims: Annotated[
         bool, typer.Option("--claims", help="Sobol shares of the person's numbers instead.")
     ] = False,
     cost: Annotated[
         float | None, typer.Option(min=0, max=1, help="With --claims: cost of acting; adds EVPI, EVPPI.")
     ] = None,
-    as_json: Json = False,
-) -> None:
+) -> Shown:
     """Say how much each person's belief would move on learning a crux: the value of information.
 
     Example: mesascope crux voi --person lister
     """
-    from mesascope.cruxes.texts import align, number, tell_values
-
     found: dict[str, Any] = {}
     lines: list[str] = []
     for who in choose_people(argument, person):
@@ -169,7 +153,7 @@ def voi(
             unit = {"log": f"log base {base}", "naive": "probability", "quadratic": "probability squared"}[
                 form
             ]
-            lines += tell_values(found[who], unit, "value of information")
+            lines += texts.tell_values(found[who], unit, "value of information")
             continue
         try:
             weights, whole, notes = argument.sensitivity(who, target, given, cost)
@@ -179,12 +163,14 @@ def voi(
             continue
         found[who] = {"claims": weights, "evpi": whole, "assumptions": notes}
         rows = [["claim", "first order", "total", "EVPPI"]]
-        rows += [[w.claim, number(w.first), number(w.total), number(w.partial)] for w in weights]
-        lines += align(rows) + (
-            [f"  EVPI at cost {number(cost)}: {number(whole)}"] if cost is not None else []
+        rows += [
+            [w.claim, texts.number(w.first), texts.number(w.total), texts.number(w.partial)] for w in weights
+        ]
+        lines += texts.align(rows) + (
+            [f"  EVPI at cost {texts.number(cost)}: {texts.number(whole)}"] if cost is not None else []
         )
         lines += [f"  assumes: {note}" for note in notes]
-    show(argument, "voi", found, lines, as_json)
+    return Shown(found, lines)
 
 
 @app.command()
@@ -197,15 +183,12 @@ def vod(
     base: Base = "10",
     form: Annotated[str, typer.Option(help="log (symmetric KL) or naive (absolute differences).")] = "log",
     weights: Annotated[str, typer.Option(help="gmo or mean of the two P(C).")] = "gmo",
-    engine: Annotated[str, typer.Option("--engine", help="auto, net or lp.")] = "auto",
-    as_json: Json = False,
-) -> None:
+    engine: CruxEngine = "auto",
+) -> Shown:
     """Say how far learning a crux is expected to bring two people together; negative drives them apart.
 
     Example: mesascope crux vod --form naive
     """
-    from mesascope.cruxes.texts import tell_values
-
     found = argument.vod(
         *read_pair(between),
         crux=crux,
@@ -217,11 +200,11 @@ def vod(
     )
     unit = f"log base {base}, weights {weights}" if form == "log" else f"probability, weights {weights}"
     lines = (
-        tell_values(found, unit, "value of discrimination")
+        texts.tell_values(found, unit, "value of discrimination")
         if found
         else ["no crux that both can be asked about"]
     )
-    show(argument, "vod", found, lines, as_json)
+    return Shown(found, lines)
 
 
 @app.command()
@@ -241,21 +224,15 @@ def update(
     to: Annotated[
         str | None, typer.Option(help="For a question: the belief it is asked under, '60%'.")
     ] = None,
-    findings: Annotated[
-        Path | None, typer.Option(help="A folder with findings.json, read by the file's rules.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
+    findings: Findings = None,
+) -> Shown:
     """Say what an observation should do to each person, through that person's own ratios only.
 
     Example: mesascope crux update --evidence e3
     """
-    from mesascope.cruxes.texts import tell_tallies, tell_updates
-
     if findings is not None:
         tallies = argument.update_from(findings)
-        show(argument, "update", tallies, tell_tallies(tallies), as_json)
-        return
+        return Shown(tallies, texts.tell_tallies(tallies))
     content = argument.content
     items = (
         [item]
@@ -270,8 +247,8 @@ def update(
     lines = []
     for name, updates in found.items():
         what = content.evidence[name].text if name in content.evidence else content.questions[name].text
-        lines += [f"{name}: {what}", *(f"  {line}" for line in tell_updates(updates))]
-    show(argument, "update", found, lines, as_json)
+        lines += [f"{name}: {what}", *(f"  {line}" for line in texts.tell_updates(updates))]
+    return Shown(found, lines)
 
 
 @app.command()
@@ -289,14 +266,11 @@ def pool(
     ] = None,
     base_rate: Annotated[float, typer.Option(help="For extremising.")] = 0.5,
     engine: Engine = "lp",
-    as_json: Json = False,
-) -> None:
+) -> Shown:
     """Put several people's answers together, end by end; who refuses or says nothing is left out by name.
 
     Example: mesascope crux pool --method linear
     """
-    from mesascope.cruxes.texts import tell_pool
-
     try:
         numbers = [float(w) for w in weights.split(",")] if weights else None
     except ValueError:
@@ -311,7 +285,7 @@ def pool(
         base=base_rate,
         engine=engine,
     )
-    show(argument, "pool", found, tell_pool(found), as_json)
+    return Shown(found, texts.tell_pool(found))
 
 
 app.command()(report)

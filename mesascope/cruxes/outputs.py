@@ -11,13 +11,16 @@ import typer
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.options import (
     Base,
+    Findings,
     Json,
+    Shown,
     on_argument,
     read_base,
     require_folder,
-    show,
     write,
 )
+from mesascope.cruxes.source import read_text
+from mesascope.cruxes.texts import align, number, to_plain
 from mesascope.errors import MesascopeError
 
 
@@ -25,18 +28,15 @@ from mesascope.errors import MesascopeError
 def report(
     argument: Argument,
     out: Annotated[Path, typer.Option(help="Where the page is written.")] = Path("crux.html"),
-    findings: Annotated[
-        Path | None, typer.Option(help="A folder with findings.json, read by the file's rules.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
+    findings: Findings = None,
+) -> Shown:
     """Write one HTML page: the argument, the bottom lines, the gap, the cruxes, before and after evidence.
 
     Example: mesascope crux report --out crux.html
     """
     require_folder(out)
     write(out, argument.html(findings))
-    show(argument, "report", {"out": str(out)}, [f"wrote {out}"], as_json)
+    return Shown({"out": str(out)}, [f"wrote {out}"])
 
 
 @on_argument
@@ -47,8 +47,7 @@ def export(
     ] = "csv",
     person: Annotated[str | None, typer.Option(help="For bif: whose.")] = None,
     out: Annotated[Path | None, typer.Option(help="A file; standard output if left out.")] = None,
-    as_json: Json = False,
-) -> None:
+) -> Shown:
     """Write a person's network as BIF, or everyone's triads as CSV in FRI's columns.
 
     Example: mesascope crux export --format bif --person lister
@@ -60,10 +59,8 @@ def export(
     text = argument.to_bif(argument.person(person)) if form == "bif" and person else argument.to_fri_csv()
     if out is not None:
         write(out, text)
-    if as_json:
-        show(argument, "export", {"format": form, "text": text}, [], True)
-    else:
-        typer.echo(f"wrote {out}" if out else text.rstrip("\n"))
+    lines = [f"wrote {out}" if out else text.rstrip("\n")]
+    return Shown({"format": form, "text": text}, lines, bare=True)
 
 
 def import_file(
@@ -76,8 +73,6 @@ def import_file(
     Example: mesascope crux import triads.csv
     """
     from mesascope.cruxes.interchange import read_bif, read_triads, value_triads
-    from mesascope.cruxes.source import read_text
-    from mesascope.cruxes.texts import align, number, to_plain
 
     text = read_text(file)
     if file.suffix.lower() == ".csv":
@@ -102,5 +97,4 @@ def import_file(
             json.dumps({"command": "import", "file": file.name, "result": to_plain(found)}, allow_nan=False)
         )
         return
-    for line in lines:
-        typer.echo(line)
+    typer.echo("\n".join(lines))

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mesascope.cruxes.answers import STATUSES, Answer, log_odds
-from mesascope.cruxes.argument import Argument
-from mesascope.cruxes.coherence import Issue
-from mesascope.cruxes.evidence import Update
-from mesascope.cruxes.gaps import GapReport
-from mesascope.cruxes.influence import Value
 from mesascope.cruxes.language import Event
-from mesascope.cruxes.measured import Tally
-from mesascope.cruxes.pooling import Pool
+
+if TYPE_CHECKING:
+    from mesascope.cruxes.coherence import Issue
+    from mesascope.cruxes.evidence import Update
+    from mesascope.cruxes.gaps import GapReport
+    from mesascope.cruxes.influence import Value
+    from mesascope.cruxes.loading import Conventions
+    from mesascope.cruxes.measured import Tally
+    from mesascope.cruxes.pooling import Pool
 
 
 def to_plain(value: Any) -> Any:
@@ -63,9 +65,8 @@ def align(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
     ]
 
 
-def tell_conventions(argument: Argument) -> str:
+def tell_conventions(c: Conventions) -> str:
     """One line on how values were read."""
-    c = argument.conventions
     parts = [f"reading: {c.reading}", f"bare words: {c.words}"]
     if c.reading != "centre":
         parts.append(f"~p is p ± {number(c.plus_minus)}")
