@@ -10,7 +10,7 @@ _HOMES = {
     "load": "argument",
     "default": "argument",
     "Answer": "answers",
-    "Conventions": "loading",
+    "Conventions": "claims",
     "Issue": "coherence",
     "Polytope": "bounds",
     "Constraint": "bounds",

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from mesascope.cruxes.bounds import Polytope, Spanned
+from mesascope.cruxes.checks import choose
 from mesascope.cruxes.claims import Refusal
 from mesascope.cruxes.credal import INDEPENDENCE, CredalNet, find_extremes
 from mesascope.cruxes.language import SURE, Event, join
 from mesascope.cruxes.readings import Reading
 from mesascope.cruxes.sampling import draw
-from mesascope.errors import MesascopeError, unknown
+from mesascope.errors import MesascopeError
 
 ENGINES = ("lp", "net", "credal", "sample")
 POINT = 1e-7
@@ -93,8 +94,7 @@ def solve(
     Returns an `Answer`; its interval under 'lp' contains that under 'credal', which contains that under 'net'
     at the centres.
     """
-    if engine not in ENGINES:
-        raise unknown("engine", engine, ENGINES)
+    choose("engine", engine, ENGINES)
     part = polytope.part(join(event, given).atoms())
     answer = Answer(
         person,

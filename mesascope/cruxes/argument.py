@@ -12,12 +12,13 @@ from typing import Any
 
 from mesascope.cruxes.answers import Answer, solve
 from mesascope.cruxes.bounds import Constraint, Polytope, Rule
-from mesascope.cruxes.claims import NUMERIC, Claim, Refusal
+from mesascope.cruxes.checks import choose
+from mesascope.cruxes.claims import NUMERIC, Claim, Content, Conventions, Refusal
 from mesascope.cruxes.language import SURE, Event, negate, parse, require_known, same
-from mesascope.cruxes.loading import Content, Conventions, read_content
+from mesascope.cruxes.loading import read_content
 from mesascope.cruxes.readings import Reading
 from mesascope.cruxes.source import Source, read_text
-from mesascope.errors import MesascopeError, unknown
+from mesascope.errors import MesascopeError
 
 
 @lru_cache(maxsize=8)
@@ -47,8 +48,7 @@ class Argument:
         """The same file under other conventions; the names are the fields of `Conventions`."""
         known = Conventions.__dataclass_fields__
         for name in changes:
-            if name not in known:
-                raise unknown("convention", name, known)
+            choose("convention", name, known)
         for name in ("bridges", "wordings"):
             if name in changes:
                 changes[name] = tuple(changes[name])
@@ -64,9 +64,7 @@ class Argument:
 
     def person(self, name: str) -> str:
         """The name itself, if there is such a person."""
-        if name not in self.content.people:
-            raise unknown("person", name, self.content.people)
-        return name
+        return choose("person", name, self.content.people)
 
     @property
     def compared(self) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ from math import factorial
 
 import numpy as np
 
-from mesascope.errors import MesascopeError, unknown
+from mesascope.cruxes.checks import choose
+from mesascope.errors import MesascopeError
 
 SCALES = ("prob", "log", "logodds")
 METHODS = ("shapley", "owen", "oat", "oat-back", "lmdi", "path")
@@ -20,8 +21,7 @@ Game = Callable[[np.ndarray], np.ndarray]
 
 def put_on_scale(values: np.ndarray, scale: str) -> np.ndarray:
     """Probabilities as they are, as natural logs, or as natural log-odds."""
-    if scale not in SCALES:
-        raise unknown("scale", scale, SCALES)
+    choose("scale", scale, SCALES)
     values = np.asarray(values, dtype=float)
     if scale == "prob":
         return values
@@ -181,8 +181,7 @@ def decompose(
 
     Returns [n]; sums to the gap on that scale, except for 'oat' and 'oat-back'.
     """
-    if method not in METHODS:
-        raise unknown("method", method, METHODS)
+    choose("method", method, METHODS)
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     if method == "lmdi":
         if scale != "prob":

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mesascope.cruxes.argument import Argument
+from mesascope.cruxes.checks import choose
 from mesascope.cruxes.claims import Evidence, Question
 from mesascope.cruxes.language import Event, negate
 from mesascope.cruxes.readings import read_value
-from mesascope.errors import MesascopeError, unknown
+from mesascope.errors import MesascopeError
 
 Interval = tuple[float, float]
 MOST_COUNTED = 10**9
@@ -112,8 +113,7 @@ def update_people(
     """
     if item in argument.content.questions:
         return [_answer_question(argument, argument.content.questions[item], to)]
-    if item not in argument.content.evidence:
-        raise unknown("evidence or question", item, {*argument.content.evidence, *argument.content.questions})
+    choose("evidence or question", item, {*argument.content.evidence, *argument.content.questions})
     if to is not None:
         raise MesascopeError(f"{item!r} is evidence, not a question.", "Leave --to out.")
     evidence = argument.content.evidence[item]

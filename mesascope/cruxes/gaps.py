@@ -9,12 +9,13 @@ import numpy as np
 
 from mesascope.cruxes.answers import POINT, Answer, take_point
 from mesascope.cruxes.argument import Argument
+from mesascope.cruxes.checks import choose
 from mesascope.cruxes.claims import Bottom, Cut
 from mesascope.cruxes.disagreement import decompose, product, put_on_scale
 from mesascope.cruxes.language import SURE, Event, join
 from mesascope.cruxes.readings import read_value
 from mesascope.cruxes.shared_claims import SHARED, Gap, Part, explain_shared
-from mesascope.errors import MesascopeError, unknown
+from mesascope.errors import MesascopeError
 
 ASSUMED = "assumed by the modeller"
 
@@ -126,8 +127,7 @@ def explain_gap(
 
 
 def _find_cut(argument: Argument, name: str) -> Cut:
-    if name not in argument.content.cuts:
-        raise unknown("cut", name, [*argument.content.cuts, SHARED])
+    choose("cut", name, [*argument.content.cuts, SHARED])
     return argument.content.cuts[name]
 
 
@@ -221,8 +221,7 @@ def _cut_gap(
 
 def _complete(groups: Sequence[Sequence[str]], names: list[str]) -> list[list[str]]:
     for name in (n for g in groups for n in g):
-        if name not in names:
-            raise unknown("part", name, names)
+        choose("part", name, names)
     return [list(g) for g in groups] + [[n] for n in names if all(n not in g for g in groups)]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from mesascope.cruxes.answers import POINT
 from mesascope.cruxes.argument import Argument
+from mesascope.cruxes.checks import choose
 from mesascope.cruxes.credal import CredalNet
 from mesascope.cruxes.information import (
     measure_entropy,
@@ -18,7 +19,7 @@ from mesascope.cruxes.information import (
     value_information_states,
 )
 from mesascope.cruxes.language import SURE, Event, enumerate_worlds, join, literals, same
-from mesascope.errors import MesascopeError, unknown
+from mesascope.errors import MesascopeError
 
 INNER = "range over distributions that agree with the claims, found by search: an inner bound"
 
@@ -222,10 +223,8 @@ def compare_crux(
 
     Negative values mean that learning the crux is expected to drive them apart.
     """
-    if form not in ("log", "naive"):
-        raise unknown("form", form, ("log", "naive"))
-    if weights not in ("gmo", "mean"):
-        raise unknown("weights", weights, ("gmo", "mean"))
+    choose("form", form, ("log", "naive"))
+    choose("weights", weights, ("gmo", "mean"))
     people = argument.pair(one, other)
     questions = [argument.default_question(p, target, None) for p in people]
     if crux is not None:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from mesascope.cruxes.argument import Argument
+from mesascope.cruxes.checks import choose
 from mesascope.cruxes.claims import Measure
 from mesascope.cruxes.entries import RUNGS
 from mesascope.cruxes.evidence import Update, update_people
-from mesascope.errors import MesascopeError, unknown
+from mesascope.errors import MesascopeError
 
 FORMAT = "mesascope-finding/2"
 OLD_FORMAT = "mesascope-finding/1"  # says probe for metric
@@ -189,8 +190,8 @@ def update_from_findings(argument: Argument, path: str | Path, measure: str | No
         raise MesascopeError(
             f"{argument.name} has no [measures].", "Say there which findings count for which evidence."
         )
-    if measure is not None and measure not in measures:
-        raise unknown("measure", measure, measures)
+    if measure is not None:
+        choose("measure", measure, measures)
     subjects = read_findings(path)
     tallies = []
     for rule in measures.values():

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.errors import MesascopeError, unknown
+from mesascope.cruxes.checks import choose
+from mesascope.errors import MesascopeError
 
 LARGEST_JOINT = 2**20
 LARGEST_FACTOR = 2**24
@@ -127,8 +128,7 @@ class Net:
         nodes = (nodes,) if isinstance(nodes, str) else tuple(nodes)
         observed = {name: self._state(name, label) for name, label in (evidence or {}).items()}
         for name in (*nodes, *(likelihood or {})):
-            if name not in self.states:
-                raise unknown("node", name, self.order)
+            choose("node", name, self.order)
         joint = self.eliminate(nodes, observed, dict(likelihood or {}))
         total = joint.sum(axis=tuple(range(len(nodes))))
         if np.min(total) < VANISHING:
@@ -136,11 +136,8 @@ class Net:
         return joint / total
 
     def _state(self, name: str, label: str) -> int:
-        if name not in self.states:
-            raise unknown("node", name, self.order)
-        if label not in self.states[name]:
-            raise unknown(f"state of {name}", label, self.states[name])
-        return self.states[name].index(label)
+        labels = self.states[choose("node", name, self.order)]
+        return labels.index(choose(f"state of {name}", label, labels))
 
     def eliminate(
         self, nodes: tuple[str, ...], observed: Mapping[str, int], likelihood: Mapping[str, np.ndarray]
@@ -212,8 +209,7 @@ def _sort(parents: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     pending = dict(parents)
     for name, above in pending.items():
         for parent in above:
-            if parent not in pending:
-                raise unknown(f"parent of {name}", parent, pending)
+            choose(f"parent of {name}", parent, pending)
     while pending:
         ready = [name for name, above in pending.items() if all(p in done for p in above)]
         if not ready:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mesascope.cruxes.argument import Argument
-from mesascope.errors import MesascopeError, unknown
+from mesascope.cruxes.checks import choose
+from mesascope.errors import MesascopeError
 
 METHODS = ("linear", "log", "gmo", "geometric", "extremised")
 
@@ -135,8 +136,7 @@ def pool_people(
 
     A person who refuses the question, says nothing on it, or has no number is left out, with the reason.
     """
-    if method not in METHODS:
-        raise unknown("pooling method", method, METHODS)
+    choose("pooling method", method, METHODS)
     people = list(people) or list(
         argument.content.query.compare if argument.content.query else argument.content.people
     )

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from mesascope.cruxes.checks import choose
 from mesascope.errors import MesascopeError, unknown
 
 MODES = ("centre", "set", "beta")
@@ -39,6 +40,7 @@ SCALES = {
         "almost no chance": (0.01, 0.05),
     },
 }
+WORDS = ("union", *SCALES)
 UNION = {
     "very unlikely": (0.0, 0.20),
     "unlikely": (0.0, 0.45),
@@ -184,8 +186,7 @@ def read_value(
 
 
 def _read_word(text: str, words: str) -> Reading:
-    if words not in ("union", *SCALES):
-        raise unknown("scale of words", words, ("union", *SCALES))
+    choose("scale of words", words, WORDS)
     key = " ".join(text.lower().split())
     if key not in UNION:
         raise unknown("number or probability word", text[:60], UNION)

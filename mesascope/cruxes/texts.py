@@ -12,11 +12,11 @@ from mesascope.cruxes.answers import STATUSES, Answer, log_odds
 from mesascope.cruxes.language import Event
 
 if TYPE_CHECKING:
+    from mesascope.cruxes.claims import Conventions
     from mesascope.cruxes.coherence import Issue
     from mesascope.cruxes.evidence import Update
     from mesascope.cruxes.gaps import GapReport
     from mesascope.cruxes.influence import Value
-    from mesascope.cruxes.loading import Conventions
     from mesascope.cruxes.measured import Tally
     from mesascope.cruxes.pooling import Pool
 
