@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
-from mesascope.cruxes.answers import POINT, Answer, take_point
+from mesascope.cruxes.answers import POINT, Answer
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.checks import choose
 from mesascope.cruxes.claims import Bottom, Cut
-from mesascope.cruxes.disagreement import decompose, product, put_on_scale
+from mesascope.cruxes.disagreement import SCALES, decompose, product, put_on_scale
 from mesascope.cruxes.language import SURE, Event, join
 from mesascope.cruxes.readings import read_value
-from mesascope.cruxes.shared_claims import SHARED, Gap, Part, explain_shared
+from mesascope.cruxes.shared_claims import SHARED, Gap, explain_shared, make_part
 from mesascope.errors import MesascopeError
 
 ASSUMED = "assumed by the modeller"
@@ -59,39 +61,31 @@ def explain_cuts(
         found = _find_cut(argument, name)
         sides = [_read_side(argument, person, found) for person in people]
         gaps.append(_cut_gap(people, found, sides, scale, method, groups=groups))
-        for what, values in (
-            ("scale", ("prob", "log", "logodds")),
-            ("method", ("shapley", "oat", "oat-back")),
-        ):
+        for what, values in (("scale", SCALES), ("method", ("shapley", "oat", "oat-back"))):
             tops: dict[str, list[str]] = {}
             for value in values:
                 settings = {"scale": scale, "method": method, what: value}
-                try:
-                    again = _cut_gap(
-                        people, found, sides, settings["scale"], settings["method"], groups=groups
-                    )
-                except MesascopeError:
-                    continue
-                tops.setdefault(again.top.name, []).append(value)
+                with suppress(MesascopeError):
+                    again = _cut_gap(people, found, sides, **settings, groups=groups)
+                    tops.setdefault(again.top.name, []).append(value)
             if len(tops) > 1:
                 told = ", ".join(f"{top!r} by {' and '.join(by)}" for top, by in tops.items())
                 warnings.append(f"in the cut {name!r} the largest part depends on the {what}: {told}")
-    for i, first in enumerate(gaps):
-        for second in gaps[i + 1 :]:
-            a, b = argument.event(first.top.event).atoms(), argument.event(second.top.event).atoms()
-            if not (a <= b or b <= a):
-                warnings.append(
-                    f"which part matters most depends on the cut: {first.top.name!r} by {first.cut!r}, "
-                    f"{second.top.name!r} by {second.cut!r}"
-                )
-    filings = []
-    for filing in argument.content.filings.values():
-        for gap in gaps:
-            if gap.cut == filing.cut and abs(gap.total) > POINT:
-                for label, parts in filing.options.items():
-                    whole = sum(p.share for p in gap.parts if p.name in parts)
-                    filings.append((filing.id, label, whole / gap.total))
-    return GapReport(tuple(gaps), tuple(warnings), tuple(filings))
+    for first, second in combinations(gaps, 2):
+        a, b = argument.event(first.top.event).atoms(), argument.event(second.top.event).atoms()
+        if not (a <= b or b <= a):
+            warnings.append(
+                f"which part matters most depends on the cut: {first.top.name!r} by {first.cut!r}, "
+                f"{second.top.name!r} by {second.cut!r}"
+            )
+    filings = tuple(
+        (filing.id, label, sum(p.share for p in gap.parts if p.name in parts) / gap.total)
+        for filing in argument.content.filings.values()
+        for gap in gaps
+        if gap.cut == filing.cut and abs(gap.total) > POINT
+        for label, parts in filing.options.items()
+    )
+    return GapReport(tuple(gaps), tuple(warnings), filings)
 
 
 def explain_gap(
@@ -180,20 +174,10 @@ def _cut_gap(
     remainder = total - float(shares.sum())
     parts = []
     for i, (name, event) in enumerate(cut.parts.items()):
-        fraction = float(shares[i]) / total if abs(total) > POINT else None
-        parts.append(
-            Part(
-                name,
-                str(event),
-                (float(a[i]), float(b[i])),
-                (sides[0].sources[i], sides[1].sources[i]),
-                float(shares[i]),
-                fraction,
-                spans[i] if spans else None,
-            )
-        )
+        values, sources = (float(a[i]), float(b[i])), (sides[0].sources[i], sides[1].sources[i])
+        parts.append(make_part(name, event, values, sources, shares[i], total=total, span=spans[i]))
     whole = f"1 − {cut.target}" if cut.form == "complement" else str(cut.target)
-    under = f" and {cut.given}" if cut.given.operator != "sure" else ""
+    under = f" and {cut.given}" if cut.given != SURE else ""
     notes = [f"{whole} is the product of the parts, each given the parts before it{under}"]
     if scale == "log":
         notes.append(f"shares are of ln({whole})")
@@ -235,21 +219,18 @@ def _share(
 
 def _find_spans(
     cut: Cut, sides: list[_Side], scale: str, method: str, groups: Sequence[Sequence[str]]
-) -> list[tuple[float, float]]:
+) -> Sequence[tuple[float, float] | None]:
     if all(side.bottom is None for side in sides):
-        return []
+        return [None] * len(cut.parts)
     fractions = []
     for at in ("low", "middle", "high"):
-        try:
-            shares = _share(
-                cut, sides[0].numbers(cut, at), sides[1].numbers(cut, at), scale, method, groups=groups
-            )
-        except MesascopeError:
-            continue
-        if abs(shares.sum()) > POINT:
-            fractions.append(shares / shares.sum())
+        with suppress(MesascopeError):
+            a, b = (side.numbers(cut, at) for side in sides)
+            shares = _share(cut, a, b, scale, method, groups=groups)
+            if abs(shares.sum()) > POINT:
+                fractions.append(shares / shares.sum())
     table = np.array(fractions)
-    return [(float(lo), float(hi)) for lo, hi in zip(table.min(axis=0), table.max(axis=0), strict=True)]
+    return list(zip(table.min(axis=0).tolist(), table.max(axis=0).tolist(), strict=True))
 
 
 def read_bottom(argument: Argument, person: str, cut: Cut) -> tuple[Answer, str]:
@@ -277,7 +258,7 @@ def _read_side(argument: Argument, person: str, cut: Cut) -> _Side:
     for name, event in cut.parts.items():
         if assumed.get(name) == "rest":
             answer, told = read_bottom(argument, person, cut)
-            ends = (take_point(answer, "low"), take_point(answer, "high"))
+            ends = answer.span
             notes.append(told)
             values.append(None)
             sources.append("rest")
@@ -288,14 +269,8 @@ def _read_side(argument: Argument, person: str, cut: Cut) -> _Side:
             values.append(_own_number(argument, person, name, event, before, notes=notes))
             sources.append("stated or implied")
         before = join(before, event)
-    return _Side(
-        person,
-        tuple(values),
-        tuple(sources),
-        tuple(notes),
-        ends,
-        argument.content.bottom.get(person, Bottom()).at,
-    )
+    at = argument.content.bottom.get(person, Bottom()).at
+    return _Side(person, tuple(values), tuple(sources), tuple(notes), ends, at)
 
 
 def _own_number(
@@ -306,14 +281,12 @@ def _own_number(
             f"{person} declines the question {name!r}.", f'Assume "rest" for {person} in the cut.'
         )
     for engine in ("net", "lp"):
-        try:
-            answer = argument.answer(person, event, given, engine=engine, wordings=False)
-        except MesascopeError:
-            continue
-        if answer.point is not None:
-            if engine == "net":
-                notes.append(f"{person}'s parts are read with independence as in a network")
-            return answer.point
+        with suppress(MesascopeError):
+            point = argument.answer(person, event, given, engine=engine, wordings=False).point
+            if point is not None:
+                if engine == "net":
+                    notes.append(f"{person}'s parts are read with independence as in a network")
+                return point
     raise MesascopeError(
         f"{person} states no one number for {name!r} ({event} given {given}).",
         f'Write assume = {{ {person} = {{ {name} = "…" }} }} in the cut, or "rest".',

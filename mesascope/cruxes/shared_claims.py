@@ -10,7 +10,7 @@ from mesascope.cruxes.answers import POINT, solve, take_point
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.bounds import Constraint, Polytope
 from mesascope.cruxes.disagreement import put_on_scale, share_shapley
-from mesascope.cruxes.language import Event, same
+from mesascope.cruxes.language import Event, join, same
 from mesascope.errors import MesascopeError
 
 SHARED = "shared claims"
@@ -37,6 +37,21 @@ class Part:
     share: float
     fraction: float | None
     span: tuple[float, float] | None = None
+
+
+def make_part(
+    name: str,
+    event: Event,
+    values: tuple[float | None, float | None],
+    sources: tuple[str, str],
+    share: float,
+    *,
+    total: float,
+    span: tuple[float, float] | None = None,
+) -> Part:
+    """A part with its fraction of the whole gap, where there is a gap."""
+    fraction = float(share) / total if abs(total) > POINT else None
+    return Part(name, str(event), values, sources, float(share), fraction, span)
 
 
 @dataclass(frozen=True)
@@ -91,7 +106,7 @@ def explain_shared(
         )
     questions = [argument.default_question(p, target, None) for p in (one, other)]
     models = [argument.polytope(p) for p in (one, other)]
-    parts = [m.part(q[0].atoms() | q[1].atoms()) for m, q in zip(models, questions, strict=True)]
+    parts = [m.part(join(*q).atoms()) for m, q in zip(models, questions, strict=True)]
     pairs = [
         (a, b)
         for a in parts[0].constraints
@@ -132,22 +147,11 @@ def explain_shared(
     total = float(scaled[1] - scaled[0])
     found = []
     for (a, b), share in zip(pairs, shares, strict=False):
-        said = tuple(c.low if c.low == c.high else None for c in (a, b))
-        fraction = float(share) / total if abs(total) > POINT else None
+        first, second = (c.low if c.low == c.high else None for c in (a, b))
         sources = ("stated or implied", "stated or implied")
-        found.append(
-            Part(f"{a.id} / {b.id}", str(a.event), (said[0], said[1]), sources, float(share), fraction)
-        )
-    found.append(
-        Part(
-            REST,
-            str(questions[0][0]),
-            (None, None),
-            ("rest", "rest"),
-            float(shares[-1]),
-            float(shares[-1]) / total if abs(total) > POINT else None,
-        )
-    )
+        found.append(make_part(f"{a.id} / {b.id}", a.event, (first, second), sources, share, total=total))
+    rest = ("rest", "rest")
+    found.append(make_part(REST, questions[0][0], (None, None), rest, shares[-1], total=total))
     notes = [
         "each bottom line is the middle of its bounds",
         "claims count as shared where event and condition are the same",
