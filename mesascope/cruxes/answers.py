@@ -14,7 +14,6 @@ from mesascope.cruxes.credal import INDEPENDENCE, CredalNet, find_extremes
 from mesascope.cruxes.language import SURE, Event, join
 from mesascope.cruxes.readings import Reading
 from mesascope.cruxes.sampling import draw
-from mesascope.errors import MesascopeError
 
 ENGINES = ("lp", "net", "credal", "sample")
 POINT = 1e-7
@@ -145,16 +144,6 @@ def _classify(answer: Answer, notes: Sequence[str]) -> Answer:
         return replace(answer, status="implied")
     vacuous = answer.low <= POINT and answer.high >= 1 - POINT
     return replace(answer, status="unstated" if vacuous else "bounded")
-
-
-def take_point(answer: Answer, at: str = "middle") -> float:
-    """One number of an answer: its point, or the low end, middle or high end of its interval."""
-    if answer.low is None or answer.high is None:
-        raise MesascopeError(
-            f"{answer.person} has no number for {answer.event}: {STATUSES[answer.status]}.",
-            "Choose another target.",
-        )
-    return {"low": answer.low, "middle": (answer.low + answer.high) / 2, "high": answer.high}[at]
 
 
 def log_odds(p: float | np.ndarray) -> float | np.ndarray:

@@ -190,13 +190,7 @@ def vod(
     Example: mesascope crux vod --form naive
     """
     found = argument.vod(
-        *read_pair(between),
-        crux=crux,
-        target=target,
-        base=read_base(base),
-        weights=weights,
-        form=form,
-        engine=engine,
+        *read_pair(between), crux, target, base=read_base(base), weights=weights, form=form, engine=engine
     )
     unit = f"log base {base}, weights {weights}" if form == "log" else f"probability, weights {weights}"
     lines = (
@@ -275,15 +269,9 @@ def pool(
         numbers = [float(w) for w in weights.split(",")] if weights else None
     except ValueError:
         raise MesascopeError(f"The weights {weights!r} are not numbers.", "Example: --weights 2,1.") from None
+    people = choose_people(argument, person)
     found = argument.pool(
-        choose_people(argument, person),
-        target,
-        given,
-        method,
-        weights=numbers,
-        factor=factor,
-        base=base_rate,
-        engine=engine,
+        people, target, given, method, weights=numbers, factor=factor, base=base_rate, engine=engine
     )
     return Shown(found, texts.tell_pool(found))
 

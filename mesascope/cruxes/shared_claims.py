@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mesascope.cruxes.answers import POINT, solve, take_point
+from mesascope.cruxes.answers import POINT, solve
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.bounds import Constraint, Polytope
 from mesascope.cruxes.disagreement import put_on_scale, share_shapley
@@ -130,7 +130,7 @@ def explain_shared(
                 c = replace(c, low=source.low, high=source.high)
             swapped.append(c)
         answer = solve((one, other)[side], Polytope(swapped, models[side].rules), *questions[side])
-        if not answer.span:
+        if answer.span is None:
             raise MesascopeError(
                 "The two people's shared claims cannot be exchanged: they contradict the rest.",
                 "Add [cuts] to the file.",
@@ -141,7 +141,7 @@ def explain_shared(
                 f"Nothing {person} says bounds {questions[side][0]}: [0, 1] has no gap to anything.",
                 f"Choose another target, or add a claim of {person} or a bridge.",
             )
-        values[code] = take_point(answer)
+        values[code] = sum(answer.span) / 2
     shares = share_shapley(put_on_scale(values, scale))
     scaled = put_on_scale(values[[0, -1]], scale)
     total = float(scaled[1] - scaled[0])
