@@ -95,16 +95,9 @@ def solve(
     """
     choose("engine", engine, ENGINES)
     part = polytope.part(join(event, given).atoms())
-    answer = Answer(
-        person,
-        str(event),
-        str(given),
-        "undefined",
-        engine,
-        reading,
-        claims=tuple(c.id for c in part.constraints),
-        bridges=tuple(r.id for r in part.rules),
-    )
+    answer = Answer(person, str(event), str(given), "undefined", engine, reading)
+    claims, bridges = (tuple(item.id for item in items) for items in (part.constraints, part.rules))
+    answer = replace(answer, claims=claims, bridges=bridges)
     if engine == "lp":
         bounds = polytope.bound(event, given)
         notes = ["no independence is assumed, and none that is declared is used"]

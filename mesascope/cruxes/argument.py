@@ -185,17 +185,10 @@ class Argument:
         refusal = self.refusal(person, event)
         if refusal is not None:
             return replace(empty, status="refused", refusal=refusal)
-        claims = self.numeric_claims(person)
+        claims, reading = self.numeric_claims(person), self.conventions.reading
+        polytope, values = self.polytope(person), {c.id: self.value_of(c) for c in claims}
         answer = solve(
-            person,
-            self.polytope(person),
-            event,
-            condition,
-            engine,
-            reading=self.conventions.reading,
-            values={c.id: self.value_of(c) for c in claims},
-            draws=draws,
-            seed=seed,
+            person, polytope, event, condition, engine, reading=reading, values=values, draws=draws, seed=seed
         )
         if answer.status == "implied" and any(
             same(c.given, condition) and c.event is not None and _decides(c.event, event) for c in claims

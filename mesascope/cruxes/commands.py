@@ -89,11 +89,8 @@ def translate(
             f"{argument.name} has no [defs] to translate.", "Name an event: --event 'T & C'."
         )
     found = [argument.translate(e, p, given, engine) for e in events for p in choose_people(argument, to)]
-    lines = [
-        f"{name} is defined as {argument.content.written[name]}"
-        for name in events
-        if name in argument.content.written
-    ]
+    written = argument.content.written
+    lines = [f"{name} is defined as {written[name]}" for name in events if name in written]
     return Shown(found, lines + [line for a in found for line in texts.tell_answer(a)])
 
 

@@ -7,17 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mesascope.cruxes import information
 from mesascope.cruxes.answers import POINT
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.checks import choose
 from mesascope.cruxes.credal import CredalNet
-from mesascope.cruxes.information import (
-    measure_entropy,
-    measure_skl,
-    value_discriminations,
-    value_information,
-    value_information_states,
-)
 from mesascope.cruxes.language import SURE, Event, enumerate_worlds, join, literals, same
 from mesascope.errors import MesascopeError
 
@@ -105,8 +99,8 @@ def find_triads(
 def _information(triads: Triads, base: float, form: str) -> tuple[float, float, float]:
     pu, puc, pc = triads.rows.T
     pun = _find_complements(triads.rows, certain=1 - 1e-12)
-    values = np.asarray(value_information(pu, puc, pc, base, stated=pun, form=form))
-    return float(values.min()), float(values.max()), float(measure_entropy(pu, base).max())
+    values = np.asarray(information.value_information(pu, puc, pc, base, stated=pun, form=form))
+    return float(values.min()), float(values.max()), float(information.measure_entropy(pu, base).max())
 
 
 def default_cruxes(argument: Argument, person: str, target: Event, given: Event = SURE) -> dict[str, Event]:
@@ -188,16 +182,16 @@ def _value_states(
     chances, targets = [], []
     for state in states:
         weight = argument.answer(person, state, given, engine="net", wordings=False).point
-        value = argument.answer(person, target, join(given, state), engine="net", wordings=False).point
-        if weight is None or (value is None and weight > 0):
+        belief = argument.answer(person, target, join(given, state), engine="net", wordings=False).point
+        if weight is None or (belief is None and weight > 0):
             raise MesascopeError(
                 f"{person}'s network leaves {state} open as a crux of {target}.", "Choose other states."
             )
         chances.append(weight)
-        targets.append(0.0 if value is None else value)
-    information = value_information_states(targets, chances, base)
-    most = float(measure_entropy(float(np.dot(targets, chances)), base))
-    return Value(crux, (person,), information, information, most, (None,), "net")
+        targets.append(0.0 if belief is None else belief)
+    value = information.value_information_states(targets, chances, base)
+    most = float(information.measure_entropy(float(np.dot(targets, chances)), base))
+    return Value(crux, (person,), value, value, most, (None,), "net")
 
 
 def compare_crux(
@@ -253,8 +247,8 @@ def _discriminate(
     a, b = (t.rows for t in triads)
     if len(a) * len(b) > 1:
         a, b = a[rng.integers(0, len(a), 4000)], b[rng.integers(0, len(b), 4000)]
-    values = value_discriminations(_agree(a), _agree(b), base, weights, form)
-    apart = abs(a[:, 0] - b[:, 0]) if form == "naive" else measure_skl(a[:, 0], b[:, 0], base)
+    values = information.value_discriminations(_agree(a), _agree(b), base, weights, form)
+    apart = abs(a[:, 0] - b[:, 0]) if form == "naive" else information.measure_skl(a[:, 0], b[:, 0], base)
     kept = ~np.isnan(values)
     singles = tuple(_single(t) for t in triads)
     engine = "/".join(t.engine for t in triads)

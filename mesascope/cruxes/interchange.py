@@ -241,17 +241,9 @@ def write_triads(argument: Argument, crux: str | None = None) -> str:
                 rows = find_triads(argument, person, event, target, given, engine="net").rows
             except MesascopeError:
                 continue
-            pu, puc, pc = (float(x) for x in rows[0])
-            writer.writerow(
-                [
-                    person,
-                    " / ".join(argument.content.people[person].scope),
-                    name,
-                    repr(pu),
-                    repr(pc),
-                    repr(puc),
-                ]
-            )
+            pu, puc, pc = (repr(float(x)) for x in rows[0])
+            camp = " / ".join(argument.content.people[person].scope)
+            writer.writerow([person, camp, name, pu, pc, puc])
     return out.getvalue()
 
 

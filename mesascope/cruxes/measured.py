@@ -190,13 +190,10 @@ def update_from_findings(argument: Argument, path: str | Path, measure: str | No
         raise MesascopeError(
             f"{argument.name} has no [measures].", "Say there which findings count for which evidence."
         )
-    if measure is not None:
-        choose("measure", measure, measures)
+    chosen = list(measures) if measure is None else [choose("measure", measure, measures)]
     subjects = read_findings(path)
     tallies = []
-    for rule in measures.values():
-        if measure is not None and rule.id != measure:
-            continue
+    for rule in (measures[name] for name in chosen):
         k, n, units = count(rule, subjects)
         evidence = argument.content.evidence[rule.feeds]
         updates: list[Update] = []
@@ -205,15 +202,6 @@ def update_from_findings(argument: Argument, path: str | Path, measure: str | No
                 updates = update_people(argument, rule.feeds, k, n)
             elif k in (0, n):
                 updates = update_people(argument, rule.feeds, observed=k == n)
-        tallies.append(
-            Tally(
-                rule.id,
-                rule.feeds,
-                k,
-                n,
-                units,
-                f"measured: {rule.measured}; claimed: {rule.claimed}",
-                tuple(updates),
-            )
-        )
+        gap = f"measured: {rule.measured}; claimed: {rule.claimed}"
+        tallies.append(Tally(rule.id, rule.feeds, k, n, units, gap, tuple(updates)))
     return tallies

@@ -58,14 +58,8 @@ def open_argument(
     wording: Worded = None,
 ) -> Argument:
     """The file under the chosen conventions; the shipped thread where there is none."""
-    changes: dict[str, Any] = {
-        "reading": reading,
-        "words": words,
-        "plus_minus": plus_minus,
-        "reflective": reflective,
-        "bridges": bridge or (),
-        "wordings": wording or (),
-    }
+    changes: dict[str, Any] = {"reading": reading, "words": words, "plus_minus": plus_minus}
+    changes |= {"reflective": reflective, "bridges": bridge or (), "wordings": wording or ()}
     return load(file, **changes) if file else default(**changes)
 
 
@@ -139,22 +133,3 @@ def read_base(name: str) -> float:
     if name not in BASES:
         raise MesascopeError(f"There is no base {name!r}.", f"There are: {', '.join(BASES)}.")
     return BASES[name]
-
-
-def require_folder(path: Path) -> None:
-    """Raise `MesascopeError` before any work where the folder of a file to be written does not exist."""
-    if not path.parent.is_dir():
-        raise MesascopeError(
-            f"{str(path)!r} cannot be written: there is no folder {str(path.parent)!r}.",
-            "Name a file in a folder that exists.",
-        )
-
-
-def write(path: Path, text: str) -> None:
-    """Write a text file; a place that cannot be written is the user's mistake."""
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise MesascopeError(
-            f"{str(path)!r} cannot be written: {error.strerror}.", "Name a file in a folder that exists."
-        ) from None

@@ -9,19 +9,29 @@ from typing import Annotated, Any
 import typer
 
 from mesascope.cruxes.argument import Argument
-from mesascope.cruxes.options import (
-    Base,
-    Findings,
-    Json,
-    Shown,
-    on_argument,
-    read_base,
-    require_folder,
-    write,
-)
+from mesascope.cruxes.options import Base, Findings, Json, Shown, on_argument, read_base
 from mesascope.cruxes.source import read_text
 from mesascope.cruxes.texts import align, number, to_plain
 from mesascope.errors import MesascopeError
+
+
+def _require_folder(path: Path) -> None:
+    """Raise `MesascopeError` before any work where the folder of a file to be written does not exist."""
+    if not path.parent.is_dir():
+        raise MesascopeError(
+            f"{str(path)!r} cannot be written: there is no folder {str(path.parent)!r}.",
+            "Name a file in a folder that exists.",
+        )
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a text file; a place that cannot be written is the user's mistake."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise MesascopeError(
+            f"{str(path)!r} cannot be written: {error.strerror}.", "Name a file in a folder that exists."
+        ) from None
 
 
 @on_argument
@@ -34,8 +44,8 @@ def report(
 
     Example: mesascope crux report --out crux.html
     """
-    require_folder(out)
-    write(out, argument.html(findings))
+    _require_folder(out)
+    _write(out, argument.html(findings))
     return Shown({"out": str(out)}, [f"wrote {out}"])
 
 
@@ -58,7 +68,7 @@ def export(
         raise MesascopeError("BIF holds one person's network.", "Say whose: --person lister.")
     text = argument.to_bif(argument.person(person)) if form == "bif" and person else argument.to_fri_csv()
     if out is not None:
-        write(out, text)
+        _write(out, text)
     lines = [f"wrote {out}" if out else text.rstrip("\n")]
     return Shown({"format": form, "text": text}, lines, bare=True)
 

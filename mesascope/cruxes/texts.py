@@ -139,16 +139,8 @@ def tell_gap(report: GapReport) -> list[str]:
         for part in gap.parts:
             fraction = "–" if part.fraction is None else f"{part.fraction:.1%}"
             span = f" ({part.span[0]:.1%} to {part.span[1]:.1%})" if part.span else ""
-            rows.append(
-                [
-                    part.name,
-                    number(part.values[0]),
-                    number(part.values[1]),
-                    f"{part.share:+.5f}",
-                    fraction + span,
-                    " / ".join(part.sources),
-                ]
-            )
+            ends, share, sources = map(number, part.values), f"{part.share:+.5f}", " / ".join(part.sources)
+            rows.append([part.name, *ends, share, fraction + span, sources])
         rows.append(
             ["sum", "", "", f"{sum(p.share for p in gap.parts):+.5f}", "", f"{gap.method}, scale {gap.scale}"]
         )
