@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mesascope.cruxes.argument import Argument
-from mesascope.cruxes.credal import CredalNet
+from mesascope.cruxes.credal import INDEPENDENCE, CredalNet
 from mesascope.errors import MesascopeError
 
 
@@ -45,6 +45,8 @@ def share_variance(
         n: a power of two; the function is evaluated n·(inputs + 2) times.
         seed: of the scrambling.
     """
+    if len(betas) == 1:  # one input has the whole variance
+        return np.ones(1), np.ones(1)
     from scipy.stats import beta, sobol_indices
 
     found = sobol_indices(
@@ -116,9 +118,7 @@ def rank_claims(
     """
     view = argument.read(reading="beta")
     event, condition = view.default_question(person, target, given)
-    part = view.polytope(person).part(event.atoms() | condition.atoms())
-    network = CredalNet(part.constraints, part.rules)
-    network.close(event.atoms() | condition.atoms())
+    network = CredalNet.about(view.polytope(person), event, condition)
     values = {c.id: view.value_of(c) for c in view.numeric_claims(person)}
     moves, middle = network.relevant(event, condition), network.spans().mean(axis=1)
     free, betas, held = [], [], []
@@ -153,10 +153,7 @@ def rank_claims(
             x[k] = draws[k]
             expected = outcome(x)  # exact where the answer is linear in each other number
             partial[k] = max(0.0, float(np.maximum(-cost, -expected).mean() - max(-cost, -base)))
-    notes = [
-        "each atom is independent of its non-descendants given the atoms in its claims' conditions",
-        "maximum-entropy Betas, independent of each other",
-    ]
+    notes = [INDEPENDENCE, "maximum-entropy Betas, independent of each other"]
     if held:
         notes.append("held at the middle of their sets, having no distribution: " + ", ".join(held))
     found = [

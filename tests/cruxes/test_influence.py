@@ -74,6 +74,11 @@ def test_which_claim_matters_for_the_lister():
     assert any("independent" in n for n in notes)
 
 
+def test_the_only_uncertain_number_has_the_whole_variance():
+    weights, _, _ = small().sensitivity("ann")
+    assert [(w.claim, w.first, w.total) for w in weights] == [("a2", 1.0, 1.0)]
+
+
 def test_pool_reports_a_veto_and_different_questions():
     pool = cruxes.default().pool()
     assert pool.low == 0

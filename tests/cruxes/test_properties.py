@@ -193,8 +193,8 @@ def test_shares_add_up_and_swap_sign(pair, scale, method):
 
     a, b = (np.array(x) for x in pair)
     groups = [[0, 1], *([i] for i in range(2, len(a)))]
-    there = decompose(product, a, b, method, scale, groups)
-    back = decompose(product, b, a, method, scale, groups)
+    there = decompose(product, a, b, method, scale, groups=groups)
+    back = decompose(product, b, a, method, scale, groups=groups)
     gap = float(np.diff(put_on_scale(np.array([a.prod(), b.prod()]), scale))[0])
     assert there.sum() == pytest.approx(gap, abs=1e-5)
     np.testing.assert_allclose(there, -back, atol=1e-5)
