@@ -83,10 +83,10 @@ def time_thread() -> float:
     program = """
 import time
 from mesascope import cruxes
-import scipy.optimize, mesascope.cruxes.coherence, mesascope.cruxes.gaps, mesascope.cruxes.board
+import scipy.optimize, mesascope.cruxes.coherence, mesascope.cruxes.gaps, mesascope.cruxes.argument
 t = time.perf_counter()
-board = cruxes.default()
-board.check(), board.answer("lister"), board.answer("critic"), board.splits()
+argument = cruxes.default()
+argument.check(), argument.answer("lister"), argument.answer("critic"), argument.cuts()
 print(time.perf_counter() - t)
 """
     runs = [
@@ -115,8 +115,8 @@ def time_bounds() -> float:
 
 def time_draws(draws: int = 1_000_000) -> tuple[float, float]:
     """Seconds for as many second-order draws of the 10-claim chain (19 Betas, exact each); and the mean."""
-    from mesascope.cruxes.arguments import Argument
     from mesascope.cruxes.bounds import Constraint
+    from mesascope.cruxes.credal import CredalNet
     from mesascope.cruxes.language import SURE, negate, parse
     from mesascope.cruxes.sampling import draw
 
@@ -130,11 +130,11 @@ def time_draws(draws: int = 1_000_000) -> tuple[float, float]:
             Constraint(f"n{i}", event, negate(before), 0.0, 1.0),
         ]
         betas += [(20 * CHAIN[i], 20 * (1 - CHAIN[i])), (2.0, 18.0)]
-    argument = Argument(claims, ())
+    network = CredalNet(claims, ())
     means = []
 
     def job() -> None:
-        found = draw(argument, betas, parse("J"), draws=draws)
+        found = draw(network, betas, parse("J"), draws=draws)
         assert found is not None
         means.append(found.mean()[0])
 

@@ -5,26 +5,19 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-_HOMES = {
-    "Board": "board",
-    "load": "board",
-    "default": "board",
-    "Answer": "answers",
-    "Conventions": "loading",
-    "Issue": "coherence",
-    "Polytope": "bounds",
-    "Constraint": "bounds",
-    "Rule": "bounds",
-    "Net": "networks",
-    "Undefined": "networks",
-    "Argument": "arguments",
-    "Event": "language",
-    "parse": "language",
-    "read_value": "readings",
-    "read_ratio": "readings",
-    "fit_beta": "readings",
-    "read_bif": "interchange",
+_NAMES = {
+    "argument": ("Argument", "default", "load"),
+    "answers": ("Answer",),
+    "bounds": ("Constraint", "Polytope", "Rule"),
+    "claims": ("Conventions",),
+    "coherence": ("Issue",),
+    "credal": ("CredalNet",),
+    "interchange": ("read_bif",),
+    "language": ("Event", "parse"),
+    "networks": ("Net", "Undefined"),
+    "readings": ("fit_beta", "read_ratio", "read_value"),
 }
+_HOMES = {name: home for home, names in _NAMES.items() for name in names}
 __all__ = sorted(_HOMES)
 
 

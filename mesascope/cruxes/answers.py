@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from mesascope.cruxes.arguments import Argument
-from mesascope.cruxes.bounds import Polytope
+from mesascope.cruxes.bounds import Polytope, Spanned
+from mesascope.cruxes.checks import choose
 from mesascope.cruxes.claims import Refusal
-from mesascope.cruxes.credal import find_extremes
-from mesascope.cruxes.language import SURE, Event
+from mesascope.cruxes.credal import INDEPENDENCE, CredalNet, find_extremes
+from mesascope.cruxes.language import SURE, Event, join
 from mesascope.cruxes.readings import Reading
 from mesascope.cruxes.sampling import draw
-from mesascope.errors import MesascopeError, unknown
 
 ENGINES = ("lp", "net", "credal", "sample")
 POINT = 1e-7
@@ -31,7 +30,7 @@ STATUSES = {
 
 
 @dataclass(frozen=True)
-class Answer:
+class Answer(Spanned):
     """What one person's statements say of P(event | given).
 
     Args:
@@ -67,11 +66,6 @@ class Answer:
             return None
         return (self.low + self.high) / 2
 
-    @property
-    def usable(self) -> bool:
-        """Whether there is an interval at all."""
-        return self.low is not None and self.high is not None
-
 
 def solve(
     person: str,
@@ -99,75 +93,50 @@ def solve(
     Returns an `Answer`; its interval under 'lp' contains that under 'credal', which contains that under 'net'
     at the centres.
     """
-    if engine not in ENGINES:
-        raise unknown("engine", engine, ENGINES)
-    part = polytope.part(event.atoms() | given.atoms())
-    base = Answer(
-        person,
-        str(event),
-        str(given),
-        "bounded",
-        engine,
-        reading,
-        claims=tuple(c.id for c in part.constraints),
-        bridges=tuple(r.id for r in part.rules),
-    )
+    choose("engine", engine, ENGINES)
+    part = polytope.part(join(event, given).atoms())
+    answer = Answer(person, str(event), str(given), "undefined", engine, reading)
+    claims, bridges = (tuple(item.id for item in items) for items in (part.constraints, part.rules))
+    answer = replace(answer, claims=claims, bridges=bridges)
     if engine == "lp":
-        found = polytope.bound(event, given)
-        note = ("no independence is assumed, and none that is declared is used",)
-        if found.status != "bounded":
-            return replace(base, status=found.status, assumptions=note)
-        return classify(replace(base, low=found.low, high=found.high, assumptions=note))
-    argument = Argument(part.constraints, part.rules)
-    argument.close(event.atoms() | given.atoms())
-    note = ["each atom is independent of its non-descendants given the atoms in its claims' conditions"]
+        bounds = polytope.bound(event, given)
+        notes = ["no independence is assumed, and none that is declared is used"]
+        answer = replace(answer, status=bounds.status, low=bounds.low, high=bounds.high)
+        return _classify(answer, notes)
+    network, notes = CredalNet.about(part, event, given), [INDEPENDENCE]
     if engine in ("net", "credal"):
-        found = find_extremes(argument, event, given)
-        unstated = [e.id for e in argument.entries if not e.stated and e.id in found.free]
+        found = find_extremes(network, event, given)
+        unstated = [e.id for e in network.entries if not e.stated and e.id in found.free]
         if unstated:
-            note.append("unstated, so anything in [0, 1]: " + "; ".join(unstated))
+            notes.append("unstated, so anything in [0, 1]: " + "; ".join(unstated))
         if not found.exact:
-            note.append("an inner bound: too many free entries to visit all vertices")
+            notes.append("an inner bound: too many free entries to visit all vertices")
         elif found.free:
-            note.append("entries vary in their sets independently of each other")
-        if found.low is None:
-            return replace(base, status="undefined", assumptions=tuple(note))
-        return classify(replace(base, low=found.low, high=found.high, assumptions=tuple(note)))
-    betas = [values[e.id].beta() if values and e.id in values else None for e in argument.entries]
-    found = draw(argument, betas, event, given, draws, seed=seed)
-    if found is None:
-        return replace(base, status="undefined", assumptions=tuple(note))
-    note.append(
+            notes.append("entries vary in their sets independently of each other")
+        return _classify(replace(answer, low=found.low, high=found.high), notes)
+    betas = [values[e.id].beta() if values and e.id in values else None for e in network.entries]
+    drawn = draw(network, betas, event, given, draws, seed=seed)
+    if drawn is None:
+        return _classify(answer, notes)
+    notes.append(
         f"second order: {draws} draws (seed {seed}) of independent maximum-entropy Betas; 5 % and 95 % shown"
     )
-    if found.vertices:
-        note.append(
-            "no distribution, so at the ends of their sets in every draw: " + "; ".join(found.vertices)
-        )
-    low, high = found.quantiles()
-    return classify(
-        replace(base, low=low, high=high, mean=found.mean(), quantiles=(low, high), assumptions=tuple(note))
-    )
+    if drawn.vertices:
+        ends = "; ".join(drawn.vertices)
+        notes.append(f"no distribution, so at the ends of their sets in every draw: {ends}")
+    low, high = drawn.quantiles()
+    return _classify(replace(answer, low=low, high=high, mean=drawn.mean(), quantiles=(low, high)), notes)
 
 
-def classify(answer: Answer) -> Answer:
-    """The same answer with its status by its interval: one number, vacuous, or a range."""
+def _classify(answer: Answer, notes: Sequence[str]) -> Answer:
+    """The same answer with its assumptions, and its status by its interval: one number, vacuous, or a range."""
+    answer = replace(answer, assumptions=tuple(notes))
     if answer.low is None or answer.high is None:
         return answer
     if answer.point is not None:
         return replace(answer, status="implied")
     vacuous = answer.low <= POINT and answer.high >= 1 - POINT
     return replace(answer, status="unstated" if vacuous else "bounded")
-
-
-def take_point(answer: Answer, at: str = "middle") -> float:
-    """One number of an answer: its point, or the low end, middle or high end of its interval."""
-    if answer.low is None or answer.high is None:
-        raise MesascopeError(
-            f"{answer.person} has no number for {answer.event}: {STATUSES[answer.status]}.",
-            "Choose another target.",
-        )
-    return {"low": answer.low, "middle": (answer.low + answer.high) / 2, "high": answer.high}[at]
 
 
 def log_odds(p: float | np.ndarray) -> float | np.ndarray:

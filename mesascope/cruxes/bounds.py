@@ -50,8 +50,20 @@ class Rule:
         return self.event.atoms()
 
 
+class Spanned:
+    """Anything with two ends that may be missing."""
+
+    low: float | None
+    high: float | None
+
+    @property
+    def span(self) -> tuple[float, float] | None:
+        """Both ends, where there is an interval at all."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
+
 @dataclass(frozen=True)
-class Bounds:
+class Bounds(Spanned):
     """The result of a bound query; `status` is 'bounded', 'undefined' (the condition cannot happen) or
     'incoherent' (the statements contradict each other), and the ends are None unless 'bounded'.
     """
@@ -74,6 +86,7 @@ class Polytope:
 
     def __init__(self, constraints: Iterable[Constraint], rules: Iterable[Rule] = ()):
         self.constraints, self.rules = tuple(constraints), tuple(rules)
+        self.items = (*self.constraints, *self.rules)
 
     def bound(self, event: Event, given: Event = SURE, evidence: tuple[Event, float] | None = None) -> Bounds:
         """The least and greatest P(event | given); sharp, and without any independence.
@@ -85,17 +98,17 @@ class Polytope:
         Where P(given) may be zero, the bounds are over the distributions in which it is not.
         """
         about, ratio = evidence or (SURE, 1.0)
-        part = self.part(event.atoms() | given.atoms() | about.atoms())
+        part = self.part(join(event, given, about).atoms())
         columns, (inside, base, tilted) = part.columns([join(event, given), given, about])
         weight = np.where(tilted > 0, ratio, 1.0)
         inside, base = inside * weight, base * weight
-        matrix, limits, equal = part.matrix(columns)
+        matrix, equal = part.matrix(columns)
         ends = []
         for sign in (1.0, -1.0):
-            value = _solve(sign * inside, matrix, limits, equal, base)
-            if value is None:
+            result = _minimise(sign * inside, matrix, equal, base)
+            if result is None:
                 return Bounds("undefined" if part.feasible else "incoherent")
-            ends.append(min(1.0, max(0.0, sign * value)))
+            ends.append(min(1.0, max(0.0, sign * float(result.fun))))
         low, high = sorted(_round(x) for x in ends)
         return Bounds("bounded", low, high)
 
@@ -110,15 +123,15 @@ class Polytope:
 
         Every row is attained by a distribution that agrees with the statements; empty where there is none.
         """
-        part = self.part(frozenset().union(given.atoms(), *(e.atoms() for e in events)))
+        part = self.part(join(given, *events).atoms())
         columns, (base, *inside) = part.columns([given, *(join(e, given) for e in events)])
-        matrix, limits, equal = part.matrix(columns)
+        matrix, equal = part.matrix(columns)
         table = np.array(inside)
         axes = np.concatenate([np.eye(len(events)), -np.eye(len(events))])
         random = np.random.default_rng(seed).normal(size=(max(0, directions - len(axes)), len(events)))
         found = []
         for direction in np.concatenate([axes, random]):
-            result = _program(direction @ table, matrix, limits, equal, base) if base.any() else None
+            result = _minimise(direction @ table, matrix, equal, base)
             if result is not None:
                 found.append(table @ np.asarray(result.x))
         return np.clip(np.array(found).reshape(-1, len(events)), 0, 1)
@@ -126,17 +139,12 @@ class Polytope:
     @cached_property
     def feasible(self) -> bool:
         """Whether any distribution agrees with all statements."""
-        if not self.constraints and not self.rules:
-            return True
         return all(part._fits() for part in self._components())
 
     def _fits(self) -> bool:
         columns, _ = self.columns([])
-        if not columns.shape[1]:
-            return False
-        matrix, limits, equal = self.matrix(columns)
         ones = np.ones(columns.shape[1])
-        return _solve(np.zeros(columns.shape[1]), matrix, limits, equal, ones) is not None
+        return _minimise(0 * ones, *self.matrix(columns), ones) is not None
 
     def repair(self) -> dict[str, float]:
         """The least total change (L1, in joint probability) that makes the statements agree, per statement.
@@ -157,7 +165,7 @@ class Polytope:
         matrix = np.block([[over, -np.eye(m)], [under, -np.eye(m)]])
         cost = np.concatenate([np.zeros(n), np.ones(m)])
         base = np.concatenate([np.ones(n), np.zeros(m)])
-        result = _program(cost, matrix, np.zeros(2 * m), None, base)
+        result = _minimise(cost, matrix, np.empty((0, n + m)), base)
         if result is None:
             return {}
         slack = np.asarray(result.x)[n:]
@@ -170,11 +178,8 @@ class Polytope:
         """
         if self.feasible:
             return ()
-        kept: list[Constraint | Rule] = [*self.rules, *self.constraints]
-        for part in self._components():
-            if not part._fits():
-                kept = [*part.rules, *part.constraints]
-                break
+        part = next(part for part in self._components() if not part._fits())
+        kept: list[Constraint | Rule] = [*part.rules, *part.constraints]
         for item in list(kept):
             fewer = [x for x in kept if x is not item]
             if not _polytope(fewer).feasible:
@@ -183,14 +188,11 @@ class Polytope:
 
     def without(self, *ids: str) -> Polytope:
         """The same statements less some."""
-        return Polytope(
-            [c for c in self.constraints if c.id not in ids], [r for r in self.rules if r.id not in ids]
-        )
+        return _polytope(item for item in self.items if item.id not in ids)
 
     def _components(self) -> list[Polytope]:
-        items: list[Constraint | Rule] = [*self.constraints, *self.rules]
         groups: list[tuple[set[str], list[Constraint | Rule]]] = []
-        for item in items:
+        for item in self.items:
             atoms, members = set(item.atoms), [item]
             for group in [g for g in groups if g[0] & item.atoms]:
                 groups.remove(group)
@@ -202,15 +204,15 @@ class Polytope:
     def part(self, atoms: frozenset[str]) -> Polytope:
         """The statements connected with some atoms, directly or through shared atoms."""
         touched = [part for part in self._components() if part.atoms & atoms]
-        inside = {id(item) for part in touched for item in (*part.constraints, *part.rules)}
-        merged = _polytope(item for item in (*self.constraints, *self.rules) if id(item) in inside)
+        inside = {id(item) for part in touched for item in part.items}
+        merged = _polytope(item for item in self.items if id(item) in inside)
         merged.__dict__["atoms"] = merged.atoms | atoms
         return merged
 
     @cached_property
     def atoms(self) -> frozenset[str]:
         """Every atom that the statements mention (and, inside a query, the query's)."""
-        return frozenset().union(*(item.atoms for item in (*self.constraints, *self.rules)))
+        return frozenset().union(*(item.atoms for item in self.items))
 
     def columns(self, events: Sequence[Event]) -> tuple[np.ndarray, list[np.ndarray]]:
         """Merged worlds: codes [m, n] (0 outside the condition, 1 in it without the event, 2 with the event)
@@ -218,7 +220,7 @@ class Polytope:
         """
         if len(self.atoms) > MOST_ATOMS:
             raise self._too_large(f"{len(self.atoms)} atoms", MOST_ATOMS)
-        worlds = enumerate_worlds(sorted(self.atoms)) or {"": np.ones(1, dtype=bool)}
+        worlds = enumerate_worlds(sorted(self.atoms))
         allowed = np.ones(len(next(iter(worlds.values()))), dtype=bool)
         for rule in self.rules:
             allowed &= rule.event.holds(worlds)
@@ -244,7 +246,7 @@ class Polytope:
         return codes, [x[first].astype(float) for x in extra]
 
     def _too_large(self, what: str, most: int) -> MesascopeError:
-        ids = [c.id for c in self.constraints] + [r.id for r in self.rules]
+        ids = [item.id for item in self.items]
         listed = ", ".join(ids[1:4]) + (", …" if len(ids) > 4 else "")
         place = self.constraints[0].place if self.constraints else ""
         head = f"{place}: With {len(ids) - 1} more ({listed}) it ties" if place else "These statements tie"
@@ -260,12 +262,11 @@ class Polytope:
         low = np.array([c.low for c in self.constraints]).reshape(-1, 1)
         return event - high * given, low * given - event
 
-    def matrix(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Inequality rows, their zero limits, and the equality rows (intervals that are points)."""
+    def matrix(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Inequality rows (at most 0) and equality rows (intervals that are points; 0)."""
         over, under = self.sides(codes)
         point = np.array([c.low == c.high for c in self.constraints], dtype=bool)
-        rows = np.concatenate([over[~point], under[~point]])
-        return rows, np.zeros(len(rows)), over[point]
+        return np.concatenate([over[~point], under[~point]]), over[point]
 
 
 def _polytope(items: Iterable[Constraint | Rule]) -> Polytope:
@@ -275,33 +276,15 @@ def _polytope(items: Iterable[Constraint | Rule]) -> Polytope:
     )
 
 
-def _solve(
-    cost: np.ndarray, matrix: np.ndarray, limits: np.ndarray, equal: np.ndarray, base: np.ndarray
-) -> float | None:
+def _minimise(cost: np.ndarray, matrix: np.ndarray, equal: np.ndarray, base: np.ndarray):
+    """The least cost over x >= 0 with base·x = 1, equal·x = 0 and matrix·x <= 0; None where there is no such x."""
     if not base.any():
         return None
-    result = _program(cost, matrix, limits, equal, base)
-    return None if result is None else float(result.fun)
-
-
-def _program(
-    cost: np.ndarray, matrix: np.ndarray, limits: np.ndarray, equal: np.ndarray | None, base: np.ndarray
-):
     from scipy.optimize import linprog
 
-    rows = base.reshape(1, -1) if equal is None else np.vstack([base, equal])
-    right = np.zeros(len(rows))
-    right[0] = 1.0
-    result = linprog(
-        cost,
-        A_ub=matrix if len(matrix) else None,
-        b_ub=limits if len(matrix) else None,
-        A_eq=rows,
-        b_eq=right,
-        bounds=(0, None),
-        method="highs",
-        options=_TIGHT,
-    )
+    rows = np.vstack([base, equal])
+    right, limits = np.eye(len(rows))[0], np.zeros(len(matrix))
+    result = linprog(cost, matrix, limits, rows, right, bounds=(0, None), method="highs", options=_TIGHT)
     if result.status == 1:
         raise MesascopeError(
             "The linear program did not finish in 4 seconds.", "Remove statements or bridges."

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mesascope.cruxes.checks import choose, require
 from mesascope.cruxes.language import SURE, Event
-from mesascope.cruxes.readings import Reading
+from mesascope.cruxes.readings import MODES, WORDS, Reading
 
 NUMERIC = ("prob", "prior")
 KINDS = {
@@ -194,3 +195,59 @@ class Query:
     compare: tuple[str, ...]
     given: dict[str, Event]
     written: str = ""
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """How the file is read; every field is an option and is stated in the output.
+
+    Args:
+        reading: 'centre', 'set' or 'beta'.
+        words: scale for bare words: 'union', 'ipcc' or 'icd'.
+        plus_minus: half-width of '~p' read as a set.
+        reflective: whether the value that a person expects to hold on reflection replaces the one held now.
+        bridges: optional bridges that are switched on.
+        wordings: labels of alternative wordings that are chosen.
+    """
+
+    reading: str = "centre"
+    words: str = "union"
+    plus_minus: float = 0.05
+    reflective: bool = False
+    bridges: tuple[str, ...] = ()
+    wordings: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        """Raise `MesascopeError` for an unknown mode, scale or an unusable width."""
+        choose("reading", self.reading, MODES)
+        choose("scale of words", self.words, WORDS)
+        require(
+            0 <= self.plus_minus <= 0.5,
+            f"A half-width of {self.plus_minus} is not between 0 and 0.5.",
+            "Example: --plus-minus 0.05.",
+        )
+
+
+@dataclass(frozen=True)
+class Content:
+    """All entries of one file."""
+
+    title: str
+    origin: str
+    name: str
+    query: Query | None
+    atoms: dict[str, str]
+    definitions: dict[str, Event]
+    written: dict[str, str]
+    people: dict[str, Person]
+    groups: dict[str, str]
+    claims: dict[str, Claim]
+    refusals: tuple[Refusal, ...]
+    questions: dict[str, Question]
+    bridges: dict[str, Bridge]
+    cuts: dict[str, Cut]
+    bottom: dict[str, Bottom]
+    filings: dict[str, Filing]
+    evidence: dict[str, Evidence]
+    measures: dict[str, Measure]
+    conventions: Conventions = field(default_factory=Conventions)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import combinations, permutations
 
-from mesascope.cruxes.board import Board
+from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.bounds import Polytope
-from mesascope.cruxes.claims import Claim
+from mesascope.cruxes.claims import NUMERIC, Claim
 from mesascope.cruxes.language import SURE, negate, same
 from mesascope.cruxes.readings import fits_scales, has_word
 from mesascope.errors import MesascopeError
@@ -104,243 +106,162 @@ def _describe(polytope: Polytope, core: tuple[str, ...], rules: set[str], repair
     kept = polytope.without(*({c.id for c in polytope.constraints} | rules) - set(core))
     single = {}
     for claim in kept.constraints:
-        others = kept.without(claim.id)
-        bounds = others.bound(claim.event, claim.given) if others.feasible else None
-        if bounds and bounds.low is not None and bounds.high is not None:
-            single[claim.id] = (bounds.low, bounds.high)
-    return Clash(
-        claims, tuple(i for i in core if i in rules), {k: v for k, v in repair.items() if k in claims}, single
-    )
+        if span := kept.without(claim.id).bound(claim.event, claim.given).span:
+            single[claim.id] = span
+    changes = {claim: change for claim, change in repair.items() if claim in claims}
+    return Clash(claims, tuple(i for i in core if i in rules), changes, single)
 
 
-def check_board(board: Board) -> list[Issue]:
-    """Everything a reader should know before believing a number on this board.
+def check_argument(argument: Argument) -> list[Issue]:
+    """Everything a reader should know before believing a number on this argument.
 
     Args:
-        board: the board, under its conventions.
+        argument: the argument, under its conventions.
 
     Returns issues, errors first; only incoherence is an error.
     """
-    issues = [issue for person in board.content.people for issue in _check_person(board, person)]
-    issues += [*_check_comparison(board), *_check_fractions(board), *_check_words(board), *_check_talk(board)]
+    issues = [issue for person in argument.content.people for issue in _check_person(argument, person)]
+    issues += [
+        *_check_comparison(argument),
+        *_check_fractions(argument),
+        *_check_words(argument),
+        *_check_talk(argument),
+    ]
     return sorted(issues, key=lambda issue: not issue.error)
 
 
-def _check_person(board: Board, person: str) -> Iterator[Issue]:
-    polytope = board.polytope(person)
+def _about(claim: Claim, kind: str, says: str, fix: str) -> Issue:
+    return Issue(kind, claim.by, (claim.id,), says, fix)
+
+
+def _check_person(argument: Argument, person: str) -> Iterator[Issue]:
+    polytope = argument.polytope(person)
     clashes = find_clashes(polytope)
     for clash in clashes:
         changes = "; ".join(f"change {c} by {v:.4g}" for c, v in clash.repair.items())
-        singles = "; or ".join(
-            f"{c} alone to within [{lo:.4g}, {hi:.4g}]" for c, (lo, hi) in clash.single.items()
-        )
-        fix = " — ".join(
-            x for x in (changes and f"smallest total change (joint probability): {changes}", singles) if x
-        )
+        fixes = [f"smallest total change (joint probability): {changes}"] if changes else []
+        singles = [f"{c} alone to within [{lo:.4g}, {hi:.4g}]" for c, (lo, hi) in clash.single.items()]
+        fix = " — ".join(fixes + (["; or ".join(singles)] if singles else [])) or "Change one of the bridges."
         named = ", ".join((*clash.claims, *clash.bridges))
         says = f"{named} contradict each other, and no smaller part of them does."
-        yield Issue(
-            "incoherent", (person,), clash.claims, says, fix or "Change one of the bridges.", clash.bridges
-        )
-    for claim in [] if clashes else board.numeric_claims(person):
-        if claim.given.operator != "sure":
-            chance = polytope.bound(claim.given)
-            if chance.status == "bounded" and chance.high is not None and chance.high <= 1e-9:
-                yield Issue(
-                    "impossible_given",
-                    (person,),
-                    (claim.id,),
-                    f"{claim.id} is conditional on {claim.given}, which {person}'s claims exclude.",
-                    "Leave it: it is satisfied whatever its value.",
-                    board.bridges_for(person),
-                )
-    for claim in board.content.claims.values():
+        yield Issue("incoherent", (person,), clash.claims, says, fix, clash.bridges)
+    for claim in [] if clashes else argument.numeric_claims(person):
+        chance = polytope.bound(claim.given).span if claim.given != SURE else None
+        if chance and chance[1] <= 1e-9:
+            says = f"{claim.id} is conditional on {claim.given}, which {person}'s claims exclude."
+            fix, bridges = "Leave it: it is satisfied whatever its value.", argument.bridges_for(person)
+            yield Issue("impossible_given", (person,), (claim.id,), says, fix, bridges)
+    for claim in argument.content.claims.values():
         if claim.by == (person,) and claim.wordings:
-            yield Issue(
-                "ambiguous",
-                (person,),
-                (claim.id,),
-                f"{claim.id} can be read in {len(claim.wordings) + 1} ways: as written, or "
-                + ", or ".join(f"{label!r}" for label in claim.wordings)
-                + ".",
-                "Every answer that rests on it is given under each.",
-            )
-    query = board.content.query
+            ways = ", or ".join(map(repr, claim.wordings))
+            says = f"{claim.id} can be read in {len(claim.wordings) + 1} ways: as written, or {ways}."
+            yield _about(claim, "ambiguous", says, "Every answer that rests on it is given under each.")
+    query = argument.content.query
     if query and not clashes and person in query.compare:
-        try:
-            answer = board.answer(person, wordings=False)
-        except MesascopeError:
-            return
-        if answer.status == "unstated":
-            yield Issue(
-                "unstated",
-                (person,),
-                (),
-                f"{person} says nothing that bounds {query.target}: [0, 1].",
-                "State a claim that bears on it, or add a bridge.",
-            )
+        with suppress(MesascopeError):
+            if argument.answer(person, wordings=False).status == "unstated":
+                says = f"{person} says nothing that bounds {query.target}: [0, 1]."
+                fix = "State a claim that bears on it, or add a bridge."
+                yield Issue("unstated", (person,), (), says, fix)
 
 
-def _check_comparison(board: Board) -> Iterator[Issue]:
-    content, query = board.content, board.content.query
-    people = query.compare if query else ()
-    for i, one in enumerate(people):
-        for other in people[i + 1 :]:
-            first, second = content.people[one].scope, content.people[other].scope
-            if set(first) != set(second):
-                yield Issue(
-                    "scope",
-                    (one, other),
-                    (),
-                    f"{one} speaks under {_list(first)}, {other} under {_list(second)}.",
-                    "Ask each for the other's scope, or read the gap as one of scope in part.",
-                )
-    if query and len(query.compare) > 1:
-        conditions = {p: query.given.get(p, SURE) for p in query.compare}
-        if len({str(c) for c in conditions.values()}) > 1:
-            said = ", ".join(
-                f"{p} given {c}" if c.operator != "sure" else f"{p} outright" for p, c in conditions.items()
-            )
-            yield Issue(
-                "presupposition",
-                tuple(conditions),
-                (),
-                f"The target {query.target} is compared: {said}.",
-                "Do not subtract one from the other without a claim on the condition.",
-            )
-    for one in people:
-        for claim in board.numeric_claims(one):
-            for other in people:
-                if other == one or claim.given.operator == "sure":
-                    continue
-                rivals = [c for c in board.numeric_claims(other) if _overlap(claim, c)]
-                for rival in rivals:
-                    if not same(claim.given, rival.given):
-                        yield Issue(
-                            "presupposition",
-                            (one, other),
-                            (claim.id, rival.id),
-                            f"{claim.id} is given {claim.given}; {rival.id} is "
-                            + (
-                                f"given {rival.given}."
-                                if rival.given.operator != "sure"
-                                else "unconditional."
-                            ),
-                            "They answer different questions: translate one before comparing.",
-                        )
+def _check_comparison(argument: Argument) -> Iterator[Issue]:
+    content, query = argument.content, argument.content.query
+    if query is None:
+        return
+    for one, other in combinations(query.compare, 2):
+        first, second = content.people[one].scope, content.people[other].scope
+        if set(first) != set(second):
+            says = f"{one} speaks under {_list(first)}, {other} under {_list(second)}."
+            fix = "Ask each for the other's scope, or read the gap as one of scope in part."
+            yield Issue("scope", (one, other), (), says, fix)
+    conditions = {p: query.given.get(p, SURE) for p in query.compare}
+    if len({str(c) for c in conditions.values()}) > 1:
+        said = ", ".join(f"{p} outright" if c == SURE else f"{p} given {c}" for p, c in conditions.items())
+        says = f"The target {query.target} is compared: {said}."
+        fix = "Do not subtract one from the other without a claim on the condition."
+        yield Issue("presupposition", tuple(conditions), (), says, fix)
+    said_by = [(person, claim) for person in query.compare for claim in argument.numeric_claims(person)]
+    for (one, claim), (other, rival) in permutations(said_by, 2):
+        if (
+            one == other
+            or claim.given == SURE
+            or not _overlap(claim, rival)
+            or same(claim.given, rival.given)
+        ):
+            continue
+        how = "unconditional" if rival.given == SURE else f"given {rival.given}"
+        says = f"{claim.id} is given {claim.given}; {rival.id} is {how}."
+        fix = "They answer different questions: translate one before comparing."
+        yield Issue("presupposition", (one, other), (claim.id, rival.id), says, fix)
 
 
 def _overlap(one: Claim, other: Claim) -> bool:
     return bool(one.event and other.event and one.event.atoms() & other.event.atoms())
 
 
-def _check_fractions(board: Board) -> Iterator[Issue]:
+def _check_fractions(argument: Argument) -> Iterator[Issue]:
     shares: dict[tuple[str, str], list[Claim]] = {}
-    for claim in board.content.claims.values():
+    for claim in argument.content.claims.values():
         if claim.kind == "fraction":
             shares.setdefault((claim.by[0], claim.population), []).append(claim)
     for (person, population), claims in shares.items():
         ids = tuple(c.id for c in claims)
-        least = sum(board.value_of(c).span("set")[0] for c in claims)
+        least = sum(argument.value_of(c).span("set")[0] for c in claims)
         if population and len(claims) > 1 and least > 1 + 1e-12:
-            yield Issue(
-                "incoherent",
-                (person,),
-                ids,
-                f"{', '.join(ids)} are shares of the same {population}; together "
-                f"they are at least {least:.4g}.",
-                f"Lower them by {least - 1:.4g} in total.",
-            )
+            says = f"{', '.join(ids)} are shares of the same {population}; together they are at least {least:.4g}."
+            yield Issue("incoherent", (person,), ids, says, f"Lower them by {least - 1:.4g} in total.")
         else:
-            yield Issue(
-                "fraction",
-                (person,),
-                ids,
-                f"{', '.join(ids)} are shares of a population, not chances.",
-                "They enter no chain of probabilities.",
-            )
+            says = f"{', '.join(ids)} are shares of a population, not chances."
+            yield Issue("fraction", (person,), ids, says, "They enter no chain of probabilities.")
 
 
-def _check_words(board: Board) -> Iterator[Issue]:
-    words = board.conventions.words
-    for claim in board.content.claims.values():
-        if claim.value and claim.value.shape == "word" and not has_word(words, claim.value.stated):
-            yield Issue(
-                "word",
-                claim.by,
-                (claim.id,),
-                f"{claim.id} says {claim.value.stated!r}, which the scale {words!r} does not have.",
-                f"It is read as [{claim.value.low:g}, {claim.value.high:g}], as under 'union'.",
-            )
-        if claim.value is None or not claim.verbal or claim.value.shape == "word":
+def _check_words(argument: Argument) -> Iterator[Issue]:
+    words = argument.conventions.words
+    for claim in argument.content.claims.values():
+        value = claim.value
+        if value is None:
             continue
-        fits = fits_scales(claim.value, claim.verbal)
+        if value.shape == "word" and not has_word(words, value.stated):
+            says = f"{claim.id} says {value.stated!r}, which the scale {words!r} does not have."
+            fix = f"It is read as [{value.low:g}, {value.high:g}], as under 'union'."
+            yield _about(claim, "word", says, fix)
+        fits = fits_scales(value, claim.verbal) if claim.verbal and value.shape != "word" else {}
+        right = [scale for scale, good in fits.items() if good]
         wrong = [scale for scale, good in fits.items() if not good]
         if wrong:
-            right = [scale for scale, good in fits.items() if good]
-            yield Issue(
-                "word",
-                claim.by,
-                (claim.id,),
-                f"{claim.id} says {claim.verbal!r} and {claim.value.stated}, which "
-                f"does not fit {_list(wrong)}" + (f" (it fits {_list(right)})." if right else "."),
-                "The number wins.",
-            )
+            says = f"{claim.id} says {claim.verbal!r} and {value.stated}, which does not fit {_list(wrong)}"
+            says += f" (it fits {_list(right)})." if right else "."
+            yield _about(claim, "word", says, "The number wins.")
 
 
-def _check_talk(board: Board) -> Iterator[Issue]:
-    for refusal in board.content.refusals:
-        instead = f" and offers {refusal.instead} instead" if refusal.instead else ""
-        yield Issue(
-            "refused",
-            (refusal.by,),
-            refusal.of,
-            f"{refusal.by} declines what {', '.join(refusal.of)} put, for "
-            f"this reason: {refusal.reason}{instead}.",
-            "It enters no share and no pool of that person.",
-        )
-    for question in board.content.questions.values():
-        yield Issue(
-            "question",
-            (question.by, question.to),
-            (),
-            f"{question.id}: {question.by} asked {question.to}: {question.text or question.about}",
-            f"It needs {question.to}'s P({question.about} | {question.via}) "
-            f"and P({question.about} | {negate(question.via)}).",
-        )
-    for claim in board.content.claims.values():
+def _check_talk(argument: Argument) -> Iterator[Issue]:
+    for refusal in argument.content.refusals:
+        says = f"{refusal.by} declines what {', '.join(refusal.of)} put, for this reason: {refusal.reason}"
+        says += f" and offers {refusal.instead} instead." if refusal.instead else "."
+        fix = "It enters no share and no pool of that person."
+        yield Issue("refused", (refusal.by,), refusal.of, says, fix)
+    for question in argument.content.questions.values():
+        by, to, about, via = question.by, question.to, question.about, question.via
+        says = f"{question.id}: {by} asked {to}: {question.text or about}"
+        fix = f"It needs {to}'s P({about} | {via}) and P({about} | {negate(via)})."
+        yield Issue("question", (by, to), (), says, fix)
+    for claim in argument.content.claims.values():
         if claim.kind == "ambiguity":
-            yield Issue(
-                "ambiguous",
-                claim.by,
-                (claim.id,),
-                f"{claim.phrase!r} stands for {len(claim.events)} events: "
-                f"{', '.join(str(e) for e in claim.events)}.",
-                "Ask about each on its own.",
-            )
+            events = ", ".join(map(str, claim.events))
+            says = f"{claim.phrase!r} stands for {len(claim.events)} events: {events}."
+            yield _about(claim, "ambiguous", says, "Ask about each on its own.")
         elif claim.kind == "objection":
-            yield Issue(
-                "vocabulary",
-                claim.by,
-                (claim.id,),
-                f"{claim.phrase!r}: {claim.text}.",
-                "Say the event instead.",
-            )
-        if (
-            claim.kind in ("prob", "prior")
+            yield _about(claim, "vocabulary", f"{claim.phrase!r}: {claim.text}.", "Say the event instead.")
+        elif (
+            claim.kind in NUMERIC
             and claim.used
-            and claim.event is not None
-            and board.refusal(claim.by[0], claim.event)
+            and claim.event
+            and argument.refusal(claim.by[0], claim.event)
         ):
-            yield Issue(
-                "refused",
-                claim.by,
-                (claim.id,),
-                f"{claim.id} answers a question that {claim.by[0]} declines.",
-                "It is left out; withdraw the refusal to use it.",
-            )
+            says = f"{claim.id} answers a question that {claim.by[0]} declines."
+            yield _about(claim, "refused", says, "It is left out; withdraw the refusal to use it.")
 
 
-def _list(items: object) -> str:
-    items = list(items)  # type: ignore[call-overload]
-    return " and ".join(repr(x) for x in items) if items else "no stated scope"
+def _list(items: Sequence[str]) -> str:
+    return " and ".join(map(repr, items)) if items else "no stated scope"

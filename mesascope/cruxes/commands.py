@@ -1,28 +1,29 @@
-"""The verbs of `mesascope crux`, over the board; no logic of their own."""
+"""The verbs of `mesascope crux`, over the argument; no logic of their own."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from mesascope.cruxes.board import Board
+from mesascope.cruxes import texts
+from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.options import (
     Base,
     Between,
+    CruxEngine,
     Engine,
+    Findings,
     Given,
-    Json,
     Person,
+    Shown,
     Target,
     choose_people,
-    on_board,
+    on_argument,
     read_base,
     read_pair,
-    show,
 )
-from mesascope.cruxes.outputs import export_board, import_file, report
+from mesascope.cruxes.outputs import export, import_file, report
 from mesascope.errors import MesascopeError
 
 app = typer.Typer(
@@ -35,78 +36,68 @@ app = typer.Typer(
 
 
 @app.command()
-@on_board
-def check(board: Board, as_json: Json = False) -> None:
+@on_argument
+def check(argument: Argument) -> Shown:
     """Say what contradicts itself and what to know before believing a number; only a contradiction exits 1.
 
     Example: mesascope crux check
     """
-    from mesascope.cruxes.texts import tell_issues
-
-    issues = board.check()
-    show(board, "check", issues, tell_issues(issues), as_json)
-    if any(issue.error for issue in issues):
-        raise typer.Exit(1)
+    issues = argument.check()
+    return Shown(issues, texts.tell_issues(issues), failed=any(issue.error for issue in issues))
 
 
 @app.command()
-@on_board
+@on_argument
 def answer(
-    board: Board,
+    argument: Argument,
     person: Person = None,
     target: Target = None,
     given: Given = None,
     engine: Engine = "lp",
     draws: Annotated[int, typer.Option(min=1, max=10_000_000, help="For --engine sample.")] = 100_000,
     seed: Annotated[int, typer.Option(min=0, help="For --engine sample.")] = 0,
-    as_json: Json = False,
-) -> None:
+) -> Shown:
     """Say what follows for each person, as bounds that assume no independence (or by another engine).
 
     Example: mesascope crux answer --person lister --engine net
     """
-    from mesascope.cruxes.texts import tell_answer
-
-    found = [board.answer(p, target, given, engine, draws, seed=seed) for p in choose_people(board, person)]
-    show(board, "answer", found, [line for a in found for line in tell_answer(a)], as_json)
-    if any(a.status == "incoherent" for a in found):
-        raise typer.Exit(1)
+    found = [
+        argument.answer(p, target, given, engine, draws, seed=seed) for p in choose_people(argument, person)
+    ]
+    lines = [line for a in found for line in texts.tell_answer(a)]
+    return Shown(found, lines, failed=any(a.status == "incoherent" for a in found))
 
 
 @app.command()
-@on_board
+@on_argument
 def translate(
-    board: Board,
+    argument: Argument,
     event: Annotated[
         str | None, typer.Option("--event", help="An event or definition of any vocabulary.")
     ] = None,
     to: Annotated[list[str] | None, typer.Option("--to", help="Into whose claims; repeatable.")] = None,
     given: Given = None,
     engine: Engine = "lp",
-    as_json: Json = False,
-) -> None:
+) -> Shown:
     """Say what an event of one vocabulary comes to in each person's own claims.
 
     Example: mesascope crux translate --event fix_cheap --to lister --given P
     """
-    from mesascope.cruxes.texts import tell_answer
-
-    events = [event] if event else list(board.content.definitions)
+    events = [event] if event else list(argument.content.definitions)
     if not events:
-        raise MesascopeError(f"{board.name} has no [defs] to translate.", "Name an event: --event 'T & C'.")
-    found = [board.translate(e, p, given, engine) for e in events for p in choose_people(board, to)]
-    lines = [
-        f"{name} is defined as {board.content.written[name]}"
-        for name in events
-        if name in board.content.written
-    ]
-    show(board, "translate", found, lines + [line for a in found for line in tell_answer(a)], as_json)
+        raise MesascopeError(
+            f"{argument.name} has no [defs] to translate.", "Name an event: --event 'T & C'."
+        )
+    found = [argument.translate(e, p, given, engine) for e in events for p in choose_people(argument, to)]
+    written = argument.content.written
+    lines = [f"{name} is defined as {written[name]}" for name in events if name in written]
+    return Shown(found, lines + [line for a in found for line in texts.tell_answer(a)])
 
 
 @app.command()
-@on_board
+@on_argument
 def gap(
-    board: Board,
+    argument: Argument,
     between: Between = None,
     cut: Annotated[
         str | None, typer.Option(help="One cut of the file, or 'shared claims'; all if left out.")
@@ -116,112 +107,101 @@ def gap(
     group: Annotated[
         list[str] | None, typer.Option(help="Parts kept together for owen, 'a,b'; repeatable.")
     ] = None,
-    as_json: Json = False,
-) -> None:
+) -> Shown:
     """Cut the difference between two people into shares that add up, under every cut of the file.
 
     Example: mesascope crux gap --scale log
     """
-    from mesascope.cruxes.texts import tell_gap
-
     groups = [tuple(part.strip() for part in g.split(",")) for g in group or []]
-    report = board.cuts(*read_pair(between), scale=scale, method=method, cut=cut, groups=groups)
-    show(board, "gap", report, tell_gap(report), as_json)
+    report = argument.cuts(*read_pair(between), scale=scale, method=method, cut=cut, groups=groups)
+    return Shown(report, texts.tell_gap(report))
 
 
 @app.command()
-@on_board
+@on_argument
 def voi(
-    board: Board,
+    argument: Argument,
     person: Person = None,
     crux: Annotated[str | None, typer.Option(help="One crux; every candidate if left out.")] = None,
     target: Target = None,
     given: Given = None,
     base: Base = "10",
     form: Annotated[str, typer.Option(help="log (mutual information), naive or quadratic.")] = "log",
-    engine: Annotated[str, typer.Option("--engine", help="auto, net or lp.")] = "auto",
+    engine: CruxEngine = "auto",
     claims: Annotated[
         bool, typer.Option("--claims", help="Sobol shares of the person's numbers instead.")
     ] = False,
     cost: Annotated[
         float | None, typer.Option(min=0, max=1, help="With --claims: cost of acting; adds EVPI, EVPPI.")
     ] = None,
-    as_json: Json = False,
-) -> None:
+) -> Shown:
     """Say how much each person's belief would move on learning a crux: the value of information.
 
     Example: mesascope crux voi --person lister
     """
-    from mesascope.cruxes.texts import align, number, tell_values
-
     found: dict[str, Any] = {}
     lines: list[str] = []
-    for who in choose_people(board, person):
+    for who in choose_people(argument, person):
         lines.append(f"{who}:")
         if not claims:
-            found[who] = board.voi(who, crux, target, given, read_base(base), form, engine)
+            found[who] = argument.voi(
+                who, crux, target, given, base=read_base(base), form=form, engine=engine
+            )
             unit = {"log": f"log base {base}", "naive": "probability", "quadratic": "probability squared"}[
                 form
             ]
-            lines += tell_values(found[who], unit, "value of information")
+            lines += texts.tell_values(found[who], unit, "value of information")
             continue
         try:
-            weights, whole, notes = board.sensitivity(who, target, given, cost)
+            weights, whole, notes = argument.sensitivity(who, target, given, cost)
         except MesascopeError as error:
             found[who] = {"reason": str(error)}
             lines.append(f"  no answer: {error}")
             continue
         found[who] = {"claims": weights, "evpi": whole, "assumptions": notes}
         rows = [["claim", "first order", "total", "EVPPI"]]
-        rows += [[w.claim, number(w.first), number(w.total), number(w.partial)] for w in weights]
-        lines += align(rows) + (
-            [f"  EVPI at cost {number(cost)}: {number(whole)}"] if cost is not None else []
+        rows += [
+            [w.claim, texts.number(w.first), texts.number(w.total), texts.number(w.partial)] for w in weights
+        ]
+        lines += texts.align(rows) + (
+            [f"  EVPI at cost {texts.number(cost)}: {texts.number(whole)}"] if cost is not None else []
         )
         lines += [f"  assumes: {note}" for note in notes]
-    show(board, "voi", found, lines, as_json)
+    return Shown(found, lines)
 
 
 @app.command()
-@on_board
+@on_argument
 def vod(
-    board: Board,
+    argument: Argument,
     between: Between = None,
     crux: Annotated[str | None, typer.Option(help="One crux; every candidate of both if left out.")] = None,
     target: Target = None,
     base: Base = "10",
     form: Annotated[str, typer.Option(help="log (symmetric KL) or naive (absolute differences).")] = "log",
     weights: Annotated[str, typer.Option(help="gmo or mean of the two P(C).")] = "gmo",
-    engine: Annotated[str, typer.Option("--engine", help="auto, net or lp.")] = "auto",
-    as_json: Json = False,
-) -> None:
+    engine: CruxEngine = "auto",
+) -> Shown:
     """Say how far learning a crux is expected to bring two people together; negative drives them apart.
 
     Example: mesascope crux vod --form naive
     """
-    from mesascope.cruxes.texts import tell_values
-
-    found = board.vod(
-        *read_pair(between),
-        crux=crux,
-        target=target,
-        base=read_base(base),
-        weights=weights,
-        form=form,
-        engine=engine,
+    found = argument.vod(
+        *read_pair(between), crux, target, base=read_base(base), weights=weights, form=form, engine=engine
     )
     unit = f"log base {base}, weights {weights}" if form == "log" else f"probability, weights {weights}"
     lines = (
-        tell_values(found, unit, "value of discrimination")
+        texts.tell_values(found, unit, "value of discrimination")
         if found
         else ["no crux that both can be asked about"]
     )
-    show(board, "vod", found, lines, as_json)
+    return Shown(found, lines)
 
 
 @app.command()
-@on_board
+@on_argument
 def update(
-    board: Board,
+    argument: Argument,
     item: Annotated[
         str | None,
         typer.Option(
@@ -235,22 +215,16 @@ def update(
     to: Annotated[
         str | None, typer.Option(help="For a question: the belief it is asked under, '60%'.")
     ] = None,
-    findings: Annotated[
-        Path | None, typer.Option(help="A folder with findings.json, read by the file's rules.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
+    findings: Findings = None,
+) -> Shown:
     """Say what an observation should do to each person, through that person's own ratios only.
 
     Example: mesascope crux update --evidence e3
     """
-    from mesascope.cruxes.texts import tell_tallies, tell_updates
-
     if findings is not None:
-        tallies = board.update_from(findings)
-        show(board, "update", tallies, tell_tallies(tallies), as_json)
-        return
-    content = board.content
+        tallies = argument.update_from(findings)
+        return Shown(tallies, texts.tell_tallies(tallies))
+    content = argument.content
     items = (
         [item]
         if item
@@ -258,20 +232,20 @@ def update(
     )
     if not items:
         raise MesascopeError(
-            f"{board.name} has no evidence to put.", "Add [evidence], or say --evidence NAME."
+            f"{argument.name} has no evidence to put.", "Add [evidence], or say --evidence NAME."
         )
-    found = {name: board.update(name, k, n, not against, to) for name in items}
+    found = {name: argument.update(name, k, n, not against, to=to) for name in items}
     lines = []
     for name, updates in found.items():
         what = content.evidence[name].text if name in content.evidence else content.questions[name].text
-        lines += [f"{name}: {what}", *(f"  {line}" for line in tell_updates(updates))]
-    show(board, "update", found, lines, as_json)
+        lines += [f"{name}: {what}", *(f"  {line}" for line in texts.tell_updates(updates))]
+    return Shown(found, lines)
 
 
 @app.command()
-@on_board
+@on_argument
 def pool(
-    board: Board,
+    argument: Argument,
     person: Person = None,
     target: Target = None,
     given: Given = None,
@@ -283,24 +257,22 @@ def pool(
     ] = None,
     base_rate: Annotated[float, typer.Option(help="For extremising.")] = 0.5,
     engine: Engine = "lp",
-    as_json: Json = False,
-) -> None:
+) -> Shown:
     """Put several people's answers together, end by end; who refuses or says nothing is left out by name.
 
     Example: mesascope crux pool --method linear
     """
-    from mesascope.cruxes.texts import tell_pool
-
     try:
         numbers = [float(w) for w in weights.split(",")] if weights else None
     except ValueError:
         raise MesascopeError(f"The weights {weights!r} are not numbers.", "Example: --weights 2,1.") from None
-    found = board.pool(
-        choose_people(board, person), target, given, method, numbers, factor, base_rate, engine
+    people = choose_people(argument, person)
+    found = argument.pool(
+        people, target, given, method, weights=numbers, factor=factor, base=base_rate, engine=engine
     )
-    show(board, "pool", found, tell_pool(found), as_json)
+    return Shown(found, texts.tell_pool(found))
 
 
 app.command()(report)
-app.command("export")(export_board)
+app.command()(export)
 app.command("import")(import_file)

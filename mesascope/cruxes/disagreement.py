@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import permutations
 from math import factorial
 
 import numpy as np
 
-from mesascope.errors import MesascopeError, unknown
+from mesascope.cruxes.checks import choose
+from mesascope.errors import MesascopeError
 
 SCALES = ("prob", "log", "logodds")
 METHODS = ("shapley", "owen", "oat", "oat-back", "lmdi", "path")
@@ -20,8 +21,7 @@ Game = Callable[[np.ndarray], np.ndarray]
 
 def put_on_scale(values: np.ndarray, scale: str) -> np.ndarray:
     """Probabilities as they are, as natural logs, or as natural log-odds."""
-    if scale not in SCALES:
-        raise unknown("scale", scale, SCALES)
+    choose("scale", scale, SCALES)
     values = np.asarray(values, dtype=float)
     if scale == "prob":
         return values
@@ -84,25 +84,21 @@ def share_owen(values: np.ndarray, groups: Sequence[Sequence[int]]) -> np.ndarra
     bits = [sum(1 << i for i in group) for group in groups]
     m = len(groups)
     for j, group in enumerate(groups):
-        others = [bits[k] for k in range(m) if k != j]
-        for code in range(2 ** len(others)):
-            size = bin(code).count("1")
+        k = len(group)
+        for before, size in _unite([bit for bit in bits if bit != bits[j]]):
             outer = factorial(size) * factorial(m - size - 1) / factorial(m)
-            before = sum(bit for k, bit in enumerate(others) if (code >> k) & 1)
-            for inner in range(2 ** len(group)):
-                chosen = sum(1 << group[k] for k in range(len(group)) if (inner >> k) & 1)
-                count = bin(inner).count("1")
-                for k, player in enumerate(group):
-                    if not (inner >> k) & 1:
-                        weight = (
-                            outer
-                            * factorial(count)
-                            * factorial(len(group) - count - 1)
-                            / factorial(len(group))
-                        )
-                        base = before | chosen
-                        shares[player] += weight * (values[base | (1 << player)] - values[base])
+            for chosen, count in _unite([1 << player for player in group]):
+                for player in (player for player in group if not chosen >> player & 1):
+                    weight = outer * factorial(count) * factorial(k - count - 1) / factorial(k)
+                    base = before | chosen
+                    shares[player] += weight * (values[base | (1 << player)] - values[base])
     return shares
+
+
+def _unite(coalitions: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """The union of every choice among disjoint coalitions, and how many were chosen."""
+    for code in range(2 ** len(coalitions)):
+        yield sum(bit for i, bit in enumerate(coalitions) if code >> i & 1), code.bit_count()
 
 
 def share_one_at_a_time(values: np.ndarray, back: bool = False) -> np.ndarray:
@@ -181,8 +177,7 @@ def decompose(
 
     Returns [n]; sums to the gap on that scale, except for 'oat' and 'oat-back'.
     """
-    if method not in METHODS:
-        raise unknown("method", method, METHODS)
+    choose("method", method, METHODS)
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     if method == "lmdi":
         if scale != "prob":

@@ -6,23 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from mesascope.cruxes.claims import (
-    Bottom,
-    Bridge,
-    Claim,
-    Cut,
-    Evidence,
-    Filing,
-    Measure,
-    Person,
-    Query,
-    Question,
-    Refusal,
-)
+from mesascope.cruxes import claims
+from mesascope.cruxes.checks import choose, require
 from mesascope.cruxes.language import Event, enumerate_worlds
 from mesascope.cruxes.readings import read_ratio, read_value
-from mesascope.cruxes.source import Fields, Source, describe, require
-from mesascope.errors import unknown
+from mesascope.cruxes.source import Fields, Source, describe
 
 RUNGS = ("inert", "reactive", "tracking", "locating", "acquiring", "general")
 
@@ -34,14 +22,12 @@ class Names:
     source: Source
     atoms: dict[str, str] = field(default_factory=dict)
     definitions: dict[str, Event] = field(default_factory=dict)
-    people: dict[str, Person] = field(default_factory=dict)
-    claims: dict[str, Claim] = field(default_factory=dict)
+    people: dict[str, claims.Person] = field(default_factory=dict)
+    claims: dict[str, claims.Claim] = field(default_factory=dict)
 
     def known_person(self, name: str) -> str:
         """The name itself, if there is such a person."""
-        if name not in self.people:
-            raise unknown("person", name, self.people)
-        return name
+        return choose("person", name, self.people)
 
     def event(self, fields: Fields, key: str, needed: bool = True) -> Event:
         """An event field over the known atoms and definitions, definitions expanded."""
@@ -68,17 +54,16 @@ def require_possible(given: Event) -> None:
         )
 
 
-def read_refusals(names: Names) -> tuple[Refusal, ...]:
+def read_refusals(names: Names) -> tuple[claims.Refusal, ...]:
     """All refusals."""
     found = []
     for i, table in enumerate(names.source.entries("refusals")):
         with names.source.at("refusals", str(i)):
             fields = Fields(table, ("by", "of", "reason", "instead"))
-            of, instead = fields.texts("of"), fields.text("instead")
-            require(bool(of), "The field 'of' is missing.", 'Name the refused claims: of = ["d1"].')
+            of = fields.texts("of", needed='Name the refused claims: of = ["d1"].')
+            instead = fields.text("instead")
             for name in (*of, *([instead] if instead else [])):
-                if name not in names.claims:
-                    raise unknown("claim", name, names.claims)
+                choose("claim", name, names.claims)
             by = names.known_person(fields.text("by", needed=True))
             require(
                 not instead or by in names.claims[instead].by,
@@ -86,13 +71,13 @@ def read_refusals(names: Names) -> tuple[Refusal, ...]:
                 "A replacement is a claim of the one who refuses.",
             )
             line = names.source.line("refusals", str(i))
-            found.append(Refusal(by, of, fields.text("reason", needed=True), instead, line))
+            found.append(claims.Refusal(by, of, fields.text("reason", needed=True), instead, line))
     return tuple(found)
 
 
-def read_questions(names: Names) -> dict[str, Question]:
+def read_questions(names: Names) -> dict[str, claims.Question]:
     """All open questions, by id."""
-    found: dict[str, Question] = {}
+    found: dict[str, claims.Question] = {}
     for i, table in enumerate(names.source.entries("questions")):
         with names.source.at("questions", str(i)):
             fields = Fields(table, ("id", "by", "to", "about", "via", "text", "answered"))
@@ -103,7 +88,7 @@ def read_questions(names: Names) -> dict[str, Question]:
                 "An answered question is a claim.",
                 "Write the answer in [claims].",
             )
-            found[key] = Question(
+            found[key] = claims.Question(
                 key,
                 names.known_person(fields.text("by", needed=True)),
                 names.known_person(fields.text("to", needed=True)),
@@ -115,12 +100,13 @@ def read_questions(names: Names) -> dict[str, Question]:
     return found
 
 
-def read_bridge(names: Names, key: str, table: object) -> Bridge:
+def read_bridge(names: Names, key: str, table: object) -> claims.Bridge:
     """One bridge of the modeller."""
     require(key not in names.claims, f"{key!r} is a claim already.", "A bridge is never a claim: rename it.")
     fields = Fields(table, ("for", "rule", "optional", "independent"))
-    people = tuple(names.known_person(name) for name in fields.texts("for"))
-    require(bool(people), "The field 'for' is missing.", 'Say whose claims it joins: for = "ann".')
+    people = fields.texts("for", needed='Say whose claims it joins: for = "ann".')
+    for name in people:
+        names.known_person(name)
     groups = fields.table.get("independent", [])
     require(
         isinstance(groups, list)
@@ -129,9 +115,8 @@ def read_bridge(names: Names, key: str, table: object) -> Bridge:
         'Write independent = [["S", "G"]].',
     )
     for name in (name for group in groups for name in group):
-        if name not in names.atoms:
-            raise unknown("atom", name, names.atoms)
-    return Bridge(
+        choose("atom", name, names.atoms)
+    return claims.Bridge(
         key,
         people,
         names.event(fields, "rule"),
@@ -141,29 +126,25 @@ def read_bridge(names: Names, key: str, table: object) -> Bridge:
     )
 
 
-def read_query(names: Names) -> Query | None:
+def read_query(names: Names) -> claims.Query | None:
     """The query, if the file has one."""
     if "query" not in names.source.data:
         return None
     with names.source.at("query"):
         fields = Fields(names.source.data["query"], ("target", "compare", "given"))
         compare = tuple(names.known_person(name) for name in fields.texts("compare"))
-        given = {}
-        for person in fields.nested("given"):
-            given[names.known_person(person)] = names.event(
-                Fields(fields.nested("given"), names.people), person
-            )
-            require_possible(given[person])
-        return Query(names.event(fields, "target"), compare, given, fields.text("target"))
+        conditions = fields.inner("given")
+        given = {names.known_person(person): names.event(conditions, person) for person in conditions.table}
+        for condition in given.values():
+            require_possible(condition)
+        return claims.Query(names.event(fields, "target"), compare, given, fields.text("target"))
 
 
-def read_cut(names: Names, key: str, table: object) -> Cut:
+def read_cut(names: Names, key: str, table: object) -> claims.Cut:
     """One cut of the gap."""
     fields = Fields(table, ("text", "target", "given", "form", "parts", "assume", "groups", "why"))
-    parts = {
-        name: names.event(Fields(fields.nested("parts"), fields.nested("parts")), name)
-        for name in fields.nested("parts")
-    }
+    pieces = fields.inner("parts")
+    parts = {name: names.event(pieces, name) for name in pieces.table}
     require(bool(parts), "The field 'parts' is missing.", 'Write parts = { a = "T", b = "C & L" }.')
     require(len(parts) <= 15, f"There are {len(parts)} parts.", "At most 15; put some together.")
     assume: dict[str, dict[str, str]] = {}
@@ -187,7 +168,7 @@ def read_cut(names: Names, key: str, table: object) -> Cut:
         'Write groups = [["a", "b"]].',
     )
     given = names.event(fields, "given", needed=False)
-    return Cut(
+    return claims.Cut(
         key,
         fields.text("text"),
         names.event(fields, "target"),
@@ -201,38 +182,34 @@ def read_cut(names: Names, key: str, table: object) -> Cut:
     )
 
 
-def read_bottom(names: Names, bridges: dict[str, Bridge], key: str, table: object) -> Bottom:
+def read_bottom(names: Names, bridges: dict[str, claims.Bridge], key: str, table: object) -> claims.Bottom:
     """At which line one person is read in a comparison."""
     names.known_person(key)
     fields = Fields(table, ("bridges", "reflective", "at"))
     for name in fields.texts("bridges"):
-        if name not in bridges:
-            raise unknown("bridge", name, bridges)
-    return Bottom(
+        choose("bridge", name, bridges)
+    return claims.Bottom(
         fields.texts("bridges"),
         fields.flag("reflective"),
         fields.choice("at", ("low", "middle", "high"), "middle"),
     )
 
 
-def read_filing(names: Names, cuts: dict[str, Cut], key: str, table: object) -> Filing:
+def read_filing(names: Names, cuts: dict[str, claims.Cut], key: str, table: object) -> claims.Filing:
     """One filing of parts under a remark."""
     fields = Fields(table, ("text", "claim", "cut", "options"))
     cut, claim = fields.text("cut", needed=True), fields.text("claim")
-    if cut not in cuts:
-        raise unknown("cut", cut, cuts)
-    if claim and claim not in names.claims:
-        raise unknown("claim", claim, names.claims)
-    options = {}
-    for label in fields.nested("options"):
-        options[label] = Fields(fields.nested("options"), fields.nested("options")).texts(label)
-        for part in options[label]:
-            if part not in cuts[cut].parts:
-                raise unknown("part", part, cuts[cut].parts)
-    return Filing(key, fields.text("text"), claim, cut, options)
+    choose("cut", cut, cuts)
+    if claim:
+        choose("claim", claim, names.claims)
+    filed = fields.inner("options")
+    options = {label: filed.texts(label) for label in filed.table}
+    for part in (part for parts in options.values() for part in parts):
+        choose("part", part, cuts[cut].parts)
+    return claims.Filing(key, fields.text("text"), claim, cut, options)
 
 
-def read_evidence(names: Names, key: str, table: object) -> Evidence:
+def read_evidence(names: Names, key: str, table: object) -> claims.Evidence:
     """One evidence item."""
     fields = Fields(table, ("text", "about", "lr", "lr_against", "hypotheses", "counts"))
     ratios = {names.known_person(who): read_ratio(x) for who, x in fields.nested("lr").items()}
@@ -244,7 +221,7 @@ def read_evidence(names: Names, key: str, table: object) -> Evidence:
             _read_beta(inner, side) for side in ("if_true", "if_false")
         )
     stated = {who: str(x) for who, x in fields.nested("lr").items()}
-    return Evidence(
+    return claims.Evidence(
         key,
         fields.text("text"),
         names.event(fields, "about"),
@@ -257,24 +234,25 @@ def read_evidence(names: Names, key: str, table: object) -> Evidence:
     )
 
 
-def read_measure(names: Names, evidence: dict[str, Evidence], key: str, table: object) -> Measure:
+def read_measure(
+    names: Names, evidence: dict[str, claims.Evidence], key: str, table: object
+) -> claims.Measure:
     """One rule from findings to an evidence item."""
     fields = Fields(
         table, ("feeds", "placement", "metric", "above", "counts", "undetermined", "measured", "claimed")
     )
     feeds = fields.text("feeds", needed=True)
-    if feeds not in evidence:
-        raise unknown("evidence", feeds, evidence)
+    choose("evidence", feeds, evidence)
     placement, metric = fields.text("placement"), fields.text("metric")
     require(
         bool(placement) != bool(metric),
         "A measure reads either a placement or a metric.",
         'Write placement = "acquiring", or metric = "…" and above = 0.05.',
     )
-    if placement and placement not in RUNGS:
-        raise unknown("rung", placement, RUNGS)
+    if placement:
+        choose("rung", placement, RUNGS)
     require(not metric or "above" in fields.table, "The field 'above' is missing.", "Add above = 0.05.")
-    return Measure(
+    return claims.Measure(
         key,
         feeds,
         placement,

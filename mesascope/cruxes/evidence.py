@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mesascope.cruxes.board import Board
+from mesascope.cruxes.argument import Argument
+from mesascope.cruxes.checks import choose
 from mesascope.cruxes.claims import Evidence, Question
 from mesascope.cruxes.language import Event, negate
-from mesascope.errors import MesascopeError, unknown
+from mesascope.cruxes.readings import read_value
+from mesascope.errors import MesascopeError
 
 Interval = tuple[float, float]
 MOST_COUNTED = 10**9
@@ -90,7 +92,7 @@ class Update:
 
 
 def update_people(
-    board: Board,
+    argument: Argument,
     item: str,
     k: int | None = None,
     n: int | None = None,
@@ -101,7 +103,7 @@ def update_people(
     """What an evidence item (or an open question) should do to each person.
 
     Args:
-        board: the board.
+        argument: the argument.
         item: the id of an evidence entry or of a question.
         k, n: for evidence that counts.
         observed: False where it was observed not to hold.
@@ -109,13 +111,12 @@ def update_people(
 
     A person moves only through a ratio that the file gives for that person; none is ever supplied.
     """
-    if item in board.content.questions:
-        return [_answer_question(board, board.content.questions[item], to)]
-    if item not in board.content.evidence:
-        raise unknown("evidence or question", item, {*board.content.evidence, *board.content.questions})
+    if item in argument.content.questions:
+        return [_answer_question(argument, argument.content.questions[item], to)]
+    choose("evidence or question", item, {*argument.content.evidence, *argument.content.questions})
     if to is not None:
         raise MesascopeError(f"{item!r} is evidence, not a question.", "Leave --to out.")
-    evidence = board.content.evidence[item]
+    evidence = argument.content.evidence[item]
     if evidence.counts and (k is None or n is None):
         raise MesascopeError(
             f"{item!r} counts: how many of how many?", "Say --k 7 --n 10, or --findings DIR."
@@ -125,7 +126,8 @@ def update_people(
     if k is not None and n is not None:
         require_count(k, n)
     return [
-        _update_person(board, evidence, person, k, n, observed=observed) for person in board.content.people
+        _update_person(argument, evidence, person, k, n, observed=observed)
+        for person in argument.content.people
     ]
 
 
@@ -149,107 +151,74 @@ def ratio_for(
 
 
 def _update_person(
-    board: Board, evidence: Evidence, person: str, k: int | None, n: int | None, *, observed: bool
+    argument: Argument, evidence: Evidence, person: str, k: int | None, n: int | None, *, observed: bool
 ) -> Update:
     about = evidence.about
-    if board.refusal(person, about):
-        return Update(person, str(about), "cannot move", reason=f"{person} declines the question {about}")
+    update = Update(person, str(about), "cannot move")
+    if argument.refusal(person, about):
+        return replace(update, reason=f"{person} declines the question {about}")
     ratio, ask = ratio_for(evidence, person, k, n, observed)
-    polytope = board.polytope(person)
-    bounds = polytope.bound(about)
-    if bounds.low is None or bounds.high is None:
-        return Update(
-            person, str(about), "cannot move", reason=f"{person}'s claims are {bounds.status} on {about}"
-        )
-    prior = (bounds.low, bounds.high)
+    bounds = argument.polytope(person).bound(about)
+    prior = bounds.span
+    if prior is None:
+        return replace(update, reason=f"{person}'s claims are {bounds.status} on {about}")
     if ratio is None:
-        return Update(person, str(about), "asked", prior, reason=ask)
-    posterior = update_set(prior, ratio)
+        return replace(update, status="asked", prior=prior, reason=ask)
     shift = (float(np.log(ratio[0])), float(np.log(ratio[1])))
+    update = replace(update, prior=prior, ratio=ratio, posterior=prior, shift=shift)
     if prior[0] <= 0 and prior[1] >= 1:
-        return Update(
-            person,
-            str(about),
-            "cannot move",
-            prior,
-            ratio,
-            prior,
-            shift,
-            reason="nothing is said beforehand: [0, 1] stays [0, 1] under any ratio",
-        )
+        return replace(update, reason="nothing is said beforehand: [0, 1] stays [0, 1] under any ratio")
     if prior in ((0.0, 0.0), (1.0, 1.0)):
-        return Update(
-            person, str(about), "cannot move", prior, ratio, prior, shift, reason="certainty never moves"
-        )
+        return replace(update, reason="certainty never moves")
     reason = ""
     if prior[0] <= 0:
         reason = "the lower end 0 never moves: a lower bound is needed for it to be updatable"
     elif prior[1] >= 1:
         reason = "the upper end 1 never moves: an upper bound is needed for it to be updatable"
-    return Update(
-        person,
-        str(about),
-        "moved",
-        prior,
-        ratio,
-        posterior,
-        shift,
-        _reach(board, person, about, ratio),
-        reason,
-    )
+    target, posterior = _reach(argument, person, about, ratio), update_set(prior, ratio)
+    return replace(update, status="moved", posterior=posterior, target=target, reason=reason)
 
 
-def _reach(board: Board, person: str, about: Event, ratio: Interval) -> tuple[Interval, Interval] | None:
-    if board.content.query is None:
+def _reach(
+    argument: Argument, person: str, about: Event, ratio: Interval
+) -> tuple[Interval, Interval] | None:
+    if argument.content.query is None:
         return None
-    target, given = board.default_question(person, None, None)
-    polytope = board.polytope(person)
+    target, given = argument.default_question(person, None, None)
+    polytope = argument.polytope(person)
     if not polytope.part(target.atoms() | given.atoms()).atoms & about.atoms():
         return None
-    before = polytope.bound(target, given)
-    ends = [polytope.bound(target, given, (about, r)) for r in ratio]
-    lows, highs = [e.low for e in ends if e.low is not None], [e.high for e in ends if e.high is not None]
-    if before.low is None or before.high is None or not lows or not highs:
+    before = polytope.bound(target, given).span
+    spans = [
+        bounds.span for bounds in (polytope.bound(target, given, (about, r)) for r in ratio) if bounds.span
+    ]
+    if before is None or not spans:
         return None
-    return (before.low, before.high), (min(lows), max(highs))
+    return before, (min(low for low, _ in spans), max(high for _, high in spans))
 
 
-def _answer_question(board: Board, question: Question, to: str | None) -> Update:
+def _answer_question(argument: Argument, question: Question, to: str | None) -> Update:
     person, about, via = question.to, question.about, question.via
-    polytope = board.polytope(person)
-    sides = [polytope.bound(about, condition) for condition in (via, negate(via))]
-    start = polytope.bound(via)
-    missing = []
-    for side, condition in zip(sides, (via, negate(via)), strict=True):
-        if side.low is None or side.high is None or (side.low <= 0 and side.high >= 1):
-            missing.append(f"P({about} | {condition})")
+    polytope = argument.polytope(person)
+    sides = {condition: polytope.bound(about, condition).span for condition in (via, negate(via))}
+    missing = [
+        f"P({about} | {condition})"
+        for condition, span in sides.items()
+        if span is None or (span[0] <= 0 and span[1] >= 1)
+    ]
     told = f"{question.id}, asked by {question.by}"
+    update = Update(person, str(about), "asked")
     if missing:
-        return Update(
-            person,
-            str(about),
-            "asked",
-            reason=f"{told}: {person} states no {' and no '.join(missing)}; without, any answer is possible",
-        )
-    now: Interval | None = (
-        (start.low, start.high) if start.low is not None and start.high is not None else None
-    )
+        unsaid = " and no ".join(missing)
+        return replace(update, reason=f"{told}: {person} states no {unsaid}; without, any answer is possible")
     if to is None:
-        return Update(person, str(about), "asked", reason=f"{told}: under which P({via})? Say --to 60%")
-    from mesascope.cruxes.readings import read_value
-
-    after = read_value(to).span("centre")
-    yes, no = ((s.low or 0.0, s.high if s.high is not None else 1.0) for s in sides)
-    posterior = carry_over(yes, no, after)
-    prior = carry_over(yes, no, now) if now else None
-    return Update(
-        person,
-        str(about),
-        "moved",
-        prior,
-        None,
-        posterior,
-        None,
-        None,
-        f"{told}: valid only if P({about} | {via}) and P({about} | {negate(via)}) stay what they were",
+        return replace(update, reason=f"{told}: under which P({via})? Say --to 60%")
+    now = polytope.bound(via).span
+    yes, no = (span or (0.0, 1.0) for span in sides.values())
+    return replace(
+        update,
+        status="moved",
+        prior=carry_over(yes, no, now) if now else None,
+        posterior=carry_over(yes, no, read_value(to).span("centre")),
+        reason=f"{told}: valid only if P({about} | {via}) and P({about} | {negate(via)}) stay what they were",
     )

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import accumulate, pairwise
 from textwrap import wrap
+
+from mesascope.cruxes.texts import interval
 
 INK, PALE, RULE = "#1d2433", "#6b7280", "#d5d9e0"
 COLOURS = ("#1b6ca8", "#b4511a", "#3d7a4a", "#7a4a9a", "#8a6d1a", "#a03050")
@@ -36,20 +39,17 @@ def _frame(width: float, height: float, body: Sequence[str], says: str) -> str:
 
 @dataclass(frozen=True)
 class Bar:
-    """One interval in a drawing: label, ends, colour, a note at the right, and whether it is minor."""
+    """One interval in a drawing: label, ends, colour, and whether it is minor."""
 
     label: str
-    low: float
-    high: float
+    span: tuple[float, float]
     colour: str
-    note: str = ""
     minor: bool = False
 
 
 def draw_intervals(bars: Sequence[Bar], says: str, left: float = 330) -> str:
     """Intervals on one axis from 0 to 1, one row each; a point is a dot."""
     width, span, row, top = 980, 440, 26, 30
-    right = left + span
     body = []
     for tick in (0, 0.25, 0.5, 0.75, 1):
         x = left + tick * span
@@ -57,8 +57,9 @@ def draw_intervals(bars: Sequence[Bar], says: str, left: float = 330) -> str:
         body.append(_text(x, top - 14, f"{tick:g}", 11, PALE, anchor="middle"))
     for i, bar in enumerate(bars):
         y = top + row * i + row / 2
-        body.append(_text(left - 14, y + 4, bar.label, 12, PALE if bar.minor else INK, anchor="end"))
-        a, b = left + bar.low * span, left + bar.high * span
+        ink = PALE if bar.minor else INK
+        body.append(_text(left - 14, y + 4, bar.label, 12, ink, anchor="end"))
+        a, b = (left + end * span for end in bar.span)
         if b - a < 2:
             body.append(f'<circle cx="{(a + b) / 2:.1f}" cy="{y:.1f}" r="5" fill="{bar.colour}"/>')
         else:
@@ -67,7 +68,7 @@ def draw_intervals(bars: Sequence[Bar], says: str, left: float = 330) -> str:
                 f'height="{8 if bar.minor else 12}" rx="3" fill="{bar.colour}" '
                 f'opacity="{0.45 if bar.minor else 0.9}"/>'
             )
-        body.append(_text(right + 16, y + 4, bar.note, 12, PALE if bar.minor else INK))
+        body.append(_text(left + span + 16, y + 4, interval(*bar.span), 12, ink))
     return _frame(width, top + row * len(bars) + 10, body, says)
 
 
@@ -82,25 +83,19 @@ def draw_waterfall(
         says: the drawing in one sentence.
     """
     width, height, base, top, n = 980, 300, 240, 30, len(steps) + 2
-    low = min(
-        0.0, start[1], end[1], *(start[1] + sum(s[1] for s in steps[: i + 1]) for i in range(len(steps)))
-    )
-    high = max(
-        0.0, start[1], end[1], *(start[1] + sum(s[1] for s in steps[: i + 1]) for i in range(len(steps)))
-    )
+    levels = list(accumulate((change for _, change, _ in steps), initial=start[1]))
+    low, high = min(0.0, end[1], *levels), max(0.0, end[1], *levels)
     scale = (base - top) / ((high - low) or 1.0)
 
     def place(value: float) -> float:
         return base - (value - low) * scale
 
-    step, body, level = 860 / n, [], start[1]
+    step, body = 860 / n, []
     body.append(f'<line x1="40" y1="{place(0):.1f}" x2="940" y2="{place(0):.1f}" stroke="{PALE}"/>')
     columns = [(start[0], 0.0, start[1], INK, f"{start[1]:.4g}")]
-    for label, change, note in steps:
-        columns.append(
-            (label, level, level + change, COLOURS[1] if change < 0 else COLOURS[2], f"{change:+.4f}  {note}")
-        )
-        level += change
+    for (label, change, note), (before, after) in zip(steps, pairwise(levels), strict=True):
+        colour = COLOURS[1] if change < 0 else COLOURS[2]
+        columns.append((label, before, after, colour, f"{change:+.4f}  {note}"))
     columns.append((end[0], 0.0, end[1], INK, f"{end[1]:.4g}"))
     for i, (label, a, b, colour, note) in enumerate(columns):
         x = 60 + i * step

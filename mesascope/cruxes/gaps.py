@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
-from mesascope.cruxes.answers import POINT, Answer, take_point
-from mesascope.cruxes.board import Board
+from mesascope.cruxes.answers import POINT, Answer
+from mesascope.cruxes.argument import Argument
+from mesascope.cruxes.checks import choose
 from mesascope.cruxes.claims import Bottom, Cut
-from mesascope.cruxes.disagreement import decompose, product, put_on_scale
+from mesascope.cruxes.disagreement import SCALES, decompose, product, put_on_scale
 from mesascope.cruxes.language import SURE, Event, join
 from mesascope.cruxes.readings import read_value
-from mesascope.cruxes.shared_claims import SHARED, Gap, Part, explain_shared
-from mesascope.errors import MesascopeError, unknown
+from mesascope.cruxes.shared_claims import SHARED, Gap, explain_shared, make_part
+from mesascope.errors import MesascopeError
 
 ASSUMED = "assumed by the modeller"
 
@@ -29,7 +32,7 @@ class GapReport:
 
 
 def explain_cuts(
-    board: Board,
+    argument: Argument,
     one: str | None = None,
     other: str | None = None,
     scale: str = "prob",
@@ -41,60 +44,52 @@ def explain_cuts(
     """The gap under every cut of the file (or the one named; or by shared claims where the file has none).
 
     Args:
-        board: the board.
+        argument: the argument.
         one, other: the two people; the file's pair where left out.
         scale, method, groups: see `explain_gap`.
         cut: only this cut.
 
     Returns a `GapReport`; warnings name each dependence of the largest part on cut, scale or method.
     """
-    names = [cut] if cut else list(board.content.cuts) or [SHARED]
-    people = _pair(board, one, other)
+    names = [cut] if cut else list(argument.content.cuts) or [SHARED]
+    people = argument.pair(one, other)
     gaps, warnings = [], []
     for name in names:
         if name == SHARED:
-            gaps.append(explain_shared(board, *people, None, scale, method=method))
+            gaps.append(explain_shared(argument, *people, None, scale, method=method))
             continue
-        found = _find_cut(board, name)
-        sides = [_read_side(board, person, found) for person in people]
+        found = _find_cut(argument, name)
+        sides = [_read_side(argument, person, found) for person in people]
         gaps.append(_cut_gap(people, found, sides, scale, method, groups=groups))
-        for what, values in (
-            ("scale", ("prob", "log", "logodds")),
-            ("method", ("shapley", "oat", "oat-back")),
-        ):
+        for what, values in (("scale", SCALES), ("method", ("shapley", "oat", "oat-back"))):
             tops: dict[str, list[str]] = {}
             for value in values:
                 settings = {"scale": scale, "method": method, what: value}
-                try:
-                    again = _cut_gap(
-                        people, found, sides, settings["scale"], settings["method"], groups=groups
-                    )
-                except MesascopeError:
-                    continue
-                tops.setdefault(again.top.name, []).append(value)
+                with suppress(MesascopeError):
+                    again = _cut_gap(people, found, sides, **settings, groups=groups)
+                    tops.setdefault(again.top.name, []).append(value)
             if len(tops) > 1:
                 told = ", ".join(f"{top!r} by {' and '.join(by)}" for top, by in tops.items())
                 warnings.append(f"in the cut {name!r} the largest part depends on the {what}: {told}")
-    for i, first in enumerate(gaps):
-        for second in gaps[i + 1 :]:
-            a, b = board.event(first.top.event).atoms(), board.event(second.top.event).atoms()
-            if not (a <= b or b <= a):
-                warnings.append(
-                    f"which part matters most depends on the cut: {first.top.name!r} by {first.cut!r}, "
-                    f"{second.top.name!r} by {second.cut!r}"
-                )
-    filings = []
-    for filing in board.content.filings.values():
-        for gap in gaps:
-            if gap.cut == filing.cut and abs(gap.total) > POINT:
-                for label, parts in filing.options.items():
-                    whole = sum(p.share for p in gap.parts if p.name in parts)
-                    filings.append((filing.id, label, whole / gap.total))
-    return GapReport(tuple(gaps), tuple(warnings), tuple(filings))
+    for first, second in combinations(gaps, 2):
+        a, b = argument.event(first.top.event).atoms(), argument.event(second.top.event).atoms()
+        if not (a <= b or b <= a):
+            warnings.append(
+                f"which part matters most depends on the cut: {first.top.name!r} by {first.cut!r}, "
+                f"{second.top.name!r} by {second.cut!r}"
+            )
+    filings = tuple(
+        (filing.id, label, sum(p.share for p in gap.parts if p.name in parts) / gap.total)
+        for filing in argument.content.filings.values()
+        for gap in gaps
+        if gap.cut == filing.cut and abs(gap.total) > POINT
+        for label, parts in filing.options.items()
+    )
+    return GapReport(tuple(gaps), tuple(warnings), filings)
 
 
 def explain_gap(
-    board: Board,
+    argument: Argument,
     one: str | None = None,
     other: str | None = None,
     target: str | Event | None = None,
@@ -107,7 +102,7 @@ def explain_gap(
     """The difference between two people, in shares that add up.
 
     Args:
-        board: the board.
+        argument: the argument.
         one, other: from whom to whom; the file's pair where left out.
         target: an event, for a cut by shared claims; a cut has its own.
         scale: 'prob' (of the target), 'log' (of the product of the parts) or 'logodds' (of the target).
@@ -117,18 +112,17 @@ def explain_gap(
 
     Swapping the two people changes the sign of every share and nothing else (but for one at a time).
     """
-    one, other = _pair(board, one, other)
+    one, other = argument.pair(one, other)
     if cut is None or cut == SHARED:
-        return explain_shared(board, one, other, target, scale, method=method)
-    found = _find_cut(board, cut)
-    sides = [_read_side(board, person, found) for person in (one, other)]
+        return explain_shared(argument, one, other, target, scale, method=method)
+    found = _find_cut(argument, cut)
+    sides = [_read_side(argument, person, found) for person in (one, other)]
     return _cut_gap((one, other), found, sides, scale, method, groups=groups)
 
 
-def _find_cut(board: Board, name: str) -> Cut:
-    if name not in board.content.cuts:
-        raise unknown("cut", name, [*board.content.cuts, SHARED])
-    return board.content.cuts[name]
+def _find_cut(argument: Argument, name: str) -> Cut:
+    choose("cut", name, [*argument.content.cuts, SHARED])
+    return argument.content.cuts[name]
 
 
 @dataclass(frozen=True)
@@ -180,20 +174,10 @@ def _cut_gap(
     remainder = total - float(shares.sum())
     parts = []
     for i, (name, event) in enumerate(cut.parts.items()):
-        fraction = float(shares[i]) / total if abs(total) > POINT else None
-        parts.append(
-            Part(
-                name,
-                str(event),
-                (float(a[i]), float(b[i])),
-                (sides[0].sources[i], sides[1].sources[i]),
-                float(shares[i]),
-                fraction,
-                spans[i] if spans else None,
-            )
-        )
+        values, sources = (float(a[i]), float(b[i])), (sides[0].sources[i], sides[1].sources[i])
+        parts.append(make_part(name, event, values, sources, shares[i], total=total, span=spans[i]))
     whole = f"1 − {cut.target}" if cut.form == "complement" else str(cut.target)
-    under = f" and {cut.given}" if cut.given.operator != "sure" else ""
+    under = f" and {cut.given}" if cut.given != SURE else ""
     notes = [f"{whole} is the product of the parts, each given the parts before it{under}"]
     if scale == "log":
         notes.append(f"shares are of ln({whole})")
@@ -219,19 +203,9 @@ def _cut_gap(
     )
 
 
-def _pair(board: Board, one: str | None, other: str | None) -> tuple[str, str]:
-    compare = board.content.query.compare if board.content.query else ()
-    if one is None or other is None:
-        if len(compare) < 2:
-            raise MesascopeError("Two people are needed.", "Name them: crux gap --between ann,bob.")
-        one, other = compare[0], compare[1]
-    return board.person(one), board.person(other)
-
-
 def _complete(groups: Sequence[Sequence[str]], names: list[str]) -> list[list[str]]:
     for name in (n for g in groups for n in g):
-        if name not in names:
-            raise unknown("part", name, names)
+        choose("part", name, names)
     return [list(g) for g in groups] + [[n] for n in names if all(n not in g for g in groups)]
 
 
@@ -245,40 +219,37 @@ def _share(
 
 def _find_spans(
     cut: Cut, sides: list[_Side], scale: str, method: str, groups: Sequence[Sequence[str]]
-) -> list[tuple[float, float]]:
+) -> Sequence[tuple[float, float] | None]:
     if all(side.bottom is None for side in sides):
-        return []
+        return [None] * len(cut.parts)
     fractions = []
     for at in ("low", "middle", "high"):
-        try:
-            shares = _share(
-                cut, sides[0].numbers(cut, at), sides[1].numbers(cut, at), scale, method, groups=groups
-            )
-        except MesascopeError:
-            continue
-        if abs(shares.sum()) > POINT:
-            fractions.append(shares / shares.sum())
+        with suppress(MesascopeError):
+            a, b = (side.numbers(cut, at) for side in sides)
+            shares = _share(cut, a, b, scale, method, groups=groups)
+            if abs(shares.sum()) > POINT:
+                fractions.append(shares / shares.sum())
     table = np.array(fractions)
-    return [(float(lo), float(hi)) for lo, hi in zip(table.min(axis=0), table.max(axis=0), strict=True)]
+    return list(zip(table.min(axis=0).tolist(), table.max(axis=0).tolist(), strict=True))
 
 
-def read_bottom(board: Board, person: str, cut: Cut) -> tuple[Answer, str]:
+def read_bottom(argument: Argument, person: str, cut: Cut) -> tuple[Answer, str]:
     """A person's answer on a cut's target under the file's [bottom], and the line at which it is read."""
-    bottom = board.content.bottom.get(person, Bottom())
-    view = board.read(
-        reflective=board.conventions.reflective or bottom.reflective,
-        bridges=dict.fromkeys((*board.conventions.bridges, *bottom.bridges)),
+    bottom = argument.content.bottom.get(person, Bottom())
+    view = argument.read(
+        reflective=argument.conventions.reflective or bottom.reflective,
+        bridges=dict.fromkeys((*argument.conventions.bridges, *bottom.bridges)),
     )
-    query = board.content.query
+    query = argument.content.query
     answer = view.answer(person, cut.target, query.given.get(person, SURE) if query else SURE, wordings=False)
-    if not answer.usable or answer.status == "unstated":
+    if not answer.span or answer.status == "unstated":
         raise MesascopeError(f"{person} says nothing that bounds {cut.target}.", "Choose another cut.")
     told = f"{person}'s bottom line is read at the {bottom.at} of [{answer.low:.4g}, {answer.high:.4g}]"
     told += f", with {', '.join(bottom.bridges)} switched on" if bottom.bridges else ""
     return answer, told + (", on reflection" if bottom.reflective else "")
 
 
-def _read_side(board: Board, person: str, cut: Cut) -> _Side:
+def _read_side(argument: Argument, person: str, cut: Cut) -> _Side:
     values: list[float | None] = []
     sources: list[str] = []
     notes: list[str] = []
@@ -286,8 +257,8 @@ def _read_side(board: Board, person: str, cut: Cut) -> _Side:
     ends = None
     for name, event in cut.parts.items():
         if assumed.get(name) == "rest":
-            answer, told = read_bottom(board, person, cut)
-            ends = (take_point(answer, "low"), take_point(answer, "high"))
+            answer, told = read_bottom(argument, person, cut)
+            ends = answer.span
             notes.append(told)
             values.append(None)
             sources.append("rest")
@@ -295,35 +266,27 @@ def _read_side(board: Board, person: str, cut: Cut) -> _Side:
             values.append(read_value(assumed[name]).centre)
             sources.append(ASSUMED)
         else:
-            values.append(_own_number(board, person, name, event, before, notes=notes))
+            values.append(_own_number(argument, person, name, event, before, notes=notes))
             sources.append("stated or implied")
         before = join(before, event)
-    return _Side(
-        person,
-        tuple(values),
-        tuple(sources),
-        tuple(notes),
-        ends,
-        board.content.bottom.get(person, Bottom()).at,
-    )
+    at = argument.content.bottom.get(person, Bottom()).at
+    return _Side(person, tuple(values), tuple(sources), tuple(notes), ends, at)
 
 
 def _own_number(
-    board: Board, person: str, name: str, event: Event, given: Event, *, notes: list[str]
+    argument: Argument, person: str, name: str, event: Event, given: Event, *, notes: list[str]
 ) -> float:
-    if board.refusal(person, event):
+    if argument.refusal(person, event):
         raise MesascopeError(
             f"{person} declines the question {name!r}.", f'Assume "rest" for {person} in the cut.'
         )
     for engine in ("net", "lp"):
-        try:
-            answer = board.answer(person, event, given, engine=engine, wordings=False)
-        except MesascopeError:
-            continue
-        if answer.point is not None:
-            if engine == "net":
-                notes.append(f"{person}'s parts are read with independence as in a network")
-            return answer.point
+        with suppress(MesascopeError):
+            point = argument.answer(person, event, given, engine=engine, wordings=False).point
+            if point is not None:
+                if engine == "net":
+                    notes.append(f"{person}'s parts are read with independence as in a network")
+                return point
     raise MesascopeError(
         f"{person} states no one number for {name!r} ({event} given {given}).",
         f'Write assume = {{ {person} = {{ {name} = "…" }} }} in the cut, or "rest".',

@@ -7,18 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mesascope.cruxes import information
 from mesascope.cruxes.answers import POINT
-from mesascope.cruxes.arguments import Argument
-from mesascope.cruxes.board import Board
-from mesascope.cruxes.information import (
-    measure_entropy,
-    measure_skl,
-    value_discriminations,
-    value_information,
-    value_information_states,
-)
+from mesascope.cruxes.argument import Argument
+from mesascope.cruxes.checks import choose
+from mesascope.cruxes.credal import CredalNet
 from mesascope.cruxes.language import SURE, Event, enumerate_worlds, join, literals, same
-from mesascope.errors import MesascopeError, unknown
+from mesascope.errors import MesascopeError
 
 INNER = "range over distributions that agree with the claims, found by search: an inner bound"
 
@@ -48,40 +43,37 @@ class Value:
 
     crux: str
     people: tuple[str, ...]
-    low: float | None
-    high: float | None
-    most: float | None
-    triads: tuple[tuple[float, float, float] | None, ...]
-    engine: str
+    low: float | None = None
+    high: float | None = None
+    most: float | None = None
+    triads: tuple[tuple[float, float, float] | None, ...] = ()
+    engine: str = ""
     reason: str = ""
 
 
 def find_triads(
-    board: Board, person: str, crux: Event, target: Event, given: Event, *, engine: str = "auto"
+    argument: Argument, person: str, crux: Event, target: Event, given: Event, *, engine: str = "auto"
 ) -> Triads:
     """What a person's claims say of (P(U), P(U | C), P(C)), all under a condition.
 
     Args:
-        board: the board.
+        argument: the argument.
         person: whose.
         crux, target, given: events.
         engine: 'net', 'lp', or 'auto' (a network where the claims form one that settles all three).
     """
     if engine in ("auto", "net"):
         try:
-            part = board.polytope(person).part(crux.atoms() | target.atoms() | given.atoms())
-            argument = Argument(part.constraints, part.rules)
-            argument.close(crux.atoms() | target.atoms() | given.atoms())
-            asked = ((target, given), (target, join(given, crux)), (crux, given))
-            spans, points = argument.spans(), []
-            for event, condition in asked:
-                settled = not np.any(argument.relevant(event, condition) & (spans[:, 1] > spans[:, 0]))
-                middle = argument.evaluate(spans.mean(axis=1)[:, None], event, condition)[0]
-                points.append(float(middle) if settled and np.isfinite(middle) else None)
-            if points[1] is None and points[2] == 0:
+            network = CredalNet.about(argument.polytope(person), crux, target, given)
+            spans, points = network.spans(), []
+            for event, condition in ((target, given), (target, join(given, crux)), (crux, given)):
+                settled = not np.any(network.relevant(event, condition) & (spans[:, 1] > spans[:, 0]))
+                middle = network.evaluate(spans.mean(axis=1)[:, None], event, condition)[0]
+                points.append(float(middle) if settled else np.nan)
+            if np.isnan(points[1]) and points[2] == 0:
                 points[1] = points[0]
-            if all(p is not None for p in points):
-                return Triads(np.array([points], dtype=float), "net")
+            if np.isfinite(points).all():
+                return Triads(np.array([points]), "net")
             if engine == "net":
                 raise MesascopeError(
                     f"{person}'s network leaves {crux} open as a crux of {target}.", "Ask with --engine lp."
@@ -89,9 +81,8 @@ def find_triads(
         except MesascopeError:
             if engine == "net":
                 raise
-    polytope = board.polytope(person)
-    both, other = join(target, crux), join(target, Event("!", (crux,)))
-    corners = polytope.explore([both, other, crux], given)
+    polytope = argument.polytope(person)
+    corners = polytope.explore([join(target, crux), join(target, Event("!", (crux,))), crux], given)
     if not len(corners):
         raise MesascopeError(
             f"{person}'s claims leave {target} given {given} without a value.", "See `crux check`."
@@ -107,32 +98,33 @@ def find_triads(
 
 def _information(triads: Triads, base: float, form: str) -> tuple[float, float, float]:
     pu, puc, pc = triads.rows.T
-    open_ = pc < 1 - 1e-12
-    pun = np.where(open_, (pu - puc * pc) / np.where(open_, 1 - pc, 1), pu)
-    values = np.asarray(value_information(pu, puc, pc, base, stated=np.clip(pun, 0, 1), form=form))
-    return float(values.min()), float(values.max()), float(measure_entropy(pu, base).max())
+    pun = _find_complements(triads.rows, certain=1 - 1e-12)
+    values = np.asarray(information.value_information(pu, puc, pc, base, stated=pun, form=form))
+    return float(values.min()), float(values.max()), float(information.measure_entropy(pu, base).max())
 
 
-def default_cruxes(board: Board, person: str, target: Event, given: Event = SURE) -> dict[str, Event]:
+def default_cruxes(argument: Argument, person: str, target: Event, given: Event = SURE) -> dict[str, Event]:
     """The atoms and definitions that a person's statements tie to a target, less the target itself and the
     condition's own atoms.
     """
-    part = board.polytope(person).part(target.atoms() | given.atoms())
-    names: dict[str, Event] = {n: board.event(n) for n in (*board.content.atoms, *board.content.definitions)}
+    part = argument.polytope(person).part(join(target, given).atoms())
+    names: dict[str, Event] = {
+        n: argument.event(n) for n in (*argument.content.atoms, *argument.content.definitions)
+    }
     settled = literals(given) or {}
-    claimed = {a for c in part.constraints for a in c.atoms} | {a for r in part.rules for a in r.atoms}
+    claimed = {a for item in part.items for a in item.atoms}
     return {
         n: e
         for n, e in names.items()
         if e.atoms() <= claimed
         and not same(e, target)
         and n not in settled
-        and board.refusal(person, e) is None
+        and argument.refusal(person, e) is None
     }
 
 
 def rank_cruxes(
-    board: Board,
+    argument: Argument,
     person: str,
     crux: str | None = None,
     target: str | None = None,
@@ -145,7 +137,7 @@ def rank_cruxes(
     """The value of information of one crux, or of every candidate, largest first.
 
     Args:
-        board: the board.
+        argument: the argument.
         person: whose belief.
         crux: an event, or several that exclude each other and leave nothing out, separated by ';'; every atom
             and definition tied to the target where left out.
@@ -156,61 +148,54 @@ def rank_cruxes(
 
     Where the claims leave the triad open, `low` and `high` are a range, and an inner bound of it.
     """
-    event, condition = board.default_question(person, target, given)
+    event, condition = argument.default_question(person, target, given)
     if crux is not None and ";" in crux:
-        return [_value_states(board, person, crux, event, condition, base=base)]
+        return [_value_states(argument, person, crux, event, condition, base=base)]
     if crux is not None:
-        chosen = {crux: board.event(crux)}
-        refusal = board.refusal(person, chosen[crux])
+        chosen = {crux: argument.event(crux)}
+        refusal = argument.refusal(person, chosen[crux])
         if refusal:
-            return [Value(crux, (person,), None, None, None, (None,), engine, f"declined: {refusal.reason}")]
+            reason = f"declined: {refusal.reason}"
+            return [Value(crux, (person,), triads=(None,), engine=engine, reason=reason)]
     else:
-        chosen = default_cruxes(board, person, event, condition)
+        chosen = default_cruxes(argument, person, event, condition)
     found = []
     for name, one in chosen.items():
-        triads = find_triads(board, person, one, event, condition, engine=engine)
+        triads = find_triads(argument, person, one, event, condition, engine=engine)
         low, high, most = _information(triads, base, form)
-        found.append(
-            Value(
-                name,
-                (person,),
-                low,
-                high,
-                most,
-                (_single(triads),),
-                triads.engine,
-                "" if triads.engine == "net" or high - low < POINT else INNER,
-            )
-        )
+        reason = "" if triads.engine == "net" or high - low < POINT else INNER
+        found.append(Value(name, (person,), low, high, most, (_single(triads),), triads.engine, reason))
     return sorted(found, key=lambda v: -(v.high or 0.0))
 
 
-def _value_states(board: Board, person: str, crux: str, target: Event, given: Event, *, base: float) -> Value:
-    states = [board.event(part) for part in crux.split(";")]
-    worlds = enumerate_worlds(sorted(frozenset().union(*(s.atoms() for s in states))))
+def _value_states(
+    argument: Argument, person: str, crux: str, target: Event, given: Event, *, base: float
+) -> Value:
+    states = [argument.event(part) for part in crux.split(";")]
+    worlds = enumerate_worlds(sorted(join(*states).atoms()))
     if np.any(sum(s.holds(worlds).astype(int) for s in states) != 1):
         raise MesascopeError(
             f"The states {crux!r} overlap or leave something out.", "Example: 'T & C; T & !C; !T'."
         )
-    if any(board.refusal(person, s) for s in states):
-        return Value(crux, (person,), None, None, None, (None,), "net", "declined")
+    if any(argument.refusal(person, s) for s in states):
+        return Value(crux, (person,), triads=(None,), engine="net", reason="declined")
     chances, targets = [], []
     for state in states:
-        weight = board.answer(person, state, given, engine="net", wordings=False).point
-        value = board.answer(person, target, join(given, state), engine="net", wordings=False).point
-        if weight is None or (value is None and weight > 0):
+        weight = argument.answer(person, state, given, engine="net", wordings=False).point
+        belief = argument.answer(person, target, join(given, state), engine="net", wordings=False).point
+        if weight is None or (belief is None and weight > 0):
             raise MesascopeError(
                 f"{person}'s network leaves {state} open as a crux of {target}.", "Choose other states."
             )
         chances.append(weight)
-        targets.append(0.0 if value is None else value)
-    information = value_information_states(targets, chances, base)
-    most = float(measure_entropy(float(np.dot(targets, chances)), base))
-    return Value(crux, (person,), information, information, most, (None,), "net")
+        targets.append(0.0 if belief is None else belief)
+    value = information.value_information_states(targets, chances, base)
+    most = float(information.measure_entropy(float(np.dot(targets, chances)), base))
+    return Value(crux, (person,), value, value, most, (None,), "net")
 
 
 def compare_crux(
-    board: Board,
+    argument: Argument,
     one: str | None = None,
     other: str | None = None,
     crux: str | None = None,
@@ -224,7 +209,7 @@ def compare_crux(
     """The value of discrimination of one crux, or of every candidate that both people can be asked about.
 
     Args:
-        board: the board.
+        argument: the argument.
         one, other: the two people; the file's pair where left out.
         crux, target, base, engine: see `rank_cruxes`.
         weights: 'gmo' or 'mean'.
@@ -232,32 +217,24 @@ def compare_crux(
 
     Negative values mean that learning the crux is expected to drive them apart.
     """
-    if form not in ("log", "naive"):
-        raise unknown("form", form, ("log", "naive"))
-    if weights not in ("gmo", "mean"):
-        raise unknown("weights", weights, ("gmo", "mean"))
-    compare = board.content.query.compare if board.content.query else ()
-    if one is None or other is None:
-        if len(compare) < 2:
-            raise MesascopeError("Two people are needed.", "Name them: crux vod --between ann,bob.")
-        one, other = compare[0], compare[1]
-    people = (board.person(one), board.person(other))
-    questions = [board.default_question(p, target, None) for p in people]
+    choose("form", form, ("log", "naive"))
+    choose("weights", weights, ("gmo", "mean"))
+    people = argument.pair(one, other)
+    questions = [argument.default_question(p, target, None) for p in people]
     if crux is not None:
-        chosen = {crux: board.event(crux)}
+        chosen = {crux: argument.event(crux)}
     else:
-        sides = [default_cruxes(board, p, *q) for p, q in zip(people, questions, strict=True)]
+        sides = [default_cruxes(argument, p, *q) for p, q in zip(people, questions, strict=True)]
         chosen = {n: e for n, e in sides[0].items() if n in sides[1]}
     found = []
     for name, event in chosen.items():
-        declined = [p for p in people if board.refusal(p, event)]
+        declined = [p for p in people if argument.refusal(p, event)]
         if declined:
-            found.append(
-                Value(name, people, None, None, None, (None, None), engine, f"declined by {declined[0]}")
-            )
+            reason = f"declined by {declined[0]}"
+            found.append(Value(name, people, triads=(None, None), engine=engine, reason=reason))
             continue
         triads = [
-            find_triads(board, p, event, *q, engine=engine) for p, q in zip(people, questions, strict=True)
+            find_triads(argument, p, event, *q, engine=engine) for p, q in zip(people, questions, strict=True)
         ]
         found.append(_discriminate(name, people, triads, base, weights, form=form))
     return sorted(found, key=lambda v: -(v.high if v.high is not None else -np.inf))
@@ -270,15 +247,14 @@ def _discriminate(
     a, b = (t.rows for t in triads)
     if len(a) * len(b) > 1:
         a, b = a[rng.integers(0, len(a), 4000)], b[rng.integers(0, len(b), 4000)]
-    values = value_discriminations(_agree(a), _agree(b), base, weights, form)
-    apart = abs(a[:, 0] - b[:, 0]) if form == "naive" else measure_skl(a[:, 0], b[:, 0], base)
+    values = information.value_discriminations(_agree(a), _agree(b), base, weights, form)
+    apart = abs(a[:, 0] - b[:, 0]) if form == "naive" else information.measure_skl(a[:, 0], b[:, 0], base)
     kept = ~np.isnan(values)
     singles = tuple(_single(t) for t in triads)
     engine = "/".join(t.engine for t in triads)
     if not kept.any():
-        return Value(
-            name, people, None, None, None, singles, engine, "one side excludes what the other allows"
-        )
+        reason = "one side excludes what the other allows"
+        return Value(name, people, triads=singles, engine=engine, reason=reason)
     reasons = [] if len(triads[0].rows) == len(triads[1].rows) == 1 else [INNER]
     low, high = float(values[kept].min()), float(values[kept].max())
     if low == -np.inf:
@@ -290,9 +266,14 @@ def _discriminate(
 
 
 def _agree(rows: np.ndarray) -> np.ndarray:
+    _, puc, pc = rows.T
+    return np.stack([puc * pc + _find_complements(rows) * (1 - pc), puc, pc], axis=1)
+
+
+def _find_complements(rows: np.ndarray, certain: float = 1.0) -> np.ndarray:
+    """P(U | not C) of every row; P(U) where the crux is certain."""
     pu, puc, pc = rows.T
-    pun = np.where(pc < 1, (pu - puc * pc) / np.where(pc < 1, 1 - pc, 1), pu).clip(0, 1)
-    return np.stack([puc * pc + pun * (1 - pc), puc, pc], axis=1)
+    return np.where(pc < certain, (pu - puc * pc) / np.where(pc < certain, 1 - pc, 1), pu).clip(0, 1)
 
 
 def _single(triads: Triads) -> tuple[float, float, float] | None:

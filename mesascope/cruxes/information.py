@@ -102,12 +102,17 @@ def value_information_states(pu_given: Sequence[float], pc: Sequence[float], bas
         pc: P(state), summing to one.
     """
     q, w = np.asarray(pu_given, dtype=float), np.asarray(pc, dtype=float)
-    if q.shape != w.shape or w.min() < 0 or abs(w.sum() - 1) > 1e-9:
+    _require_weights([q], [w])
+    kept = w > 0
+    return float(w[kept] @ measure_kl(q[kept], float(w @ q), base))
+
+
+def _require_weights(beliefs: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> None:
+    alike = len({x.shape for x in (*beliefs, *weights)}) == 1
+    if not alike or any(w.min() < 0 or abs(w.sum() - 1) > 1e-9 for w in weights):
         raise MesascopeError(
             "The states of a crux need one weight each, summing to one.", "Give P(state) for each."
         )
-    kept = w > 0
-    return float(w[kept] @ measure_kl(q[kept], float(w @ q), base))
 
 
 def measure_skl(a: float | np.ndarray, b: float | np.ndarray, base: float = 10.0) -> np.ndarray:
@@ -191,14 +196,7 @@ def value_discrimination_states(
 ) -> float:
     """The same for a crux with k states; weights are the normalised geometric means √(aₖ·bₖ)."""
     pa, wa, pb, wb = (np.asarray(x, dtype=float) for x in (a_given, a_weights, b_given, b_weights))
-    if (
-        not len({pa.shape, wa.shape, pb.shape, wb.shape}) == 1
-        or abs(wa.sum() - 1) > 1e-9
-        or abs(wb.sum() - 1) > 1e-9
-    ):
-        raise MesascopeError(
-            "The states of a crux need one weight each, summing to one.", "Give P(state) for each."
-        )
+    _require_weights([pa, pb], [wa, wb])
     g = np.sqrt(wa * wb)
     if g.sum() == 0:
         raise MesascopeError("The two people share no possible state of the crux.", "Use another crux.")

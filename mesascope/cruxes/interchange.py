@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mesascope.cruxes.arguments import Argument
-from mesascope.cruxes.board import Board
+from mesascope.cruxes.argument import Argument
+from mesascope.cruxes.credal import CredalNet
 from mesascope.cruxes.influence import default_cruxes, find_triads
 from mesascope.cruxes.information import value_discrimination, value_information
 from mesascope.cruxes.networks import Net
@@ -54,31 +54,31 @@ def _safe(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_]", "_", name) or "net"
 
 
-def write_bif(board: Board, person: str, at: str = "middle") -> str:
+def write_bif(argument: Argument, person: str, at: str = "middle") -> str:
     """A person's claims as a BIF network; unstated entries are written at the middle (or an end) of [0, 1].
 
     Args:
-        board: the board.
+        argument: the argument.
         person: whose claims, which must form a network.
         at: 'low', 'middle' or 'high' of each entry's span.
 
     A comment at the top names every entry that the person did not state, and the modeller's bridges.
     """
-    polytope = board.polytope(person)
-    argument = Argument(polytope.constraints, polytope.rules)
-    argument.close(frozenset())
+    polytope = argument.polytope(person)
+    network = CredalNet(polytope.constraints, polytope.rules)
+    network.close(frozenset())
     weights = {"low": 0.0, "middle": 0.5, "high": 1.0}
     if at not in weights:
         raise MesascopeError(f"There is no {at!r} of a span.", "There are: low, middle, high.")
-    spans = argument.spans()
+    spans = network.spans()
     theta = spans[:, 0] + weights[at] * (spans[:, 1] - spans[:, 0])
-    unstated = [e.id for e in argument.entries if not e.stated]
+    unstated = [e.id for e in network.entries if not e.stated]
     head = [
         f"// claims of {person}, readings inferred by the modeller; independence as in a network is assumed",
         "// bridges, the modeller's and not theirs: " + (", ".join(r.id for r in polytope.rules) or "none"),
     ]
     head += [f"// not stated, written at the {at} of [0, 1]: {name}" for name in unstated]
-    return "\n".join(head) + "\n" + write_net(argument.net(theta), person)
+    return "\n".join(head) + "\n" + write_net(network.net(theta), person)
 
 
 def read_bif(text: str) -> Net:
@@ -94,6 +94,10 @@ def read_bif(text: str) -> Net:
     text = re.sub(r"//[^\n]*|/\*.*?\*/", " ", text, flags=re.S)
     text = re.sub(r"\bproperty\b[^;]*;", " ", text)
     return _Bif(_TOKEN.findall(text)).net()
+
+
+def _broken(problem: str) -> MesascopeError:
+    return MesascopeError(problem, "Mend it.")
 
 
 class _Bif:
@@ -151,25 +155,17 @@ class _Bif:
         labels = self.until("}")
         self.until("}")
         if name in self.states or len(labels) < 2 or len(set(labels)) != len(labels):
-            raise MesascopeError(
-                f"The BIF variable {name[:60]!r} is repeated, or has no two different states.", "Mend it."
-            )
+            raise _broken(f"The BIF variable {name[:60]!r} is repeated, or has no two different states.")
         self.states[name] = labels
 
     def probability(self) -> None:
         self.take("(")
-        names, cut = [], None
-        while (token := self.take()) != ")":
-            if token == "|":
-                cut = len(names)
-            elif token != ",":
-                names.append(token)
-        node, parents = names[0], names[1:] if cut else []
+        inside = self.until(")")
+        names = [token for token in inside if token != "|"] or [""]
+        node, parents = names[0], names[1:] if "|" in inside else []
         for name in names:
             if name not in self.states:
-                raise MesascopeError(
-                    f"The BIF text has a probability for {name[:60]!r}, which is no variable.", "Mend it."
-                )
+                raise _broken(f"The BIF text has a probability for {name[:60]!r}, which is no variable.")
         if node in self.tables:
             raise MesascopeError(f"The BIF text has two probabilities for {node[:60]!r}.", "Keep one.")
         shape = [len(self.states[n]) for n in (*parents, node)]
@@ -183,9 +179,7 @@ class _Bif:
                 try:
                     index = tuple(self.states[p].index(x) for p, x in zip(parents, labels, strict=True))
                 except ValueError:
-                    raise MesascopeError(
-                        f"A row of {node[:60]!r} names no states of its parents.", "Mend it."
-                    ) from None
+                    raise _broken(f"A row of {node[:60]!r} names no states of its parents.") from None
                 table[index] = self.numbers(shape[-1], node)
             elif token == "default":
                 row = self.numbers(shape[-1], node)
@@ -195,9 +189,7 @@ class _Bif:
                 table = np.moveaxis(flat.reshape([shape[-1], *shape[:-1]]), 0, -1)
         total = table.sum(axis=-1, keepdims=True)
         if np.isnan(table).any() or table.min() < 0 or np.abs(total - 1).max() > 1e-4:
-            raise MesascopeError(
-                f"The table of {node[:60]!r} has a missing row or one that does not sum to one.", "Mend it."
-            )
+            raise _broken(f"The table of {node[:60]!r} has a missing row or one that does not sum to one.")
         exact = np.abs(total - 1) < 1e-12
         self.parents[node], self.tables[node] = parents, np.where(exact, table, table / total)
 
@@ -206,13 +198,9 @@ class _Bif:
         try:
             values = np.array([float(w) for w in words])
         except ValueError:
-            raise MesascopeError(
-                f"The table of {node[:60]!r} holds something that is no number.", "Mend it."
-            ) from None
+            raise _broken(f"The table of {node[:60]!r} holds something that is no number.") from None
         if len(values) != wanted:
-            raise MesascopeError(
-                f"A row of {node[:60]!r} has {len(values)} numbers; {wanted} are needed.", "Mend it."
-            )
+            raise _broken(f"A row of {node[:60]!r} has {len(values)} numbers; {wanted} are needed.")
         return values
 
 
@@ -227,12 +215,17 @@ class Row:
     pc: float
     puc: float
 
+    @property
+    def triad(self) -> tuple[float, float, float]:
+        """(P(U), P(U | C), P(C))."""
+        return self.pu, self.puc, self.pc
 
-def write_triads(board: Board, crux: str | None = None) -> str:
+
+def write_triads(argument: Argument, crux: str | None = None) -> str:
     """Every person's point triads for the file's target, as CSV: person, Camp, ID, PU, Pc, PUc.
 
     Args:
-        board: the board.
+        argument: the argument.
         crux: only this one.
 
     Only triads that are single numbers are written: a set has no place in these columns.
@@ -240,18 +233,17 @@ def write_triads(board: Board, crux: str | None = None) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for person in board.content.people:
-        target, given = board.default_question(person, None, None)
-        names = {crux: board.event(crux)} if crux else default_cruxes(board, person, target, given)
+    for person in argument.content.people:
+        target, given = argument.default_question(person, None, None)
+        names = {crux: argument.event(crux)} if crux else default_cruxes(argument, person, target, given)
         for name, event in names.items():
             try:
-                rows = find_triads(board, person, event, target, given, engine="net").rows
+                rows = find_triads(argument, person, event, target, given, engine="net").rows
             except MesascopeError:
                 continue
-            pu, puc, pc = (float(x) for x in rows[0])
-            writer.writerow(
-                [person, " / ".join(board.content.people[person].scope), name, repr(pu), repr(pc), repr(puc)]
-            )
+            pu, puc, pc = (repr(float(x)) for x in rows[0])
+            camp = " / ".join(argument.content.people[person].scope)
+            writer.writerow([person, camp, name, pu, pc, puc])
     return out.getvalue()
 
 
@@ -295,32 +287,21 @@ def value_triads(rows: list[Row], base: float = 10.0) -> list[dict[str, object]]
 
     Coherent rows with P(U | not C) of 0 or 1 keep their value; a contradictory row has the note that says so.
     """
+    pairs = [(a, b) for a, b in itertools.combinations(rows, 2) if a.crux == b.crux and a.person != b.person]
     found: list[dict[str, object]] = []
-    for row in rows:
+    for group in (*((row,) for row in rows), *pairs):
         entry: dict[str, object] = {
-            "crux": row.crux,
-            "people": [row.person],
-            "kind": "information",
+            "crux": group[0].crux,
+            "people": [row.person for row in group],
+            "kind": "information" if len(group) == 1 else "discrimination",
             "note": "",
         }
         try:
-            entry["value"] = value_information(row.pu, row.puc, row.pc, base)
+            if len(group) == 1:
+                entry["value"] = value_information(*group[0].triad, base)
+            else:
+                entry["value"] = value_discrimination(group[0].triad, group[1].triad, base)
         except MesascopeError as error:
             entry |= {"value": None, "note": error.problem}
         found.append(entry)
-    for one, other in itertools.combinations(rows, 2):
-        if one.crux == other.crux and one.person != other.person:
-            entry = {
-                "crux": one.crux,
-                "people": [one.person, other.person],
-                "kind": "discrimination",
-                "note": "",
-            }
-            try:
-                entry["value"] = value_discrimination(
-                    (one.pu, one.puc, one.pc), (other.pu, other.puc, other.pc), base
-                )
-            except MesascopeError as error:
-                entry |= {"value": None, "note": error.problem}
-            found.append(entry)
     return found

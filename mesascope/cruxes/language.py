@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
@@ -46,12 +47,7 @@ class Event:
         first = self.parts[0].holds(worlds)
         if self.operator == "!":
             return ~first
-        second = self.parts[1].holds(worlds)
-        if self.operator == "&":
-            return first & second
-        if self.operator == "|":
-            return first | second
-        return ~first | second if self.operator == "->" else first == second
+        return _TRUTH[self.operator](first, self.parts[1].holds(worlds))
 
     def expand(self, definitions: Mapping[str, Event]) -> Event:
         """The same event with every defined name replaced by what it stands for, if that is of a usable size."""
@@ -84,6 +80,8 @@ class Event:
 
 
 SURE = Event("sure")
+_LOOSEST_FIRST = ("<->", "->", "|", "&")
+_TRUTH = {"&": np.logical_and, "|": np.logical_or, "->": np.less_equal, "<->": np.equal}
 
 
 def _require_small(event: Event) -> Event:
@@ -109,12 +107,7 @@ def negate(event: Event) -> Event:
 def join(*events: Event) -> Event:
     """The conjunction of events; sure events drop out, and nothing left is the sure event."""
     kept = [event for event in events if event.operator != "sure"]
-    if not kept:
-        return SURE
-    whole = kept[0]
-    for event in kept[1:]:
-        whole = Event("&", (whole, event))
-    return whole
+    return reduce(lambda left, right: Event("&", (left, right)), kept) if kept else SURE
 
 
 def parse(text: str) -> Event:
@@ -167,37 +160,21 @@ class _Parser:
         return False
 
     def whole(self) -> Event:
-        event = self.equivalence()
+        event = self.binary()
         if self.at < len(self.tokens):
             raise self.fail("an operator")
         return event
 
-    def equivalence(self) -> Event:
-        left = self.implication()
-        while self.next_is("<->"):
-            left = Event("<->", (left, self.implication()))
-        return left
-
-    def implication(self) -> Event:
-        parts = [self.either()]
-        while self.next_is("->"):
-            parts.append(self.either())
-        whole = parts.pop()
-        while parts:  # a -> b -> c is a -> (b -> c)
-            whole = Event("->", (parts.pop(), whole))
-        return whole
-
-    def either(self) -> Event:
-        left = self.both()
-        while self.next_is("|"):
-            left = Event("|", (left, self.both()))
-        return left
-
-    def both(self) -> Event:
-        left = self.unary()
-        while self.next_is("&"):
-            left = Event("&", (left, self.unary()))
-        return left
+    def binary(self, level: int = 0) -> Event:
+        """Events joined by one operator; inside each of them stand those that bind more tightly."""
+        if level == len(_LOOSEST_FIRST):
+            return self.unary()
+        operator, parts = _LOOSEST_FIRST[level], [self.binary(level + 1)]
+        while self.next_is(operator):
+            parts.append(self.binary(level + 1))
+        if operator == "->":  # a -> b -> c is a -> (b -> c)
+            return reduce(lambda right, left: Event("->", (left, right)), reversed(parts))
+        return reduce(lambda left, right: Event(operator, (left, right)), parts)
 
     def unary(self) -> Event:
         self.depth += 1
@@ -209,7 +186,7 @@ class _Parser:
         if self.next_is("!"):
             event = Event("!", (self.unary(),))
         elif self.next_is("("):
-            event = self.equivalence()
+            event = self.binary()
             if not self.next_is(")"):
                 raise self.fail("')'")
         elif self.at < len(self.tokens) and NAME.fullmatch(self.tokens[self.at]):
@@ -233,11 +210,13 @@ def require_known(event: Event, atoms: Iterable[str]) -> Event:
 def enumerate_worlds(atoms: Iterable[str]) -> dict[str, np.ndarray]:
     """Every combination of yes and no over n atoms: one boolean array [2^n] per atom.
 
-    The first atom varies slowest, as in a truth table (and as in a C-ordered joint array).
+    The first atom varies slowest, as in a truth table (and as in a C-ordered joint array). Without atoms there
+    is one world, of no name.
     """
     names = list(atoms)
     index = np.arange(2 ** len(names))
-    return {name: ((index >> (len(names) - 1 - i)) & 1).astype(bool) for i, name in enumerate(names)}
+    worlds = {name: ((index >> (len(names) - 1 - i)) & 1).astype(bool) for i, name in enumerate(names)}
+    return worlds or {"": np.ones(1, dtype=bool)}
 
 
 def same(one: Event, other: Event) -> bool:
@@ -247,7 +226,7 @@ def same(one: Event, other: Event) -> bool:
         return True
     if len(atoms) > 16:
         return one == other
-    worlds = enumerate_worlds(atoms) or {"": np.ones(1, dtype=bool)}
+    worlds = enumerate_worlds(atoms)
     return bool((one.holds(worlds) == other.holds(worlds)).all())
 
 

@@ -18,7 +18,7 @@ _TEXT = re.compile(r"\"\"\"|'''|\"(?:\\.|[^\"\\])*+(?:\"|$)|'[^']*+(?:'|$)|#.*")
 _DOTTED = re.compile(rf"(?<![\w\-\"])(?:(?:\"\"|[A-Za-z0-9_\-]+)\s*\.\s*){{{MOST_PARTS},}}")
 _DIGITS = re.compile(rf"(?<![0-9_])[0-9_]{{{MOST_DIGITS},}}")
 _DEEP = 4  # parts of a path that are kept
-_KINDS = {
+ENTRIES = {
     "claims": "claim",
     "people": "person",
     "defs": "definition",
@@ -29,8 +29,8 @@ _KINDS = {
     "evidence": "evidence",
     "measures": "measure",
 }
-_LISTS = {"refusals": "refusal", "questions": "question"}
-_FIELDS = ("format", "title", "source", "query")
+LISTED = {"refusals": "refusal", "questions": "question"}
+TOP_FIELDS = ("format", "title", "source", "query")
 
 Path = tuple[str, ...]
 
@@ -41,11 +41,11 @@ def name_entry(*path: str) -> str:
         return "the file"
     table, *rest = (part[:80] for part in path)
     table = table if table.isprintable() else repr(table)
-    if not rest or table in _FIELDS:
-        return table if table in _FIELDS else f"[{table}]"
-    if table in _LISTS and rest[0].isdigit():
-        return f"{_LISTS[table]} {int(rest[0]) + 1}"
-    return f"{_KINDS.get(table, f'[{table}]')} {rest[0]!r}"
+    if not rest or table in TOP_FIELDS:
+        return table if table in TOP_FIELDS else f"[{table}]"
+    if table in LISTED and rest[0].isdigit():
+        return f"{LISTED[table]} {int(rest[0]) + 1}"
+    return f"{ENTRIES.get(table, f'[{table}]')} {rest[0]!r}"
 
 
 class Lines:

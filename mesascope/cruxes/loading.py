@@ -2,122 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import fields
 from functools import partial
 from typing import Any
 
-from mesascope.cruxes.claims import (
-    KINDS,
-    NUMERIC,
-    Bottom,
-    Bridge,
-    Claim,
-    Cut,
-    Evidence,
-    Filing,
-    Measure,
-    Person,
-    Query,
-    Question,
-    Refusal,
-    Wording,
-)
-from mesascope.cruxes.entries import (
-    Names,
-    read_bottom,
-    read_bridge,
-    read_cut,
-    read_evidence,
-    read_filing,
-    read_measure,
-    read_query,
-    read_questions,
-    read_refusals,
-    require_possible,
-)
+from mesascope.cruxes import entries
+from mesascope.cruxes.checks import choose, require
+from mesascope.cruxes.claims import KINDS, NUMERIC, Claim, Content, Conventions, Person, Wording
 from mesascope.cruxes.language import Event, parse, require_known
-from mesascope.cruxes.readings import MODES, SCALES, Reading, read_value
-from mesascope.cruxes.source import Fields, Source, describe, require
-from mesascope.errors import MesascopeError, unknown
+from mesascope.cruxes.lines import ENTRIES, LISTED, TOP_FIELDS
+from mesascope.cruxes.readings import Reading, read_value
+from mesascope.cruxes.source import Fields, Source, describe
+from mesascope.errors import MesascopeError
 
 FORMAT = "mesascope-crux/1"
-TABLES = (
-    "format",
-    "title",
-    "source",
-    "query",
-    "atoms",
-    "defs",
-    "people",
-    "groups",
-    "claims",
-    "refusals",
-    "questions",
-    "bridges",
-    "cuts",
-    "bottom",
-    "filings",
-    "evidence",
-    "measures",
-)
-
-
-@dataclass(frozen=True)
-class Conventions:
-    """How the file is read; every field is an option and is stated in the output.
-
-    Args:
-        reading: 'centre', 'set' or 'beta'.
-        words: scale for bare words: 'union', 'ipcc' or 'icd'.
-        plus_minus: half-width of '~p' read as a set.
-        reflective: whether the value that a person expects to hold on reflection replaces the one held now.
-        bridges: optional bridges that are switched on.
-        wordings: labels of alternative wordings that are chosen.
-    """
-
-    reading: str = "centre"
-    words: str = "union"
-    plus_minus: float = 0.05
-    reflective: bool = False
-    bridges: tuple[str, ...] = ()
-    wordings: tuple[str, ...] = ()
-
-    def check(self) -> None:
-        """Raise `MesascopeError` for an unknown mode, scale or an unusable width."""
-        if self.reading not in MODES:
-            raise unknown("reading", self.reading, MODES)
-        if self.words not in ("union", *SCALES):
-            raise unknown("scale of words", self.words, ("union", *SCALES))
-        require(
-            0 <= self.plus_minus <= 0.5,
-            f"A half-width of {self.plus_minus} is not between 0 and 0.5.",
-            "Example: --plus-minus 0.05.",
-        )
-
-
-@dataclass(frozen=True)
-class Content:
-    """All entries of one file."""
-
-    title: str
-    origin: str
-    name: str
-    query: Query | None
-    atoms: dict[str, str]
-    definitions: dict[str, Event]
-    written: dict[str, str]
-    people: dict[str, Person]
-    groups: dict[str, str]
-    claims: dict[str, Claim]
-    refusals: tuple[Refusal, ...]
-    questions: dict[str, Question]
-    bridges: dict[str, Bridge]
-    cuts: dict[str, Cut]
-    bottom: dict[str, Bottom]
-    filings: dict[str, Filing]
-    evidence: dict[str, Evidence]
-    measures: dict[str, Measure]
-    conventions: Conventions = field(default_factory=Conventions)
+TABLES = (*TOP_FIELDS, "atoms", "groups", *ENTRIES, *LISTED)
+CLAIM_FIELDS = {field.name for field in fields(Claim)} - {"id", "line", "wordings", "written"}
+CLAIM_FIELDS |= {"within", "mass", "readings", "given_text", "direction", "of_group"}
 
 
 def read_content(source: Source, conventions: Conventions) -> Content:
@@ -135,14 +36,13 @@ def read_content(source: Source, conventions: Conventions) -> Content:
 
 class _Loader:
     def __init__(self, source: Source, conventions: Conventions):
-        self.source, self.conventions, self.names = source, conventions, Names(source)
+        self.source, self.conventions, self.names = source, conventions, entries.Names(source)
 
     def content(self) -> Content:
         source, at = self.source, self.source.at
         for key in source.data:
-            if key not in TABLES:
-                with at(key):
-                    raise unknown("table", str(key)[:80], TABLES)
+            with at(key):
+                choose("table", str(key)[:80], TABLES)
         with at("format"):
             require(
                 source.data.get("format") == FORMAT,
@@ -167,35 +67,33 @@ class _Loader:
                 self.names.claims[key] = self.read_claim(key, value)
         self.check_references()
         names = self.names
-        bridges = names.each("bridges", partial(read_bridge, names))
+        bridges = names.each("bridges", partial(entries.read_bridge, names))
         for name in self.conventions.bridges:
-            if name not in bridges:
-                raise unknown("bridge", name, bridges)
+            choose("bridge", name, bridges)
         labels = {label for claim in self.names.claims.values() for label in claim.wordings}
         for label in self.conventions.wordings:
-            if label not in labels:
-                raise unknown("wording", label, labels)
-        cuts = names.each("cuts", partial(read_cut, names))
-        evidence = names.each("evidence", partial(read_evidence, names))
+            choose("wording", label, labels)
+        cuts = names.each("cuts", partial(entries.read_cut, names))
+        evidence = names.each("evidence", partial(entries.read_evidence, names))
         return Content(
             title,
             origin,
             source.name,
-            read_query(names),
+            entries.read_query(names),
             names.atoms,
             names.definitions,
             written,
             names.people,
             groups,
             names.claims,
-            read_refusals(names),
-            read_questions(names),
+            entries.read_refusals(names),
+            entries.read_questions(names),
             bridges,
             cuts,
-            names.each("bottom", partial(read_bottom, names, bridges)),
-            names.each("filings", partial(read_filing, names, cuts)),
+            names.each("bottom", partial(entries.read_bottom, names, bridges)),
+            names.each("filings", partial(entries.read_filing, names, cuts)),
             evidence,
-            names.each("measures", partial(read_measure, names, evidence)),
+            names.each("measures", partial(entries.read_measure, names, evidence)),
             self.conventions,
         )
 
@@ -251,58 +149,21 @@ class _Loader:
             )
 
     def read_claim(self, key: str, table: object) -> Claim:
-        fields = Fields(
-            table,
-            (
-                "by",
-                "kind",
-                "event",
-                "given",
-                "value",
-                "reflective",
-                "verbal",
-                "hedge",
-                "text",
-                "within",
-                "mass",
-                "readings",
-                "used",
-                "of",
-                "population",
-                "about",
-                "given_text",
-                "direction",
-                "phrase",
-                "events",
-                "of_group",
-                "denied_by",
-            ),
-        )
-        by = fields.texts("by")
-        require(bool(by), "The field 'by' is missing.", 'Add by = "…", one of the people.')
+        fields = Fields(table, CLAIM_FIELDS)
+        by = fields.texts("by", needed='Add by = "…", one of the people.')
         for name in by:
             if name != "unknown":
                 self.names.known_person(name)
         kind = fields.choice("kind", KINDS, "prob")
-        common: dict[str, Any] = {
-            "id": key,
-            "by": by,
-            "kind": kind,
-            "line": self.source.line("claims", key),
-            "text": fields.text("text"),
-            "verbal": fields.text("verbal"),
-            "hedge": fields.text("hedge"),
-            "used": fields.flag("used", True),
-            "about": fields.texts("about"),
-            "phrase": fields.text("phrase"),
-            "denied_by": fields.text("denied_by"),
-            "of": fields.text("of"),
-            "population": fields.text("population"),
-        }
+        line = self.source.line("claims", key)
+        common: dict[str, Any] = {"id": key, "by": by, "kind": kind, "line": line}
+        common |= {"used": fields.flag("used", True), "about": fields.texts("about")}
+        texts = ("text", "verbal", "hedge", "phrase", "denied_by", "of", "population")
+        common |= {name: fields.text(name) for name in texts}
         if kind in NUMERIC:
             require(len(by) == 1, "A number is stated by one person.", "Write one claim per person.")
             event, given = self.names.event(fields, "event"), self.names.event(fields, "given", needed=False)
-            require_possible(given)
+            entries.require_possible(given)
             wordings = {}
             for label, change in fields.nested("readings").items():
                 other = Fields(change, ("event", "given", "value"))
@@ -314,7 +175,7 @@ class _Loader:
                     self.names.event(other, "given") if "given" in other.table else given,
                     self.value(other if "value" in other.table else fields, "value"),
                 )
-                require_possible(wordings[label].given)
+                entries.require_possible(wordings[label].given)
             reflective = self.value(fields, "reflective") if "reflective" in fields.table else None
             return Claim(
                 event=event,
@@ -334,12 +195,8 @@ class _Loader:
             require(
                 unfit not in fields.table, f"A claim of kind {kind!r} has no field {unfit!r}.", "Remove it."
             )
-        events = tuple(
-            require_known(parse(e), {*self.names.atoms, *self.names.definitions}).expand(
-                self.names.definitions
-            )
-            for e in fields.texts("events")
-        )
+        known, definitions = {*self.names.atoms, *self.names.definitions}, self.names.definitions
+        events = tuple(require_known(parse(e), known).expand(definitions) for e in fields.texts("events"))
         event = self.names.event(fields, "event") if "event" in fields.table else None
         require(
             kind != "ambiguity" or len(events) > 1,
@@ -349,24 +206,15 @@ class _Loader:
         return Claim(event=event, events=events, **common)
 
     def value(self, fields: Fields, key: str) -> Reading:
-        require(key in fields.table, f"The field {key!r} is missing.", f'Add {key} = "~85%".')
-        require(
-            isinstance(fields.table[key], str),
-            f"The field {key!r} is {describe(fields.table[key])}, not quoted text.",
-            f'Write it as it was said, quoted: {key} = "~85%".',
-        )
+        stated = fields.require_there(key, f'Add {key} = "~85%".')
+        told = f"The field {key!r} is {describe(stated)}, not quoted text."
+        require(isinstance(stated, str), told, f'Write it as it was said, quoted: {key} = "~85%".')
         mass = fields.number("mass", 0.9) if "mass" in fields.table else None
-        return read_value(
-            fields.table[key],
-            self.conventions.words,
-            self.conventions.plus_minus,
-            mass,
-            fields.text("within", default="vacuous"),
-        )
+        within, conventions = fields.text("within", default="vacuous"), self.conventions
+        return read_value(stated, conventions.words, conventions.plus_minus, mass, within)
 
     def check_references(self) -> None:
         for claim in self.names.claims.values():
             with self.source.at("claims", claim.id):
                 for other in claim.about:
-                    if other not in self.names.claims:
-                        raise unknown("claim", other, self.names.claims)
+                    choose("claim", other, self.names.claims)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mesascope.cruxes.board import Board
+from mesascope.cruxes.argument import Argument
+from mesascope.cruxes.checks import choose
 from mesascope.cruxes.claims import Measure
 from mesascope.cruxes.entries import RUNGS
 from mesascope.cruxes.evidence import Update, update_people
-from mesascope.errors import MesascopeError, unknown
+from mesascope.errors import MesascopeError
 
 FORMAT = "mesascope-finding/2"
 OLD_FORMAT = "mesascope-finding/1"  # says probe for metric
@@ -173,46 +174,34 @@ def _number(x: object) -> bool:
     return isinstance(x, int | float) and not isinstance(x, bool) and x == x
 
 
-def update_from_findings(board: Board, path: str | Path, measure: str | None = None) -> list[Tally]:
+def update_from_findings(argument: Argument, path: str | Path, measure: str | None = None) -> list[Tally]:
     """Every measure of the file (or the one named) put to a folder of findings.
 
     Args:
-        board: the board, whose file holds the rules.
+        argument: the argument, whose file holds the rules.
         path: see `read_findings`.
         measure: only this rule.
 
     Returns a `Tally` per measure. Nobody moves without a ratio of their own; the gap between what was
     measured and what is claimed comes with every tally.
     """
-    measures = board.content.measures
+    measures = argument.content.measures
     if not measures:
         raise MesascopeError(
-            f"{board.name} has no [measures].", "Say there which findings count for which evidence."
+            f"{argument.name} has no [measures].", "Say there which findings count for which evidence."
         )
-    if measure is not None and measure not in measures:
-        raise unknown("measure", measure, measures)
+    chosen = list(measures) if measure is None else [choose("measure", measure, measures)]
     subjects = read_findings(path)
     tallies = []
-    for rule in measures.values():
-        if measure is not None and rule.id != measure:
-            continue
+    for rule in (measures[name] for name in chosen):
         k, n, units = count(rule, subjects)
-        evidence = board.content.evidence[rule.feeds]
+        evidence = argument.content.evidence[rule.feeds]
         updates: list[Update] = []
         if k is not None and n is not None:
             if evidence.counts:
-                updates = update_people(board, rule.feeds, k, n)
+                updates = update_people(argument, rule.feeds, k, n)
             elif k in (0, n):
-                updates = update_people(board, rule.feeds, observed=k == n)
-        tallies.append(
-            Tally(
-                rule.id,
-                rule.feeds,
-                k,
-                n,
-                units,
-                f"measured: {rule.measured}; claimed: {rule.claimed}",
-                tuple(updates),
-            )
-        )
+                updates = update_people(argument, rule.feeds, observed=k == n)
+        gap = f"measured: {rule.measured}; claimed: {rule.claimed}"
+        tallies.append(Tally(rule.id, rule.feeds, k, n, units, gap, tuple(updates)))
     return tallies

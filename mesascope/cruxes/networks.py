@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.errors import MesascopeError, unknown
+from mesascope.cruxes.checks import choose
+from mesascope.errors import MesascopeError
 
 LARGEST_JOINT = 2**20
 LARGEST_FACTOR = 2**24
@@ -106,7 +107,7 @@ class Net:
                 result[name] = joint.reshape(before, size, -1).sum(axis=(0, 2))
                 before *= size
             return result
-        return {name: self._eliminate((name,), {}, {}) for name in self.order}
+        return {name: self.eliminate((name,), {}, {}) for name in self.order}
 
     def ask(
         self,
@@ -127,24 +128,21 @@ class Net:
         nodes = (nodes,) if isinstance(nodes, str) else tuple(nodes)
         observed = {name: self._state(name, label) for name, label in (evidence or {}).items()}
         for name in (*nodes, *(likelihood or {})):
-            if name not in self.states:
-                raise unknown("node", name, self.order)
-        joint = self._eliminate(nodes, observed, dict(likelihood or {}))
+            choose("node", name, self.order)
+        joint = self.eliminate(nodes, observed, dict(likelihood or {}))
         total = joint.sum(axis=tuple(range(len(nodes))))
         if np.min(total) < VANISHING:
             return Undefined(f"The evidence {dict(evidence or {})} cannot happen.")
         return joint / total
 
     def _state(self, name: str, label: str) -> int:
-        if name not in self.states:
-            raise unknown("node", name, self.order)
-        if label not in self.states[name]:
-            raise unknown(f"state of {name}", label, self.states[name])
-        return self.states[name].index(label)
+        labels = self.states[choose("node", name, self.order)]
+        return labels.index(choose(f"state of {name}", label, labels))
 
-    def _eliminate(
+    def eliminate(
         self, nodes: tuple[str, ...], observed: Mapping[str, int], likelihood: Mapping[str, np.ndarray]
     ) -> np.ndarray:
+        """P(nodes, what is observed), weighted by the likelihoods: an array over the states of the nodes."""
         needed, stack = set(), [*nodes, *observed, *likelihood]
         while stack:  # nodes that are no ancestor of anything asked sum to one
             name = stack.pop()
@@ -211,8 +209,7 @@ def _sort(parents: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     pending = dict(parents)
     for name, above in pending.items():
         for parent in above:
-            if parent not in pending:
-                raise unknown(f"parent of {name}", parent, pending)
+            choose(f"parent of {name}", parent, pending)
     while pending:
         ready = [name for name, above in pending.items() if all(p in done for p in above)]
         if not ready:

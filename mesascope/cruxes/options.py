@@ -6,11 +6,13 @@ import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from mesascope.cruxes.board import Board, default, load
+from mesascope.cruxes.argument import Argument, default, load
+from mesascope.cruxes.information import BASES
+from mesascope.cruxes.texts import tell_conventions, to_plain
 from mesascope.errors import MesascopeError
 
 File = Annotated[
@@ -34,13 +36,18 @@ Person = Annotated[
 Target = Annotated[str | None, typer.Option("--target", help="An event; the file's query if left out.")]
 Given = Annotated[str | None, typer.Option("--given", help="A condition; '' for none.")]
 Engine = Annotated[str, typer.Option("--engine", help="lp, net, credal or sample.")]
+CruxEngine = Annotated[str, typer.Option("--engine", help="auto, net or lp.")]
+Findings = Annotated[
+    Path | None,
+    typer.Option("--findings", help="A folder with findings.json, read by the file's rules."),
+]
 Between = Annotated[
     str | None, typer.Option("--between", help="Two people, 'ann,bob'; the file's pair if left out.")
 ]
 Base = Annotated[str, typer.Option("--base", help="Of the logarithm: 10 (dits), 2 (bits) or e (nats).")]
 
 
-def open_board(
+def open_argument(
     file: File = None,
     reading: Mode = "centre",
     words: Words = "union",
@@ -49,32 +56,52 @@ def open_board(
     *,
     bridge: With = None,
     wording: Worded = None,
-) -> Board:
+) -> Argument:
     """The file under the chosen conventions; the shipped thread where there is none."""
-    changes: dict[str, Any] = {
-        "reading": reading,
-        "words": words,
-        "plus_minus": plus_minus,
-        "reflective": reflective,
-        "bridges": bridge or (),
-        "wordings": wording or (),
-    }
+    changes: dict[str, Any] = {"reading": reading, "words": words, "plus_minus": plus_minus}
+    changes |= {"reflective": reflective, "bridges": bridge or (), "wordings": wording or ()}
     return load(file, **changes) if file else default(**changes)
 
 
-def on_board(verb: Callable[..., None]) -> Callable[..., None]:
-    """A verb of an open board as a command: FILE, the verb's own options, those of `open_board`, --json.
+class Shown(NamedTuple):
+    """What a verb shows.
 
     Args:
-        verb: takes a board first and `as_json` last; its docstring is the command's help.
+        result: for --json; lines: for everybody else.
+        failed: whether the command exits with 1.
+        bare: whether the line on how values were read is left out.
     """
-    file, *conventions = inspect.signature(open_board, eval_str=True).parameters.values()
-    _, *own, as_json = inspect.signature(verb, eval_str=True).parameters.values()
-    opening = [file.name, *(p.name for p in conventions)]
 
-    def command(**given: Any) -> None:
-        board = open_board(**{name: given.pop(name) for name in opening})
-        verb(board, **given)
+    result: object
+    lines: list[str]
+    failed: bool = False
+    bare: bool = False
+
+
+def on_argument(verb: Callable[..., Shown]) -> Callable[..., None]:
+    """A verb of an open argument as a command: FILE, the verb's own options, those of `open_argument`, --json.
+
+    Args:
+        verb: takes an argument first; its name is the command's, its docstring the help.
+    """
+    file, *conventions = inspect.signature(open_argument, eval_str=True).parameters.values()
+    _, *own = inspect.signature(verb, eval_str=True).parameters.values()
+    opening = [file.name, *(p.name for p in conventions)]
+    as_json = inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Json)
+
+    def command(as_json: bool, **given: Any) -> None:
+        argument = open_argument(**{name: given.pop(name) for name in opening})
+        shown = verb(argument, **given)
+        conventions = argument.conventions
+        if as_json:
+            record = {"command": verb.__name__, "file": argument.name, "digest": argument.digest}
+            record |= {"conventions": to_plain(conventions), "result": to_plain(shown.result)}
+            typer.echo(json.dumps(record, ensure_ascii=False, allow_nan=False))
+        else:
+            foot = [] if shown.bare else [f"({argument.name}; {tell_conventions(conventions)})"]
+            typer.echo("\n".join([*shown.lines, *foot]))
+        if shown.failed:
+            raise typer.Exit(1)
 
     command.__name__, command.__doc__ = verb.__name__, verb.__doc__
     in_order = [p.replace(kind=p.KEYWORD_ONLY) for p in (file, *own, *conventions, as_json)]
@@ -82,30 +109,11 @@ def on_board(verb: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def show(board: Board, command: str, result: object, lines: list[str], as_json: bool) -> None:
-    """One JSON document, or the lines and how values were read."""
-    from mesascope.cruxes.texts import tell_conventions, to_plain
-
-    if as_json:
-        record = {
-            "command": command,
-            "file": board.name,
-            "digest": board.digest,
-            "conventions": to_plain(board.conventions),
-            "result": to_plain(result),
-        }
-        typer.echo(json.dumps(record, ensure_ascii=False, allow_nan=False))
-        return
-    for line in [*lines, f"({board.name}; {tell_conventions(board)})"]:
-        typer.echo(line)
-
-
-def choose_people(board: Board, chosen: list[str] | None) -> list[str]:
+def choose_people(argument: Argument, chosen: list[str] | None) -> list[str]:
     """The people named, the file's pair, or everybody."""
     if chosen:
-        return [board.person(p) for p in chosen]
-    query = board.content.query
-    return list(query.compare) if query and query.compare else list(board.content.people)
+        return [argument.person(p) for p in chosen]
+    return list(argument.compared or argument.content.people)
 
 
 def read_pair(between: str | None) -> tuple[str | None, str | None]:
@@ -122,27 +130,6 @@ def read_pair(between: str | None) -> tuple[str | None, str | None]:
 
 def read_base(name: str) -> float:
     """The base of a logarithm by its name."""
-    from mesascope.cruxes.information import BASES
-
     if name not in BASES:
         raise MesascopeError(f"There is no base {name!r}.", f"There are: {', '.join(BASES)}.")
     return BASES[name]
-
-
-def require_folder(path: Path) -> None:
-    """Raise `MesascopeError` before any work where the folder of a file to be written does not exist."""
-    if not path.parent.is_dir():
-        raise MesascopeError(
-            f"{str(path)!r} cannot be written: there is no folder {str(path.parent)!r}.",
-            "Name a file in a folder that exists.",
-        )
-
-
-def write(path: Path, text: str) -> None:
-    """Write a text file; a place that cannot be written is the user's mistake."""
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise MesascopeError(
-            f"{str(path)!r} cannot be written: {error.strerror}.", "Name a file in a folder that exists."
-        ) from None

@@ -8,47 +8,56 @@ from typing import Annotated, Any
 
 import typer
 
-from mesascope.cruxes.board import Board
-from mesascope.cruxes.options import (
-    Base,
-    Json,
-    on_board,
-    read_base,
-    require_folder,
-    show,
-    write,
-)
+from mesascope.cruxes.argument import Argument
+from mesascope.cruxes.options import Base, Findings, Json, Shown, on_argument, read_base
+from mesascope.cruxes.source import read_text
+from mesascope.cruxes.texts import align, number, to_plain
 from mesascope.errors import MesascopeError
 
 
-@on_board
+def _require_folder(path: Path) -> None:
+    """Raise `MesascopeError` before any work where the folder of a file to be written does not exist."""
+    if not path.parent.is_dir():
+        raise MesascopeError(
+            f"{str(path)!r} cannot be written: there is no folder {str(path.parent)!r}.",
+            "Name a file in a folder that exists.",
+        )
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a text file; a place that cannot be written is the user's mistake."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise MesascopeError(
+            f"{str(path)!r} cannot be written: {error.strerror}.", "Name a file in a folder that exists."
+        ) from None
+
+
+@on_argument
 def report(
-    board: Board,
+    argument: Argument,
     out: Annotated[Path, typer.Option(help="Where the page is written.")] = Path("crux.html"),
-    findings: Annotated[
-        Path | None, typer.Option(help="A folder with findings.json, read by the file's rules.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
+    findings: Findings = None,
+) -> Shown:
     """Write one HTML page: the argument, the bottom lines, the gap, the cruxes, before and after evidence.
 
     Example: mesascope crux report --out crux.html
     """
-    require_folder(out)
-    write(out, board.html(findings))
-    show(board, "report", {"out": str(out)}, [f"wrote {out}"], as_json)
+    _require_folder(out)
+    _write(out, argument.html(findings))
+    return Shown({"out": str(out)}, [f"wrote {out}"])
 
 
-@on_board
-def export_board(
-    board: Board,
+@on_argument
+def export(
+    argument: Argument,
     form: Annotated[
         str, typer.Option("--format", help="bif (one person's network) or csv (triads).")
     ] = "csv",
     person: Annotated[str | None, typer.Option(help="For bif: whose.")] = None,
     out: Annotated[Path | None, typer.Option(help="A file; standard output if left out.")] = None,
-    as_json: Json = False,
-) -> None:
+) -> Shown:
     """Write a person's network as BIF, or everyone's triads as CSV in FRI's columns.
 
     Example: mesascope crux export --format bif --person lister
@@ -57,13 +66,11 @@ def export_board(
         raise MesascopeError(f"There is no format {form!r}.", "There are: bif, csv.")
     if form == "bif" and person is None:
         raise MesascopeError("BIF holds one person's network.", "Say whose: --person lister.")
-    text = board.to_bif(board.person(person)) if form == "bif" and person else board.to_fri_csv()
+    text = argument.to_bif(argument.person(person)) if form == "bif" and person else argument.to_fri_csv()
     if out is not None:
-        write(out, text)
-    if as_json:
-        show(board, "export", {"format": form, "text": text}, [], True)
-    else:
-        typer.echo(f"wrote {out}" if out else text.rstrip("\n"))
+        _write(out, text)
+    lines = [f"wrote {out}" if out else text.rstrip("\n")]
+    return Shown({"format": form, "text": text}, lines, bare=True)
 
 
 def import_file(
@@ -76,8 +83,6 @@ def import_file(
     Example: mesascope crux import triads.csv
     """
     from mesascope.cruxes.interchange import read_bif, read_triads, value_triads
-    from mesascope.cruxes.source import read_text
-    from mesascope.cruxes.texts import align, number, to_plain
 
     text = read_text(file)
     if file.suffix.lower() == ".csv":
@@ -102,5 +107,4 @@ def import_file(
             json.dumps({"command": "import", "file": file.name, "result": to_plain(found)}, allow_nan=False)
         )
         return
-    for line in lines:
-        typer.echo(line)
+    typer.echo("\n".join(lines))

@@ -1,12 +1,14 @@
-"""One self-contained HTML page of a board: readable without scripts, and in print."""
+"""One self-contained HTML page of an argument: readable without scripts, and in print."""
 
 from __future__ import annotations
 
+from contextlib import suppress
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 from mesascope.cruxes.answers import STATUSES, Answer
-from mesascope.cruxes.board import Board
+from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.claims import KINDS, NUMERIC, Bottom
 from mesascope.cruxes.figures import COLOURS, PALE, Bar, Box, draw_argument, draw_intervals, draw_waterfall
 from mesascope.cruxes.gaps import GapReport
@@ -16,11 +18,11 @@ from mesascope.cruxes.texts import interval, number, tell_conventions, tell_ques
 from mesascope.errors import MesascopeError
 
 
-def render_page(board: Board, findings: str | Path | None = None) -> str:
-    """The page of a board.
+def render_page(argument: Argument, findings: str | Path | None = None) -> str:
+    """The page of an argument.
 
     Args:
-        board: the board.
+        argument: the argument.
         findings: a folder with findings.json to read by the file's rules.
 
     Returns HTML with inline SVG and style, no script and no outside address; all text is escaped.
@@ -28,35 +30,31 @@ def render_page(board: Board, findings: str | Path | None = None) -> str:
     from jinja2 import Environment, FileSystemLoader
     from markupsafe import Markup
 
-    tallies = board.update_from(findings) if findings else []
+    tallies = argument.update_from(findings) if findings else []
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(number=number, svg=Markup, percent=lambda x: "–" if x is None else f"{x:.1%}")
-    content = board.content
-    compared = list(content.query.compare) if content.query else []
-    colours = {
-        p: COLOURS[i % len(COLOURS)]
-        for i, p in enumerate([*compared, *(p for p in content.people if p not in compared)])
-    }
-    answers = [board.answer(p) for p in compared]
-    gaps = _gaps(board)
+    content = argument.content
+    colours = dict(zip(dict.fromkeys((*argument.compared, *content.people)), cycle(COLOURS), strict=False))
+    answers = [argument.answer(p) for p in argument.compared]
+    gaps = _gaps(argument)
     return environment.get_template("page.html").render(
-        board=board,
+        argument=argument,
         content=content,
-        conventions=tell_conventions(board),
+        conventions=tell_conventions(argument.conventions),
         colours=colours,
         answers=answers,
         statuses=STATUSES,
-        issues=board.check(),
-        arguments=_draw_arguments(board, colours),
-        intervals=_draw_bottom_lines(board, answers, colours) if answers else "",
+        issues=argument.check(),
+        arguments=_draw_arguments(argument, colours),
+        intervals=_draw_bottom_lines(argument, answers, colours) if answers else "",
         gaps=gaps,
         waterfalls=_draw_waterfalls(gaps),
-        influence=_influence(board, compared),
-        said=_said(board),
-        evidence=_evidence(board),
-        drawn=_draw_evidence(board, colours, tallies),
+        influence=_influence(argument),
+        said=_said(argument),
+        evidence=_evidence(argument),
+        drawn=_draw_evidence(argument, colours, tallies),
         interval=interval,
         question=tell_question,
         tallies=tallies,
@@ -64,96 +62,62 @@ def render_page(board: Board, findings: str | Path | None = None) -> str:
     )
 
 
-def _draw_bottom_lines(board: Board, answers: list[Answer], colours: dict[str, str]) -> str:
-    bars = []
+def _draw_bottom_lines(argument: Argument, answers: list[Answer], colours: dict[str, str]) -> str:
+    bars: list[Bar] = []
+
+    def add(label: str, answer: Answer, minor: bool = True) -> None:
+        if answer.span:
+            bars.append(Bar(label, answer.span, colours[answer.person], minor))
+
     for answer in answers:
-        colour, person = colours[answer.person], answer.person
-        if answer.low is None or answer.high is None:
+        if answer.span is None:
             continue
-        said = tell_question(answer.event, answer.given)
-        bars.append(
-            Bar(
-                f"{person}: {said}, bounds",
-                answer.low,
-                answer.high,
-                colour,
-                interval(answer.low, answer.high),
-            )
-        )
-        try:
-            net = board.answer(person, engine="net", wordings=False)
-            if net.low is not None and net.high is not None:
-                bars.append(
-                    Bar(
-                        "with independence, as a network",
-                        net.low,
-                        net.high,
-                        colour,
-                        interval(net.low, net.high),
-                        True,
-                    )
-                )
-        except MesascopeError:
-            pass
+        person, bottom = answer.person, argument.content.bottom.get(answer.person, Bottom())
+        add(f"{person}: {tell_question(answer.event, answer.given)}, bounds", answer, minor=False)
+        with suppress(MesascopeError):
+            independent = argument.answer(person, engine="net", wordings=False)
+            add("with independence, as a network", independent)
         for label, other in answer.wordings.items():
-            if other.low is not None and other.high is not None:
-                bars.append(
-                    Bar(
-                        f"worded “{label}”"[:52],
-                        other.low,
-                        other.high,
-                        colour,
-                        interval(other.low, other.high),
-                        True,
-                    )
-                )
-        bottom = board.content.bottom.get(person, Bottom())
+            add(f"worded “{label}”"[:52], other)
         if bottom.reflective or bottom.bridges:
-            view = board.read(reflective=True, bridges=(*board.conventions.bridges, *bottom.bridges))
-            other = view.answer(person, wordings=False)
-            if other.low is not None and other.high is not None:
-                what = " and ".join(
-                    x
-                    for x in (
-                        "on reflection" if bottom.reflective else "",
-                        f"with {', '.join(bottom.bridges)}" if bottom.bridges else "",
-                    )
-                    if x
-                )
-                bars.append(Bar(what, other.low, other.high, colour, interval(other.low, other.high), True))
+            view = argument.read(reflective=True, bridges=(*argument.conventions.bridges, *bottom.bridges))
+            how = ["on reflection"] if bottom.reflective else []
+            how += [f"with {', '.join(bottom.bridges)}"] if bottom.bridges else []
+            add(" and ".join(how), view.answer(person, wordings=False))
     return draw_intervals(bars, "What follows for each person, as intervals on one axis")
 
 
-def _draw_arguments(board: Board, colours: dict[str, str]) -> list[tuple[str, str]]:
+def _draw_arguments(argument: Argument, colours: dict[str, str]) -> list[tuple[str, str]]:
     """The part tied to the target, then whatever else was said with a number."""
-    content = board.content
+    content = argument.content
     target = content.query.target.atoms() if content.query else frozenset()
     tied: set[str] = set()
     for person in content.people if target else ():
-        part = board.polytope(person).part(target)
-        tied |= {x.id for x in (*part.constraints, *part.rules)}
+        part = argument.polytope(person).part(target)
+        tied |= {item.id for item in part.items}
     drawings = [
-        (title, _draw_argument(board, colours, target, chosen))
+        (title, _draw_argument(argument, colours, target, chosen))
         for title, chosen in (
             (f"What bears on {', '.join(sorted(target))}", tied),
-            ("What else was said with a number", {c for c in content.claims} - tied),
+            ("What else was said with a number", content.claims.keys() - tied),
         )
-        if chosen
     ]
     return [(title, drawing) for title, drawing in drawings if drawing]
 
 
-def _draw_argument(board: Board, colours: dict[str, str], target: frozenset[str], chosen: set[str]) -> str:
-    content = board.content
+def _draw_argument(
+    argument: Argument, colours: dict[str, str], target: frozenset[str], chosen: set[str]
+) -> str:
+    content = argument.content
     lines: dict[str, list[tuple[str, str]]] = {}
     arrows: dict[tuple[str, str], bool] = {}
     compound: dict[str, Box] = {}
     for person in content.people:
-        for claim in board.numeric_claims(person):
+        for claim in argument.numeric_claims(person):
             if claim.id not in chosen or claim.event is None:
                 continue
             head, under = literals(claim.event), claim.given.atoms()
-            stated = board.value_of(claim).stated
+            stated = argument.value_of(claim).stated
             if head is not None and len(head) == 1:
                 ((atom, sign),) = head.items()
                 lines.setdefault(atom, []).append(
@@ -161,15 +125,11 @@ def _draw_argument(board: Board, colours: dict[str, str], target: frozenset[str]
                 )
             else:
                 atom = claim.id
-                compound[atom] = Box(
-                    atom,
-                    claim.written or str(claim.event),
-                    ((f"{person}: {stated}", colours[person]),),
-                    "claim",
-                )
+                line = (f"{person}: {stated}", colours[person])
+                compound[atom] = Box(atom, claim.written or str(claim.event), (line,), "claim")
                 under = under | claim.event.atoms()
             arrows |= {(g, atom): False for g in under}
-        for name in board.bridges_for(person):
+        for name in argument.bridges_for(person):
             event = content.bridges[name].rule
             if name in chosen:
                 ends = target & event.atoms() or event.atoms()
@@ -186,11 +146,8 @@ def _draw_argument(board: Board, colours: dict[str, str], target: frozenset[str]
         for (a, b), dashed in sorted(arrows.items())
         if not _reaches(a, b, [pair for pair in arrows if pair != (a, b)])
     ]
-    return (
-        draw_argument(boxes, kept, "The argument as a graph with each person's stated numbers")
-        if boxes
-        else ""
-    )
+    says = "The argument as a graph with each person's stated numbers"
+    return draw_argument(boxes, kept, says) if boxes else ""
 
 
 def _reaches(start: str, end: str, pairs: list[tuple[str, str]]) -> bool:
@@ -204,9 +161,9 @@ def _reaches(start: str, end: str, pairs: list[tuple[str, str]]) -> bool:
     return end in seen
 
 
-def _gaps(board: Board) -> GapReport | str:
+def _gaps(argument: Argument) -> GapReport | str:
     try:
-        return board.cuts()
+        return argument.cuts()
     except MesascopeError as error:
         return str(error)
 
@@ -220,93 +177,62 @@ def _draw_waterfalls(report: GapReport | str) -> list[str]:
         if gap.remainder:
             steps.append(("not additive", gap.remainder, ""))
         one, other = gap.people
-        drawn.append(
-            draw_waterfall(
-                (one, gap.ends[0]),
-                steps,
-                (other, gap.ends[1]),
-                f"From {one} to {other} by the cut {gap.cut}",
-            )
-        )
+        says = f"From {one} to {other} by the cut {gap.cut}"
+        drawn.append(draw_waterfall((one, gap.ends[0]), steps, (other, gap.ends[1]), says))
     return drawn
 
 
-def _influence(board: Board, compared: list[str]) -> list[dict[str, Any]]:
+def _influence(argument: Argument) -> list[dict[str, Any]]:
     found = []
-    for person in compared:
+    for person in argument.compared:
         try:
-            found.append({"person": person, "values": board.voi(person), "reason": ""})
+            found.append({"person": person, "values": argument.voi(person), "reason": ""})
         except MesascopeError as error:
             found.append({"person": person, "values": [], "reason": str(error)})
     return found
 
 
-def _said(board: Board) -> list[dict[str, Any]]:
-    content, rows = board.content, []
-    refused = {name for r in content.refusals for name in r.of}
+def _said(argument: Argument) -> list[dict[str, Any]]:
+    content, rows = argument.content, []
     for claim in content.claims.values():
         if claim.kind in NUMERIC and claim.event is not None and claim.value is not None:
             what = tell_question(claim.written or str(claim.event), str(claim.given))
-            read = board.value_of(claim).rule
+            read = argument.value_of(claim).rule
         else:
-            what, read = (
-                claim.of or claim.phrase or (str(claim.event) if claim.event else ""),
-                KINDS[claim.kind],
-            )
+            what = claim.of or claim.phrase or (str(claim.event) if claim.event else "")
+            read = KINDS[claim.kind]
         marks = ["ambiguous"] if claim.wordings or claim.kind == "ambiguity" else []
-        marks += (
-            [f"refused by {r.by}" for r in content.refusals if claim.id in r.of]
-            if claim.id in refused
-            else []
-        )
-        rows.append(
-            {
-                "claim": claim,
-                "what": what,
-                "read": read,
-                "marks": ", ".join(marks),
-                "stated": claim.value.stated if claim.value else "",
-            }
-        )
+        marks += [f"refused by {r.by}" for r in content.refusals if claim.id in r.of]
+        stated = claim.value.stated if claim.value else ""
+        rows.append({"claim": claim, "what": what, "read": read, "marks": ", ".join(marks), "stated": stated})
     return rows
 
 
-def _evidence(board: Board) -> list[dict[str, Any]]:
-    rows = []
-    for name, evidence in board.content.evidence.items():
-        rows.append(
-            {
-                "id": name,
-                "text": evidence.text,
-                "about": str(evidence.about),
-                "counts": evidence.counts,
-                "updates": [] if evidence.counts else board.update(name),
-            }
-        )
-    for name, question in board.content.questions.items():
-        rows.append(
-            {
-                "id": name,
-                "text": question.text,
-                "about": str(question.about),
-                "counts": False,
-                "updates": board.update(name),
-            }
-        )
-    return rows
+def _evidence(argument: Argument) -> list[dict[str, Any]]:
+    content = argument.content
+    counted = {name for name, evidence in content.evidence.items() if evidence.counts}
+    return [
+        {
+            "id": name,
+            "text": item.text,
+            "about": str(item.about),
+            "counts": name in counted,
+            "updates": [] if name in counted else argument.update(name),
+        }
+        for name, item in (*content.evidence.items(), *content.questions.items())
+    ]
 
 
-def _draw_evidence(board: Board, colours: dict[str, str], tallies: list[Tally]) -> str:
-    found = [(name, board.update(name)) for name, e in board.content.evidence.items() if not e.counts]
+def _draw_evidence(argument: Argument, colours: dict[str, str], tallies: list[Tally]) -> str:
+    found = [(name, argument.update(name)) for name, e in argument.content.evidence.items() if not e.counts]
     found += [(f"{t.feeds} ({t.k} of {t.n})", list(t.updates)) for t in tallies]
     bars = []
     for name, updates in found:
         for update in updates:
             if update.status == "asked" or update.prior is None or update.posterior is None:
                 continue
-            (low, high), (below, above) = update.prior, update.posterior
             label = f"{name}, {update.person}: P({update.about}) before"
-            bars.append(Bar(label, low, high, PALE, interval(low, high), True))
+            bars.append(Bar(label, update.prior, PALE, minor=True))
             label = "after" if update.status == "moved" else "after (cannot move)"
-            bars.append(Bar(label, below, above, colours[update.person], interval(below, above)))
+            bars.append(Bar(label, update.posterior, colours[update.person]))
     return draw_intervals(bars, "Each person before and after the evidence") if bars else ""

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mesascope.cruxes.board import Board
-from mesascope.errors import MesascopeError, unknown
+from mesascope.cruxes.argument import Argument
+from mesascope.cruxes.checks import choose
+from mesascope.errors import MesascopeError
 
 METHODS = ("linear", "log", "gmo", "geometric", "extremised")
 
@@ -111,7 +112,7 @@ class Pool:
 
 
 def pool_people(
-    board: Board,
+    argument: Argument,
     people: Sequence[str] = (),
     target: str | None = None,
     given: str | None = None,
@@ -125,7 +126,7 @@ def pool_people(
     """Pool several people's answers, end by end.
 
     Args:
-        board: the board.
+        argument: the argument.
         people: whose; the file's pair where left out.
         target, given: the question; the file's query where left out.
         method: 'linear', 'log', 'gmo', 'geometric' or 'extremised'.
@@ -135,16 +136,15 @@ def pool_people(
 
     A person who refuses the question, says nothing on it, or has no number is left out, with the reason.
     """
-    if method not in METHODS:
-        raise unknown("pooling method", method, METHODS)
+    choose("pooling method", method, METHODS)
     people = list(people) or list(
-        board.content.query.compare if board.content.query else board.content.people
+        argument.content.query.compare if argument.content.query else argument.content.people
     )
     members: dict[str, tuple[float, float]] = {}
     excluded: dict[str, str] = {}
     conditions, warnings = set(), []
     for person in people:
-        answer = board.answer(person, target, given, engine, wordings=False)
+        answer = argument.answer(person, target, given, engine, wordings=False)
         if answer.status == "refused" and answer.refusal:
             excluded[person] = f"declines the question: {answer.refusal.reason}"
         elif answer.status == "unstated":
@@ -156,7 +156,7 @@ def pool_people(
             conditions.add(answer.given)
     if len(conditions) > 1:
         warnings.append(f"the members answer different questions: given {' / '.join(sorted(conditions))}")
-    scopes = {frozenset(board.content.people[p].scope) for p in members}
+    scopes = {frozenset(argument.content.people[p].scope) for p in members}
     if len(scopes) > 1:
         warnings.append("the members speak under different scopes")
     if weights is not None and len(weights) != len(people):
@@ -181,7 +181,7 @@ def pool_people(
     if any(e is not None and np.isnan(e) for e in ends):
         ends = [None, None]
         warnings.append("one member's 0 meets another's 1: there is no pool")
-    event = str(board.default_question(people[0], target, given)[0])
+    event = str(argument.default_question(people[0], target, given)[0])
     return Pool(event, method, ends[0], ends[1], members, excluded, tuple(vetoes), tuple(warnings), engine)
 
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from mesascope.cruxes.checks import choose
 from mesascope.errors import MesascopeError, unknown
 
 MODES = ("centre", "set", "beta")
@@ -39,6 +40,7 @@ SCALES = {
         "almost no chance": (0.01, 0.05),
     },
 }
+WORDS = ("union", *SCALES)
 UNION = {
     "very unlikely": (0.0, 0.20),
     "unlikely": (0.0, 0.45),
@@ -145,59 +147,36 @@ def read_value(
                 f"The range {stated!r} is reversed.", f"Write {second}-{first}{per2 or per1}."
             )
         weight = (mass or MASS) if (about or mass) else None
-        return Reading(
-            stated,
-            "range",
-            low,
-            high,
-            None,
-            weight,
-            f"the set [{low:g}, {high:g}]" + (f", {weight:.0%} of the mass" if weight else ""),
-        )
+        rule = f"the set [{low:g}, {high:g}]" + (f", {weight:.0%} of the mass" if weight else "")
+        return Reading(stated, "range", low, high, None, weight, rule)
     value = numbers[0]
     if sign:
         low, high = (0.0, value) if sign[0] == "<" else (value, 1.0)
         if within not in ("vacuous", "uniform"):
             raise MesascopeError(f"'within' cannot be {within!r}.", "There are: vacuous, uniform.")
-        tail = "uniform inside, as the file asks" if within == "uniform" else "nothing is said inside"
-        return Reading(
-            stated,
-            "bound",
-            low,
-            high,
-            None,
-            1.0 if within == "uniform" else None,
-            f"the closed set [{low:g}, {high:g}], {tail}",
-        )
+        uniform = within == "uniform"
+        tail = "uniform inside, as the file asks" if uniform else "nothing is said inside"
+        rule = f"the closed set [{low:g}, {high:g}], {tail}"
+        return Reading(stated, "bound", low, high, None, 1.0 if uniform else None, rule)
     if about:
         low, high = max(0.0, value - plus_minus), min(1.0, value + plus_minus)
-        return Reading(
-            stated,
-            "about",
-            low,
-            high,
-            value,
-            mass or MASS,
-            f"centre {value:g}; as a set [{low:g}, {high:g}]; as a Beta {mass or MASS:.0%} inside it",
-        )
+        mass = mass or MASS
+        rule = f"centre {value:g}; as a set [{low:g}, {high:g}]; as a Beta {mass:.0%} inside it"
+        return Reading(stated, "about", low, high, value, mass, rule)
     return Reading(stated, "exact", value, value, value, None, f"exactly {value:g}")
 
 
 def _read_word(text: str, words: str) -> Reading:
-    if words not in ("union", *SCALES):
-        raise unknown("scale of words", words, ("union", *SCALES))
+    choose("scale of words", words, WORDS)
     key = " ".join(text.lower().split())
     if key not in UNION:
         raise unknown("number or probability word", text[:60], UNION)
-    if words != "union" and not has_word(words, text):
-        low, high = UNION[key]
-        return Reading(
-            text, "word", low, high, None, None, f"the set [{low:g}, {high:g}], for {words} has no such word"
-        )
-    low, high = (UNION if words == "union" else SCALES[words])[key]
+    low, high = (SCALES | {"union": UNION})[words].get(key, UNION[key])
     known = any(key in scale for scale in SCALES.values())
     union = "the union of IPCC AR4 and ICD-203" if known else "by this tool, for no standard has the word"
     source = {"union": union, "ipcc": "IPCC AR4", "icd": "ICD-203"}[words]
+    if not has_word(words, text):
+        source = f"for {words} has no such word"
     return Reading(text, "word", low, high, None, None, f"the set [{low:g}, {high:g}], {source}")
 
 

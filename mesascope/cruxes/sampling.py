@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mesascope.cruxes.arguments import Argument
+from mesascope.cruxes.credal import CredalNet
 from mesascope.cruxes.language import SURE, Event
 from mesascope.errors import MesascopeError
 
@@ -38,7 +38,7 @@ class Draws:
 
 
 def draw(
-    argument: Argument,
+    network: CredalNet,
     betas: Sequence[tuple[float, float] | None],
     event: Event,
     given: Event = SURE,
@@ -49,7 +49,7 @@ def draw(
     """Draw entries independently and answer exactly in each draw.
 
     Args:
-        argument: the network.
+        network: the network.
         betas: per entry, (a, b), or None where it has no distribution and stays a set.
         event, given: the question.
         draws, seed: how many, and from which stream; the same seed gives the same draws.
@@ -57,8 +57,8 @@ def draw(
     Returns `Draws`, or None where the condition cannot happen. For a multilinear query without condition the
     mean equals the value at the mean entries; with a condition it does not.
     """
-    spans = argument.spans()
-    moves = argument.relevant(event, given)
+    spans = network.spans()
+    moves = network.relevant(event, given)
     sets = [int(i) for i in np.flatnonzero(moves) if betas[int(i)] is None and spans[i, 1] > spans[i, 0]]
     if len(sets) > 10:
         raise MesascopeError(
@@ -77,11 +77,11 @@ def draw(
         for code in range(2 ** len(sets)):
             for j, i in enumerate(sets):
                 theta[i] = spans[i, (code >> j) & 1]
-            values = argument.evaluate(theta, event, given)
+            values = network.evaluate(theta, event, given)
             low, high = np.fmin(low, values), np.fmax(high, values)
         lows.append(low)
         highs.append(high)
     low, high = np.concatenate(lows), np.concatenate(highs)
     if not np.isfinite(low).all():
         return None
-    return Draws(low, high, tuple(argument.entries[i].id for i in sets))
+    return Draws(low, high, tuple(network.entries[i].id for i in sets))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mesascope.cruxes.arguments import Argument
-from mesascope.cruxes.board import Board
+from mesascope.cruxes.argument import Argument
+from mesascope.cruxes.credal import INDEPENDENCE, CredalNet
 from mesascope.errors import MesascopeError
 
 
@@ -45,6 +45,8 @@ def share_variance(
         n: a power of two; the function is evaluated n·(inputs + 2) times.
         seed: of the scrambling.
     """
+    if len(betas) == 1:  # one input has the whole variance
+        return np.ones(1), np.ones(1)
     from scipy.stats import beta, sobol_indices
 
     found = sobol_indices(
@@ -94,7 +96,7 @@ class Weight:
 
 
 def rank_claims(
-    board: Board,
+    argument: Argument,
     person: str,
     target: str | None = None,
     given: str | None = None,
@@ -106,7 +108,7 @@ def rank_claims(
     """Sobol shares (and EVPPI, EVPI at a cost) of a person's own claims for the target, under their network.
 
     Args:
-        board: the board; values are read as Betas.
+        argument: the argument; values are read as Betas.
         person, target, given: the question; the file's query where left out.
         cost: of acting against the risk that the target is.
         n, seed: of the quasi-random points.
@@ -114,15 +116,13 @@ def rank_claims(
     Returns the claims, largest total share first; the EVPI; and what was assumed. Claims without a
     distribution are held at the middle of their sets, and named.
     """
-    view = board.read(reading="beta")
+    view = argument.read(reading="beta")
     event, condition = view.default_question(person, target, given)
-    part = view.polytope(person).part(event.atoms() | condition.atoms())
-    argument = Argument(part.constraints, part.rules)
-    argument.close(event.atoms() | condition.atoms())
+    network = CredalNet.about(view.polytope(person), event, condition)
     values = {c.id: view.value_of(c) for c in view.numeric_claims(person)}
-    moves, middle = argument.relevant(event, condition), argument.spans().mean(axis=1)
+    moves, middle = network.relevant(event, condition), network.spans().mean(axis=1)
     free, betas, held = [], [], []
-    for i, entry in enumerate(argument.entries):
+    for i, entry in enumerate(network.entries):
         beta = values[entry.id].beta() if entry.id in values else None
         if moves[i] and beta is not None:
             free.append(i)
@@ -137,7 +137,7 @@ def rank_claims(
     def outcome(x: np.ndarray) -> np.ndarray:
         theta = np.repeat(middle[:, None], x.shape[1], axis=1)
         theta[free] = x
-        return argument.evaluate(theta, event, condition)
+        return network.evaluate(theta, event, condition)
 
     first, total = share_variance(outcome, betas, n, seed)
     partial: list[float | None] = [None] * len(free)
@@ -153,14 +153,11 @@ def rank_claims(
             x[k] = draws[k]
             expected = outcome(x)  # exact where the answer is linear in each other number
             partial[k] = max(0.0, float(np.maximum(-cost, -expected).mean() - max(-cost, -base)))
-    notes = [
-        "each atom is independent of its non-descendants given the atoms in its claims' conditions",
-        "maximum-entropy Betas, independent of each other",
-    ]
+    notes = [INDEPENDENCE, "maximum-entropy Betas, independent of each other"]
     if held:
         notes.append("held at the middle of their sets, having no distribution: " + ", ".join(held))
     found = [
-        Weight(argument.entries[i].id, betas[k], float(first[k]), float(total[k]), partial[k])
+        Weight(network.entries[i].id, betas[k], float(first[k]), float(total[k]), partial[k])
         for k, i in enumerate(free)
     ]
     return sorted(found, key=lambda w: -w.total), whole, tuple(notes)

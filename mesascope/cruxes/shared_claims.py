@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mesascope.cruxes.answers import POINT, solve, take_point
-from mesascope.cruxes.board import Board
+from mesascope.cruxes.answers import POINT, solve
+from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.bounds import Constraint, Polytope
 from mesascope.cruxes.disagreement import put_on_scale, share_shapley
-from mesascope.cruxes.language import Event, same
+from mesascope.cruxes.language import Event, join, same
 from mesascope.errors import MesascopeError
 
 SHARED = "shared claims"
@@ -37,6 +37,21 @@ class Part:
     share: float
     fraction: float | None
     span: tuple[float, float] | None = None
+
+
+def make_part(
+    name: str,
+    event: Event,
+    values: tuple[float | None, float | None],
+    sources: tuple[str, str],
+    share: float,
+    *,
+    total: float,
+    span: tuple[float, float] | None = None,
+) -> Part:
+    """A part with its fraction of the whole gap, where there is a gap."""
+    fraction = float(share) / total if abs(total) > POINT else None
+    return Part(name, str(event), values, sources, float(share), fraction, span)
 
 
 @dataclass(frozen=True)
@@ -72,12 +87,12 @@ class Gap:
 
 
 def explain_shared(
-    board: Board, one: str, other: str, target: str | Event | None, scale: str, *, method: str
+    argument: Argument, one: str, other: str, target: str | Event | None, scale: str, *, method: str
 ) -> Gap:
     """The gap by shared claims: a claim counts as shared where event and condition are the same.
 
     Args:
-        board: the board.
+        argument: the argument.
         one, other: from whom to whom.
         target: an event; the file's query where left out.
         scale: 'prob', 'log' or 'logodds'; method: 'shapley' only.
@@ -89,9 +104,9 @@ def explain_shared(
         raise MesascopeError(
             f"The method {method!r} needs a cut of the file.", "Use --method shapley, or add [cuts]."
         )
-    questions = [board.default_question(p, target, None) for p in (one, other)]
-    models = [board.polytope(p) for p in (one, other)]
-    parts = [m.part(q[0].atoms() | q[1].atoms()) for m, q in zip(models, questions, strict=True)]
+    questions = [argument.default_question(p, target, None) for p in (one, other)]
+    models = [argument.polytope(p) for p in (one, other)]
+    parts = [m.part(join(*q).atoms()) for m, q in zip(models, questions, strict=True)]
     pairs = [
         (a, b)
         for a in parts[0].constraints
@@ -115,7 +130,7 @@ def explain_shared(
                 c = replace(c, low=source.low, high=source.high)
             swapped.append(c)
         answer = solve((one, other)[side], Polytope(swapped, models[side].rules), *questions[side])
-        if not answer.usable:
+        if answer.span is None:
             raise MesascopeError(
                 "The two people's shared claims cannot be exchanged: they contradict the rest.",
                 "Add [cuts] to the file.",
@@ -126,28 +141,17 @@ def explain_shared(
                 f"Nothing {person} says bounds {questions[side][0]}: [0, 1] has no gap to anything.",
                 f"Choose another target, or add a claim of {person} or a bridge.",
             )
-        values[code] = take_point(answer)
+        values[code] = sum(answer.span) / 2
     shares = share_shapley(put_on_scale(values, scale))
     scaled = put_on_scale(values[[0, -1]], scale)
     total = float(scaled[1] - scaled[0])
     found = []
     for (a, b), share in zip(pairs, shares, strict=False):
-        said = tuple(c.low if c.low == c.high else None for c in (a, b))
-        fraction = float(share) / total if abs(total) > POINT else None
+        first, second = (c.low if c.low == c.high else None for c in (a, b))
         sources = ("stated or implied", "stated or implied")
-        found.append(
-            Part(f"{a.id} / {b.id}", str(a.event), (said[0], said[1]), sources, float(share), fraction)
-        )
-    found.append(
-        Part(
-            REST,
-            str(questions[0][0]),
-            (None, None),
-            ("rest", "rest"),
-            float(shares[-1]),
-            float(shares[-1]) / total if abs(total) > POINT else None,
-        )
-    )
+        found.append(make_part(f"{a.id} / {b.id}", a.event, (first, second), sources, share, total=total))
+    rest = ("rest", "rest")
+    found.append(make_part(REST, questions[0][0], (None, None), rest, shares[-1], total=total))
     notes = [
         "each bottom line is the middle of its bounds",
         "claims count as shared where event and condition are the same",

@@ -5,17 +5,26 @@ from __future__ import annotations
 import re
 import reprlib
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mesascope.cruxes.checks import choose, require
 from mesascope.cruxes.language import NAME, SURE, Event, parse, require_known
 from mesascope.cruxes.lines import MOST_PARTS, Lines, name_entry
 from mesascope.errors import MesascopeError, unknown
 
 LARGEST = 1_000_000
 MOST_ENTRIES = 400
+_KINDS = {
+    dict: "a table",
+    list: "a list",
+    str: "text",
+    bool: "a yes/no value",
+    int: "a number",
+    float: "a number",
+}
 _BOM = b"\xef\xbb\xbf"
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
@@ -104,9 +113,7 @@ class Source:
         value = self.data.get(name, {})
         with self.at(name):
             require(isinstance(value, dict), f"This is {describe(value)}, not a table.", f"Write [{name}].")
-            require(
-                len(value) <= MOST_ENTRIES, f"There are {len(value)} entries.", f"At most {MOST_ENTRIES}."
-            )
+            _require_few(value, f"There are {len(value)} entries.")
         for key in value:
             with self.at(name, key):
                 require(
@@ -125,29 +132,17 @@ class Source:
                 f"This is {describe(value)}, not a list of tables.",
                 f"Write [[{name}]].",
             )
-            require(
-                len(value) <= MOST_ENTRIES, f"There are {len(value)} entries.", f"At most {MOST_ENTRIES}."
-            )
+            _require_few(value, f"There are {len(value)} entries.")
         return value
 
 
-def require(condition: bool, problem: str, remedy: str) -> None:
-    """Raise `MesascopeError` unless the condition holds."""
-    if not condition:
-        raise MesascopeError(problem, remedy)
+def _require_few(value: Sized, told: str) -> None:
+    require(len(value) <= MOST_ENTRIES, told, f"At most {MOST_ENTRIES}.")
 
 
 def describe(value: object) -> str:
     """A short name for what was found where something else was wanted."""
-    kinds = {
-        dict: "a table",
-        list: "a list",
-        str: "text",
-        bool: "a yes/no value",
-        int: "a number",
-        float: "a number",
-    }
-    kind = kinds.get(type(value), type(value).__name__)
+    kind = _KINDS.get(type(value), type(value).__name__)
     try:
         return f"{kind} {reprlib.repr(value)[:40]}"
     except ValueError:  # an integer of more digits than Python writes
@@ -173,83 +168,63 @@ class Fields:
             if key not in allowed:
                 raise unknown("field", str(key)[:80], allowed)
 
+    def _require_kind(self, good: bool, key: str, wanted: str, example: str) -> None:
+        told = f"The field {key!r} is {describe(self.table.get(key))}, not {wanted}."
+        require(good, told, f"Write {key} = {example}.")
+
+    def require_there(self, key: str, remedy: str) -> Any:
+        """What stands in a field that may not be missing."""
+        require(key in self.table, f"The field {key!r} is missing.", remedy)
+        return self.table[key]
+
     def text(self, key: str, needed: bool = False, default: str = "") -> str:
         """A text field, without control characters."""
-        if key not in self.table:
-            require(not needed, f"The field {key!r} is missing.", f'Add {key} = "…".')
+        if key not in self.table and not needed:
             return default
-        value = self.table[key]
-        require(
-            isinstance(value, str),
-            f"The field {key!r} is {describe(value)}, not text.",
-            f'Write {key} = "…".',
-        )
-        require(
-            all(c.isprintable() for c in value),
-            f"The field {key!r} holds control characters.",
-            "Remove them.",
-        )
+        value = self.require_there(key, f'Add {key} = "…".')
+        self._require_kind(isinstance(value, str), key, "text", '"…"')
+        require(value.isprintable(), f"The field {key!r} holds control characters.", "Remove them.")
         require(len(value) <= 2000, f"The field {key!r} has {len(value)} characters.", "At most 2000.")
         require(not needed or bool(value.strip()), f"The field {key!r} is empty.", f'Write {key} = "…".')
         return value
 
-    def texts(self, key: str) -> tuple[str, ...]:
-        """A list of texts; one text counts as a list of one; missing is empty."""
+    def texts(self, key: str, needed: str = "") -> tuple[str, ...]:
+        """A list of texts; one text counts as a list of one; missing is empty, or an error with what is needed."""
         value = self.table.get(key, [])
         value = [value] if isinstance(value, str) else value
-        require(
-            isinstance(value, list) and all(isinstance(x, str) and x.isprintable() for x in value),
-            f"The field {key!r} is {describe(value)}, not a list of texts.",
-            f'Write {key} = ["…"].',
-        )
-        require(
-            len(value) <= MOST_ENTRIES,
-            f"The field {key!r} has {len(value)} texts.",
-            f"At most {MOST_ENTRIES}.",
-        )
+        good = isinstance(value, list) and all(isinstance(x, str) and x.isprintable() for x in value)
+        self._require_kind(good, key, "a list of texts", '["…"]')
+        _require_few(value, f"The field {key!r} has {len(value)} texts.")
+        require(bool(value) or not needed, f"The field {key!r} is missing.", needed)
         return tuple(value)
 
     def flag(self, key: str, default: bool = False) -> bool:
         """A yes/no field."""
         value = self.table.get(key, default)
-        require(
-            isinstance(value, bool),
-            f"The field {key!r} is {describe(value)}, not yes or no.",
-            f"Write {key} = true or {key} = false.",
-        )
+        self._require_kind(isinstance(value, bool), key, "yes or no", f"true or {key} = false")
         return value
 
     def number(self, key: str, default: float) -> float:
         """A finite number."""
         value = self.table.get(key, default)
-        require(
-            isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12,
-            f"The field {key!r} is {describe(value)}, not a usable number.",
-            f"Write {key} = 0.5.",
-        )
+        good = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12
+        self._require_kind(good, key, "a usable number", "0.5")
         return float(value)
 
-    def choice(self, key: str, known: Iterable[str], default: str) -> str:
+    def choice(self, key: str, known: Collection[str], default: str) -> str:
         """A text field that is one of a few."""
-        value = self.text(key, default=default)
-        if value not in (known := list(known)):
-            raise unknown(key, value, known)
-        return value
+        return choose(key, self.text(key, default=default), known)
 
     def nested(self, key: str) -> dict[str, Any]:
         """A table inside the table; missing is empty."""
         value = self.table.get(key, {})
-        require(
-            isinstance(value, dict),
-            f"The field {key!r} is {describe(value)}, not a table.",
-            f"Write {key} = {{ name = … }}.",
-        )
-        require(
-            len(value) <= MOST_ENTRIES,
-            f"The field {key!r} has {len(value)} entries.",
-            f"At most {MOST_ENTRIES}.",
-        )
+        self._require_kind(isinstance(value, dict), key, "a table", "{ name = … }")
+        _require_few(value, f"The field {key!r} has {len(value)} entries.")
         return value
+
+    def inner(self, key: str) -> Fields:
+        """A table inside the table, whose fields may have any name."""
+        return Fields(self.nested(key), self.nested(key))
 
     def event(
         self, key: str, atoms: Iterable[str], definitions: Mapping[str, Event], needed: bool = True
@@ -257,10 +232,7 @@ class Fields:
         """An event over known names, definitions expanded; the sure event where missing and not needed."""
         if key not in self.table and not needed:
             return SURE
-        require(key in self.table, f"The field {key!r} is missing.", f'Add {key} = "T & C".')
-        require(
-            isinstance(self.table[key], str),
-            f"The field {key!r} is {describe(self.table[key])}, not text.",
-            f'Quote it: {key} = "T & C".',
-        )
-        return require_known(parse(self.table[key]), {*atoms, *definitions}).expand(definitions)
+        text = self.require_there(key, f'Add {key} = "T & C".')
+        told = f"The field {key!r} is {describe(text)}, not text."
+        require(isinstance(text, str), told, f'Quote it: {key} = "T & C".')
+        return require_known(parse(text), {*atoms, *definitions}).expand(definitions)

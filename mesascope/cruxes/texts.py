@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mesascope.cruxes.answers import STATUSES, Answer, log_odds
-from mesascope.cruxes.board import Board
-from mesascope.cruxes.coherence import Issue
-from mesascope.cruxes.evidence import Update
-from mesascope.cruxes.gaps import GapReport
-from mesascope.cruxes.influence import Value
 from mesascope.cruxes.language import Event
-from mesascope.cruxes.measured import Tally
-from mesascope.cruxes.pooling import Pool
+
+if TYPE_CHECKING:
+    from mesascope.cruxes.claims import Conventions
+    from mesascope.cruxes.coherence import Issue
+    from mesascope.cruxes.evidence import Update
+    from mesascope.cruxes.gaps import GapReport
+    from mesascope.cruxes.influence import Value
+    from mesascope.cruxes.measured import Tally
+    from mesascope.cruxes.pooling import Pool
 
 
 def to_plain(value: Any) -> Any:
@@ -63,9 +65,8 @@ def align(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
     ]
 
 
-def tell_conventions(board: Board) -> str:
+def tell_conventions(c: Conventions) -> str:
     """One line on how values were read."""
-    c = board.conventions
     parts = [f"reading: {c.reading}", f"bare words: {c.words}"]
     if c.reading != "centre":
         parts.append(f"~p is p ± {number(c.plus_minus)}")
@@ -138,16 +139,8 @@ def tell_gap(report: GapReport) -> list[str]:
         for part in gap.parts:
             fraction = "–" if part.fraction is None else f"{part.fraction:.1%}"
             span = f" ({part.span[0]:.1%} to {part.span[1]:.1%})" if part.span else ""
-            rows.append(
-                [
-                    part.name,
-                    number(part.values[0]),
-                    number(part.values[1]),
-                    f"{part.share:+.5f}",
-                    fraction + span,
-                    " / ".join(part.sources),
-                ]
-            )
+            ends, share, sources = map(number, part.values), f"{part.share:+.5f}", " / ".join(part.sources)
+            rows.append([part.name, *ends, share, fraction + span, sources])
         rows.append(
             ["sum", "", "", f"{sum(p.share for p in gap.parts):+.5f}", "", f"{gap.method}, scale {gap.scale}"]
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mesascope.cruxes.board import Board
+from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.bounds import Constraint
 from mesascope.cruxes.language import SURE, parse
 from mesascope.cruxes.networks import Net
@@ -79,8 +79,8 @@ r1 = { for = ["ann", "bob"], rule = "X <-> (A & B)" }
 """
 
 
-def small(extra: str = "", **changes: str) -> Board:
+def small(extra: str = "", **changes: str) -> Argument:
     text = SMALL
     for old, new in changes.items():
         text = text.replace(old, new)
-    return Board(text + extra, "small.toml")
+    return Argument(text + extra, "small.toml")

@@ -6,7 +6,7 @@ import pytest
 
 from mesascope import cruxes
 from mesascope.cruxes import readings
-from mesascope.cruxes.board import Board
+from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.texts import tell_issues
 
 from .fixtures import SMALL, small
@@ -21,16 +21,16 @@ def test_the_thread_has_warnings_and_no_contradiction():
 
 
 def test_a_clash_is_named_with_its_bridge():
-    board = small(**{"a1 = {": 'a0 = { by = "ann", event = "X", value = "60%" }\na1 = {'})
-    clashes = [i for i in board.check() if i.error]
+    argument = small(**{"a1 = {": 'a0 = { by = "ann", event = "X", value = "60%" }\na1 = {'})
+    clashes = [i for i in argument.check() if i.error]
     assert clashes
     assert all(i.people == ("ann",) for i in clashes)
     assert {frozenset(i.claims) for i in clashes} == {frozenset({"a0", "a1"}), frozenset({"a0", "a2"})}
     assert clashes[0].bridges == ("r1",)
     assert "a0 alone to within [0" in clashes[0].fix
-    assert any(line.startswith("ERROR incoherent (ann)") for line in tell_issues(board.check()))
-    assert board.answer("ann", "X").status == "incoherent"
-    assert board.answer("ann", "X").low is None
+    assert any(line.startswith("ERROR incoherent (ann)") for line in tell_issues(argument.check()))
+    assert argument.answer("ann", "X").status == "incoherent"
+    assert argument.answer("ann", "X").low is None
 
 
 def test_shares_of_one_population_may_not_exceed_it():
@@ -38,19 +38,19 @@ def test_shares_of_one_population_may_not_exceed_it():
 f2 = { by = "ann", kind = "fraction", of = "p", population = "all", value = "50-80%" }
 """
     text = SMALL.replace("[bridges]", extra + "[bridges]")
-    (issue,) = [i for i in Board(text).check() if i.error]
+    (issue,) = [i for i in Argument(text).check() if i.error]
     assert set(issue.claims) == {"f1", "f2"}
     assert "0.1" in issue.fix
-    sound = Board(text.replace("60-90", "20-90"))
+    sound = Argument(text.replace("60-90", "20-90"))
     assert not any(i.error for i in sound.check())
     assert sound.answer("ann", "X") == small().answer("ann", "X")  # shares enter no chain
 
 
 def test_a_condition_that_cannot_happen_is_flagged_and_undefined():
-    board = small(**{'value = "30%"': 'value = "0%"'})
-    assert [i.claims for i in board.check() if i.kind == "impossible_given"] == [("a2",)]
+    argument = small(**{'value = "30%"': 'value = "0%"'})
+    assert [i.claims for i in argument.check() if i.kind == "impossible_given"] == [("a2",)]
     for engine in ("lp", "net"):
-        assert board.answer("ann", "B", "A", engine=engine).status == "undefined"
+        assert argument.answer("ann", "B", "A", engine=engine).status == "undefined"
 
 
 def test_number_and_word():
@@ -61,12 +61,12 @@ def test_number_and_word():
 
 
 def test_a_word_that_a_scale_lacks_is_read_by_the_union_and_told():
-    board = cruxes.default(words="ipcc")
-    told = {i.claims: i for i in board.check() if "does not have" in i.says}
+    argument = cruxes.default(words="ipcc")
+    told = {i.claims: i for i in argument.check() if "does not have" in i.says}
     assert told.keys() == {("i1",), ("i2",), ("u3",), ("u5",)}
     assert "[0.55, 1]" in told["i1",].fix
-    assert board.content.claims["i1"].value.span() == (0.55, 1)
-    assert board.content.claims["d3c"].value.span() == (0.66, 0.90)  # 'likely' by the scale itself
+    assert argument.content.claims["i1"].value.span() == (0.55, 1)
+    assert argument.content.claims["d3c"].value.span() == (0.66, 0.90)  # 'likely' by the scale itself
     assert not any("does not have" in i.says for i in cruxes.default().check())
 
 

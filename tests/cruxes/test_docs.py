@@ -108,7 +108,7 @@ def test_exit_codes(tmp_path):
 NASTY = '<script>alert(1)</script>"><img src=x onerror=alert(2)> & {{ 7*7 }}'
 
 
-def nasty_board() -> cruxes.Board:
+def nasty_argument() -> cruxes.Argument:
     body = NASTY.replace("\\", "\\\\").replace('"', '\\"')
     text = cruxes.default().text
     for old in (
@@ -124,13 +124,13 @@ def nasty_board() -> cruxes.Board:
     ):
         assert old in text
         text = text.replace(old, body + old[:3])
-    return cruxes.Board(text, "<b>nasty</b>.toml")
+    return cruxes.Argument(text, "<b>nasty</b>.toml")
 
 
 @cache
 def draw_page(nasty: bool = False) -> str:
     """The page of the thread as shipped, or with markup in its texts; drawn once for all tests."""
-    return (nasty_board() if nasty else cruxes.default()).html()
+    return (nasty_argument() if nasty else cruxes.default()).html()
 
 
 def test_the_page_escapes_everything_and_needs_nothing():

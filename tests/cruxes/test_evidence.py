@@ -10,7 +10,7 @@ import pytest
 
 from mesascope import cruxes
 from mesascope.cruxes import evidence, measured
-from mesascope.cruxes.board import Board
+from mesascope.cruxes.argument import Argument
 from mesascope.errors import MesascopeError
 
 from .fixtures import SMALL, small
@@ -55,7 +55,7 @@ def test_an_open_question_asks_for_what_only_that_person_can_say():
         'j1 = { by = "author", event = "M", given = "I", value = "80%" }\n'
         'j2 = { by = "author", event = "M", given = "!I", value = "30%" }\nu3 = {',
     )
-    (moved,) = Board(text).update("q1", to="60%")
+    (moved,) = Argument(text).update("q1", to="60%")
     assert moved.posterior == pytest.approx((0.6, 0.6))
     assert moved.prior == pytest.approx((0.3, 0.4))  # under P(I) in [0, .20]
     assert "valid only if" in moved.reason
@@ -233,12 +233,12 @@ def test_a_bare_list_of_findings_and_what_does_not_count(tmp_path):
 
 def test_the_thread_asks_everybody_for_their_ratio(tmp_path):
     data = {"subjects": [subject(f"s{i}", f"f{i}", "acquiring", "acquiring") for i in range(3)]}
-    board = cruxes.default()
-    (tally,) = board.update_from(write_findings(tmp_path, data))
+    argument = cruxes.default()
+    (tally,) = argument.update_from(write_findings(tmp_path, data))
     assert (tally.k, tally.n) == (3, 3)
     assert {u.status for u in tally.updates} == {"asked"}
     assert "large networks" in tally.gap
-    assert "large networks" in board.html(tmp_path)
+    assert "large networks" in argument.html(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from mesascope import cruxes
 from mesascope.cruxes import information, sensitivity
-from mesascope.cruxes.board import Board
+from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.texts import tell_gap, tell_pool
 from mesascope.errors import MesascopeError
 
@@ -15,16 +15,16 @@ from .fixtures import SMALL, small
 
 
 def test_a_gap_by_shared_claims_adds_up():
-    board = small()
-    gap = board.gap("ann", "bob")
-    a, b = (board.answer(p) for p in ("ann", "bob"))
+    argument = small()
+    gap = argument.gap("ann", "bob")
+    a, b = (argument.answer(p) for p in ("ann", "bob"))
     assert gap.ends == pytest.approx(((a.low + a.high) / 2, (b.low + b.high) / 2), abs=1e-9)
     assert sum(p.share for p in gap.parts) == pytest.approx(gap.ends[1] - gap.ends[0], abs=1e-12)
     assert gap.ends == pytest.approx((0.15, 0.21), abs=1e-9)  # 0.3·0.5 and 0.7·0.3
     shares = {p.name: p.share for p in gap.parts}
     assert shares["a1 / b1"] == pytest.approx((0.7 - 0.3) * (0.5 + 0.3) / 2, abs=1e-9)
     assert shares["a2 / b2"] == pytest.approx((0.3 - 0.5) * (0.3 + 0.7) / 2, abs=1e-9)
-    assert any("sum" in line for line in tell_gap(board.cuts()))
+    assert any("sum" in line for line in tell_gap(argument.cuts()))
 
 
 def test_voi_of_a_person_by_hand():
@@ -34,9 +34,9 @@ def test_voi_of_a_person_by_hand():
 
 
 def test_voi_without_a_network_is_a_range_that_holds_the_network():
-    board = small()
-    (free,) = board.voi("ann", "A", engine="lp")
-    (point,) = board.voi("ann", "A", engine="net")
+    argument = small()
+    (free,) = argument.voi("ann", "A", engine="lp")
+    (point,) = argument.voi("ann", "A", engine="net")
     assert free.low - 1e-6 <= point.low <= free.high + 1e-6
 
 
@@ -47,7 +47,7 @@ def test_vod_can_be_negative_and_is_not_clipped():
         .replace("X <-> (A & B)", "X <-> B")
         .replace("b1 = {", 'a3 = { by = "ann", event = "B", given = "!A", value = "2%" }\nb1 = {')
     )
-    (value,) = Board(text).vod("ann", "bob", crux="A")
+    (value,) = Argument(text).vod("ann", "bob", crux="A")
     a, b = (0.3 * 0.9 + 0.7 * 0.02, 0.9, 0.3), (0.7 * 0.4 + 0.3 * 0.1, 0.4, 0.7)
     assert value.low == value.high == pytest.approx(information.value_discrimination(a, b), abs=1e-12)
     assert value.low < 0
@@ -74,6 +74,11 @@ def test_which_claim_matters_for_the_lister():
     assert any("independent" in n for n in notes)
 
 
+def test_the_only_uncertain_number_has_the_whole_variance():
+    weights, _, _ = small().sensitivity("ann")
+    assert [(w.claim, w.first, w.total) for w in weights] == [("a2", 1.0, 1.0)]
+
+
 def test_pool_reports_a_veto_and_different_questions():
     pool = cruxes.default().pool()
     assert pool.low == 0
@@ -84,18 +89,18 @@ def test_pool_reports_a_veto_and_different_questions():
 
 
 def test_a_crux_with_three_states_by_hand():
-    board = cruxes.default()
-    (value,) = board.voi("lister", "T & C; T & !C; !T")
+    argument = cruxes.default()
+    (value,) = argument.voi("lister", "T & C; T & !C; !T")
     by_hand = information.value_information_states([1 - 0.5175, 1, 1], [0.015, 0.135, 0.85])
     assert value.low == pytest.approx(by_hand, abs=1e-12)
     for bad in ("T; C", "T & C; T & !C"):
         with pytest.raises(MesascopeError, match="overlap or leave"):
-            board.voi("lister", bad)
+            argument.voi("lister", bad)
 
 
 def test_a_gap_under_another_wording():
-    board = cruxes.default(wordings=["not conditional on a fix"])
-    (gap,) = board.cuts(cut="lister").gaps
+    argument = cruxes.default(wordings=["not conditional on a fix"])
+    (gap,) = argument.cuts(cut="lister").gaps
     assert gap.ends[0] == pytest.approx(0.94825, abs=1e-9)
     assert gap.parts[1].values[0] == pytest.approx(0.1 / 0.15 * 0.5175, abs=1e-9)
 

@@ -33,8 +33,8 @@ def test_fri_columns_out_and_in():
 
 
 def test_a_persons_network_as_bif_answers_the_same():
-    board = cruxes.default()
-    text = board.to_bif("lister")
+    argument = cruxes.default()
+    text = argument.to_bif("lister")
     assert "not stated" in text
     net = cruxes.read_bif(text)
     joint = net.ask(["X", "P"])

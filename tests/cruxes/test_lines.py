@@ -65,13 +65,13 @@ def test_a_line_has_its_entry():
 
 
 def test_every_line_of_the_thread():
-    board = cruxes.default()
-    text = board.text.split("\n")
-    for claim in board.content.claims.values():
+    argument = cruxes.default()
+    text = argument.text.split("\n")
+    for claim in argument.content.claims.values():
         assert text[claim.line - 1].startswith(f"{claim.id} = ")
-    for bridge in board.content.bridges.values():
+    for bridge in argument.content.bridges.values():
         assert text[bridge.line - 1].startswith(f"{bridge.id} = ")
-    for refusal in board.content.refusals:
+    for refusal in argument.content.refusals:
         assert text[refusal.line - 1] == "[[refusals]]"
 
 

@@ -10,9 +10,8 @@ import pytest
 
 from mesascope import cruxes
 from mesascope.cruxes.answers import solve
-from mesascope.cruxes.arguments import Argument
 from mesascope.cruxes.bounds import Constraint, Polytope
-from mesascope.cruxes.credal import find_extremes, propagate_chain, trace_one_way
+from mesascope.cruxes.credal import CredalNet, find_extremes, propagate_chain, trace_one_way
 from mesascope.cruxes.language import SURE, Event, enumerate_worlds, join, parse
 from mesascope.cruxes.networks import Net, Undefined
 
@@ -174,9 +173,9 @@ def test_bounds_contain_the_credal_range_which_contains_the_point_on_200_random_
         if wide.low is None or credal.low is None:
             assert wide.status == credal.status == "undefined"
             continue
-        argument = Argument(polytope.part(event.atoms() | given.atoms()).constraints, ())
-        argument.close(event.atoms() | given.atoms())
-        point = float(argument.evaluate(argument.spans().mean(axis=1)[:, None], event, given)[0])
+        network = CredalNet(polytope.part(event.atoms() | given.atoms()).constraints, ())
+        network.close(event.atoms() | given.atoms())
+        point = float(network.evaluate(network.spans().mean(axis=1)[:, None], event, given)[0])
         assert wide.low - 1e-7 <= credal.low <= point + 1e-12
         assert point - 1e-12 <= credal.high <= wide.high + 1e-7
         strict += wide.high - wide.low > credal.high - credal.low + 1e-6
@@ -186,13 +185,13 @@ def test_bounds_contain_the_credal_range_which_contains_the_point_on_200_random_
 def test_credal_extremes_against_a_grid():
     rng = np.random.default_rng(8)
     for _ in range(25):
-        argument = Argument(random_claims(rng), ())
-        argument.close(frozenset("A"))
-        event = Event("atom", name=str(rng.choice(sorted(argument.nodes))))
-        found = find_extremes(argument, event)
-        spans = argument.spans()
+        network = CredalNet(random_claims(rng), ())
+        network.close(frozenset("A"))
+        event = Event("atom", name=str(rng.choice(sorted(network.nodes))))
+        found = find_extremes(network, event)
+        spans = network.spans()
         inside = spans[:, :1] + (spans[:, 1:] - spans[:, :1]) * rng.random((len(spans), 400))
-        values = argument.evaluate(inside, event)
+        values = network.evaluate(inside, event)
         assert found.low <= values.min() + 1e-12
         assert found.high >= values.max() - 1e-12
 
@@ -201,12 +200,12 @@ def test_coordinate_ascent_stays_inside_and_says_so(monkeypatch):
     from mesascope.cruxes import credal
 
     rng = np.random.default_rng(9)
-    argument = Argument(random_claims(rng), ())
-    event = Event("atom", name=max(argument.nodes))
-    argument.close(event.atoms())
-    exact = find_extremes(argument, event)
+    network = CredalNet(random_claims(rng), ())
+    event = Event("atom", name=max(network.nodes))
+    network.close(event.atoms())
+    exact = find_extremes(network, event)
     monkeypatch.setattr(credal, "MOST_FREE", 0)
-    inner = find_extremes(argument, event)
+    inner = find_extremes(network, event)
     assert exact.exact
     assert not inner.exact
     assert exact.low - 1e-12 <= inner.low <= inner.high <= exact.high + 1e-12
@@ -222,23 +221,23 @@ def test_chain_propagation_against_vertices():
             claim(f"y{i}", names[i + 1], *y, given=names[i]),
             claim(f"n{i}", names[i + 1], *n, given=f"!{names[i]}"),
         ]
-    argument = Argument(claims, ())
+    network = CredalNet(claims, ())
     fast = propagate_chain((0.3, 0.4), yes, no)
     for name, span in zip(names, fast, strict=True):
-        found = find_extremes(argument, parse(name))
+        found = find_extremes(network, parse(name))
         assert (found.low, found.high) == pytest.approx(tuple(span), abs=1e-12)
 
 
 def test_one_way_sensitivity_is_a_ratio_of_lines():
-    argument = Argument(
+    network = CredalNet(
         [claim("A", "A", 0.3), claim("y", "B", 0.8, given="A"), claim("n", "B", 0.1, given="!A")], ()
     )
     theta = np.array([0.3, 0.8, 0.1])
-    a, b, c, d = trace_one_way(argument, 1, theta, parse("A"), parse("B"))
+    a, b, c, d = trace_one_way(network, 1, theta, parse("A"), parse("B"))
     for t in (0.05, 0.4, 0.93):
         moved = np.array([0.3, t, 0.1])[:, None]
         assert (a * t + b) / (c * t + d) == pytest.approx(
-            argument.evaluate(moved, parse("A"), parse("B"))[0], abs=1e-14
+            network.evaluate(moved, parse("A"), parse("B"))[0], abs=1e-14
         )
 
 
@@ -287,6 +286,6 @@ def test_merging_worlds_changes_no_bound():
 
 
 def test_bounds_do_not_solve_what_is_not_asked():
-    board = cruxes.default()
-    part = board.polytope("critic").part(parse("U").atoms())
+    argument = cruxes.default()
+    part = argument.polytope("critic").part(parse("U").atoms())
     assert {c.id for c in part.constraints} == {"i1", "i2"}

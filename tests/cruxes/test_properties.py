@@ -291,25 +291,25 @@ def test_jeffrey_known_answer():
 
 @pytest.mark.parametrize("method", ["shapley", "oat"])
 def test_swapping_the_two_people_of_the_thread(method):
-    board = cruxes.default()
-    for cut in board.content.cuts:
-        there = board.gap("lister", "critic", cut=cut)
-        back = board.gap("critic", "lister", cut=cut)
+    argument = cruxes.default()
+    for cut in argument.content.cuts:
+        there = argument.gap("lister", "critic", cut=cut)
+        back = argument.gap("critic", "lister", cut=cut)
         assert there.ends == back.ends[::-1]
         assert [p.share for p in there.parts] == pytest.approx([-p.share for p in back.parts], abs=1e-12)
-    forward = board.gap("lister", "critic", cut="lister", method="oat")
-    backward = board.gap("critic", "lister", cut="lister", method="oat-back")
+    forward = argument.gap("lister", "critic", cut="lister", method="oat")
+    backward = argument.gap("critic", "lister", cut="lister", method="oat-back")
     assert [p.share for p in forward.parts] == pytest.approx([-p.share for p in backward.parts], abs=1e-12)
 
 
 def test_a_seed_acts_and_a_global_seed_does_not():
-    board = cruxes.default(reading="beta")
+    argument = cruxes.default(reading="beta")
     ask = {"engine": "sample", "draws": 999, "wordings": False}
     np.random.seed(1)  # noqa: NPY002
-    one = board.answer("lister", seed=5, **ask)
+    one = argument.answer("lister", seed=5, **ask)
     np.random.seed(2)  # noqa: NPY002
-    assert board.answer("lister", seed=5, **ask) == one
-    assert board.answer("lister", seed=6, **ask).low != one.low
+    assert argument.answer("lister", seed=5, **ask) == one
+    assert argument.answer("lister", seed=6, **ask).low != one.low
 
 
 def test_solve_refuses_an_unknown_engine():

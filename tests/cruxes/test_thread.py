@@ -13,19 +13,19 @@ from mesascope.cruxes.readings import fit_beta, fit_beta_equal_tail
 
 
 def test_4_11_thread_lister():
-    board = cruxes.default()
-    assert board.answer("lister", engine="net").point == pytest.approx(0.9922375, abs=5e-6)
-    bounds = board.answer("lister")
+    argument = cruxes.default()
+    assert argument.answer("lister", engine="net").point == pytest.approx(0.9922375, abs=5e-6)
+    bounds = argument.answer("lister")
     assert (bounds.low, bounds.high) == pytest.approx((0.9865, 0.994), abs=1e-9)
-    outright = board.answer("lister", "X")
+    outright = argument.answer("lister", "X")
     assert (outright.low, outright.high) == pytest.approx((0, 0.994), abs=1e-9)
 
 
 def test_4_11_thread_lister_other_wording():
-    board = cruxes.default()
-    answer = board.answer("lister", engine="net").wordings["not conditional on a fix"]
+    argument = cruxes.default()
+    answer = argument.answer("lister", engine="net").wordings["not conditional on a fix"]
     assert answer.point == pytest.approx(0.94825, abs=1e-9)
-    chosen = board.read(wordings=["not conditional on a fix"]).answer("lister", "C", "P & T", engine="net")
+    chosen = argument.read(wordings=["not conditional on a fix"]).answer("lister", "C", "P & T", engine="net")
     assert chosen.point == pytest.approx(0.667, abs=5e-4)
 
 
@@ -135,8 +135,8 @@ def test_4_11_thread_critic(changes, bounds):
 
 
 def test_1c_same_word_two_vocabularies():
-    board = cruxes.default()
-    own = board.translate("fix_cheap", to="lister", given="P")
+    argument = cruxes.default()
+    own = argument.translate("fix_cheap", to="lister", given="P")
     assert (own.low, own.high) == pytest.approx((0.015, 0.015), abs=1e-9)
     naive = 1 - 0.85
     assert log_odds(0.90) - log_odds(naive) == pytest.approx(3.93, abs=5e-3)

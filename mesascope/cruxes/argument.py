@@ -1,22 +1,24 @@
-"""The board: everything a crux file says, and the questions one can put to it."""
+"""The argument: everything a crux file says, and the questions one can put to it."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from mesascope.cruxes.answers import Answer, solve
 from mesascope.cruxes.bounds import Constraint, Polytope, Rule
-from mesascope.cruxes.claims import NUMERIC, Claim, Refusal
+from mesascope.cruxes.checks import choose
+from mesascope.cruxes.claims import NUMERIC, Claim, Content, Conventions, Refusal
 from mesascope.cruxes.language import SURE, Event, negate, parse, require_known, same
-from mesascope.cruxes.loading import Content, Conventions, read_content
+from mesascope.cruxes.loading import read_content
 from mesascope.cruxes.readings import Reading
 from mesascope.cruxes.source import Source, read_text
-from mesascope.errors import MesascopeError, unknown
+from mesascope.errors import MesascopeError
 
 
 @lru_cache(maxsize=8)
@@ -29,7 +31,7 @@ def _read(text: str, name: str, conventions: Conventions) -> Content:
     return read_content(_parse(text, name), conventions)
 
 
-class Board:
+class Argument:
     """A crux file under one set of conventions; nothing on it ever changes.
 
     Args:
@@ -42,17 +44,16 @@ class Board:
         self.text, self.name, self.conventions = text, name, conventions or Conventions()
         self.content: Content = _read(text, name, self.conventions)
 
-    def read(self, **changes: Any) -> Board:
+    def read(self, **changes: Any) -> Argument:
         """The same file under other conventions; the names are the fields of `Conventions`."""
         known = Conventions.__dataclass_fields__
         for name in changes:
-            if name not in known:
-                raise unknown("convention", name, known)
+            choose("convention", name, known)
         for name in ("bridges", "wordings"):
             if name in changes:
                 changes[name] = tuple(changes[name])
         conventions = replace(self.conventions, **changes)
-        return self if conventions == self.conventions else Board(self.text, self.name, conventions)
+        return self if conventions == self.conventions else Argument(self.text, self.name, conventions)
 
     @cached_property
     def digest(self) -> str:
@@ -63,9 +64,20 @@ class Board:
 
     def person(self, name: str) -> str:
         """The name itself, if there is such a person."""
-        if name not in self.content.people:
-            raise unknown("person", name, self.content.people)
-        return name
+        return choose("person", name, self.content.people)
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """The people whom the file's query compares; nobody where it asks nothing."""
+        return self.content.query.compare if self.content.query else ()
+
+    def pair(self, one: str | None, other: str | None) -> tuple[str, str]:
+        """Two people by name; the first two whom the file compares, where one is left out."""
+        if one is None or other is None:
+            if len(self.compared) < 2:
+                raise MesascopeError("Two people are needed.", "Name them: --between ann,bob.")
+            one, other = self.compared[:2]
+        return self.person(one), self.person(other)
 
     def event(self, text: str | Event) -> Event:
         """An event of this file, definitions expanded."""
@@ -98,7 +110,7 @@ class Board:
             if refusal.by == person:
                 for name in refusal.of:
                     refused = self.content.claims[name].event
-                    if refused is not None and (same(refused, event) or same(refused, negate(event))):
+                    if refused is not None and _decides(refused, event):
                         return refusal
         return None
 
@@ -169,55 +181,30 @@ class Board:
         """
         self.person(person)
         event, condition = self.default_question(person, target, given)
+        empty = Answer(person, str(event), str(condition), "inapplicable", engine, self.conventions.reading)
         refusal = self.refusal(person, event)
         if refusal is not None:
-            return Answer(
-                person,
-                str(event),
-                str(condition),
-                "refused",
-                engine,
-                self.conventions.reading,
-                refusal=refusal,
-            )
-        values = {c.id: self.value_of(c) for c in self.numeric_claims(person)}
+            return replace(empty, status="refused", refusal=refusal)
+        claims, reading = self.numeric_claims(person), self.conventions.reading
+        polytope, values = self.polytope(person), {c.id: self.value_of(c) for c in claims}
         answer = solve(
-            person,
-            self.polytope(person),
-            event,
-            condition,
-            engine,
-            reading=self.conventions.reading,
-            values=values,
-            draws=draws,
-            seed=seed,
+            person, polytope, event, condition, engine, reading=reading, values=values, draws=draws, seed=seed
         )
         if answer.status == "implied" and any(
-            same(c.given, condition)
-            and c.event is not None
-            and (same(c.event, event) or same(c.event, negate(event)))
-            for c in self.numeric_claims(person)
+            same(c.given, condition) and c.event is not None and _decides(c.event, event) for c in claims
         ):
             answer = replace(answer, status="stated")
         if not wordings:
             return answer
         others = {}
         for label in self.wordings_of(person, answer.claims):
-            board = self.read(wordings=(*self.conventions.wordings, label))
+            argument = self.read(wordings=(*self.conventions.wordings, label))
             try:
-                others[label] = board.answer(
+                others[label] = argument.answer(
                     person, event, condition, engine, draws, seed=seed, wordings=False
                 )
             except MesascopeError as error:
-                others[label] = Answer(
-                    person,
-                    str(event),
-                    str(condition),
-                    "inapplicable",
-                    engine,
-                    self.conventions.reading,
-                    assumptions=(str(error),),
-                )
+                others[label] = replace(empty, assumptions=(str(error),))
         return replace(answer, wordings=others)
 
     def wordings_of(self, person: str, claims: Sequence[str]) -> tuple[str, ...]:
@@ -244,18 +231,19 @@ class Board:
 
     def __getattr__(self, name: str) -> Any:
         # Verbs that live in files of their own are found by name, so that each file stays about one thing.
-        home = _VERBS.get(name)
-        if home is None:
-            raise AttributeError(f"A board has no {name!r}; it has {', '.join(sorted(_VERBS))}.")
-        from functools import partial
-        from importlib import import_module
-
-        module, function = home
+        if name not in _VERBS:
+            raise AttributeError(f"An argument has no {name!r}; it has {', '.join(sorted(_VERBS))}.")
+        module, function = _VERBS[name]
         return partial(getattr(import_module(f"mesascope.cruxes.{module}"), function), self)
 
 
+def _decides(one: Event, other: Event) -> bool:
+    """Whether one event is the other or its complement."""
+    return same(one, other) or same(one, negate(other))
+
+
 _VERBS = {
-    "check": ("coherence", "check_board"),
+    "check": ("coherence", "check_argument"),
     "gap": ("gaps", "explain_gap"),
     "cuts": ("gaps", "explain_cuts"),
     "voi": ("influence", "rank_cruxes"),
@@ -270,18 +258,18 @@ _VERBS = {
 }
 
 
-def load(path: str | Path, **conventions: Any) -> Board:
+def load(path: str | Path, **conventions: Any) -> Argument:
     """Open a crux file.
 
     Args:
         path: a TOML file of format mesascope-crux/1, at most 1 MB.
         conventions: see `Conventions`.
 
-    Returns a `Board`; a mistake in the file raises `MesascopeError` that names the entry and line.
+    Returns an `Argument`; a mistake in the file raises `MesascopeError` that names the entry and line.
     """
-    return Board(read_text(path), Path(path).name).read(**conventions)
+    return Argument(read_text(path), Path(path).name).read(**conventions)
 
 
-def default(**conventions: Any) -> Board:
-    """The shipped board: the public thread of August 2020."""
-    return Board(read_text(Path(__file__).with_name("thread.toml")), "thread.toml").read(**conventions)
+def default(**conventions: Any) -> Argument:
+    """The shipped argument: the public thread of August 2020."""
+    return Argument(read_text(Path(__file__).with_name("thread.toml")), "thread.toml").read(**conventions)

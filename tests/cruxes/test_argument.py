@@ -1,4 +1,4 @@
-"""The rules of the board: who said what is kept apart, silence is [0, 1], refusals stay out."""
+"""The rules of the argument: who said what is kept apart, silence is [0, 1], refusals stay out."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from .fixtures import small
 
 
 def test_silence_is_everything_and_no_error():
-    board = small()
-    answer = board.answer("cy", "X")
+    argument = small()
+    answer = argument.answer("cy", "X")
     assert (answer.status, answer.low, answer.high) == ("unstated", 0.0, 1.0)
     assert cruxes.default().answer("author", "X").status == "unstated"
-    assert board.pool(["ann", "cy"], "X").excluded == {"cy": "says nothing on it: [0, 1]"}
+    assert argument.pool(["ann", "cy"], "X").excluded == {"cy": "says nothing on it: [0, 1]"}
     (moved,) = [u for u in cruxes.default().update("e2") if u.person == "author"]
     assert (moved.status, moved.posterior) == ("cannot move", (0.0, 1.0))
 
@@ -31,23 +31,23 @@ REFUSAL = '[[refusals]]\nby = "bob"\nof = ["a2"]\nreason = "no such question"\ni
 
 
 def test_a_refused_claim_never_enters_that_persons_answers_shares_or_pool():
-    free, board = small(), small(REFUSAL)
+    free, argument = small(), small(REFUSAL)
     assert free.answer("bob", "B", "A").status == "stated" or free.answer("bob", "B", "A").status == "bounded"
     for event in ("B", "!B"):
-        answer = board.answer("bob", event, "A")
+        answer = argument.answer("bob", event, "A")
         assert (answer.status, answer.low, answer.high) == ("refused", None, None)
         assert answer.refusal.instead == "b1"
-    assert {c.id for c in board.numeric_claims("bob")} == {"b1"}
-    pool = board.pool(["ann", "bob"], "B", "A")
+    assert {c.id for c in argument.numeric_claims("bob")} == {"b1"}
+    pool = argument.pool(["ann", "bob"], "B", "A")
     assert set(pool.members) == {"ann"}
     assert "declines" in pool.excluded["bob"]
     assert (pool.low, pool.high) == pytest.approx((0.5, 0.5))
-    parts = {p.name for p in board.gap("ann", "bob").parts}
+    parts = {p.name for p in argument.gap("ann", "bob").parts}
     assert parts == {"a1 / b1", "vocabulary, bridges and what only one of them states"}
     assert {p.name for p in free.gap("ann", "bob").parts} > {"a1 / b1", "a2 / b2"}
-    assert board.voi("bob", "B")[0].low is None
-    assert board.vod("ann", "bob", crux="B")[0].low is None
-    assert [i.claims for i in board.check() if "declines" in i.says] == [("a2",), ("b2",), ("b3",)]
+    assert argument.voi("bob", "B")[0].low is None
+    assert argument.vod("ann", "bob", crux="B")[0].low is None
+    assert [i.claims for i in argument.check() if "declines" in i.says] == [("a2",), ("b2",), ("b3",)]
 
 
 def test_a_split_on_a_refused_question_asks_for_the_rest():
@@ -57,26 +57,26 @@ def test_a_split_on_a_refused_question_asks_for_the_rest():
 
 
 def test_the_critic_never_says_anything_of_use():
-    board = cruxes.default()
+    argument = cruxes.default()
     for event in ("L", "S", "!L"):
-        assert board.answer("critic", event).status == "refused"
-    for gap in board.cuts().gaps:
+        assert argument.answer("critic", event).status == "refused"
+    for gap in argument.cuts().gaps:
         for part in gap.parts:
             if {"L", "S"} & parse(part.event).atoms():
                 assert part.sources[1] == "rest"
 
 
 def test_a_bridge_is_never_printed_as_a_claim():
-    board = cruxes.default()
-    bridges = set(board.content.bridges)
-    for person in board.content.people:
-        for answer in (board.answer(person, "X"), board.translate("fix_cheap", to=person)):
+    argument = cruxes.default()
+    bridges = set(argument.content.bridges)
+    for person in argument.content.people:
+        for answer in (argument.answer(person, "X"), argument.translate("fix_cheap", to=person)):
             assert not bridges & set(answer.claims)
-            assert set(answer.claims) <= {c.id for c in board.content.claims.values() if person in c.by}
+            assert set(answer.claims) <= {c.id for c in argument.content.claims.values() if person in c.by}
             for line in tell_answer(answer):
                 if line.strip().startswith("claims of"):
                     assert not bridges & set(line.replace(",", " ").split())
-    assert any("bridges of the modeller: b1" in line for line in tell_answer(board.answer("lister")))
+    assert any("bridges of the modeller: b1" in line for line in tell_answer(argument.answer("lister")))
     with pytest.raises(MesascopeError, match="never a claim"):
         small('a1 = { for = "ann", rule = "X <-> A" }\n')
 
@@ -123,7 +123,7 @@ def test_everything_is_inferred_and_the_thread_speaks_in_phrases():
 
 def test_import_is_light_and_imports_nothing_above():
     program = (
-        "import sys, mesascope.cruxes.board, mesascope.cruxes.gaps, mesascope.cruxes.evidence;"
+        "import sys, mesascope.cruxes.argument, mesascope.cruxes.gaps, mesascope.cruxes.evidence;"
         "print(*sorted(m for m in sys.modules if m.startswith('mesascope.') and '.cruxes' not in m));"
         "print(*[m for m in ('matplotlib', 'jinja2', 'pandas', 'jax', 'scipy.stats') if m in sys.modules])"
     )
@@ -150,19 +150,19 @@ def test_names_that_do_not_exist_say_what_there_is():
         assert getattr(cruxes, name) is not None
 
 
-def test_settings_do_not_change_a_board():
-    board = small()
-    before = board.answer("bob")
-    other = board.read(reading="set", reflective=True)
-    assert other is not board
-    assert board.answer("bob") == before
-    assert board.read(reading="centre") is board
+def test_settings_do_not_change_an_argument():
+    argument = small()
+    before = argument.answer("bob")
+    other = argument.read(reading="set", reflective=True)
+    assert other is not argument
+    assert argument.answer("bob") == before
+    assert argument.read(reading="centre") is argument
     with pytest.raises(MesascopeError, match="convention"):
-        board.read(colour="red")
+        argument.read(colour="red")
 
 
-def test_every_pair_of_engines_is_ordered_on_the_small_board():
-    board = small().read(reading="set")
+def test_every_pair_of_engines_is_ordered_on_the_small_argument():
+    argument = small().read(reading="set")
     for person, target in itertools.product(("ann", "bob"), ("X", "A", "B", "A | B")):
-        wide, tight = board.answer(person, target), board.answer(person, target, engine="credal")
+        wide, tight = argument.answer(person, target), argument.answer(person, target, engine="credal")
         assert wide.low - 1e-7 <= tight.low <= tight.high <= wide.high + 1e-7
