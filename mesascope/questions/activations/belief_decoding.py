@@ -73,7 +73,6 @@ def metric(lifetimes: int = LIFETIMES) -> Metric:
         name="belief_decoding",
         question="How much of what it should believe of each choice (R²) can be read from its carry, beyond controls?",
         measure=measure,
-        expects={"learner": "any", "lookalike": "any", "still": "any"},
         settings={"lifetimes": lifetimes},
     )
 

@@ -72,7 +72,6 @@ def metric(lifetimes: int = 64) -> Metric:
         name="belief_edit",
         question="By how much does the probability of a choice rise when its carry is made to hold it for the best?",
         measure=measure,
-        expects={"learner": "any", "lookalike": "any", "still": "any"},
         settings={"lifetimes": lifetimes},
     )
 

@@ -50,7 +50,6 @@ def metric(lifetimes: int = 128) -> Metric:
         name="effective_rate",
         question="Which Rescorla-Wagner learning rate fits its choices in calm and in volatile blocks?",
         measure=measure,
-        expects={"learner": "any", "lookalike": "any", "still": "any"},
         settings={"lifetimes": lifetimes},
     )
 
