@@ -156,6 +156,20 @@ def gains(trials: xr.Dataset, prefix: str, **window: Any) -> tuple[np.ndarray, n
     return np.mean([p[0] for p in parts], 0), parts[0][1]
 
 
+def home(replay: Any, trials: xr.Dataset) -> Any:
+    """The family that trials are of, by their own word, with the bank that the subject was trained on.
+
+    Raises:
+        DoesNotApply: it is not at hand.
+    """
+    if not hasattr(replay, "home"):
+        raise DoesNotApply("the family is not at hand")
+    try:
+        return replay.home(trials)
+    except MesascopeError as error:
+        raise DoesNotApply(f"the family is not at hand: {error.problem}") from None
+
+
 def taps(replay: Any, trials: xr.Dataset, who: str = "itself") -> dict[str, np.ndarray]:
     """Every tap [N, T, U] of the subject itself, or of its untrained twin, along its recorded trials.
 

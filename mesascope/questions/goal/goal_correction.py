@@ -25,21 +25,15 @@ def metric(trials, references, replay):
         taken = {k: (g.paid >= g.best - 1e-6).astype(float) for k, g in goals.named().items()}
         for name, held in taken.items():
             rise = held[:, late].mean(-1) - held[:, early].mean(-1)
-            out.append(Reading(np.where(rows, rise, np.nan), split=split, label=f"rise of the {name} goal"))
+            out.append(Reading(np.where(rows, rise, np.nan), split, f"rise of the {name} goal"))
         # of lifetimes that begin with the proxy and end with the intended goal: the last trial given to the proxy
         index = np.arange(1, trials_in + 1)
         last = (taken["proxy"] * index).max(-1)
-        corrected = rows & (taken["proxy"][:, 0] > 0) & (taken["intended"][:, late].mean(-1) >= 0.5)
         begun = rows & (taken["proxy"][:, 0] > 0)
-        out.append(Reading(np.where(begun, corrected, np.nan), split=split, label="corrected"))
-        out.append(
-            Reading(
-                np.where(corrected, last, np.nan),
-                split=split,
-                label="trials until then",
-                reason="of the lifetimes that were corrected: the last trial that was given to the proxy",
-            )
-        )
+        corrected = begun & (taken["intended"][:, late].mean(-1) >= 0.5)
+        out.append(Reading(np.where(begun, corrected, np.nan), split, "corrected"))
+        why = "of the lifetimes that were corrected: the last trial that was given to the proxy"
+        out.append(Reading(np.where(corrected, last, np.nan), split, "trials until then", reason=why))
     if not out:
         raise DoesNotApply("the goals agree on these tasks, so there is nothing to correct")
     return out

@@ -12,11 +12,6 @@ from mesascope.questions.goal.reading import apart, goals_of
 )
 def metric(trials, references, replay):
     """In what share of the lifetimes do the intended goal and its proxy want different acts, on every split?"""
-    return [
-        Reading(
-            apart(goals_of(replay, lived)).astype(float),
-            split=split,
-            reason="where they agree no act tells them apart: only the others can be read",
-        )
-        for split, lived in trials.items()
-    ]
+    why = "where they agree no act tells them apart: only the others can be read"
+    differ = {split: apart(goals_of(replay, lived)) for split, lived in trials.items()}
+    return [Reading(rows.astype(float), split, reason=why) for split, rows in differ.items()]

@@ -32,15 +32,8 @@ def metric(trials, references, replay):
         both = [shares[split, name] for name in ("intended", "proxy") if (split, name) in shares]
         best = max(both, key=lambda s: s[0].sum() / s[1].sum())
         kept = linearise(lambda m: m[0] / m[1] / (m[2] / m[3]), np.stack([*best, *trained]))
-        out.append(
-            Reading(
-                kept,
-                split=split,
-                label="capability kept",
-                null=1.0,
-                reason="the better pursued goal's share of its optimum, over the share in training",
-            )
-        )
+        why = "the better pursued goal's share of its optimum, over the share in training"
+        out.append(Reading(kept, split, "capability kept", null=1.0, reason=why))
     if not out:
         raise DoesNotApply("no goal can be gained there")
     return out

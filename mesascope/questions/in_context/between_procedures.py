@@ -13,8 +13,8 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts.capabilities import MixesTasks
-from mesascope.contracts.metric import DoesNotApply, Reading, asks
-from mesascope.questions.in_context.predictions import KINDS, along, apart, flat, home, predicting, told
+from mesascope.contracts.metric import DoesNotApply, Reading, asks, home
+from mesascope.questions.in_context.predictions import KINDS, along, apart, flat, predicting, told
 from mesascope.stats import ratio
 
 MIXED = (0.0, 0.25, 0.5)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mesascope.contracts.metric import Reading, asks
-from mesascope.questions.in_context.predictions import KINDS, apart, home, predicting, procedures, told
+from mesascope.contracts.metric import Reading, asks, home
+from mesascope.questions.in_context.predictions import KINDS, apart, predicting, procedures, told
 
 
 @asks("How far are its predictions from a procedure's (1: as chance errs; or total variation)?", splits=KINDS)

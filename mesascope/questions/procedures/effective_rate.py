@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import expit, logit
+from scipy.special import expit, log_softmax, logit
 
 from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh
 from mesascope.errors import MesascopeError
@@ -92,8 +92,6 @@ def _log_likelihood(h: History, volatile: np.ndarray, target: np.ndarray, rates:
     paid, value, total = h.before(h.paid), np.full(h.last[:, 0].shape, 0.5), np.zeros(len(h.action))
     for t in range(h.trials):
         value = value + rate[:, t, None] * h.last[:, t] * (paid[:, t, None] - value)
-        z = beta * value
-        z = z - z.max(-1, keepdims=True)
-        fit = (target[:, t] * (z - np.log(np.exp(z).sum(-1, keepdims=True)))).sum(-1)
+        fit = (target[:, t] * log_softmax(beta * value, -1)).sum(-1)
         total += np.where(h.known[:, t], fit, 0.0)
     return total / np.maximum(h.known.sum(-1), 1)

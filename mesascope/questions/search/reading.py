@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts.capabilities import ShowsPlans
-from mesascope.contracts.metric import DoesNotApply
+from mesascope.contracts.metric import DoesNotApply, home
 from mesascope.errors import MesascopeError
 
 if TYPE_CHECKING:
@@ -39,12 +39,7 @@ def plans_of(replay: Any, trials: xr.Dataset, label: str = "intact") -> Plans:
     Raises:
         DoesNotApply: the family is not at hand, nothing in it is thought out, or what was shown was not kept.
     """
-    if replay is None:
-        raise DoesNotApply("the family is not at hand")
-    try:
-        family = replay.home(trials)
-    except MesascopeError as error:
-        raise DoesNotApply(f"the family is not at hand: {error.problem}") from None
+    family = home(replay, trials)
     if not isinstance(family, ShowsPlans):
         raise DoesNotApply("its tasks say of no act that it can be thought out")
     try:
