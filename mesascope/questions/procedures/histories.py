@@ -89,7 +89,8 @@ class History:
         rows = np.arange(len(self.action))[:, None] + np.arange(self.trials)
         return self.known & (rows % self.every == 0)
 
-    def before(self, x: np.ndarray) -> np.ndarray:
+    @staticmethod
+    def before(x: np.ndarray) -> np.ndarray:
         """The same one trial later, zeros first."""
         return np.concatenate([np.zeros_like(x[:, :1]), x[:, :-1]], 1)
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh
-from mesascope.stats import ratio
+from mesascope.stats import mean, ratio
 from mesascope.trials import gain, payoff
 
 
@@ -23,11 +21,5 @@ def metric(trials, references, replay):
     if "chance" in lived:
         return [Reading(ratio(*gain(lived, "intact", end)) - ratio(*gain(lived, "intact", start)))]
     paid = payoff(lived)
-    with np.errstate(invalid="ignore"):
-        rise = _mean(paid[:, end]) - _mean(paid[:, start])
+    rise = mean(paid[:, end]) - mean(paid[:, start])
     return [Reading(rise, split=lived.attrs.get("split", "logged"), reason="realised pay-off")]
-
-
-def _mean(values: np.ndarray) -> np.ndarray:
-    held = np.isfinite(values)
-    return np.where(held.any(-1), np.where(held, values, 0).sum(-1) / np.maximum(held.sum(-1), 1), np.nan)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh, replicates
+from mesascope.stats import mean
 
 LABEL = "carry_exchanged_once:fresh=0"
 
@@ -31,9 +32,7 @@ def metric(trials, references, replay):
     donor = np.take_along_axis(own, np.where(inside, whose, 0), 0)
     differ = (inside & (donor != own) & (donor >= 0) & (own >= 0)).reshape(len(own), -1)
     differ[:, 0] = False
-    counted = differ.sum(-1)
-    if not counted.any():
+    if not differ.any():
         raise DoesNotApply("no lifetime ever chose otherwise than its donor")
     gone = (swapped == donor).astype(float) - (swapped == own)
-    followed = np.where(differ, gone.reshape(differ.shape), 0.0).sum(-1)
-    return [Reading(np.where(counted > 0, followed / np.maximum(counted, 1), np.nan))]
+    return [Reading(mean(np.where(differ, gone.reshape(differ.shape), np.nan)))]

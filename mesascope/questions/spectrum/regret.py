@@ -21,9 +21,8 @@ def metric(trials, references, replay):
     missed = np.nansum(lived.best.values - paid, -1)
     out = [Reading(missed, split=str(lived.attrs["split"]), label="against the best choice")]
     if "fixed" in lived:
-        out.append(
-            Reading((lived.fixed.values - paid).sum(-1), label="against the best policy that cannot adapt")
-        )
+        fixed = (lived.fixed.values - paid).sum(-1)
+        out.append(Reading(fixed, label="against the best policy that cannot adapt"))
     for splits in references.values():
         if "fresh" in splits and splits["fresh"].sizes["lifetime"] == len(missed):
             other = splits["fresh"]

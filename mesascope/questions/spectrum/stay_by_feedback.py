@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mesascope.contracts.metric import Reading, asks, choosing, fresh
+from mesascope.stats import mean
 
 
 @asks(
@@ -25,9 +26,5 @@ def metric(trials, references, replay):
     well, badly = known & (paid > middle), known & (paid <= middle)
     if known.any() and not well.any():  # two levels: the middle is between them
         well, badly = known & (paid >= middle), known & (paid < middle)
-    return [Reading(_share(stayed, well) - _share(stayed, badly), split=str(lived.attrs["split"]))]
-
-
-def _share(stayed: np.ndarray, among: np.ndarray) -> np.ndarray:
-    count = among.sum(-1)
-    return np.where(count > 0, (stayed & among).sum(-1) / np.maximum(count, 1), np.nan)
+    after = [mean(np.where(among, stayed, np.nan)) for among in (well, badly)]
+    return [Reading(after[0] - after[1], split=str(lived.attrs["split"]))]

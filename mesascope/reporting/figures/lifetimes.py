@@ -10,6 +10,7 @@ import numpy as np
 from mesascope.reporting.figures import panels
 from mesascope.reporting.intervals import comparable
 from mesascope.reporting.words import cut
+from mesascope.stats import mean
 from mesascope.trials import payoff
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def lives(examination: Examination) -> Lives:
     else:
         low, high = (np.nanmin(paid), np.nanmax(paid)) if np.isfinite(paid).any() else (0.0, 1.0)
         got = (paid - low) / max(high - low, 1e-12)
-        order = np.argsort(-_mean(got, 1), kind="stable")
+        order = np.argsort(-mean(got, 1), kind="stable")
     return Lives(examination.subject, coarse(got[order]), len(paid), paid.shape[1], normalised, blocks)
 
 
@@ -76,14 +77,8 @@ def coarse(values: np.ndarray) -> np.ndarray:
         starts = range(0, values.shape[axis], width)
         if width > 1:
             parts = [np.take(values, range(s, min(s + width, values.shape[axis])), axis) for s in starts]
-            values = np.stack([_mean(p, axis) for p in parts], axis)
+            values = np.stack([mean(p, axis) for p in parts], axis)
     return values
-
-
-def _mean(values: np.ndarray, axis: int) -> np.ndarray:
-    held = np.isfinite(values)
-    count = held.sum(axis)
-    return np.where(count > 0, np.where(held, values, 0.0).sum(axis) / np.maximum(count, 1), np.nan)
 
 
 def draw(axes: Axes, one: Lives):
