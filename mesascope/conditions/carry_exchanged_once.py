@@ -17,11 +17,6 @@ class CarryExchangedOnce(Condition):
 
     one_step: ClassVar = True
 
-    @property
-    def label(self) -> str:
-        """'carry_exchanged_once:fresh=0' or '…=1'."""
-        return f"carry_exchanged_once:fresh={self.fresh}"
-
     def apply(self, carry, percept, shadow, context):
         """The fresh or the partner's carry."""
         return select(self.fresh == 1, context.fresh, take(carry, context.partner)), percept, shadow

@@ -16,11 +16,6 @@ class CarryFrozen(Condition):
 
     at: int | jax.Array
 
-    @property
-    def label(self) -> str:
-        """'carry_frozen:at=t'."""
-        return f"carry_frozen:at={self.at}"
-
     def apply(self, carry, percept, shadow, context):
         """The shadow holds the carry of trial t."""
         held = select(context.comes(self.at), carry, shadow)

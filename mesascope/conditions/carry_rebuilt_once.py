@@ -22,11 +22,6 @@ class CarryRebuiltOnce(Condition):
     one_step: ClassVar = True
     looks_back: ClassVar = True
 
-    @property
-    def label(self) -> str:
-        """'carry_rebuilt_once:of=W'."""
-        return f"carry_rebuilt_once:of={self.of}"
-
     def apply(self, carry, percept, shadow, context):
         """Lives the last percepts again, from birth."""
         count = jnp.minimum(self.of, context.trial * context.steps + context.step)

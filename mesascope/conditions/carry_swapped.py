@@ -13,11 +13,6 @@ class CarrySwapped(Condition):
 
     at: int | jax.Array
 
-    @property
-    def label(self) -> str:
-        """'carry_swapped:at=t'."""
-        return f"carry_swapped:at={self.at}"
-
     def apply(self, carry, percept, shadow, context):
         """The partner's carry at trial t."""
         return select(context.comes(self.at), take(carry, context.partner), carry), percept, shadow

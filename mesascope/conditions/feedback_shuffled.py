@@ -29,11 +29,6 @@ class FeedbackShuffled(Condition):
     looks_back: ClassVar = True
 
     @property
-    def label(self) -> str:
-        """'feedback older than w shuffled', with the replicate behind it."""
-        return f"feedback_shuffled:older_than={self.older_than},replicate={self.replicate}"
-
-    @property
     def draw(self) -> int:
         """The replicate."""
         return int(self.replicate)

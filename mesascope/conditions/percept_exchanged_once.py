@@ -18,11 +18,6 @@ class PerceptExchangedOnce(Condition):
 
     one_step: ClassVar = True
 
-    @property
-    def label(self) -> str:
-        """'percept_exchanged_once:action=0' or '…=1'."""
-        return f"percept_exchanged_once:action={self.action}"
-
     def unfit(self, family):
         """There is no other action to name where actions are real numbers."""
         return "its actions are real numbers" if family.choices is None and self.action == 1 else None

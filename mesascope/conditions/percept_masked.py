@@ -14,11 +14,6 @@ class PerceptMasked(Condition):
 
     trial: int | jax.Array
 
-    @property
-    def label(self) -> str:
-        """'percept_masked:trial=0' or '…=1'."""
-        return f"percept_masked:trial={self.trial}"
-
     def apply(self, carry, percept, shadow, context):
         """A zero in place of the part."""
         masked = percept._replace(

@@ -51,9 +51,8 @@ FIRST = (  # names of the action where trials have two stages
     "choice1", "firstchoice", "level1choice", "stage1choice", "step1choice", "firststagechoice", "choicestage1",
     "choicelevel1", "action1", "firstaction", "response1", "firstresponse",
 )  # fmt: skip
-SCREEN = (
-    r"(arm|option|stim|stimulus|image|machine|bandit|cue)(left|right)"  # what stood at the places of a screen
-)
+# what stood at the places of a screen
+SCREEN = r"(arm|option|stim|stimulus|image|machine|bandit|cue)(left|right)"
 NUMBERED: dict[str, str] = {  # a family of columns: the prefix, then a number from 0 or 1, or a choice's name
     "probabilities": r"(?:p|prob|paction|probaction|pchoice|probchoice)",
     "means": r"(?:mean|mu|armmean|truemean)",
@@ -163,11 +162,7 @@ def resolve(table: Table, columns: Mapping[str, Any] | None) -> Roles:
         roles.of |= dict(action=found) if len(found) == 1 else {}
     parts = [(re.fullmatch(SCREEN, plain(c)), c) for c in free]
     stood = sorted((m[2], c) for m, c in parts if m)
-    if (
-        "offered" not in roles.of
-        and "offered" not in shut
-        and [side for side, _ in stood] == ["left", "right"]
-    ):
+    if "offered" not in {*roles.of, *shut} and [side for side, _ in stood] == ["left", "right"]:
         roles.of["offered"] = [c for _, c in stood]
     if not {"second", "transition"} & roles.of.keys() and "state" not in roles.asked:
         roles.of.pop("state", None)
@@ -244,20 +239,16 @@ def _complete(roles: Roles, header: Sequence[str], name: str, shut: set[str]) ->
         roles.of.pop("correct", None)
         return
     if "gain" in roles.of or "loss" in roles.of:
-        parts = [
-            f"{'' if r == 'gain' else 'less the size of '}{show(roles.of[r][0])}"
-            for r in ("gain", "loss")
-            if r in roles.of
-        ]
+        words = {"gain": "", "loss": "less the size of "}
+        parts = [f"{word}{show(roles.of[r][0])}" for r, word in words.items() if r in roles.of]
         roles.said.append(f"Feedback is {' '.join(parts)}.")
         roles.of.pop("correct", None)
         return
     for role in ("correct", "score"):
         if role in roles.of and role not in roles.asked and "feedback" not in shut:
             roles.of["feedback"] = roles.of.pop(role)
-            roles.said.append(
-                f"{show(roles.of['feedback'][0])} is read as the feedback, for there is no other."
-            )
+            column = show(roles.of["feedback"][0])
+            roles.said.append(f"{column} is read as the feedback, for there is no other.")
             roles.of.pop("correct", None)
             return
     raise MesascopeError(
@@ -317,33 +308,21 @@ def numbers(table: Table, column: str, role: str, largest: float = 1e30) -> np.n
             parsed = np.asarray(pd.to_numeric(pd.Series(text, dtype=object), errors="coerce"), np.float64)
             wrong = np.isnan(parsed) & ~nothing
         held, bad = parsed[codes], wrong[codes]
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise MesascopeError(
-            f"{table.place(row, column)} holds {show(series.iloc[row])}, which is no number "
-            f"({counted(int(bad.sum()), 'such cell')}).",
-            f"Mend or empty these cells, or name another column: {typed(role)}.",
-        )
-    large = np.abs(held) > largest
-    if large.any():
-        row = int(np.flatnonzero(large)[0])
-        raise MesascopeError(
-            f"{table.place(row, column)} holds {show(series.iloc[row])}, which is infinite or too large.",
-            "Empty the cell where the value is not known.",
-        )
+    cells_ = counted(int(bad.sum()), "such cell")
+    remedy = f"Mend or empty these cells, or name another column: {typed(role)}."
+    table.refuse(bad, column, f"{{place}} holds {{cell}}, which is no number ({cells_}).", remedy)
+    remedy = "Empty the cell where the value is not known."
+    table.refuse(
+        np.abs(held) > largest, column, "{place} holds {cell}, which is infinite or too large.", remedy
+    )
     return held
 
 
 def labels(table: Table, column: str) -> tuple[np.ndarray, list[str]]:
     """A column as codes [rows] into its names in natural order ('p2' before 'p10'), -1 where it is empty."""
     codes, values, nothing = cells(table, column)
-    text = [
-        str(int(v))
-        if isinstance(v, (float, np.floating)) and v == v and abs(v) < 2**53 and v == int(v)
-        else str(v)
-        for v in values
-    ]
-    text = [t.strip() for t in text]
+    real = [isinstance(v, (float, np.floating)) and abs(v) < 2**53 and v == int(v) for v in values]
+    text = [str(int(v) if whole else v).strip() for v, whole in zip(values, real, strict=True)]
     held = np.zeros(len(values), bool)
     held[np.unique(codes)] = True
     names = sorted({t for t, n, h in zip(text, nothing, held, strict=True) if h and not n}, key=natural)
@@ -353,7 +332,5 @@ def labels(table: Table, column: str) -> tuple[np.ndarray, list[str]]:
 
 def natural(text: str) -> tuple[Any, ...]:
     """What sorts names in natural order: 'p2' before 'p10'."""
-    parts = re.split(r"([0-9]+)", text)
-    return tuple(
-        (part, 0, "") if i % 2 == 0 else ("", int(part[:300]), part) for i, part in enumerate(parts)
-    ), text
+    parts = enumerate(re.split(r"([0-9]+)", text))
+    return tuple(("", int(part[:300]), part) if i % 2 else (part, 0, "") for i, part in parts), text
