@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mesascope.contracts.axis import Verdict
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -46,18 +48,9 @@ def logged(examination: Examination) -> xr.Dataset | None:
 
 def axes(examination: Examination) -> list[tuple[str, str, str]]:
     """On every other axis that was read: its name, the reading with its share of resamples, and why."""
-    told = examination.placement.axes if examination.placement else {}
-    out = []
-    for name, verdict in told.items():
-        reading = str(verdict["reading"])
-        out.append(
-            (
-                name,
-                f"{reading} (in {verdict['probability'].get(reading, 0.0):.0%} of resamples)",
-                verdict["reason"],
-            )
-        )
-    return out
+    read = examination.placement.axes if examination.placement else {}
+    verdicts = {name: Verdict(**told) for name, told in read.items()}
+    return [(name, verdict.text(), verdict.reason) for name, verdict in verdicts.items()]
 
 
 def why(examination: Examination) -> str:

@@ -12,13 +12,7 @@ if TYPE_CHECKING:
     from mesascope.examination.examination import Examination
     from mesascope.findings import Finding
 
-COUNTED = (
-    "seen",
-    "fresh",
-    "shifted",
-    "exchanged",
-    "restructured",
-)  # kinds of split that a placement can read
+COUNTED = ("seen", "fresh", "shifted", "exchanged", "restructured")  # kinds that a placement can read
 HIDDEN = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")  # categories of characters that steer and are not seen
 
 
@@ -59,11 +53,8 @@ def condition(label: str) -> str:
         which = "all feedback" if older == "0" else f"feedback older than {older} trial{'s' * (older != '1')}"
         return f"{which} from other lifetimes"
     if name == "carry_reset":
-        return (
-            f"carry made fresh once,{at}, and the percept of birth shown"
-            if at
-            else "carry made fresh before every trial"
-        )
+        once = f"carry made fresh once,{at}, and the percept of birth shown"
+        return once if at else "carry made fresh before every trial"
     if name == "carry_frozen" and at:
         return f"carry kept as it was{at}"
     if name == "carry_swapped" and at:
@@ -75,14 +66,18 @@ def condition(label: str) -> str:
     return f"one response at a time: {ONCE[label]}" if label in ONCE else label
 
 
+NAMED = {  # kinds of split
+    "seen": "seen (the bank)",
+    "fresh": "fresh (never seen)",
+    "logged": "as logged",
+    "curve": "a curve as logged",
+}
+
+
 def split(name: str) -> str:
     """A split in words."""
     kind, _, variant = name.partition(":")
-    head = {
-        **{"seen": "seen (the bank)", "fresh": "fresh (never seen)"},
-        **{"logged": "as logged", "curve": "a curve as logged"},
-    }.get(kind)
-    return head or (f"{kind}: {variant}" if variant else kind)
+    return NAMED.get(kind) or (f"{kind}: {variant}" if variant else kind)
 
 
 def counted(name: str) -> bool:
