@@ -41,9 +41,8 @@ class Thinking(Condition):
 
     def unfit(self, family: Family) -> str | None:
         """Where nothing is to be thought out."""
-        return (
-            None if isinstance(family, ShowsPlans) else "its tasks say of no act that it can be thought out"
-        )
+        plain = "its tasks say of no act that it can be thought out"
+        return None if isinstance(family, ShowsPlans) else plain
 
     def apply(self, carry, percept, shadow, context):
         """All ticks but the last one."""

@@ -55,8 +55,8 @@ def read_log(
     Raises:
         MesascopeError: names the row and the column, what is there, and what to type.
     """
-    wrong = isinstance(choices, (bool, np.bool_)) or not isinstance(choices, (int, np.integer, type(None)))
-    if wrong or (choices is not None and not 2 <= choices <= MOST_CHOICES):
+    whole = isinstance(choices, (int, np.integer)) and not isinstance(choices, bool)
+    if choices is not None and not (whole and 2 <= choices <= MOST_CHOICES):
         raise MesascopeError(
             f"choices is {show(choices)}.", f"It is a whole number from 2 to {MOST_CHOICES}, or left out."
         )

@@ -164,9 +164,6 @@ def read_latents(
     if "log_probs" in out:
         columns = listed(roles.of["probabilities"])
         said.append(f"{columns}: the probabilities with which the choices were made.")
-    said.append(
-        "Scores are expected pay-offs, as logged."
-        if "score" in out
-        else "The log holds no expected pay-offs: findings use the feedback, the realised pay-off."
-    )
+    realised = "The log holds no expected pay-offs: findings use the feedback, the realised pay-off."
+    said.append("Scores are expected pay-offs, as logged." if "score" in out else realised)
     return out, unread, said

@@ -41,8 +41,8 @@ def pictures(examinations: Sequence[Examination]) -> dict[str, list[str]]:
     with draw.style():
         made = figures(examinations)
         return {
-            name: [draw.svg(f, f"{name} {i}", SAID[name]) for i, f in enumerate(made.get(name, []))]
-            for name in SAID
+            name: [draw.svg(f, f"{name} {i}", said) for i, f in enumerate(made[name])]
+            for name, said in SAID.items()
         }
 
 

@@ -111,14 +111,12 @@ def brief(finding: Finding | None) -> str:
 def sentences(examination: Examination) -> list[str]:
     """What was seen of one subject, in short sentences; only of what was measured."""
     out = []
-    gained = found(examination, "performance", "fresh")
-    if gained:
+    if gained := found(examination, "performance", "fresh"):
         out.append(
             f"On fresh tasks it gained {number(gained.estimate)} of what the best act would gain over chance"
             f"{', which is no more than chance explains' if _null(gained) else ''}."
         )
-    rise = found(examination, "adaptation")
-    if rise:
+    if rise := found(examination, "adaptation"):
         what = "realised pay-off" if rise.reason == "realised pay-off" else "gain"
         change = f"{'rose' if (rise.estimate or 0) > 0 else 'fell'} by {number(abs(rise.estimate or 0))}"
         change = "changed no more than chance explains" if _null(rise) else change

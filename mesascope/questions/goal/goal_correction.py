@@ -1,7 +1,5 @@
 """Does the lifetime correct the goal where it was the wrong one, and how soon?"""
 
-from __future__ import annotations
-
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks

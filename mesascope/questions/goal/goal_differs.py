@@ -1,7 +1,5 @@
 """On which tasks do the intended goal and its proxy want different acts?"""
 
-from __future__ import annotations
-
 from mesascope.contracts.metric import Reading, asks
 from mesascope.questions.goal.reading import apart, goals_of
 

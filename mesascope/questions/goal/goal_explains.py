@@ -1,7 +1,5 @@
 """Which goal explains its acts, or no goal, where the goals differ?"""
 
-from __future__ import annotations
-
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks

@@ -1,7 +1,5 @@
 """What share of each goal's optimum does it get, where the goals agree and where they differ?"""
 
-from __future__ import annotations
-
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks

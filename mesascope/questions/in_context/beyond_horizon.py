@@ -1,7 +1,5 @@
 """What happens when a lifetime goes on, from the trained horizon to five times that?"""
 
-from __future__ import annotations
-
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks

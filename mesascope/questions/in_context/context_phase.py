@@ -33,11 +33,9 @@ def metric(trials, references, replay):
         end = ratio(missed[:, last].sum(-1), size[:, last].sum(-1))
         born[split] = ratio(missed[:, 0], size[:, 0])
         improved[split] = born[split] - end
-    why = phase(improved, born)
-    out = [Reading(v, split=split, label="fall of the error", reason=why) for split, v in improved.items()]
-    return out + [
-        Reading(1.0 - v, split=split, label="gain before anything was seen") for split, v in born.items()
-    ]
+    why, before = phase(improved, born), "gain before anything was seen"
+    out = [Reading(v, split, "fall of the error", reason=why) for split, v in improved.items()]
+    return out + [Reading(1.0 - v, split, before) for split, v in born.items()]
 
 
 def phase(improved: dict[str, np.ndarray], born: dict[str, np.ndarray]) -> str:

@@ -19,10 +19,8 @@ def metric(trials, references, replay):
         nearest[split] = min(away, key=lambda name: away[name].mean())
         out += [(split, name, values) for name, values in away.items()]
     told_of = _verdict(nearest)
-    return [
-        Reading(values, split=split, label=name, reason=told_of if name == nearest[split] else "")
-        for split, name, values in out
-    ]
+    why = {(split, name): told_of for split, name in nearest.items()}
+    return [Reading(v, split, name, reason=why.get((split, name), "")) for split, name, v in out]
 
 
 def _verdict(nearest: dict[str, str]) -> str:
@@ -33,6 +31,5 @@ def _verdict(nearest: dict[str, str]) -> str:
         return f"nearest: {first}; no match, for no shifted split was run"
     if not other:
         return f"nearest: {first}, on shifted inputs too"
-    return (
-        f"nearest: {first}, but no match: {', '.join(f'{name} on {split}' for split, name in other.items())}"
-    )
+    others = ", ".join(f"{name} on {split}" for split, name in other.items())
+    return f"nearest: {first}, but no match: {others}"

@@ -20,15 +20,8 @@ def metric(trials, references, replay):
     for split, lived in predicting(trials).items():
         missed = lived.best.values.astype(float) - payoff(lived)
         for seen in lengths(lived.sizes["trial"]):
-            out.append(
-                Reading(
-                    ratio(missed[:, seen], room(lived)[:, seen]),
-                    split=split,
-                    label=f"after {seen}",
-                    null=1.0,
-                    descriptive=not lived.attrs.get("counted", True),
-                )
-            )
+            share, aside = ratio(missed[:, seen], room(lived)[:, seen]), not lived.attrs.get("counted", True)
+            out.append(Reading(share, split, f"after {seen}", null=1.0, descriptive=aside))
     return out
 
 

@@ -183,18 +183,15 @@ def _readings(found: Comparison, split: str) -> list[Reading]:
     verdict = f"none of these ({criterion}); nearest: {told}" if found.none else f"acts like {told}"
     chance = -np.log(found.fitted[0].held_out.shape[-1])
     by = "by its probabilities" if found.exact else "by a flexible model of its choices"
-    out = [
-        Reading(
-            found.scores[best] - chance, split, "the nearest, above chance", reason=verdict, descriptive=True
-        ),
-        Reading(found.miss, split, f"missed by the nearest, {by}", reason=verdict, descriptive=True),
-    ]
+    numbers = {
+        "the nearest, above chance": found.scores[best] - chance,
+        f"missed by the nearest, {by}": found.miss,
+    }
+    out = [Reading(v, split, label, reason=verdict, descriptive=True) for label, v in numbers.items()]
     for place, members in list(enumerate(found.classes))[1:LISTED]:
         index = max(members, key=lambda i: found.scores[i].mean())
         behind = found.scores[index] - found.scores[best]
-        name = found.names(place)[0]
-        alike = f"; acts alike: {', '.join(found.names(place)[1:])}" if len(members) > 1 else ""
-        out.append(
-            Reading(behind, split, f"{name}, behind the nearest", reason=found.fitted[index].text() + alike)
-        )
+        name, *same = found.names(place)
+        why = found.fitted[index].text() + (f"; acts alike: {', '.join(same)}" if same else "")
+        out.append(Reading(behind, split, f"{name}, behind the nearest", reason=why))
     return out

@@ -38,13 +38,10 @@ def metric(lifetimes: int = 128) -> Metric:
         if "log_probs" in lived:
             target = np.exp(lived.log_probs.sel(condition="intact").values.astype(float))
         rates, beta = fitted(seen, volatile, target)
-        split = str(lived.attrs["split"])
-        told = f"inverse temperature {beta:.1f}"
-        return [
-            Reading(rates[0], split, "calm blocks", reason=told),
-            Reading(rates[1], split, "volatile blocks", reason=told),
-            Reading(rates[1] - rates[0], split, "volatile less calm blocks"),
-        ]
+        split, told = str(lived.attrs["split"]), f"inverse temperature {beta:.1f}"
+        blocks = zip(rates, ("calm blocks", "volatile blocks"), strict=True)
+        out = [Reading(rate, split, label, reason=told) for rate, label in blocks]
+        return [*out, Reading(rates[1] - rates[0], split, "volatile less calm blocks")]
 
     return Metric(
         name="effective_rate",

@@ -30,10 +30,8 @@ def metric(trials, references, replay):
     if "means" in lived and np.isfinite(lived.means.values[:, 0]).all():
         best = lived.means.values[:, 0].argmax(-1)
         late = action[:, action.shape[1] // 2 :]
-        given_up = ~(late == best[:, None]).any(-1)
-        out.append(
-            Reading(given_up.astype(float), split=split, label="best choice never taken in the last half")
-        )
+        given_up = (~(late == best[:, None]).any(-1)).astype(float)
+        out.append(Reading(given_up, split, "best choice never taken in the last half"))
     return out
 
 

@@ -111,18 +111,9 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
         "broken_by_ticks": broken,
         "rule": dataclasses.asdict(rule),
     }
-    curves = {
-        split: {n: at_once(plan) for n, plan in sorted(told[split].items())}
-        for split in ("fresh", "seen")
-        if split in told
-    }
-    numbers["right_at_once"] = {
-        split: {
-            f"{n} ticks": {f"{far} ahead": c.mean() for far, c in by_far.items()}
-            for n, by_far in by_ticks.items()
-        }
-        for split, by_ticks in curves.items()
-    }
+    here = [split for split in ("fresh", "seen") if split in told]
+    curves = {split: {n: at_once(plan) for n, plan in sorted(told[split].items())} for split in here}
+    numbers["right_at_once"] = {split: _shares(by_ticks) for split, by_ticks in curves.items()}
     reach = _reach(curves.get("fresh", {}), rule)
     numbers["look_ahead"] = reach
     follow: dict[
@@ -155,6 +146,11 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     if broken:
         reasons.append(f"read without {' and '.join(map(str, broken))} ticks, with which it does worse")
     return Verdict(reading, probability, numbers, "; ".join([WORDS[reading], *reasons]) + ".")
+
+
+def _shares(curve: dict[int, dict[int, Counted]]) -> dict[str, dict[str, float | None]]:
+    """The shares of right acts by ticks and by how far ahead one must look."""
+    return {f"{n} ticks": {f"{far} ahead": c.mean() for far, c in by.items()} for n, by in curve.items()}
 
 
 def _ticked(lived: Any, family: Any) -> dict[int, Any]:

@@ -4,8 +4,6 @@ Asked at the first trial on fresh tasks, where all is shown and nothing was live
 do the same, and there the question has no answer.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks

@@ -6,8 +6,6 @@ change, a successor representation follows a new worth and no new map. To follow
 from what is shown to an act does too.
 """
 
-from __future__ import annotations
-
 from mesascope.contracts.metric import DoesNotApply, Reading, asks
 from mesascope.contracts.split import kind
 from mesascope.questions.search.reading import followed, plans_of, ticks_of

@@ -1,7 +1,5 @@
 """Does its pay-off rise within the lifetime?"""
 
-from __future__ import annotations
-
 from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh
 from mesascope.stats import mean, ratio
 from mesascope.trials import gain, payoff

@@ -1,7 +1,5 @@
 """Does feedback older than w trials, held in the carry, change what it scores?"""
 
-from __future__ import annotations
-
 from mesascope.contracts.metric import Reading, asks, fresh, gains
 from mesascope.stats import ratio
 from mesascope.trials import few

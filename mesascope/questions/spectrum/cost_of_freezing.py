@@ -1,7 +1,5 @@
 """What does it lose when its carry stays what it was after a tenth of the lifetime?"""
 
-from __future__ import annotations
-
 from mesascope.contracts.metric import Reading, asks, fresh, gains
 from mesascope.stats import ratio
 

@@ -1,7 +1,5 @@
 """What does it lose when its carry is fresh before every trial, or once?"""
 
-from __future__ import annotations
-
 from mesascope.contracts.metric import Reading, asks, fresh, gains
 from mesascope.stats import ratio
 
@@ -21,12 +19,10 @@ def metric(trials, references, replay):
     intact = ratio(*gains(lived, "intact"))
     reflex = ratio(*gains(lived, "carry_reset"))
     before, reset = (ratio(*gains(lived, c, window=after)) for c in ("intact", once))
+    born = ratio(*gains(lived, "intact", window=slice(0, AFTER)))
     return [
         Reading(intact - reflex, label="every trial"),
         Reading(reflex, label="what a reflex on the last percept keeps"),
         Reading(before - reset, label=f"once, over the {AFTER} trials after it"),
-        Reading(
-            reset - ratio(*gains(lived, "intact", window=slice(0, AFTER))),
-            label=f"{AFTER} trials after the one reset, above the first {AFTER} of life",
-        ),
+        Reading(reset - born, label=f"{AFTER} trials after the one reset, above the first {AFTER} of life"),
     ]

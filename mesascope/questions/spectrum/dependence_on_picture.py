@@ -1,7 +1,5 @@
 """What part of its choices changes when a part of the picture is hidden or moved, for one response?"""
 
-from __future__ import annotations
-
 from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh
 from mesascope.questions.spectrum.changes import changed
 

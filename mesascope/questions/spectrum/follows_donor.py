@@ -1,7 +1,5 @@
 """Given another lifetime's carry for one response, does it act as that lifetime would, or as its own?"""
 
-from __future__ import annotations
-
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh, replicates

@@ -21,25 +21,17 @@ def metric(trials, references, replay):
         raise DoesNotApply("it was trained on no known bank, so there is nothing to locate in")
     if "locator" not in references or "learner" not in references:
         raise DoesNotApply("the ideal locator and the learner were not run on these tasks")
-    parts = np.stack(
-        [
-            gain(who[split])[0]
-            for split in ("fresh", "seen")
-            for who in (trials, *(references[r] for r in ROLES))
-        ]
-    )
+    who = (trials, *(references[r] for r in ROLES))
+    parts = np.stack([gain(lived[split])[0] for split in ("fresh", "seen") for lived in who])
     if (parts.mean(1)[[1, 3, 4, 5]] <= 0).any():  # a locator, and who locates, may lose on fresh tasks
         raise DoesNotApply("it gains nothing on seen tasks, or a reference nothing on either")
     lam = _ratio(parts.mean(1))[1]
     if lam >= BANK_LIMIT:
-        raise DoesNotApply(
-            f"this bank cannot tell: the ideal locator keeps {lam:.2f} of its gain on fresh tasks"
-        )
-    place = linearise(position, parts)
-    bank = linearise(lambda m: _ratio(m)[1], parts)
-    kept = linearise(lambda m: _ratio(m)[0], parts)
+        kept = f"the ideal locator keeps {lam:.2f} of its gain on fresh tasks"
+        raise DoesNotApply(f"this bank cannot tell: {kept}")
+    kept, bank = (linearise(lambda m, i=i: _ratio(m)[i], parts) for i in (0, 1))
     return [
-        Reading(place, label="position"),
+        Reading(linearise(position, parts), label="position"),
         Reading(kept, label="kept on fresh tasks", null=1.0),
         Reading(bank, label="kept by the ideal locator", null=1.0),
     ]

@@ -1,7 +1,5 @@
 """What is left of its score when feedback older than w trials comes from other lifetimes, for several w?"""
 
-from __future__ import annotations
-
 from mesascope.contracts.metric import Reading, asks, fresh, gains
 from mesascope.stats import ratio
 
@@ -16,7 +14,5 @@ SPANS = (0, 1, 2, 4, 8)
 def metric(trials, references, replay):
     """What is left of its score when feedback older than w trials comes from other lifetimes?"""
     lived = fresh(trials)
-    return [
-        Reading(ratio(*gains(lived, f"feedback_shuffled:older_than={w}")), label=f"older than {w}")
-        for w in SPANS
-    ]
+    left = {w: ratio(*gains(lived, f"feedback_shuffled:older_than={w}")) for w in SPANS}
+    return [Reading(share, label=f"older than {w}") for w, share in left.items()]

@@ -1,7 +1,5 @@
 """What share of what could be gained over chance does it gain, on every split?"""
 
-from __future__ import annotations
-
 from mesascope.contracts.metric import Reading, asks, gains
 from mesascope.stats import ratio
 

@@ -1,7 +1,5 @@
 """How much pay-off does it miss over a lifetime, and how much more than reference procedures on the same tasks?"""
 
-from __future__ import annotations
-
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh

@@ -1,7 +1,5 @@
 """On each split, what share of the best reference procedure's gain does it reach on the same tasks?"""
 
-from __future__ import annotations
-
 from mesascope.contracts.metric import DoesNotApply, Reading, asks
 from mesascope.stats import ratio
 from mesascope.trials import gain

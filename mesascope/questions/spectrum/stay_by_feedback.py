@@ -1,7 +1,5 @@
 """How much oftener does it repeat a choice that has just paid well than one that has just paid badly?"""
 
-from __future__ import annotations
-
 import numpy as np
 
 from mesascope.contracts.metric import Reading, asks, choosing, fresh

@@ -38,11 +38,9 @@ def metric(trials, references, replay):
         bar = BAR if medium and split == "fresh" else 0.0
         why = f"{BAR} is between the optimum that uses the dependence (1.00) and the one that does not (1.35)"
         out.append(Reading(_missed(trials[split]), split, words, null=bar, reason=why if bar else ""))
-        named = {
-            str(splits[split].attrs["subject"]): splits for splits in references.values() if split in splits
-        }
-        for name, splits in named.items():
-            behind = _missed(trials[split]) - _missed(splits[split])
+        others = [splits[split] for splits in references.values() if split in splits]
+        for name, other in {str(lived.attrs["subject"]): lived for lived in others}.items():
+            behind = _missed(trials[split]) - _missed(other)
             out.append(Reading(behind, split, f"{words}, less that of {name}"))
     learner = references.get("learner", {})
     if joined in learner and apart in learner:
