@@ -12,18 +12,17 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.condition import LAST, RECENT, Condition, select
+from mesascope.contracts.condition import LAST, RECENT, Condition, Number, select
 from mesascope.contracts.settings import within
 
 
 class FeedbackShuffled(Condition):
     """older_than: w, the trials that stay true; replicate: which draw of donors."""
 
-    older_than: int | jax.Array
-    replicate: int | jax.Array
+    older_than: Number
+    replicate: Number
 
     needs_donors: ClassVar = True
     looks_back: ClassVar = True

@@ -7,14 +7,14 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.condition import Condition, select
+from mesascope.contracts.condition import Condition, Number, select
 from mesascope.contracts.settings import within
 
 
 class PerceptExchangedOnce(Condition):
     """action: 1 to exchange the last action, 0 to flip the last feedback (within 0 and 1)."""
 
-    action: int | jax.Array
+    action: Number
 
     one_step: ClassVar = True
 

@@ -24,6 +24,7 @@ from mesascope.contracts.percept import Percept
 
 RECENT = 9  # percepts that a condition may look back on: the present one and eight before it
 LAST = 2**31 - 1  # trial that a condition's number may name
+Number = int | jax.Array  # of a condition; an array where one compiled scan runs several
 
 
 class Respond(Protocol):

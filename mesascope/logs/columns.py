@@ -148,20 +148,17 @@ def resolve(table: Table, columns: Mapping[str, Any] | None) -> Roles:
     for role, prefix in NUMBERED.items():
         if role in roles.of or role in shut:
             continue
-        parts = [(re.fullmatch(rf"{prefix}(\d+)", plain(c)), c) for c in free]
-        found = sorted((int(m[1]), c) for m, c in parts if m)
-        if role == "probabilities" and not found:
-            parts = [(re.fullmatch(r"(?i)p_action_(.+)", c), c) for c in free]
-            roles.of |= {role: [c for m, c in parts if m]} if sum(bool(m) for m, _ in parts) > 1 else {}
-            roles.suffixes |= {role: [m[1] for m, _ in parts if m]} if role in roles.of else {}
+        found = sorted((int(m[1]), c) for c in free if (m := re.fullmatch(rf"{prefix}(\d+)", plain(c))))
+        named = {c: m[1] for c in free if (m := re.fullmatch(r"(?i)p_action_(.+)", c))}
+        if role == "probabilities" and not found and len(named) > 1:
+            roles.of[role], roles.suffixes[role] = list(named), list(named.values())
         numbers = [n for n, _ in found]
         if len(found) > 1 and numbers in (list(range(len(found))), list(range(1, len(found) + 1))):
             roles.of[role], roles.suffixes[role] = [c for _, c in found], [str(n) for n in numbers]
     if "action" not in roles.of and "action" not in shut:
         found = [c for c in free if plain(c) in FIRST]
         roles.of |= dict(action=found) if len(found) == 1 else {}
-    parts = [(re.fullmatch(SCREEN, plain(c)), c) for c in free]
-    stood = sorted((m[2], c) for m, c in parts if m)
+    stood = sorted((m[2], c) for c in free if (m := re.fullmatch(SCREEN, plain(c))))
     if "offered" not in {*roles.of, *shut} and [side for side, _ in stood] == ["left", "right"]:
         roles.of["offered"] = [c for _, c in stood]
     if not {"second", "transition"} & roles.of.keys() and "state" not in roles.asked:
@@ -236,25 +233,21 @@ def _complete(roles: Roles, header: Sequence[str], name: str, shut: set[str]) ->
         spare = [roles.of.pop(r)[0] for r in ("gain", "loss") if r in roles.of]
         if spare:
             roles.said.append(f"{listed(spare)} not read: {show(roles.of['feedback'][0])} is the feedback.")
-        roles.of.pop("correct", None)
-        return
-    if "gain" in roles.of or "loss" in roles.of:
+    elif "gain" in roles.of or "loss" in roles.of:
         words = {"gain": "", "loss": "less the size of "}
         parts = [f"{word}{show(roles.of[r][0])}" for r, word in words.items() if r in roles.of]
         roles.said.append(f"Feedback is {' '.join(parts)}.")
-        roles.of.pop("correct", None)
-        return
-    for role in ("correct", "score"):
-        if role in roles.of and role not in roles.asked and "feedback" not in shut:
-            roles.of["feedback"] = roles.of.pop(role)
-            column = show(roles.of["feedback"][0])
-            roles.said.append(f"{column} is read as the feedback, for there is no other.")
-            roles.of.pop("correct", None)
-            return
-    raise MesascopeError(
-        f"{name} has no column known to hold the feedback; its columns are {listed(header, 30)}.",
-        f"Name it: {typed('feedback')}, or gain and loss.",
-    )
+    else:
+        spare = [r for r in ("correct", "score") if r in roles.of and r not in roles.asked]
+        if not spare or "feedback" in shut:
+            raise MesascopeError(
+                f"{name} has no column known to hold the feedback; its columns are {listed(header, 30)}.",
+                f"Name it: {typed('feedback')}, or gain and loss.",
+            )
+        roles.of["feedback"] = roles.of.pop(spare[0])
+        column = show(roles.of["feedback"][0])
+        roles.said.append(f"{column} is read as the feedback, for there is no other.")
+    roles.of.pop("correct", None)
 
 
 def cells(table: Table, column: str) -> tuple[np.ndarray, list[Any], np.ndarray]:

@@ -47,8 +47,11 @@ def import_set(source: str, folder: str | os.PathLike | None = None) -> dict[str
     held = _held(source)
     folder = cache("data") if folder is None else Path(folder)
     path = folder / (source.replace(":", "_") + held.suffix)
-    note = {"source": source, **{k: told[k] for k in ("distribution", "licence", "says")}}
-    note["version"] = version(told["distribution"])
+    note = {
+        "source": source,
+        **{k: told[k] for k in ("distribution", "licence", "says")},
+        "version": version(told["distribution"]),
+    }
     part = path.with_name(f".{path.name}.part")
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ import importlib.util
 import io
 import json
 import os
+import re
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar", " ": "spa
 SAMPLE = 1 << 20
 EXAMPLE = '{"participant": 1, "trial": 1, "choice": 0, "reward": 1}'
 NETCDF = "Trials that mesascope wrote end in .nc; save other data as .csv."
+HALF = re.compile("[\ud800-\udfff]")  # a surrogate: half a character
 MAGIC = {
     b"PK\x03\x04": ("a zip archive or an Excel workbook", "Save the sheet as .csv."),
     b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "Save the sheet as .csv."),
@@ -301,7 +303,7 @@ def _lines(path: Path) -> Table:
         rows = [_object(line, number, path.name) for number, line in lines]
     if "\\ud" in text.lower():  # an escaped half of a character, which no text can hold
         for (number, _), row in zip(lines, rows, strict=True):
-            if any(not _whole(part) for pair in row.items() for part in pair):
+            if any(HALF.search(str(part)) for pair in row.items() for part in pair):
                 raise MesascopeError(
                     f"Line {number} of {show(path.name)} holds half a character, escaped without the rest.",
                     "Leave it out.",
@@ -320,14 +322,6 @@ def _bounded(names: Sequence[str], rows: int, name: str) -> None:
             f"{show(name)} has {counted(len(names), 'column')} in {counted(rows, 'row')}.",
             "Leave out what is no part of the log.",
         )
-
-
-def _whole(value: Any) -> bool:
-    try:
-        str(value).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _object(line: str, number: int, name: str) -> dict[str, Any]:

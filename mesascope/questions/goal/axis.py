@@ -97,10 +97,9 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
         "differ": {split: float(apart(goals).mean()) for split, goals in found.items()},
         "rule": dataclasses.asdict(rule),
     }
-    read_on = [r for r in found if kind(r) == "apart"] or ["fresh"]
-    told = [_lifetimes(found[r], rule) for r in read_on if r in found]
-    table = np.concatenate([t[0] for t in told]) if told else np.zeros((0, 2), bool)
-    gained = np.concatenate([t[2] for t in told], -1) if told else np.zeros((2, 2, 0))
+    read_on = [r for r in found if kind(r) == "apart"] or list(found)
+    told = [_lifetimes(found[r], rule) for r in read_on]
+    table, gained = np.concatenate([t[0] for t in told]), np.concatenate([t[2] for t in told], -1)
     numbers |= {"read_on": read_on, "lifetimes": len(table)}
     nobody = dict.fromkeys(READINGS, 0.0)
     if len(table) < rule.apart:
