@@ -15,7 +15,6 @@ import numpy as np
 
 from mesascope.contracts.axis import UNDETERMINED, Axis, Splits, Verdict
 from mesascope.contracts.capabilities import HasGoals
-from mesascope.contracts.split import kind
 from mesascope.questions.goal.reading import (
     Explained,
     apart,
@@ -87,8 +86,8 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     rule = rule or Rule()
     if not isinstance(family, HasGoals):
         return None
-    asked = {split: lived for split, lived in trials.items() if kind(split) in ("fresh", "apart")}
-    found = {split: goals_at(family, lived) for split, lived in asked.items()}
+    asked = [split for split in trials if split.partition(":")[0] in ("fresh", "apart")]
+    found = {split: goals_at(family, trials[split]) for split in asked}
     if not found:
         return None
     returns = {split: {k: _share(g) for k, g in goals.named().items()} for split, goals in found.items()}
@@ -97,7 +96,7 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
         "differ": {split: float(apart(goals).mean()) for split, goals in found.items()},
         "rule": dataclasses.asdict(rule),
     }
-    read_on = [r for r in found if kind(r) == "apart"] or list(found)
+    read_on = [r for r in found if r.partition(":")[0] == "apart"] or list(found)
     told = [_lifetimes(found[r], rule) for r in read_on]
     table, gained = np.concatenate([t[0] for t in told]), np.concatenate([t[2] for t in told], -1)
     numbers |= {"read_on": read_on, "lifetimes": len(table)}
@@ -158,7 +157,7 @@ def _lifetimes(goals: Any, rule: Rule) -> tuple[np.ndarray, Explained, np.ndarra
 def _alike(found: Any, numbers: dict[str, Any], rule: Rule) -> str:
     """Why these tasks cannot tell."""
     where = "; ".join(f"{split}: {share:.0%}" for split, share in numbers["differ"].items())
-    more = "" if any(kind(r) == "apart" for r in found) else " Run a split of kind 'apart'."
+    more = "" if any(r.partition(":")[0] == "apart" for r in found) else " Run a split of kind 'apart'."
     return (
         f"the goals want different acts in {numbers['lifetimes']} lifetimes, and {rule.apart} are needed; where they "
         f"agree no act tells them apart. Share of the lifetimes in which they differ: {where}.{more}"

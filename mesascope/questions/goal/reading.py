@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from mesascope.contracts.capabilities import HasGoals
+from mesascope.contracts.goals import Goal, Goals
 from mesascope.contracts.metric import DoesNotApply, home
-
-if TYPE_CHECKING:
-    from mesascope.contracts.goals import Goal, Goals
 
 STEEPNESS = np.concatenate([[0.0], np.geomspace(0.25, 64.0, 17)])  # β of the policies that are tried
 SMOOTH = 0.5  # added to every count of acts

@@ -8,6 +8,7 @@ nothing else penalises. Where the subject gives probabilities the score of a tri
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -116,17 +117,15 @@ def procedures(
 
 def _replayed(spec: str, trials: xr.Dataset, replay: Any) -> Procedure:
     """A subject of any package as a procedure without settings."""
-    told: list[np.ndarray] = []
 
-    def act(h: History) -> np.ndarray:
-        if not told:
-            log_probs = replay(spec, trials).log_probs
-            if log_probs is None:
-                raise DoesNotApply(f"{spec} gives no probabilities")
-            told.append(np.exp(log_probs))
-        return told[0][h.lifetimes, : h.trials]
+    @functools.cache
+    def stated() -> np.ndarray:
+        log_probs = replay(spec, trials).log_probs
+        if log_probs is None:
+            raise DoesNotApply(f"{spec} gives no probabilities")
+        return np.exp(log_probs)
 
-    return Procedure(spec, act)
+    return Procedure(spec, lambda h: stated()[h.lifetimes, : h.trials])
 
 
 def compare(

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from mesascope.contracts.capabilities import ShowsPlans
 from mesascope.contracts.metric import DoesNotApply, home
+from mesascope.contracts.plans import Plans
 from mesascope.errors import MesascopeError
-
-if TYPE_CHECKING:
-    from mesascope.contracts.plans import Plans
 
 EQUAL = 1e-9  # values no farther apart than this are the same
 
