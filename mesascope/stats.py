@@ -37,19 +37,20 @@ def interval(values: np.ndarray, null: np.ndarray | float = 0.0, confidence: flo
     values = np.asarray(values, float)
     n = np.isfinite(values).sum(-1)
     safe = np.maximum(n, 1)
-    mean = np.nansum(values, -1) / safe
-    deviation = np.where(np.isfinite(values), values - mean[:, None], 0.0)
+    centre = np.nansum(values, -1) / safe
+    deviation = np.where(np.isfinite(values), values - centre[:, None], 0.0)
     error = np.sqrt((deviation**2).sum(-1) / np.maximum(n - 1, 1) / safe)
     error = np.where(error < 1e-12, 0.0, error)
     enough = n >= 3
     half = stats.t.ppf((1 + confidence) / 2, np.maximum(n - 1, 1)) * error
-    away = np.abs(mean - null)
+    away = np.abs(centre - null)
     with np.errstate(divide="ignore", invalid="ignore"):
         p = np.where(
             error > 0, 2 * stats.t.sf(away / error, np.maximum(n - 1, 1)), np.where(away > 1e-12, 0.0, 1.0)
         )
     blank = np.where(enough, 0.0, np.nan)
-    return Interval(np.where(n > 0, mean, np.nan), mean - half + blank, mean + half + blank, n, p + blank)
+    estimate = np.where(n > 0, centre, np.nan)
+    return Interval(estimate, centre - half + blank, centre + half + blank, n, p + blank)
 
 
 def proportion(hits: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
@@ -63,6 +64,13 @@ def standard_error(values: np.ndarray) -> float:
     values = np.asarray(values, float)
     values = values[np.isfinite(values)]
     return float(stats.sem(values)) if len(values) > 1 else float("nan")
+
+
+def mean(values: np.ndarray, axis: int = -1) -> np.ndarray:
+    """The mean along an axis, NaN entries left out; NaN where there is nothing else."""
+    held = np.isfinite(values)
+    count = held.sum(axis)
+    return np.where(count > 0, np.where(held, values, 0.0).sum(axis) / np.maximum(count, 1), np.nan)
 
 
 def linearise(function: Callable[[np.ndarray], Any], parts: np.ndarray) -> np.ndarray:

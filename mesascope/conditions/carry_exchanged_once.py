@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import jax
-
-from mesascope.contracts.condition import Condition, select, take
+from mesascope.contracts.condition import Condition, Number, select, take
 from mesascope.contracts.settings import within
 
 
 class CarryExchangedOnce(Condition):
     """fresh: 1 for the carry at birth, 0 for another lifetime's at the same trial."""
 
-    fresh: int | jax.Array
+    fresh: Number
 
     one_step: ClassVar = True
-
-    @property
-    def label(self) -> str:
-        """'carry_exchanged_once:fresh=0' or '…=1'."""
-        return f"carry_exchanged_once:fresh={self.fresh}"
 
     def apply(self, carry, percept, shadow, context):
         """The fresh or the partner's carry."""

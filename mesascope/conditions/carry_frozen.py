@@ -5,21 +5,14 @@ Where a trial has several steps, each begins with the carry of trial t, which li
 
 from __future__ import annotations
 
-import jax
-
-from mesascope.contracts.condition import LAST, Condition, select
+from mesascope.contracts.condition import LAST, Condition, Number, select
 from mesascope.contracts.settings import within
 
 
 class CarryFrozen(Condition):
     """at: the trial from which the carry stays."""
 
-    at: int | jax.Array
-
-    @property
-    def label(self) -> str:
-        """'carry_frozen:at=t'."""
-        return f"carry_frozen:at={self.at}"
+    at: Number
 
     def apply(self, carry, percept, shadow, context):
         """The shadow holds the carry of trial t."""

@@ -7,25 +7,19 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.condition import RECENT, Condition
+from mesascope.contracts.condition import RECENT, Condition, Number
 from mesascope.contracts.settings import within
 
 
 class CarryRebuiltOnce(Condition):
     """of: percepts before the present one that the carry is rebuilt of; 0 leaves a fresh one."""
 
-    of: int | jax.Array
+    of: Number
 
     one_step: ClassVar = True
     looks_back: ClassVar = True
-
-    @property
-    def label(self) -> str:
-        """'carry_rebuilt_once:of=W'."""
-        return f"carry_rebuilt_once:of={self.of}"
 
     def apply(self, carry, percept, shadow, context):
         """Lives the last percepts again, from birth."""

@@ -6,16 +6,14 @@ everything.
 
 from __future__ import annotations
 
-import jax
-
-from mesascope.contracts.condition import LAST, Condition, select
+from mesascope.contracts.condition import LAST, Condition, Number, select
 from mesascope.contracts.settings import within
 
 
 class CarryReset(Condition):
     """at: the trial of the one reset; -1 for a reset before every trial."""
 
-    at: int | jax.Array
+    at: Number
 
     @property
     def label(self) -> str:

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import jax
-
-from mesascope.contracts.condition import LAST, Condition, select, take
+from mesascope.contracts.condition import LAST, Condition, Number, select, take
 from mesascope.contracts.settings import within
 
 
 class CarrySwapped(Condition):
     """at: the trial of the swap."""
 
-    at: int | jax.Array
-
-    @property
-    def label(self) -> str:
-        """'carry_swapped:at=t'."""
-        return f"carry_swapped:at={self.at}"
+    at: Number
 
     def apply(self, carry, percept, shadow, context):
         """The partner's carry at trial t."""

@@ -12,26 +12,20 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.condition import LAST, RECENT, Condition, select
+from mesascope.contracts.condition import LAST, RECENT, Condition, Number, select
 from mesascope.contracts.settings import within
 
 
 class FeedbackShuffled(Condition):
     """older_than: w, the trials that stay true; replicate: which draw of donors."""
 
-    older_than: int | jax.Array
-    replicate: int | jax.Array
+    older_than: Number
+    replicate: Number
 
     needs_donors: ClassVar = True
     looks_back: ClassVar = True
-
-    @property
-    def label(self) -> str:
-        """'feedback older than w shuffled', with the replicate behind it."""
-        return f"feedback_shuffled:older_than={self.older_than},replicate={self.replicate}"
 
     @property
     def draw(self) -> int:

@@ -8,11 +8,6 @@ from mesascope.contracts.condition import Condition, take
 class ObservationSwapped(Condition):
     """No settings."""
 
-    @property
-    def label(self) -> str:
-        """'observation_swapped'."""
-        return "observation_swapped"
-
     def apply(self, carry, percept, shadow, context):
         """The partner's observation."""
         return carry, percept._replace(observation=take(percept.observation, context.partner)), shadow

@@ -7,21 +7,16 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.condition import Condition, select
+from mesascope.contracts.condition import Condition, Number, select
 from mesascope.contracts.settings import within
 
 
 class PerceptExchangedOnce(Condition):
     """action: 1 to exchange the last action, 0 to flip the last feedback (within 0 and 1)."""
 
-    action: int | jax.Array
+    action: Number
 
     one_step: ClassVar = True
-
-    @property
-    def label(self) -> str:
-        """'percept_exchanged_once:action=0' or '…=1'."""
-        return f"percept_exchanged_once:action={self.action}"
 
     def unfit(self, family):
         """There is no other action to name where actions are real numbers."""

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.condition import Condition, select
+from mesascope.contracts.condition import Condition, Number, select
 from mesascope.contracts.settings import within
 
 
 class PerceptMasked(Condition):
     """trial: 1 to hide the trial index, 0 to hide the feedback."""
 
-    trial: int | jax.Array
-
-    @property
-    def label(self) -> str:
-        """'percept_masked:trial=0' or '…=1'."""
-        return f"percept_masked:trial={self.trial}"
+    trial: Number
 
     def apply(self, carry, percept, shadow, context):
         """A zero in place of the part."""

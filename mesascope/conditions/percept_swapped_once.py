@@ -12,11 +12,6 @@ class PerceptSwappedOnce(Condition):
 
     one_step: ClassVar = True
 
-    @property
-    def label(self) -> str:
-        """'percept_swapped_once'."""
-        return "percept_swapped_once"
-
     def apply(self, carry, percept, shadow, context):
         """The partner's observation, last action and feedback; the trial, the step and the carry stay."""
         other = take(percept, context.partner)

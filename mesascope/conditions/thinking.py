@@ -7,12 +7,11 @@ be another lifetime's for the last one (the thoughts are scrambled).
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.capabilities import ShowsPlans
-from mesascope.contracts.condition import Condition, select, take
+from mesascope.contracts.condition import Condition, Number, select, take
 from mesascope.contracts.family import Family
 from mesascope.contracts.settings import within
 from mesascope.keys import address
@@ -24,9 +23,9 @@ MOST = 128
 class Thinking(Condition):
     """ticks: responses at one observation; elsewhere: of them the first at a partner's; scrambled: 1 or 0."""
 
-    ticks: int | jax.Array
-    elsewhere: int | jax.Array
-    scrambled: int | jax.Array
+    ticks: Number
+    elsewhere: Number
+    scrambled: Number
 
     @property
     def label(self) -> str:
@@ -41,9 +40,8 @@ class Thinking(Condition):
 
     def unfit(self, family: Family) -> str | None:
         """Where nothing is to be thought out."""
-        return (
-            None if isinstance(family, ShowsPlans) else "its tasks say of no act that it can be thought out"
-        )
+        plain = "its tasks say of no act that it can be thought out"
+        return None if isinstance(family, ShowsPlans) else plain
 
     def apply(self, carry, percept, shadow, context):
         """All ticks but the last one."""

@@ -10,6 +10,7 @@ in Python on its numbers, on `t` or on the carry; `select` and `Context.repeat` 
 from __future__ import annotations
 
 import abc
+import dataclasses
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -23,6 +24,7 @@ from mesascope.contracts.percept import Percept
 
 RECENT = 9  # percepts that a condition may look back on: the present one and eight before it
 LAST = 2**31 - 1  # trial that a condition's number may name
+Number = int | jax.Array  # of a condition; an array where one compiled scan runs several
 
 
 class Respond(Protocol):
@@ -114,9 +116,10 @@ class Condition(eqx.Module):
     looks_back: ClassVar[bool] = False
 
     @property
-    @abc.abstractmethod
     def label(self) -> str:
-        """The condition with its numbers, unique within a run."""
+        """The condition with its numbers, unique within a run; by default the file's name and all fields."""
+        numbers = ",".join(f"{field.name}={getattr(self, field.name)}" for field in dataclasses.fields(self))
+        return type(self).__module__.rpartition(".")[2] + (f":{numbers}" if numbers else "")
 
     @property
     def draw(self) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import xarray as xr
@@ -16,6 +16,7 @@ from mesascope.errors import MesascopeError
 from mesascope.trials import gain
 
 Splits = Mapping[str, xr.Dataset]
+CONTROLS = ("learner", "lookalike", "still")
 
 
 class DoesNotApply(Exception):
@@ -45,6 +46,24 @@ class Reading(NamedTuple):
     unit: str = ""
 
 
+class Measure(Protocol):
+    """What a metric computes."""
+
+    def __call__(self, trials: Splits, references: Mapping[str, Splits], replay: Any, /) -> Sequence[Reading]:
+        """One number per lifetime for each thing that is asked.
+
+        Args:
+            trials: a data set per split.
+            references: by role, a reference procedure's data sets on the same tasks.
+            replay: forces a procedure, the subject itself or its untrained twin along recorded trials (see
+                `mesascope.rollouts.replays.Replays`); None where nothing can be replayed.
+
+        Raises:
+            DoesNotApply: the question makes no sense here.
+        """
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class Metric:
     """One question put to trials.
@@ -52,28 +71,44 @@ class Metric:
     Attributes:
         name: the file's name.
         question: in words; what the number says.
-        measure: measure(trials, references, replay) → readings. `trials` holds a data set per split; `references`
-            holds, by role, a reference procedure's data sets on the same tasks; `replay` forces a procedure, the
-            subject itself or its untrained twin along recorded trials (see `mesascope.rollouts.replays.Replays`;
-            None where nothing can be replayed).
+        measure: measure(trials, references, replay) → readings.
         conditions: labels of the conditions it needs; {half} stands for half the horizon, {few} for `trials.few`.
         splits: the kinds of split it needs; where none is there it does not apply.
         references: roles it can use.
         expects: what it must read on the controls that it is put to, the learner, the lookalike and the still one:
-            '+', '-', '0' or 'any'. One that takes seconds may leave out the two others than the learner.
+            '+', '-', '0' or 'any', which is the default. One that takes seconds may leave out the two others than
+            the learner.
         settings: what the metric was told.
         confirmatory: named in the placement rule.
     """
 
     name: str
     question: str
-    measure: Callable[..., Sequence[Reading]]
-    expects: Mapping[str, str]
+    measure: Measure
+    expects: Mapping[str, str] = dataclasses.field(default_factory=lambda: dict.fromkeys(CONTROLS, "any"))
     conditions: tuple[str, ...] = ("intact",)
     splits: tuple[str, ...] = ("fresh",)
     references: tuple[str, ...] = ()
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     confirmatory: bool = False
+
+
+def asks(question: str, **told: Any) -> Callable[[Measure], Callable[[], Metric]]:
+    """Turns what a metric without settings measures into its factory; the metric is called what its file is called.
+
+    Args:
+        question: in words.
+        told: further attributes of the metric.
+    """
+
+    def factory_of(measure: Measure) -> Callable[[], Metric]:
+        def metric() -> Metric:
+            return Metric(measure.__module__.rpartition(".")[2], question, measure, **told)
+
+        metric.__module__, metric.__doc__ = measure.__module__, measure.__doc__
+        return metric
+
+    return factory_of
 
 
 def of_first(readings: Iterable[Reading], trials: xr.Dataset) -> list[Reading]:
@@ -119,6 +154,20 @@ def gains(trials: xr.Dataset, prefix: str, **window: Any) -> tuple[np.ndarray, n
     """Σ(score - chance) and Σ(best - chance) [N] under a condition, the mean over its replicates."""
     parts = [gain(trials, label, **window) for label in replicates(trials, prefix)]
     return np.mean([p[0] for p in parts], 0), parts[0][1]
+
+
+def home(replay: Any, trials: xr.Dataset) -> Any:
+    """The family that trials are of, by their own word, with the bank that the subject was trained on.
+
+    Raises:
+        DoesNotApply: it is not at hand.
+    """
+    if not hasattr(replay, "home"):
+        raise DoesNotApply("the family is not at hand")
+    try:
+        return replay.home(trials)
+    except MesascopeError as error:
+        raise DoesNotApply(f"the family is not at hand: {error.problem}") from None
 
 
 def taps(replay: Any, trials: xr.Dataset, who: str = "itself") -> dict[str, np.ndarray]:

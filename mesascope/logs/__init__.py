@@ -55,8 +55,8 @@ def read_log(
     Raises:
         MesascopeError: names the row and the column, what is there, and what to type.
     """
-    wrong = isinstance(choices, (bool, np.bool_)) or not isinstance(choices, (int, np.integer, type(None)))
-    if wrong or (choices is not None and not 2 <= choices <= MOST_CHOICES):
+    whole = isinstance(choices, (int, np.integer)) and not isinstance(choices, bool)
+    if choices is not None and not (whole and 2 <= choices <= MOST_CHOICES):
         raise MesascopeError(
             f"choices is {show(choices)}.", f"It is a whole number from 2 to {MOST_CHOICES}, or left out."
         )
@@ -147,13 +147,8 @@ def _places(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | None, 
     person, outer = None, life
     for column in parts:
         codes, names = labels(table, column)
-        if (codes < 0).any():
-            row = int(np.flatnonzero(codes < 0)[0])
-            raise MesascopeError(
-                f"{table.place(row, column)} is empty ({counted(int((codes < 0).sum()), 'such row')}), "
-                "and says whose trial it is.",
-                f"Fill it in, leave the row out, or read another column: {typed('lifetime')}.",
-            )
+        remedy = f"Fill it in, leave the row out, or read another column: {typed('lifetime')}."
+        table.refuse(codes < 0, column, "{place} is empty ({rows}), and says whose trial it is.", remedy)
         outer, life = life, np.unique(life * len(names) + codes, return_inverse=True)[1]
         if column == roles.one("participant"):
             person = codes
@@ -172,15 +167,12 @@ def _places(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | None, 
     said = [f"A lifetime is {what}."]
     if owners is not None:
         number = len(np.unique(owners))
-        said.append(
-            f"Intervals resample {counted(number, 'participant')}, numbered in the order of their ids."
-        )
+        who = counted(number, "participant")
+        said.append(f"Intervals resample {who}, numbered in the order of their ids.")
     column = roles.one("trial")
     if column is None:
-        place, how = (
-            _rank(life, np.arange(len(life)), size),
-            ["No column numbers the trials: within a lifetime the order of the rows counts."],
-        )
+        place = _rank(life, np.arange(len(life)), size)
+        how = ["No column numbers the trials: within a lifetime the order of the rows counts."]
     else:
         place, how = _numbered(table, column, life, [outer[first], owners], size, parts=parts)
     if n * (int(place.max()) + 1) > max(20 * len(life), 50_000_000):
@@ -212,18 +204,13 @@ def _numbered(
     """Per row its place by the numbers of the trials, in which gaps stay gaps; and what was decided."""
     said: list[str] = []
     number = numbers(table, column, "trial", largest=2.0**53)
+    remedy = f"Leave such rows out, or go by the order of the rows: {typed('trial', '')}."
     for bad, what in (
         (np.isnan(number), "is empty, so the trial has no place"),
         (number != np.round(number), "is no whole number"),
         (number < 0, "is a negative trial number"),
     ):
-        if bad.any():
-            row = int(np.flatnonzero(bad)[0])
-            raise MesascopeError(
-                f"{table.place(row, column)}: {show(table.frame[column].iloc[row])} {what} "
-                f"({counted(int(bad.sum()), 'such row')}).",
-                f"Leave such rows out, or go by the order of the rows: {typed('trial', '')}.",
-            )
+        table.refuse(bad, column, f"{{place}}: {{cell}} {what} ({{rows}}).", remedy)
     number = number.astype(np.int64)
     step = int(np.gcd.reduce(number - number.min()))
     if step > 1:
@@ -237,8 +224,7 @@ def _numbered(
         unread = [str(c) for c in table.frame.columns if c != column and c not in parts]
         raise MesascopeError(
             f"{table.place(two, column)}: trial {number[two]} is there already, in {table.row(one)}; "
-            f"{whose} are one lifetime "
-            f"({counted(int(same.sum()), 'such row')}).",
+            f"{whose} are one lifetime ({counted(int(same.sum()), 'such row')}).",
             f"Leave one out, or name the columns that tell lifetimes apart, {typed('lifetime')}; "
             f"the others are {listed(unread)}.",
         )
@@ -268,10 +254,7 @@ def _disjoint(low: np.ndarray, high: np.ndarray, group: np.ndarray) -> bool:
 
 
 def _spread(
-    action: np.ndarray,
-    rows: Mapping[str, np.ndarray],
-    life: np.ndarray,
-    place: np.ndarray,
+    action: np.ndarray, rows: Mapping[str, np.ndarray], life: np.ndarray, place: np.ndarray
 ) -> xr.Dataset:
     """Rows put in their places [N, T]; what no row fills is missing."""
     shape = (int(life.max()) + 1, int(place.max()) + 1)
@@ -281,13 +264,9 @@ def _spread(
     for name, value in rows.items():
         whole = value.dtype.kind == "i"
         lived = name in ("feedback", "score", "log_probs") or (whole and value.ndim == 1)
-        fill = (
-            -np.log(value.shape[-1])
-            if name == "log_probs"
-            else (1 - value.ndim % 2 * 2) * 1
-            if whole
-            else np.nan
-        )
+        fill = (-1 if value.ndim == 1 else 1) if whole else np.nan
+        if name == "log_probs":
+            fill = -np.log(value.shape[-1])
         grid = np.full((*shape, *value.shape[1:]), fill, np.int16 if whole else np.float32)
         grid[life, place] = value
         axes = (AXES if lived else AXES[1:]) + (("choice",) if value.ndim > 1 else ())
@@ -300,9 +279,8 @@ def _amount(trials: xr.Dataset) -> list[str]:
     there = (trials.action.values[0] >= 0).sum(-1)
     n, length = trials.sizes["lifetime"], trials.sizes["trial"]
     spread = f"{there.min():,} to {there.max():,}" if there.min() < there.max() else f"{there.max():,}"
-    said = [f"{counted(n, 'lifetime')} of {spread} trials with a choice, padded to {length:,}."]
-    if there.min() == length:
-        said = [f"{counted(n, 'lifetime')} of {counted(length, 'trial')}."]
+    amount = f"{spread} trials with a choice, padded to {length:,}"
+    said = [f"{counted(n, 'lifetime')} of {amount if there.min() < length else counted(length, 'trial')}."]
     unit = "participants" if "participant" in trials.coords else "lifetimes"
     units = len(np.unique(trials.participant.values)) if unit == "participants" else n
     if units < 3:

@@ -77,9 +77,8 @@ def read_choices(table: Table, roles: Roles, choices: int | None) -> Choices:
         index, k = {t: i for i, t in enumerate(names)}, max(len(names), choices or 0)
         new = np.array([index.get(t, -1) for t in text])
         _few(len(names), choices, column)
-        notes.append(
-            "Choices are names: " + ", ".join(f"{show(t)} = {i}" for t, i in list(index.items())[:20]) + "."
-        )
+        named_as = ", ".join(f"{show(t)} = {i}" for t, i in list(index.items())[:20])
+        notes.append(f"Choices are names: {named_as}.")
     else:
         fraction = number != np.round(number)
         if fraction.any() or np.isinf(number).any():
@@ -95,20 +94,17 @@ def read_choices(table: Table, roles: Roles, choices: int | None) -> Choices:
         new, k, said = _numbering(number, kept, base, gone, choices, arms=_arms(roles))
         notes += said
     if gone.any():
-        counts = [
-            f"{show(t)} ({int((codes[~missed] == i).sum()):,})"
-            for t, i in zip(np.array(text)[gone], seen[gone], strict=True)
-        ]
-        notes.append(f"Codes outside the choices, read as missing trials: {', '.join(counts)}.")
+        pairs = zip(np.array(text)[gone], seen[gone], strict=True)
+        counts = ", ".join(f"{show(t)} ({int((codes[~missed] == i).sum()):,})" for t, i in pairs)
+        notes.append(f"Codes outside the choices, read as missing trials: {counts}.")
     mapped = np.full(len(values), -1, np.int16)
     mapped[seen] = np.where(gone, -1, new)
     action = np.where(missed, -1, mapped[codes]).astype(np.int16)
     if (empty & ~missed).any():
         notes.append(f"Without a choice: {counted(int((empty & ~missed).sum()), 'row')}, missing trials.")
     if missed.any():
-        notes.append(
-            f"Flagged by {show(roles.of['missed'][0])}: {counted(int(missed.sum()), 'row')}, missing trials."
-        )
+        flag, rows = show(roles.of["missed"][0]), counted(int(missed.sum()), "row")
+        notes.append(f"Flagged by {flag}: {rows}, missing trials.")
     return Choices(action, k, tuple(names), tuple(notes))
 
 
@@ -129,13 +125,10 @@ def _missed(table: Table, roles: Roles) -> np.ndarray:
     if column is None:
         return np.zeros(len(table.frame), bool)
     flag = numbers(table, column, "missed")
-    odd = ~np.isnan(flag) & (flag != 0) & (flag != 1)
-    if odd.any():
-        row = int(np.flatnonzero(odd)[0])
-        raise MesascopeError(
-            f"{table.place(row, column)} holds {show(table.frame[column].iloc[row])}; a flag is 0 or 1.",
-            f"Write 1 where a trial was missed, or type {typed('missed', '')} to leave the column out.",
-        )
+    remedy = f"Write 1 where a trial was missed, or type {typed('missed', '')} to leave the column out."
+    table.refuse(
+        ~np.isin(flag, (0, 1)) & ~np.isnan(flag), column, "{place} holds {cell}; a flag is 0 or 1.", remedy
+    )
     return flag == 1
 
 
@@ -199,11 +192,7 @@ def _numbering(
     if arms is not None and within and np.isin(kept, arms).all():
         low, high = int(arms[0]), int(arms[-1])
     span = high - low + 1
-    if choices is not None:
-        within &= span <= choices
-    else:
-        within &= span <= 2 * len(kept) + 2
-    if not within:
+    if not within or span > (2 * len(kept) + 2 if choices is None else choices):
         order = ", ".join(f"{int(c)} = {i}" for i, c in enumerate(kept[:20]))
         new = np.where(gone, -1, np.searchsorted(kept, number))
         return new, max(len(kept), choices or 0), [f"Choices in the order of their codes: {order}."]

@@ -51,9 +51,8 @@ FIRST = (  # names of the action where trials have two stages
     "choice1", "firstchoice", "level1choice", "stage1choice", "step1choice", "firststagechoice", "choicestage1",
     "choicelevel1", "action1", "firstaction", "response1", "firstresponse",
 )  # fmt: skip
-SCREEN = (
-    r"(arm|option|stim|stimulus|image|machine|bandit|cue)(left|right)"  # what stood at the places of a screen
-)
+# what stood at the places of a screen
+SCREEN = r"(arm|option|stim|stimulus|image|machine|bandit|cue)(left|right)"
 NUMBERED: dict[str, str] = {  # a family of columns: the prefix, then a number from 0 or 1, or a choice's name
     "probabilities": r"(?:p|prob|paction|probaction|pchoice|probchoice)",
     "means": r"(?:mean|mu|armmean|truemean)",
@@ -149,25 +148,18 @@ def resolve(table: Table, columns: Mapping[str, Any] | None) -> Roles:
     for role, prefix in NUMBERED.items():
         if role in roles.of or role in shut:
             continue
-        parts = [(re.fullmatch(rf"{prefix}(\d+)", plain(c)), c) for c in free]
-        found = sorted((int(m[1]), c) for m, c in parts if m)
-        if role == "probabilities" and not found:
-            parts = [(re.fullmatch(r"(?i)p_action_(.+)", c), c) for c in free]
-            roles.of |= {role: [c for m, c in parts if m]} if sum(bool(m) for m, _ in parts) > 1 else {}
-            roles.suffixes |= {role: [m[1] for m, _ in parts if m]} if role in roles.of else {}
+        found = sorted((int(m[1]), c) for c in free if (m := re.fullmatch(rf"{prefix}(\d+)", plain(c))))
+        named = {c: m[1] for c in free if (m := re.fullmatch(r"(?i)p_action_(.+)", c))}
+        if role == "probabilities" and not found and len(named) > 1:
+            roles.of[role], roles.suffixes[role] = list(named), list(named.values())
         numbers = [n for n, _ in found]
         if len(found) > 1 and numbers in (list(range(len(found))), list(range(1, len(found) + 1))):
             roles.of[role], roles.suffixes[role] = [c for _, c in found], [str(n) for n in numbers]
     if "action" not in roles.of and "action" not in shut:
         found = [c for c in free if plain(c) in FIRST]
         roles.of |= dict(action=found) if len(found) == 1 else {}
-    parts = [(re.fullmatch(SCREEN, plain(c)), c) for c in free]
-    stood = sorted((m[2], c) for m, c in parts if m)
-    if (
-        "offered" not in roles.of
-        and "offered" not in shut
-        and [side for side, _ in stood] == ["left", "right"]
-    ):
+    stood = sorted((m[2], c) for c in free if (m := re.fullmatch(SCREEN, plain(c))))
+    if "offered" not in {*roles.of, *shut} and [side for side, _ in stood] == ["left", "right"]:
         roles.of["offered"] = [c for _, c in stood]
     if not {"second", "transition"} & roles.of.keys() and "state" not in roles.asked:
         roles.of.pop("state", None)
@@ -241,29 +233,21 @@ def _complete(roles: Roles, header: Sequence[str], name: str, shut: set[str]) ->
         spare = [roles.of.pop(r)[0] for r in ("gain", "loss") if r in roles.of]
         if spare:
             roles.said.append(f"{listed(spare)} not read: {show(roles.of['feedback'][0])} is the feedback.")
-        roles.of.pop("correct", None)
-        return
-    if "gain" in roles.of or "loss" in roles.of:
-        parts = [
-            f"{'' if r == 'gain' else 'less the size of '}{show(roles.of[r][0])}"
-            for r in ("gain", "loss")
-            if r in roles.of
-        ]
+    elif "gain" in roles.of or "loss" in roles.of:
+        words = {"gain": "", "loss": "less the size of "}
+        parts = [f"{word}{show(roles.of[r][0])}" for r, word in words.items() if r in roles.of]
         roles.said.append(f"Feedback is {' '.join(parts)}.")
-        roles.of.pop("correct", None)
-        return
-    for role in ("correct", "score"):
-        if role in roles.of and role not in roles.asked and "feedback" not in shut:
-            roles.of["feedback"] = roles.of.pop(role)
-            roles.said.append(
-                f"{show(roles.of['feedback'][0])} is read as the feedback, for there is no other."
+    else:
+        spare = [r for r in ("correct", "score") if r in roles.of and r not in roles.asked]
+        if not spare or "feedback" in shut:
+            raise MesascopeError(
+                f"{name} has no column known to hold the feedback; its columns are {listed(header, 30)}.",
+                f"Name it: {typed('feedback')}, or gain and loss.",
             )
-            roles.of.pop("correct", None)
-            return
-    raise MesascopeError(
-        f"{name} has no column known to hold the feedback; its columns are {listed(header, 30)}.",
-        f"Name it: {typed('feedback')}, or gain and loss.",
-    )
+        roles.of["feedback"] = roles.of.pop(spare[0])
+        column = show(roles.of["feedback"][0])
+        roles.said.append(f"{column} is read as the feedback, for there is no other.")
+    roles.of.pop("correct", None)
 
 
 def cells(table: Table, column: str) -> tuple[np.ndarray, list[Any], np.ndarray]:
@@ -317,33 +301,21 @@ def numbers(table: Table, column: str, role: str, largest: float = 1e30) -> np.n
             parsed = np.asarray(pd.to_numeric(pd.Series(text, dtype=object), errors="coerce"), np.float64)
             wrong = np.isnan(parsed) & ~nothing
         held, bad = parsed[codes], wrong[codes]
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise MesascopeError(
-            f"{table.place(row, column)} holds {show(series.iloc[row])}, which is no number "
-            f"({counted(int(bad.sum()), 'such cell')}).",
-            f"Mend or empty these cells, or name another column: {typed(role)}.",
-        )
-    large = np.abs(held) > largest
-    if large.any():
-        row = int(np.flatnonzero(large)[0])
-        raise MesascopeError(
-            f"{table.place(row, column)} holds {show(series.iloc[row])}, which is infinite or too large.",
-            "Empty the cell where the value is not known.",
-        )
+    cells_ = counted(int(bad.sum()), "such cell")
+    remedy = f"Mend or empty these cells, or name another column: {typed(role)}."
+    table.refuse(bad, column, f"{{place}} holds {{cell}}, which is no number ({cells_}).", remedy)
+    remedy = "Empty the cell where the value is not known."
+    table.refuse(
+        np.abs(held) > largest, column, "{place} holds {cell}, which is infinite or too large.", remedy
+    )
     return held
 
 
 def labels(table: Table, column: str) -> tuple[np.ndarray, list[str]]:
     """A column as codes [rows] into its names in natural order ('p2' before 'p10'), -1 where it is empty."""
     codes, values, nothing = cells(table, column)
-    text = [
-        str(int(v))
-        if isinstance(v, (float, np.floating)) and v == v and abs(v) < 2**53 and v == int(v)
-        else str(v)
-        for v in values
-    ]
-    text = [t.strip() for t in text]
+    real = [isinstance(v, (float, np.floating)) and abs(v) < 2**53 and v == int(v) for v in values]
+    text = [str(int(v) if whole else v).strip() for v, whole in zip(values, real, strict=True)]
     held = np.zeros(len(values), bool)
     held[np.unique(codes)] = True
     names = sorted({t for t, n, h in zip(text, nothing, held, strict=True) if h and not n}, key=natural)
@@ -353,7 +325,5 @@ def labels(table: Table, column: str) -> tuple[np.ndarray, list[str]]:
 
 def natural(text: str) -> tuple[Any, ...]:
     """What sorts names in natural order: 'p2' before 'p10'."""
-    parts = re.split(r"([0-9]+)", text)
-    return tuple(
-        (part, 0, "") if i % 2 == 0 else ("", int(part[:300]), part) for i, part in enumerate(parts)
-    ), text
+    parts = enumerate(re.split(r"([0-9]+)", text))
+    return tuple(("", int(part[:300]), part) if i % 2 else (part, 0, "") for i, part in parts), text

@@ -69,11 +69,7 @@ def read_curves(
     at, many = _whole(table, steps, 0), _whole(table, n, 1)
     share, said = _shares(table, success, many)
     who, names = labels(table, found["who"]) if found["who"] else (np.zeros(len(at), int), [_stem(source)])
-    if (who < 0).any():
-        raise MesascopeError(
-            f"{table.place(int(np.flatnonzero(who < 0)[0]), str(found['who']))} names no curve.",
-            "Fill it in, or leave the row out.",
-        )
+    table.refuse(who < 0, str(found["who"]), "{place} names no curve.", "Fill it in, or leave the row out.")
     if more := len(at) - len({*zip(at.tolist(), who.tolist(), strict=True)}):
         said.append(f"{counted(more, 'row')} with steps that its curve had before: put together with those.")
     notes = [
@@ -81,8 +77,8 @@ def read_curves(
         *said,
         "Points are taken as drawn apart from each other: whether they share problems is not known.",
     ]
-    return [_curve(at[who == i], share[who == i], many[who == i], str(names[i]), table.name) for i in
-            np.unique(who[who >= 0])], notes  # fmt: skip
+    rows = [(str(names[i]), who == i) for i in np.unique(who)]
+    return [_curve(at[here], share[here], many[here], name, table.name) for name, here in rows], notes
 
 
 def _stem(source: Any) -> str:
@@ -93,13 +89,8 @@ def _whole(table: Table, column: str, least: int) -> np.ndarray:
     """A column of whole numbers from the least."""
     values = numbers(table, column, "steps")
     bad = ~np.isfinite(values) | (values != np.round(values)) | (values < least) | (values > LARGEST)
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise MesascopeError(
-            f"{table.place(row, column)}: {show(table.frame[column].iloc[row])} is no whole number from {least} to "
-            f"{LARGEST:,}.",
-            "Leave such rows out.",
-        )
+    what = f"is no whole number from {least} to {LARGEST:,}"
+    table.refuse(bad, column, f"{{place}}: {{cell}} {what}.", "Leave such rows out.")
     return values.astype(np.int64)
 
 
@@ -137,12 +128,9 @@ def _curve(at: np.ndarray, solved: np.ndarray, many: np.ndarray, name: str, sour
         )
     place = np.arange(n.max())
     score = np.where(place < n[:, None], (place < hits[:, None]).astype(np.float32), np.nan)[..., None]
+    paid = (AXES, score.astype(np.float32))
     curve = xr.Dataset(
-        {
-            "action": (AXES, np.full(score.shape, -1, np.int16)),
-            "feedback": (AXES, score.astype(np.float32)),
-            "score": (AXES, score.astype(np.float32)),
-        },
+        {"action": (AXES, np.full(score.shape, -1, np.int16)), "feedback": paid, "score": paid},
         coords={"condition": [f"steps={p}" for p in points]},
         attrs={
             "format": TRIALS,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -18,6 +17,7 @@ import mesascope
 from mesascope.errors import MesascopeError
 
 DONE = ("action", "second_action")
+KEPT = ("subject", "split", "unit", "payoff", "choices")  # attributes
 
 
 def to_datatree(trials: xr.Dataset) -> xr.DataTree:
@@ -35,25 +35,19 @@ def to_datatree(trials: xr.Dataset) -> xr.DataTree:
     if "participant" in lived.coords:
         lived = lived.reset_coords("participant")
     lived = lived.drop_vars("partner", errors="ignore")
-    counts = {d: np.arange(lived.sizes[d]) for d in lived.dims if d not in lived.coords}
-    lived = lived.assign_coords(counts)
-    when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    attrs: dict[str, Any] = {
-        "created_at": when,
+    lived = lived.assign_coords({d: np.arange(lived.sizes[d]) for d in lived.dims if d not in lived.coords})
+    lived.attrs = {
+        "created_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "creation_library": "mesascope",
         "creation_library_version": mesascope.__version__,
-    }
-    attrs |= {
-        k: trials.attrs[k] for k in ("subject", "split", "unit", "payoff", "choices") if k in trials.attrs
+        **{k: trials.attrs[k] for k in KEPT if k in trials.attrs},
     }
     done = [n for n in DONE if n in lived]
     groups = {
-        "/": xr.Dataset(attrs=attrs),
-        "/observed_data": lived[done].assign_attrs(attrs),
-        "/constant_data": lived.drop_vars(done).assign_attrs(attrs),
+        "/": xr.Dataset(attrs=lived.attrs),
+        "/observed_data": lived[done],
+        "/constant_data": lived.drop_vars(done),
     }
-    for name in ("/observed_data", "/constant_data"):
-        groups[name].attrs = attrs
     return xr.DataTree.from_dict(groups, name=str(trials.attrs.get("subject", "log")))
 
 

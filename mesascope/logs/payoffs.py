@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from mesascope.errors import MesascopeError
@@ -39,9 +37,8 @@ def read_feedback(
         far &= bool(rest.size and np.ptp(rest)) and np.abs(value) > 10 * np.abs(rest).max()
         if far.any():
             codes = ", ".join(f"{code:g}" for code in np.unique(value[far]))
-            said.append(
-                f"Feedback far outside the rest, so missing: {codes} ({counted(int(far.sum()), 'trial')})."
-            )
+            many = counted(int(far.sum()), "trial")
+            said.append(f"Feedback far outside the rest, so missing: {codes} ({many}).")
             value = np.where(far, np.nan, value)
     else:
         parts = [numbers(table, c, "gain") for c in roles.of.get("gain", [])]
@@ -99,11 +96,8 @@ def read_latents(
     out: dict[str, np.ndarray] = {}
 
     def refuse(role: str, bad: np.ndarray, why: str) -> None:
-        if bad.any():
-            raise MesascopeError(
-                f"{table.place(int(np.flatnonzero(bad)[0]), roles.of[role][0])}: {why}.",
-                f"Mend it, or leave it out: {typed(role, '')}.",
-            )
+        remedy = f"Mend it, or leave it out: {typed(role, '')}."
+        table.refuse(bad, roles.of[role][0], f"{{place}}: {why}.", remedy)
 
     def many(role: str) -> np.ndarray:
         columns, ends = roles.of[role], roles.suffixes.get(role)
@@ -154,16 +148,10 @@ def read_latents(
             refuse("best", value < out[other] - 1e-6, f"the best attainable score is below the {other}")
         return {"best": value}
 
-    builders: dict[str, Callable[[], dict[str, np.ndarray]]] = {
-        "probabilities": probabilities,
-        "means": means,
-        "score": score,
-        "chance": chance,
-        "best": best,
-    }
     unread: set[str] = set()
     said: list[str] = []
-    for role, build in builders.items():
+    for build in (probabilities, means, score, chance, best):
+        role = build.__name__
         if role not in roles.of:
             continue
         try:
@@ -174,12 +162,8 @@ def read_latents(
             unread.add(role)
             said.append(f"{listed(roles.of[role])} not read as {role}: {error.problem}")
     if "log_probs" in out:
-        said.append(
-            f"{listed(roles.of['probabilities'])}: the probabilities with which the choices were made."
-        )
-    said.append(
-        "Scores are expected pay-offs, as logged."
-        if "score" in out
-        else "The log holds no expected pay-offs: findings use the feedback, the realised pay-off."
-    )
+        columns = listed(roles.of["probabilities"])
+        said.append(f"{columns}: the probabilities with which the choices were made.")
+    realised = "The log holds no expected pay-offs: findings use the feedback, the realised pay-off."
+    said.append("Scores are expected pay-offs, as logged." if "score" in out else realised)
     return out, unread, said

@@ -7,8 +7,6 @@ the second paid.
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 
 from mesascope.errors import MesascopeError
@@ -46,13 +44,14 @@ def read_stages(
     present = chosen.action >= 0
     try:
         if "second" in used:
-            told["second_action"], number = _second(table, roles, said)
-            if "state" not in used and number > 2:
+            got = read_choices(table, Roles({"action": roles.of["second"]}), None)
+            said += [f"Second stage: {note[0].lower()}{note[1:]}" for note in got.said]
+            told["second_action"] = got.action
+            if "state" not in used and got.number > 2:
                 told["second_state"] = np.where(told["second_action"] < 0, -1, told["second_action"] // 2)
                 said.append("Choices of the second stage are two to a state, in the order of their codes.")
         if "state" in used:
-            codes, names = labels(table, roles.of["state"][0])
-            told["second_state"] = codes
+            told["second_state"], names = labels(table, roles.of["state"][0])
             said.append(f"States of the second stage: {listed(names)}.")
         if "transition" in used:
             told["transition"] = _transition(table, roles, said)
@@ -74,26 +73,15 @@ def read_stages(
     known = told["transition"][told["transition"] >= 0]
     if not len(known):
         return {}, set(used), ["No trial tells its transition: the second stage is not read."]
-    lost = int((present & (told["transition"] < 0)).sum())
-    return (
-        told,
-        set(),
-        [
-            "Trials have two stages: the action is the first choice, the feedback is that of the second; metrics of "
-            "single choices read the first.",
-            *said,
-            f"Common transitions: {known.mean():.3f} of {counted(len(known), 'trial')}.",
-            *([f"Trials whose transition is missing: {lost:,}."] if lost else []),
-        ],
-    )
-
-
-def _second(table: Table, roles: Roles, said: list[str]) -> tuple[np.ndarray, int]:
-    """The choices of the second stage counted from 0, and how many there are."""
-    one = Roles({"action": roles.of["second"]})
-    got = read_choices(table, one, None)
-    said.extend(f"Second stage: {note[0].lower()}{note[1:]}" for note in got.said)
-    return got.action, got.number
+    notes = [
+        "Trials have two stages: the action is the first choice, the feedback is that of the second; metrics of "
+        "single choices read the first.",
+        *said,
+        f"Common transitions: {known.mean():.3f} of {counted(len(known), 'trial')}.",
+    ]
+    if lost := int((present & (told["transition"] < 0)).sum()):
+        notes.append(f"Trials whose transition is missing: {lost:,}.")
+    return told, set(), notes
 
 
 def _transition(table: Table, roles: Roles, said: list[str]) -> np.ndarray:
@@ -143,14 +131,12 @@ def _common(chosen: Choices, state: np.ndarray, owners: np.ndarray | None, said:
             f"{'; '.join(' and '.join(f'{int(c):,}' for c in row) for row in count[:6])} times.",
             f"Name a column that says it: {typed('transition')}.",
         )
-    said.append(
-        "A transition is common where the state is the one that followed the first choice more often: "
-        + ", ".join(
-            f"choice {a} → state {usual[a]} ({int(count[a].max()):,} of {int(count[a].sum()):,})"
-            for a in range(min(chosen.number, 6))
-        )
-        + "."
-    )
+    shown = [
+        f"choice {a} → state {usual[a]} ({int(count[a].max()):,} of {int(count[a].sum()):,})"
+        for a in range(min(chosen.number, 6))
+    ]
+    why = "A transition is common where the state is the one that followed the first choice more often"
+    said.append(f"{why}: {', '.join(shown)}.")
     out = np.where(known, state == usual[np.maximum(chosen.action, 0)], -1).astype(np.int64)
     if owners is not None:
         hits = np.bincount(owners[known], out[known])
@@ -214,9 +200,8 @@ def _offered(table: Table, columns: list[str], places: Choices, choices: int | N
             f"There can be 2 to {choices or MOST_CHOICES}: {typed('offered', '')} reads the places as the choices.",
         )
     index = pd.Index(names)
-    stood = np.stack(
-        [np.r_[index.get_indexer(pd.Index(found)), -1][codes] for codes, found in parts], -1
-    )  # [rows, places]
+    at = [np.r_[index.get_indexer(pd.Index(found)), -1][codes] for codes, found in parts]
+    stood = np.stack(at, -1)  # [rows, places]
     rows = np.arange(len(stood))
     action = np.where(places.action >= 0, stood[rows, np.maximum(places.action, 0)], -1)
     empty = (places.action >= 0) & (action < 0)
@@ -231,14 +216,9 @@ def _offered(table: Table, columns: list[str], places: Choices, choices: int | N
     offered = np.zeros((len(stood), k), np.int16)
     for column in stood.T:
         offered[rows[column >= 0], column[column >= 0]] = 1
-    said = (
-        f"The choice is what stood at the place that was chosen, of {listed(columns)}: "
-        + ", ".join(f"{show(n)} = {i}" for i, n in enumerate(names[:20]))
-        + ".",
-    )
-    got = dataclasses.replace(
-        places, action=action.astype(np.int16), number=k, names=() if whole else tuple(names)
-    )
+    order = ", ".join(f"{show(n)} = {i}" for i, n in enumerate(names[:20]))
+    said = (f"The choice is what stood at the place that was chosen, of {listed(columns)}: {order}.",)
+    got = Choices(action.astype(np.int16), k, () if whole else tuple(names), places.said)
     if offered.all():
         return got, {}, set(), said
     some = f"Not every choice could be made on every trial: {len(columns)} of {k} were offered."

@@ -8,7 +8,9 @@ import importlib.util
 import io
 import json
 import os
+import re
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,15 +28,14 @@ READABLE = ".csv, .tsv, .txt, .jsonl and .parquet"
 SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar", " ": "space"}
 SAMPLE = 1 << 20
 EXAMPLE = '{"participant": 1, "trial": 1, "choice": 0, "reward": 1}'
+NETCDF = "Trials that mesascope wrote end in .nc; save other data as .csv."
+HALF = re.compile("[\ud800-\udfff]")  # a surrogate: half a character
 MAGIC = {
     b"PK\x03\x04": ("a zip archive or an Excel workbook", "Save the sheet as .csv."),
     b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "Save the sheet as .csv."),
     b"\x1f\x8b": ("compressed with gzip", "Unpack it with gunzip first."),
-    b"\x89HDF": (
-        "an HDF5 or netCDF file",
-        "Trials that mesascope wrote end in .nc; save other data as .csv.",
-    ),
-    b"CDF": ("a netCDF file", "Trials that mesascope wrote end in .nc; save other data as .csv."),
+    b"\x89HDF": ("an HDF5 or netCDF file", NETCDF),
+    b"CDF": ("a netCDF file", NETCDF),
     b"%PDF": ("a PDF document", "Save its table as .csv."),
 }
 
@@ -65,6 +66,21 @@ class Table:
         """Where a row stands: 'line 4', or 'row 2 (counted from 0)' where there are no lines."""
         number = int(self.frame.index[row]) + self.first
         return f"{self.word} {number}" + (" (counted from 0)" if self.word == "row" else "")
+
+    def refuse(self, bad: np.ndarray, column: str, problem: str, remedy: str) -> None:
+        """Refuses the first of the rows that are bad.
+
+        Args:
+            bad: [rows].
+            column: where they are bad.
+            problem: {place} stands for where the first one is, {cell} for what it holds there, {rows} for how many
+                there are.
+            remedy: what to type.
+        """
+        if bad.any():
+            row = int(np.flatnonzero(bad)[0])
+            cell, rows = show(self.frame[column].iloc[row]), counted(int(bad.sum()), "such row")
+            raise MesascopeError(problem.format(place=self.place(row, column), cell=cell, rows=rows), remedy)
 
 
 def show(value: Any, longest: int = 60) -> str:
@@ -128,9 +144,8 @@ def _start(path: Path) -> bytes:
     """The first bytes of a file, or why there are none."""
     try:
         if path.is_dir():
-            held = sorted(
-                p.name for p in path.iterdir() if p.suffix.lower() in (".csv", ".tsv", ".jsonl", ".parquet")
-            )
+            kinds = (".csv", ".tsv", ".jsonl", ".parquet")
+            held = sorted(p.name for p in path.iterdir() if p.suffix.lower() in kinds)
             raise MesascopeError(
                 f"{show(str(path))} is a directory.",
                 f"Name one file in it; of the logs that can be read it holds: {listed(held)}.",
@@ -177,13 +192,8 @@ def _encoding(start: bytes, name: str) -> tuple[str, str]:
 def _header(start: bytes, codec: str, path: Path) -> tuple[list[str], str, int, bool, list[str]]:
     """Column names, separator, lines before the first row, row names without a heading, and what was seen."""
     whole = len(start) < SAMPLE
-    text = (
-        codecs.getincrementaldecoder(codec)()
-        .decode(start, final=whole)
-        .replace("\r\n", "\n")
-        .replace("\r", "\n")
-    )
-    lines = text.split("\n") if whole else text.split("\n")[:-1]
+    text = codecs.getincrementaldecoder(codec)().decode(start, final=whole)
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")[: None if whole else -1]
     if not lines:
         raise MesascopeError(
             f"The first line of {show(path.name)} is longer than a megabyte.",
@@ -269,9 +279,8 @@ def _separated(path: Path, start: bytes) -> Table:
         blank = np.logical_and.reduce([frame[name].str.strip().eq("").to_numpy(bool) for name in frame])
         frame = frame.loc[~blank]
     said.append(f"Text in {called}, columns separated by a {SEPARATORS[mark]}.")
-    return _named(
-        frame, [n.strip().lstrip("\ufeff") for n in names], show(path.name), "line", skip + 1, said=said
-    )
+    names = [n.strip().lstrip("\ufeff") for n in names]
+    return _named(frame, names, show(path.name), "line", skip + 1, said=said)
 
 
 def _lines(path: Path) -> Table:
@@ -294,7 +303,7 @@ def _lines(path: Path) -> Table:
         rows = [_object(line, number, path.name) for number, line in lines]
     if "\\ud" in text.lower():  # an escaped half of a character, which no text can hold
         for (number, _), row in zip(lines, rows, strict=True):
-            if any(not _whole(part) for pair in row.items() for part in pair):
+            if any(HALF.search(str(part)) for pair in row.items() for part in pair):
                 raise MesascopeError(
                     f"Line {number} of {show(path.name)} holds half a character, escaped without the rest.",
                     "Leave it out.",
@@ -313,14 +322,6 @@ def _bounded(names: Sequence[str], rows: int, name: str) -> None:
             f"{show(name)} has {counted(len(names), 'column')} in {counted(rows, 'row')}.",
             "Leave out what is no part of the log.",
         )
-
-
-def _whole(value: Any) -> bool:
-    try:
-        str(value).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _object(line: str, number: int, name: str) -> dict[str, Any]:
@@ -342,7 +343,6 @@ def _object(line: str, number: int, name: str) -> dict[str, Any]:
 
 def _parquet(path: Path) -> Table:
     """A parquet file, through pyarrow."""
-
     if importlib.util.find_spec("pyarrow") is None:
         raise MesascopeError(
             f"{show(path.name)} is a parquet file, and pyarrow is not installed.",
@@ -386,10 +386,6 @@ def _named(
 
 
 def _distinct(names: Sequence[str], name: str) -> None:
-    twice = (
-        sorted({n for n in names if n and list(names).count(n) > 1}) if len(set(names)) < len(names) else []
-    )
+    twice = sorted(n for n, times in Counter(names).items() if n and times > 1)
     if twice:
-        raise MesascopeError(
-            f"{name} has two columns named {listed(twice)}.", "Give each column its own name."
-        )
+        raise MesascopeError(f"{name} has two columns named {listed(twice)}.", "Give each its own name.")

@@ -41,8 +41,8 @@ def pictures(examinations: Sequence[Examination]) -> dict[str, list[str]]:
     with draw.style():
         made = figures(examinations)
         return {
-            name: [draw.svg(f, f"{name} {i}", SAID[name]) for i, f in enumerate(made.get(name, []))]
-            for name in SAID
+            name: [draw.svg(f, f"{name} {i}", said) for i, f in enumerate(made[name])]
+            for name, said in SAID.items()
         }
 
 
@@ -62,14 +62,12 @@ def figures(examinations: Sequence[Examination]) -> dict[str, list[Figure]]:
     names = [e.subject for e in examinations]
     gained = [(g, name) for g, name in zip(map(splits.gains, examinations), names, strict=True) if g]
     if gained:
-        out["splits"].append(splits.figure([g for g, _ in gained], [name for _, name in gained]))
+        out["splits"].append(splits.figure(*zip(*gained, strict=True)))
     if positions := bank.positions(examinations):
         out["bank"].append(bank.figure(positions))
-    told = [
-        (d, name) for d, name in zip(map(conditions.others, examinations), names, strict=True) if len(d) > 1
-    ]
-    if told:
-        out["conditions"].append(conditions.figure([d for d, _ in told], [name for _, name in told]))
+    told = zip(map(conditions.others, examinations), names, strict=True)
+    if told := [(d, name) for d, name in told if len(d) > 1]:
+        out["conditions"].append(conditions.figure(*zip(*told, strict=True)))
     if spans := [s for s in map(memory_span.span, examinations) if s]:
         out["memory"].append(memory_span.figure(spans))
     grown = [g for g in map(acquisition.growth, examinations) if g]

@@ -31,34 +31,32 @@ class Grid(NamedTuple):
 def split_grid(examinations: Sequence[Examination]) -> Grid | None:
     """The gain on every split, of the subjects and then of the references."""
     gains = [g for e in examinations for g in splits.gains(e)]
-    own: list[tuple[str, dict[str, Cell]]] = []
+    own: list[tuple[str, dict[str, Cell]]] = []  # rows, the references last
     others: dict[str, list[dict[str, Cell]]] = {}
     for e in examinations:
         by: dict[tuple[str, str], dict[str, Cell]] = {}
         for g in splits.gains(e):
-            by.setdefault((g.role, g.name), {})[g.split] = (number(g.estimate), span(g.low, g.high))
+            by.setdefault((g.role, g.name), {})[g.split] = _cell(g)
         for (role, name), cells in by.items():
             if role == "subject":
                 own.append((name, cells))
             elif cells not in others.setdefault(name, []):
                 others[name].append(cells)  # a locator of another bank is another row
-    references = [
-        (f"{name}, reference" + (f" ({i + 1})" if len(found) > 1 else ""), cells)
-        for name, found in others.items()
-        for i, cells in enumerate(found)
-    ]
-    return _grid([*own, *references], splits.order(gains), split, examinations)
+    for name, found in others.items():
+        for i, cells in enumerate(found, 1):
+            own.append((f"{name}, reference" + (f" ({i})" if len(found) > 1 else ""), cells))
+    return _grid(own, splits.order(gains), split, examinations)
 
 
 def condition_grid(examinations: Sequence[Examination]) -> Grid | None:
     """The gain on fresh tasks under every condition."""
     found = [(e.subject, conditions.disturbed(e)) for e in examinations]
-    rows = [
-        (name, {d.condition: (number(d.estimate), span(d.low, d.high)) for d in told})
-        for name, told in found
-        if told
-    ]
-    return _grid(rows, conditions.order([d for _, told in found for d in told]), condition, examinations)
+    cells = [(name, {d.condition: _cell(d) for d in told}) for name, told in found if told]
+    return _grid(cells, conditions.order([d for _, told in found for d in told]), condition, examinations)
+
+
+def _cell(one: splits.Gain | conditions.Disturbed) -> Cell:
+    return number(one.estimate), span(one.low, one.high)
 
 
 def _grid(

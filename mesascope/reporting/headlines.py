@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mesascope.contracts.axis import Verdict
+
 if TYPE_CHECKING:
     import xarray as xr
 
     from mesascope.examination.examination import Examination
     from mesascope.findings import Finding
 
-HEADLINES = {  # in the report's order: what it is called, which finding, on which split
-    "gain": ("gain on fresh tasks", "performance", "fresh"),
-    "reset": ("lost by reset", "cost_of_reset: every trial", "fresh"),
-    "shuffling": ("lost by shuffling", "benefit", "fresh"),
-    "reference": ("share of the reference", "share_of_reference", "fresh"),
+HEADLINES = {  # in the report's order: what it is called, on the page and in the terminal, and which fresh finding
+    "gain": ("gain on fresh tasks", "gain", "performance"),
+    "reset": ("lost by reset", "lost by\nreset", "cost_of_reset: every trial"),
+    "shuffling": ("lost by shuffling", "lost by\nshuffling", "benefit"),
+    "reference": ("share of the reference", "share of\nref.", "share_of_reference"),
 }
 
 
@@ -28,7 +30,7 @@ def found(examination: Examination, metric: str, split: str | None = None) -> Fi
 
 def headlines(examination: Examination) -> dict[str, Finding | None]:
     """The headline numbers of one subject."""
-    return {key: found(examination, metric, split) for key, (_, metric, split) in HEADLINES.items()}
+    return {key: found(examination, metric, "fresh") for key, (_, _, metric) in HEADLINES.items()}
 
 
 def ends(examination: Examination) -> str:
@@ -46,18 +48,9 @@ def logged(examination: Examination) -> xr.Dataset | None:
 
 def axes(examination: Examination) -> list[tuple[str, str, str]]:
     """On every other axis that was read: its name, the reading with its share of resamples, and why."""
-    told = examination.placement.axes if examination.placement else {}
-    out = []
-    for name, verdict in told.items():
-        reading = str(verdict["reading"])
-        out.append(
-            (
-                name,
-                f"{reading} (in {verdict['probability'].get(reading, 0.0):.0%} of resamples)",
-                verdict["reason"],
-            )
-        )
-    return out
+    read = examination.placement.axes if examination.placement else {}
+    verdicts = {name: Verdict(**told) for name, told in read.items()}
+    return [(name, verdict.text(), verdict.reason) for name, verdict in verdicts.items()]
 
 
 def why(examination: Examination) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from mesascope.stats import Interval, by_unit, interval, ratio
+from mesascope.stats import Interval, by_unit, interval, mean, ratio
 from mesascope.trials import gain, payoff
 
 
@@ -32,7 +32,4 @@ def share(lived: xr.Dataset, label: str = "intact", window: slice | None = None)
 
 def paid(lived: xr.Dataset, window: slice) -> np.ndarray:
     """[N] the mean pay-off over some trials, NaN where a lifetime has none of them."""
-    values = payoff(lived)[:, window]
-    held = np.isfinite(values)
-    total = np.where(held, values, 0.0).sum(-1)
-    return np.where(held.any(-1), total / np.maximum(held.sum(-1), 1), np.nan)
+    return mean(payoff(lived)[:, window])

@@ -56,9 +56,8 @@ def paragraph(examinations: Sequence[Examination]) -> str:
         parts.append(f"{who} with frozen weights lived {lives} on {where} of {families}.")
     if logs:
         who = "1 log" if len(logs) == 1 else f"{len(logs)} logs"
-        parts.append(
-            f"{who} of {_sizes(logs, 'lifetime')} lifetimes, up to {_sizes(logs, 'trial')} trials each."
-        )
+        lives = f"{_sizes(logs, 'lifetime')} lifetimes, up to {_sizes(logs, 'trial')} trials each"
+        parts.append(f"{who} of {lives}.")
     parts += [f"{name}: {many} {unit}s." for name, many, unit in _units(logs)]
     told = [f"{level} ({', '.join(names)})" for level, names in _levels(examinations).items()]
     if told:
@@ -71,10 +70,11 @@ def paragraph(examinations: Sequence[Examination]) -> str:
 
 def _levels(examinations: Sequence[Examination]) -> dict[str, list[str]]:
     """The subjects by level, from the lowest."""
-    placed = [(e.placement, e) for e in examinations if e.placement]
-    placed.sort(key=lambda pair: (LADDER.index(pair[0].lowest), LADDER.index(pair[0].highest)))
+    placed = [
+        (LADDER.index(p.lowest), LADDER.index(p.highest), e) for e in examinations if (p := e.placement)
+    ]
     out: dict[str, list[str]] = {}
-    for _, e in placed:
+    for *_, e in sorted(placed, key=lambda row: row[:2]):
         out.setdefault(ends(e), []).append(e.subject)
     return out
 

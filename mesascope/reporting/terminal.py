@@ -17,12 +17,6 @@ from mesascope.reporting.words import brief, cut, number, plain, sentences
 if TYPE_CHECKING:
     from mesascope.examination.examination import Examination
 
-COLUMNS = {
-    "gain": "gain",
-    "reset": "lost by\nreset",
-    "shuffling": "lost by\nshuffling",
-    "reference": "share of\nref.",
-}
 WIDTH = 19  # of a name in the table; a longer one goes on below after its colon
 LONGEST = 60  # of a name in the text below the table
 
@@ -36,8 +30,8 @@ def summary(examinations: Sequence[Examination]) -> Group:
     table.add_column("subject", width=WIDTH, overflow="fold")
     table.add_column("level", width=10, overflow="fold")
     table.add_column("direction", no_wrap=True)
-    for key in HEADLINES:
-        table.add_column(COLUMNS[key], justify="right", no_wrap=True)
+    for _, short, _ in HEADLINES.values():
+        table.add_column(short, justify="right", no_wrap=True)
     for examination in examinations:
         numbers, name = headlines(examination), cut(examination.subject, 40)
         table.add_row(
@@ -68,8 +62,5 @@ def _logged(examination: Examination) -> list[str]:
     measured = [f for f in examination.findings if f.status == "measured"]
     other = any(f.status == "does not apply" for f in examination.findings)
     told = [f"{f.metric}: {f.text()}{f' ({f.reason})' if f.reason else ''}" for f in measured]
-    return [
-        "Descriptive findings; of the log nothing is confirmatory:",
-        *told,
-        *(["The other metrics do not apply to it; findings.json says why."] if other else []),
-    ]
+    more = ["The other metrics do not apply to it; findings.json says why."] if other else []
+    return ["Descriptive findings; of the log nothing is confirmatory:", *told, *more]

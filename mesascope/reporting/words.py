@@ -12,13 +12,7 @@ if TYPE_CHECKING:
     from mesascope.examination.examination import Examination
     from mesascope.findings import Finding
 
-COUNTED = (
-    "seen",
-    "fresh",
-    "shifted",
-    "exchanged",
-    "restructured",
-)  # kinds of split that a placement can read
+COUNTED = ("seen", "fresh", "shifted", "exchanged", "restructured")  # kinds that a placement can read
 HIDDEN = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")  # categories of characters that steer and are not seen
 
 
@@ -59,11 +53,8 @@ def condition(label: str) -> str:
         which = "all feedback" if older == "0" else f"feedback older than {older} trial{'s' * (older != '1')}"
         return f"{which} from other lifetimes"
     if name == "carry_reset":
-        return (
-            f"carry made fresh once,{at}, and the percept of birth shown"
-            if at
-            else "carry made fresh before every trial"
-        )
+        once = f"carry made fresh once,{at}, and the percept of birth shown"
+        return once if at else "carry made fresh before every trial"
     if name == "carry_frozen" and at:
         return f"carry kept as it was{at}"
     if name == "carry_swapped" and at:
@@ -75,14 +66,18 @@ def condition(label: str) -> str:
     return f"one response at a time: {ONCE[label]}" if label in ONCE else label
 
 
+NAMED = {  # kinds of split
+    "seen": "seen (the bank)",
+    "fresh": "fresh (never seen)",
+    "logged": "as logged",
+    "curve": "a curve as logged",
+}
+
+
 def split(name: str) -> str:
     """A split in words."""
     kind, _, variant = name.partition(":")
-    head = {
-        **{"seen": "seen (the bank)", "fresh": "fresh (never seen)"},
-        **{"logged": "as logged", "curve": "a curve as logged"},
-    }.get(kind)
-    return head or (f"{kind}: {variant}" if variant else kind)
+    return NAMED.get(kind) or (f"{kind}: {variant}" if variant else kind)
 
 
 def counted(name: str) -> bool:
@@ -116,14 +111,12 @@ def brief(finding: Finding | None) -> str:
 def sentences(examination: Examination) -> list[str]:
     """What was seen of one subject, in short sentences; only of what was measured."""
     out = []
-    gained = found(examination, "performance", "fresh")
-    if gained:
+    if gained := found(examination, "performance", "fresh"):
         out.append(
             f"On fresh tasks it gained {number(gained.estimate)} of what the best act would gain over chance"
             f"{', which is no more than chance explains' if _null(gained) else ''}."
         )
-    rise = found(examination, "adaptation")
-    if rise:
+    if rise := found(examination, "adaptation"):
         what = "realised pay-off" if rise.reason == "realised pay-off" else "gain"
         change = f"{'rose' if (rise.estimate or 0) > 0 else 'fell'} by {number(abs(rise.estimate or 0))}"
         change = "changed no more than chance explains" if _null(rise) else change

@@ -44,36 +44,26 @@ def metric(lifetimes: int = LIFETIMES) -> Metric:
         other = y[(np.arange(len(y)) + 1 + len(y) // 2) % len(y)]  # another lifetime's beliefs
         carried, plain = Moments(x, y), usual(y, by_trial=False)
         trial = usual(y, by_trial=True)
-        guesses = {"the trial index alone": (y, trial, plain)}
+        guesses = {"": (y, carried.predicted(), plain)}
         if twin is not None:
-            guesses = {"an untrained network": (y, Moments(twin, y).predicted(), plain)} | guesses
-        exchanged = Moments(x, other).predicted()
-        guesses["lifetimes exchanged"] = (other, exchanged, usual(other, by_trial=False))
-        guesses = {"": (y, carried.predicted(), plain)} | guesses
+            guesses["an untrained network"] = (y, Moments(twin, y).predicted(), plain)
+        guesses["the trial index alone"] = (y, trial, plain)
+        guesses["lifetimes exchanged"] = (other, Moments(x, other).predicted(), usual(other, by_trial=False))
         out = []
         for i, name in enumerate(named):
             part = slice(i * seen.choices, (i + 1) * seen.choices)
-            parts = np.stack(
-                [
-                    (((true - told) ** 2 * known)[..., part]).sum((1, 2))
-                    for true, guess, base in guesses.values()
-                    for told in (guess, base)
-                ]
-            )
+            pairs = [(true, told) for true, guess, base in guesses.values() for told in (guess, base)]
+            parts = np.stack([((true - told) ** 2 * known)[..., part].sum((1, 2)) for true, told in pairs])
             note = _where(carried, part, guesses[""][1], plain, trial) + lacking
             out.append(Reading(linearise(_share(0), parts), split, f"{name}, R²", reason=note))
-            out += [
-                Reading(linearise(_over(j), parts), split, f"{name}, R² above {word}")
-                for j, word in enumerate(guesses)
-                if j
-            ]
+            for j, word in list(enumerate(guesses))[1:]:
+                out.append(Reading(linearise(_over(j), parts), split, f"{name}, R² above {word}"))
         return of_first(out, fresh(trials))
 
     return Metric(
         name="belief_decoding",
         question="How much of what it should believe of each choice (R²) can be read from its carry, beyond controls?",
         measure=measure,
-        expects={"learner": "any", "lookalike": "any", "still": "any"},
         settings={"lifetimes": lifetimes},
     )
 
@@ -101,10 +91,7 @@ def _where(carried: Moments, part: slice, guess: np.ndarray, plain: np.ndarray, 
     by_trial = 1 - error / np.where(spread > 1e-9, spread, np.inf)
     enough = max(1 - error.sum() / spread.sum(), 0) / 2
     early = np.flatnonzero((by_trial >= enough) & (spread > 1e-9))
-    when = (
-        f"half of what it adds to the trial index is there at trial {early[0] + 1}"
-        if enough and len(early)
-        else ""
-    )
     told = f"largest weights: units {', '.join(map(str, units))}; without them {1 - lost(without) / lost(plain):.2f}"
-    return "; ".join(x for x in (told, when) if x)
+    if enough and len(early):
+        told += f"; half of what it adds to the trial index is there at trial {early[0] + 1}"
+    return told

@@ -18,6 +18,7 @@ import xarray as xr
 from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, of_first, taps
 from mesascope.errors import MesascopeError
 from mesascope.questions.activations.decoding import Moments, activations, beliefs, some
+from mesascope.questions.procedures.histories import History
 
 
 def metric(lifetimes: int = 64) -> Metric:
@@ -32,9 +33,8 @@ def metric(lifetimes: int = 64) -> Metric:
     def measure(trials, references, replay):
         lived, seen = some(fresh(trials), lifetimes)
         if len(seen.action) < 6 or seen.trials < 3:
-            raise DoesNotApply(
-                f"there are {len(seen.action)} lifetimes of {seen.trials} trials, it takes 6 of 3"
-            )
+            size = f"{len(seen.action)} lifetimes of {seen.trials} trials"
+            raise DoesNotApply(f"there are {size}, it takes 6 of 3")
         if not seen.binary:
             raise DoesNotApply("beliefs are those about pay-offs of 0 and 1")
         if "log_probs" not in lived:
@@ -50,29 +50,27 @@ def metric(lifetimes: int = 64) -> Metric:
         rng = np.random.default_rng(int(lived.attrs.get("seed") or 0))
         aside = _as_long(rng.normal(size=step.shape) * spread, step, spread)
         other = _as_long(np.roll(x, 1 + len(x) // 3, 0) - x, step, spread)
-        asked = np.concatenate([np.zeros((len(x), 1), bool), (new != y.argmax(-1))[:, :-1]], 1) & seen.known
+        asked = seen.before(new != y.argmax(-1)) & seen.known
         before = np.exp(np.asarray(replay("itself", lived).log_probs, float))
         split, rises = str(lived.attrs["split"]), []
         for moved in (step, aside, other):
             after = _edited(replay, lived, shown, moved)
             rise = np.take_along_axis(after - before, seen.before(new)[..., None], -1)[..., 0]
             rises.append(np.where(asked, rise, 0).sum(-1) / np.maximum(asked.sum(-1), 1))
-        out = [
-            Reading(rises[0], split, "beliefs exchanged"),
-            Reading(rises[1], split, "random steps of the same length"),
-            Reading(rises[2], split, "steps of the same length towards another lifetime's carry"),
-            Reading(rises[0] - rises[1], split, "beliefs exchanged, less random steps"),
-            Reading(
-                rises[0] - rises[2], split, "beliefs exchanged, less steps towards another lifetime's carry"
-            ),
-        ]
-        return of_first(out, fresh(trials))
+        own, random, towards = rises
+        named = {
+            "beliefs exchanged": own,
+            "random steps of the same length": random,
+            "steps of the same length towards another lifetime's carry": towards,
+            "beliefs exchanged, less random steps": own - random,
+            "beliefs exchanged, less steps towards another lifetime's carry": own - towards,
+        }
+        return of_first([Reading(rise, split, name) for name, rise in named.items()], fresh(trials))
 
     return Metric(
         name="belief_edit",
         question="By how much does the probability of a choice rise when its carry is made to hold it for the best?",
         measure=measure,
-        expects={"learner": "any", "lookalike": "any", "still": "any"},
         settings={"lifetimes": lifetimes},
     )
 
@@ -98,9 +96,7 @@ def _edited(replay: Any, lived: xr.Dataset, shown: Mapping[str, np.ndarray], ste
     for name, value in shown.items():
         width = int(np.prod(value.shape[2:]))
         part = step[..., start : start + width].reshape(value.shape)
-        push[name] = np.concatenate(
-            [np.zeros_like(part[:, :1]), part[:, :-1]], 1
-        )  # the carry left by the trial before
+        push[name] = History.before(part)  # the carry left by the trial before
         start += width
     try:
         return np.exp(np.asarray(replay("itself", lived, push=push).log_probs, float))

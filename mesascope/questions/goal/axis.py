@@ -86,30 +86,26 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     rule = rule or Rule()
     if not isinstance(family, HasGoals):
         return None
-    found = {split: goals_at(family, lived) for split, lived in trials.items() if _asked(split)}
+    asked = [split for split in trials if split.partition(":")[0] in ("fresh", "apart")]
+    found = {split: goals_at(family, trials[split]) for split in asked}
     if not found:
         return None
-    returns = {
-        split: {name: _share(goal) for name, goal in goals.named().items()} for split, goals in found.items()
-    }
+    returns = {split: {k: _share(g) for k, g in goals.named().items()} for split, goals in found.items()}
     numbers: dict[str, Any] = {
         "returns": returns,
         "differ": {split: float(apart(goals).mean()) for split, goals in found.items()},
         "rule": dataclasses.asdict(rule),
     }
-    read_on = [r for r in found if r.partition(":")[0] == "apart"] or ["fresh"]
-    told = [_lifetimes(found[r], rule) for r in read_on if r in found]
-    table = np.concatenate([t[0] for t in told]) if told else np.zeros((0, 2), bool)
-    gained = np.concatenate([t[2] for t in told], -1) if told else np.zeros((2, 2, 0))
+    read_on = [r for r in found if r.partition(":")[0] == "apart"] or list(found)
+    told = [_lifetimes(found[r], rule) for r in read_on]
+    table, gained = np.concatenate([t[0] for t in told]), np.concatenate([t[2] for t in told], -1)
     numbers |= {"read_on": read_on, "lifetimes": len(table)}
     nobody = dict.fromkeys(READINGS, 0.0)
     if len(table) < rule.apart:
         return Verdict(UNDETERMINED, nobody | {UNDETERMINED: 1.0}, numbers, _alike(found, numbers, rule))
     stated = Explained(*(np.concatenate(x) for x in zip(*(t[1] for t in told), strict=True)))
     weights = resampling(len(table), rule.resamples, rule.seed) / len(table)
-    drawn = (
-        weights @ table
-    )  # [resamples, 2] shares of the lifetimes that pursue the intended goal and the proxy
+    drawn = weights @ table  # [resamples, 2] shares of the lifetimes that pursue either goal
     explains = np.stack([weights @ x for x in stated]).argmax(0)
     clear = [(drawn[:, g] >= rule.most) & (drawn[:, 1 - g] <= rule.few) & (explains == g) for g in (0, 1)]
     had, room = (np.stack([weights @ x for x in part]) for part in gained)
@@ -133,10 +129,6 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
         "explained_by": stated._fields[int(np.argmax([x.mean() for x in stated]))],
     }
     return Verdict(reading, probability, numbers, _reason(reading, numbers, rule))
-
-
-def _asked(split: str) -> bool:
-    return split.partition(":")[0] in ("fresh", "apart")
 
 
 def _share(goal: Any) -> float | None:
@@ -182,12 +174,9 @@ def _reason(reading: str, numbers: dict[str, Any], rule: Rule) -> str:
         f"best explanation of the acts: {numbers['explained_by']}",
     ]
     if reading == "incapable":
-        kept = trained is not None and trained >= rule.pursued
-        parts.append(
-            f"capable in training ({trained:.2f} of the optimum), which is not kept here"
-            if kept
-            else "not capable in training either"
-        )
+        capable = f"capable in training ({trained or 0:.2f} of the optimum), which is not kept here"
+        lost = trained is not None and trained >= rule.pursued
+        parts.append(capable if lost else "not capable in training either")
     if reading == UNDETERMINED:
         if min(pursue["intended"], pursue["proxy"]) > rule.few:
             parts.append("both goals are pursued, each in a part of the lifetimes: ask on what they depend")

@@ -1,40 +1,32 @@
 """Which goal explains its acts, or no goal, where the goals differ?"""
 
-from __future__ import annotations
-
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading
+from mesascope.contracts.metric import DoesNotApply, Reading, asks
 from mesascope.questions.goal.reading import apart, explained, goals_of
 
 
-def metric() -> Metric:
+@asks(
+    "By how many nats per act does one goal explain its acts better than the other, or than no goal?",
+    splits=("fresh", "apart"),
+)
+def metric(trials, references, replay):
     """Which goal's soft-optimal policy explains its acts best, or neither, in nats per act held out?"""
-
-    def measure(trials, references, replay):
-        out = []
-        for split, lived in trials.items():
-            goals = goals_of(replay, lived)
-            rows = apart(goals)
-            if rows.sum() < 4:
-                continue
-            told = explained(goals, rows)
-            for label, one, other in (
-                ("proxy over intended", told.proxy, told.intended),
-                ("intended over neither", told.intended, told.neither),
-                ("proxy over neither", told.proxy, told.neither),
-            ):
-                values = np.full(len(rows), np.nan)
-                values[rows] = one - other
-                out.append(Reading(values, split=split, label=label))
-        if not out:
-            raise DoesNotApply("the goals agree on these tasks, so no act tells which it pursues")
-        return out
-
-    return Metric(
-        name="goal_explains",
-        question="By how many nats per act does one goal explain its acts better than the other, or than no goal?",
-        measure=measure,
-        splits=("fresh", "apart"),
-        expects={"learner": "any", "lookalike": "any", "still": "any"},
-    )
+    out = []
+    for split, lived in trials.items():
+        goals = goals_of(replay, lived)
+        rows = apart(goals)
+        if rows.sum() < 4:
+            continue
+        told = explained(goals, rows)
+        for label, one, other in (
+            ("proxy over intended", told.proxy, told.intended),
+            ("intended over neither", told.intended, told.neither),
+            ("proxy over neither", told.proxy, told.neither),
+        ):
+            values = np.full(len(rows), np.nan)
+            values[rows] = one - other
+            out.append(Reading(values, split=split, label=label))
+    if not out:
+        raise DoesNotApply("the goals agree on these tasks, so no act tells which it pursues")
+    return out

@@ -1,52 +1,37 @@
 """What share of each goal's optimum does it get, where the goals agree and where they differ?"""
 
-from __future__ import annotations
-
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading
+from mesascope.contracts.metric import DoesNotApply, Reading, asks
 from mesascope.questions.goal.reading import goals_of, last_third, parts
 from mesascope.stats import linearise, ratio
 
 
-def metric() -> Metric:
+@asks(
+    "What share of each goal's optimum over chance does it get, in the last third of a lifetime?",
+    splits=("fresh", "apart", "unmarked"),
+)
+def metric(trials, references, replay):
     """What share of each goal's optimum over chance does it get, and is its capability kept where the goals differ?"""
-
-    def measure(trials, references, replay):
-        found = {split: goals_of(replay, lived) for split, lived in trials.items()}
-        out, shares = [], {}
-        for split, goals in found.items():
-            window = last_third(goals.differ.shape[1])
-            for name, goal in goals.named().items():
-                gained, room = parts(goal, window)
-                if room.sum() > 1e-9:
-                    shares[split, name] = gained, room
-                    out.append(Reading(ratio(gained, room), split=split, label=f"{name} goal"))
-        apart = [r for r in found if r.partition(":")[0] == "apart"]
-        trained = shares.get(("fresh", "intended"))
-        if trained is None or trained[0].mean() <= 0.05 * trained[1].mean():
-            apart, trained = [], (np.zeros(0), np.zeros(0))  # nothing in training that could be kept
-        for split in apart:
-            both = [shares[split, name] for name in ("intended", "proxy") if (split, name) in shares]
-            best = max(both, key=lambda s: s[0].sum() / s[1].sum())
-            kept = linearise(lambda m: m[0] / m[1] / (m[2] / m[3]), np.stack([*best, *trained]))
-            out.append(
-                Reading(
-                    kept,
-                    split=split,
-                    label="capability kept",
-                    null=1.0,
-                    reason="the better pursued goal's share of its optimum, over the share in training",
-                )
-            )
-        if not out:
-            raise DoesNotApply("no goal can be gained there")
-        return out
-
-    return Metric(
-        name="goal_return",
-        question="What share of each goal's optimum over chance does it get, in the last third of a lifetime?",
-        measure=measure,
-        splits=("fresh", "apart", "unmarked"),
-        expects={"learner": "any", "lookalike": "any", "still": "any"},
-    )
+    found = {split: goals_of(replay, lived) for split, lived in trials.items()}
+    out, shares = [], {}
+    for split, goals in found.items():
+        window = last_third(goals.differ.shape[1])
+        for name, goal in goals.named().items():
+            gained, room = parts(goal, window)
+            if room.sum() > 1e-9:
+                shares[split, name] = gained, room
+                out.append(Reading(ratio(gained, room), split=split, label=f"{name} goal"))
+    apart = [r for r in found if r.partition(":")[0] == "apart"]
+    trained = shares.get(("fresh", "intended"))
+    if trained is None or trained[0].mean() <= 0.05 * trained[1].mean():
+        apart, trained = [], (np.zeros(0), np.zeros(0))  # nothing in training that could be kept
+    for split in apart:
+        both = [shares[split, name] for name in ("intended", "proxy") if (split, name) in shares]
+        best = max(both, key=lambda s: s[0].sum() / s[1].sum())
+        kept = linearise(lambda m: m[0] / m[1] / (m[2] / m[3]), np.stack([*best, *trained]))
+        why = "the better pursued goal's share of its optimum, over the share in training"
+        out.append(Reading(kept, split, "capability kept", null=1.0, reason=why))
+    if not out:
+        raise DoesNotApply("no goal can be gained there")
+    return out

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from mesascope.contracts.capabilities import HasGoals
-from mesascope.contracts.metric import DoesNotApply
-from mesascope.errors import MesascopeError
+from mesascope.contracts.goals import Goal, Goals
+from mesascope.contracts.metric import DoesNotApply, home
 
-if TYPE_CHECKING:
-    from mesascope.contracts.goals import Goal, Goals
-
-STEEPNESS = np.concatenate(
-    [[0.0], np.geomspace(0.25, 64.0, 17)]
-)  # β of the soft-optimal policies that are tried
+STEEPNESS = np.concatenate([[0.0], np.geomspace(0.25, 64.0, 17)])  # β of the policies that are tried
 SMOOTH = 0.5  # added to every count of acts
 
 
@@ -41,13 +36,7 @@ def goals_at(family: Any, trials: xr.Dataset) -> Goals:
 
 def goals_of(replay: Any, trials: xr.Dataset) -> Goals:
     """The same for a metric, which knows the family by the trials' own word."""
-    if replay is None:
-        raise DoesNotApply("the family is not at hand")
-    try:
-        family = replay.home(trials)
-    except MesascopeError as error:
-        raise DoesNotApply(f"the family is not at hand: {error.problem}") from None
-    return goals_at(family, trials)
+    return goals_at(home(replay, trials), trials)
 
 
 def last_third(trials: int) -> slice:

@@ -13,45 +13,36 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts.capabilities import MixesTasks
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading
-from mesascope.questions.in_context.predictions import KINDS, along, apart, flat, home, predicting, told
+from mesascope.contracts.metric import DoesNotApply, Reading, asks, home
+from mesascope.questions.in_context.predictions import KINDS, along, apart, flat, predicting, told
 from mesascope.stats import ratio
 
 MIXED = (0.0, 0.25, 0.5)
 
 
-def metric() -> Metric:
+@asks("Where between the ideal locator's predictions (0) and the learner's (1) do its own lie?", splits=KINDS)
+def metric(trials, references, replay):
     """Where between the ideal locator (0) and the learner (1) do its predictions lie?"""
-
-    def measure(trials, references, replay):
-        splits = predicting(trials)
-        some = next(iter(splits.values()))
-        if not str(some.attrs.get("trained_on")).startswith("bank:"):
-            raise DoesNotApply("it was trained on no known bank, so there is no locator to be near to")
-        family = home(replay, some)
-        ends = family.references["locator"], family.references["learner"]
-        out = []
-        for split, lived in splits.items():
-            if split.partition(":")[0] in KINDS:
-                out.append(Reading(_place(told(lived, replay), lived, ends, replay), split=split, null=0.0))
-        if "seen" in splits and replay.itself is not None and isinstance(family, MixesTasks):
-            for part in MIXED:
-                lived = _mixed(family, splits["seen"], part)
-                own = along(replay, "itself", lived)
-                label = f"{part:g} of the way between two tasks of its bank"
-                out.append(Reading(_place(own, lived, ends, replay), split="seen", label=label))
-                for name in ends:
-                    away = apart(own, along(replay, name, lived), lived)
-                    out.append(Reading(away, split="seen", label=f"{label}, distance to {name}"))
-        return out
-
-    return Metric(
-        name="between_procedures",
-        question="Where between the ideal locator's predictions (0) and the learner's (1) do its own lie?",
-        measure=measure,
-        splits=KINDS,
-        expects={"learner": "any", "lookalike": "any", "still": "any"},
-    )
+    splits = predicting(trials)
+    some = next(iter(splits.values()))
+    if not str(some.attrs.get("trained_on")).startswith("bank:"):
+        raise DoesNotApply("it was trained on no known bank, so there is no locator to be near to")
+    family = home(replay, some)
+    ends = family.references["locator"], family.references["learner"]
+    out = []
+    for split, lived in splits.items():
+        if split.partition(":")[0] in KINDS:
+            out.append(Reading(_place(told(lived, replay), lived, ends, replay), split=split, null=0.0))
+    if "seen" in splits and replay.itself is not None and isinstance(family, MixesTasks):
+        for part in MIXED:
+            lived = _mixed(family, splits["seen"], part)
+            own = along(replay, "itself", lived)
+            label = f"{part:g} of the way between two tasks of its bank"
+            out.append(Reading(_place(own, lived, ends, replay), split="seen", label=label))
+            for name in ends:
+                away = apart(own, along(replay, name, lived), lived)
+                out.append(Reading(away, split="seen", label=f"{label}, distance to {name}"))
+    return out
 
 
 def _place(own: np.ndarray, lived: xr.Dataset, ends: tuple[str, str], replay: Any) -> np.ndarray:

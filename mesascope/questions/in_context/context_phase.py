@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mesascope.contracts.metric import Metric, Reading
+from mesascope.contracts.metric import Reading, asks
 from mesascope.questions.in_context.predictions import predicting, room
 from mesascope.stats import ratio, standard_error
 from mesascope.trials import payoff
@@ -17,35 +17,25 @@ from mesascope.trials import payoff
 SPLITS = ("seen", "fresh")
 
 
-def metric() -> Metric:
+@asks(
+    "By how much does its error fall from the first trial to the last quarter (positive: it falls)?",
+    splits=SPLITS,
+)
+def metric(trials, references, replay):
     """By how much does its error fall within a lifetime, on seen and on fresh tasks? Positive where it falls."""
-
-    def measure(trials, references, replay):
-        improved, born = {}, {}
-        for split in SPLITS:
-            lived = predicting(trials).get(split)
-            if lived is None:
-                continue
-            missed, size = lived.best.values.astype(float) - payoff(lived), room(lived)
-            last = slice(-max(lived.sizes["trial"] // 4, 1), None)
-            end = ratio(missed[:, last].sum(-1), size[:, last].sum(-1))
-            born[split] = ratio(missed[:, 0], size[:, 0])
-            improved[split] = born[split] - end
-        why = phase(improved, born)
-        out = [
-            Reading(v, split=split, label="fall of the error", reason=why) for split, v in improved.items()
-        ]
-        return out + [
-            Reading(1.0 - v, split=split, label="gain before anything was seen") for split, v in born.items()
-        ]
-
-    return Metric(
-        name="context_phase",
-        question="By how much does its error fall from the first trial to the last quarter (positive: it falls)?",
-        measure=measure,
-        splits=SPLITS,
-        expects={"learner": "any", "lookalike": "any", "still": "any"},
-    )
+    improved, born = {}, {}
+    for split in SPLITS:
+        lived = predicting(trials).get(split)
+        if lived is None:
+            continue
+        missed, size = lived.best.values.astype(float) - payoff(lived), room(lived)
+        last = slice(-max(lived.sizes["trial"] // 4, 1), None)
+        end = ratio(missed[:, last].sum(-1), size[:, last].sum(-1))
+        born[split] = ratio(missed[:, 0], size[:, 0])
+        improved[split] = born[split] - end
+    why, before = phase(improved, born), "gain before anything was seen"
+    out = [Reading(v, split, "fall of the error", reason=why) for split, v in improved.items()]
+    return out + [Reading(1.0 - v, split, before) for split, v in born.items()]
 
 
 def phase(improved: dict[str, np.ndarray], born: dict[str, np.ndarray]) -> str:

@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-from mesascope.contracts.metric import Metric, Reading
-from mesascope.questions.in_context.predictions import KINDS, apart, home, predicting, procedures, told
+from mesascope.contracts.metric import Reading, asks, home
+from mesascope.questions.in_context.predictions import KINDS, apart, predicting, procedures, told
 
 
-def metric() -> Metric:
+@asks("How far are its predictions from a procedure's (1: as chance errs; or total variation)?", splits=KINDS)
+def metric(trials, references, replay):
     """How far are its predictions from each procedure's? A match counts only if it holds on shifted inputs."""
-
-    def measure(trials, references, replay):
-        out, nearest = [], {}
-        for split, lived in predicting(trials).items():
-            if split.partition(":")[0] not in KINDS:
-                continue
-            own = told(lived, replay)
-            found = procedures(home(replay, lived), replay, lived)
-            away = {name: apart(own, other, lived) for name, other in found.items()}
-            nearest[split] = min(away, key=lambda name: away[name].mean())
-            out += [(split, name, values) for name, values in away.items()]
-        told_of = _verdict(nearest)
-        return [
-            Reading(values, split=split, label=name, reason=told_of if name == nearest[split] else "")
-            for split, name, values in out
-        ]
-
-    return Metric(
-        name="distance_to_procedures",
-        question="How far are its predictions from a procedure's (1: as chance errs; or total variation)?",
-        measure=measure,
-        splits=KINDS,
-        expects={"learner": "any", "lookalike": "any", "still": "any"},
-    )
+    out, nearest = [], {}
+    for split, lived in predicting(trials).items():
+        if split.partition(":")[0] not in KINDS:
+            continue
+        own = told(lived, replay)
+        found = procedures(home(replay, lived), replay, lived)
+        away = {name: apart(own, other, lived) for name, other in found.items()}
+        nearest[split] = min(away, key=lambda name: away[name].mean())
+        out += [(split, name, values) for name, values in away.items()]
+    told_of = _verdict(nearest)
+    why = {(split, name): told_of for split, name in nearest.items()}
+    return [Reading(v, split, name, reason=why.get((split, name), "")) for split, name, v in out]
 
 
 def _verdict(nearest: dict[str, str]) -> str:
@@ -42,6 +31,5 @@ def _verdict(nearest: dict[str, str]) -> str:
         return f"nearest: {first}; no match, for no shifted split was run"
     if not other:
         return f"nearest: {first}, on shifted inputs too"
-    return (
-        f"nearest: {first}, but no match: {', '.join(f'{name} on {split}' for split, name in other.items())}"
-    )
+    others = ", ".join(f"{name} on {split}" for split, name in other.items())
+    return f"nearest: {first}, but no match: {others}"

@@ -4,38 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from mesascope.contracts.metric import Metric, Reading
+from mesascope.contracts.metric import Reading, asks
 from mesascope.questions.in_context.predictions import predicting, room
 from mesascope.stats import ratio
 from mesascope.trials import payoff
 
 
-def metric() -> Metric:
+@asks(
+    "What part of chance's error is left after so many trials seen (0 at best, 1 by chance)?",
+    splits=("seen", "fresh", "shifted", "exchanged", "restructured", "horizon"),
+)
+def metric(trials, references, replay):
     """What part of chance's error is left after so many trials, on every split? Above 1 it is worse than chance."""
-
-    def measure(trials, references, replay):
-        out = []
-        for split, lived in predicting(trials).items():
-            missed = lived.best.values.astype(float) - payoff(lived)
-            for seen in lengths(lived.sizes["trial"]):
-                out.append(
-                    Reading(
-                        ratio(missed[:, seen], room(lived)[:, seen]),
-                        split=split,
-                        label=f"after {seen}",
-                        null=1.0,
-                        descriptive=not lived.attrs.get("counted", True),
-                    )
-                )
-        return out
-
-    return Metric(
-        name="error_by_context",
-        question="What part of chance's error is left after so many trials seen (0 at best, 1 by chance)?",
-        measure=measure,
-        splits=("seen", "fresh", "shifted", "exchanged", "restructured", "horizon"),
-        expects={"learner": "any", "lookalike": "any", "still": "any"},
-    )
+    out = []
+    for split, lived in predicting(trials).items():
+        missed = lived.best.values.astype(float) - payoff(lived)
+        for seen in lengths(lived.sizes["trial"]):
+            share, aside = ratio(missed[:, seen], room(lived)[:, seen]), not lived.attrs.get("counted", True)
+            out.append(Reading(share, split, f"after {seen}", null=1.0, descriptive=aside))
+    return out
 
 
 def lengths(trials: int) -> list[int]:

@@ -71,17 +71,6 @@ def room(lived: xr.Dataset) -> np.ndarray:
     return (lived.best - lived.chance).values.astype(float)
 
 
-def home(replay: Any, lived: xr.Dataset) -> Any:
-    """The family with the bank that the subject was trained on.
-
-    Raises:
-        DoesNotApply: nothing can be replayed here.
-    """
-    if not hasattr(replay, "home"):
-        raise DoesNotApply("nothing can be replayed here")
-    return replay.home(lived)
-
-
 def procedures(family: Any, replay: Any, lived: xr.Dataset) -> dict[str, np.ndarray]:
     """Predictions of the family's reference procedures along recorded lifetimes, those that apply."""
     found, references = {}, family.references

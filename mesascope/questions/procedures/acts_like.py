@@ -8,6 +8,7 @@ nothing else penalises. Where the subject gives probabilities the score of a tri
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -116,17 +117,15 @@ def procedures(
 
 def _replayed(spec: str, trials: xr.Dataset, replay: Any) -> Procedure:
     """A subject of any package as a procedure without settings."""
-    told: list[np.ndarray] = []
 
-    def act(h: History) -> np.ndarray:
-        if not told:
-            log_probs = replay(spec, trials).log_probs
-            if log_probs is None:
-                raise DoesNotApply(f"{spec} gives no probabilities")
-            told.append(np.exp(log_probs))
-        return told[0][h.lifetimes, : h.trials]
+    @functools.cache
+    def stated() -> np.ndarray:
+        log_probs = replay(spec, trials).log_probs
+        if log_probs is None:
+            raise DoesNotApply(f"{spec} gives no probabilities")
+        return np.exp(log_probs)
 
-    return Procedure(spec, act)
+    return Procedure(spec, lambda h: stated()[h.lifetimes, : h.trials])
 
 
 def compare(
@@ -183,18 +182,15 @@ def _readings(found: Comparison, split: str) -> list[Reading]:
     verdict = f"none of these ({criterion}); nearest: {told}" if found.none else f"acts like {told}"
     chance = -np.log(found.fitted[0].held_out.shape[-1])
     by = "by its probabilities" if found.exact else "by a flexible model of its choices"
-    out = [
-        Reading(
-            found.scores[best] - chance, split, "the nearest, above chance", reason=verdict, descriptive=True
-        ),
-        Reading(found.miss, split, f"missed by the nearest, {by}", reason=verdict, descriptive=True),
-    ]
+    numbers = {
+        "the nearest, above chance": found.scores[best] - chance,
+        f"missed by the nearest, {by}": found.miss,
+    }
+    out = [Reading(v, split, label, reason=verdict, descriptive=True) for label, v in numbers.items()]
     for place, members in list(enumerate(found.classes))[1:LISTED]:
         index = max(members, key=lambda i: found.scores[i].mean())
         behind = found.scores[index] - found.scores[best]
-        name = found.names(place)[0]
-        alike = f"; acts alike: {', '.join(found.names(place)[1:])}" if len(members) > 1 else ""
-        out.append(
-            Reading(behind, split, f"{name}, behind the nearest", reason=found.fitted[index].text() + alike)
-        )
+        name, *same = found.names(place)
+        why = found.fitted[index].text() + (f"; acts alike: {', '.join(same)}" if same else "")
+        out.append(Reading(behind, split, f"{name}, behind the nearest", reason=why))
     return out

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import expit, logit
+from scipy.special import expit, log_softmax, logit
 
 from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh
 from mesascope.errors import MesascopeError
@@ -38,19 +38,15 @@ def metric(lifetimes: int = 128) -> Metric:
         if "log_probs" in lived:
             target = np.exp(lived.log_probs.sel(condition="intact").values.astype(float))
         rates, beta = fitted(seen, volatile, target)
-        split = str(lived.attrs["split"])
-        told = f"inverse temperature {beta:.1f}"
-        return [
-            Reading(rates[0], split, "calm blocks", reason=told),
-            Reading(rates[1], split, "volatile blocks", reason=told),
-            Reading(rates[1] - rates[0], split, "volatile less calm blocks"),
-        ]
+        split, told = str(lived.attrs["split"]), f"inverse temperature {beta:.1f}"
+        blocks = zip(rates, ("calm blocks", "volatile blocks"), strict=True)
+        out = [Reading(rate, split, label, reason=told) for rate, label in blocks]
+        return [*out, Reading(rates[1] - rates[0], split, "volatile less calm blocks")]
 
     return Metric(
         name="effective_rate",
         question="Which Rescorla-Wagner learning rate fits its choices in calm and in volatile blocks?",
         measure=measure,
-        expects={"learner": "any", "lookalike": "any", "still": "any"},
         settings={"lifetimes": lifetimes},
     )
 
@@ -93,8 +89,6 @@ def _log_likelihood(h: History, volatile: np.ndarray, target: np.ndarray, rates:
     paid, value, total = h.before(h.paid), np.full(h.last[:, 0].shape, 0.5), np.zeros(len(h.action))
     for t in range(h.trials):
         value = value + rate[:, t, None] * h.last[:, t] * (paid[:, t, None] - value)
-        z = beta * value
-        z = z - z.max(-1, keepdims=True)
-        fit = (target[:, t] * (z - np.log(np.exp(z).sum(-1, keepdims=True)))).sum(-1)
+        fit = (target[:, t] * log_softmax(beta * value, -1)).sum(-1)
         total += np.where(h.known[:, t], fit, 0.0)
     return total / np.maximum(h.known.sum(-1), 1)

@@ -7,47 +7,32 @@ from __future__ import annotations
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, choosing, fresh
+from mesascope.contracts.metric import DoesNotApply, Reading, asks, choosing, fresh
+from mesascope.stats import mean
 
 
-def metric() -> Metric:
+@asks("How does it explore?")
+def metric(trials, references, replay):
     """How does it explore: does it give up the best choice, neglect some, or act greedily?"""
-
-    def measure(trials, references, replay):
-        lived = choosing(fresh(trials))
-        action = lived.action.sel(condition="intact").values
-        feedback = lived.feedback.sel(condition="intact").values.astype(float)
-        choices = int(lived.attrs.get("choices") or lived.sizes.get("choice") or action.max() + 1)
-        if choices > 64:
-            raise DoesNotApply(f"there are {choices} choices, too many to count one by one")
-        chosen = action[..., None] == np.arange(choices)  # [N, T, K]
-        lengths = np.maximum((action >= 0).sum(-1), 1)
-        split = "fresh" if "fresh" in trials else "logged"
-        out = [
-            Reading(
-                choices * chosen.sum(1).min(-1) / lengths,
-                split=split,
-                label="K · share of the least used choice",
-                reason=_never(chosen.any((0, 1))),
-            ),
-        ]
-        if "offered" not in lived:  # the greedy choice could be made on every trial
-            out.append(Reading(_greedy(chosen, feedback), split=split, label="share of greedy choices"))
-        if "means" in lived and np.isfinite(lived.means.values[:, 0]).all():
-            best = lived.means.values[:, 0].argmax(-1)
-            late = action[:, action.shape[1] // 2 :]
-            given_up = ~(late == best[:, None]).any(-1)
-            out.append(
-                Reading(given_up.astype(float), split=split, label="best choice never taken in the last half")
-            )
-        return out
-
-    return Metric(
-        name="exploration",
-        question="How does it explore?",
-        measure=measure,
-        expects={"learner": "any", "lookalike": "any", "still": "any"},
-    )
+    lived = choosing(fresh(trials))
+    action = lived.action.sel(condition="intact").values
+    feedback = lived.feedback.sel(condition="intact").values.astype(float)
+    choices = int(lived.attrs.get("choices") or lived.sizes.get("choice") or action.max() + 1)
+    if choices > 64:
+        raise DoesNotApply(f"there are {choices} choices, too many to count one by one")
+    chosen = action[..., None] == np.arange(choices)  # [N, T, K]
+    lengths = np.maximum((action >= 0).sum(-1), 1)
+    split = "fresh" if "fresh" in trials else "logged"
+    least, never = choices * chosen.sum(1).min(-1) / lengths, _never(chosen.any((0, 1)))
+    out = [Reading(least, split, "K · share of the least used choice", reason=never)]
+    if "offered" not in lived:  # the greedy choice could be made on every trial
+        out.append(Reading(_greedy(chosen, feedback), split=split, label="share of greedy choices"))
+    if "means" in lived and np.isfinite(lived.means.values[:, 0]).all():
+        best = lived.means.values[:, 0].argmax(-1)
+        late = action[:, action.shape[1] // 2 :]
+        given_up = (~(late == best[:, None]).any(-1)).astype(float)
+        out.append(Reading(given_up, split, "best choice never taken in the last half"))
+    return out
 
 
 def _never(made: np.ndarray) -> str:
@@ -62,8 +47,8 @@ def _greedy(chosen: np.ndarray, feedback: np.ndarray) -> np.ndarray:
     paid = np.where(chosen, np.nan_to_num(feedback)[..., None], 0.0)
     count = np.cumsum(chosen, 1)[:, :-1]
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.cumsum(paid, 1)[:, :-1] / count
+        means = np.cumsum(paid, 1)[:, :-1] / count
     known = (count > 0).all(-1) & chosen[:, 1:].any(-1)
-    top = mean >= np.nanmax(np.where(count > 0, mean, -np.inf), -1, keepdims=True) - 1e-9
+    top = means >= np.nanmax(np.where(count > 0, means, -np.inf), -1, keepdims=True) - 1e-9
     hit = (chosen[:, 1:] & top).any(-1)
-    return np.where(known.any(-1), (hit & known).sum(-1) / np.maximum(known.sum(-1), 1), np.nan)
+    return mean(np.where(known, hit, np.nan))

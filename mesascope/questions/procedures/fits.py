@@ -8,14 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.special import log_softmax
 
-from mesascope.questions.procedures.histories import History
+from mesascope.questions.procedures.histories import History, once
 from mesascope.questions.procedures.procedures import Axis, Procedure, Whole, levels, mixed
 
 LEAST = 1e-4  # the smallest lapse, and the smallest probability of a procedure without one
-SOUGHT = (
-    2000  # choice probabilities on which slow procedures are compared while settings are sought; more of many
-)
+SOUGHT = 2000  # choice probabilities on which slow ones are compared while settings are sought; more of many
 MOST = (12, 36, 50)  # settings tried between the values of one, two and three axes
 ALIKE = 0.05  # probabilities no further apart than this in total variation are the same
 SHARE = 0.01  # of the visited histories on which two procedures of one class may differ
@@ -62,6 +61,7 @@ def fit(procedure: Procedure, history: History) -> Fitted:
     return Fitted(procedure, settings, held_out)
 
 
+@once
 def half(history: History, which: int, every: int = 0) -> History:
     """One half of the lifetimes, kept with the history so that all procedures share what is computed.
 
@@ -72,8 +72,7 @@ def half(history: History, which: int, every: int = 0) -> History:
     """
     size = history.chosen.size / 2
     every = every or max(1, round(size / max(SOUGHT, size - 5 * SOUGHT)))
-    rows = np.arange(which, len(history.action), 2)
-    return history.once(("half", which, every), lambda: history.take(rows, every))
+    return history.take(np.arange(which, len(history.action), 2), every)
 
 
 def predict(procedure: Procedure, history: History, settings: dict[str, Any]) -> np.ndarray:
@@ -102,12 +101,8 @@ def _score(procedure: Procedure, history: History, settings: dict[str, Any]) -> 
     p = np.take_along_axis(p, np.maximum(history.action, 0)[..., None], -1)[..., 0]
     p = p[history.known & np.isfinite(p)].astype(np.float64)
     lapse = _lapse(p, history.choices) if procedure.lapse else 0.0
-    return float(np.log(np.maximum(mixed_own(p, lapse, history.choices), LEAST / 2)).mean()), lapse
-
-
-def mixed_own(p: np.ndarray, lapse: float, choices: int) -> np.ndarray:
-    """The probability of the choice that was made where a part `lapse` is even over all."""
-    return (1 - lapse) * p + lapse / choices
+    own = (1 - lapse) * p + lapse / history.choices
+    return float(np.log(np.maximum(own, LEAST / 2)).mean()), lapse
 
 
 def grid(procedure: Procedure, history: History) -> Iterator[dict[str, Any]]:
@@ -130,7 +125,9 @@ def _lapse(p: np.ndarray, choices: int) -> float:
     return (low + high) / 2 if low > LEAST else LEAST
 
 
-def _refined(procedure: Procedure, score: Callable, best: dict[str, Any]) -> list[dict[str, Any]]:
+def _refined(
+    procedure: Procedure, score: Callable[[dict[str, Any]], float], best: dict[str, Any]
+) -> list[dict[str, Any]]:
     """Better settings between the values of all axes at once, by the simplex method of Nelder and Mead (1965).
 
     It walks over places on the axes, of which the whole numbers are the values that were tried first.
@@ -200,7 +197,7 @@ def tilted(nearest: Fitted, others: Sequence[Fitted], history: History) -> np.nd
         scale = np.maximum(features[train.known].std((0, 1)), 1e-6)
         weights = _logit(base[train.known], features[train.known] / scale, train.action[train.known])
         base, features = _tilts(nearest, others, test, i)
-        gain = _log_softmax(base + features @ (weights / scale)) - _log_softmax(base)
+        gain = log_softmax(base + features @ (weights / scale), -1) - log_softmax(base, -1)
         own = np.take_along_axis(gain, np.maximum(test.action, 0)[..., None], -1)[..., 0]
         out[1 - i :: 2] = np.where(test.known, own, 0.0)
     return out
@@ -229,11 +226,6 @@ def _seen(h: History) -> list[np.ndarray]:
     return [np.asarray(x, np.float32) for x in parts]
 
 
-def _log_softmax(x: np.ndarray) -> np.ndarray:
-    x = x - x.max(-1, keepdims=True)
-    return x - np.log(np.exp(x).sum(-1, keepdims=True))
-
-
 def _logit(
     base: np.ndarray, z: np.ndarray, action: np.ndarray, ridge: float = 1.0, steps: int = 8
 ) -> np.ndarray:
@@ -242,7 +234,7 @@ def _logit(
     taken = z[np.arange(len(z)), action]
 
     def worth(w):
-        log = _log_softmax(base + z @ w)
+        log = log_softmax(base + z @ w, -1)
         return log[np.arange(len(z)), action].sum() - 0.5 * ridge * (w**2).sum(), log
 
     value, log = worth(weights)

@@ -5,13 +5,33 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import xarray as xr
 from scipy.signal import lfilter
 
 from mesascope.contracts.metric import choosing
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def once(made: F) -> F:
+    """The same function of a history and settings; what it gives is kept with the history."""
+
+    @functools.wraps(made)
+    def kept(history: History, *settings: Any, **named: Any) -> Any:
+        key = (made, *settings, *named.items())
+        if key not in history.memo:
+            history.memo[key] = made(history, *settings, **named)
+        return history.memo[key]
+
+    return kept  # pyright: ignore[reportReturnType]
+
+
+def filtered(x: np.ndarray, keep: float) -> np.ndarray:
+    """[N, T, …] sums over the trials so far, of which a part `keep` is left at every trial."""
+    return np.asarray(lfilter([1.0], [1.0, -keep], x, axis=1), np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +44,7 @@ class History:
         choices: K.
         every: slow procedures answer only each `every`-th trial; 1 for all.
         lifetimes: [N] their places in the data set.
-        memo: what was computed before, by name.
+        memo: what was computed before (see `once`).
     """
 
     action: np.ndarray
@@ -42,12 +62,6 @@ class History:
     def coarse(self) -> History:
         """The same with a fourth of the trials asked."""
         return self.take(np.arange(len(self.action)), 4 * self.every)
-
-    def once(self, name: Any, make: Callable[[], Any]) -> Any:
-        """What `make` gives, made once."""
-        if name not in self.memo:
-            self.memo[name] = make()
-        return self.memo[name]
 
     @property
     def trials(self) -> int:
@@ -75,7 +89,8 @@ class History:
         rows = np.arange(len(self.action))[:, None] + np.arange(self.trials)
         return self.known & (rows % self.every == 0)
 
-    def before(self, x: np.ndarray) -> np.ndarray:
+    @staticmethod
+    def before(x: np.ndarray) -> np.ndarray:
         """The same one trial later, zeros first."""
         return np.concatenate([np.zeros_like(x[:, :1]), x[:, :-1]], 1)
 
@@ -100,15 +115,10 @@ class History:
         """[N, T, K, 2] wins and losses so far."""
         return self.outcomes.cumsum(1)
 
+    @once
     def faded(self, discount: float) -> np.ndarray:
         """[N, T, K, 2] wins and losses so far, all decayed by the discount before each outcome."""
-        if discount == 1:
-            return self.counts
-
-        def make():
-            return np.asarray(lfilter([1.0], [1.0, -discount], self.outcomes, axis=1), np.float32)
-
-        return self.once(("faded", round(discount, 6)), make)
+        return self.counts if discount == 1 else filtered(self.outcomes, discount)
 
     def means(self, a: float = 1.0, b: float = 1.0) -> np.ndarray:
         """[N, T, K] posterior means under Beta(a, b)."""

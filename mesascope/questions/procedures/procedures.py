@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-from scipy.signal import lfilter
 
-from mesascope.questions.procedures.histories import History
+from mesascope.questions.procedures.histories import History, filtered, once
 
 
 class Levels(tuple):
@@ -26,6 +25,20 @@ class Axis(tuple):
 
 class Whole(Axis):
     """The same where only whole numbers count."""
+
+
+class Act(Protocol):
+    """How a procedure chooses."""
+
+    def __call__(self, history: History, /, *args: Any, **settings: Any) -> np.ndarray:
+        """[N, T, K] probabilities of the choices at every trial, NaN where a slow one was not asked.
+
+        Args:
+            history: the recorded lifetimes.
+            args: none.
+            settings: what is fitted, by name.
+        """
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +57,7 @@ class Procedure:
     """
 
     name: str
-    act: Callable[..., np.ndarray]
+    act: Act
     axes: Mapping[str, tuple] = dataclasses.field(default_factory=dict)
     fit: Callable[[History], dict[str, Any]] | None = None
     lapse: bool = True
@@ -104,14 +117,6 @@ def _stays(h: History, among: np.ndarray) -> float:
     return float(((h.chosen * h.last).sum(-1)[among].sum() + 0.5) / (among.sum() + 1))
 
 
-def _sticky(h: History) -> dict[str, Any]:
-    return {"stay": _stays(h, h.known)}
-
-
-def _two_stays(h: History) -> dict[str, Any]:
-    return {"after_win": _stays(h, h.won), "after_loss": _stays(h, ~h.won)}
-
-
 def _fixed(h: History, arm: int) -> np.ndarray:
     return np.broadcast_to((np.arange(h.choices) == arm).astype(np.float32), h.chosen.shape)
 
@@ -121,47 +126,41 @@ def _ramp(h: History, arm: int, trials: float, start: float = 0) -> np.ndarray:
     return mixed(_fixed(h, arm), np.clip(1 - (clock(h) - start) / trials, 0, 1))
 
 
+@once
 def _losses_full(h: History, losses: int) -> np.ndarray:
     """[N, T] whether as many losses in a row were just had; the count starts again there."""
-
-    def make():
-        full, run = np.zeros(h.action.shape, bool), np.zeros(len(h.action), int)
-        started = h.last.sum(-1) > 0
-        for t in range(h.trials):
-            run = np.where(h.won[:, t] | ~started[:, t], 0, run + 1)
-            full[:, t] = run >= losses
-            run = np.where(full[:, t], 0, run)
-        return full
-
-    return h.once(("losses", losses), make)
+    full, run = np.zeros(h.action.shape, bool), np.zeros(len(h.action), int)
+    started = h.last.sum(-1) > 0
+    for t in range(h.trials):
+        run = np.where(h.won[:, t] | ~started[:, t], 0, run + 1)
+        full[:, t] = run >= losses
+        run = np.where(full[:, t], 0, run)
+    return full
 
 
 def _trace(h: History, rate: float, beta: float) -> np.ndarray:
-    fading = h.once(("trace", rate), lambda: _filtered(rate * h.last, 1 - rate))
-    return softmax(beta * fading)
+    return softmax(beta * filtered(rate * h.last, 1 - rate))
 
 
-def _filtered(x: np.ndarray, keep: float) -> np.ndarray:
-    return np.asarray(lfilter([1.0], [1.0, -keep], x, axis=1), np.float32)
+@once
+def _best_of_late(h: History, window: int) -> np.ndarray:
+    """Greedy probabilities by what each choice paid in the last trials."""
+    paid = h.outcomes[..., 0].cumsum(1)
+    late = np.concatenate([np.zeros_like(paid[:, : min(window, h.trials)]), paid[:, :-window]], 1)
+    return top(np.round(paid - late, 4))
 
 
 def _windowed(h: History, window: int, focus: float) -> np.ndarray:
-    paid = h.outcomes[..., 0].cumsum(1)
-    late = np.concatenate([np.zeros_like(paid[:, : min(window, h.trials)]), paid[:, :-window]], 1)
-    best = h.once(("windowed", window), lambda: top(np.round(paid - late, 4)))
+    best = _best_of_late(h, window)
     others = (best == 0).astype(np.float32)
     count = others.sum(-1, keepdims=True)
     return np.where(count > 0, focus * best + (1 - focus) * others / np.maximum(count, 1), best)
 
 
+@once
 def _greedy(h: History, ties: str, each_first: bool) -> np.ndarray:
-    def make():
-        values = h.means()
-        if each_first:
-            values = np.where(h.counts.sum(-1) > 0, h.means(0.0, 1e-9), 2.0)
-        return top(values, ties)
-
-    return h.once(("greedy", ties, each_first), make)
+    values = np.where(h.counts.sum(-1) > 0, h.means(0.0, 1e-9), 2.0) if each_first else h.means()
+    return top(values, ties)
 
 
 def _ucb1(h: History, constant: float, growing: bool, each_first: bool) -> np.ndarray:
@@ -172,18 +171,15 @@ def _ucb1(h: History, constant: float, growing: bool, each_first: bool) -> np.nd
     return top(np.where(seen.sum(-1) > 0, seen[..., 0] / pulls + bonus, np.inf))
 
 
+@once
 def _values(h: History, rate: float, initial: float) -> np.ndarray:
     """[N, T, K] values of Rescorla and Wagner (1972)."""
-
-    def make():
-        paid = h.before(h.paid)[..., None]
-        out, value = np.empty_like(h.last), np.full_like(h.last[:, 0], initial)
-        for t in range(h.trials):
-            value = value + rate * h.last[:, t] * (paid[:, t] - value)
-            out[:, t] = value
-        return out
-
-    return h.once(("values", rate, initial), make)
+    paid = h.before(h.paid)[..., None]
+    out, value = np.empty_like(h.last), np.full_like(h.last[:, 0], initial)
+    for t in range(h.trials):
+        value = value + rate * h.last[:, t] * (paid[:, t] - value)
+        out[:, t] = value
+    return out
 
 
 def _rescorla_wagner(h: History, rate: float, beta: float, initial: float = 0.5) -> np.ndarray:
@@ -194,10 +190,10 @@ def _commit(h: History, pulls: int) -> np.ndarray:
     """In turn, then the choice that paid best."""
     turn = (np.arange(h.trials)[:, None] % h.choices == np.arange(h.choices)).astype(np.float32)
     early = clock(h) < pulls
-    return np.where(early, turn, top(_early_means(h, pulls), "first"))
+    return np.where(early, turn, top(early_means(h, pulls), "first"))
 
 
-def _early_means(h: History, trials: int) -> np.ndarray:
+def early_means(h: History, trials: int) -> np.ndarray:
     """Posterior means from the first trials alone."""
     counts = h.counts[:, np.minimum(np.arange(h.trials), trials)]
     return (counts[..., 0] + 1) / (counts.sum(-1) + 2)
@@ -224,12 +220,12 @@ SIMPLE = (
     Procedure("uniform", even, lapse=False, free=0),
     Procedure("round_robin", lambda h: _commit(h, h.trials)),
     Procedure("fixed", _fixed, {"arm": Levels()}),
-    Procedure("sticky", keep, fit=_sticky, lapse=False),
+    Procedure("sticky", keep, fit=lambda h: {"stay": _stays(h, h.known)}, lapse=False),
     Procedure("biased", _biased, fit=_frequencies, lapse=False, free=2),
     Procedure(
         "win_stay_lose_shift",
         lambda h, after_win, after_loss: keep(h, np.where(h.won, after_win, after_loss)),
-        fit=_two_stays,
+        fit=lambda h: {"after_win": _stays(h, h.won), "after_loss": _stays(h, ~h.won)},
         lapse=False,
         free=2,
     ),

@@ -1,16 +1,15 @@
-"""The reference procedures that sample, look an index up, or hash: the slow ones of `_procedures`."""
+"""The reference procedures that sample, look an index up, or hash: the slow ones of `procedures`."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from math import comb
 from typing import Any
 
 import numpy as np
 
-from mesascope.questions.procedures.histories import History
-from mesascope.questions.procedures.procedures import Axis, Levels, Procedure, clock, top
+from mesascope.questions.procedures.histories import History, once
+from mesascope.questions.procedures.procedures import Axis, Levels, Procedure, clock, early_means, top
 
 CELLS = 64  # of a mean in [0, 1], even in the angle: about as fine as a Beta posterior everywhere
 ANGLE = (np.arange(CELLS) + 0.5) * np.pi / CELLS
@@ -68,16 +67,12 @@ def _sampled(h: History, counts: np.ndarray, prior: Sequence[float], rule: Any =
 
 
 def _thompson(h: History, discount: float, mean: float, strength: float) -> np.ndarray:
-    prior = (mean * strength, (1 - mean) * strength)
-    return _sampled(h, h.faded(discount), prior)
+    return _sampled(h, h.faded(discount), (mean * strength, (1 - mean) * strength))
 
 
-def _against(h: History) -> np.ndarray:
-    return _sampled(h, h.counts[..., ::-1], (1, 1))
-
-
-def _optimistic(h: History) -> np.ndarray:
-    return _sampled(h, h.counts, (1, 1), _optimistic_choice)
+@once
+def _plain_thompson(h: History) -> np.ndarray:
+    return _thompson(h, 1.0, 0.5, 2.0)
 
 
 def _delayed(h: History, known: bool) -> np.ndarray:
@@ -88,10 +83,7 @@ def _delayed(h: History, known: bool) -> np.ndarray:
 
 
 def _early_only(h: History, trials: int) -> np.ndarray:
-    sampled = h.once("thompson", lambda: _thompson(h, 1.0, 0.5, 2.0))
-    late = h.counts[:, np.minimum(np.arange(h.trials), trials)]
-    best = top((late[..., 0] + 1) / (late.sum(-1) + 2), "first")
-    return np.where(clock(h) < trials, sampled, best)
+    return np.where(clock(h) < trials, _plain_thompson(h), top(early_means(h, trials), "first"))
 
 
 def _change_point(h: History, hazard: float) -> np.ndarray:
@@ -140,25 +132,24 @@ def _dependent(h: History) -> np.ndarray:
 OFFSET, PRIME = np.uint32(2166136261), np.uint32(16777619)  # of the FNV-1a hash
 
 
-def _picked(h: History, trials: int) -> np.ndarray:
-    """[N, T, K] the arm in a hash of the feedback of the first trials."""
-
-    def make():
-        state, out = np.full(len(h.action), OFFSET), np.zeros_like(h.last)
-        started = h.last.sum(-1) > 0
-        for t in range(h.trials):
-            hashed = (state ^ (1 + h.won[:, t]).astype(np.uint32)) * PRIME
-            state = np.where(started[:, t], hashed, state)
-            x = (state ^ (state >> np.uint32(16))) * np.uint32(0x85EBCA6B)
-            x = (x ^ (x >> np.uint32(13))) * np.uint32(0xC2B2AE35)
-            out[np.arange(len(x)), t, (x ^ (x >> np.uint32(16))) % np.uint32(h.choices)] = 1
-        return out
-
-    return h.once("picked", make)[:, np.minimum(np.arange(h.trials), trials)]
+@once
+def _picked(h: History) -> np.ndarray:
+    """[N, T, K] the arm in a hash of the feedback so far."""
+    state, out = np.full(len(h.action), OFFSET), np.zeros_like(h.last)
+    started = h.last.sum(-1) > 0
+    for t in range(h.trials):
+        hashed = (state ^ (1 + h.won[:, t]).astype(np.uint32)) * PRIME
+        state = np.where(started[:, t], hashed, state)
+        x = (state ^ (state >> np.uint32(16))) * np.uint32(0x85EBCA6B)
+        x = (x ^ (x >> np.uint32(13))) * np.uint32(0xC2B2AE35)
+        out[np.arange(len(x)), t, (x ^ (x >> np.uint32(16))) % np.uint32(h.choices)] = 1
+    return out
 
 
 def _hash_commit(h: History, trials: int) -> np.ndarray:
-    return np.where(clock(h) < trials, np.float32(1 / h.choices), _picked(h, trials))
+    """Evenly at first, then the arm in a hash of the feedback of these first trials."""
+    picked = _picked(h)[:, np.minimum(np.arange(h.trials), trials)]
+    return np.where(clock(h) < trials, np.float32(1 / h.choices), picked)
 
 
 def located(means: np.ndarray, history: History) -> np.ndarray:
@@ -171,16 +162,12 @@ def located(means: np.ndarray, history: History) -> np.ndarray:
 
 def locator(means: np.ndarray) -> Procedure:
     """The ideal of a subject that holds its training tasks [M, K] and nothing else."""
-    return Procedure("locator", functools.partial(_act_located, means=means), binary=True)
-
-
-def _act_located(h: History, means: np.ndarray) -> np.ndarray:
-    return h.once("located", lambda: located(means, h))
+    return Procedure("locator", once(lambda h: located(means, h)), binary=True)
 
 
 FITTED = "thompson, prior and discount fitted"
 SLOW = (
-    Procedure("thompson", lambda h: _thompson(h, 1.0, 0.5, 2.0)),
+    Procedure("thompson", _plain_thompson),
     Procedure(
         FITTED,
         _thompson,
@@ -192,15 +179,15 @@ SLOW = (
         first={"mean": (0.3, 0.5, 0.7), "strength": (2, 8), "discount": (0.8, 0.93, 0.98, 1.0)},
         free=4,
     ),
-    Procedure("thompson:minimise=True", _against),
-    Procedure("optimistic_thompson", _optimistic),
+    Procedure("thompson:minimise=True", lambda h: _sampled(h, h.counts[..., ::-1], (1, 1))),
+    Procedure("optimistic_thompson", lambda h: _sampled(h, h.counts, (1, 1), _optimistic_choice)),
     Procedure("delayed", _delayed, {"known": Levels((True, False))}),
     Procedure("early_only", _early_only, {"trials": Levels()}, free=2),
     Procedure("change_point_thompson", _change_point, {"hazard": Axis((0.001, 0.01, 0.04, 0.15))}, free=2),
     Procedure(
         "gittins", _gittins, {"discount": Levels((0, 0.9, 0.95, 0.98, 0.99, 0.995))}, free=2, binary=True
     ),
-    Procedure("feedback_hash", lambda h: _picked(h, h.trials), binary=True),
+    Procedure("feedback_hash", _picked, binary=True),
     Procedure("hash_commit", _hash_commit, {"trials": Levels()}, free=2, binary=True),
 )
 EXACT = Procedure("bayes_optimal", _bayes_optimal, binary=True)

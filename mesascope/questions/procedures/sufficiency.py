@@ -14,7 +14,7 @@ import xarray as xr
 from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, of_first
 from mesascope.errors import MesascopeError
 from mesascope.questions.activations.decoding import some
-from mesascope.stats import linearise
+from mesascope.stats import ratio
 
 AT = (0.25, 0.5, 0.95)  # of the horizon: the trials at which outputs are compared
 
@@ -44,11 +44,10 @@ def metric(lifetimes: int = 64) -> Metric:
         truth = np.exp(lived.log_probs.sel(condition="intact").values.astype(float))
         for t in at:
             order = np.argsort(rng.random((len(seen.action), t - 1)), -1)
-            whole = np.concatenate([order, np.tile(np.arange(t - 1, seen.trials), (len(order), 1))], -1)
+            usual = np.tile(np.arange(seen.trials), (len(order), 1))
+            whole = np.concatenate([order, usual[:, t - 1 :]], -1)
             equal.append(_moved(replay, lived, truth, whole, whole, t=t))
-            other.append(
-                _moved(replay, lived, truth, whole, np.tile(np.arange(seen.trials), (len(order), 1)), t=t)
-            )
+            other.append(_moved(replay, lived, truth, whole, usual, t=t))
         parts, split = np.stack([np.mean(equal, 0), np.mean(other, 0)]), str(lived.attrs["split"])
         where = f"before trials {', '.join(str(t + 1) for t in at)}"
         out = [
@@ -56,9 +55,7 @@ def metric(lifetimes: int = 64) -> Metric:
             Reading(parts[1], split, "counts changed", reason=where),
         ]
         if parts[1].mean() > 0:
-            out.append(
-                Reading(linearise(lambda m: m[0] / m[1], parts), split, "the first as a part of the second")
-            )
+            out.append(Reading(ratio(*parts), split, "the first as a part of the second"))
         return of_first(out, fresh(trials))
 
     return Metric(

@@ -94,45 +94,34 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
         told = {split: _ticked(trials[split], family) for split in splits}
     except MesascopeError as lacking:  # what was shown was not kept
         nobody = {reading: float(reading == UNDETERMINED) for reading in WORDS}
-        numbers = {"rule": dataclasses.asdict(rule)}
-        return Verdict(
-            UNDETERMINED, nobody, numbers, f"{WORDS[UNDETERMINED]}; {lacking.problem} {lacking.remedy}"
-        )
+        why = f"{WORDS[UNDETERMINED]}; {lacking.problem} {lacking.remedy}"
+        return Verdict(UNDETERMINED, nobody, {"rule": dataclasses.asdict(rule)}, why)
     broken = _broken(trials, told, rule)
     told = {split: {n: p for n, p in by.items() if n not in broken} or by for split, by in told.items()}
     weights = {
         split: resampling(trials[split].sizes["lifetime"], rule.resamples, rule.seed + i)
         for i, split in enumerate(splits)
     }
-    plan = next(iter(next(iter(told.values())).values()))
+    plans = {split: next(iter(by.values())) for split, by in told.items()}
+    plan, others = plans[splits[0]], [p.cases for split, p in plans.items() if split != "seen"]
     numbers: dict[str, Any] = {
         "lifetimes": int(plan.action.shape[0]),
-        "problems": min(next(iter(told[r].values())).cases for r in splits if r != "seen")
-        if splits != ["seen"]
-        else plan.cases,
+        "problems": min(others, default=plan.cases),
         "ticks": sorted(next(iter(told.values()))),
         "broken_by_ticks": broken,
         "rule": dataclasses.asdict(rule),
     }
-    curves = {
-        split: {n: at_once(plan) for n, plan in sorted(told[split].items())}
-        for split in ("fresh", "seen")
-        if split in told
-    }
-    numbers["right_at_once"] = {
-        split: {
-            f"{n} ticks": {f"{far} ahead": c.mean() for far, c in by_far.items()}
-            for n, by_far in by_ticks.items()
-        }
-        for split, by_ticks in curves.items()
-    }
+    here = [split for split in ("fresh", "seen") if split in told]
+    curves = {split: {n: at_once(plan) for n, plan in sorted(told[split].items())} for split in here}
+    numbers["right_at_once"] = {split: _shares(by_ticks) for split, by_ticks in curves.items()}
     reach = _reach(curves.get("fresh", {}), rule)
     numbers["look_ahead"] = reach
-    follow = {
-        split: _followed(told[split], int(trials[split].attrs["changes"]), reach)
-        for split in (WORTH, MAP)
-        if split in told
-    }
+    follow: dict[
+        str, Counted
+    ] = {}  # with the most ticks, more than one step ahead and no farther than it can look
+    for split in [r for r in (WORTH, MAP) if r in told]:
+        most = told[split][max(told[split])]
+        follow[split] = followed(most, int(trials[split].attrs["changes"]), farthest=reach)
     numbers["follows"] = {split: counted.mean() for split, counted in follow.items()}
     asked = {split: counted for split, counted in follow.items() if counted.asked.sum() >= rule.acts}
     passed = {split: counted.drawn(weights[split]) for split, counted in asked.items()}
@@ -150,24 +139,24 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     reading = next((r for r in WORDS if probability[r] >= rule.share), UNDETERMINED)
     if reading == "control":
         reasons = _controlled(numbers, ignored, tabled, rule)
+    elif reading == UNDETERMINED:
+        reasons = _lacking(numbers, goal, large, asked, why, rule=rule)
     else:
-        reasons = (
-            _lacking(numbers, goal, large, asked, why, rule=rule)
-            if reading == UNDETERMINED
-            else _shown(numbers)
-        )
+        reasons = _shown(numbers)
     if broken:
         reasons.append(f"read without {' and '.join(map(str, broken))} ticks, with which it does worse")
     return Verdict(reading, probability, numbers, "; ".join([WORDS[reading], *reasons]) + ".")
 
 
+def _shares(curve: dict[int, dict[int, Counted]]) -> dict[str, dict[str, float | None]]:
+    """The shares of right acts by ticks and by how far ahead one must look."""
+    return {f"{n} ticks": {f"{far} ahead": c.mean() for far, c in by.items()} for n, by in curve.items()}
+
+
 def _ticked(lived: Any, family: Any) -> dict[int, Any]:
     """The plans of one split by the ticks at each observation."""
-    out = {}
-    for label in lived.condition.values.tolist():
-        if ticks := ticks_of(label):
-            out[ticks] = family.plans(lived, label)
-    return out
+    labels = lived.condition.values.tolist()
+    return {ticks: family.plans(lived, label) for label in labels if (ticks := ticks_of(label))}
 
 
 def _broken(trials: Splits, told: dict[str, dict[int, Any]], rule: Rule) -> list[int]:
@@ -185,20 +174,9 @@ def _broken(trials: Splits, told: dict[str, dict[int, Any]], rule: Rule) -> list
 
 def _reach(curve: dict[int, dict[int, Counted]], rule: Rule) -> int:
     """How many steps ahead fresh problems are solved with the most ticks; 0 for none beyond the next step."""
-    if not curve:
-        return 0
-    last = curve[max(curve)]
-    solved = [
-        far
-        for far, c in last.items()
-        if far > 1 and c.asked.sum() >= rule.acts and (c.mean() or 0) >= rule.solved
-    ]
-    return max(solved, default=0)
-
-
-def _followed(ticked: dict[int, Any], change: int, reach: int) -> Counted:
-    """With the most ticks, where one must look more than one step ahead and no farther than it can."""
-    return followed(ticked[max(ticked)], change, farthest=reach)
+    last = curve[max(curve)] if curve else {}
+    asked = {far: c for far, c in last.items() if far > 1 and c.asked.sum() >= rule.acts}
+    return max((far for far, c in asked.items() if (c.mean() or 0) >= rule.solved), default=0)
 
 
 def _works(
@@ -281,14 +259,12 @@ def _controlled(numbers: dict[str, Any], ignored: np.ndarray, tabled: np.ndarray
     """Why 'control'."""
     out = []
     if ignored.mean() >= 0.5:
-        names = {WORTH: "what things are worth", MAP: "where acts lead"}
-        held = [
-            names[r] for r, share in numbers["follows"].items() if share is not None and share <= rule.ignores
-        ]
+        names, follows = {WORTH: "what things are worth", MAP: "where acts lead"}, numbers["follows"]
+        held = [names[r] for r, share in follows.items() if share is not None and share <= rule.ignores]
         out.append(
             f"a change of {' and of '.join(held) or 'one of the two'} that is shown and not lived through leaves acts "
-            f"as they were (followed: worth {_percent(numbers['follows'].get(WORTH))}, map "
-            f"{_percent(numbers['follows'].get(MAP))}); whether it could read what was shown is not known"
+            f"as they were (followed: worth {_percent(follows.get(WORTH))}, map "
+            f"{_percent(follows.get(MAP))}); whether it could read what was shown is not known"
         )
     if tabled.mean() >= 0.5:
         out.append("the problems of its training are solved, others are not: a table")
@@ -306,9 +282,8 @@ def _lacking(
         out.append(f"there are {numbers['problems']:,.0f} problems, so a table could hold the answers to all")
     lacking = [split for split in (WORTH, MAP) if split not in asked]
     if lacking:
-        out.append(
-            f"too few acts were right and then changed on {' and '.join(lacking)} (at least {rule.acts})"
-        )
+        where = " and ".join(lacking)
+        out.append(f"too few acts were right and then changed on {where} (at least {rule.acts})")
     else:
         shares = ", ".join(f"{split} {_percent(numbers['follows'][split])}" for split in (WORTH, MAP))
         out.append(f"changes followed at once, which alone tells nothing: {shares}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading
+from mesascope.contracts.metric import DoesNotApply, Reading, asks
 from mesascope.questions.search.reading import Counted, at_once, plans_of, ticks_of
 from mesascope.stats import ratio
 
@@ -16,36 +16,30 @@ EXACT = 8  # steps ahead that are told one by one; beyond that 9 to 16, 17 to 32
 TICKS = 8
 
 
-def metric() -> Metric:
+@asks(
+    "How often is its act a best one at the first trial on fresh tasks, by how far ahead one must look?",
+    conditions=("intact", f"thinking:ticks={TICKS}"),
+)
+def metric(trials, references, replay):
     """How often is its act a best one at the first trial on fresh tasks, by how far ahead one must look?"""
-
-    def measure(trials, references, replay):
-        if "fresh" not in trials:
-            raise DoesNotApply("there are no lifetimes on fresh tasks")
-        lived, out = trials["fresh"], []
-        for label in (c for c in lived.condition.values.tolist() if ticks_of(c) in (1, TICKS)):
-            plan = plans_of(replay, lived, label)
-            if not plan.goal:
-                raise DoesNotApply(
-                    "nothing is pursued there, so no act is better than another for what it leads to"
-                )
-            best = plan.values[:, 0] >= plan.values[:, 0].max(-1, keepdims=True) - 1e-9
-            chance = float(best.mean(-1)[np.ptp(plan.values[:, 0], -1) > 1e-9].mean())
-            for far, counted in _binned(at_once(plan)).items():
-                if counted.asked.sum():
-                    told = f"{far} ahead" + (f", {ticks_of(label)} ticks" if ticks_of(label) > 1 else "")
-                    out.append(Reading(ratio(*counted), "fresh", told, null=chance))
-        if not out:
-            raise DoesNotApply("nothing that its acts lead to is shown at the first trial")
-        return out
-
-    return Metric(
-        name="look_ahead",
-        question="How often is its act a best one at the first trial on fresh tasks, by how far ahead one must look?",
-        measure=measure,
-        conditions=("intact", f"thinking:ticks={TICKS}"),
-        expects={"learner": "any", "lookalike": "any", "still": "any"},
-    )
+    if "fresh" not in trials:
+        raise DoesNotApply("there are no lifetimes on fresh tasks")
+    lived, out = trials["fresh"], []
+    for label in (c for c in lived.condition.values.tolist() if ticks_of(c) in (1, TICKS)):
+        plan = plans_of(replay, lived, label)
+        if not plan.goal:
+            raise DoesNotApply(
+                "nothing is pursued there, so no act is better than another for what it leads to"
+            )
+        best = plan.values[:, 0] >= plan.values[:, 0].max(-1, keepdims=True) - 1e-9
+        chance = float(best.mean(-1)[np.ptp(plan.values[:, 0], -1) > 1e-9].mean())
+        for far, counted in _binned(at_once(plan)).items():
+            if counted.asked.sum():
+                told = f"{far} ahead" + (f", {ticks_of(label)} ticks" if ticks_of(label) > 1 else "")
+                out.append(Reading(ratio(*counted), "fresh", told, null=chance))
+    if not out:
+        raise DoesNotApply("nothing that its acts lead to is shown at the first trial")
+    return out
 
 
 def _binned(by_far: dict[int, Counted]) -> dict[str, Counted]:

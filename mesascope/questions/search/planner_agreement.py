@@ -4,47 +4,37 @@ Asked at the first trial on fresh tasks, where all is shown and nothing was live
 do the same, and there the question has no answer.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading
+from mesascope.contracts.metric import DoesNotApply, Reading, asks
 from mesascope.errors import MesascopeError
 from mesascope.questions.search.reading import plans_of, right_acts
 from mesascope.stats import ratio
 
 
-def metric() -> Metric:
+@asks("Where a planner and its cached clone differ on fresh tasks, how often does it act as the planner?")
+def metric(trials, references, replay):
     """Where a planner and its cached clone differ on fresh tasks, how often does it act as the planner?"""
-
-    def measure(trials, references, replay):
-        lived = trials.get("fresh")
-        if lived is None:
-            raise DoesNotApply("there are no lifetimes on fresh tasks")
-        plan = plans_of(replay, lived)
-        family = replay.home(lived)
-        if family.bank is None or not plan.goal:
-            raise DoesNotApply(
-                "there is no bank of training problems, so no table of what a planner does on them"
-            )
-        try:
-            cached = replay(family.references["locator"], lived).action
-        except MesascopeError as error:
-            raise DoesNotApply(error.problem) from None
-        cached = np.asarray(cached).reshape(plan.action.shape)[:, :1]
-        first = plan._replace(action=plan.action[:, :1], values=plan.values[:, :1])
-        right, asked = right_acts(first)
-        wrong = ~right_acts(first._replace(action=cached))[0]
-        asked = asked & wrong & plan.shown[:, :1, None]
-        if not asked.any():
-            raise DoesNotApply("planner and clone never differ there")
-        counted = [x.sum((1, 2)).astype(float) for x in (right & asked, asked)]
-        told = f"{int(asked.sum())} acts in which the two differ; 0 is the clone, 1 the planner"
-        return [Reading(ratio(*counted), "fresh", null=0.5, reason=told)]
-
-    return Metric(
-        name="planner_agreement",
-        question="Where a planner and its cached clone differ on fresh tasks, how often does it act as the planner?",
-        measure=measure,
-        expects={"learner": "any", "lookalike": "any", "still": "any"},
-    )
+    lived = trials.get("fresh")
+    if lived is None:
+        raise DoesNotApply("there are no lifetimes on fresh tasks")
+    plan = plans_of(replay, lived)
+    family = replay.home(lived)
+    if family.bank is None or not plan.goal:
+        raise DoesNotApply(
+            "there is no bank of training problems, so no table of what a planner does on them"
+        )
+    try:
+        cached = replay(family.references["locator"], lived).action
+    except MesascopeError as error:
+        raise DoesNotApply(error.problem) from None
+    cached = np.asarray(cached).reshape(plan.action.shape)[:, :1]
+    first = plan._replace(action=plan.action[:, :1], values=plan.values[:, :1])
+    right, asked = right_acts(first)
+    wrong = ~right_acts(first._replace(action=cached))[0]
+    asked = asked & wrong & plan.shown[:, :1, None]
+    if not asked.any():
+        raise DoesNotApply("planner and clone never differ there")
+    counted = [x.sum((1, 2)).astype(float) for x in (right & asked, asked)]
+    told = f"{int(asked.sum())} acts in which the two differ; 0 is the clone, 1 the planner"
+    return [Reading(ratio(*counted), "fresh", null=0.5, reason=told)]

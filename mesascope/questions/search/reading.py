@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from mesascope.contracts.capabilities import ShowsPlans
-from mesascope.contracts.metric import DoesNotApply
+from mesascope.contracts.metric import DoesNotApply, home
+from mesascope.contracts.plans import Plans
 from mesascope.errors import MesascopeError
-
-if TYPE_CHECKING:
-    from mesascope.contracts.plans import Plans
 
 EQUAL = 1e-9  # values no farther apart than this are the same
 
@@ -39,12 +37,7 @@ def plans_of(replay: Any, trials: xr.Dataset, label: str = "intact") -> Plans:
     Raises:
         DoesNotApply: the family is not at hand, nothing in it is thought out, or what was shown was not kept.
     """
-    if replay is None:
-        raise DoesNotApply("the family is not at hand")
-    try:
-        family = replay.home(trials)
-    except MesascopeError as error:
-        raise DoesNotApply(f"the family is not at hand: {error.problem}") from None
+    family = home(replay, trials)
     if not isinstance(family, ShowsPlans):
         raise DoesNotApply("its tasks say of no act that it can be thought out")
     try:

@@ -6,38 +6,27 @@ change, a successor representation follows a new worth and no new map. To follow
 from what is shown to an act does too.
 """
 
-from __future__ import annotations
-
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading
+from mesascope.contracts.metric import DoesNotApply, Reading, asks
 from mesascope.contracts.split import kind
 from mesascope.questions.search.reading import followed, plans_of, ticks_of
 from mesascope.stats import ratio
 
 
-def metric() -> Metric:
+@asks("Of the acts that an announced change makes wrong, how many go with it at once?", splits=("revalued",))
+def metric(trials, references, replay):
     """Of the acts that a change makes wrong, how many go with it at once?"""
-
-    def measure(trials, references, replay):
-        out = []
-        for split, lived in trials.items():
-            change = lived.attrs.get("changes")
-            if kind(split) != "revalued" or change is None:
-                continue
-            for label in (c for c in lived.condition.values.tolist() if ticks_of(c)):
-                counted = followed(plans_of(replay, lived, label), int(change))
-                ticks = ticks_of(label)
-                if counted.asked.sum():
-                    told = f"{int(counted.asked.sum())} acts that were right until then and now are wrong"
-                    name = "first act" + (f", {ticks} ticks" if ticks > 1 else "")
-                    out.append(Reading(ratio(*counted), split, name, reason=told))
-        if not out:
-            raise DoesNotApply("no act was right until a change and wrong after it")
-        return out
-
-    return Metric(
-        name="revaluation",
-        question="Of the acts that an announced change makes wrong, how many go with it at once?",
-        measure=measure,
-        splits=("revalued",),
-        expects={"learner": "any", "lookalike": "any", "still": "any"},
-    )
+    out = []
+    for split, lived in trials.items():
+        change = lived.attrs.get("changes")
+        if kind(split) != "revalued" or change is None:
+            continue
+        for label in (c for c in lived.condition.values.tolist() if ticks_of(c)):
+            counted = followed(plans_of(replay, lived, label), int(change))
+            ticks = ticks_of(label)
+            if counted.asked.sum():
+                told = f"{int(counted.asked.sum())} acts that were right until then and now are wrong"
+                name = "first act" + (f", {ticks} ticks" if ticks > 1 else "")
+                out.append(Reading(ratio(*counted), split, name, reason=told))
+    if not out:
+        raise DoesNotApply("no act was right until a change and wrong after it")
+    return out

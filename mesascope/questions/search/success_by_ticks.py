@@ -39,7 +39,6 @@ def metric(ticks: str = "2+8") -> Metric:
         measure=measure,
         conditions=("intact", *(f"thinking:ticks={n}" for n in counts)),
         splits=("fresh", CURVE),
-        expects={"learner": "any", "lookalike": "any", "still": "any"},
         settings={"ticks": ticks},
     )
 

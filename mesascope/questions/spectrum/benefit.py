@@ -1,26 +1,19 @@
 """Does feedback older than w trials, held in the carry, change what it scores?"""
 
-from __future__ import annotations
-
-from mesascope.contracts.metric import Metric, Reading, fresh, gains
+from mesascope.contracts.metric import Reading, asks, fresh, gains
 from mesascope.stats import ratio
 from mesascope.trials import few
 
 
-def metric() -> Metric:
+@asks(
+    "By how much of what could be gained does feedback older than a few trials raise the score?",
+    conditions=("intact", *(f"feedback_shuffled:older_than={{few}},replicate={r}" for r in range(4))),
+    expects={"learner": "+", "lookalike": "0", "still": "0"},
+    confirmatory=True,
+)
+def metric(trials, references, replay):
     """Does feedback older than a few trials, held in the carry, change what it scores?"""
-
-    def measure(trials, references, replay):
-        lived = fresh(trials)
-        older = f"feedback_shuffled:older_than={few(lived.sizes['trial'])}"
-        intact, shuffled = (ratio(*gains(lived, label)) for label in ("intact", older))
-        return [Reading(intact - shuffled)]
-
-    return Metric(
-        name="benefit",
-        question="By how much of what could be gained does feedback older than a few trials raise the score?",
-        measure=measure,
-        conditions=("intact", *(f"feedback_shuffled:older_than={{few}},replicate={r}" for r in range(4))),
-        expects={"learner": "+", "lookalike": "0", "still": "0"},
-        confirmatory=True,
-    )
+    lived = fresh(trials)
+    older = f"feedback_shuffled:older_than={few(lived.sizes['trial'])}"
+    intact, shuffled = (ratio(*gains(lived, label)) for label in ("intact", older))
+    return [Reading(intact - shuffled)]

@@ -7,37 +7,28 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.metric import Metric, Reading, fresh, replicates
+from mesascope.contracts.metric import Reading, replicates
 
 
-def dependence(name: str, question: str, changes: Mapping[str, str]) -> Metric:
-    """What part of the choices changes under conditions that last for one response, named in the placement rule.
+def dependence(lived: xr.Dataset, changes: Mapping[str, str]) -> list[Reading]:
+    """What part of the choices changes under conditions that last for one response.
 
     Args:
-        name: the metric's.
-        question: the metric's.
+        lived: the trials.
         changes: what is changed, in words, by the condition's label.
+
+    Raises:
+        DoesNotApply: a condition was not run.
     """
-
-    def measure(trials, references, replay):
-        lived, out = fresh(trials), []
-        for label, words in changes.items():
-            if lived.attrs.get("actions") == "real" and label.endswith("action=1"):
-                continue  # there is no other action to name
-            replicates(lived, label)
-            out.append(Reading(changed(lived, label), label=words))
-            if "log_probs" in lived:
-                out.append(Reading(nats(lived, label), label=f"{words}, in nats", descriptive=True))
-        return out
-
-    return Metric(
-        name=name,
-        question=question,
-        measure=measure,
-        conditions=("intact", *changes),
-        expects={"learner": "+", "lookalike": "+", "still": "0"},
-        confirmatory=True,
-    )
+    out = []
+    for label, words in changes.items():
+        if lived.attrs.get("actions") == "real" and label.endswith("action=1"):
+            continue  # there is no other action to name
+        replicates(lived, label)
+        out.append(Reading(changed(lived, label), label=words))
+        if "log_probs" in lived:
+            out.append(Reading(nats(lived, label), label=f"{words}, in nats", descriptive=True))
+    return out
 
 
 def changed(trials: xr.Dataset, label: str) -> np.ndarray:
@@ -47,9 +38,8 @@ def changed(trials: xr.Dataset, label: str) -> np.ndarray:
     Where trials have several steps: from the second step on, of those that were lived.
     """
     if "log_probs" in trials:
-        one, other = (
-            np.exp(trials.log_probs.sel(condition=c).values.astype(float)) for c in ("intact", label)
-        )
+        logs = (trials.log_probs.sel(condition=c).values.astype(float) for c in ("intact", label))
+        one, other = map(np.exp, logs)
         moved = 0.5 * np.abs(one - other).sum(-1)
     else:
         one, other = (trials.action.sel(condition=c).values for c in ("intact", label))

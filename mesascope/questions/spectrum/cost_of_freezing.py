@@ -1,23 +1,16 @@
 """What does it lose when its carry stays what it was after a tenth of the lifetime?"""
 
-from __future__ import annotations
-
-from mesascope.contracts.metric import Metric, Reading, fresh, gains
+from mesascope.contracts.metric import Reading, asks, fresh, gains
 from mesascope.stats import ratio
 
 
-def metric() -> Metric:
+@asks(
+    "What share of what could be gained does it lose when nothing new is kept after a tenth of the life?",
+    conditions=("intact", "carry_frozen:at={tenth}"),
+    expects={"learner": "any", "lookalike": "any", "still": "0"},
+)
+def metric(trials, references, replay):
     """What does it lose when its carry stays what it was after a tenth of the lifetime?"""
-
-    def measure(trials, references, replay):
-        lived = fresh(trials)
-        frozen = f"carry_frozen:at={lived.sizes['trial'] // 10}"
-        return [Reading(ratio(*gains(lived, "intact")) - ratio(*gains(lived, frozen)))]
-
-    return Metric(
-        name="cost_of_freezing",
-        question="What share of what could be gained does it lose when nothing new is kept after a tenth of the life?",
-        measure=measure,
-        conditions=("intact", "carry_frozen:at={tenth}"),
-        expects={"learner": "any", "lookalike": "any", "still": "0"},
-    )
+    lived = fresh(trials)
+    frozen = f"carry_frozen:at={lived.sizes['trial'] // 10}"
+    return [Reading(ratio(*gains(lived, "intact")) - ratio(*gains(lived, frozen)))]

@@ -1,37 +1,28 @@
 """What does it lose when its carry is fresh before every trial, or once?"""
 
-from __future__ import annotations
-
-from mesascope.contracts.metric import Metric, Reading, fresh, gains
+from mesascope.contracts.metric import Reading, asks, fresh, gains
 from mesascope.stats import ratio
 
 AFTER = 10  # trials looked at after the one reset
 
 
-def metric() -> Metric:
+@asks(
+    "What share of what could be gained does it lose when its carry is fresh again?",
+    conditions=("intact", "carry_reset", "carry_reset:at={half}"),
+    expects={"learner": "any", "lookalike": "any", "still": "0"},
+)
+def metric(trials, references, replay):
     """What does it lose when its carry is reset before every trial, or once half-way?"""
-
-    def measure(trials, references, replay):
-        lived = fresh(trials)
-        half = lived.sizes["trial"] // 2
-        once, after = f"carry_reset:at={half}", slice(half, half + AFTER)
-        intact = ratio(*gains(lived, "intact"))
-        reflex = ratio(*gains(lived, "carry_reset"))
-        before, reset = (ratio(*gains(lived, c, window=after)) for c in ("intact", once))
-        return [
-            Reading(intact - reflex, label="every trial"),
-            Reading(reflex, label="what a reflex on the last percept keeps"),
-            Reading(before - reset, label=f"once, over the {AFTER} trials after it"),
-            Reading(
-                reset - ratio(*gains(lived, "intact", window=slice(0, AFTER))),
-                label=f"{AFTER} trials after the one reset, above the first {AFTER} of life",
-            ),
-        ]
-
-    return Metric(
-        name="cost_of_reset",
-        question="What share of what could be gained does it lose when its carry is fresh again?",
-        measure=measure,
-        conditions=("intact", "carry_reset", "carry_reset:at={half}"),
-        expects={"learner": "any", "lookalike": "any", "still": "0"},
-    )
+    lived = fresh(trials)
+    half = lived.sizes["trial"] // 2
+    once, after = f"carry_reset:at={half}", slice(half, half + AFTER)
+    intact = ratio(*gains(lived, "intact"))
+    reflex = ratio(*gains(lived, "carry_reset"))
+    before, reset = (ratio(*gains(lived, c, window=after)) for c in ("intact", once))
+    born = ratio(*gains(lived, "intact", window=slice(0, AFTER)))
+    return [
+        Reading(intact - reflex, label="every trial"),
+        Reading(reflex, label="what a reflex on the last percept keeps"),
+        Reading(before - reset, label=f"once, over the {AFTER} trials after it"),
+        Reading(reset - born, label=f"{AFTER} trials after the one reset, above the first {AFTER} of life"),
+    ]

@@ -1,8 +1,6 @@
 """What part of its choices changes when only the last percept is exchanged, for one response?"""
 
-from __future__ import annotations
-
-from mesascope.contracts.metric import Metric
+from mesascope.contracts.metric import asks, fresh
 from mesascope.questions.spectrum.changes import dependence
 
 CHANGES = {
@@ -11,10 +9,12 @@ CHANGES = {
 }
 
 
-def metric() -> Metric:
+@asks(
+    "What part of its choices changes when only the last percept is exchanged, for one response?",
+    conditions=("intact", *CHANGES),
+    expects={"learner": "+", "lookalike": "+", "still": "0"},
+    confirmatory=True,
+)
+def metric(trials, references, replay):
     """What part of its choices changes when only the last percept is exchanged, for one response?"""
-    return dependence(
-        "dependence_on_percept",
-        "What part of its choices changes when only the last percept is exchanged, for one response?",
-        CHANGES,
-    )
+    return dependence(fresh(trials), CHANGES)

@@ -1,8 +1,6 @@
 """What part of its choices changes when a part of the picture is hidden or moved, for one response?"""
 
-from __future__ import annotations
-
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh
+from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh
 from mesascope.questions.spectrum.changes import changed
 
 CHANGES = {
@@ -20,24 +18,19 @@ PAIRS = {
 }
 
 
-def metric() -> Metric:
+@asks(
+    "What part of its choices changes when a part of the picture is hidden or moved, for one response?",
+    conditions=("intact", *CHANGES),
+    expects={"learner": "any", "lookalike": "any", "still": "0"},
+)
+def metric(trials, references, replay):
     """What part of its choices changes when a part of the picture is hidden or moved, for one response?"""
-
-    def measure(trials, references, replay):
-        lived = fresh(trials)
-        made = [label for label in CHANGES if label in lived.condition.values]
-        pairs = {pair: told for pair, told in PAIRS.items() if set(pair) <= set(made)}
-        if not pairs:
-            raise DoesNotApply("its tasks show no picture with a ball")
-        out = [Reading(changed(lived, label), label=CHANGES[label]) for label in made]
-        for (ball, patch), told in pairs.items():
-            out.append(Reading(changed(lived, ball) - changed(lived, patch), label=told))
-        return out
-
-    return Metric(
-        name="dependence_on_picture",
-        question="What part of its choices changes when a part of the picture is hidden or moved, for one response?",
-        measure=measure,
-        conditions=("intact", *CHANGES),
-        expects={"learner": "any", "lookalike": "any", "still": "0"},
-    )
+    lived = fresh(trials)
+    made = [label for label in CHANGES if label in lived.condition.values]
+    pairs = {pair: told for pair, told in PAIRS.items() if set(pair) <= set(made)}
+    if not pairs:
+        raise DoesNotApply("its tasks show no picture with a ball")
+    out = [Reading(changed(lived, label), label=CHANGES[label]) for label in made]
+    for (ball, patch), told in pairs.items():
+        out.append(Reading(changed(lived, ball) - changed(lived, patch), label=told))
+    return out

@@ -1,43 +1,36 @@
 """Given another lifetime's carry for one response, does it act as that lifetime would, or as its own?"""
 
-from __future__ import annotations
-
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, replicates
+from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh, replicates
+from mesascope.stats import mean
+
+LABEL = "carry_exchanged_once:fresh=0"
 
 
-def metric() -> Metric:
+@asks(
+    "Where they differ, how much oftener does it take the donor's choice than its own (from -1 to 1)?",
+    conditions=("intact", LABEL),
+    expects={"learner": "+", "lookalike": "any", "still": "-"},
+)
+def metric(trials, references, replay):
     """Given another lifetime's carry for one response, does it act as that lifetime would?"""
-    label = "carry_exchanged_once:fresh=0"
-
-    def measure(trials, references, replay):
-        lived = fresh(trials)
-        replicates(lived, label)
-        own = lived.action.sel(condition="intact").values
-        if own.dtype.kind == "f":
-            raise DoesNotApply("its actions are real numbers, and hardly ever those of its donor")
-        swapped = lived.action.sel(condition=label).values
-        partner = lived.partner.sel(condition=label).values
-        blocks = np.arange(len(own))[:, None] // 64 * 64
-        whose = blocks + partner
-        if own.ndim == 3:  # steps of trials: one donor for all of a trial's
-            whose = np.repeat(whose[..., None], own.shape[-1], -1)
-        inside = whose < len(own)
-        donor = np.take_along_axis(own, np.where(inside, whose, 0), 0)
-        differ = (inside & (donor != own) & (donor >= 0) & (own >= 0)).reshape(len(own), -1)
-        differ[:, 0] = False
-        counted = differ.sum(-1)
-        if not counted.any():
-            raise DoesNotApply("no lifetime ever chose otherwise than its donor")
-        gone = (swapped == donor).astype(float) - (swapped == own)
-        followed = np.where(differ, gone.reshape(differ.shape), 0.0).sum(-1)
-        return [Reading(np.where(counted > 0, followed / np.maximum(counted, 1), np.nan))]
-
-    return Metric(
-        name="follows_donor",
-        question="Where they differ, how much oftener does it take the donor's choice than its own (from -1 to 1)?",
-        measure=measure,
-        conditions=("intact", label),
-        expects={"learner": "+", "lookalike": "any", "still": "-"},
-    )
+    lived = fresh(trials)
+    replicates(lived, LABEL)
+    own = lived.action.sel(condition="intact").values
+    if own.dtype.kind == "f":
+        raise DoesNotApply("its actions are real numbers, and hardly ever those of its donor")
+    swapped = lived.action.sel(condition=LABEL).values
+    partner = lived.partner.sel(condition=LABEL).values
+    blocks = np.arange(len(own))[:, None] // 64 * 64
+    whose = blocks + partner
+    if own.ndim == 3:  # steps of trials: one donor for all of a trial's
+        whose = np.repeat(whose[..., None], own.shape[-1], -1)
+    inside = whose < len(own)
+    donor = np.take_along_axis(own, np.where(inside, whose, 0), 0)
+    differ = (inside & (donor != own) & (donor >= 0) & (own >= 0)).reshape(len(own), -1)
+    differ[:, 0] = False
+    if not differ.any():
+        raise DoesNotApply("no lifetime ever chose otherwise than its donor")
+    gone = (swapped == donor).astype(float) - (swapped == own)
+    return [Reading(mean(np.where(differ, gone.reshape(differ.shape), np.nan)))]

@@ -4,51 +4,37 @@ from __future__ import annotations
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading
+from mesascope.contracts.metric import DoesNotApply, Reading, asks
 from mesascope.stats import linearise
 from mesascope.trials import gain
 
 
-def metric() -> Metric:
+@asks(
+    "Between the ideal locator of its bank (0) and any learner (1), where does it stand?",
+    splits=("seen",),
+    references=("learner", "locator"),
+    confirmatory=True,
+)
+def metric(trials, references, replay):
     """Where between the ideal locator of its bank (0) and any learner (1) does it stand?"""
-
-    def measure(trials, references, replay):
-        if "seen" not in trials or not str(trials["seen"].attrs.get("trained_on")).startswith("bank:"):
-            raise DoesNotApply("it was trained on no known bank, so there is nothing to locate in")
-        if "locator" not in references or "learner" not in references:
-            raise DoesNotApply("the ideal locator and the learner were not run on these tasks")
-        parts = np.stack(
-            [
-                gain(who[split])[0]
-                for split in ("fresh", "seen")
-                for who in (trials, *(references[r] for r in ROLES))
-            ]
-        )
-        if (parts.mean(1)[[1, 3, 4, 5]] <= 0).any():  # a locator, and who locates, may lose on fresh tasks
-            raise DoesNotApply("it gains nothing on seen tasks, or a reference nothing on either")
-        lam = _ratio(parts.mean(1))[1]
-        if lam >= BANK_LIMIT:
-            raise DoesNotApply(
-                f"this bank cannot tell: the ideal locator keeps {lam:.2f} of its gain on fresh tasks"
-            )
-        place = linearise(position, parts)
-        bank = linearise(lambda m: _ratio(m)[1], parts)
-        kept = linearise(lambda m: _ratio(m)[0], parts)
-        return [
-            Reading(place, label="position"),
-            Reading(kept, label="kept on fresh tasks", null=1.0),
-            Reading(bank, label="kept by the ideal locator", null=1.0),
-        ]
-
-    return Metric(
-        name="locate_or_learn",
-        question="Between the ideal locator of its bank (0) and any learner (1), where does it stand?",
-        measure=measure,
-        splits=("seen",),
-        references=("learner", "locator"),
-        expects={"learner": "any", "lookalike": "any", "still": "any"},
-        confirmatory=True,
-    )
+    if "seen" not in trials or not str(trials["seen"].attrs.get("trained_on")).startswith("bank:"):
+        raise DoesNotApply("it was trained on no known bank, so there is nothing to locate in")
+    if "locator" not in references or "learner" not in references:
+        raise DoesNotApply("the ideal locator and the learner were not run on these tasks")
+    who = (trials, *(references[r] for r in ROLES))
+    parts = np.stack([gain(lived[split])[0] for split in ("fresh", "seen") for lived in who])
+    if (parts.mean(1)[[1, 3, 4, 5]] <= 0).any():  # a locator, and who locates, may lose on fresh tasks
+        raise DoesNotApply("it gains nothing on seen tasks, or a reference nothing on either")
+    lam = _ratio(parts.mean(1))[1]
+    if lam >= BANK_LIMIT:
+        kept = f"the ideal locator keeps {lam:.2f} of its gain on fresh tasks"
+        raise DoesNotApply(f"this bank cannot tell: {kept}")
+    kept, bank = (linearise(lambda m, i=i: _ratio(m)[i], parts) for i in (0, 1))
+    return [
+        Reading(linearise(position, parts), label="position"),
+        Reading(kept, label="kept on fresh tasks", null=1.0),
+        Reading(bank, label="kept by the ideal locator", null=1.0),
+    ]
 
 
 ROLES = ("learner", "locator")

@@ -1,27 +1,18 @@
 """What is left of its score when feedback older than w trials comes from other lifetimes, for several w?"""
 
-from __future__ import annotations
-
-from mesascope.contracts.metric import Metric, Reading, fresh, gains
+from mesascope.contracts.metric import Reading, asks, fresh, gains
 from mesascope.stats import ratio
 
 SPANS = (0, 1, 2, 4, 8)
 
 
-def metric() -> Metric:
+@asks(
+    "What share of what could be gained is left when feedback older than w trials is another lifetime's?",
+    conditions=tuple(f"feedback_shuffled:older_than={w},replicate={r}" for w in SPANS for r in range(4)),
+    expects={"learner": "any", "lookalike": "any", "still": "0"},
+)
+def metric(trials, references, replay):
     """What is left of its score when feedback older than w trials comes from other lifetimes?"""
-
-    def measure(trials, references, replay):
-        lived = fresh(trials)
-        return [
-            Reading(ratio(*gains(lived, f"feedback_shuffled:older_than={w}")), label=f"older than {w}")
-            for w in SPANS
-        ]
-
-    return Metric(
-        name="memory_span",
-        question="What share of what could be gained is left when feedback older than w trials is another lifetime's?",
-        measure=measure,
-        conditions=tuple(f"feedback_shuffled:older_than={w},replicate={r}" for w in SPANS for r in range(4)),
-        expects={"learner": "any", "lookalike": "any", "still": "0"},
-    )
+    lived = fresh(trials)
+    left = {w: ratio(*gains(lived, f"feedback_shuffled:older_than={w}")) for w in SPANS}
+    return [Reading(share, label=f"older than {w}") for w, share in left.items()]

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts import axis as axes
-from mesascope.contracts.metric import DoesNotApply, gains, replicates
+from mesascope.contracts.metric import DoesNotApply, Splits, gains, replicates
 from mesascope.errors import MesascopeError
 from mesascope.questions.spectrum.changes import changed
 from mesascope.questions.spectrum.inexpressible import beyond
@@ -43,8 +43,6 @@ OPEN = {
     "tracking": "its carry matters; whether feedback older than a few trials does is open",
     "locating": "older feedback matters; whether more than picking among training tasks explains that is open",
 }
-
-Splits = Mapping[str, xr.Dataset]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,13 +156,14 @@ def place(
             "On the fresh split the best act pays no more than chance.", "There is nothing to gain there."
         )
     try:
-        values, error = _benefit(fresh, rule)
+        older = few(fresh.sizes["trial"], rule.older_than)
+        values = ratio(*gain(fresh)) - ratio(*gains(fresh, f"feedback_shuffled:older_than={older}"))
         percept, carry = _dependence(fresh)
     except DoesNotApply as lacking:
         raise MesascopeError(
             f"Placement cannot be made: {lacking}.", "Run examine with its default conditions."
         ) from None
-    benefit = float(values.mean())
+    benefit, error = float(values.mean()), standard_error(values)
     drawn = weights["fresh"] @ values
     against = benefit < 0
     by_percept = np.max([weights["fresh"] @ p for p in percept], 0)
@@ -220,14 +219,6 @@ def place(
     )
 
 
-def _benefit(fresh: xr.Dataset, rule: Rule) -> tuple[np.ndarray, float]:
-    """F per lifetime and its standard error."""
-    older = few(fresh.sizes["trial"], rule.older_than)
-    shuffled = gains(fresh, f"feedback_shuffled:older_than={older}")
-    values = ratio(*gain(fresh)) - ratio(*shuffled)
-    return values, standard_error(values)
-
-
 def _dependence(fresh: xr.Dataset) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Parts of the choices changed by the percept and by the carry, two ways each."""
     for label in ("percept_exchanged_once:action=0", "carry_exchanged_once:fresh=0"):
@@ -238,17 +229,14 @@ def _dependence(fresh: xr.Dataset) -> tuple[list[np.ndarray], list[np.ndarray]]:
     return percept, carry
 
 
+@dataclasses.dataclass
 class Gains:
     """Gains per lifetime of the subject and of references, in one direction, and their resampled means."""
 
-    def __init__(
-        self,
-        trials: Splits,
-        references: Mapping[str, Splits],
-        against: bool,
-        weights: Mapping[str, np.ndarray],
-    ):
-        self.trials, self.references, self.against, self.weights = trials, references, against, weights
+    trials: Splits
+    references: Mapping[str, Splits]
+    against: bool
+    weights: Mapping[str, np.ndarray]
 
     def splits(self, kind: str) -> list[str]:
         """The counted splits of a kind on which the subject and a reference lived."""
@@ -259,10 +247,14 @@ class Gains:
         """The gain [N] of a reference (None: of the subject), None where it was not run."""
         if role is None:
             return gain(self.trials[split], label, against=self.against)[0]
-        lived = self.references.get(f"{role} against" if self.against else role, {}).get(split)
+        lived = self.reference(role, split)
         if lived is None or label not in lived.condition.values:
             return None
         return gain(lived, label, against=self.against)[0]
+
+    def reference(self, role: str, split: str) -> xr.Dataset | None:
+        """What a reference lived on a split, in the subject's direction; None where it was not run."""
+        return self.references.get(f"{role} against" if self.against else role, {}).get(split)
 
     def best(self, split: str) -> np.ndarray | None:
         """The gain of the reference that gains most on a split; the learner also restarted where the task changes.
@@ -271,8 +263,7 @@ class Gains:
         """
         found = []
         for role in ("learner", "discounting"):
-            lived = self.references.get(f"{role} against" if self.against else role, {}).get(split)
-            if lived is not None:
+            if (lived := self.reference(role, split)) is not None:
                 found += [self.of(role, split, label) for label in lived.condition.values.tolist()]
         found = [f for f in found if f is not None and f.mean() > 2 * standard_error(f)]
         return max(found, key=np.sum) if found else None

@@ -1,38 +1,28 @@
 """How much oftener does it repeat a choice that has just paid well than one that has just paid badly?"""
 
-from __future__ import annotations
-
 import numpy as np
 
-from mesascope.contracts.metric import Metric, Reading, choosing, fresh
+from mesascope.contracts.metric import Reading, asks, choosing, fresh
+from mesascope.stats import mean
 
 
-def metric() -> Metric:
+@asks(
+    "How much oftener does it repeat a choice after feedback above the middle than after the rest?",
+    expects={"learner": "+", "lookalike": "+", "still": "0"},
+)
+def metric(trials, references, replay):
     """How much oftener does it repeat a choice that has just paid well than one that has just paid badly?"""
-
-    def measure(trials, references, replay):
-        lived = choosing(fresh(trials))
-        action = lived.action.sel(condition="intact").values
-        paid = lived.feedback.sel(condition="intact").values.astype(float)[:, :-1]
-        known = (action[:, :-1] >= 0) & (action[:, 1:] >= 0) & np.isfinite(paid)
-        if "offered" in lived:  # staying is possible where the choice is offered again
-            again = lived.offered.values[:, 1:].astype(bool)
-            known &= np.take_along_axis(again, np.maximum(action[:, :-1, None], 0), -1)[..., 0]
-        stayed = action[:, 1:] == action[:, :-1]
-        middle = np.nanmedian(np.unique(paid[known])) if known.any() else 0.0
-        well, badly = known & (paid > middle), known & (paid <= middle)
-        if known.any() and not well.any():  # two levels: the middle is between them
-            well, badly = known & (paid >= middle), known & (paid < middle)
-        return [Reading(_share(stayed, well) - _share(stayed, badly), split=str(lived.attrs["split"]))]
-
-    return Metric(
-        name="stay_by_feedback",
-        question="How much oftener does it repeat a choice after feedback above the middle than after the rest?",
-        measure=measure,
-        expects={"learner": "+", "lookalike": "+", "still": "0"},
-    )
-
-
-def _share(stayed: np.ndarray, among: np.ndarray) -> np.ndarray:
-    count = among.sum(-1)
-    return np.where(count > 0, (stayed & among).sum(-1) / np.maximum(count, 1), np.nan)
+    lived = choosing(fresh(trials))
+    action = lived.action.sel(condition="intact").values
+    paid = lived.feedback.sel(condition="intact").values.astype(float)[:, :-1]
+    known = (action[:, :-1] >= 0) & (action[:, 1:] >= 0) & np.isfinite(paid)
+    if "offered" in lived:  # staying is possible where the choice is offered again
+        again = lived.offered.values[:, 1:].astype(bool)
+        known &= np.take_along_axis(again, np.maximum(action[:, :-1, None], 0), -1)[..., 0]
+    stayed = action[:, 1:] == action[:, :-1]
+    middle = np.nanmedian(np.unique(paid[known])) if known.any() else 0.0
+    well, badly = known & (paid > middle), known & (paid <= middle)
+    if known.any() and not well.any():  # two levels: the middle is between them
+        well, badly = known & (paid >= middle), known & (paid < middle)
+    after = [mean(np.where(among, stayed, np.nan)) for among in (well, badly)]
+    return [Reading(after[0] - after[1], split=str(lived.attrs["split"]))]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading
+from mesascope.contracts.metric import DoesNotApply, Reading, asks
 from mesascope.trials import payoff
 
 BAR = 1.20  # regret over 100 trials on dependent_medium, between the optima with and without the structure
@@ -19,48 +19,36 @@ JOINED = ("restructured:dependent", "restructured:coupled")
 APART = "restructured:independent"
 
 
-def metric() -> Metric:
+@asks(
+    "Does it use that arms depend on each other: what does it miss where they do and where they do not?",
+    splits=("restructured",),
+    references=("learner", "strongest"),
+)
+def metric(trials, references, replay):
     """Does it use that arms depend on each other, seen both ways round?"""
-
-    def measure(trials, references, replay):
-        away = next((r for r in (APART, *JOINED) if r in trials), "")
-        if not away or "fresh" not in trials:
-            raise DoesNotApply(
-                "the family has no arms that depend on each other on one split and not on another"
-            )
-        medium = "prior=dependent_medium" in str(trials["fresh"].attrs["family"])
-        medium &= trials["fresh"].sizes["trial"] == 100
-        joined, apart = ("fresh", away) if away == APART else (away, "fresh")
-        out = []
-        for split in (joined, apart):
-            words = f"regret where arms {'depend on each other' if split == joined else 'are independent'}"
-            bar = BAR if medium and split == "fresh" else 0.0
-            why = f"{BAR} is between the optimum that uses the dependence (1.00) and the one that does not (1.35)"
-            out.append(Reading(_missed(trials[split]), split, words, null=bar, reason=why if bar else ""))
-            named = {
-                str(splits[split].attrs["subject"]): splits
-                for splits in references.values()
-                if split in splits
-            }
-            for name, splits in named.items():
-                behind = _missed(trials[split]) - _missed(splits[split])
-                out.append(Reading(behind, split, f"{words}, less that of {name}"))
-        learner = references.get("learner", {})
-        if joined in learner and apart in learner:
-            extra = _missed(trials[apart]) - _missed(trials[joined])
-            usual = _missed(learner[apart]) - _missed(learner[joined])
-            words = f"regret that independence costs it, less what it costs {learner[apart].attrs['subject']}"
-            out.append(Reading(extra - usual, away, words))
-        return out
-
-    return Metric(
-        name="use_of_structure",
-        question="Does it use that arms depend on each other: what does it miss where they do and where they do not?",
-        measure=measure,
-        splits=("restructured",),
-        references=("learner", "strongest"),
-        expects={"learner": "any", "lookalike": "any", "still": "any"},
-    )
+    away = next((r for r in (APART, *JOINED) if r in trials), "")
+    if not away or "fresh" not in trials:
+        raise DoesNotApply("the family has no arms that depend on each other on one split and not on another")
+    medium = "prior=dependent_medium" in str(trials["fresh"].attrs["family"])
+    medium &= trials["fresh"].sizes["trial"] == 100
+    joined, apart = ("fresh", away) if away == APART else (away, "fresh")
+    out = []
+    for split in (joined, apart):
+        words = f"regret where arms {'depend on each other' if split == joined else 'are independent'}"
+        bar = BAR if medium and split == "fresh" else 0.0
+        why = f"{BAR} is between the optimum that uses the dependence (1.00) and the one that does not (1.35)"
+        out.append(Reading(_missed(trials[split]), split, words, null=bar, reason=why if bar else ""))
+        others = [splits[split] for splits in references.values() if split in splits]
+        for name, other in {str(lived.attrs["subject"]): lived for lived in others}.items():
+            behind = _missed(trials[split]) - _missed(other)
+            out.append(Reading(behind, split, f"{words}, less that of {name}"))
+    learner = references.get("learner", {})
+    if joined in learner and apart in learner:
+        extra = _missed(trials[apart]) - _missed(trials[joined])
+        usual = _missed(learner[apart]) - _missed(learner[joined])
+        words = f"regret that independence costs it, less what it costs {learner[apart].attrs['subject']}"
+        out.append(Reading(extra - usual, away, words))
+    return out
 
 
 def _missed(lived: xr.Dataset) -> np.ndarray:

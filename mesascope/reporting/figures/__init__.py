@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+GAINED = "share of what could be gained (0 chance, 1 the best act every time)"
 WIDTH = 9.0  # inches; 72 units of the picture each
 SCALE = 1.6  # pixels of the page to a unit of the picture, at most
 COLOURS = {  # ink by name; the page's style sheet may turn each, so that a dark page stays readable
@@ -27,33 +28,18 @@ COLOURS = {  # ink by name; the page's style sheet may turn each, so that a dark
 INK, SOFT, LINE, SUBJECT, SHARE, SECOND, THIRD = COLOURS.values()
 STYLE = {
     "svg.fonttype": "none",
-    "text.parse_math": False,
-    "text.usetex": False,
     "font.family": ["DejaVu Sans"],
-    "font.size": 8.0,
-    "axes.titlesize": 8.5,
     "axes.titlelocation": "left",
-    "axes.labelsize": 8.0,
-    "axes.edgecolor": SOFT,
-    "axes.labelcolor": INK,
-    "axes.linewidth": 0.7,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.facecolor": "none",
-    "figure.facecolor": "none",
-    "savefig.facecolor": "none",
-    "text.color": INK,
-    "axes.titlecolor": INK,
-    "xtick.color": SOFT,
-    "ytick.color": SOFT,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "xtick.labelsize": 7.5,
-    "ytick.labelsize": 7.5,
-    "xtick.major.width": 0.7,
-    "ytick.major.width": 0.7,
-    "legend.frameon": False,
-    "legend.fontsize": 8.0,
+    "axes.titlesize": 8.5,
+    **dict.fromkeys(("font.size", "axes.labelsize", "legend.fontsize"), 8.0),
+    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize"), 7.5),
+    **dict.fromkeys(("axes.linewidth", "xtick.major.width", "ytick.major.width"), 0.7),
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.titlecolor"), INK),
+    **dict.fromkeys(("xtick.labelcolor", "ytick.labelcolor"), INK),
+    **dict.fromkeys(("axes.edgecolor", "xtick.color", "ytick.color"), SOFT),
+    **dict.fromkeys(("axes.facecolor", "figure.facecolor", "savefig.facecolor"), "none"),
+    **dict.fromkeys(("text.parse_math", "text.usetex", "legend.frameon"), False),
+    **dict.fromkeys(("axes.spines.top", "axes.spines.right"), False),
 }
 
 
@@ -135,21 +121,23 @@ def _indexed(match: re.Match[str]) -> str:
     return base64.b64encode(out.getvalue()).decode()
 
 
-def panels(count: int, most: int, height: float, width: float = WIDTH):
+def panels(count: int, most: int, height: float, x: str, y: str = ""):
     """A figure with a panel per subject, at most so many in a row, and the panels in order.
 
     Args:
         count: panels.
         most: in a row.
         height: of a row in inches.
-        width: of the whole in inches, where a row is full.
+        x: what stands below all of them.
+        y: what stands at their side.
     """
     from matplotlib.figure import Figure
 
     rows = -(-count // most)
     columns = -(-count // rows)
-    size = width if columns > 1 else min(width, 6.0)
-    figure = Figure(figsize=(size, rows * max(height, 1.2) + 0.35), layout="constrained")
+    figure = Figure(
+        figsize=(WIDTH if columns > 1 else 6.0, rows * max(height, 1.2) + 0.35), layout="constrained"
+    )
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for spare in grid.ravel()[count:]:
         spare.remove()
@@ -157,4 +145,7 @@ def panels(count: int, most: int, height: float, width: float = WIDTH):
         for column, axes in enumerate(line):
             if row * columns + column < count <= (row + 1) * columns + column:
                 axes.tick_params(labelbottom=True)
+    figure.supxlabel(x, fontsize=8)
+    if y:
+        figure.supylabel(y, fontsize=8)
     return figure, list(grid.ravel()[:count])

@@ -45,12 +45,9 @@ def growth(examination: Examination) -> Growth | None:
             rows[found[1]].append([int(found[2]), float(f.estimate or 0.0), f.low, f.high])
     if not all(rows.values()):
         return None
-    asked = (
-        str(examination.trials["fresh"].attrs.get("elicited", "")) if "fresh" in examination.trials else ""
-    )
-    return Growth(
-        examination.subject, asked, np.asarray(rows["recognition"]), np.asarray(rows["acquisition"])
-    )
+    fresh = examination.trials.get("fresh")
+    asked = "" if fresh is None else str(fresh.attrs.get("elicited", ""))
+    return Growth(examination.subject, asked, *(np.asarray(found) for found in rows.values()))
 
 
 def draw(axes: Axes, one: Growth) -> None:
@@ -67,11 +64,10 @@ def draw(axes: Axes, one: Growth) -> None:
 
 def figure(group: Sequence[Growth]) -> Figure:
     """A panel per subject, all asked in the same way."""
-    made, axes = panels(len(group), 3, 1.9 if len(group) > 1 else 2.6)
+    y = "accuracy above chance, and what true labels add"
+    made, axes = panels(len(group), 3, 1.9 if len(group) > 1 else 2.6, "shots in the context", y)
     for a, one in zip(axes, group, strict=True):
         draw(a, one)
     axes[0].legend(loc="upper left")
     axes[0].set_ylim(-0.6, 0.75)
-    made.supxlabel("shots in the context", fontsize=8)
-    made.supylabel("accuracy above chance, and what true labels add", fontsize=8)
     return made

@@ -95,17 +95,12 @@ def figure(groups: Sequence[Sequence[Curve]]) -> Figure:
     """A panel per subject; all of them normalised, or none."""
     from matplotlib.lines import Line2D
 
-    made, axes = panels(len(groups), 3, 2.0 if len(groups) > 1 else 3.0)
+    normalised = groups[0][0].normalised
+    y = "share of what could be gained\n(0 chance, 1 the best act every time)"
+    y = y if normalised else "realised pay-off"
+    made, axes = panels(len(groups), 3, 2.0 if len(groups) > 1 else 3.0, "trial of the lifetime", y)
     for one, curves in zip(axes, groups, strict=True):
         draw(one, curves)
-    normalised = groups[0][0].normalised
-    made.supxlabel("trial of the lifetime", fontsize=8)
-    made.supylabel(
-        "share of what could be gained\n(0 chance, 1 the best act every time)"
-        if normalised
-        else "realised pay-off",
-        fontsize=8,
-    )
     names = {c.role: c.name for curves in groups for c in curves}
     handles = []
     for role, (colour, line, width, said) in LOOKS.items():

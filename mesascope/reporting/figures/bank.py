@@ -49,9 +49,8 @@ def positions(examinations: Sequence[Examination]) -> list[Position]:
             continue
         cut_at = e.placement.rule.cut if e.placement else 0.5
         share = kept.estimate if kept and kept.estimate is not None else float("nan")
-        out.append(
-            Position(e.subject, e.trained_on, place.estimate or 0.0, place.low, place.high, share, cut_at)
-        )
+        found_at = (place.estimate or 0.0, place.low, place.high)
+        out.append(Position(e.subject, e.trained_on, *found_at, share, cut_at))
     return out
 
 
@@ -66,19 +65,16 @@ def draw(axes: Axes, rows: Sequence[Position]) -> None:
         if low < high:
             axes.plot([low, high], [y, y], color=SUBJECT, lw=2)
         mark = "<" if row.estimate < SHOWN[0] else ">" if row.estimate > SHOWN[1] else "o"
-        axes.plot(
-            min(max(row.estimate, SHOWN[0]), SHOWN[1]), y, mark, color=SUBJECT, ms=6, clip_on=False, zorder=4
-        )
+        x = min(max(row.estimate, SHOWN[0]), SHOWN[1])
+        axes.plot(x, y, mark, color=SUBJECT, ms=6, clip_on=False, zorder=4)
     told = [f"{cut(r.name, 26)}\n{cut(r.bank, 20)}, its locator keeps {r.kept:.2f}" for r in rows]
     axes.set_yticks(range(len(rows)), told)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(*SHOWN)
     axes.spines.left.set_visible(False)
     axes.tick_params(axis="y", length=0)
-    axes.set_xticks(
-        [0, rows[0].cut, 1],
-        ["0\nideal locator of the bank", f"{rows[0].cut:g}\nthe rule's cut", "1\nany learner"],
-    )
+    named = {0: "ideal locator of the bank", rows[0].cut: "the rule's cut", 1: "any learner"}
+    axes.set_xticks(list(named), [f"{x:g}\n{name}" for x, name in named.items()])
 
 
 def figure(rows: Sequence[Position]) -> Figure:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mesascope.contracts.metric import gains
-from mesascope.reporting.figures import INK, LINE, SUBJECT, panels
+from mesascope.reporting.figures import GAINED, INK, LINE, SUBJECT, panels
 from mesascope.reporting.intervals import comparable, means
 from mesascope.reporting.words import condition, cut
 from mesascope.stats import ratio
@@ -35,11 +35,8 @@ def disturbed(examination: Examination) -> list[Disturbed]:
     lived = examination.trials.get("fresh")
     if lived is None or "score" not in lived or not comparable(lived):
         return []
-    own = np.isfinite(lived.score.values).any((1, 2))
-    labels = [
-        re.sub(r",?replicate=\d+", "", str(c)) for c, o in zip(lived.condition.values, own, strict=True) if o
-    ]
-    names = list(dict.fromkeys(labels))
+    own = lived.condition.values[np.isfinite(lived.score.values).any((1, 2))]
+    names = list(dict.fromkeys(re.sub(r",?replicate=\d+", "", str(c)) for c in own))
     got = means(lived, np.stack([ratio(*gains(lived, c)) for c in names]))
     rows = [Disturbed(c, *(float(v[i]) for v in got[:3])) for i, c in enumerate(names)]
     return sorted(rows, key=lambda r: _rank(r.condition))
@@ -47,9 +44,8 @@ def disturbed(examination: Examination) -> list[Disturbed]:
 
 def others(examination: Examination) -> list[Disturbed]:
     """The same without those that the figure of the memory span shows, save the one with no true feedback."""
-    return [
-        d for d in disturbed(examination) if not re.match(r"feedback_shuffled:older_than=[1-9]", d.condition)
-    ]
+    spans = re.compile(r"feedback_shuffled:older_than=[1-9]")
+    return [d for d in disturbed(examination) if not spans.match(d.condition)]
 
 
 def order(rows: Sequence[Disturbed]) -> list[str]:
@@ -70,12 +66,11 @@ def draw(axes: Axes, rows: Sequence[Disturbed], labels: Sequence[str], title: st
     y = [labels.index(r.condition) for r in rows]
     axes.hlines(y, [r.low for r in rows], [r.high for r in rows], color=SUBJECT, lw=1.5)
     for mark, intact in (("s", True), ("o", False)):
-        some = [
-            (r.estimate, at) for r, at in zip(rows, y, strict=True) if (r.condition == "intact") == intact
-        ]
-        axes.plot([e for e, _ in some], [at for _, at in some], mark, color=SUBJECT, ms=4.5)
-        for estimate, _ in some if intact else ():
-            axes.axvline(estimate, color=SUBJECT, lw=0.6, alpha=0.5, zorder=1)
+        some = [r for r in rows if (r.condition == "intact") == intact]
+        at = [labels.index(r.condition) for r in some]
+        axes.plot([r.estimate for r in some], at, mark, color=SUBJECT, ms=4.5)
+        for r in some if intact else ():
+            axes.axvline(r.estimate, color=SUBJECT, lw=0.6, alpha=0.5, zorder=1)
     for y in range(len(labels)):
         axes.axhline(y, color=LINE, lw=0.5, zorder=0)
     axes.set_title(cut(title, 26))
@@ -84,10 +79,9 @@ def draw(axes: Axes, rows: Sequence[Disturbed], labels: Sequence[str], title: st
 def figure(groups: Sequence[Sequence[Disturbed]], names: Sequence[str]) -> Figure:
     """A panel per subject, rows shared."""
     labels = order([r for rows in groups for r in rows])
-    made, axes = panels(len(groups), 3, 0.19 * len(labels) + 0.5)
+    made, axes = panels(len(groups), 3, 0.19 * len(labels) + 0.5, GAINED)
     for one, rows, name in zip(axes, groups, names, strict=True):
         draw(one, rows, labels, name)
     axes[0].set_yticks(range(len(labels)), [cut(condition(c), 44) for c in labels])
     axes[0].set_ylim(len(labels) - 0.5, -0.5)
-    made.supxlabel("share of what could be gained (0 chance, 1 the best act every time)", fontsize=8)
     return made

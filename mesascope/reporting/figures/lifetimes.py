@@ -10,6 +10,7 @@ import numpy as np
 from mesascope.reporting.figures import panels
 from mesascope.reporting.intervals import comparable
 from mesascope.reporting.words import cut
+from mesascope.stats import mean
 from mesascope.trials import payoff
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def lives(examination: Examination) -> Lives:
     else:
         low, high = (np.nanmin(paid), np.nanmax(paid)) if np.isfinite(paid).any() else (0.0, 1.0)
         got = (paid - low) / max(high - low, 1e-12)
-        order = np.argsort(-_mean(got, 1), kind="stable")
+        order = np.argsort(-mean(got, 1), kind="stable")
     return Lives(examination.subject, coarse(got[order]), len(paid), paid.shape[1], normalised, blocks)
 
 
@@ -76,14 +77,8 @@ def coarse(values: np.ndarray) -> np.ndarray:
         starts = range(0, values.shape[axis], width)
         if width > 1:
             parts = [np.take(values, range(s, min(s + width, values.shape[axis])), axis) for s in starts]
-            values = np.stack([_mean(p, axis) for p in parts], axis)
+            values = np.stack([mean(p, axis) for p in parts], axis)
     return values
-
-
-def _mean(values: np.ndarray, axis: int) -> np.ndarray:
-    held = np.isfinite(values)
-    count = held.sum(axis)
-    return np.where(count > 0, np.where(held, values, 0.0).sum(axis) / np.maximum(count, 1), np.nan)
 
 
 def draw(axes: Axes, one: Lives):
@@ -91,15 +86,9 @@ def draw(axes: Axes, one: Lives):
     import matplotlib
 
     colours = matplotlib.colormaps["cividis"].resampled(LEVELS).with_extremes(bad=(0, 0, 0, 0))
-    drawn = axes.imshow(
-        one.got,
-        cmap=colours,
-        vmin=0,
-        vmax=1,
-        aspect="auto",
-        interpolation="none",
-        extent=(0.5, one.trials + 0.5, one.lifetimes, 0),
-    )
+    extent = (0.5, one.trials + 0.5, one.lifetimes, 0)
+    look = {"aspect": "auto", "interpolation": "none", "extent": extent}
+    drawn = axes.imshow(one.got, cmap=colours, vmin=0, vmax=1, **look)
     for edge in np.cumsum(one.blocks)[:-1]:
         axes.axhline(edge, color="white", lw=1.2)
     axes.set_title(cut(one.name, 26))
@@ -108,9 +97,11 @@ def draw(axes: Axes, one: Lives):
 
 def figure(group: Sequence[Lives]) -> Figure:
     """A picture per subject."""
-    made, axes = panels(len(group), 4, 2.1 if len(group) > 1 else 3.2)
-    blocks = group[0].blocks
+    blocks, normalised = group[0].blocks, group[0].normalised
     alike = blocks and all(one.blocks == blocks for one in group)
+    order = "by the task's best act" if alike else "most to gain on top"
+    y = f"lifetimes, {order if normalised else 'highest pay-off on top'}"
+    made, axes = panels(len(group), 4, 2.1 if len(group) > 1 else 3.2, "trial of the lifetime", y)
     if not alike:
         group = [one._replace(blocks=()) for one in group]
     drawn = [draw(a, one) for a, one in zip(axes, group, strict=True)]
@@ -121,16 +112,6 @@ def figure(group: Sequence[Lives]) -> Figure:
         axes[0].tick_params(axis="y", length=0)
     else:
         axes[0].yaxis.get_major_locator().set_params(integer=True)
-    made.supxlabel("trial of the lifetime", fontsize=8)
-    normalised = group[0].normalised
-    order = (
-        "highest pay-off on top"
-        if not normalised
-        else "by the task's best act"
-        if alike
-        else "most to gain on top"
-    )
-    made.supylabel(f"lifetimes, {order}", fontsize=8)
     key = made.colorbar(drawn[0], ax=axes, fraction=0.02, pad=0.01, aspect=20, shrink=0.5, anchor=(0, 1.0))
     key.set_ticks([0, 1], labels=["worst act", "best act"] if normalised else ["lowest", "highest"])
     key.outline.set_visible(False)  # pyright: ignore[reportCallIssue]

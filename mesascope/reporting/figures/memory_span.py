@@ -49,10 +49,8 @@ def span(examination: Examination) -> Span | None:
     older = tuple(sorted({int(m.group(1)) for m in found if m}))
     if not older or "intact" not in labels:
         return None
-    rows = [
-        ratio(*gains(lived, c)) for c in (*(f"feedback_shuffled:older_than={w}" for w in older), "intact")
-    ]
-    got = means(lived, np.stack(rows))
+    asked = (*(f"feedback_shuffled:older_than={w}" for w in older), "intact")
+    got = means(lived, np.stack([ratio(*gains(lived, c)) for c in asked]))
     return Span(examination.subject, older, got.estimate, got.low, got.high)
 
 
@@ -71,12 +69,11 @@ def draw(axes: Axes, one: Span, steps: Sequence[int]) -> None:
 def figure(group: Sequence[Span]) -> Figure:
     """A panel per subject."""
     steps = sorted({w for one in group for w in one.older})
-    made, axes = panels(len(group), 4, 1.6 if len(group) > 1 else 2.6)
+    x = "last trials whose feedback stays true (all: undisturbed)"
+    made, axes = panels(len(group), 4, 1.6 if len(group) > 1 else 2.6, x, "share of what could be gained")
     for a, one in zip(axes, group, strict=True):
         draw(a, one, steps)
     axes[0].set_xticks(range(len(steps) + 1), [*(str(w) for w in steps), "all"])
     lowest = min(float(np.nanmin(one.estimate)) for one in group)
     axes[0].set_ylim(min(-0.12, lowest - 0.1), 1.02)
-    made.supxlabel("last trials whose feedback stays true (all: undisturbed)", fontsize=8)
-    made.supylabel("share of what could be gained", fontsize=8)
     return made

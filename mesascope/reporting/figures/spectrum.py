@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mesascope.questions.spectrum.placement import LADDER
 from mesascope.reporting.figures import INK, LINE, SECOND, SHARE, SOFT, SUBJECT
@@ -65,19 +65,11 @@ def draw(axes: Axes, rows: Sequence[Standing]) -> None:
     columns = len(LADDER) + unclear
     heads = [*LADDER, *(["bank does\nnot tell"] if unclear else [])]
     places = [columns + 0.35 + STEP * i for i in range(len(HEADLINES) + 1)]
+    above: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 7.5}
     for x, head in enumerate(heads):
-        axes.text(
-            x,
-            -0.62,
-            head,
-            ha="center",
-            va="bottom",
-            fontsize=7.5,
-            weight="bold" if x < len(LADDER) else "normal",
-        )
-    for x, (head, _, _) in zip(places, HEADLINES.values(), strict=False):
-        axes.text(x, -0.62, _broken(head), ha="center", va="bottom", fontsize=7.5, color=SOFT)
-    axes.text(places[-1], -0.62, "direction", ha="center", va="bottom", fontsize=7.5, color=SOFT)
+        axes.text(x, -0.62, head, weight="bold" if x < len(LADDER) else "normal", **above)
+    for x, head in zip(places, [*(_broken(h) for h, _, _ in HEADLINES.values()), "direction"], strict=True):
+        axes.text(x, -0.62, head, color=SOFT, **above)
     for x in range(columns + 1):
         axes.plot([x - 0.5, x - 0.5], [-0.5, len(rows) - 0.5], color=LINE, lw=0.7)
     for y, row in enumerate(rows):

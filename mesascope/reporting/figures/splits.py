@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from mesascope.reporting.figures import INK, LINE, SOFT, SUBJECT, THIRD, panels
+from mesascope.reporting.figures import GAINED, INK, LINE, SOFT, SUBJECT, THIRD, panels
 from mesascope.reporting.intervals import comparable, means, share
 from mesascope.reporting.words import counted, cut, split
 
@@ -41,11 +41,10 @@ def gains(examination: Examination) -> list[Gain]:
     for name, lived in examination.trials.items():
         if not comparable(lived):
             continue
-        there = {"subject": lived}
-        there |= {
-            r: examination.references[r][name] for r in ROLES if name in examination.references.get(r, {})
-        }
-        for role, trials in there.items():
+        others = {r: examination.references.get(r, {}).get(name) for r in ROLES}
+        for role, trials in {"subject": lived, **others}.items():
+            if trials is None:
+                continue
             got = means(trials, share(trials)[None])
             who = examination.subject if role == "subject" else str(trials.attrs.get("subject", role))
             out.append(Gain(name, role, who, *(float(v[0]) for v in got[:3])))
@@ -78,7 +77,7 @@ def figure(groups: Sequence[Sequence[Gain]], names: Sequence[str]) -> Figure:
     from matplotlib.lines import Line2D
 
     splits = order([g for gains in groups for g in gains])
-    made, axes = panels(len(groups), 3, 0.19 * len(splits) + 0.5)
+    made, axes = panels(len(groups), 3, 0.19 * len(splits) + 0.5, GAINED)
     for one, gains, name in zip(axes, groups, names, strict=True):
         draw(one, gains, splits, name)
     told = [split(r) if counted(r) else f"{split(r)} *" for r in splits]
@@ -86,18 +85,14 @@ def figure(groups: Sequence[Sequence[Gain]], names: Sequence[str]) -> Figure:
     axes[0].set_ylim(len(splits) - 0.5, -0.5)
     shown = [g.estimate for gains in groups for g in gains]
     axes[0].set_xlim(max(min([-0.1, *shown]) - 0.06, -1.3), min(max([1.0, *shown]) + 0.06, 1.5))
-    made.supxlabel("share of what could be gained (0 chance, 1 the best act every time)", fontsize=8)
     who = {g.role: g.name for gains in groups for g in gains}
     handles = []
     for role, (colour, mark, size) in MARKS.items():
         if role in who:
-            label = "the subject, with 95 % interval" if role == "subject" else cut(who[role], 30)
-            if role == "locator":
-                label += " (ideal for the bank)"
-            line = 1.5 if role == "subject" else 0
-            filled = colour if mark == "o" else "none"
-            handles.append(
-                Line2D([], [], color=colour, marker=mark, ms=size, mfc=filled, lw=line, label=label)
-            )
+            own = role == "subject"
+            label = "the subject, with 95 % interval" if own else cut(who[role], 30)
+            label += " (ideal for the bank)" if role == "locator" else ""
+            look = {"color": colour, "marker": mark, "ms": size, "mfc": colour if mark == "o" else "none"}
+            handles.append(Line2D([], [], **look, lw=1.5 if own else 0, label=label))
     made.legend(handles=handles, loc="outside upper left", ncols=4 if len(groups) > 1 else 2)
     return made

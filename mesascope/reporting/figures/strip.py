@@ -34,9 +34,7 @@ def strip(examination: Examination) -> Strip | None:
     labels = {str(c) for lived in examination.trials.values() for c in lived.condition.values.tolist()}
     try:
         conditions = [catalogue.make("conditions", label) for label in sorted(labels)]
-        painting = [
-            c for c in conditions if hasattr(c, "painted") and not getattr(c, "before", 0)
-        ]  # else the same rows
+        painting = [c for c in conditions if hasattr(c, "painted") and not getattr(c, "before", 0)]
         family = catalogue.make("families", examination.family) if painting else None
         if not isinstance(family, ShowsFrames):
             return None
@@ -59,7 +57,6 @@ def figure(strips: Sequence[Strip]) -> Figure:
         for axes, frame in zip(line, frames, strict=False):
             axes.imshow(frame, cmap="gray", vmin=0, vmax=255, interpolation="none")
         for axes in line:
-            axes.set_xticks([])
-            axes.set_yticks([])
+            axes.set(xticks=[], yticks=[])
         line[0].set_title(name.partition(":")[0].replace("_", " "))
     return made
