@@ -126,15 +126,15 @@ def lends_sight(family: Family) -> bool:
     return type(family).exchanged is not Family.exchanged
 
 
-def small(family: Family, split: str) -> bool:
-    """Whether all that is seen in a lifetime is kept."""
-    seen = family.split(split).trials * family.steps * math.prod(family.shown)
+def small(family: Family, trials: int) -> bool:
+    """Whether all that is seen in a lifetime of so many trials is kept."""
+    seen = trials * family.steps * math.prod(family.shown)
     return family.steps <= KEPT and seen <= LARGEST
 
 
-def nothing(family: Family, split: str) -> Outcomes:
-    """What stands where no donors are asked for."""
-    shape = (family.split(split).trials * family.steps, BLOCK)
+def nothing(family: Family, trials: int) -> Outcomes:
+    """What stands where no donors are asked for, in lifetimes of so many trials."""
+    shape = (trials * family.steps, BLOCK)
     shown = (*shape, *(family.shown if family.steps == 1 or lends_sight(family) else (0,)))
     if not family.traceable:  # never read there, and large where pictures are shown
         return Outcomes(np.zeros(shape, np.float32), np.broadcast_to(np.float32(0), shown))

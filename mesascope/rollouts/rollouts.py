@@ -111,7 +111,7 @@ def rollout(
     one = (
         anonymous(subject) if subject.traceable else subject
     )  # its own object: what it does to itself must show
-    none, unlent = (nothing(family, where) for where in (split, "fresh"))
+    none, unlent = (nothing(family, family.split(where).trials) for where in (split, "fresh"))
     side = WORKERS if subject.traceable and family.traceable else 1
     tasks = {} if tasks is None else tasks
 
@@ -127,7 +127,8 @@ def rollout(
             tasks[where, place] = made
         put = [tasks[where, job.place] for job in jobs]
         who = _Still() if jobs[0].place[0] == "lent" and family.tells_anyway else one
-        out = _lived(who, home, where, put, seed, jobs=jobs, examples=examples, record=kept)
+        lasting = family.split(where).trials  # without its bank a family has no split 'seen'
+        out = _lived(who, home, where, put, seed, jobs=jobs, examples=examples, record=kept, trials=lasting)
         done(len(jobs))
         return out
 
@@ -284,9 +285,9 @@ def _units(jobs: Sequence[Job], side: int, together: int, apart: bool) -> list[l
     ]
 
 
-def _lived(subject, family, split, tasks, seed, *, jobs, examples, record) -> list[Record]:
+def _lived(subject, family, split, tasks, seed, *, jobs, examples, record, trials) -> list[Record]:
     """Jobs that are lived in one go, each with its tasks, as NumPy arrays."""
-    trials, (place, condition, _) = family.split(split).trials, jobs[0]
+    place, condition, _ = jobs[0]
     for job in jobs:
         if (long := len(job.donated.feedback) // family.steps) != trials:
             raise MesascopeError(
@@ -299,7 +300,7 @@ def _lived(subject, family, split, tasks, seed, *, jobs, examples, record) -> li
             return _nobody(trials)
         return _partners(seed, job.place, job.condition.draw, trials)
 
-    whole = lends_sight(family) if place[0] == "lent" else small(family, split)
+    whole = lends_sight(family) if place[0] == "lent" else small(family, trials)
     if subject.traceable and family.traceable:
         blocks = [
             Block(located(seed, "lives", *job.place), put, job.donated, partners(job))
