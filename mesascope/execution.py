@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from mesascope.errors import MesascopeError
+from mesascope.files import replacing
 from mesascope.guards.blame import contained
 
 MOST = 4  # each compiles and holds what it lives
@@ -138,11 +139,10 @@ def _kept(folder: Path, work: Callable[..., Any], *unit: Any) -> Any:
         return json.loads(path.read_text())["answer"]
     except (OSError, ValueError, KeyError, TypeError):
         answer = work(*unit)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
     with contextlib.suppress(OSError):  # what cannot be kept is computed again
         folder.mkdir(parents=True, exist_ok=True)  # another run that was done may have emptied it
-        part.write_text(json.dumps({"asked": asked, "answer": answer}))
-        part.replace(path)
+        with replacing(path, os.getpid()) as part:
+            part.write_text(json.dumps({"asked": asked, "answer": answer}))
     return answer
 
 

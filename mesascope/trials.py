@@ -26,6 +26,7 @@ import xarray as xr
 
 from mesascope import formats
 from mesascope.errors import MesascopeError
+from mesascope.files import replacing
 from mesascope.formats import TRIALS
 from mesascope.guards import limits
 
@@ -181,7 +182,6 @@ def check(trials: xr.Dataset) -> None:
 def save(splits: Mapping[str, xr.Dataset], path: str | os.PathLike) -> Path:
     """Writes one data set per split into one netCDF file; the file appears whole or not at all."""
     path = Path(path)
-    part = path.with_name(f".{path.name}.part")
     packed = {}
     for split, trials in splits.items():
         attrs = {k: json.dumps(v) for k, v in trials.attrs.items()}
@@ -190,8 +190,8 @@ def save(splits: Mapping[str, xr.Dataset], path: str | os.PathLike) -> Path:
     encoding = {
         g: {str(v): zipped for v in d.data_vars if d[v].dtype.kind in "if"} for g, d in packed.items()
     }
-    xr.DataTree.from_dict(packed).to_netcdf(part, engine="h5netcdf", encoding=encoding)
-    part.replace(path)
+    with replacing(path) as part:
+        xr.DataTree.from_dict(packed).to_netcdf(part, engine="h5netcdf", encoding=encoding)
     return path
 
 

@@ -11,6 +11,7 @@ import xarray as xr
 
 from mesascope import trials
 from mesascope.errors import MesascopeError
+from mesascope.files import replacing
 from mesascope.guards import limits
 from mesascope.guards.identity import loaded, unchanged
 
@@ -21,7 +22,6 @@ TOLD = "dimensions, attributes and the code that was loaded"
 def put(rollout: xr.Dataset, path: Path) -> None:
     """Writes one split's trials; the file appears whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
     told = {
         "dims": {str(name): list(map(str, v.dims)) for name, v in rollout.data_vars.items()},
         "attrs": rollout.attrs,
@@ -29,9 +29,8 @@ def put(rollout: xr.Dataset, path: Path) -> None:
     }
     arrays = {str(name): v.values for name, v in rollout.data_vars.items()}
     labels = np.asarray(rollout.condition.values.tolist(), np.str_)
-    with part.open("wb") as file:
+    with replacing(path) as part, part.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays, **{LABELS: labels, TOLD: np.asarray(json.dumps(told))})
-    part.replace(path)
 
 
 def get(path: Path) -> xr.Dataset:

@@ -18,6 +18,7 @@ import xarray as xr
 from mesascope import trials
 from mesascope.errors import MesascopeError
 from mesascope.examination.examination import Examination
+from mesascope.files import replacing, write_text
 from mesascope.findings import from_json, to_json
 from mesascope.guards import limits
 from mesascope.guards.secrecy import plain
@@ -97,7 +98,7 @@ def prepare(folder: str | os.PathLike, command: str = "") -> Path:
             "Name another folder with --out.",
         ) from None
     if command and not (folder / "findings.json").exists():
-        _text(folder / "command.txt", command + "\n")
+        write_text(folder / "command.txt", command + "\n")
     return folder
 
 
@@ -134,15 +135,14 @@ def write(
             }
         )
     trials.save(groups, folder / "trials.nc")
-    _text(folder / "index.json", json.dumps(index))
-    _text(folder / "findings.json", json.dumps(document(examinations), indent=1))
-    _text(folder / "command.txt", command + "\n")
-    with (folder / ".findings.csv.part").open("w", newline="") as file:
+    write_text(folder / "index.json", json.dumps(index))
+    write_text(folder / "findings.json", json.dumps(document(examinations), indent=1))
+    write_text(folder / "command.txt", command + "\n")
+    with replacing(folder / "findings.csv") as part, part.open("w", newline="") as file:
         rows = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
         rows.writeheader()
         for e in examinations:
             rows.writerows({k: _cell(v) for k, v in to_json(f).items()} for f in e.findings)
-    (folder / ".findings.csv.part").replace(folder / "findings.csv")
     if lived:
         shutil.rmtree(folder / "rollouts", ignore_errors=True)  # they are in trials.nc now
     return folder
@@ -190,12 +190,6 @@ def open_run(folder: str | os.PathLike) -> tuple[list[Examination], str]:
 
 def _placement(data: dict[str, Any] | None) -> Placement | None:
     return Placement(**{**data, "rule": Rule(**data["rule"])}) if data else None
-
-
-def _text(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text)
-    part.replace(path)
 
 
 def _cell(value: Any) -> Any:

@@ -18,6 +18,7 @@ from safetensors.numpy import save as serialise
 from mesascope.agents.networks.network_files import read_header
 from mesascope.contracts.family import Family
 from mesascope.errors import MesascopeError
+from mesascope.files import replacing
 from mesascope.findings import made
 
 
@@ -66,12 +67,10 @@ def prepare(out: str | os.PathLike) -> Path:
 def replace(path: Path, tensors: dict[str, np.ndarray], told: dict[str, Any]) -> None:
     """Writes a file that is whole at every moment, even under SIGKILL."""
     text = json.dumps(told, sort_keys=True)  # under one key: the order in the header is then certain
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
+    with replacing(path) as part, part.open("wb") as file:
         file.write(serialise(tensors, {"mesascope": text}))
         file.flush()
         os.fsync(file.fileno())
-    part.replace(path)
 
 
 def keep(run: Run, path: Path, state: Any, told: dict[str, Any]) -> None:

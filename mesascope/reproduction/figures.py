@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mesascope.files import replacing
 from mesascope.questions.spectrum.placement import LADDER
 from mesascope.reporting.figures import INK, LINE, SECOND, SOFT, SUBJECT, THIRD, style
 from mesascope.reproduction.plans import Study
@@ -41,9 +42,8 @@ def draw(study: Study, found: Mapping[str, Any], path: Path) -> Path | None:
             ax.set_title(textwrap.fill(panel["title"], _room(ax)))
         if found["quick"]:
             figure.suptitle("QUICK: one seed, short trainings; settles nothing", color=SECOND)
-        part = path.with_name(f".{path.name}.part")
-        figure.savefig(part, format="png", dpi=140, metadata={"Software": None}, facecolor="white")
-        part.replace(path)
+        with replacing(path) as part:
+            figure.savefig(part, format="png", dpi=140, metadata={"Software": None}, facecolor="white")
     return path
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
 from mesascope.examination import runs
+from mesascope.files import write_text
 from mesascope.guards import gate
 from mesascope.guards.blame import contained, theirs
 from mesascope.reproduction.crew import clock, gather, side_by_side
@@ -21,7 +22,7 @@ from mesascope.reproduction.measures import SHIPPED, Measure
 from mesascope.reproduction.outcomes import document, table
 from mesascope.reproduction.plans import Study, load
 from mesascope.reproduction.progress import Told, Whisper
-from mesascope.reproduction.work import Workshop, write
+from mesascope.reproduction.work import Workshop
 
 
 @contained()
@@ -67,8 +68,8 @@ def reproduce(
         part = functools.partial(_part, **given, code=shop.code)
         side_by_side(shop, part, workers, progress)
     found = document(plan, shop.work(), trust)
-    write(folder / "results.json", json.dumps(found, indent=1, allow_nan=False) + "\n")
-    write(folder / "table.md", table(found))
+    write_text(folder / "results.json", json.dumps(found, indent=1, allow_nan=False) + "\n")
+    write_text(folder / "table.md", table(found))
     draw(plan, found, folder / "figure.png")
     return found
 

@@ -30,6 +30,7 @@ from mesascope.examination.bench import Bench
 from mesascope.examination.examination import resolve
 from mesascope.examination.measurement import measure as ask
 from mesascope.execution import fingerprint
+from mesascope.files import write_text
 from mesascope.guards import limits
 from mesascope.questions.spectrum.placement import LADDER, Placement, conditions
 from mesascope.recipes.training import train
@@ -205,7 +206,7 @@ class Workshop:
         values = (self._live if unit.kind == "live" else self._place)(unit, subject, family)
         path.parent.mkdir(parents=True, exist_ok=True)
         document = {"of": told, "values": {k: dataclasses.asdict(v) for k, v in values.items()}}
-        write(path, json.dumps(document, indent=1))
+        write_text(path, json.dumps(document, indent=1))
         self._took(unit.kind, path.stem, time.monotonic() - start)
         tell(1.0, f"{unit.cell.name}, seed {unit.seed}")
         return values
@@ -288,7 +289,7 @@ class Workshop:
         load = [round(x, 2) for x in os.getloadavg()] if hasattr(os, "getloadavg") else []
         told = {"study": self.study.name, "total": round(sum(self.seconds.values()), 1)}
         told |= {"cores": os.cpu_count(), "load": load}
-        write(self.out / self.clock, json.dumps({**told, "units": self.seconds}, indent=1))
+        write_text(self.out / self.clock, json.dumps({**told, "units": self.seconds}, indent=1))
 
 
 def _chunks(lifetimes: int) -> Iterator[int]:
@@ -380,10 +381,3 @@ def _kept(path: Path) -> dict[str, Value]:
         return {}
     numbers = [x for v in kept.values() for x in (v.number, v.error) if x is not None]
     return kept if all(isinstance(x, (int, float)) for x in numbers) else {}
-
-
-def write(path: Path, text: str) -> None:
-    """Writes a file that is whole at every moment."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text)
-    part.replace(path)
