@@ -34,7 +34,7 @@ from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Progress, Trained, silent
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
-from mesascope.recipes.descent import COUNTED, MANY, STEPPED, check, numbers
+from mesascope.recipes.descent import MANY, check, numbers
 from mesascope.recipes.rounds import Kept, Run, go
 from mesascope.rollouts.compiling import lived
 
@@ -91,7 +91,6 @@ def recipe(
         MesascopeError: a setting is out of range, the family shows no fields, or the folder holds another training.
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
-    check(settings, updates=COUNTED["updates"], seed=COUNTED["seed"], **STEPPED)
     check(settings, problems=(2, MANY), width=(2, 1024), layers=(0, 512), window=(1, 512), swaps=(0.0, 1.0))
     check(settings, ticks=(window, 4096))
     if not isinstance(family, ShowsFields):
@@ -107,21 +106,13 @@ def recipe(
     choices = int(family.choices or 0)
     weights = create(address(key, "weights"), width, layers, planes, choices)
     told = {"format": FORMAT, "width": width, "layers": layers, "planes": planes, "choices": choices}
+    compiled: Any = {"ticks": ticks, "window": window, "feed_forward": layers > 0}
     begun = _begun(key, family, weights, problems, ticks // window)
 
     def played(start: Kept):
         state, done = start.state, start.done
         while done < updates:
-            state, right = update(
-                key,
-                jnp.asarray(done),
-                state,
-                family,
-                data,
-                ticks=ticks,
-                window=window,
-                feed_forward=layers > 0,
-            )
+            state, right = update(key, jnp.asarray(done), state, family, data, **compiled)
             done += 1
             cells = done * problems * window
             yield Kept(state, done, cells, done, [float(right)])
@@ -130,8 +121,8 @@ def recipe(
         right = _solved(address(key, "evaluation"), family, state.weights, ticks, layers > 0)
         return [float(x) for x in right]
 
-    run = Run("deep_thinking", family, settings, told, lambda state: named(state.weights))
-    return go(run, begun, played, evaluated, out, progress=progress)
+    run = Run("deep_thinking", family, settings, updates, lambda state: (told, named(state.weights)))
+    return go(run, lambda: begun, played, out, progress=progress, judge=evaluated)
 
 
 def _begun(key: jax.Array, family: Any, weights: Weights, many: int, parts: int) -> State:

@@ -36,7 +36,7 @@ def test_these_are_all_recipes():
 
 RUN = """
 import json, sys
-from mesascope.recipes import _training
+from mesascope.recipes import rounds as _training
 from tests.recipes.cases import recipe, task
 
 _training.EVERY = 0.0
