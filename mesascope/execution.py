@@ -13,11 +13,11 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from mesascope.errors import MesascopeError
 from mesascope.files import replacing
@@ -34,13 +34,21 @@ def cores() -> int:
     )
 
 
-def spread(
-    work: Callable[..., Any], units: Sequence[tuple], workers: int = 1, kept: Path | None = None
-) -> Iterator[Any]:
+class Work(Protocol):
+    """A function of a module that does one unit; with several workers it and all that goes in and out is pickled."""
+
+    __qualname__: str
+
+    def __call__(self, *unit: Any) -> Any:
+        """The answer to a unit, whose parts are the arguments."""
+        ...
+
+
+def spread(work: Work, units: Sequence[tuple], workers: int = 1, kept: Path | None = None) -> Iterator[Any]:
     """What `work(*unit)` gives for every unit, in their order.
 
     Args:
-        work: a function of a module; with several workers it and all that goes in and out is pickled.
+        work: what does a unit.
         units: its arguments, those that take longest first.
         workers: processes, 0 for one per core; with one everything runs in this one.
         kept: a folder in which every answer, plain data then, is kept as soon as it is there, and from which it is
@@ -88,7 +96,7 @@ def _answers(futures: Sequence[Future]) -> Iterator[Any]:
 
 
 @contained()
-def _unit(work: Callable[..., Any], *unit: Any) -> tuple[Any, list[tuple]]:
+def _unit(work: Work, *unit: Any) -> tuple[Any, list[tuple]]:
     """The answer to one unit, and what was warned of; one that is ended may keep what it has, as after Ctrl-C."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -131,7 +139,7 @@ def _deaf() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _kept(folder: Path, work: Callable[..., Any], *unit: Any) -> Any:
+def _kept(folder: Path, work: Work, *unit: Any) -> Any:
     """The answer to one unit, from its file if that is there and whole."""
     asked = " ".join(f"{u.__module__}.{u.__qualname__}" if callable(u) else repr(u) for u in (work, *unit))
     path = folder / f"{hashlib.sha256(asked.encode()).hexdigest()[:24]}.json"
