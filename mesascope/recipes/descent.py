@@ -85,14 +85,7 @@ def falling(start: Number, end: Number, done: jax.Array, total: Number) -> jax.A
 
 
 def descend(
-    key: jax.Array,
-    network: Recurrent,
-    memory: Any,
-    batch: Any,
-    *,
-    loss: Loss,
-    plan: Plan,
-    number: jax.Array,
+    key: jax.Array, network: Recurrent, memory: Any, batch: Any, *, loss: Loss, plan: Plan, number: jax.Array
 ) -> tuple[Recurrent, Any]:
     """Goes down the slope of a loss, one step of Adam per minibatch.
 
