@@ -126,14 +126,8 @@ def write(
         return {split: known[id(lived)] for split, lived in splits.items()}
 
     for i, e in enumerate(examinations):
-        index.append(
-            {
-                "trials": put(f"s{i}", e.trials, {}),
-                "references": {
-                    role: put(f"s{i} {role}", splits, shared) for role, splits in e.references.items()
-                },
-            }
-        )
+        references = {role: put(f"s{i} {role}", splits, shared) for role, splits in e.references.items()}
+        index.append({"trials": put(f"s{i}", e.trials, {}), "references": references})
     trials.save(groups, folder / "trials.nc")
     write_text(folder / "index.json", json.dumps(index))
     write_text(folder / "findings.json", json.dumps(document(examinations), indent=1))
@@ -164,21 +158,16 @@ def open_run(folder: str | os.PathLike) -> tuple[list[Examination], str]:
         told = limits.parsed((folder / "findings.json").read_text())["subjects"]
         index = limits.parsed((folder / "index.json").read_text())
         groups = trials.open_trials(folder / "trials.nc")
-        out = [
-            Examination(
-                row["subject"],
-                row["family"],
-                row["trained_on"],
-                {split: groups[g] for split, g in where["trials"].items()},
-                {
-                    role: {r: groups[g] for r, g in splits.items()}
-                    for role, splits in where["references"].items()
-                },
-                [from_json(f) for f in row["findings"]],
-                _placement(row["placement"]),
-            )
-            for row, where in zip(told, index, strict=True)
-        ]
+        out = []
+
+        def of(splits: Mapping[str, str]) -> dict[str, xr.Dataset]:
+            return {split: groups[name] for split, name in splits.items()}
+
+        for row, where in zip(told, index, strict=True):
+            who = (row["subject"], row["family"], row["trained_on"])
+            lived, found = of(where["trials"]), [from_json(f) for f in row["findings"]]
+            references = {role: of(splits) for role, splits in where["references"].items()}
+            out.append(Examination(*who, lived, references, found, _placement(row["placement"])))
         command = (folder / "command.txt").read_text().strip()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise MesascopeError(
