@@ -39,7 +39,7 @@ class Work(Protocol):
 
     __qualname__: str
 
-    def __call__(self, *unit: Any) -> Any:
+    def __call__(self, *unit: Any, **settings: Any) -> Any:
         """The answer to a unit, whose parts are the arguments."""
         ...
 
