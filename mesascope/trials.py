@@ -32,12 +32,10 @@ from mesascope.guards import limits
 
 AXES = ("condition", "lifetime", "trial")
 FEW = 4  # trials over which a reflex may look back: what is older is what a carry holds
-
-
 KEPT = 64  # steps of a trial whose actions are kept
 LARGEST = (
     1 << 16
-)  # numbers of one lifetime and condition: above that log-probabilities and observations are not kept
+)  # numbers of a lifetime and condition above which log-probabilities, observations are not kept
 
 
 def kept_steps(steps: int) -> np.ndarray:
@@ -83,14 +81,11 @@ def assemble(
         "partner": (AXES, join("partner").astype(np.int16)),
     }
     single = np.asarray(one_step)[:, None, None]
-    for name in (
-        "feedback",
-        "score",
-    ):  # the pay-off of a life that went on undisturbed is not the condition's
+    # the pay-off of a life that went on undisturbed is not the condition's
+    for name in ("feedback", "score"):
         data[name] = (AXES, np.where(single, np.float32(np.nan), data[name][1]))
-    if (
-        records[0][0].log_probs is not None
-    ):  # kept where a metric compares responses; the file is a fifth of the size
+    # kept where a metric compares responses; the file is a fifth of the size
+    if records[0][0].log_probs is not None:
         kept = single[:, 0, 0] | (np.asarray(labels) == "intact")
         stated = join("log_probs", lifetime)
         if not stepwise or stated[0, 0].size <= LARGEST:
@@ -253,8 +248,6 @@ def gain(
     """
     window = late(trials) if window is None else window
     score, chance = payoff(trials, label)[:, window], trials.chance.values.astype(float)[:, window]
-    if against:
-        worst = trials.worst.values.astype(float)[:, window]
-        return np.nansum(chance - score, -1), np.where(np.isfinite(score), chance - worst, 0.0).sum(-1)
-    best = trials.best.values.astype(float)[:, window]
-    return np.nansum(score - chance, -1), np.where(np.isfinite(score), best - chance, 0.0).sum(-1)
+    end = trials["worst" if against else "best"].values.astype(float)[:, window]
+    gained, room = (chance - score, chance - end) if against else (score - chance, end - chance)
+    return np.nansum(gained, -1), np.where(np.isfinite(score), room, 0.0).sum(-1)

@@ -16,19 +16,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from mesascope.agents.networks import thinking_network as networks
 from mesascope.agents.networks.network_files import named
-from mesascope.agents.networks.thinking_network import (
-    FORMAT,
-    Weights,
-    create,
-    fields,
-    layered,
-    logits,
-    nothing,
-    recalled,
-    tick,
-    ticked,
-)
+from mesascope.agents.networks.thinking_network import Weights, layered, logits, nothing, tick
 from mesascope.contracts.capabilities import ShowsFields
 from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Progress, Trained, silent
@@ -101,11 +91,11 @@ def recipe(
         )
     if ticks % window:
         raise MesascopeError(f"ticks={ticks} is no multiple of window={window}.", "Give a multiple.")
-    _, planes = fields(family)
+    _, planes = networks.fields(family)
     key, data = jax.random.key(seed), numbers(updates=updates, swaps=swaps, rate=rate, final_rate=final_rate)
     choices = int(family.choices or 0)
-    weights = create(address(key, "weights"), width, layers, planes, choices)
-    told = {"format": FORMAT, "width": width, "layers": layers, "planes": planes, "choices": choices}
+    weights = networks.create(address(key, "weights"), width, layers, planes, choices)
+    told = {"format": networks.FORMAT, "width": width, "layers": layers, "planes": planes, "choices": choices}
     compiled: Any = {"ticks": ticks, "window": window, "feed_forward": layers > 0}
     begun = _begun(key, family, weights, problems, ticks // window)
 
@@ -114,12 +104,14 @@ def recipe(
         while done < updates:
             state, right = update(key, jnp.asarray(done), state, family, data, **compiled)
             done += 1
-            cells = done * problems * window
-            yield Kept(state, done, cells, done, [float(right)])
+            yield Kept(state, done, done * problems * window, done, [float(right)])
 
     def evaluated(state: State) -> list[float]:
-        right = _solved(address(key, "evaluation"), family, state.weights, ticks, layers > 0)
-        return [float(x) for x in right]
+        return (
+            _solved(address(key, "evaluation"), family, state.weights, ticks, layers > 0)
+            .astype(float)
+            .tolist()
+        )
 
     run = Run("deep_thinking", family, settings, updates, lambda state: (told, named(state.weights)))
     return go(run, lambda: begun, played, out, progress=progress, judge=evaluated)
@@ -185,7 +177,7 @@ def update(
             held = layered(weights, pictures)
             loss, right = lossy(held)
             return loss.sum() / asked.sum(), (state.held, right)
-        given = recalled(weights.mix[0], pictures)
+        given = networks.recalled(weights.mix[0], pictures)
 
         def once(held, i):
             held = tick(weights.mix[0], weights.bias[0], held, given, inside)
@@ -216,7 +208,7 @@ def _solved(key: jax.Array, family: Any, weights: Weights, ticks: int, feed_forw
     problems = family.problems(key, TESTED)
     pictures = family.pictures(problems)
     start = nothing(weights, pictures)
-    held = layered(weights, pictures) if feed_forward else ticked(weights, start, pictures, ticks)
+    held = layered(weights, pictures) if feed_forward else networks.ticked(weights, start, pictures, ticks)
     ways = family.ways(problems)
     said = logits(weights, held).argmax(-1)
     right = jnp.take_along_axis(ways, said[..., None], -1)[..., 0] | ~ways.any(-1)

@@ -56,9 +56,8 @@ def refuse_leaks(subject: Subject, family: Family, seed: int = 0, kinds: Sequenc
             _refuse(subject, "an earlier block", told)
         _refuse_impure(subject, one, other, key)
     half = np.arange(BLOCK // 2)
-    most = np.full(
-        BLOCK // 2, other.feedback.sum(0).argmax()
-    )  # who was paid most, in place of all neighbours
+    # who was paid most, in place of all neighbours
+    most = np.full(BLOCK // 2, other.feedback.sum(0).argmax())
     beside = Percept(*(np.concatenate([a[:, half], b[:, most]], 1) for a, b in zip(one, other, strict=True)))
     _refuse_otherwise(subject, "the other lifetimes in its block", key, one, alone, beside, half)
     if alone.log_probs is not None:
