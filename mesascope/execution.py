@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from mesascope.errors import MesascopeError
 from mesascope.files import replacing
@@ -95,14 +95,23 @@ def _answers(futures: Sequence[Future]) -> Iterator[Any]:
         yield future.result()[0]
 
 
+class Warned(NamedTuple):
+    """What was warned of, as `warnings.warn_explicit` takes it."""
+
+    message: str
+    category: type[Warning]
+    filename: str
+    lineno: int
+
+
 @contained()
-def _unit(work: Work, *unit: Any) -> tuple[Any, list[tuple]]:
+def _unit(work: Work, *unit: Any) -> tuple[Any, list[Warned]]:
     """The answer to one unit, and what was warned of; one that is ended may keep what it has, as after Ctrl-C."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with warnings.catch_warnings(record=True) as caught:
             answer = work(*unit)
-        return answer, [(str(w.message), w.category, w.filename, w.lineno) for w in caught]
+        return answer, [Warned(str(w.message), w.category, w.filename, w.lineno) for w in caught]
     except KeyboardInterrupt:
         os._exit(1)
     except Exception as error:

@@ -170,7 +170,14 @@ class Bench:
         """The kinds of condition in the compiled lifetimes of a split: intact alone where their length differs."""
         return self.kinds if family.split(split).trials == family.horizon else (Intact(),)
 
-    def _roll(self, subject, family, split, conditions, kinds) -> xr.Dataset:
+    def _roll(
+        self,
+        subject: Subject,
+        family: Family,
+        split: str,
+        conditions: Sequence[Condition],
+        kinds: Sequence[Condition],
+    ) -> xr.Dataset:
         """One rollout, from memory or from the folder where it was made before."""
         home = family if split == "seen" else family.banked(None)
         where = home.name

@@ -214,7 +214,9 @@ def refuse_changed(subject: Subject, before: dict[str, str]) -> None:
         )
 
 
-def _spread(side: int, work: Callable, units: Sequence) -> list:
+def _spread(
+    side: int, work: Callable[[list[Job]], list[Record]], units: Sequence[list[Job]]
+) -> list[list[Record]]:
     """Runs units on so many threads side by side: two where lifetimes are compiled, one where they are looped."""
     if side < 2 or len(units) < 2:
         return [work(u) for u in units]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import collections
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -197,7 +197,7 @@ def _answer(work: Work, *unit: Any) -> Any:
 
 
 def _placements(
-    groups: list[tuple[list[Case], int]], placed: list[list[list[str]]]
+    groups: list[tuple[list[Case], int]], placed: list[list[Sequence[str]]]
 ) -> Iterator[tuple[int, Case, Reading]]:
     """Every case in every run."""
     for (group, seed), told in zip(groups, placed, strict=True):
@@ -214,7 +214,7 @@ def _grouped(known: list[Case]) -> list[list[Case]]:
     return sorted(cut, key=len, reverse=True)
 
 
-def _placed(group: list[Case], seed: int, lifetimes: int) -> list[tuple[str, ...]]:
+def _placed(group: list[Case], seed: int, lifetimes: int) -> list[Reading]:
     """The readings of cases that share a family in one run; the reference procedures are lived once."""
     family = catalogue.make("families", group[0].family.format(seed=seed))
     splits = [split.name for split in family.splits() if split.counted]
@@ -226,7 +226,7 @@ def _placed(group: list[Case], seed: int, lifetimes: int) -> list[tuple[str, ...
         subject = resolve(case.subject, family)
         placement = bench.place(subject, subject.trained_on)[2]
         assert placement is not None  # the fresh split is among the splits
-        out.append((placement.level, placement.lowest, placement.highest, placement.direction))
+        out.append(Reading(placement.level, placement.lowest, placement.highest, placement.direction))
     return out
 
 
