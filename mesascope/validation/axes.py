@@ -90,7 +90,8 @@ def counted(units: list[tuple], answers: list[dict[str, int]], seeds: int) -> di
     """
     out: dict[str, dict[str, Any]] = {}
     for (_, name, case, *_), readings in zip(units, answers, strict=True):
-        found = out.setdefault(name, {"confusion": {}, "false_positives": 0, "subjects": []})
+        none = {"confusion": {}, "right": 0.0, "false_positives": 0, "runs": 0, "subjects": []}
+        found = out.setdefault(name, none)
         counts = found["confusion"].setdefault(case.reading, Counter())
         counts.update(readings)
         found["false_positives"] += sum(readings.get(r, 0) for r in case.never)
