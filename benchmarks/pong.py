@@ -53,7 +53,7 @@ class Ours:
         }
         weights = create(jax.random.key(0), Sizes(33, 40, STACK, HIDDEN, 3))
         state = ours.State(weights, weights, ours.MOVED.init(weights))
-        run = Run("dqn_atari", None, settings, {}, lambda state: {})  # pyright: ignore[reportArgumentType]
+        run = Run("dqn_atari", None, settings, 1, lambda state: ({}, {}))  # pyright: ignore[reportArgumentType]
         self.loop = ours.played(run, Kept(state, 0, 0, 0, ()))
         self.done = self.steps = 0
 

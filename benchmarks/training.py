@@ -23,7 +23,7 @@ import numpy as np
 from mesascope.agents.networks.recurrent import Recurrent, begun
 from mesascope.keys import address
 from mesascope.recipes import ppo_recurrent as ours
-from mesascope.recipes.descent import numbers, rest
+from mesascope.recipes.descent import Plan, rest
 from mesascope.recipes.lives import put, scale
 from mesascope.rollouts.rollouts import rollout
 from mesascope.worlds.bandits.families.bernoulli_bandit import family
@@ -47,16 +47,16 @@ class Ours:
         told = "action+feedback+trial+first"
         self.network: Recurrent = begun(address(self.key, "weights"), BANDIT, "lstm", WIDTH, told)
         self.memory, self.span = rest(self.network), scale(BANDIT)
-        data = numbers(updates=UPDATES, rate=RATE, final_rate=RATE / 30, entropy=ENTROPY)
-        data |= numbers(discount=DISCOUNT, trace=TRACE, clip=CLIP)
-        self.plan = ours.Plan(epochs=EPOCHS, minibatches=MINIBATCHES, **data)
+        told = {"updates": UPDATES, "rate": RATE, "final_rate": RATE / 30, "entropy": ENTROPY, "clip": CLIP}
+        told |= {"discount": DISCOUNT, "trace": TRACE, "epochs": EPOCHS, "minibatches": MINIBATCHES}
+        self.plan = Plan.of(told)
 
     def update(self) -> None:
         key = address(self.key, "update", self.number)
         tried = put(BANDIT, address(key, "tasks"), self.parallel)
         number = jnp.asarray(self.number)
         self.network, self.memory, score = ours.update(
-            key, number, self.network, self.memory, BANDIT, tried, self.span, self.plan
+            key, number, self.network, self.memory, BANDIT, tried=tried, span=self.span, plan=self.plan
         )
         self.number += 1
         score.block_until_ready()

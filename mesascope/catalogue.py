@@ -40,7 +40,7 @@ PLACES = {  # where files of each kind lie, here
 }
 STUDIES = ROOT / "studies"  # folders of data, not plug-ins: adding one adds a study
 LISTED = {**KINDS, "studies": "study"}
-BOUND = ("family", "out", "progress", "trust")  # parameters that are handed over, never typed
+BOUND = ("family", "lived", "out", "progress", "trust")  # parameters that are handed over, never typed
 
 
 def names(kind: str) -> list[str]:
@@ -224,12 +224,10 @@ def describe(kind: str) -> list[dict[str, Any]]:
     for name in names(kind):
         try:
             made = factory(kind, name)
-            known = {k: _plain(p.default) for k, p in settings(made).items()}
-            rows.append({"kind": KINDS[kind], "name": name, "says": says(made), "settings": known})
+            line, known = says(made), {k: _plain(p.default) for k, p in settings(made).items()}
         except MesascopeError as error:
-            rows.append(
-                {"kind": KINDS[kind], "name": name, "says": f"broken: {error.problem}", "settings": {}}
-            )
+            line, known = f"broken: {error.problem}", {}
+        rows.append({"kind": KINDS[kind], "name": name, "says": line, "settings": known})
     return rows
 
 

@@ -13,13 +13,14 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from mesascope.errors import MesascopeError
+from mesascope.files import replacing
 from mesascope.guards.blame import contained
 
 MOST = 4  # each compiles and holds what it lives
@@ -33,13 +34,21 @@ def cores() -> int:
     )
 
 
-def spread(
-    work: Callable[..., Any], units: Sequence[tuple], workers: int = 1, kept: Path | None = None
-) -> Iterator[Any]:
+class Work(Protocol):
+    """A function of a module that does one unit; with several workers it and all that goes in and out is pickled."""
+
+    __qualname__: str
+
+    def __call__(self, *unit: Any, **settings: Any) -> Any:
+        """The answer to a unit, whose parts are the arguments."""
+        ...
+
+
+def spread(work: Work, units: Sequence[tuple], workers: int = 1, kept: Path | None = None) -> Iterator[Any]:
     """What `work(*unit)` gives for every unit, in their order.
 
     Args:
-        work: a function of a module; with several workers it and all that goes in and out is pickled.
+        work: what does a unit.
         units: its arguments, those that take longest first.
         workers: processes, 0 for one per core; with one everything runs in this one.
         kept: a folder in which every answer, plain data then, is kept as soon as it is there, and from which it is
@@ -86,14 +95,23 @@ def _answers(futures: Sequence[Future]) -> Iterator[Any]:
         yield future.result()[0]
 
 
+class Warned(NamedTuple):
+    """What was warned of, as `warnings.warn_explicit` takes it."""
+
+    message: str
+    category: type[Warning]
+    filename: str
+    lineno: int
+
+
 @contained()
-def _unit(work: Callable[..., Any], *unit: Any) -> tuple[Any, list[tuple]]:
+def _unit(work: Work, *unit: Any) -> tuple[Any, list[Warned]]:
     """The answer to one unit, and what was warned of; one that is ended may keep what it has, as after Ctrl-C."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with warnings.catch_warnings(record=True) as caught:
             answer = work(*unit)
-        return answer, [(str(w.message), w.category, w.filename, w.lineno) for w in caught]
+        return answer, [Warned(str(w.message), w.category, w.filename, w.lineno) for w in caught]
     except KeyboardInterrupt:
         os._exit(1)
     except Exception as error:
@@ -130,7 +148,7 @@ def _deaf() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _kept(folder: Path, work: Callable[..., Any], *unit: Any) -> Any:
+def _kept(folder: Path, work: Work, *unit: Any) -> Any:
     """The answer to one unit, from its file if that is there and whole."""
     asked = " ".join(f"{u.__module__}.{u.__qualname__}" if callable(u) else repr(u) for u in (work, *unit))
     path = folder / f"{hashlib.sha256(asked.encode()).hexdigest()[:24]}.json"
@@ -138,11 +156,10 @@ def _kept(folder: Path, work: Callable[..., Any], *unit: Any) -> Any:
         return json.loads(path.read_text())["answer"]
     except (OSError, ValueError, KeyError, TypeError):
         answer = work(*unit)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
     with contextlib.suppress(OSError):  # what cannot be kept is computed again
         folder.mkdir(parents=True, exist_ok=True)  # another run that was done may have emptied it
-        part.write_text(json.dumps({"asked": asked, "answer": answer}))
-        part.replace(path)
+        with replacing(path, os.getpid()) as part:
+            part.write_text(json.dumps({"asked": asked, "answer": answer}))
     return answer
 
 

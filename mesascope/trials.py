@@ -26,17 +26,16 @@ import xarray as xr
 
 from mesascope import formats
 from mesascope.errors import MesascopeError
+from mesascope.files import replacing
 from mesascope.formats import TRIALS
 from mesascope.guards import limits
 
 AXES = ("condition", "lifetime", "trial")
 FEW = 4  # trials over which a reflex may look back: what is older is what a carry holds
-
-
 KEPT = 64  # steps of a trial whose actions are kept
 LARGEST = (
     1 << 16
-)  # numbers of one lifetime and condition: above that log-probabilities and observations are not kept
+)  # numbers of a lifetime and condition above which log-probabilities, observations are not kept
 
 
 def kept_steps(steps: int) -> np.ndarray:
@@ -82,14 +81,11 @@ def assemble(
         "partner": (AXES, join("partner").astype(np.int16)),
     }
     single = np.asarray(one_step)[:, None, None]
-    for name in (
-        "feedback",
-        "score",
-    ):  # the pay-off of a life that went on undisturbed is not the condition's
+    # the pay-off of a life that went on undisturbed is not the condition's
+    for name in ("feedback", "score"):
         data[name] = (AXES, np.where(single, np.float32(np.nan), data[name][1]))
-    if (
-        records[0][0].log_probs is not None
-    ):  # kept where a metric compares responses; the file is a fifth of the size
+    # kept where a metric compares responses; the file is a fifth of the size
+    if records[0][0].log_probs is not None:
         kept = single[:, 0, 0] | (np.asarray(labels) == "intact")
         stated = join("log_probs", lifetime)
         if not stepwise or stated[0, 0].size <= LARGEST:
@@ -181,7 +177,6 @@ def check(trials: xr.Dataset) -> None:
 def save(splits: Mapping[str, xr.Dataset], path: str | os.PathLike) -> Path:
     """Writes one data set per split into one netCDF file; the file appears whole or not at all."""
     path = Path(path)
-    part = path.with_name(f".{path.name}.part")
     packed = {}
     for split, trials in splits.items():
         attrs = {k: json.dumps(v) for k, v in trials.attrs.items()}
@@ -190,8 +185,8 @@ def save(splits: Mapping[str, xr.Dataset], path: str | os.PathLike) -> Path:
     encoding = {
         g: {str(v): zipped for v in d.data_vars if d[v].dtype.kind in "if"} for g, d in packed.items()
     }
-    xr.DataTree.from_dict(packed).to_netcdf(part, engine="h5netcdf", encoding=encoding)
-    part.replace(path)
+    with replacing(path) as part:
+        xr.DataTree.from_dict(packed).to_netcdf(part, engine="h5netcdf", encoding=encoding)
     return path
 
 
@@ -253,8 +248,6 @@ def gain(
     """
     window = late(trials) if window is None else window
     score, chance = payoff(trials, label)[:, window], trials.chance.values.astype(float)[:, window]
-    if against:
-        worst = trials.worst.values.astype(float)[:, window]
-        return np.nansum(chance - score, -1), np.where(np.isfinite(score), chance - worst, 0.0).sum(-1)
-    best = trials.best.values.astype(float)[:, window]
-    return np.nansum(score - chance, -1), np.where(np.isfinite(score), best - chance, 0.0).sum(-1)
+    end = trials["worst" if against else "best"].values.astype(float)[:, window]
+    gained, room = (chance - score, chance - end) if against else (score - chance, end - chance)
+    return np.nansum(gained, -1), np.where(np.isfinite(score), room, 0.0).sum(-1)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from mesascope.cli.options import Json
+from mesascope.cli.output import say, write, write_json
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -15,10 +17,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Logs that other packages carry, and logs in the schema of ArviZ.",
 )
-
-Json = Annotated[
-    bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else.")
-]
 
 
 @app.command("import", epilog="Example: mesascope data import hbayesdm:ts")
@@ -31,16 +29,15 @@ def import_(
 
     got = import_set(source)
     if as_json:
-        typer.echo(json.dumps(got))
+        write_json(got)
         return
     path = _short(got["path"])
-    typer.echo(f"{got['source']}: {got['says']}")
-    typer.echo(
+    write(f"{got['source']}: {got['says']}")
+    write(
         f"Copied from {got['distribution']} {got['version']}, whose licence, {got['licence']}, holds for the copy; "
         "it is no part of mesascope."
     )
-    typer.echo(path)
-    typer.echo(f"Next: mesascope measure {path}")
+    write(f"{path}\nNext: mesascope measure {path}")
 
 
 @app.command("list", epilog="Example: mesascope data list")
@@ -50,10 +47,10 @@ def list_(as_json: Json = False) -> None:
 
     rows: list[dict[str, Any]] = [{"source": name, **told} for name, told in sets().items()]
     if as_json:
-        typer.echo(json.dumps(rows))
+        write_json(rows)
         return
     for row in rows:
-        typer.echo(f"{row['source']}: {row['says']} ({row['distribution']}, {row['licence']})")
+        write(f"{row['source']}: {row['says']} ({row['distribution']}, {row['licence']})")
 
 
 @app.command("export", epilog="Example: mesascope data export choices.csv --out choices.nc")
@@ -72,8 +69,8 @@ def export(
     trials, notes = read_log(log, given(columns), choices or None)
     path = save_datatree(trials, out)
     for note in notes:
-        typer.echo(note, err=True)
-    typer.echo(json.dumps({"path": str(path)}) if as_json else f"{path}")
+        say(note)
+    write_json({"path": str(path)}) if as_json else write(f"{path}")
 
 
 def _short(path: str) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+import time
+import unicodedata
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,17 +28,26 @@ def write_json(document: Any) -> None:
 
 
 def write(what: Any) -> None:
-    """Writes a text or a table to standard output."""
-    from mesascope.cli.console import printed
+    """Writes a text or a table to standard output, without blanks at the ends of lines."""
+    from rich.console import Console
 
-    sys.stdout.write(printed(what))
+    what = visible(what) if isinstance(what, str) else what
+    console = Console(file=sys.stdout, markup=False, highlight=False, soft_wrap=isinstance(what, str))
+    with console.capture() as shown:
+        console.print(what)
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in shown.get().splitlines()))
+
+
+def visible(text: str) -> str:
+    """Text from anyone with its lines kept: characters that steer a terminal show as �."""
+    return "".join(
+        "\ufffd" if unicodedata.category(c) in ("Cc", "Cf", "Cs") and c not in "\n\t" else c for c in text
+    )
 
 
 def say(text: str) -> None:
     """Writes a line for the user to standard error."""
     from rich.console import Console
-
-    from mesascope.cli.console import visible
 
     Console(stderr=True, markup=False, highlight=False, soft_wrap=True).print(visible(plain(text)))
 
@@ -49,12 +60,37 @@ def keep_compiled(short: bool = False) -> None:
 
 
 @contextmanager
-def show_progress() -> Iterator[Any]:
+def show_progress() -> Iterator[Callable[[float, str], None]]:
     """A bar on a terminal, a line every ten seconds elsewhere; all on standard error."""
-    from mesascope.cli.console import progress
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    with progress() as tell:
-        yield tell
+    console = Console(stderr=True)
+    if console.is_terminal:
+        percent, doing = (
+            TextColumn("{task.percentage:>3.0f}%"),
+            TextColumn("{task.description}", markup=False),
+        )
+        columns = (BarColumn(), percent, TimeElapsedColumn(), TimeRemainingColumn(), doing)
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task("", total=1.0)
+            yield lambda share, doing: bar.update(task, completed=share, description=visible(doing))
+        return
+    begun = last = time.monotonic()
+    first = None  # a run that goes on does not begin at 0
+
+    def tell(share: float, doing: str) -> None:
+        nonlocal last, first
+        now = time.monotonic()
+        first = share if first is None else first
+        if now - last < 10:
+            return
+        last = now
+        gone = share - first
+        left = f", about {(now - begun) * (1 - share) / gone:.0f} s left" if gone > 0.02 else ""
+        sys.stderr.write(f"{share:4.0%} {visible(doing)}{left}\n")
+
+    yield tell
 
 
 def listed(texts: list[str] | None) -> list[str] | None:

@@ -75,8 +75,8 @@ def validate_(
     as_json: Json = False,
 ) -> None:
     """Run the instrument over every scripted subject whose answer is known; exit 1 if it misses its bounds."""
-    from mesascope.caching import cache
     from mesascope.cli.console import validation
+    from mesascope.files import cache
     from mesascope.validation.ladder import folder, validate
 
     keep_compiled(short=True)

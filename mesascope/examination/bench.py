@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 import mesascope
@@ -18,14 +20,18 @@ from mesascope.contracts.family import Family
 from mesascope.contracts.split import kind
 from mesascope.contracts.subject import Subject, essence
 from mesascope.errors import MesascopeError, unknown
-from mesascope.examination import kept
 from mesascope.execution import fingerprint
-from mesascope.guards.identity import loaded
+from mesascope.files import replacing
+from mesascope.guards import limits
+from mesascope.guards.identity import loaded, unchanged
 from mesascope.questions.spectrum.placement import Rule, conditions, place
 from mesascope.rollouts.rollouts import BLOCK, distinct, rollout
 
 Progress = Callable[[float, str], None]
+LABELS = "labels of the conditions"
+TOLD = "dimensions, attributes and the code that was loaded"
 COMPARED = ("learner", "discounting")  # references that live on every split
+REFERRED = {"strongest": ("fresh",), "locator": ("seen", "fresh")}  # splits of the others
 
 
 class Bench:
@@ -112,12 +118,10 @@ class Bench:
 
     def live(self, subject: Subject, family: Family) -> dict[str, xr.Dataset]:
         """A subject's trials on every split: all conditions where they belong, intact elsewhere."""
-        out = {}
-        for split in self.splits(family):
-            out[split] = self._roll(
-                subject, family, split, self._here(family, split), self._held(family, split)
-            )
-        return out
+        return {
+            split: self._roll(subject, family, split, self._here(family, split), self._held(family, split))
+            for split in self.splits(family)
+        }
 
     def _here(self, family: Family, split: str) -> list[Condition]:
         """The conditions of a split: all on fresh tasks; the placement's shuffled ones where no bank could hold them,
@@ -133,12 +137,13 @@ class Bench:
 
     def responses(self, family: Family) -> int:
         """The responses that `live` asks of a subject, donors included."""
-        many = 0
-        for split in self.splits(family):
+
+        def asked(split: str) -> int:
             here = self._here(family, split)
             donors = 0 if family.tells_anyway else len({c.draw for c in here if c.needs_donors})
-            many += (sum(c.asks for c in here) + donors) * family.split(split).trials
-        return many * self.blocks * BLOCK
+            return (sum(c.asks for c in here) + donors) * family.split(split).trials
+
+        return sum(map(asked, self.splits(family))) * self.blocks * BLOCK
 
     def references(self, family: Family, suffix: str = "") -> dict[str, dict[str, xr.Dataset]]:
         """The reference procedures of a family on the same tasks, by role."""
@@ -150,20 +155,14 @@ class Bench:
             home = family if role == "locator" else unbanked
             procedure = catalogue.make("subjects", family.references[role + suffix], home)
             for split in self.splits(family):
-                if (role == "strongest" and split != "fresh") or (
-                    role == "locator" and kind(split) not in ("seen", "fresh")
-                ):
+                if kind(split) not in REFERRED.get(role, (kind(split),)):
                     continue
-                change = family.split(split).changes_at
-                restart = (
-                    [catalogue.make("conditions", f"carry_reset:at={change}")]
-                    if change and role == "learner"
-                    else []
-                )
+                conditions, change = [intact], family.split(split).changes_at
+                if change and role == "learner":
+                    conditions.append(catalogue.make("conditions", f"carry_reset:at={change}"))
                 kinds = self._held(family, split) if role in COMPARED else (intact,)
-                lived = self._roll(
-                    procedure, family if split == "seen" else home, split, [intact, *restart], kinds
-                )
+                where = family if split == "seen" else home
+                lived = self._roll(procedure, where, split, conditions, kinds)
                 out.setdefault(role + suffix, {})[split] = lived
         return out
 
@@ -171,7 +170,14 @@ class Bench:
         """The kinds of condition in the compiled lifetimes of a split: intact alone where their length differs."""
         return self.kinds if family.split(split).trials == family.horizon else (Intact(),)
 
-    def _roll(self, subject, family, split, conditions, kinds) -> xr.Dataset:
+    def _roll(
+        self,
+        subject: Subject,
+        family: Family,
+        split: str,
+        conditions: Sequence[Condition],
+        kinds: Sequence[Condition],
+    ) -> xr.Dataset:
         """One rollout, from memory or from the folder where it was made before."""
         home = family if split == "seen" else family.banked(None)
         where = home.name
@@ -184,7 +190,7 @@ class Bench:
         path = self.out / "rollouts" / f"{digest}.npz" if self.out else None
         if path and path.is_file():
             try:
-                lived = kept.get(path)
+                lived = kept(path)
                 self._tick(self.blocks * len(conditions))
             except MesascopeError:
                 path.unlink()
@@ -207,7 +213,7 @@ class Bench:
                 together=self.together,
             )
             if path:
-                kept.put(lived, path)
+                keep(lived, path)
         self.made[digest] = lived
         return lived
 
@@ -226,3 +232,40 @@ class Bench:
 def _code() -> str:
     """Of the package: what other code lived is not taken for this one's."""
     return fingerprint(Path(mesascope.__file__).parent, (".py",))
+
+
+def keep(rollout: xr.Dataset, path: Path) -> None:
+    """Keeps one split's trials until the run is whole: one plain .npz, twenty times faster than netCDF."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    told = {
+        "dims": {str(name): list(map(str, v.dims)) for name, v in rollout.data_vars.items()},
+        "attrs": rollout.attrs,
+        "code": loaded(),
+    }
+    arrays = {str(name): v.values for name, v in rollout.data_vars.items()}
+    labels = np.asarray(rollout.condition.values.tolist(), np.str_)
+    with replacing(path) as part, part.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays, **{LABELS: labels, TOLD: np.asarray(json.dumps(told))})
+
+
+def kept(path: Path) -> xr.Dataset:
+    """Reads what `keep` wrote.
+
+    Raises:
+        MesascopeError: it is broken, or other code lived it.
+    """
+    try:
+        limits.arrays(path)
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            told = limits.parsed(str(file[TOLD]))
+            data = {name: (dims, file[name]) for name, dims in told["dims"].items()}
+            labels = file[LABELS].tolist()
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise MesascopeError(
+            f"{str(path)!r} is no finished rollout: {type(error).__name__}.", "Delete it and run again."
+        ) from None
+    if not unchanged(told["code"]):
+        raise MesascopeError(f"{str(path)!r} was lived by other code.", "Delete it and run again.")
+    rollout = xr.Dataset(data, coords={"condition": labels}, attrs=told["attrs"])
+    trials.check(rollout)
+    return rollout

@@ -17,7 +17,7 @@ import numpy as np
 
 from mesascope import catalogue
 from mesascope.contracts.axis import UNDETERMINED, Axis
-from mesascope.contracts.condition import select
+from mesascope.contracts.condition import Intact, select
 from mesascope.contracts.family import Family
 from mesascope.contracts.metric import Metric
 from mesascope.contracts.split import kind as split_kind
@@ -53,17 +53,9 @@ def check_plugin(name: str) -> list[str]:
     broken = (
         [] if catalogue.says(made).endswith((".", "?")) else ["Its factory has no docstring of one sentence."]
     )
-    tests: dict[str, Callable[..., Iterator[str]]] = {
-        "families": _family,
-        "subjects": _subject,
-        "conditions": _condition,
-        "metrics": _metric,
-        "recipes": _recipe,
-        "axes": _axis,
-    }
     try:
         with contained():
-            broken += list(tests[kind](spec))
+            broken += list(TESTS[kind](spec))
     except MesascopeError as error:
         broken.append(str(error))
     except Exception as error:
@@ -138,15 +130,14 @@ def _split(family: Family, split: str) -> Iterator[str]:
     none = 0 if family.choices is None else -1  # the last action before the first
     if not bool(jnp.asarray(percept.first).all()) or bool((jnp.asarray(percept.action) != none).any()):
         yield f"On {split} the start-of-life percept has first false or a last action."
+
+    def kinds(tree: Any) -> Any:
+        return jax.tree.map(lambda x: (jnp.shape(x), jnp.asarray(x).dtype), tree)
+
     for t in range(min(trials, 5)):
-        rng = np.random.default_rng(t)
-        if family.choices is None:
-            action = jnp.asarray(rng.standard_normal(BLOCK), jnp.float32)
-        else:
-            action = jnp.asarray(rng.integers(0, family.choices, BLOCK), jnp.int32)
-        before = jax.tree.map(lambda x: (jnp.shape(x), jnp.asarray(x).dtype), (state, percept))
+        action, before = jnp.asarray(_actions(family, t)), kinds((state, percept))
         state, percept, score = family.step(jax.random.fold_in(key, t), tasks, state, action)
-        after = jax.tree.map(lambda x: (jnp.shape(x), jnp.asarray(x).dtype), (state, percept))
+        after = kinds((state, percept))
         if before != after:
             yield f"On {split} its state or percept changes shape or type at trial {t}: {before} to {after}."
             return
@@ -154,6 +145,19 @@ def _split(family: Family, split: str) -> Iterator[str]:
             yield f"On {split} a score at trial {t} is not between worst and best."
         if not bool((percept.trial == t + 1).all()) or not bool((percept.action == action).all()):
             yield f"On {split} the percept after trial {t} does not tell the action and trial {t + 1}."
+
+
+def _actions(family: Family, seed: int) -> np.ndarray:
+    """An action for every lifetime of a block."""
+    rng = np.random.default_rng(seed)
+    if family.choices is None:
+        return rng.standard_normal(BLOCK).astype(np.float32)
+    return rng.integers(0, family.choices, BLOCK).astype(np.int32)
+
+
+def _home(kind: str, name: str) -> Family:
+    """The family that a plug-in is tried on: the one that its file names, or the usual one."""
+    return catalogue.make("families", getattr(catalogue.module(kind, name), "TRIED", TRIED))
 
 
 def _steps(family: Family, split: str, tasks: Any) -> Iterator[str]:
@@ -170,10 +174,7 @@ def _steps(family: Family, split: str, tasks: Any) -> Iterator[str]:
             if (np.asarray(getattr(percept, part))[alive] != wanted).any():
                 yield f"On {split} the percept of step {s} in trial {t} names another {part}."
                 return
-        if family.choices is None:
-            action = np.random.default_rng(now).standard_normal(BLOCK).astype(np.float32)
-        else:
-            action = np.random.default_rng(now).integers(0, family.choices, BLOCK).astype(np.int32)
+        action = _actions(family, now)
         if not family.traceable:
             action = np.where(alive, action, np.nan if family.choices is None else -1).astype(action.dtype)
         after, told, score = family.step(jax.random.fold_in(key, now), tasks, state, action)
@@ -187,8 +188,7 @@ def _steps(family: Family, split: str, tasks: Any) -> Iterator[str]:
 
 
 def _subject(spec: str) -> Iterator[str]:
-    home = getattr(catalogue.module("subjects", catalogue.parse_spec(spec)[0]), "TRIED", TRIED)
-    family = catalogue.make("families", home)
+    family = _home("subjects", catalogue.parse_spec(spec)[0])
     subject = catalogue.make("subjects", spec, family)
     if not isinstance(subject, Subject):
         yield f"Its factory returned {type(subject).__name__}, not a mesascope.Subject."
@@ -225,21 +225,23 @@ def _condition(spec: str) -> Iterator[str]:
     condition = catalogue.make("conditions", spec)
     if catalogue.make("conditions", condition.label).label != condition.label:
         yield f"Its label {condition.label!r} does not make it again."
-    home = getattr(catalogue.module("conditions", catalogue.parse_spec(spec)[0]), "TRIED", TRIED)
-    family = catalogue.make("families", home)
+    family = _home("conditions", catalogue.parse_spec(spec)[0])
     subject = resolve(family.controls["learner"], family)
-    intact = catalogue.make("conditions", "intact")
     plain = rollout(subject, family, "fresh", BLOCK)
-    both = [intact, *([condition] if condition.label != "intact" else [])]
-    lived = rollout(subject, family, "fresh", BLOCK, conditions=both)
-    if not (lived.action.sel(condition="intact").values == plain.action.values[0]).all():
+    both = [Intact(), *([condition] if condition.label != "intact" else [])]
+    once, again = (rollout(subject, family, "fresh", BLOCK, conditions=both).action for _ in range(2))
+    if not (once.sel(condition="intact").values == plain.action.values[0]).all():
         yield "With it in the run, the intact lifetimes are others."
-    once = lived.action.sel(condition=condition.label).values
-    again = (
-        rollout(subject, family, "fresh", BLOCK, conditions=both).action.sel(condition=condition.label).values
-    )
-    if not (once == again).all():
+    if not (once == again).sel(condition=condition.label).all():
         yield "With the same seed it disturbs otherwise the second time."
+
+
+def _asks(asker: Metric | Axis, name: str) -> Iterator[str]:
+    """What must hold of all that ask something."""
+    if asker.name != name:
+        yield f"Its name is {asker.name!r}, its file's another."
+    if not asker.question.endswith("?"):
+        yield f"Its question {asker.question!r} is no question."
 
 
 def _metric(spec: str) -> Iterator[str]:
@@ -247,10 +249,7 @@ def _metric(spec: str) -> Iterator[str]:
     if not isinstance(metric, Metric):
         yield f"Its factory returned {type(metric).__name__}, not a mesascope.Metric."
         return
-    if metric.name != catalogue.parse_spec(spec)[0]:
-        yield f"Its name is {metric.name!r}, its file's another."
-    if not metric.question.endswith("?"):
-        yield f"Its question {metric.question!r} is no question."
+    yield from _asks(metric, catalogue.parse_spec(spec)[0])
     for role in dict.fromkeys(("learner", *metric.expects)):
         if role not in ("learner", "lookalike", "still"):
             yield f"It expects something of {role!r}; the controls are the learner, the lookalike and the still one."
@@ -277,9 +276,8 @@ def _reads(finding: Any, expected: str) -> bool:
     if expected == "any" or finding.low is None:
         return True
     above, below = finding.low > finding.null + 1e-9, finding.high < finding.null - 1e-9
-    return {"+": above, "-": below, "0": not (above or below) or abs(finding.estimate - finding.null) < 0.05}[
-        expected
-    ]
+    near = not (above or below) or abs(finding.estimate - finding.null) < 0.05
+    return {"+": above, "-": below, "0": near}[expected]
 
 
 def _recipe(spec: str) -> Iterator[str]:
@@ -291,9 +289,8 @@ def _recipe(spec: str) -> Iterator[str]:
             yield f"Its factory takes no {needed}."
     if not {"family", "out", "updates", "seed"} <= set(known):
         return
-    module = catalogue.module("recipes", name)
-    family = catalogue.make("families", getattr(module, "TRIED", TRIED))
-    small = {"updates": 2, "seed": 1, **getattr(module, "SMALL", {})}
+    family = _home("recipes", name)
+    small = {"updates": 2, "seed": 1, **getattr(catalogue.module("recipes", name), "SMALL", {})}
     small |= catalogue.convert(made, given, f"recipe {name!r}")
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(made(family, Path(folder) / str(i), **small).path) for i in (0, 1)]
@@ -310,13 +307,10 @@ def _axis(spec: str) -> Iterator[str]:
     if not isinstance(axis, Axis):
         yield f"Its factory returned {type(axis).__name__}, not a mesascope.contracts.axis.Axis."
         return
-    if axis.name != name:
-        yield f"Its name is {axis.name!r}, its file's another."
-    if not axis.question.endswith("?"):
-        yield f"Its question {axis.question!r} is no question."
+    yield from _asks(axis, name)
     if UNDETERMINED not in axis.words:
         yield f"Its readings are {', '.join(axis.words)}; {UNDETERMINED!r} is not among them."
-    family = catalogue.make("families", getattr(catalogue.module("axes", name), "TRIED", TRIED))
+    family = _home("axes", name)
     splits = [r for r in family.split_names if split_kind(r) in axis.tested]
     for role, control in family.controls.items():
         who, asked = resolve(control, family), axis.made(family)
@@ -329,3 +323,9 @@ def _axis(spec: str) -> Iterator[str]:
             yield f"On the {role} it reads {verdict.reading!r}; its readings are {', '.join(axis.words)}."
         if abs(sum(verdict.probability.values()) - 1) > 1e-6:
             yield f"On the {role} its shares of resamples sum to {sum(verdict.probability.values()):.3f}."
+
+
+TESTS: dict[str, Callable[[str], Iterator[str]]] = {  # of a plug-in by its kind
+    **{"families": _family, "subjects": _subject, "conditions": _condition},
+    **{"metrics": _metric, "recipes": _recipe, "axes": _axis},
+}

@@ -94,21 +94,15 @@ def examine(
     gate.handed(family, *named)
     base: Family = catalogue.make("families", family) if isinstance(family, str) else family
     group = [resolve(s, base, trust) for s in named]
-    asked = [
-        catalogue.make("metrics", p) if isinstance(p, str) else p
-        for p in metrics or catalogue.names("metrics")
-    ]
+    wanted = metrics or catalogue.names("metrics")
+    asked = [catalogue.make("metrics", p) if isinstance(p, str) else p for p in wanted]
     labels = [*conditions(base.horizon, rule), *(c for p in asked for c in p.conditions)]
-    bench = Bench(
-        base,
-        labels,
-        splits,
-        lifetimes,
-        seed,
-        out=Path(out) if out else None,
-        progress=progress,
-        beyond=axes.wanted(base),
-    )
+    kept: dict[str, Any] = {
+        "out": Path(out) if out else None,
+        "progress": progress,
+        "beyond": axes.wanted(base),
+    }
+    bench = Bench(base, labels, splits, lifetimes, seed, **kept)
     homes = [bench.home(trained_on or one.trained_on) for one in group]
     for one, home in zip(group, homes, strict=True):
         if told := one.announce(bench.responses(home)):
@@ -128,9 +122,8 @@ def examine(
     with ThreadPoolExecutor(1) as aside:  # controls are measured while the next subject is compiled
         for role, control in controls.items():
             if lived := bench.live(control, unbanked):
-                put = [p for p in asked if role in p.expects]
-                told = (put, lived, bench.references(unbanked), Replays(control))
-                waiting[role] = aside.submit(measure, *told)
+                put, references = [p for p in asked if role in p.expects], bench.references(unbanked)
+                waiting[role] = aside.submit(measure, put, lived, references, Replays(control))
         placed: list[Any] = [bench.place(one, trained_on or one.trained_on, rule) for one in group]
         by_role = {role: waiting[role].result() if role in waiting else [] for role in controls}
     for i, one in enumerate(group):
@@ -140,8 +133,9 @@ def examine(
                 f"{one.name} is not what it was at the start: {why}.",
                 "Examine it again while it stays the same.",
             )
-        noted = {r: lived.assign_attrs(floor=floor) for r, lived in placed[i][0].items()} if floor else None
-        placed[i] = (noted or placed[i][0], *placed[i][1:])
+        if floor:
+            noted = {split: lived.assign_attrs(floor=floor) for split, lived in placed[i][0].items()}
+            placed[i] = (noted, *placed[i][1:])
     out_of = []
     for one, home, (lived, references, placement) in zip(group, homes, placed, strict=True):
         told = trained_on or one.trained_on

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import xarray as xr
 
 from mesascope import catalogue, trials
+from mesascope.contracts.metric import Metric
 from mesascope.errors import MesascopeError
 from mesascope.examination.examination import Examination
-from mesascope.examination.measurement import measure
+from mesascope.examination.measurement import Splits, measure
 from mesascope.examination.runs import open_run
 from mesascope.guards.blame import contained
 from mesascope.logs import read_log
@@ -20,6 +21,14 @@ from mesascope.logs.curves import read_curves
 from mesascope.questions.spectrum.placement import place
 from mesascope.rollouts.inspected import read_eval
 from mesascope.rollouts.replays import Replays
+
+
+class Known(NamedTuple):
+    """Trials of a subject per split, of reference procedures by role, and what the subject was trained on."""
+
+    trials: Splits
+    references: Mapping[str, Splits]
+    trained_on: str
 
 
 @contained()
@@ -42,28 +51,7 @@ def measure_log(
     """
     asked = [catalogue.make("metrics", p) for p in metrics or catalogue.names("metrics")]
     if isinstance(path, str | os.PathLike) and Path(path).suffix in (".nc", ".eval"):
-        folder = Path(path).parent
-        if Path(path).suffix == ".eval":
-            log = read_eval(os.fspath(path))
-            known = [({str(log.attrs["split"]): log}, {}, "unknown")]
-        elif Path(path).name == "trials.nc" and (folder / "findings.json").is_file():
-            known = [(e.trials, e.references, e.trained_on) for e in open_run(folder)[0]]
-        else:
-            known = _by_subject(trials.open_trials(path))
-        out = []
-        for lived, references, trained_on in known:
-            some = next(iter(lived.values())).attrs
-            try:
-                placement = place(lived, references, trained_on)
-            except MesascopeError:
-                placement = None
-            found = measure(asked, lived, references, Replays())
-            out.append(
-                Examination(
-                    str(some["subject"]), str(some["family"]), trained_on, lived, references, found, placement
-                )
-            )
-        return out, []
+        return [_examined(asked, *known) for known in _known(Path(path))], []
     if curves := read_curves(path, columns):
         logs, notes = curves
     else:
@@ -77,7 +65,30 @@ def measure_log(
     return out, notes
 
 
-def _by_subject(groups: Mapping[str, xr.Dataset]) -> list[tuple[Any, Any, str]]:
+def _known(path: Path) -> list[Known]:
+    """What a file of trials in our own families holds, subject by subject."""
+    if path.suffix == ".eval":
+        log = read_eval(str(path))
+        return [Known({str(log.attrs["split"]): log}, {}, "unknown")]
+    if path.name == "trials.nc" and (path.parent / "findings.json").is_file():
+        return [Known(e.trials, e.references, e.trained_on) for e in open_run(path.parent)[0]]
+    return _by_subject(trials.open_trials(path))
+
+
+def _examined(
+    asked: Sequence[Metric], lived: Splits, references: Mapping[str, Splits], trained_on: str
+) -> Examination:
+    """What is found of a subject in our own families, without it."""
+    some = next(iter(lived.values())).attrs
+    try:
+        placement = place(lived, references, trained_on)
+    except MesascopeError:
+        placement = None
+    found, who = measure(asked, lived, references, Replays()), (str(some["subject"]), str(some["family"]))
+    return Examination(*who, trained_on, lived, references, found, placement)
+
+
+def _by_subject(groups: Mapping[str, xr.Dataset]) -> list[Known]:
     """Trials per split, references per role and training tasks of each subject in a file without its run's folder.
 
     Groups are named 's0 SPLIT' and 's0 ROLE SPLIT' by a run; reference procedures that several subjects share
@@ -91,5 +102,8 @@ def _by_subject(groups: Mapping[str, xr.Dataset]) -> list[tuple[Any, Any, str]]:
         )
         splits, references = out.setdefault(who, ({}, {}))
         (references.setdefault(role, {}) if role else splits)[split] = lived
-    told = [(splits, references) for splits, references in out.values() if splits]
-    return [(r, f, str(next(iter(r.values())).attrs.get("trained_on", "unknown"))) for r, f in told]
+    return [
+        Known(splits, references, str(next(iter(splits.values())).attrs.get("trained_on", "unknown")))
+        for splits, references in out.values()
+        if splits
+    ]

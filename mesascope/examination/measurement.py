@@ -53,19 +53,16 @@ def measure(
             told = str(error) if isinstance(error, MesascopeError) else f"{type(error).__name__}: {error}"
             findings.append(_blank(metric, some, "failed", told))
     adjusted = holm(np.asarray([np.nan if f.p is None else f.p for f in findings]))
-    known = {role: {(f.metric, f.split): f for f in found} for role, found in (controls or {}).items()}
-    return [
-        dataclasses.replace(
-            f,
-            holm=None if np.isnan(h) else float(h),
-            controls={
-                role: _brief(found[f.metric, f.split])
-                for role, found in known.items()
-                if (f.metric, f.split) in found
-            },
-        )
-        for f, h in zip(findings, adjusted, strict=True)
-    ]
+    out = []
+    for finding, p in zip(findings, adjusted, strict=True):
+        same = {
+            role: _brief(f)
+            for role, found in (controls or {}).items()
+            for f in found
+            if (f.metric, f.split) == (finding.metric, finding.split)
+        }
+        out.append(dataclasses.replace(finding, holm=None if np.isnan(p) else float(p), controls=same))
+    return out
 
 
 def _ask(metric: Metric, trials: Splits, references: Mapping[str, Splits], replay: Any) -> Sequence[Reading]:
@@ -98,18 +95,10 @@ def _finding(metric: Metric, reading: Reading, trials: Splits) -> Finding:
     estimate, low, high, n, p = (column[0] for column in interval(values[None], reading.null))
     if not np.isfinite(estimate):
         return _blank(metric, lived, "does not apply", reading.reason or "no lifetime gave a number", reading)
+    blank = _blank(metric, lived, "failed", "-", reading)
     low, high, p = (float(x) if np.isfinite(x) else None for x in (low, high, p))
-    return dataclasses.replace(
-        _blank(metric, lived, "failed", "-", reading),
-        estimate=float(estimate),
-        low=low,
-        high=high,
-        n=int(n),
-        unit=unit,
-        status="measured",
-        reason=reading.reason or "",
-        p=p,
-    )
+    numbers: dict[str, Any] = {"estimate": float(estimate), "low": low, "high": high, "p": p, "n": int(n)}
+    return dataclasses.replace(blank, **numbers, unit=unit, status="measured", reason=reading.reason or "")
 
 
 def _blank(
@@ -142,13 +131,7 @@ def _blank(
 
 
 def _brief(finding: Finding) -> dict[str, Any]:
-    return {
-        "subject": finding.subject,
-        "estimate": finding.estimate,
-        "low": finding.low,
-        "high": finding.high,
-        "status": finding.status,
-    }
+    return {k: getattr(finding, k) for k in ("subject", "estimate", "low", "high", "status")}
 
 
 def brief(fingerprint: Any) -> str:

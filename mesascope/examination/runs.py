@@ -18,6 +18,7 @@ import xarray as xr
 from mesascope import trials
 from mesascope.errors import MesascopeError
 from mesascope.examination.examination import Examination
+from mesascope.files import replacing, write_text
 from mesascope.findings import from_json, to_json
 from mesascope.guards import limits
 from mesascope.guards.secrecy import plain
@@ -97,7 +98,7 @@ def prepare(folder: str | os.PathLike, command: str = "") -> Path:
             "Name another folder with --out.",
         ) from None
     if command and not (folder / "findings.json").exists():
-        _text(folder / "command.txt", command + "\n")
+        write_text(folder / "command.txt", command + "\n")
     return folder
 
 
@@ -125,24 +126,17 @@ def write(
         return {split: known[id(lived)] for split, lived in splits.items()}
 
     for i, e in enumerate(examinations):
-        index.append(
-            {
-                "trials": put(f"s{i}", e.trials, {}),
-                "references": {
-                    role: put(f"s{i} {role}", splits, shared) for role, splits in e.references.items()
-                },
-            }
-        )
+        references = {role: put(f"s{i} {role}", splits, shared) for role, splits in e.references.items()}
+        index.append({"trials": put(f"s{i}", e.trials, {}), "references": references})
     trials.save(groups, folder / "trials.nc")
-    _text(folder / "index.json", json.dumps(index))
-    _text(folder / "findings.json", json.dumps(document(examinations), indent=1))
-    _text(folder / "command.txt", command + "\n")
-    with (folder / ".findings.csv.part").open("w", newline="") as file:
+    write_text(folder / "index.json", json.dumps(index))
+    write_text(folder / "findings.json", json.dumps(document(examinations), indent=1))
+    write_text(folder / "command.txt", command + "\n")
+    with replacing(folder / "findings.csv") as part, part.open("w", newline="") as file:
         rows = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
         rows.writeheader()
         for e in examinations:
             rows.writerows({k: _cell(v) for k, v in to_json(f).items()} for f in e.findings)
-    (folder / ".findings.csv.part").replace(folder / "findings.csv")
     if lived:
         shutil.rmtree(folder / "rollouts", ignore_errors=True)  # they are in trials.nc now
     return folder
@@ -164,21 +158,16 @@ def open_run(folder: str | os.PathLike) -> tuple[list[Examination], str]:
         told = limits.parsed((folder / "findings.json").read_text())["subjects"]
         index = limits.parsed((folder / "index.json").read_text())
         groups = trials.open_trials(folder / "trials.nc")
-        out = [
-            Examination(
-                row["subject"],
-                row["family"],
-                row["trained_on"],
-                {split: groups[g] for split, g in where["trials"].items()},
-                {
-                    role: {r: groups[g] for r, g in splits.items()}
-                    for role, splits in where["references"].items()
-                },
-                [from_json(f) for f in row["findings"]],
-                _placement(row["placement"]),
-            )
-            for row, where in zip(told, index, strict=True)
-        ]
+        out = []
+
+        def of(splits: Mapping[str, str]) -> dict[str, xr.Dataset]:
+            return {split: groups[name] for split, name in splits.items()}
+
+        for row, where in zip(told, index, strict=True):
+            who = (row["subject"], row["family"], row["trained_on"])
+            lived, found = of(where["trials"]), [from_json(f) for f in row["findings"]]
+            references = {role: of(splits) for role, splits in where["references"].items()}
+            out.append(Examination(*who, lived, references, found, _placement(row["placement"])))
         command = (folder / "command.txt").read_text().strip()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise MesascopeError(
@@ -190,12 +179,6 @@ def open_run(folder: str | os.PathLike) -> tuple[list[Examination], str]:
 
 def _placement(data: dict[str, Any] | None) -> Placement | None:
     return Placement(**{**data, "rule": Rule(**data["rule"])}) if data else None
-
-
-def _text(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text)
-    part.replace(path)
 
 
 def _cell(value: Any) -> Any:

@@ -15,6 +15,7 @@ import xarray as xr
 
 import mesascope
 from mesascope.errors import MesascopeError
+from mesascope.files import replacing
 
 DONE = ("action", "second_action")
 KEPT = ("subject", "split", "unit", "payoff", "choices")  # attributes
@@ -58,11 +59,10 @@ def save_datatree(trials: xr.Dataset, path: str | os.PathLike) -> Path:
         MesascopeError: nothing can be written there.
     """
     path = Path(path)
-    part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        to_datatree(trials).to_netcdf(part, engine="h5netcdf")
-        part.replace(path)
+        with replacing(path) as part:
+            to_datatree(trials).to_netcdf(part, engine="h5netcdf")
     except OSError as error:
         raise MesascopeError(
             f"{str(path)!r} cannot be written: {error.strerror or error}.", "Name another file with --out."

@@ -16,8 +16,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from mesascope.caching import cache
 from mesascope.errors import MesascopeError, unknown
+from mesascope.files import cache, replacing
 
 
 @functools.cache
@@ -52,13 +52,12 @@ def import_set(source: str, folder: str | os.PathLike | None = None) -> dict[str
         **{k: told[k] for k in ("distribution", "licence", "says")},
         "version": version(told["distribution"]),
     }
-    part = path.with_name(f".{path.name}.part")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(held, part)
-        note["sha256"] = hashlib.sha256(part.read_bytes()).hexdigest()
-        path.with_suffix(".source.json").write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
-        part.replace(path)
+        with replacing(path) as part:
+            shutil.copyfile(held, part)
+            note["sha256"] = hashlib.sha256(part.read_bytes()).hexdigest()
+            path.with_suffix(".source.json").write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise MesascopeError(
             f"{str(folder)!r} cannot hold the copy: {error.strerror}.",

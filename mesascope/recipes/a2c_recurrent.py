@@ -8,41 +8,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from mesascope.agents.networks.recurrent import Recurrent, begun
+from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Progress, Trained, silent
-from mesascope.keys import address
-from mesascope.recipes.descent import COUNTED, JUDGED, STEPPED, check, descend, falling, numbers, rest
-from mesascope.recipes.lives import Put, Scale, gains, live, mean, per_trial, put, scale, spread, standard
-from mesascope.recipes.updates import Training, train
-
-
-class Plan(NamedTuple):
-    """The settings of an update, as data."""
-
-    updates: jax.Array
-    rate: jax.Array
-    final_rate: jax.Array
-    entropy: jax.Array
-    critic: jax.Array
-    discount: jax.Array
-    trace: jax.Array
-
-
-class Batch(NamedTuple):
-    """What one batch of lifetimes leaves to train on, each [T, N], the encoded percepts [T, N, F]."""
-
-    encoded: jax.Array
-    action: jax.Array
-    advantage: jax.Array
-    worth: jax.Array  # what the critic should have said
-    there: Any  # whether the step was lived, None where all were
+from mesascope.recipes.descent import Plan, check
+from mesascope.recipes.lives import mean, spread, standard
+from mesascope.recipes.ppo_recurrent import Batch, train_policy
 
 
 def recipe(
@@ -86,49 +61,11 @@ def recipe(
         MesascopeError: a setting is out of range, or the folder holds another training.
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
-    check(settings, **COUNTED, **STEPPED, **JUDGED, entropy=(0.0, 10.0), critic=(0.0, 10.0))
-    plan = Plan(**numbers(**{k: settings[k] for k in Plan._fields}))
-    key, span = jax.random.key(seed), scale(family)
-
-    def begin() -> tuple[Recurrent, Any]:
-        network = begun(address(key, "weights"), family, memory, width, observes)
-        return network, rest(network)
-
-    def after(number: int, network: Recurrent, state: Any) -> tuple[Recurrent, Any, jax.Array]:
-        own = address(key, "update", number)
-        batch = put(family, address(own, "tasks"), lifetimes)
-        return update(own, jnp.asarray(number), network, state, family, tried=batch, span=span, plan=plan)
-
-    return train(Training("a2c_recurrent", family, settings, updates, lifetimes), begin, after, out, progress)
+    check(settings)
+    return train_policy("a2c_recurrent", family, settings, surrogate, out, progress=progress)
 
 
-@eqx.filter_jit
-def update(
-    key: jax.Array,
-    number: jax.Array,
-    network: Recurrent,
-    state: Any,
-    family: Family,
-    *,
-    tried: Put,
-    span: Scale,
-    plan: Plan,
-) -> tuple[Recurrent, Any, jax.Array]:
-    """Lives one batch and takes one step on it; arguments and results as in `ppo_recurrent.update`."""
-    lives = live(address(key, "lives"), network, family, tried.tasks)
-    gained = gains(lives, tried.best, span, plan.discount, plan.trace)
-    batch = Batch(lives.encoded, lives.action, *gained, lives.there)
-    entropy = falling(plan.entropy, 0.0, number, plan.updates)
-    rate = falling(plan.rate, plan.final_rate, number, plan.updates)
-
-    def cost(network: Recurrent, part: Batch) -> jax.Array:
-        return loss(network, part, plan.critic, entropy)
-
-    network, state = descend(key, network, state, batch, cost, rate=rate, epochs=1, minibatches=1)
-    return network, state, per_trial(lives, tried.best)
-
-
-def loss(network: Recurrent, batch: Batch, critic: jax.Array, entropy: jax.Array) -> jax.Array:
+def surrogate(network: Recurrent, batch: Batch, plan: Plan, entropy: jax.Array) -> jax.Array:
     """The policy gradient's surrogate, the critic's squared error and the entropy bonus."""
     features = network.memory.unroll(batch.encoded)
     log_probs = network.log_probs(features)
@@ -136,5 +73,7 @@ def loss(network: Recurrent, batch: Batch, critic: jax.Array, entropy: jax.Array
     advantage = standard(batch.advantage, batch.there)
     error = mean(jnp.square(network.worth(features) - batch.worth), batch.there)
     return (
-        -mean(log_prob * advantage, batch.there) + critic * error - entropy * spread(log_probs, batch.there)
+        -mean(log_prob * advantage, batch.there)
+        + plan.critic * error
+        - entropy * spread(log_probs, batch.there)
     )

@@ -16,25 +16,15 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from mesascope.agents.networks import thinking_network as networks
 from mesascope.agents.networks.network_files import named
-from mesascope.agents.networks.thinking_network import (
-    FORMAT,
-    Weights,
-    create,
-    fields,
-    layered,
-    logits,
-    nothing,
-    recalled,
-    tick,
-    ticked,
-)
+from mesascope.agents.networks.thinking_network import Weights, layered, logits, nothing, tick
 from mesascope.contracts.capabilities import ShowsFields
 from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Progress, Trained, silent
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
-from mesascope.recipes.descent import COUNTED, MANY, STEPPED, check, numbers
+from mesascope.recipes.descent import MANY, check, numbers
 from mesascope.recipes.rounds import Kept, Run, go
 from mesascope.rollouts.compiling import lived
 
@@ -91,7 +81,6 @@ def recipe(
         MesascopeError: a setting is out of range, the family shows no fields, or the folder holds another training.
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
-    check(settings, updates=COUNTED["updates"], seed=COUNTED["seed"], **STEPPED)
     check(settings, problems=(2, MANY), width=(2, 1024), layers=(0, 512), window=(1, 512), swaps=(0.0, 1.0))
     check(settings, ticks=(window, 4096))
     if not isinstance(family, ShowsFields):
@@ -102,36 +91,30 @@ def recipe(
         )
     if ticks % window:
         raise MesascopeError(f"ticks={ticks} is no multiple of window={window}.", "Give a multiple.")
-    _, planes = fields(family)
+    _, planes = networks.fields(family)
     key, data = jax.random.key(seed), numbers(updates=updates, swaps=swaps, rate=rate, final_rate=final_rate)
     choices = int(family.choices or 0)
-    weights = create(address(key, "weights"), width, layers, planes, choices)
-    told = {"format": FORMAT, "width": width, "layers": layers, "planes": planes, "choices": choices}
+    weights = networks.create(address(key, "weights"), width, layers, planes, choices)
+    told = {"format": networks.FORMAT, "width": width, "layers": layers, "planes": planes, "choices": choices}
+    compiled: Any = {"ticks": ticks, "window": window, "feed_forward": layers > 0}
     begun = _begun(key, family, weights, problems, ticks // window)
 
     def played(start: Kept):
         state, done = start.state, start.done
         while done < updates:
-            state, right = update(
-                key,
-                jnp.asarray(done),
-                state,
-                family,
-                data,
-                ticks=ticks,
-                window=window,
-                feed_forward=layers > 0,
-            )
+            state, right = update(key, jnp.asarray(done), state, family, data, **compiled)
             done += 1
-            cells = done * problems * window
-            yield Kept(state, done, cells, done, [float(right)])
+            yield Kept(state, done, done * problems * window, done, [float(right)])
 
     def evaluated(state: State) -> list[float]:
-        right = _solved(address(key, "evaluation"), family, state.weights, ticks, layers > 0)
-        return [float(x) for x in right]
+        return (
+            _solved(address(key, "evaluation"), family, state.weights, ticks, layers > 0)
+            .astype(float)
+            .tolist()
+        )
 
-    run = Run("deep_thinking", family, settings, told, lambda state: named(state.weights))
-    return go(run, begun, played, evaluated, out, progress=progress)
+    run = Run("deep_thinking", family, settings, updates, lambda state: (told, named(state.weights)))
+    return go(run, lambda: begun, played, out, progress=progress, judge=evaluated)
 
 
 def _begun(key: jax.Array, family: Any, weights: Weights, many: int, parts: int) -> State:
@@ -194,7 +177,7 @@ def update(
             held = layered(weights, pictures)
             loss, right = lossy(held)
             return loss.sum() / asked.sum(), (state.held, right)
-        given = recalled(weights.mix[0], pictures)
+        given = networks.recalled(weights.mix[0], pictures)
 
         def once(held, i):
             held = tick(weights.mix[0], weights.bias[0], held, given, inside)
@@ -225,7 +208,7 @@ def _solved(key: jax.Array, family: Any, weights: Weights, ticks: int, feed_forw
     problems = family.problems(key, TESTED)
     pictures = family.pictures(problems)
     start = nothing(weights, pictures)
-    held = layered(weights, pictures) if feed_forward else ticked(weights, start, pictures, ticks)
+    held = layered(weights, pictures) if feed_forward else networks.ticked(weights, start, pictures, ticks)
     ways = family.ways(problems)
     said = logits(weights, held).argmax(-1)
     right = jnp.take_along_axis(ways, said[..., None], -1)[..., 0] | ~ways.any(-1)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import equinox as eqx
 import jax
@@ -16,7 +15,58 @@ from mesascope.keys import address
 
 Number = float | jax.Array
 STEEPEST = 0.5  # norm of a gradient; longer ones are cut
+MANY = float("inf")
+RANGES = {  # of settings that several recipes have
+    **dict.fromkeys(("updates", "lifetimes", "epochs", "minibatches", "games"), (1, MANY)),
+    **dict.fromkeys(("rate", "final_rate", "entropy", "critic", "clip"), (0.0, 10.0)),
+    **dict.fromkeys(("discount", "trace"), (0.0, 1.0)),
+    "seed": (0, MANY),
+}
 ADAM = optax.chain(optax.clip_by_global_norm(STEEPEST), optax.scale_by_adam(eps=1e-5))
+
+
+class Plan(NamedTuple):
+    """The settings of an update: whole numbers decide what is compiled, the others are data; None where there is none.
+
+    Attributes:
+        updates: in all.
+        rate: Adam's step size before the first of them; it falls linearly.
+        final_rate: the same at the end.
+        epochs: passes over a batch.
+        minibatches: parts of a batch, each one step of Adam.
+        entropy: weight of the policy's entropy before the first update; it falls linearly to 0.
+        critic: weight of the critic's squared error.
+        discount: of the reward to come, per step.
+        trace: λ of the generalised advantage estimate.
+        clip: largest change of a probability ratio that is rewarded.
+    """
+
+    updates: Any
+    rate: Any
+    final_rate: Any
+    epochs: int = 1
+    minibatches: int = 1
+    entropy: Any = None
+    critic: Any = None
+    discount: Any = None
+    trace: Any = None
+    clip: Any = None
+
+    @classmethod
+    def of(cls, settings: dict[str, Any]) -> Plan:
+        """The plan in a recipe's settings."""
+        data: Any = {k: v for k, v in settings.items() if k in cls._fields}
+        whole = {k: data.pop(k) for k in ("epochs", "minibatches") if k in data}
+        rest: Any = numbers(**data)
+        return cls(**whole, **rest)
+
+
+class Loss(Protocol):
+    """What is to fall."""
+
+    def __call__(self, network: Recurrent, batch: Any, /) -> jax.Array:
+        """The loss [] of a network on a part of the lifetimes of a batch."""
+        ...
 
 
 def rest(network: Recurrent) -> Any:
@@ -35,15 +85,7 @@ def falling(start: Number, end: Number, done: jax.Array, total: Number) -> jax.A
 
 
 def descend(
-    key: jax.Array,
-    network: Recurrent,
-    memory: Any,
-    batch: Any,
-    loss: Callable[[Recurrent, Any], jax.Array],
-    *,
-    rate: jax.Array,
-    epochs: int,
-    minibatches: int,
+    key: jax.Array, network: Recurrent, memory: Any, batch: Any, *, loss: Loss, plan: Plan, number: jax.Array
 ) -> tuple[Recurrent, Any]:
     """Goes down the slope of a loss, one step of Adam per minibatch.
 
@@ -53,15 +95,15 @@ def descend(
         memory: Adam's.
         batch: arrays with the lifetimes on axis 1.
         loss: loss(network, part of the batch) [].
-        rate: Adam's step size.
-        epochs: passes over the batch, each in an order of its own.
-        minibatches: parts of a batch.
+        plan: step size, passes over the batch, each in an order of its own, and parts of it.
+        number: of updates before this one.
 
     Returns:
         The network and Adam's memory after it.
     """
     arrays, still = eqx.partition(network, eqx.is_array)
     lifetimes = jax.tree.leaves(batch)[0].shape[1]
+    rate = falling(plan.rate, plan.final_rate, number, plan.updates)
 
     def step(held, rows):
         arrays, memory = held
@@ -70,8 +112,8 @@ def descend(
         change, memory = ADAM.update(slope, memory)
         return (jax.tree.map(lambda a, c: a - rate * c, arrays, change), memory), None
 
-    orders = [jax.random.permutation(address(key, "order", i), lifetimes) for i in range(epochs)]
-    rows = jnp.concatenate(orders).reshape(epochs * minibatches, -1)
+    orders = [jax.random.permutation(address(key, "order", i), lifetimes) for i in range(plan.epochs)]
+    rows = jnp.concatenate(orders).reshape(plan.epochs * plan.minibatches, -1)
     (arrays, memory), _ = jax.lax.scan(step, (arrays, memory), rows)
     return eqx.combine(arrays, still), memory
 
@@ -81,9 +123,9 @@ def check(settings: dict[str, Any], **ranges: tuple[float, float]) -> None:
 
     Args:
         settings: of a recipe.
-        ranges: the least and the largest value by name; whole numbers where the setting is one.
+        ranges: the least and the largest value by name, beside those in RANGES; whole numbers where the setting is one.
     """
-    for name, (least, most) in ranges.items():
+    for name, (least, most) in {**{k: v for k, v in RANGES.items() if k in settings}, **ranges}.items():
         if not least <= settings[name] <= most:
             what = "whole number" if isinstance(settings[name], int) else "number"
             where = f"from {least:g}" + ("" if most == float("inf") else f" to {most:g}")
@@ -93,9 +135,3 @@ def check(settings: dict[str, Any], **ranges: tuple[float, float]) -> None:
             f"lifetimes={settings['lifetimes']} cannot be split into minibatches={settings['minibatches']}.",
             "Give a multiple.",
         )
-
-
-MANY = float("inf")
-COUNTED = {"updates": (1, MANY), "lifetimes": (1, MANY), "seed": (0, MANY)}
-STEPPED = {"rate": (0.0, 10.0), "final_rate": (0.0, 10.0)}
-JUDGED = {"discount": (0.0, 1.0), "trace": (0.0, 1.0)}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import equinox as eqx
 import jax
@@ -18,18 +19,38 @@ from safetensors.numpy import save as serialise
 from mesascope.agents.networks.network_files import read_header
 from mesascope.contracts.family import Family
 from mesascope.errors import MesascopeError
+from mesascope.files import replacing
 from mesascope.findings import made
 
 
-class Run(Protocol):
-    """A training: its recipe's name, what it is trained on, and all settings, the seed among them."""
+class Contents(Protocol):
+    """What a training's network file holds."""
 
-    @property
-    def recipe(self) -> str: ...  # noqa: D102
-    @property
-    def family(self) -> Family: ...  # noqa: D102
-    @property
-    def settings(self) -> dict[str, Any]: ...  # noqa: D102
+    def __call__(self, state: Any, /) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What the file says besides `identity` and `origin`, and the weights of a state's network by name."""
+        ...
+
+
+class Run(NamedTuple):
+    """What is trained.
+
+    Attributes:
+        recipe: its name.
+        family: what it is trained on.
+        settings: all, the seed among them.
+        updates: in all.
+        contents: contents(state) of the network's file.
+    """
+
+    recipe: str
+    family: Family
+    settings: dict[str, Any]
+    updates: int
+    contents: Contents
+
+    def seeded(self, *parts: str | int) -> int:
+        """A seed by the run's own and an address."""
+        return zlib.crc32(repr((self.settings["seed"], *parts)).encode()) >> 1
 
 
 def identity(run: Run) -> dict[str, Any]:
@@ -66,12 +87,10 @@ def prepare(out: str | os.PathLike) -> Path:
 def replace(path: Path, tensors: dict[str, np.ndarray], told: dict[str, Any]) -> None:
     """Writes a file that is whole at every moment, even under SIGKILL."""
     text = json.dumps(told, sort_keys=True)  # under one key: the order in the header is then certain
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
+    with replacing(path) as part, part.open("wb") as file:
         file.write(serialise(tensors, {"mesascope": text}))
         file.flush()
         os.fsync(file.fileno())
-    part.replace(path)
 
 
 def keep(run: Run, path: Path, state: Any, told: dict[str, Any]) -> None:

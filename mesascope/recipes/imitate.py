@@ -16,29 +16,17 @@ import jax
 import jax.numpy as jnp
 
 from mesascope import catalogue
-from mesascope.agents.networks.recurrent import Recurrent, begun
+from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Progress, Trained, silent
 from mesascope.contracts.subject import Subject
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 from mesascope.recipes import ppo_recurrent
-from mesascope.recipes.descent import COUNTED, JUDGED, MANY, STEPPED, check, descend, falling, numbers, rest
+from mesascope.recipes.descent import MANY, RANGES, Plan, check, descend, rest
 from mesascope.recipes.lives import Put, Scale, gains, live, mean, per_trial, put, scale
-from mesascope.recipes.updates import Training, train
+from mesascope.recipes.updates import train
 from mesascope.rollouts.rollouts import anonymous
-
-
-class Plan(NamedTuple):
-    """The settings of an update; whole numbers decide what is compiled, the others are data."""
-
-    updates: jax.Array
-    minibatches: int
-    rate: jax.Array
-    final_rate: jax.Array
-    discount: jax.Array
-    trace: jax.Array
-    led: int  # lifetimes of a batch that the teacher lives
 
 
 class Batch(NamedTuple):
@@ -106,42 +94,22 @@ def recipe(
             training.
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
-    check(settings, **COUNTED, **STEPPED, **JUDGED, minibatches=(1, MANY), improve_updates=(0, MANY))
-    check(settings, led=(0.0, 1.0), improve_rate=(0.0, 10.0), improve_final_rate=(0.0, 10.0))
-    check(settings, improve_epochs=(1, MANY), entropy=(0.0, 10.0), clip=(0.0, 10.0))
-    guide = asked(family, teacher)
-    data = numbers(updates=updates, rate=rate, final_rate=final_rate, discount=discount, trace=trace)
-    plan = Plan(minibatches=minibatches, led=round(led * lifetimes), **data)
-    data = numbers(updates=improve_updates, rate=improve_rate, final_rate=improve_final_rate)
-    data |= numbers(entropy=entropy, discount=discount, trace=trace, clip=clip)
-    later = ppo_recurrent.Plan(epochs=improve_epochs, minibatches=minibatches, **data)
-    key, span = jax.random.key(seed), scale(family)
+    check(settings, improve_updates=(0, MANY), led=(0.0, 1.0), improve_epochs=(1, MANY))
+    check(settings, improve_rate=RANGES["rate"], improve_final_rate=RANGES["rate"])
+    guide, leading, span = asked(family, teacher), round(led * lifetimes), scale(family)
+    improving = {k.removeprefix("improve_"): v for k, v in settings.items() if k.startswith("improve_")}
+    plan, later = Plan.of(settings), Plan.of({**settings, **improving})
 
-    def begin() -> tuple[Recurrent, Any]:
-        network = begun(address(key, "weights"), family, memory, width, observes)
-        return network, rest(network)
-
-    def after(number: int, network: Recurrent, state: Any) -> tuple[Recurrent, Any, jax.Array]:
-        own = address(key, "update", number)
-        batch = put(family, address(own, "tasks"), lifetimes)
+    def improve(key: jax.Array, number: jax.Array, network: Recurrent, memory: Any):
+        batch: dict[str, Any] = {"tried": put(family, address(key, "tasks"), lifetimes), "span": span}
         if number < updates:
-            return update(
-                own,
-                jnp.asarray(number),
-                network,
-                state,
-                family,
-                guide=guide,
-                tried=batch,
-                span=span,
-                plan=plan,
-            )
-        state = rest(network) if number == updates else state  # PPO begins with a memory of its own
-        since = jnp.asarray(number - updates)
-        return ppo_recurrent.update(own, since, network, state, family, tried=batch, span=span, plan=later)
+            batch |= {"guide": guide, "led": leading, "plan": plan}
+            return update(key, number, network, memory, family, **batch)
+        memory = rest(network) if number == updates else memory  # PPO begins with a memory of its own
+        since = jnp.asarray(int(number) - updates)
+        return ppo_recurrent.update(key, since, network, memory, family, **batch, plan=later)
 
-    total = updates + improve_updates
-    return train(Training("imitate", family, settings, total, lifetimes), begin, after, out, progress)
+    return train("imitate", family, settings, improve, out, progress=progress, more=improve_updates)
 
 
 def asked(family: Family, teacher: str) -> Subject:
@@ -175,18 +143,21 @@ def update(
     family: Family,
     *,
     guide: Subject,
+    led: int,
     tried: Put,
     span: Scale,
     plan: Plan,
 ) -> tuple[Recurrent, Any, jax.Array]:
-    """Lives one batch and brings the network nearer to its teacher; the rest as in `ppo_recurrent.update`."""
-    lives = live(address(key, "lives"), network, family, tried.tasks, guide, led=plan.led)
+    """Lives one batch and brings the network nearer to its teacher; the rest as in `ppo_recurrent.update`.
+
+    Args:
+        guide: the teacher.
+        led: lifetimes of the batch that the teacher lives.
+    """
+    lives = live(address(key, "lives"), network, family, tried.tasks, guide, led=led)
     worth = gains(lives, tried.best, span, plan.discount, plan.trace).worth
-    rate = falling(plan.rate, plan.final_rate, number, plan.updates)
     batch = Batch(lives.encoded, lives.lesson, worth, lives.there)
-    network, state = descend(
-        key, network, state, batch, loss, rate=rate, epochs=1, minibatches=plan.minibatches
-    )
+    network, state = descend(key, network, state, batch, loss=loss, plan=plan, number=number)
     return network, state, per_trial(lives, tried.best)
 
 

@@ -24,9 +24,9 @@ from mesascope.contracts.percept import Percept
 from mesascope.contracts.recipe import Progress, Trained, silent
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
-from mesascope.recipes.descent import COUNTED, MANY, STEPPED, check, numbers
+from mesascope.recipes.descent import MANY, check, numbers
 from mesascope.recipes.lives import scale, trained_split
-from mesascope.recipes.updates import Training, train
+from mesascope.recipes.updates import train
 
 ADAM = optax.chain(optax.clip_by_global_norm(1.0), optax.scale_by_adam(b2=0.98, eps=1e-8))
 DEPTH, HEADS = 3, 4
@@ -95,7 +95,7 @@ def recipe(
             right, or the folder holds another training.
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
-    check(settings, **COUNTED, **STEPPED, warmup=(0, MANY))
+    check(settings, warmup=(0, MANY))
     real = family.choices is None
     parts = observes or ("first+observation+feedback" if real else "first+observation")
     layout = {"depth": depth, "heads": heads}
@@ -117,12 +117,10 @@ def recipe(
         apart = scale(family)
         return Plan(room=apart.best - apart.chance, **data)
 
-    def after(number: int, network: Recurrent, state: Any) -> tuple[Recurrent, Any, jax.Array]:
-        own = address(key, "update", number)
-        return update(own, jnp.asarray(number), network, state, family, plan=plan(), lifetimes=lifetimes)
+    def improve(key: jax.Array, number: jax.Array, network: Recurrent, memory: Any):
+        return update(key, number, network, memory, family, plan=plan(), lifetimes=lifetimes)
 
-    training = Training("in_context_transformer", family, settings, updates, lifetimes)
-    return train(training, begin, after, out, progress)
+    return train("in_context_transformer", family, settings, improve, out, progress=progress, begin=begin)
 
 
 def refuse_acts(network: Recurrent, family: Family) -> None:

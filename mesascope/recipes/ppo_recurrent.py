@@ -9,33 +9,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from mesascope.agents.networks.recurrent import Recurrent, begun
+from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Progress, Trained, silent
 from mesascope.keys import address
-from mesascope.recipes.descent import COUNTED, JUDGED, MANY, STEPPED, check, descend, falling, numbers, rest
+from mesascope.recipes.descent import Plan, check, descend, falling
 from mesascope.recipes.lives import Put, Scale, gains, live, mean, per_trial, put, scale, spread, standard
-from mesascope.recipes.updates import Training, train
-
-
-class Plan(NamedTuple):
-    """The settings of an update; whole numbers decide what is compiled, the others are data."""
-
-    updates: jax.Array
-    epochs: int
-    minibatches: int
-    rate: jax.Array
-    final_rate: jax.Array
-    entropy: jax.Array
-    discount: jax.Array
-    trace: jax.Array
-    clip: jax.Array
+from mesascope.recipes.updates import train
 
 
 class Batch(NamedTuple):
@@ -94,22 +80,47 @@ def recipe(
         MesascopeError: a setting is out of range, or the folder holds another training.
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
-    check(settings, **COUNTED, **STEPPED, **JUDGED, epochs=(1, MANY), minibatches=(1, MANY))
-    check(settings, entropy=(0.0, 10.0), clip=(0.0, 10.0))
-    data = numbers(**{k: settings[k] for k in Plan._fields if k not in ("epochs", "minibatches")})
-    plan = Plan(epochs=epochs, minibatches=minibatches, **data)
-    key, span = jax.random.key(seed), scale(family)
+    check(settings)
+    return train_policy("ppo_recurrent", family, settings, clipped, out, progress=progress)
 
-    def begin() -> tuple[Recurrent, Any]:
-        network = begun(address(key, "weights"), family, memory, width, observes)
-        return network, rest(network)
 
-    def after(number: int, network: Recurrent, state: Any) -> tuple[Recurrent, Any, jax.Array]:
-        own = address(key, "update", number)
-        batch = put(family, address(own, "tasks"), lifetimes)
-        return update(own, jnp.asarray(number), network, state, family, tried=batch, span=span, plan=plan)
+class PolicyLoss(Protocol):
+    """What policy and critic are improved on."""
 
-    return train(Training("ppo_recurrent", family, settings, updates, lifetimes), begin, after, out, progress)
+    def __call__(self, network: Recurrent, batch: Batch, plan: Plan, entropy: jax.Array, /) -> jax.Array:
+        """The loss [] of a network on a batch, with a weight of the policy's entropy."""
+        ...
+
+
+def train_policy(
+    recipe: str,
+    family: Family,
+    settings: dict[str, Any],
+    loss: PolicyLoss,
+    out: str | os.PathLike,
+    *,
+    progress: Callable[[Progress], None],
+) -> Trained:
+    """Trains policy and critic of a network on lifetimes of its own; arguments as in `updates.train`."""
+    plan, span = Plan.of(settings), scale(family)
+
+    def improve(key: jax.Array, number: jax.Array, network: Recurrent, memory: Any):
+        tried = put(family, address(key, "tasks"), settings["lifetimes"])
+        return update(key, number, network, memory, family, tried=tried, span=span, plan=plan, loss=loss)
+
+    return train(recipe, family, settings, improve, out, progress=progress)
+
+
+def clipped(network: Recurrent, batch: Batch, plan: Plan, entropy: jax.Array) -> jax.Array:
+    """The clipped surrogate, the critic's squared error and the entropy bonus."""
+    features = network.memory.unroll(batch.encoded)
+    log_probs = network.log_probs(features)
+    log_prob = jnp.take_along_axis(log_probs, batch.action[..., None], -1)[..., 0]
+    advantage = standard(batch.advantage, batch.there)
+    ratio = jnp.exp(log_prob - batch.log_prob)
+    gain = jnp.minimum(ratio * advantage, jnp.clip(ratio, 1.0 - plan.clip, 1.0 + plan.clip) * advantage)
+    error = mean(jnp.square(network.worth(features) - batch.worth), batch.there)
+    return -mean(gain, batch.there) + 0.5 * error - entropy * spread(log_probs, batch.there)
 
 
 @eqx.filter_jit
@@ -123,6 +134,7 @@ def update(
     tried: Put,
     span: Scale,
     plan: Plan,
+    loss: PolicyLoss = clipped,
 ) -> tuple[Recurrent, Any, jax.Array]:
     """Lives one batch and improves the network on it.
 
@@ -135,6 +147,7 @@ def update(
         tried: the batch's tasks.
         span: mean pay-off by chance and at best.
         plan: the settings.
+        loss: what is to fall.
 
     Returns:
         The network and Adam's memory after it, and the batch's mean score.
@@ -143,24 +156,9 @@ def update(
     gained = gains(lives, tried.best, span, plan.discount, plan.trace)
     batch = Batch(lives.encoded, lives.action, lives.log_prob, *gained, lives.there)
     entropy = falling(plan.entropy, 0.0, number, plan.updates)
-    rate = falling(plan.rate, plan.final_rate, number, plan.updates)
 
     def cost(network: Recurrent, part: Batch) -> jax.Array:
-        return loss(network, part, plan.clip, entropy)
+        return loss(network, part, plan, entropy)
 
-    network, state = descend(
-        key, network, state, batch, cost, rate=rate, epochs=plan.epochs, minibatches=plan.minibatches
-    )
+    network, state = descend(key, network, state, batch, loss=cost, plan=plan, number=number)
     return network, state, per_trial(lives, tried.best)
-
-
-def loss(network: Recurrent, batch: Batch, clip: jax.Array, entropy: jax.Array) -> jax.Array:
-    """The clipped surrogate, the critic's squared error and the entropy bonus."""
-    features = network.memory.unroll(batch.encoded)
-    log_probs = network.log_probs(features)
-    log_prob = jnp.take_along_axis(log_probs, batch.action[..., None], -1)[..., 0]
-    advantage = standard(batch.advantage, batch.there)
-    ratio = jnp.exp(log_prob - batch.log_prob)
-    gain = jnp.minimum(ratio * advantage, jnp.clip(ratio, 1.0 - clip, 1.0 + clip) * advantage)
-    error = mean(jnp.square(network.worth(features) - batch.worth), batch.there)
-    return -mean(gain, batch.there) + 0.5 * error - entropy * spread(log_probs, batch.there)

@@ -14,26 +14,17 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from mesascope.agents.networks.recurrent import Recurrent, begun
+from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Progress, Trained, silent
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
-from mesascope.recipes.descent import COUNTED, MANY, STEPPED, check, descend, falling, numbers, rest
+from mesascope.recipes.descent import Plan, check, descend
 from mesascope.recipes.lives import live, put
-from mesascope.recipes.updates import Training, train
+from mesascope.recipes.updates import train
 
 TRIED = "beta_bernoulli:a=2,trials=12,bank=2"  # what `mesascope check` tries it on
 SMALL = {"width": 8, "lifetimes": 8, "minibatches": 2}  # and with which settings
-
-
-class Plan(NamedTuple):
-    """The settings of an update; whole numbers decide what is compiled, the others are data."""
-
-    updates: jax.Array
-    minibatches: int
-    rate: jax.Array
-    final_rate: jax.Array
 
 
 class Batch(NamedTuple):
@@ -80,26 +71,20 @@ def recipe(
             another training.
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
-    check(settings, **COUNTED, **STEPPED, minibatches=(1, MANY))
-    data = numbers(updates=updates, rate=rate, final_rate=final_rate)
-    plan = Plan(minibatches=minibatches, **data)
-    key = jax.random.key(seed)
+    check(settings)
     if not shows_target(family):
         raise MesascopeError(
             f"{family.name} does not show what should have been predicted.",
             "Train on a family that does, such as beta_bernoulli, or by another recipe.",
         )
 
-    def begin() -> tuple[Recurrent, Any]:
-        network = begun(address(key, "weights"), family, memory, width, observes)
-        return network, rest(network)
+    plan = Plan.of(settings)
 
-    def after(number: int, network: Recurrent, state: Any) -> tuple[Recurrent, Any, jax.Array]:
-        own = address(key, "update", number)
-        tasks = put(family, address(own, "tasks"), lifetimes).tasks
-        return update(own, jnp.asarray(number), network, state, family, tasks=tasks, plan=plan)
+    def improve(key: jax.Array, number: jax.Array, network: Recurrent, memory: Any):
+        tasks = put(family, address(key, "tasks"), lifetimes).tasks
+        return update(key, number, network, memory, family, tasks=tasks, plan=plan)
 
-    return train(Training("predict", family, settings, updates, lifetimes), begin, after, out, progress)
+    return train("predict", family, settings, improve, out, progress=progress)
 
 
 def shows_target(family: Family) -> bool:
@@ -134,11 +119,8 @@ def update(
         The network and Adam's memory after it, and the batch's mean score.
     """
     lives = live(address(key, "lives"), network, family, tasks)
-    rate = falling(plan.rate, plan.final_rate, number, plan.updates)
     batch = Batch(lives.encoded, lives.target)
-    network, state = descend(
-        key, network, state, batch, loss, rate=rate, epochs=1, minibatches=plan.minibatches
-    )
+    network, state = descend(key, network, state, batch, loss=loss, plan=plan, number=number)
     return network, state, lives.score.mean()
 
 

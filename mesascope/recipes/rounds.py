@@ -1,59 +1,38 @@
-"""Trainings that go on in rounds and are judged at the end: checkpoints, the curve, the network with its evaluation."""
+"""Trainings round by round: checkpoints, progress, the network's file; where they are judged, a curve and a score.
+
+The state after a round is a function of the settings and of the state before it. So a training that is interrupted at
+any moment and goes on from its last checkpoint ends with the same bytes, where a checkpoint holds all of the state.
+"""
 
 from __future__ import annotations
 
 import os
 import time
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Progress, Trained
 from mesascope.errors import MesascopeError
-from mesascope.recipes.files import agree, finite, identity, keep, origin, prepare, replace, restore
+from mesascope.recipes.files import Run, agree, finite, identity, keep, origin, prepare, replace, restore
 
-CHECKPOINT = "mesascope-q-training/1"
-EVERY = 120.0  # seconds from one checkpoint to the next
-TOLD = 1.0  # seconds from one report of progress to the next
+CHECKPOINT = "mesascope-training/2"
+EVERY = 10.0  # seconds from one checkpoint to the next
 POINTS = 120  # of the curve
 HEAD = "updates,steps,score,cpu_seconds\n"  # of its file
-
-
-class Run(NamedTuple):
-    """What is trained.
-
-    Attributes:
-        recipe: its name.
-        family: what it is trained on.
-        settings: all.
-        told: what the network's file says besides.
-        tensors: tensors(state) → the network's weights by name.
-    """
-
-    recipe: str
-    family: Family
-    settings: dict[str, Any]
-    told: dict[str, Any]
-    tensors: Callable[[Any], dict[str, Any]]
-
-    def seeded(self, *parts: str | int) -> int:
-        """A seed by the run's own and an address."""
-        return zlib.crc32(repr((self.settings["seed"], *parts)).encode()) >> 1
 
 
 class Kept(NamedTuple):
     """Where a training is.
 
     Attributes:
-        state: the network, its targets', Adam's memory.
+        state: all that goes from one round to the next: the network, its targets', Adam's memory.
         done: updates.
         steps: of all environments.
         round: steps of one environment.
-        scores: of the last games.
+        scores: of the last games, or of the last batch.
     """
 
     state: Any
@@ -63,76 +42,121 @@ class Kept(NamedTuple):
     scores: Any
 
 
+class Play(Protocol):
+    """Trains."""
+
+    def __call__(self, start: Kept, /) -> Iterator[Kept]:
+        """Gives, from where the training is, where it is after every round."""
+        ...
+
+
+class Judge(Protocol):
+    """Tries a trained network."""
+
+    def __call__(self, state: Any, /) -> list[float]:
+        """The scores of whole games played by a state's network."""
+        ...
+
+
 def go(
     run: Run,
-    begun: Any,
-    played: Callable[[Kept], Iterator[Kept]],
-    evaluated: Callable[[Any], list[float]],
+    begin: Callable[[], Any],
+    play: Play,
     out: str | os.PathLike,
     *,
     progress: Callable[[Progress], None],
+    judge: Judge | None = None,
 ) -> Trained:
     """Trains from the last checkpoint on, evaluates, writes the network.
 
     Args:
         run: what is trained.
-        begun: the state before the first update.
-        played: gives, from where the training is, where it is after every round.
-        evaluated: the scores of whole games played by a state's network.
-        out: the folder of network.safetensors, of curve.csv, and of checkpoint.safetensors until the network is there.
-        progress: called now and then.
+        begin: gives the state before the first update.
+        play: gives, from where the training is, where it is after every round.
+        out: the folder of network.safetensors, and of checkpoint.safetensors until the network is there.
+        progress: called after every round.
+        judge: the scores of the trained network; where it is given the folder holds curve.csv, too.
 
     Raises:
         MesascopeError: the folder holds another training, or it cannot be written.
     """
-    start, folder = time.monotonic(), prepare(out)
-    path, checkpoint, curve = (
-        folder / n for n in ("network.safetensors", "checkpoint.safetensors", "curve.csv")
-    )
-    total, steps = run.settings["updates"], 0
-    every = max(1, total // POINTS)
+    start, folder, steps = time.monotonic(), prepare(out), 0
+    path, checkpoint = folder / "network.safetensors", folder / "checkpoint.safetensors"
     if path.exists():
         agree(run, path)
     else:
-        kept = first = _resume(run, checkpoint, begun)
-        saved, told, point, began = start, start, kept.done // every, None
-        _cut(curve, kept.done)
-        try:
-            for kept in played(first):
-                now = time.monotonic()
-                began = began or ((now, kept.done) if kept.done > first.done else None)
-                if now - told > TOLD:
-                    told, left = now, None
-                    if began and kept.done > began[1]:
-                        left = (now - began[0]) / (kept.done - began[1]) * (total - kept.done)
-                    progress(Progress(kept.done, total, left, _mean(kept.scores)))
-                if kept.done // every > point and len(kept.scores):
-                    point = kept.done // every
-                    _note(curve, kept)
-                if now - saved > EVERY:
-                    _keep(run, checkpoint, kept)
-                    saved = time.monotonic()
-        except KeyboardInterrupt:
-            _keep(run, checkpoint, kept)
-            raise
+        first = _resume(run, checkpoint, begin())
+        curve = Curve(folder / "curve.csv", first.done, run.updates) if judge else None
+        kept = _played(run, first, play, checkpoint, curve, progress=progress)
         steps = kept.steps - first.steps
-        _keep(run, checkpoint, kept)
-        _finish(run, path, kept, evaluated(kept.state))
-        progress(Progress(total, total, 0.0, _mean(kept.scores)))
+        if judge:
+            _keep(run, checkpoint, kept)
+        _finish(run, path, kept, judge)
     checkpoint.unlink(missing_ok=True)
-    return Trained(path, run.family.name, "unlimited", total, steps, time.monotonic() - start)
+    trained_on = run.family.bank or "unlimited"
+    return Trained(path, run.family.name, trained_on, run.updates, steps, time.monotonic() - start)
+
+
+def _played(
+    run: Run,
+    first: Kept,
+    play: Play,
+    checkpoint: Path,
+    curve: Curve | None,
+    *,
+    progress: Callable[[Progress], None],
+) -> Kept:
+    """Where a training is at its end, with a checkpoint now and then and when the user stops it."""
+    kept, saved, began = first, time.monotonic(), None
+    try:
+        for kept in play(first):
+            now, left = time.monotonic(), None
+            if began is None:  # the first update compiles
+                began = (now, kept.done) if kept.done > first.done else None
+            elif kept.done > began[1]:
+                left = (now - began[0]) / (kept.done - began[1]) * (run.updates - kept.done)
+            if curve:
+                curve.note(kept)
+            if now - saved > EVERY and kept.done < run.updates:
+                _keep(run, checkpoint, kept)
+                saved = time.monotonic()
+            progress(Progress(kept.done, run.updates, left, _mean(kept.scores)))
+    except KeyboardInterrupt:
+        _keep(run, checkpoint, kept)
+        raise
+    return kept
 
 
 def _mean(scores: Any) -> float:
     return float(np.mean(scores)) if len(scores) else float("nan")
 
 
-def _note(curve: Path, kept: Kept) -> None:
-    """Adds a point to the curve."""
-    with curve.open("a") as file:
-        if not file.tell():
-            file.write(HEAD)
-        file.write(f"{kept.done},{kept.steps},{_mean(kept.scores):.2f},{time.process_time():.0f}\n")
+class Curve:
+    """The file of a training's curve, without what it holds beyond the checkpoint.
+
+    Args:
+        path: the file.
+        done: updates of the checkpoint.
+        updates: in all.
+
+    Raises:
+        MesascopeError: the file is of something else.
+    """
+
+    def __init__(self, path: Path, done: int, updates: int):
+        self.path, self.every = path, max(1, updates // POINTS)
+        self.point = done // self.every
+        _cut(path, done)
+
+    def note(self, kept: Kept) -> None:
+        """Adds a point, where it is time for the next one and there are scores."""
+        if kept.done // self.every <= self.point or not len(kept.scores):
+            return
+        self.point = kept.done // self.every
+        with self.path.open("a") as file:
+            if not file.tell():
+                file.write(HEAD)
+            file.write(f"{kept.done},{kept.steps},{_mean(kept.scores):.2f},{time.process_time():.0f}\n")
 
 
 def _cut(curve: Path, done: int) -> None:
@@ -156,8 +180,8 @@ def _cut(curve: Path, done: int) -> None:
 
 
 def _keep(run: Run, path: Path, kept: Kept) -> None:
-    """Writes a checkpoint; the replay is no part of it."""
-    at = {"done": kept.done, "steps": kept.steps, "round": kept.round, "score": _mean(kept.scores)}
+    """Writes a checkpoint; a replay is no part of it."""
+    at = {"done": kept.done, "steps": kept.steps, "round": kept.round}
     keep(run, path, kept.state, {"format": CHECKPOINT, **at})
 
 
@@ -169,14 +193,13 @@ def _resume(run: Run, path: Path, begun: Any) -> Kept:
     return Kept(state, done, steps, turns, ())
 
 
-def _finish(run: Run, path: Path, kept: Kept, scores: list[float]) -> None:
-    """Writes the network with what it scored and everything that is needed to repeat it."""
-    told = {
-        **identity(run),
-        **run.told,
-        "trained_on": "unlimited",
-        "steps": kept.steps,
-        "evaluation": {"games": len(scores), "mean": float(np.mean(scores)), "scores": scores},
-        **origin(run),
-    }
-    replace(path, finite(run.tensors(kept.state)), told)
+def _finish(run: Run, path: Path, kept: Kept, judge: Judge | None) -> None:
+    """Writes the network with what it scored and everything that is needed to repeat it; no times: bytes repeat too."""
+    told, tensors = run.contents(kept.state)
+    told = {**identity(run), **told, "trained_on": run.family.bank or "unlimited", **origin(run)}
+    tensors = finite(tensors)
+    if judge:
+        scores = judge(kept.state)
+        evaluation = {"games": len(scores), "mean": float(np.mean(scores)), "scores": scores}
+        told |= {"steps": kept.steps, "evaluation": evaluation}
+    replace(path, tensors, told)

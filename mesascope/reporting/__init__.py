@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mesascope.files import write_text
+
 if TYPE_CHECKING:
     from rich.console import Group
 
@@ -30,9 +32,7 @@ def write_report(examinations: Sequence[Examination], command: str, path: str | 
 
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(render(examinations, command), encoding="utf-8")
-    part.replace(path)
+    write_text(path, render(examinations, command))
     return path
 
 

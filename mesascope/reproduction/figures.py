@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mesascope.files import replacing
 from mesascope.questions.spectrum.placement import LADDER
 from mesascope.reporting.figures import INK, LINE, SECOND, SOFT, SUBJECT, THIRD, style
 from mesascope.reproduction.plans import Study
@@ -41,9 +43,8 @@ def draw(study: Study, found: Mapping[str, Any], path: Path) -> Path | None:
             ax.set_title(textwrap.fill(panel["title"], _room(ax)))
         if found["quick"]:
             figure.suptitle("QUICK: one seed, short trainings; settles nothing", color=SECOND)
-        part = path.with_name(f".{path.name}.part")
-        figure.savefig(part, format="png", dpi=140, metadata={"Software": None}, facecolor="white")
-        part.replace(path)
+        with replacing(path) as part:
+            figure.savefig(part, format="png", dpi=140, metadata={"Software": None}, facecolor="white")
     return path
 
 
@@ -71,11 +72,28 @@ def _ticks(ax, panel, axes, places) -> None:
     words = {}
     for group in panel["groups"]:
         _, values, told = _points(group, panel, axes)
-        words.update(dict(zip(values, told, strict=True)))
-    ax.set_xticks(list(places.values()), [words[v] for v in places])
+        words.update(zip(values, told, strict=True))
+    _along(ax, panel, list(places.values()), [words[v] for v in places])
+
+
+def _along(ax, panel, places, words) -> None:
+    """What stands on x, and lines to read y by."""
+    ax.set_xticks(places, words)
     ax.set_xlabel(panel["x"])
     ax.grid(axis="y", color=LINE, linewidth=0.6)
     ax.set_axisbelow(True)
+
+
+def _names(panel) -> list[str]:
+    """All subjects of a panel."""
+    return [name for group in panel["groups"] for name in group["names"]]
+
+
+def _there(numbers: Numbers, asked) -> tuple[list[float], list[Mapping[str, Any]]]:
+    """Of places on x with (quantity, subject): those that have a number, and what is known of it."""
+    got = [(x, numbers.get(key)) for x, key in asked]
+    got = [(x, told) for x, told in got if told and told["ours"] is not None]
+    return [x for x, _ in got], [told for _, told in got]
 
 
 def _lines(ax, panel, numbers: Numbers, axes) -> None:
@@ -85,26 +103,22 @@ def _lines(ax, panel, numbers: Numbers, axes) -> None:
     for group in panel["groups"]:
         for quantity in panel["quantities"]:
             names, values, _ = _points(group, panel, axes)
-            got = [(places[v], numbers.get((quantity, n))) for n, v in zip(names, values, strict=True)]
-            got = [(x, told) for x, told in got if told and told["ours"] is not None]
+            asked = ((places[v], (quantity, n)) for n, v in zip(names, values, strict=True))
+            xs, got = _there(numbers, asked)
             colour, mark = COLOURS[style_of % len(COLOURS)], MARKS[style_of % len(MARKS)]
             words = [group["label"]] if len(panel["groups"]) > 1 else []
             words += [quantity] if several or not words else []
-            shift = 0.06 * (style_of - 1)
-            ax.plot(
-                [x + shift for x, _ in got], [t["ours"] for _, t in got],
-                color=colour, marker=mark, markersize=5, linewidth=1.4, label=", ".join(words),
-            )  # fmt: skip
-            for x, told in got:
+            xs, line = [x + 0.06 * (style_of - 1) for x in xs], {"color": colour, "marker": mark}
+            label = ", ".join(words)
+            ax.plot(xs, [t["ours"] for t in got], **line, markersize=5, linewidth=1.4, label=label)
+            for x, told in zip(xs, got, strict=True):
                 if told["low"] is not None and not told["rate"]:
-                    ax.plot(
-                        [x + shift] * 2, [told["low"], told["high"]], color=colour, linewidth=0.9, alpha=0.6
-                    )
+                    ax.plot([x] * 2, [told["low"], told["high"]], color=colour, linewidth=0.9, alpha=0.6)
                 seeds = [s for s in told["by_seed"] if s is not None]
-                ax.plot([x + shift] * len(seeds), seeds, ".", color=colour, markersize=3, alpha=0.6)
+                ax.plot([x] * len(seeds), seeds, ".", color=colour, markersize=3, alpha=0.6)
             style_of += 1
-    values = [s for p in panel["groups"] for n in p["names"] for q in panel["quantities"]
-              for s in (numbers.get((q, n)) or {"by_seed": []})["by_seed"] if s is not None]  # fmt: skip
+    known = (numbers.get((q, n)) for n in _names(panel) for q in panel["quantities"])
+    values = [s for told in known if told for s in told["by_seed"] if s is not None]
     if values:
         room = 0.15 * (max(values) - min(values) or 1.0)
         ax.set_ylim(min(values) - room, max(values) + room)  # an interval of few seeds must not hide the rest
@@ -114,22 +128,14 @@ def _lines(ax, panel, numbers: Numbers, axes) -> None:
 
 def _curves(ax, panel, numbers: Numbers, axes) -> None:
     """One line per subject along the values that the quantities' name was made from, every seed as a thin one."""
-    for i, name in enumerate(n for group in panel["groups"] for n in group["names"]):
-        got = [(x, numbers.get((q, name))) for x, q in enumerate(panel["quantities"])]
-        got = [(x, told) for x, told in got if told and told["ours"] is not None]
-        colour, mark = COLOURS[i % len(COLOURS)], MARKS[i % len(MARKS)]
-        ax.plot(
-            [x for x, _ in got], [t["ours"] for _, t in got],
-            color=colour, marker=mark, markersize=4, linewidth=1.4, label=name,
-        )  # fmt: skip
-        for seed in zip(*(t["by_seed"] for _, t in got), strict=False):
-            ax.plot(
-                [x for x, _ in got], [float("nan") if s is None else s for s in seed], color=colour, alpha=0.3
-            )
-    ax.set_xticks(range(len(panel["along"])), panel["along"])
-    ax.set_xlabel(panel["x"])
-    ax.grid(axis="y", color=LINE, linewidth=0.6)
-    ax.set_axisbelow(True)
+    for i, name in enumerate(_names(panel)):
+        xs, got = _there(numbers, ((x, (q, name)) for x, q in enumerate(panel["quantities"])))
+        line = {"color": COLOURS[i % len(COLOURS)], "marker": MARKS[i % len(MARKS)]}
+        ax.plot(xs, [t["ours"] for t in got], **line, markersize=4, linewidth=1.4, label=name)
+        for seed in zip(*(t["by_seed"] for t in got), strict=False):
+            shown = [float("nan") if s is None else s for s in seed]
+            ax.plot(xs, shown, color=line["color"], alpha=0.3)
+    _along(ax, panel, range(len(panel["along"])), panel["along"])
     ax.legend(loc="best")
 
 
@@ -159,7 +165,7 @@ def _rungs(ax, panel, numbers: Numbers, axes) -> None:
 
 def _bars(ax, panel, numbers: Numbers, axes) -> None:
     """One bar per subject with its interval."""
-    names = [n for group in panel["groups"] for n in group["names"]]
+    names = _names(panel)
     height = 0.8 / len(panel["quantities"])
     for i, quantity in enumerate(panel["quantities"]):
         for j, name in enumerate(names):
@@ -176,8 +182,7 @@ def _bars(ax, panel, numbers: Numbers, axes) -> None:
         from matplotlib.patches import Patch
 
         told = [
-            Patch(color=COLOURS[i % len(COLOURS)], alpha=0.55, label=q)
-            for i, q in enumerate(panel["quantities"])
+            Patch(color=c, alpha=0.55, label=q) for c, q in zip(itertools.cycle(COLOURS), panel["quantities"])
         ]
         ax.legend(handles=told, loc="upper right", bbox_to_anchor=(1.0, -0.08))
     ax.set_yticks([j + 0.4 - height / 2 for j in range(len(names))], names)
@@ -187,7 +192,7 @@ def _bars(ax, panel, numbers: Numbers, axes) -> None:
 
 def _matrix(ax, panel, numbers: Numbers, axes) -> None:
     """Numbers with subjects down and quantities across."""
-    names = [n for group in panel["groups"] for n in group["names"]]
+    names = _names(panel)
     grid = [[(numbers.get((q, n)) or {}).get("ours") for q in panel["quantities"]] for n in names]
     shown = [[float("nan") if v is None else v for v in line] for line in grid]
     ax.imshow(shown, cmap="Blues", aspect="auto", alpha=0.7)

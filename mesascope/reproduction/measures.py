@@ -6,7 +6,6 @@ ratio of sums is. Many rollouts of one subject are joined before either is taken
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -17,7 +16,7 @@ from mesascope import catalogue
 from mesascope.contracts.family import Family
 from mesascope.contracts.metric import DoesNotApply, choosing
 from mesascope.contracts.subject import Subject
-from mesascope.errors import MesascopeError, unknown
+from mesascope.errors import unknown
 from mesascope.questions.goal.reading import apart, first_third, goals_at, last_third, parts
 from mesascope.rollouts.replays import replay
 from mesascope.trials import gain, payoff
@@ -181,11 +180,5 @@ def measure(spec: str, known: Mapping[str, Measure] = SHIPPED) -> Callable[[Live
     name, given = catalogue.parse_spec(spec)
     if name not in known:
         raise unknown("measure", name, known)
-    made, what = known[name], f"measure {name!r}"
-    settings = {k for k in inspect.signature(made).parameters if k != "lived"}
-    for key in given:
-        if key not in settings:
-            error = unknown("setting", key, settings)
-            raise MesascopeError(f"The {what} has no setting {key!r}.", error.remedy)
-    filled: dict[str, Any] = catalogue.convert(made, given, what)
-    return lambda lived: made(lived, **filled)
+    filled: dict[str, Any] = catalogue.convert(known[name], given, f"measure {name!r}")
+    return lambda lived: known[name](lived, **filled)

@@ -53,10 +53,8 @@ def document(study: Study, values: Values, trusted: bool = False) -> dict[str, A
 
 def _rate(q: Quantity) -> bool:
     """Whether it is 0 or 1 for each seed."""
-    name = q.spec.partition(":")[0]
-    return (
-        q.kind == "axis" or (q.kind, name) == ("measure", "read_as") or (q.kind == "placed" and name in RATES)
-    )
+    rates = {"measure": ("read_as",), "placed": RATES}
+    return q.kind == "axis" or q.spec.partition(":")[0] in rates.get(q.kind, ())
 
 
 def summary(study: Study, rate: bool, quantity: str, subject: str, values: Values) -> dict[str, Any]:
@@ -122,26 +120,21 @@ def expectation(
         smallest size ('0': stays within the largest). `clear`: the interval holds nothing else. `met` is None where
         the study did not run it or no seed gave a number.
     """
-    sides = [tuple(s) if isinstance(s, list) else s for s in (told["value"], told["than"])]
-    lacking = [s for s in sides if isinstance(s, tuple) and s not in numbers]
     out = {**told, "difference": None, "low": None, "high": None, "n": 0, "met": None, "clear": None}
-    if lacking:
+    value, than = (numbers.get(tuple(s)) if isinstance(s, list) else s for s in (told["value"], told["than"]))
+    if value is None or than is None:
         return {**out, "why": "not run"}
-    seeds = max(len(numbers[s]["by_seed"]) for s in sides if isinstance(s, tuple))
-    parts = [
-        [math.nan if x is None else x for x in numbers[s]["by_seed"]] if isinstance(s, tuple) else [s] * seeds
-        for s in sides
-    ]
-    found = interval((np.asarray(parts[0]) - np.asarray(parts[1]))[None])
-    n = int(found.n[0])
+    beside = isinstance(than, Mapping)  # another quantity
+    ours = np.asarray(value["by_seed"], float)  # NaN for None
+    found = interval((ours - (np.asarray(than["by_seed"], float) if beside else than))[None])
+    n, seeds = int(found.n[0]), len(ours)
     if not n:
-        return {**out, "why": next(numbers[s]["why"] for s in sides if isinstance(s, tuple))}
+        return {**out, "why": value["why"]}
     mean, low, high = float(found.estimate[0]), float(found.low[0]), float(found.high[0])
-    rates = [isinstance(s, tuple) and numbers[s]["rate"] for s in sides]
-    if all(rates):
+    if value["rate"] and beside and than["rate"]:
         low = high = math.nan
-    elif rates[0] and not isinstance(sides[1], tuple) and n >= 3:
-        low, high = (end - sides[1] for end in proportion(int(np.nansum(parts[0])), n))
+    elif value["rate"] and not isinstance(than, Mapping) and n >= 3:
+        low, high = (end - than for end in proportion(int(np.nansum(ours)), n))
 
     def reached(x: float) -> bool:
         if told["sign"] == "0":
@@ -233,13 +226,8 @@ def table(found: Mapping[str, Any]) -> str:
         many = f"{told['n']} × {told['lifetimes']}" if told["n"] else ""
         cells = [told["quantity"], told["subject"], *compared(told), ours(told), many, within(told)]
         lines.append("| " + " | ".join(_cell(c) for c in cells) + " |")
-    lines += [
-        "",
-        "n: seeds × lifetimes of each.",
-        "",
-        "| expected before the run | size | seen | outcome |",
-        "|---|---|---|---|",
-    ]
+    lines += ["", "n: seeds × lifetimes of each.", ""]
+    lines += ["| expected before the run | size | seen | outcome |", "|---|---|---|---|"]
     for told in found["expects"]:
         lines.append("| " + " | ".join(_cell(c) for c in expected(told)) + " |")
     sources = list(dict.fromkeys(r["source"] for r in found["rows"] if "source" in r))
@@ -252,9 +240,7 @@ def table(found: Mapping[str, Any]) -> str:
 
 def expected(told: Mapping[str, Any]) -> Sequence[str]:
     """An expectation's line: what it says, its bound, what was seen, the outcome."""
-    bound = {"+": "at least {}", "-": "at most −{}", "0": "within ± {}"}[told["sign"]].format(
-        f"{told['size']:g}"
-    )
+    bound = {"+": "at least ", "-": "at most −", "0": "within ± "}[told["sign"]] + f"{told['size']:g}"
     than = told["than"]
     if not isinstance(than, list) and than:
         bound += f" from {than:g}"
@@ -268,9 +254,8 @@ def command(found: Mapping[str, Any]) -> str:
     """What makes the same document."""
     typed = shlex.quote(found.get("path") or found["study"])
     trusted = " --trust" if found.get("trusted") else ""
-    return (
-        f"mesascope reproduce {typed}{' --quick' if found['quick'] else ''} --seeds {found['seeds']}{trusted}"
-    )
+    quick = " --quick" if found["quick"] else ""
+    return f"mesascope reproduce {typed}{quick} --seeds {found['seeds']}{trusted}"
 
 
 def _cell(text: str) -> str:

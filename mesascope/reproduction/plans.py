@@ -278,11 +278,9 @@ def _quantities(table: Mapping[str, Any], grid: Grid, known: set[str]) -> tuple[
             if name in out:
                 raise MesascopeError(f"Two quantities of {grid.where} are called {name!r}.", "Rename one.")
             parts = {k: grid.filled(told.get(k, ""), point) for k in ("label", "split", "family")}
-            spec = grid.filled(told[kinds[0]], point)
-            out[name] = Quantity(
-                name, point, kinds[0], spec, **{**parts, "split": parts["split"] or "fresh"},
-                lifetimes=lifetimes, of=tuple(of),
-            )  # fmt: skip
+            parts["split"] = parts["split"] or "fresh"
+            spec, many = grid.filled(told[kinds[0]], point), {"lifetimes": lifetimes, "of": tuple(of)}
+            out[name] = Quantity(name, point, kinds[0], spec, **parts, **many)
     return tuple(out.values())
 
 
@@ -359,11 +357,8 @@ def _refers(study: Study) -> None:
             for name in names:
                 if name not in known:
                     raise unknown(f"{kind} in a panel of {study.name}", name, sorted(set(known)))
-    asked = [(r["quantity"], r["subject"]) for r in study.rows]
-    asked += [
-        tuple(side) for e in study.expects for side in (e["value"], e["than"]) if isinstance(side, list)
-    ]
-    for quantity, subject in asked:
+    sides = (side for e in study.expects for side in (e["value"], e["than"]) if isinstance(side, list))
+    for quantity, subject in [*((r["quantity"], r["subject"]) for r in study.rows), *sides]:
         if (quantity, subject) not in there:
             known = [f"{q} of {s}" for q, s in there]
             raise unknown(f"quantity in {study.name}", f"{quantity} of {subject}", known)

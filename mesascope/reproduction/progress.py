@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from mesascope.reproduction.work import Unit, write
+from mesascope.files import write_text
+from mesascope.reproduction.work import Unit
 
 GUESS = {"train": 60.0, "live": 10.0, "place": 20.0}  # seconds, before any was seen
 OFTEN = 0.5  # seconds
@@ -61,7 +62,7 @@ class Whisper:
         if time.monotonic() - self.last >= OFTEN or share in (0.0, 1.0):
             self.last = time.monotonic()
             with contextlib.suppress(OSError):  # who listened has gone
-                write(self.folder / str(place), f"{share} {doing}")
+                write_text(self.folder / str(place), f"{share} {doing}")
 
 
 @contextlib.contextmanager

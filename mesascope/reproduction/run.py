@@ -8,11 +8,12 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
 from mesascope.examination import runs
+from mesascope.files import write_text
 from mesascope.guards import gate
 from mesascope.guards.blame import contained, theirs
 from mesascope.reproduction.crew import clock, gather, side_by_side
@@ -21,7 +22,7 @@ from mesascope.reproduction.measures import SHIPPED, Measure
 from mesascope.reproduction.outcomes import document, table
 from mesascope.reproduction.plans import Study, load
 from mesascope.reproduction.progress import Told, Whisper
-from mesascope.reproduction.work import Workshop, write
+from mesascope.reproduction.work import Workshop
 
 
 @contained()
@@ -63,32 +64,33 @@ def reproduce(
     there = [i for i, u in enumerate(shop.plan) if u.kind == "train" and not shop.lacks(u)]
     shop.work(there)  # a network of another training is refused before there is work
     if workers != 1:
-        given: Any = {"study": study, "quick": quick, "seeds": seeds, "folder": folder, "trust": trust}
-        part = functools.partial(_part, **given, code=shop.code)
-        side_by_side(shop, part, workers, progress)
+        asked = Asked(study, quick, seeds, folder, trust, shop.code)
+        side_by_side(shop, functools.partial(_part, asked), workers, progress)
     found = document(plan, shop.work(), trust)
-    write(folder / "results.json", json.dumps(found, indent=1, allow_nan=False) + "\n")
-    write(folder / "table.md", table(found))
+    write_text(folder / "results.json", json.dumps(found, indent=1, allow_nan=False) + "\n")
+    write_text(folder / "table.md", table(found))
     draw(plan, found, folder / "figure.png")
     return found
 
 
-def _part(
-    places: Sequence[int],
-    heard: Path,
-    *,
-    study: str,
-    quick: bool,
-    seeds: int,
-    folder: Path,
-    trust: bool,
-    code: list[str],
-) -> None:
+class Asked(NamedTuple):
+    """What `reproduce` was asked, in which folder, and the code that began it."""
+
+    study: str
+    quick: bool
+    seeds: int
+    folder: Path
+    trust: bool
+    code: list[str]
+
+
+def _part(asked: Asked, places: Sequence[int], heard: Path) -> None:
     """Does the units at some places of a study's plan, in any process."""
-    plan = load(study, quick, seeds)
+    plan = load(asked.study, asked.quick, asked.seeds)
+    measures = known_measures(plan, asked.trust)
     try:
-        shop = Workshop(plan, folder, known_measures(plan, trust), Whisper(heard), clock(places))
-        if shop.code != code:
+        shop = Workshop(plan, asked.folder, measures, Whisper(heard), clock(places))
+        if shop.code != asked.code:
             raise MesascopeError("The code was changed while the study ran.", "Give the command again.")
         shop.work(places)
     except Exception as error:  # where it was raised is not known in the process that began this one
@@ -114,11 +116,7 @@ def known_measures(study: Study, trust: bool) -> dict[str, Measure]:
         if own.is_file():
             raise _untrusted(f"{str(own)!r} is code")
         for cell in study.cells:
-            name = (
-                catalogue.parse_spec(cell.subject)[0]
-                if "=" in cell.subject
-                else cell.subject.partition(":")[0]
-            )
+            name = cell.subject.partition(":")[0]
             if cell.subject and name not in catalogue.names("subjects"):
                 raise _untrusted(f"its subject {cell.subject!r} would run code")
         for text in texts:

@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from mesascope.examination.bench import Bench
 from mesascope.examination.examination import resolve
 from mesascope.examination.measurement import measure as ask
 from mesascope.execution import fingerprint
+from mesascope.files import write_text
 from mesascope.guards import limits
 from mesascope.questions.spectrum.placement import LADDER, Placement, conditions
 from mesascope.recipes.training import train
@@ -77,6 +78,11 @@ class Unit:
     split: str = ""
     lifetimes: int = 0
     quantities: tuple[Quantity, ...] = ()
+
+    @property
+    def first_seed(self) -> int:
+        """Of its lifetimes."""
+        return 10_000 * (self.seed + 1)
 
 
 def units(study: Study) -> list[Unit]:
@@ -205,7 +211,7 @@ class Workshop:
         values = (self._live if unit.kind == "live" else self._place)(unit, subject, family)
         path.parent.mkdir(parents=True, exist_ok=True)
         document = {"of": told, "values": {k: dataclasses.asdict(v) for k, v in values.items()}}
-        write(path, json.dumps(document, indent=1))
+        write_text(path, json.dumps(document, indent=1))
         self._took(unit.kind, path.stem, time.monotonic() - start)
         tell(1.0, f"{unit.cell.name}, seed {unit.seed}")
         return values
@@ -215,8 +221,8 @@ class Workshop:
         asked = {q.name: measure(q.spec, self.measures) for q in unit.quantities}
         parts: dict[str, list[np.ndarray]] = {}
         lacking: dict[str, str] = {}
-        for chunk, lifetimes in enumerate(_chunks(unit.lifetimes)):
-            seed = 10_000 * (unit.seed + 1) + chunk
+        for chunk, start in enumerate(range(0, unit.lifetimes, CHUNK)):
+            lifetimes, seed = min(CHUNK, unit.lifetimes - start), unit.first_seed + chunk
             lived = Lived(rollout(subject, family, unit.split, lifetimes, seed), subject, family)
             for name, of in asked.items():
                 try:
@@ -228,25 +234,21 @@ class Workshop:
     def _place(self, unit: Unit, subject: Subject, family: Family) -> dict[str, Value]:
         """Values from a placement and from metrics, the rollouts made once."""
         metrics = {q.spec: catalogue.make("metrics", q.spec) for q in unit.quantities if q.kind == "metric"}
+        asked = {q.spec: catalogue.make("axes", q.spec) for q in unit.quantities if q.kind == "axis"}
         placed = any(q.kind == "placed" and q.spec != "share" for q in unit.quantities)
-        labels = [
-            *(conditions(family.horizon) if placed else ("intact",)),
-            *(c for p in metrics.values() for c in p.conditions),
-        ]
+        labels = conditions(family.horizon) if placed else ("intact",)
+        labels = [*labels, *(c for p in metrics.values() for c in p.conditions)]
         told = filled(unit.cell.trained_on, unit.seed) or subject.trained_on
-        seed = 10_000 * (unit.seed + 1)
         splits = {q.split for q in unit.quantities} | {"fresh"}
         own = family.banked(told) if told.startswith("bank:") else family  # its bank decides what was seen
         if placed or metrics:
             splits |= {split.name for split in own.splits() if split.counted}
         read_on = {k for p in metrics.values() for k in p.splits}
-        asked = {q.spec: catalogue.make("axes", q.spec) for q in unit.quantities if q.kind == "axis"}
         read_on |= {k for axis in asked.values() for k in axis.tested}
         there = [r for r in own.split_names if r in splits or split_kind(r) in read_on]
         beyond = axes.wanted(family) if asked else {}
-        bench = Bench(family, labels, there, unit.lifetimes, seed, made=self.made, beyond=beyond)
-        home = bench.home(told)
-        placement = None
+        bench = Bench(family, labels, there, unit.lifetimes, unit.first_seed, made=self.made, beyond=beyond)
+        home, placement = bench.home(told), None
         if placed:
             lived, references, placement = bench.place(subject, told)
         else:
@@ -258,14 +260,12 @@ class Workshop:
             if q.kind == "metric":
                 out[q.name] = _finding(found[q.spec], q)
             elif q.kind == "axis":
-                out[q.name] = of_verdict(
-                    asked[q.spec], q.label, asked[q.spec].read(lived, home), unit.lifetimes
-                )
+                verdict = asked[q.spec].read(lived, home)
+                out[q.name] = of_verdict(asked[q.spec], q.label, verdict, unit.lifetimes)
+            elif q.spec == "share" and q.split in lived:
+                out[q.name] = summed([np.stack(gains(lived[q.split], "intact"))])
             elif q.spec == "share":
-                missing = Value(None, why=f"there is no split {q.split}")
-                out[q.name] = (
-                    summed([np.stack(gains(lived[q.split], "intact"))]) if q.split in lived else missing
-                )
+                out[q.name] = Value(None, why=f"there is no split {q.split}")
             else:
                 assert placement is not None
                 out[q.name] = of_placement(q.spec, placement, unit.lifetimes)
@@ -288,12 +288,7 @@ class Workshop:
         load = [round(x, 2) for x in os.getloadavg()] if hasattr(os, "getloadavg") else []
         told = {"study": self.study.name, "total": round(sum(self.seconds.values()), 1)}
         told |= {"cores": os.cpu_count(), "load": load}
-        write(self.out / self.clock, json.dumps({**told, "units": self.seconds}, indent=1))
-
-
-def _chunks(lifetimes: int) -> Iterator[int]:
-    for start in range(0, lifetimes, CHUNK):
-        yield min(CHUNK, lifetimes - start)
+        write_text(self.out / self.clock, json.dumps({**told, "units": self.seconds}, indent=1))
 
 
 def summed(parts: list[np.ndarray]) -> Value:
@@ -316,11 +311,11 @@ def of_placement(spec: str, placement: Placement, lifetimes: int) -> Value:
     if spec in ("lowest", "highest"):
         rung = getattr(placement, spec)
         return Value(float(LADDER.index(rung)), n=lifetimes, text=rung)
-    if spec == "acquiring":
-        passed = LADDER.index(placement.lowest) >= LADDER.index("acquiring")
-        return Value(float(passed), n=lifetimes, text=told)
     if spec in RATES:
-        return Value(float(placement.level == spec), n=lifetimes, text=told)
+        passed = LADDER.index(placement.lowest) >= LADDER.index("acquiring")
+        return Value(
+            float(passed if spec == "acquiring" else placement.level == spec), n=lifetimes, text=told
+        )
     number = placement.numbers.get(spec)
     if number is None:
         why = placement.reason.partition("because ")[2].partition(":")[0].partition(";")[0].rstrip(".")
@@ -380,10 +375,3 @@ def _kept(path: Path) -> dict[str, Value]:
         return {}
     numbers = [x for v in kept.values() for x in (v.number, v.error) if x is not None]
     return kept if all(isinstance(x, (int, float)) for x in numbers) else {}
-
-
-def write(path: Path, text: str) -> None:
-    """Writes a file that is whole at every moment."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text)
-    part.replace(path)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import equinox as eqx
 import jax
 
-from mesascope.caching import cache
+from mesascope.files import cache
 
 F = TypeVar("F", bound=Callable)
 

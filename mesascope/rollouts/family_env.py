@@ -35,20 +35,16 @@ class FamilyEnv(gymnasium.Env):
         self.family, self.split, self.render_mode = family, split, render_mode
         self.length, self.steps = family.split(split).trials, family.steps
         self.observe = observer(family)._replace(horizon=self.length)
-        shown, real = self.observe.shown, family.choices is None
-        acts = (
-            (np.full(1, -np.inf), np.full(1, np.inf))
-            if real
-            else (np.zeros(family.choices), np.ones(family.choices))
-        )
-        low = np.concatenate([np.full(shown, -np.inf), acts[0], [-np.inf, 0, 0]])
-        high = np.concatenate([np.full(shown, np.inf), acts[1], [np.inf, 1, 1]])
-        self.observation_space = gymnasium.spaces.Box(low.astype(np.float32), high.astype(np.float32))
-        self.action_space = (
-            gymnasium.spaces.Box(-WIDEST, WIDEST, (1,), np.float32)
-            if real
-            else gymnasium.spaces.Discrete(family.choices)
-        )
+        if family.choices is None:
+            self.action_space, acts = (
+                gymnasium.spaces.Box(-WIDEST, WIDEST, (1,), np.float32),
+                [(-np.inf, np.inf)],
+            )
+        else:
+            self.action_space, acts = gymnasium.spaces.Discrete(family.choices), [(0, 1)] * family.choices
+        shown = [(-np.inf, np.inf)] * self.observe.shown
+        bounds = np.asarray([*shown, *acts, (-np.inf, np.inf), (0, 1), (0, 1)], np.float32)
+        self.observation_space = gymnasium.spaces.Box(*bounds.T)
         self.told = ""
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):

@@ -22,7 +22,7 @@ from mesascope.errors import MesascopeError
 from mesascope.guards import limits
 from mesascope.keys import located
 from mesascope.rollouts.lives import BLOCK, Record
-from mesascope.rollouts.rollouts import drawn_tasks
+from mesascope.rollouts.rollouts import attributes, drawn_tasks
 from mesascope.trials import assemble
 
 KEPT = "mesascope"  # the key of a sample's store under which its trials stand
@@ -128,21 +128,10 @@ def _assembled(known: Sequence[dict[str, Any]], model: str) -> xr.Dataset:
     )
     blocks = {n // BLOCK for n in numbers}
     tables = {b: family.latents(drawn_tasks(family, split, (b,), seed), split) for b in blocks}
-    latents = {
-        name: np.stack([tables[n // BLOCK][name][n % BLOCK] for n in numbers]) for name in tables[min(blocks)]
-    }
-    attrs = {
-        "family": family.name,
-        "split": split,
-        "counted": family.split(split).counted,
-        "subject": f"inspect:{model}",
-        "trained_on": "unknown",
-        "fingerprint": {},
-        "seed": seed,
-        "changes": family.split(split).changes_at,
-        "elicited": "answer",
-        **({"inexpressible": True} if family.split(split).beyond_banks else {}),
-    }
+    of = {n: {k: v[n % BLOCK] for k, v in tables[n // BLOCK].items()} for n in numbers}
+    latents = {k: np.stack([of[n][k] for n in numbers]) for k in of[numbers[0]]}
+    attrs = attributes(family, split, f"inspect:{model}", "unknown", {}, seed=seed)
+    attrs["elicited"] = "answer"
     out = assemble([[record]], latents, ["intact"], [False], len(known), attrs=attrs)
     answered = out.tap_answered.values[..., 0]
     return out.drop_vars("tap_answered").assign(answered=(("condition", "lifetime", "trial"), answered))

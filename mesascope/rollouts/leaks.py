@@ -17,7 +17,7 @@ from mesascope.errors import MesascopeError
 from mesascope.guards.identity import digest
 from mesascope.keys import address
 from mesascope.rollouts.lives import BLOCK
-from mesascope.rollouts.replays import act, acts, forced, percepts
+from mesascope.rollouts.replays import act, forced, seen
 from mesascope.rollouts.rollouts import anonymous, rollout, witnessed
 
 WITNESSED = 64  # steps of a life in which trials have steps
@@ -56,9 +56,8 @@ def refuse_leaks(subject: Subject, family: Family, seed: int = 0, kinds: Sequenc
             _refuse(subject, "an earlier block", told)
         _refuse_impure(subject, one, other, key)
     half = np.arange(BLOCK // 2)
-    most = np.full(
-        BLOCK // 2, other.feedback.sum(0).argmax()
-    )  # who was paid most, in place of all neighbours
+    # who was paid most, in place of all neighbours
+    most = np.full(BLOCK // 2, other.feedback.sum(0).argmax())
     beside = Percept(*(np.concatenate([a[:, half], b[:, most]], 1) for a, b in zip(one, other, strict=True)))
     _refuse_otherwise(subject, "the other lifetimes in its block", key, one, alone, beside, half)
     if alone.log_probs is not None:
@@ -74,12 +73,8 @@ def _two_blocks(subject, family, seed, kinds) -> tuple[Percept, Percept]:
         one, two = (witnessed(subject, home, "fresh", (block,), seed, ticks=WITNESSED) for block in (0, 1))
         return one, two
     record = rollout(subject, family, "fresh", 2 * BLOCK, seed, kinds=kinds).sel(condition="intact")
-    action, feedback = acts(record), record.feedback.values
-    shown = record.observation.values if "observation" in record else np.zeros((*action.shape, 0), np.float32)
-    seen = [
-        percepts(action[rows], feedback[rows], shown[rows]) for rows in (slice(BLOCK), slice(BLOCK, None))
-    ]
-    return seen[0], seen[1]
+    one, two = (seen(record.isel(lifetime=rows)) for rows in (slice(BLOCK), slice(BLOCK, None)))
+    return one, two
 
 
 def _refuse(subject: Subject, of: str, told: str) -> NoReturn:
@@ -96,9 +91,8 @@ def _moved(one: Response, other: Response) -> str:
         moved = np.abs(np.exp(one.log_probs) - np.exp(other.log_probs)).max()
         return "" if moved <= TOLERANCE else f"a probability moves by {moved:.3f}"
     first, second = np.asarray(one.action), np.asarray(other.action)
-    near = (
-        TOLERANCE * (1 + np.abs(first)) if first.dtype.kind == "f" else 0
-    )  # a real action may round otherwise
+    # a real action may round otherwise
+    near = TOLERANCE * (1 + np.abs(first)) if first.dtype.kind == "f" else 0
     moved = (np.abs(first - second) > near).mean()
     return "" if moved == 0 else f"{moved:.0%} of the actions change"
 

@@ -127,13 +127,13 @@ def lends_sight(family: Family) -> bool:
 
 
 def small(family: Family, trials: int) -> bool:
-    """Whether all that is seen in a lifetime is kept."""
+    """Whether all that is seen in a lifetime of so many trials is kept."""
     seen = trials * family.steps * math.prod(family.shown)
     return family.steps <= KEPT and seen <= LARGEST
 
 
 def nothing(family: Family, trials: int) -> Outcomes:
-    """What stands where no donors are asked for."""
+    """What stands where no donors are asked for, in lifetimes of so many trials."""
     shape = (trials * family.steps, BLOCK)
     shown = (*shape, *(family.shown if family.steps == 1 or lends_sight(family) else (0,)))
     if not family.traceable:  # never read there, and large where pictures are shown

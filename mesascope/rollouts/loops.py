@@ -15,19 +15,8 @@ from mesascope.contracts.condition import RECENT, Intact, select
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Subject
-from mesascope.rollouts.lives import (
-    BLOCK,
-    Disturbed,
-    Life,
-    Past,
-    Record,
-    Setting,
-    Step,
-    blanked,
-    leaves_be,
-    only,
-    still,
-)
+from mesascope.rollouts import lives
+from mesascope.rollouts.lives import BLOCK, Disturbed, Life, Past, Record, Setting, Step
 from mesascope.trials import kept_steps
 
 
@@ -59,7 +48,7 @@ def looped(
     settings = [Setting(family, fresh, start, d.donated, keys, subject, repeat) for d in disturbed]
     conditions: list[Any] = [d.condition for d in disturbed]
     partners = [np.asarray(d.partners) for d in disturbed]
-    calm = all(leaves_be(c) for c in conditions)
+    calm = all(lives.leaves_be(c) for c in conditions)
     looked = any(c.looks_back for c in conditions) or steps == 1
     recent = collections.deque(maxlen=RECENT * steps if looked else 1)  # newest first
 
@@ -76,7 +65,7 @@ def looped(
             if plain and type(condition) is Intact:
                 shadows, answers = [*shadows, life.shadow[i]], [*answers, plain]
                 continue
-            allowed = setting.context(t, s, partners[i][t], past if looked else only(present))
+            allowed = setting.context(t, s, partners[i][t], past if looked else lives.only(present))
             told = condition.apply(life.carry, life.percept, life.shadow[i], allowed)
             answers = [*answers, subject.respond(keys("act", now), *told[:2])]
             shadows = [*shadows, told[2]]
@@ -90,10 +79,12 @@ def looped(
         after = Life(state, percept, lived, shadows, ())
         if idle is None or not idle.any():
             return after, out
-        out = [blanked(idle, real, x) for x in out]
+        out = [lives.blanked(idle, real, x) for x in out]
         if not family.traceable:  # it kept its idle lifetimes as they were
-            return still(idle, life._replace(state=()), after._replace(state=()))._replace(state=state), out
-        return still(idle, life, after), out
+            return lives.still(idle, life._replace(state=()), after._replace(state=()))._replace(
+                state=state
+            ), out
+        return lives.still(idle, life, after), out
 
     life, out = Life(state, start, fresh, [fresh] * len(disturbed), ()), [[] for _ in disturbed]
     last = None if steps == 1 or family.idle(state) is None else np.full(BLOCK, -1)

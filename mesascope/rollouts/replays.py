@@ -120,39 +120,36 @@ def replay(
         MesascopeError: the trials have steps, and these were not kept, or `label` is not 'intact'.
     """
     lived = trials.sel(condition=label)
-    if int(trials.attrs.get("steps", 1)) > 1:
-        if "step_feedback" not in lived or label != "intact":
-            raise MesascopeError(
-                f"The single steps of {label!r} were not kept, so its lifetimes cannot be replayed.",
-                "Replay intact trials, in a family whose trials are shorter or that shows less.",
-            )
-        return _replayed(procedure, lived, seed, record, push or {})
+    stepwise = int(trials.attrs.get("steps", 1)) > 1
+    if stepwise and ("step_feedback" not in lived or label != "intact"):
+        raise MesascopeError(
+            f"The single steps of {label!r} were not kept, so its lifetimes cannot be replayed.",
+            "Replay intact trials, in a family whose trials are shorter or that shows less.",
+        )
     key = jax.random.key(int(trials.attrs.get("seed") or 0) if seed is None else seed)
-    action, feedback = acts(lived), np.nan_to_num(lived.feedback.values)
-    shown = lived.observation.values if "observation" in lived else np.zeros((*action.shape, 0), np.float32)
-    n, out = len(action), []
+    (n, *shape), out = lived.action.shape, []  # shape: T, or T, S
+
+    def along(x: np.ndarray) -> np.ndarray:
+        """Activations [N, T, U] or [N, T, S, U] with axes T·S, N, U."""
+        flat = x.reshape(len(x), -1, *x.shape[1 + len(shape) :])
+        return np.moveaxis(flat, 0, 1).astype(np.float32)
+
     for block in range(-(-n // BLOCK)):
         rows = np.minimum(np.arange(block * BLOCK, (block + 1) * BLOCK), n - 1)
-        past = percepts(action[rows], feedback[rows], shown[rows])
-        pushed = {k: np.moveaxis(v[rows], 0, 1).astype(np.float32) for k, v in (push or {}).items()}
-        out.append(_forced(procedure, past, address(key, "lives", block), pushed, tuple(record)))
-    response, taps = jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *out)
-    return Replay(response.action, response.log_probs, taps)
-
-
-def _replayed(procedure, lived, seed, record, push) -> Replay:
-    """The same, step by step."""
-    key = jax.random.key(int(lived.attrs.get("seed") or 0) if seed is None else seed)
-    (n, trials, steps), out = lived.action.shape, []
-    for block in range(-(-n // BLOCK)):
-        rows = np.minimum(np.arange(block * BLOCK, (block + 1) * BLOCK), n - 1)
-        past, idle = steps_seen(lived.isel(lifetime=rows))
-        pushed = {k: v[rows].reshape(len(rows), trials * steps, -1) for k, v in push.items()}
-        pushed = {k: np.moveaxis(v, 0, 1).astype(np.float32) for k, v in pushed.items()}
+        part = lived.isel(lifetime=rows)
+        past, idle = steps_seen(part) if stepwise else (seen(part), None)
+        pushed = {k: along(v[rows]) for k, v in (push or {}).items()}
         out.append(_forced(procedure, past, address(key, "lives", block), pushed, tuple(record), idle=idle))
     told = jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *out)
-    response, taps = jax.tree.map(lambda x: x.reshape(n, trials, steps, *x.shape[2:]), told)
+    response, taps = jax.tree.map(lambda x: x.reshape(n, *shape, *x.shape[2:]), told)
     return Replay(response.action, response.log_probs, taps)
+
+
+def seen(lived: xr.Dataset) -> Percept:
+    """What was seen before each trial of one condition's trials without steps, fields with axes T, N."""
+    action, feedback = acts(lived), np.nan_to_num(lived.feedback.values)
+    shown = lived.observation.values if "observation" in lived else np.zeros((*action.shape, 0), np.float32)
+    return percepts(action, feedback, shown)
 
 
 def steps_seen(lived: xr.Dataset) -> tuple[Percept, np.ndarray]:
@@ -221,8 +218,7 @@ def _forced(
         for t in range(len(past.action)):
             now = Percept(*(field[t] for field in past))
             pushes = {k: v[t] for k, v in pushed.items()}
-            told = _trial(procedure, act(key, t), carry, now, pushes, record=record)
-            after, step = told
+            after, step = _trial(procedure, act(key, t), carry, now, pushes, record=record)
             carry = after if idle is None or not idle[t].any() else select(idle[t], carry, after)
             steps.append(jax.tree.map(np.asarray, step))
         out = jax.tree.map(lambda *xs: np.stack(xs), *steps)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,18 +28,9 @@ from mesascope.contracts.subject import Response, Scripted, Subject
 from mesascope.errors import MesascopeError
 from mesascope.guards.blame import contained
 from mesascope.keys import located
+from mesascope.rollouts import lives
 from mesascope.rollouts.compiling import drawn
-from mesascope.rollouts.lives import (
-    BLOCK,
-    Disturbed,
-    Outcomes,
-    Record,
-    leaves_be,
-    lends_sight,
-    nothing,
-    small,
-    told,
-)
+from mesascope.rollouts.lives import BLOCK, Disturbed, Keys, Outcomes, Record
 from mesascope.rollouts.loops import looped, watched
 from mesascope.rollouts.scans import Block, scanned
 from mesascope.trials import assemble
@@ -108,11 +100,9 @@ def rollout(
     blocks = range(-(-lifetimes // BLOCK))
     examples = distinct([*(kinds or ()), *conditions])
     home, whole = anonymous(family.banked(None)), anonymous(family)
-    one = (
-        anonymous(subject) if subject.traceable else subject
-    )  # its own object: what it does to itself must show
-    lengths = {where: family.split(where).trials for where in (split, "fresh")}
-    none, unlent = (nothing(family, lengths[where]) for where in (split, "fresh"))
+    # one that is looped is its own object: what it does to itself must show
+    one = anonymous(subject) if subject.traceable else subject
+    none, unlent = (lives.nothing(family, family.split(where).trials) for where in (split, "fresh"))
     side = WORKERS if subject.traceable and family.traceable else 1
     tasks = {} if tasks is None else tasks
 
@@ -122,28 +112,24 @@ def rollout(
 
     def live(where: str, jobs: Sequence[Job]) -> list[Record]:
         missing = [job.place for job in jobs if (where, job.place) not in tasks]
-        for place, made in zip(
-            missing, _drawn(whole if where == "seen" else home, where, missing, seed), strict=True
-        ):
-            tasks[where, place] = made
+        made = _drawn(whole if where == "seen" else home, where, missing, seed)
+        tasks.update({(where, place): put for place, put in zip(missing, made, strict=True)})
         put = [tasks[where, job.place] for job in jobs]
         who = _Still() if jobs[0].place[0] == "lent" and family.tells_anyway else one
-        long = lengths[where]
-        out = _lived(who, home, put, seed, jobs, trials=long, examples=examples, record=kept)
+        lasting = family.split(where).trials  # without its bank a family has no split 'seen'
+        out = _lived(who, home, where, put, seed, jobs=jobs, examples=examples, record=kept, trials=lasting)
         done(len(jobs))
         return out
 
     def all_of(where: str, jobs: Sequence[Job]) -> dict[tuple[str, Place], Record]:
         units = _units(jobs, side, together, subject.in_turn)
-        lived = _spread(side, functools.partial(live, where), units)
-        pairs = zip(
-            (job for unit in units for job in unit), (r for records in lived for r in records), strict=True
-        )
+        lived = itertools.chain(*_spread(side, functools.partial(live, where), units))
+        pairs = zip(itertools.chain(*units), lived, strict=True)
         return {(job.condition.label, job.place): record for job, record in pairs}
 
     places = list(dict.fromkeys(lent(c, b) for c in conditions if c.needs_donors for b in blocks))
     made = all_of("fresh", [Job(place, Intact(), unlent) for place in places])
-    donors = {place: told(record) for (_, place), record in made.items()}
+    donors = {place: lives.told(record) for (_, place), record in made.items()}
     known = all_of(
         split,
         [Job((b,), c, donors[lent(c, b)] if c.needs_donors else none) for c in conditions for b in blocks],
@@ -158,21 +144,29 @@ def rollout(
         labels,
         [c.one_step for c in conditions],
         lifetimes,
-        attrs={
-            "family": family.name,
-            "split": split,
-            "counted": family.split(split).counted,
-            "subject": subject.name,
-            "trained_on": subject.trained_on,
-            "fingerprint": before,
-            "seed": seed,
-            "changes": family.split(split).changes_at,
-            **({"actions": "real"} if family.choices is None else {}),
-            **({"steps": family.steps} if family.steps > 1 else {}),
-            **({"inexpressible": True} if family.split(split).beyond_banks else {}),
-        },
+        attrs=attributes(family, split, subject.name, subject.trained_on, before, seed=seed),
     )
     return subject.annotated(lived)
+
+
+def attributes(
+    family: Family, split: str, subject: str, trained_on: str, fingerprint: dict[str, str], *, seed: int
+) -> dict[str, Any]:
+    """The attributes of trials: who lived what."""
+    of = family.split(split)
+    return {
+        "family": family.name,
+        "split": split,
+        "counted": of.counted,
+        "subject": subject,
+        "trained_on": trained_on,
+        "fingerprint": fingerprint,
+        "seed": seed,
+        "changes": of.changes_at,
+        **({"actions": "real"} if family.choices is None else {}),
+        **({"steps": family.steps} if family.steps > 1 else {}),
+        **({"inexpressible": True} if of.beyond_banks else {}),
+    }
 
 
 class _Still(Scripted):
@@ -220,7 +214,9 @@ def refuse_changed(subject: Subject, before: dict[str, str]) -> None:
         )
 
 
-def _spread(side: int, work: Callable, units: Sequence) -> list:
+def _spread(
+    side: int, work: Callable[[list[Job]], list[Record]], units: Sequence[list[Job]]
+) -> list[list[Record]]:
     """Runs units on so many threads side by side: two where lifetimes are compiled, one where they are looped."""
     if side < 2 or len(units) < 2:
         return [work(u) for u in units]
@@ -267,32 +263,25 @@ def _units(jobs: Sequence[Job], side: int, together: int, apart: bool) -> list[l
     """
     gone: dict[Any, list[Job]] = {}
     for job in jobs:
-        calm = (
-            job.condition.label
-            if side > 1
-            else (job.place, (leaves_be(job.condition) and not apart) or job.condition.label)
-        )
-        gone.setdefault(calm, []).append(job)
+        calm = (job.place, (lives.leaves_be(job.condition) and not apart) or job.condition.label)
+        gone.setdefault(job.condition.label if side > 1 else calm, []).append(job)
     if side == 1:
         return list(gone.values())
-    return [
-        unit
-        for alike in gone.values()
-        for whole in [len(alike) - len(alike) % together]
-        for unit in (
-            *(alike[i : i + together] for i in range(0, whole, together)),
-            *([job] for job in alike[whole:]),
-        )
-    ]
+    units: list[list[Job]] = []
+    for alike in gone.values():
+        whole = len(alike) - len(alike) % together
+        units += [alike[i : i + together] for i in range(0, whole, together)]
+        units += [[job] for job in alike[whole:]]
+    return units
 
 
-def _lived(subject, family, tasks, seed, jobs, *, trials, examples, record) -> list[Record]:
+def _lived(subject, family, split, tasks, seed, *, jobs, examples, record, trials) -> list[Record]:
     """Jobs that are lived in one go, each with its tasks, as NumPy arrays."""
     place, condition, _ = jobs[0]
     for job in jobs:
         if (long := len(job.donated.feedback) // family.steps) != trials:
             raise MesascopeError(
-                f"{job.condition.label} needs lifetimes of {long} trials; here they have {trials}.",
+                f"{job.condition.label} needs lifetimes of {long} trials, {split!r} has {trials}.",
                 "Run it on a split of the same length as fresh.",
             )
 
@@ -301,7 +290,7 @@ def _lived(subject, family, tasks, seed, jobs, *, trials, examples, record) -> l
             return _nobody(trials)
         return _partners(seed, job.place, job.condition.draw, trials)
 
-    whole = lends_sight(family) if place[0] == "lent" else small(family, trials)
+    whole = lives.lends_sight(family) if place[0] == "lent" else lives.small(family, trials)
     if subject.traceable and family.traceable:
         blocks = [
             Block(located(seed, "lives", *job.place), put, job.donated, partners(job))
@@ -311,29 +300,27 @@ def _lived(subject, family, tasks, seed, jobs, *, trials, examples, record) -> l
         blind = family.steps > 1 and not (whole and type(condition) is Intact)
         return [r._replace(observation=None) for r in lived] if blind else lived
 
-    def keys(name, *t):
-        return _located(seed, place, name, *map(int, t))
-
     disturbed = [Disturbed(job.condition, job.donated, partners(job)) for job in jobs]
-    return looped(subject, family, tasks[0], keys, disturbed, record=record, whole=whole)
+    return looped(subject, family, tasks[0], _keys(seed, place), disturbed, record=record, whole=whole)
 
 
 def witnessed(
     subject: Subject, family: Family, split: str, place: Place, seed: int, *, ticks: int
 ) -> Percept:
     """What a subject sees at the first ticks of a block, axes T·S, N; the lifetimes are looped."""
-    tasks = drawn_tasks(family, split, place, seed)
-
-    def keys(name, *t):
-        return _located(seed, place, name, *map(int, t))
-
-    return watched(subject, family, tasks, keys, min(ticks, family.split(split).trials * family.steps))
+    tasks, most = drawn_tasks(family, split, place, seed), family.split(split).trials * family.steps
+    return watched(subject, family, tasks, _keys(seed, place), min(ticks, most))
 
 
 @functools.lru_cache(maxsize=1024)
 def _partners(seed: int, place: Place, draw: int, trials: int) -> jax.Array:
     """[T, N] one random cycle through the block for every trial: nobody is its own partner."""
     return _cycles(located(seed, "lives", *place, "partners", draw), trials)
+
+
+def _keys(seed: int, place: Place) -> Keys:
+    """The keys of a looped block."""
+    return lambda name, *t: _located(seed, place, name, *map(int, t))
 
 
 @functools.lru_cache(maxsize=1 << 14)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import tomllib
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,9 +28,23 @@ class Case(NamedTuple):
     subject: str
     reading: str
     family: str
-    splits: tuple[str, ...]
-    never: tuple[str, ...]
+    splits: Sequence[str] = ()
+    never: Sequence[str] = ()
     times: int = 1
+
+
+def lines(path: Path, quick: bool) -> list[dict[str, Any]]:
+    """The subjects in a truth, with the file's defaults; with quick those that the short validation reads."""
+    told = tomllib.loads(path.read_text())
+    rows = [
+        {"name": name, "subject": name, **told["defaults"], **row} for name, row in told["subjects"].items()
+    ]
+    return [row for row in rows if not quick or row.get("quick", True)]
+
+
+def fields(case: type[NamedTuple], row: Mapping[str, Any]) -> Any:
+    """What a line says of a case."""
+    return {k: v for k, v in row.items() if k in case._fields}
 
 
 def cases(axis: str, quick: bool = False) -> list[Case]:
@@ -40,25 +55,10 @@ def cases(axis: str, quick: bool = False) -> list[Case]:
     path = Path(str(catalogue.module("axes", axis).__file__)).with_suffix(".toml")
     if not path.is_file():
         return []
-    told = tomllib.loads(path.read_text())
-    default = told["defaults"]
-    return [
-        Case(
-            name,
-            row.get("subject", name),
-            row["reading"],
-            row.get("family", default["family"]),
-            tuple(row.get("splits", ())),
-            tuple(default.get("never", ())) if row.get("control", False) else (),
-            row.get("times", 1),
-        )
-        for name, row in told["subjects"].items()
-        if (not quick or row.get("quick", True)) and _installed(row.get("needs", ""))
-    ]
-
-
-def _installed(package: str) -> bool:
-    return not package or importlib.util.find_spec(package) is not None
+    there = (
+        row for row in lines(path, quick) if not row.get("needs") or importlib.util.find_spec(row["needs"])
+    )
+    return [Case(**fields(Case, row if row.get("control") else row | {"never": ()})) for row in there]
 
 
 def asked(
@@ -88,20 +88,17 @@ def counted(units: list[tuple], answers: list[dict[str, int]], seeds: int) -> di
         By axis: `confusion` {truth: {reading: count}}, `subjects` with their readings, `right` (share of runs),
         `false_positives` (a control was read as what a control must never be), and what was `missed`.
     """
-    told: dict[str, list[tuple[Case, dict[str, int]]]] = {}
+    out: dict[str, dict[str, Any]] = {}
     for (_, name, case, *_), readings in zip(units, answers, strict=True):
-        told.setdefault(name, []).append((case, readings))
-    out = {}
-    for name, lines in told.items():
-        confusion: dict[str, Counter] = {}
-        rows, false = [], 0
-        for case, readings in lines:
-            confusion.setdefault(case.reading, Counter()).update(readings)
-            false += sum(readings.get(r, 0) for r in case.never)
-            right = readings.get(case.reading, 0) / seeds
-            rows.append(
-                {"subject": case.name, "truth": case.reading, "readings": dict(readings), "right": right}
-            )
+        none = {"confusion": {}, "right": 0.0, "false_positives": 0, "runs": 0, "subjects": []}
+        found = out.setdefault(name, none)
+        counts = found["confusion"].setdefault(case.reading, Counter())
+        counts.update(readings)
+        found["false_positives"] += sum(readings.get(r, 0) for r in case.never)
+        row = {"subject": case.name, "truth": case.reading, "readings": dict(readings)}
+        found["subjects"].append(row | {"right": readings.get(case.reading, 0) / seeds})
+    for name, found in out.items():
+        rows, false = found["subjects"], found["false_positives"]
         missed = [
             f"{name}: {r['subject']} is read as {r['truth']} in {r['right']:.0%} of the runs, the bound is {RIGHT:.0%}"
             for r in rows
@@ -109,12 +106,9 @@ def counted(units: list[tuple], answers: list[dict[str, int]], seeds: int) -> di
         ]
         if false:
             missed.append(f"{name}: {false} runs of controls were read as what a control must never be")
-        out[name] = {
-            "confusion": {truth: dict(counts) for truth, counts in confusion.items()},
+        found |= {
             "right": sum(r["right"] for r in rows) / len(rows),
-            "false_positives": false,
             "runs": seeds * len(rows),
-            "subjects": rows,
             "missed": missed,
         }
     return out

@@ -6,9 +6,10 @@ full run are for the caller to choose: those that docs/validity.md names were us
 
 from __future__ import annotations
 
+import collections
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,15 +18,15 @@ import numpy as np
 from mesascope import catalogue
 from mesascope.contracts.metric import gains
 from mesascope.errors import MesascopeError
-from mesascope.examination.bench import Bench
+from mesascope.examination.bench import Bench, Progress
 from mesascope.examination.examination import resolve
-from mesascope.execution import fingerprint, spread
+from mesascope.execution import Work, fingerprint, spread
 from mesascope.questions.spectrum.placement import LADDER, Rule, conditions
 from mesascope.rollouts.leaks import refuse_leaks
 from mesascope.rollouts.rollouts import BLOCK, rollout
 from mesascope.stats import interval, ratio, standard_error
 from mesascope.trials import gain
-from mesascope.validation import axes as validation_of_axes
+from mesascope.validation.axes import asked, counted, fields, lines
 
 TRUTH = Path(__file__).parent / "truth.toml"
 CANNOT_ACQUIRE = ("inert", "reactive", "tracking")
@@ -48,6 +49,10 @@ class Reading(NamedTuple):
     highest: str
     direction: str
 
+    def text(self) -> str:
+        """The level, or the interval where it is undetermined."""
+        return self.level if self.level != "undetermined" else f"{self.lowest}–{self.highest}"
+
 
 class Case(NamedTuple):
     """One line of the truth."""
@@ -62,20 +67,7 @@ class Case(NamedTuple):
 
 def cases(path: Path = TRUTH, quick: bool = False) -> list[Case]:
     """The lines of the truth; with quick those that the short validation reads."""
-    told = tomllib.loads(path.read_text())
-    default = told["defaults"]
-    return [
-        Case(
-            name,
-            row.get("subject", name),
-            row["level"],
-            row.get("direction", default["direction"]),
-            row.get("demanded", default["demanded"]),
-            row.get("family", default["family"]),
-        )
-        for name, row in told["subjects"].items()
-        if not quick or row.get("quick", True)
-    ]
+    return [Case(**fields(Case, row)) for row in lines(path, quick)]
 
 
 def read(case: Case, placement: Reading) -> str:
@@ -91,7 +83,7 @@ def validate(
     seeds: int = 0,
     first: int = 1000,
     lifetimes: int = 0,
-    progress: Callable[[float, str], None] = lambda share, doing: None,
+    progress: Progress = lambda share, doing: None,
     *,
     workers: int = 1,
     kept: Path | None = None,
@@ -123,49 +115,40 @@ def validate(
         )
     seeds = seeds or (3 if quick else 20)
     lifetimes = lifetimes or (128 if quick else 320)
-    confusion: dict[str, Counter] = {}
-    verdicts: dict[str, Counter] = {}
-    readings: dict[str, Counter] = {}
-    wrong: list[dict[str, Any]] = []
-    counted = {"false": 0, "cannot": 0}
     known = cases(quick=quick)
     groups = [(group, seed) for seed in range(first, first + seeds) for group in _grouped(known)]
     parts = {  # the longest first
         "studies": [(_study, name, first) for name in ([] if quick else STUDIES)],
-        "axes": validation_of_axes.asked(seeds, first, 128 if quick else 256, quick),
+        "axes": asked(seeds, first, 128 if quick else 256, quick),
         "placements": [(_placed, group, seed, lifetimes) for group, seed in groups],
     }
     answers = _answers(parts, progress, workers, kept)
-    for seed, case, placement in _placements(groups, answers["placements"]):
-        verdict = read(case, placement)
-        confusion.setdefault(case.level, Counter())[placement.level] += 1
-        verdicts.setdefault(case.name, Counter())[verdict] += 1
-        told = (
-            placement.level
-            if placement.level != "undetermined"
-            else f"{placement.lowest}–{placement.highest}"
-        )
-        readings.setdefault(case.name, Counter())[told] += 1
-        if case.level in CANNOT_ACQUIRE:
-            counted["cannot"] += 1
-            counted["false"] += LADDER.index(placement.lowest) >= LADDER.index("locating")
-        if verdict == "wrong":
-            wrong.append({"subject": case.name, "seed": seed, "truth": case.level, "reading": told})
+    placed = list(_placements(groups, answers["placements"]))
+    confusion, verdicts, readings = (collections.defaultdict(Counter) for _ in range(3))
+    for _, case, placement in placed:
+        confusion[case.level][placement.level] += 1
+        verdicts[case.name][read(case, placement)] += 1
+        readings[case.name][placement.text()] += 1
     demanded = [verdicts[c.name] for c in known if c.demanded]
-    runs = {"all": seeds * len(known), "demanded": seeds * len(demanded), "cannot acquire": counted["cannot"]}
+    cannot = [placement for _, case, placement in placed if case.level in CANNOT_ACQUIRE]
+    runs = {"all": seeds * len(known), "demanded": seeds * len(demanded), "cannot acquire": len(cannot)}
     found: dict[str, Any] = {
         "confusion": {level: dict(confusion[level]) for level in LADDER if level in confusion},
         "right": sum(v["right"] for v in demanded) / runs["demanded"],
         "undetermined": sum(v["undetermined"] for v in verdicts.values()) / runs["all"],
         "wrong": sum(v["wrong"] for v in verdicts.values()) / runs["all"],
-        "false_positives": counted["false"],
+        "false_positives": sum(LADDER.index(p.lowest) >= LADDER.index("locating") for p in cannot),
         "runs": runs,
         "seeds": {"first": first, "count": seeds},
         "lifetimes": lifetimes,
         "refused": refused(),
         "coverage": [],
         "committed": None,
-        "wrong_runs": wrong,
+        "wrong_runs": [
+            {"subject": case.name, "seed": seed, "truth": case.level, "reading": placement.text()}
+            for seed, case, placement in placed
+            if read(case, placement) == "wrong"
+        ],
         "subjects": [
             {
                 "subject": c.name,
@@ -176,9 +159,8 @@ def validate(
             }
             for c in known
         ],
+        "axes": counted(parts["axes"], answers["axes"], seeds),
     }
-
-    found["axes"] = validation_of_axes.counted(parts["axes"], answers["axes"], seeds)
     if not quick:
         found["coverage"] = [row for rows, _ in answers["studies"] for row in rows]
         above = dict(zip(STUDIES, (above for _, above in answers["studies"]), strict=True))
@@ -194,7 +176,7 @@ def folder(cache: Path, *settings: int) -> Path:
 
 
 def _answers(
-    parts: dict[str, list[tuple]], progress: Callable[[float, str], None], workers: int, kept: Path | None
+    parts: dict[str, list[tuple]], progress: Progress, workers: int, kept: Path | None
 ) -> dict[str, list[Any]]:
     """What every unit of every part gives, from one row of processes."""
     units = [unit for part in parts.values() for unit in part]
@@ -209,13 +191,13 @@ def _answers(
     return out
 
 
-def _answer(work: Callable[..., Any], *unit: Any) -> Any:
+def _answer(work: Work, *unit: Any) -> Any:
     """What one unit gives."""
     return work(*unit)
 
 
 def _placements(
-    groups: list[tuple[list[Case], int]], placed: list[list[list[str]]]
+    groups: list[tuple[list[Case], int]], placed: list[list[Sequence[str]]]
 ) -> Iterator[tuple[int, Case, Reading]]:
     """Every case in every run."""
     for (group, seed), told in zip(groups, placed, strict=True):
@@ -232,7 +214,7 @@ def _grouped(known: list[Case]) -> list[list[Case]]:
     return sorted(cut, key=len, reverse=True)
 
 
-def _placed(group: list[Case], seed: int, lifetimes: int) -> list[tuple[str, ...]]:
+def _placed(group: list[Case], seed: int, lifetimes: int) -> list[Reading]:
     """The readings of cases that share a family in one run; the reference procedures are lived once."""
     family = catalogue.make("families", group[0].family.format(seed=seed))
     splits = [split.name for split in family.splits() if split.counted]
@@ -244,7 +226,7 @@ def _placed(group: list[Case], seed: int, lifetimes: int) -> list[tuple[str, ...
         subject = resolve(case.subject, family)
         placement = bench.place(subject, subject.trained_on)[2]
         assert placement is not None  # the fresh split is among the splits
-        out.append((placement.level, placement.lowest, placement.highest, placement.direction))
+        out.append(Reading(placement.level, placement.lowest, placement.highest, placement.direction))
     return out
 
 

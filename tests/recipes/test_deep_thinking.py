@@ -116,10 +116,8 @@ def test_a_stopped_training_ends_with_the_same_bytes_and_is_opened(tmp_path):
     def stop(progress):
         raise KeyboardInterrupt
 
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("mesascope.recipes.rounds.TOLD", 0.0)
-        with pytest.raises(KeyboardInterrupt):
-            recipe(HOME, tmp_path / "parts", updates=5, swaps=0.5, progress=stop, **SMALL)
+    with pytest.raises(KeyboardInterrupt):
+        recipe(HOME, tmp_path / "parts", updates=5, swaps=0.5, progress=stop, **SMALL)
     assert (tmp_path / "parts" / "checkpoint.safetensors").exists()
     parts = recipe(HOME, tmp_path / "parts", updates=5, swaps=0.5, **SMALL)
     assert whole.path.read_bytes() == parts.path.read_bytes()

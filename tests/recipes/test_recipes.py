@@ -36,10 +36,10 @@ def test_these_are_all_recipes():
 
 RUN = """
 import json, sys
-from mesascope.recipes import updates
+from mesascope.recipes import rounds
 from tests.recipes.cases import recipe, task
 
-updates.EVERY = 0.0
+rounds.EVERY = 0.0
 recipe(sys.argv[1])(task(sys.argv[1]), sys.argv[2], **json.loads(sys.argv[3]))
 """
 LONG = {name: {**TINY[name], "updates": 300} for name in RECIPES}

@@ -22,7 +22,7 @@ from mesascope import catalogue
 from mesascope.cli.main import run
 from mesascope.errors import MesascopeError
 from mesascope.recipes import ppo_recurrent
-from mesascope.recipes import updates as _training
+from mesascope.recipes import rounds as _training
 from mesascope.recipes.training import train
 from mesascope.reproduction import progress, work
 from mesascope.reproduction.measures import Lived, measure
@@ -119,7 +119,7 @@ def test_processes_side_by_side_give_the_same_bytes(whole, tmp_path):
     )  # measuring is progress, too
 
 
-OFTEN = "from mesascope.contracts.recipe import _training\n\n_training.EVERY = 0.0  # a checkpoint after every update\n"
+OFTEN = "from mesascope.recipes import rounds as _training\n\n_training.EVERY = 0.0  # a checkpoint after every update\n"
 
 
 @pytest.fixture

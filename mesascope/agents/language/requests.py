@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit, urlunsplit
 
-from mesascope.caching import cache
 from mesascope.errors import MesascopeError
+from mesascope.files import cache
 from mesascope.guards.secrecy import KEYLIKE, USUAL, plain
 
 AGAIN = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # states of a server that may pass

@@ -18,13 +18,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.caching import cache
 from mesascope.contracts.capabilities import HasArms
 from mesascope.contracts.choices import best_of, means, outcomes
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError
+from mesascope.files import cache
 
 MOST = 70_000_000  # states: two arms to 200 trials, five arms to 21
 TIE = 255

@@ -21,7 +21,7 @@ from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Progress, Trained, silent
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
-from mesascope.recipes.descent import COUNTED, MANY, check
+from mesascope.recipes.descent import MANY, check
 from mesascope.recipes.rounds import Kept, Run, go
 from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.dqn_games import Games
@@ -99,9 +99,8 @@ def recipe(
         MesascopeError: a setting is out of range, ale-py is not installed, or the folder holds another training.
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
-    whole = ("steps", "environments", "threads", "hidden", "batch", "ahead", "target_every", "games")
-    check(settings, **{k: (1, MANY) for k in whole}, updates=COUNTED["updates"])
-    check(settings, discount=(0.0, 1.0), rate=(0.0, 10.0), final_rate=(0.0, 10.0), epsilon=(0.0, 1.0))
+    whole = ("steps", "environments", "threads", "hidden", "batch", "ahead", "target_every")
+    check(settings, **dict.fromkeys(whole, (1, MANY)), epsilon=(0.0, 1.0))
     check(
         settings, before=(environments * (STACK + ahead + 1), MANY), explore=(1, MANY), replay=(before, MANY)
     )
@@ -113,10 +112,9 @@ def recipe(
     weights = create(address(key, "weights"), sizes)
     begun = State(weights, weights, MOVED.init(weights))
     told = {"format": FORMAT, **sizes._asdict(), "layers": LAYERS, "epsilon": epsilon}
-    run = Run("dqn_atari", family, settings, told, lambda state: named(state.weights))
-    return go(
-        run, begun, functools.partial(played, run), functools.partial(evaluated, run), out, progress=progress
-    )
+    run = Run("dqn_atari", family, settings, updates, lambda state: (told, named(state.weights)))
+    play, judge = functools.partial(played, run), functools.partial(evaluated, run)
+    return go(run, lambda: begun, play, out, progress=progress, judge=judge)
 
 
 MOVED = optax.chain(optax.clip_by_global_norm(10.0), optax.scale_by_adam(eps=1e-6))

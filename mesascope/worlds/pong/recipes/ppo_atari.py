@@ -20,7 +20,7 @@ from mesascope.contracts.percept import Percept
 from mesascope.contracts.recipe import Progress, Trained, silent
 from mesascope.contracts.subject import choose
 from mesascope.keys import address
-from mesascope.recipes.descent import COUNTED, MANY, STEPPED, check
+from mesascope.recipes.descent import MANY, check
 from mesascope.recipes.lives import spread
 from mesascope.recipes.rounds import Kept, Run, go
 from mesascope.worlds.pong import pong_screen as screen
@@ -98,19 +98,20 @@ def recipe(
         MesascopeError: a setting is out of range, ale-py is not installed, or the folder holds another training.
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
-    whole = ("environments", "stretch", "width", "epochs", "minibatches", "games")
-    check(settings, **{k: (1, MANY) for k in whole}, updates=COUNTED["updates"], **STEPPED)
-    check(settings, discount=(0.0, 1.0), trace=(0.0, 1.0), entropy=(0.0, 10.0), clip=(0.0, 10.0))
-    check({**settings, "lifetimes": environments}, minibatches=(1, environments))
+    check(
+        settings | {"lifetimes": environments},
+        **dict.fromkeys(("environments", "stretch", "width"), (1, MANY)),
+    )
     screen.refuse_others(family)
     screen.ale()
     network = begun(address(jax.random.key(seed), "weights"), memory, width, family.choices)
     arrays, still = eqx.partition(network, eqx.is_array)
     header = {"format": FORMAT, "memory": memory, "width": width, "choices": family.choices}
-    run = Run("ppo_atari", family, settings, header, lambda state: named(state.network))
+    run = Run("ppo_atari", family, settings, updates, lambda state: (header, named(state.network)))
     begin = State(arrays, MOVED.init(arrays))
     played_on = functools.partial(played, run, still)
-    return go(run, begin, played_on, functools.partial(evaluated, run, still), out, progress=progress)
+    judge = functools.partial(evaluated, run, still)
+    return go(run, lambda: begin, played_on, out, progress=progress, judge=judge)
 
 
 MOVED = optax.chain(optax.clip_by_global_norm(0.5), optax.scale_by_adam(eps=1e-5))
