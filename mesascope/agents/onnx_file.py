@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from mesascope.agents.foreign import reading
 from mesascope.contracts.extras import require
 from mesascope.contracts.subject import digest
 from mesascope.errors import MesascopeError
@@ -30,21 +32,12 @@ def read(path: str) -> Any:
         MesascopeError: no such file, it is broken, it reaches outside its folder, or needs operators of a library.
     """
     onnx = require("onnx", "onnx")
-    try:
-        size = os.path.getsize(path)
-        if size > LARGEST:
+    with reading(path, "Name an .onnx file.", functools.partial(broken, path)):
+        if (size := os.path.getsize(path)) > LARGEST:
             raise MesascopeError(
                 f"{path!r} has {size:,} bytes.", "ONNX files end at 2 GB; keep weights beside it."
             )
         model = onnx.load_model_from_string(Path(path).read_bytes())
-    except FileNotFoundError:
-        raise MesascopeError(f"There is no file {path!r}.", "Name an .onnx file.") from None
-    except OSError as error:
-        raise MesascopeError(f"{path!r} cannot be read: {error.strerror}.", "Name another file.") from None
-    except MesascopeError:
-        raise
-    except Exception as error:  # google.protobuf's own
-        raise broken(path, f"{type(error).__name__}: {str(error).strip() or 'no message'}") from None
     if not model.HasField("graph") or not model.graph.node or not model.opset_import:
         raise broken(path, "it holds no graph")
     _refuse_outside(path, model)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import inspect
 import io
 import math
@@ -24,6 +25,7 @@ import numpy as np
 
 from mesascope.agents import inert as _inert
 from mesascope.agents import torch_support as _torch
+from mesascope.agents.foreign import reading
 from mesascope.contracts.extras import require
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate, limits
@@ -85,35 +87,17 @@ def read(path: str) -> Zip:
     Raises:
         MesascopeError: there is none, it is truncated, or it unpacks to much more than it is.
     """
-    try:
+    with reading(path, "Name a zip that model.save() wrote.", functools.partial(broken, path)):
         size = limits.size(path)
         with zipfile.ZipFile(path) as held:
-            lacking = sorted(MEMBERS - set(held.namelist()))
-            if lacking:
+            if lacking := sorted(MEMBERS - set(held.namelist())):
                 raise broken(path, f"it has no {' and no '.join(lacking)}")
             for name in MEMBERS:
                 if (unpacked := held.getinfo(name).file_size) > limits.SLACK + limits.RATIO * size:
                     raise broken(path, f"{name} unpacks to {unpacked:,} bytes")
             if held.getinfo("data").file_size > TEXT:
                 raise broken(path, f"its data has {held.getinfo('data').file_size:,} bytes")
-            data = limits.parsed(held.read("data"))
-            weights = held.read("policy.pth")
-    except FileNotFoundError:
-        raise MesascopeError(f"There is no file {path!r}.", "Name a zip that model.save() wrote.") from None
-    except OSError as error:
-        raise MesascopeError(f"{path!r} cannot be read: {error.strerror}.", "Name another file.") from None
-    except (
-        zipfile.BadZipFile,
-        ValueError,
-        EOFError,
-        NotImplementedError,
-        RuntimeError,
-    ) as error:
-        raise broken(path, str(error) or type(error).__name__) from None
-    except Exception as error:  # zlib.error and its like
-        if isinstance(error, MesascopeError):
-            raise
-        raise broken(path, f"{type(error).__name__}: {error}") from None
+            data, weights = limits.parsed(held.read("data")), held.read("policy.pth")
     if not isinstance(data, dict):
         raise broken(path, "its data is no JSON object")
     return Zip(path, data, weights)
@@ -164,18 +148,12 @@ def policy(held: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bo
     Raises:
         MesascopeError: its class or settings are the user's own and not trusted, or the weights do not fit.
     """
-    torch = require("torch", "sb3")
-    kind = _class(held, trust)
-    settings = _settings(held, trust)
-    if held.data.get("use_sde") is True:
-        settings["use_sde"] = True
-
+    kind, settings = _class(held, trust), _settings(held, trust)
     weights = _torch.load(io.BytesIO(held.weights), f"The member policy.pth of {held.path!r}")
     found = sum(getattr(w, "numel", int)() for w in weights.values()) if isinstance(weights, dict) else 0
     why = broken(held.path, f"its settings ask for more weights than the {found:,} that it holds")
     try:
-        with _torch.at_most(2 * found, why), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+        with _torch.at_most(2 * found, why), _torch.seeded(0):
             made = _built(kind, spaces, settings)
     except MesascopeError:
         raise
@@ -187,11 +165,8 @@ def policy(held: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bo
 
 def untrained(held: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bool, seed: int) -> Any:
     """A policy of the same shape as training starts from."""
-    torch = require("torch", "sb3")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        sde = {"use_sde": True} if held.data.get("use_sde") is True else {}
-        return _torch.frozen(_built(_class(held, trust), spaces, _settings(held, trust) | sde))
+    with _torch.seeded(seed):
+        return _torch.frozen(_built(_class(held, trust), spaces, _settings(held, trust)))
 
 
 def _built(kind: Any, spaces: tuple[gymnasium.Space, gymnasium.Space], settings: dict[str, Any]) -> Any:
@@ -216,22 +191,18 @@ def _class(held: Zip, trust: bool) -> Any:
 def _settings(held: Zip, trust: bool) -> dict[str, Any]:
     """The policy's settings, the names of standard classes in them looked up."""
     told = held.entry("policy_kwargs")
-    if told is None:
-        return {}
-    plain = {}
     try:
-        if not isinstance(told, dict):
+        if not isinstance(told, dict | None):
             raise _Unknown("settings of its own")
-        for name, value in told.items():
-            if name not in UNUSED:
-                plain[str(name)] = _plain(value)
+        out = {str(k): _plain(v) for k, v in (told or {}).items() if k not in UNUSED}
     except _Unknown as unknown:
         whole = dict(_trusted(held, "policy_kwargs", trust, str(unknown)))
-        return {k: v for k, v in whole.items() if k not in UNUSED}
-    arch = plain.get("net_arch")
-    if isinstance(arch, list) and len(arch) == 1 and isinstance(arch[0], dict):  # before 1.8
-        plain["net_arch"] = arch[0]
-    return plain
+        out = {k: v for k, v in whole.items() if k not in UNUSED}
+    else:
+        arch = out.get("net_arch")
+        if isinstance(arch, list) and len(arch) == 1 and isinstance(arch[0], dict):  # before 1.8
+            out["net_arch"] = arch[0]
+    return out | ({"use_sde": True} if held.data.get("use_sde") is True else {})
 
 
 class _Unknown(Exception):
