@@ -199,8 +199,8 @@ def subject(
     sees = _named(path, "input", observation, inputs) if observation else next(iter(inputs.values()))
     starts = next((p for name, p in inputs.items() if name.lower() in STARTS and p.width == 1), None)
     taking = [p for p in inputs.values() if p not in (sees, starts)]
-    pairs = _pairs(path, state, taking, outputs, logits)
-    giving = [o for o in outputs.values() if o not in [b for _, b in pairs]]
+    after = _next_states(path, state, taking, outputs, logits)
+    giving = [o for o in outputs.values() if o not in after]
     if not giving:
         raise MesascopeError(
             f"{path!r} gives no logits: its outputs are {', '.join(outputs)}, all of them state.",
@@ -211,9 +211,9 @@ def subject(
     sees = sees._replace(
         shape=tuple(x or (watch.width if i != sees.axis else 0) for i, x in enumerate(sees.shape))
     )
-    taken = (sees, *(port for port, _ in pairs), *([starts] if starts else []))
-    given = _laid(session, path, taken, [scores, *(port for _, port in pairs)], watch.width)
-    for (port, _), out in zip(pairs, given[1:], strict=True):
+    taken = (sees, *taking, *([starts] if starts else []))
+    given = _laid(session, path, taken, [scores, *after], watch.width)
+    for port, out in zip(taking, given[1:], strict=True):
         if out.width != port.width:
             raise MesascopeError(
                 f"{path!r} takes {port.width} numbers in {port.name!r} and gives {out.width} in {out.name!r}.",
@@ -262,10 +262,10 @@ def _named(path: str, what: str, name: str, known: dict[str, Port]) -> Port:
     return known[name]
 
 
-def _pairs(
+def _next_states(
     path: str, typed: str, taking: list[Port], outputs: dict[str, Port], logits: str
-) -> list[tuple[Port, Port]]:
-    """Each input of the state with the output that gives its next value.
+) -> list[Port]:
+    """For each input of the state the output that gives its next value.
 
     Raises:
         MesascopeError: an input has no output, which is named.
@@ -279,14 +279,13 @@ def _pairs(
     free = left[1:] if not logits and len(left) > 1 else left if logits else []
     out, lacking = [], []
     for i, port in enumerate(taking):
-        if port.name in told:
-            out.append((port, _named(path, "output", told[port.name], outputs)))
-            continue
         close = [o for o in free if port.name.lower() in o.name.lower()]
-        if len(close) == 1:
-            out.append((port, close[0]))
+        if port.name in told:
+            out.append(_named(path, "output", told[port.name], outputs))
+        elif len(close) == 1:
+            out.append(close[0])
         elif len(free) == len(taking):
-            out.append((port, free[i]))
+            out.append(free[i])
         else:
             lacking.append(port.name)
     if lacking:

@@ -20,7 +20,10 @@ from typing import Any
 
 from mesascope.errors import MesascopeError
 
-PACKAGES = ("torch", "stable_baselines3", "sb3_contrib", "cloudpickle", "onnx", "onnxruntime", "mctx")
+PACKAGES = (
+    *("torch", "stable_baselines3", "sb3_contrib", "cloudpickle", "onnx", "onnxruntime", "mctx"),
+    *("httpx", "xllamacpp", "transformers"),
+)
 PLAIN = re.compile(r"[^:./\\]*(/[\w-]+)?")  # an environment's id, words: neither a module nor a file
 LIBRARIES = (str(Path(__file__).parents[1]) + os.sep, str(Path(os.__file__).parent) + os.sep, "<frozen")
 _TYPED: dict[str, None] = {}
