@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from typing import Any, ClassVar
+from collections.abc import Iterator
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -74,25 +74,35 @@ def typed_name(plugin: str, **settings: Any) -> str:
     return f"{plugin}:" + ",".join(f"{k}={v}" for k, v in settings.items() if v != "")
 
 
-@contextlib.contextmanager
-def reading(path: str, remedy: str, broken: Callable[[str], MesascopeError]) -> Iterator[None]:
-    """A file is read in here: that it is missing, cannot be read, or is broken, is an error that names it.
+class FileKind(NamedTuple):
+    """Files of one kind, and what is said of one that cannot be read.
 
-    Args:
-        path: the file.
-        remedy: what to name instead.
-        broken: the error for a file that is no whole one, from the reason.
+    Attributes:
+        name: as in 'is no whole ONNX file'.
+        wanted: what to name where there is none.
+        again: what to do about a broken one.
     """
-    try:
-        yield
-    except MesascopeError:
-        raise
-    except FileNotFoundError:
-        raise MesascopeError(f"There is no file {path!r}.", remedy) from None
-    except OSError as error:
-        raise MesascopeError(f"{path!r} cannot be read: {error.strerror}.", remedy) from None
-    except Exception as error:  # whatever the reader of the broken part raises
-        kind, told = type(error).__name__, str(error).strip()
-        raise broken(
-            told if told and isinstance(error, ValueError) else f"{kind}: {told or 'no message'}"
-        ) from None
+
+    name: str
+    wanted: str
+    again: str
+
+    def broken(self, path: str, reason: str) -> MesascopeError:
+        """The error for a file that is no whole one."""
+        return MesascopeError(f"{path!r} is no whole {self.name}: {reason}.", self.again)
+
+    @contextlib.contextmanager
+    def reading(self, path: str) -> Iterator[None]:
+        """A file is read in here: that it is missing, cannot be read, or is broken, is an error that names it."""
+        try:
+            yield
+        except MesascopeError:
+            raise
+        except FileNotFoundError:
+            raise MesascopeError(f"There is no file {path!r}.", self.wanted) from None
+        except OSError as error:
+            raise MesascopeError(f"{path!r} cannot be read: {error.strerror}.", self.wanted) from None
+        except Exception as error:  # whatever the reader of the broken part raises
+            kind, told = type(error).__name__, str(error).strip()
+            plain = told and isinstance(error, ValueError)
+            raise self.broken(path, told if plain else f"{kind}: {told or 'no message'}") from None

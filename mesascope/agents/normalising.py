@@ -10,9 +10,16 @@ from typing import Any
 import numpy as np
 
 from mesascope.agents import inert as _inert
+from mesascope.agents.foreign import FileKind
 from mesascope.errors import MesascopeError
+from mesascope.guards import limits
 
 NONE = "none"
+FILE = FileKind(
+    "VecNormalize file",
+    f"Name a VecNormalize file, or normalize={NONE}.",
+    f"Save it again with VecNormalize.save(), or add normalize={NONE} to leave it out; nothing in it was run.",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,18 +57,8 @@ def read(path: str, shape: tuple[int, ...]) -> Statistics | None:
     Raises:
         MesascopeError: no such file, it is broken, or it is of observations of another shape.
     """
-    try:
-        size = os.path.getsize(path)
-        if size > _inert.LARGEST:
-            raise MesascopeError(
-                f"{path!r} has {size:,} bytes.", "Name a file that VecNormalize.save() wrote."
-            )
-        held: Any = _inert.read(Path(path).read_bytes(), repr(path))
-    except OSError as error:
-        raise MesascopeError(
-            f"{path!r} cannot be read: {error.strerror}.", f"Name a VecNormalize file, or normalize={NONE}."
-        ) from None
-    try:
+    with FILE.reading(path):
+        held: Any = _inert.read(limits.read(path, _inert.LARGEST), repr(path))
         if held.origin[1] != "VecNormalize":
             raise ValueError(f"it holds {'.'.join(held.origin)}")
         if _inert.array(held.state.get("norm_obs", True)) is False:
@@ -69,11 +66,6 @@ def read(path: str, shape: tuple[int, ...]) -> Statistics | None:
         kept = held.state["obs_rms"].state
         mean, var = (np.asarray(_inert.array(kept[k]), np.float64) for k in ("mean", "var"))
         clip, epsilon = (float(_inert.array(held.state[k])) for k in ("clip_obs", "epsilon"))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise MesascopeError(
-            f"{path!r} is no VecNormalize file that can be read as data ({error}); nothing in it was run.",
-            f"Save it again with VecNormalize.save(), or add normalize={NONE} to leave it out.",
-        ) from None
     if mean.shape != shape or var.shape != shape:
         raise MesascopeError(
             f"{path!r} is of observations of shape {mean.shape}, the agent's are {shape}.",

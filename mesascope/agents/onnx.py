@@ -193,7 +193,7 @@ def subject(
     try:
         session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise _onnx_file.broken(path, str(error).strip().splitlines()[0][:300]) from None
+        raise _onnx_file.ONNX.broken(path, str(error).strip().splitlines()[0][:300]) from None
     inputs = {p.name: p for p in (_port(path, x, "input") for x in session.get_inputs())}
     outputs = {p.name: p for p in (_port(path, x, "output") for x in session.get_outputs())}
     sees = _named(path, "input", observation, inputs) if observation else next(iter(inputs.values()))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import functools
 import inspect
 import io
 import math
@@ -25,7 +24,7 @@ import numpy as np
 
 from mesascope.agents import inert as _inert
 from mesascope.agents import torch_support as _torch
-from mesascope.agents.foreign import reading
+from mesascope.agents.foreign import FileKind
 from mesascope.contracts.extras import require
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate, limits
@@ -37,6 +36,11 @@ LAYERS = re.compile(r"torch\.nn\.modules\.\w+")
 EXTRACTORS = "stable_baselines3.common.torch_layers"
 UNUSED = ("optimizer_class", "optimizer_kwargs")
 WIDEST = 1 << 16
+ZIP = FileKind(
+    "agent of stable-baselines3",
+    "Name a zip that model.save() wrote.",
+    "Copy it again, or save it again: model.save().",
+)
 
 
 class Zip(NamedTuple):
@@ -58,15 +62,7 @@ class Zip(NamedTuple):
         try:
             return base64.b64decode(str(self.data[name][":serialized:"]), validate=True)
         except (binascii.Error, ValueError):
-            raise broken(self.path, f"its entry {name!r} is not base64") from None
-
-
-def broken(path: str, reason: str) -> MesascopeError:
-    """A zip that cannot be read."""
-    return MesascopeError(
-        f"{path!r} is no whole agent of stable-baselines3: {reason}.",
-        "Copy it again, or save it again: model.save().",
-    )
+            raise ZIP.broken(self.path, f"its entry {name!r} is not base64") from None
 
 
 def opens(path: str | os.PathLike) -> bool:
@@ -87,19 +83,19 @@ def read(path: str) -> Zip:
     Raises:
         MesascopeError: there is none, it is truncated, or it unpacks to much more than it is.
     """
-    with reading(path, "Name a zip that model.save() wrote.", functools.partial(broken, path)):
+    with ZIP.reading(path):
         size = limits.size(path)
         with zipfile.ZipFile(path) as held:
             if lacking := sorted(MEMBERS - set(held.namelist())):
-                raise broken(path, f"it has no {' and no '.join(lacking)}")
+                raise ZIP.broken(path, f"it has no {' and no '.join(lacking)}")
             for name in MEMBERS:
                 if (unpacked := held.getinfo(name).file_size) > limits.SLACK + limits.RATIO * size:
-                    raise broken(path, f"{name} unpacks to {unpacked:,} bytes")
+                    raise ZIP.broken(path, f"{name} unpacks to {unpacked:,} bytes")
             if held.getinfo("data").file_size > TEXT:
-                raise broken(path, f"its data has {held.getinfo('data').file_size:,} bytes")
+                raise ZIP.broken(path, f"its data has {held.getinfo('data').file_size:,} bytes")
             data, weights = limits.parsed(held.read("data")), held.read("policy.pth")
     if not isinstance(data, dict):
-        raise broken(path, "its data is no JSON object")
+        raise ZIP.broken(path, "its data is no JSON object")
     return Zip(path, data, weights)
 
 
@@ -133,13 +129,13 @@ def space(held: Zip, name: str) -> gymnasium.Space:
                 low, high = (np.broadcast_to(told[k], shape) for k in ("low", "high"))
                 return gymnasium.spaces.Box(low, high, dtype=np.dtype(told["dtype"]).type)
         except (ValueError, TypeError, KeyError, AttributeError, AssertionError, OverflowError) as error:
-            raise broken(held.path, f"its {name} cannot be read ({error})") from None
+            raise ZIP.broken(held.path, f"its {name} cannot be read ({error})") from None
     if origin[1] in ("Dict", "Tuple", "Text", "Graph", "Sequence"):
         raise MesascopeError(
             f"The {name} of {held.path!r} is a {origin[1]}.",
             "mesascope shows a subject one array; flatten the space.",
         )
-    raise broken(held.path, f"its {name} is none of Gymnasium's spaces")
+    raise ZIP.broken(held.path, f"its {name} is none of Gymnasium's spaces")
 
 
 def policy(held: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bool) -> Any:
@@ -151,14 +147,14 @@ def policy(held: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bo
     kind, settings = _class(held, trust), _settings(held, trust)
     weights = _torch.load(io.BytesIO(held.weights), f"The member policy.pth of {held.path!r}")
     found = sum(getattr(w, "numel", int)() for w in weights.values()) if isinstance(weights, dict) else 0
-    why = broken(held.path, f"its settings ask for more weights than the {found:,} that it holds")
+    why = ZIP.broken(held.path, f"its settings ask for more weights than the {found:,} that it holds")
     try:
         with _torch.at_most(2 * found, why), _torch.seeded(0):
             made = _built(kind, spaces, settings)
     except MesascopeError:
         raise
     except Exception as error:
-        raise broken(held.path, f"its policy cannot be built: {type(error).__name__}: {error}") from error
+        raise ZIP.broken(held.path, f"its policy cannot be built: {type(error).__name__}: {error}") from error
     _torch.fill(made, weights, f"The member policy.pth of {held.path!r}")
     return _torch.frozen(made)
 
@@ -238,7 +234,7 @@ def _trusted(held: Zip, name: str, trust: bool, what: str) -> Any:
         )
     value = held.data.get(name)
     if not isinstance(value, dict) or ":serialized:" not in value:
-        raise broken(held.path, f"it has no {name}")
+        raise ZIP.broken(held.path, f"it has no {name}")
     require("cloudpickle", "sb3")
     try:
         return gate.unpickled(held.pickled(name), trust)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mesascope.agents.foreign import FileKind
 from mesascope.agents.language.language import LanguageModel, Log, spoken
 from mesascope.agents.language.openai_api import subject as served_model
 from mesascope.agents.language.prompts import Prompts
@@ -19,6 +20,8 @@ from mesascope.contracts.family import Family
 from mesascope.contracts.settings import named, within
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate, limits
+
+GGUF = FileKind("GGUF file", "Name a .gguf file.", "Copy or convert it again.")
 
 
 def opens(path: str) -> bool:
@@ -55,14 +58,8 @@ def subject(
     within(1, 1024, threads=threads, slots=slots, top=top)
     within(64, 1_000_000, context=context)
     talks = spoken(family)
-    if not Path(path).is_file():
-        raise MesascopeError(f"There is no file {path!r}.", "Name a .gguf file.")
-    try:
+    with GGUF.reading(path):
         limits.gguf(path)
-    except (ValueError, OSError) as error:
-        raise MesascopeError(
-            f"{path!r} is no whole GGUF file: {error}.", "Copy or convert it again."
-        ) from None
     engine = load(path, threads, slots, context)
     told = {"chat": chat, "temperature": float(temperature), "served": served, "context": context, "top": top}
     name = named(subject, path=path, **told)
