@@ -36,6 +36,7 @@ LAYERS = re.compile(r"torch\.nn\.modules\.\w+")
 EXTRACTORS = "stable_baselines3.common.torch_layers"
 UNUSED = ("optimizer_class", "optimizer_kwargs")
 WIDEST = 1 << 16
+SPACE = ("n", "start", "nvec", "low", "high", "dtype")  # what tells a space of its kind from another
 ZIP = FileKind(
     "agent of stable-baselines3",
     "Name a zip that model.save() wrote.",
@@ -110,11 +111,7 @@ def space(held: Zip, name: str) -> gymnasium.Space:
     if isinstance(value, _inert.Inert) and origin[0].partition(".")[0] in ("gym", "gymnasium"):
         state: Any = value.state
         try:
-            told = {
-                k: _inert.array(state[k])
-                for k in ("n", "start", "nvec", "low", "high", "dtype")
-                if k in state
-            }
+            told = {k: _inert.array(v) for k, v in state.items() if k in SPACE}
             shape = _inert.array(state.get("_shape", state.get("shape", ())))
             one_hot = np.prod(told.get("n", 1), dtype=float), np.sum(told.get("nvec", 0), dtype=float)
             if (count := max(math.prod(shape or ()), *one_hot)) > limits.WIDEST:
@@ -213,16 +210,13 @@ def _plain(value: Any, depth: int = 0) -> Any:
         return type(value)(_plain(x, depth + 1) for x in value)
     if depth < 8 and isinstance(value, dict):
         return {k: _plain(x, depth + 1) for k, x in value.items() if isinstance(k, str)}
-    origin = _inert.named(value)
-    if origin and LAYERS.fullmatch(origin[0]):
-        found, base = getattr(require("torch", "sb3").nn, origin[1], None), require("torch", "sb3").nn.Module
-    elif origin and origin[0] == EXTRACTORS:
-        found, base = getattr(require(EXTRACTORS, "sb3"), origin[1], None), require("torch", "sb3").nn.Module
-    else:
-        raise _Unknown(".".join(origin) if origin else type(value).__name__)
-    if isinstance(found, type) and issubclass(found, base):
-        return found
-    raise _Unknown(".".join(origin))
+    origin = _inert.named(value) or ("", type(value).__name__)
+    standard = "torch.nn" if LAYERS.fullmatch(origin[0]) else EXTRACTORS
+    if standard == "torch.nn" or origin[0] == EXTRACTORS:
+        found = getattr(require(standard, "sb3"), origin[1], None)
+        if isinstance(found, type) and issubclass(found, require("torch", "sb3").nn.Module):
+            return found
+    raise _Unknown(".".join(filter(None, origin)))
 
 
 def _trusted(held: Zip, name: str, trust: bool, what: str) -> Any:
