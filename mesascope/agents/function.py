@@ -150,13 +150,7 @@ def subject(family: Family, path: str, trained_on: str = "unknown") -> Subject:
         trained_on: unlimited, bank:M@seed or unknown.
     """
     remedy = "Type package.module:factory, with the module on PYTHONPATH or in this folder."
-    made = gate.named(path, "The function", remedy)
-    try:
-        got = made(family)
-    except Exception as error:
-        raise MesascopeError(
-            f"{path} raised {type(error).__name__}: {error}.", "It is called as factory(family)."
-        ) from error
+    got = gate.called(path, gate.named(path, "The function", remedy), family)
     if isinstance(got, Subject):
         return got
     if not callable(got):

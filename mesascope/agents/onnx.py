@@ -24,14 +24,8 @@ from mesascope.contracts.subject import Response
 from mesascope.errors import MesascopeError
 
 STARTS = ("episode_start", "episode_starts", "first", "is_first", "done", "dones", "reset")
-TYPES = {
-    "tensor(float)": np.float32,
-    "tensor(double)": np.float64,
-    "tensor(float16)": np.float16,
-    "tensor(int64)": np.int64,
-    "tensor(int32)": np.int32,
-    "tensor(bool)": np.bool_,
-}
+TYPES = {f"tensor({kind})": np.dtype(kind) for kind in ("double", "float16", "int64", "int32", "bool")}
+TYPES["tensor(float)"] = np.dtype("float32")
 
 
 class Port(NamedTuple):

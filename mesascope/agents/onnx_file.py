@@ -16,13 +16,8 @@ from mesascope.errors import MesascopeError
 ONNX = FileKind("ONNX file", "Name an .onnx file.", "Copy it again, or export it again.")
 LARGEST = 2 << 30  # bytes: no protobuf message can be larger
 KNOWN = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc")
-REACHING_OUT = (
-    "EPContext",
-    "PythonOp",
-    "PythonOpGrad",
-    "TorchEmbedding",
-    "ATen",
-)  # call or open something else
+# these call or open something else
+REACHING_OUT = ("EPContext", "PythonOp", "PythonOpGrad", "TorchEmbedding", "ATen")
 
 
 def read(path: str) -> Any:

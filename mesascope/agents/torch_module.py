@@ -263,18 +263,16 @@ def _made(factory: str, family: Family) -> Any:
     """The module that package.module:factory gives."""
     remedy = "Type factory=package.module:factory, with the module on PYTHONPATH or in this folder."
     made: Any = gate.named(factory, "The factory", remedy)
-    try:
-        takes = [
-            p for p in inspect.signature(made).parameters.values() if p.default is p.empty and p.kind < 2
-        ]
-        got = made(family) if takes else made()
-    except Exception as error:
-        raise MesascopeError(
-            f"{factory} raised {type(error).__name__}: {error}.", "It is called as factory(family)."
-        ) from error
+    got = gate.called(factory, lambda: made(family) if _needs_any(made) else made())
     if not isinstance(got, require("torch", "torch").nn.Module):
         raise MesascopeError(f"{factory} returned {type(got).__name__}.", "Return a torch.nn.Module.")
     return got
+
+
+def _needs_any(function: Callable[..., Any]) -> bool:
+    """Whether it cannot be called with nothing."""
+    known = inspect.signature(function).parameters.values()
+    return any(p.default is p.empty and p.kind < 2 for p in known)
 
 
 def _takes_state(module: Any) -> bool:

@@ -81,6 +81,16 @@ def named(path: str, what: str, remedy: str) -> Any:
     return made
 
 
+def called(path: str, factory: Callable[..., Any], *given: Any) -> Any:
+    """What the user's factory gives; what it raises is an error that names it."""
+    try:
+        return factory(*given)
+    except Exception as error:
+        raise MesascopeError(
+            f"{path} raised {type(error).__name__}: {error}.", "It is called as factory(family)."
+        ) from error
+
+
 def _module(place: str, remedy: str) -> ModuleType:
     _OWN.watch()
     try:

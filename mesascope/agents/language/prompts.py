@@ -162,9 +162,7 @@ class Prompts:
         Raises:
             MesascopeError: it gives no usable answer at all.
         """
-        kept, self.mode = self.mode, "log_probs"
-        body = self.body(question, 0)
-        self.mode = kept
+        body = dataclasses.replace(self, mode="log_probs").body(question, 0)
         try:
             told = choices(self.send(self.place, body), 1)[0]
             said(told)

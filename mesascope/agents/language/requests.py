@@ -24,12 +24,8 @@ from mesascope.guards.secrecy import KEYLIKE, USUAL, plain
 AGAIN = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # states of a server that may pass
 LONGEST = 30.0  # seconds that a server may ask to wait
 TOO_LONG = (
-    "context length",
-    "context_length",
-    "context size",
-    "maximum context",
-    "too long",
-    "exceed_context",
+    *("context length", "context_length", "context size", "maximum context"),
+    *("too long", "exceed_context"),
 )
 
 

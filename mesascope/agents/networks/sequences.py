@@ -72,14 +72,7 @@ class Attending(Memory):
     layers: list[Attention]
 
     def __init__(
-        self,
-        key: jax.Array,
-        features: int,
-        width: int,
-        horizon: int,
-        depth: int = LAYERS,
-        *,
-        heads: int = 0,
+        self, key: jax.Array, features: int, width: int, horizon: int, depth: int = LAYERS, *, heads: int = 0
     ):
         self.entry = scaled(address(key, "entry"), (features, width))
         self.entry_bias = jnp.zeros(width)
