@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +42,8 @@ def beside(path: str | os.PathLike) -> list[str]:
     """The VecNormalize files beside a zip, or in the folder of its name, as rl_zoo3 lays them."""
     zipped = Path(path)
     places = (zipped.parent, zipped.with_suffix("")) if zipped.suffix else (zipped.parent,)
-    found = [
-        f for p in places if p.is_dir() for f in sorted(p.glob("*.pkl")) if "vecnormalize" in _bare(f.name)
-    ]
-    return [str(f) for f in found if f.is_file()]
-
-
-def _bare(name: str) -> str:
-    return name.lower().replace("_", "").replace("-", "")
+    found = [f for p in places if p.is_dir() for f in sorted(p.glob("*.pkl")) if f.is_file()]
+    return [str(f) for f in found if "vecnormalize" in re.sub("[-_]", "", f.name.lower())]
 
 
 def read(path: str, shape: tuple[int, ...]) -> Statistics | None:

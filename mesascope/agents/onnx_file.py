@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from mesascope.agents.foreign import FileKind
@@ -90,11 +90,9 @@ def _refuse_outside(path: str, model: Any) -> None:
         if tensor.data_location != 1 and not told:
             continue
         place = told.get("location", "")
-        parts = (*PurePosixPath(place).parts, *PureWindowsPath(place).parts)
-        absolute = (
-            PurePosixPath(place).is_absolute() or PureWindowsPath(place).drive or place.startswith("\\")
-        )
-        if not place or absolute or ".." in parts or not (folder / place).resolve().is_relative_to(folder):
+        parts = PureWindowsPath(place)  # which knows both kinds of slashes
+        inside = place and not parts.anchor and ".." not in parts.parts
+        if not inside or not (folder / place).resolve().is_relative_to(folder):
             raise MesascopeError(
                 f"{path!r} keeps the weight {tensor.name!r} outside its folder, in {place!r}; that is not read.",
                 "Move that file beside it and export with a bare file name, or keep the weights inside.",
