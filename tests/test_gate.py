@@ -18,6 +18,8 @@ from mesascope.cli.main import run
 from mesascope.errors import MesascopeError
 from mesascope.examination.examination import resolve
 from mesascope.guards import gate
+from mesascope.guards.blame import blamed
+from mesascope.guards.identity import loaded
 from mesascope.rollouts.replays import Replays
 
 ROOT = Path(mesascope.__file__).parent
@@ -71,6 +73,15 @@ def sources():
 def test_nothing_runs_what_a_text_names_but_the_gate():
     found = {(f, what) for f, text in sources().items() if f != "guards/gate.py" for what in running(text)}
     assert found == set(FREE), "let it pass through mesascope.guards.gate"
+
+
+def test_our_own_code_is_known_for_ours_wherever_it_lies():
+    with pytest.raises(MesascopeError) as caught:
+        catalogue.make("families", "none_such")
+    assert blamed(caught.value).startswith(__file__)
+    assert not [name for name in loaded() if name.partition(".")[0] == "mesascope"]
+    assert not __file__.startswith(gate.LIBRARIES)
+    assert mesascope.__file__.startswith(gate.LIBRARIES)
 
 
 def test_nobody_else_opens_the_gate():

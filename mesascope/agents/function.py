@@ -74,21 +74,7 @@ def _response(name: str, answer: Any, n: int, choices: int | None, rng: np.rando
     except (TypeError, ValueError) as error:
         raise MesascopeError(f"{name} returned no array: {error}.", f"Return actions [{n}].") from None
     if choices is not None and got.shape == (n, choices) and got.dtype.kind in "fiu":
-        probs = got.astype(float)
-        if not np.isfinite(probs).all() or (probs < 0).any() or (np.abs(probs.sum(1) - 1) > 1e-3).any():
-            row = int(
-                np.argmax(~np.isfinite(probs).all(1) | (probs < 0).any(1) | (np.abs(probs.sum(1) - 1) > 1e-3))
-            )
-            raise MesascopeError(
-                f"{name} returned probabilities {probs[row].tolist()} for lifetime {row}.",
-                "They need to be finite, not negative and sum to 1.",
-            )
-        total = np.cumsum(probs / probs.sum(1, keepdims=True), 1)
-        action = np.minimum((rng.random(n)[:, None] >= total).sum(1), choices - 1)
-        with np.errstate(divide="ignore"):
-            return Response(
-                action.astype(np.int32), np.log(probs / probs.sum(1, keepdims=True)).astype(np.float32)
-            )
+        return _draw(name, got.astype(float), rng)
     if got.shape != (n,):
         either = "" if choices is None else f" or probabilities of shape ({n}, {choices})"
         raise MesascopeError(
@@ -98,19 +84,32 @@ def _response(name: str, answer: Any, n: int, choices: int | None, rng: np.rando
         if got.dtype.kind not in "fiu" or not np.isfinite(got).all():
             raise MesascopeError(f"{name} returned an action that is no number.", "Return finite numbers.")
         return Response(got.astype(np.float32), None)
-    if got.dtype.kind == "f":
-        if not np.isfinite(got).all():
-            raise MesascopeError(f"{name} returned an action that is not a number.", "Return whole numbers.")
-        if (got != np.round(got)).any():
-            raise MesascopeError(
-                f"{name} returned the action {got[got != np.round(got)][0]}.", "Return whole numbers."
-            )
-    elif got.dtype.kind not in "iub":
+    if got.dtype.kind not in "fiub":
         raise MesascopeError(f"{name} returned actions of type {got.dtype}.", "Return whole numbers.")
-    if (got < 0).any() or (got >= choices).any():
-        bad = int(got[(got < 0) | (got >= choices)][0])
-        raise MesascopeError(f"{name} returned the action {bad}.", f"Actions run from 0 to {choices - 1}.")
+    if not np.isfinite(got).all():
+        raise MesascopeError(f"{name} returned an action that is not a number.", "Return whole numbers.")
+    if (odd := got != np.round(got)).any():
+        raise MesascopeError(f"{name} returned the action {got[odd][0]}.", "Return whole numbers.")
+    if (odd := (got < 0) | (got >= choices)).any():
+        raise MesascopeError(
+            f"{name} returned the action {int(got[odd][0])}.", f"Actions run from 0 to {choices - 1}."
+        )
     return Response(got.astype(np.int32), None)
+
+
+def _draw(name: str, probs: np.ndarray, rng: np.random.Generator) -> Response:
+    """Actions drawn by probabilities [N, K]."""
+    odd = ~np.isfinite(probs).all(1) | (probs < 0).any(1) | (np.abs(probs.sum(1) - 1) > 1e-3)
+    if odd.any():
+        row = int(np.argmax(odd))
+        raise MesascopeError(
+            f"{name} returned probabilities {probs[row].tolist()} for lifetime {row}.",
+            "They need to be finite, not negative and sum to 1.",
+        )
+    probs = probs / probs.sum(1, keepdims=True)
+    action = np.minimum((rng.random(len(probs))[:, None] >= np.cumsum(probs, 1)).sum(1), probs.shape[1] - 1)
+    with np.errstate(divide="ignore"):
+        return Response(action.astype(np.int32), np.log(probs).astype(np.float32))
 
 
 def _state(name: str, state: Any, n: int) -> Any:
@@ -151,13 +150,7 @@ def subject(family: Family, path: str, trained_on: str = "unknown") -> Subject:
         trained_on: unlimited, bank:M@seed or unknown.
     """
     remedy = "Type package.module:factory, with the module on PYTHONPATH or in this folder."
-    made = gate.named(path, "The function", remedy)
-    try:
-        got = made(family)
-    except Exception as error:
-        raise MesascopeError(
-            f"{path} raised {type(error).__name__}: {error}.", "It is called as factory(family)."
-        ) from error
+    got = gate.called(path, gate.named(path, "The function", remedy), family)
     if isinstance(got, Subject):
         return got
     if not callable(got):

@@ -104,11 +104,8 @@ for _name in ("ADDITEMS", "FROZENSET"):
 def held(value: Any) -> list[Any]:
     """What a value of such a pickle holds."""
     if isinstance(value, Inert):
-        return [
-            *value.args,
-            value.state,
-            *(x for pair in value.items for x in (pair if type(pair) is tuple else [pair])),
-        ]
+        items = [x for pair in value.items for x in (pair if type(pair) is tuple else [pair])]
+        return [*value.args, value.state, *items]
     if isinstance(value, dict):
         return [*value, *value.values()]
     return list(value) if isinstance(value, list | tuple | set | frozenset) else []

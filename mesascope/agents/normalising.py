@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mesascope.agents import inert as _inert
+from mesascope.agents.foreign import FileKind
 from mesascope.errors import MesascopeError
+from mesascope.guards import limits
 
 NONE = "none"
+FILE = FileKind(
+    "VecNormalize file",
+    f"Name a VecNormalize file, or normalize={NONE}.",
+    f"Save it again with VecNormalize.save(), or add normalize={NONE} to leave it out; nothing in it was run.",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,14 +42,8 @@ def beside(path: str | os.PathLike) -> list[str]:
     """The VecNormalize files beside a zip, or in the folder of its name, as rl_zoo3 lays them."""
     zipped = Path(path)
     places = (zipped.parent, zipped.with_suffix("")) if zipped.suffix else (zipped.parent,)
-    found = [
-        f for p in places if p.is_dir() for f in sorted(p.glob("*.pkl")) if "vecnormalize" in _bare(f.name)
-    ]
-    return [str(f) for f in found if f.is_file()]
-
-
-def _bare(name: str) -> str:
-    return name.lower().replace("_", "").replace("-", "")
+    found = [f for p in places if p.is_dir() for f in sorted(p.glob("*.pkl")) if f.is_file()]
+    return [str(f) for f in found if "vecnormalize" in re.sub("[-_]", "", f.name.lower())]
 
 
 def read(path: str, shape: tuple[int, ...]) -> Statistics | None:
@@ -50,18 +52,8 @@ def read(path: str, shape: tuple[int, ...]) -> Statistics | None:
     Raises:
         MesascopeError: no such file, it is broken, or it is of observations of another shape.
     """
-    try:
-        size = os.path.getsize(path)
-        if size > _inert.LARGEST:
-            raise MesascopeError(
-                f"{path!r} has {size:,} bytes.", "Name a file that VecNormalize.save() wrote."
-            )
-        held: Any = _inert.read(Path(path).read_bytes(), repr(path))
-    except OSError as error:
-        raise MesascopeError(
-            f"{path!r} cannot be read: {error.strerror}.", f"Name a VecNormalize file, or normalize={NONE}."
-        ) from None
-    try:
+    with FILE.reading(path):
+        held: Any = _inert.read(limits.read(path, _inert.LARGEST), repr(path))
         if held.origin[1] != "VecNormalize":
             raise ValueError(f"it holds {'.'.join(held.origin)}")
         if _inert.array(held.state.get("norm_obs", True)) is False:
@@ -69,11 +61,6 @@ def read(path: str, shape: tuple[int, ...]) -> Statistics | None:
         kept = held.state["obs_rms"].state
         mean, var = (np.asarray(_inert.array(kept[k]), np.float64) for k in ("mean", "var"))
         clip, epsilon = (float(_inert.array(held.state[k])) for k in ("clip_obs", "epsilon"))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise MesascopeError(
-            f"{path!r} is no VecNormalize file that can be read as data ({error}); nothing in it was run.",
-            f"Save it again with VecNormalize.save(), or add normalize={NONE} to leave it out.",
-        ) from None
     if mean.shape != shape or var.shape != shape:
         raise MesascopeError(
             f"{path!r} is of observations of shape {mean.shape}, the agent's are {shape}.",

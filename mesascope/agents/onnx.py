@@ -3,35 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import numpy as np
 
 from mesascope.agents import onnx_file as _onnx_file
-from mesascope.agents.observing import Observer, observer
-from mesascope.agents.torch_support import respond
+from mesascope.agents.foreign import GIVES, SIZES, Foreign, typed_name
+from mesascope.agents.observing import observer
 from mesascope.contracts.extras import require
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.settings import one_of, within
-from mesascope.contracts.subject import Response, Subject
+from mesascope.contracts.subject import Response
 from mesascope.errors import MesascopeError
 
-GIVES = ("logits", "probabilities", "values")
 STARTS = ("episode_start", "episode_starts", "first", "is_first", "done", "dones", "reset")
-SIZES = (2, 3)  # of the batches by which the layout of outputs is found
-TYPES = {
-    "tensor(float)": np.float32,
-    "tensor(double)": np.float64,
-    "tensor(float16)": np.float16,
-    "tensor(int64)": np.int64,
-    "tensor(int32)": np.int32,
-    "tensor(bool)": np.bool_,
-}
+TYPES = {f"tensor({kind})": np.dtype(kind) for kind in ("double", "float16", "int64", "int32", "bool")}
+TYPES["tensor(float)"] = np.dtype("float32")
 
 
 class Port(NamedTuple):
@@ -56,14 +50,18 @@ class Port(NamedTuple):
 
     def filled(self, rows: np.ndarray) -> np.ndarray:
         """The input of shape `shape` from rows [N, U]."""
-        rest = [size or 1 for i, size in enumerate(self.shape) if i != self.axis]
-        value = np.moveaxis(np.asarray(rows).reshape(len(rows), *rest), 0, self.axis)
+        value = np.moveaxis(rows.reshape(len(rows), *(size or 1 for size in self.rest)), 0, self.axis)
         return np.ascontiguousarray(value, self.kind)
 
     @property
     def width(self) -> int:
         """U."""
-        return int(np.prod([size or 1 for i, size in enumerate(self.shape) if i != self.axis], dtype=int))
+        return math.prod(size or 1 for size in self.rest)
+
+    @property
+    def rest(self) -> list[int]:
+        """The sizes of the other axes."""
+        return [size for i, size in enumerate(self.shape) if i != self.axis]
 
     @property
     def batch(self) -> int:
@@ -71,54 +69,53 @@ class Port(NamedTuple):
         return self.shape[self.axis]
 
 
-class Onnx(Subject):
+class Onnx(Foreign):
     """A network with its weights frozen.
 
     Attributes:
-        sees: the input that takes the observation.
-        starts: the input that says where a lifetime begins, where there is one.
-        state: inputs of the state, each with the output that gives the next one.
+        inputs: the one that takes the observation, those of the state, and the one that says where a lifetime begins,
+            where there is one.
+        outputs: the one that is acted by, and the next state in the order of the inputs.
         graph: a hash of the model.
         weights: a hash of every weight by its name.
         gives: what its first output is, of GIVES.
-        stochastic: whether actions are drawn; else the best is taken.
-        epsilon: part of the choices that is even, where it gives values.
     """
 
-    name: str
-    trained_on: str  # pyright: ignore[reportIncompatibleVariableOverride, reportIncompatibleMethodOverride]
     session: Any = eqx.field(static=True)
     path: str = eqx.field(static=True)
-    observe: Observer = eqx.field(static=True)
-    sees: Port = eqx.field(static=True)
-    starts: Port | None = eqx.field(static=True)
-    state: tuple[tuple[Port, Port], ...] = eqx.field(static=True)
-    scores: Port = eqx.field(static=True)
+    inputs: tuple[Port, ...] = eqx.field(static=True)
+    outputs: tuple[Port, ...] = eqx.field(static=True)
     graph: str = eqx.field(static=True)
     weights: dict[str, str] = eqx.field(static=True)
     gives: str
-    stochastic: bool
-    epsilon: float
 
-    traceable: ClassVar = False
+    @property
+    def state(self) -> tuple[Port, ...]:
+        """The inputs of the state."""
+        return self.inputs[1 : len(self.outputs)]
 
     def fresh(self, n: int) -> dict[str, np.ndarray]:
         """Zeros."""
-        return {port.name: np.zeros((n, port.width), port.kind) for port, _ in self.state}
+        return {port.name: np.zeros((n, port.width), port.kind) for port in self.state}
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
         """One run for all lifetimes, or as many as its batch asks for."""
-        fed = {self.sees.name: self.observe(percept)}
-        fed |= {port.name: np.asarray(carry[port.name]) for port, _ in self.state}
-        if self.starts:
-            fed[self.starts.name] = np.asarray(percept.first)[:, None]
-        ports = [self.sees, *(port for port, _ in self.state), *filter(None, (self.starts,))]
-        outs = [self.scores, *(port for _, port in self.state)]
-        scores, *after = run(self.session, self.path, ports, outs, fed)
-        state = {port.name: rows for (port, _), rows in zip(self.state, after, strict=True)}
-        if self.observe.choices is None:
-            return state, Response(scores[:, 0].astype(np.float32), None)
-        return state, respond(key, scores, self.gives, self.stochastic, self.epsilon)
+        x, starts = self.observe(percept), np.asarray(percept.first)[:, None]
+        fed = [x, *(np.asarray(carry[port.name]) for port in self.state), starts][: len(self.inputs)]
+        scores, *after = self._run(fed)
+        state = {port.name: rows for port, rows in zip(self.state, after, strict=True)}
+        return state, self.choose(key, scores, self.gives)
+
+    def _run(self, fed: list[np.ndarray]) -> list[np.ndarray]:
+        """The outputs as rows [N, U], in parts of the one batch that the network takes where it takes only one."""
+        n = len(fed[0])
+        size = max(port.batch for port in self.inputs) or n
+        parts = []
+        for start in range(0, n, size):
+            rows = np.minimum(np.arange(start, start + size), n - 1)
+            given = ran(self.session, self.path, self.inputs, self.outputs, [x[rows] for x in fed])
+            parts.append([port.rows(value) for port, value in zip(self.outputs, given, strict=True)])
+        return [np.concatenate(column)[:n] for column in zip(*parts, strict=True)]
 
     def taps(self, carry: Any) -> dict[str, Any]:
         """Its state, under the names of the inputs that take it."""
@@ -129,28 +126,22 @@ class Onnx(Subject):
         return dict(self.weights)
 
 
-def run(
-    session: Any, path: str, ports: list[Port], outs: list[Port], fed: dict[str, np.ndarray]
+def ran(
+    session: Any, path: str, inputs: Sequence[Port], outputs: Sequence[Port], fed: list[np.ndarray]
 ) -> list[np.ndarray]:
-    """The outputs as rows [N, U], in parts of the one batch that the network takes where it takes only one.
+    """The outputs for rows [N, U] of every input.
 
     Raises:
         MesascopeError: the network refused its inputs.
     """
-    n = len(next(iter(fed.values())))
-    size = max((port.batch for port in ports), default=0) or n
-    parts = []
-    for start in range(0, n, size):
-        rows = np.minimum(np.arange(start, start + size), n - 1)
-        try:
-            given = session.run([o.name for o in outs], {p.name: p.filled(fed[p.name][rows]) for p in ports})
-        except Exception as error:  # onnxruntime's own
-            raise MesascopeError(
-                f"{path!r} refused its inputs: {str(error).strip().splitlines()[0][:300]}.",
-                "Export it with a free batch axis, and see observes, for what it observes.",
-            ) from None
-        parts.append([o.rows(np.asarray(value)) for o, value in zip(outs, given, strict=True)])
-    return [np.concatenate(column)[:n] for column in zip(*parts, strict=True)]
+    named = {port.name: port.filled(rows) for port, rows in zip(inputs, fed, strict=True)}
+    try:
+        return [np.asarray(x) for x in session.run([port.name for port in outputs], named)]
+    except Exception as error:  # onnxruntime's own
+        raise MesascopeError(
+            f"{path!r} refused its inputs: {str(error).strip().splitlines()[0][:300]}.",
+            "Export it with a free batch axis, and see observes, for what it observes.",
+        ) from None
 
 
 def opens(path: str | os.PathLike) -> bool:
@@ -196,49 +187,46 @@ def subject(
     try:
         session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise _onnx_file.broken(path, str(error).strip().splitlines()[0][:300]) from None
+        raise _onnx_file.ONNX.broken(path, str(error).strip().splitlines()[0][:300]) from None
     inputs = {p.name: p for p in (_port(path, x, "input") for x in session.get_inputs())}
     outputs = {p.name: p for p in (_port(path, x, "output") for x in session.get_outputs())}
     sees = _named(path, "input", observation, inputs) if observation else next(iter(inputs.values()))
     starts = next((p for name, p in inputs.items() if name.lower() in STARTS and p.width == 1), None)
     taking = [p for p in inputs.values() if p not in (sees, starts)]
-    pairs = _pairs(path, state, taking, outputs, logits)
-    giving = [o for o in outputs.values() if o not in [b for _, b in pairs]]
+    after = _next_states(path, state, taking, outputs, logits)
+    giving = [o for o in outputs.values() if o not in after]
     if not giving:
         raise MesascopeError(
             f"{path!r} gives no logits: its outputs are {', '.join(outputs)}, all of them state.",
             "Export the logits as an output too.",
         )
     scores = _named(path, "output", logits, outputs) if logits else giving[0]
-    watch = observer(family, observes, None if 0 in _rest(sees) else sees.width)
+    watch = observer(family, observes, None if 0 in sees.rest else sees.width)
     sees = sees._replace(
         shape=tuple(x or (watch.width if i != sees.axis else 0) for i, x in enumerate(sees.shape))
     )
-    ports = [sees, *(a for a, _ in pairs), *filter(None, (starts,))]
-    found = _laid(session, path, ports, [scores, *(b for _, b in pairs)], watch.width)
-    for (port, _), out in zip(pairs, found[1:], strict=True):
+    taken = (sees, *taking, *([starts] if starts else []))
+    given = _laid(session, path, taken, [scores, *after], watch.width)
+    for port, out in zip(taking, given[1:], strict=True):
         if out.width != port.width:
             raise MesascopeError(
                 f"{path!r} takes {port.width} numbers in {port.name!r} and gives {out.width} in {out.name!r}.",
                 "Pair them with state=input>output+input>output.",
             )
-    if found[0].width != (family.choices or 1):
+    if given[0].width != (family.choices or 1):
         raise MesascopeError(
-            f"{path!r} gives {found[0].width} numbers in {found[0].name!r}, {family.name} has "
+            f"{path!r} gives {given[0].width} numbers in {given[0].name!r}, {family.name} has "
             f"{family.choices or 'real-valued'} actions.",
             f"Name the logits with logits=OUTPUT, of {', '.join(outputs)}, or put it to its own family.",
         )
-    settings = {"path": path, "observes": observes, "stochastic": stochastic}
     return Onnx(
-        name="onnx:" + ",".join(f"{k}={v}" for k, v in settings.items() if v != ""),
+        name=typed_name("onnx", path=path, observes=observes, stochastic=stochastic),
         trained_on=trained_on,
         session=session,
         path=path,
         observe=watch,
-        sees=sees,
-        starts=starts,
-        state=tuple((port, out) for (port, _), out in zip(pairs, found[1:], strict=True)),
-        scores=found[0],
+        inputs=taken,
+        outputs=given,
         graph=hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest(),
         weights=_onnx_file.weights(path, model),
         gives=gives,
@@ -262,20 +250,16 @@ def _port(path: str, told: Any, what: str) -> Port:
     return Port(told.name, shape, TYPES[told.type], axis)
 
 
-def _rest(port: Port) -> list[int]:
-    return [size for i, size in enumerate(port.shape) if i != port.axis]
-
-
 def _named(path: str, what: str, name: str, known: dict[str, Port]) -> Port:
     if name not in known:
         raise MesascopeError(f"{path!r} has no {what} {name!r}.", f"Its {what}s are: {', '.join(known)}.")
     return known[name]
 
 
-def _pairs(
+def _next_states(
     path: str, typed: str, taking: list[Port], outputs: dict[str, Port], logits: str
-) -> list[tuple[Port, Port]]:
-    """Each input of the state with the output that gives its next value.
+) -> list[Port]:
+    """For each input of the state the output that gives its next value.
 
     Raises:
         MesascopeError: an input has no output, which is named.
@@ -289,14 +273,13 @@ def _pairs(
     free = left[1:] if not logits and len(left) > 1 else left if logits else []
     out, lacking = [], []
     for i, port in enumerate(taking):
-        if port.name in told:
-            out.append((port, _named(path, "output", told[port.name], outputs)))
-            continue
         close = [o for o in free if port.name.lower() in o.name.lower()]
-        if len(close) == 1:
-            out.append((port, close[0]))
+        if port.name in told:
+            out.append(_named(path, "output", told[port.name], outputs))
+        elif len(close) == 1:
+            out.append(close[0])
         elif len(free) == len(taking):
-            out.append((port, free[i]))
+            out.append(free[i])
         else:
             lacking.append(port.name)
     if lacking:
@@ -308,43 +291,33 @@ def _pairs(
     return out
 
 
-def _laid(session: Any, path: str, ports: list[Port], outs: list[Port], width: int) -> list[Port]:
+def _laid(
+    session: Any, path: str, inputs: Sequence[Port], outputs: list[Port], width: int
+) -> tuple[Port, ...]:
     """The outputs with the axis of the batch and the shape that they have in two runs.
 
     Raises:
         MesascopeError: an output has no row per lifetime.
     """
-    fixed = max((p.batch for p in ports), default=0)
+    fixed = max(port.batch for port in inputs)
     sizes = (fixed,) if fixed else SIZES
-    whole = [o._replace(axis=0) for o in outs]
     shapes = []
     for n in sizes:
-        fed = {
-            p.name: p.filled(np.zeros((n, p.width if p is not ports[0] else width), p.kind)) for p in ports
-        }
-        try:
-            shapes.append([np.shape(x) for x in session.run([o.name for o in whole], fed)])
-        except Exception as error:
-            raise MesascopeError(
-                f"{path!r} refused its inputs: {str(error).strip().splitlines()[0][:300]}.",
-                "Export it with a free batch axis, and see observes, for what it observes.",
-            ) from None
+        fed = [np.zeros((n, width if i == 0 else port.width)) for i, port in enumerate(inputs)]
+        shapes.append([x.shape for x in ran(session, path, inputs, outputs, fed)])
     out = []
-    for port, *seen in zip(outs, *shapes, strict=True):
+    for port, *seen in zip(outputs, *shapes, strict=True):
         if any(len(s) != len(seen[0]) for s in seen):
             raise MesascopeError(
                 f"The output {port.name!r} of {path!r} changes its rank.", "Export it again."
             )
-        moved = [i for i in range(len(seen[0])) if all(s[i] == n for s, n in zip(seen, sizes, strict=True))]
+        moved = [i for i, axis in enumerate(zip(*seen, strict=True)) if axis == sizes]
         if not moved or (not fixed and len(moved) != 1):
             raise MesascopeError(
                 f"The output {port.name!r} of {path!r} has shape {seen[0]} for {sizes[0]} lifetimes: no row for each.",
                 "Export it with a free batch axis.",
             )
         axis = port.axis if port.axis in moved else moved[0]
-        out.append(
-            port._replace(
-                axis=axis, shape=tuple(0 if i == axis and not fixed else x for i, x in enumerate(seen[-1]))
-            )
-        )
-    return out
+        shape = tuple(0 if i == axis and not fixed else x for i, x in enumerate(seen[-1]))
+        out.append(port._replace(axis=axis, shape=shape))
+    return tuple(out)

@@ -5,22 +5,19 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
+from mesascope.agents.foreign import FileKind
 from mesascope.contracts.extras import require
 from mesascope.contracts.subject import digest
 from mesascope.errors import MesascopeError
 
+ONNX = FileKind("ONNX file", "Name an .onnx file.", "Copy it again, or export it again.")
 LARGEST = 2 << 30  # bytes: no protobuf message can be larger
 KNOWN = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc")
-REACHING_OUT = (
-    "EPContext",
-    "PythonOp",
-    "PythonOpGrad",
-    "TorchEmbedding",
-    "ATen",
-)  # call or open something else
+# these call or open something else
+REACHING_OUT = ("EPContext", "PythonOp", "PythonOpGrad", "TorchEmbedding", "ATen")
 
 
 def read(path: str) -> Any:
@@ -30,32 +27,18 @@ def read(path: str) -> Any:
         MesascopeError: no such file, it is broken, it reaches outside its folder, or needs operators of a library.
     """
     onnx = require("onnx", "onnx")
-    try:
-        size = os.path.getsize(path)
-        if size > LARGEST:
+    with ONNX.reading(path):
+        if (size := os.path.getsize(path)) > LARGEST:
             raise MesascopeError(
                 f"{path!r} has {size:,} bytes.", "ONNX files end at 2 GB; keep weights beside it."
             )
         model = onnx.load_model_from_string(Path(path).read_bytes())
-    except FileNotFoundError:
-        raise MesascopeError(f"There is no file {path!r}.", "Name an .onnx file.") from None
-    except OSError as error:
-        raise MesascopeError(f"{path!r} cannot be read: {error.strerror}.", "Name another file.") from None
-    except MesascopeError:
-        raise
-    except Exception as error:  # google.protobuf's own
-        raise broken(path, f"{type(error).__name__}: {str(error).strip() or 'no message'}") from None
     if not model.HasField("graph") or not model.graph.node or not model.opset_import:
-        raise broken(path, "it holds no graph")
+        raise ONNX.broken(path, "it holds no graph")
     _refuse_outside(path, model)
     _refuse_operators(path, model)
     _refuse_large(path, model)
     return model
-
-
-def broken(path: str, reason: str) -> MesascopeError:
-    """A file that cannot be read."""
-    return MesascopeError(f"{path!r} is no whole ONNX file: {reason}.", "Copy it again, or export it again.")
 
 
 def weights(path: str, model: Any) -> dict[str, str]:
@@ -67,7 +50,7 @@ def weights(path: str, model: Any) -> dict[str, str]:
             t.name or f"constant {i}": numpy_helper.to_array(t, folder) for i, t in enumerate(tensors(model))
         }
     except Exception as error:
-        raise broken(path, f"a weight cannot be read: {error}") from None
+        raise ONNX.broken(path, f"a weight cannot be read: {error}") from None
     return {name: digest(value) for name, value in sorted(held.items()) if value.dtype.kind in "fiubc"}
 
 
@@ -107,11 +90,9 @@ def _refuse_outside(path: str, model: Any) -> None:
         if tensor.data_location != 1 and not told:
             continue
         place = told.get("location", "")
-        parts = (*PurePosixPath(place).parts, *PureWindowsPath(place).parts)
-        absolute = (
-            PurePosixPath(place).is_absolute() or PureWindowsPath(place).drive or place.startswith("\\")
-        )
-        if not place or absolute or ".." in parts or not (folder / place).resolve().is_relative_to(folder):
+        parts = PureWindowsPath(place)  # which knows both kinds of slashes
+        inside = place and not parts.anchor and ".." not in parts.parts
+        if not inside or not (folder / place).resolve().is_relative_to(folder):
             raise MesascopeError(
                 f"{path!r} keeps the weight {tensor.name!r} outside its folder, in {place!r}; that is not read.",
                 "Move that file beside it and export with a bare file name, or keep the weights inside.",
@@ -125,9 +106,9 @@ def _refuse_outside(path: str, model: Any) -> None:
         try:
             offset, length = int(told.get("offset", 0)), int(told.get("length", 0))
         except ValueError:
-            raise broken(path, f"the weight {tensor.name!r} is at no number") from None
+            raise ONNX.broken(path, f"the weight {tensor.name!r} is at no number") from None
         if offset < 0 or length < 0 or offset + length > size:
-            raise broken(path, f"the weight {tensor.name!r} ends beyond the {size:,} bytes of {place!r}")
+            raise ONNX.broken(path, f"the weight {tensor.name!r} ends beyond the {size:,} bytes of {place!r}")
 
 
 def _refuse_large(path: str, model: Any) -> None:
@@ -136,13 +117,13 @@ def _refuse_large(path: str, model: Any) -> None:
     try:
         known = inference.infer_shapes(model, data_prop=True)
     except Exception as error:  # its own; a shape that cannot be found is the runtime's to refuse
-        raise broken(path, f"its shapes cannot be found: {str(error).strip()[:200]}") from None
+        raise ONNX.broken(path, f"its shapes cannot be found: {str(error).strip()[:200]}") from None
     graphs = [g for g in _graphs(known) if hasattr(g, "initializer")]
     shapes = [v.type.tensor_type.shape.dim for g in graphs for v in (*g.value_info, *g.output)]
     shapes += [t.dims for t in tensors(model)]
     largest = max((math.prod(max(1, getattr(d, "dim_value", d)) for d in s) for s in shapes), default=0)
     if largest > LARGEST // 8:
-        raise broken(path, f"it would make {largest:,} numbers at once")
+        raise ONNX.broken(path, f"it would make {largest:,} numbers at once")
 
 
 def _refuse_operators(path: str, model: Any) -> None:

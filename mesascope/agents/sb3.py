@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import warnings
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -14,14 +15,15 @@ import numpy as np
 from mesascope.agents import normalising as _normalising
 from mesascope.agents import sb3_zip as _sb3_zip
 from mesascope.agents import torch_support as _torch
+from mesascope.agents.foreign import typed_name
 from mesascope.agents.normalising import NONE, Statistics
 from mesascope.agents.observing import SHOWN, Observer, observer
-from mesascope.agents.torch_support import SEEN, Leaf, hooked
+from mesascope.agents.torch_support import Leaf, TorchSubject, hooked
 from mesascope.contracts.extras import require
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.settings import one_of, within
-from mesascope.contracts.subject import Response, Subject
+from mesascope.contracts.subject import Response
 from mesascope.errors import MesascopeError, MesascopeWarning
 
 EPISODES = ("lifetime", "trial")
@@ -30,92 +32,65 @@ FRAMES = "frames"
 opens = _sb3_zip.opens
 
 
-class SB3(Subject):
-    """A policy with its weights frozen.
+class SB3(TorchSubject):
+    """A policy with its weights frozen; `module` is the policy, `state` the layout of its recurrent state (h, c).
 
     Attributes:
-        stochastic: whether actions are drawn as in training; else the best is taken.
-        epsilon: part of the choices that is even, of policies that have values.
+        held: the zip that it comes from.
+        statistics: by which observations are normalised, where they are.
         episode: where episode_start is true: at the start of the lifetime, or of every trial.
         stack: observations that it sees at once, the last ones carried.
-        hooks: paths of submodules whose outputs are taps.
-        state: the layout of its recurrent state (h, c), empty without one.
+        trust: whether classes of the user's own may be unpickled.
     """
 
-    name: str
-    trained_on: str  # pyright: ignore[reportIncompatibleVariableOverride, reportIncompatibleMethodOverride]
-    policy: Any = eqx.field(static=True)
     held: _sb3_zip.Zip = eqx.field(static=True)
-    observe: Observer = eqx.field(static=True)
     statistics: Statistics | None = eqx.field(static=True)
-    stochastic: bool
-    epsilon: float
     episode: str
     stack: int
-    hooks: tuple[str, ...]
-    state: tuple[Leaf, ...] = eqx.field(static=True)
-    seen: dict[str, int] = eqx.field(static=True)
     trust: bool
-
-    traceable: ClassVar = False
 
     def fresh(self, n: int) -> dict[str, np.ndarray]:
         """Zeros, as the policy has them where episode_start is true."""
-        out: dict[str, np.ndarray] = {SEEN + k: np.zeros((n, u), np.float32) for k, u in self.seen.items()}
-        out |= {k: np.zeros((n, leaf.shape[-1]), np.float32) for leaf in self.state for k in leaf.names}
-        if self.stack > 1:
-            out[FRAMES] = np.zeros((n, self.stack - 1, self.observe.width), np.float32)
-        return out
+        frames = {FRAMES: np.zeros((n, self.stack - 1, self.observe.width), np.float32)}
+        return super().fresh(n) | (frames if self.stack > 1 else {})
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
         """One call of the policy for all lifetimes."""
-        x, after = self.observe(percept), {}
+        x, frames = self.observe(percept), {}
         if self.stack > 1:
             x = np.concatenate([np.asarray(carry[FRAMES]), x[:, None]], axis=1)
-            after[FRAMES] = x[:, 1:]
-        at = percept.first if self.episode == "lifetime" else np.asarray(percept.step) == 0
-        state = [leaf.tensor(carry) for leaf in self.state]
-        with _torch.drawing(_torch.seed_of(key)), hooked(self.policy, self.hooks) as got:
-            given, kind, state = self._call(self._shaped(x), state, np.asarray(at, np.float32))
-        for leaf, tensor in zip(self.state, state, strict=True):
-            after |= leaf.rows(tensor)
-        found = _torch.outputs(got, len(x))
-        after |= {SEEN + k: found[k] for k in self.seen}
-        if kind == "action":
-            return after, Response(given, None)
-        return after, _torch.respond(key, given, kind, self.stochastic, self.epsilon)
+            frames[FRAMES] = x[:, 1:]
+        starts = percept.first if self.episode == "lifetime" else np.asarray(percept.step) == 0
+        with _torch.drawing(_torch.seed_of(key)), hooked(self.module, self.hooks) as got:
+            scores, gives, state = self._call(x, carry, np.asarray(starts, np.float32))
+        return self.carried(state, got, len(x)) | frames, self.choose(key, scores, gives)
 
-    def _call(self, x: np.ndarray, state: list[Any], starts: np.ndarray) -> tuple[np.ndarray, str, list[Any]]:
+    def _call(self, x: np.ndarray, carry: Any, starts: np.ndarray) -> tuple[np.ndarray, str, Sequence[Any]]:
         """What the policy gives for observations, what kind that is, and its next state."""
-        torch, policy = require("torch", "sb3"), self.policy
-        seen, _ = policy.obs_to_tensor(x)
+        torch, policy = require("torch", "sb3"), self.module
+        seen, _ = policy.obs_to_tensor(self._shaped(x))
+        told = (seen, tuple(self.restored(carry)), torch.tensor(starts)) if self.state else (seen,)
         if self.observe.choices is None:
-            told = (seen, tuple(state), torch.tensor(starts)) if state else (seen,)
             action = policy._predict(*told, deterministic=not self.stochastic)
-            action, state = (action[0], list(action[1])) if state else (action, [])
-            action = action.cpu().numpy().reshape(len(x), -1)
-            space = policy.action_space
-            action = (
-                policy.unscale_action(action)
-                if policy.squash_output
-                else np.clip(action, space.low.ravel(), space.high.ravel())
-            )
-            return action[:, 0].astype(np.float32), "action", state
-        if state:
-            chances, after = policy.get_distribution(seen, tuple(state), torch.tensor(starts))
-            return chances.distribution.logits.numpy(), "logits", list(after)
+            action, state = action if self.state else (action, ())
+            action, space = action.cpu().numpy().reshape(len(x), -1), policy.action_space
+            if policy.squash_output:
+                return policy.unscale_action(action), "action", state
+            return np.clip(action, space.low.ravel(), space.high.ravel()), "action", state
         if hasattr(policy, "q_net"):
-            return policy.q_net(seen).numpy(), "values", []
+            return policy.q_net(seen).numpy(), "values", ()
         if hasattr(policy, "quantile_net"):
-            return policy.quantile_net(seen).mean(dim=1).numpy(), "values", []
+            return policy.quantile_net(seen).mean(dim=1).numpy(), "values", ()
         if hasattr(policy, "get_distribution"):
-            return policy.get_distribution(seen).distribution.logits.numpy(), "logits", []
+            chances = policy.get_distribution(*told)
+            chances, state = chances if self.state else (chances, ())
+            return chances.distribution.logits.numpy(), "logits", state
         action = policy._predict(seen, deterministic=True).cpu().numpy().reshape(-1)
-        return np.eye(self.observe.choices)[action.astype(int)], "probabilities", []
+        return np.eye(self.observe.choices)[action.astype(int)], "probabilities", ()
 
     def _shaped(self, x: np.ndarray) -> np.ndarray:
         """Observations [N, F] or [N, stack, F] as the policy's space has them."""
-        space, n = self.policy.observation_space, len(x)
+        space, n = self.module.observation_space, len(x)
         if hasattr(space, "n") and not space.shape:
             return x[:, 0].astype(np.int64) if x.shape[1] == 1 else x.argmax(-1)
         if self.stack > 1 and space.shape[-1] == self.stack != space.shape[0]:
@@ -123,20 +98,10 @@ class SB3(Subject):
         x = x.reshape(n, *space.shape)
         return self.statistics(x) if self.statistics else x.astype(space.dtype)
 
-    def taps(self, carry: Any) -> dict[str, Any]:
-        """Its state ('lstm_actor.h', 'lstm_actor.c'), and the outputs of hooked submodules by path ('action_net')."""
-        held = {k: carry[k] for leaf in self.state for k in leaf.names}
-        return held | {k: np.array(carry[SEEN + k]) for k in self.seen}  # copies: nothing acts by them
-
     def untrained(self, seed: int) -> SB3:
         """A policy of the same shape as training starts from."""
-        spaces = (self.policy.observation_space, self.policy.action_space)
-        twin = _sb3_zip.untrained(self.held, spaces, self.trust, seed)
-        return dataclasses.replace(self, policy=twin)
-
-    def fingerprint(self) -> dict[str, str]:
-        """Every parameter and buffer by name."""
-        return _torch.fingerprint(self.policy)
+        spaces = (self.module.observation_space, self.module.action_space)
+        return dataclasses.replace(self, module=_sb3_zip.untrained(self.held, spaces, self.trust, seed))
 
 
 def subject(
@@ -183,19 +148,18 @@ def subject(
     if epsilon < 0:
         rate = held.data.get("exploration_rate", 0.05)
         epsilon = float(rate) if isinstance(rate, int | float) and 0 <= rate <= 1 else 0.05
-    settings = {"path": path, "observes": observes, "stochastic": stochastic}
-    settings |= (
-        {"epsilon": round(epsilon, 6)}
-        if stochastic and any(hasattr(policy, net) for net in ("q_net", "quantile_net"))
-        else {}
-    )
-    settings |= {"episode": episode} if episode != EPISODES[0] else {}
-    settings |= {"normalize": used} | ({"stack": stack} if stack > 1 else {})
-    paths = _torch.paths_of(policy, hooks)
+    shown: dict[str, Any] = {"path": path, "observes": observes, "stochastic": stochastic}
+    if stochastic and (hasattr(policy, "q_net") or hasattr(policy, "quantile_net")):
+        shown["epsilon"] = round(epsilon, 6)
+    if episode != EPISODES[0]:
+        shown["episode"] = episode
+    shown["normalize"] = used
+    if stack > 1:
+        shown["stack"] = stack
     made = SB3(
-        name="sb3:" + ",".join(f"{k}={v}" for k, v in settings.items() if v != ""),
+        name=typed_name("sb3", **shown),
         trained_on=trained_on,
-        policy=policy,
+        module=policy,
         held=held,
         observe=watch,
         statistics=statistics,
@@ -203,7 +167,7 @@ def subject(
         epsilon=epsilon,
         episode=episode,
         stack=stack,
-        hooks=paths,
+        hooks=_torch.paths_of(policy, hooks),
         state=_state(policy),
         seen={},
         trust=trust,
@@ -213,16 +177,11 @@ def subject(
 
 def _hooked(made: SB3) -> SB3:
     """With the hooks that fire when it acts, and their widths."""
-    n = 3
-    x = np.zeros(
-        (n, made.stack, made.observe.width) if made.stack > 1 else (n, made.observe.width), np.float32
-    )
-    fresh = made.fresh(n)
-    with _torch.drawing(0), hooked(made.policy, made.hooks) as got:
-        made._call(made._shaped(x), [leaf.tensor(fresh) for leaf in made.state], np.ones(n, np.float32))
-    own = {k for leaf in made.state for k in leaf.names}
-    seen = {k: v.shape[1] for k, v in _torch.outputs(got, n).items() if k not in own}
-    return dataclasses.replace(made, seen=seen, hooks=tuple(got))
+    n, stacked = 3, (made.stack,) if made.stack > 1 else ()
+    x = np.zeros((n, *stacked, made.observe.width), np.float32)
+    with _torch.drawing(0), hooked(made.module, made.hooks) as got:
+        made._call(x, made.fresh(n), np.ones(n, np.float32))
+    return dataclasses.replace(made, seen=_torch.widths(got, n, made.state), hooks=tuple(got))
 
 
 def _state(policy: Any) -> tuple[Leaf, ...]:
@@ -230,12 +189,8 @@ def _state(policy: Any) -> tuple[Leaf, ...]:
     if not hasattr(policy, "lstm_actor"):
         return ()
     layers, _, width = policy.lstm_hidden_state_shape
-    out = []
-    for part in ("h", "c"):
-        name = f"lstm_actor.{part}"
-        names = (name,) if layers == 1 else tuple(f"{name}_l{k}" for k in range(layers))
-        out.append(Leaf(names, 1, (layers, width), np.dtype(np.float32)))
-    return tuple(out)
+    names = (_torch.layers_of(f"lstm_actor.{part}", layers) for part in ("h", "c"))
+    return tuple(Leaf(own, 1, (layers, width), np.dtype(np.float32)) for own in names)
 
 
 def _observer(path: str, space: Any, family: Family, observes: str, stack: int) -> Observer:
@@ -271,33 +226,26 @@ def _refuse_actions(path: str, space: Any, family: Family) -> None:
 
 def _statistics(held: _sb3_zip.Zip, normalize: str, shape: tuple[int, ...]) -> tuple[Statistics | None, str]:
     """The statistics to use and their file; warns of a file that lies beside the zip."""
-    found = _normalising.beside(held.path) if not normalize else []
+    if normalize not in ("", NONE):
+        return _normalising.read(normalize, shape), normalize
+    found = [] if normalize else _normalising.beside(held.path)
     if len(found) > 1:
         raise MesascopeError(
             f"Beside {held.path!r} lie {' and '.join(map(repr, found))}.",
             f"Add normalize={found[0]}, or normalize={NONE}.",
         )
-    if normalize and normalize != NONE:
-        return _normalising.read(normalize, shape), normalize
+    statistics = _normalising.read(found[0], shape) if found else None
     if found:
-        made = _normalising.read(found[0], shape)
-        warnings.warn(
-            f"A VecNormalize file lies beside {held.path!r}: observations are normalised by {found[0]!r}; "
-            f"normalize={NONE} leaves that out.",
-            MesascopeWarning,
-            stacklevel=3,
+        told = f"A VecNormalize file lies beside {held.path!r}: observations are normalised by {found[0]!r}; "
+        told += f"normalize={NONE} leaves that out."
+    elif "gae_lambda" not in held.data or held.data.get("_last_original_obs") is None:
+        return None, normalize
+    elif not normalize:
+        raise MesascopeError(
+            f"{held.path!r} was trained under VecNormalize, and its statistics are not beside it.",
+            f"Add normalize=FILE, or normalize={NONE} if only rewards were normalised.",
         )
-        return made, found[0]
-    on_policy = "gae_lambda" in held.data
-    if on_policy and held.data.get("_last_original_obs") is not None:
-        if not normalize:
-            raise MesascopeError(
-                f"{held.path!r} was trained under VecNormalize, and its statistics are not beside it.",
-                f"Add normalize=FILE, or normalize={NONE} if only rewards were normalised.",
-            )
-        warnings.warn(
-            f"{held.path!r} was trained under VecNormalize, which is left out.",
-            MesascopeWarning,
-            stacklevel=3,
-        )
-    return None, normalize
+    else:
+        told = f"{held.path!r} was trained under VecNormalize, which is left out."
+    warnings.warn(told, MesascopeWarning, stacklevel=3)
+    return statistics, found[0] if found else normalize

@@ -24,6 +24,7 @@ import numpy as np
 
 from mesascope.agents import inert as _inert
 from mesascope.agents import torch_support as _torch
+from mesascope.agents.foreign import FileKind
 from mesascope.contracts.extras import require
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate, limits
@@ -35,6 +36,12 @@ LAYERS = re.compile(r"torch\.nn\.modules\.\w+")
 EXTRACTORS = "stable_baselines3.common.torch_layers"
 UNUSED = ("optimizer_class", "optimizer_kwargs")
 WIDEST = 1 << 16
+SPACE = ("n", "start", "nvec", "low", "high", "dtype")  # what tells a space of its kind from another
+ZIP = FileKind(
+    "agent of stable-baselines3",
+    "Name a zip that model.save() wrote.",
+    "Copy it again, or save it again: model.save().",
+)
 
 
 class Zip(NamedTuple):
@@ -56,15 +63,7 @@ class Zip(NamedTuple):
         try:
             return base64.b64decode(str(self.data[name][":serialized:"]), validate=True)
         except (binascii.Error, ValueError):
-            raise broken(self.path, f"its entry {name!r} is not base64") from None
-
-
-def broken(path: str, reason: str) -> MesascopeError:
-    """A zip that cannot be read."""
-    return MesascopeError(
-        f"{path!r} is no whole agent of stable-baselines3: {reason}.",
-        "Copy it again, or save it again: model.save().",
-    )
+            raise ZIP.broken(self.path, f"its entry {name!r} is not base64") from None
 
 
 def opens(path: str | os.PathLike) -> bool:
@@ -85,37 +84,19 @@ def read(path: str) -> Zip:
     Raises:
         MesascopeError: there is none, it is truncated, or it unpacks to much more than it is.
     """
-    try:
+    with ZIP.reading(path):
         size = limits.size(path)
         with zipfile.ZipFile(path) as held:
-            lacking = sorted(MEMBERS - set(held.namelist()))
-            if lacking:
-                raise broken(path, f"it has no {' and no '.join(lacking)}")
+            if lacking := sorted(MEMBERS - set(held.namelist())):
+                raise ZIP.broken(path, f"it has no {' and no '.join(lacking)}")
             for name in MEMBERS:
                 if (unpacked := held.getinfo(name).file_size) > limits.SLACK + limits.RATIO * size:
-                    raise broken(path, f"{name} unpacks to {unpacked:,} bytes")
+                    raise ZIP.broken(path, f"{name} unpacks to {unpacked:,} bytes")
             if held.getinfo("data").file_size > TEXT:
-                raise broken(path, f"its data has {held.getinfo('data').file_size:,} bytes")
-            data = limits.parsed(held.read("data"))
-            weights = held.read("policy.pth")
-    except FileNotFoundError:
-        raise MesascopeError(f"There is no file {path!r}.", "Name a zip that model.save() wrote.") from None
-    except OSError as error:
-        raise MesascopeError(f"{path!r} cannot be read: {error.strerror}.", "Name another file.") from None
-    except (
-        zipfile.BadZipFile,
-        ValueError,
-        EOFError,
-        NotImplementedError,
-        RuntimeError,
-    ) as error:
-        raise broken(path, str(error) or type(error).__name__) from None
-    except Exception as error:  # zlib.error and its like
-        if isinstance(error, MesascopeError):
-            raise
-        raise broken(path, f"{type(error).__name__}: {error}") from None
+                raise ZIP.broken(path, f"its data has {held.getinfo('data').file_size:,} bytes")
+            data, weights = limits.parsed(held.read("data")), held.read("policy.pth")
     if not isinstance(data, dict):
-        raise broken(path, "its data is no JSON object")
+        raise ZIP.broken(path, "its data is no JSON object")
     return Zip(path, data, weights)
 
 
@@ -130,11 +111,7 @@ def space(held: Zip, name: str) -> gymnasium.Space:
     if isinstance(value, _inert.Inert) and origin[0].partition(".")[0] in ("gym", "gymnasium"):
         state: Any = value.state
         try:
-            told = {
-                k: _inert.array(state[k])
-                for k in ("n", "start", "nvec", "low", "high", "dtype")
-                if k in state
-            }
+            told = {k: _inert.array(v) for k, v in state.items() if k in SPACE}
             shape = _inert.array(state.get("_shape", state.get("shape", ())))
             one_hot = np.prod(told.get("n", 1), dtype=float), np.sum(told.get("nvec", 0), dtype=float)
             if (count := max(math.prod(shape or ()), *one_hot)) > limits.WIDEST:
@@ -149,13 +126,13 @@ def space(held: Zip, name: str) -> gymnasium.Space:
                 low, high = (np.broadcast_to(told[k], shape) for k in ("low", "high"))
                 return gymnasium.spaces.Box(low, high, dtype=np.dtype(told["dtype"]).type)
         except (ValueError, TypeError, KeyError, AttributeError, AssertionError, OverflowError) as error:
-            raise broken(held.path, f"its {name} cannot be read ({error})") from None
+            raise ZIP.broken(held.path, f"its {name} cannot be read ({error})") from None
     if origin[1] in ("Dict", "Tuple", "Text", "Graph", "Sequence"):
         raise MesascopeError(
             f"The {name} of {held.path!r} is a {origin[1]}.",
             "mesascope shows a subject one array; flatten the space.",
         )
-    raise broken(held.path, f"its {name} is none of Gymnasium's spaces")
+    raise ZIP.broken(held.path, f"its {name} is none of Gymnasium's spaces")
 
 
 def policy(held: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bool) -> Any:
@@ -164,34 +141,25 @@ def policy(held: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bo
     Raises:
         MesascopeError: its class or settings are the user's own and not trusted, or the weights do not fit.
     """
-    torch = require("torch", "sb3")
-    kind = _class(held, trust)
-    settings = _settings(held, trust)
-    if held.data.get("use_sde") is True:
-        settings["use_sde"] = True
-
+    kind, settings = _class(held, trust), _settings(held, trust)
     weights = _torch.load(io.BytesIO(held.weights), f"The member policy.pth of {held.path!r}")
     found = sum(getattr(w, "numel", int)() for w in weights.values()) if isinstance(weights, dict) else 0
-    why = broken(held.path, f"its settings ask for more weights than the {found:,} that it holds")
+    why = ZIP.broken(held.path, f"its settings ask for more weights than the {found:,} that it holds")
     try:
-        with _torch.at_most(2 * found, why), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+        with _torch.at_most(2 * found, why), _torch.seeded(0):
             made = _built(kind, spaces, settings)
     except MesascopeError:
         raise
     except Exception as error:
-        raise broken(held.path, f"its policy cannot be built: {type(error).__name__}: {error}") from error
+        raise ZIP.broken(held.path, f"its policy cannot be built: {type(error).__name__}: {error}") from error
     _torch.fill(made, weights, f"The member policy.pth of {held.path!r}")
     return _torch.frozen(made)
 
 
 def untrained(held: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bool, seed: int) -> Any:
     """A policy of the same shape as training starts from."""
-    torch = require("torch", "sb3")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        sde = {"use_sde": True} if held.data.get("use_sde") is True else {}
-        return _torch.frozen(_built(_class(held, trust), spaces, _settings(held, trust) | sde))
+    with _torch.seeded(seed):
+        return _torch.frozen(_built(_class(held, trust), spaces, _settings(held, trust)))
 
 
 def _built(kind: Any, spaces: tuple[gymnasium.Space, gymnasium.Space], settings: dict[str, Any]) -> Any:
@@ -216,22 +184,18 @@ def _class(held: Zip, trust: bool) -> Any:
 def _settings(held: Zip, trust: bool) -> dict[str, Any]:
     """The policy's settings, the names of standard classes in them looked up."""
     told = held.entry("policy_kwargs")
-    if told is None:
-        return {}
-    plain = {}
     try:
-        if not isinstance(told, dict):
+        if not isinstance(told, dict | None):
             raise _Unknown("settings of its own")
-        for name, value in told.items():
-            if name not in UNUSED:
-                plain[str(name)] = _plain(value)
+        out = {str(k): _plain(v) for k, v in (told or {}).items() if k not in UNUSED}
     except _Unknown as unknown:
         whole = dict(_trusted(held, "policy_kwargs", trust, str(unknown)))
-        return {k: v for k, v in whole.items() if k not in UNUSED}
-    arch = plain.get("net_arch")
-    if isinstance(arch, list) and len(arch) == 1 and isinstance(arch[0], dict):  # before 1.8
-        plain["net_arch"] = arch[0]
-    return plain
+        out = {k: v for k, v in whole.items() if k not in UNUSED}
+    else:
+        arch = out.get("net_arch")
+        if isinstance(arch, list) and len(arch) == 1 and isinstance(arch[0], dict):  # before 1.8
+            out["net_arch"] = arch[0]
+    return out | ({"use_sde": True} if held.data.get("use_sde") is True else {})
 
 
 class _Unknown(Exception):
@@ -246,16 +210,13 @@ def _plain(value: Any, depth: int = 0) -> Any:
         return type(value)(_plain(x, depth + 1) for x in value)
     if depth < 8 and isinstance(value, dict):
         return {k: _plain(x, depth + 1) for k, x in value.items() if isinstance(k, str)}
-    origin = _inert.named(value)
-    if origin and LAYERS.fullmatch(origin[0]):
-        found, base = getattr(require("torch", "sb3").nn, origin[1], None), require("torch", "sb3").nn.Module
-    elif origin and origin[0] == EXTRACTORS:
-        found, base = getattr(require(EXTRACTORS, "sb3"), origin[1], None), require("torch", "sb3").nn.Module
-    else:
-        raise _Unknown(".".join(origin) if origin else type(value).__name__)
-    if isinstance(found, type) and issubclass(found, base):
-        return found
-    raise _Unknown(".".join(origin))
+    origin = _inert.named(value) or ("", type(value).__name__)
+    standard = "torch.nn" if LAYERS.fullmatch(origin[0]) else EXTRACTORS
+    if standard == "torch.nn" or origin[0] == EXTRACTORS:
+        found = getattr(require(standard, "sb3"), origin[1], None)
+        if isinstance(found, type) and issubclass(found, require("torch", "sb3").nn.Module):
+            return found
+    raise _Unknown(".".join(filter(None, origin)))
 
 
 def _trusted(held: Zip, name: str, trust: bool, what: str) -> Any:
@@ -267,7 +228,7 @@ def _trusted(held: Zip, name: str, trust: bool, what: str) -> Any:
         )
     value = held.data.get(name)
     if not isinstance(value, dict) or ":serialized:" not in value:
-        raise broken(held.path, f"it has no {name}")
+        raise ZIP.broken(held.path, f"it has no {name}")
     require("cloudpickle", "sb3")
     try:
         return gate.unpickled(held.pickled(name), trust)

@@ -9,125 +9,82 @@ import dataclasses
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import equinox as eqx
 import jax
 import numpy as np
 
 from mesascope.agents import torch_support as _torch
-from mesascope.agents.observing import ALL, Observer, observer
-from mesascope.agents.torch_support import SEEN, Leaf, hooked
+from mesascope.agents.foreign import GIVES, SIZES, typed_name
+from mesascope.agents.observing import ALL, observer
+from mesascope.agents.torch_support import TorchSubject, hooked
 from mesascope.contracts.extras import require
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.settings import one_of, within
-from mesascope.contracts.subject import Response, Subject
+from mesascope.contracts.subject import Response
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 
 RUNS_CODE = True  # whoever types a factory has it run
 LAYOUTS = ("batch", "time", "batch_time")  # x [N, F], [1, N, F] or [N, 1, F]
-GIVES = ("logits", "probabilities", "values")
-SIZES = (2, 3)  # of the batches by which a state's layout is found
 
 opens = _torch.opens
 
 
-class TorchModule(Subject):
+class TorchModule(TorchSubject):
     """A module with its weights frozen.
 
     Attributes:
         layout: of what it is handed, of LAYOUTS.
         gives: what its first output is, of GIVES.
-        stochastic: whether actions are drawn; else the best is taken.
-        epsilon: part of the choices that is even, where it gives values.
-        hooks: paths of submodules whose outputs are taps.
-        state: the layout of its state, empty for a feed-forward module.
+        structure: of its state, whose tensors are laid out in `state`.
+        again: makes the module with fresh weights.
     """
 
-    name: str
-    trained_on: str  # pyright: ignore[reportIncompatibleVariableOverride, reportIncompatibleMethodOverride]
-    module: Any = eqx.field(static=True)
-    observe: Observer = eqx.field(static=True)
     layout: str
     gives: str
-    stochastic: bool
-    epsilon: float
-    hooks: tuple[str, ...]
-    state: tuple[Leaf, ...] = eqx.field(static=True)
     structure: Any = eqx.field(static=True)
-    seen: dict[str, int] = eqx.field(static=True)
     again: Callable[[], Any] | None = eqx.field(static=True)
-
-    traceable: ClassVar = False
 
     def fresh(self, n: int) -> dict[str, np.ndarray]:
         """Nothing begun: the module is called with state None, and rows of zeros stand where its state will."""
-        out: dict[str, np.ndarray] = {SEEN + k: np.zeros((n, u), np.float32) for k, u in self.seen.items()}
-        if not self.state:
-            return out
-        for leaf in self.state:
-            width = int(np.prod(leaf.shape, dtype=int)) // len(leaf.names)
-            out |= {k: np.zeros((n, width), leaf.kind) for k in leaf.names}
-        return out | {"begun": np.zeros(n, bool)}
+        return super().fresh(n) | ({"begun": np.zeros(n, bool)} if self.state else {})
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
         """One call of the module for all lifetimes; two where some have just begun."""
         x = self.observe(percept)
         begun = np.asarray(carry["begun"]) if self.state else np.zeros(len(x), bool)
-        parts, order = [], []
+        groups = [rows for which in (True, False) if len(rows := np.flatnonzero(begun == which))]
         with _torch.drawing(_torch.seed_of(key)):
-            for which in (True, False):
-                rows = np.flatnonzero(begun == which)
-                if len(rows):
-                    held = {k: np.asarray(v)[rows] for k, v in carry.items()} if which else None
-                    parts.append(self._call(x[rows], held))
-                    order.append(rows)
-        back = np.argsort(np.concatenate(order))
+            parts = [
+                self._call(x[rows], {k: np.asarray(v)[rows] for k, v in carry.items()}) for rows in groups
+            ]
+        back = np.argsort(np.concatenate(groups))
         scores, after = jax.tree.map(lambda *p: np.concatenate(p)[back], *parts)
-        if self.observe.choices is None:
-            return after, Response(scores[:, 0].astype(np.float32), None)
-        return after, _torch.respond(key, scores, self.gives, self.stochastic, self.epsilon)
+        return after, self.choose(key, scores, self.gives)
 
-    def _call(
-        self, x: np.ndarray, held: dict[str, np.ndarray] | None
-    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        if held is not None:
-            state = self.structure.unflatten([leaf.tensor(held) for leaf in self.state])
+    def _call(self, x: np.ndarray, carry: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Scores and the next carry of lifetimes that have all begun, or none of them."""
+        if self.state and carry["begun"].all():
+            state = self.structure.unflatten(self.restored(carry))
         else:
             state = begun(self.module, len(x))
         with hooked(self.module, self.hooks) as got:
             scores, given = called(self.module, x, state, self.layout, bool(self.state))
-        after: dict[str, np.ndarray] = {}
-        for leaf, tensor in zip(self.state, jax.tree.leaves(given), strict=True):
-            after |= leaf.rows(tensor)
-        found = _torch.outputs(got, len(x))
-        after |= {SEEN + k: found[k] for k in self.seen}
-        if self.state:
-            after["begun"] = np.ones(len(x), bool)
-        return scores, after
-
-    def taps(self, carry: Any) -> dict[str, Any]:
-        """Its state by name ('gru.h', 'lstm.c'), and the outputs of hooked submodules by path ('head')."""
-        held = {k: carry[k] for leaf in self.state for k in leaf.names}
-        return held | {k: np.array(carry[SEEN + k]) for k in self.seen}  # copies: nothing acts by them
+        after = self.carried(jax.tree.leaves(given), got, len(x))
+        return scores, after | ({"begun": np.ones(len(x), bool)} if self.state else {})
 
     def untrained(self, seed: int) -> TorchModule | None:
         """The module as its factory makes it, before weights are put in; None where those would be the same."""
         if self.again is None:
             return None
-        torch = require("torch", "torch")
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with _torch.seeded(seed):
             twin = _torch.frozen(self.again())
         if _torch.fingerprint(twin) == self.fingerprint():
             return None
         return dataclasses.replace(self, module=twin)
-
-    def fingerprint(self) -> dict[str, str]:
-        """Every parameter and buffer by name."""
-        return _torch.fingerprint(self.module)
 
 
 def begun(module: Any, n: int) -> Any:
@@ -215,8 +172,7 @@ def wrap(
             "Put it to a family with as many choices, or return the logits first.",
         )
     state = _torch.leaves(small, large, SIZES, got) if recurrent else ()
-    found = _torch.outputs({path: got[path] for path in wanted if path in got}, SIZES[1])
-    found = {k: v for k, v in found.items() if not any(k in leaf.names for leaf in state)}
+    got = {path: got[path] for path in wanted if path in got}
     return TorchModule(
         name=name or f"{type(module).__name__}(stochastic={stochastic})",
         trained_on=trained_on,
@@ -226,10 +182,10 @@ def wrap(
         gives=gives,
         stochastic=stochastic,
         epsilon=epsilon,
-        hooks=tuple(path for path in wanted if path in got),
+        hooks=tuple(got),
         state=state,
         structure=jax.tree.structure(runs[0][1]),
-        seen={k: v.shape[1] for k, v in found.items()},
+        seen=_torch.widths(got, SIZES[1], state),
         again=again,
     )
 
@@ -286,13 +242,8 @@ def subject(
     module = make()
     if weights is not None:
         _torch.fill(module, weights, repr(path))
-    settings = {
-        "factory": factory,
-        "path": path,
-        "observes": observes if observes != ALL else "",
-        "stochastic": stochastic,
-    }
-    name = "torch_module:" + ",".join(f"{k}={v}" for k, v in settings.items() if v != "")
+    shown = "" if observes == ALL else observes
+    name = typed_name("torch_module", factory=factory, path=path, observes=shown, stochastic=stochastic)
     return wrap(
         module,
         family,
@@ -312,18 +263,16 @@ def _made(factory: str, family: Family) -> Any:
     """The module that package.module:factory gives."""
     remedy = "Type factory=package.module:factory, with the module on PYTHONPATH or in this folder."
     made: Any = gate.named(factory, "The factory", remedy)
-    try:
-        takes = [
-            p for p in inspect.signature(made).parameters.values() if p.default is p.empty and p.kind < 2
-        ]
-        got = made(family) if takes else made()
-    except Exception as error:
-        raise MesascopeError(
-            f"{factory} raised {type(error).__name__}: {error}.", "It is called as factory(family)."
-        ) from error
+    got = gate.called(factory, lambda: made(family) if _needs_any(made) else made())
     if not isinstance(got, require("torch", "torch").nn.Module):
         raise MesascopeError(f"{factory} returned {type(got).__name__}.", "Return a torch.nn.Module.")
     return got
+
+
+def _needs_any(function: Callable[..., Any]) -> bool:
+    """Whether it cannot be called with nothing."""
+    known = inspect.signature(function).parameters.values()
+    return any(p.default is p.empty and p.kind < 2 for p in known)
 
 
 def _takes_state(module: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import math
 import os
 import pickle
 import re
@@ -12,12 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import numpy as np
 
 from mesascope.agents import tensors as _tensors
+from mesascope.agents.foreign import Foreign
 from mesascope.contracts.extras import require
-from mesascope.contracts.subject import Response, choose
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 from mesascope.guards.identity import digest
@@ -25,8 +27,6 @@ from mesascope.guards.identity import digest
 WIDEST = 1 << 16  # units of one tap
 SLACK = 1 << 20  # weights that are built and not saved
 SEEN = "seen "  # before the names of hooked activations in a carry
-
-_choose = jax.jit(choose)
 
 
 class Leaf(NamedTuple):
@@ -58,12 +58,63 @@ class Leaf(NamedTuple):
         return torch.tensor(np.ascontiguousarray(whole))
 
 
+class TorchSubject(Foreign):
+    """A module with its weights frozen; subclasses are final.
+
+    Attributes:
+        module: what is called.
+        hooks: paths of submodules whose outputs are taps.
+        state: the layout of its state, empty for a feed-forward module.
+        seen: the widths of the taps of hooked submodules by name.
+    """
+
+    module: Any = eqx.field(static=True)
+    hooks: tuple[str, ...]
+    state: tuple[Leaf, ...] = eqx.field(static=True)
+    seen: dict[str, int] = eqx.field(static=True)
+
+    def fresh(self, n: int) -> dict[str, np.ndarray]:
+        """Zeros."""
+        out: dict[str, np.ndarray] = {SEEN + k: np.zeros((n, u), np.float32) for k, u in self.seen.items()}
+        for leaf in self.state:
+            width = math.prod(leaf.shape) // len(leaf.names)
+            out |= {k: np.zeros((n, width), leaf.kind) for k in leaf.names}
+        return out
+
+    def restored(self, carry: dict[str, Any]) -> list[Any]:
+        """The tensors of its state from a carry."""
+        return [leaf.tensor(carry) for leaf in self.state]
+
+    def carried(self, state: Sequence[Any], got: dict[str, Any], n: int) -> dict[str, np.ndarray]:
+        """The carry that holds the tensors of a state, and what was gathered by hooks."""
+        found, out = outputs(got, n), {}
+        for leaf, tensor in zip(self.state, state, strict=True):
+            out |= leaf.rows(tensor)
+        return out | {SEEN + k: found[k] for k in self.seen}
+
+    def taps(self, carry: Any) -> dict[str, Any]:
+        """Its state by name ('gru.h', 'lstm.c'), and the outputs of hooked submodules by path ('head')."""
+        held = {k: carry[k] for leaf in self.state for k in leaf.names}
+        return held | {k: np.array(carry[SEEN + k]) for k in self.seen}  # copies: nothing acts by them
+
+    def fingerprint(self) -> dict[str, str]:
+        """Every parameter and buffer by name."""
+        return fingerprint(self.module)
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[Any]:
+    """Torch with its draws seeded here and the global ones left as they were."""
+    torch = require("torch", "torch")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield torch
+
+
 @contextlib.contextmanager
 def drawing(seed: int) -> Iterator[Any]:
-    """Torch without gradients, its draws seeded here and the global ones left as they were."""
-    torch = require("torch", "torch")
-    with torch.random.fork_rng(devices=[]), torch.inference_mode():
-        torch.manual_seed(seed)
+    """The same without gradients."""
+    with seeded(seed) as torch, torch.inference_mode():
         yield torch
 
 
@@ -161,6 +212,17 @@ def labelled(path: str, output: Any) -> Iterator[tuple[str, Any]]:
     yield from ((path, x) for x in found[:1])
 
 
+def widths(got: dict[str, Any], n: int, state: Sequence[Leaf]) -> dict[str, int]:
+    """The widths of the taps from outputs of submodules, but for those that a state holds."""
+    own = {k for leaf in state for k in leaf.names}
+    return {k: v.shape[1] for k, v in outputs(got, n).items() if k not in own}
+
+
+def layers_of(name: str, count: int) -> tuple[str, ...]:
+    """The names of a state's taps: one, or one per layer."""
+    return (name,) if count == 1 else tuple(f"{name}_l{k}" for k in range(count))
+
+
 def leaves(
     small: list[Any], large: list[Any], sizes: tuple[int, int], got: dict[str, Any]
 ) -> tuple[Leaf, ...]:
@@ -187,35 +249,8 @@ def leaves(
         taken = {x for leaf in out for x in leaf.names}
         name = name if name not in taken and f"{name}_l0" not in taken else f"state.{i}"
         layers = rest[0] if len(rest) == 2 and rest[0] > 1 and moved[0] == 1 else 1
-        names = (name,) if layers == 1 else tuple(f"{name}_l{k}" for k in range(layers))
-        out.append(Leaf(names, moved[0], rest, _plain(a).dtype))
+        out.append(Leaf(layers_of(name, layers), moved[0], rest, _plain(a).dtype))
     return tuple(out)
-
-
-def respond(key: jax.Array, scores: np.ndarray, gives: str, stochastic: bool, epsilon: float) -> Response:
-    """Draws from what a network gives [N, K]: 'logits', 'probabilities', or 'values' taken at their best but for ε."""
-    scores = np.asarray(scores, np.float64)
-    count = scores.shape[-1]
-    if not np.isfinite(scores).all():
-        raise MesascopeError(
-            "The network gave numbers that are not finite.", "Mend it; nothing can be chosen by them."
-        )
-    best = np.arange(count) == scores.argmax(-1)[:, None]
-    if gives == "logits" and stochastic:
-        top = scores - scores.max(-1, keepdims=True)
-        stated = top - np.log(np.exp(top).sum(-1, keepdims=True))
-        return _choose(key, stated.astype(np.float32))
-    if gives == "probabilities" and stochastic:
-        if (scores < -1e-6).any() or (np.abs(scores.sum(-1) - 1) > 1e-3).any():
-            raise MesascopeError(
-                "The network gave probabilities that do not sum to 1.", "Set gives=logits or gives=values."
-            )
-        chances = np.clip(scores, 0, None)
-    else:
-        part = epsilon if gives == "values" and stochastic else 0.0
-        chances = (1.0 - part) * best + part / count
-    with np.errstate(divide="ignore"):
-        return _choose(key, np.log(chances).astype(np.float32))
 
 
 def opens(path: str | os.PathLike) -> bool:

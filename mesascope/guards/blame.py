@@ -13,6 +13,8 @@ import typer
 
 from mesascope.errors import MesascopeError
 
+OURS = str(Path(__file__).parents[1])
+
 
 @contextlib.contextmanager
 def contained() -> Iterator[None]:
@@ -56,18 +58,11 @@ def blamed(error: BaseException) -> str:
     """The file and line that raised, where that is in a plug-in of another package or a module of the user's."""
     groups = [group for group in entry_points().groups if group.startswith("mesascope.")]
     plugged = {e.module.partition(".")[0] for group in groups for e in entry_points(group=group)}
-    place, trace = "", error.__traceback__
-    while trace:
-        file, top = (
-            trace.tb_frame.f_code.co_filename,
-            str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0],
-        )
-        own = (
-            file.startswith(str(Path(__file__).parents[1]))
-            or top in sys.stdlib_module_names
-            or "site-packages" in file
-        )
+    place = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        file, name = frame.f_code.co_filename, frame.f_globals.get("__name__")
+        top = str(name).partition(".")[0]
+        own = file.startswith(OURS) or top in sys.stdlib_module_names or "site-packages" in file
         if top in plugged or not own:
-            place = f"{file}, line {trace.tb_lineno},"
-        trace = trace.tb_next
+            place = f"{file}, line {line},"
     return place

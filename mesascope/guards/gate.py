@@ -20,7 +20,10 @@ from typing import Any
 
 from mesascope.errors import MesascopeError
 
-PACKAGES = ("torch", "stable_baselines3", "sb3_contrib", "cloudpickle", "onnx", "onnxruntime", "mctx")
+PACKAGES = (
+    *("torch", "stable_baselines3", "sb3_contrib", "cloudpickle", "onnx", "onnxruntime", "mctx"),
+    *("httpx", "xllamacpp", "transformers"),
+)
 PLAIN = re.compile(r"[^:./\\]*(/[\w-]+)?")  # an environment's id, words: neither a module nor a file
 LIBRARIES = (str(Path(__file__).parents[1]) + os.sep, str(Path(os.__file__).parent) + os.sep, "<frozen")
 _TYPED: dict[str, None] = {}
@@ -76,6 +79,16 @@ def named(path: str, what: str, remedy: str) -> Any:
     if not callable(made := getattr(module, name, None)):
         raise MesascopeError(f"The module {module.__name__!r} has no function {name!r}.", remedy)
     return made
+
+
+def called(path: str, factory: Callable[..., Any], *given: Any) -> Any:
+    """What the user's factory gives; what it raises is an error that names it."""
+    try:
+        return factory(*given)
+    except Exception as error:
+        raise MesascopeError(
+            f"{path} raised {type(error).__name__}: {error}.", "It is called as factory(family)."
+        ) from error
 
 
 def _module(place: str, remedy: str) -> ModuleType:

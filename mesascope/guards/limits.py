@@ -277,10 +277,8 @@ def parquet(path: str | os.PathLike) -> Any:
     told = pq.read_metadata(path)
     groups = [told.row_group(i) for i in range(told.num_row_groups)]
     columns = [g.column(j) for g in groups for j in range(g.num_columns)]
-    if (
-        told.num_columns > COLUMNS
-        or max(told.num_rows * told.num_columns, sum(c.num_values for c in columns)) > CELLS
-    ):
+    cells = max(told.num_rows * told.num_columns, sum(c.num_values for c in columns))
+    if told.num_columns > COLUMNS or cells > CELLS:
         raise ValueError(f"it holds {told.num_rows:,} rows of {told.num_columns:,} columns")
     unpacked(sum(c.total_uncompressed_size for c in columns), size(path))
     leaves = [told.schema.column(i) for i in range(told.num_columns)]

@@ -119,7 +119,7 @@ def test_processes_side_by_side_give_the_same_bytes(whole, tmp_path):
     )  # measuring is progress, too
 
 
-OFTEN = "from mesascope.recipes import rounds as _training\n\n_training.EVERY = 0.0  # a checkpoint after every update\n"
+OFTEN = "from mesascope.recipes import rounds\n\nrounds.EVERY = 0.0  # a checkpoint after every update\n"
 
 
 @pytest.fixture

@@ -92,9 +92,7 @@ def listed(choice: Mapping[str, Any]) -> list[tuple[str, float]] | None:
     else:
         return None
     kept = [(t, float(p)) for t, p in pairs if isinstance(t, str) and isinstance(p, int | float)]
-    return [
-        (t, p) for t, p in kept if p > -9000 and not math.isnan(p)
-    ] or None  # -9999 stands for 'not listed'
+    return [(t, p) for t, p in kept if p > -9000] or None  # -9999 stands for 'not listed'
 
 
 def begins(token: str, label: str) -> bool:

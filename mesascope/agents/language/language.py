@@ -193,24 +193,17 @@ class LanguageModel(Subject):
 
     def _transcript(self, rows: list[tuple[Question, Answer]]) -> str:
         """The last question of a lifetime word for word, and every answer, as JSON."""
-        last = rows[-1][0]
-        return json.dumps(
+        answers = [
             {
-                "sent": self.asker.told(last),
-                "labels": last.labels,
-                "answers": [
-                    {
-                        "asked": q.asked,
-                        "said": a.text,
-                        "how": SAYS[a.code],
-                        "probabilities": None
-                        if a.log_probs is None
-                        else [round(float(np.exp(p)), 4) for p in a.log_probs],
-                    }
-                    for q, a in rows
-                ],
+                "asked": q.asked,
+                "said": a.text,
+                "how": SAYS[a.code],
+                "probabilities": a.log_probs and [round(float(np.exp(p)), 4) for p in a.log_probs],
             }
-        )
+            for q, a in rows
+        ]
+        last = rows[-1][0]
+        return json.dumps({"sent": self.asker.told(last), "labels": last.labels, "answers": answers})
 
     def fingerprint(self) -> dict[str, str]:
         """A hash of the weights, empty for a model behind an address."""
@@ -230,10 +223,8 @@ class LanguageModel(Subject):
             MesascopeError: it costs more than the budget.
         """
         length = len(self.asker.told(self.example())) / 4
-        inward, outward = (
-            responses * length,
-            responses * (1 if self.asker.mode == "log_probs" else 8) * self.asker.samples,
-        )
+        inward = responses * length
+        outward = responses * (1 if self.asker.mode == "log_probs" else 8) * self.asker.samples
         told = (
             f"{self.name}: at most {responses:,} questions of about {length:.0f} tokens, "
             f"{inward / 1e6:.2f} million tokens in and {outward / 1e6:.2f} million out"

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mesascope.agents.foreign import FileKind
 from mesascope.agents.language.language import LanguageModel, Log, spoken
 from mesascope.agents.language.openai_api import subject as served_model
 from mesascope.agents.language.prompts import Prompts
 from mesascope.agents.language.requests import TOO_LONG, Failed, Kept
+from mesascope.contracts.extras import require
 from mesascope.contracts.family import Family
 from mesascope.contracts.settings import named, within
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate, limits
+
+GGUF = FileKind("GGUF file", "Name a .gguf file.", "Copy or convert it again.")
 
 
 def opens(path: str) -> bool:
@@ -52,47 +58,21 @@ def subject(
     within(1, 1024, threads=threads, slots=slots, top=top)
     within(64, 1_000_000, context=context)
     talks = spoken(family)
-    if not Path(path).is_file():
-        raise MesascopeError(f"There is no file {path!r}.", "Name a .gguf file.")
-    try:
+    with GGUF.reading(path):
         limits.gguf(path)
-    except (ValueError, OSError) as error:
-        raise MesascopeError(
-            f"{path!r} is no whole GGUF file: {error}.", "Copy or convert it again."
-        ) from None
     engine = load(path, threads, slots, context)
     told = {"chat": chat, "temperature": float(temperature), "served": served, "context": context, "top": top}
     name = named(subject, path=path, **told)
-    before = _digest(path)
+    before = _weights(path)["file"]
     if served:
         gate.typed(address := f"{engine.listening_address}/v1")
         given = {"chat": chat, "temperature": temperature, "top": top, "side": slots, "cache": "none"}
         far = served_model(family, path=address, mode="log_probs", **given)
-        keep = _Held(far.asker, engine)
-        return LanguageModel(name, "unknown", talks, keep, far.log, before, temperature)
-    asker = Prompts(
-        _sender(engine),
-        Kept(None, before),
-        "",
-        chat,
-        "log_probs",
-        top=top,
-        samples=1,
-        words=8,
-        side=1,
-        batch=slots,
-        weights=lambda: {"file": _digest(path)},
-    )
+        far.asker.engine = engine
+        return dataclasses.replace(far, name=name, identity_code=before)
+    known, weights = Kept(None, before), functools.partial(_weights, path)
+    asker = Prompts(_sender(engine), known, "", chat, "log_probs", top=top, batch=slots, weights=weights)
     return LanguageModel(name, "unknown", talks, asker, Log(), before, temperature)
-
-
-class _Held:
-    """An asker over a server that lives as long as it does."""
-
-    def __init__(self, asker: Prompts, engine: Any):
-        self.asker, self.engine = asker, engine
-        self.mode, self.samples, self.hidden = asker.mode, asker.samples, None
-        self.answers, self.told, self.fingerprint = asker.answers, asker.told, asker.fingerprint
 
 
 def load(path: str, threads: int = 2, slots: int = 64, context: int = 512) -> Any:
@@ -101,13 +81,8 @@ def load(path: str, threads: int = 2, slots: int = 64, context: int = 512) -> An
     Raises:
         MesascopeError: xllamacpp is missing, or the file cannot be loaded.
     """
-    try:
-        import xllamacpp
-    except ImportError:
-        raise MesascopeError(
-            "Running a GGUF file needs xllamacpp.", "Install it with: pip install 'mesascope[lm]'"
-        ) from None
-    params = xllamacpp.CommonParams()  # pyright: ignore[reportAttributeAccessIssue]
+    xllamacpp = require("xllamacpp", "lm")
+    params = xllamacpp.CommonParams()
     params.model.path = path
     params.n_ctx, params.n_parallel = slots * context, slots
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
@@ -115,7 +90,7 @@ def load(path: str, threads: int = 2, slots: int = 64, context: int = 512) -> An
     params.verbosity, params.warmup = -1, False
     params.cache_ram_mib = params.n_ctx_checkpoints = 0
     try:
-        return xllamacpp.Server(params)  # pyright: ignore[reportAttributeAccessIssue]
+        return xllamacpp.Server(params)
     except Exception as error:
         raise MesascopeError(
             f"llama.cpp cannot load {path!r}: {type(error).__name__}: {error}.",
@@ -146,7 +121,7 @@ def _why(told: str) -> str:
     return "the context is too long for it" if long else f"llama.cpp said: {' '.join(told.split())[:200]}"
 
 
-def _digest(path: str) -> str:
+def _weights(path: str) -> dict[str, str]:
     """The first 16 hexadecimal digits of the file's SHA-256."""
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        return {"file": hashlib.file_digest(file, "sha256").hexdigest()[:16]}

@@ -6,6 +6,8 @@ taken as they stand. The weights cannot be seen: the first block's questions are
 
 from __future__ import annotations
 
+import dataclasses
+
 from mesascope.agents.language.language import MODES, LanguageModel, Log, spoken
 from mesascope.agents.language.prompts import Prompts
 from mesascope.agents.language.requests import Kept, Server, kept_at, plain_address
@@ -78,8 +80,7 @@ def subject(
     asker = Prompts(
         server.ask, kept, model, chat, mode, top=top, samples=samples, words=words, side=side, batch=batch
     )
-    log = Log()
-    out = LanguageModel("", "unknown", talks, asker, log, "", temperature, (price_in, price_out), budget)
+    out = LanguageModel("", "unknown", talks, asker, Log(), "", temperature, (price_in, price_out), budget)
     if mode in ("auto", "log_probs"):
         found = asker.check(out.example())
         if mode == "log_probs" and found != mode:
@@ -87,8 +88,7 @@ def subject(
                 f"The model server at {home} gives no log-probabilities.", "Type mode=samples or mode=answer."
             )
         asker.mode = found
-    told = {"chat": chat, "temperature": float(temperature)} | (
-        {"samples": samples} if mode == "samples" else {}
-    )
-    name = named(subject, path=home, model=model, mode=asker.mode, **told)
-    return LanguageModel(name, "unknown", talks, asker, log, name, temperature, (price_in, price_out), budget)
+    told = {"samples": samples} if mode == "samples" else {}
+    told = {"model": model, "mode": asker.mode, "chat": chat, "temperature": float(temperature)} | told
+    name = named(subject, path=home, **told)
+    return dataclasses.replace(out, name=name, identity_code=name)

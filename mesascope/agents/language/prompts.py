@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,10 +27,11 @@ from mesascope.errors import MesascopeError
 Send = Callable[[str, Mapping[str, Any]], Any]
 
 
+@dataclasses.dataclass(eq=False)
 class Prompts:
     """Asks through a function that sends a request's body to a place such as 'chat/completions'.
 
-    Args:
+    Attributes:
         send: send(place, body) → the reply; raises `Failed` where none came.
         kept: what was answered before.
         model: the model's name at the server, '' to name none.
@@ -41,28 +43,34 @@ class Prompts:
         side: requests at a time.
         batch: texts per request, where they are to be completed.
         weights: fingerprint() of the weights, where they can be seen.
+        engine: what must live as long as this.
     """
 
     hidden = None
 
-    def __init__(
-        self,
-        send: Send,
-        kept: Kept,
-        model: str = "",
-        chat: bool = False,
-        mode: str = "log_probs",
-        *,
-        top: int = 20,
-        samples: int = 1,
-        words: int = 8,
-        side: int = 4,
-        batch: int = 1,
-        weights: Callable[[], dict[str, str]] = dict,
-    ):
-        self.send, self.kept, self.model, self.chat, self.mode = send, kept, model, chat, mode
-        self.top, self.samples, self.words, self.side = top, samples if mode == "samples" else 1, words, side
-        self.batch, self.fingerprint = batch if not chat and mode != "samples" else 1, weights
+    send: Send
+    kept: Kept
+    model: str
+    chat: bool
+    mode: str
+    _: dataclasses.KW_ONLY
+    top: int
+    samples: int = 1
+    words: int = 8
+    side: int = 1
+    batch: int = 1
+    weights: Callable[[], dict[str, str]] = dict
+    engine: Any = None
+
+    def __post_init__(self) -> None:
+        if self.mode != "samples":
+            self.samples = 1
+        if self.chat or self.mode == "samples":
+            self.batch = 1
+
+    def fingerprint(self) -> dict[str, str]:
+        """A hash of the weights, empty where they cannot be seen."""
+        return self.weights()
 
     @property
     def place(self) -> str:
@@ -76,16 +84,13 @@ class Prompts:
     def body(self, question: Question, draw: int) -> dict[str, Any]:
         """The request for one question."""
         out: dict[str, Any] = {"model": self.model} if self.model else {}
-        out |= (
-            {"messages": [{"role": "user", "content": question.turn}]}
-            if self.chat
-            else {"prompt": question.text}
-        )
+        if self.chat:
+            out["messages"] = [{"role": "user", "content": question.turn}]
+        else:
+            out["prompt"] = question.text
         if self.mode == "log_probs":
-            out |= {"max_tokens": 1, "temperature": 0}
-            return out | (
-                {"logprobs": True, "top_logprobs": self.top} if self.chat else {"logprobs": self.top}
-            )
+            listed = {"logprobs": True, "top_logprobs": self.top} if self.chat else {"logprobs": self.top}
+            return out | {"max_tokens": 1, "temperature": 0} | listed
         if self.mode == "samples":
             return out | {"max_tokens": self.words, "temperature": 1, "n": self.samples, "seed": draw}
         return out | {"max_tokens": self.words, "temperature": 0}
@@ -127,12 +132,7 @@ class Prompts:
             parts = [ask(g) for g in groups]
         else:
             with ThreadPoolExecutor(self.side) as pool:
-                futures = [pool.submit(ask, g) for g in groups]
-                try:
-                    parts = [f.result() for f in futures]
-                except BaseException:
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    raise
+                parts = list(pool.map(ask, groups))
         return {k: v for part in parts for k, v in part.items()}
 
     def _read(self, question: Question, reply: Any) -> Answer:
@@ -162,9 +162,7 @@ class Prompts:
         Raises:
             MesascopeError: it gives no usable answer at all.
         """
-        kept, self.mode = self.mode, "log_probs"
-        body = self.body(question, 0)
-        self.mode = kept
+        body = dataclasses.replace(self, mode="log_probs").body(question, 0)
         try:
             told = choices(self.send(self.place, body), 1)[0]
             said(told)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import logging
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit, urlunsplit
 
+from mesascope.contracts.extras import require
 from mesascope.errors import MesascopeError
 from mesascope.files import cache
 from mesascope.guards.secrecy import KEYLIKE, USUAL, plain
@@ -22,12 +24,8 @@ from mesascope.guards.secrecy import KEYLIKE, USUAL, plain
 AGAIN = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # states of a server that may pass
 LONGEST = 30.0  # seconds that a server may ask to wait
 TOO_LONG = (
-    "context length",
-    "context_length",
-    "context size",
-    "maximum context",
-    "too long",
-    "exceed_context",
+    *("context length", "context_length", "context size", "maximum context"),
+    *("too long", "exceed_context"),
 )
 
 
@@ -104,20 +102,14 @@ class Kept:
         path.chmod(0o600)
         with path.open(encoding="utf-8") as lines:
             for line in lines:
-                try:
+                with contextlib.suppress(ValueError, KeyError, TypeError):  # cut off when a run was stopped
                     row = json.loads(line)
                     self.known[row["key"]] = row["answer"]
-                except (ValueError, KeyError, TypeError):  # a line that was cut off when a run was stopped
-                    continue
 
     def key(self, place: str, body: Mapping[str, Any]) -> str:
         """The name of a question: a hash of all that was to be sent, and where."""
         told = json.dumps([self.home, place, body], sort_keys=True)
         return hashlib.sha256(told.encode()).hexdigest()
-
-    def get(self, place: str, body: Mapping[str, Any]) -> Any:
-        """The answer, None where the question was not asked yet."""
-        return self.known.get(self.key(place, body))
 
     def put(self, place: str, body: Mapping[str, Any], answer: Any) -> None:
         """Keeps an answer, at once and whole."""
@@ -159,12 +151,7 @@ class Server:
 
     def __init__(self, address: str, key: str, timeout: float, retries: int, wait: float = 0.5):
         self.home, parts, held = plain_address(address), split_address(address), key_of(key)
-        try:
-            import httpx
-        except ImportError:
-            raise MesascopeError(
-                "Asking a model server needs httpx.", "Install it with: pip install 'mesascope[lm]'"
-            ) from None
+        httpx = require("httpx", "lm")
         for chatty in ("httpx", "httpcore"):  # they would log the query, and what a server repeats in headers
             logging.getLogger(chatty).setLevel(logging.WARNING)
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
@@ -193,30 +180,29 @@ class Server:
             MesascopeError: it cannot be reached, or it refuses the key, the model or the request.
         """
         url = f"{self.home}/{place}" + (f"?{self.query}" if self.query else "")
-        why = ""
+        why, pause = "", 0.0
         for attempt in range(self.retries + 1):
+            if attempt:
+                time.sleep(min(pause, LONGEST))
             pause = self.wait * 2**attempt
             try:
                 reply = self.client.post(url, json=dict(body))
+                if reply.status_code < 300:
+                    return reply.json()
             except self.http.ConnectError:
                 why = "refused"
             except self.http.TimeoutException:
                 why = "it took longer than the timeout"
             except self.http.HTTPError as error:  # half an answer, a broken connection
                 why = f"the answer broke off ({type(error).__name__})"
+            except ValueError:
+                why = "its answer is no JSON"
             else:
-                if reply.status_code in AGAIN:
-                    why = f"it said {reply.status_code}"
-                    pause = _asked_to_wait(reply.headers.get("retry-after"), pause)
-                elif reply.status_code >= 300:
+                if reply.status_code not in AGAIN:
                     raise self._refused(reply)
-                else:
-                    try:
-                        return reply.json()
-                    except ValueError:
-                        why = "its answer is no JSON"
-            if attempt < self.retries:
-                time.sleep(min(pause, LONGEST))
+                why = f"it said {reply.status_code}"
+                with contextlib.suppress(TypeError, ValueError):  # where it does not say how long to wait
+                    pause = max(float(reply.headers.get("retry-after")), 0.0)
         if why == "refused":
             raise MesascopeError(
                 f"No model server answers at {self.home}.",
@@ -235,11 +221,3 @@ class Server:
             404: "Check the address (it often ends in /v1) and the name of the model.",
         }.get(reply.status_code, "Check the model's name and the settings.")
         return MesascopeError(f"{self.home} said {reply.status_code}: {told}.", remedy)
-
-
-def _asked_to_wait(told: str | None, otherwise: float) -> float:
-    """Seconds that a server asks to wait for."""
-    try:
-        return max(float(told), 0.0) if told else otherwise
-    except ValueError:
-        return otherwise

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from mesascope.agents import torch_support as _torch
 from mesascope.agents.language.answers import Answer, weighed
 from mesascope.agents.language.language import LanguageModel, Log, spoken
+from mesascope.contracts.extras import require
 from mesascope.contracts.family import Family
 from mesascope.contracts.questions import Question
 from mesascope.contracts.settings import named, within
@@ -69,25 +71,20 @@ def load(path: str, trust: bool = False) -> tuple[Any, Any]:
         )
     if place.is_dir() and not trust:
         _refuse_code(place)
-    try:
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-    except ImportError:
-        raise MesascopeError(
-            "A model of Hugging Face needs torch and transformers.",
-            "Install them with: pip install torch 'mesascope[transformers]'",
-        ) from None
+    torch, transformers = require("torch", "torch"), require("transformers", "transformers")
     told = {"gguf_file": place.name} if place.is_file() else {}
     held = sum(f.stat().st_size for f in ([place] if place.is_file() else place.glob("*")) if f.is_file())
     home = str(place.parent if place.is_file() else place)
     try:
         if place.is_file():
             limits.gguf(path)
-        tokens = gate.pretrained(AutoTokenizer, home, trust, padding_side="left", **told)
+        tokens = gate.pretrained(transformers.AutoTokenizer, home, trust, padding_side="left", **told)
         with _torch.at_most(
             4 * held, ValueError(f"its settings ask for more weights than its {held:,} bytes hold")
         ):
-            model = gate.pretrained(AutoModelForCausalLM, home, trust, dtype=torch.float32, **told)
+            model = gate.pretrained(
+                transformers.AutoModelForCausalLM, home, trust, dtype=torch.float32, **told
+            )
     except MesascopeError:
         raise
     except Exception as error:  # whatever the reader of the broken part raises
@@ -123,22 +120,33 @@ def _settings(file: Path) -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
+@dataclasses.dataclass(eq=False)
 class Forward:
-    """Answers by one forward pass per batch of questions."""
+    """Answers by one forward pass per batch of questions.
 
-    mode, samples = "log_probs", 1
+    Attributes:
+        model: the language model.
+        tokens: its tokenizer.
+        chat: whether questions are turns of a conversation instead of texts to be completed.
+        layer: whose activations are kept.
+        batch: questions at a time.
+        top: how many first tokens are looked at.
+        known: answers and activations of what was asked before.
+        hidden: [N, U] activations at the ends of the last questions.
+    """
 
-    def __init__(self, model: Any, tokens: Any, chat: bool, layer: int, batch: int, *, top: int):
-        self.model, self.tokens, self.chat, self.layer, self.batch, self.top = (
-            model,
-            tokens,
-            chat,
-            layer,
-            batch,
-            top,
-        )
-        self.known: dict[str, tuple[Answer, np.ndarray]] = {}
-        self.hidden: np.ndarray | None = None
+    mode: ClassVar = "log_probs"
+    samples: ClassVar = 1
+
+    model: Any
+    tokens: Any
+    chat: bool
+    layer: int
+    batch: int
+    _: dataclasses.KW_ONLY
+    top: int
+    known: dict[str, tuple[Answer, np.ndarray]] = dataclasses.field(default_factory=dict)
+    hidden: np.ndarray | None = None
 
     def told(self, question: Question) -> str:
         """The question as the model gets it."""
@@ -165,8 +173,7 @@ class Forward:
         return [answer for answer, _ in found]
 
     def _passed(self, rows: list[tuple[str, tuple[str, Question]]]) -> dict[str, tuple[Answer, np.ndarray]]:
-        import torch
-
+        torch = require("torch", "torch")
         texts = [text for _, (text, _) in rows]
         put = self.tokens(texts, return_tensors="pt", padding=True, add_special_tokens=not self.chat)
         limit = int(getattr(self.model.config, "max_position_embeddings", 0) or 1 << 30)

@@ -19,6 +19,7 @@ from mesascope.agents.networks.network_files import OurFiles
 from mesascope.agents.networks.sequences import LRU, LinearAttention, Transformer
 from mesascope.contracts.family import Family, parse_bank
 from mesascope.contracts.percept import Percept
+from mesascope.contracts.settings import within
 from mesascope.contracts.subject import Response, Subject, choose
 from mesascope.errors import MesascopeError, unknown
 from mesascope.formats import NETWORK
@@ -163,20 +164,17 @@ def create(
     """
     if memory not in MEMORIES:
         raise unknown("memory", memory, MEMORIES)
-    if not 1 <= width <= WIDEST:
-        raise MesascopeError(f"width={width} is out of range.", f"Give a whole number from 1 to {WIDEST}.")
+    within(1, WIDEST, width=width)
     layout = dict(layout or {})
     if layout and memory not in LAYERED:
         raise MesascopeError(
             f"The memory {memory} has no depth and heads.", f"Leave them out, or take {' or '.join(LAYERED)}."
         )
-    for part, most in (("depth", DEEPEST), ("heads", width)):
-        if not 1 <= layout.get(part, 1) <= most:
-            raise MesascopeError(
-                f"{part}={layout[part]} is out of range.", f"Give a whole number from 1 to {most}."
-            )
-    if width % layout.get("heads", 1):
-        raise MesascopeError(f"width={width} is no multiple of heads={layout['heads']}.", "Give a multiple.")
+    depth, heads = layout.get("depth", 1), layout.get("heads", 1)
+    within(1, DEEPEST, depth=depth)
+    within(1, width, heads=heads)
+    if width % heads:
+        raise MesascopeError(f"width={width} is no multiple of heads={heads}.", "Give a multiple.")
     for part in observes:
         if part not in OBSERVED:
             raise unknown("part of the percept", part, OBSERVED)

@@ -72,14 +72,7 @@ class Attending(Memory):
     layers: list[Attention]
 
     def __init__(
-        self,
-        key: jax.Array,
-        features: int,
-        width: int,
-        horizon: int,
-        depth: int = LAYERS,
-        *,
-        heads: int = 0,
+        self, key: jax.Array, features: int, width: int, horizon: int, depth: int = LAYERS, *, heads: int = 0
     ):
         self.entry = scaled(address(key, "entry"), (features, width))
         self.entry_bias = jnp.zeros(width)
@@ -91,6 +84,19 @@ class Attending(Memory):
     @abc.abstractmethod
     def lookback(horizon: int) -> int:
         """How many percepts it tells apart by their distance."""
+
+    @abc.abstractmethod
+    def weigh(self, layer: Attention, logits: jax.Array) -> jax.Array:
+        """Weights of the percepts u at every percept t from query times key, each [N, heads, T, U]."""
+
+    def unroll(self, xs):
+        """All trials at once."""
+        h = xs @ self.entry + self.entry_bias
+        for layer in self.layers:
+            query, key, value = (layer.heads(part) for part in layer.split(h))
+            logits = jnp.einsum("tnhd,unhd->nhtu", query, key) / jnp.sqrt(query.shape[-1])
+            h = layer.finish(h, jnp.einsum("nhtu,unhd->tnhd", self.weigh(layer, logits), value))
+        return normed(h)
 
     @property
     def layout(self) -> dict[str, int]:
@@ -136,18 +142,12 @@ class Transformer(Attending):
             h = layer.finish(h, jnp.einsum("nhw,nwhd->nhd", jax.nn.softmax(logits), held))
         return Looking(keys, values, carry.seen + 1), normed(h)
 
-    def unroll(self, xs):
-        """All trials at once."""
-        ago = jnp.arange(len(xs))[:, None] - jnp.arange(len(xs))  # [T, T]
-        there = (ago >= 0) & (ago < self.window)
-        h = xs @ self.entry + self.entry_bias
-        for layer in self.layers:
-            query, key, value = (layer.heads(part) for part in layer.split(h))
-            logits = jnp.einsum("tnhd,unhd->nhtu", query, key) / jnp.sqrt(query.shape[-1])
-            logits = logits + layer.distance[:, jnp.clip(ago, 0, self.window - 1)]
-            weights = jax.nn.softmax(jnp.where(there, logits, FAR))
-            h = layer.finish(h, jnp.einsum("nhtu,unhd->tnhd", weights, value))
-        return normed(h)
+    def weigh(self, layer, logits):
+        """A softmax over those in the window, with the bias by distance."""
+        times = jnp.arange(logits.shape[-1])
+        ago = times[:, None] - times  # [T, T]
+        logits = logits + layer.distance[:, jnp.clip(ago, 0, self.window - 1)]
+        return jax.nn.softmax(jnp.where((ago >= 0) & (ago < self.window), logits, FAR))
 
     def taps(self, carry: Looking):
         """Per layer the newest key and value, 'core.key0', 'core.value0' and so on."""
@@ -194,15 +194,10 @@ class LinearAttention(Attending):
             h = layer.finish(h, looked / seen[:, None, None])
         return Summing(sums, seen), normed(h)
 
-    def unroll(self, xs):
-        """All trials at once."""
-        there = jnp.tril(jnp.ones((len(xs), len(xs)))) / jnp.arange(1, len(xs) + 1)[:, None]
-        h = xs @ self.entry + self.entry_bias
-        for layer in self.layers:
-            query, key, value = (layer.heads(part) for part in layer.split(h))
-            weights = jnp.einsum("tnhd,unhd->nhtu", query, key) / jnp.sqrt(query.shape[-1])
-            h = layer.finish(h, jnp.einsum("nhtu,unhd->tnhd", weights * there, value))
-        return normed(h)
+    def weigh(self, layer, logits):
+        """The mean over those that were there."""
+        count = logits.shape[-1]
+        return logits * (jnp.tril(jnp.ones((count, count))) / jnp.arange(1, count + 1)[:, None])
 
     def taps(self, carry: Summing):
         """Per layer its sums, 'core.sums0' and so on."""

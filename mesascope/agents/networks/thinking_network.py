@@ -17,6 +17,7 @@ from mesascope.agents.networks.network_files import OurFiles
 from mesascope.contracts.capabilities import ShowsFields
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
+from mesascope.contracts.settings import within
 from mesascope.contracts.subject import Response, Subject, choose
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
@@ -172,8 +173,7 @@ def subject(family: Family, path: str = "", ticks: int = 1) -> ThinkingNetwork:
         path: the file, or the name of a network that ships.
         ticks: at every percept; more are given by the condition thinking. A feed-forward network answers at once.
     """
-    if not 1 <= ticks <= MOST:
-        raise MesascopeError(f"ticks={ticks} is out of range.", f"Give a whole number from 1 to {MOST}.")
+    within(1, MOST, ticks=ticks)
     file = OURS.find(path)
     told = about(file)
     side, planes = fields(family)

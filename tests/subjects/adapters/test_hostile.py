@@ -113,7 +113,7 @@ def test_a_class_of_the_user_s_own_opens_with_trust(tmp_path, capsys):
     with pytest.raises(MesascopeError, match=r"policy_class is .*Own, and to unpickle it would run code"):
         resolve(path, SMALL)
     one = resolve(path, SMALL, trust=True)
-    assert type(one.policy).__name__ == "Own"
+    assert type(one.module).__name__ == "Own"
     assert one.fingerprint() == resolve_plainly(model)
     with pytest.raises(MesascopeError, match="has no setting 'trust'"):
         resolve(f"sb3:path={path},trust=true", SMALL)

@@ -110,7 +110,7 @@ def test_the_class_is_read_from_the_file_and_chooses_as_the_model(trained, name)
     folder, made = trained
     model, path = made[name], str(folder / f"{name}.zip")
     one, best = resolve(path, SMALL), catalogue.make("subjects", f"sb3:path={path},stochastic=false", SMALL)
-    assert type(one.policy) is type(model.policy)
+    assert type(one.module) is type(model.policy)
     assert opener(path) == "sb3"
     lived = rollout(one, SMALL, lifetimes=7)
     action, paid = lived.action.values[0], lived.feedback.values[0]
