@@ -61,9 +61,8 @@ class Planner(Scripted):
         sign: 1, or -1 for one that wants to be paid little.
     """
 
-    name: eqx.AbstractVar[str]
-    shape: eqx.AbstractVar[tuple[int, int, int, int]]
-    sign: eqx.AbstractVar[float]
+    shape: tuple[int, int, int, int]
+    sign: float = eqx.field(default=1.0, kw_only=True)
 
     @abc.abstractmethod
     def planned(self, key: jax.Array, belief: Belief, trial: jax.Array) -> jax.Array:

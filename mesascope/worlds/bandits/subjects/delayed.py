@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from mesascope.contracts.choices import outcomes
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.worlds.bandits.subjects.thompson import probability_best
 
@@ -30,7 +30,6 @@ class Carry(NamedTuple):
 class Delayed(Scripted):
     """See `subject` for the settings."""
 
-    name: str
     choices: int
     known: bool
 
@@ -48,6 +47,7 @@ class Delayed(Scripted):
         return after, choose(key, jnp.log(probability_best(counts + 1.0)))
 
 
+@keep_settings
 def subject(family: Family, known: bool = True) -> Delayed:
     """Thompson sampling whose feedback channel is one trial late.
 
@@ -55,4 +55,4 @@ def subject(family: Family, known: bool = True) -> Delayed:
         family: the bandit.
         known: False to book each outcome on the arm that was pulled after it.
     """
-    return Delayed(name=named(subject, known=known), choices=family.choices, known=bool(known))
+    return Delayed(family.choices, bool(known))

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from mesascope.contracts.choices import won
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.worlds.bandits.subjects.feedback_hash import OFFSET, hashed, picked
 
@@ -28,7 +28,6 @@ class Carry(NamedTuple):
 class HashCommit(Scripted):
     """See `subject` for the settings."""
 
-    name: str
     choices: int
     trials: int
 
@@ -45,6 +44,7 @@ class HashCommit(Scripted):
         return Carry(state, carry.clock + 1), choose(key, jnp.log(acts))
 
 
+@keep_settings(trials=(1, 1_000_000))
 def subject(family: Family, trials: int = 20) -> HashCommit:
     """Commits to an arm hashed from its early feedback.
 
@@ -52,5 +52,4 @@ def subject(family: Family, trials: int = 20) -> HashCommit:
         family: the bandit.
         trials: how many random ones come first.
     """
-    within(1, 1_000_000, trials=trials)
-    return HashCommit(name=named(subject, trials=trials), choices=family.choices, trials=trials)
+    return HashCommit(family.choices, trials)

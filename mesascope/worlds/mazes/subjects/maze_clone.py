@@ -5,9 +5,9 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family, parse_bank
+from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError
 from mesascope.worlds.mazes.labyrinths import of_mazes, shown
@@ -19,19 +19,8 @@ TRIED = "maze:size=5,trials=12,bank=3"
 class MazeClone(Scripted):
     """Carries nothing; the table is data."""
 
-    name: str
     told: jax.Array  # [B, 3 F²] the mazes as they are shown
     acts: jax.Array  # [B, F², 4] probabilities of what the planner does in each cell
-    bank_seed: jax.Array
-
-    @property
-    def trained_on(self) -> str:
-        """The family's bank."""
-        return f"bank:{len(self.told)}@{int(self.bank_seed)}"
-
-    def fresh(self, n: int) -> tuple[()]:
-        """An empty carry."""
-        return ()
 
     def respond(self, key, carry, percept: Percept):
         """Looks up the maze that is most like the one that is shown, and what belongs to the cell there."""
@@ -40,6 +29,7 @@ class MazeClone(Scripted):
         return carry, choose(key, jnp.log(self.acts[which, maze.here]))
 
 
+@keep_settings
 def subject(family: Family) -> MazeClone:
     """Acts by a table of what a planner does in the training mazes, in the most similar of them.
 
@@ -57,4 +47,4 @@ def subject(family: Family) -> MazeClone:
     right = ways(problem).reshape(many, -1, 4).astype(jnp.float32)
     right = jnp.where(right.any(-1, keepdims=True), right, 1.0)  # at the goal, and outside: any
     acts = right / right.sum(-1, keepdims=True)
-    return MazeClone(named(subject), told, acts, jnp.asarray(parse_bank(home.bank)[1], jnp.uint32))
+    return MazeClone(told, acts, trained_on=home.bank)

@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Family, parse_bank
-from mesascope.contracts.settings import named
+from mesascope.contracts.family import Family
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Response, Scripted
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
@@ -32,16 +32,9 @@ class Odds(NamedTuple):
 class MDPLocator(Scripted):
     """The bank and its seed are arrays, so that banks of one size share compiled code."""
 
-    name: str
     moves: jax.Array  # [M, S, A, S'], logarithms
     pays: jax.Array  # [M, S, A]
     policies: jax.Array  # [M, steps, S]
-    bank_seed: jax.Array
-
-    @property
-    def trained_on(self) -> str:
-        """The family's bank."""
-        return f"bank:{len(self.pays)}@{int(self.bank_seed)}"
 
     def fresh(self, n: int) -> Odds:
         """Every task of the bank is as likely as any other."""
@@ -61,6 +54,7 @@ class MDPLocator(Scripted):
         return Odds(log, place, which), Response(action, None)
 
 
+@keep_settings
 def subject(family: Family, minimise: bool = False) -> MDPLocator:
     """Locates its task among the processes of the family's bank.
 
@@ -76,10 +70,7 @@ def subject(family: Family, minimise: bool = False) -> MDPLocator:
         )
     moves, pays = home.bank_moves, home.bank_pays
     policies = backward(-pays if minimise else pays, shaped(family)[2], through(moves))
-    seed = jnp.asarray(parse_bank(home.bank)[1], jnp.uint32)
-    return MDPLocator(
-        named(subject, minimise=minimise), jnp.log(jnp.asarray(np.asarray(moves))), pays, policies, seed
-    )
+    return MDPLocator(jnp.log(jnp.asarray(np.asarray(moves))), pays, policies, trained_on=home.bank)
 
 
 TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4,bank=2"

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of
-from mesascope.contracts.family import Family, parse_bank
+from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError
 from mesascope.worlds.trees.trees import Doubt, certain, leaning, of_trees, shown, solved, wavered
@@ -19,16 +19,9 @@ TRIED = "tree_choice:depth=2,trials=12,bank=3"
 class TreeClone(Scripted):
     """Carries the evidence of a wavering answer; the table is data."""
 
-    name: str
     trees: jax.Array  # [B, 3M] as they are shown
     acts: jax.Array  # [B, M, 2] what the planner does at each node
-    bank_seed: jax.Array
     wavers: jax.Array
-
-    @property
-    def trained_on(self) -> str:
-        """The family's bank."""
-        return f"bank:{len(self.trees)}@{int(self.bank_seed)}"
 
     def fresh(self, n: int) -> Doubt:
         """Nothing seen."""
@@ -43,6 +36,7 @@ class TreeClone(Scripted):
         return carry, choose(key, jnp.log(jnp.where(self.wavers, leaning(carry.drift), wanted)))
 
 
+@keep_settings
 def subject(family: Family, wavers: bool = False) -> TreeClone:
     """Acts by a table of what a planner does on the training trees, on the most similar of them.
 
@@ -60,10 +54,4 @@ def subject(family: Family, wavers: bool = False) -> TreeClone:
     tree = shown(Percept(seen, born, born, born, born, born))
     value = solved(tree, home.depth)
     acts = best_of(value[jnp.arange(len(trees))[:, None, None], tree.child])
-    return TreeClone(
-        name=named(subject, wavers=wavers),
-        trees=trees,
-        acts=acts,
-        bank_seed=jnp.asarray(parse_bank(home.bank)[1], jnp.uint32),
-        wavers=jnp.asarray(wavers),
-    )
+    return TreeClone(trees, acts, jnp.asarray(wavers), trained_on=home.bank)
