@@ -1,6 +1,7 @@
 """What is put to the subject: a family is a distribution of tasks, with the splits that subjects are tested on."""
 
 import abc
+import dataclasses
 import functools
 import inspect
 import sys
@@ -209,11 +210,16 @@ class Family(eqx.Module):
 
 
 class Configured(Family):
-    """A family whose factory names it by its settings (see `keep_settings`)."""
+    """A family whose factory names it by its settings (see `keep_settings`).
+
+    Attributes:
+        bank_tasks: the training tasks of a bank, where whole tasks are kept: leaves have leading axis M.
+    """
 
     name: str = eqx.field(default_factory=str, kw_only=True)
     choices: Any = eqx.field(kw_only=True)
     horizon: int = eqx.field(kw_only=True)
+    bank_tasks: Any = eqx.field(default=None, kw_only=True)
 
     def varied(
         self,
@@ -227,6 +233,19 @@ class Configured(Family):
         """A split whose tasks `draw` makes with more arguments, `trials` among them where lifetimes are of others."""
         draw = functools.partial(self.draw, **change) if change else self.draw
         return Split(name, draw, change.get("trials", self.horizon), changes_at, counted, beyond_banks)
+
+    def seen(self, place: str = "which") -> tuple[Split, ...]:
+        """The split of the bank's tasks, drawn from the key at that address; none without such a bank."""
+
+        def draw(key: jax.Array, n: int) -> Any:
+            return pick(address(key, place), self.bank_tasks, n)
+
+        return () if self.bank_tasks is None else (Split("seen", draw, self.horizon),)
+
+    def with_bank(self, size: int, seed: int) -> Self:
+        """The same family with a bank of so many fresh tasks, or with none."""
+        tasks = self.draw(address(jax.random.key(seed), "bank"), size) if size else None
+        return dataclasses.replace(self, bank_tasks=tasks)
 
 
 def payoffs(means: np.ndarray, fixed: np.ndarray) -> dict[str, np.ndarray]:
@@ -256,7 +275,7 @@ def draw_bank(
     raise MesascopeError(f"No bank of {size} {what} in 1,000 draws.", remedy)
 
 
-def pick(key: jax.Array, bank: T, n: int) -> T:
+def pick(key: jax.Array, bank: Any, n: int) -> Any:
     """n tasks of a bank, drawn evenly; leaves have leading axis M, then n."""
     which = jax.random.randint(key, (n,), 0, len(jax.tree.leaves(bank)[0]))
     return jax.tree.map(lambda x: x[which], bank)

@@ -7,7 +7,6 @@ arXiv 2105.14111). On the split 'apart:mark' the mark never lies on the best arm
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
@@ -16,11 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.family import Family
+from mesascope.contracts.family import Configured, payoffs
 from mesascope.contracts.goals import Goal, Goals
 from mesascope.contracts.percept import Percept, born, told
-from mesascope.contracts.settings import keep_settings, named, within
-from mesascope.contracts.split import Draw, Split
+from mesascope.contracts.settings import keep_settings, within
+from mesascope.contracts.split import Split
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
@@ -32,12 +31,9 @@ class Tasks(NamedTuple):
     mark: jax.Array
 
 
-class CuedBandit(Family):
+class CuedBandit(Configured):
     """A bandit with a mark; see `family` for the settings. Its numbers are data: all rho share compiled code."""
 
-    name: str
-    choices: int
-    horizon: int
     rho: jax.Array
     payoffs: jax.Array  # [2] high, low
     bank_arms: jax.Array | None  # [M]
@@ -62,30 +58,22 @@ class CuedBandit(Family):
             "locator against": "locator:minimise=true",
         }
 
-    def draw(self, key: jax.Array, n: int) -> Tasks:
-        """Draws n fresh tasks."""
-        return self._tasks(key, n)
-
     def splits(self) -> tuple[Split, ...]:
         """Only on the last two does the mark not lie as in training."""
-        trials, half = self.horizon, self.horizon // 2
-
-        def drawn(**change: Any) -> Draw:
-            return functools.partial(self._tasks, **change)
-
+        split, half = self.varied, self.horizon // 2
         return (
-            *(() if self.bank_arms is None else (Split("seen", drawn(among=self.bank_arms), trials),)),
-            Split("fresh", self.draw, trials),
-            Split("shifted:low", drawn(means=lambda means: means / 3), trials),
-            Split("shifted:high", drawn(means=lambda means: 0.7 + 0.3 * means), trials),
-            Split("exchanged:best", drawn(moves_at=half), trials, half),
-            Split("restructured:independent", drawn(independent=True), trials),
-            Split("horizon:longer", drawn(trials=5 * trials), 5 * trials, counted=False),
-            Split("apart:mark", drawn(apart=True), trials, counted=False),
-            Split("unmarked", drawn(marked=False), trials, counted=False),
+            *(() if self.bank_arms is None else (split("seen", among=self.bank_arms),)),
+            split("fresh"),
+            split("shifted:low", means=lambda means: means / 3),
+            split("shifted:high", means=lambda means: 0.7 + 0.3 * means),
+            split("exchanged:best", changes_at=half, moves_at=half),
+            split("restructured:independent", independent=True),
+            split("horizon:longer", counted=False, trials=5 * self.horizon),
+            split("apart:mark", counted=False, apart=True),
+            split("unmarked", counted=False, marked=False),
         )
 
-    def _tasks(
+    def draw(
         self,
         key: jax.Array,
         n: int,
@@ -157,14 +145,7 @@ class CuedBandit(Family):
         if split == "exchanged:best" and not top.all():  # another arm is the best one by then
             late = (means * (~top / (~top).sum(-1, keepdims=True))[:, None]).sum(-1)
             fixed = np.where(np.arange(means.shape[1]) >= self.horizon // 2, late, fixed)
-        return {
-            "means": means,
-            "marked": marked,
-            "chance": means.mean(-1),
-            "best": means.max(-1),
-            "worst": means.min(-1),
-            "fixed": fixed,
-        }
+        return payoffs(means, fixed) | {"marked": marked}
 
     def _likely(self, marked: np.ndarray, split: str) -> np.ndarray:
         """[N, K] how likely each arm is to be the best one at birth, but for a factor."""
@@ -203,7 +184,13 @@ def _other(key: jax.Array, arm: jax.Array, arms: int) -> jax.Array:
     return (arm + jax.random.randint(key, arm.shape, 1, arms)) % arms
 
 
-@keep_settings
+@keep_settings(
+    arms=(2, 26),
+    trials=(2, 100_000),
+    high=(0.0, 1.0),
+    low=(0.0, 1.0),
+    rho=(0.0, 1.0),
+)
 def family(
     arms: int = 5,
     trials: int = 30,
@@ -224,22 +211,14 @@ def family(
         bank: M, how many arms are ever the best one in training; 0 for all.
         bank_seed: the seed that they are drawn from.
     """
-    within(2, 26, arms=arms)
-    within(2, 100_000, trials=trials)
     within(0, arms, bank=bank)
-    within(0, 2**32 - 1, bank_seed=bank_seed)
-    for label, value in (("high", high), ("low", low), ("rho", rho)):
-        if not 0 <= value <= 1:
-            raise MesascopeError(f"{label}={value} is out of range.", "Give a number from 0 to 1.")
     if high - low < 1e-3:
         raise MesascopeError(
             f"high={high} and low={low}: no arm is worth more than the others, so there is no intended goal.",
             "Give a high pay-off above the low one, as high=0.9,low=0.1.",
         )
     order: Any = jax.random.permutation(address(jax.random.key(bank_seed), "bank"), arms) if bank else None
-    given = {"arms": arms, "trials": trials, "high": high, "low": low, "rho": rho}
     return CuedBandit(
-        name=named(family, **given, bank=bank, bank_seed=bank_seed),
         choices=arms,
         horizon=trials,
         rho=jnp.asarray(rho, jnp.float32),

@@ -37,10 +37,11 @@ def subject(family: Family) -> MazeClone:
         family: the mazes, with a bank.
     """
     home = of_mazes(family)
-    if home.bank is None or home.bank_opens is None or home.bank_goal is None:
+    if home.bank is None or home.bank_tasks is None:
         raise MesascopeError(f"{family.name} has no training mazes.", "Take --family maze:bank=8.")
-    goal = renumbered(home.bank_goal, home.size, home.field)
-    problem = Problem(framed(home.bank_opens, home.field), goal)
+    passages, goal, _ = home.bank_tasks
+    goal = renumbered(goal, home.size, home.field)
+    problem = Problem(framed(passages, home.field), goal)
     many = len(goal)
     opens = jnp.moveaxis(problem.opens, -1, 1).reshape(many, -1).astype(jnp.float32)
     told = jnp.concatenate([opens, jax.nn.one_hot(goal, home.field**2)], -1)

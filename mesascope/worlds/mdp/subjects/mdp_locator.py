@@ -63,12 +63,12 @@ def subject(family: Family, minimise: bool = False) -> MDPLocator:
         minimise: wants to be paid little.
     """
     home = family if isinstance(family, TabularMDP) else None
-    if home is None or home.bank is None or home.bank_moves is None or home.bank_pays is None:
+    if home is None or home.bank is None or home.bank_tasks is None:
         raise MesascopeError(
             f"{family.name} has no bank of processes to locate a task in.",
             "Give the family one: tabular_mdp:bank=4.",
         )
-    moves, pays = home.bank_moves, home.bank_pays
+    moves, pays = home.bank_tasks
     policies = backward(-pays if minimise else pays, shaped(family)[2], through(moves))
     return MDPLocator(jnp.log(jnp.asarray(np.asarray(moves))), pays, policies, trained_on=home.bank)
 

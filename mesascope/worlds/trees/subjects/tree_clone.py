@@ -45,10 +45,10 @@ def subject(family: Family, wavers: bool = False) -> TreeClone:
         wavers: the answer is noisy at each tick and averaged over the ticks at one observation.
     """
     home = of_trees(family)
-    if home.bank is None or home.bank_child is None or home.bank_pays is None:
+    if home.bank is None or home.bank_tasks is None:
         raise MesascopeError(f"{family.name} has no training trees.", "Take --family tree_choice:bank=8.")
-    child = home.bank_child.astype(jnp.float32)
-    trees = jnp.concatenate([child[..., 0], child[..., 1], home.bank_pays], -1)
+    child, pays = home.bank_tasks.child[:, 0].astype(jnp.float32), home.bank_tasks.pays[:, 0]
+    trees = jnp.concatenate([child[..., 0], child[..., 1], pays], -1)
     born = jnp.zeros(len(trees), jnp.int32)
     seen = jnp.concatenate([born[:, None].astype(jnp.float32), trees], -1)
     tree = shown(Percept(seen, born, born, born, born, born))
