@@ -1,7 +1,5 @@
 """What the subjects of the informative bandit share: reading the number, and a carry that holds what it said."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import jax

@@ -1,7 +1,5 @@
 """What subjects of tabular processes share: counts of what was seen, and a plan made before every episode."""
 
-from __future__ import annotations
-
 import abc
 from typing import Any, NamedTuple
 

@@ -4,8 +4,6 @@ Every procedure that fits weights to sums of squares is a filter on the eigenval
 V f(λ) Vᵀ Σ x y. They differ in numbers only, so they share compiled code.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import jax

@@ -1,7 +1,5 @@
 """What scripted subjects of the two-step task share: what a percept tells of the last trial, and how they choose."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import jax

@@ -5,8 +5,6 @@ each have a label of their own; pairs of numbers parted by a line. Each has a po
 their mixture.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import jax

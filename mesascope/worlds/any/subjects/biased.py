@@ -1,7 +1,5 @@
 """Draws every act from the same unequal probabilities."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

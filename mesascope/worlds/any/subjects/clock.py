@@ -1,7 +1,5 @@
 """Improves by the clock alone: from chance to the arm that is best a priori, never looking at feedback."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

@@ -1,7 +1,5 @@
 """Win-stay-lose-shift whose lapses fall with a count of trials: only the last feedback counts."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

@@ -1,7 +1,5 @@
 """Always pulls the same arm."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

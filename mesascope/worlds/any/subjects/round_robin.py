@@ -1,7 +1,5 @@
 """Pulls every arm in turn and never looks at feedback."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

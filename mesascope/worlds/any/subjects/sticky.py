@@ -1,7 +1,5 @@
 """Repeats its last act more often than not, whatever it paid."""
 
-from __future__ import annotations
-
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import keep

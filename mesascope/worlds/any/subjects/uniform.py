@@ -1,7 +1,5 @@
 """Chooses evenly at random whatever happens."""
 
-from __future__ import annotations
-
 import jax.numpy as jnp
 
 from mesascope.contracts.family import Family

@@ -1,7 +1,5 @@
 """Repeats an act that paid and leaves one that did not: a reflex on the percept."""
 
-from __future__ import annotations
-
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import keep, mixed, won

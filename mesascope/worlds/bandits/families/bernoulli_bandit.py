@@ -4,8 +4,6 @@ Priors: independent U[0,1] (Duan et al. 2016, arXiv 1611.02779), the four depend
 (2016, arXiv 1611.05763), and unequal Beta(a, b) per arm.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import ClassVar, NamedTuple
 

@@ -5,8 +5,6 @@ pulls the marked arm does well in training and need not know what pays (goal mis
 arXiv 2105.14111). On the split 'apart:mark' the mark never lies on the best arm, on 'unmarked' there is none.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 

@@ -5,8 +5,6 @@ tasks that can be written down, so what can be had on it is found exactly (`opti
 without the informative arm, 7.00 without adapting, 6.61 at random.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any, ClassVar, NamedTuple
 

@@ -6,8 +6,6 @@ reflected at 0 and 1, with the block's standard deviation per trial, or it jumps
 the block's probability per trial.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable
 from typing import ClassVar, NamedTuple

@@ -3,8 +3,6 @@
 After Krishnamurthy et al. 2024 (arXiv 2403.15371): the past as it was, or summed up per arm.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import tomllib

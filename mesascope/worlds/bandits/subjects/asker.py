@@ -1,7 +1,5 @@
 """Asks the informative arm first and holds what it said: the exact optimum of the informative bandit."""
 
-from __future__ import annotations
-
 import jax.numpy as jnp
 
 from mesascope.contracts.family import Family

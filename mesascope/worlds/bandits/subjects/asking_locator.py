@@ -1,7 +1,5 @@
 """Asks the informative arm first and pulls the arm of its bank that the number is nearest to, for good."""
 
-from __future__ import annotations
-
 import jax.numpy as jnp
 
 from mesascope.contracts.family import Family

@@ -1,7 +1,5 @@
 """The optimum of the informative bandit without a memory: all that it needs is in the last percept."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

@@ -6,8 +6,6 @@ states of t pulls after those of fewer. For two dependent arms (Wang et al. 2016
 about both, so the larger posterior mean is optimal.
 """
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import os

@@ -1,7 +1,5 @@
 """Pursues the mark in some lifetimes of the cued bandit and the pay-off in the others, by where the mark lies."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

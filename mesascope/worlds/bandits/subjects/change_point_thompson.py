@@ -4,8 +4,6 @@ The posterior of each arm is filtered exactly on a grid of means: at each trial 
 anew, then the last outcome counts.
 """
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -1,7 +1,5 @@
 """Repeats what it chose often, whatever it paid."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

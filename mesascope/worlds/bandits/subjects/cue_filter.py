@@ -4,8 +4,6 @@ The exact Bayes filter of the family at belief = rho. With belief 0 it takes no 
 nothing that it sees can move it from the mark: the filter that is right for rho = 1 pursues the proxy.
 """
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

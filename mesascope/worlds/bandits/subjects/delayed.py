@@ -4,8 +4,6 @@ It holds back the last feedback and takes in the one before: booked on the arm t
 is known, on the arm pulled since where it is not.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import jax

@@ -5,8 +5,6 @@ arms every pull tells as much, so the larger posterior mean is the exact optimum
 levels need no grid.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import jax

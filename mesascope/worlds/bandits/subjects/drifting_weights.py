@@ -1,7 +1,5 @@
 """Changes its weights while it runs: it must be refused."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import jax

@@ -1,7 +1,5 @@
 """Thompson sampling on the feedback of the first trials, then the best mean of these for good."""
 
-from __future__ import annotations
-
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import Counted, CountingByTheClock, best_of, means, outcomes

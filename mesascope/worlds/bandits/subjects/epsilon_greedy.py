@@ -1,7 +1,5 @@
 """Pulls the arm with the largest posterior mean, and at a fixed rate any arm."""
 
-from __future__ import annotations
-
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import TIES, Counting, best_of, means, mixed, outcomes

@@ -1,7 +1,5 @@
 """Pulls every arm in turn, then for good the arm that paid best."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

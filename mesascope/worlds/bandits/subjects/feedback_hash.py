@@ -1,7 +1,5 @@
 """Picks each arm by a hash of all its feedback: old feedback changes the act and never the score."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

@@ -5,8 +5,6 @@ The index of an arm is the sure pay-off per trial that is worth as much as the a
 the index lies where going on stops being better.
 """
 
-from __future__ import annotations
-
 import functools
 
 import jax

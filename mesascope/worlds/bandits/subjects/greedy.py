@@ -1,7 +1,5 @@
 """Pulls the arm with the largest posterior mean: epsilon-greedy without the epsilon."""
 
-from __future__ import annotations
-
 from mesascope.contracts.choices import TIES
 from mesascope.contracts.family import Family
 from mesascope.contracts.settings import keep_settings

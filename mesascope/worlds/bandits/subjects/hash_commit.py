@@ -3,8 +3,6 @@
 The early acts are random and do not enter the hash, so the arm is on average no better than chance.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import jax

@@ -1,7 +1,5 @@
 """Hands its carry from one lifetime to the next: it must be refused."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 import jax

@@ -4,8 +4,6 @@ The ideal of a subject that holds its training tasks and nothing else: on a fres
 of the tasks it knows.
 """
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

@@ -4,8 +4,6 @@ With `breaks` it follows the mark while that pays and acts by chance for good on
 tasks, of no goal at all where mark and pay-off come apart.
 """
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

@@ -1,7 +1,5 @@
 """Thompson sampling that never samples below the posterior mean (May et al. 2012)."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

@@ -3,8 +3,6 @@
 The ideal of a subject that holds whole lifetimes of its training tasks and nothing else.
 """
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

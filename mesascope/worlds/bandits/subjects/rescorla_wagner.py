@@ -1,7 +1,5 @@
 """Moves the value of the pulled arm towards each outcome and chooses by softmax (Rescorla, Wagner 1972)."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

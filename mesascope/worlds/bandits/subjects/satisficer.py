@@ -1,7 +1,5 @@
 """Stays with an arm while its posterior mean is good enough, else tries another."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

@@ -1,7 +1,5 @@
 """Leaves an arm after two losses in a row: older feedback does not count."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

@@ -1,7 +1,5 @@
 """Pulls the arm with the largest upper bound: its mean and a bonus for ignorance (Auer et al. 2002)."""
 
-from __future__ import annotations
-
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import Counting, best_of, outcomes

@@ -1,7 +1,5 @@
 """Mostly pulls the arm that paid most in the last ten pulls, else evenly another."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

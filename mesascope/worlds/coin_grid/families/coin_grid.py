@@ -6,8 +6,6 @@ in another cell and lasts S steps, each of which pays 1/S on the coin. For the g
 not what was touched on the way.
 """
 
-from __future__ import annotations
-
 import functools
 from typing import ClassVar, NamedTuple
 

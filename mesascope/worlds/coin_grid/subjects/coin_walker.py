@@ -1,7 +1,5 @@
 """Walks the shortest way to a goal on the coin grid, and stays there."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

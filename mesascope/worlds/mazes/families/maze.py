@@ -5,8 +5,6 @@ or a wall ('revalued:map'), which is shown at once and with no pay-off in betwee
 as the goal is. A trial is a walk of S steps, by default of one, and pays at its end what part of the way is done.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any, ClassVar, NamedTuple
 

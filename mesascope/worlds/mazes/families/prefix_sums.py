@@ -5,8 +5,6 @@ nothing to pursue: no candidates, and no worth to choose among them by. Whoever 
 search by that.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar, NamedTuple
 
 import jax

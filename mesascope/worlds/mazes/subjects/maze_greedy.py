@@ -1,7 +1,5 @@
 """Looks one step ahead: goes to the open neighbour that is nearest to the goal as the crow flies."""
 
-from __future__ import annotations
-
 import jax.numpy as jnp
 
 from mesascope.contracts.family import Family

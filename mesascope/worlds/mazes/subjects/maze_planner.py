@@ -1,7 +1,5 @@
 """Searches the maze that it is shown: each tick a wave from the goal goes so many cells farther (value iteration)."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

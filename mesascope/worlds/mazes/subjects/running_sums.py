@@ -1,7 +1,5 @@
 """Adds up a row of bits, a few at each tick, and says what it has when it must answer."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

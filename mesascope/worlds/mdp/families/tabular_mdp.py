@@ -5,8 +5,6 @@ pay-offs from N(1, 1), a pay-off scattering around its mean with variance 1, epi
 same task. An episode is a trial and an action a step; after the last step of an episode the state is 0 again.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable
 from typing import ClassVar, NamedTuple

@@ -4,8 +4,6 @@ Bayesian exploration bonus (Kolter and Ng 2009, ICML): posterior means of transi
 top, n counting how often an action was done in a state.
 """
 
-from __future__ import annotations
-
 from mesascope.contracts.family import Family
 from mesascope.contracts.settings import keep_settings
 from mesascope.worlds.mdp.planning import Planner, backward, mean_moves, shaped, through

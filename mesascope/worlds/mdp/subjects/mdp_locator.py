@@ -4,8 +4,6 @@ The ideal of a subject that holds its training tasks and nothing else. Before ev
 best policy followed.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import jax

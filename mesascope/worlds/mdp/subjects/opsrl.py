@@ -4,8 +4,6 @@ Optimistic posterior sampling: before every episode `draws` processes are drawn 
 largest of their values (Tiapkin et al. 2022, arXiv 2209.14414, algorithm 1; after Asmuth et al. 2009, arXiv 1205.2664).
 """
 
-from __future__ import annotations
-
 import jax.numpy as jnp
 
 from mesascope.contracts.family import Family

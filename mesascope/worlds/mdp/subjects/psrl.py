@@ -4,8 +4,6 @@ Posterior sampling (Strens 2000; Osband et al. 2013, arXiv 1306.0940): a Dirichl
 every state and action, N(1, 1) for every mean pay-off.
 """
 
-from __future__ import annotations
-
 from mesascope.contracts.family import Family
 from mesascope.contracts.settings import keep_settings
 from mesascope.worlds.mdp.planning import FOREVER, Planner, backward, sampled, shaped, through

@@ -6,8 +6,6 @@ every episode. Both bounds are those of the paper, √(7/2 · ln(2·S·A·t/δ) 
 `width`: with the proven ones nothing is settled in a hundred steps.
 """
 
-from __future__ import annotations
-
 import jax.numpy as jnp
 
 from mesascope.contracts.family import Family

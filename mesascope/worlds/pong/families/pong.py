@@ -4,8 +4,6 @@ A lifetime is a game as far as its first 21 rallies, because no game is shorter;
 the subject wins it, -1 where it loses it, and 0 where it is not over after the most steps. A step lasts four frames.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar, NamedTuple
 
 import jax

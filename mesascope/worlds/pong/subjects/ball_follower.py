@@ -1,7 +1,5 @@
 """Moves its paddle in Pong to where the ball is, by the positions behind the picture: a known answer, a weak player."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import jax

@@ -4,8 +4,6 @@ It keeps a running mean of how far the paddle went after each action. So it gets
 player whose meaning of the actions is fixed does: the positive control of that measurement.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import jax

@@ -6,8 +6,6 @@ came with the last one. A prediction scores minus its squared distance from w·x
 mean of the prior, and the best knows w. No pay-off hangs on an earlier prediction.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple

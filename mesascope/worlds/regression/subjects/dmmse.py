@@ -3,8 +3,6 @@
 Raventós et al. (2023, arXiv 2306.15063, eq. 3): what is best on the training tasks, and can do no other.
 """
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

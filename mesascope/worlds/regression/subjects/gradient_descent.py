@@ -4,8 +4,6 @@ arXiv 2212.07677: one step is what one layer of linear attention can do; GD++ fi
 directions that they vary most in, x ← (I - γ Σ x xᵀ / tr) x, so that fewer steps are needed.
 """
 
-from __future__ import annotations
-
 from mesascope.contracts.family import Family
 from mesascope.contracts.settings import keep_settings
 from mesascope.worlds.regression.regression import TRIED as TRIED

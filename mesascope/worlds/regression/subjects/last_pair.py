@@ -1,7 +1,5 @@
 """Fits weights to the last pair alone, by ridge regression: a reflex on the percept."""
 
-from __future__ import annotations
-
 from mesascope.contracts.family import Family
 from mesascope.contracts.settings import keep_settings
 from mesascope.worlds.regression.regression import TRIED as TRIED

@@ -1,7 +1,5 @@
 """Least squares over the pairs seen, the solution of least norm where there are fewer pairs than dimensions."""
 
-from __future__ import annotations
-
 from mesascope.contracts.family import Family
 from mesascope.contracts.settings import keep_settings
 from mesascope.worlds.regression.regression import TRIED as TRIED

@@ -1,7 +1,5 @@
 """Predicts the mean outcome of the k inputs seen that are nearest to the coming one (Garg et al. 2022)."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import jax

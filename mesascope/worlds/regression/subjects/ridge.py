@@ -3,8 +3,6 @@
 Bayes' rule for a normal prior and normal noise: w = (Σ x xᵀ + σ² I)⁻¹ Σ x y (Raventós et al. 2023, eq. 4).
 """
 
-from __future__ import annotations
-
 from mesascope.contracts.family import Family
 from mesascope.contracts.settings import keep_settings
 from mesascope.worlds.regression.regression import TRIED as TRIED

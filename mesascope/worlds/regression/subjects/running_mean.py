@@ -1,7 +1,5 @@
 """Predicts the mean of the outcomes that it saw, whatever the input."""
 
-from __future__ import annotations
-
 from mesascope.contracts.family import Family
 from mesascope.contracts.settings import keep_settings
 from mesascope.worlds.regression.regression import TRIED as TRIED

@@ -1,7 +1,5 @@
 """Predicts 0, the mean of the prior, whatever it saw."""
 
-from __future__ import annotations
-
 from mesascope.contracts.family import Family
 from mesascope.contracts.settings import keep_settings
 from mesascope.worlds.regression.regression import TRIED as TRIED

@@ -5,8 +5,6 @@ mixture, whose expected loss over T symbols is exact (`expected_loss`): 11.147 n
 symbol comes back in the observation, -1 before the first.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from math import exp
 from typing import ClassVar, NamedTuple

@@ -5,8 +5,6 @@ transitions plus α (`sequence_log_probability`), or for a bank of M matrices th
 the present symbol and the one before it, each as K numbers of which one is 1. The best knows the matrix.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 

@@ -1,7 +1,5 @@
 """Counts the symbols and predicts with the posterior predictive under Beta(a, b): the Bayes mixture."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

@@ -1,7 +1,5 @@
 """Copies: predicts the symbol that followed the present one the last time (Olsson et al. 2022, arXiv 2209.11895)."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

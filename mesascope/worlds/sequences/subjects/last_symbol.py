@@ -1,7 +1,5 @@
 """Predicts that the last symbol comes again: a reflex on the observation."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

@@ -1,7 +1,5 @@
 """Predicts that the present symbol of a Markov chain comes again: a reflex on the observation."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

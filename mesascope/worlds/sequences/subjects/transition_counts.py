@@ -1,7 +1,5 @@
 """Counts the transitions and predicts with the posterior predictive under the Dirichlet prior, exactly."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

@@ -1,7 +1,5 @@
 """The posterior over the M transition matrices of the bank, exactly, and the mean of their predictions."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

@@ -5,8 +5,6 @@ the tree is deep. Nothing has to be found out by living: the tree stays for a li
 what the ends pay ('revalued:worth') or in where the steps lead ('revalued:map'), which is shown at once.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any, ClassVar, NamedTuple
 

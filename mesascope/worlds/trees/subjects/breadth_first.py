@@ -1,7 +1,5 @@
 """Searches the tree that it is shown: each tick looks one step farther along every branch."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

@@ -5,8 +5,6 @@ with the true tree for a model and even prior odds. What is not looked at yet is
 The search of one problem goes on from tick to tick.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import jax

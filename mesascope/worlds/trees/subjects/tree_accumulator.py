@@ -1,7 +1,5 @@
 """A map from problem to act, right but noisy, whose noise averages out over ticks: gains, and does not search."""
 
-from __future__ import annotations
-
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of

@@ -1,7 +1,5 @@
 """A table of what a planner does on the training trees: acts exactly like it there, and computes nothing new."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

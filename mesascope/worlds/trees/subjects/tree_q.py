@@ -1,7 +1,5 @@
 """Values of acts at nodes, learnt from what walks brought (Q-learning); of the tree that is shown it reads nothing."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

@@ -1,7 +1,5 @@
 """Where its acts led so far, times what ends are shown to pay (Dayan 1993); a changed tree reaches it by walking."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

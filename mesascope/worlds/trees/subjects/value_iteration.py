@@ -1,7 +1,5 @@
 """Sweeps over the tree that it is shown at each tick, and holds the values that come of it."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

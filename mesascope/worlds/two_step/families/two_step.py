@@ -7,8 +7,6 @@ other uses of the states (Akam et al. 2015) but what is said and not lived throu
 of the states, or where the choices lead, is announced half-way and true from then on.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple

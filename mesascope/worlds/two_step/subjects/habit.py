@@ -1,7 +1,5 @@
 """Stamps in first choices that paid more than of late (Thorndike 1911; an actor with a running mean, Williams 1992)."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

@@ -1,7 +1,5 @@
 """Mixes planned with cached values in the two-step task (Daw et al. 2011)."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from mesascope.contracts.family import Family

@@ -1,7 +1,5 @@
 """Plans its first choice: learns what the states pay and counts where the choices lead, and puts the two together."""
 
-from __future__ import annotations
-
 from mesascope.contracts.family import Family
 from mesascope.contracts.settings import keep_settings
 from mesascope.worlds.two_step.learning import REAL, UNIT, Mixed, mixed

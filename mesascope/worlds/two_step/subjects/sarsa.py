@@ -1,7 +1,5 @@
 """Caches the values of first choices by SARSA(λ) or Q(λ): what is announced reaches them only by living."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from mesascope.contracts.family import Family

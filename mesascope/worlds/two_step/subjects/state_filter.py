@@ -4,8 +4,6 @@ It holds no plan: what it does with its belief was settled beforehand, for the m
 probabilities like a planner's all the same (Akam et al. 2015). What is announced it does not hear.
 """
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

@@ -1,7 +1,5 @@
 """Locates its task among the lifetimes of pay-offs in the bank of the two-step task."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 

@@ -5,8 +5,6 @@ Gold, random and flipped labels set what a model recognises apart from what it a
 name two known categories is locating; the restructured splits hold partitions that no known category expresses.
 """
 
-from __future__ import annotations
-
 import functools
 import tomllib
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Knows the categories, remembers the label of every word and infers lines between numbers: an exact learner."""
 
-from __future__ import annotations
-
 from mesascope.contracts.family import Family
 from mesascope.contracts.settings import keep_settings, named
 from mesascope.worlds.words.labelling import Labeller, labelled, labeller

@@ -1,7 +1,5 @@
 """Gives the answer that was right at the last trial: a parrot of the last outcome."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
