@@ -248,6 +248,15 @@ class Configured(Family):
         return dataclasses.replace(self, bank_tasks=tasks)
 
 
+def reference_roles(
+    learner: str, discounting: str, locator: str, *, strongest: str, against: str = "minimise=True"
+) -> dict[str, str]:
+    """References by role; the first three go 'against' the pay-off where a setting makes them."""
+    first = {"learner": learner, "discounting": discounting, "locator": locator}
+    other = {f"{k} against": f"{v}{',' if ':' in v else ':'}{against}" for k, v in first.items()}
+    return {**first, "strongest": strongest, **other}
+
+
 def payoffs(means: np.ndarray, fixed: np.ndarray) -> dict[str, np.ndarray]:
     """What `latents` tells where acts pay means [N, T, K], and the best who cannot adapt gets fixed [N, T]."""
     extremes = {"best": means.max(-1), "worst": means.min(-1)}

@@ -12,12 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Configured, draw_bank, payoffs, pick
-from mesascope.contracts.percept import Percept, born, told
+from mesascope.contracts.family import draw_bank, payoffs, pick, reference_roles
 from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.split import Draw, Split
 from mesascope.errors import MesascopeError, unknown
 from mesascope.keys import address, orders
+from mesascope.worlds.bandits.pulling import Pulling
 
 DEPENDENT = {
     "dependent": (0.0, 1.0),
@@ -38,7 +38,7 @@ class Tasks(NamedTuple):
     inverted: jax.Array
 
 
-class BernoulliBandit(Configured):
+class BernoulliBandit(Pulling):
     """A Bernoulli bandit; see `family` for the settings."""
 
     prior: str
@@ -51,15 +51,10 @@ class BernoulliBandit(Configured):
     def references(self) -> dict[str, str]:
         """Reference procedures by role; the strongest is the exact optimum where that is to be had."""
         exact = self.choices == 2 and self.horizon <= 200 and not self.shapes
-        return {
-            "learner": "thompson",
-            "discounting": "thompson:discount=0.93",
-            "locator": "locator",
-            "strongest": "bayes_optimal" if exact else "gittins",
-            "learner against": "thompson:minimise=true",
-            "discounting against": "thompson:discount=0.93,minimise=true",
-            "locator against": "locator:minimise=true",
-        }
+        best = "bayes_optimal" if exact else "gittins"
+        return reference_roles(
+            "thompson", "thompson:discount=0.93", "locator", strongest=best, against="minimise=true"
+        )
 
     def splits(self) -> tuple[Split, ...]:
         """The restructured prior is the one that was not trained."""
@@ -112,17 +107,9 @@ class BernoulliBandit(Configured):
         """[n, K] means from the prior."""
         return _means(key, n, self.choices, self.prior, self.shapes)
 
-    def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
-        """Starts one lifetime per task; the hidden state is the trial index [N]."""
-        n = len(tasks.means)
-        return jnp.zeros(n, jnp.int32), born(jnp.zeros((n, 0)))
-
-    def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
-        """Pulls one arm in each lifetime."""
-        score = tasks.means[jnp.arange(len(action)), state, action]
-        reward = (jax.random.uniform(key, action.shape) < score).astype(jnp.float32)
-        feedback = jnp.abs(reward - tasks.inverted)
-        return state + 1, told(jnp.zeros((len(action), 0)), action, feedback, state + 1), score
+    def paid(self, key: jax.Array, tasks: Tasks, score: jax.Array) -> jax.Array:
+        """1 or 0, or the other way round where feedback is inverted."""
+        return jnp.abs(super().paid(key, tasks, score) - tasks.inverted)
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The means [N, T, K], and chance, best, worst and fixed [N, T]."""
@@ -139,10 +126,6 @@ class BernoulliBandit(Configured):
         if not self.shapes:
             return 0
         return int(np.argmax([a / (a + b) for a, b in self.shapes]))
-
-    def text(self, action: int, feedback: float) -> str:
-        """One pull in words."""
-        return f"pulled arm {'ABCDEFGHIJKLMNOPQRSTUVWXYZ'[action % 26]}, got {feedback:g}"
 
 
 def _means(key, n, arms, prior, shapes) -> jax.Array:

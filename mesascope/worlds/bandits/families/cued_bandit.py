@@ -13,13 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.family import Configured, payoffs
+from mesascope.contracts.family import payoffs
 from mesascope.contracts.goals import Goal, Goals
-from mesascope.contracts.percept import Percept, born, told
 from mesascope.contracts.settings import keep_settings, within
 from mesascope.contracts.split import Split
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
+from mesascope.worlds.bandits.pulling import Pulling
 
 
 class Tasks(NamedTuple):
@@ -29,7 +29,7 @@ class Tasks(NamedTuple):
     mark: jax.Array
 
 
-class CuedBandit(Configured):
+class CuedBandit(Pulling):
     """A bandit with a mark; see `family` for the settings. Its numbers are data: all rho share compiled code."""
 
     rho: jax.Array
@@ -116,17 +116,7 @@ class CuedBandit(Configured):
         """[N, K] what the arms pay where the best one is known."""
         return jnp.where(best[:, None] == jnp.arange(self.choices), self.payoffs[0], self.payoffs[1])
 
-    def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
-        """Starts one lifetime per task; the hidden state is the trial index [N]."""
-        return jnp.zeros(len(tasks.mark), jnp.int32), born(self._shown(tasks))
-
-    def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
-        """Pulls one arm in each lifetime."""
-        score = tasks.means[jnp.arange(len(action)), state, action]
-        feedback = (jax.random.uniform(key, action.shape) < score).astype(jnp.float32)
-        return state + 1, told(self._shown(tasks), action, feedback, state + 1), score
-
-    def _shown(self, tasks: Tasks) -> jax.Array:
+    def seen_arms(self, tasks: Tasks) -> jax.Array:
         """[N, K] one at the marked arm."""
         return jax.nn.one_hot(tasks.mark, self.choices)
 
@@ -136,7 +126,7 @@ class CuedBandit(Configured):
         Who cannot adapt still sees the mark: 'fixed' pulls the arm that is most likely the best one, given the mark.
         """
         means = np.asarray(tasks.means)
-        marked = np.broadcast_to(np.asarray(self._shown(tasks))[:, None], means.shape)
+        marked = np.broadcast_to(np.asarray(self.seen_arms(tasks))[:, None], means.shape)
         likely = self._likely(marked[:, 0], split)
         top = likely >= likely.max(-1, keepdims=True) - 1e-9
         fixed = (means * (top / top.sum(-1, keepdims=True))[:, None]).sum(-1)
@@ -165,10 +155,6 @@ class CuedBandit(Configured):
         return Goals(
             _goal(means, action), _goal(marked, action), action, seen & ~(optimal[0] & optimal[1]).any(-1)
         )
-
-    def text(self, action: int, feedback: float) -> str:
-        """One pull in words."""
-        return f"pulled arm {'ABCDEFGHIJKLMNOPQRSTUVWXYZ'[action]}, got {feedback:g}"
 
 
 def _goal(values: np.ndarray, action: np.ndarray) -> Goal:

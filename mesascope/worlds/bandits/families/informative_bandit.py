@@ -12,13 +12,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Configured, payoffs
-from mesascope.contracts.percept import Array, Percept, born, told
+from mesascope.contracts.family import payoffs
+from mesascope.contracts.percept import Array, Percept
 from mesascope.contracts.settings import keep_settings, within
 from mesascope.contracts.split import Split
 from mesascope.errors import unknown
 from mesascope.keys import address
 from mesascope.worlds.bandits import deterministic
+from mesascope.worlds.bandits.pulling import LETTERS, Pulling
 
 HIGH, LOW = 5.0, 1.0  # what the target and the other arms pay
 
@@ -29,7 +30,7 @@ class Tasks(NamedTuple):
     means: jax.Array
 
 
-class InformativeBandit(Configured):
+class InformativeBandit(Pulling):
     """A bandit with an informative arm; see `family` for the settings."""
 
     bank_targets: jax.Array | None  # [M]
@@ -117,15 +118,9 @@ class InformativeBandit(Configured):
             tables = tables[self.bank_targets]
         return Tasks(tables[jax.random.randint(address(key, "task"), (n,), 0, len(tables))])
 
-    def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
-        """Starts one lifetime per task; the hidden state is the trial index [N]."""
-        n = len(tasks.means)
-        return jnp.zeros(n, jnp.int32), born(jnp.zeros((n, 0)))
-
-    def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
-        """Pulls one arm in each lifetime; the feedback is the score."""
-        score = tasks.means[jnp.arange(len(action)), state, action]
-        return state + 1, told(jnp.zeros((len(action), 0)), action, score, state + 1), score
+    def paid(self, key: jax.Array, tasks: Tasks, score: jax.Array) -> jax.Array:
+        """What is expected: pay-offs do not scatter."""
+        return score
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The pay-offs [N, T, K], and chance, best, worst and fixed [N, T]; equally good fixed arms share."""
@@ -141,7 +136,7 @@ class InformativeBandit(Configured):
 
     def text(self, action: int, feedback: float) -> str:
         """One pull in words."""
-        return f"pulled arm {'ABCDEFGHIJKLMNOPQRSTUVWXYZ'[action]}, got {feedback:.3g}"
+        return f"pulled arm {LETTERS[action]}, got {feedback:.3g}"
 
 
 def _where(mask: Array, yes: Array, no: Array) -> Array:

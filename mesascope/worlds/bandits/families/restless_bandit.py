@@ -14,12 +14,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Configured, draw_bank, payoffs
-from mesascope.contracts.percept import Percept, born, told
+from mesascope.contracts.family import draw_bank, payoffs
 from mesascope.contracts.settings import keep_settings, named
 from mesascope.contracts.split import Split
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
+from mesascope.worlds.bandits.pulling import Pulling
 
 CHANGES = ("drift", "reversal")
 RATES = (0.01, 0.1)  # slow and fast
@@ -33,7 +33,7 @@ class Tasks(NamedTuple):
     inverted: jax.Array
 
 
-class RestlessBandit(Configured):
+class RestlessBandit(Pulling):
     """A bandit whose means change at two rates; see `family` for the settings."""
 
     change: str
@@ -126,17 +126,9 @@ class RestlessBandit(Configured):
         arm = jax.random.randint(address(key, "arm"), (n, 1, 1), 0, self.choices)
         return jnp.where(jnp.arange(self.choices) == arm, paths, 1.0 - paths)
 
-    def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
-        """Starts one lifetime per task; the hidden state is the trial index [N]."""
-        n = len(tasks.means)
-        return jnp.zeros(n, jnp.int32), born(jnp.zeros((n, 0)))
-
-    def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
-        """Pulls one arm in each lifetime."""
-        score = tasks.means[jnp.arange(len(action)), state, action]
-        reward = (jax.random.uniform(key, action.shape) < score).astype(jnp.float32)
-        feedback = jnp.abs(reward - tasks.inverted)
-        return state + 1, told(jnp.zeros((len(action), 0)), action, feedback, state + 1), score
+    def paid(self, key: jax.Array, tasks: Tasks, score: jax.Array) -> jax.Array:
+        """1 or 0, or the other way round where feedback is inverted."""
+        return jnp.abs(super().paid(key, tasks, score) - tasks.inverted)
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The means [N, T, K], the volatility [N, T] (0 slow, 1 fast), and chance, best, worst and fixed [N, T]."""
@@ -146,10 +138,6 @@ class RestlessBandit(Configured):
             best = np.asarray(self.bank_means).mean(0).argmax(-1)  # [T]: without adapting, by the clock alone
             fixed = means[:, np.arange(means.shape[1]), best]
         return payoffs(means, fixed) | {"volatility": np.asarray(tasks.volatility)}
-
-    def text(self, action: int, feedback: float) -> str:
-        """One pull in words."""
-        return f"pulled arm {'ABCDEFGHIJKLMNOPQRSTUVWXYZ'[action]}, got {feedback:g}"
 
 
 def _turned(means: jax.Array, at: int) -> jax.Array:

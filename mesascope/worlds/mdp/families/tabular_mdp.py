@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Configured, draw_bank, pick
+from mesascope.contracts.family import Configured, draw_bank, pick, reference_roles
 from mesascope.contracts.percept import Percept, born, told
 from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.split import Split
@@ -66,15 +66,7 @@ class TabularMDP(Configured):
     @property
     def references(self) -> dict[str, str]:
         """Reference procedures by role; no exact optimum is to be had, the strongest is the best that is known."""
-        return {
-            "learner": "psrl",
-            "discounting": "psrl:memory=2",
-            "locator": "mdp_locator",
-            "strongest": "beb",
-            "learner against": "psrl:minimise=True",
-            "discounting against": "psrl:memory=2,minimise=True",
-            "locator against": "mdp_locator:minimise=True",
-        }
+        return reference_roles("psrl", "psrl:memory=2", "mdp_locator", strongest="beb")
 
     def splits(self) -> tuple[Split, ...]:
         """The distributions that it is tested on."""

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Configured, pick
+from mesascope.contracts.family import Configured, pick, reference_roles
 from mesascope.contracts.percept import Array, Percept, born, told
 from mesascope.contracts.settings import keep_settings, named
 from mesascope.contracts.split import Split
@@ -63,15 +63,7 @@ class LinearRegression(Configured):
     @property
     def references(self) -> dict[str, str]:
         """Reference procedures by role; ridge with the true noise is the posterior mean under the prior."""
-        return {
-            "learner": "ridge",
-            "discounting": "ridge:discount=0.8",
-            "locator": "dmmse",
-            "strongest": "ridge",
-            "learner against": "ridge:minimise=True",
-            "discounting against": "ridge:discount=0.8,minimise=True",
-            "locator against": "dmmse:minimise=True",
-        }
+        return reference_roles("ridge", "ridge:discount=0.8", "dmmse", strongest="ridge")
 
     def splits(self) -> tuple[Split, ...]:
         """Half a subspace and exchanged coordinates need two dimensions."""

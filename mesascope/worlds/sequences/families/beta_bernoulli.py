@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import betaln, gammaln
 
-from mesascope.contracts.family import Configured, draw_bank, pick
+from mesascope.contracts.family import Configured, draw_bank, pick, reference_roles
 from mesascope.contracts.percept import Array, Percept, born, told
 from mesascope.contracts.settings import keep_settings, named
 from mesascope.contracts.split import Draw, Split
@@ -44,14 +44,9 @@ class BetaBernoulli(Configured):
     @property
     def references(self) -> dict[str, str]:
         """Reference procedures by role; the strongest predicts the more probable symbol."""
-        return {
-            "learner": "bayes_predictor",
-            "discounting": "bayes_predictor:discount=0.8",
-            "locator": "locator",
-            "strongest": "bayes_predictor:greedy=True",
-            "learner against": "bayes_predictor:minimise=True",
-            "discounting against": "bayes_predictor:discount=0.8,minimise=True",
-            "locator against": "locator:minimise=true",
+        learner, best = "bayes_predictor", "bayes_predictor:greedy=True"
+        return reference_roles(learner, f"{learner}:discount=0.8", "locator", strongest=best) | {
+            "locator against": "locator:minimise=true"
         }
 
     def splits(self) -> tuple[Split, ...]:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import gammaln
 
-from mesascope.contracts.family import Configured, draw_bank, pick
+from mesascope.contracts.family import Configured, draw_bank, pick, reference_roles
 from mesascope.contracts.percept import Array, Percept, born, told
 from mesascope.contracts.settings import keep_settings, named
 from mesascope.contracts.split import Split
@@ -44,15 +44,8 @@ class MarkovChain(Configured):
     @property
     def references(self) -> dict[str, str]:
         """Reference procedures by role; the strongest predicts the likeliest symbol."""
-        return {
-            "learner": "transition_counts",
-            "discounting": "transition_counts:discount=0.9",
-            "locator": "transition_locator",
-            "strongest": "transition_counts:greedy=True",
-            "learner against": "transition_counts:minimise=True",
-            "discounting against": "transition_counts:discount=0.9,minimise=True",
-            "locator against": "transition_locator:minimise=True",
-        }
+        learner, best = "transition_counts", "transition_counts:greedy=True"
+        return reference_roles(learner, f"{learner}:discount=0.9", "transition_locator", strongest=best)
 
     def splits(self) -> tuple[Split, ...]:
         """The distributions that it is tested on."""
