@@ -48,7 +48,7 @@ def _keep(factory: F, allowed: dict[str, Range]) -> F:
     return make  # pyright: ignore[reportReturnType]
 
 
-def _check(known: Any, **given: Any) -> None:
+def _check(known: Any, /, **given: Any) -> None:
     if isinstance(known[0], str):
         one_of(known, **given)
     else:
@@ -67,7 +67,7 @@ def named(factory: Callable[..., Any], **given: Any) -> str:
     return factory.__module__.rpartition(".")[2] + (f":{settings}" if settings else "")
 
 
-def within(low: float, high: float, **given: float) -> None:
+def within(low: float, high: float, /, **given: float) -> None:
     """Raises where a setting is not a number from low to high."""
     for label, value in given.items():
         if not low <= value <= high:
@@ -79,7 +79,7 @@ def within(low: float, high: float, **given: float) -> None:
             )
 
 
-def one_of(known: tuple[str, ...], **given: str) -> None:
+def one_of(known: tuple[str, ...], /, **given: str) -> None:
     """Raises where a setting is not one of the known words."""
     for label, value in given.items():
         if value not in known:
