@@ -2,12 +2,42 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.percept import Percept
+from mesascope.contracts.subject import Scripted
 
 TIES = ("random", "first")
+
+
+class Counting(Scripted):
+    """A subject that carries counts [N, K, 2] of what won and what lost."""
+
+    choices: int
+
+    def fresh(self, n: int) -> jax.Array:
+        """No counts."""
+        return jnp.zeros((n, self.choices, 2))
+
+
+class Counted(NamedTuple):
+    """counts [N, K, 2]; clock [N], trials lived."""
+
+    counts: jax.Array
+    clock: jax.Array
+
+
+class CountingByTheClock(Scripted):
+    """A subject that carries counts and how many trials it has lived."""
+
+    choices: int
+
+    def fresh(self, n: int) -> Counted:
+        """No counts at trial 0."""
+        return Counted(jnp.zeros((n, self.choices, 2)), jnp.zeros(n, jnp.int32))
 
 
 def outcomes(percept: Percept, choices: int) -> jax.Array:

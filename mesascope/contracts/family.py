@@ -1,11 +1,12 @@
 """What is put to the subject: a family is a distribution of tasks, with the splits that subjects are tested on."""
 
 import abc
+import dataclasses
 import functools
 import inspect
 import sys
-from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Self, TypeVar
 
 import equinox as eqx
 import jax
@@ -18,6 +19,7 @@ from mesascope.errors import MesascopeError, unknown
 from mesascope.guards.identity import coded
 from mesascope.keys import address
 
+T = TypeVar("T")
 TRIED = 1024  # tasks from which the best act of those who cannot adapt is found
 
 
@@ -140,9 +142,10 @@ class Family(eqx.Module):
         given = dict(self.settings or ())
         return f"bank:{given['bank']}@{given['bank_seed']}" if given.get("bank") else None
 
-    def with_settings(self, given: Mapping[str, Any]) -> Self:
-        """The same family that knows what its factory was given."""
-        return eqx.tree_at(lambda f: f.settings, self, tuple(given.items()), is_leaf=lambda x: x is None)
+    def with_settings(self, name: str, given: Mapping[str, Any]) -> Self:
+        """The same family that knows what its factory was given, with the name that this gives it if it has none."""
+        new = self.name or name, tuple(given.items())
+        return eqx.tree_at(lambda f: (f.name, f.settings), self, new, is_leaf=lambda x: x is None)
 
     def banked(self, bank: str | None) -> Self:
         """The same family with another bank, 'bank:M@seed', or with none.
@@ -182,13 +185,7 @@ class Family(eqx.Module):
         means = np.asarray(_tried(self, tasks, trials))
         others = _tried(self, self.split(split).draw(address(jax.random.key(0), FRESH), TRIED), trials)
         blind = np.asarray(others).mean(0).argmax(-1)  # [T]
-        return {
-            "means": means,
-            "chance": means.mean(-1),
-            "best": best,
-            "worst": means.min(-1),
-            "fixed": means[:, np.arange(trials), blind],
-        }
+        return payoffs(means, means[:, np.arange(trials), blind]) | {"best": best}
 
     def exchanged(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
         """The percept had its last outcome been another lifetime's: by default its feedback [N] alone is.
@@ -210,6 +207,87 @@ class Family(eqx.Module):
         if self.choices is None:
             return f"did {action:.4g}, got {feedback:g}"
         return f"chose {action + 1} of {self.choices}, got {feedback:g}"
+
+
+class Configured(Family):
+    """A family whose factory names it by its settings (see `keep_settings`).
+
+    Attributes:
+        bank_tasks: the training tasks of a bank, where whole tasks are kept: leaves have leading axis M.
+    """
+
+    name: str = eqx.field(default_factory=str, kw_only=True)
+    choices: Any = eqx.field(kw_only=True)
+    horizon: int = eqx.field(kw_only=True)
+    bank_tasks: Any = eqx.field(default=None, kw_only=True)
+
+    def varied(
+        self,
+        name: str,
+        *,
+        changes_at: int | None = None,
+        counted: bool = True,
+        beyond_banks: bool = False,
+        **change: Any,
+    ) -> Split:
+        """A split whose tasks `draw` makes with more arguments, `trials` among them where lifetimes are of others."""
+        draw = functools.partial(self.draw, **change) if change else self.draw
+        return Split(name, draw, change.get("trials", self.horizon), changes_at, counted, beyond_banks)
+
+    def seen(self, place: str = "which") -> tuple[Split, ...]:
+        """The split of the bank's tasks, drawn from the key at that address; none without such a bank."""
+
+        def draw(key: jax.Array, n: int) -> Any:
+            return pick(address(key, place), self.bank_tasks, n)
+
+        return () if self.bank_tasks is None else (Split("seen", draw, self.horizon),)
+
+    def with_bank(self, size: int, seed: int) -> Self:
+        """The same family with a bank of so many fresh tasks, or with none."""
+        tasks = self.draw(address(jax.random.key(seed), "bank"), size) if size else None
+        return dataclasses.replace(self, bank_tasks=tasks)
+
+
+def reference_roles(
+    learner: str, discounting: str, locator: str, *, strongest: str, against: str = "minimise=True"
+) -> dict[str, str]:
+    """References by role; the first three go 'against' the pay-off where a setting makes them."""
+    first = {"learner": learner, "discounting": discounting, "locator": locator}
+    other = {f"{k} against": f"{v}{',' if ':' in v else ':'}{against}" for k, v in first.items()}
+    return {**first, "strongest": strongest, **other}
+
+
+def payoffs(means: np.ndarray, fixed: np.ndarray) -> dict[str, np.ndarray]:
+    """What `latents` tells where acts pay means [N, T, K], and the best who cannot adapt gets fixed [N, T]."""
+    extremes = {"best": means.max(-1), "worst": means.min(-1)}
+    return {"means": means, "chance": means.mean(-1), **extremes, "fixed": fixed}
+
+
+def draw_bank(
+    draw: Callable[[jax.Array], T],
+    size: int,
+    seed: int,
+    *,
+    tell: Callable[[T], np.ndarray],
+    what: str,
+    remedy: str = "Take a larger bank.",
+) -> T:
+    """A bank of training tasks, two of which differ in what `tell` [M, ...] says where there are several.
+
+    Raises:
+        MesascopeError: no such bank, described by `what`, was among a thousand.
+    """
+    for attempt in range(1000):
+        drawn = draw(address(jax.random.key(seed), "bank", attempt))
+        if size == 1 or len(np.unique(tell(drawn), axis=0)) > 1:
+            return drawn
+    raise MesascopeError(f"No bank of {size} {what} in 1,000 draws.", remedy)
+
+
+def pick(key: jax.Array, bank: Any, n: int) -> Any:
+    """n tasks of a bank, drawn evenly; leaves have leading axis M, then n."""
+    which = jax.random.randint(key, (n,), 0, len(jax.tree.leaves(bank)[0]))
+    return jax.tree.map(lambda x: x[which], bank)
 
 
 @functools.lru_cache(maxsize=256)

@@ -37,7 +37,9 @@ def born(observation: jax.Array) -> Percept:
     return Percept(observation, none, jnp.zeros(n), zero, zero, jnp.ones(n, bool))
 
 
-def told(observation: jax.Array, action: jax.Array, feedback: jax.Array, trial: jax.Array) -> Percept:
-    """The percept before trial `trial` [N]: what the last action was and what it paid."""
+def told(
+    observation: jax.Array, action: jax.Array, feedback: jax.Array, trial: jax.Array, step: Any = None
+) -> Percept:
+    """The percept before trial `trial` [N] and its step [N], the first where None: what the last action paid."""
     still = jnp.zeros_like(trial)
-    return Percept(observation, action, feedback, trial, still, still.astype(bool))
+    return Percept(observation, action, feedback, trial, still if step is None else step, still.astype(bool))

@@ -5,25 +5,54 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from mesascope.errors import MesascopeError, unknown
 
 MOST_GIB = 1.0  # that what a block of lifetimes shows may take
+SEEDS = (0, 2**32 - 1)
 F = TypeVar("F", bound=Callable[..., Any])
+Range = tuple[float, float] | tuple[str, ...]
 
 
-def keep_settings(factory: F) -> F:
-    """A family's factory whose families know the settings that they were made with, defaults included."""
+@overload
+def keep_settings(factory: F, /) -> F: ...
+@overload
+def keep_settings(**allowed: Range) -> Callable[[F], F]: ...
+def keep_settings(factory: Any = None, /, **allowed: Range) -> Any:
+    """A factory whose plug-ins are named by their settings, defaults included; families also keep these.
+
+    Args:
+        factory: of families or subjects.
+        allowed: the range of each setting that is a number, least and most, and the words that a text may be.
+            Others are raised for; seeds of banks are always checked.
+    """
+    if factory is None:
+        return functools.partial(_keep, allowed=allowed)
+    return _keep(factory, allowed)
+
+
+def _keep(factory: F, allowed: dict[str, Range]) -> F:
     signature = inspect.signature(factory)
+    ranges = {**allowed, "bank_seed": SEEDS} if "bank_seed" in signature.parameters else allowed
 
     @functools.wraps(factory)
     def make(*args: Any, **given: Any) -> Any:
         bound = signature.bind(*args, **given)
         bound.apply_defaults()
-        return factory(*args, **given).with_settings(bound.arguments)
+        told = {k: v for k, v in bound.arguments.items() if k != "family"}
+        for label, known in ranges.items():
+            _check(known, **{label: told[label]})
+        return factory(*args, **given).with_settings(named(factory, **told), told)
 
     return make  # pyright: ignore[reportReturnType]
+
+
+def _check(known: Any, /, **given: Any) -> None:
+    if isinstance(known[0], str):
+        one_of(known, **given)
+    else:
+        within(*known, **given)
 
 
 def named(factory: Callable[..., Any], **given: Any) -> str:
@@ -38,7 +67,7 @@ def named(factory: Callable[..., Any], **given: Any) -> str:
     return factory.__module__.rpartition(".")[2] + (f":{settings}" if settings else "")
 
 
-def within(low: float, high: float, **given: float) -> None:
+def within(low: float, high: float, /, **given: float) -> None:
     """Raises where a setting is not a number from low to high."""
     for label, value in given.items():
         if not low <= value <= high:
@@ -50,7 +79,7 @@ def within(low: float, high: float, **given: float) -> None:
             )
 
 
-def one_of(known: tuple[str, ...], **given: str) -> None:
+def one_of(known: tuple[str, ...], /, **given: str) -> None:
     """Raises where a setting is not one of the known words."""
     for label, value in given.items():
         if value not in known:

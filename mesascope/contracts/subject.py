@@ -2,7 +2,8 @@
 
 import abc
 import copy
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import equinox as eqx
 import jax
@@ -96,12 +97,28 @@ class Subject(eqx.Module):
 
 
 class Scripted(Subject):
-    """A subject written by hand: no training, so no bank to locate a task in."""
+    """A subject written by hand: no training, so no bank to locate a task in, unless it says so.
 
-    @property
-    def trained_on(self) -> str:
-        """'unlimited'; the locator says its bank."""
-        return "unlimited"
+    Its factory (see `keep_settings`) names it; it carries nothing where it does not define `fresh`.
+    """
+
+    name: str = eqx.field(default_factory=str, kw_only=True)
+    trained_on: str = eqx.field(default="unlimited", kw_only=True)  # pyright: ignore
+
+    identity: ClassVar[tuple[str, ...]] = ("name", "trained_on")
+
+    def fresh(self, n: int) -> Any:
+        """An empty carry."""
+        return ()
+
+    def with_settings(self, name: str, given: Mapping[str, Any]) -> Self:
+        """The same subject, with the name that its settings give it where it has none of its own."""
+        return self if self.name else eqx.tree_at(lambda s: s.name, self, name)
+
+
+def floats(**numbers: float) -> dict[str, Any]:
+    """Numbers as data: subjects that differ in nothing else share compiled code."""
+    return {k: jnp.asarray(v, jnp.float32) for k, v in numbers.items()}
 
 
 def essence(subject: Subject) -> str:

@@ -1,7 +1,5 @@
 """What the subjects of the informative bandit share: reading the number, and a carry that holds what it said."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import jax
@@ -9,7 +7,7 @@ import jax.numpy as jnp
 
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.subject import Subject, choose
+from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError
 from mesascope.worlds.bandits.families.informative_bandit import HIGH, LOW, InformativeBandit
 
@@ -44,23 +42,15 @@ def named_arm(feedback: jax.Array, known: jax.Array) -> jax.Array:
     return jnp.where(known, away, jnp.inf).argmin(-1).astype(jnp.int32)
 
 
-class Asker(Subject):
+class Asker(Scripted):
     """Asks first, holds what the number said and acts on it for good; see `asker` for the settings.
 
     All but K is data, so that askers and locators share compiled code.
     """
 
-    name: str
     choices: int
     known: jax.Array  # [K - 1] the arms that may be the target
     doubts: jax.Array
-    located: jax.Array  # whether the known arms are a bank
-    seed: jax.Array  # the bank's
-
-    @property
-    def trained_on(self) -> str:
-        """The bank whose arms it knows, 'unlimited' where it knows all."""
-        return f"bank:{int(self.known.sum())}@{int(self.seed)}" if self.located else "unlimited"
 
     def fresh(self, n: int) -> Held:
         """Nothing was said, nothing tried."""

@@ -1,7 +1,5 @@
 """The exact optimum where pay-offs do not scatter and the tasks are equally likely: search over what may still be."""
 
-from __future__ import annotations
-
 import functools
 
 import numpy as np

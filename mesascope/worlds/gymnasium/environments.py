@@ -1,7 +1,5 @@
 """Environments of others: found in Gymnasium's registry, made in lanes, and a block of lifetimes in them."""
 
-from __future__ import annotations
-
 import warnings
 import weakref
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Whether an environment puts the history into its observation, as far as a few steps of even random play show it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -4,8 +4,6 @@ A lane hands over real steps only. Vector environments reset themselves at or af
 own way; a lane reads which, drops the fake step that one of them puts there, and counts.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """How tasks of an outside environment vary: by ranges as one types them, or by a user's function."""
 
-from __future__ import annotations
-
 import ast
 import inspect
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """What scripted subjects of mazes share: the maze that is shown, one step of a wave from the goal, the choice by it."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import jax

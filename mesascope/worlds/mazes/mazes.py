@@ -5,8 +5,6 @@ What loops is compiled by itself, so that it is so once for all who ask outside 
 Passages are kept as opens [N, F, F, 2]: whether one can go east, and south, from a cell. Cells are numbered by rows.
 """
 
-from __future__ import annotations
-
 import functools
 import math
 from typing import Any, NamedTuple

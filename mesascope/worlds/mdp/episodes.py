@@ -1,7 +1,5 @@
 """Finite Markov decision processes lived in episodes of fixed length: exact values, in NumPy."""
 
-from __future__ import annotations
-
 import numpy as np
 
 

@@ -1,7 +1,5 @@
 """What subjects of tabular processes share: counts of what was seen, and a plan made before every episode."""
 
-from __future__ import annotations
-
 import abc
 from typing import Any, NamedTuple
 
@@ -61,9 +59,8 @@ class Planner(Scripted):
         sign: 1, or -1 for one that wants to be paid little.
     """
 
-    name: eqx.AbstractVar[str]
-    shape: eqx.AbstractVar[tuple[int, int, int, int]]
-    sign: eqx.AbstractVar[float]
+    shape: tuple[int, int, int, int]
+    sign: float = eqx.field(default=1.0, kw_only=True)
 
     @abc.abstractmethod
     def planned(self, key: jax.Array, belief: Belief, trial: jax.Array) -> jax.Array:

@@ -1,7 +1,5 @@
 """Many games of Pong at once, in ale-py's vector environment."""
 
-from __future__ import annotations
-
 from collections import deque
 
 import numpy as np

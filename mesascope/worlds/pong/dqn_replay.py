@@ -1,7 +1,5 @@
 """What a deep Q-network is trained on: the last frames of every environment, each kept once."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -4,8 +4,6 @@ Positions are those in the console's memory, which stand behind the frame in an 
 frame is hidden there too.
 """
 
-from __future__ import annotations
-
 from typing import Any, ClassVar, NamedTuple
 
 import jax

@@ -1,7 +1,5 @@
 """Running emulators of Pong, one per lifetime, borrowed from a stock because loading one takes a tenth of a second."""
 
-from __future__ import annotations
-
 import functools
 import weakref
 from typing import Any, NamedTuple

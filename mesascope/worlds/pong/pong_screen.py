@@ -1,7 +1,5 @@
 """Pong's screen and memory: which pixels are shown, at what size, and where the cartridge keeps what is on them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -4,8 +4,6 @@ Every procedure that fits weights to sums of squares is a filter on the eigenval
 V f(λ) Vᵀ Σ x y. They differ in numbers only, so they share compiled code.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import jax
@@ -44,7 +42,6 @@ class Filtered(Scripted):
         discount: what is kept of the sums at each trial.
     """
 
-    name: str
     dimension: int
     penalty: jax.Array
     steps: jax.Array
@@ -109,7 +106,6 @@ def last_pair(percept: Percept, dimension: int) -> Pair:
 
 
 def filtered(
-    name: str,
     family: Family,
     penalty: float = 0.0,
     steps: float = jnp.inf,
@@ -122,7 +118,7 @@ def filtered(
 ) -> Filtered:
     """A procedure with the given numbers, see `Filtered`."""
     told = (penalty, steps, rate, correction, weight, level, discount)
-    return Filtered(name, regression(family).dimension, *(jnp.asarray(x, jnp.float32) for x in told))
+    return Filtered(regression(family).dimension, *(jnp.asarray(x, jnp.float32) for x in told))
 
 
 def regression(family: Family) -> LinearRegression:
@@ -136,14 +132,3 @@ def regression(family: Family) -> LinearRegression:
             f"{family.name} has no inputs to regress on.", "Take --family linear_regression."
         )
     return family
-
-
-def discounted(discount: float) -> float:
-    """A discount in range; 0 forgets everything.
-
-    Raises:
-        MesascopeError: it is not.
-    """
-    if not 0 <= discount <= 1:
-        raise MesascopeError(f"discount={discount} is out of range.", "Give a number from 0 to 1.")
-    return discount

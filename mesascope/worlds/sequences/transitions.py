@@ -1,7 +1,5 @@
 """What subjects of Markov chains share: the transition that a percept shows, and the family that shows one."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import jax

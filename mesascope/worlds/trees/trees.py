@@ -1,7 +1,5 @@
 """What scripted subjects of `tree_choice` share: the tree that is shown, values on it, answers that waver."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import jax

@@ -1,7 +1,5 @@
 """What scripted subjects of the two-step task share: what a percept tells of the last trial, and how they choose."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import jax
@@ -9,10 +7,11 @@ import jax.numpy as jnp
 
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.subject import Scripted, choose, floats
 from mesascope.errors import MesascopeError
 from mesascope.worlds.two_step.families.two_step import TwoStep
 
+UNIT, REAL = (0, 1), (-1e4, 1e4)  # ranges of settings
 SURE = 100.0  # transitions that an announcement counts for
 
 
@@ -101,7 +100,6 @@ class Mixed(Scripted):
         greedy: whether the first choice learns from the better option and not from the one that was taken.
     """
 
-    name: str
     steps: int
     shared: jax.Array
     usual: jax.Array
@@ -168,16 +166,27 @@ class Mixed(Scripted):
         return carry._replace(options=options, way=jnp.where(told & self.heeds, way, carry.way))
 
 
-def mixed(family: Family, name: str, **given: float) -> Mixed:
-    """A mixture with these numbers.
+def mixed(
+    family: Family,
+    *,
+    counts: bool = True,
+    heeds: bool = True,
+    greedy: bool = False,
+    decay: float = 1.0,
+    stay: float = 0.0,
+    **numbers: float,
+) -> Mixed:
+    """A mixture with these numbers, see `Mixed`.
 
     Raises:
         MesascopeError: another family.
     """
     home = of_two_steps(family)
-    numbers = {k: jnp.asarray(v, bool if isinstance(v, bool) else jnp.float32) for k, v in given.items()}
-    shared = jnp.asarray(home.version != "daw")
-    return Mixed(name=name, steps=home.steps, shared=shared, usual=home.usual, **numbers)
+    told = {"shared": home.version != "daw", "counts": counts, "heeds": heeds, "greedy": greedy}
+    held: dict[str, Any] = {k: jnp.asarray(v) for k, v in told.items()} | floats(
+        decay=decay, stay=stay, **numbers
+    )
+    return Mixed(steps=home.steps, usual=home.usual, **held)
 
 
 def of_two_steps(family: Family) -> TwoStep:

@@ -1,7 +1,5 @@
 """What the metrics of two-step trials share: the trials as arrays, and a logistic regression with its influence."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

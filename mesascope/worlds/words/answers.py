@@ -1,7 +1,5 @@
 """What metrics of language models share: accuracy and log-odds per trial, under one-step conditions."""
 
-from __future__ import annotations
-
 import numpy as np
 import xarray as xr
 

@@ -1,7 +1,5 @@
 """Conditions that are put to families with words alone, where they are what a metric of language models asks for."""
 
-from __future__ import annotations
-
 from mesascope.contracts.capabilities import SpeaksWords
 from mesascope.contracts.family import Family
 

@@ -5,8 +5,6 @@ each have a label of their own; pairs of numbers parted by a line. Each has a po
 their mixture.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import jax
@@ -15,7 +13,7 @@ import numpy as np
 
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.subject import Scripted, choose, floats
 from mesascope.errors import MesascopeError
 from mesascope.worlds.words.families.word_labels import FIRST, ITEM, LAST, SAID, WordLabels, beyond, texts
 
@@ -36,24 +34,16 @@ class Labeller(Scripted):
     """A scripted answerer; its numbers are data, compiled once.
 
     Attributes:
-        told_trained: what it says of its training tasks.
         remembers: 1 if words may have labels of their own, and numbers be parted by a line.
         trust: that a label which names a category is meant for it.
         keeps: what part of the evidence is kept from one trial to the next.
         minimise: whether it gives the other label.
     """
 
-    name: str
-    told_trained: str
     remembers: jax.Array
     trust: jax.Array
     keeps: jax.Array
     minimise: jax.Array
-
-    @property
-    def trained_on(self) -> str:
-        """What it was told to say."""
-        return self.told_trained
 
     def fresh(self, n: int) -> Held:
         """Nothing known."""
@@ -162,14 +152,14 @@ def labelled(family: Family) -> Family:
 
 
 def labeller(
-    name: str,
     trained_on: str,
     remembers: bool,
     trust: float,
     keeps: float = 1.0,
     *,
     minimise: bool = False,
+    name: str = "",
 ) -> Labeller:
     """A labeller from plain numbers."""
-    held, meant, kept = (jnp.asarray(float(x)) for x in (remembers, trust, keeps))
-    return Labeller(name, trained_on, held, meant, kept, jnp.asarray(bool(minimise)))
+    numbers = floats(remembers=remembers, trust=trust, keeps=keeps)
+    return Labeller(**numbers, minimise=jnp.asarray(bool(minimise)), name=name, trained_on=trained_on)

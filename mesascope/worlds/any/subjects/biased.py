@@ -1,26 +1,19 @@
 """Draws every act from the same unequal probabilities."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 
 
 class Biased(Scripted):
     """Nothing is carried."""
 
-    name: str
     choices: int
     ratio: float
-
-    def fresh(self, n: int) -> tuple[()]:
-        """An empty carry."""
-        return ()
 
     def respond(self, key, carry, percept: Percept):
         """Each arm `ratio` times as likely as the next."""
@@ -28,6 +21,7 @@ class Biased(Scripted):
         return carry, choose(key, jnp.tile(log_probs, (len(percept.action), 1)))
 
 
+@keep_settings(ratio=(1e-3, 1e3))
 def subject(family: Family, ratio: float = 2.0) -> Biased:
     """Draws every act from the same unequal probabilities.
 
@@ -35,5 +29,4 @@ def subject(family: Family, ratio: float = 2.0) -> Biased:
         family: the bandit.
         ratio: how many times as likely each arm is as the next.
     """
-    within(1e-3, 1e3, ratio=ratio)
-    return Biased(name=named(subject, ratio=ratio), choices=family.choices, ratio=ratio)
+    return Biased(family.choices, ratio)

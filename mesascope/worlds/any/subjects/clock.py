@@ -1,7 +1,5 @@
 """Improves by the clock alone: from chance to the arm that is best a priori, never looking at feedback."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
@@ -9,14 +7,13 @@ from mesascope.contracts.capabilities import HasFavourite
 from mesascope.contracts.choices import mixed
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 
 
 class Clock(Scripted):
     """Trials lived [N]; see `subject` for the settings."""
 
-    name: str
     choices: int
     favourite: int
     start: int
@@ -33,6 +30,12 @@ class Clock(Scripted):
         return carry + 1, choose(key, mixed(favourite, lapse[:, None]))
 
 
+def favourite(family: Family) -> int:
+    """The arm that is best a priori, the first where none is said to be."""
+    return family.favourite if isinstance(family, HasFavourite) else 0
+
+
+@keep_settings(trials=(1, 1_000_000))
 def subject(family: Family, trials: int = 50) -> Clock:
     """Moves from chance to the arm that is best a priori by a count of trials alone.
 
@@ -40,11 +43,4 @@ def subject(family: Family, trials: int = 50) -> Clock:
         family: the bandit, with unequal priors; on equal ones the first arm is as good as any.
         trials: how many it takes.
     """
-    within(1, 1_000_000, trials=trials)
-    return Clock(
-        name=named(subject, trials=trials),
-        choices=family.choices,
-        favourite=family.favourite if isinstance(family, HasFavourite) else 0,
-        start=0,
-        trials=trials,
-    )
+    return Clock(family.choices, favourite(family), start=0, trials=trials)

@@ -1,21 +1,18 @@
 """Win-stay-lose-shift whose lapses fall with a count of trials: only the last feedback counts."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import keep, mixed, won
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 
 
 class ClockWinStay(Scripted):
     """Trials lived [N]."""
 
-    name: str
     choices: int
     trials: int
 
@@ -29,6 +26,7 @@ class ClockWinStay(Scripted):
         return carry + 1, choose(key, mixed(keep(percept.action, self.choices, won(percept)), lapse))
 
 
+@keep_settings(trials=(1, 1_000_000))
 def subject(family: Family, trials: int = 50) -> ClockWinStay:
     """Win-stay-lose-shift whose lapses fall from one to nothing with a count of trials.
 
@@ -36,5 +34,4 @@ def subject(family: Family, trials: int = 50) -> ClockWinStay:
         family: the bandit.
         trials: how many it takes.
     """
-    within(1, 1_000_000, trials=trials)
-    return ClockWinStay(name=named(subject, trials=trials), choices=family.choices, trials=trials)
+    return ClockWinStay(family.choices, trials)

@@ -1,26 +1,19 @@
 """Always pulls the same arm."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
+from mesascope.contracts.settings import keep_settings, within
 from mesascope.contracts.subject import Scripted, choose
 
 
 class Fixed(Scripted):
     """Nothing is carried."""
 
-    name: str
     choices: int
     arm: int
-
-    def fresh(self, n: int) -> tuple[()]:
-        """An empty carry."""
-        return ()
 
     def respond(self, key, carry, percept: Percept):
         """The one arm."""
@@ -28,6 +21,7 @@ class Fixed(Scripted):
         return carry, choose(key, jnp.log(jax.nn.one_hot(arms, self.choices)))
 
 
+@keep_settings
 def subject(family: Family, arm: int = 0) -> Fixed:
     """Always pulls the same arm.
 
@@ -36,4 +30,4 @@ def subject(family: Family, arm: int = 0) -> Fixed:
         arm: which, from 0.
     """
     within(0, family.choices - 1, arm=arm)
-    return Fixed(name=named(subject, arm=arm), choices=family.choices, arm=arm)
+    return Fixed(family.choices, arm)

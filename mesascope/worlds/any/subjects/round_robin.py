@@ -1,19 +1,17 @@
 """Pulls every arm in turn and never looks at feedback."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 
 
 class RoundRobin(Scripted):
     """Trials lived [N]."""
 
-    name: str
     choices: int
 
     def fresh(self, n: int) -> jax.Array:
@@ -25,6 +23,7 @@ class RoundRobin(Scripted):
         return carry + 1, choose(key, jnp.log(jax.nn.one_hot(carry % self.choices, self.choices)))
 
 
+@keep_settings
 def subject(family: Family) -> RoundRobin:
     """Pulls every arm in turn and never looks at feedback."""
-    return RoundRobin(name="round_robin", choices=family.choices)
+    return RoundRobin(family.choices)

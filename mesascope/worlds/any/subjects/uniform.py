@@ -1,29 +1,24 @@
 """Chooses evenly at random whatever happens."""
 
-from __future__ import annotations
-
 import jax.numpy as jnp
 
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 
 
 class Uniform(Scripted):
     """Nothing is carried."""
 
-    name: str
     choices: int
-
-    def fresh(self, n: int) -> tuple[()]:
-        """An empty carry."""
-        return ()
 
     def respond(self, key, carry, percept: Percept):
         """The same probability for every arm."""
         return carry, choose(key, jnp.full((len(percept.action), self.choices), -jnp.log(self.choices)))
 
 
+@keep_settings
 def subject(family: Family) -> Uniform:
     """Chooses evenly at random whatever happens."""
-    return Uniform(name="uniform", choices=family.choices)
+    return Uniform(family.choices)

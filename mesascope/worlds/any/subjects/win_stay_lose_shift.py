@@ -1,13 +1,11 @@
 """Repeats an act that paid and leaves one that did not: a reflex on the percept."""
 
-from __future__ import annotations
-
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import keep, mixed, won
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, one_of, within
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 
 SHIFTS = ("other", "any")
@@ -16,14 +14,9 @@ SHIFTS = ("other", "any")
 class WinStayLoseShift(Scripted):
     """Nothing is carried: the last act and its feedback are in the percept."""
 
-    name: str
     choices: int
     lapse: float
     shift: str
-
-    def fresh(self, n: int) -> tuple[()]:
-        """An empty carry."""
-        return ()
 
     def respond(self, key, carry, percept: Percept):
         """Stays after a win; after a loss evenly any other arm, or any."""
@@ -32,6 +25,7 @@ class WinStayLoseShift(Scripted):
         return carry, choose(key, mixed(keep(percept.action, self.choices, stays), self.lapse))
 
 
+@keep_settings(lapse=(0, 1), shift=SHIFTS)
 def subject(family: Family, lapse: float = 0.0, shift: str = "other") -> WinStayLoseShift:
     """Repeats an act that paid and leaves one that did not.
 
@@ -40,7 +34,4 @@ def subject(family: Family, lapse: float = 0.0, shift: str = "other") -> WinStay
         lapse: part of the choices that is even over all arms.
         shift: after a loss to any other arm, or to any, the same one included.
     """
-    within(0, 1, lapse=lapse)
-    one_of(SHIFTS, shift=shift)
-    name = named(subject, lapse=lapse, shift=shift)
-    return WinStayLoseShift(name=name, choices=family.choices, lapse=lapse, shift=shift)
+    return WinStayLoseShift(family.choices, lapse, shift)

@@ -4,23 +4,20 @@ Priors: independent U[0,1] (Duan et al. 2016, arXiv 1611.02779), the four depend
 (2016, arXiv 1611.05763), and unequal Beta(a, b) per arm.
 """
 
-from __future__ import annotations
-
-import functools
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings, within
+from mesascope.contracts.family import draw_bank, payoffs, pick, reference_roles
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.split import Draw, Split
 from mesascope.errors import MesascopeError, unknown
 from mesascope.keys import address, orders
+from mesascope.worlds.bandits.pulling import Pulling
 
 DEPENDENT = {
     "dependent": (0.0, 1.0),
@@ -31,6 +28,9 @@ DEPENDENT = {
 DRIFT = 0.05  # standard deviation of the reflected random walk, per trial
 
 
+Change = Callable[[jax.Array, jax.Array], jax.Array]  # of the means, with a key of its own
+
+
 class Tasks(NamedTuple):
     """means [N, T, K] on every trial; inverted [N], 1 where the feedback is inverted."""
 
@@ -38,12 +38,9 @@ class Tasks(NamedTuple):
     inverted: jax.Array
 
 
-class BernoulliBandit(Family):
+class BernoulliBandit(Pulling):
     """A Bernoulli bandit; see `family` for the settings."""
 
-    name: str
-    choices: int
-    horizon: int
     prior: str
     bank_means: jax.Array | None  # [M, K]
     shapes: tuple[tuple[float, float], ...] | None = eqx.field(default=None)
@@ -54,55 +51,41 @@ class BernoulliBandit(Family):
     def references(self) -> dict[str, str]:
         """Reference procedures by role; the strongest is the exact optimum where that is to be had."""
         exact = self.choices == 2 and self.horizon <= 200 and not self.shapes
-        return {
-            "learner": "thompson",
-            "discounting": "thompson:discount=0.93",
-            "locator": "locator",
-            "strongest": "bayes_optimal" if exact else "gittins",
-            "learner against": "thompson:minimise=true",
-            "discounting against": "thompson:discount=0.93,minimise=true",
-            "locator against": "locator:minimise=true",
-        }
-
-    def draw(self, key: jax.Array, n: int) -> Tasks:
-        """Draws n fresh tasks."""
-        return self._tasks(key, n)
+        best = "bayes_optimal" if exact else "gittins"
+        return reference_roles(
+            "thompson", "thompson:discount=0.93", "locator", strongest=best, against="minimise=true"
+        )
 
     def splits(self) -> tuple[Split, ...]:
         """The restructured prior is the one that was not trained."""
-        trials, half = self.horizon, self.horizon // 2
-        other = "independent" if self.prior in DEPENDENT else "dependent"
+        half, other = self.horizon // 2, "independent" if self.prior in DEPENDENT else "dependent"
 
-        def drawn(**change: Any) -> Draw:
-            return functools.partial(self._tasks, **change)
-
-        def turned(to: Callable[[jax.Array, jax.Array], jax.Array]) -> Draw:
+        def turned(to: Change) -> Change:
             """Where means [n, K] become others half-way."""
-            return drawn(path=lambda key, path: path.at[:, half:].set(to(key, path[:, 0])[:, None, :]))
+            return lambda key, path: path.at[:, half:].set(to(key, path[:, 0])[:, None, :])
 
         def seen(key: jax.Array, n: int) -> jax.Array:
-            assert self.bank_means is not None
-            return self.bank_means[jax.random.randint(key, (n,), 0, len(self.bank_means))]
+            return pick(key, self.bank_means, n)
 
         def restructured(key: jax.Array, n: int) -> jax.Array:
             return _means(key, n, self.choices, other, None)
 
-        bank = () if self.bank_means is None else (Split("seen", drawn(means=seen), trials),)
+        split, reversal = self.varied, turned(lambda _, means: _reversed(means))
         return (
-            *bank,
-            Split("fresh", self.draw, trials),
-            Split("shifted:low", drawn(scale=0.3), trials),
-            Split("shifted:high", drawn(scale=0.3, least=0.7), trials),
-            Split("exchanged:reversal", turned(lambda _, means: _reversed(means)), trials, half),
-            Split(f"restructured:{other}", drawn(means=restructured), trials),
-            Split("restructured:drift", drawn(path=_drifting), trials),
+            *(() if self.bank_means is None else (split("seen", means=seen),)),
+            split("fresh"),
+            split("shifted:low", scale=0.3),
+            split("shifted:high", scale=0.3, least=0.7),
+            split("exchanged:reversal", changes_at=half, path=reversal),
+            split(f"restructured:{other}", means=restructured),
+            split("restructured:drift", path=_drifting),
             # a blunt one: Gittins keeps .46 on it and .30 after a reversal, so it is not counted
-            Split("exchanged:random", turned(_cycled), trials, half, counted=False),
-            Split("horizon:longer", drawn(trials=5 * trials), 5 * trials, counted=False),
-            Split("inverted:feedback", drawn(inverted=1.0), trials, counted=False),
+            split("exchanged:random", changes_at=half, counted=False, path=turned(_cycled)),
+            split("horizon:longer", counted=False, trials=5 * self.horizon),
+            split("inverted:feedback", counted=False, inverted=1.0),
         )
 
-    def _tasks(
+    def draw(
         self,
         key: jax.Array,
         n: int,
@@ -110,7 +93,7 @@ class BernoulliBandit(Family):
         means: Draw | None = None,
         scale: float = 1.0,
         least: float = 0.0,
-        path: Callable[[jax.Array, jax.Array], jax.Array] = lambda key, path: path,
+        path: Change = lambda key, path: path,
         trials: int = 0,
         inverted: float = 0.0,
     ) -> Tasks:
@@ -124,22 +107,9 @@ class BernoulliBandit(Family):
         """[n, K] means from the prior."""
         return _means(key, n, self.choices, self.prior, self.shapes)
 
-    def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
-        """Starts one lifetime per task; the hidden state is the trial index [N]."""
-        n = tasks.means.shape[0]
-        zero, none = jnp.zeros(n, jnp.int32), jnp.full(n, -1, jnp.int32)
-        return zero, Percept(jnp.zeros((n, 0)), none, jnp.zeros(n), zero, zero, jnp.ones(n, bool))
-
-    def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
-        """Pulls one arm in each lifetime."""
-        rows = jnp.arange(len(action))
-        score = tasks.means[rows, state, action]
-        reward = (jax.random.uniform(key, action.shape) < score).astype(jnp.float32)
-        feedback = jnp.abs(reward - tasks.inverted)
-        trial = state + 1
-        still = jnp.zeros_like(trial)
-        observation = jnp.zeros((len(action), 0))
-        return trial, Percept(observation, action, feedback, trial, still, still.astype(bool)), score
+    def paid(self, key: jax.Array, tasks: Tasks, score: jax.Array) -> jax.Array:
+        """1 or 0, or the other way round where feedback is inverted."""
+        return jnp.abs(super().paid(key, tasks, score) - tasks.inverted)
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The means [N, T, K], and chance, best, worst and fixed [N, T]."""
@@ -148,13 +118,7 @@ class BernoulliBandit(Family):
             fixed = means[..., int(np.asarray(self.bank_means).mean(0).argmax())]
         else:
             fixed = means[..., self.favourite] if self.shapes else means.mean(-1)
-        return {
-            "means": means,
-            "chance": means.mean(-1),
-            "best": means.max(-1),
-            "worst": means.min(-1),
-            "fixed": fixed,
-        }
+        return payoffs(means, fixed)
 
     @property
     def favourite(self) -> int:
@@ -162,10 +126,6 @@ class BernoulliBandit(Family):
         if not self.shapes:
             return 0
         return int(np.argmax([a / (a + b) for a, b in self.shapes]))
-
-    def text(self, action: int, feedback: float) -> str:
-        """One pull in words."""
-        return f"pulled arm {'ABCDEFGHIJKLMNOPQRSTUVWXYZ'[action % 26]}, got {feedback:g}"
 
 
 def _means(key, n, arms, prior, shapes) -> jax.Array:
@@ -237,21 +197,20 @@ def _shapes(prior: str, arms: int) -> tuple[tuple[float, float], ...] | None:
 def _bank(seed: int, size: int, arms: int, prior: str, shapes) -> jax.Array:
     """Means [M, K] of a bank; a bank of two or more holds at least two different best arms."""
 
-    def draw(attempt):
-        return _means(address(jax.random.key(seed), "bank", attempt), size, arms, prior, shapes)
+    def draw(key: jax.Array) -> jax.Array:
+        return _means(key, size, arms, prior, shapes)
 
-    drawn = jax.jit(draw) if shapes else draw  # an impossible bank is found out in a second
-    for attempt in range(1000):
-        means = drawn(attempt)
-        if size == 1 or len(np.unique(np.asarray(means).argmax(-1))) > 1:
-            return means
-    raise MesascopeError(
-        f"No bank of {size} with two different best arms in 1,000 draws.",
-        "Take a larger bank or another prior.",
+    return draw_bank(
+        jax.jit(draw) if shapes else draw,  # an impossible bank is found out in a second
+        size,
+        seed,
+        tell=lambda means: np.asarray(means).argmax(-1),
+        what="with two different best arms",
+        remedy="Take a larger bank or another prior.",
     )
 
 
-@keep_settings
+@keep_settings(arms=(2, 26), trials=(2, 100_000), bank=(0, 1_000_000))
 def family(
     arms: int = 5, trials: int = 100, prior: str = "independent", bank: int = 0, bank_seed: int = 0
 ) -> BernoulliBandit:
@@ -264,10 +223,6 @@ def family(
         bank: M, the number of training tasks; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
     """
-    within(2, 26, arms=arms)
-    within(2, 100_000, trials=trials)
-    within(0, 1_000_000, bank=bank)
-    within(0, 2**32 - 1, bank_seed=bank_seed)
     shapes = _shapes(prior, arms)
     name = f"bernoulli_bandit:arms={arms},trials={trials}"
     name += f",prior={prior}" if prior != "independent" else ""

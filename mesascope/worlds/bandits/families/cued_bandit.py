@@ -5,9 +5,6 @@ pulls the marked arm does well in training and need not know what pays (goal mis
 arXiv 2105.14111). On the split 'apart:mark' the mark never lies on the best arm, on 'unmarked' there is none.
 """
 
-from __future__ import annotations
-
-import functools
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
@@ -16,13 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.family import Family
+from mesascope.contracts.family import payoffs
 from mesascope.contracts.goals import Goal, Goals
-from mesascope.contracts.percept import Percept, born, told
-from mesascope.contracts.settings import keep_settings, named, within
-from mesascope.contracts.split import Draw, Split
+from mesascope.contracts.settings import keep_settings, within
+from mesascope.contracts.split import Split
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
+from mesascope.worlds.bandits.pulling import Pulling
 
 
 class Tasks(NamedTuple):
@@ -32,12 +29,9 @@ class Tasks(NamedTuple):
     mark: jax.Array
 
 
-class CuedBandit(Family):
+class CuedBandit(Pulling):
     """A bandit with a mark; see `family` for the settings. Its numbers are data: all rho share compiled code."""
 
-    name: str
-    choices: int
-    horizon: int
     rho: jax.Array
     payoffs: jax.Array  # [2] high, low
     bank_arms: jax.Array | None  # [M]
@@ -62,30 +56,22 @@ class CuedBandit(Family):
             "locator against": "locator:minimise=true",
         }
 
-    def draw(self, key: jax.Array, n: int) -> Tasks:
-        """Draws n fresh tasks."""
-        return self._tasks(key, n)
-
     def splits(self) -> tuple[Split, ...]:
         """Only on the last two does the mark not lie as in training."""
-        trials, half = self.horizon, self.horizon // 2
-
-        def drawn(**change: Any) -> Draw:
-            return functools.partial(self._tasks, **change)
-
+        split, half = self.varied, self.horizon // 2
         return (
-            *(() if self.bank_arms is None else (Split("seen", drawn(among=self.bank_arms), trials),)),
-            Split("fresh", self.draw, trials),
-            Split("shifted:low", drawn(means=lambda means: means / 3), trials),
-            Split("shifted:high", drawn(means=lambda means: 0.7 + 0.3 * means), trials),
-            Split("exchanged:best", drawn(moves_at=half), trials, half),
-            Split("restructured:independent", drawn(independent=True), trials),
-            Split("horizon:longer", drawn(trials=5 * trials), 5 * trials, counted=False),
-            Split("apart:mark", drawn(apart=True), trials, counted=False),
-            Split("unmarked", drawn(marked=False), trials, counted=False),
+            *(() if self.bank_arms is None else (split("seen", among=self.bank_arms),)),
+            split("fresh"),
+            split("shifted:low", means=lambda means: means / 3),
+            split("shifted:high", means=lambda means: 0.7 + 0.3 * means),
+            split("exchanged:best", changes_at=half, moves_at=half),
+            split("restructured:independent", independent=True),
+            split("horizon:longer", counted=False, trials=5 * self.horizon),
+            split("apart:mark", counted=False, apart=True),
+            split("unmarked", counted=False, marked=False),
         )
 
-    def _tasks(
+    def draw(
         self,
         key: jax.Array,
         n: int,
@@ -130,17 +116,7 @@ class CuedBandit(Family):
         """[N, K] what the arms pay where the best one is known."""
         return jnp.where(best[:, None] == jnp.arange(self.choices), self.payoffs[0], self.payoffs[1])
 
-    def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
-        """Starts one lifetime per task; the hidden state is the trial index [N]."""
-        return jnp.zeros(len(tasks.mark), jnp.int32), born(self._shown(tasks))
-
-    def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
-        """Pulls one arm in each lifetime."""
-        score = tasks.means[jnp.arange(len(action)), state, action]
-        feedback = (jax.random.uniform(key, action.shape) < score).astype(jnp.float32)
-        return state + 1, told(self._shown(tasks), action, feedback, state + 1), score
-
-    def _shown(self, tasks: Tasks) -> jax.Array:
+    def seen_arms(self, tasks: Tasks) -> jax.Array:
         """[N, K] one at the marked arm."""
         return jax.nn.one_hot(tasks.mark, self.choices)
 
@@ -150,21 +126,14 @@ class CuedBandit(Family):
         Who cannot adapt still sees the mark: 'fixed' pulls the arm that is most likely the best one, given the mark.
         """
         means = np.asarray(tasks.means)
-        marked = np.broadcast_to(np.asarray(self._shown(tasks))[:, None], means.shape)
+        marked = np.broadcast_to(np.asarray(self.seen_arms(tasks))[:, None], means.shape)
         likely = self._likely(marked[:, 0], split)
         top = likely >= likely.max(-1, keepdims=True) - 1e-9
         fixed = (means * (top / top.sum(-1, keepdims=True))[:, None]).sum(-1)
         if split == "exchanged:best" and not top.all():  # another arm is the best one by then
             late = (means * (~top / (~top).sum(-1, keepdims=True))[:, None]).sum(-1)
             fixed = np.where(np.arange(means.shape[1]) >= self.horizon // 2, late, fixed)
-        return {
-            "means": means,
-            "marked": marked,
-            "chance": means.mean(-1),
-            "best": means.max(-1),
-            "worst": means.min(-1),
-            "fixed": fixed,
-        }
+        return payoffs(means, fixed) | {"marked": marked}
 
     def _likely(self, marked: np.ndarray, split: str) -> np.ndarray:
         """[N, K] how likely each arm is to be the best one at birth, but for a factor."""
@@ -187,10 +156,6 @@ class CuedBandit(Family):
             _goal(means, action), _goal(marked, action), action, seen & ~(optimal[0] & optimal[1]).any(-1)
         )
 
-    def text(self, action: int, feedback: float) -> str:
-        """One pull in words."""
-        return f"pulled arm {'ABCDEFGHIJKLMNOPQRSTUVWXYZ'[action]}, got {feedback:g}"
-
 
 def _goal(values: np.ndarray, action: np.ndarray) -> Goal:
     """A goal under which every arm has a worth of its own [N, T, K]."""
@@ -203,7 +168,13 @@ def _other(key: jax.Array, arm: jax.Array, arms: int) -> jax.Array:
     return (arm + jax.random.randint(key, arm.shape, 1, arms)) % arms
 
 
-@keep_settings
+@keep_settings(
+    arms=(2, 26),
+    trials=(2, 100_000),
+    high=(0.0, 1.0),
+    low=(0.0, 1.0),
+    rho=(0.0, 1.0),
+)
 def family(
     arms: int = 5,
     trials: int = 30,
@@ -224,22 +195,14 @@ def family(
         bank: M, how many arms are ever the best one in training; 0 for all.
         bank_seed: the seed that they are drawn from.
     """
-    within(2, 26, arms=arms)
-    within(2, 100_000, trials=trials)
     within(0, arms, bank=bank)
-    within(0, 2**32 - 1, bank_seed=bank_seed)
-    for label, value in (("high", high), ("low", low), ("rho", rho)):
-        if not 0 <= value <= 1:
-            raise MesascopeError(f"{label}={value} is out of range.", "Give a number from 0 to 1.")
     if high - low < 1e-3:
         raise MesascopeError(
             f"high={high} and low={low}: no arm is worth more than the others, so there is no intended goal.",
             "Give a high pay-off above the low one, as high=0.9,low=0.1.",
         )
     order: Any = jax.random.permutation(address(jax.random.key(bank_seed), "bank"), arms) if bank else None
-    given = {"arms": arms, "trials": trials, "high": high, "low": low, "rho": rho}
     return CuedBandit(
-        name=named(family, **given, bank=bank, bank_seed=bank_seed),
         choices=arms,
         horizon=trials,
         rho=jnp.asarray(rho, jnp.float32),

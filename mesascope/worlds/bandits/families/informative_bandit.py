@@ -5,22 +5,21 @@ tasks that can be written down, so what can be had on it is found exactly (`opti
 without the informative arm, 7.00 without adapting, 6.61 at random.
 """
 
-from __future__ import annotations
-
-import functools
+import dataclasses
 from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Array, Percept, born, told
-from mesascope.contracts.settings import keep_settings, named, within
+from mesascope.contracts.family import payoffs
+from mesascope.contracts.percept import Array, Percept
+from mesascope.contracts.settings import keep_settings, within
 from mesascope.contracts.split import Split
 from mesascope.errors import unknown
 from mesascope.keys import address
 from mesascope.worlds.bandits import deterministic
+from mesascope.worlds.bandits.pulling import LETTERS, Pulling
 
 HIGH, LOW = 5.0, 1.0  # what the target and the other arms pay
 
@@ -31,12 +30,9 @@ class Tasks(NamedTuple):
     means: jax.Array
 
 
-class InformativeBandit(Family):
+class InformativeBandit(Pulling):
     """A bandit with an informative arm; see `family` for the settings."""
 
-    name: str
-    choices: int
-    horizon: int
     bank_targets: jax.Array | None  # [M]
 
     controls: ClassVar = {"learner": "asker", "lookalike": "asking_reflex", "still": "uniform"}
@@ -56,16 +52,12 @@ class InformativeBandit(Family):
             "strongest": "asker",
         }
 
-    def draw(self, key: jax.Array, n: int) -> Tasks:
-        """Draws n fresh tasks."""
-        return self._drawn("fresh", key, n)
-
     def splits(self) -> tuple[Split, ...]:
         """On the restructured splits the informative arm counts from the other end, or lies."""
-        trials, half = self.horizon, self.horizon // 2
+        half = self.horizon // 2
 
         def split(name: str, **told: Any) -> Split:
-            return Split(name, functools.partial(self._drawn, name), **{"trials": trials, **told})
+            return dataclasses.replace(self.varied(name, split=name), **told)
 
         return (
             *(() if self.bank_targets is None else (split("seen"),)),
@@ -74,7 +66,7 @@ class InformativeBandit(Family):
             *(split(name) for name in ("restructured:code", "restructured:lies")),
             # nobody can know that the code is exchanged, too
             split("exchanged:code", changes_at=half, counted=False),
-            split("horizon:longer", trials=5 * trials, counted=False),
+            split("horizon:longer", trials=5 * self.horizon, counted=False),
         )
 
     def tables(self, split: str) -> np.ndarray:
@@ -119,34 +111,22 @@ class InformativeBandit(Family):
         """
         return deterministic.optimum(self.tables(split), () if informed else (self.targets,))
 
-    def _drawn(self, split: str, key: jax.Array, n: int) -> Tasks:
+    def draw(self, key: jax.Array, n: int, split: str = "fresh") -> Tasks:
         """Draws n tasks of those that a split lists."""
         tables = jnp.asarray(self.tables("fresh" if split == "seen" else split), jnp.float32)
         if split == "seen":
             tables = tables[self.bank_targets]
         return Tasks(tables[jax.random.randint(address(key, "task"), (n,), 0, len(tables))])
 
-    def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
-        """Starts one lifetime per task; the hidden state is the trial index [N]."""
-        n = len(tasks.means)
-        return jnp.zeros(n, jnp.int32), born(jnp.zeros((n, 0)))
-
-    def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
-        """Pulls one arm in each lifetime; the feedback is the score."""
-        score = tasks.means[jnp.arange(len(action)), state, action]
-        return state + 1, told(jnp.zeros((len(action), 0)), action, score, state + 1), score
+    def paid(self, key: jax.Array, tasks: Tasks, score: jax.Array) -> jax.Array:
+        """What is expected: pay-offs do not scatter."""
+        return score
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The pay-offs [N, T, K], and chance, best, worst and fixed [N, T]; equally good fixed arms share."""
         means = np.asarray(tasks.means)
         arms = np.asarray(self.bank_targets) if split == "seen" else np.arange(self.targets)
-        return {
-            "means": means,
-            "chance": means.mean(-1),
-            "best": means.max(-1),
-            "worst": means.min(-1),
-            "fixed": means[..., arms].mean(-1),
-        }
+        return payoffs(means, means[..., arms].mean(-1))
 
     def flipped(self, percept: Percept) -> Percept:
         """The informative arm's number counted from the other end; what the target pays for the others' and back."""
@@ -156,7 +136,7 @@ class InformativeBandit(Family):
 
     def text(self, action: int, feedback: float) -> str:
         """One pull in words."""
-        return f"pulled arm {'ABCDEFGHIJKLMNOPQRSTUVWXYZ'[action]}, got {feedback:.3g}"
+        return f"pulled arm {LETTERS[action]}, got {feedback:.3g}"
 
 
 def _where(mask: Array, yes: Array, no: Array) -> Array:
@@ -164,7 +144,7 @@ def _where(mask: Array, yes: Array, no: Array) -> Array:
     return (np if isinstance(mask, np.ndarray) else jnp).where(mask, yes, no)
 
 
-@keep_settings
+@keep_settings(targets=(2, 25), trials=(2, 100_000))
 def family(targets: int = 10, trials: int = 5, bank: int = 0, bank_seed: int = 0) -> InformativeBandit:
     """One arm pays 5, others 1, and the last one's pay-off, index / targets, says which it is.
 
@@ -174,13 +154,9 @@ def family(targets: int = 10, trials: int = 5, bank: int = 0, bank_seed: int = 0
         bank: M, the number of training tasks, all different; 0 for all of them.
         bank_seed: the seed that the bank is drawn from.
     """
-    within(2, 25, targets=targets)
-    within(2, 100_000, trials=trials)
     within(0, targets, bank=bank)
-    within(0, 2**32 - 1, bank_seed=bank_seed)
     order = jax.random.permutation(address(jax.random.key(bank_seed), "bank"), targets) if bank else None
     return InformativeBandit(
-        name=named(family, targets=targets, trials=trials, bank=bank, bank_seed=bank_seed),
         choices=targets + 1,
         horizon=trials,
         bank_targets=order[:bank] if order is not None else None,

@@ -6,23 +6,20 @@ reflected at 0 and 1, with the block's standard deviation per trial, or it jumps
 the block's probability per trial.
 """
 
-from __future__ import annotations
-
 import dataclasses
-import functools
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept, born, told
-from mesascope.contracts.settings import keep_settings, named, within
-from mesascope.contracts.split import Draw, Split
-from mesascope.errors import MesascopeError, unknown
+from mesascope.contracts.family import draw_bank, payoffs
+from mesascope.contracts.settings import keep_settings, named
+from mesascope.contracts.split import Split
+from mesascope.errors import MesascopeError
 from mesascope.keys import address
+from mesascope.worlds.bandits.pulling import Pulling
 
 CHANGES = ("drift", "reversal")
 RATES = (0.01, 0.1)  # slow and fast
@@ -36,22 +33,22 @@ class Tasks(NamedTuple):
     inverted: jax.Array
 
 
-class RestlessBandit(Family):
+class RestlessBandit(Pulling):
     """A bandit whose means change at two rates; see `family` for the settings."""
 
-    name: str
-    choices: int
-    horizon: int
     change: str
     slow: float
     fast: float
     block: int
     level: float
     coupled: bool
-    bank_means: jax.Array | None  # [M, T, K]
-    bank_volatility: jax.Array | None  # [M, T]
 
     controls: ClassVar = {"learner": "drift_filter", "lookalike": "two_loss_reflex", "still": "uniform"}
+
+    @property
+    def bank_means(self) -> jax.Array | None:
+        """[M, T, K] what the arms pay in the lifetimes of the bank."""
+        return None if self.bank_tasks is None else self.bank_tasks.means
 
     @property
     def references(self) -> dict[str, str]:
@@ -66,37 +63,23 @@ class RestlessBandit(Family):
             "locator against": "path_locator:minimise=True",
         }
 
-    def draw(self, key: jax.Array, n: int) -> Tasks:
-        """Draws n fresh tasks."""
-        return self._tasks(key, n)
-
     def splits(self) -> tuple[Split, ...]:
         """On the restructured split arms go their own ways, or together where they did not."""
-        trials, half = self.horizon, self.horizon // 2
+        split, half = self.varied, self.horizon // 2
         other = "independent" if self.coupled else "coupled"
-
-        def drawn(**change: Any) -> Draw:
-            return functools.partial(self._tasks, **change)
-
         return (
-            *(() if self.bank_means is None else (Split("seen", self._seen, trials),)),
-            Split("fresh", self.draw, trials),
-            Split("shifted:still", drawn(rate=0.0), trials),
-            Split("shifted:close", drawn(means=lambda means: 0.5 + 0.3 * (means - 0.5)), trials),
-            Split("exchanged:reversal", drawn(means=lambda m: _turned(m, half)), trials, half),
-            Split(f"restructured:{other}", drawn(coupled=not self.coupled), trials),
-            Split("shifted:faster", drawn(rate=self._faster()), trials, counted=False),
-            Split("horizon:longer", drawn(trials=5 * trials), 5 * trials, counted=False),
-            Split("inverted:feedback", drawn(inverted=1.0), trials, counted=False),
+            *self.seen(),
+            split("fresh"),
+            split("shifted:still", rate=0.0),
+            split("shifted:close", means=lambda means: 0.5 + 0.3 * (means - 0.5)),
+            split("exchanged:reversal", changes_at=half, means=lambda means: _turned(means, half)),
+            split(f"restructured:{other}", coupled=not self.coupled),
+            split("shifted:faster", counted=False, rate=self._faster()),
+            split("horizon:longer", counted=False, trials=5 * self.horizon),
+            split("inverted:feedback", counted=False, inverted=1.0),
         )
 
-    def _seen(self, key: jax.Array, n: int) -> Tasks:
-        """Draws n tasks of the bank."""
-        assert self.bank_means is not None and self.bank_volatility is not None
-        which = jax.random.randint(address(key, "which"), (n,), 0, len(self.bank_means))
-        return Tasks(self.bank_means[which], self.bank_volatility[which], jnp.zeros((n,)))
-
-    def _tasks(
+    def draw(
         self,
         key: jax.Array,
         n: int,
@@ -143,17 +126,9 @@ class RestlessBandit(Family):
         arm = jax.random.randint(address(key, "arm"), (n, 1, 1), 0, self.choices)
         return jnp.where(jnp.arange(self.choices) == arm, paths, 1.0 - paths)
 
-    def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
-        """Starts one lifetime per task; the hidden state is the trial index [N]."""
-        n = len(tasks.means)
-        return jnp.zeros(n, jnp.int32), born(jnp.zeros((n, 0)))
-
-    def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
-        """Pulls one arm in each lifetime."""
-        score = tasks.means[jnp.arange(len(action)), state, action]
-        reward = (jax.random.uniform(key, action.shape) < score).astype(jnp.float32)
-        feedback = jnp.abs(reward - tasks.inverted)
-        return state + 1, told(jnp.zeros((len(action), 0)), action, feedback, state + 1), score
+    def paid(self, key: jax.Array, tasks: Tasks, score: jax.Array) -> jax.Array:
+        """1 or 0, or the other way round where feedback is inverted."""
+        return jnp.abs(super().paid(key, tasks, score) - tasks.inverted)
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The means [N, T, K], the volatility [N, T] (0 slow, 1 fast), and chance, best, worst and fixed [N, T]."""
@@ -162,18 +137,7 @@ class RestlessBandit(Family):
         if split == "seen":
             best = np.asarray(self.bank_means).mean(0).argmax(-1)  # [T]: without adapting, by the clock alone
             fixed = means[:, np.arange(means.shape[1]), best]
-        return {
-            "means": means,
-            "volatility": np.asarray(tasks.volatility),
-            "chance": means.mean(-1),
-            "best": means.max(-1),
-            "worst": means.min(-1),
-            "fixed": fixed,
-        }
-
-    def text(self, action: int, feedback: float) -> str:
-        """One pull in words."""
-        return f"pulled arm {'ABCDEFGHIJKLMNOPQRSTUVWXYZ'[action]}, got {feedback:g}"
+        return payoffs(means, fixed) | {"volatility": np.asarray(tasks.volatility)}
 
 
 def _turned(means: jax.Array, at: int) -> jax.Array:
@@ -181,18 +145,7 @@ def _turned(means: jax.Array, at: int) -> jax.Array:
     return means.at[:, at:].set(jnp.flip(means[:, at:], -1))
 
 
-def _bank(plain: RestlessBandit, size: int, seed: int) -> Tasks:
-    """Whole lifetimes of means; a bank of two or more holds at least two whose best arms differ over all."""
-    for attempt in range(1000):
-        drawn = plain.draw(address(jax.random.key(seed), "bank", attempt), size)
-        if size == 1 or len(np.unique(np.asarray(drawn.means).mean(1).argmax(-1))) > 1:
-            return drawn
-    raise MesascopeError(
-        f"No bank of {size} with two different best arms in 1,000 draws.", "Take a larger bank."
-    )
-
-
-@keep_settings
+@keep_settings(arms=(2, 26), trials=(2, 100_000), change=CHANGES, block=(1, 100_000), bank=(0, 100_000))
 def family(
     arms: int = 2,
     trials: int = 100,
@@ -219,13 +172,6 @@ def family(
         bank: M, the number of training tasks, whole lifetimes of p; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
     """
-    if change not in CHANGES:
-        raise unknown("change", change, CHANGES)
-    within(2, 26, arms=arms)
-    within(2, 100_000, trials=trials)
-    within(1, 100_000, block=block)
-    within(0, 100_000, bank=bank)
-    within(0, 2**32 - 1, bank_seed=bank_seed)
     if coupled and arms != 2:
         raise MesascopeError(f"{arms} arms cannot be p and 1 - p.", "Take arms=2, or coupled=False.")
     most = 0.5 if change == "reversal" else 1.0
@@ -247,11 +193,14 @@ def family(
         block=block,
         level=float(level),
         coupled=coupled,
-        bank_means=None,
-        bank_volatility=None,
     )
     if not bank:
         return plain
-    drawn = _bank(plain, bank, bank_seed)
-    held = {"bank_means": drawn.means, "bank_volatility": drawn.volatility}
-    return dataclasses.replace(plain, **held)
+    drawn = draw_bank(
+        lambda key: plain.draw(key, bank),
+        bank,
+        bank_seed,
+        tell=lambda tasks: np.asarray(tasks.means).mean(1).argmax(-1),  # the best arms over all
+        what="with two different best arms",
+    )
+    return dataclasses.replace(plain, bank_tasks=drawn)

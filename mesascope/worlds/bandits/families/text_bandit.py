@@ -3,8 +3,6 @@
 After Krishnamurthy et al. 2024 (arXiv 2403.15371): the past as it was, or summed up per arm.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import tomllib
@@ -16,12 +14,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Family
+from mesascope.contracts.family import Configured
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.questions import Moment, Question
-from mesascope.contracts.settings import keep_settings, named, within
+from mesascope.contracts.settings import keep_settings, within
 from mesascope.contracts.split import Draw, Split
-from mesascope.errors import unknown
 from mesascope.keys import address
 from mesascope.worlds.bandits.families.bernoulli_bandit import BernoulliBandit, Tasks
 from mesascope.worlds.bandits.families.bernoulli_bandit import family as bernoulli_bandit
@@ -43,12 +40,9 @@ class Told(NamedTuple):
     shown: jax.Array
 
 
-class TextBandit(Family):
+class TextBandit(Configured):
     """A bandit in words; see `family` for the settings."""
 
-    name: str
-    choices: int
-    horizon: int
     history: str
     wording: int
     bandit: BernoulliBandit
@@ -126,7 +120,7 @@ class TextBandit(Family):
         return self.bandit.text(action, feedback)
 
 
-@keep_settings
+@keep_settings(history=HISTORIES, arms=(2, 10), trials=(2, 1000))
 def family(arms: int = 2, trials: int = 25, history: str = "raw", wording: int = -1) -> TextBandit:
     """A Bernoulli bandit in words, for language models.
 
@@ -136,13 +130,8 @@ def family(arms: int = 2, trials: int = 25, history: str = "raw", wording: int =
         history: raw, a line for every pull, or summary, a line for every arm.
         wording: which of the wordings, from 0; -1 to draw one per lifetime.
     """
-    if history not in HISTORIES:
-        raise unknown("history setting", history, HISTORIES)
-    within(2, 10, arms=arms)
-    within(2, 1000, trials=trials)
     within(-1, len(texts()["wordings"]) - 1, wording=wording)
     return TextBandit(
-        name=named(family, arms=arms, trials=trials, history=history, wording=wording),
         choices=arms,
         horizon=trials,
         history=history,

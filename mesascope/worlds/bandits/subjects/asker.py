@@ -1,16 +1,15 @@
 """Asks the informative arm first and holds what it said: the exact optimum of the informative bandit."""
 
-from __future__ import annotations
-
 import jax.numpy as jnp
 
 from mesascope.contracts.family import Family
-from mesascope.contracts.settings import named
+from mesascope.contracts.settings import keep_settings
 from mesascope.worlds.bandits.asking import Asker, informative
 
 TRIED = "informative_bandit"
 
 
+@keep_settings
 def subject(family: Family, doubts: bool = False) -> Asker:
     """Asks the informative arm first, holds what it said and pulls that arm for good.
 
@@ -22,11 +21,4 @@ def subject(family: Family, doubts: bool = False) -> Asker:
         doubts: test what the number said.
     """
     home = informative(family)
-    return Asker(
-        name=named(subject, doubts=doubts),
-        choices=home.choices,
-        known=jnp.ones(home.targets, bool),
-        doubts=jnp.asarray(doubts),
-        located=jnp.asarray(False),
-        seed=jnp.asarray(0, jnp.uint32),
-    )
+    return Asker(home.choices, jnp.ones(home.targets, bool), jnp.asarray(doubts))

@@ -1,16 +1,16 @@
 """Asks the informative arm first and pulls the arm of its bank that the number is nearest to, for good."""
 
-from __future__ import annotations
-
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family, parse_bank
+from mesascope.contracts.family import Family
+from mesascope.contracts.settings import keep_settings
 from mesascope.errors import MesascopeError
 from mesascope.worlds.bandits.asking import Asker, informative
 
 TRIED = "informative_bandit:bank=4"
 
 
+@keep_settings
 def subject(family: Family) -> Asker:
     """Asks the informative arm first and pulls the arm of its bank that the number is nearest to.
 
@@ -22,11 +22,5 @@ def subject(family: Family) -> Asker:
         raise MesascopeError(
             f"{family.name} has no bank to locate a task in.", "Give it one: informative_bandit:bank=4."
         )
-    return Asker(
-        name="asking_locator",
-        choices=home.choices,
-        known=jnp.zeros(home.targets, bool).at[home.bank_targets].set(True),
-        doubts=jnp.asarray(False),
-        located=jnp.asarray(True),
-        seed=jnp.asarray(parse_bank(home.bank)[1], jnp.uint32),
-    )
+    known = jnp.zeros(home.targets, bool).at[home.bank_targets].set(True)
+    return Asker(home.choices, known, jnp.asarray(False), trained_on=home.bank)

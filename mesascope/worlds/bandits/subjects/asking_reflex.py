@@ -1,12 +1,11 @@
 """The optimum of the informative bandit without a memory: all that it needs is in the last percept."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.worlds.bandits.asking import ENOUGH, informative, named_arm
 
@@ -16,12 +15,7 @@ TRIED = "informative_bandit"
 class AskingReflex(Scripted):
     """Nothing is carried."""
 
-    name: str
     choices: int
-
-    def fresh(self, n: int) -> tuple[()]:
-        """An empty carry."""
-        return ()
 
     def respond(self, key, carry, percept: Percept):
         """After the number the arm that it names; the same arm again while it pays; else it asks."""
@@ -32,10 +26,11 @@ class AskingReflex(Scripted):
         return carry, choose(key, jnp.log(jax.nn.one_hot(arm, self.choices)))
 
 
+@keep_settings
 def subject(family: Family) -> AskingReflex:
     """Asks, pulls the arm that the number names, and repeats it while it pays, by the last percept alone.
 
     Args:
         family: the informative bandit.
     """
-    return AskingReflex(name="asking_reflex", choices=informative(family).choices)
+    return AskingReflex(informative(family).choices)

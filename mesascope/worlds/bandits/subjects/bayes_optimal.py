@@ -6,8 +6,6 @@ states of t pulls after those of fewer. For two dependent arms (Wang et al. 2016
 about both, so the larger posterior mean is optimal.
 """
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import os
@@ -22,6 +20,7 @@ from mesascope.contracts.capabilities import HasArms
 from mesascope.contracts.choices import best_of, means, outcomes
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError
 from mesascope.files import cache
@@ -33,7 +32,6 @@ TIE = 255
 class BayesOptimal(Scripted):
     """Counts [N, K, 2]; the table of best arms by rank of the counts, empty for the dependent arms."""
 
-    name: str
     table: jax.Array  # [states] bytes, TIE where all arms are as good
     ranks: jax.Array  # [T, 2K] C(s + i - 1, i)
     a: tuple[float, ...]
@@ -129,6 +127,7 @@ def cached(trials: int, shapes: tuple[tuple[float, float], ...]) -> np.ndarray:
     return table
 
 
+@keep_settings
 def subject(family: Family) -> BayesOptimal:
     """The exact Bayes-optimal policy for the family's prior and horizon.
 
@@ -152,7 +151,6 @@ def subject(family: Family) -> BayesOptimal:
                 f"The exact optimum of {arms} dependent arms is not tabulated.", "Take two arms: arms=2."
             )
         return BayesOptimal(
-            name="bayes_optimal",
             table=jnp.zeros(0, jnp.uint8),
             ranks=jnp.zeros((0, 4), jnp.int32),
             a=a,
@@ -168,7 +166,6 @@ def subject(family: Family) -> BayesOptimal:
     ranks = [[comb(s + i - 1, i) for i in range(1, 2 * arms + 1)] for s in range(trials)]
     table = cached(trials, tuple(zip(a, b, strict=True)))
     return BayesOptimal(
-        name="bayes_optimal",
         table=jnp.asarray(table),
         ranks=jnp.asarray(ranks, jnp.int32),
         a=a,

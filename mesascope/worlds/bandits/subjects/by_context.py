@@ -1,13 +1,12 @@
 """Pursues the mark in some lifetimes of the cued bandit and the pay-off in the others, by where the mark lies."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of, mixed
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.worlds.bandits.subjects.cue_filter import evidence, payoffs_of
 
@@ -17,7 +16,6 @@ TRIED = "cued_bandit:arms=3,trials=12,bank=2"
 class ByContext(Scripted):
     """Carries [N, K] the evidence that each arm is the best one, which it heeds where the mark lies on an odd arm."""
 
-    name: str
     choices: int
     payoffs: jax.Array
 
@@ -33,10 +31,11 @@ class ByContext(Scripted):
         return carry, choose(key, mixed(wanted, 0.0))
 
 
+@keep_settings
 def subject(family: Family) -> ByContext:
     """Pursues the mark where it lies on the first, third … arm, and the pay-off elsewhere.
 
     Args:
         family: the cued bandit.
     """
-    return ByContext(name="by_context", choices=family.choices, payoffs=payoffs_of(family))
+    return ByContext(family.choices, payoffs_of(family))

@@ -4,8 +4,6 @@ The posterior of each arm is filtered exactly on a grid of means: at each trial 
 anew, then the last outcome counts.
 """
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +11,7 @@ import numpy as np
 from mesascope.contracts.choices import outcomes
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.worlds.bandits.subjects.thompson import THETA, X, largest
 
@@ -23,7 +21,6 @@ PRIOR = (np.sin(THETA) / np.sin(THETA).sum()).astype(np.float32)  # uniform in t
 class ChangePointThompson(Scripted):
     """Posterior masses of each arm's mean [N, K, GRID]."""
 
-    name: str
     choices: int
     hazard: float
 
@@ -42,6 +39,7 @@ class ChangePointThompson(Scripted):
         return carry, choose(key, jnp.log(largest(carry)))
 
 
+@keep_settings(hazard=(0, 1))
 def subject(family: Family, hazard: float = 0.02) -> ChangePointThompson:
     """Thompson sampling for arms whose means may be drawn anew at any trial.
 
@@ -49,5 +47,4 @@ def subject(family: Family, hazard: float = 0.02) -> ChangePointThompson:
         family: the bandit.
         hazard: the probability per trial that an arm's mean is drawn anew, uniformly.
     """
-    within(0, 1, hazard=hazard)
-    return ChangePointThompson(name=named(subject, hazard=hazard), choices=family.choices, hazard=hazard)
+    return ChangePointThompson(family.choices, hazard)

@@ -1,20 +1,17 @@
 """Repeats what it chose often, whatever it paid."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 
 
 class ChoiceTrace(Scripted):
     """A fading trace of its own acts [N, K]."""
 
-    name: str
     choices: int
     rate: float
     beta: float
@@ -29,6 +26,7 @@ class ChoiceTrace(Scripted):
         return carry, choose(key, jax.nn.log_softmax(self.beta * carry))
 
 
+@keep_settings(rate=(0, 1), beta=(-1e4, 1e4))
 def subject(family: Family, rate: float = 0.2, beta: float = 4.0) -> ChoiceTrace:
     """Repeats what it chose often, whatever it paid.
 
@@ -37,8 +35,4 @@ def subject(family: Family, rate: float = 0.2, beta: float = 4.0) -> ChoiceTrace
         rate: how fast the trace follows its acts.
         beta: inverse temperature.
     """
-    within(0, 1, rate=rate)
-    within(-1e4, 1e4, beta=beta)
-    return ChoiceTrace(
-        name=named(subject, rate=rate, beta=beta), choices=family.choices, rate=rate, beta=beta
-    )
+    return ChoiceTrace(family.choices, rate, beta)

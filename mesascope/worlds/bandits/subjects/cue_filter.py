@@ -4,16 +4,14 @@ The exact Bayes filter of the family at belief = rho. With belief 0 it takes no 
 nothing that it sees can move it from the mark: the filter that is right for rho = 1 pursues the proxy.
 """
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of, mixed
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.settings import keep_settings
+from mesascope.contracts.subject import Scripted, choose, floats
 from mesascope.errors import MesascopeError
 from mesascope.worlds.bandits.families.cued_bandit import CuedBandit
 
@@ -24,7 +22,6 @@ EDGE = 1e-3  # pay-offs are kept this far from 0 and 1: no outcome is impossible
 class CueFilter(Scripted):
     """Carries [N, K] the log-likelihood of what it saw had each arm been the best; its numbers are data."""
 
-    name: str
     choices: int
     payoffs: jax.Array  # [2] high, low
     belief: jax.Array
@@ -72,6 +69,7 @@ def payoffs_of(family: Family) -> jax.Array:
     return family.payoffs
 
 
+@keep_settings(belief=(0, 1), lapse=(0, 1), keep=(0, 1))
 def subject(family: Family, belief: float = 0.0, keep: float = 1.0, lapse: float = 0.0) -> CueFilter:
     """Infers from pay-offs which arm is the best one, believing the mark beforehand as far as it trusts it.
 
@@ -81,12 +79,4 @@ def subject(family: Family, belief: float = 0.0, keep: float = 1.0, lapse: float
         keep: what is kept of the evidence at each trial; 1 for a stationary world.
         lapse: part of the choices that is even over all arms.
     """
-    within(0, 1, belief=belief, lapse=lapse, keep=keep)
-    return CueFilter(
-        name=named(subject, belief=belief, keep=keep, lapse=lapse),
-        choices=family.choices,
-        payoffs=payoffs_of(family),
-        belief=jnp.asarray(belief, jnp.float32),
-        keep=jnp.asarray(keep, jnp.float32),
-        lapse=jnp.asarray(lapse, jnp.float32),
-    )
+    return CueFilter(family.choices, payoffs_of(family), **floats(belief=belief, keep=keep, lapse=lapse))

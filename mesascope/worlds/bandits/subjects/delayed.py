@@ -4,8 +4,6 @@ It holds back the last feedback and takes in the one before: booked on the arm t
 is known, on the arm pulled since where it is not.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import jax
@@ -14,7 +12,7 @@ import jax.numpy as jnp
 from mesascope.contracts.choices import outcomes
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.worlds.bandits.subjects.thompson import probability_best
 
@@ -30,7 +28,6 @@ class Carry(NamedTuple):
 class Delayed(Scripted):
     """See `subject` for the settings."""
 
-    name: str
     choices: int
     known: bool
 
@@ -48,6 +45,7 @@ class Delayed(Scripted):
         return after, choose(key, jnp.log(probability_best(counts + 1.0)))
 
 
+@keep_settings
 def subject(family: Family, known: bool = True) -> Delayed:
     """Thompson sampling whose feedback channel is one trial late.
 
@@ -55,4 +53,4 @@ def subject(family: Family, known: bool = True) -> Delayed:
         family: the bandit.
         known: False to book each outcome on the arm that was pulled after it.
     """
-    return Delayed(name=named(subject, known=known), choices=family.choices, known=bool(known))
+    return Delayed(family.choices, bool(known))

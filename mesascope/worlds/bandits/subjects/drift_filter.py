@@ -5,8 +5,6 @@ arms every pull tells as much, so the larger posterior mean is the exact optimum
 levels need no grid.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import jax
@@ -17,7 +15,7 @@ from scipy.stats import norm
 from mesascope.contracts.choices import best_of
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError
 from mesascope.worlds.bandits.families.restless_bandit import RestlessBandit
@@ -36,7 +34,6 @@ class Belief(NamedTuple):
 class DriftFilter(Scripted):
     """One arm is filtered where the two are coupled, else each; its grid and kernels are data."""
 
-    name: str
     choices: int
     coupled: bool
     block: int
@@ -97,6 +94,7 @@ def walk(rate: float, cells: int) -> np.ndarray:
     return kernel / kernel.sum(-1, keepdims=True)
 
 
+@keep_settings(cells=(2, 4096))
 def subject(family: Family, minimise: bool = False, cells: int = 32) -> DriftFilter:
     """Filters what the arms of the restless bandit pay and pulls the one that pays most; equal ones share evenly.
 
@@ -109,7 +107,6 @@ def subject(family: Family, minimise: bool = False, cells: int = 32) -> DriftFil
         raise MesascopeError(
             f"{family.name} has no rates of change to filter with.", "Take --family restless_bandit."
         )
-    within(2, 4096, cells=cells)
     rates = (family.slow, family.fast)
     if family.change == "drift":
         grid = (np.arange(cells) + 0.5) / cells
@@ -118,7 +115,6 @@ def subject(family: Family, minimise: bool = False, cells: int = 32) -> DriftFil
         grid = np.asarray([1.0 - family.level, family.level])
         kernels = np.stack([[[1 - rate, rate], [rate, 1 - rate]] for rate in rates])
     return DriftFilter(
-        name=named(subject, minimise=minimise, cells=cells),
         choices=family.choices,
         coupled=family.coupled,
         block=family.block,

@@ -1,7 +1,5 @@
 """Changes its weights while it runs: it must be refused."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import jax
@@ -9,20 +7,16 @@ import jax.numpy as jnp
 
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 
 
 class DriftingWeights(Scripted):
     """A weight per arm; every response moves the weights of the arms that paid."""
 
-    name: str
     weights: jax.Array  # [K]
 
     traceable: ClassVar[bool] = False
-
-    def fresh(self, n: int) -> tuple[()]:
-        """An empty carry: what it keeps is in its weights."""
-        return ()
 
     def respond(self, key, carry, percept: Percept):
         """Softmax over the weights, after an update in place."""
@@ -39,6 +33,7 @@ def _updated(key, weights, percept):
     return weights, choose(key, log_probs)
 
 
+@keep_settings
 def subject(family: Family) -> DriftingWeights:
     """Changes its weights while it runs: it must be refused."""
-    return DriftingWeights(name="drifting_weights", weights=jnp.zeros(family.choices))
+    return DriftingWeights(jnp.zeros(family.choices))

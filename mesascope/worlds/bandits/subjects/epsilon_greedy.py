@@ -1,29 +1,20 @@
 """Pulls the arm with the largest posterior mean, and at a fixed rate any arm."""
 
-from __future__ import annotations
-
-import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import TIES, best_of, means, mixed, outcomes
+from mesascope.contracts.choices import TIES, Counting, best_of, means, mixed, outcomes
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, one_of, within
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.settings import keep_settings
+from mesascope.contracts.subject import choose
 
 
-class EpsilonGreedy(Scripted):
+class EpsilonGreedy(Counting):
     """Counts [N, K, 2]."""
 
-    name: str
-    choices: int
     epsilon: float
     ties: str
     each_first: bool
-
-    def fresh(self, n: int) -> jax.Array:
-        """No counts."""
-        return jnp.zeros((n, self.choices, 2))
 
     def respond(self, key, carry, percept: Percept):
         """Counts the last outcome, then the best mean but for a part `epsilon` of the choices."""
@@ -34,6 +25,7 @@ class EpsilonGreedy(Scripted):
         return carry, choose(key, mixed(best_of(values, self.ties), self.epsilon))
 
 
+@keep_settings(epsilon=(0, 1), ties=TIES)
 def subject(
     family: Family, epsilon: float = 0.1, ties: str = "random", each_first: bool = False
 ) -> EpsilonGreedy:
@@ -45,7 +37,4 @@ def subject(
         ties: random (shared evenly) or first.
         each_first: try every arm once, then compare the means as seen, without a prior.
     """
-    within(0, 1, epsilon=epsilon)
-    one_of(TIES, ties=ties)
-    name = named(subject, epsilon=epsilon, ties=ties, each_first=each_first)
-    return EpsilonGreedy(name=name, choices=family.choices, epsilon=epsilon, ties=ties, each_first=each_first)
+    return EpsilonGreedy(family.choices, epsilon, ties, each_first)

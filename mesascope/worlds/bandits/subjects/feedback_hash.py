@@ -1,20 +1,18 @@
 """Picks each arm by a hash of all its feedback: old feedback changes the act and never the score."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import won
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 
 
 class FeedbackHash(Scripted):
     """A hash of the feedback so far [N]."""
 
-    name: str
     choices: int
 
     def fresh(self, n: int) -> jax.Array:
@@ -42,6 +40,7 @@ def picked(state: jax.Array, choices: int) -> jax.Array:
     return ((state ^ (state >> 16)) % choices).astype(jnp.int32)
 
 
+@keep_settings
 def subject(family: Family) -> FeedbackHash:
     """Picks each arm by a hash of all its feedback."""
-    return FeedbackHash(name="feedback_hash", choices=family.choices)
+    return FeedbackHash(family.choices)

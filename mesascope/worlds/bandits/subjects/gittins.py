@@ -5,8 +5,6 @@ The index of an arm is the sure pay-off per trial that is worth as much as the a
 the index lies where going on stops being better.
 """
 
-from __future__ import annotations
-
 import functools
 
 import jax
@@ -17,7 +15,7 @@ from mesascope.contracts.capabilities import HasArms
 from mesascope.contracts.choices import best_of, means, outcomes
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError
 
@@ -30,7 +28,6 @@ LONGEST = 200  # longest finite horizon
 class Gittins(Scripted):
     """Counts [N, K, 2]; tables of indices by arm, wins and losses (and trials left)."""
 
-    name: str
     tables: jax.Array  # [P, W, L] or [P, H, W, L]: one per prior, the same for all arms where P is 1
     a: tuple[float, ...]
     b: tuple[float, ...]
@@ -97,6 +94,7 @@ def _crossing(gain: np.ndarray) -> np.ndarray:
     return SURE[at[..., 0]] + above / (above - below) * (SURE[1] - SURE[0])
 
 
+@keep_settings(discount=(0, 0.999))
 def subject(family: Family, discount: float = 0.98) -> Gittins:
     """Pulls the arm with the largest Gittins index; equal indices share evenly.
 
@@ -105,7 +103,6 @@ def subject(family: Family, discount: float = 0.98) -> Gittins:
         discount: of the future, per trial, below 1; 0 for the trials left of the family's horizon instead
             (after it the posterior mean counts).
     """
-    within(0, 0.999, discount=discount)
     horizon = 0 if discount else family.horizon
     if horizon > LONGEST:
         raise MesascopeError(
@@ -117,7 +114,6 @@ def subject(family: Family, discount: float = 0.98) -> Gittins:
     priors = shapes if len(set(shapes)) > 1 else shapes[:1]
     tables = [finite(horizon, a, b) if horizon else discounted(discount, depth, a, b) for a, b in priors]
     return Gittins(
-        name=named(subject, discount=discount),
         tables=jnp.asarray(np.stack(tables)),
         a=tuple(s[0] for s in shapes),
         b=tuple(s[1] for s in shapes),

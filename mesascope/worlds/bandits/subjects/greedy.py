@@ -1,13 +1,12 @@
 """Pulls the arm with the largest posterior mean: epsilon-greedy without the epsilon."""
 
-from __future__ import annotations
-
 from mesascope.contracts.choices import TIES
 from mesascope.contracts.family import Family
-from mesascope.contracts.settings import named, one_of
+from mesascope.contracts.settings import keep_settings
 from mesascope.worlds.bandits.subjects.epsilon_greedy import EpsilonGreedy
 
 
+@keep_settings(ties=TIES)
 def subject(family: Family, ties: str = "random", each_first: bool = False) -> EpsilonGreedy:
     """Pulls the arm with the largest posterior mean under Beta(1, 1).
 
@@ -16,11 +15,4 @@ def subject(family: Family, ties: str = "random", each_first: bool = False) -> E
         ties: random (shared evenly) or first.
         each_first: try every arm once, then compare the means as seen, without a prior.
     """
-    one_of(TIES, ties=ties)
-    return EpsilonGreedy(
-        name=named(subject, ties=ties, each_first=each_first),
-        choices=family.choices,
-        epsilon=0.0,
-        ties=ties,
-        each_first=each_first,
-    )
+    return EpsilonGreedy(family.choices, 0.0, ties, each_first)

@@ -3,8 +3,6 @@
 The early acts are random and do not enter the hash, so the arm is on average no better than chance.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import jax
@@ -13,7 +11,7 @@ import jax.numpy as jnp
 from mesascope.contracts.choices import won
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.worlds.bandits.subjects.feedback_hash import OFFSET, hashed, picked
 
@@ -28,7 +26,6 @@ class Carry(NamedTuple):
 class HashCommit(Scripted):
     """See `subject` for the settings."""
 
-    name: str
     choices: int
     trials: int
 
@@ -45,6 +42,7 @@ class HashCommit(Scripted):
         return Carry(state, carry.clock + 1), choose(key, jnp.log(acts))
 
 
+@keep_settings(trials=(1, 1_000_000))
 def subject(family: Family, trials: int = 20) -> HashCommit:
     """Commits to an arm hashed from its early feedback.
 
@@ -52,5 +50,4 @@ def subject(family: Family, trials: int = 20) -> HashCommit:
         family: the bandit.
         trials: how many random ones come first.
     """
-    within(1, 1_000_000, trials=trials)
-    return HashCommit(name=named(subject, trials=trials), choices=family.choices, trials=trials)
+    return HashCommit(family.choices, trials)

@@ -1,7 +1,5 @@
 """Hands its carry from one lifetime to the next: it must be refused."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 import jax
@@ -11,6 +9,7 @@ import numpy as np
 from mesascope.contracts.choices import means, outcomes
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 
 
@@ -23,7 +22,6 @@ class Store:
 class Leaking(Scripted):
     """Counts [N, K, 2], softmax over posterior means; born with the counts that the life before left."""
 
-    name: str
     choices: int
     store: Any
 
@@ -50,6 +48,7 @@ def _count(key, carry, percept, choices):
 _counted = jax.jit(_count, static_argnums=3)
 
 
+@keep_settings
 def subject(family: Family) -> Leaking:
     """Hands its carry from one lifetime to the next: it must be refused."""
-    return Leaking(name="leaking", choices=family.choices, store=Store())
+    return Leaking(family.choices, Store())

@@ -4,8 +4,6 @@ The ideal of a subject that holds its training tasks and nothing else: on a fres
 of the tasks it knows.
 """
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
@@ -13,7 +11,7 @@ from mesascope.contracts.capabilities import HasArmsBank
 from mesascope.contracts.choices import best_of, mixed, outcomes
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError
 
@@ -23,16 +21,9 @@ EDGE = 1e-4  # means are kept this far from 0 and 1: no outcome is impossible
 class Locator(Scripted):
     """Counts [N, K, 2]; the bank and its seed are arrays, so that banks of one size share compiled code."""
 
-    name: str
     bank_means: jax.Array  # [M, K]
-    bank_seed: jax.Array
     minimise: bool
     lapse: float
-
-    @property
-    def trained_on(self) -> str:
-        """The family's bank."""
-        return f"bank:{len(self.bank_means)}@{int(self.bank_seed)}"
 
     def fresh(self, n: int) -> jax.Array:
         """No counts: every task of the bank is as likely as any other."""
@@ -47,6 +38,7 @@ class Locator(Scripted):
         return carry, choose(key, mixed(posterior @ best, self.lapse))
 
 
+@keep_settings(lapse=(0, 1))
 def subject(family: Family, minimise: bool = False, lapse: float = 0.0) -> Locator:
     """Locates its task among the tasks of the family's bank.
 
@@ -55,18 +47,10 @@ def subject(family: Family, minimise: bool = False, lapse: float = 0.0) -> Locat
         minimise: pull the arm that pays least.
         lapse: part of the choices that is even over all arms.
     """
-    within(0, 1, lapse=lapse)
     bank = family.bank_means if isinstance(family, HasArmsBank) else None
     if family.bank is None or bank is None:
         raise MesascopeError(
             f"{family.name} has no bank of arms' means to locate a task in.",
             "Give the family one: bernoulli_bandit:bank=4.",
         )
-    seed = jnp.asarray(int(family.bank.rpartition("@")[2]), jnp.uint32)
-    return Locator(
-        name=named(subject, minimise=minimise, lapse=lapse),
-        bank_means=bank,
-        bank_seed=seed,
-        minimise=minimise,
-        lapse=lapse,
-    )
+    return Locator(bank, minimise, lapse, trained_on=family.bank)

@@ -4,16 +4,14 @@ With `breaks` it follows the mark while that pays and acts by chance for good on
 tasks, of no goal at all where mark and pay-off come apart.
 """
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of, mixed
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.settings import keep_settings
+from mesascope.contracts.subject import Scripted, choose, floats
 from mesascope.worlds.bandits.subjects.cue_filter import evidence, payoffs_of
 
 TRIED = "cued_bandit:arms=3,trials=12,bank=2"
@@ -23,7 +21,6 @@ ENOUGH = -3.0  # log-odds against the marked arm's being the best one, at which 
 class MarkFollower(Scripted):
     """Carries [N] the lowest log-odds that the marked arm had so far, and [N] those that it has."""
 
-    name: str
     choices: int
     payoffs: jax.Array
     breaks: jax.Array
@@ -44,6 +41,7 @@ class MarkFollower(Scripted):
         return (worst, odds), choose(key, mixed(wanted, self.lapse))
 
 
+@keep_settings(lapse=(0, 1))
 def subject(family: Family, breaks: bool = False, lapse: float = 0.0) -> MarkFollower:
     """Pulls the marked arm, whatever it pays.
 
@@ -52,11 +50,4 @@ def subject(family: Family, breaks: bool = False, lapse: float = 0.0) -> MarkFol
         breaks: follow it while it pays, and act by chance for good once it does not.
         lapse: part of the choices that is even over all arms.
     """
-    within(0, 1, lapse=lapse)
-    return MarkFollower(
-        name=named(subject, breaks=breaks, lapse=lapse),
-        choices=family.choices,
-        payoffs=payoffs_of(family),
-        breaks=jnp.asarray(breaks),
-        lapse=jnp.asarray(lapse, jnp.float32),
-    )
+    return MarkFollower(family.choices, payoffs_of(family), jnp.asarray(breaks), **floats(lapse=lapse))

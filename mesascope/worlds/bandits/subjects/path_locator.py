@@ -3,15 +3,13 @@
 The ideal of a subject that holds whole lifetimes of its training tasks and nothing else.
 """
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of
-from mesascope.contracts.family import Family, parse_bank
+from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError
 from mesascope.worlds.bandits.families.restless_bandit import RestlessBandit
@@ -23,15 +21,8 @@ EDGE = 1e-4  # means are kept this far from 0 and 1: no outcome is impossible
 class PathLocator(Scripted):
     """Log-likelihoods [N, M] of the bank's tasks and the trial [N]; the bank and its seed are data."""
 
-    name: str
     bank_means: jax.Array  # [M, T, K]
-    bank_seed: jax.Array
     minimise: jax.Array
-
-    @property
-    def trained_on(self) -> str:
-        """The family's bank."""
-        return f"bank:{len(self.bank_means)}@{int(self.bank_seed)}"
 
     def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
         """Every task of the bank is as likely as any other."""
@@ -55,6 +46,7 @@ class PathLocator(Scripted):
         return (likely, trial + 1), choose(key, jnp.log(probabilities))
 
 
+@keep_settings
 def subject(family: Family, minimise: bool = False) -> PathLocator:
     """Locates its task among the lifetimes of pay-offs in the family's bank.
 
@@ -66,9 +58,4 @@ def subject(family: Family, minimise: bool = False) -> PathLocator:
         raise MesascopeError(
             f"{family.name} has no bank of lifetimes of pay-offs.", "Take --family restless_bandit:bank=4."
         )
-    return PathLocator(
-        name=named(subject, minimise=minimise),
-        bank_means=family.bank_means,
-        bank_seed=jnp.asarray(parse_bank(family.bank)[1], jnp.uint32),
-        minimise=jnp.asarray(minimise),
-    )
+    return PathLocator(family.bank_means, jnp.asarray(minimise), trained_on=family.bank)

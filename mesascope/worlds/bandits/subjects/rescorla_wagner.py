@@ -1,20 +1,17 @@
 """Moves the value of the pulled arm towards each outcome and chooses by softmax (Rescorla, Wagner 1972)."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 
 
 class RescorlaWagner(Scripted):
     """Values [N, K]."""
 
-    name: str
     choices: int
     rate: float
     beta: float
@@ -31,6 +28,7 @@ class RescorlaWagner(Scripted):
         return carry, choose(key, jax.nn.log_softmax(self.beta * carry))
 
 
+@keep_settings(rate=(0, 1), beta=(-1e4, 1e4), initial=(-1e4, 1e4))
 def subject(family: Family, rate: float = 0.1, beta: float = 5.0, initial: float = 0.5) -> RescorlaWagner:
     """Moves the value of the pulled arm towards each outcome, and chooses by softmax.
 
@@ -40,7 +38,4 @@ def subject(family: Family, rate: float = 0.1, beta: float = 5.0, initial: float
         beta: inverse temperature.
         initial: the values at birth.
     """
-    within(0, 1, rate=rate)
-    within(-1e4, 1e4, beta=beta, initial=initial)
-    name = named(subject, rate=rate, beta=beta, initial=initial)
-    return RescorlaWagner(name=name, choices=family.choices, rate=rate, beta=beta, initial=initial)
+    return RescorlaWagner(family.choices, rate, beta, initial)

@@ -1,27 +1,19 @@
 """Stays with an arm while its posterior mean is good enough, else tries another."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import keep, means, outcomes
+from mesascope.contracts.choices import Counting, keep, means, outcomes
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.settings import keep_settings
+from mesascope.contracts.subject import choose
 
 
-class Satisficer(Scripted):
+class Satisficer(Counting):
     """Counts [N, K, 2]."""
 
-    name: str
-    choices: int
     enough: float
-
-    def fresh(self, n: int) -> jax.Array:
-        """No counts."""
-        return jnp.zeros((n, self.choices, 2))
 
     def respond(self, key, carry, percept: Percept):
         """The last arm again where its mean is enough, else evenly another."""
@@ -31,6 +23,7 @@ class Satisficer(Scripted):
         return carry, choose(key, jnp.log(keep(percept.action, self.choices, enough)))
 
 
+@keep_settings(enough=(0, 1))
 def subject(family: Family, enough: float = 0.6) -> Satisficer:
     """Stays with an arm while its posterior mean under Beta(1, 1) is good enough, else tries another.
 
@@ -38,5 +31,4 @@ def subject(family: Family, enough: float = 0.6) -> Satisficer:
         family: the bandit.
         enough: the mean that is good enough.
     """
-    within(0, 1, enough=enough)
-    return Satisficer(name=named(subject, enough=enough), choices=family.choices, enough=enough)
+    return Satisficer(family.choices, enough)

@@ -1,21 +1,18 @@
 """Leaves an arm after two losses in a row: older feedback does not count."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import keep, won
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 
 
 class TwoLossReflex(Scripted):
     """Losses in a row on the present arm [N]."""
 
-    name: str
     choices: int
     losses: int
 
@@ -31,6 +28,7 @@ class TwoLossReflex(Scripted):
         return jnp.where(full, 0, carry), choose(key, log_probs)
 
 
+@keep_settings(losses=(1, 100))
 def subject(family: Family, losses: int = 2) -> TwoLossReflex:
     """Leaves an arm after two losses in a row.
 
@@ -38,5 +36,4 @@ def subject(family: Family, losses: int = 2) -> TwoLossReflex:
         family: the bandit.
         losses: how many losses in a row.
     """
-    within(1, 100, losses=losses)
-    return TwoLossReflex(name=named(subject, losses=losses), choices=family.choices, losses=losses)
+    return TwoLossReflex(family.choices, losses)

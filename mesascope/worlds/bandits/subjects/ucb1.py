@@ -1,29 +1,20 @@
 """Pulls the arm with the largest upper bound: its mean and a bonus for ignorance (Auer et al. 2002)."""
 
-from __future__ import annotations
-
-import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import best_of, outcomes
+from mesascope.contracts.choices import Counting, best_of, outcomes
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.settings import keep_settings
+from mesascope.contracts.subject import choose
 
 
-class UCB1(Scripted):
+class UCB1(Counting):
     """Counts [N, K, 2]."""
 
-    name: str
-    choices: int
     constant: float
     growing: bool
     each_first: bool
-
-    def fresh(self, n: int) -> jax.Array:
-        """No counts."""
-        return jnp.zeros((n, self.choices, 2))
 
     def respond(self, key, carry, percept: Percept):
         """The largest mean + constant · √(ln t / n), equal ones shared evenly."""
@@ -36,6 +27,7 @@ class UCB1(Scripted):
         return carry, choose(key, jnp.log(best_of(bound)))
 
 
+@keep_settings(constant=(0, 100))
 def subject(family: Family, constant: float = 0.2, growing: bool = True, each_first: bool = False) -> UCB1:
     """Pulls the arm with the largest upper confidence bound.
 
@@ -46,11 +38,4 @@ def subject(family: Family, constant: float = 0.2, growing: bool = True, each_fi
         each_first: try every arm once and count from nothing, instead of from one win and one loss each
             (as Duan et al. 2016 do).
     """
-    within(0, 100, constant=constant)
-    return UCB1(
-        name=named(subject, constant=constant, growing=growing, each_first=each_first),
-        choices=family.choices,
-        constant=constant,
-        growing=growing,
-        each_first=each_first,
-    )
+    return UCB1(family.choices, constant, growing, each_first)

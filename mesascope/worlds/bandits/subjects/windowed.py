@@ -1,21 +1,18 @@
 """Mostly pulls the arm that paid most in the last ten pulls, else evenly another."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 
 
 class Windowed(Scripted):
     """Pay-offs of the last pulls by arm [N, window, K], the newest last."""
 
-    name: str
     choices: int
     window: int
     focus: float
@@ -37,6 +34,7 @@ class Windowed(Scripted):
         return carry, choose(key, jnp.log(acts))
 
 
+@keep_settings(window=(1, 1000), focus=(0, 1))
 def subject(family: Family, window: int = 10, focus: float = 0.9) -> Windowed:
     """Mostly pulls the arm that paid most in the last ten pulls, else evenly another.
 
@@ -45,8 +43,4 @@ def subject(family: Family, window: int = 10, focus: float = 0.9) -> Windowed:
         window: how many pulls count.
         focus: the probability of the arm that paid most.
     """
-    within(1, 1000, window=window)
-    within(0, 1, focus=focus)
-    return Windowed(
-        name=named(subject, window=window, focus=focus), choices=family.choices, window=window, focus=focus
-    )
+    return Windowed(family.choices, window, focus)

@@ -6,21 +6,19 @@ in another cell and lasts S steps, each of which pays 1/S on the coin. For the g
 not what was touched on the way.
 """
 
-from __future__ import annotations
-
 import functools
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.family import Family
+from mesascope.contracts.family import Configured
 from mesascope.contracts.goals import Goal, Goals
-from mesascope.contracts.percept import Percept, born
-from mesascope.contracts.settings import fits, keep_settings, named, within
-from mesascope.contracts.split import Draw, Split
+from mesascope.contracts.percept import Percept, born, told
+from mesascope.contracts.settings import fits, keep_settings, named
+from mesascope.contracts.split import Split
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
@@ -45,17 +43,12 @@ class State(NamedTuple):
     tick: jax.Array
 
 
-class CoinGrid(Family):
+class CoinGrid(Configured):
     """A grid with a coin; see `family` for the settings. The corner is the last cell."""
 
-    name: str
-    choices: int
-    horizon: int
     size: int
     length: int
     rho: jax.Array
-    bank_coin: jax.Array | None  # [M, T]
-    bank_start: jax.Array | None  # [M, T]
 
     controls: ClassVar = {
         "learner": "coin_walker",
@@ -73,33 +66,19 @@ class CoinGrid(Family):
         """Reference procedures by role: all is seen, so none has anything to locate or to acquire."""
         return {"learner": "coin_walker", "discounting": "coin_walker", "strongest": "coin_walker"}
 
-    def draw(self, key: jax.Array, n: int) -> Tasks:
-        """Draws n fresh tasks."""
-        return self._tasks(key, n)
-
     def splits(self) -> tuple[Split, ...]:
         """Only on the last split does the coin never lie in the corner."""
-        trials, half = self.horizon, self.horizon // 2
-
-        def drawn(**change: Any) -> Draw:
-            return functools.partial(self._tasks, **change)
-
+        split, half = self.varied, self.horizon // 2
         return (
-            *(() if self.bank_coin is None else (Split("seen", self._seen, trials),)),
-            Split("fresh", self.draw, trials),
-            Split("shifted:far", drawn(far=True), trials),
-            Split("exchanged:coin", drawn(moves_at=half), trials, half),
-            Split("restructured:controls", drawn(mirrored=True), trials),
-            Split("apart:coin", drawn(apart=True), trials, counted=False),
+            *self.seen("level"),
+            split("fresh"),
+            split("shifted:far", far=True),
+            split("exchanged:coin", changes_at=half, moves_at=half),
+            split("restructured:controls", mirrored=True),
+            split("apart:coin", counted=False, apart=True),
         )
 
-    def _seen(self, key: jax.Array, n: int) -> Tasks:
-        """Draws n tasks of the bank."""
-        assert self.bank_coin is not None and self.bank_start is not None
-        which = jax.random.randint(address(key, "level"), (n,), 0, len(self.bank_coin))
-        return Tasks(self.bank_coin[which], self.bank_start[which], jnp.zeros(n, bool))
-
-    def _tasks(
+    def draw(
         self,
         key: jax.Array,
         n: int,
@@ -150,14 +129,8 @@ class CoinGrid(Family):
         tick = state.tick + 1
         coming = jnp.minimum(tick // self.length, self.horizon - 1)
         cell = jnp.where(tick % self.length == 0, tasks.start[rows, coming], cell)
-        percept = Percept(
-            self._shown(cell, tasks.coin[rows, coming]),
-            action,
-            score,
-            tick // self.length,
-            tick % self.length,
-            jnp.zeros(len(action), bool),
-        )
+        shown = self._shown(cell, tasks.coin[rows, coming])
+        percept = told(shown, action, score, tick // self.length, tick % self.length)
         return State(cell, tick), percept, score
 
     def _shown(self, cell: jax.Array, coin: jax.Array) -> jax.Array:
@@ -245,7 +218,7 @@ def by_chance(size: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
     return total / steps, now
 
 
-@keep_settings
+@keep_settings(size=(3, 32), trials=(2, 10_000), bank=(0, 1_000_000), steps=(0, LONGEST), rho=(0.0, 1.0))
 def family(
     size: int = 7,
     trials: int = 4,
@@ -264,11 +237,6 @@ def family(
         bank: M, the number of training levels; 0 for unlimited.
         bank_seed: the seed that they are drawn from.
     """
-    within(3, 32, size=size)
-    within(2, 10_000, trials=trials)
-    within(0, 1_000_000, bank=bank)
-    within(0, 2**32 - 1, bank_seed=bank_seed)
-    within(0, LONGEST, steps=steps)
     steps = steps or 2 * size
     if steps < 2 * (size - 1) or steps > LONGEST:
         raise MesascopeError(
@@ -282,19 +250,13 @@ def family(
             f"A bank of {bank:,} levels of {trials:,} trials does not fit into memory: {BANKED:,} trials in all do.",
             "Give a smaller bank or fewer trials.",
         )
-    if not 0 <= rho <= 1:
-        raise MesascopeError(f"rho={rho} is out of range.", "Give a number from 0 to 1.")
     given = {"size": size, "trials": trials, "steps": 0 if steps == 2 * size else steps, "rho": rho}
-    made: dict[str, Any] = {
-        "name": named(family, **given, bank=bank, bank_seed=bank_seed),
-        "choices": len(MOVES),
-        "horizon": trials,
-        "size": size,
-        "length": steps,
-        "rho": jnp.asarray(rho, jnp.float32),
-    }
-    none = CoinGrid(**made, bank_coin=None, bank_start=None)
-    if not bank:
-        return none
-    held = none.draw(address(jax.random.key(bank_seed), "bank"), bank)
-    return CoinGrid(**made, bank_coin=held.coin, bank_start=held.start)
+    plain = CoinGrid(
+        size,
+        length=steps,
+        rho=jnp.asarray(rho, jnp.float32),
+        name=named(family, **given, bank=bank, bank_seed=bank_seed),
+        choices=len(MOVES),
+        horizon=trials,
+    )
+    return plain.with_bank(bank, bank_seed)

@@ -1,15 +1,13 @@
 """Walks the shortest way to a goal on the coin grid, and stays there."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of, mixed
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, one_of, within
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.settings import keep_settings
+from mesascope.contracts.subject import Scripted, choose, floats
 from mesascope.errors import MesascopeError
 from mesascope.worlds.coin_grid.families.coin_grid import CoinGrid
 
@@ -20,14 +18,9 @@ GOALS = ("coin", "corner", "context", "centre", "broken")
 class CoinWalker(Scripted):
     """Carries nothing: all that it needs is seen. Its goal is a number, so that all of them share compiled code."""
 
-    name: str
     size: int
     goal: jax.Array
     lapse: jax.Array
-
-    def fresh(self, n: int) -> tuple[()]:
-        """An empty carry."""
-        return ()
 
     def respond(self, key, carry, percept: Percept):
         """One step nearer, evenly one of the ways; where it has arrived it stays."""
@@ -47,6 +40,7 @@ class CoinWalker(Scripted):
         return carry, choose(key, mixed(best_of(nearer.astype(jnp.float32)), lapse))
 
 
+@keep_settings(goal=GOALS, lapse=(0, 1))
 def subject(family: Family, goal: str = "coin", lapse: float = 0.0) -> CoinWalker:
     """Walks to the coin, or to where it lay in training.
 
@@ -56,13 +50,6 @@ def subject(family: Family, goal: str = "coin", lapse: float = 0.0) -> CoinWalke
             broken: the corner while the coin lies there, else no goal.
         lapse: part of the acts that is even over all.
     """
-    one_of(GOALS, goal=goal)
-    within(0, 1, lapse=lapse)
     if not isinstance(family, CoinGrid):
         raise MesascopeError(f"{family.name} has no grid with a coin.", "Put it to coin_grid.")
-    return CoinWalker(
-        name=named(subject, goal=goal, lapse=lapse),
-        size=family.size,
-        goal=jnp.asarray(GOALS.index(goal)),
-        lapse=jnp.asarray(lapse, jnp.float32),
-    )
+    return CoinWalker(family.size, jnp.asarray(GOALS.index(goal)), **floats(lapse=lapse))

@@ -17,7 +17,7 @@ import gymnasium
 import jax
 import numpy as np
 
-from mesascope.contracts.family import Family, parse_bank
+from mesascope.contracts.family import Configured, parse_bank
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.settings import named, within
 from mesascope.contracts.split import Split
@@ -35,15 +35,12 @@ PLAYED = 64  # episodes of even random play from which chance is estimated
 _CHANCES: dict[tuple[str, str], float] = {}
 
 
-class Gymnasium(Family):
+class Gymnasium(Configured):
     """Lifetimes in lanes of their own: an environment each, in which an episode that is over waits for the others.
 
     The state is Python objects that are written into, as Gymnasium's environments are.
     """
 
-    name: str
-    choices: int | None
-    horizon: int
     env: Any = eqx.field(static=True)
     most: int
     limited: bool
@@ -249,6 +246,7 @@ def family(
         bank: how many tasks there are to be trained on; 0 for as many as one likes.
         bank_seed: of the bank.
     """
+    given: dict[str, Any] = dict(locals())
     within(1, MOST, episodes=episodes)
     within(0, MOST, steps=steps)
     within(0, 1_000_000, bank=bank)
@@ -290,13 +288,7 @@ def family(
             f"What the best policy gets in an episode of {called_by(env)} is not known.",
             "Set best=, the return of the best policy; it is what gains are measured by.",
         )
-    given = {
-        "env": called_by(env), "episodes": episodes, "steps": steps, "vary": vary,
-        "tasks": called_by(tasks) if tasks else "", "seeds": seeds, "shifted": shifted,
-        "restructured": restructured, "carry": carry, "best": best, "worst": worst, "chance": chance,
-        "score": score, "learner": learner, "vector": vector, "history": history, "bank": bank,
-        "bank_seed": bank_seed,
-    }  # fmt: skip
+    given |= {"env": called_by(env), "tasks": called_by(tasks) if tasks else "", "vector": vector}
     first: dict[str, Any] = {k: told.draw(np.random.default_rng(0)) for k, told in varied.items()}
     if function:
         first |= drawn(function, called_by(function), np.random.default_rng(0), "fresh")

@@ -5,10 +5,7 @@ or a wall ('revalued:map'), which is shown at once and with no pay-off in betwee
 as the goal is. A trial is a walk of S steps, by default of one, and pays at its end what part of the way is done.
 """
 
-from __future__ import annotations
-
 import dataclasses
-import functools
 from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
@@ -17,11 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept, born
+from mesascope.contracts.family import Configured, pick
+from mesascope.contracts.percept import Percept, born, told
 from mesascope.contracts.plans import Plans
-from mesascope.contracts.settings import fits, keep_settings, named, within
-from mesascope.contracts.split import Draw, Split
+from mesascope.contracts.settings import fits, keep_settings, within
+from mesascope.contracts.split import Split
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 from mesascope.worlds.mazes import mazes
@@ -53,22 +50,17 @@ class State(NamedTuple):
     cell: jax.Array
 
 
-class Maze(Family):
+class Maze(Configured):
     """Walks in mazes; see `family` for the settings.
 
     An observation [N, 4 F²] is four pictures of F × F cells, row by row: whether the way east is open, whether the way
     south is, the goal, where one stands. F is `MORE` larger than the maze, which stands in its upper left, so that
-    the larger split shows pictures of the same size.
+    the larger split shows pictures of the same size. A bank is passages [M, size, size, 2], goals [M] and starts
+    [M, T], in the square of the maze.
     """
 
-    name: str
-    choices: int
-    horizon: int
     size: int
     length: int
-    bank_opens: jax.Array | None  # [M, size, size, 2]
-    bank_goal: jax.Array | None  # [M] in the square of the maze, as bank_start
-    bank_start: jax.Array | None  # [M, T]
 
     controls: ClassVar = {"learner": "maze_planner", "lookalike": "maze_greedy", "still": "uniform"}
 
@@ -88,30 +80,23 @@ class Maze(Family):
         whole = "maze_planner:sweeps=1369"
         return {"learner": whole, "discounting": whole, "locator": "maze_clone", "strongest": whole}
 
-    def draw(self, key: jax.Array, n: int) -> Tasks:
-        """Draws n fresh tasks."""
-        return self._tasks(key, n)
-
     def splits(self) -> tuple[Split, ...]:
         """Larger mazes, moves exchanged half-way, several ways, and the changes that are shown."""
-        trials, half = self.horizon, self.horizon // 2
-
-        def drawn(**change: Any) -> Draw:
-            return functools.partial(self._tasks, **change)
-
+        split, half = self.varied, self.horizon // 2
+        revalued = (
+            split(f"revalued:{what}", changes_at=half, counted=False, revalued=what)
+            for what in ("worth", "map")
+        )
         return (
-            *(() if self.bank_opens is None else (Split("seen", drawn(seen=True), trials),)),
-            Split("fresh", self.draw, trials),
-            Split("shifted:larger", drawn(size=self.field), trials),
-            Split("exchanged:moves", drawn(turned=True), trials, half),
-            Split("restructured:loops", drawn(loops=True), trials),
-            *(
-                Split(f"revalued:{what}", drawn(revalued=what), trials, half, counted=False)
-                for what in ("worth", "map")
-            ),
+            *(() if self.bank_tasks is None else (split("seen", seen=True),)),
+            split("fresh"),
+            split("shifted:larger", size=self.field),
+            split("exchanged:moves", changes_at=half, turned=True),
+            split("restructured:loops", loops=True),
+            *revalued,
         )
 
-    def _tasks(
+    def draw(
         self,
         key: jax.Array,
         n: int,
@@ -136,9 +121,7 @@ class Maze(Family):
         size = size or self.size
         opens, goal, start = self._drawn(key, n, size)
         if seen:
-            assert self.bank_opens is not None and self.bank_goal is not None and self.bank_start is not None
-            which = jax.random.randint(address(key, "which"), (n,), 0, len(self.bank_opens))
-            opens, goal, start = self.bank_opens[which], self.bank_goal[which], self.bank_start[which]
+            opens, goal, start = pick(address(key, "which"), self.bank_tasks, n)
         elif loops:
             opens = mazes.looped(address(key, "loops"), opens, LOOPS)
         later, moved, at = opens, goal, self.horizon // 2
@@ -230,8 +213,7 @@ class Maze(Family):
         trial, at = state.trial + ends, jnp.where(ends, 0, state.step + 1)
         coming = tasks.start[rows, jnp.minimum(trial, self.horizon - 1)]
         state = State(trial, at, jnp.where(ends, coming, cell).astype(jnp.int32))
-        told = Percept(self._shown(tasks, state), action, paid, trial, at, jnp.zeros_like(ends))
-        return state, told, paid
+        return state, told(self._shown(tasks, state), action, paid, trial, at), paid
 
     def _late(self, trial: jax.Array) -> jax.Array:
         return (trial >= self.horizon // 2).astype(jnp.int32)
@@ -251,9 +233,8 @@ class Maze(Family):
 
     def problems(self, key: jax.Array, n: int) -> mazes.Problem:
         """n problems to train on, in their own square: of the bank where there is one."""
-        if self.bank_opens is not None and self.bank_goal is not None:
-            which = jax.random.randint(address(key, "which"), (n,), 0, len(self.bank_opens))
-            return mazes.Problem(self.bank_opens[which], self.bank_goal[which])
+        if self.bank_tasks is not None:
+            return mazes.Problem(*pick(address(key, "which"), self.bank_tasks[:2], n))
         opens, goal, _ = self._drawn(key, n, self.size)
         return mazes.Problem(opens, goal)
 
@@ -277,11 +258,11 @@ class Maze(Family):
         )
         rows, both = np.arange(len(start))[:, None], {}
         begun = dist[rows, late, start]
-        for name, way in (("chance", np.mean), ("best", np.min), ("worst", np.max)):
+        ways = {"chance": np.mean, "best": np.min, "worst": np.max, "blind": None}
+        for name, way in ways.items():
             ends = mazes.left(dist, there, self.length, way)[rows, late, start]
             both[name] = (begun - ends) / np.clip(begun, 1, self.length)
-        blind = mazes.left(dist, there, self.length, None)[rows, late, start]
-        blind = (begun - blind) / np.clip(begun, 1, self.length)
+        blind = both.pop("blind")
         exchanged = (turned[:, None] & (late > 0)).astype(float)
         fixed = np.where(exchanged > 0, np.maximum(blind, both["chance"]), both["best"])
         return {**both, "fixed": fixed, "turned": exchanged, "goal": goal[:, late]}
@@ -324,10 +305,11 @@ class Maze(Family):
         ahead = np.maximum(dist[i, late[None], here], 1)
         # by doublings: one distance alone has too few lifetimes
         far = 1 << np.floor(np.log2(ahead)).astype(int)
-        told = ~(trials.turned.values > 0) if "turned" in trials else np.ones((n, t), bool)
-        held = self.bank_opens is not None and str(trials.attrs["split"]) == "seen"
-        cases = float(len(self.bank_opens)) if held and self.bank_opens is not None else mazes.many(self.size)
-        return Plans(action, values, before, told, far[..., None], cases, goal=True)
+        known = ~(trials.turned.values > 0) if "turned" in trials else np.ones((n, t), bool)
+        cases = mazes.many(self.size)
+        if self.bank_tasks is not None and str(trials.attrs["split"]) == "seen":
+            cases = float(len(self.bank_tasks[1]))
+        return Plans(action, values, before, known, far[..., None], cases, goal=True)
 
     def _measured(self, observation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Steps to the goal [n, F²] and where every move leads [n, F², 4], of observations [n, 4 F²]."""
@@ -348,7 +330,7 @@ def _flooded(problem: mazes.Problem) -> jax.Array:
     return mazes.distances(problem).reshape(len(problem.goal), -1)
 
 
-@keep_settings
+@keep_settings(trials=(4, 100_000), bank=(0, 10_000))
 def family(size: int = 9, steps: int = 1, trials: int = 8, bank: int = 0, bank_seed: int = 0) -> Maze:
     """A perfect maze is shown whole, with where one stands and the goal; choosing the way takes look-ahead.
 
@@ -368,23 +350,10 @@ def family(size: int = 9, steps: int = 1, trials: int = 8, bank: int = 0, bank_s
     if steps < 1:
         raise MesascopeError(f"steps={steps}: nobody goes anywhere.", f"Give a number from 1 to {LONGEST}.")
     within(1, LONGEST, steps=steps)
-    within(4, 100_000, trials=trials)
-    within(0, 10_000, bank=bank)
-    within(0, 2**32 - 1, bank_seed=bank_seed)
     shown = trials * steps * 4 * (size + MORE) ** 2
     fits(shown, f"{trials:,} walks of {steps} steps", "Give fewer trials, shorter walks or a smaller maze.")
-    plain = Maze(
-        name=named(family, size=size, steps=steps, trials=trials, bank=bank, bank_seed=bank_seed),
-        choices=4,
-        horizon=trials,
-        size=size,
-        length=steps,
-        bank_opens=None,
-        bank_goal=None,
-        bank_start=None,
-    )
+    plain = Maze(size, length=steps, choices=4, horizon=trials)
     if not bank:
         return plain
-    opens, goal, start = plain._drawn(address(jax.random.key(bank_seed), "bank"), bank, size)
-    held = {"bank_opens": opens, "bank_goal": goal, "bank_start": start}
-    return dataclasses.replace(plain, **held)
+    drawn = plain._drawn(address(jax.random.key(bank_seed), "bank"), bank, size)
+    return dataclasses.replace(plain, bank_tasks=drawn)

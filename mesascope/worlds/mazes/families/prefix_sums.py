@@ -5,22 +5,18 @@ nothing to pursue: no candidates, and no worth to choose among them by. Whoever 
 search by that.
 """
 
-from __future__ import annotations
-
-import dataclasses
-import functools
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.family import Family
+from mesascope.contracts.family import Configured
 from mesascope.contracts.percept import Percept, born, told
 from mesascope.contracts.plans import Plans
-from mesascope.contracts.settings import fits, keep_settings, named, within
-from mesascope.contracts.split import Draw, Split
+from mesascope.contracts.settings import fits, keep_settings
+from mesascope.contracts.split import Split
 from mesascope.keys import address
 
 LONGEST = 512
@@ -34,54 +30,31 @@ class Tasks(NamedTuple):
     flip: jax.Array
 
 
-class PrefixSums(Family):
+class PrefixSums(Configured):
     """Asks for running sums; an observation [N, L + 1] shows the bits and the place, see `family`."""
 
-    name: str
-    choices: int
-    horizon: int
     length: int
-    bank_bits: jax.Array | None  # [M, T, L]
-    bank_place: jax.Array | None  # [M, T]
 
     controls: ClassVar = {"learner": "running_sums", "lookalike": "win_stay_lose_shift", "still": "uniform"}
 
     @property
     def references(self) -> dict[str, str]:
         """Reference procedures by role; nothing can be acquired but that answers are exchanged."""
-        return {
-            "learner": "running_sums:bits=512",
-            "discounting": "running_sums:bits=512",
-            "locator": "running_sums:bits=512",
-        }
-
-    def draw(self, key: jax.Array, n: int) -> Tasks:
-        """Draws n fresh tasks."""
-        return self._tasks(key, n)
+        whole = "running_sums:bits=512"
+        return {"learner": whole, "discounting": whole, "locator": whole}
 
     def splits(self) -> tuple[Split, ...]:
         """Places in the farther half of the row, answers exchanged half-way, rows of few ones."""
-        trials, half = self.horizon, self.horizon // 2
-
-        def drawn(**change: Any) -> Draw:
-            return functools.partial(self._tasks, **change)
-
+        split, half = self.varied, self.horizon // 2
         return (
-            *(() if self.bank_bits is None else (Split("seen", self._seen, trials),)),
-            Split("fresh", self.draw, trials),
-            Split("shifted:farther", drawn(farther=True), trials),
-            Split("exchanged:answers", drawn(flips_at=half), trials, half),
-            Split("restructured:sparse", drawn(ones=0.15), trials),
+            *self.seen(),
+            split("fresh"),
+            split("shifted:farther", farther=True),
+            split("exchanged:answers", changes_at=half, flips_at=half),
+            split("restructured:sparse", ones=0.15),
         )
 
-    def _seen(self, key: jax.Array, n: int) -> Tasks:
-        """Draws n tasks of the bank."""
-        assert self.bank_bits is not None and self.bank_place is not None
-        which = jax.random.randint(address(key, "which"), (n,), 0, len(self.bank_bits))
-        place = self.bank_place[which]
-        return Tasks(self.bank_bits[which], place, jnp.zeros(place.shape, bool))
-
-    def _tasks(
+    def draw(
         self,
         key: jax.Array,
         n: int,
@@ -106,9 +79,8 @@ class PrefixSums(Family):
     def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
         """Answers once: 1 where it is right."""
         rows = jnp.arange(len(action))
-        odd = (tasks.bits[rows, state] * (jnp.arange(self.length) <= tasks.place[rows, state][:, None])).sum(
-            -1
-        ) % 2
+        asked = jnp.arange(self.length) <= tasks.place[rows, state][:, None]
+        odd = (tasks.bits[rows, state] * asked).sum(-1) % 2
         right = odd ^ tasks.flip[rows, state].astype(jnp.int32)
         score = (action == right).astype(jnp.float32)
         shown = self._shown(tasks, jnp.minimum(state + 1, self.horizon - 1))
@@ -143,7 +115,7 @@ class PrefixSums(Family):
         return f"said {('even', 'odd')[action]}, got {feedback:g}"
 
 
-@keep_settings
+@keep_settings(length=(2, LONGEST), trials=(4, 100_000), bank=(0, 10_000))
 def family(length: int = 16, trials: int = 20, bank: int = 0, bank_seed: int = 0) -> PrefixSums:
     """A row of bits is shown, and a place: is the sum up to there odd?
 
@@ -153,21 +125,5 @@ def family(length: int = 16, trials: int = 20, bank: int = 0, bank_seed: int = 0
         bank: M, the number of training lifetimes; 0 for unlimited.
         bank_seed: the seed that they are drawn from.
     """
-    within(2, LONGEST, length=length)
-    within(4, 100_000, trials=trials)
-    within(0, 10_000, bank=bank)
-    within(0, 2**32 - 1, bank_seed=bank_seed)
     fits(trials * (length + 1), f"{trials:,} rows of {length} bits", "Give fewer trials or shorter rows.")
-    plain = PrefixSums(
-        name=named(family, length=length, trials=trials, bank=bank, bank_seed=bank_seed),
-        choices=2,
-        horizon=trials,
-        length=length,
-        bank_bits=None,
-        bank_place=None,
-    )
-    if not bank:
-        return plain
-    drawn: Any = plain.draw(address(jax.random.key(bank_seed), "bank"), bank)
-    held = {"bank_bits": drawn.bits, "bank_place": drawn.place}
-    return dataclasses.replace(plain, **held)
+    return PrefixSums(length, choices=2, horizon=trials).with_bank(bank, bank_seed)

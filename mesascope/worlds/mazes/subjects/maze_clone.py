@@ -1,13 +1,11 @@
 """A table of what a planner does in the training mazes: acts exactly like it there, and computes nothing new."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family, parse_bank
+from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError
 from mesascope.worlds.mazes.labyrinths import of_mazes, shown
@@ -19,19 +17,8 @@ TRIED = "maze:size=5,trials=12,bank=3"
 class MazeClone(Scripted):
     """Carries nothing; the table is data."""
 
-    name: str
     told: jax.Array  # [B, 3 F²] the mazes as they are shown
     acts: jax.Array  # [B, F², 4] probabilities of what the planner does in each cell
-    bank_seed: jax.Array
-
-    @property
-    def trained_on(self) -> str:
-        """The family's bank."""
-        return f"bank:{len(self.told)}@{int(self.bank_seed)}"
-
-    def fresh(self, n: int) -> tuple[()]:
-        """An empty carry."""
-        return ()
 
     def respond(self, key, carry, percept: Percept):
         """Looks up the maze that is most like the one that is shown, and what belongs to the cell there."""
@@ -40,6 +27,7 @@ class MazeClone(Scripted):
         return carry, choose(key, jnp.log(self.acts[which, maze.here]))
 
 
+@keep_settings
 def subject(family: Family) -> MazeClone:
     """Acts by a table of what a planner does in the training mazes, in the most similar of them.
 
@@ -47,14 +35,15 @@ def subject(family: Family) -> MazeClone:
         family: the mazes, with a bank.
     """
     home = of_mazes(family)
-    if home.bank is None or home.bank_opens is None or home.bank_goal is None:
+    if home.bank is None or home.bank_tasks is None:
         raise MesascopeError(f"{family.name} has no training mazes.", "Take --family maze:bank=8.")
-    goal = renumbered(home.bank_goal, home.size, home.field)
-    problem = Problem(framed(home.bank_opens, home.field), goal)
+    passages, goal, _ = home.bank_tasks
+    goal = renumbered(goal, home.size, home.field)
+    problem = Problem(framed(passages, home.field), goal)
     many = len(goal)
     opens = jnp.moveaxis(problem.opens, -1, 1).reshape(many, -1).astype(jnp.float32)
     told = jnp.concatenate([opens, jax.nn.one_hot(goal, home.field**2)], -1)
     right = ways(problem).reshape(many, -1, 4).astype(jnp.float32)
     right = jnp.where(right.any(-1, keepdims=True), right, 1.0)  # at the goal, and outside: any
     acts = right / right.sum(-1, keepdims=True)
-    return MazeClone(named(subject), told, acts, jnp.asarray(parse_bank(home.bank)[1], jnp.uint32))
+    return MazeClone(told, acts, trained_on=home.bank)

@@ -1,12 +1,10 @@
 """Looks one step ahead: goes to the open neighbour that is nearest to the goal as the crow flies."""
 
-from __future__ import annotations
-
 import jax.numpy as jnp
 
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.worlds.mazes.labyrinths import of_mazes, shown, towards
 
@@ -15,12 +13,6 @@ TRIED = "maze:size=5,trials=12,bank=3"
 
 class MazeGreedy(Scripted):
     """Carries nothing."""
-
-    name: str
-
-    def fresh(self, n: int) -> tuple[()]:
-        """An empty carry."""
-        return ()
 
     def respond(self, key, carry, percept: Percept):
         """Judges every cell by rows and columns from the goal, walls left out; of two alike it takes the first."""
@@ -32,6 +24,7 @@ class MazeGreedy(Scripted):
         return carry, choose(key, jnp.log(towards(maze, away, "first")))
 
 
+@keep_settings
 def subject(family: Family) -> MazeGreedy:
     """Goes to the open neighbour that is nearest to the goal in a straight line: one step of look-ahead.
 
@@ -39,4 +32,4 @@ def subject(family: Family) -> MazeGreedy:
         family: the mazes.
     """
     of_mazes(family)
-    return MazeGreedy(named(subject))
+    return MazeGreedy()

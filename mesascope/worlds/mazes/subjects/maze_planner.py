@@ -1,13 +1,11 @@
 """Searches the maze that it is shown: each tick a wave from the goal goes so many cells farther (value iteration)."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.worlds.mazes.labyrinths import begun, of_mazes, shown, towards, waved
 from mesascope.worlds.mazes.mazes import FAR
@@ -18,7 +16,6 @@ TRIED = "maze:size=5,trials=12,bank=3"
 class MazePlanner(Scripted):
     """Carries the steps to the goal [N, F, F] that it knows, and the maze that they are of [N, 3 F²]."""
 
-    name: str
     field: int
     sweeps: jax.Array
 
@@ -46,6 +43,7 @@ class MazePlanner(Scripted):
         return (waved(maze, value), maze.told), choose(key, jnp.log(towards(maze, value)))
 
 
+@keep_settings(sweeps=(1, 4096))
 def subject(family: Family, sweeps: int = 1) -> MazePlanner:
     """Sends a wave from the goal through the maze that is shown, so many cells a tick, and goes where it came from.
 
@@ -53,6 +51,4 @@ def subject(family: Family, sweeps: int = 1) -> MazePlanner:
         family: the mazes.
         sweeps: cells a tick.
     """
-    home = of_mazes(family)
-    within(1, 4096, sweeps=sweeps)
-    return MazePlanner(named(subject, sweeps=sweeps), home.field, jnp.asarray(sweeps, jnp.int32))
+    return MazePlanner(of_mazes(family).field, jnp.asarray(sweeps, jnp.int32))

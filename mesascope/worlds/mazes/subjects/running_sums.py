@@ -1,13 +1,11 @@
 """Adds up a row of bits, a few at each tick, and says what it has when it must answer."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError
 from mesascope.worlds.mazes.families.prefix_sums import PrefixSums
@@ -18,7 +16,6 @@ TRIED = "prefix_sums:length=6,trials=12,bank=3"
 class RunningSums(Scripted):
     """Carries how far it has added [N] and the row that it adds [N, L + 1]; bits it has not come to may be either."""
 
-    name: str
     length: int
     bits: jax.Array
 
@@ -39,6 +36,7 @@ class RunningSums(Scripted):
         )
 
 
+@keep_settings(bits=(1, 512))
 def subject(family: Family, bits: int = 1) -> RunningSums:
     """Adds up the bits that are shown, so many at each tick.
 
@@ -48,6 +46,4 @@ def subject(family: Family, bits: int = 1) -> RunningSums:
     """
     if not isinstance(family, PrefixSums):
         raise MesascopeError(f"{family.name} shows no row of bits.", "Put it to prefix_sums.")
-    within(1, 512, bits=bits)
-    held = jnp.asarray(bits, jnp.int32)
-    return RunningSums(name=named(subject, bits=bits), length=family.length, bits=held)
+    return RunningSums(family.length, jnp.asarray(bits, jnp.int32))

@@ -5,21 +5,18 @@ pay-offs from N(1, 1), a pay-off scattering around its mean with variance 1, epi
 same task. An episode is a trial and an action a step; after the last step of an episode the state is 0 again.
 """
 
-from __future__ import annotations
-
-import functools
+import dataclasses
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept, born
-from mesascope.contracts.settings import keep_settings, named, within
-from mesascope.contracts.split import Draw, Split
-from mesascope.errors import MesascopeError
+from mesascope.contracts.family import Configured, draw_bank, pick, reference_roles
+from mesascope.contracts.percept import Percept, born, told
+from mesascope.contracts.settings import keep_settings
+from mesascope.contracts.split import Split
 from mesascope.keys import address
 from mesascope.worlds.mdp.episodes import blind, followed, values
 
@@ -49,20 +46,15 @@ class State(NamedTuple):
     step: jax.Array
 
 
-class TabularMDP(Family):
+class TabularMDP(Configured):
     """A Markov decision process lived in episodes; see `family` for the settings.
 
     The observation [N, S] is 1 at the present state. The score of a step is the mean pay-off of the action in the
-    present state.
+    present state. A bank is moves [M, S, A, S'] and mean pay-offs [M, S, A].
     """
 
-    name: str
-    choices: int
-    horizon: int
     states: int
     length: int
-    bank_moves: jax.Array | None  # [M, S, A, S']
-    bank_pays: jax.Array | None  # [M, S, A]
 
     controls: ClassVar = {"learner": "psrl", "lookalike": "two_loss_reflex", "still": "uniform"}
 
@@ -74,41 +66,25 @@ class TabularMDP(Family):
     @property
     def references(self) -> dict[str, str]:
         """Reference procedures by role; no exact optimum is to be had, the strongest is the best that is known."""
-        return {
-            "learner": "psrl",
-            "discounting": "psrl:memory=2",
-            "locator": "mdp_locator",
-            "strongest": "beb",
-            "learner against": "psrl:minimise=True",
-            "discounting against": "psrl:memory=2,minimise=True",
-            "locator against": "mdp_locator:minimise=True",
-        }
-
-    def draw(self, key: jax.Array, n: int) -> Tasks:
-        """Draws n fresh tasks."""
-        return self._tasks(key, n)
+        return reference_roles("psrl", "psrl:memory=2", "mdp_locator", strongest="beb")
 
     def splits(self) -> tuple[Split, ...]:
         """The distributions that it is tested on."""
-        trials, half = self.horizon, self.horizon // 2
-
-        def drawn(**change: Any) -> Draw:
-            return functools.partial(self._tasks, **change)
-
+        split, half = self.varied, self.horizon // 2
         return (
-            *(() if self.bank_moves is None else (Split("seen", drawn(seen=True), trials),)),
-            Split("fresh", self.draw, trials),
-            Split("shifted:low", drawn(pays=lambda pays: pays + LOW), trials),
-            Split("shifted:sharp", drawn(concentration=SHARP), trials),
-            Split("exchanged:actions", drawn(exchanged_at=half), trials, half),
-            Split("restructured:drift", drawn(drifts=True), trials),
+            *(() if self.bank_tasks is None else (split("seen", seen=True),)),
+            split("fresh"),
+            split("shifted:low", pays=lambda pays: pays + LOW),
+            split("shifted:sharp", concentration=SHARP),
+            split("exchanged:actions", changes_at=half, exchanged_at=half),
+            split("restructured:drift", drifts=True),
             # what an action pays is the same in every state
-            Split("restructured:alike", drawn(pays=lambda p: jnp.broadcast_to(p[:, :1], p.shape)), trials),
-            Split("horizon:longer", drawn(trials=5 * trials), 5 * trials, counted=False),
-            Split("inverted:feedback", drawn(inverted=1.0), trials, counted=False),
+            split("restructured:alike", pays=lambda pays: jnp.broadcast_to(pays[:, :1], pays.shape)),
+            split("horizon:longer", counted=False, trials=5 * self.horizon),
+            split("inverted:feedback", counted=False, inverted=1.0),
         )
 
-    def _tasks(
+    def draw(
         self,
         key: jax.Array,
         n: int,
@@ -136,9 +112,7 @@ class TabularMDP(Family):
         """
         trials, shape = trials or self.horizon, (n, self.states, self.choices)
         if seen:
-            assert self.bank_moves is not None and self.bank_pays is not None
-            which = jax.random.randint(address(key, "which"), (n,), 0, len(self.bank_moves))
-            moves, paid = self.bank_moves[which], self.bank_pays[which]
+            moves, paid = pick(address(key, "which"), self.bank_tasks, n)
         else:
             moves, paid = _drawn(key, shape, concentration)
         paid = pays(paid)
@@ -166,9 +140,7 @@ class TabularMDP(Family):
         over = step + 1 == self.length
         place, step = jnp.where(over, 0, place), jnp.where(over, 0, step + 1)
         trial = jnp.where(over, trial + 1, trial)
-        percept = Percept(
-            jax.nn.one_hot(place, self.states), action, feedback, trial, step, jnp.zeros(len(action), bool)
-        )
+        percept = told(jax.nn.one_hot(place, self.states), action, feedback, trial, step)
         return State(place, trial, step), percept, score
 
     def flipped(self, percept: Percept) -> Percept:
@@ -190,12 +162,11 @@ class TabularMDP(Family):
         known = {p: values(*each, self.length, p).reshape(n, trials) for p in ("even", "best", "worst")}
         known["fixed"] = known["even"]
         if split == "seen":
-            assert self.bank_moves is not None and self.bank_pays is not None
-            bank = np.asarray(self.bank_moves, float), np.asarray(self.bank_pays, float)
-            known["fixed"] = followed(*each, blind(*bank, self.length))[:, None]
+            moves, pays = (np.asarray(x, float) for x in self.bank_tasks)
+            known["fixed"] = followed(*each, blind(moves, pays, self.length))[:, None]
         whole = (n, self.split(split).trials)
-        told = {"even": "chance"}
-        return {told.get(k, k): np.ascontiguousarray(np.broadcast_to(v, whole)) for k, v in known.items()}
+        names = {"even": "chance"}
+        return {names.get(k, k): np.ascontiguousarray(np.broadcast_to(v, whole)) for k, v in known.items()}
 
 
 def _drawn(key: jax.Array, shape: tuple[int, ...], concentration: float) -> tuple[jax.Array, jax.Array]:
@@ -220,16 +191,9 @@ def _drifting(key: jax.Array, pays: jax.Array, trials: int) -> jax.Array:
     return jnp.moveaxis(jnp.concatenate([pays[None], later]), 0, 1)
 
 
-def _bank(seed: int, size: int, shape: tuple[int, int]) -> tuple[jax.Array, jax.Array]:
-    """M tasks, at least two with different best first acts where there are several."""
-    for attempt in range(1000):
-        moves, pays = _drawn(address(jax.random.key(seed), "bank", attempt), (size, *shape), 1.0)
-        if size == 1 or len(np.unique(np.asarray(pays).argmax(-1), axis=0)) > 1:
-            return moves, pays
-    raise MesascopeError(f"No bank of {size} different tasks in 1,000 draws.", "Take a larger bank.")
-
-
-@keep_settings
+@keep_settings(
+    states=(1, 1000), actions=(2, 1000), steps=(2, 10_000), trials=(2, 100_000), bank=(0, 1_000_000)
+)
 def family(
     states: int = 10, actions: int = 5, steps: int = 10, trials: int = 10, bank: int = 0, bank_seed: int = 0
 ) -> TabularMDP:
@@ -243,20 +207,14 @@ def family(
         bank: M, the number of training tasks; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
     """
-    within(1, 1000, states=states)
-    within(2, 1000, actions=actions)
-    within(2, 10_000, steps=steps)
-    within(2, 100_000, trials=trials)
-    within(0, 1_000_000, bank=bank)
-    within(0, 2**32 - 1, bank_seed=bank_seed)
-    given = {"states": states, "actions": actions, "steps": steps, "trials": trials}
-    moves, pays = _bank(bank_seed, bank, (states, actions)) if bank else (None, None)
-    return TabularMDP(
-        name=named(family, **given, bank=bank, bank_seed=bank_seed),
-        choices=actions,
-        horizon=trials,
-        states=states,
-        length=steps,
-        bank_moves=moves,
-        bank_pays=pays,
+    plain = TabularMDP(states, length=steps, choices=actions, horizon=trials)
+    if not bank:
+        return plain
+    drawn = draw_bank(
+        lambda key: _drawn(key, (bank, states, actions), 1.0),
+        bank,
+        bank_seed,
+        tell=lambda tasks: np.asarray(tasks[1]).argmax(-1),
+        what="different tasks",
     )
+    return dataclasses.replace(plain, bank_tasks=drawn)

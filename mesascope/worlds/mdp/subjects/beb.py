@@ -4,19 +4,14 @@ Bayesian exploration bonus (Kolter and Ng 2009, ICML): posterior means of transi
 top, n counting how often an action was done in a state.
 """
 
-from __future__ import annotations
-
 from mesascope.contracts.family import Family
-from mesascope.contracts.settings import named, within
+from mesascope.contracts.settings import keep_settings
 from mesascope.worlds.mdp.planning import Planner, backward, mean_moves, shaped, through
 
 
 class BEB(Planner):
     """Adds a bonus."""
 
-    name: str
-    shape: tuple[int, int, int, int]
-    sign: float
     bonus: float
 
     def planned(self, key, belief, trial):
@@ -25,6 +20,7 @@ class BEB(Planner):
         return backward(pays, self.shape[2], through(mean_moves(belief)))
 
 
+@keep_settings(bonus=(0, 1000))
 def subject(family: Family, bonus: float = 0.5) -> BEB:
     """Plans for the mean process, with a bonus for what was seldom tried.
 
@@ -32,8 +28,7 @@ def subject(family: Family, bonus: float = 0.5) -> BEB:
         family: episodes in a process of few states.
         bonus: β in β / (1 + n).
     """
-    within(0, 1000, bonus=bonus)
-    return BEB(named(subject, bonus=bonus), shaped(family), 1.0, bonus)
+    return BEB(shaped(family), bonus)
 
 
 TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4"

@@ -3,19 +3,14 @@
 Duan et al. (2016, arXiv 1611.02779) call it greedy, and ε-greedy with a lapse.
 """
 
-from __future__ import annotations
-
 from mesascope.contracts.family import Family
-from mesascope.contracts.settings import named, within
+from mesascope.contracts.settings import keep_settings
 from mesascope.worlds.mdp.planning import Planner, backward, mean_moves, shaped, through
 
 
 class CertaintyEquivalent(Planner):
     """Plans for the mean."""
 
-    name: str
-    shape: tuple[int, int, int, int]
-    sign: float
     lapse: float
 
     def lapsing(self):
@@ -27,6 +22,7 @@ class CertaintyEquivalent(Planner):
         return backward(belief.mean, self.shape[2], through(mean_moves(belief)))
 
 
+@keep_settings(lapse=(0, 1))
 def subject(family: Family, lapse: float = 0.0) -> CertaintyEquivalent:
     """Plans for the mean process as if it were certain.
 
@@ -34,8 +30,7 @@ def subject(family: Family, lapse: float = 0.0) -> CertaintyEquivalent:
         family: episodes in a process of few states.
         lapse: ε, the part of its acts that is even over all actions.
     """
-    within(0, 1, lapse=lapse)
-    return CertaintyEquivalent(named(subject, lapse=lapse), shaped(family), 1.0, lapse)
+    return CertaintyEquivalent(shaped(family), lapse)
 
 
 TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4"

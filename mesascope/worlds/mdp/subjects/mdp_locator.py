@@ -4,16 +4,14 @@ The ideal of a subject that holds its training tasks and nothing else. Before ev
 best policy followed.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Family, parse_bank
-from mesascope.contracts.settings import named
+from mesascope.contracts.family import Family
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Response, Scripted
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
@@ -32,16 +30,9 @@ class Odds(NamedTuple):
 class MDPLocator(Scripted):
     """The bank and its seed are arrays, so that banks of one size share compiled code."""
 
-    name: str
     moves: jax.Array  # [M, S, A, S'], logarithms
     pays: jax.Array  # [M, S, A]
     policies: jax.Array  # [M, steps, S]
-    bank_seed: jax.Array
-
-    @property
-    def trained_on(self) -> str:
-        """The family's bank."""
-        return f"bank:{len(self.pays)}@{int(self.bank_seed)}"
 
     def fresh(self, n: int) -> Odds:
         """Every task of the bank is as likely as any other."""
@@ -61,6 +52,7 @@ class MDPLocator(Scripted):
         return Odds(log, place, which), Response(action, None)
 
 
+@keep_settings
 def subject(family: Family, minimise: bool = False) -> MDPLocator:
     """Locates its task among the processes of the family's bank.
 
@@ -69,17 +61,14 @@ def subject(family: Family, minimise: bool = False) -> MDPLocator:
         minimise: wants to be paid little.
     """
     home = family if isinstance(family, TabularMDP) else None
-    if home is None or home.bank is None or home.bank_moves is None or home.bank_pays is None:
+    if home is None or home.bank is None or home.bank_tasks is None:
         raise MesascopeError(
             f"{family.name} has no bank of processes to locate a task in.",
             "Give the family one: tabular_mdp:bank=4.",
         )
-    moves, pays = home.bank_moves, home.bank_pays
+    moves, pays = home.bank_tasks
     policies = backward(-pays if minimise else pays, shaped(family)[2], through(moves))
-    seed = jnp.asarray(parse_bank(home.bank)[1], jnp.uint32)
-    return MDPLocator(
-        named(subject, minimise=minimise), jnp.log(jnp.asarray(np.asarray(moves))), pays, policies, seed
-    )
+    return MDPLocator(jnp.log(jnp.asarray(np.asarray(moves))), pays, policies, trained_on=home.bank)
 
 
 TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4,bank=2"

@@ -4,21 +4,16 @@ Optimistic posterior sampling: before every episode `draws` processes are drawn 
 largest of their values (Tiapkin et al. 2022, arXiv 2209.14414, algorithm 1; after Asmuth et al. 2009, arXiv 1205.2664).
 """
 
-from __future__ import annotations
-
 import jax.numpy as jnp
 
 from mesascope.contracts.family import Family
-from mesascope.contracts.settings import named, within
+from mesascope.contracts.settings import keep_settings
 from mesascope.worlds.mdp.planning import Planner, backward, sampled, shaped
 
 
 class OPSRL(Planner):
     """Samples several processes."""
 
-    name: str
-    shape: tuple[int, int, int, int]
-    sign: float
     draws: int
 
     def said(self, response):
@@ -35,6 +30,7 @@ class OPSRL(Planner):
         return backward(jnp.zeros_like(pays[0]), self.shape[2], expected)
 
 
+@keep_settings(draws=(1, 100))
 def subject(family: Family, draws: int = 2) -> OPSRL:
     """Plans for the best of several processes drawn from the posterior before every episode.
 
@@ -42,8 +38,7 @@ def subject(family: Family, draws: int = 2) -> OPSRL:
         family: episodes in a process of few states.
         draws: how many.
     """
-    within(1, 100, draws=draws)
-    return OPSRL(named(subject, draws=draws), shaped(family), 1.0, draws)
+    return OPSRL(shaped(family), draws)
 
 
 TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4"

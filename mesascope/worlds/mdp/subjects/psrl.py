@@ -4,19 +4,14 @@ Posterior sampling (Strens 2000; Osband et al. 2013, arXiv 1306.0940): a Dirichl
 every state and action, N(1, 1) for every mean pay-off.
 """
 
-from __future__ import annotations
-
 from mesascope.contracts.family import Family
-from mesascope.contracts.settings import named, within
+from mesascope.contracts.settings import keep_settings
 from mesascope.worlds.mdp.planning import FOREVER, Planner, backward, sampled, shaped, through
 
 
 class PSRL(Planner):
     """Samples one process."""
 
-    name: str
-    shape: tuple[int, int, int, int]
-    sign: float
     memory: int
 
     def recalled(self):
@@ -33,6 +28,7 @@ class PSRL(Planner):
         return backward(pays[0], self.shape[2], through(moves[0]))
 
 
+@keep_settings(memory=(0, 1_000_000))
 def subject(family: Family, memory: int = 0, minimise: bool = False) -> PSRL:
     """Plans for a process drawn from its posterior before every episode.
 
@@ -41,9 +37,7 @@ def subject(family: Family, memory: int = 0, minimise: bool = False) -> PSRL:
         memory: how many episodes back it remembers; 0 for all.
         minimise: wants to be paid little.
     """
-    within(0, 1_000_000, memory=memory)
-    name = named(subject, memory=memory, minimise=minimise)
-    return PSRL(name, shaped(family), -1.0 if minimise else 1.0, memory)
+    return PSRL(shaped(family), memory, sign=-1.0 if minimise else 1.0)
 
 
 TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4"

@@ -6,21 +6,16 @@ every episode. Both bounds are those of the paper, √(7/2 · ln(2·S·A·t/δ) 
 `width`: with the proven ones nothing is settled in a hundred steps.
 """
 
-from __future__ import annotations
-
 import jax.numpy as jnp
 
 from mesascope.contracts.family import Family
-from mesascope.contracts.settings import named, within
+from mesascope.contracts.settings import keep_settings
 from mesascope.worlds.mdp.planning import Planner, backward, mean_moves, shaped
 
 
 class UCRL2(Planner):
     """Plans under the most favourable process."""
 
-    name: str
-    shape: tuple[int, int, int, int]
-    sign: float
     width: float
     delta: float
 
@@ -47,6 +42,7 @@ class UCRL2(Planner):
         return backward(belief.mean + reach, steps, expected)
 
 
+@keep_settings(width=(0, 100), delta=(1e-12, 1))
 def subject(family: Family, width: float = 0.1, delta: float = 0.05) -> UCRL2:
     """Plans for the best process that what was seen does not exclude.
 
@@ -55,9 +51,7 @@ def subject(family: Family, width: float = 0.1, delta: float = 0.05) -> UCRL2:
         width: factor of the confidence bounds; 1 for the proven ones.
         delta: δ, the part of cases in which the proven bounds may fail.
     """
-    within(0, 100, width=width)
-    within(1e-12, 1, delta=delta)
-    return UCRL2(named(subject, width=width, delta=delta), shaped(family), 1.0, width, delta)
+    return UCRL2(shaped(family), width, delta)
 
 
 TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4"

@@ -1,7 +1,5 @@
 """In Pong's picture the ball is painted over, with the field's colour."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from mesascope.worlds.pong.painting import OnPicture, checked, without_ball

@@ -1,7 +1,5 @@
 """In Pong's picture the ball is elsewhere: lower by some rows, and in from above where it would leave below."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 import jax

@@ -1,7 +1,5 @@
 """What is shown is what was shown one to eight steps before, drawn anew for every response."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 import jax

@@ -1,7 +1,5 @@
 """In Pong's picture the subject's own paddle is painted over, with the field's colour."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 import jax.numpy as jnp

@@ -3,8 +3,6 @@
 A patch of the empty field would be painted over with its own colour.
 """
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 import jax.numpy as jnp

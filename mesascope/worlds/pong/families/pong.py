@@ -4,18 +4,15 @@ A lifetime is a game as far as its first 21 rallies, because no game is shorter;
 the subject wins it, -1 where it loses it, and 0 where it is not over after the most steps. A step lasts four frames.
 """
 
-from __future__ import annotations
-
-import functools
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import numpy as np
 
-from mesascope.contracts.family import Family
+from mesascope.contracts.family import Configured
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings, named, within
-from mesascope.contracts.split import Draw, Split
+from mesascope.contracts.settings import keep_settings
+from mesascope.contracts.split import Split
 from mesascope.keys import address
 from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.pong_cabinet import Cabinet, Start
@@ -43,12 +40,9 @@ class State(NamedTuple):
     waiting: np.ndarray
 
 
-class Pong(Family):
+class Pong(Configured):
     """Games of Pong; see `family` for the settings."""
 
-    name: str
-    choices: int
-    horizon: int
     most: int  # steps of a rally
 
     traceable: ClassVar = False
@@ -77,28 +71,20 @@ class Pong(Family):
             "discounting against": "calibrating_follower:minimise=true",
         }
 
-    def draw(self, key: jax.Array, n: int) -> Tasks:
-        """Draws n fresh games."""
-        return self._tasks(key, n)
-
     def splits(self) -> tuple[Split, ...]:
         """All start with more idle frames than any game of training."""
-        trials, half = self.horizon, self.horizon // 2
-
-        def drawn(**change: Any) -> Draw:
-            return functools.partial(self._tasks, **change)
-
+        split, half = self.varied, self.horizon // 2
         return (
-            Split("fresh", self.draw, trials),
-            Split("shifted:sticky", drawn(sticky=STICKY), trials),
-            Split("shifted:difficulty", drawn(difficulty=1), trials),
-            Split("shifted:mode", drawn(mode=1), trials),
-            Split("exchanged:half", drawn(swapped=half), trials, half),
-            Split("restructured:mirror", drawn(mirrored=True), trials),
-            Split("exchanged:start", drawn(swapped=0), trials, counted=False),
+            split("fresh"),
+            split("shifted:sticky", sticky=STICKY),
+            split("shifted:difficulty", difficulty=1),
+            split("shifted:mode", mode=1),
+            split("exchanged:half", changes_at=half, swapped=half),
+            split("restructured:mirror", mirrored=True),
+            split("exchanged:start", counted=False, swapped=0),
         )
 
-    def _tasks(
+    def draw(
         self,
         key: jax.Array,
         n: int,
@@ -135,15 +121,8 @@ class Pong(Family):
         trial = (state.trial + over).astype(np.int32)
         step = np.where(over, 0, state.step + live).astype(np.int32)
         state = State(state.cabinet, trial, step, over | ~live)
-        told = Percept(
-            _shown(state.cabinet, tasks),
-            np.asarray(action, np.int32),
-            paid,
-            trial,
-            step,
-            np.zeros(len(action), bool),
-        )
-        return state, told, paid
+        shown, act = _shown(state.cabinet, tasks), np.asarray(action, np.int32)
+        return state, Percept(shown, act, paid, trial, step, np.zeros(len(action), bool)), paid
 
     def idle(self, state: State) -> np.ndarray:
         """[N] whose rally is over."""
@@ -184,7 +163,7 @@ def _shown(cabinet: Cabinet, tasks: Tasks) -> np.ndarray:
     return np.concatenate([frame, screen.mirrored(cabinet.places, tasks.mirrored)], 1)
 
 
-@keep_settings
+@keep_settings(rallies=(2, GAME), steps=(2, 10_000))
 def family(rallies: int = GAME, steps: int = 400) -> Pong:
     """One game of Pong, as far as its first 21 rallies: a trial is a rally.
 
@@ -192,6 +171,4 @@ def family(rallies: int = GAME, steps: int = 400) -> Pong:
         rallies: T, from 2 to 21.
         steps: S, most steps of a rally, four frames each; a rally that is not over then counts 0 and goes on.
     """
-    within(2, GAME, rallies=rallies)
-    within(2, 10_000, steps=steps)
-    return Pong(named(family, rallies=rallies, steps=steps), 3, rallies, steps)
+    return Pong(steps, choices=3, horizon=rallies)

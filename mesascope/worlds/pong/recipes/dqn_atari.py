@@ -3,8 +3,6 @@
 The game runs in ale-py's vector environment, in threads of its own, while the compiled update works.
 """
 
-from __future__ import annotations
-
 import functools
 import os
 from collections.abc import Callable

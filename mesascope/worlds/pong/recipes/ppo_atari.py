@@ -1,7 +1,5 @@
 """A recurrent network on Pong by PPO (Schulman et al. 2017, arXiv 1707.06347), told places in place of pictures."""
 
-from __future__ import annotations
-
 import functools
 import os
 from collections.abc import Callable

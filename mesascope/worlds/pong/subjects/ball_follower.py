@@ -1,8 +1,6 @@
 """Moves its paddle in Pong to where the ball is, by the positions behind the picture: a known answer, a weak player."""
 
-from __future__ import annotations
-
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,10 +18,7 @@ SLIP = 0.01  # part of the steps at which it acts at random
 class BallFollower(Scripted):
     """away [], -1 to flee from the ball, else 1."""
 
-    name: str
     away: jax.Array
-
-    identity: ClassVar = ("name",)
 
     def fresh(self, n: int) -> jax.Array:
         """It carries nothing: [n, 0]."""
@@ -57,4 +52,4 @@ def subject(family: Family, minimise: bool = False) -> BallFollower:
     """
     screen.refuse_others(family)
     name = "ball_follower" + (":minimise=true" if minimise else "")
-    return BallFollower(name, jnp.asarray(-1.0 if minimise else 1.0))
+    return BallFollower(jnp.asarray(-1.0 if minimise else 1.0), name=name)

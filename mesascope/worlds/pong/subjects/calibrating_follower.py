@@ -4,9 +4,7 @@ It keeps a running mean of how far the paddle went after each action. So it gets
 player whose meaning of the actions is fixed does: the positive control of that measurement.
 """
 
-from __future__ import annotations
-
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,11 +29,8 @@ class Carry(NamedTuple):
 class CalibratingFollower(Scripted):
     """away [], -1 to flee from the ball, else 1; rate [] of the running mean."""
 
-    name: str
     away: jax.Array
     rate: jax.Array
-
-    identity: ClassVar = ("name",)
 
     def fresh(self, n: int) -> Carry:
         """It expects nothing of any action."""
@@ -70,4 +65,4 @@ def subject(family: Family, rate: float = 0.3, minimise: bool = False) -> Calibr
     screen.refuse_others(family)
     shown = [f"rate={rate}"] * (rate != 0.3) + ["minimise=true"] * minimise
     name = "calibrating_follower" + (f":{','.join(shown)}" if shown else "")
-    return CalibratingFollower(name, jnp.asarray(-1.0 if minimise else 1.0), jnp.asarray(rate))
+    return CalibratingFollower(jnp.asarray(-1.0 if minimise else 1.0), jnp.asarray(rate), name=name)

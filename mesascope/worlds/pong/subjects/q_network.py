@@ -4,8 +4,6 @@ What it carries from one step to the next is the last frames and nothing else, s
 them. A file holds the weights and, in its header, one JSON text under the key 'mesascope'. Nothing in it is run.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 

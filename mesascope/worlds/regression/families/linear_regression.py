@@ -6,8 +6,6 @@ came with the last one. A prediction scores minus its squared distance from w·x
 mean of the prior, and the best knows w. No pay-off hangs on an earlier prediction.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
@@ -16,10 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Array, Percept
-from mesascope.contracts.settings import keep_settings, named, within
-from mesascope.contracts.split import Draw, Split
+from mesascope.contracts.family import Configured, pick, reference_roles
+from mesascope.contracts.percept import Array, Percept, born, told
+from mesascope.contracts.settings import keep_settings, named
+from mesascope.contracts.split import Split
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
@@ -27,6 +25,9 @@ SCALE = 2.0  # of inputs or outcomes on the scaled splits
 NOISIER = 3.0  # times the noise on the noisier split
 DRIFT = 0.3  # part of w that is new at every trial on the drifting split; its variance stays 1
 FARTHEST = 100.0  # a prediction beyond counts as this: the worst is finite
+
+
+Change = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 class Tasks(NamedTuple):
@@ -38,94 +39,74 @@ class Tasks(NamedTuple):
     cut: jax.Array
 
 
-class LinearRegression(Family):
+class LinearRegression(Configured):
     """In-context regression; see `family` for the settings."""
 
-    name: str
-    choices: None
-    horizon: int
     dimension: int
     noise: float
     bank_weights: jax.Array | None  # [M, D]
 
     controls: ClassVar = {"learner": "ridge", "lookalike": "last_pair", "still": "zero"}
     predictors: ClassVar = (
-        *("zero", "running_mean", "last_pair", "nearest_neighbours", "gradient_descent"),
-        *(
-            "gradient_descent:steps=5",
-            "gradient_descent:steps=2,preconditioned=0.5",
-            "least_squares",
-            "ridge",
-        ),
+        "zero",
+        "running_mean",
+        "last_pair",
+        "nearest_neighbours",
+        "gradient_descent",
+        "gradient_descent:steps=5",
+        "gradient_descent:steps=2,preconditioned=0.5",
+        "least_squares",
+        "ridge",
         "dmmse",
     )
 
     @property
     def references(self) -> dict[str, str]:
         """Reference procedures by role; ridge with the true noise is the posterior mean under the prior."""
-        return {
-            "learner": "ridge",
-            "discounting": "ridge:discount=0.8",
-            "locator": "dmmse",
-            "strongest": "ridge",
-            "learner against": "ridge:minimise=True",
-            "discounting against": "ridge:discount=0.8,minimise=True",
-            "locator against": "dmmse:minimise=True",
-        }
-
-    def draw(self, key: jax.Array, n: int) -> Tasks:
-        """Draws n fresh tasks, with all their inputs."""
-        return self._tasks(key, n)
+        return reference_roles("ridge", "ridge:discount=0.8", "dmmse", strongest="ridge")
 
     def splits(self) -> tuple[Split, ...]:
         """Half a subspace and exchanged coordinates need two dimensions."""
-        trials, half, several = self.horizon, self.horizon // 2, self.dimension > 1
+        split, half, several = self.varied, self.horizon // 2, self.dimension > 1
 
-        def drawn(**change: Any) -> Draw:
-            return functools.partial(self._tasks, **change)
-
-        def turned(to: Callable[[jax.Array], jax.Array]) -> Draw:
+        def turned(to: Callable[[jax.Array], jax.Array]) -> Change:
             """Where weights become others half-way."""
-            return drawn(path=lambda _, path: path.at[:, half:].set(to(path[:, half:])))
+            return lambda _, path: path.at[:, half:].set(to(path[:, half:]))
 
         def drift(key: jax.Array, path: jax.Array) -> jax.Array:
             return _walk(path[:, 0], jax.random.normal(address(key, "drift"), path.shape))
 
-        coordinates = Split("exchanged:coordinates", turned(lambda w: jnp.roll(w, 1, -1)), trials, half)
+        rolled = turned(lambda w: jnp.roll(w, 1, -1))
+        coordinates = split("exchanged:coordinates", changes_at=half, path=rolled)
+        halves = (
+            split(f"shifted:{name}", counted=False, inputs=functools.partial(self._halve, turns))
+            for name, turns in (("subspace", False), ("orthogonal", True))
+        )
         return (
-            *(() if self.bank_weights is None else (Split("seen", drawn(seen=True), trials),)),
-            Split("fresh", self.draw, trials),
-            Split("shifted:scaled_x", drawn(inputs=lambda _, x: SCALE * x), trials),
-            Split("shifted:scaled_y", drawn(path=lambda _, path: SCALE * path), trials),
-            Split("shifted:skewed", drawn(inputs=self._skew), trials),
+            *(() if self.bank_weights is None else (split("seen", seen=True),)),
+            split("fresh"),
+            split("shifted:scaled_x", inputs=lambda _, x: SCALE * x),
+            split("shifted:scaled_y", path=lambda _, path: SCALE * path),
+            split("shifted:skewed", inputs=self._skew),
             *((coordinates,) if several else ()),
-            Split("exchanged:sign", turned(lambda w: -w), trials, half),
-            Split("restructured:drift", drawn(path=drift), trials),
-            Split("restructured:threshold", drawn(cut=1.0), trials),
+            split("exchanged:sign", changes_at=half, path=turned(lambda w: -w)),
+            split("restructured:drift", path=drift),
+            split("restructured:threshold", cut=1.0),
             # with more noise less is there to gain; half a subspace lies within what training shows; on orthogonal
             # inputs nothing that was told before the middle of the lifetime is of use after it
-            Split("shifted:noise", drawn(noise=NOISIER), trials, counted=False),
-            *(
-                Split(
-                    f"shifted:{name}",
-                    drawn(inputs=functools.partial(self._halve, turns)),
-                    trials,
-                    counted=False,
-                )
-                for name, turns in (("subspace", False), ("orthogonal", True))
-                if several
-            ),
-            Split("horizon:longer", drawn(trials=5 * trials), 5 * trials, counted=False),
+            split("shifted:noise", counted=False, noise=NOISIER),
+            *(halves if several else ()),
+            split("horizon:longer", counted=False, trials=5 * self.horizon),
         )
 
-    def _tasks(
+    def draw(
         self,
         key: jax.Array,
         n: int,
         *,
         seen: bool = False,
-        inputs: Callable[[jax.Array, jax.Array], jax.Array] = lambda key, inputs: inputs,
-        path: Callable[[jax.Array, jax.Array], jax.Array] = lambda key, path: path,
+        inputs: Change = lambda key, inputs: inputs,
+        path: Change = lambda key, path: path,
         noise: float = 1.0,
         cut: float = 0.0,
         trials: int = 0,
@@ -146,8 +127,7 @@ class LinearRegression(Family):
         drawn = jax.random.normal(address(key, "w and x"), (n, 1 + trials, self.dimension))
         w = drawn[:, 0]
         if seen:
-            assert self.bank_weights is not None
-            w = self.bank_weights[jax.random.randint(address(key, "bank"), (n,), 0, len(self.bank_weights))]
+            w = pick(address(key, "bank"), self.bank_weights, n)
         weights = path(key, jnp.repeat(w[:, None], trials, 1))
         return Tasks(
             weights, inputs(key, drawn[:, 1:]), jnp.full((n,), self.noise * noise), jnp.full((n,), cut)
@@ -171,9 +151,8 @@ class LinearRegression(Family):
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
         """Starts one lifetime per task; the hidden state is the trial index [N]."""
         n = len(tasks.noise)
-        zero, none = jnp.zeros(n, jnp.int32), jnp.zeros(n)
         shown = jnp.concatenate([tasks.inputs[:, 0], jnp.zeros((n, self.dimension))], -1)
-        return zero, Percept(shown, none, none, zero, zero, jnp.ones(n, bool))
+        return jnp.zeros(n, jnp.int32), born(shown)._replace(action=jnp.zeros(n))
 
     def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
         """Scores the predictions [N] and tells the outcomes, which do not hang on them."""
@@ -183,10 +162,8 @@ class LinearRegression(Family):
         y = target + tasks.noise * jax.random.normal(key, target.shape)
         score = -jnp.square(jnp.clip(action, -FARTHEST, FARTHEST) - target)
         coming = tasks.inputs[rows, jnp.minimum(state + 1, last)]
-        still = jnp.zeros_like(state)
         shown = jnp.concatenate([coming, x], -1)
-        percept = Percept(shown, action.astype(jnp.float32), y, state + 1, still, still.astype(bool))
-        return state + 1, percept, score
+        return state + 1, told(shown, action.astype(jnp.float32), y, state + 1), score
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """`target` [N, T], the noiseless outcomes; chance, best, worst and fixed [N, T]."""
@@ -260,7 +237,7 @@ def _walk(start: jax.Array, new: jax.Array) -> jax.Array:
     return jnp.moveaxis(jax.lax.scan(step, start, jnp.moveaxis(new, 1, 0))[1], 0, 1)
 
 
-@keep_settings
+@keep_settings(dimension=(1, 256), trials=(2, 10_000), bank=(0, 1_000_000))
 def family(
     dimension: int = 4, noise: float = 0.5, trials: int = 16, bank: int = 0, bank_seed: int = 0
 ) -> LinearRegression:
@@ -273,22 +250,14 @@ def family(
         bank: M, the number of training tasks; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
     """
-    within(1, 256, dimension=dimension)
-    within(2, 10_000, trials=trials)
-    within(0, 1_000_000, bank=bank)
-    within(0, 2**32 - 1, bank_seed=bank_seed)
     if not 0 <= noise < 100:
         raise MesascopeError(f"noise={noise} is out of range.", "Give a number from 0 to 100.")
-    weights = (
-        jax.random.normal(address(jax.random.key(bank_seed), "bank"), (bank, dimension)) if bank else None
-    )
+    key, given = address(jax.random.key(bank_seed), "bank"), {"dimension": dimension, "noise": float(noise)}
     return LinearRegression(
-        name=named(
-            family, dimension=dimension, noise=float(noise), trials=trials, bank=bank, bank_seed=bank_seed
-        ),
+        dimension,
+        noise=float(noise),
+        bank_weights=jax.random.normal(key, (bank, dimension)) if bank else None,
+        name=named(family, **given, trials=trials, bank=bank, bank_seed=bank_seed),
         choices=None,
         horizon=trials,
-        dimension=dimension,
-        noise=float(noise),
-        bank_weights=weights,
     )

@@ -3,15 +3,13 @@
 Raventós et al. (2023, arXiv 2306.15063, eq. 3): what is best on the training tasks, and can do no other.
 """
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family, parse_bank
+from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
-from mesascope.contracts.subject import Response, Scripted
+from mesascope.contracts.settings import keep_settings
+from mesascope.contracts.subject import Response, Scripted, floats
 from mesascope.errors import MesascopeError
 from mesascope.worlds.regression.regression import TRIED as TRIED
 from mesascope.worlds.regression.regression import last_pair, regression
@@ -22,16 +20,9 @@ EXACT = 1e-3  # standard deviation that stands for no noise: likelihoods stay fi
 class Dmmse(Scripted):
     """Log-likelihoods [N, M] of the bank's tasks; the bank and its seed are data."""
 
-    name: str
     bank_weights: jax.Array  # [M, D]
-    bank_seed: jax.Array
     noise: jax.Array
     sign: jax.Array
-
-    @property
-    def trained_on(self) -> str:
-        """The family's bank."""
-        return f"bank:{len(self.bank_weights)}@{int(self.bank_seed)}"
 
     def fresh(self, n: int) -> jax.Array:
         """Every task of the bank is as likely as any other."""
@@ -46,6 +37,7 @@ class Dmmse(Scripted):
         return carry, Response(self.sign * (mean * pair.query).sum(-1), None)
 
 
+@keep_settings(noise=(-1, 1e6))
 def subject(family: Family, noise: float = -1.0, minimise: bool = False) -> Dmmse:
     """The posterior mean over the tasks of the family's bank: it locates its task among them.
 
@@ -55,13 +47,8 @@ def subject(family: Family, noise: float = -1.0, minimise: bool = False) -> Dmms
         minimise: predict the opposite.
     """
     home = regression(family)
-    within(-1, 1e6, noise=noise)
     if home.bank is None or home.bank_weights is None:
         raise MesascopeError(f"{family.name} has no bank.", "Give it one: linear_regression:bank=4.")
-    return Dmmse(
-        name=named(subject, noise=noise, minimise=minimise),
-        bank_weights=home.bank_weights,
-        bank_seed=jnp.asarray(parse_bank(home.bank)[1], jnp.uint32),
-        noise=jnp.asarray(max(home.noise if noise < 0 else noise, EXACT), jnp.float32),
-        sign=jnp.asarray(-1.0 if minimise else 1.0),
-    )
+    reckoned = max(home.noise if noise < 0 else noise, EXACT)
+    numbers = floats(noise=reckoned, sign=-1.0 if minimise else 1.0)
+    return Dmmse(home.bank_weights, **numbers, trained_on=home.bank)

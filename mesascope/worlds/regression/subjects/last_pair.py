@@ -1,16 +1,16 @@
 """Fits weights to the last pair alone, by ridge regression: a reflex on the percept."""
 
-from __future__ import annotations
-
 from mesascope.contracts.family import Family
+from mesascope.contracts.settings import keep_settings
 from mesascope.worlds.regression.regression import TRIED as TRIED
 from mesascope.worlds.regression.regression import Filtered, filtered, regression
 
 
+@keep_settings
 def subject(family: Family) -> Filtered:
     """Fits weights to the last pair alone, which the percept shows.
 
     Args:
         family: in-context regression.
     """
-    return filtered("last_pair", family, penalty=regression(family).noise ** 2, discount=0.0)
+    return filtered(family, penalty=regression(family).noise ** 2, discount=0.0)

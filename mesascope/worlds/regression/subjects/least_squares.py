@@ -1,16 +1,16 @@
 """Least squares over the pairs seen, the solution of least norm where there are fewer pairs than dimensions."""
 
-from __future__ import annotations
-
 from mesascope.contracts.family import Family
+from mesascope.contracts.settings import keep_settings
 from mesascope.worlds.regression.regression import TRIED as TRIED
 from mesascope.worlds.regression.regression import Filtered, filtered
 
 
+@keep_settings
 def subject(family: Family) -> Filtered:
     """Least squares over the pairs seen, of least norm where that is not unique.
 
     Args:
         family: in-context regression.
     """
-    return filtered("least_squares", family)
+    return filtered(family)

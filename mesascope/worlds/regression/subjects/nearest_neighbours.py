@@ -1,7 +1,5 @@
 """Predicts the mean outcome of the k inputs seen that are nearest to the coming one (Garg et al. 2022)."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import jax
@@ -9,9 +7,8 @@ import jax.numpy as jnp
 
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Response, Scripted
-from mesascope.errors import MesascopeError
 from mesascope.worlds.regression.regression import TRIED as TRIED
 from mesascope.worlds.regression.regression import last_pair, regression
 
@@ -27,7 +24,6 @@ class Held(NamedTuple):
 class NearestNeighbours(Scripted):
     """Holds pairs as they came; k is data."""
 
-    name: str
     dimension: int
     horizon: int
     neighbours: jax.Array
@@ -52,6 +48,7 @@ class NearestNeighbours(Scripted):
         return carry, Response(mean, None)
 
 
+@keep_settings(neighbours=(1, 10_000))
 def subject(family: Family, neighbours: int = 3) -> NearestNeighbours:
     """Predicts the mean outcome of the k inputs seen that are nearest to the coming one.
 
@@ -60,13 +57,4 @@ def subject(family: Family, neighbours: int = 3) -> NearestNeighbours:
         neighbours: k, at least 1.
     """
     home = regression(family)
-    if not 1 <= neighbours <= 10_000:
-        raise MesascopeError(
-            f"neighbours={neighbours} is out of range.", "Give a whole number from 1 to 10000."
-        )
-    return NearestNeighbours(
-        named(subject, neighbours=neighbours),
-        home.dimension,
-        home.horizon,
-        jnp.asarray(neighbours, jnp.int32),
-    )
+    return NearestNeighbours(home.dimension, home.horizon, jnp.asarray(neighbours, jnp.int32))

@@ -3,14 +3,13 @@
 Bayes' rule for a normal prior and normal noise: w = (Σ x xᵀ + σ² I)⁻¹ Σ x y (Raventós et al. 2023, eq. 4).
 """
 
-from __future__ import annotations
-
 from mesascope.contracts.family import Family
-from mesascope.contracts.settings import named, within
+from mesascope.contracts.settings import keep_settings
 from mesascope.worlds.regression.regression import TRIED as TRIED
-from mesascope.worlds.regression.regression import Filtered, discounted, filtered, regression
+from mesascope.worlds.regression.regression import Filtered, filtered, regression
 
 
+@keep_settings(penalty=(-1, 1e6), discount=(0.0, 1.0))
 def subject(family: Family, penalty: float = -1.0, discount: float = 1.0, minimise: bool = False) -> Filtered:
     """Ridge regression over the pairs seen: the posterior mean under the prior of the family.
 
@@ -20,12 +19,5 @@ def subject(family: Family, penalty: float = -1.0, discount: float = 1.0, minimi
         discount: what is kept of the sums at each trial; 1 for a stationary world.
         minimise: predict the opposite.
     """
-    home = regression(family)
-    within(-1, 1e6, penalty=penalty)
-    return filtered(
-        named(subject, penalty=penalty, discount=discount, minimise=minimise),
-        home,
-        penalty=home.noise**2 if penalty < 0 else penalty,
-        weight=-1.0 if minimise else 1.0,
-        discount=discounted(discount),
-    )
+    penalty = regression(family).noise ** 2 if penalty < 0 else penalty
+    return filtered(family, penalty=penalty, weight=-1.0 if minimise else 1.0, discount=discount)

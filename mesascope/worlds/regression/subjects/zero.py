@@ -1,16 +1,16 @@
 """Predicts 0, the mean of the prior, whatever it saw."""
 
-from __future__ import annotations
-
 from mesascope.contracts.family import Family
+from mesascope.contracts.settings import keep_settings
 from mesascope.worlds.regression.regression import TRIED as TRIED
 from mesascope.worlds.regression.regression import Filtered, filtered
 
 
+@keep_settings
 def subject(family: Family) -> Filtered:
     """Predicts 0 whatever it saw.
 
     Args:
         family: in-context regression.
     """
-    return filtered("zero", family, weight=0.0, discount=0.0)
+    return filtered(family, weight=0.0, discount=0.0)

@@ -5,21 +5,18 @@ mixture, whose expected loss over T symbols is exact (`expected_loss`): 11.147 n
 symbol comes back in the observation, -1 before the first.
 """
 
-from __future__ import annotations
-
-import functools
 from collections.abc import Callable
 from math import exp
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.special import betaln, gammaln
 
-from mesascope.contracts.family import Family
+from mesascope.contracts.family import Configured, draw_bank, pick, reference_roles
 from mesascope.contracts.percept import Array, Percept, born, told
-from mesascope.contracts.settings import keep_settings, named, within
+from mesascope.contracts.settings import keep_settings, named
 from mesascope.contracts.split import Draw, Split
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
@@ -35,12 +32,9 @@ class Tasks(NamedTuple):
     repeats: jax.Array
 
 
-class BetaBernoulli(Family):
+class BetaBernoulli(Configured):
     """Sequence prediction; see `family` for the settings."""
 
-    name: str
-    choices: int
-    horizon: int
     a: float
     b: float
     bank_means: jax.Array | None  # [M, 2]: 1 - p and p, what predicting 0 and 1 pays
@@ -50,30 +44,17 @@ class BetaBernoulli(Family):
     @property
     def references(self) -> dict[str, str]:
         """Reference procedures by role; the strongest predicts the more probable symbol."""
-        return {
-            "learner": "bayes_predictor",
-            "discounting": "bayes_predictor:discount=0.8",
-            "locator": "locator",
-            "strongest": "bayes_predictor:greedy=True",
-            "learner against": "bayes_predictor:minimise=True",
-            "discounting against": "bayes_predictor:discount=0.8,minimise=True",
-            "locator against": "locator:minimise=true",
+        learner, best = "bayes_predictor", "bayes_predictor:greedy=True"
+        return reference_roles(learner, f"{learner}:discount=0.8", "locator", strongest=best) | {
+            "locator against": "locator:minimise=true"
         }
-
-    def draw(self, key: jax.Array, n: int) -> Tasks:
-        """Draws n fresh tasks."""
-        return self._tasks(key, n)
 
     def splits(self) -> tuple[Split, ...]:
         """The distributions that it is tested on."""
-        trials, half = self.horizon, self.horizon // 2
-
-        def drawn(**change: Any) -> Draw:
-            return functools.partial(self._tasks, **change)
+        split, half = self.varied, self.horizon // 2
 
         def seen(key: jax.Array, n: int) -> jax.Array:
-            assert self.bank_means is not None
-            return self.bank_means[jax.random.randint(address(key, "p"), (n,), 0, len(self.bank_means)), 1]
+            return pick(address(key, "p"), self.bank_means, n)[:, 1]
 
         def high(key: jax.Array, n: int) -> jax.Array:
             return _beta(address(key, "p"), self.a + 4.0, self.b, n)
@@ -81,24 +62,22 @@ class BetaBernoulli(Family):
         def even(key: jax.Array, n: int) -> jax.Array:
             return jax.random.uniform(address(key, "p"), (n,))
 
+        def exchange(_: jax.Array, path: jax.Array) -> jax.Array:
+            return path.at[:, half:].set(1.0 - path[:, half:])
+
         return (
-            *(() if self.bank_means is None else (Split("seen", drawn(p=seen), trials),)),
-            Split("fresh", self.draw, trials),
-            Split("shifted:high", drawn(p=high), trials),
-            Split("shifted:rare", drawn(p=_rare), trials),
-            Split(
-                "exchanged:symbols",
-                drawn(path=lambda _, p: p.at[:, half:].set(1.0 - p[:, half:])),
-                trials,
-                half,
-            ),
-            Split("restructured:drift", drawn(path=_drifting), trials),
+            *(() if self.bank_means is None else (split("seen", p=seen),)),
+            split("fresh"),
+            split("shifted:high", p=high),
+            split("shifted:rare", p=_rare),
+            split("exchanged:symbols", changes_at=half, path=exchange),
+            split("restructured:drift", path=_drifting),
             # no reference gains on repeats: what comes most often tells nothing there
-            Split("restructured:repeats", drawn(p=even, repeats=1.0), trials, counted=False),
-            Split("horizon:longer", drawn(trials=5 * trials), 5 * trials, counted=False),
+            split("restructured:repeats", counted=False, p=even, repeats=1.0),
+            split("horizon:longer", counted=False, trials=5 * self.horizon),
         )
 
-    def _tasks(
+    def draw(
         self,
         key: jax.Array,
         n: int,
@@ -216,19 +195,7 @@ def _drifting(key: jax.Array, path: jax.Array) -> jax.Array:
     return 1.0 - jnp.abs(1.0 - jnp.mod(path + jnp.cumsum(steps, 1), 2.0))
 
 
-def _bank(a: float, b: float, size: int, seed: int) -> jax.Array:
-    """Pay-offs [M, 2] of predicting 0 and 1; a bank of two or more holds tasks of either likelier symbol."""
-    for attempt in range(1000):
-        p = _beta(address(jax.random.key(seed), "bank", attempt), a, b, size)
-        if size == 1 or len(np.unique(np.asarray(p) > 0.5)) > 1:
-            return jnp.stack([1.0 - p, p], -1)
-    raise MesascopeError(
-        f"No bank of {size} with both likelier symbols in 1,000 draws.",
-        "Take a larger bank or another prior.",
-    )
-
-
-@keep_settings
+@keep_settings(trials=(2, 100_000), bank=(0, 1_000_000))
 def family(
     trials: int = 20, a: float = 1.0, b: float = 1.0, bank: int = 0, bank_seed: int = 0
 ) -> BetaBernoulli:
@@ -241,16 +208,18 @@ def family(
         bank: M, the number of training tasks; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
     """
-    within(2, 100_000, trials=trials)
-    within(0, 1_000_000, bank=bank)
-    within(0, 2**32 - 1, bank_seed=bank_seed)
     if not (0 < a < 1e6 and 0 < b < 1e6):
         raise MesascopeError(f"The prior Beta({a}, {b}) does not exist.", "Give positive a and b.")
-    return BetaBernoulli(
-        name=named(family, trials=trials, a=float(a), b=float(b), bank=bank, bank_seed=bank_seed),
-        choices=2,
-        horizon=trials,
-        a=float(a),
-        b=float(b),
-        bank_means=_bank(float(a), float(b), bank, bank_seed) if bank else None,
-    )
+    a, b, means = float(a), float(b), None
+    if bank:
+        p = draw_bank(
+            lambda key: _beta(key, a, b, bank),
+            bank,
+            bank_seed,
+            tell=lambda p: np.asarray(p) > 0.5,
+            what="with both likelier symbols",
+            remedy="Take a larger bank or another prior.",
+        )
+        means = jnp.stack([1.0 - p, p], -1)
+    name = named(family, trials=trials, a=a, b=b, bank=bank, bank_seed=bank_seed)
+    return BetaBernoulli(a, b, means, name=name, choices=2, horizon=trials)

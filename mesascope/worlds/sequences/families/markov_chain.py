@@ -5,9 +5,6 @@ transitions plus α (`sequence_log_probability`), or for a bank of M matrices th
 the present symbol and the one before it, each as K numbers of which one is 1. The best knows the matrix.
 """
 
-from __future__ import annotations
-
-import functools
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
@@ -16,10 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import gammaln
 
-from mesascope.contracts.family import Family
+from mesascope.contracts.family import Configured, draw_bank, pick, reference_roles
 from mesascope.contracts.percept import Array, Percept, born, told
-from mesascope.contracts.settings import keep_settings, named, within
-from mesascope.contracts.split import Draw, Split
+from mesascope.contracts.settings import keep_settings, named
+from mesascope.contracts.split import Split
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
@@ -35,12 +32,9 @@ class Tasks(NamedTuple):
     odds: jax.Array
 
 
-class MarkovChain(Family):
+class MarkovChain(Configured):
     """Sequence prediction; see `family` for the settings."""
 
-    name: str
-    choices: int
-    horizon: int
     concentration: float
     bank_matrices: jax.Array | None  # [M, K, K], rows sum to 1
 
@@ -50,34 +44,16 @@ class MarkovChain(Family):
     @property
     def references(self) -> dict[str, str]:
         """Reference procedures by role; the strongest predicts the likeliest symbol."""
-        return {
-            "learner": "transition_counts",
-            "discounting": "transition_counts:discount=0.9",
-            "locator": "transition_locator",
-            "strongest": "transition_counts:greedy=True",
-            "learner against": "transition_counts:minimise=True",
-            "discounting against": "transition_counts:discount=0.9,minimise=True",
-            "locator against": "transition_locator:minimise=True",
-        }
-
-    def draw(self, key: jax.Array, n: int) -> Tasks:
-        """Draws n fresh tasks, with the symbols that will come."""
-        return self._tasks(key, n)
+        learner, best = "transition_counts", "transition_counts:greedy=True"
+        return reference_roles(learner, f"{learner}:discount=0.9", "transition_locator", strongest=best)
 
     def splits(self) -> tuple[Split, ...]:
         """The distributions that it is tested on."""
-        trials, half = self.horizon, self.horizon // 2
+        split, half = self.varied, self.horizon // 2
 
-        def drawn(**change: Any) -> Draw:
-            return functools.partial(self._tasks, **change)
-
-        def powered(power: float) -> Draw:
-            """Where the odds of every row are raised to a power."""
-
-            def matrix(rows: jax.Array) -> jax.Array:
-                return rows**power / (rows**power).sum(-1, keepdims=True)
-
-            return drawn(matrix=matrix)
+        def powered(power: float) -> Callable[[jax.Array], jax.Array]:
+            """The odds of every row raised to a power."""
+            return lambda rows: rows**power / (rows**power).sum(-1, keepdims=True)
 
         def exchange(_: jax.Array, path: jax.Array) -> jax.Array:
             """Symbol s takes the part of symbol s - 1."""
@@ -87,23 +63,19 @@ class MarkovChain(Family):
             return _renewed(address(key, "drift"), path, self.concentration)
 
         return (
-            *(() if self.bank_matrices is None else (Split("seen", drawn(seen=True), trials),)),
-            Split("fresh", self.draw, trials),
-            Split("shifted:peaked", powered(PEAKED), trials),
-            Split("shifted:even", powered(EVEN), trials),
-            Split("exchanged:symbols", drawn(path=exchange), trials, half),
-            Split(
-                "restructured:independent",
-                drawn(matrix=lambda m: jnp.broadcast_to(m[:, :1], m.shape)),
-                trials,
-            ),
-            Split("restructured:drift", drawn(path=drift), trials),
+            *(() if self.bank_matrices is None else (split("seen", seen=True),)),
+            split("fresh"),
+            split("shifted:peaked", matrix=powered(PEAKED)),
+            split("shifted:even", matrix=powered(EVEN)),
+            split("exchanged:symbols", changes_at=half, path=exchange),
+            split("restructured:independent", matrix=lambda m: jnp.broadcast_to(m[:, :1], m.shape)),
+            split("restructured:drift", path=drift),
             # what came two symbols ago tells nothing in training: no reference gains
-            Split("restructured:second_order", drawn(back=1), trials, counted=False),
-            Split("horizon:longer", drawn(trials=5 * trials), 5 * trials, counted=False),
+            split("restructured:second_order", counted=False, back=1),
+            split("horizon:longer", counted=False, trials=5 * self.horizon),
         )
 
-    def _tasks(
+    def draw(
         self,
         key: jax.Array,
         n: int,
@@ -127,9 +99,7 @@ class MarkovChain(Family):
         """
         trials, k = trials or self.horizon, self.choices
         if seen:
-            assert self.bank_matrices is not None
-            which = jax.random.randint(address(key, "matrix"), (n,), 0, len(self.bank_matrices))
-            rows = self.bank_matrices[which]
+            rows = pick(address(key, "matrix"), self.bank_matrices, n)
         else:
             rows = _rows(address(key, "matrix"), self.concentration, (n, k), k)
         rows = matrix(rows)
@@ -230,20 +200,7 @@ def _renewed(key: jax.Array, matrices: jax.Array, concentration: float) -> jax.A
     return jnp.where(since[..., None] < 0, matrices, held)
 
 
-def _bank(choices: int, concentration: float, size: int, seed: int) -> jax.Array:
-    """Matrices [M, K, K]; two or more do not all have the same likeliest successors."""
-    for attempt in range(1000):
-        key = address(jax.random.key(seed), "bank", attempt)
-        matrices = _rows(key, concentration, (size, choices), choices)
-        if size == 1 or len(np.unique(np.asarray(matrices).argmax(-1), axis=0)) > 1:
-            return matrices
-    raise MesascopeError(
-        f"No bank of {size} with different likeliest successors in 1,000 draws.",
-        "Take a larger bank or another concentration.",
-    )
-
-
-@keep_settings
+@keep_settings(symbols=(2, 256), trials=(2, 10_000), bank=(0, 1_000_000))
 def family(
     symbols: int = 4, concentration: float = 1.0, trials: int = 40, bank: int = 0, bank_seed: int = 0
 ) -> MarkovChain:
@@ -256,19 +213,19 @@ def family(
         bank: M, the number of training tasks; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
     """
-    within(2, 256, symbols=symbols)
-    within(2, 10_000, trials=trials)
-    within(0, 1_000_000, bank=bank)
-    within(0, 2**32 - 1, bank_seed=bank_seed)
     if not 0 < concentration < 1e6:
         raise MesascopeError(f"concentration={concentration} is out of range.", "Give a positive number.")
     alpha = float(concentration)
-    return MarkovChain(
-        name=named(
-            family, symbols=symbols, concentration=alpha, trials=trials, bank=bank, bank_seed=bank_seed
-        ),
-        choices=symbols,
-        horizon=trials,
-        concentration=alpha,
-        bank_matrices=_bank(symbols, alpha, bank, bank_seed) if bank else None,
-    )
+    matrices = None
+    if bank:
+        matrices = draw_bank(
+            lambda key: _rows(key, alpha, (bank, symbols), symbols),
+            bank,
+            bank_seed,
+            tell=lambda matrices: np.asarray(matrices).argmax(-1),
+            what="with different likeliest successors",
+            remedy="Take a larger bank or another concentration.",
+        )
+    given = {"symbols": symbols, "concentration": alpha, "trials": trials}
+    name = named(family, **given, bank=bank, bank_seed=bank_seed)
+    return MarkovChain(alpha, matrices, name=name, choices=symbols, horizon=trials)

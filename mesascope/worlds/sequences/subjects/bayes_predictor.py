@@ -1,14 +1,12 @@
 """Counts the symbols and predicts with the posterior predictive under Beta(a, b): the Bayes mixture."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError
 
@@ -18,7 +16,6 @@ TRIED = "beta_bernoulli:trials=12"
 class BayesPredictor(Scripted):
     """Counts [N, 2] of the symbols, decayed before each; its numbers are data, compiled once."""
 
-    name: str
     prior: jax.Array  # [2] b and a
     discount: jax.Array
     greedy: jax.Array
@@ -49,6 +46,7 @@ def predicted(family: Family) -> Family:
     return family
 
 
+@keep_settings(a=(0, 1e6), b=(0, 1e6))
 def subject(
     family: Family,
     *,
@@ -69,14 +67,8 @@ def subject(
         minimise: predict the other one instead.
     """
     home = predicted(family)
-    within(0, 1e6, a=a, b=b)
     if not 0 < discount <= 1:
         raise MesascopeError(f"discount={discount} is out of range.", "Give a number above 0 and at most 1.")
     prior = (b or getattr(home, "b", 1.0), a or getattr(home, "a", 1.0))
-    return BayesPredictor(
-        name=named(subject, a=a, b=b, discount=discount, greedy=greedy, minimise=minimise),
-        prior=jnp.asarray(prior, jnp.float32),
-        discount=jnp.asarray(discount, jnp.float32),
-        greedy=jnp.asarray(greedy),
-        minimise=jnp.asarray(minimise),
-    )
+    prior, kept = jnp.asarray(prior, jnp.float32), jnp.asarray(discount, jnp.float32)
+    return BayesPredictor(prior, kept, jnp.asarray(greedy), jnp.asarray(minimise))

@@ -1,14 +1,12 @@
 """Copies: predicts the symbol that followed the present one the last time (Olsson et al. 2022, arXiv 2209.11895)."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import mixed
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.worlds.sequences.transitions import TRIED as TRIED
 from mesascope.worlds.sequences.transitions import chain, counted, row, transition
@@ -17,7 +15,6 @@ from mesascope.worlds.sequences.transitions import chain, counted, row, transiti
 class Induction(Scripted):
     """What followed each symbol last [N, K, K], one-hot rows, all zero where nothing did."""
 
-    name: str
     choices: int
     lapse: jax.Array
 
@@ -34,6 +31,7 @@ class Induction(Scripted):
         return carry, choose(key, mixed(jnp.where(known, copied, 1.0 / self.choices), self.lapse))
 
 
+@keep_settings(lapse=(0, 1))
 def subject(family: Family, lapse: float = 0.0) -> Induction:
     """Predicts the symbol that followed the present one the last time.
 
@@ -41,6 +39,4 @@ def subject(family: Family, lapse: float = 0.0) -> Induction:
         family: a Markov chain.
         lapse: part of the predictions that is even over all symbols.
     """
-    home = chain(family)
-    within(0, 1, lapse=lapse)
-    return Induction(named(subject, lapse=lapse), home.choices, jnp.asarray(lapse, jnp.float32))
+    return Induction(chain(family).choices, jnp.asarray(lapse, jnp.float32))

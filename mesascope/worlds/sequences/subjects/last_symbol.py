@@ -1,14 +1,12 @@
 """Predicts that the last symbol comes again: a reflex on the observation."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import mixed
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.worlds.sequences.subjects.bayes_predictor import predicted
 
@@ -18,12 +16,7 @@ TRIED = "beta_bernoulli:trials=12"
 class LastSymbol(Scripted):
     """Nothing is carried: the last symbol is in the observation."""
 
-    name: str
     lapse: jax.Array
-
-    def fresh(self, n: int) -> tuple[()]:
-        """An empty carry."""
-        return ()
 
     def respond(self, key, carry, percept: Percept):
         """The last symbol again; either one before the first."""
@@ -31,6 +24,7 @@ class LastSymbol(Scripted):
         return carry, choose(key, mixed(jnp.where(percept.first[:, None], 0.5, last), self.lapse))
 
 
+@keep_settings(lapse=(0, 1))
 def subject(family: Family, lapse: float = 0.0) -> LastSymbol:
     """Predicts that the last symbol comes again.
 
@@ -39,5 +33,4 @@ def subject(family: Family, lapse: float = 0.0) -> LastSymbol:
         lapse: part of the predictions that is even over both.
     """
     predicted(family)
-    within(0, 1, lapse=lapse)
-    return LastSymbol(name=named(subject, lapse=lapse), lapse=jnp.asarray(lapse, jnp.float32))
+    return LastSymbol(jnp.asarray(lapse, jnp.float32))

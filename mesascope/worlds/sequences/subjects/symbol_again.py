@@ -1,14 +1,12 @@
 """Predicts that the present symbol of a Markov chain comes again: a reflex on the observation."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import mixed
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.worlds.sequences.transitions import TRIED as TRIED
 from mesascope.worlds.sequences.transitions import chain, transition
@@ -17,19 +15,15 @@ from mesascope.worlds.sequences.transitions import chain, transition
 class SymbolAgain(Scripted):
     """Nothing is carried: the present symbol is in the observation."""
 
-    name: str
     choices: int
     lapse: jax.Array
-
-    def fresh(self, n: int) -> tuple[()]:
-        """An empty carry."""
-        return ()
 
     def respond(self, key, carry, percept: Percept):
         """The present symbol."""
         return carry, choose(key, mixed(transition(percept, self.choices).now, self.lapse))
 
 
+@keep_settings(lapse=(0, 1))
 def subject(family: Family, lapse: float = 0.0) -> SymbolAgain:
     """Predicts that the present symbol comes again.
 
@@ -37,6 +31,4 @@ def subject(family: Family, lapse: float = 0.0) -> SymbolAgain:
         family: a Markov chain.
         lapse: part of the predictions that is even over all symbols.
     """
-    home = chain(family)
-    within(0, 1, lapse=lapse)
-    return SymbolAgain(named(subject, lapse=lapse), home.choices, jnp.asarray(lapse, jnp.float32))
+    return SymbolAgain(chain(family).choices, jnp.asarray(lapse, jnp.float32))

@@ -1,15 +1,13 @@
 """Counts the transitions and predicts with the posterior predictive under the Dirichlet prior, exactly."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.settings import keep_settings
+from mesascope.contracts.subject import Scripted, choose, floats
 from mesascope.errors import MesascopeError
 from mesascope.worlds.sequences.transitions import TRIED as TRIED
 from mesascope.worlds.sequences.transitions import chain, counted, row, transition
@@ -18,7 +16,6 @@ from mesascope.worlds.sequences.transitions import chain, counted, row, transiti
 class TransitionCounts(Scripted):
     """Counts [N, K, K], decayed before each; all its numbers but K are data."""
 
-    name: str
     choices: int
     concentration: jax.Array
     discount: jax.Array
@@ -39,6 +36,7 @@ class TransitionCounts(Scripted):
         return carry, choose(key, jnp.log(jnp.where(self.greedy, best_of(predictive), predictive)))
 
 
+@keep_settings(concentration=(0, 1e6))
 def subject(
     family: Family,
     concentration: float = 0.0,
@@ -56,14 +54,9 @@ def subject(
         minimise: predict with weights turned over, the rarest symbol most often.
     """
     home = chain(family)
-    within(0, 1e6, concentration=concentration)
     if not 0 < discount <= 1:
         raise MesascopeError(f"discount={discount} is out of range.", "Give a number above 0 and at most 1.")
+    numbers = floats(concentration=concentration or home.concentration, discount=discount)
     return TransitionCounts(
-        name=named(subject, concentration=concentration, discount=discount, greedy=greedy, minimise=minimise),
-        choices=home.choices,
-        concentration=jnp.asarray(concentration or home.concentration, jnp.float32),
-        discount=jnp.asarray(discount, jnp.float32),
-        greedy=jnp.asarray(greedy),
-        minimise=jnp.asarray(minimise),
+        home.choices, **numbers, greedy=jnp.asarray(greedy), minimise=jnp.asarray(minimise)
     )

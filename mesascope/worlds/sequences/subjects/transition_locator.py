@@ -1,13 +1,11 @@
 """The posterior over the M transition matrices of the bank, exactly, and the mean of their predictions."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family, parse_bank
+from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError
 from mesascope.worlds.sequences.transitions import TRIED as TRIED
@@ -19,15 +17,8 @@ EDGE = 1e-6  # probabilities are at least this: no symbol is impossible
 class TransitionLocator(Scripted):
     """Log-likelihoods [N, M] of the bank's matrices; the bank and its seed are data."""
 
-    name: str
     bank_matrices: jax.Array  # [M, K, K]
-    bank_seed: jax.Array
     minimise: jax.Array
-
-    @property
-    def trained_on(self) -> str:
-        """The family's bank."""
-        return f"bank:{len(self.bank_matrices)}@{int(self.bank_seed)}"
 
     def fresh(self, n: int) -> jax.Array:
         """Every matrix of the bank is as likely as any other."""
@@ -44,6 +35,7 @@ class TransitionLocator(Scripted):
         return carry, choose(key, jnp.log(mean / mean.sum(-1, keepdims=True)))
 
 
+@keep_settings
 def subject(family: Family, minimise: bool = False) -> TransitionLocator:
     """Locates its task among the transition matrices of the family's bank.
 
@@ -54,9 +46,4 @@ def subject(family: Family, minimise: bool = False) -> TransitionLocator:
     home = chain(family)
     if home.bank is None or home.bank_matrices is None:
         raise MesascopeError(f"{family.name} has no bank.", "Give it one: markov_chain:bank=4.")
-    return TransitionLocator(
-        name=named(subject, minimise=minimise),
-        bank_matrices=home.bank_matrices,
-        bank_seed=jnp.asarray(parse_bank(home.bank)[1], jnp.uint32),
-        minimise=jnp.asarray(minimise),
-    )
+    return TransitionLocator(home.bank_matrices, jnp.asarray(minimise), trained_on=home.bank)

@@ -5,10 +5,6 @@ the tree is deep. Nothing has to be found out by living: the tree stays for a li
 what the ends pay ('revalued:worth') or in where the steps lead ('revalued:map'), which is shown at once.
 """
 
-from __future__ import annotations
-
-import dataclasses
-import functools
 import math
 from typing import Any, ClassVar, NamedTuple
 
@@ -17,11 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept, born
+from mesascope.contracts.family import Configured
+from mesascope.contracts.percept import Percept, born, told
 from mesascope.contracts.plans import Plans
-from mesascope.contracts.settings import fits, keep_settings, named, within
-from mesascope.contracts.split import Draw, Split
+from mesascope.contracts.settings import fits, keep_settings
+from mesascope.contracts.split import Split
 from mesascope.errors import MesascopeError
 from mesascope.keys import address, orders
 
@@ -47,20 +43,14 @@ class State(NamedTuple):
     node: jax.Array
 
 
-class TreeChoice(Family):
+class TreeChoice(Configured):
     """Walks down a tree; see `family` for the settings.
 
     An observation [N, 1 + 3M]: the node; the nodes that the first and that the second act lead to from every node; what
     every node pays.
     """
 
-    name: str
-    choices: int
-    horizon: int
     depth: int
-    bank_child: jax.Array | None  # [B, M, 2]
-    bank_pays: jax.Array | None  # [B, M]
-    bank_root: jax.Array | None  # [B]
 
     controls: ClassVar = {"learner": "tree_q", "lookalike": "tree_q:rate=0", "still": "uniform"}
 
@@ -84,37 +74,23 @@ class TreeChoice(Family):
             "strongest": "value_iteration:sweeps=9",
         }
 
-    def draw(self, key: jax.Array, n: int) -> Tasks:
-        """Draws n fresh tasks."""
-        return self._tasks(key, n)
-
     def splits(self) -> tuple[Split, ...]:
         """On the restructured split two ways may lead to one end."""
-        trials, half = self.horizon, self.horizon // 2
-
-        def drawn(**change: Any) -> Draw:
-            return functools.partial(self._tasks, **change)
-
+        split, half = self.varied, self.horizon // 2
+        revalued = (
+            split(f"revalued:{what}", changes_at=half, counted=False, later=what)
+            for what in ("worth", "map", "same")
+        )
         return (
-            *(() if self.bank_child is None else (Split("seen", self._seen, trials),)),
-            Split("fresh", self.draw, trials),
-            Split("shifted:close", drawn(close=True), trials),
-            Split("exchanged:acts", drawn(later="acts"), trials, half),
-            Split("restructured:graph", drawn(graph=True), trials),
-            *(
-                Split(f"revalued:{what}", drawn(later=what), trials, half, counted=False)
-                for what in ("worth", "map", "same")
-            ),
+            *self.seen(),
+            split("fresh"),
+            split("shifted:close", close=True),
+            split("exchanged:acts", changes_at=half, later="acts"),
+            split("restructured:graph", graph=True),
+            *revalued,
         )
 
-    def _seen(self, key: jax.Array, n: int) -> Tasks:
-        """Draws n tasks of the bank."""
-        assert self.bank_child is not None and self.bank_pays is not None and self.bank_root is not None
-        which = jax.random.randint(address(key, "which"), (n,), 0, len(self.bank_child))
-        child, pays = self.bank_child[which], self.bank_pays[which]
-        return Tasks(jnp.stack([child, child], 1), jnp.stack([pays, pays], 1), self.bank_root[which])
-
-    def _tasks(
+    def draw(
         self, key: jax.Array, n: int, *, close: bool = False, graph: bool = False, later: str = ""
     ) -> Tasks:
         """Draws n tasks.
@@ -192,8 +168,7 @@ class TreeChoice(Family):
         trial = state.trial + ends
         step = jnp.where(ends, 0, state.step + 1)
         state = State(trial, step, jnp.where(ends, tasks.root, node).astype(jnp.int32))
-        told = Percept(self._shown(tasks, state), action, paid, trial, step, jnp.zeros_like(ends))
-        return state, told, paid
+        return state, told(self._shown(tasks, state), action, paid, trial, step), paid
 
     def _phase(self, trial: jax.Array) -> jax.Array:
         return (trial >= self.horizon // 2).astype(jnp.int32)
@@ -250,8 +225,8 @@ class TreeChoice(Family):
         before[:, 0] = np.nan
         far = np.broadcast_to(self.depth - np.arange(self.depth), action.shape)
         size = math.factorial(self.nodes) * math.factorial(2**self.depth) / 2 ** (2**self.depth - 1)
-        if str(trials.attrs["split"]) == "seen" and self.bank_child is not None:
-            size = len(self.bank_child)
+        if str(trials.attrs["split"]) == "seen" and self.bank_tasks is not None:
+            size = len(self.bank_tasks.root)
         shown = np.ones(action.shape[:2], bool)
         return Plans(action, values, before, shown, far, float(size), goal=True)
 
@@ -270,7 +245,7 @@ def worth(child: np.ndarray, pays: np.ndarray, depth: int, way: Any) -> np.ndarr
     return value
 
 
-@keep_settings
+@keep_settings(trials=(4, 100_000), bank=(0, 10_000))
 def family(depth: int = 3, trials: int = 40, bank: int = 0, bank_seed: int = 0) -> TreeChoice:
     """A tree is shown whole, with what its ends pay; choosing well takes look-ahead as far as it is deep.
 
@@ -289,22 +264,6 @@ def family(depth: int = 3, trials: int = 40, bank: int = 0, bank_seed: int = 0) 
             f"depth={depth}: {2 ** (depth + 1) - 1:,} nodes are more than can be shown.",
             f"Give at most {DEEPEST}.",
         )
-    within(4, 100_000, trials=trials)
-    within(0, 10_000, bank=bank)
-    within(0, 2**32 - 1, bank_seed=bank_seed)
     shown = trials * depth * (3 * 2 ** (depth + 1) - 2)
     fits(shown, f"{trials:,} walks of {depth} steps", "Give fewer trials or a smaller depth.")
-    plain = TreeChoice(
-        name=named(family, depth=depth, trials=trials, bank=bank, bank_seed=bank_seed),
-        choices=2,
-        horizon=trials,
-        depth=depth,
-        bank_child=None,
-        bank_pays=None,
-        bank_root=None,
-    )
-    if not bank:
-        return plain
-    drawn = plain.draw(address(jax.random.key(bank_seed), "bank"), bank)
-    held = {"bank_child": drawn.child[:, 0], "bank_pays": drawn.pays[:, 0], "bank_root": drawn.root}
-    return dataclasses.replace(plain, **held)
+    return TreeChoice(depth, choices=2, horizon=trials).with_bank(bank, bank_seed)

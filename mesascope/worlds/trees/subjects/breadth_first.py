@@ -1,14 +1,12 @@
 """Searches the tree that it is shown: each tick looks one step farther along every branch."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.worlds.trees.trees import ahead, of_trees, shown, swept, unknown_worth
 
@@ -18,7 +16,6 @@ TRIED = "tree_choice:depth=2,trials=12,bank=3"
 class BreadthFirst(Scripted):
     """Carries how many steps it has looked ahead from where it stands [N], and what it was shown then [N, D]."""
 
-    name: str
     size: int
     limit: jax.Array
 
@@ -40,6 +37,7 @@ class BreadthFirst(Scripted):
         return (steps, percept.observation), choose(key, jnp.log(best_of(ahead(tree, value))))
 
 
+@keep_settings(depth=(0, 8))
 def subject(family: Family, depth: int = 0) -> BreadthFirst:
     """Looks one step farther along every branch at each tick, and takes the branch whose end pays most.
 
@@ -48,6 +46,4 @@ def subject(family: Family, depth: int = 0) -> BreadthFirst:
         depth: the farthest that it looks; 0 for as far as a tree is deep.
     """
     home = of_trees(family)
-    within(0, 8, depth=depth)
-    limit = jnp.asarray(depth or home.depth, jnp.int32)
-    return BreadthFirst(name=named(subject, depth=depth), size=1 + 3 * home.nodes, limit=limit)
+    return BreadthFirst(size=1 + 3 * home.nodes, limit=jnp.asarray(depth or home.depth, jnp.int32))

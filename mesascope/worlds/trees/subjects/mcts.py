@@ -5,8 +5,6 @@ with the true tree for a model and even prior odds. What is not looked at yet is
 The search of one problem goes on from tick to tick.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import jax
@@ -17,7 +15,7 @@ from mesascope.contracts.condition import select
 from mesascope.contracts.extras import require
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError
 from mesascope.worlds.trees.trees import Tree, of_trees, shown
@@ -29,7 +27,6 @@ MOST = 512
 class TreeSearch(Scripted):
     """Carries the search tree [N, ...], how many simulations it has had [N], and what was shown then [N, D]."""
 
-    name: str
     size: int
     depth: int
     simulations: int
@@ -95,6 +92,7 @@ class TreeSearch(Scripted):
         return found.search_tree, found.search_tree.summary().qvalues
 
 
+@keep_settings(simulations=(2, MOST), budget=(2, MOST))
 def subject(family: Family, simulations: int = 8, budget: int = 128) -> TreeSearch:
     """Runs so many simulations of Monte Carlo tree search at each tick, and takes the act that is worth most by them.
 
@@ -104,12 +102,10 @@ def subject(family: Family, simulations: int = 8, budget: int = 128) -> TreeSear
         budget: the most on one problem, over all ticks.
     """
     home = of_trees(family)
-    within(2, MOST, simulations=simulations, budget=budget)
     if simulations > budget:
         raise MesascopeError(
             f"simulations={simulations} at one tick are more than the budget={budget}.",
             "Give a larger budget.",
         )
     require("mctx", "planning")
-    told = named(subject, simulations=simulations, budget=budget)
-    return TreeSearch(told, 1 + 3 * home.nodes, home.depth, simulations, budget)
+    return TreeSearch(1 + 3 * home.nodes, home.depth, simulations, budget)

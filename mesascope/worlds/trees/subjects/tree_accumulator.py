@@ -1,13 +1,11 @@
 """A map from problem to act, right but noisy, whose noise averages out over ticks: gains, and does not search."""
 
-from __future__ import annotations
-
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.worlds.trees.trees import Doubt, ahead, certain, leaning, of_trees, shown, solved, wavered
 
@@ -17,7 +15,6 @@ TRIED = "tree_choice:depth=2,trials=12,bank=3"
 class TreeAccumulator(Scripted):
     """Carries the evidence of a wavering answer."""
 
-    name: str
     size: int
     depth: int
 
@@ -32,6 +29,7 @@ class TreeAccumulator(Scripted):
         return carry, choose(key, jnp.log(leaning(carry.drift)))
 
 
+@keep_settings
 def subject(family: Family) -> TreeAccumulator:
     """Knows the right act at once but noisily, and averages over the ticks at one observation.
 
@@ -39,4 +37,4 @@ def subject(family: Family) -> TreeAccumulator:
         family: the trees.
     """
     home = of_trees(family)
-    return TreeAccumulator(name=named(subject), size=1 + 3 * home.nodes, depth=home.depth)
+    return TreeAccumulator(size=1 + 3 * home.nodes, depth=home.depth)

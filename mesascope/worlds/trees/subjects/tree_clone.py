@@ -1,14 +1,12 @@
 """A table of what a planner does on the training trees: acts exactly like it there, and computes nothing new."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of
-from mesascope.contracts.family import Family, parse_bank
+from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError
 from mesascope.worlds.trees.trees import Doubt, certain, leaning, of_trees, shown, solved, wavered
@@ -19,16 +17,9 @@ TRIED = "tree_choice:depth=2,trials=12,bank=3"
 class TreeClone(Scripted):
     """Carries the evidence of a wavering answer; the table is data."""
 
-    name: str
     trees: jax.Array  # [B, 3M] as they are shown
     acts: jax.Array  # [B, M, 2] what the planner does at each node
-    bank_seed: jax.Array
     wavers: jax.Array
-
-    @property
-    def trained_on(self) -> str:
-        """The family's bank."""
-        return f"bank:{len(self.trees)}@{int(self.bank_seed)}"
 
     def fresh(self, n: int) -> Doubt:
         """Nothing seen."""
@@ -43,6 +34,7 @@ class TreeClone(Scripted):
         return carry, choose(key, jnp.log(jnp.where(self.wavers, leaning(carry.drift), wanted)))
 
 
+@keep_settings
 def subject(family: Family, wavers: bool = False) -> TreeClone:
     """Acts by a table of what a planner does on the training trees, on the most similar of them.
 
@@ -51,19 +43,13 @@ def subject(family: Family, wavers: bool = False) -> TreeClone:
         wavers: the answer is noisy at each tick and averaged over the ticks at one observation.
     """
     home = of_trees(family)
-    if home.bank is None or home.bank_child is None or home.bank_pays is None:
+    if home.bank is None or home.bank_tasks is None:
         raise MesascopeError(f"{family.name} has no training trees.", "Take --family tree_choice:bank=8.")
-    child = home.bank_child.astype(jnp.float32)
-    trees = jnp.concatenate([child[..., 0], child[..., 1], home.bank_pays], -1)
+    child, pays = home.bank_tasks.child[:, 0].astype(jnp.float32), home.bank_tasks.pays[:, 0]
+    trees = jnp.concatenate([child[..., 0], child[..., 1], pays], -1)
     born = jnp.zeros(len(trees), jnp.int32)
     seen = jnp.concatenate([born[:, None].astype(jnp.float32), trees], -1)
     tree = shown(Percept(seen, born, born, born, born, born))
     value = solved(tree, home.depth)
     acts = best_of(value[jnp.arange(len(trees))[:, None, None], tree.child])
-    return TreeClone(
-        name=named(subject, wavers=wavers),
-        trees=trees,
-        acts=acts,
-        bank_seed=jnp.asarray(parse_bank(home.bank)[1], jnp.uint32),
-        wavers=jnp.asarray(wavers),
-    )
+    return TreeClone(trees, acts, jnp.asarray(wavers), trained_on=home.bank)

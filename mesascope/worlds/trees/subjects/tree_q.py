@@ -1,15 +1,13 @@
 """Values of acts at nodes, learnt from what walks brought (Q-learning); of the tree that is shown it reads nothing."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of, mixed
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.settings import keep_settings
+from mesascope.contracts.subject import Scripted, choose, floats
 from mesascope.worlds.trees.trees import of_trees
 
 TRIED = "tree_choice:depth=2,trials=12,bank=3"
@@ -18,7 +16,6 @@ TRIED = "tree_choice:depth=2,trials=12,bank=3"
 class TreeQ(Scripted):
     """Carries values [N, M, 2] and the node of the last act [N]."""
 
-    name: str
     nodes: int
     rate: jax.Array
     initial: jax.Array
@@ -40,6 +37,7 @@ class TreeQ(Scripted):
         return (values, node), choose(key, mixed(best_of(values[rows, node]), self.lapse))
 
 
+@keep_settings(rate=(0, 1), lapse=(0, 1))
 def subject(family: Family, rate: float = 1.0, initial: float = 0.8, lapse: float = 0.0) -> TreeQ:
     """Learns the values of acts at nodes from what its walks brought.
 
@@ -49,7 +47,4 @@ def subject(family: Family, rate: float = 1.0, initial: float = 0.8, lapse: floa
         initial: the values at birth: the higher, the more is tried.
         lapse: part of the choices that is even over both acts.
     """
-    within(0, 1, rate=rate, lapse=lapse)
-    numbers = {"rate": rate, "initial": initial, "lapse": lapse}
-    held = {k: jnp.asarray(v, jnp.float32) for k, v in numbers.items()}
-    return TreeQ(name=named(subject, **numbers), nodes=of_trees(family).nodes, **held)
+    return TreeQ(of_trees(family).nodes, **floats(rate=rate, initial=initial, lapse=lapse))

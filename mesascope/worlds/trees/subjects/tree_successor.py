@@ -1,15 +1,13 @@
 """Where its acts led so far, times what ends are shown to pay (Dayan 1993); a changed tree reaches it by walking."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of, mixed
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.settings import keep_settings
+from mesascope.contracts.subject import Scripted, choose, floats
 from mesascope.worlds.trees.trees import of_trees, shown
 
 TRIED = "tree_choice:depth=2,trials=12,bank=3"
@@ -18,7 +16,6 @@ TRIED = "tree_choice:depth=2,trials=12,bank=3"
 class TreeSuccessor(Scripted):
     """Carries [N, M, 2, M] the ends that each act at each node led to, and the node of the last act [N]."""
 
-    name: str
     nodes: int
     hope: jax.Array
     lapse: jax.Array
@@ -48,6 +45,7 @@ class TreeSuccessor(Scripted):
         return (led, tree.node), choose(key, mixed(best_of(here), self.lapse))
 
 
+@keep_settings(hope=(0, 1), lapse=(0, 1))
 def subject(family: Family, hope: float = 0.8, lapse: float = 0.0) -> TreeSuccessor:
     """Follows what ends are shown to pay, by where its own acts led so far.
 
@@ -56,6 +54,4 @@ def subject(family: Family, hope: float = 0.8, lapse: float = 0.0) -> TreeSucces
         hope: what an act that was never tried is thought to bring.
         lapse: part of the choices that is even over both acts.
     """
-    within(0, 1, hope=hope, lapse=lapse)
-    held = {"hope": jnp.asarray(hope, jnp.float32), "lapse": jnp.asarray(lapse, jnp.float32)}
-    return TreeSuccessor(name=named(subject, hope=hope, lapse=lapse), nodes=of_trees(family).nodes, **held)
+    return TreeSuccessor(of_trees(family).nodes, **floats(hope=hope, lapse=lapse))

@@ -1,14 +1,12 @@
 """Sweeps over the tree that it is shown at each tick, and holds the values that come of it."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.worlds.trees.trees import ahead, of_trees, shown, swept, unknown_worth
 
@@ -18,7 +16,6 @@ TRIED = "tree_choice:depth=2,trials=12,bank=3"
 class ValueIteration(Scripted):
     """Carries values [N, M] and the tree that they are of [N, 3M]."""
 
-    name: str
     nodes: int
     sweeps: jax.Array
 
@@ -36,6 +33,7 @@ class ValueIteration(Scripted):
         return (swept(tree, value), tree.told), choose(key, jnp.log(best_of(ahead(tree, value))))
 
 
+@keep_settings(sweeps=(1, 64))
 def subject(family: Family, sweeps: int = 1) -> ValueIteration:
     """Iterates values over the tree that is shown, so many sweeps a tick.
 
@@ -43,7 +41,4 @@ def subject(family: Family, sweeps: int = 1) -> ValueIteration:
         family: the trees.
         sweeps: sweeps a tick.
     """
-    home = of_trees(family)
-    within(1, 64, sweeps=sweeps)
-    held = jnp.asarray(sweeps, jnp.int32)
-    return ValueIteration(name=named(subject, sweeps=sweeps), nodes=home.nodes, sweeps=held)
+    return ValueIteration(of_trees(family).nodes, jnp.asarray(sweeps, jnp.int32))

@@ -7,10 +7,7 @@ other uses of the states (Akam et al. 2015) but what is said and not lived throu
 of the states, or where the choices lead, is announced half-way and true from then on.
 """
 
-from __future__ import annotations
-
 import dataclasses
-import functools
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
@@ -19,11 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept, born
+from mesascope.contracts.family import Configured, draw_bank, payoffs, pick
+from mesascope.contracts.percept import Percept, born, told
 from mesascope.contracts.plans import Plans
-from mesascope.contracts.settings import keep_settings, named, within
-from mesascope.contracts.split import Draw, Split
+from mesascope.contracts.settings import keep_settings, named
+from mesascope.contracts.split import Split
 from mesascope.errors import MesascopeError, unknown
 from mesascope.keys import address
 
@@ -57,7 +54,7 @@ class State(NamedTuple):
     place: jax.Array
 
 
-class TwoStep(Family):
+class TwoStep(Configured):
     """The two-step task; see `family` for the settings. Its numbers are data.
 
     An observation [N, 8]: the state that was reached (two places, both 0 at a first choice of versions with two steps);
@@ -65,9 +62,6 @@ class TwoStep(Family):
     if it leads to the second, and what the two options of both states pay.
     """
 
-    name: str
-    choices: int
-    horizon: int
     version: str
     usual: jax.Array  # how often the common transition is made
     payoffs: jax.Array  # [2] high, low
@@ -93,30 +87,22 @@ class TwoStep(Family):
             **strongest,
         }
 
-    def draw(self, key: jax.Array, n: int) -> Tasks:
-        """Draws n fresh tasks."""
-        return self._tasks(key, n)
-
     def splits(self) -> tuple[Split, ...]:
         """On the restructured split pay-offs drift where they switched, or switch where they drifted."""
-        trials, half = self.horizon, self.horizon // 2
+        split, half = self.varied, self.horizon // 2
         other = "switching" if self.version == "daw" else "drift"
-
-        def drawn(**change: Any) -> Draw:
-            return functools.partial(self._tasks, **change)
-
         return (
-            *(() if self.bank_worth is None else (Split("seen", drawn(seen=True), trials),)),
-            Split("fresh", self.draw, trials),
-            Split("shifted:close", drawn(worth=lambda worth: 0.5 + 0.5 * (worth - 0.5)), trials),
-            Split("exchanged:map", drawn(crossed_at=half), trials, half),
-            Split(f"restructured:{other}", drawn(drifts=other == "drift"), trials),
-            Split("revalued:worth", drawn(revalued="worth"), trials, half, counted=False),
-            Split("revalued:map", drawn(revalued="map", crossed_at=half), trials, half, counted=False),
-            Split("revalued:same", drawn(revalued="same"), trials, half, counted=False),
+            *(() if self.bank_worth is None else (split("seen", seen=True),)),
+            split("fresh"),
+            split("shifted:close", worth=lambda worth: 0.5 + 0.5 * (worth - 0.5)),
+            split("exchanged:map", changes_at=half, crossed_at=half),
+            split(f"restructured:{other}", drifts=other == "drift"),
+            split("revalued:worth", changes_at=half, counted=False, revalued="worth"),
+            split("revalued:map", changes_at=half, counted=False, revalued="map", crossed_at=half),
+            split("revalued:same", changes_at=half, counted=False, revalued="same"),
         )
 
-    def _tasks(
+    def draw(
         self,
         key: jax.Array,
         n: int,
@@ -142,8 +128,7 @@ class TwoStep(Family):
         drifts = self.version == "daw" if drifts is None else drifts
         paid = (_walked if drifts else self._switching)(address(key, "worth"), n, self.horizon)
         if seen:
-            assert self.bank_worth is not None
-            paid = self.bank_worth[jax.random.randint(address(key, "which"), (n,), 0, len(self.bank_worth))]
+            paid = pick(address(key, "which"), self.bank_worth, n)
         crossed = jnp.arange(self.horizon) >= (self.horizon if crossed_at is None else crossed_at)
         tells = jax.random.bernoulli(address(key, "tells"), self.announced, shape)
         if revalued:
@@ -200,19 +185,15 @@ class TwoStep(Family):
         shown = self._shown(
             tasks, jnp.minimum(trial, self.horizon - 1), seen, (step == 0) & (trial < self.horizon)
         )
-        return (
-            State(trial, step, place),
-            Percept(shown, action, feedback, trial, step, jnp.zeros_like(ends)),
-            score,
-        )
+        return State(trial, step, place), told(shown, action, feedback, trial, step), score
 
     def _shown(self, tasks: Tasks, trial: jax.Array, place: jax.Array, begins: Any = True) -> jax.Array:
         """[N, 8] the state that was reached (-1 for none), and what is announced before a first choice."""
         rows = jnp.arange(len(trial))
-        told = (tasks.tells[rows, trial] & begins).astype(jnp.float32)[:, None]
+        tells = (tasks.tells[rows, trial] & begins).astype(jnp.float32)[:, None]
         leads = jnp.where(tasks.crossed[rows, trial], -1.0, 1.0)[:, None]
         pays = tasks.worth[rows, trial].reshape(-1, 4)
-        return jnp.concatenate([jax.nn.one_hot(place, 2), told, told * leads, told * pays], -1)
+        return jnp.concatenate([jax.nn.one_hot(place, 2), tells, tells * leads, tells * pays], -1)
 
     def _led(self, crossed: Any, best: Any) -> Any:
         """[N, T, 2] what each first choice is worth; crossed [N, T], and what the states pay [N, T, 2]."""
@@ -236,13 +217,10 @@ class TwoStep(Family):
             usual = np.take_along_axis(bank, option[..., None], -1)[..., 0]
             first = self._led(np.zeros(len(usual), bool), usual).argmax(-1)
             fixed = self._led(crossed, kept)[:, np.arange(self.horizon), first]
-        return {
-            "means": means,
+        return payoffs(means, fixed) | {
             "transition": np.asarray(tasks.common, np.float32),
             "chance": average,
-            "best": means.max(-1),
             "worst": self._led(crossed, worth.min(-1)).min(-1),
-            "fixed": fixed,
         }
 
     def plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
@@ -275,18 +253,11 @@ def _walked(key: jax.Array, n: int, trials: int) -> jax.Array:
     return LOW + span - jnp.abs(span - jnp.mod(walk, 2 * span))
 
 
-def _bank(plain: TwoStep, size: int, seed: int) -> jax.Array:
-    """Whole lifetimes of pay-offs; a bank of two or more holds at least two whose better states differ over all."""
-    for attempt in range(1000):
-        drawn = plain.draw(address(jax.random.key(seed), "bank", attempt), size).worth
-        if size == 1 or len(np.unique(np.asarray(drawn).max(-1).mean(1).argmax(-1))) > 1:
-            return drawn
-    raise MesascopeError(
-        f"No bank of {size} with two different better states in 1,000 draws.", "Take a larger bank."
-    )
-
-
-@keep_settings
+@keep_settings(
+    trials=(4, 100_000),
+    bank=(0, 100_000),
+    **dict.fromkeys(("high", "low", "switch", "announced"), (0.0, 1.0)),
+)
 def family(
     version: str = "2018",
     trials: int = 100,
@@ -314,12 +285,6 @@ def family(
     """
     if version not in VERSIONS:
         raise unknown("version", version, VERSIONS)
-    within(4, 100_000, trials=trials)
-    within(0, 100_000, bank=bank)
-    within(0, 2**32 - 1, bank_seed=bank_seed)
-    for label, value in {"high": high, "low": low, "switch": switch, "announced": announced}.items():
-        if not 0 <= value <= 1:
-            raise MesascopeError(f"{label}={value} is out of range.", "Give a number from 0 to 1.")
     if high - low < 1e-3:
         raise MesascopeError(
             f"high={high} and low={low}: no state pays more than the other.",
@@ -346,4 +311,11 @@ def family(
     )
     if not bank:
         return plain
-    return dataclasses.replace(plain, bank_worth=_bank(plain, bank, bank_seed))
+    worth = draw_bank(
+        lambda key: plain.draw(key, bank).worth,
+        bank,
+        bank_seed,
+        tell=lambda worth: np.asarray(worth).max(-1).mean(1).argmax(-1),  # the better states over all
+        what="with two different better states",
+    )
+    return dataclasses.replace(plain, bank_worth=worth)

@@ -6,8 +6,6 @@ fitted. λ is told and not fitted: it can hardly be told from w. The number desc
 filter that plans nothing has one too.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

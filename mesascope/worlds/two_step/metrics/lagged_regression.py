@@ -6,8 +6,6 @@ choices are ±1. The reward main effect is what cached values show, the interact
 that hold no plan.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.special import expit
 

@@ -5,8 +5,6 @@ model stay = b0 + b1·r + b2·c + b3·r·c has b1, b2, b3 equal to a quarter of 
 No pattern of these numbers shows planning: an exact filter without any plan has the interaction (Akam et al. 2015).
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh

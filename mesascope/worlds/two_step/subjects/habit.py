@@ -1,14 +1,12 @@
 """Stamps in first choices that paid more than of late (Thorndike 1911; an actor with a running mean, Williams 1992)."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.settings import keep_settings
+from mesascope.contracts.subject import Scripted, choose, floats
 from mesascope.worlds.two_step.learning import Held, lived, of_two_steps, unborn
 
 TRIED = "two_step:trials=12,bank=2"
@@ -17,7 +15,6 @@ TRIED = "two_step:trials=12,bank=2"
 class Habit(Scripted):
     """Carries tendencies [N, K] and the running mean pay-off [N]: no values, no states; its numbers are data."""
 
-    name: str
     steps: int
     rate: jax.Array
     calm: jax.Array
@@ -38,6 +35,7 @@ class Habit(Scripted):
         return (tendency, mean + self.calm * error, held), choose(key, jax.nn.log_softmax(tendency))
 
 
+@keep_settings(calm=(0, 1), rate=(0, 1e4), bound=(0, 1e4))
 def subject(family: Family, rate: float = 2.0, calm: float = 0.05, bound: float = 1.5) -> Habit:
     """Stamps in first choices that paid more than of late.
 
@@ -47,8 +45,4 @@ def subject(family: Family, rate: float = 2.0, calm: float = 0.05, bound: float 
         calm: the part of a prediction error that the running mean takes over.
         bound: the strongest tendency.
     """
-    within(0, 1, calm=calm)
-    within(0, 1e4, rate=rate, bound=bound)
-    numbers = {"rate": rate, "calm": calm, "bound": bound}
-    held = {k: jnp.asarray(v, jnp.float32) for k, v in numbers.items()}
-    return Habit(name=named(subject, **numbers), steps=of_two_steps(family).steps, **held)
+    return Habit(of_two_steps(family).steps, **floats(rate=rate, calm=calm, bound=bound))

@@ -1,14 +1,15 @@
 """Mixes planned with cached values in the two-step task (Daw et al. 2011)."""
 
-from __future__ import annotations
+from typing import Any
 
 from mesascope.contracts.family import Family
-from mesascope.contracts.settings import named, within
-from mesascope.worlds.two_step.learning import Mixed, mixed
+from mesascope.contracts.settings import keep_settings
+from mesascope.worlds.two_step.learning import REAL, UNIT, Mixed, mixed
 
 TRIED = "two_step:trials=12,bank=2"
 
 
+@keep_settings(weight=UNIT, rate=UNIT, decay=UNIT, beta=REAL, stay=REAL, initial=REAL)
 def subject(
     family: Family,
     *,
@@ -30,7 +31,12 @@ def subject(
         stay: what is added to the value of the last first choice.
         initial: the values at birth.
     """
-    within(0, 1, weight=weight, rate=rate, decay=decay)
-    within(-1e4, 1e4, beta=beta, stay=stay, initial=initial)
-    given = {"weight": weight, "rate": rate, "decay": decay, "beta": beta, "stay": stay, "initial": initial}
-    return mixed(family, named(subject, **given), **given, counts=True, heeds=True, greedy=False)
+    numbers: Any = {
+        "weight": weight,
+        "rate": rate,
+        "decay": decay,
+        "beta": beta,
+        "stay": stay,
+        "initial": initial,
+    }
+    return mixed(family, **numbers)

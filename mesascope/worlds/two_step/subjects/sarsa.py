@@ -1,14 +1,15 @@
 """Caches the values of first choices by SARSA(λ) or Q(λ): what is announced reaches them only by living."""
 
-from __future__ import annotations
+from typing import Any
 
 from mesascope.contracts.family import Family
-from mesascope.contracts.settings import named, within
-from mesascope.worlds.two_step.learning import Mixed, mixed
+from mesascope.contracts.settings import keep_settings
+from mesascope.worlds.two_step.learning import REAL, UNIT, Mixed, mixed
 
 TRIED = "two_step:trials=12,bank=2"
 
 
+@keep_settings(rate=UNIT, decay=UNIT, beta=REAL, stay=REAL, initial=REAL)
 def subject(
     family: Family,
     *,
@@ -30,7 +31,5 @@ def subject(
         initial: the values at birth.
         greedy: learn from the better option of a state, not from the one that was taken.
     """
-    within(0, 1, rate=rate, decay=decay)
-    within(-1e4, 1e4, beta=beta, stay=stay, initial=initial)
-    given = {"rate": rate, "decay": decay, "beta": beta, "stay": stay, "initial": initial, "greedy": greedy}
-    return mixed(family, named(subject, **given), weight=0.0, **given, counts=True, heeds=True)
+    numbers: Any = {"rate": rate, "decay": decay, "beta": beta, "stay": stay, "initial": initial}
+    return mixed(family, weight=0.0, greedy=greedy, **numbers)

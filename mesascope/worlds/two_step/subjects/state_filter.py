@@ -4,15 +4,13 @@ It holds no plan: what it does with its belief was settled beforehand, for the m
 probabilities like a planner's all the same (Akam et al. 2015). What is announced it does not hear.
 """
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of, mixed
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError
 from mesascope.worlds.two_step.learning import Held, lived, of_two_steps, unborn
@@ -24,7 +22,6 @@ EDGE = 1e-3  # pay-offs are kept this far from 0 and 1: no outcome is impossible
 class StateFilter(Scripted):
     """Carries [N] the probability that the second state is the good one; its numbers are data."""
 
-    name: str
     steps: int
     payoffs: jax.Array
     switch: jax.Array
@@ -51,6 +48,7 @@ class StateFilter(Scripted):
         return (belief, held), choose(key, mixed(wanted, self.lapse))
 
 
+@keep_settings(lapse=(0, 1))
 def subject(family: Family, lapse: float = 0.0) -> StateFilter:
     """Infers which state is the good one, and makes the first choice that belongs to it.
 
@@ -58,17 +56,10 @@ def subject(family: Family, lapse: float = 0.0) -> StateFilter:
         family: the two-step task, not its drifting version.
         lapse: part of the choices that is even over both.
     """
-    within(0, 1, lapse=lapse)
     home = of_two_steps(family)
     if home.version == "daw":
         raise MesascopeError(
             f"In {family.name} no one state is the good one: pay-offs drift.",
             "Take version=2018 or version=2016.",
         )
-    return StateFilter(
-        name=named(subject, lapse=lapse),
-        steps=home.steps,
-        payoffs=home.payoffs,
-        switch=home.switch,
-        lapse=jnp.asarray(lapse, jnp.float32),
-    )
+    return StateFilter(home.steps, home.payoffs, home.switch, jnp.asarray(lapse, jnp.float32))

@@ -4,15 +4,14 @@ What states pay can be announced to it. Where choices lead it holds as habits of
 (Momennejad et al. 2017).
 """
 
-from __future__ import annotations
-
 from mesascope.contracts.family import Family
-from mesascope.contracts.settings import named, within
-from mesascope.worlds.two_step.learning import Mixed, mixed
+from mesascope.contracts.settings import keep_settings
+from mesascope.worlds.two_step.learning import REAL, UNIT, Mixed, mixed
 
 TRIED = "two_step:trials=12,bank=2"
 
 
+@keep_settings(rate=UNIT, beta=REAL, initial=REAL)
 def subject(family: Family, rate: float = 0.3, beta: float = 15.0, initial: float = 0.5) -> Mixed:
     """Follows what states are said to pay at once, and where choices are said to lead only by living it.
 
@@ -22,8 +21,4 @@ def subject(family: Family, rate: float = 0.3, beta: float = 15.0, initial: floa
         beta: inverse temperature.
         initial: what the states are thought to pay at birth.
     """
-    within(0, 1, rate=rate)
-    within(-1e4, 1e4, beta=beta, initial=initial)
-    given = {"rate": rate, "beta": beta, "initial": initial}
-    fixed = {"weight": 1.0, "decay": 1.0, "stay": 0.0, "counts": False, "heeds": False, "greedy": False}
-    return mixed(family, named(subject, **given), **given, **fixed)
+    return mixed(family, weight=1.0, rate=rate, beta=beta, initial=initial, counts=False, heeds=False)

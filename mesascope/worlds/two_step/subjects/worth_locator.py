@@ -1,14 +1,12 @@
 """Locates its task among the lifetimes of pay-offs in the bank of the two-step task."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of
-from mesascope.contracts.family import Family, parse_bank
+from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError
 from mesascope.worlds.two_step.learning import Held, lived, of_two_steps, unborn
@@ -20,16 +18,9 @@ EDGE = 1e-3  # pay-offs are kept this far from 0 and 1: no outcome is impossible
 class WorthLocator(Scripted):
     """Log-likelihoods [N, M] of the bank's lifetimes; the bank and its seed are data."""
 
-    name: str
     steps: int
     usual: jax.Array
     bank_worth: jax.Array  # [M, T, 2, 2]
-    bank_seed: jax.Array
-
-    @property
-    def trained_on(self) -> str:
-        """The family's bank."""
-        return f"bank:{len(self.bank_worth)}@{int(self.bank_seed)}"
 
     def fresh(self, n: int) -> tuple[jax.Array, Held]:
         """Every lifetime of the bank is as likely as any other."""
@@ -54,6 +45,7 @@ class WorthLocator(Scripted):
         return (likely, held), choose(key, jnp.log(best_of(values)))
 
 
+@keep_settings
 def subject(family: Family) -> WorthLocator:
     """Locates its task among the lifetimes of pay-offs in the family's bank.
 
@@ -63,10 +55,4 @@ def subject(family: Family) -> WorthLocator:
     home = of_two_steps(family)
     if home.bank is None or home.bank_worth is None:
         raise MesascopeError(f"{family.name} has no bank of lifetimes.", "Take --family two_step:bank=4.")
-    return WorthLocator(
-        name=named(subject),
-        steps=home.steps,
-        usual=home.usual,
-        bank_worth=home.bank_worth,
-        bank_seed=jnp.asarray(parse_bank(home.bank)[1], jnp.uint32),
-    )
+    return WorthLocator(home.steps, home.usual, home.bank_worth, trained_on=home.bank)

@@ -1,7 +1,5 @@
 """For one response, at every trial in turn, it stands at the start of a life, with the present observation."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import jax.numpy as jnp

@@ -3,8 +3,6 @@
 What is left of its score is what it recognises without being told; what is lost it had acquired from the outcomes.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import jax

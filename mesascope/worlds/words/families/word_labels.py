@@ -5,8 +5,6 @@ Gold, random and flipped labels set what a model recognises apart from what it a
 name two known categories is locating; the restructured splits hold partitions that no known category expresses.
 """
 
-from __future__ import annotations
-
 import functools
 import tomllib
 from collections.abc import Sequence
@@ -17,12 +15,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Family
+from mesascope.contracts.family import Configured
 from mesascope.contracts.percept import Array, Percept, born, told
 from mesascope.contracts.questions import Moment, Question
-from mesascope.contracts.settings import keep_settings, named, within
+from mesascope.contracts.settings import keep_settings, within
 from mesascope.contracts.split import Split
-from mesascope.errors import unknown
 from mesascope.keys import address
 
 LABELS = ("abstract", "gold", "random", "flipped")
@@ -72,20 +69,13 @@ class Tasks(NamedTuple):
     words: jax.Array
 
 
-class WordLabels(Family):
+class WordLabels(Configured):
     """Words with labels; see `family` for the settings."""
 
-    name: str
-    horizon: int
     labels: str
     wording: int
-    choices: int = 2
 
-    controls: ClassVar = {
-        "learner": "label_learner",
-        "lookalike": "last_answer",
-        "still": "fixed",
-    }
+    controls: ClassVar = {"learner": "label_learner", "lookalike": "last_answer", "still": "fixed"}
     tells_anyway: ClassVar = True
 
     @property
@@ -97,15 +87,11 @@ class WordLabels(Family):
             "strongest": "label_learner",
         }
 
-    def draw(self, key: jax.Array, n: int) -> Tasks:
-        """Draws n fresh tasks."""
-        return self._drawn("fresh", key, n)
-
     def splits(self) -> tuple[Split, ...]:
         """On the restructured ones the label words name nothing, whatever is set."""
 
         def split(name: str, **told: Any) -> Split:
-            return Split(name, functools.partial(self._drawn, name), self.horizon, **told)
+            return self.varied(name, split=name, **told)
 
         return (
             split("fresh"),
@@ -115,7 +101,7 @@ class WordLabels(Family):
             split("restructured:rule", beyond_banks=True),
         )
 
-    def _drawn(self, split: str, key: jax.Array, n: int) -> Tasks:
+    def draw(self, key: jax.Array, n: int, split: str = "fresh") -> Tasks:
         """Draws n tasks of a split."""
         known, shape = texts(), (n, self.horizon)
         mapping = jax.random.bernoulli(address(key, "mapping"), 0.5, (n,)).astype(jnp.int32)
@@ -271,7 +257,7 @@ def _rule(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Array, jax.Array]
     return texts().categories * texts().each + which, right.astype(jnp.int32)
 
 
-@keep_settings
+@keep_settings(labels=LABELS, trials=(2, 1000))
 def family(labels: str = "abstract", trials: int = 17, wording: int = -1) -> Any:
     """Words are to be given one of two labels, after 0 to T - 1 words whose label was told.
 
@@ -281,9 +267,5 @@ def family(labels: str = "abstract", trials: int = 17, wording: int = -1) -> Any
         trials: T, at least 2: one more than the shots before the last word.
         wording: which of the wordings, from 0; -1 to draw one per lifetime.
     """
-    if labels not in LABELS:
-        raise unknown("labels setting", labels, LABELS)
-    within(2, 1000, trials=trials)
     within(-1, len(texts().wordings) - 1, wording=wording)
-    name = named(family, labels=labels, trials=trials, wording=wording)
-    return WordLabels(name=name, horizon=trials, labels=labels, wording=wording)
+    return WordLabels(labels, wording, choices=2, horizon=trials)

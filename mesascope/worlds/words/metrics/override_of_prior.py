@@ -1,7 +1,5 @@
 """Does what it is told override what it would answer by itself? (Wei et al. 2023, arXiv 2303.03846: flipped labels.)"""
 
-from __future__ import annotations
-
 import numpy as np
 
 from mesascope.contracts.metric import Metric, Reading, fresh

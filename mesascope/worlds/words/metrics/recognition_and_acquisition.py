@@ -5,8 +5,6 @@ random labels), acquisition what is lost by that (Pan et al. 2023, 2305.09731). 
 taken against the empty context (Zhao et al. 2021, 2102.09690, with the lifetime's own items as content).
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from mesascope.contracts.metric import Metric, Reading, fresh

@@ -1,7 +1,5 @@
 """How often is there no answer: refused, naming none or several of the labels, or none that came?"""
 
-from __future__ import annotations
-
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh

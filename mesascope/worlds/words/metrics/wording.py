@@ -1,7 +1,5 @@
 """How much hangs on the wording? Wordings are the unit of resampling, so the claim is about wordings of this kind."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh

@@ -1,15 +1,14 @@
 """Knows the categories, remembers the label of every word and infers lines between numbers: an exact learner."""
 
-from __future__ import annotations
-
 from mesascope.contracts.family import Family
-from mesascope.contracts.settings import named, within
+from mesascope.contracts.settings import keep_settings, named
 from mesascope.worlds.words.labelling import Labeller, labelled, labeller
 
 TRIED = "word_labels"
 TRUST = 0.9  # that a label which names a category is meant for it
 
 
+@keep_settings(keeps=(0, 1))
 def subject(family: Family, keeps: float = 1.0, minimise: bool = False) -> Labeller:
     """Finds out which category has which label, which word has which, or what line parts pairs of numbers.
 
@@ -18,7 +17,6 @@ def subject(family: Family, keeps: float = 1.0, minimise: bool = False) -> Label
         keeps: part of the evidence that is kept from one trial to the next.
         minimise: gives the other label.
     """
-    within(0, 1, keeps=keeps)
     labelled(family)
     name = named(subject, keeps=float(keeps), minimise=bool(minimise))
-    return labeller(name, "unlimited", True, TRUST, keeps, minimise=minimise)
+    return labeller("unlimited", True, TRUST, keeps, minimise=minimise, name=name)

@@ -3,15 +3,14 @@
 Labels that name the categories are believed whatever is told: under flipped labels it is wrong throughout.
 """
 
-from __future__ import annotations
-
 from mesascope.contracts.family import Family
-from mesascope.contracts.settings import named
+from mesascope.contracts.settings import keep_settings
 from mesascope.worlds.words.labelling import Labeller, labelled, labeller
 
 TRIED = "word_labels"
 
 
+@keep_settings
 def subject(family: Family) -> Labeller:
     """Locates: chooses between the two ways to name two categories that it knows, by name where these are the labels.
 
@@ -19,4 +18,4 @@ def subject(family: Family) -> Labeller:
         family: word_labels.
     """
     labelled(family)
-    return labeller(named(subject), "unknown", False, 1.0)
+    return labeller("unknown", False, 1.0)

@@ -1,13 +1,11 @@
 """Gives the answer that was right at the last trial: a parrot of the last outcome."""
 
-from __future__ import annotations
-
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named
+from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError
 
@@ -17,12 +15,7 @@ TRIED = "beta_bernoulli:trials=12"
 class LastAnswer(Scripted):
     """Nothing is carried: the percept tells what was right; before the first it is the first choice."""
 
-    name: str
     family: Family
-
-    def fresh(self, n: int) -> tuple[()]:
-        """An empty carry."""
-        return ()
 
     def respond(self, key, carry, percept: Percept):
         """What was right at the last trial."""
@@ -31,6 +24,7 @@ class LastAnswer(Scripted):
         return carry, choose(key, jnp.log(jax.nn.one_hot(again, self.family.choices)))
 
 
+@keep_settings
 def subject(family: Family) -> LastAnswer:
     """Gives the answer that was right at the last trial, whatever is asked.
 
@@ -41,4 +35,4 @@ def subject(family: Family) -> LastAnswer:
         raise MesascopeError(
             f"The percepts of {family.name} do not tell what was right.", "Take --family word_labels."
         )
-    return LastAnswer(named(subject), family.banked(None))
+    return LastAnswer(family.banked(None))

@@ -1,0 +1,36 @@
+"""What families of bandits share: lifetimes of single pulls, which pay 1 or 0."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts.family import Configured
+from mesascope.contracts.percept import Percept, born, told
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+class Pulling(Configured):
+    """A bandit whose tasks say what every arm pays on every trial, `means` [N, T, K]."""
+
+    def begin(self, key: jax.Array, tasks: Any) -> tuple[jax.Array, Percept]:
+        """Starts one lifetime per task; the hidden state is the trial index [N]."""
+        return jnp.zeros(len(tasks.means), jnp.int32), born(self.seen_arms(tasks))
+
+    def step(self, key: jax.Array, tasks: Any, state: jax.Array, action: jax.Array):
+        """Pulls one arm in each lifetime."""
+        score = tasks.means[jnp.arange(len(action)), state, action]
+        return state + 1, told(self.seen_arms(tasks), action, self.paid(key, tasks, score), state + 1), score
+
+    def seen_arms(self, tasks: Any) -> jax.Array:
+        """The observation [N, D]: nothing."""
+        return jnp.zeros((len(tasks.means), 0))
+
+    def paid(self, key: jax.Array, tasks: Any, score: jax.Array) -> jax.Array:
+        """The feedback [N] of pulls that are expected to pay a score [N]."""
+        return (jax.random.uniform(key, score.shape) < score).astype(jnp.float32)
+
+    def text(self, action: int, feedback: float) -> str:
+        """One pull in words."""
+        return f"pulled arm {LETTERS[action % 26]}, got {feedback:g}"
