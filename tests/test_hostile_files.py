@@ -25,7 +25,7 @@ from mesascope.agents.language import llama_cpp, transformers  # noqa: F401
 from mesascope.agents.networks import recurrent
 from mesascope.cli.main import run
 from mesascope.errors import MesascopeError
-from mesascope.examination import examination, kept, runs  # noqa: F401 (imported before time counts)
+from mesascope.examination import bench, examination, runs  # noqa: F401 (imported before time counts)
 from mesascope.guards import limits
 from mesascope.logs import read_log
 from mesascope.reproduction import run as reproduction  # noqa: F401 (imported before time counts)
@@ -277,7 +277,7 @@ def test_arrays():
     for data in (head.getvalue(), bytes(200 << 20)):
         with zipfile.ZipFile("a.npz", "w", zipfile.ZIP_DEFLATED) as made:
             made.writestr("a.npy", data)
-        assert "is no finished rollout" in refused(kept.get, Path("a.npz"))
+        assert "is no finished rollout" in refused(bench.kept, Path("a.npz"))
 
 
 def test_parquet():

@@ -58,9 +58,9 @@ def live(tmp_path, monkeypatch):
             "fresh"
         ]
 
-    def counted(*given):
+    def counted(*given, **more):
         one.made += 1
-        return rollout(*given)
+        return rollout(*given, **more)
 
     one.made = 0
     monkeypatch.setattr("mesascope.examination.bench.rollout", counted)

@@ -24,7 +24,8 @@ def test_known_answers_are_read_right():
 
 def test_every_scripted_subject_has_its_truth():
     told = tomllib.loads(validation.TRUTH.read_text())
-    axes = [tomllib.loads(p.read_text())["subjects"] for p in validation.TRUTH.parent.glob("axes/*.toml")]
+    truths = validation.TRUTH.parents[1].glob("questions/*/axis.toml")
+    axes = [tomllib.loads(p.read_text())["subjects"] for p in truths]
     rows = [row for table in (told["subjects"], *axes) for row in table.items()]
     named = {row.get("subject", name).partition(":")[0] for name, row in rows}
     there = {name: catalogue.module("subjects", name) for name in catalogue.names("subjects")}

@@ -44,7 +44,7 @@ def lines(path: Path, quick: bool) -> list[dict[str, Any]]:
 
 def fields(case: type[NamedTuple], row: Mapping[str, Any]) -> Any:
     """What a line says of a case."""
-    return {k: v for k, v in row.items() if k in case._fields}
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in row.items() if k in case._fields}
 
 
 def cases(axis: str, quick: bool = False) -> list[Case]:

@@ -172,7 +172,7 @@ def validate(
 
 def folder(cache: Path, *settings: int) -> Path:
     """Where a run with these settings of this code keeps what is finished: what other code computed is not used."""
-    return cache / "-".join([fingerprint(Path(__file__).parent), *(f"{s:d}" for s in settings)])
+    return cache / "-".join([fingerprint(Path(__file__).parents[1]), *(f"{s:d}" for s in settings)])
 
 
 def _answers(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from mesascope.reproducing.measures import Lived, goal_return
 
-from mesascope.probes import DoesNotApply
+from mesascope.contracts.metric import DoesNotApply
+from mesascope.reproduction.measures import Lived, goal_return
 
 
 def return_in_bank(lived: Lived, goal: str = "intended") -> np.ndarray:

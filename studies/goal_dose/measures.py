@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from mesascope.probes._goals import last_third
-from mesascope.reproducing.measures import Lived
 
-from mesascope.probes import DoesNotApply
+from mesascope.contracts.metric import DoesNotApply
+from mesascope.questions.goal.reading import last_third
+from mesascope.reproduction.measures import Lived
 
 
 def reached_first(lived: Lived, goal: str = "coin") -> np.ndarray:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
-from mesascope.probes._changes import changed
-from mesascope.reproducing.measures import Lived
 
 from mesascope import catalogue
-from mesascope.rollouts import rollout
+from mesascope.questions.spectrum.changes import changed
+from mesascope.reproduction.measures import Lived
+from mesascope.rollouts.rollouts import rollout
 from mesascope.trials import gain
 
 LOOKS = 4  # percepts, the present one among them: what the deep Q-network has before it
@@ -62,22 +62,22 @@ def late(lived: Lived) -> np.ndarray:
 
 
 def recovered(lived: Lived) -> np.ndarray:
-    """The same where controls, or what the arms pay, are exchanged half-way: on the family's ring that changes so."""
+    """The same where controls, or what the arms pay, are exchanged half-way: on the family's split that changes so."""
     family, n = lived.family, lived.trials.sizes["lifetime"]
-    ring = next(r for r in family.rings() if r.startswith("exchanged") and family.changes(r))
-    again = rollout(lived.subject, family, ring, n, lived.trials.attrs["seed"])
+    split = next(s.name for s in family.splits() if s.kind == "exchanged" and s.changes_at)
+    again = rollout(lived.subject, family, split, n, lived.trials.attrs["seed"])
     return late(Lived(again, lived.subject, family))
 
 
 def _disturbed(lived: Lived) -> xr.Dataset:
     """The same lifetimes again, under every condition that fits; made once for all numbers that are read from them."""
     told, n = lived.trials.attrs, lived.trials.sizes["lifetime"]
-    address = (told["subject"], told["family"], told["ring"], told["seed"], n)
+    address = (told["subject"], told["family"], told["split"], told["seed"], n)
     if address not in MADE:
         MADE.clear()  # the next subject's
         conditions = [catalogue.make("conditions", label) for label in (*SWAPPED, *HIDDEN)]
         fit = [c for c in conditions if not c.unfit(lived.family)]
-        MADE[address] = rollout(lived.subject, lived.family, told["ring"], n, told["seed"], conditions=fit)
+        MADE[address] = rollout(lived.subject, lived.family, told["split"], n, told["seed"], conditions=fit)
     return MADE[address]
 
 

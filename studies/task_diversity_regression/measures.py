@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from mesascope.replays import replay
-from mesascope.reproducing.measures import Lived
 
 from mesascope import catalogue
+from mesascope.contracts.metric import DoesNotApply
 from mesascope.errors import MesascopeError
-from mesascope.probes import DoesNotApply
+from mesascope.reproduction.measures import Lived
+from mesascope.rollouts.replays import replay
 
 
 def error(lived: Lived, last: bool = False, noisy: bool = True) -> np.ndarray:

@@ -9,13 +9,20 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from mesascope.compiling import lived as compiled
-from mesascope.reproducing.measures import Lived
-from mesascope.subjects.thinking_network import ThinkingNetwork, layered, logits, nothing, recalled, tick
 
-from mesascope.families import _mazes as mazes
+from mesascope.agents.networks.thinking_network import (
+    ThinkingNetwork,
+    layered,
+    logits,
+    nothing,
+    recalled,
+    tick,
+)
+from mesascope.contracts.metric import DoesNotApply
 from mesascope.keys import located
-from mesascope.probes import DoesNotApply
+from mesascope.reproduction.measures import Lived
+from mesascope.rollouts.compiling import lived as compiled
+from mesascope.worlds.mazes import mazes
 
 MOST = 128  # ticks of a curve
 BATCH = 256  # problems at a time

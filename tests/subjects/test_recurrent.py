@@ -20,6 +20,7 @@ from mesascope.conditions.feedback_shuffled import condition as shuffled
 from mesascope.contracts.condition import Intact
 from mesascope.contracts.percept import Percept
 from mesascope.errors import MesascopeError
+from mesascope.formats import NETWORK
 from mesascope.recipes.updates import save
 from mesascope.rollouts.replays import replay
 from mesascope.rollouts.rollouts import rollout
@@ -31,9 +32,9 @@ N = 7
 
 
 @functools.cache
-def network(memory: str = "gru", told: tuple[str, ...] = OBSERVED) -> recurrent.Recurrent:
+def network(memory: str = "gru", observes: tuple[str, ...] = OBSERVED) -> recurrent.Recurrent:
     """Untrained, with weights large enough to matter."""
-    made = recurrent.create(jax.random.key(3), memory, 5, told, (3, 0, 11))
+    made = recurrent.create(jax.random.key(3), memory, 5, observes, (3, 0, 11))
     loud = lambda x: x + jax.random.normal(jax.random.key(x.size), x.shape)  # noqa: E731
     return jax.tree.map(lambda x: loud(x) if eqx.is_array(x) else x, made)
 
@@ -118,7 +119,7 @@ def test_it_computes_what_numpy_computes_and_reads_back_what_was_written(tmp_pat
     assert taps == {"none": {}, "gru": {"core.h": (N, 5)}, "lstm": full}[memory]
 
 
-def test_it_is_told_what_its_file_says_and_nothing_else():
+def test_it_observes_what_its_file_says_and_nothing_else():
     a, b = percepts()[3], percepts()[8]
     blind = network(observes=("action", "first"))
     same = b._replace(action=a.action, first=a.first)
@@ -146,7 +147,7 @@ def test_networks_that_differ_in_weights_and_names_share_compiled_code():
 
 def good(**changed) -> bytes:
     """A good file, or one with parts of its metadata changed; None leaves a part out."""
-    told = {"format": recurrent.FORMAT, **said(), **changed}
+    told = {"format": NETWORK, **said(), **changed}
     told = {k: v for k, v in told.items() if v is not None}
     return serialise(tensors(), {"mesascope": json.dumps(told)})
 
@@ -158,7 +159,7 @@ def tensors(**changed) -> dict[str, np.ndarray]:
 
 
 def odd(**changed) -> bytes:
-    return serialise(tensors(**changed), {"mesascope": json.dumps({"format": recurrent.FORMAT, **said()})})
+    return serialise(tensors(**changed), {"mesascope": json.dumps({"format": NETWORK, **said()})})
 
 
 def headed(header: bytes, length: int | None = None) -> bytes:
@@ -284,7 +285,7 @@ def _observing() -> dict[str, np.ndarray]:
 
 
 def _observing_said() -> dict:
-    return {"format": recurrent.FORMAT, **said(), "observation": 2}
+    return {"format": NETWORK, **said(), "observation": 2}
 
 
 def test_opening_reads_the_header_alone(tmp_path):

@@ -130,7 +130,9 @@ def test_least_squares_without_noise_leaves_one_less_k_over_d():
 def test_splits_change_what_they_say():
     home = make("families", f"{ODD},bank=4")
     key = jax.random.key(5)
-    drawn = {split: home.split(split).draw(key, 512) for split in home.splits() if split != "horizon:longer"}
+    drawn = {
+        split: home.split(split).draw(key, 512) for split in home.split_names if split != "horizon:longer"
+    }
     plain = drawn["fresh"]
     assert jnp.allclose(drawn["shifted:scaled_x"].inputs, 2 * plain.inputs)
     assert jnp.allclose(drawn["shifted:scaled_y"].weights, 2 * plain.weights)

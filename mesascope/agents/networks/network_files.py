@@ -113,7 +113,11 @@ class OurFiles:
         told = read_header(path, self)[0]
         if not self._is_ours(told.get("format")):
             raise self.broken(path, f"its format is {told.get('format')!r}, not {self.format!r}")
-        told = formats.reword(told)
+        if formats.is_old(told["format"], self.format):
+            told = formats.reword(told)
+            if isinstance(settings := told.get("settings"), dict):
+                told["settings"] = formats.reword(settings)
+            told["command"] = formats.reword_spec(str(told.get("command", "")))
         for key in ("family", "trained_on"):
             if not isinstance(told.get(key), str):
                 raise self.broken(path, f"its metadata has no text {key!r}")

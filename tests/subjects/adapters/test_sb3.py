@@ -322,5 +322,5 @@ def test_it_does_not_fit_another_family(trained):
     assert two.observe.text == "observation+action+feedback+trial+first"
     with pytest.raises(MesascopeError):
         resolve(str(folder / "PPO.zip"), cued)
-    with pytest.raises(MesascopeError, match=r"takes 6 numbers; .* told as action gives 3"):
+    with pytest.raises(MesascopeError, match=r"takes 6 numbers; .* observed as action gives 3"):
         catalogue.make("subjects", f"sb3:path={folder}/PPO.zip,observes=action", SMALL)

@@ -29,7 +29,8 @@ sys.meta_path.insert(0, Absent())
 """
 ASKED = """
 import json
-from mesascope import catalogue, examination
+from mesascope import catalogue
+from mesascope.examination import examination
 from mesascope.cli.main import run
 rows = {row["name"]: row for row in catalogue.describe("subjects")}
 opened = [examination.opener(path) for path in sys.argv[2:]]
