@@ -1,7 +1,5 @@
 """A family of tasks, a frozen subject's rollout under conditions, trials, metrics, findings, placement, report."""
 
-from __future__ import annotations
-
 import os
 import sys
 

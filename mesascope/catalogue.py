@@ -3,8 +3,6 @@
 A plug-in is a module with one factory named after its kind. It is imported only when it is asked for by name.
 """
 
-from __future__ import annotations
-
 import functools
 import inspect
 import re

@@ -1,7 +1,5 @@
 """The one exception that a user's mistake raises: what is wrong, what is there, what to type."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable
 

@@ -1,7 +1,5 @@
 """Work of one kind on several processes."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import hashlib

@@ -1,7 +1,5 @@
 """A finding: the answer to one metric's question, with its interval, unit, controls and provenance."""
 
-from __future__ import annotations
-
 import dataclasses
 import datetime
 import functools

@@ -1,7 +1,5 @@
 """The formats of the files that we write, and the words of those that we wrote before."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Random keys addressed by name and number, never used up in order."""
 
-from __future__ import annotations
-
 import functools
 import zlib
 

@@ -1,7 +1,5 @@
 """The only intervals and tests in the package, thin over SciPy."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple

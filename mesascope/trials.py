@@ -13,8 +13,6 @@ the attribute kept says which. step_feedback [N, T, S] and observation [N, T, S,
 where all steps are and the whole is not too large: with them a life can be replayed.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """What subjects whose networks come from other frameworks share: how they observe and choose, errors of their files."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple

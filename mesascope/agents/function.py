@@ -5,8 +5,6 @@ returned: None or a pytree of arrays with leading axis N (object arrays too); `r
 in is a copy: the function may write into it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, ClassVar
 

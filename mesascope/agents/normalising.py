@@ -1,7 +1,5 @@
 """The running statistics of a VecNormalize file, read as data, and where such a file lies."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import re

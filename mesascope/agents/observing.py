@@ -3,8 +3,6 @@
 It is the one of `mesascope.FamilyEnv`, so that an agent trained on our Gymnasium environments reads back rightly.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """A network in an .onnx file, run by onnxruntime: observation and state in, logits and state out."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 import os

@@ -1,7 +1,5 @@
 """An ONNX file, looked through before any runtime sees it: where its weights lie, which operators it needs."""
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Iterator

@@ -6,8 +6,6 @@ its class, its settings and its spaces. Those name standard classes in all but c
 that are gone (gym), open as they are.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import inspect

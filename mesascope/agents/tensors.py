@@ -1,7 +1,5 @@
 """What a file of torch.save announces, looked at before torch makes any of it."""
 
-from __future__ import annotations
-
 import io
 import math
 import zipfile

@@ -1,7 +1,5 @@
 """What subjects made of PyTorch modules share: safe loading, seeding, hooks, states of any layout, fingerprints."""
 
-from __future__ import annotations
-
 import contextlib
 import fnmatch
 import math

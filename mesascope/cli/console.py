@@ -1,7 +1,5 @@
 """The tables that the terminal shows: of plug-ins, of the validation, of a study."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The verbs of `mesascope data`, over the data sets of other packages and the logs that were read; no logic."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """The verbs that examine: demo, examine, measure, report."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """The command line: verbs over the library, no logic. Only this folder prints."""
 
-from __future__ import annotations
-
 import os
 import sys
 import warnings

@@ -1,7 +1,5 @@
 """What the command line writes: documents and tables on standard output, the rest on standard error."""
 
-from __future__ import annotations
-
 import json
 import sys
 import time

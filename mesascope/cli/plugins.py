@@ -1,7 +1,5 @@
 """The verbs of plug-ins: list, check."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

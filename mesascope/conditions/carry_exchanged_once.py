@@ -1,7 +1,5 @@
 """For one response, at every trial in turn, the carry is another one; the life goes on undisturbed."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from mesascope.contracts.condition import Condition, Number, select, take

@@ -3,8 +3,6 @@
 Where a trial has several steps, each begins with the carry of trial t, which lives on until the trial is over.
 """
 
-from __future__ import annotations
-
 from mesascope.contracts.condition import LAST, Condition, Number, select
 from mesascope.contracts.settings import within
 

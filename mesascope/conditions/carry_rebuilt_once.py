@@ -3,8 +3,6 @@
 What the response loses by it is what was carried for longer.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import jax.numpy as jnp

@@ -4,8 +4,6 @@ Once, with the percept kept, would leak; every trial measures the reflex on the 
 everything.
 """
 
-from __future__ import annotations
-
 from mesascope.contracts.condition import LAST, Condition, Number, select
 from mesascope.contracts.settings import within
 

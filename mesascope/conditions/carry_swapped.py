@@ -1,7 +1,5 @@
 """At trial t the carry is exchanged for another lifetime's, the percept kept; the life goes on with it."""
 
-from __future__ import annotations
-
 from mesascope.contracts.condition import LAST, Condition, Number, select, take
 from mesascope.contracts.settings import within
 

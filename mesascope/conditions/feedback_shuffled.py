@@ -8,8 +8,6 @@ Where a trial has several steps, w trials are shuffled and replayed whole, befor
 steps of trial t itself tell is true. Steps that were not lived are fed to nobody.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import jax.numpy as jnp

@@ -1,7 +1,5 @@
 """Nothing is disturbed."""
 
-from __future__ import annotations
-
 from mesascope.contracts.condition import Intact
 
 

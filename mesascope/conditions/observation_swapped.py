@@ -1,7 +1,5 @@
 """At every trial the observation is another lifetime's; does not apply where the task shows nothing."""
 
-from __future__ import annotations
-
 from mesascope.contracts.condition import Condition, take
 
 

@@ -1,7 +1,5 @@
 """For one response, at every trial in turn, the last feedback or the last action is another; the life goes on."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import jax

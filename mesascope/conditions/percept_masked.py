@@ -1,7 +1,5 @@
 """One part of the percept is hidden: the feedback (descriptive only: a masked 0 reads as 'lost') or the trial index."""
 
-from __future__ import annotations
-
 import jax.numpy as jnp
 
 from mesascope.contracts.condition import Condition, Number, select

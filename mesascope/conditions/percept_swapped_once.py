@@ -1,7 +1,5 @@
 """For one response, at every step in turn, all that it is shown and told is another lifetime's; the life goes on."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from mesascope.contracts.condition import Condition, select, take

@@ -5,8 +5,6 @@ A problem that another lifetime has may stand there for the first ticks (it chan
 be another lifetime's for the last one (the thoughts are scrambled).
 """
 
-from __future__ import annotations
-
 import jax.numpy as jnp
 import numpy as np
 

@@ -5,8 +5,6 @@ stand in no order, and 'undetermined' is always one of them. `NAME.toml` beside 
 whose reading is known; `mesascope validate` holds the axis to it.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """What some families can do beside what all must: a family has a capability by having its methods and attributes."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 

@@ -1,7 +1,5 @@
 """What most scripted bandit subjects share: counts of the arms, and choices from values or the last act."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import jax

@@ -7,8 +7,6 @@ A condition's numbers are data: one compiled scan runs every condition of every 
 in Python on its numbers, on `t` or on the carry; `select` and `Context.repeat` are there for that.
 """
 
-from __future__ import annotations
-
 import abc
 import dataclasses
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Optional packages, imported only where a plug-in needs them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from mesascope.errors import MesascopeError

@@ -3,8 +3,6 @@
 A family that has two gives a method `goals(trials, label)`; what it returns is worked out from the stored trials alone.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

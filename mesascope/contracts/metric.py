@@ -3,8 +3,6 @@
 A metric makes no interval: `mesascope.stats` does, for all metrics at once.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol

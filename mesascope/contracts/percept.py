@@ -1,7 +1,5 @@
 """What a subject sees before it acts."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import jax

@@ -3,8 +3,6 @@
 A family in which acts can be thought out beforehand gives a method `plans(trials, label)`.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

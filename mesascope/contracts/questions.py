@@ -4,8 +4,6 @@ A family that can be put to language models has a method `question(past, now)`; 
 texts, so that scripted subjects play it too.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -6,8 +6,6 @@ called again after an interruption at any moment, it goes on and ends with the s
 Atari games, whose emulators cannot be kept: they begin their games anew).
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Settings that a factory's signature declares: the name that one would type, and checks that say what to type."""
 
-from __future__ import annotations
-
 import functools
 import inspect
 from collections.abc import Callable

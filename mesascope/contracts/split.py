@@ -1,7 +1,5 @@
 """Evaluation distributions of a family, as data."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any, Protocol
 

@@ -1,7 +1,5 @@
 """Claims in each person's own words → readings → bounds or a network → answers → gaps, evidence, a page."""
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What is asked of every value that somebody gave."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 
 from mesascope.errors import MesascopeError, unknown

@@ -1,7 +1,5 @@
 """What is stated, by whom, and what the modeller adds; all frozen, all with the line they came from."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from mesascope.cruxes.checks import choose, require

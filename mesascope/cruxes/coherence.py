@@ -1,7 +1,5 @@
 """Does it hang together: clashes with their smallest repair, warnings of scope, presupposition, wording."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass

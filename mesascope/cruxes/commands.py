@@ -1,7 +1,5 @@
 """The verbs of `mesascope crux`, over the argument; no logic of their own."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 import typer

@@ -1,7 +1,5 @@
 """A gap f(B) - f(A) cut into shares that add up: Shapley, Owen, one at a time, LMDI, along a path."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from itertools import permutations
 from math import factorial

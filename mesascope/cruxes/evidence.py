@@ -1,7 +1,5 @@
 """What an observation should do to each person: through that person's own ratios, or not at all."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Drawings as inline SVG, from numbers that were computed elsewhere; all text is escaped."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape

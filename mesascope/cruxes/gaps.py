@@ -1,7 +1,5 @@
 """Where two people differ: their gap on a target, cut by a cut of the file or by the claims they share."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Which crux matters: for one person (value of information), and between two (value of discrimination)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -3,8 +3,6 @@
 Notation: pu = P(U), the target; pc = P(C), the crux; puc = P(U | C); pun = P(U | not C). 0·log 0 = 0.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

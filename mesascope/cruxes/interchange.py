@@ -1,7 +1,5 @@
 """Other formats: Bayesian networks as BIF, out and in; triads as CSV in FRI's columns, out and in."""
 
-from __future__ import annotations
-
 import csv
 import io
 import itertools

@@ -1,7 +1,5 @@
 """Where things stand in a TOML text, told from its lines alone, so that a text that does not parse has them too."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from itertools import islice

@@ -1,7 +1,5 @@
 """A crux file, checked entry by entry, as frozen claims; every error names the entry and its line."""
 
-from __future__ import annotations
-
 from dataclasses import fields
 from functools import partial
 from typing import Any

@@ -1,7 +1,5 @@
 """Findings of the instrument, counted by the rules of a crux file into k of n for one evidence item."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Exact inference in discrete networks: a dense joint where it is small, elimination by einsum above."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache

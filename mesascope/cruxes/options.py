@@ -1,7 +1,5 @@
 """The options that the verbs of `mesascope crux` share, and how they open, show and write."""
 
-from __future__ import annotations
-
 import inspect
 import json
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The verbs that write and read files: the page, and other formats."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Annotated, Any

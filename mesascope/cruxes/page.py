@@ -1,7 +1,5 @@
 """One self-contained HTML page of an argument: readable without scripts, and in print."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from itertools import cycle
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Several people's numbers as one: linear, logarithmic, geometric mean of odds, extremised."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """How stated words and numbers are read: '~85%', '<10%', '~1-20%', 'very unlikely', 'small amount'."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from functools import lru_cache

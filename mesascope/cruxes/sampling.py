@@ -1,7 +1,5 @@
 """Second order: entries drawn from Betas, every draw answered exactly."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

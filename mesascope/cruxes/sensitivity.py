@@ -1,7 +1,5 @@
 """Which number matters: Sobol shares of variance, and what perfect information on one number is worth."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

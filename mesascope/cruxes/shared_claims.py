@@ -1,7 +1,5 @@
 """The gap of two people by the claims that both state, and one remainder for everything else."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

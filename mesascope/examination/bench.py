@@ -1,7 +1,5 @@
 """The rollouts of one examination: each made once, shared by all that need it, kept in a folder."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import json

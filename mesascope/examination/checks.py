@@ -1,7 +1,5 @@
 """Does my family, subject, condition, metric or recipe keep its contract? One sentence for each way it does not."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import inspect

@@ -1,7 +1,5 @@
 """Everything that some metric needs, rolled out once; then every metric, then the placement."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import warnings

@@ -1,7 +1,5 @@
 """Measures trials without the subject that made them."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path

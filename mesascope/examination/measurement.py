@@ -1,7 +1,5 @@
 """Metric × trials × references → findings."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import json

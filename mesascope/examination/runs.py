@@ -1,7 +1,5 @@
 """A run's folder: trials.nc, findings.json, findings.csv, and the command that repeats it."""
 
-from __future__ import annotations
-
 import csv
 import dataclasses
 import json

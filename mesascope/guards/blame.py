@@ -1,7 +1,5 @@
 """Whose mistake an error is: the file and line in a user's module or another package's plug-in."""
 
-from __future__ import annotations
-
 import contextlib
 import sys
 import traceback

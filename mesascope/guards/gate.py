@@ -4,8 +4,6 @@ It is shut to texts that stand in files. It is open to what the user typed, hand
 to installed plug-ins, and to the packages that our own code names.
 """
 
-from __future__ import annotations
-
 import contextlib
 import importlib
 import importlib.util

@@ -1,7 +1,5 @@
 """What code and data a subject or a family is made of, so that what others lived is never taken for its own."""
 
-from __future__ import annotations
-
 import collections
 import contextlib
 import functools

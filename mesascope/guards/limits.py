@@ -3,8 +3,6 @@
 Every function raises ValueError with the reason, as a clause without a full stop, for its caller's own sentence.
 """
 
-from __future__ import annotations
-
 import itertools
 import json
 import math

@@ -1,7 +1,5 @@
 """What nobody may read is taken out of all that is written and said: passwords, keys, and the headers they make."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterable

@@ -7,8 +7,6 @@ One row is one trial. A lifetime is a participant, within a block, session or ep
 What was decided on the way stands in the notes, which the trials carry too.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from pathlib import Path

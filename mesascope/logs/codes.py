@@ -1,7 +1,5 @@
 """Codes: the numbers or names by which a log calls its choices, as choices counted from 0."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Columns: which column of a log plays which role, and its cells as numbers or as labels."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -5,8 +5,6 @@ a curve of its own. Whether the same problems were put at every number of steps 
 drawn apart from each other.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

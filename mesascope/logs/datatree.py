@@ -4,8 +4,6 @@ Groups `observed_data` (what was done) and `constant_data` (what was met, and by
 and from 1 on (DataTree) both read them.
 """
 
-from __future__ import annotations
-
 import datetime
 import os
 from pathlib import Path

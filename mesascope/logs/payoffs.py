@@ -1,7 +1,5 @@
 """Payoffs: what each act of a log paid, and what could have been paid, as far as somebody wrote it down."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from mesascope.errors import MesascopeError

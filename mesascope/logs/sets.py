@@ -3,8 +3,6 @@
 The package is found by its path and never imported: some of them want compilers at import.
 """
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import importlib.util

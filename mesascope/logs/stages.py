@@ -5,8 +5,6 @@ other rarely; there a second choice is made and pays. The first choice is the ac
 the second paid.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from mesascope.errors import MesascopeError

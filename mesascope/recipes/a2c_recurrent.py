@@ -4,8 +4,6 @@ arXiv 1611.05763: an LSTM of 48 units that is told its last act, the last pay-of
 lives a batch of lifetimes and takes one step on it. The training reward is that of `gains`.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 

@@ -6,8 +6,6 @@ thinks on for some ticks and goes down the slope of their loss alone. So it lear
 never for how long. A problem whose time is over is exchanged for a fresh one, or its goal moves and the thoughts stay.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from typing import Any, NamedTuple

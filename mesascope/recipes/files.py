@@ -1,7 +1,5 @@
 """The files of a training: checkpoints that are whole at every moment, and what a network's file says of its making."""
 
-from __future__ import annotations
-
 import json
 import os
 import zlib

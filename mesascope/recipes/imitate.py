@@ -5,8 +5,6 @@ arXiv 1011.0686), so it says what to do where the network really comes. Duan et 
 on a teacher's own histories. The critic is trained along, so that PPO finds it ready.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from typing import Any, NamedTuple

@@ -5,8 +5,6 @@ answers at every trial in one pass. Where actions are real numbers the loss is m
 are choices it is the log-loss of what `family.target` says should have been predicted.
 """
 
-from __future__ import annotations
-
 import functools
 import os
 from collections.abc import Callable

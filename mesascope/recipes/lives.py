@@ -3,8 +3,6 @@
 Every update lives its lifetimes from fresh activations, each on a task of its own.
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import equinox as eqx

@@ -5,8 +5,6 @@ subject sees the noisy pay-off; the training reward is the expected one, scaled 
 best (`gains`), which only removes variance.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol

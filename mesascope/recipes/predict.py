@@ -4,8 +4,6 @@ The network's distribution over the actions is its prediction; after every trial
 percept what should have been predicted, and that is the target of the cross-entropy.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from typing import Any, NamedTuple

@@ -3,8 +3,6 @@
 Every draw is addressed by the update's number, so the state after update i is a function of the settings alone.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Intervals for what the figures show: the same units and the same function as for findings."""
 
-from __future__ import annotations
-
 import numpy as np
 import xarray as xr
 

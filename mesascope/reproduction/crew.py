@@ -1,7 +1,5 @@
 """A study's units on several processes: first the trainings, one by one, then the measurements."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 

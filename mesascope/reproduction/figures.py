@@ -1,7 +1,5 @@
 """A study's figure, drawn from its document alone: one panel for each [[panels]] of the plan."""
 
-from __future__ import annotations
-
 import itertools
 import textwrap
 from collections.abc import Mapping

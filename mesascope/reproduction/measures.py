@@ -4,8 +4,6 @@ A measure takes the lifetimes of one rollout and returns parts [1, N], whose mea
 ratio of sums is. Many rollouts of one subject are joined before either is taken.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 

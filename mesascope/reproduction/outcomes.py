@@ -1,7 +1,5 @@
 """What came out of a study: published, exact and ours in one table; every expectation met or not."""
 
-from __future__ import annotations
-
 import math
 import shlex
 from collections import Counter

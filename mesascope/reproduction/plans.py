@@ -4,8 +4,6 @@ Texts hold placeholders: `{M}` in a name stands for every value of M in [values]
 gives values a name of their own in what is shown; [quick] replaces values.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import itertools

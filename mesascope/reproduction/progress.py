@@ -1,7 +1,5 @@
 """How far a study is, also when processes side by side work on it."""
 
-from __future__ import annotations
-
 import contextlib
 import shutil
 import threading

@@ -1,7 +1,5 @@
 """Runs a study from nothing: trains, measures, and puts published, exact and our numbers in one table."""
 
-from __future__ import annotations
-
 import functools
 import json
 import os

@@ -1,7 +1,5 @@
 """Reads the tables of a plan; every mistake is told with what to write."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -4,8 +4,6 @@ A unit of work is a training, the intact rollout of one subject somewhere, or it
 that decides their outcome, so a study that was stopped at any moment goes on and ends with the same bytes.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import hashlib

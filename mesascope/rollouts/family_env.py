@@ -1,7 +1,5 @@
 """Any of our families as a Gymnasium environment: one episode is one lifetime."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import gymnasium

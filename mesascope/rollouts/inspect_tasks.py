@@ -3,8 +3,6 @@
 One sample is one lifetime: the whole context is asked anew at every trial. mesascope does not import this file.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -3,8 +3,6 @@
 A lifetime here is the one of the same number, split and seed in our own rollouts: same task, same draws.
 """
 
-from __future__ import annotations
-
 import zipfile
 from collections.abc import Sequence
 from typing import Any

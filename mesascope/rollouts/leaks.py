@@ -1,7 +1,5 @@
 """Finds subjects whose lifetimes are not apart: their memory is not in the carry, or they look at one another."""
 
-from __future__ import annotations
-
 import contextlib
 import pickle
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ A lifetime is T trials of S steps, and step s of trial t is its tick t·S + s. D
 trial. With S = 1 trial, step and tick are one thing, and no axis of steps is anywhere.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """One block of lifetimes trial by trial in Python, where JAX cannot trace the subject or the family."""
 
-from __future__ import annotations
-
 import collections
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Forces a procedure along recorded trials."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType

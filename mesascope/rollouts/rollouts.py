@@ -5,8 +5,6 @@ the same compiled scan: adding conditions, splits or blocks changes no other tri
 cannot trace the subject or the family, blocks are looped in Python.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import itertools

@@ -1,7 +1,5 @@
 """One block of lifetimes as one compiled scan, for subjects and families that JAX can trace."""
 
-from __future__ import annotations
-
 import functools
 import operator
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Holds every axis to the scripted subjects whose reading is known; their truth stands beside the axis."""
 
-from __future__ import annotations
-
 import importlib.util
 import tomllib
 from collections import Counter

@@ -4,8 +4,6 @@ The truth was written down before the placement rule was, but for four labels th
 full run are for the caller to choose: those that docs/validity.md names were used.
 """
 
-from __future__ import annotations
-
 import collections
 import tomllib
 from collections import Counter

@@ -4,8 +4,6 @@ Log-probabilities stand in `choices[i].logprobs.content[t].top_logprobs` (chat, 
 `choices[i].logprobs.top_logprobs[t]` (completions).
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Mapping, Sequence

@@ -4,8 +4,6 @@ So a reset cuts the context off, a swap exchanges contexts, and shuffled feedbac
 asked is the family's `question`; the model itself is an `Asker`.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol

@@ -1,7 +1,5 @@
 """A language model in a local GGUF file, run in this process by llama.cpp (xllamacpp), or served on 127.0.0.1."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import hashlib

@@ -4,8 +4,6 @@ Where the server gives log-probabilities of first tokens, those of the labels ar
 taken as they stand. The weights cannot be seen: the first block's questions are asked again at the end and compared.
 """
 
-from __future__ import annotations
-
 import dataclasses
 
 from mesascope.agents.language.language import MODES, LanguageModel, Log, spoken

@@ -1,7 +1,5 @@
 """Questions as requests of an OpenAI-compatible server, and its replies as answers."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """How questions reach a model server: addresses without secrets, answers kept on disk, retries, failures in words."""
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import hashlib

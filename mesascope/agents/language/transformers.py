@@ -1,7 +1,5 @@
 """A local language model of Hugging Face transformers, with its activations: a folder of one, or a GGUF file."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Sequence

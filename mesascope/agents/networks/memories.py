@@ -3,8 +3,6 @@
 The carries that are summed over time without gates, and those that are looked back upon, are in `_sequences`.
 """
 
-from __future__ import annotations
-
 import abc
 from typing import Any
 

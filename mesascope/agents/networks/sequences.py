@@ -3,8 +3,6 @@
 All are stacks of residual layers that compute whole lifetimes at once in training and step by step in a rollout.
 """
 
-from __future__ import annotations
-
 import abc
 import functools
 from typing import NamedTuple

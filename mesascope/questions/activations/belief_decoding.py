@@ -6,8 +6,6 @@ counts grow with time. So the same is asked of an untrained network of the same 
 index alone, and of the carry with the lifetimes' beliefs exchanged.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -7,8 +7,6 @@ by the pattern of that difference, the subject responds, and the life goes on as
 length in a random direction, and towards another lifetime's carry.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

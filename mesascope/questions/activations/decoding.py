@@ -1,7 +1,5 @@
 """Reads beliefs out of activations by ridge regression, cross-validated by lifetime; in NumPy."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import NamedTuple
 

@@ -6,8 +6,6 @@ alone is never 'proxy': the proxy must be pursued as capably as that, and explai
 and than no goal.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 

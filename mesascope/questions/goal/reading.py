@@ -1,7 +1,5 @@
 """Shares of each goal's optimum, and which goal explains the acts: what goal metrics and the goal axis read."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import numpy as np

@@ -5,8 +5,6 @@ Between two bank tasks the weights are mixed and the outcomes of the seen lifeti
 arXiv 2306.15063, section 3): a locator holds on to the ends, a learner follows.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

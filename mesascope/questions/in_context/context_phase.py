@@ -5,8 +5,6 @@ within the sequence, on tasks of training and on others. Improvement is the erro
 error at the end, in units of chance's: positive where the error falls.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from mesascope.contracts.metric import Reading, asks

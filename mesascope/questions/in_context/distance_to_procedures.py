@@ -1,7 +1,5 @@
 """How far are its predictions from those of every reference procedure, along its own lifetimes?"""
 
-from __future__ import annotations
-
 from mesascope.contracts.metric import Reading, asks, home
 from mesascope.questions.in_context.predictions import KINDS, apart, predicting, procedures, told
 

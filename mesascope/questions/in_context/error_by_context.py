@@ -1,7 +1,5 @@
 """How much does it err after so many pairs or symbols seen, on every split?"""
 
-from __future__ import annotations
-
 import numpy as np
 
 from mesascope.contracts.metric import Reading, asks

@@ -1,7 +1,5 @@
 """What the metrics of in-context prediction share: predictions of the subject and of procedures along its lifetimes."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

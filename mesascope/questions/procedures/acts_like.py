@@ -6,8 +6,6 @@ nothing else penalises. Where the subject gives probabilities the score of a tri
 (no sampling noise), else the log-probability of the choice made.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple

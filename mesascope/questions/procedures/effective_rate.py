@@ -6,8 +6,6 @@ its influence on it, so that their spread gives the robust ('sandwich') standard
 equal rates.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, logit

@@ -3,8 +3,6 @@
 Krishnamurthy et al. 2024, arXiv 2403.15371, section 3: SuffFailFreq at t = T/2, K·MinFrac at T, GreedyFrac.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks, choosing, fresh

@@ -1,7 +1,5 @@
 """Fits reference procedures to one half of the lifetimes and predicts the other half with them, both ways."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple

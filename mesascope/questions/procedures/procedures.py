@@ -4,8 +4,6 @@ Each gives [N, T, K] from a history and its settings; what is fitted has an axis
 derivations of the scripted subjects of the same names (`tests/metrics` holds the two against each other).
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol

@@ -1,7 +1,5 @@
 """The reference procedures that sample, look an index up, or hash: the slow ones of `procedures`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import comb
 from typing import Any

@@ -6,8 +6,6 @@ variation. As a scale, the same reordering of the choices with the pay-offs left
 counts.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import xarray as xr
 

@@ -9,8 +9,6 @@ Control is read where one of the announcements does not move acts that were righ
 successors, filters, habits), or where what it does on its training problems is gone on others (tables).
 """
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 

@@ -4,8 +4,6 @@ Acts at the first trial of a lifetime on fresh tasks, by how many steps ahead on
 from problem to act, learnt in training, chooses well too; the axis `search` asks for more.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks

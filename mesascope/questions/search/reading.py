@@ -1,7 +1,5 @@
 """What the metrics of search and the search axis share: right acts, by ticks, by how far ahead, and at a change."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import numpy as np

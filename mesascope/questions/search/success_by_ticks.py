@@ -4,8 +4,6 @@ A curve over time to think, falls included; nothing says that it must rise. It s
 no search: running sums gain, and so does an answer whose noise averages out. The weaker of two networks can gain more.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import xarray as xr
 

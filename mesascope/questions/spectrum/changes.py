@@ -1,7 +1,5 @@
 """How much a response differs from the undisturbed one: shared by the metrics of dependence."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

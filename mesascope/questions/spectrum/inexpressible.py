@@ -1,7 +1,5 @@
 """Whether what is gained where no training task could have been located comes from what is told."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Where between the ideal locator of its bank (0) and any learner (1) does it stand?"""
 
-from __future__ import annotations
-
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks

@@ -4,8 +4,6 @@ The ladder: inert, reactive, tracking, locating, acquiring, general. A placement
 the highest rung whose own bar is passed, `highest` the lowest rung that few resamples exceed.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping
 from typing import Any

@@ -6,8 +6,6 @@ To beat Thompson sampling on dependent arms shows nothing: the Bayes-optimal pol
 instead of 1.75 on independent arms).
 """
 
-from __future__ import annotations
-
 import numpy as np
 import xarray as xr
 
