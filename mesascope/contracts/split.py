@@ -3,8 +3,6 @@
 import dataclasses
 from typing import Any, Protocol
 
-import jax
-
 SEEN, FRESH = "seen", "fresh"
 CHANGED = ("shifted", "exchanged", "restructured")  # kinds of split on which something is not as in training
 
@@ -12,8 +10,8 @@ CHANGED = ("shifted", "exchanged", "restructured")  # kinds of split on which so
 class Draw(Protocol):
     """Draws tasks."""
 
-    def __call__(self, key: jax.Array, n: int, /) -> Any:
-        """n tasks: a pytree whose leaves have leading axis n."""
+    def __call__(self, key: Any, n: int, /) -> Any:
+        """n tasks, drawn by a JAX key: a pytree whose leaves have leading axis n."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,8 +44,3 @@ class Split:
 def kind(name: str) -> str:
     """The kind of a split: 'shifted:low' is of kind 'shifted'."""
     return name.partition(":")[0]
-
-
-def late(trials: int, at: int) -> jax.Array:
-    """[T] whether a trial comes at or after trial `at`."""
-    return jax.numpy.arange(trials) >= at
