@@ -5,18 +5,22 @@ A plug-in is a module with one factory named after its kind. It is imported only
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import inspect
 import pkgutil
 import sys
 import tomllib
+import traceback
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import typer
 
 from mesascope.errors import MesascopeError, unknown
 
@@ -52,6 +56,26 @@ def _own(kind: str) -> list[str]:
     return [m.name for m in pkgutil.iter_modules([str(folder)]) if not m.name.startswith("_")]
 
 
+@contextlib.contextmanager
+def contained() -> Iterator[None]:
+    """Code of others runs in here: what it raises to end the process, such as sys.exit(), is an error; Ctrl-C is not.
+
+    Raises:
+        MesascopeError: it called for the end, in the file and line that are named.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
+        # the command line takes the last three for its own, and ends without a word
+        quiet = isinstance(error, BrokenPipeError | typer.Exit | typer.Abort) and blamed(error)
+        if quiet or not isinstance(error, Exception):
+            raise ended(error) from error
+        raise
+
+
+@contained()
 def module(kind: str, name: str) -> ModuleType:
     """The module of one plug-in.
 
@@ -112,6 +136,7 @@ def split(spec: str) -> tuple[str, dict[str, str]]:
     return name.strip(), given
 
 
+@contained()
 def make(kind: str, spec: str, *handed: Any, **preset: Any) -> Any:
     """Makes the plug-in that a text names.
 
@@ -226,6 +251,17 @@ def _plain(default: Any) -> Any:
     if default is inspect.Parameter.empty:
         return None
     return default if isinstance(default, str | int | float | bool | None) else str(default)
+
+
+def ended(error: BaseException) -> MesascopeError:
+    """The error to show for one that would have ended the process."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    place = blamed(error) or f"{last.filename}, line {last.lineno},"
+    told = f"{type(error).__name__}: {error}".removesuffix(": ")
+    return MesascopeError(
+        f"{place} would have ended the run: {told}.",
+        "Let it return or raise an exception; what a file does as a script goes under if __name__ == '__main__':",
+    )
 
 
 def theirs(error: BaseException) -> MesascopeError | None:

@@ -58,7 +58,8 @@ def check_plugin(name: str) -> list[str]:
         "axes": _axis,
     }
     try:
-        broken += list(tests[kind](spec))
+        with catalogue.contained():
+            broken += list(tests[kind](spec))
     except MesascopeError as error:
         broken.append(str(error))
     except Exception as error:

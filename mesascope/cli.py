@@ -339,16 +339,9 @@ def run(arguments: Sequence[str]) -> int:
             warnings.simplefilter("always", MesascopeWarning)
             warnings.showwarning = _warned
             code = int(app(list(arguments), prog_name="mesascope", standalone_mode=False) or 0)
-    except BrokenPipeError:
-        return 0
     except (KeyboardInterrupt, typer.Abort):
         code = 130
-    except SystemExit as end:
-        if isinstance(end.code, int | None):
-            return end.code or 0
-        _say(f"mesascope: it ended with: {end.code}")
-        return 2
-    except Exception as error:
+    except BaseException as error:
         return _failed(error)
     if code == 130:
         _say(f"Stopped. What was finished is kept; to go on: {_command()}")
@@ -367,10 +360,15 @@ def _warned(
 
 def _failed(error: Any) -> int:
     """Says what went wrong, whose mistake it is and what to do; the exit code."""
+    from mesascope.catalogue import blamed, ended, theirs
+
+    # the parser makes an exit of a pipe whose reader went away
+    cause = error.__context__ if isinstance(error, SystemExit) else error
+    if isinstance(cause, BrokenPipeError) and not blamed(cause):
+        return 0
+    error = error if isinstance(error, Exception) else ended(error)
     if os.environ.get("MESASCOPE_TRACEBACK"):
         raise error
-    from mesascope.catalogue import theirs
-
     code = 2
     if isinstance(error, MesascopeError):
         problem, remedy = error.problem, error.remedy

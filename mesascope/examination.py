@@ -53,6 +53,7 @@ class Examination:
         return f"{head}<ul>{rows}</ul>"
 
 
+@catalogue.contained()
 def examine(
     subjects: Any,
     family: Family | str,
@@ -193,6 +194,7 @@ def default_family(subjects: Sequence[Any], trust: bool = False) -> str:
     )
 
 
+@catalogue.contained()
 def measure_log(
     path: Any,
     columns: Mapping[str, Any] | None = None,

@@ -17,6 +17,8 @@ import numpy as np
 import xarray as xr
 
 import mesascope
+from mesascope.catalogue import contained
+from mesascope.errors import MesascopeError
 from mesascope.findings import Finding
 from mesascope.probes import DoesNotApply, Probe, Reading
 from mesascope.stats import CONFIDENCE, by_unit, holm, interval
@@ -44,22 +46,18 @@ def measure(
         One finding per question, in the order of the probes; a probe that does not apply or fails gives one that
         says so. p-values are adjusted (Holm) over all that were measured.
     """
-    asked: list[tuple[Probe, Reading]] = []
-    lacking: list[tuple[int, Finding]] = []
+    findings: list[Finding] = []
     some = next(iter(trials.values()))
     for probe in probes:
         try:
-            readings = list(_ask(probe, trials, references or {}, replay))
-            asked += [(probe, r) for r in readings]
+            with contained():
+                readings = _ask(probe, trials, references or {}, replay)
+                findings += [_finding(probe, reading, trials) for reading in readings]
         except DoesNotApply as why:
-            lacking.append((len(asked), _blank(probe, some, "does not apply", str(why))))
+            findings.append(_blank(probe, some, "does not apply", str(why) or "the probe does not say why"))
         except Exception as error:  # a plug-in's mistake must not lose the other findings
-            told = f"{type(error).__name__}: {error}"
-            lacking.append((len(asked), _blank(probe, some, "failed", told)))
-    rows = [_units(trials, r) for _, r in asked]
-    findings = _intervals(asked, rows, trials)
-    for place, finding in reversed(lacking):
-        findings.insert(place, finding)
+            told = str(error) if isinstance(error, MesascopeError) else f"{type(error).__name__}: {error}"
+            findings.append(_blank(probe, some, "failed", told))
     adjusted = holm(np.asarray([np.nan if f.p is None else f.p for f in findings]))
     known = {role: {(f.probe, f.ring): f for f in found} for role, found in (controls or {}).items()}
     return [
@@ -89,48 +87,35 @@ def _ask(probe: Probe, trials: Rings, references: Mapping[str, Rings], replay: A
     return probe.measure(wanted, {r: references[r] for r in probe.references if r in references}, replay)
 
 
-def _units(trials: Rings, reading: Reading) -> tuple[np.ndarray, str]:
-    """The values by unit of resampling, and its name."""
+def _finding(probe: Probe, reading: Reading, trials: Rings) -> Finding:
+    """A reading with its interval."""
     lived = trials.get(reading.ring, next(iter(trials.values())))
-    values = np.asarray(reading.values, float)
+    values, lifetimes = np.asarray(reading.values, float), lived.sizes["lifetime"]
+    if values.shape != (lifetimes,):
+        raise MesascopeError(
+            f"{probe.name} gave values of shape {values.shape} for {lifetimes} lifetimes.",
+            "Give one value per lifetime, NaN where there is none.",
+        )
+    if not np.isfinite(reading.null):
+        raise MesascopeError(f"{probe.name} compares with {reading.null}.", "Give a finite null.")
     unit = reading.unit or str(lived.attrs.get("unit", "lifetime"))
     if unit in lived and lived[unit].dims == ("lifetime",):
-        return by_unit(values, lived[unit].values), unit
-    return values, unit
-
-
-def _intervals(asked, rows, trials: Rings) -> list[Finding]:
-    """All intervals in one call."""
-    if not rows:
-        return []
-    table = np.full((len(rows), max(len(v) for v, _ in rows)), np.nan)
-    for i, (values, _) in enumerate(rows):
-        table[i, : len(values)] = values
-    got = interval(table, np.asarray([r.null for _, r in asked]))
-    out = []
-    for i, (probe, reading) in enumerate(asked):
-        lived = trials.get(reading.ring, next(iter(trials.values())))
-        if not np.isfinite(got.estimate[i]):
-            out.append(
-                _blank(probe, lived, "does not apply", reading.reason or "no lifetime gave a number", reading)
-            )
-            continue
-        blank = _blank(probe, lived, "failed", "-", reading)
-        low, high, p = (None if np.isnan(x[i]) else float(x[i]) for x in (got.low, got.high, got.p))
-        out.append(
-            dataclasses.replace(
-                blank,
-                estimate=float(got.estimate[i]),
-                low=low,
-                high=high,
-                n=int(got.n[i]),
-                unit=rows[i][1],
-                status="measured",
-                reason=reading.reason,
-                p=p,
-            )
-        )
-    return out
+        values = by_unit(values, lived[unit].values)
+    estimate, low, high, n, p = (column[0] for column in interval(values[None], reading.null))
+    if not np.isfinite(estimate):
+        return _blank(probe, lived, "does not apply", reading.reason or "no lifetime gave a number", reading)
+    low, high, p = (float(x) if np.isfinite(x) else None for x in (low, high, p))
+    return dataclasses.replace(
+        _blank(probe, lived, "failed", "-", reading),
+        estimate=float(estimate),
+        low=low,
+        high=high,
+        n=int(n),
+        unit=unit,
+        status="measured",
+        reason=reading.reason or "",
+        p=p,
+    )
 
 
 def _blank(
@@ -147,7 +132,7 @@ def _blank(
         fingerprint=brief(attrs.get("fingerprint")),
         family=str(attrs.get("family", "unknown")),
         ring=ring,
-        settings=dict(probe.settings),
+        settings=json.loads(json.dumps(dict(probe.settings), default=str)),
         estimate=None,
         low=None,
         high=None,

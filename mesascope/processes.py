@@ -19,6 +19,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
+from mesascope.catalogue import contained
 from mesascope.errors import MesascopeError
 
 MOST = 4  # each compiles and holds what it lives
@@ -85,6 +86,7 @@ def _answers(futures: Sequence[Future]) -> Iterator[Any]:
         yield future.result()[0]
 
 
+@contained()
 def _unit(work: Callable[..., Any], *unit: Any) -> tuple[Any, list[tuple]]:
     """The answer to one unit, and what was warned of; one that is ended may keep what it has, as after Ctrl-C."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -22,6 +22,7 @@ from mesascope.reproducing.progress import Told, Whisper
 from mesascope.reproducing.work import Workshop, write
 
 
+@catalogue.contained()
 def reproduce(
     study: str,
     quick: bool = False,

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from mesascope.catalogue import contained
 from mesascope.compiling import drawn
 from mesascope.conditions import Condition, Intact
 from mesascope.errors import MesascopeError
@@ -53,6 +54,7 @@ class Job(NamedTuple):
     donated: Outcomes
 
 
+@contained()
 def rollout(
     subject: Subject,
     family: Family,

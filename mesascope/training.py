@@ -20,6 +20,7 @@ LAST = 2**31 - 1  # seed
 WORKERS = 2  # seeds at a time: one training keeps one core busy
 
 
+@catalogue.contained()
 def train(
     recipe: str,
     family: Family | str,

@@ -65,6 +65,17 @@ def die(how):
     time.sleep(1)
 
 
+def test_what_would_end_a_process_is_told_of_with_its_line():
+    with pytest.raises(
+        MesascopeError, match=r"test_processes\.py, line \d+, would have ended the run: SystemExit: 0"
+    ):
+        list(spread(leave, [(0,), (0,)], 2))
+
+
+def leave(code):
+    sys.exit(code)
+
+
 class Awkward(Exception):
     def __init__(self, one, two):
         super().__init__(f"{one} and {two}")

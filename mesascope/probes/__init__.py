@@ -6,7 +6,7 @@ A probe makes no interval: `mesascope.stats` does, for all probes at once.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,6 +73,12 @@ class Probe:
     references: tuple[str, ...] = ()
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     confirmatory: bool = False
+
+
+def of_first(readings: Iterable[Reading], trials: xr.Dataset) -> list[Reading]:
+    """Readings of the first lifetimes as readings of all: the others have no number."""
+    none = np.full(trials.sizes["lifetime"], np.nan)
+    return [r._replace(values=np.concatenate([r.values, none[len(r.values) :]])) for r in readings]
 
 
 def fresh(trials: Rings) -> xr.Dataset:

@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope.errors import MesascopeError, unknown
-from mesascope.probes import DoesNotApply, Probe, Reading, fresh
+from mesascope.probes import DoesNotApply, Probe, Reading, fresh, of_first
 from mesascope.probes._fits import Fitted, classes, fit, tilted
 from mesascope.probes._histories import History, history
 from mesascope.probes._procedures import SIMPLE, Procedure
@@ -78,7 +78,7 @@ def probe(lifetimes: int = 0, without: str = "", also: str = "", probabilities: 
         exact = probabilities and "log_probs" in lived
         most = lifetimes or (32 if exact else 200)
         listed = procedures(lived, left_out, replay, [name for name in also.split("+") if name], most)
-        return _readings(compare(lived, listed, most, exact), str(lived.attrs["ring"]))
+        return of_first(_readings(compare(lived, listed, most, exact), str(lived.attrs["ring"])), lived)
 
     return Probe(
         name="acts_like",

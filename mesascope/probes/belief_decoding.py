@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mesascope.errors import MesascopeError
-from mesascope.probes import DoesNotApply, Probe, Reading, fresh, taps
+from mesascope.probes import DoesNotApply, Probe, Reading, fresh, of_first, taps
 from mesascope.probes._decoding import LIFETIMES, Moments, activations, beliefs, some, usual
 from mesascope.stats import linearise
 
@@ -67,7 +67,7 @@ def probe(lifetimes: int = LIFETIMES) -> Probe:
                 for j, word in enumerate(guesses)
                 if j
             ]
-        return out
+        return of_first(out, fresh(trials))
 
     return Probe(
         name="belief_decoding",

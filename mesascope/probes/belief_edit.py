@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope.errors import MesascopeError
-from mesascope.probes import DoesNotApply, Probe, Reading, fresh, taps
+from mesascope.probes import DoesNotApply, Probe, Reading, fresh, of_first, taps
 from mesascope.probes._decoding import Moments, activations, beliefs, some
 
 
@@ -57,7 +57,7 @@ def probe(lifetimes: int = 64) -> Probe:
             after = _edited(replay, lived, shown, moved)
             rise = np.take_along_axis(after - before, seen.before(new)[..., None], -1)[..., 0]
             rises.append(np.where(asked, rise, 0).sum(-1) / np.maximum(asked.sum(-1), 1))
-        return [
+        out = [
             Reading(rises[0], ring, "beliefs exchanged"),
             Reading(rises[1], ring, "random steps of the same length"),
             Reading(rises[2], ring, "steps of the same length towards another lifetime's carry"),
@@ -66,6 +66,7 @@ def probe(lifetimes: int = 64) -> Probe:
                 rises[0] - rises[2], ring, "beliefs exchanged, less steps towards another lifetime's carry"
             ),
         ]
+        return of_first(out, fresh(trials))
 
     return Probe(
         name="belief_edit",

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope.errors import MesascopeError
-from mesascope.probes import DoesNotApply, Probe, Reading, fresh
+from mesascope.probes import DoesNotApply, Probe, Reading, fresh, of_first
 from mesascope.probes._decoding import some
 from mesascope.stats import linearise
 
@@ -59,7 +59,7 @@ def probe(lifetimes: int = 64) -> Probe:
             out.append(
                 Reading(linearise(lambda m: m[0] / m[1], parts), ring, "the first as a part of the second")
             )
-        return out
+        return of_first(out, fresh(trials))
 
     return Probe(
         name="sufficiency",

@@ -84,6 +84,7 @@ def test_a_plugin_that_cannot_be_imported_or_is_claimed_twice(capsys):
     for plugin, cause in (
         ("families/unimportable", "ImportError: it needs a licence"),
         ("subjects/empty", "has no factory"),
+        ("subjects/leaving", "leaving.py, line 5, would have ended the run: SystemExit"),
         ("subjects/windowed", "claimed by mesascope.subjects.windowed and by broken_plugins.overconfident"),
     ):
         assert run(["check", plugin]) == 2
@@ -92,7 +93,7 @@ def test_a_plugin_that_cannot_be_imported_or_is_claimed_twice(capsys):
         assert told.out == ""
     assert run(["list", "--json"]) == 0  # the others are still to be had
     rows = {row["name"]: row["says"] for row in json.loads(capsys.readouterr().out)}
-    assert rows["unimportable"].startswith("broken: ")
+    assert rows["unimportable"].startswith("broken: ") and rows["leaving"].startswith("broken: ")
     assert rows["uniform"].endswith(".")
 
 

@@ -1,0 +1,5 @@
+"""A subject whose module is a script: it ends the process that imports it."""
+
+import sys
+
+sys.exit()
