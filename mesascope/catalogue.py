@@ -129,7 +129,8 @@ def split(spec: str) -> tuple[str, dict[str, str]]:
     for pair in filter(None, rest.split(",")):
         key, equals, value = pair.partition("=")
         if not equals or not key.strip():
-            raise MesascopeError(f"{pair!r} in {spec!r} is no setting.", f"Type {name}:key=value,key=value.")
+            what = f"{pair!r} in {spec!r}" if "://" not in spec else f"What follows a comma in {spec!r}"
+            raise MesascopeError(f"{what} is no setting.", f"Type {name}:key=value,key=value.")
         if key.strip() in given:
             raise MesascopeError(f"{key.strip()!r} is set twice in {spec!r}.", "Set it once.")
         given[key.strip()] = value.strip()

@@ -17,6 +17,7 @@ import typer
 from mesascope.cruxes.commands import app as crux
 from mesascope.datasets import app as data
 from mesascope.errors import MesascopeError, MesascopeWarning
+from mesascope.secrecy import plain
 
 app = typer.Typer(
     help="Measures what a network with frozen weights does with its experience, and how far that reaches.",
@@ -285,7 +286,7 @@ def _listed(texts: list[str] | None) -> list[str] | None:
 
 def _slug(subjects: Sequence[str]) -> str:
     """A folder name from the first subject."""
-    kept = "".join(c if c.isalnum() or c in "-_." else "_" for c in Path(str(subjects[0])).name)
+    kept = "".join(c if c.isalnum() or c in "-_." else "_" for c in Path(plain(str(subjects[0]))).name)
     return kept.strip("._")[:60] or "run"
 
 
@@ -313,7 +314,7 @@ def _say(text: str) -> None:
 
     from mesascope.console import visible
 
-    Console(stderr=True, markup=False, highlight=False, soft_wrap=True).print(visible(text))
+    Console(stderr=True, markup=False, highlight=False, soft_wrap=True).print(visible(plain(text)))
 
 
 def _cache(short: bool = False) -> None:

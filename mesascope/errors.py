@@ -5,9 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from mesascope.secrecy import plain
+
 
 class MesascopeError(Exception):
-    """A user's mistake or a broken contract.
+    """A user's mistake or a broken contract; it tells no secret of what it was told.
 
     Args:
         problem: what is wrong, in one sentence.
@@ -15,8 +17,8 @@ class MesascopeError(Exception):
     """
 
     def __init__(self, problem: str, remedy: str = ""):
-        self.problem, self.remedy = problem, remedy
-        super().__init__(f"{problem} {remedy}".strip())
+        self.problem, self.remedy = plain(problem), plain(remedy)
+        super().__init__(f"{self.problem} {self.remedy}".strip())
 
     def __reduce__(self) -> tuple:
         return type(self), (self.problem, self.remedy)  # another process may have raised it

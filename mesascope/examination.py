@@ -150,6 +150,8 @@ def resolve(subject: Any, family: Family, trust: bool = False) -> Subject:
             f"{type(subject).__name__} is no subject.", "Give a Subject, a function, a name or a file."
         )
     spec = os.fspath(subject)
+    if spec.partition("://")[0].isalpha() and "://" in spec:  # an address, whatever its password holds
+        return catalogue.make("subjects", opener(spec), family, path=spec)
     name = catalogue.split(spec)[0] if "=" in spec or ":" not in spec else spec.partition(":")[0]
     if name in catalogue.names("subjects"):
         return catalogue.make("subjects", spec, family, **catalogue.trusting("subjects", name, trust))
@@ -157,8 +159,6 @@ def resolve(subject: Any, family: Family, trust: bool = False) -> Subject:
         name = opener(spec)
         told = catalogue.trusting("subjects", name, trust)
         return catalogue.make("subjects", name, family, path=spec, **told)
-    if "://" in spec:
-        return catalogue.make("subjects", opener(spec), family, path=spec)
     if os.sep in spec or Path(spec).suffix in (".safetensors", ".zip", ".onnx"):
         raise MesascopeError(
             f"There is no file {spec!r}.", "Name a file, a subject or package.module:factory."

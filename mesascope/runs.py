@@ -20,6 +20,7 @@ from mesascope.errors import MesascopeError
 from mesascope.examination import Examination
 from mesascope.findings import from_json, to_json
 from mesascope.placement import Placement, Rule
+from mesascope.secrecy import plain
 
 COLUMNS = (
     *("subject", "family", "ring", "probe", "estimate", "low", "high", "confidence", "n", "unit", "null"),
@@ -28,9 +29,9 @@ COLUMNS = (
 
 
 def repeating(arguments: Sequence[str]) -> str:
-    """The command that has these arguments, without user, password and query of addresses in them."""
-    kept = (re.sub(r"(\w+://[^\s?#,]*)[?#][^\s,]*", r"\1", a) for a in arguments)
-    return shlex.join(["mesascope", *(re.sub(r"(\w+://)[^/@\s]*@", r"\1", a) for a in kept)])
+    """The command that has these arguments, without user, password and query of addresses in them, and without keys."""
+    whole = (re.sub(" *([,=]) *", r"\1", a).replace(" ", "%20") if "://" in a else a for a in arguments)
+    return shlex.join(["mesascope", *map(plain, whole)])
 
 
 def document(examinations: Sequence[Examination]) -> dict[str, Any]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+import logging
 import os
+import re
 import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit, urlunsplit
 
 from mesascope.caching import cache
 from mesascope.errors import MesascopeError
+from mesascope.secrecy import KEYLIKE, USUAL, plain
 
 AGAIN = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # states of a server that may pass
 LONGEST = 30.0  # seconds that a server may ask to wait
@@ -31,21 +35,57 @@ class Failed(Exception):
     """A question that no answer came to, though the server is there; its text says why."""
 
 
-def plain_address(address: str) -> str:
-    """An address without user, password, query and fragment: what may be written down.
+def split_address(address: str) -> SplitResult:
+    """The parts of an address.
 
     Raises:
-        MesascopeError: it is no http address.
+        MesascopeError: it is no http address, or it is not clear where its password ends; nothing of it is repeated.
     """
-    parts = urlsplit(address)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(address)
+        known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        known = False
+    if not known:
         raise MesascopeError(
             "The address of a model server begins with http:// or https:// and names a host.",
-            "Type for example http://127.0.0.1:8080/v1.",
+            "Type for example http://127.0.0.1:8080/v1; in a password, write / as %2F, ? as %3F and # as %23.",
         )
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    if "@" in parts.path + parts.query + parts.fragment or re.search(r"\s", address):
+        raise MesascopeError(
+            "The address of a model server holds a space, or an @ behind its host.",
+            "Write %20 for a space and %40 for an @; in a password, / as %2F, ? as %3F and # as %23.",
+        )
+    return parts
+
+
+def plain_address(address: str) -> str:
+    """An address without user, password, query and fragment: what may be written down."""
+    parts = split_address(address)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     port = f":{parts.port}" if parts.port else ""
-    return urlunsplit((parts.scheme, host + port, parts.path.rstrip("/"), "", ""))
+    return urlunsplit((parts.scheme, f"{host}{port}", parts.path.rstrip("/"), "", ""))
+
+
+def key_of(name: str) -> str:
+    """The key in an environment variable, '' where none is named.
+
+    Raises:
+        MesascopeError: there is no such variable (what was typed may be the key itself and is not repeated), or no
+            header can carry what it holds.
+    """
+    if name and name != USUAL and name not in os.environ:
+        raise MesascopeError(
+            "What key= says is not the name of an environment variable that is set.",
+            "Put the key into an environment variable, and let key= name that one.",
+        )
+    held = os.environ.get(name, "").strip() if name else ""
+    if not (held.isascii() and held.isprintable()):
+        raise MesascopeError(
+            f"The key in the environment variable {name} holds a character that no header can carry.",
+            "Put it there again, on one line.",
+        )
+    return held
 
 
 class Kept:
@@ -118,20 +158,25 @@ class Server:
     """
 
     def __init__(self, address: str, key: str, timeout: float, retries: int, wait: float = 0.5):
-        self.home = plain_address(address)
+        self.home, parts, held = plain_address(address), split_address(address), key_of(key)
         try:
             import httpx
         except ImportError:
             raise MesascopeError(
                 "Asking a model server needs httpx.", "Install it with: pip install 'mesascope[lm]'"
             ) from None
-        parts = urlsplit(address)
-        self.secret = secret = os.environ.get(key, "") if key else ""
+        for chatty in ("httpx", "httpcore"):  # they would log the query, and what a server repeats in headers
+            logging.getLogger(chatty).setLevel(logging.WARNING)
+        user, password = unquote(parts.username or ""), unquote(parts.password or "")
+        basic = base64.b64encode(f"{user}:{password}".encode()).decode() if user else ""
+        asked = [value for name, value in parse_qsl(parts.query) if KEYLIKE.search(name)]
+        told = {held, password or user, parts.password or "", basic, *asked, *map(quote, asked)}
+        self.secrets = told - {""}
         self.http, self.retries, self.wait = httpx, retries, wait
         self.query = parts.query
         self.client = httpx.Client(
-            headers={"Authorization": f"Bearer {secret}"} if secret else {},
-            auth=(parts.username or "", parts.password or "") if parts.username and not secret else None,
+            headers={"Authorization": f"Bearer {held}"} if held else {},
+            auth=(user, password) if user and not held else None,
             timeout=timeout,
             follow_redirects=False,
         )
@@ -181,9 +226,8 @@ class Server:
 
     def _refused(self, reply: Any) -> Exception:
         """What a status that will not pass means."""
-        told = " ".join(reply.text.split())
-        told = (told.replace(self.secret, "…") if self.secret else told)[:200]
-        if reply.status_code in (400, 413, 422) and any(mark in told.lower() for mark in TOO_LONG):
+        told = " ".join(plain(reply.text, self.secrets).split())[:200]
+        if reply.status_code in (400, 413, 422) and any(mark in reply.text.lower() for mark in TOO_LONG):
             return Failed(f"the context is too long for it ({reply.status_code})")
         remedy = {
             401: "Put a valid key into the environment variable that key= names.",

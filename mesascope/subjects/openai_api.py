@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from mesascope.errors import MesascopeError
 from mesascope.families import Family
+from mesascope.secrecy import USUAL
 from mesascope.subjects._language import MODES, LanguageModel, Log, spoken
 from mesascope.subjects._prompts import Prompts
 from mesascope.subjects._requests import Kept, Server, kept_at, plain_address
@@ -29,7 +30,7 @@ def subject(
     samples: int = 8,
     top: int = 20,
     words: int = 8,
-    key: str = "OPENAI_API_KEY",
+    key: str = USUAL,
     timeout: float = 60.0,
     retries: int = 4,
     side: int = 4,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import math
@@ -111,6 +112,8 @@ class Scripted(BaseHTTPRequestHandler):
             fault = server.faults.pop(0) if server.faults else server.always
         if fault == "slow":
             time.sleep(1.0)
+        if isinstance(fault, str) and fault.startswith("echo"):
+            return self.reply(401, self.echo(fault).encode())
         if isinstance(fault, int):
             told = {429: "slow down", 400: "this model's maximum context length is 64 tokens", 500: "oops"}
             return self.reply(fault, json.dumps({"error": {"message": told.get(fault, "no")}}).encode())
@@ -140,6 +143,20 @@ class Scripted(BaseHTTPRequestHandler):
             "choices": out,
         }
         return self.reply(200, json.dumps(whole).encode())
+
+    def echo(self, fault):
+        """An error that repeats the request: as it came, only the start of each part, or with stars in it."""
+        how, sent = self.headers["Authorization"].split()
+        decoded = base64.b64decode(sent).decode() if how == "Basic" else sent
+        parts = [sent, *decoded.split(":", 1)[1:], *re.findall("key=([^&]*)", self.path)]
+        if fault == "echo":
+            parts += [self.path, f"{how} {sent}", json.dumps(dict(self.headers)), repr(decoded)]
+        cut = {
+            "echo": str,
+            "echo start": lambda x: f"{x[:10]}...",
+            "echo masked": lambda x: f"{x[:3]}***{x[-4:]}",
+        }
+        return json.dumps({"error": "you sent " + " ".join(cut[fault](x) for x in parts)})[11:]
 
     def choice(self, index, text, body, chat, fault):
         labels, past, item = read(text)
