@@ -5,23 +5,20 @@ A plug-in is a module with one factory named after its kind. It is imported only
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import importlib
 import inspect
 import pkgutil
 import sys
 import tomllib
-import traceback
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import typer
-
+from mesascope.blame import contained
 from mesascope.errors import MesascopeError, unknown
 
 KINDS = {
@@ -54,25 +51,6 @@ def _outside(kind: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
 def _own(kind: str) -> list[str]:
     folder = Path(__file__).parent / kind
     return [m.name for m in pkgutil.iter_modules([str(folder)]) if not m.name.startswith("_")]
-
-
-@contextlib.contextmanager
-def contained() -> Iterator[None]:
-    """Code of others runs in here: what it raises to end the process, such as sys.exit(), is an error; Ctrl-C is not.
-
-    Raises:
-        MesascopeError: it called for the end, in the file and line that are named.
-    """
-    try:
-        yield
-    except (KeyboardInterrupt, GeneratorExit):
-        raise
-    except BaseException as error:
-        # the command line takes the last three for its own, and ends without a word
-        quiet = isinstance(error, BrokenPipeError | typer.Exit | typer.Abort) and blamed(error)
-        if quiet or not isinstance(error, Exception):
-            raise ended(error) from error
-        raise
 
 
 @contained()
@@ -252,42 +230,3 @@ def _plain(default: Any) -> Any:
     if default is inspect.Parameter.empty:
         return None
     return default if isinstance(default, str | int | float | bool | None) else str(default)
-
-
-def ended(error: BaseException) -> MesascopeError:
-    """The error to show for one that would have ended the process."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    place = blamed(error) or f"{last.filename}, line {last.lineno},"
-    told = f"{type(error).__name__}: {error}".removesuffix(": ")
-    return MesascopeError(
-        f"{place} would have ended the run: {told}.",
-        "Let it return or raise an exception; what a file does as a script goes under if __name__ == '__main__':",
-    )
-
-
-def theirs(error: BaseException) -> MesascopeError | None:
-    """The error to show for one that a plug-in of another package or a module of the user's raised."""
-    if not (place := blamed(error)):
-        return None
-    remedy = "Mend it there, or leave out what needs it; MESASCOPE_TRACEBACK=1 shows all of it."
-    return MesascopeError(f"{place} raised {type(error).__name__}: {error}", remedy)
-
-
-def blamed(error: BaseException) -> str:
-    """The file and line that raised, where that is in a plug-in of another package or a module of the user's."""
-    plugged = {e.module.partition(".")[0] for kind in KINDS for e in entry_points(group=f"mesascope.{kind}")}
-    place, trace = "", error.__traceback__
-    while trace:
-        file, top = (
-            trace.tb_frame.f_code.co_filename,
-            str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0],
-        )
-        own = (
-            file.startswith(str(Path(__file__).parent))
-            or top in sys.stdlib_module_names
-            or "site-packages" in file
-        )
-        if top in plugged or not own:
-            place = f"{file}, line {trace.tb_lineno},"
-        trace = trace.tb_next
-    return place

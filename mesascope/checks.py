@@ -18,6 +18,7 @@ import numpy as np
 from mesascope import catalogue
 from mesascope.axes import UNDETERMINED, Axis
 from mesascope.bench import Bench
+from mesascope.blame import contained
 from mesascope.conditions import select
 from mesascope.errors import MesascopeError, unknown
 from mesascope.examination import opener, resolve, typed_family
@@ -58,7 +59,7 @@ def check_plugin(name: str) -> list[str]:
         "axes": _axis,
     }
     try:
-        with catalogue.contained():
+        with contained():
             broken += list(tests[kind](spec))
     except MesascopeError as error:
         broken.append(str(error))

@@ -361,7 +361,7 @@ def _warned(
 
 def _failed(error: Any) -> int:
     """Says what went wrong, whose mistake it is and what to do; the exit code."""
-    from mesascope.catalogue import blamed, ended, theirs
+    from mesascope.blame import blamed, ended, theirs
 
     # the parser makes an exit of a pipe whose reader went away
     cause = error.__context__ if isinstance(error, SystemExit) else error

@@ -14,6 +14,7 @@ import xarray as xr
 
 from mesascope import axes, catalogue, trials
 from mesascope.bench import Bench, Progress
+from mesascope.blame import contained
 from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.families import Family
 from mesascope.findings import Finding
@@ -53,7 +54,7 @@ class Examination:
         return f"{head}<ul>{rows}</ul>"
 
 
-@catalogue.contained()
+@contained()
 def examine(
     subjects: Any,
     family: Family | str,
@@ -194,7 +195,7 @@ def default_family(subjects: Sequence[Any], trust: bool = False) -> str:
     )
 
 
-@catalogue.contained()
+@contained()
 def measure_log(
     path: Any,
     columns: Mapping[str, Any] | None = None,

@@ -17,7 +17,7 @@ import numpy as np
 import xarray as xr
 
 import mesascope
-from mesascope.catalogue import contained
+from mesascope.blame import contained
 from mesascope.errors import MesascopeError
 from mesascope.findings import Finding
 from mesascope.probes import DoesNotApply, Probe, Reading

@@ -19,7 +19,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
-from mesascope.catalogue import contained
+from mesascope.blame import contained
 from mesascope.errors import MesascopeError
 
 MOST = 4  # each compiles and holds what it lives

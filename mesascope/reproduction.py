@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mesascope import catalogue, runs
+from mesascope.blame import contained, theirs
 from mesascope.errors import MesascopeError
 from mesascope.reproducing.crew import clock, gather, side_by_side
 from mesascope.reproducing.figures import draw
@@ -22,7 +23,7 @@ from mesascope.reproducing.progress import Told, Whisper
 from mesascope.reproducing.work import Workshop, write
 
 
-@catalogue.contained()
+@contained()
 def reproduce(
     study: str,
     quick: bool = False,
@@ -87,7 +88,7 @@ def _part(
             raise MesascopeError("The code was changed while the study ran.", "Give the command again.")
         shop.work(places)
     except Exception as error:  # where it was raised is not known in the process that began this one
-        of_others = None if isinstance(error, MesascopeError) else catalogue.theirs(error)
+        of_others = None if isinstance(error, MesascopeError) else theirs(error)
         if of_others is None or os.environ.get("MESASCOPE_TRACEBACK"):
             raise
         raise of_others from error

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.catalogue import contained
+from mesascope.blame import contained
 from mesascope.compiling import drawn
 from mesascope.conditions import Condition, Intact
 from mesascope.errors import MesascopeError

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mesascope import catalogue
+from mesascope.blame import contained
 from mesascope.errors import MesascopeError
 from mesascope.families import Family
 
@@ -20,7 +21,7 @@ LAST = 2**31 - 1  # seed
 WORKERS = 2  # seeds at a time: one training keeps one core busy
 
 
-@catalogue.contained()
+@contained()
 def train(
     recipe: str,
     family: Family | str,

@@ -53,7 +53,7 @@ def test_a_log_of_more_lifetimes_than_are_fitted(people, blocks, trials, units):
 
 def test_the_fit_is_that_of_the_lifetimes_that_were_kept():
     more = played(203, 1, 10)
-    fewer = acted(more[more.participant <= 200])
+    fewer = acted(more.query("participant <= 200"))
     for one, other in zip(acted(more), fewer, strict=True):
         assert (one.probe, one.estimate, one.low, one.high, one.n) == (
             other.probe,

@@ -12,7 +12,18 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "mesascope"
 LAYERS = (
-    {"errors", "keys", "caching", "compiling", "processes", "findings", "stats", "trials"},
+    {
+        "errors",
+        "secrecy",
+        "blame",
+        "keys",
+        "caching",
+        "compiling",
+        "processes",
+        "findings",
+        "stats",
+        "trials",
+    },
     {"families", "subjects", "conditions", "probes", "logs"},
     {"catalogue", "lives", "scans", "loops", "rollouts", "replays", "measurement", "recipes"},
     {"axes", "placement", "kept", "bench", "examination", "inspected", "inspect_tasks", "runs", "training"},
