@@ -17,13 +17,13 @@ from subjects.lm_server import serving
 
 pytest.importorskip("httpx", reason="needs the extra lm")
 
-KEY = "sk-SECRET-0123456789abcdef"
+KEY = "sk-SECRET-0123456789uvwxyz"
 ADDRESSES = [
     "http://user:p@ss@{}/v1",
     "http://user:p%40ss%2Fw@{}/v1?api-key=t0k9&api-version=2024-02-01",
     "http://sk-T0KEN9@{}/v1",
 ]
-NOT_TO_BE_READ = ("p@ss", "@ss", "ss%2F", "p%40", "ss/w", "t0k9", "T0KEN9", "SECRET", "cdef", "user:")
+NOT_TO_BE_READ = ("p@ss", "//ss@", "ss%2F", "p%40", "ss/w", "t0k9", "T0KEN9", "SECRET", "wxyz", "user:")
 NOT_TO_BE_READ += tuple(
     base64.b64encode(told.encode()).decode()[:12] for told in ("user:p@ss", "user:p@ss/w", "sk-T0KEN9:")
 )
@@ -135,4 +135,21 @@ def test_the_command_repeats_what_is_no_secret(monkeypatch):
 
 def test_a_short_password_blanks_no_other_word():
     assert plain("context x too long", {"x"}) == "context … too long"
-    assert plain("the 6789abc of it, and 012", {KEY}) == "the … of it, and 012"
+    assert plain("the 6789uvw of it, and 012", {KEY}) == "the … of it, and 012"
+
+
+def test_a_whole_run_holds_no_secret(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LM_KEY", KEY)
+    with serving("parrot") as server:
+        typed = server.address.replace("http://", "http://user:p@ss@") + "?api-key=t0k9"
+        asked = f"openai_api:path={typed},key=LM_KEY,cache=asked.jsonl,batch=64"
+        flags = ["--family", "word_labels:trials=5", "--rings", "fresh", "--probes", "unanswered"]
+        assert run(["examine", asked, *flags, "--lifetimes", "64", "--out", "out", "--json"]) == 0
+        assert {r["path"] for r in server.seen} == {"/v1/completions?api-key=t0k9"}
+    told = capsys.readouterr()
+    files = [p for p in tmp_path.rglob("*") if p.is_file()]
+    assert {"command.txt", "findings.json", "report.html", "trials.nc", "asked.jsonl"} <= {
+        p.name for p in files
+    }
+    nothing_in(told.out, told.err, *(p.read_bytes().decode(errors="replace") for p in files))
