@@ -91,7 +91,7 @@ def _finding(probe: Probe, reading: Reading, trials: Rings) -> Finding:
     """A reading with its interval."""
     lived = trials.get(reading.ring, next(iter(trials.values())))
     values, lifetimes = np.asarray(reading.values, float), lived.sizes["lifetime"]
-    if values.shape != (lifetimes,):
+    if values.ndim != 1 or (len(values) != lifetimes and (not reading.unit or reading.unit in lived)):
         raise MesascopeError(
             f"{probe.name} gave values of shape {values.shape} for {lifetimes} lifetimes.",
             "Give one value per lifetime, NaN where there is none.",

@@ -124,6 +124,11 @@ def test_a_probe_that_is_wrong_is_a_finding_with_a_reason(name, log):
     assert [(f.estimate, f.n, f.unit) for f in right] == [(pytest.approx(0.5), 6, "participant")] * 2
 
 
+def test_values_may_be_of_units_of_their_own(log):
+    found = measure([probe("pairs", lambda lived: np.arange(9.0), unit="pair")], log)
+    assert (found[0].estimate, found[0].n, found[0].unit) == (4, 9, "pair")
+
+
 def test_what_a_file_cannot_hold_is_not_in_a_finding(log):
     odd = Probe("odd", "What?", probe("odd", good).measure, {}, settings={"grid": np.arange(3), "of": {1}})
     nowhere, silent = probe("nan", good, null=math.nan), probe("silent", raising(DoesNotApply()))

@@ -32,7 +32,8 @@ class Reading(NamedTuple):
         null: what the mean would be if nothing were there.
         reason: what to bear in mind.
         descriptive: not read by the placement rule, though others of the probe are.
-        unit: the variable [N] of the trials that names the unit of resampling, where it is not that of the trials.
+        unit: the variable [N] of the trials that names the unit of resampling, where it is not that of the trials; or
+            the name of the units that the values are of themselves, as many as they are.
     """
 
     values: np.ndarray

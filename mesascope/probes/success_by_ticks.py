@@ -61,7 +61,7 @@ def _curve(lived: xr.Dataset, ring: str, paired: bool) -> list[Reading]:
         raise DoesNotApply(
             "it was not given more ticks, or its tasks say of no act that it can be thought out"
         )
-    word, out = "tick" if paired else "step", []
+    word, unit, out = "tick" if paired else "step", "" if paired else "problem", []
     windows = {"": slice(None)}
     if paired and lived.sizes["trial"] > 1:
         windows[", first trial"] = slice(0, 1)  # a problem that stays is thought out from trial to trial
@@ -72,11 +72,11 @@ def _curve(lived: xr.Dataset, ring: str, paired: bool) -> list[Reading]:
         best = max(by, key=lambda n: float(np.nanmean(by[n])))
         told = "a gain from computation, which alone is no search"
         gain = _less(by[most], by[least], paired)
-        out.append(Reading(gain, ring, f"{most} {word}s less {least}{when}", reason=told))
+        out.append(Reading(gain, ring, f"{most} {word}s less {least}{when}", reason=told, unit=unit))
         if best not in (least, most):
             told = "the best of several, so a little too large"
             lost = _less(by[most], by[best], paired)
-            out.append(Reading(lost, ring, f"{most} {word}s less {best}{when}", reason=told))
+            out.append(Reading(lost, ring, f"{most} {word}s less {best}{when}", reason=told, unit=unit))
     return out
 
 
