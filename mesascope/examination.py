@@ -17,10 +17,11 @@ from mesascope.bench import Bench, Progress
 from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.families import Family
 from mesascope.findings import Finding
+from mesascope.leaks import refuse_leaks
 from mesascope.measurement import measure
 from mesascope.placement import Placement, Rule, conditions, place
 from mesascope.probes import Probe
-from mesascope.replays import Replays, refuse_leaks
+from mesascope.replays import Replays
 from mesascope.subjects import Subject
 from mesascope.subjects.function import wrap
 
