@@ -169,7 +169,7 @@ class Bench:
         """One rollout, from memory or from the folder where it was made before."""
         home = family if ring == "seen" else family.banked(None)
         where = home.name
-        told = [subject.name, self._essence(subject), where, home.code(), ring, self.lifetimes, self.seed]
+        told = [subject.name, self.essence(subject), where, home.code(), ring, self.lifetimes, self.seed]
         told += [c.label for c in conditions] + [_code()]
         digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]
         if digest in self.made:
@@ -205,7 +205,8 @@ class Bench:
         self.made[digest] = lived
         return lived
 
-    def _essence(self, subject: Subject) -> str:
+    def essence(self, subject: Subject) -> str:
+        """What tells a subject from others, as it was when this was first asked: what it counts since is no part."""
         if id(subject) not in self.essences:
             self.essences[id(subject)] = subject, essence(subject)
         return self.essences[id(subject)][1]

@@ -104,6 +104,7 @@ def examine(
                 f"{home.name} has none of the rings {', '.join(rings or ())}.",
                 "Add fresh to them, or a bank to the family.",
             )
+        bench.essence(one)
         # a mistake in the last subject shows before the first is lived
         refuse_leaks(one, home, seed, bench.kinds)
     unbanked = base.banked(None)

@@ -18,6 +18,7 @@ import jax
 import numpy as np
 
 REACHED = 100_000  # values that are looked into
+LONG = 1000  # characters of how a value is reached, as in a list of lists of lists
 PLAIN = bool | int | float | complex | str | bytes | None | np.generic | np.dtype | PurePath
 LIBRARIES = sys.stdlib_module_names | {  # whose functions and classes hold nothing of a user's
     *("mesascope", "jax", "jaxlib", "equinox", "numpy", "scipy", "torch", "gymnasium", "stable_baselines3"),
@@ -67,7 +68,7 @@ def reached(value: Any) -> Iterator[tuple[str, Any]]:
                 yield path, array
                 continue
             parts = list(_parts(x if array is None else array.ravel().tolist(), path))
-            waiting += reversed(parts)
+            waiting += [(k if len(k) < LONG else digest(np.array(k)), v) for k, v in reversed(parts)]
 
 
 def _array(value: Any) -> np.ndarray | None:
@@ -202,11 +203,6 @@ def _installed(path: Path) -> bool:
 
 
 def unchanged(before: Mapping[str, list[str]]) -> bool:
-    """Whether what was loaded is what is loaded now, or what its file holds where it is not loaded yet.
-
-    A module of the user's that was not there is a change; an installed package may come later.
-    """
+    """Whether what was loaded then is what is loaded now, or what its file holds where it is not loaded yet."""
     now = loaded()
-    return all((now.get(k) or _held(k, Path(held[0]))) == held for k, held in before.items()) and all(
-        k in before or _installed(Path(held[0])) for k, held in now.items()
-    )
+    return all((now.get(k) or _held(k, Path(held[0]))) == held for k, held in before.items())

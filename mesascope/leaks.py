@@ -16,7 +16,7 @@ from mesascope.families import Family, Percept
 from mesascope.identity import digest
 from mesascope.keys import address
 from mesascope.lives import BLOCK
-from mesascope.replays import acts, forced, percepts
+from mesascope.replays import act, acts, forced, percepts
 from mesascope.rollouts import anonymous, rollout, witnessed
 from mesascope.subjects import Response, Subject, copied
 
@@ -32,7 +32,7 @@ def refuse_leaks(subject: Subject, family: Family, seed: int = 0, kinds: Sequenc
     """Raises where what a subject does depends on other lifetimes or on earlier calls.
 
     Looped subjects must act alike after another block, and when a response is asked for again after calls for other
-    lifetimes. With half of its neighbours exchanged and in another order a block must give equal probabilities, or
+    lifetimes. Beside other neighbours, all alike, and in another order a lifetime must have equal probabilities, or
     equal actions under equal keys (the order is not asked where there are no probabilities). A looped subject's draws
     may fall otherwise there, as where a row takes another number of them: then whole lives must have one distribution.
 
@@ -55,16 +55,12 @@ def refuse_leaks(subject: Subject, family: Family, seed: int = 0, kinds: Sequenc
         if told := _moved(alone, forced(subject, one, key)):
             _refuse(subject, "an earlier block", told)
         _refuse_impure(subject, one, other, key)
-    half = np.arange(BLOCK) < BLOCK // 2
-    mixed = Percept(
-        *(
-            np.where(half.reshape((1, -1) + (1,) * (a.ndim - 2)), a, b)
-            for a, b in zip(one, other, strict=True)
-        )
-    )
-    _refuse_otherwise(
-        subject, "the other lifetimes in its block", key, one, alone, mixed, np.flatnonzero(half)
-    )
+    half = np.arange(BLOCK // 2)
+    most = np.full(
+        BLOCK // 2, other.feedback.sum(0).argmax()
+    )  # who was paid most, in place of all neighbours
+    beside = Percept(*(np.concatenate([a[:, half], b[:, most]], 1) for a, b in zip(one, other, strict=True)))
+    _refuse_otherwise(subject, "the other lifetimes in its block", key, one, alone, beside, half)
     if alone.log_probs is not None:
         order = np.roll(np.arange(BLOCK), 7)
         turned = Percept(*(field[:, order] for field in one))
@@ -112,16 +108,16 @@ def _refuse_impure(subject: Subject, one: Percept, other: Percept, key: jax.Arra
     carry, trials, of = subject.fresh(BLOCK), len(one.action), "calls for other lifetimes"
     asked = {*range(8), *np.linspace(0, trials - 1, ASKED).astype(int).tolist()}
     for t in range(trials):
-        now, own = _at(one, t), address(key, "act", t)
+        now, own = _at(one, t), act(key, t)
         if t not in asked:
             carry, _ = subject.respond(own, carry, now)
             continue
         again, handed = copied(carry), _marked((carry, now))
         after, first = subject.respond(own, carry, now)
-        kept, first = copied(after), jax.tree.map(np.array, first)
+        first, kept, given = jax.tree.map(np.array, first), copied(after), _marked(after)
         begun, _ = subject.respond(address(key, "foreign", t), subject.fresh(BLOCK), _at(other, 0))
         subject.respond(address(key, "foreign", t), begun, _at(other, (t + 7) % trials))
-        if _marked((carry, now)) != handed or _marked(after) != _marked(kept):
+        if _marked((carry, now)) != handed or _marked(after) != given:
             raise MesascopeError(
                 f"{subject.name} writes into a carry or a percept that it was handed or has handed out.",
                 "Return a new carry each time, and leave the others as they are.",
@@ -143,7 +139,7 @@ def _marked(tree: Any) -> list[Any]:
     out = []
     for leaf in map(np.asarray, jax.tree.leaves(tree)):
         with contextlib.suppress(Exception):  # of the objects' own
-            out.append(pickle.dumps(leaf.tolist()) if leaf.dtype == object else digest(leaf))
+            out.append([pickle.dumps(x) for x in leaf.flat] if leaf.dtype == object else digest(leaf))
     return out
 
 

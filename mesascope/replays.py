@@ -216,7 +216,7 @@ def _forced(
         carry, steps = procedure.fresh(past.action.shape[1]), []
         for t in range(len(past.action)):
             now = Percept(*(field[t] for field in past))
-            told = _trial(procedure, key, t, carry, now, {k: v[t] for k, v in pushed.items()}, record)
+            told = _trial(procedure, act(key, t), carry, now, {k: v[t] for k, v in pushed.items()}, record)
             after, step = told
             carry = after if idle is None or not idle[t].any() else select(idle[t], carry, after)
             steps.append(jax.tree.map(np.asarray, step))
@@ -224,13 +224,19 @@ def _forced(
     return jax.tree.map(lambda x: np.moveaxis(x, 0, 1), out)
 
 
-def _trial(procedure: Subject, key: jax.Array, t: Any, carry: Any, now: Percept, push: Any, record: Any):
+@jax.jit
+def act(key: jax.Array, t: Any) -> jax.Array:
+    """The key of the response at a tick."""
+    return address(key, "act", t)
+
+
+def _trial(procedure: Subject, key: jax.Array, carry: Any, now: Percept, push: Any, record: Any):
     """One trial of a forced life: the next carry, and the response and taps."""
-    after, response = procedure.respond(address(key, "act", t), carry, now)
+    after, response = procedure.respond(key, carry, now)
     taps = {k: v for k, v in procedure.taps(after).items() if k in record}
     if push:
         moved = written(procedure, carry, {k: procedure.taps(carry)[k] + v for k, v in push.items()})
-        response = procedure.respond(address(key, "act", t), moved, now)[1]
+        response = procedure.respond(key, moved, now)[1]
     return after, (response, taps)
 
 
@@ -256,7 +262,7 @@ def _scanned(
 ) -> Any:
     def trial(carry, xs):
         t, now, push, still = xs
-        after, out = _trial(procedure, key, t, carry, now, push, record)
+        after, out = _trial(procedure, address(key, "act", t), carry, now, push, record)
         return after if still is None else select(still, carry, after), out
 
     start = procedure.fresh(past.action.shape[1])
