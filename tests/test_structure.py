@@ -12,9 +12,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "mesascope"
 LAYERS = (
-    {"errors", "keys", "caching", "compiling", "processes", "findings", "stats", "trials"},
+    {"errors", "keys", "caching", "compiling", "processes", "findings", "stats", "trials", "identity"},
     {"families", "subjects", "conditions", "probes", "logs"},
-    {"catalogue", "lives", "scans", "loops", "rollouts", "replays", "measurement", "recipes"},
+    {"catalogue", "lives", "scans", "loops", "rollouts", "replays", "leaks", "measurement", "recipes"},
     {"axes", "placement", "kept", "bench", "examination", "inspected", "inspect_tasks", "runs", "training"},
     {"reporting"},
     {

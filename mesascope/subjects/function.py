@@ -1,7 +1,8 @@
 """A plain Python function as a subject: f(percept, state, rng) → (action or probabilities, state).
 
 `percept` is a dict of NumPy arrays with leading axis N; `state` is None at the start, then whatever the function
-returned: None or a pytree of arrays with leading axis N (object arrays too); `rng` is a NumPy generator.
+returned: None or a pytree of arrays with leading axis N (object arrays too); `rng` is a NumPy generator. What is handed
+in is a copy: the function may write into it.
 """
 
 from __future__ import annotations

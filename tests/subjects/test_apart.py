@@ -110,6 +110,9 @@ class OfClass:
     memory: ClassVar = None
 
 
+HELD = {}
+
+
 def hidden(where):
     """A learner with its memory in some place."""
     held, slotted = {}, Slotted()
@@ -147,7 +150,12 @@ def hidden(where):
         held["tensor"].storage = type("Box", (), {"__slots__": ("tensor",)})()
         held["tensor"].storage.tensor = torch.tensor(put)
 
-    place = {f.__name__: f for f in (listed, generated, slots, classes, bytes_of, tensors)}[where]
+    def of_module(put=None):
+        if put is None:
+            return HELD["memory"].pop()
+        HELD["memory"] = [put]
+
+    place = {f.__name__: f for f in (listed, generated, of_module, slots, classes, bytes_of, tensors)}[where]
     return holding(place, place)
 
 
@@ -177,7 +185,7 @@ def remembered_elsewhere(percept, state, rng):
 
 
 IMPURE = [seldom, once_global, python_random, remembered_elsewhere]
-PLACES = ["listed", "generated", "slots", "classes", "bytes_of", "tensors"]
+PLACES = ["listed", "generated", "slots", "classes", "bytes_of", "tensors", "of_module"]
 
 
 @pytest.mark.parametrize(
