@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
+import collections
 import contextlib
 import functools
 import hashlib
@@ -25,12 +25,11 @@ LIBRARIES = sys.stdlib_module_names | {  # whose functions and classes hold noth
     *("sb3_contrib", "onnxruntime"),
 }
 EMPTY = sys.stdlib_module_names | {"jax", "jaxlib"}  # whose objects hold no weights
-HOLDERS = types.SimpleNamespace, argparse.Namespace  # but for these
+PLAINEST = ("builtins", "collections", "functools", "types", "argparse")  # but for those of these modules
 HOME, PYTHON = Path(__file__).resolve().parent, Path(sysconfig.get_path("stdlib")).resolve()
 
-_SEEN: dict[
-    str, tuple[Any, list[str]]
-] = {}  # what a module's file held when it was first asked for, with its spec
+# what a module's file held when it was first asked for, with its spec
+_SEEN: dict[str, tuple[Any, list[str]]] = {}
 
 
 def digest(array: Any) -> str:
@@ -85,10 +84,20 @@ def _array(value: Any) -> np.ndarray | None:
 
 def _parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     """What a value holds, with how it is reached."""
-    dot = f"{path}." if path else ""
-    if isinstance(value, Mapping):
+    dot, kind = f"{path}." if path else "", type(value)
+    own = getattr(value, "__dict__", {})
+    library = _library(kind.__module__) in LIBRARIES
+    if isinstance(value, type):
+        yield path, value.__qualname__
+        for base in value.__mro__:
+            if _library(base.__module__) not in LIBRARIES:
+                known = {k: v for k, v in vars(base).items() if not k.startswith("__") or callable(v)}
+                yield from ((dot + k, v) for k, v in known.items())
+    elif _library(kind.__module__) in EMPTY and kind.__module__ not in PLAINEST:
+        yield path, own.get("__wrapped__")  # of what is compiled
+    elif isinstance(value, Mapping):
         yield from ((f"{path}[{_key(k)}]", v) for k, v in value.items())
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, list | tuple | collections.deque):
         yield from ((f"{path}[{i}]", v) for i, v in enumerate(value))
     elif isinstance(value, set | frozenset):
         yield from ((f"{path}[{i}]", v) for i, v in enumerate(sorted(value, key=_key)))
@@ -102,24 +111,16 @@ def _parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield from ((path, f) for f in (value.fget, value.fset))
     elif inspect.isfunction(value):
         yield from _of_function(value, path, dot)
-    elif isinstance(value, type):
-        yield path, value.__qualname__
-        for kind in value.__mro__:
-            if _library(kind.__module__) not in LIBRARIES:
-                known = {k: v for k, v in vars(kind).items() if not k.startswith("__") or callable(v)}
-                yield from ((dot + k, v) for k, v in known.items())
-    elif isinstance(value, types.ModuleType):
-        yield path, value.__name__
     else:
-        kind = type(value)
-        if _library(kind.__module__) not in EMPTY or isinstance(value, HOLDERS):
-            yield from ((dot + k, v) for k, v in getattr(value, "__dict__", {}).items())
-        if _library(kind.__module__) not in LIBRARIES:
-            slots = [s for c in kind.__mro__ for s in np.atleast_1d(c.__dict__.get("__slots__", ())).tolist()]
-            yield from ((dot + s, getattr(value, s)) for s in slots if hasattr(value, s))
-            yield f"{dot}class", kind
-        yield f"{dot}name", getattr(value, "__name__", kind.__qualname__)
-        yield path, getattr(value, "__wrapped__", None)  # of what is compiled
+        yield path, (library and getattr(value, "__name__", "")) or kind.__qualname__
+    if isinstance(value, type | types.FunctionType | types.MethodType | types.ModuleType):
+        return
+    if _library(kind.__module__) not in EMPTY or kind.__module__ in PLAINEST:
+        yield from ((dot + k, v) for k, v in own.items())
+    if not library:
+        slots = [k for c in kind.__mro__ for k, v in vars(c).items() if inspect.ismemberdescriptor(v)]
+        yield from ((dot + k, getattr(value, k, None)) for k in slots)
+        yield f"{dot}class", kind
 
 
 def _of_function(function: Any, path: str, dot: str) -> Iterator[tuple[str, Any]]:

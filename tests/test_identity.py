@@ -213,13 +213,17 @@ def written(source, **space):
     "source",
     [
         "class A:\n    def act(self, p): return np.full(len(p['trial']), {})\ndef f(p, s, r): return A().act(p), s",
+        "import abc\nclass A(abc.ABC):\n    def __call__(self, p, s, r): return 0 * p['trial'] + {}, s\nf = A()",
+        "class A(list): pass\na = A()\na.w = {}\ndef f(p, s, r): return 0 * p['trial'] + a.w, s",
+        "import jax\ng = jax.jit(lambda x: 0 * x + {})\ndef f(p, s, r): return np.asarray(g(p['trial'])), s",
+        "g = (np.sin, np.cos)[{}]\ndef f(p, s, r): return g(0.0 * p['trial']).astype(int), s",
         "def f(p, s, r): return np.array([(lambda: {})() for _ in p['trial']]), s",
         "W = [{}]\ndef f(p, s, r): return np.array([W[0] for _ in p['trial']]), s",
         "class A:\n    __slots__ = ('w',)\na = A()\na.w = {}\ndef f(p, s, r): return a.w + 0 * p['trial'], s",
         "class A:\n    w = np.array({})\na = A()\ndef f(p, s, r): return a.w + 0 * p['trial'], s",
         "K = frozenset([{}])\ndef f(p, s, r): return min(K) + 0 * p['trial'], s",
     ],
-    ids=["class", "code inside code", "global of inner code", "slot", "array of its class", "set"],
+    ids=range(11),
 )  # fmt: skip
 def test_what_stands_in_no_file_is_known_by_its_code(source):
     one, same, other = (wrap(written(source.format(arm)), FAMILY, "mine") for arm in (0, 0, 1))
