@@ -223,7 +223,6 @@ def written(source, **space):
         "class A:\n    w = np.array({})\na = A()\ndef f(p, s, r): return a.w + 0 * p['trial'], s",
         "K = frozenset([{}])\ndef f(p, s, r): return min(K) + 0 * p['trial'], s",
     ],
-    ids=range(11),
 )  # fmt: skip
 def test_what_stands_in_no_file_is_known_by_its_code(source):
     one, same, other = (wrap(written(source.format(arm)), FAMILY, "mine") for arm in (0, 0, 1))
