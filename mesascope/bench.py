@@ -16,6 +16,7 @@ from mesascope import catalogue, kept, trials
 from mesascope.conditions import Condition, Intact
 from mesascope.errors import MesascopeError, unknown
 from mesascope.families import Family, kind
+from mesascope.identity import loaded
 from mesascope.placement import Rule, conditions, place
 from mesascope.processes import fingerprint
 from mesascope.rollouts import BLOCK, distinct, rollout
@@ -59,6 +60,8 @@ class Bench:
         self.done, self.total, self.doing = 0, 1, ""
         self.made = {} if made is None else made
         self.tasks: dict[str, dict[Any, Any]] = {}  # by the family's name, with its bank
+        self.essences: dict[int, tuple[Subject, str]] = {}  # as they were before they lived
+        loaded()  # as the files are now: later they may hold other code than what runs
         for ring in rings or ():
             if ring not in self._known(family):
                 raise unknown("ring", ring, self._known(family))
@@ -164,8 +167,9 @@ class Bench:
 
     def _roll(self, subject, family, ring, conditions, kinds) -> xr.Dataset:
         """One rollout, from memory or from the folder where it was made before."""
-        where = family.name if ring == "seen" else family.banked(None).name
-        told = [subject.name, essence(subject), where, ring, self.lifetimes, self.seed]
+        home = family if ring == "seen" else family.banked(None)
+        where = home.name
+        told = [subject.name, self.essence(subject), where, home.code(), ring, self.lifetimes, self.seed]
         told += [c.label for c in conditions] + [_code()]
         digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]
         if digest in self.made:
@@ -200,6 +204,12 @@ class Bench:
                 kept.put(lived, path)
         self.made[digest] = lived
         return lived
+
+    def essence(self, subject: Subject) -> str:
+        """What tells a subject from others, as it was when this was first asked: what it counts since is no part."""
+        if id(subject) not in self.essences:
+            self.essences[id(subject)] = subject, essence(subject)
+        return self.essences[id(subject)][1]
 
     def _tick(self, blocks: int) -> None:
         self.done += blocks

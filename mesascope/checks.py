@@ -24,9 +24,10 @@ from mesascope.errors import MesascopeError, unknown
 from mesascope.examination import opener, resolve, typed_family
 from mesascope.families import Family
 from mesascope.families import kind as ring_kind
+from mesascope.leaks import refuse_leaks
 from mesascope.measurement import measure
 from mesascope.probes import Probe
-from mesascope.replays import Replays, refuse_leaks
+from mesascope.replays import Replays
 from mesascope.rollouts import BLOCK, rollout
 from mesascope.subjects import Subject
 

@@ -18,10 +18,11 @@ from mesascope.blame import contained
 from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.families import Family
 from mesascope.findings import Finding
+from mesascope.leaks import refuse_leaks
 from mesascope.measurement import measure
 from mesascope.placement import Placement, Rule, conditions, place
 from mesascope.probes import Probe
-from mesascope.replays import Replays, refuse_leaks
+from mesascope.replays import Replays
 from mesascope.subjects import Subject
 from mesascope.subjects.function import wrap
 
@@ -105,6 +106,7 @@ def examine(
                 f"{home.name} has none of the rings {', '.join(rings or ())}.",
                 "Add fresh to them, or a bank to the family.",
             )
+        bench.essence(one)
         # a mistake in the last subject shows before the first is lived
         refuse_leaks(one, home, seed, bench.kinds)
     unbanked = base.banked(None)

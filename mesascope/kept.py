@@ -11,9 +11,10 @@ import xarray as xr
 
 from mesascope import trials
 from mesascope.errors import MesascopeError
+from mesascope.identity import loaded, unchanged
 
 LABELS = "labels of the conditions"
-TOLD = "dimensions and attributes"
+TOLD = "dimensions, attributes and the code that was loaded"
 
 
 def put(rollout: xr.Dataset, path: Path) -> None:
@@ -23,6 +24,7 @@ def put(rollout: xr.Dataset, path: Path) -> None:
     told = {
         "dims": {str(name): list(map(str, v.dims)) for name, v in rollout.data_vars.items()},
         "attrs": rollout.attrs,
+        "code": loaded(),
     }
     arrays = {str(name): v.values for name, v in rollout.data_vars.items()}
     labels = np.asarray(rollout.condition.values.tolist(), np.str_)
@@ -35,7 +37,7 @@ def get(path: Path) -> xr.Dataset:
     """Reads what `put` wrote.
 
     Raises:
-        MesascopeError: it is broken.
+        MesascopeError: it is broken, or other code lived it.
     """
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
@@ -46,6 +48,8 @@ def get(path: Path) -> xr.Dataset:
         raise MesascopeError(
             f"{str(path)!r} is no finished rollout: {type(error).__name__}.", "Delete it and run again."
         ) from None
+    if not unchanged(told["code"]):
+        raise MesascopeError(f"{str(path)!r} was lived by other code.", "Delete it and run again.")
     rollout = xr.Dataset(data, coords={"condition": labels}, attrs=told["attrs"])
     trials.check(rollout)
     return rollout

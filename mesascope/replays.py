@@ -1,4 +1,4 @@
-"""Forces a procedure along recorded trials, and finds subjects whose lifetimes are not apart."""
+"""Forces a procedure along recorded trials."""
 
 from __future__ import annotations
 
@@ -14,16 +14,13 @@ import numpy as np
 import xarray as xr
 
 from mesascope import catalogue, compiling
-from mesascope.conditions import Condition, select
+from mesascope.conditions import select
 from mesascope.errors import MesascopeError
 from mesascope.families import Family, Percept
 from mesascope.keys import address
 from mesascope.lives import BLOCK
-from mesascope.rollouts import anonymous, rollout, witnessed
+from mesascope.rollouts import anonymous
 from mesascope.subjects import Response, Subject
-
-WITNESSED = 64  # steps of a life in which trials have steps
-TOLERANCE = 1e-4  # of probabilities: batches of another order may round otherwise
 
 
 class Replay(NamedTuple):
@@ -128,7 +125,7 @@ def replay(
             )
         return _replayed(procedure, lived, seed, record, push or {})
     key = jax.random.key(int(trials.attrs.get("seed") or 0) if seed is None else seed)
-    action, feedback = _acts(lived), np.nan_to_num(lived.feedback.values)
+    action, feedback = acts(lived), np.nan_to_num(lived.feedback.values)
     shown = lived.observation.values if "observation" in lived else np.zeros((*action.shape, 0), np.float32)
     n, out = len(action), []
     for block in range(-(-n // BLOCK)):
@@ -178,7 +175,7 @@ def steps_seen(lived: xr.Dataset) -> tuple[Percept, np.ndarray]:
     return seen, ~there.T
 
 
-def _acts(lived: xr.Dataset) -> np.ndarray:
+def acts(lived: xr.Dataset) -> np.ndarray:
     """[N, T] the actions as a subject sees them."""
     if lived.attrs.get("actions") == "real":
         return np.nan_to_num(lived.action.values.astype(np.float32))
@@ -219,7 +216,7 @@ def _forced(
         carry, steps = procedure.fresh(past.action.shape[1]), []
         for t in range(len(past.action)):
             now = Percept(*(field[t] for field in past))
-            told = _trial(procedure, key, t, carry, now, {k: v[t] for k, v in pushed.items()}, record)
+            told = _trial(procedure, act(key, t), carry, now, {k: v[t] for k, v in pushed.items()}, record)
             after, step = told
             carry = after if idle is None or not idle[t].any() else select(idle[t], carry, after)
             steps.append(jax.tree.map(np.asarray, step))
@@ -227,13 +224,19 @@ def _forced(
     return jax.tree.map(lambda x: np.moveaxis(x, 0, 1), out)
 
 
-def _trial(procedure: Subject, key: jax.Array, t: Any, carry: Any, now: Percept, push: Any, record: Any):
+@jax.jit
+def act(key: jax.Array, t: Any) -> jax.Array:
+    """The key of the response at a tick."""
+    return address(key, "act", t)
+
+
+def _trial(procedure: Subject, key: jax.Array, carry: Any, now: Percept, push: Any, record: Any):
     """One trial of a forced life: the next carry, and the response and taps."""
-    after, response = procedure.respond(address(key, "act", t), carry, now)
+    after, response = procedure.respond(key, carry, now)
     taps = {k: v for k, v in procedure.taps(after).items() if k in record}
     if push:
         moved = written(procedure, carry, {k: procedure.taps(carry)[k] + v for k, v in push.items()})
-        response = procedure.respond(address(key, "act", t), moved, now)[1]
+        response = procedure.respond(key, moved, now)[1]
     return after, (response, taps)
 
 
@@ -259,81 +262,8 @@ def _scanned(
 ) -> Any:
     def trial(carry, xs):
         t, now, push, still = xs
-        after, out = _trial(procedure, key, t, carry, now, push, record)
+        after, out = _trial(procedure, address(key, "act", t), carry, now, push, record)
         return after if still is None else select(still, carry, after), out
 
     start = procedure.fresh(past.action.shape[1])
     return jax.lax.scan(trial, start, (jnp.arange(len(past.action)), past, pushed, idle))[1]
-
-
-def refuse_leaks(subject: Subject, family: Family, seed: int = 0, kinds: Sequence[Condition] = ()) -> None:
-    """Raises where what a subject does depends on other lifetimes or on earlier blocks.
-
-    A block alone, after another block, with half of its neighbours exchanged, and in another order must give equal
-    probabilities, or equal actions under equal keys (the order is not asked where there are no probabilities).
-
-    Args:
-        subject: who is tested.
-        family: what it is put to.
-        seed: of the tasks and draws.
-        kinds: as in `rollout`; those of the rollouts to come, to compile once.
-
-    Raises:
-        MesascopeError: names what it depends on and by how much.
-    """
-    if subject.separate:
-        return
-    key = address(jax.random.key(seed), "lives", 0)
-    one, other = _two_blocks(subject, family, seed, kinds)
-    alone = forced(subject, one, key)
-    if not subject.traceable:
-        forced(subject, other, address(key, "another"))
-        _compare(subject, "an earlier block", alone, forced(subject, one, key), slice(None))
-    half = np.arange(BLOCK) < BLOCK // 2
-    mixed = Percept(
-        *(
-            np.where(half.reshape((1, -1) + (1,) * (a.ndim - 2)), a, b)
-            for a, b in zip(one, other, strict=True)
-        )
-    )
-    _compare(subject, "the other lifetimes in its block", alone, forced(subject, mixed, key), half)
-    if alone.log_probs is not None:
-        order = np.roll(np.arange(BLOCK), 7)
-        turned = forced(subject, Percept(*(field[:, order] for field in one)), key)
-        back = np.argsort(order)
-        same = Response(alone.action, np.asarray(turned.log_probs)[back])
-        _compare(subject, "the order of its lifetimes", alone, same, slice(None))
-
-
-def _two_blocks(subject, family, seed, kinds) -> tuple[Percept, Percept]:
-    """What was seen in two blocks of lifetimes, as far as need be where they are long."""
-    if family.steps > 1:  # the start of a life is enough, and an idle step as good as another
-        home = anonymous(family)
-        one, two = (witnessed(subject, home, "fresh", (block,), seed, WITNESSED) for block in (0, 1))
-        return one, two
-    record = rollout(subject, family, "fresh", 2 * BLOCK, seed, kinds=kinds).sel(condition="intact")
-    action, feedback = _acts(record), record.feedback.values
-    shown = record.observation.values if "observation" in record else np.zeros((*action.shape, 0), np.float32)
-    seen = [
-        percepts(action[rows], feedback[rows], shown[rows]) for rows in (slice(BLOCK), slice(BLOCK, None))
-    ]
-    return seen[0], seen[1]
-
-
-def _compare(subject: Subject, of: str, alone: Response, again: Response, rows: Any) -> None:
-    if alone.log_probs is not None and again.log_probs is not None:
-        moved = np.abs(np.exp(alone.log_probs[rows]) - np.exp(again.log_probs[rows])).max()
-        same, told = moved <= TOLERANCE, f"a probability moves by {moved:.3f}"
-    else:
-        one, other = np.asarray(alone.action)[rows], np.asarray(again.action)[rows]
-        near = (
-            TOLERANCE * (1 + np.abs(one)) if one.dtype.kind == "f" else 0
-        )  # a real action may round otherwise
-        moved = (np.abs(one - other) > near).mean()
-        same, told = moved == 0, f"{moved:.0%} of the actions change"
-    if not same:
-        raise MesascopeError(
-            f"What {subject.name} does depends on {of}: {told}.",
-            "Keep all memory in the carry (a function's state), one row per lifetime, "
-            "and draw only from what is handed in.",
-        )

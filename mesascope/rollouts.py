@@ -211,7 +211,8 @@ def refuse_changed(subject: Subject, before: dict[str, str]) -> None:
         more = f" and {len(changed) - 8} more" if len(changed) > 8 else ""
         raise MesascopeError(
             f"The weights of {subject.name} changed while it ran: {', '.join(changed[:8])}{more}.",
-            "mesascope measures frozen subjects: hand it a copy that does not train.",
+            "mesascope measures frozen subjects: hand it a copy that does not train; what it remembers of a lifetime "
+            "belongs in the carry (a function's state).",
         )
 
 

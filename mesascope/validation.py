@@ -18,10 +18,10 @@ from mesascope import catalogue, validation_of_axes
 from mesascope.bench import Bench
 from mesascope.errors import MesascopeError
 from mesascope.examination import resolve
+from mesascope.leaks import refuse_leaks
 from mesascope.placement import LADDER, Rule, conditions
 from mesascope.probes import gains
 from mesascope.processes import fingerprint, spread
-from mesascope.replays import refuse_leaks
 from mesascope.rollouts import BLOCK, rollout
 from mesascope.stats import interval, ratio, standard_error
 from mesascope.trials import gain

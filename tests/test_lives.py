@@ -13,9 +13,10 @@ from family_kinds import Aim, Rounds, Tagged, Untraced
 from mesascope import catalogue, examine, rollout, trials
 from mesascope.errors import MesascopeError
 from mesascope.families._common import born, told
+from mesascope.leaks import refuse_leaks
 from mesascope.measurement import measure
 from mesascope.probes._changes import changed
-from mesascope.replays import Replays, refuse_leaks, replay
+from mesascope.replays import Replays, replay
 from mesascope.subjects import Response, Scripted, choose
 from mesascope.subjects.function import wrap
 

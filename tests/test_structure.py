@@ -23,9 +23,10 @@ LAYERS = (
         "findings",
         "stats",
         "trials",
+        "identity",
     },
     {"families", "subjects", "conditions", "probes", "logs"},
-    {"catalogue", "lives", "scans", "loops", "rollouts", "replays", "measurement", "recipes"},
+    {"catalogue", "lives", "scans", "loops", "rollouts", "replays", "leaks", "measurement", "recipes"},
     {"axes", "placement", "kept", "bench", "examination", "inspected", "inspect_tasks", "runs", "training"},
     {"reporting"},
     {

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from mesascope.errors import MesascopeError
+from mesascope.identity import coded
 
 Array = Any  # of JAX in compiled code, of NumPy for looped subjects
 
@@ -89,6 +90,10 @@ class Family(eqx.Module):
         that is not traceable `step` gets the action -1 (NaN where actions are real) for it and must leave its state.
         """
         return None
+
+    def code(self) -> str:
+        """A hash of its settings, its bank and the code that it was handed."""
+        return coded(self)
 
     def reborn(self, percept: Percept, start: Percept) -> Percept:
         """The percept had life begun here: `start`, and in trials of several steps what the task shows now."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import equinox as eqx
+import gymnasium
 import jax
 import numpy as np
 
@@ -21,12 +22,13 @@ from mesascope.families._common import named, whole
 from mesascope.families._environments import Lifetimes, called_by, made_lane, registered
 from mesascope.families._history import holds_history
 from mesascope.families._variations import Range, called, checked, code, drawn, ranges
+from mesascope.identity import coded
 from mesascope.keys import address
 
 RUNS_CODE = True  # an environment named as module:Env-v0 has its module imported
 MOST = 1_000_000  # steps of a lifetime
 PLAYED = 64  # episodes of even random play from which chance is estimated
-_CHANCES: dict[Hashable, float] = {}
+_CHANCES: dict[tuple[str, str], float] = {}
 
 
 class Gymnasium(Family):
@@ -79,6 +81,13 @@ class Gymnasium(Family):
     def shown(self) -> tuple[int, ...]:
         """The shape of one observation."""
         return self.size
+
+    def code(self) -> str:
+        """A hash of its settings and of the code that makes its environments and tasks."""
+        varied = (self.vary, *(told for _, told in self.changed))
+        ids = [self.env, *(e for told in varied for e in dict(told).get("env", Range()).listed)]
+        made = [gymnasium.registry.get(e.rpartition(":")[2]) for e in ids if isinstance(e, str)]
+        return coded((vars(self), made))
 
     def rings(self) -> tuple[str, ...]:
         """'seen' with a bank, 'fresh', those that were named, and 'exchanged' for discrete actions."""
@@ -160,7 +169,7 @@ class Gymnasium(Family):
         """The mean return of even random play in as many episodes as tasks."""
         ring = "fresh" if ring in ("seen", "exchanged") else ring
         plain = self.banked(None)
-        kind = (self.env, self.function, plain.name, ring)
+        kind = (plain.code(), ring)
         if kind not in _CHANCES:
             key = address(jax.random.key(0), "chance")
             one = dataclasses.replace(plain, horizon=1)

@@ -1,7 +1,7 @@
 """Who is tested: adapters, scripted subjects whose answer is known, reference procedures."""
 
 import abc
-import hashlib
+import copy
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import equinox as eqx
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.families import Array, Percept
+from mesascope.identity import coded, digest
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -85,8 +86,8 @@ class Subject(eqx.Module):
         return None
 
     def code(self) -> str:
-        """What else it acts by: a hash of the code that it was handed, if it was."""
-        return ""
+        """A hash of all that it acts by: weights, settings and code."""
+        return coded(self)
 
     def fingerprint(self) -> dict[str, str]:
         """A hash of every weight by its path, empty where the weights cannot be seen."""
@@ -104,18 +105,20 @@ class Scripted(Subject):
 
 
 def essence(subject: Subject) -> str:
-    """A hash of all that makes a subject act as it does: weights, settings, and code where it is a function's."""
-    leaves, _ = jax.tree_util.tree_flatten_with_path(subject)
-    told = [f"{type(subject).__module__}.{type(subject).__qualname__}"]
-    told += [f"{jax.tree_util.keystr(p)}={x if not eqx.is_array(x) else digest(x)!r}" for p, x in leaves]
-    told.append(subject.code())
-    return hashlib.sha256("\n".join(told).encode(errors="backslashreplace")).hexdigest()
+    """What tells a subject from any that acts otherwise: its class, and a hash of its weights, settings and code."""
+    return f"{type(subject).__module__}.{type(subject).__qualname__} {subject.code()}"
 
 
-def digest(array: Any) -> str:
-    """The first 16 hexadecimal digits of the SHA-256 of an array's shape, type and bytes."""
-    array = np.ascontiguousarray(array)
-    return hashlib.sha256(f"{array.shape}{array.dtype}".encode() + array.tobytes()).hexdigest()[:16]
+def copied(carry: Any) -> Any:
+    """A copy of a carry, and of every object in it: lifetimes that hold the same one get one each."""
+
+    def one(leaf: Any) -> np.ndarray:
+        out = np.array(leaf)
+        if out.dtype == object:
+            out[...] = np.frompyfunc(copy.deepcopy, 1, 1)(out)
+        return out
+
+    return jax.tree.map(one, carry)
 
 
 def choose(key: jax.Array, log_probs: jax.Array) -> Response:

@@ -16,7 +16,8 @@ import jax
 import numpy as np
 
 from mesascope.errors import MesascopeError
-from mesascope.subjects import Response, choose, digest
+from mesascope.identity import digest
+from mesascope.subjects import Response, choose
 from mesascope.subjects._extras import require
 
 WIDEST = 1 << 16  # units of one tap
@@ -44,9 +45,7 @@ class Leaf(NamedTuple):
         """By name [N, U] from a tensor."""
         value = np.moveaxis(tensor.detach().cpu().numpy(), self.axis, 0)
         parts = np.split(value, len(self.names), axis=1) if len(self.names) > 1 else [value]
-        return {
-            k: np.ascontiguousarray(p.reshape(len(p), -1)) for k, p in zip(self.names, parts, strict=True)
-        }
+        return {k: np.array(p.reshape(len(p), -1)) for k, p in zip(self.names, parts, strict=True)}
 
     def tensor(self, carry: dict[str, Any]) -> Any:
         """The tensor again."""

@@ -1,17 +1,14 @@
 """A plain Python function as a subject: f(percept, state, rng) → (action or probabilities, state).
 
 `percept` is a dict of NumPy arrays with leading axis N; `state` is None at the start, then whatever the function
-returned: None or a pytree of arrays with leading axis N (object arrays too); `rng` is a NumPy generator.
+returned: None or a pytree of arrays with leading axis N (object arrays too); `rng` is a NumPy generator. What is handed
+in is a copy: the function may write into it.
 """
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import importlib
-import inspect
-from collections.abc import Callable, Iterator, Mapping
-from types import CellType, CodeType, ModuleType
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -20,10 +17,10 @@ import numpy as np
 
 from mesascope.errors import MesascopeError
 from mesascope.families import Family, Percept
-from mesascope.subjects import Response, Subject, digest
+from mesascope.identity import digest, reached
+from mesascope.subjects import Response, Subject, copied
 
 RUNS_CODE = True  # whoever types a path has it run
-REACHED = 10_000  # values that are looked into for arrays
 
 
 class Function(Subject):
@@ -41,12 +38,13 @@ class Function(Subject):
         return None
 
     def respond(self, key, carry, percept: Percept):
-        """Calls the function, and checks what it returns."""
+        """Calls the function with copies, which it may write into, and checks what it returns."""
         n = len(percept.action)
-        seen = {k: np.asarray(v) for k, v in percept._asdict().items()}
+        seen = {k: np.array(v) for k, v in percept._asdict().items()}
         rng = np.random.default_rng(np.asarray(jax.random.key_data(key), np.uint32).tolist())
+        state = _copied(self.name, carry)
         try:
-            answer = self.function(seen, carry, rng)
+            answer = self.function(seen, state, rng)
         except Exception as error:
             raise MesascopeError(
                 f"{self.name} raised {type(error).__name__}: {error}.",
@@ -62,61 +60,11 @@ class Function(Subject):
         return _state(self.name, answer[1], n), response
 
     def fingerprint(self) -> dict[str, str]:
-        """The arrays that the function can reach: in its closure, its defaults, the globals that it names and its
-        object's attributes, and in what it finds there.
+        """The arrays that the function can reach: in its closure, its defaults, the globals that it names, its object
+        and that object's class, and in what it finds there.
         """
-        found = _reached(self.function, "", set())
-        return {path or "itself": digest(x) for path, x in found if isinstance(x, np.ndarray | jax.Array)}
-
-    def code(self) -> str:
-        """A hash of its code and of every number, text and array that it can reach."""
-        told = []
-        for path, x in _reached(self.function, "", set()):
-            if isinstance(x, CodeType):
-                x = x.co_code.hex(), [c for c in x.co_consts if not isinstance(c, CodeType)], x.co_names
-            told.append(f"{path}={digest(x) if isinstance(x, np.ndarray | jax.Array) else x!r}")
-        return hashlib.sha256("\n".join(told).encode(errors="backslashreplace")).hexdigest()
-
-
-def _reached(value: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
-    """Every array, plain value and piece of code that can be reached from a value, with how."""
-    if isinstance(value, bool | int | float | complex | str | bytes | type(None)):
-        yield path, value
-        return
-    if id(value) in seen or len(seen) > REACHED:
-        return
-    seen.add(id(value))
-    if isinstance(value, np.ndarray | jax.Array):
-        yield path, value
-        return
-    if isinstance(value, CodeType):
-        yield path, value
-        for inner in value.co_consts:
-            if isinstance(inner, CodeType):
-                yield from _reached(inner, f"{path}.{inner.co_name}", seen)
-        return
-    dot = f"{path}." if path else ""
-    held: dict[str, Any] = {}
-    if isinstance(value, Mapping):
-        held = {f"{path}[{k!r}]": v for k, v in value.items()}
-    elif isinstance(value, list | tuple):
-        held = {f"{path}[{i}]": v for i, v in enumerate(value)}
-    elif isinstance(value, functools.partial):
-        held = {path: value.func, f"{dot}args": value.args, f"{dot}keywords": value.keywords}
-    elif inspect.ismethod(value):
-        held = {f"{dot}self": value.__self__, path: value.__func__}
-    elif inspect.isfunction(value):
-        code = value.__code__
-        cells = zip(code.co_freevars, value.__closure__ or (), strict=True)
-        held = {dot + k: value.__globals__[k] for k in code.co_names if k in value.__globals__}
-        held |= {dot + k: c.cell_contents for k, c in cells if c != CellType()}
-        held |= {f"{dot}defaults": value.__defaults__, f"{dot}keywords": value.__kwdefaults__}
-        held[f"{dot}code"] = code
-    elif not isinstance(value, type | ModuleType):
-        held = {dot + k: v for k, v in getattr(value, "__dict__", {}).items()}
-        held[f"{dot}call"] = getattr(type(value), "__call__", None)  # noqa: B004 (its code is wanted)
-    for where, part in held.items():
-        yield from _reached(part, where, seen)
+        found = reached(self.function)
+        return {path or "itself": digest(x) for path, x in found if isinstance(x, np.ndarray)}
 
 
 def _response(name: str, answer: Any, n: int, choices: int | None, rng: np.random.Generator) -> Response:
@@ -172,7 +120,17 @@ def _state(name: str, state: Any, n: int) -> Any:
                 f"{name} returned a state whose part {jax.tree_util.keystr(path) or 'itself'} is {what}.",
                 f"Every part needs leading axis {n}, one row per lifetime; use object arrays for anything else.",
             )
-    return jax.tree.map(lambda x: np.array(x), state)
+    return jax.tree.map(np.array, state)
+
+
+def _copied(name: str, state: Any) -> Any:
+    try:
+        return copied(state)
+    except Exception as error:  # whatever an object raises
+        raise MesascopeError(
+            f"An object in the state of {name} cannot be copied: {type(error).__name__}: {error}.",
+            "Keep what changes in it, and keep locks, files, generators and networks in the function itself.",
+        ) from error
 
 
 def wrap(

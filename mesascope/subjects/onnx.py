@@ -126,13 +126,6 @@ class Onnx(Subject):
         """Every weight by name, as it was in the file: what runs was read from it and cannot change."""
         return dict(self.weights)
 
-    def code(self) -> str:
-        """A hash of the file, its weights and the settings."""
-        told = [Path(self.path).read_bytes(), repr(self.fingerprint()).encode(), repr(self.observe).encode()]
-        return hashlib.sha256(
-            b"\n".join(told) + repr((self.sees, self.state, self.scores)).encode()
-        ).hexdigest()
-
 
 def run(
     session: Any, path: str, ports: list[Port], outs: list[Port], fed: dict[str, np.ndarray]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 import warnings
 from typing import Any, ClassVar
@@ -134,13 +133,6 @@ class SB3(Subject):
     def fingerprint(self) -> dict[str, str]:
         """Every parameter and buffer by name."""
         return _torch.fingerprint(self.policy)
-
-    def code(self) -> str:
-        """A hash of its weights, its class and its settings."""
-        told = [type(self.policy), self.policy, self.observe, self.state, self.fingerprint()]
-        if known := self.statistics:
-            told += [known.mean.tobytes(), known.var.tobytes(), known.clip, known.epsilon]
-        return hashlib.sha256("\n".join(map(repr, told)).encode(errors="backslashreplace")).hexdigest()
 
 
 def subject(

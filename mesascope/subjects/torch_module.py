@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import importlib
 import inspect
 from collections.abc import Callable
@@ -127,19 +126,6 @@ class TorchModule(Subject):
     def fingerprint(self) -> dict[str, str]:
         """Every parameter and buffer by name."""
         return _torch.fingerprint(self.module)
-
-    def code(self) -> str:
-        """A hash of its weights, its classes' code and its settings."""
-        told = [
-            repr(self.module),
-            repr(self.observe),
-            repr((self.state, self.structure)),
-            repr(self.fingerprint()),
-        ]
-        for kind in sorted({type(m) for m in self.module.modules()}, key=repr):
-            code = getattr(kind.forward, "__code__", None)
-            told.append(f"{kind} {code and (code.co_code.hex(), code.co_names, code.co_consts)}")
-        return hashlib.sha256("\n".join(told).encode(errors="backslashreplace")).hexdigest()
 
 
 def begun(module: Any, n: int) -> Any:

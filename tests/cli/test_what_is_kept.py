@@ -16,6 +16,9 @@ from mesascope import rollout
 from mesascope.cli import run
 
 HERE = Path(__file__).parent
+LOOKED_AT = (
+    2 + 4 + 4
+)  # calls per trial before the run proper: two lives, four forced along them, two asked for again
 OPTIONS = [
     "--family",
     "bernoulli_bandit:arms=3,trials=12",
@@ -43,20 +46,20 @@ def kept(folder):
 
 def test_a_run_that_fails_at_its_second_subject_goes_on(tmp_path, monkeypatch, capsys):
     arguments = ["examine", "agents_under_test:sound", "agents_under_test:late", *OPTIONS, "--out", "run"]
-    looked_at = 12 * (2 + 4)  # two blocks lived, four forced along what was lived, before the run proper
+    looked_at = 12 * LOOKED_AT
     monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
-    monkeypatch.setenv("FAIL", str(12 * 6 + 30))
+    monkeypatch.setenv("FAIL", str(12 * LOOKED_AT + 30))
     assert run(arguments) == 2
     assert "ConnectionError: the server went away" in capsys.readouterr().err
     first, finished = (tmp_path / "calls").stat().st_size, kept(tmp_path / "run")
-    assert first > 3 * looked_at
+    assert first - looked_at > looked_at  # what is lived shows beside what is looked at before
     assert not (tmp_path / "run" / "findings.json").exists()
 
     assert run(arguments) == 2  # it fails again, and nothing is lived again
     assert kept(tmp_path / "run") == finished
     monkeypatch.delenv("FAIL")
     assert run(arguments) == 0
-    assert (tmp_path / "calls").stat().st_size - first <= 2 * looked_at
+    assert (tmp_path / "calls").stat().st_size - first == 2 * looked_at
     capsys.readouterr()
     found = json.loads((tmp_path / "run" / "findings.json").read_text())["subjects"]
     assert [s["subject"] for s in found] == ["agents_under_test:sound", "agents_under_test:late"]
@@ -65,7 +68,7 @@ def test_a_run_that_fails_at_its_second_subject_goes_on(tmp_path, monkeypatch, c
 
 def test_a_broken_rollout_is_lived_again(tmp_path, monkeypatch, capsys):
     arguments = ["examine", "uniform", "agents_under_test:late", *OPTIONS, "--out", "run", "--json"]
-    monkeypatch.setenv("FAIL", str(12 * 6 + 30))
+    monkeypatch.setenv("FAIL", str(12 * LOOKED_AT + 30))
     assert run(arguments) == 2
     capsys.readouterr()
     one = sorted((tmp_path / "run" / "rollouts").glob("*.npz"))[0]
@@ -89,7 +92,7 @@ def test_a_function_that_hangs_is_left_alone_until_ctrl_c(tmp_path, monkeypatch,
         code,
         *arguments,
     ]  # -P: as the installed command, which adds no folder
-    environment = {**os.environ, "HANG": str(hangs), "HANG_AFTER": str(12 * 6)}
+    environment = {**os.environ, "HANG": str(hangs), "HANG_AFTER": str(12 * LOOKED_AT)}
     with subprocess.Popen(
         asked,
         stdout=subprocess.PIPE,

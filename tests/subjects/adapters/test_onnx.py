@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from mesascope import catalogue, rollout  # noqa: E402
 from mesascope.errors import MesascopeError  # noqa: E402
 from mesascope.examination import opener, resolve  # noqa: E402
-from mesascope.replays import refuse_leaks  # noqa: E402
+from mesascope.leaks import refuse_leaks  # noqa: E402
 from mesascope.subjects import essence  # noqa: E402
 from tests.subjects.adapters.readings import FAMILY, same  # noqa: E402
 

@@ -23,7 +23,7 @@ from mesascope import FamilyEnv, catalogue, rollout
 from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.examination import opener, resolve
 from mesascope.families import Percept
-from mesascope.replays import refuse_leaks
+from mesascope.leaks import refuse_leaks
 from mesascope.subjects import Scripted, choose
 from tests.subjects.adapters import agents
 from tests.subjects.adapters.readings import FAMILY, chances, same

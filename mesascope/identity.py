@@ -1,0 +1,209 @@
+"""What code and data a subject or a family is made of, so that what others lived is never taken for its own."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import functools
+import hashlib
+import inspect
+import sys
+import sysconfig
+import types
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePath
+from typing import Any
+
+import jax
+import numpy as np
+
+REACHED = 100_000  # values that are looked into
+LONG = 1000  # characters of how a value is reached, as in a list of lists of lists
+PLAIN = bool | int | float | complex | str | bytes | None | np.generic | np.dtype | PurePath
+LIBRARIES = sys.stdlib_module_names | {  # whose functions and classes hold nothing of a user's
+    *("mesascope", "jax", "jaxlib", "equinox", "numpy", "scipy", "torch", "gymnasium", "stable_baselines3"),
+    *("sb3_contrib", "onnxruntime"),
+}
+EMPTY = sys.stdlib_module_names | {"jax", "jaxlib"}  # whose objects hold no weights
+PLAINEST = ("builtins", "collections", "functools", "types", "argparse")  # but for those of these modules
+HOME, PYTHON = Path(__file__).resolve().parent, Path(sysconfig.get_path("stdlib")).resolve()
+
+# what a module's file held when it was first asked for, with its spec
+_SEEN: dict[str, tuple[Any, list[str]]] = {}
+
+
+def digest(array: Any) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of an array's shape, type and bytes."""
+    array = np.ascontiguousarray(array)
+    return hashlib.sha256(f"{array.shape}{array.dtype}".encode() + array.tobytes()).hexdigest()[:16]
+
+
+def coded(value: Any) -> str:
+    """A hash of all code and of every number, text and array that can be reached from a value.
+
+    It is the same in every process.
+    """
+    told = []
+    for path, x in reached(value):
+        if isinstance(x, types.CodeType):
+            x = _spelled(x)
+        told.append(f"{path}={digest(x) if isinstance(x, np.ndarray) else repr(x)}")
+    return hashlib.sha256("\n".join(sorted(told)).encode(errors="backslashreplace")).hexdigest()
+
+
+def reached(value: Any) -> Iterator[tuple[str, Any]]:
+    """Every array (as one of NumPy), plain value and piece of code that can be reached from a value, with how."""
+    waiting, seen = [("", value)], {}
+    while waiting and len(seen) < REACHED:
+        path, x = waiting.pop()
+        if isinstance(x, PLAIN):
+            yield path, str(x) if isinstance(x, PurePath) else x
+        elif isinstance(x, types.CodeType):
+            yield path, x
+        elif id(x) not in seen:
+            seen[id(x)] = x  # held, so that no other value gets its number
+            array = _array(x)
+            if array is not None and array.dtype != object:
+                yield path, array
+                continue
+            parts = list(_parts(x if array is None else array.ravel().tolist(), path))
+            waiting += [(k if len(k) < LONG else digest(np.array(k)), v) for k, v in reversed(parts)]
+
+
+def _array(value: Any) -> np.ndarray | None:
+    """A value as an array of NumPy, if it is one, of any library."""
+    if isinstance(value, type) or not hasattr(value, "__array__"):
+        return None
+    with contextlib.suppress(Exception):  # whatever a foreign library raises
+        kind = str(getattr(value, "dtype", ""))
+        value = jax.random.key_data(value) if kind.startswith("key<") else value
+        value = value.detach().cpu() if hasattr(value, "detach") else value
+        return np.asarray(value.float() if kind == "torch.bfloat16" else value)
+    return None
+
+
+def _parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """What a value holds, with how it is reached."""
+    dot, kind = f"{path}." if path else "", type(value)
+    own = getattr(value, "__dict__", {})
+    library = _library(kind.__module__) in LIBRARIES
+    if isinstance(value, type):
+        yield path, value.__qualname__
+        for base in value.__mro__:
+            if _library(base.__module__) not in LIBRARIES:
+                known = {k: v for k, v in vars(base).items() if not k.startswith("__") or callable(v)}
+                yield from ((dot + k, v) for k, v in known.items())
+    elif _library(kind.__module__) in EMPTY and kind.__module__ not in PLAINEST:
+        yield path, own.get("__wrapped__")  # of what is compiled
+    elif isinstance(value, Mapping):
+        yield from ((f"{path}[{_key(k)}]", v) for k, v in value.items())
+    elif isinstance(value, list | tuple | collections.deque):
+        yield from ((f"{path}[{i}]", v) for i, v in enumerate(value))
+    elif isinstance(value, set | frozenset):
+        yield from ((f"{path}[{i}]", v) for i, v in enumerate(sorted(value, key=_key)))
+    elif isinstance(value, functools.partial):
+        yield from ((path, value.func), (f"{dot}args", value.args), (f"{dot}keywords", value.keywords))
+    elif inspect.ismethod(value):
+        yield from ((f"{dot}self", value.__self__), (path, value.__func__))
+    elif isinstance(value, staticmethod | classmethod):
+        yield path, value.__func__
+    elif isinstance(value, property):
+        yield from ((path, f) for f in (value.fget, value.fset))
+    elif inspect.isfunction(value):
+        yield from _of_function(value, path, dot)
+    else:
+        yield path, (library and getattr(value, "__name__", "")) or kind.__qualname__
+    if isinstance(value, type | types.FunctionType | types.MethodType | types.ModuleType):
+        return
+    if _library(kind.__module__) not in EMPTY or kind.__module__ in PLAINEST:
+        yield from ((dot + k, v) for k, v in own.items())
+    if not library:
+        slots = [k for c in kind.__mro__ for k, v in vars(c).items() if inspect.ismemberdescriptor(v)]
+        yield from ((dot + k, getattr(value, k, None)) for k in slots)
+        yield f"{dot}class", kind
+
+
+def _of_function(function: Any, path: str, dot: str) -> Iterator[tuple[str, Any]]:
+    code, space = function.__code__, function.__globals__
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+        if cell != types.CellType():
+            yield dot + name, cell.cell_contents
+    yield f"{dot}defaults", function.__defaults__
+    yield f"{dot}keywords", function.__kwdefaults__
+    yield from ((f"{dot}{k}", v) for k, v in function.__dict__.items())
+    if _library(space.get("__name__", "")) in LIBRARIES:
+        yield path, function.__qualname__
+        return
+    yield f"{dot}code", code
+    names = dict.fromkeys(_names(code))
+    for name in names:
+        if name in space:
+            yield dot + name, space[name]
+            module = space[name]
+            if isinstance(module, types.ModuleType) and _library(module.__name__) not in LIBRARIES:
+                yield from ((f"{dot}{name}.{k}", vars(module)[k]) for k in names if k in vars(module))
+
+
+def _names(code: types.CodeType) -> Iterator[str]:
+    """What a piece of code names, and the code inside it."""
+    yield from code.co_names
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            yield from _names(inner)
+
+
+def _spelled(x: Any) -> str:
+    """Code, or a constant of it, without addresses and in an order that no seed of hashes decides."""
+    if isinstance(x, types.CodeType):
+        return repr((x.co_code.hex(), x.co_names, [_spelled(c) for c in x.co_consts]))
+    if isinstance(x, tuple | frozenset):
+        parts = [_spelled(c) for c in x]
+        return repr(parts if isinstance(x, tuple) else sorted(parts))
+    return repr(x)
+
+
+def _key(key: Any) -> str:
+    told = repr(key)
+    return type(key).__qualname__ if " at 0x" in told else told
+
+
+def _library(module: Any) -> str:
+    return str(module).partition(".")[0]
+
+
+def loaded() -> dict[str, list[str]]:
+    """Every loaded module of the user's and installed package: its file, and what tells that from another.
+
+    What a file held is what it held when it was first asked for here: later it may hold what was not loaded.
+    """
+    out = {}
+    for name, module in list(sys.modules.items()):
+        file, spec = (getattr(module, "__dict__", {}).get(k) for k in ("__file__", "__spec__"))
+        if not isinstance(file, str):
+            continue
+        if name not in _SEEN or _SEEN[name][0] is not spec:  # a module that is loaded again has another
+            _SEEN[name] = spec, _held(name, Path(file))
+        if held := _SEEN[name][1]:
+            out[name] = held
+    return out
+
+
+def _held(name: str, path: Path) -> list[str]:
+    """Empty for Python's own modules, ours, and those inside an installed package."""
+    path = next(p for p in (path, *path.parents) if p.exists()).resolve()  # it may lie in a .zip
+    if HOME in path.parents or (PYTHON in path.parents and not _installed(path)):
+        return []
+    if not _installed(path):
+        return [str(path), hashlib.sha256(path.read_bytes() if path.is_file() else b"").hexdigest()]
+    inside = "." in name and getattr(sys.modules.get(_library(name)), "__file__", None)
+    return [] if inside else [str(path), f"{path.stat().st_size} {path.stat().st_mtime_ns}"]
+
+
+def _installed(path: Path) -> bool:
+    return bool({"site-packages", "dist-packages"} & set(path.parts))
+
+
+def unchanged(before: Mapping[str, list[str]]) -> bool:
+    """Whether what was loaded then is what is loaded now, or what its file holds where it is not loaded yet."""
+    now = loaded()
+    return all((now.get(k) or _held(k, Path(held[0]))) == held for k, held in before.items())
