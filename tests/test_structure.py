@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "mesascope"
 LAYERS = (
-    {"errors", "keys", "caching", "compiling", "processes", "findings", "stats", "trials"},
+    {"errors", "gate", "limits", "keys", "caching", "compiling", "processes", "findings", "stats", "trials"},
     {"families", "subjects", "conditions", "probes", "logs"},
     {"catalogue", "lives", "scans", "loops", "rollouts", "replays", "measurement", "recipes"},
     {"axes", "placement", "kept", "bench", "examination", "inspected", "inspect_tasks", "runs", "training"},

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-import importlib
 import inspect
 import io
-import json
+import math
 import os
 import re
 import zipfile
@@ -23,13 +22,13 @@ from typing import Any, NamedTuple
 import gymnasium
 import numpy as np
 
+from mesascope import gate, limits
 from mesascope.errors import MesascopeError
 from mesascope.subjects import _inert, _torch
 from mesascope.subjects._extras import require
 
 MEMBERS = {"data", "policy.pth"}
-TEXT = 256 << 20  # bytes of `data`
-RATIO = 50  # times by which a member may be packed
+TEXT = 32 << 20  # bytes of `data`
 POLICIES = re.compile(r"(stable_baselines3|sb3_contrib)(\.\w+)*\.policies")
 LAYERS = re.compile(r"torch\.nn\.modules\.\w+")
 EXTRACTORS = "stable_baselines3.common.torch_layers"
@@ -87,17 +86,17 @@ def read(path: str) -> Zip:
         MesascopeError: there is none, it is truncated, or it unpacks to much more than it is.
     """
     try:
-        size = os.path.getsize(path)
+        size = limits.size(path)
         with zipfile.ZipFile(path) as held:
             lacking = sorted(MEMBERS - set(held.namelist()))
             if lacking:
                 raise broken(path, f"it has no {' and no '.join(lacking)}")
             for name in MEMBERS:
-                if held.getinfo(name).file_size > RATIO * size + (1 << 20):
-                    raise broken(path, f"{name} unpacks to {held.getinfo(name).file_size:,} bytes")
+                if (unpacked := held.getinfo(name).file_size) > limits.SLACK + limits.RATIO * size:
+                    raise broken(path, f"{name} unpacks to {unpacked:,} bytes")
             if held.getinfo("data").file_size > TEXT:
                 raise broken(path, f"its data has {held.getinfo('data').file_size:,} bytes")
-            data = json.loads(held.read("data"))
+            data = limits.parsed(held.read("data"))
             weights = held.read("policy.pth")
     except FileNotFoundError:
         raise MesascopeError(f"There is no file {path!r}.", "Name a zip that model.save() wrote.") from None
@@ -109,7 +108,6 @@ def read(path: str) -> Zip:
         EOFError,
         NotImplementedError,
         RuntimeError,
-        RecursionError,
     ) as error:
         raise broken(path, str(error) or type(error).__name__) from None
     except Exception as error:  # zlib.error and its like
@@ -138,6 +136,9 @@ def space(held: Zip, name: str) -> gymnasium.Space:
                 if k in state
             }
             shape = _inert.array(state.get("_shape", state.get("shape", ())))
+            count = math.prod(shape) if isinstance(shape, tuple) else np.prod(told.get("n", 1), dtype=float)
+            if max(count, np.max(told.get("nvec", 0))) > limits.WIDEST:
+                raise ValueError(f"it has {count:,} numbers")
             if origin[1] == "Discrete":
                 return gymnasium.spaces.Discrete(int(told["n"]), start=int(told.get("start") or 0))
             if origin[1] == "MultiDiscrete":
@@ -259,10 +260,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
     if origin and LAYERS.fullmatch(origin[0]):
         found, base = getattr(require("torch", "sb3").nn, origin[1], None), require("torch", "sb3").nn.Module
     elif origin and origin[0] == EXTRACTORS:
-        found, base = (
-            getattr(importlib.import_module(EXTRACTORS), origin[1], None),
-            require("torch", "sb3").nn.Module,
-        )
+        found, base = getattr(require(EXTRACTORS, "sb3"), origin[1], None), require("torch", "sb3").nn.Module
     else:
         raise _Unknown(".".join(origin) if origin else type(value).__name__)
     if isinstance(found, type) and issubclass(found, base):
@@ -280,9 +278,9 @@ def _trusted(held: Zip, name: str, trust: bool, what: str) -> Any:
     value = held.data.get(name)
     if not isinstance(value, dict) or ":serialized:" not in value:
         raise broken(held.path, f"it has no {name}")
-    cloudpickle = require("cloudpickle", "sb3")
+    require("cloudpickle", "sb3")
     try:
-        return cloudpickle.loads(held.pickled(name))
+        return gate.unpickled(held.pickled(name), trust)
     except Exception as error:
         raise MesascopeError(
             f"The {name} of {held.path!r} cannot be unpickled: {type(error).__name__}: {error}.",

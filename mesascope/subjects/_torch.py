@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from mesascope import gate
 from mesascope.errors import MesascopeError
-from mesascope.subjects import Response, choose, digest
+from mesascope.subjects import Response, _tensors, choose, digest
 from mesascope.subjects._extras import require
 
 WIDEST = 1 << 16  # units of one tap
@@ -235,9 +236,10 @@ def load(source: Any, what: str) -> Any:
     Raises:
         MesascopeError: it is broken, or holds anything that would have to be run.
     """
-    torch = require("torch", "torch")
+    require("torch", "torch")
     try:
-        return torch.load(source, map_location="cpu", weights_only=True)
+        _tensors.measure(source)
+        return gate.weights(source)
     except FileNotFoundError:
         raise MesascopeError(f"There is no file {what}.", "Name a file of weights.") from None
     except pickle.UnpicklingError as error:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from types import CellType, CodeType, ModuleType
@@ -18,6 +17,7 @@ import equinox as eqx
 import jax
 import numpy as np
 
+from mesascope import gate
 from mesascope.errors import MesascopeError
 from mesascope.families import Family, Percept
 from mesascope.subjects import Response, Subject, digest
@@ -191,20 +191,8 @@ def subject(family: Family, path: str, trained_on: str = "unknown") -> Subject:
         path: package.module:factory.
         trained_on: unlimited, bank:M@seed or unknown.
     """
-    place, _, name = path.partition(":")
-    place = place.removesuffix(".py")
-    try:
-        module = importlib.import_module(place)
-    except Exception as error:
-        raise MesascopeError(
-            f"The module {place!r} cannot be imported: {type(error).__name__}: {error}.",
-            "Type package.module:factory, with the module on PYTHONPATH or in this folder.",
-        ) from error
-    made = getattr(module, name, None)
-    if not callable(made):
-        raise MesascopeError(
-            f"The module {place!r} has no function {name!r}.", "Type package.module:factory."
-        )
+    remedy = "Type package.module:factory, with the module on PYTHONPATH or in this folder."
+    made = gate.named(path, "The function", remedy)
     try:
         got = made(family)
     except Exception as error:
