@@ -203,5 +203,5 @@ def _asked() -> bool:
 
 
 _OWN = _Own()
-if (processes := sys.modules.get("multiprocessing.process")) and processes.parent_process():
-    _OWN.watch(os.getcwd())  # a process that the user's own code began
+if "--multiprocessing-fork" in sys.orig_argv:  # a process that the user's own code began
+    _OWN.watch(os.getcwd())
