@@ -20,7 +20,7 @@ from typing import Any
 from mesascope.errors import MesascopeError
 
 PACKAGES = ("torch", "stable_baselines3", "sb3_contrib", "cloudpickle", "onnx", "onnxruntime", "mctx")
-PLAIN = re.compile(r"[\w-]*(/[\w-]+)?")  # an environment's id, a word: neither a module nor a file
+PLAIN = re.compile(r"[^:./\\]*(/[\w-]+)?")  # an environment's id, words: neither a module nor a file
 LIBRARIES = (str(Path(__file__).parent) + os.sep, str(Path(os.__file__).parent) + os.sep, "<frozen")
 _TYPED: dict[str, None] = {}
 
