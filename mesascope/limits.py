@@ -222,6 +222,7 @@ def _chunks(held: Any, chunk: int) -> None:
 
 GGUF = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}  # bytes of numbers by their type
 TEXT, ARRAY = 8, 9
+TEXTS = "BYTE_ARRAY"  # as parquet calls what has no fixed length
 
 
 def gguf(path: str | os.PathLike) -> None:
@@ -282,17 +283,16 @@ def parquet(path: str | os.PathLike) -> Any:
     ):
         raise ValueError(f"it holds {told.num_rows:,} rows of {told.num_columns:,} columns")
     unpacked(sum(c.total_uncompressed_size for c in columns), size(path))
-    texts = [
-        f.name for f in pq.read_schema(path) if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)
-    ]
-    table = pq.read_table(path, read_dictionary=texts)
+    leaves = [told.schema.column(i) for i in range(told.num_columns)]
+    texts = [leaf for leaf in leaves if leaf.physical_type == TEXTS]
+    if lists := [leaf.path for leaf in texts if leaf.max_repetition_level]:
+        raise ValueError(f"its column {lists[0]!r} holds lists of texts")
+    names = [leaf.path for leaf in texts]
+    table = pq.read_table(path, read_dictionary=names)
     for i, name in enumerate(table.column_names):
         column = table.column(i)
-        if pa.types.is_dictionary(column.type):
-            total = sum(
-                pc.sum(pc.take(pc.binary_length(part.dictionary), part.indices)).as_py() or 0
-                for part in column.chunks
-            )
-            unpacked(total, size(path))
+        if pa.types.is_dictionary(column.type) and name in names:
+            lengths = (pc.take(pc.binary_length(c.dictionary), c.indices) for c in column.chunks)
+            unpacked(sum(pc.sum(each).as_py() or 0 for each in lengths), size(path))
             table = table.set_column(i, name, column.cast(column.type.value_type))
     return table

@@ -136,9 +136,9 @@ def space(held: Zip, name: str) -> gymnasium.Space:
                 if k in state
             }
             shape = _inert.array(state.get("_shape", state.get("shape", ())))
-            count = math.prod(shape) if isinstance(shape, tuple) else np.prod(told.get("n", 1), dtype=float)
-            if max(count, np.max(told.get("nvec", 0))) > limits.WIDEST:
-                raise ValueError(f"it has {count:,} numbers")
+            one_hot = np.prod(told.get("n", 1), dtype=float), np.sum(told.get("nvec", 0), dtype=float)
+            if (count := max(math.prod(shape or ()), *one_hot)) > limits.WIDEST:
+                raise ValueError(f"it has {count:,.0f} numbers")
             if origin[1] == "Discrete":
                 return gymnasium.spaces.Discrete(int(told["n"]), start=int(told.get("start") or 0))
             if origin[1] == "MultiDiscrete":
