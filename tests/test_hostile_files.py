@@ -35,11 +35,11 @@ SOON = 3.0  # seconds
 
 @pytest.fixture(autouse=True)
 def bounded(tmp_path, monkeypatch):
-    """Within a folder; neither time nor memory may pass the bounds."""
+    """Within a folder; neither time nor memory may pass the bounds. Called, it begins to count anew."""
     monkeypatch.chdir(tmp_path)
-    began, held = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    yield
-    assert time.process_time() - began < SOON
+    began, held = [time.process_time()], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    yield lambda: began.append(time.process_time())
+    assert time.process_time() - began[-1] < SOON
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - held) << 10 < MOST
 
 
@@ -331,3 +331,22 @@ def test_headers_that_announce_much(capsys):
 def test_what_is_no_file_is_not_read():
     with pytest.raises(ValueError, match="no regular file"):
         limits.read("/dev/zero", limits.SETTINGS)
+
+
+def test_a_folder_of_transformers_that_asks_for_more_than_it_holds(bounded):
+    pytest.importorskip("transformers.models.gpt2.modeling_gpt2")
+    bounded()
+    tokenizers = pytest.importorskip("tokenizers")
+    tokens = tokenizers.Tokenizer(tokenizers.models.WordLevel({"a": 0}, unk_token="a"))
+    tokens.save("tokenizer.json")
+    Path("tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
+    told = {
+        "model_type": "gpt2",
+        "n_embd": 1 << 16,
+        "n_layer": 4000,
+        "n_head": 1,
+        "architectures": ["GPT2LMHeadModel"],
+    }
+    Path("config.json").write_text(json.dumps(told))
+    Path("model.safetensors").write_bytes(struct.pack("<Q", 2) + b"{}")
+    assert "more weights than its" in refused(transformers.load, ".")

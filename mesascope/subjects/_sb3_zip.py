@@ -34,7 +34,6 @@ LAYERS = re.compile(r"torch\.nn\.modules\.\w+")
 EXTRACTORS = "stable_baselines3.common.torch_layers"
 UNUSED = ("optimizer_class", "optimizer_kwargs")
 WIDEST = 1 << 16
-SLACK = 1 << 20  # weights that are built and not saved
 
 
 class Zip(NamedTuple):
@@ -172,25 +171,15 @@ def policy(held: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bo
 
     weights = _torch.load(io.BytesIO(held.weights), f"The member policy.pth of {held.path!r}")
     found = sum(getattr(w, "numel", int)() for w in weights.values()) if isinstance(weights, dict) else 0
-    asked = 0
-
-    def bounded(module: Any, name: str, weight: Any) -> None:
-        nonlocal asked
-        asked += 0 if weight is None else weight.numel()
-        if asked > 2 * found + SLACK:  # before it is filled: what is only allocated takes no memory
-            raise broken(held.path, f"its settings ask for more weights than the {found:,} that it holds")
-
-    watching = torch.nn.modules.module.register_module_parameter_registration_hook(bounded)
+    why = broken(held.path, f"its settings ask for more weights than the {found:,} that it holds")
     try:
-        with torch.random.fork_rng(devices=[]):
+        with _torch.at_most(2 * found, why), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             made = _built(kind, spaces, settings)
     except MesascopeError:
         raise
     except Exception as error:
         raise broken(held.path, f"its policy cannot be built: {type(error).__name__}: {error}") from error
-    finally:
-        watching.remove()
     _torch.fill(made, weights, f"The member policy.pth of {held.path!r}")
     return _torch.frozen(made)
 

@@ -13,7 +13,7 @@ from mesascope import gate, limits
 from mesascope.errors import MesascopeError
 from mesascope.families import Family
 from mesascope.families._questions import Question
-from mesascope.subjects import digest
+from mesascope.subjects import _torch, digest
 from mesascope.subjects._answers import Answer, weighed
 from mesascope.subjects._language import LanguageModel, Log, spoken
 from mesascope.subjects._settings import named, within
@@ -76,13 +76,19 @@ def load(path: str, trust: bool = False) -> tuple[Any, Any]:
             "Install them with: pip install torch 'mesascope[transformers]'",
         ) from None
     told = {"gguf_file": place.name} if place.is_file() else {}
+    held = sum(f.stat().st_size for f in ([place] if place.is_file() else place.glob("*")) if f.is_file())
     home = str(place.parent if place.is_file() else place)
     try:
         if place.is_file():
             limits.gguf(path)
         tokens = gate.pretrained(AutoTokenizer, home, trust, padding_side="left", **told)
-        model = gate.pretrained(AutoModelForCausalLM, home, trust, dtype=torch.float32, **told)
-    except (OSError, ValueError, ImportError, KeyError) as error:
+        with _torch.at_most(
+            4 * held, ValueError(f"its settings ask for more weights than its {held:,} bytes hold")
+        ):
+            model = gate.pretrained(AutoModelForCausalLM, home, trust, dtype=torch.float32, **told)
+    except MesascopeError:
+        raise
+    except Exception as error:  # whatever the reader of the broken part raises
         raise MesascopeError(
             f"transformers cannot load {path!r}: {' '.join(str(error).split())[:200]}.",
             "Name a folder of a causal language model, or install mesascope[transformers] for GGUF files.",
