@@ -6,6 +6,7 @@ to installed plug-ins, and to the packages that our own code names.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import os
@@ -76,7 +77,7 @@ def named(path: str, what: str, remedy: str) -> Any:
 
 
 def _module(place: str, remedy: str) -> ModuleType:
-    _OWN.watch(os.getcwd())
+    _OWN.watch()
     try:
         return importlib.import_module(place)
     except Exception as error:
@@ -99,7 +100,7 @@ def environment(make: Callable[..., Any], name: Any, keywords: dict[str, Any]) -
     settings([name, keywords])
     module, _, own = name.rpartition(":")
     if module:
-        _OWN.watch(os.getcwd())
+        _OWN.watch()
         importlib.import_module(module)
     return make(own, **keywords)
 
@@ -179,9 +180,10 @@ class _Own:
     def __init__(self) -> None:
         self.folders: list[str] = []
 
-    def watch(self, folder: str) -> None:
-        """From now on."""
-        self.folders = list(dict.fromkeys([folder, *self.folders]))
+    def watch(self) -> None:
+        """The present folder, from now on."""
+        with contextlib.suppress(OSError):  # it is gone
+            self.folders = list(dict.fromkeys([os.getcwd(), *self.folders]))
         if self not in sys.meta_path:
             sys.meta_path.append(self)
 
@@ -204,4 +206,4 @@ def _asked() -> bool:
 
 _OWN = _Own()
 if "--multiprocessing-fork" in sys.orig_argv:  # a process that the user's own code began
-    _OWN.watch(os.getcwd())
+    _OWN.watch()
