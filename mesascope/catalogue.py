@@ -6,7 +6,6 @@ A plug-in is a module with one factory named after its kind. It is imported only
 from __future__ import annotations
 
 import functools
-import importlib
 import inspect
 import pkgutil
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from mesascope import gate
 from mesascope.blame import contained
 from mesascope.errors import MesascopeError, unknown
 
@@ -73,7 +73,7 @@ def module(kind: str, name: str) -> ModuleType:
         )
     target = claims[0]
     try:
-        return importlib.import_module(target)
+        return gate.plugin(target)
     except Exception as error:
         raise MesascopeError(
             f"The {KINDS[kind]} {name!r} ({target}) cannot be imported: {type(error).__name__}: {error}.",
@@ -125,6 +125,7 @@ def make(kind: str, spec: str, *handed: Any, **preset: Any) -> Any:
         handed: what the factory takes first, e.g. the family for a subject.
         preset: settings in Python, over those in the text.
     """
+    gate.handed(spec, *preset.values())
     name, given = split(spec)
     made, what = factory(kind, name), f"{KINDS[kind]} {name!r}"
     known = {**convert(made, given, what), **preset}
@@ -187,9 +188,9 @@ def _value(kind: Any, text: str, example: str, given: str) -> Any:
     return text
 
 
-def trusting(kind: str, name: str, trust: bool) -> dict[str, bool]:
+def trusting(kind: str, name: str, trusted: bool) -> dict[str, bool]:
     """The user's trust in code that a file brings, for a factory that asks for it."""
-    asked = trust and "trust" in inspect.signature(factory(kind, name)).parameters
+    asked = trusted and "trust" in inspect.signature(factory(kind, name)).parameters
     return {"trust": True} if asked else {}
 
 

@@ -15,13 +15,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope import catalogue
+from mesascope import catalogue, gate
 from mesascope.axes import UNDETERMINED, Axis
 from mesascope.bench import Bench
 from mesascope.blame import contained
 from mesascope.conditions import select
 from mesascope.errors import MesascopeError, unknown
-from mesascope.examination import opener, resolve, typed_family
+from mesascope.examination import opener, resolve
 from mesascope.families import Family
 from mesascope.families import kind as ring_kind
 from mesascope.leaks import refuse_leaks
@@ -46,6 +46,7 @@ def check_plugin(name: str) -> list[str]:
     Raises:
         MesascopeError: there is no such plug-in.
     """
+    gate.handed(name)
     kind, spec = _find(name)
     made = catalogue.factory(kind, catalogue.split(spec)[0])
     broken = (
@@ -89,7 +90,7 @@ def _find(name: str) -> tuple[str, str]:
 
 
 def _family(spec: str) -> Iterator[str]:
-    family = typed_family(spec)
+    family = catalogue.make("families", spec)
     if not isinstance(family, Family):
         yield f"Its factory returned {type(family).__name__}, not a mesascope.Family."
         return

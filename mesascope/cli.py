@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mesascope import gate
 from mesascope.cruxes.commands import app as crux
 from mesascope.datasets import app as data
 from mesascope.errors import MesascopeError, MesascopeWarning
@@ -335,6 +336,7 @@ def _progress() -> Iterator[Any]:
 def run(arguments: Sequence[str]) -> int:
     """Runs one command in this process and returns its exit code: 0 done, 1 check failed, 2 called wrongly."""
     _ARGUMENTS[:] = list(arguments)
+    gate.typed(*arguments)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always", MesascopeWarning)
@@ -387,13 +389,10 @@ def _failed(error: Any) -> int:
     else:
         code, problem = 3, f"a mistake of ours, not of yours: {type(error).__name__}: {error}"
         remedy = "Please report it with the output of: MESASCOPE_TRACEBACK=1 " + _command()
-    _say(f"mesascope: {problem}")
-    if remedy:
-        _say(remedy)
+    _say(f"mesascope: {problem}" + (f"\n{remedy}" if remedy else ""))
     return code
 
 
 def main() -> None:
-    """The entry point of the `mesascope` command; modules in the present folder can be named as subjects."""
-    sys.path.append(os.getcwd())
+    """The entry point of the `mesascope` command."""
     sys.exit(run(sys.argv[1:]))

@@ -12,7 +12,7 @@ from typing import Any
 
 import xarray as xr
 
-from mesascope import axes, catalogue, trials
+from mesascope import axes, catalogue, gate, trials
 from mesascope.bench import Bench, Progress
 from mesascope.blame import contained
 from mesascope.errors import MesascopeError, MesascopeWarning
@@ -87,8 +87,9 @@ def examine(
     Returns:
         One examination per subject, in order.
     """
-    base: Family = typed_family(family) if isinstance(family, str) else family
     named = subjects if isinstance(subjects, list | tuple) else [subjects]
+    gate.handed(family, *named)
+    base: Family = catalogue.make("families", family) if isinstance(family, str) else family
     group = [resolve(s, base, trust) for s in named]
     asked = [
         catalogue.make("probes", p) if isinstance(p, str) else p for p in probes or catalogue.names("probes")
@@ -152,7 +153,7 @@ def resolve(subject: Any, family: Family, trust: bool = False) -> Subject:
         raise MesascopeError(
             f"{type(subject).__name__} is no subject.", "Give a Subject, a function, a name or a file."
         )
-    spec = os.fspath(subject)
+    gate.handed(spec := os.fspath(subject))
     if spec.partition("://")[0].isalpha() and "://" in spec:  # an address, whatever its password holds
         return catalogue.make("subjects", opener(spec), family, path=spec)
     name = catalogue.split(spec)[0] if "=" in spec or ":" not in spec else spec.partition(":")[0]
@@ -171,11 +172,6 @@ def resolve(subject: Any, family: Family, trust: bool = False) -> Subject:
     return catalogue.make("subjects", spec, family)  # says which names there are
 
 
-def typed_family(spec: str) -> Family:
-    """The family that a user typed: code that its settings name is the user's own act."""
-    return catalogue.make("families", spec, **catalogue.trusting("families", catalogue.split(spec)[0], True))
-
-
 def default_family(subjects: Sequence[Any], trust: bool = False) -> str:
     """The family of the first subject that is a file which says its own.
 
@@ -189,7 +185,9 @@ def default_family(subjects: Sequence[Any], trust: bool = False) -> str:
             module = catalogue.module("subjects", name or opener(path))
             if hasattr(module, "family_of"):
                 spec = module.family_of(path)
-                if catalogue.trusting("families", catalogue.split(spec)[0], True) and not trust:
+                if trust:
+                    gate.typed(spec)
+                else:
                     catalogue.make("families", spec)  # says what it would run
                 return spec
     raise MesascopeError(

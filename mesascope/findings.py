@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
+from mesascope import limits
 from mesascope.errors import MesascopeError
 
 FORMAT = "mesascope-finding/1"
@@ -150,7 +150,7 @@ def read(folder: str | os.PathLike) -> list[Finding]:
     path = Path(folder)
     path = path / "findings.json" if path.is_dir() else path
     try:
-        document = json.loads(path.read_text())
+        document = limits.parsed(path.read_text())
     except FileNotFoundError:
         raise MesascopeError(f"There is no {str(path)!r}.", "Name the folder of a run.") from None
     except (UnicodeDecodeError, ValueError) as error:

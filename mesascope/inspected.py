@@ -5,7 +5,7 @@ A lifetime here is the one of the same number, ring and seed in our own rollouts
 
 from __future__ import annotations
 
-import json
+import zipfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope import catalogue
+from mesascope import catalogue, limits
 from mesascope.errors import MesascopeError
 from mesascope.families import Family
 from mesascope.families._questions import Moment, Question, row
@@ -83,8 +83,11 @@ def read_eval(path: str) -> xr.Dataset:
             "Reading an .eval log needs inspect-ai.", "Install it with: pip install 'mesascope[inspect]'"
         ) from None
     try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as held:
+                limits.members(held, limits.size(path))
         log = read_eval_log(str(path))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError, zipfile.BadZipFile) as error:
         raise MesascopeError(
             f"{path!r} is no .eval log: {error}.", "Name a log that inspect wrote."
         ) from None
@@ -93,7 +96,7 @@ def read_eval(path: str) -> xr.Dataset:
         raise MesascopeError(
             f"{path!r} holds no lifetimes of ours.", "Run: inspect eval mesascope/word_labels --model …"
         )
-    known = [json.loads(k) if isinstance(k, str) else k for k in kept]
+    known = [limits.parsed(k) if isinstance(k, str) else k for k in kept]
     known.sort(key=lambda k: k["number"])
     return _assembled(known, str(log.eval.model))
 

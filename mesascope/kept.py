@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from mesascope import trials
+from mesascope import limits, trials
 from mesascope.errors import MesascopeError
 from mesascope.identity import loaded, unchanged
 
@@ -40,8 +40,9 @@ def get(path: Path) -> xr.Dataset:
         MesascopeError: it is broken, or other code lived it.
     """
     try:
+        limits.arrays(path)
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            told = json.loads(str(file[TOLD]))
+            told = limits.parsed(str(file[TOLD]))
             data = {name: (dims, file[name]) for name, dims in told["dims"].items()}
             labels = file[LABELS].tolist()
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:

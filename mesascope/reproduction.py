@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import json
 import os
 import re
@@ -11,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mesascope import catalogue, runs
+from mesascope import catalogue, gate, runs
 from mesascope.blame import contained, theirs
 from mesascope.errors import MesascopeError
 from mesascope.reproducing.crew import clock, gather, side_by_side
@@ -102,6 +101,10 @@ def home(found: Mapping[str, Any]) -> Path:
 def known_measures(study: Study, trust: bool) -> dict[str, Measure]:
     """The measures that ship and the study's own; refuses code of others that was not asked for."""
     own = study.folder / "measures.py"
+    texts = [t for c in study.cells for t in (c.recipe, c.subject, c.family)]
+    texts += [t for q in study.quantities for t in (q.spec, q.family)]
+    if trust:
+        gate.typed(*texts)
     if not (study.ours or trust):
         if own.is_file():
             raise _untrusted(f"{str(own)!r} is code")
@@ -109,16 +112,12 @@ def known_measures(study: Study, trust: bool) -> dict[str, Measure]:
             name = catalogue.split(cell.subject)[0] if "=" in cell.subject else cell.subject.partition(":")[0]
             if cell.subject and name not in catalogue.names("subjects"):
                 raise _untrusted(f"its subject {cell.subject!r} would run code")
-        texts = [t for c in study.cells for t in (c.recipe, c.subject, c.family)]
-        for text in texts + [t for q in study.quantities for t in (q.spec, q.family)]:
+        for text in texts:
             if running := sorted(set(re.findall(r"\w+", text)) & _runs_code()):
                 raise _untrusted(f"{running[0]} in {text!r} would run code")
     if not own.is_file():
         return SHIPPED
-    spec = importlib.util.spec_from_file_location(f"mesascope_study_{study.name}", own)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = gate.code(own, f"mesascope_study_{study.name}")
     named = {k: v for k, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__}
     own_measures: dict[str, Any] = {k: v for k, v in named.items() if callable(v) and not k.startswith("_")}
     return {**SHIPPED, **own_measures}

@@ -15,7 +15,7 @@ from typing import Any
 
 import xarray as xr
 
-from mesascope import trials
+from mesascope import limits, trials
 from mesascope.errors import MesascopeError
 from mesascope.examination import Examination
 from mesascope.findings import from_json, to_json
@@ -160,8 +160,8 @@ def open_run(folder: str | os.PathLike) -> tuple[list[Examination], str]:
             "Name the folder that examine, measure or demo wrote.",
         )
     try:
-        told = json.loads((folder / "findings.json").read_text())["subjects"]
-        index = json.loads((folder / "index.json").read_text())
+        told = limits.parsed((folder / "findings.json").read_text())["subjects"]
+        index = limits.parsed((folder / "index.json").read_text())
         groups = trials.open_trials(folder / "trials.nc")
         out = [
             Examination(

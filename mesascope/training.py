@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mesascope import catalogue
+from mesascope import catalogue, gate
 from mesascope.blame import contained
 from mesascope.errors import MesascopeError
 from mesascope.families import Family
@@ -41,6 +41,7 @@ def train(
     Returns:
         The networks' files.
     """
+    gate.handed(family)
     family = catalogue.make("families", family) if isinstance(family, str) else family
     name, given = catalogue.split(recipe)
     made = catalogue.factory("recipes", name)

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from mesascope import limits
 from mesascope.errors import MesascopeError
 
 FORMAT = "mesascope-trials/1"
@@ -202,7 +203,8 @@ def open_trials(path: str | os.PathLike) -> dict[str, xr.Dataset]:
     if not path.is_file():
         raise MesascopeError(f"There is no file {str(path)!r}.", "Name a .nc file that mesascope wrote.")
     try:
-        with xr.open_datatree(path, engine="h5netcdf") as tree:
+        limits.netcdf(path)
+        with xr.open_datatree(path, engine="h5netcdf", decode_times=False) as tree:
             rings = {name: node.to_dataset().load() for name, node in tree.children.items()}
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise MesascopeError(
@@ -214,7 +216,7 @@ def open_trials(path: str | os.PathLike) -> dict[str, xr.Dataset]:
     out = {}
     for ring, trials in rings.items():
         try:
-            attrs = {k: json.loads(v) for k, v in trials.attrs.items() if isinstance(v, str)}
+            attrs = {k: limits.parsed(v) for k, v in trials.attrs.items() if isinstance(v, str)}
         except ValueError:
             attrs = dict(trials.attrs)
         out[ring] = trials.assign_attrs(attrs)

@@ -24,6 +24,8 @@ LAYERS = (
         "stats",
         "trials",
         "identity",
+        "gate",
+        "limits",
     },
     {"families", "subjects", "conditions", "probes", "logs"},
     {"catalogue", "lives", "scans", "loops", "rollouts", "replays", "leaks", "measurement", "recipes"},

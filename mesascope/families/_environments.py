@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import warnings
 import weakref
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from mesascope import gate
 from mesascope.errors import MesascopeError
 from mesascope.families import Percept
 from mesascope.families._lanes import Lane
@@ -112,9 +112,10 @@ def made_lane(env: Any, told: Mapping[str, Any], most: int, limited: bool, vecto
                 if isinstance(made, gymnasium.Env):
                     made = gymnasium.wrappers.TimeLimit(made, most)
             elif vector:
-                made = gymnasium.make_vec(chosen, num_envs=1, **limit, **given)
+                made = gate.environment(gymnasium.make_vec, chosen, {"num_envs": 1, **limit, **given})
             else:
-                made = gymnasium.make(chosen, disable_env_checker=True, **limit, **given)
+                told_of = {"disable_env_checker": True, **limit, **given}
+                made = gate.environment(gymnasium.make, chosen, told_of)
     except MesascopeError:
         raise
     except Exception as error:
@@ -136,6 +137,7 @@ def made_lane(env: Any, told: Mapping[str, Any], most: int, limited: bool, vecto
                     f"{name} has no attribute {key[1:]!r} to set.",
                     "Without a dot it is a keyword of gymnasium.make.",
                 )
+            gate.settings(value)
             setattr(inner, key[1:], value)
     return Lane(made, name, score)
 
@@ -151,10 +153,9 @@ def registered(env: Any, vector: bool) -> tuple[int, float | None, bool]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            module, _, name = env.rpartition(":")
-            if module:
-                importlib.import_module(module)
-            spec = gymnasium.spec(name)
+            spec = gate.environment(gymnasium.spec, env, {})
+    except MesascopeError:
+        raise
     except Exception as error:
         remedy = "Type it as it is registered, with the module that registers it: module:Env-v0."
         raise MesascopeError(f"There is no environment {env!r}: {str(error)[:300]}.", remedy) from error

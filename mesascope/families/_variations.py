@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from mesascope import gate
 from mesascope.errors import MesascopeError
 
 Drawn = dict[str, Any]
 EXAMPLE = "length=0.4..0.6+map_name=4x4/8x8"
-_ALLOWED: set[str] = set()  # what the user has typed in this process, and may so run again
 
 
 class Range(NamedTuple):
@@ -66,40 +65,14 @@ def _literal(text: str) -> Any:
         return text
 
 
-def code(text: str, what: str, trust: bool) -> None:
-    """Refuses code that nobody typed: a file that names it must be trusted.
-
-    Args:
-        text: what would be imported, 'module:name'.
-        what: what it is, for the message.
-        trust: whether the user typed it, or trusts the file that names it.
-
-    Raises:
-        MesascopeError: neither.
-    """
-    if trust:
-        _ALLOWED.add(text)
-    if text not in _ALLOWED:
-        raise MesascopeError(
-            f"{what} {text!r} would import and run code that a file names.", "Read it, then add --trust."
-        )
-
-
 def called(path: str) -> Callable[[np.random.Generator, str], Mapping[str, Any]]:
     """The user's function 'module:function'.
 
     Raises:
-        MesascopeError: there is no such module or function.
+        MesascopeError: there is no such module or function, or only a file names it.
     """
-    module, _, name = path.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except Exception as error:
-        raise MesascopeError(
-            f"{path!r} cannot be imported: {type(error).__name__}: {error}.",
-            "Name it as package.module:function, from the folder where it can be imported.",
-        ) from error
-    return checked(found, path)
+    remedy = "Name it as package.module:function, from the folder where it can be imported."
+    return checked(gate.named(path, "The function of tasks", remedy), path)
 
 
 def checked(function: Any, name: str) -> Callable[[np.random.Generator, str], Mapping[str, Any]]:
@@ -135,4 +108,4 @@ def drawn(function: Callable[..., Any], name: str, rng: np.random.Generator, rin
             f"{name} returned {type(told).__name__} on {ring!r}.",
             "Return a dict of keywords for gymnasium.make.",
         )
-    return dict(told)
+    return gate.drawn(dict(told))

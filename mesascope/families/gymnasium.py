@@ -16,12 +16,13 @@ import gymnasium
 import jax
 import numpy as np
 
+from mesascope import gate
 from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.families import Family, Percept, parse_bank
 from mesascope.families._common import named, whole
 from mesascope.families._environments import Lifetimes, called_by, made_lane, registered
 from mesascope.families._history import holds_history
-from mesascope.families._variations import Range, called, checked, code, drawn, ranges
+from mesascope.families._variations import Range, called, checked, drawn, ranges
 from mesascope.identity import coded
 from mesascope.keys import address
 
@@ -215,7 +216,6 @@ def family(
     history: bool = False,
     bank: int = 0,
     bank_seed: int = 0,
-    trust: bool = False,
 ) -> Gymnasium:
     """Any Gymnasium environment: a trial is one episode, a lifetime several of them.
 
@@ -245,7 +245,6 @@ def family(
             whatever is acquired then stands in the percept, and subjects read 'reactive' by construction.
         bank: how many tasks there are to be trained on; 0 for as many as one likes.
         bank_seed: of the bank.
-        trust: whether code that a file names may run.
     """
     whole(episodes=(episodes, 1, MOST), steps=(steps, 0, MOST), bank=(bank, 0, 1_000_000))
     for label, value, known in (("seeds", seeds, ("", "same", "new")), ("carry", carry, ("kept", "reset"))):
@@ -253,19 +252,15 @@ def family(
             raise MesascopeError(
                 f"{label}={value!r} is out of range.", f"Type {' or '.join(filter(None, known))}."
             )
-    learner = f"function:path={learner}" if ":" in learner and "=" not in learner else learner
     changes = {k: ranges(v, k) for k, v in (("shifted", shifted), ("restructured", restructured)) if v}
-    for named_env in (env, *(e for told in changes.values() for e in told.get("env", Range()).listed)):
-        if isinstance(named_env, str) and ":" in named_env:
-            code(named_env, "The environment", trust)
-    if isinstance(tasks, str) and tasks:
-        code(tasks, "The function of tasks", trust)
-    if learner.startswith("function:"):
-        code(learner, "The learner", trust)
+    varied = ranges(vary, "vary")
+    gate.settings([env, *(each.listed for told in (varied, *changes.values()) for each in told.values())])
+    if ":" in learner and "=" not in learner:
+        gate.permit(learner, "The learner")
+        learner = f"function:path={learner}"
     function = (
         called(tasks) if isinstance(tasks, str) and tasks else tasks and checked(tasks, called_by(tasks))
     )
-    varied = ranges(vary, "vary")
     own, threshold, vector = registered(env, vector)
     if not steps and not own:
         raise MesascopeError(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mesascope import limits
 from mesascope.errors import MesascopeError
 
 if TYPE_CHECKING:
@@ -230,6 +231,7 @@ def _separated(path: Path, start: bytes) -> Table:
     for attempt in (codec, "latin-1") if codec == "utf-8" else (codec,):
         try:
             names, mark, skip, extra, said = _header(start, attempt, path)
+            _bounded(names, 1, path.name)
             if extra:
                 names = ["", *names]
                 said.append("The first column has no name (row names).")
@@ -296,9 +298,19 @@ def _lines(path: Path) -> Table:
                     "Leave it out.",
                 )
     names = list(dict.fromkeys(name for row in rows for name in row))
+    _bounded(names, len(rows), path.name)
     columns = {i: [row.get(name) for row in rows] for i, name in enumerate(names)}
     frame = pd.DataFrame({i: pd.Series(c, index=[n for n, _ in lines]) for i, c in columns.items()})
     return _named(frame, names, show(path.name), "line", 0, [])
+
+
+def _bounded(names: Sequence[str], rows: int, name: str) -> None:
+    """Refuses a table of more columns or cells than a log has."""
+    if len(names) > limits.COLUMNS or len(names) * rows > limits.CELLS:
+        raise MesascopeError(
+            f"{show(name)} has {counted(len(names), 'column')} in {counted(rows, 'row')}.",
+            "Leave out what is no part of the log.",
+        )
 
 
 def _whole(value: Any) -> bool:
@@ -328,7 +340,6 @@ def _object(line: str, number: int, name: str) -> dict[str, Any]:
 
 def _parquet(path: Path) -> Table:
     """A parquet file, through pyarrow."""
-    import pandas as pd
 
     if importlib.util.find_spec("pyarrow") is None:
         raise MesascopeError(
@@ -336,7 +347,7 @@ def _parquet(path: Path) -> Table:
             "Install it: pip install 'mesascope[parquet]'",
         )
     try:
-        frame = pd.read_parquet(path, engine="pyarrow")
+        frame = limits.parquet(path).to_pandas()
     except Exception as error:  # pyarrow raises its own, OSError and ValueError, by version
         raise MesascopeError(
             f"{show(path.name)} is no whole parquet file: {show(str(error).splitlines()[0], 160)}.",

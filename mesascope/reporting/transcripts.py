@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from mesascope import limits
 from mesascope.reporting import words
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def spoken(examinations: Sequence[Examination]) -> list[dict[str, Any]]:
             "subject": e.subject,
             "ring": words.ring(ring),
             "condition": words.condition(str(label)),
-            **_told(json.loads(str(text))),
+            **_told(limits.parsed(str(text))),
         }
         for e in examinations
         for ring, lived in e.trials.items()

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mesascope import limits
 from mesascope.errors import MesascopeError, unknown
 
 
@@ -23,12 +24,12 @@ def texts(told: Mapping[str, Any], key: str, where: str) -> list[str]:
 def toml(path: Path) -> dict[str, Any]:
     """A file of a study."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(limits.read(path, limits.SETTINGS).decode())
     except FileNotFoundError:
         raise MesascopeError(
             f"There is no {str(path)!r}.", "A study has plan.toml and expects.toml."
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise MesascopeError(f"{str(path)!r} is no TOML: {error}.", "Mend it there.") from None
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 import mesascope
-from mesascope import axes, catalogue
+from mesascope import axes, catalogue, limits
 from mesascope.bench import Bench
 from mesascope.errors import MesascopeError, unknown
 from mesascope.examination import resolve
@@ -354,7 +354,7 @@ def _finding(found: list[Any], q: Quantity) -> Value:
 def read(path: Path) -> dict[str, Any]:
     """A JSON file of ours; nothing where it is missing or broken, so that it is made again."""
     try:
-        return _dict(json.loads(path.read_text()))
+        return _dict(limits.parsed(path.read_text()))
     except (OSError, ValueError):
         return {}
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
+from mesascope import gate
 from mesascope.errors import MesascopeError
 
 
@@ -15,7 +15,7 @@ def require(module: str, extra: str) -> Any:
         MesascopeError: it is not installed (which extra to install), or it cannot be imported.
     """
     try:
-        return importlib.import_module(module)
+        return gate.package(module)
     except ModuleNotFoundError as error:
         lacking = (error.name or module).partition(".")[0]
         raise MesascopeError(

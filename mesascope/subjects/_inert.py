@@ -9,10 +9,12 @@ from __future__ import annotations
 import io
 import math
 import pickle
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 
+from mesascope import limits
 from mesascope.errors import MesascopeError
 
 LARGEST = 64 << 20  # bytes of a pickle
@@ -61,31 +63,98 @@ class Inert:
 class _Reader(pickle._Unpickler):  # type: ignore[name-defined]  # pyright: ignore[reportAttributeAccessIssue]
     """The one written in Python: its memo grows by what is there, not by what a number in the file says."""
 
+    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    append: Any
+    read: Any
+
     def find_class(self, module: str, name: str) -> type[Inert]:
         return type("Named", (Inert,), {"origin": (str(module), str(name))})
 
     def persistent_load(self, pid: Any) -> Any:
         raise pickle.UnpicklingError("it refers to something outside")
 
+    def load_bytearray8(self) -> None:
+        """Bytes that are there: Python's own makes room for as many as are announced."""
+        self.append(bytearray(self.read(int.from_bytes(self.read(8), "little"))))
+
+
+_Reader.dispatch[pickle.BYTEARRAY8[0]] = _Reader.load_bytearray8
+
+
+def _hashing(name: str, keys: Callable[[list[Any]], list[Any]]) -> None:
+    """Has the reader refuse tuples of tuples where they would be hashed, which takes as long as they unroll to."""
+    usual = _Reader.dispatch[getattr(pickle, name)[0]]
+
+    def load(reader: Any) -> None:
+        for key in keys(reader.stack):
+            if isinstance(key, tuple | frozenset) and any(isinstance(x, tuple | frozenset) for x in key):
+                raise pickle.UnpicklingError("a key of it is nested")
+        usual(reader)
+
+    _Reader.dispatch[getattr(pickle, name)[0]] = load
+
+
+_hashing("SETITEM", lambda stack: stack[-2:-1])
+for _name in ("SETITEMS", "DICT"):
+    _hashing(_name, lambda stack: stack[::2])
+for _name in ("ADDITEMS", "FROZENSET"):
+    _hashing(_name, lambda stack: stack)
+
+
+def held(value: Any) -> list[Any]:
+    """What a value of such a pickle holds."""
+    if isinstance(value, Inert):
+        return [
+            *value.args,
+            value.state,
+            *(x for pair in value.items for x in (pair if type(pair) is tuple else [pair])),
+        ]
+    if isinstance(value, dict):
+        return [*value, *value.values()]
+    return list(value) if isinstance(value, list | tuple | set | frozenset) else []
+
+
+class Stored(Inert):
+    """What stands where a pickle of tensors refers to the numbers outside of it: `args` is what it says of them."""
+
+
+class _Tensors(_Reader):
+    def persistent_load(self, pid: Any) -> Any:
+        return Stored(*pid) if isinstance(pid, tuple) else super().persistent_load(pid)
+
+
+def tensors(data: bytes, after: int = 0) -> Any:
+    """What a pickle holds that may refer to numbers outside of it; `after` other pickles come before it.
+
+    Raises:
+        ValueError: it is broken, larger than LARGEST, nested too deeply, or unrolls to too much.
+    """
+    return _loaded(data, _Tensors, after)
+
 
 def read(data: bytes, what: str) -> Any:
     """What a pickle holds, with Inert in place of everything that is not plain Python data.
 
     Raises:
-        MesascopeError: it is broken, or larger than LARGEST.
+        MesascopeError: it is broken, larger than LARGEST, nested too deeply, or unrolls to too much.
     """
-    if len(data) > LARGEST:
-        raise MesascopeError(
-            f"{what} has {len(data):,} bytes of pickle.", "Save it again without what is so large."
-        )
     try:
-        return _Reader(io.BytesIO(data)).load()
-    except (MemoryError, RecursionError, KeyboardInterrupt):
-        raise
-    except Exception as error:
-        raise MesascopeError(
-            f"{what} is no whole pickle: {type(error).__name__}: {error}.", "Copy or save the file again."
-        ) from None
+        return _loaded(data, _Reader)
+    except ValueError as error:
+        raise MesascopeError(f"{what} is no whole pickle: {error}.", "Copy or save the file again.") from None
+
+
+def _loaded(data: bytes, kind: Any, after: int = 0) -> Any:
+    if len(data) > LARGEST:
+        raise ValueError(f"it has {len(data):,} bytes")
+    file, found = io.BytesIO(data), None
+    try:
+        for _ in range(after + 1):
+            found = kind(file).load()
+    except Exception as error:  # whatever the reader of the broken part raises
+        raise ValueError(f"{type(error).__name__}: {str(error)[:200]}") from None
+    limits.unrolled(found, held)
+    return found
 
 
 def named(value: Any) -> tuple[str, str] | None:

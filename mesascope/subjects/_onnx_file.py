@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -48,6 +49,7 @@ def read(path: str) -> Any:
         raise broken(path, "it holds no graph")
     _refuse_outside(path, model)
     _refuse_operators(path, model)
+    _refuse_large(path, model)
     return model
 
 
@@ -126,6 +128,21 @@ def _refuse_outside(path: str, model: Any) -> None:
             raise broken(path, f"the weight {tensor.name!r} is at no number") from None
         if offset < 0 or length < 0 or offset + length > size:
             raise broken(path, f"the weight {tensor.name!r} ends beyond the {size:,} bytes of {place!r}")
+
+
+def _refuse_large(path: str, model: Any) -> None:
+    """Raises where a few numbers in the file would have a runtime make many."""
+    inference = require("onnx.shape_inference", "onnx")
+    try:
+        known = inference.infer_shapes(model, data_prop=True)
+    except Exception as error:  # its own; a shape that cannot be found is the runtime's to refuse
+        raise broken(path, f"its shapes cannot be found: {str(error).strip()[:200]}") from None
+    graphs = [g for g in _graphs(known) if hasattr(g, "initializer")]
+    shapes = [v.type.tensor_type.shape.dim for g in graphs for v in (*g.value_info, *g.output)]
+    shapes += [t.dims for t in tensors(model)]
+    largest = max((math.prod(max(1, getattr(d, "dim_value", d)) for d in s) for s in shapes), default=0)
+    if largest > LARGEST // 8:
+        raise broken(path, f"it would make {largest:,} numbers at once")
 
 
 def _refuse_operators(path: str, model: Any) -> None:

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-import importlib
 import inspect
 import io
-import json
+import math
 import os
 import re
 import zipfile
@@ -23,19 +22,18 @@ from typing import Any, NamedTuple
 import gymnasium
 import numpy as np
 
+from mesascope import gate, limits
 from mesascope.errors import MesascopeError
 from mesascope.subjects import _inert, _torch
 from mesascope.subjects._extras import require
 
 MEMBERS = {"data", "policy.pth"}
-TEXT = 256 << 20  # bytes of `data`
-RATIO = 50  # times by which a member may be packed
+TEXT = 32 << 20  # bytes of `data`
 POLICIES = re.compile(r"(stable_baselines3|sb3_contrib)(\.\w+)*\.policies")
 LAYERS = re.compile(r"torch\.nn\.modules\.\w+")
 EXTRACTORS = "stable_baselines3.common.torch_layers"
 UNUSED = ("optimizer_class", "optimizer_kwargs")
 WIDEST = 1 << 16
-SLACK = 1 << 20  # weights that are built and not saved
 
 
 class Zip(NamedTuple):
@@ -87,17 +85,17 @@ def read(path: str) -> Zip:
         MesascopeError: there is none, it is truncated, or it unpacks to much more than it is.
     """
     try:
-        size = os.path.getsize(path)
+        size = limits.size(path)
         with zipfile.ZipFile(path) as held:
             lacking = sorted(MEMBERS - set(held.namelist()))
             if lacking:
                 raise broken(path, f"it has no {' and no '.join(lacking)}")
             for name in MEMBERS:
-                if held.getinfo(name).file_size > RATIO * size + (1 << 20):
-                    raise broken(path, f"{name} unpacks to {held.getinfo(name).file_size:,} bytes")
+                if (unpacked := held.getinfo(name).file_size) > limits.SLACK + limits.RATIO * size:
+                    raise broken(path, f"{name} unpacks to {unpacked:,} bytes")
             if held.getinfo("data").file_size > TEXT:
                 raise broken(path, f"its data has {held.getinfo('data').file_size:,} bytes")
-            data = json.loads(held.read("data"))
+            data = limits.parsed(held.read("data"))
             weights = held.read("policy.pth")
     except FileNotFoundError:
         raise MesascopeError(f"There is no file {path!r}.", "Name a zip that model.save() wrote.") from None
@@ -109,7 +107,6 @@ def read(path: str) -> Zip:
         EOFError,
         NotImplementedError,
         RuntimeError,
-        RecursionError,
     ) as error:
         raise broken(path, str(error) or type(error).__name__) from None
     except Exception as error:  # zlib.error and its like
@@ -138,6 +135,9 @@ def space(held: Zip, name: str) -> gymnasium.Space:
                 if k in state
             }
             shape = _inert.array(state.get("_shape", state.get("shape", ())))
+            one_hot = np.prod(told.get("n", 1), dtype=float), np.sum(told.get("nvec", 0), dtype=float)
+            if (count := max(math.prod(shape or ()), *one_hot)) > limits.WIDEST:
+                raise ValueError(f"it has {count:,.0f} numbers")
             if origin[1] == "Discrete":
                 return gymnasium.spaces.Discrete(int(told["n"]), start=int(told.get("start") or 0))
             if origin[1] == "MultiDiscrete":
@@ -171,25 +171,15 @@ def policy(held: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bo
 
     weights = _torch.load(io.BytesIO(held.weights), f"The member policy.pth of {held.path!r}")
     found = sum(getattr(w, "numel", int)() for w in weights.values()) if isinstance(weights, dict) else 0
-    asked = 0
-
-    def bounded(module: Any, name: str, weight: Any) -> None:
-        nonlocal asked
-        asked += 0 if weight is None else weight.numel()
-        if asked > 2 * found + SLACK:  # before it is filled: what is only allocated takes no memory
-            raise broken(held.path, f"its settings ask for more weights than the {found:,} that it holds")
-
-    watching = torch.nn.modules.module.register_module_parameter_registration_hook(bounded)
+    why = broken(held.path, f"its settings ask for more weights than the {found:,} that it holds")
     try:
-        with torch.random.fork_rng(devices=[]):
+        with _torch.at_most(2 * found, why), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             made = _built(kind, spaces, settings)
     except MesascopeError:
         raise
     except Exception as error:
         raise broken(held.path, f"its policy cannot be built: {type(error).__name__}: {error}") from error
-    finally:
-        watching.remove()
     _torch.fill(made, weights, f"The member policy.pth of {held.path!r}")
     return _torch.frozen(made)
 
@@ -259,10 +249,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
     if origin and LAYERS.fullmatch(origin[0]):
         found, base = getattr(require("torch", "sb3").nn, origin[1], None), require("torch", "sb3").nn.Module
     elif origin and origin[0] == EXTRACTORS:
-        found, base = (
-            getattr(importlib.import_module(EXTRACTORS), origin[1], None),
-            require("torch", "sb3").nn.Module,
-        )
+        found, base = getattr(require(EXTRACTORS, "sb3"), origin[1], None), require("torch", "sb3").nn.Module
     else:
         raise _Unknown(".".join(origin) if origin else type(value).__name__)
     if isinstance(found, type) and issubclass(found, base):
@@ -280,9 +267,9 @@ def _trusted(held: Zip, name: str, trust: bool, what: str) -> Any:
     value = held.data.get(name)
     if not isinstance(value, dict) or ":serialized:" not in value:
         raise broken(held.path, f"it has no {name}")
-    cloudpickle = require("cloudpickle", "sb3")
+    require("cloudpickle", "sb3")
     try:
-        return cloudpickle.loads(held.pickled(name))
+        return gate.unpickled(held.pickled(name), trust)
     except Exception as error:
         raise MesascopeError(
             f"The {name} of {held.path!r} cannot be unpickled: {type(error).__name__}: {error}.",

@@ -15,12 +15,14 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from mesascope import gate
 from mesascope.errors import MesascopeError
 from mesascope.identity import digest
-from mesascope.subjects import Response, choose
+from mesascope.subjects import Response, _tensors, choose
 from mesascope.subjects._extras import require
 
 WIDEST = 1 << 16  # units of one tap
+SLACK = 1 << 20  # weights that are built and not saved
 SEEN = "seen "  # before the names of hooked activations in a carry
 
 _choose = jax.jit(choose)
@@ -234,9 +236,10 @@ def load(source: Any, what: str) -> Any:
     Raises:
         MesascopeError: it is broken, or holds anything that would have to be run.
     """
-    torch = require("torch", "torch")
+    require("torch", "torch")
     try:
-        return torch.load(source, map_location="cpu", weights_only=True)
+        _tensors.measure(source)
+        return gate.weights(source)
     except FileNotFoundError:
         raise MesascopeError(f"There is no file {what}.", "Name a file of weights.") from None
     except pickle.UnpicklingError as error:
@@ -254,6 +257,25 @@ def load(source: Any, what: str) -> Any:
         raise MesascopeError(
             told, "Copy it again, or save the weights: torch.save(module.state_dict(), path)."
         ) from None
+
+
+@contextlib.contextmanager
+def at_most(weights: int, why: Exception) -> Iterator[None]:
+    """Raises `why` where modules made in here have many more weights than these."""
+    asked = 0
+
+    def bounded(module: Any, name: str, weight: Any) -> None:
+        nonlocal asked
+        asked += 0 if weight is None else weight.numel()
+        if asked > weights + SLACK:  # before it is filled: what is only allocated takes no memory
+            raise why
+
+    torch = require("torch", "torch")
+    watching = torch.nn.modules.module.register_module_parameter_registration_hook(bounded)
+    try:
+        yield
+    finally:
+        watching.remove()
 
 
 def fill(module: Any, weights: Any, what: str) -> None:

@@ -7,7 +7,6 @@ in is a copy: the function may write into it.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -15,6 +14,7 @@ import equinox as eqx
 import jax
 import numpy as np
 
+from mesascope import gate
 from mesascope.errors import MesascopeError
 from mesascope.families import Family, Percept
 from mesascope.identity import digest, reached
@@ -149,20 +149,8 @@ def subject(family: Family, path: str, trained_on: str = "unknown") -> Subject:
         path: package.module:factory.
         trained_on: unlimited, bank:M@seed or unknown.
     """
-    place, _, name = path.partition(":")
-    place = place.removesuffix(".py")
-    try:
-        module = importlib.import_module(place)
-    except Exception as error:
-        raise MesascopeError(
-            f"The module {place!r} cannot be imported: {type(error).__name__}: {error}.",
-            "Type package.module:factory, with the module on PYTHONPATH or in this folder.",
-        ) from error
-    made = getattr(module, name, None)
-    if not callable(made):
-        raise MesascopeError(
-            f"The module {place!r} has no function {name!r}.", "Type package.module:factory."
-        )
+    remedy = "Type package.module:factory, with the module on PYTHONPATH or in this folder."
+    made = gate.named(path, "The function", remedy)
     try:
         got = made(family)
     except Exception as error:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mesascope import gate, limits
 from mesascope.errors import MesascopeError
 from mesascope.families import Family
 from mesascope.subjects._language import LanguageModel, Log, spoken
@@ -52,12 +53,18 @@ def subject(
     talks = spoken(family)
     if not Path(path).is_file():
         raise MesascopeError(f"There is no file {path!r}.", "Name a .gguf file.")
+    try:
+        limits.gguf(path)
+    except (ValueError, OSError) as error:
+        raise MesascopeError(
+            f"{path!r} is no whole GGUF file: {error}.", "Copy or convert it again."
+        ) from None
     engine = load(path, threads, slots, context)
     told = {"chat": chat, "temperature": float(temperature), "served": served, "context": context, "top": top}
     name = named(subject, path=path, **told)
     before = _digest(path)
     if served:
-        address = f"{engine.listening_address}/v1"
+        gate.typed(address := f"{engine.listening_address}/v1")
         far = served_model(
             family, address, "", "log_probs", chat, temperature, top=top, side=slots, cache="none"
         )

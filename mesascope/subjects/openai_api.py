@@ -6,6 +6,7 @@ taken as they stand. The weights cannot be seen: the first block's questions are
 
 from __future__ import annotations
 
+from mesascope import gate
 from mesascope.errors import MesascopeError
 from mesascope.families import Family
 from mesascope.secrecy import USUAL
@@ -70,6 +71,7 @@ def subject(
     within(0, 1e12, price_in=price_in, price_out=price_out, budget=budget)
     home = plain_address(path)
     talks = spoken(family)
+    gate.permit(path, "The address", "would be asked, with your key, at a place")
     server = Server(path, key, timeout, retries)
     kept = Kept(kept_at(cache, home, model), home)
     asker = Prompts(server.ask, kept, model, chat, mode, top, samples, words, side, batch)

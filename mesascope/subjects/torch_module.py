@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import importlib
 import inspect
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -16,6 +15,7 @@ import equinox as eqx
 import jax
 import numpy as np
 
+from mesascope import gate
 from mesascope.errors import MesascopeError
 from mesascope.families import Family, Percept
 from mesascope.subjects import Response, Subject, _torch
@@ -277,6 +277,7 @@ def subject(
                 f"{path!r} names the factory {named!r}, whose code would run.",
                 f"Read it, then add --trust, or type torch_module:factory={named},path={path}.",
             )
+        gate.typed(named)
     make = functools.partial(_made, factory or named, family)
     module = make()
     if weights is not None:
@@ -305,18 +306,8 @@ def subject(
 
 def _made(factory: str, family: Family) -> Any:
     """The module that package.module:factory gives."""
-    place, _, name = factory.partition(":")
-    try:
-        made = getattr(importlib.import_module(place), name, None)
-    except Exception as error:
-        raise MesascopeError(
-            f"The module {place!r} cannot be imported: {type(error).__name__}: {error}.",
-            "Type factory=package.module:factory, with the module on PYTHONPATH or in this folder.",
-        ) from error
-    if not callable(made):
-        raise MesascopeError(
-            f"The module {place!r} has no function {name!r}.", "Type factory=package.module:factory."
-        )
+    remedy = "Type factory=package.module:factory, with the module on PYTHONPATH or in this folder."
+    made: Any = gate.named(factory, "The factory", remedy)
     try:
         takes = [
             p for p in inspect.signature(made).parameters.values() if p.default is p.empty and p.kind < 2

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from mesascope import gate, limits
 from mesascope.errors import MesascopeError
 from mesascope.families import Family
 from mesascope.families._questions import Question
-from mesascope.subjects import digest
+from mesascope.subjects import _torch, digest
 from mesascope.subjects._answers import Answer, weighed
 from mesascope.subjects._language import LanguageModel, Log, spoken
 from mesascope.subjects._settings import named, within
@@ -26,6 +27,7 @@ def subject(
     layer: int = -1,
     batch: int = 16,
     top: int = 200,
+    trust: bool = False,
 ) -> LanguageModel:
     """A local language model of Hugging Face transformers, with its activations.
 
@@ -37,10 +39,11 @@ def subject(
         layer: whose activations at the end of the question are the tap 'hidden'; 0 the embedding, -1 the last.
         batch: questions at a time; other batches round otherwise.
         top: how many first tokens are looked at for the labels.
+        trust: whether code that the folder brings may run.
     """
     within(1, 4096, batch=batch, top=top)
     talks = spoken(family)
-    model, tokens = load(path)
+    model, tokens = load(path, trust)
     layers = int(model.config.num_hidden_layers)
     within(-layers - 1, layers, layer=layer)
     asker, log = Forward(model, tokens, chat, layer, batch, top), Log()
@@ -51,12 +54,19 @@ def subject(
     return LanguageModel(name, "unknown", talks, asker, log, code, temperature)
 
 
-def load(path: str) -> tuple[Any, Any]:
+def load(path: str, trust: bool = False) -> tuple[Any, Any]:
     """The model and its tokenizer, in single precision on the CPU.
 
     Raises:
-        MesascopeError: a package is missing, or there is no model.
+        MesascopeError: a package is missing, there is no model, or it brings code that is not trusted.
     """
+    place = Path(path)
+    if not place.exists():
+        raise MesascopeError(
+            f"There is no folder or file {path!r}.", "Name a model's folder or a .gguf file."
+        )
+    if place.is_dir() and not trust:
+        _refuse_code(place)
     try:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -65,18 +75,20 @@ def load(path: str) -> tuple[Any, Any]:
             "A model of Hugging Face needs torch and transformers.",
             "Install them with: pip install torch 'mesascope[transformers]'",
         ) from None
-    place = Path(path)
-    if not place.exists():
-        raise MesascopeError(
-            f"There is no folder or file {path!r}.", "Name a model's folder or a .gguf file."
-        )
-    told: dict[str, Any] = {"local_files_only": True}
-    told |= {"gguf_file": place.name} if place.is_file() else {}
+    told = {"gguf_file": place.name} if place.is_file() else {}
+    held = sum(f.stat().st_size for f in ([place] if place.is_file() else place.glob("*")) if f.is_file())
     home = str(place.parent if place.is_file() else place)
     try:
-        tokens = AutoTokenizer.from_pretrained(home, padding_side="left", **told)
-        model = AutoModelForCausalLM.from_pretrained(home, dtype=torch.float32, **told)
-    except (OSError, ValueError, ImportError, KeyError) as error:
+        if place.is_file():
+            limits.gguf(path)
+        tokens = gate.pretrained(AutoTokenizer, home, trust, padding_side="left", **told)
+        with _torch.at_most(
+            4 * held, ValueError(f"its settings ask for more weights than its {held:,} bytes hold")
+        ):
+            model = gate.pretrained(AutoModelForCausalLM, home, trust, dtype=torch.float32, **told)
+    except MesascopeError:
+        raise
+    except Exception as error:  # whatever the reader of the broken part raises
         raise MesascopeError(
             f"transformers cannot load {path!r}: {' '.join(str(error).split())[:200]}.",
             "Name a folder of a causal language model, or install mesascope[transformers] for GGUF files.",
@@ -84,6 +96,29 @@ def load(path: str) -> tuple[Any, Any]:
     if tokens.pad_token is None:
         tokens.pad_token = tokens.eos_token
     return model.eval(), tokens
+
+
+def _refuse_code(folder: Path) -> None:
+    """Raises where a folder's settings name code: its own (auto_map), or kernels to be fetched."""
+    for file in sorted(folder.glob("*.json")):
+        if file.name in ("config.json", "tokenizer_config.json", "processor_config.json"):
+            told = _settings(file)
+            kernels = str(told.get("attn_implementation") or told.get("_attn_implementation") or "")
+            if told.get("auto_map") or "/" in kernels:
+                raise MesascopeError(
+                    f"{str(file)!r} names code that would run.",
+                    "Read it, then add --trust (trust=True in Python).",
+                )
+
+
+def _settings(file: Path) -> dict[str, Any]:
+    try:
+        told = limits.parsed(limits.read(file, limits.SETTINGS))
+    except ValueError as error:
+        raise MesascopeError(
+            f"{str(file)!r} cannot be read: {error}.", "Copy or save the model again."
+        ) from None
+    return told if isinstance(told, dict) else {}
 
 
 class Forward:

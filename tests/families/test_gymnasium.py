@@ -10,14 +10,15 @@ import gymnasium
 import jax
 import numpy as np
 import pytest
+import xarray as xr
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 from gymnasium_cases import Arms, Corridor, Stacked, drawn_arms
 
-from mesascope import catalogue, rollout
+from mesascope import catalogue, gate, rollout
 from mesascope.errors import MesascopeError, MesascopeWarning
-from mesascope.families import _variations
 from mesascope.families._lanes import Hand, Sight
+from mesascope.replays import Replays
 from mesascope.subjects.function import wrap
 
 
@@ -281,19 +282,23 @@ def test_what_is_refused(settings, why):
             lived(home, ring)
 
 
-def test_code_that_a_file_names_needs_trust(tmp_path, monkeypatch):
-    monkeypatch.setattr(_variations, "_ALLOWED", set())
+def test_code_that_a_file_names_needs_trust(monkeypatch):
+    monkeypatch.setattr(gate, "_TYPED", {})
     spec = "gymnasium:env=gymnasium_cases:Corridor-v0,episodes=3"
     with pytest.raises(MesascopeError, match=r"would import and run code that a file names.*--trust"):
-        catalogue.make("families", spec)
+        from_a_file(spec)
     for more in (
         "tasks=gymnasium_cases:drawn_arms",
         "learner=gymnasium_cases:drawn_arms",
         "restructured=env=a:B-v0",
+        "shifted=env=a:B-v0",
+        "vary=env=a:B-v0",
+        "vary=wide=a.b:c",
+        "vary=.wide=a.b:c",
     ):
         with pytest.raises(MesascopeError, match="would import and run"):
-            catalogue.make("families", f"gymnasium:env=Corridor-v0,{more}")
-    from mesascope.examination import default_family, typed_family
+            from_a_file(f"gymnasium:env=Corridor-v0,{more}")
+    from mesascope.examination import default_family
     from mesascope.subjects import recurrent
 
     (net, *_) = sorted((Path(recurrent.__file__).parent).rglob("*.safetensors"))
@@ -301,8 +306,15 @@ def test_code_that_a_file_names_needs_trust(tmp_path, monkeypatch):
     with pytest.raises(MesascopeError, match="would import and run"):
         default_family([str(net)])
     assert default_family([str(net)], trust=True) == spec
-    assert typed_family(spec).choices == 2  # the user's own act
-    assert catalogue.make("families", spec).name == spec  # and from then on known
+    assert from_a_file(spec).choices == 2  # trusted once
+    monkeypatch.setattr(gate, "_TYPED", {})
+    assert catalogue.make("families", spec).choices == 2  # the user's own act
+    assert from_a_file(spec).name == spec  # and from then on known
+
+
+def from_a_file(spec):
+    """A family as it is made where its name stands among a file's attributes."""
+    return Replays().home(xr.Dataset(attrs={"family": spec}))
 
 
 def test_spaces_of_other_kinds():

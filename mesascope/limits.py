@@ -1,0 +1,298 @@
+"""How large, how deep, how many: a file is measured before anything in it is unpacked, unrolled or allocated.
+
+Every function raises ValueError with the reason, as a clause without a full stop, for its caller's own sentence.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import os
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+SLACK = 64 << 20  # bytes that any file may unpack to
+RATIO = 200  # times its size that a file may unpack to beyond that
+SETTINGS = 16 << 20  # bytes of a file of settings
+PARTS = 5_000_000  # values in one JSON document
+DEEP = 64  # levels of plain data
+NODES = 1 << 21  # values of plain data, with what is shared counted as often as it is met
+COLUMNS = 10_000  # of a log
+CELLS = 1 << 27  # of a log
+GROUPS = 4  # levels of groups in a netCDF file
+OBJECTS = 200_000  # groups and variables of one
+CHUNK = 16 << 20  # bytes of a chunk
+STRINGS = 4096  # texts of variable length in one variable
+WIDEST = 1 << 24  # numbers in one observation
+
+
+def size(path: str | os.PathLike) -> int:
+    """The bytes of a file, which is none of the system's devices or pipes."""
+    told = os.stat(path)
+    if not stat.S_ISREG(told.st_mode):
+        raise ValueError("it is no regular file")
+    return told.st_size
+
+
+def read(path: str | os.PathLike, most: int) -> bytes:
+    """The bytes of a file that is no larger than `most`."""
+    if (found := size(path)) > most:
+        raise ValueError(f"it has {found:,} bytes, and {most:,} are the most")
+    return Path(path).read_bytes()
+
+
+def unpacked(declared: int, stored: int) -> None:
+    """Refuses what would be much larger than the file that holds it."""
+    if declared > SLACK + RATIO * stored:
+        raise ValueError(f"it would unpack to {declared:,} bytes from {stored:,}")
+
+
+def parsed(text: str | bytes) -> Any:
+    """A JSON document."""
+    marks: Any = (",", "[", "{") if isinstance(text, str) else (b",", b"[", b"{")
+    if sum(text.count(mark) for mark in marks) > PARTS:
+        raise ValueError(f"it holds more than {PARTS:,} values")
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def unrolled(value: Any, inside: Callable[[Any], list[Any]]) -> None:
+    """Refuses data that is too deep or, with what is shared counted as often as it is met, too much; and circles.
+
+    Args:
+        value: plain data.
+        inside: the values that one holds.
+    """
+    known: dict[int, tuple[int, int]] = {}
+    open_: set[int] = set()
+    waiting = [(value, False)]
+    while waiting:
+        now, left = waiting.pop()
+        if id(now) in known:
+            continue
+        held = inside(now)
+        if not left:
+            if id(now) in open_:
+                raise ValueError("it holds itself")
+            open_.add(id(now))
+            waiting.append((now, True))
+            waiting += [(x, False) for x in held]
+            continue
+        open_.discard(id(now))
+        below = [known[id(x)] for x in held]
+        nodes, depth = 1 + sum(n for n, _ in below), 1 + max((d for _, d in below), default=0)
+        if nodes > NODES or depth > DEEP:
+            raise ValueError("it is nested too deeply, or unrolls to too much")
+        known[id(now)] = (nodes, depth)
+
+
+def members(held: zipfile.ZipFile, stored: int) -> dict[str, zipfile.ZipInfo]:
+    """The members of a zip by name."""
+    listed = held.infolist()
+    named = {x.filename: x for x in listed}
+    if len(named) < len(listed):
+        raise ValueError("two of its members have one name")
+    unpacked(sum(x.file_size for x in listed), stored)
+    return named
+
+
+def arrays(path: str | os.PathLike) -> None:
+    """Looks at the headers of an .npz."""
+    from numpy.lib import format as npy
+
+    with zipfile.ZipFile(path) as held:
+        for name, member in members(held, size(path)).items():
+            with held.open(name) as file:
+                version = npy.read_magic(file)
+                reader = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+                shape, _, kind = reader(file)
+                filled(math.prod(shape) * kind.itemsize, member.file_size, name)
+
+
+def filled(declared: int, stored: int, name: str) -> None:
+    """Refuses an array of more bytes than are there."""
+    if declared > stored:
+        raise ValueError(f"{name!r} is announced with {declared:,} bytes, and {stored:,} are there")
+
+
+def netcdf(path: str | os.PathLike) -> None:
+    """Looks through the groups, variables and attributes of a netCDF 4 file."""
+    import h5py
+
+    stored, seen, objects, total = size(path), set(), 0, 0
+    with h5py.File(path, "r") as file:
+        waiting: list[tuple[Any, int]] = [(file, 0)]
+        while waiting:
+            group, depth = waiting.pop()
+            place = h5py.h5o.get_info(group.id).addr  # pyright: ignore[reportAttributeAccessIssue]
+            if place in seen or depth > GROUPS:
+                raise ValueError("its groups are nested too deeply, or in a circle")
+            seen.add(place)
+            objects += len(group)
+            if objects > OBJECTS:
+                raise ValueError(f"it holds more than {OBJECTS:,} variables")
+            _attributes(group)
+            for name in group:
+                if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                    raise ValueError(f"{name!r} leads to another place or file")
+                held = group[name]
+                _attributes(held)
+                if isinstance(held, h5py.Group):
+                    waiting.append((held, depth + 1))
+                elif isinstance(held, h5py.Dataset):
+                    total += _variable(held)
+                    unpacked(total, stored)
+
+
+def _attributes(held: Any) -> None:
+    """Refuses attributes by which a small file could ask for much."""
+    import h5py
+
+    for name in held.attrs:
+        told = held.attrs.get_id(name)
+        most = DEEP if h5py.check_vlen_dtype(told.dtype) or _loose(told.dtype) else NODES
+        if math.prod(told.shape or ()) > most or told.dtype.itemsize > SLACK:
+            raise ValueError(f"its attribute {name!r} is too large")
+
+
+def _loose(kind: Any) -> bool:
+    """Whether a type is of texts of variable length."""
+    import h5py
+
+    text = h5py.check_string_dtype(kind)
+    return text is not None and text.length is None
+
+
+def _variable(held: Any) -> int:
+    """The bytes that reading a variable takes."""
+    import h5py
+
+    plan, count = held.id.get_create_plist(), math.prod(held.shape or ())
+    filters = [plan.get_filter(i)[0] for i in range(plan.get_nfilters())]
+    known = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
+    if held.is_virtual or held.external or not known.issuperset(filters) or len(set(filters)) < len(filters):
+        raise ValueError(f"{held.name!r} is kept in another file, or packed in a way that is not read")
+    if _loose(held.dtype):
+        if count > STRINGS:
+            raise ValueError(f"{held.name!r} holds {count:,} texts")
+        return _texts(held)
+    if held.dtype.kind not in "iufbcS" and not h5py.check_ref_dtype(held.dtype):
+        raise ValueError(f"{held.name!r} holds {held.dtype}")
+    chunk = math.prod(held.chunks or ()) * held.dtype.itemsize
+    if chunk > CHUNK:
+        raise ValueError(f"{held.name!r} is read in chunks of {chunk:,} bytes")
+    if h5py.h5z.FILTER_DEFLATE in filters:
+        _chunks(held, chunk)
+    return max(count * held.dtype.itemsize, chunk)
+
+
+def _texts(held: Any) -> int:
+    """The bytes of texts, read one by one."""
+    total = 0
+    for place in itertools.product(*map(range, held.shape)):
+        total += len(held[place])
+        if total > SLACK:
+            raise ValueError(f"the texts of {held.name!r} are too long")
+    return total
+
+
+def _chunks(held: Any, chunk: int) -> None:
+    """Refuses chunks that unpack to more than they are announced with."""
+    odd: list[Any] = []
+
+    def look(info: Any) -> None:
+        if info.size > 1 << 16:  # a smaller one cannot unpack to more than 64 MiB
+            odd.append(info.chunk_offset)
+
+    held.id.chunk_iter(look)
+    for offset in odd:
+        _, packed = held.id.read_direct_chunk(offset)
+        unzip = zlib.decompressobj()
+        unzip.decompress(packed, chunk)
+        if unzip.decompress(unzip.unconsumed_tail, 1):
+            raise ValueError(f"a chunk of {held.name!r} unpacks to more than its {chunk:,} bytes")
+
+
+GGUF = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}  # bytes of numbers by their type
+TEXT, ARRAY = 8, 9
+TEXTS = "BYTE_ARRAY"  # as parquet calls what has no fixed length
+
+
+def gguf(path: str | os.PathLike) -> None:
+    """Looks through the header of a GGUF file."""
+    whole = size(path)
+    with open(path, "rb") as file:
+        if file.read(4) != b"GGUF":
+            raise ValueError("it does not begin as a GGUF file")
+        _whole(file, 4)
+        tensors, keys = _whole(file, 8), _whole(file, 8)
+        filled(24 * tensors + 13 * keys, whole, "its header")
+        for _ in range(keys):
+            _skip(file, _whole(file, 8), whole)
+            kind, count = _whole(file, 4), 1
+            if kind == ARRAY:
+                kind, count = _whole(file, 4), _whole(file, 8)
+            if kind == TEXT:
+                filled(8 * count, whole, "its header")
+                for _ in range(count):
+                    _skip(file, _whole(file, 8), whole)
+            elif kind in GGUF:
+                _skip(file, GGUF[kind] * count, whole)
+            else:
+                raise ValueError("its header holds values of an unknown type")
+        for _ in range(tensors):
+            _skip(file, _whole(file, 8), whole)
+            if (axes := _whole(file, 4)) > 8:
+                raise ValueError(f"a tensor of it has {axes:,} axes")
+            count = math.prod(_whole(file, 8) for _ in range(axes))
+            _whole(file, 4)
+            filled(max(count // 8, _whole(file, 8)), whole, "a tensor")
+
+
+def _whole(file: IO[bytes], length: int) -> int:
+    if len(data := file.read(length)) < length:
+        raise ValueError("it ends within its header")
+    return int.from_bytes(data, "little")
+
+
+def _skip(file: IO[bytes], length: int, whole: int) -> None:
+    filled(length, whole - file.tell(), "its header")
+    file.seek(length, os.SEEK_CUR)
+
+
+def parquet(path: str | os.PathLike) -> Any:
+    """The rows of a parquet file as an Arrow table; what its dictionaries stand for is counted before."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from pyarrow import compute as _compute
+
+    pc: Any = _compute
+    told = pq.read_metadata(path)
+    groups = [told.row_group(i) for i in range(told.num_row_groups)]
+    columns = [g.column(j) for g in groups for j in range(g.num_columns)]
+    if (
+        told.num_columns > COLUMNS
+        or max(told.num_rows * told.num_columns, sum(c.num_values for c in columns)) > CELLS
+    ):
+        raise ValueError(f"it holds {told.num_rows:,} rows of {told.num_columns:,} columns")
+    unpacked(sum(c.total_uncompressed_size for c in columns), size(path))
+    leaves = [told.schema.column(i) for i in range(told.num_columns)]
+    texts = [leaf for leaf in leaves if leaf.physical_type == TEXTS]
+    if lists := [leaf.path for leaf in texts if leaf.max_repetition_level]:
+        raise ValueError(f"its column {lists[0]!r} holds lists of texts")
+    names = [leaf.path for leaf in texts]
+    table = pq.read_table(path, read_dictionary=names)
+    for i, name in enumerate(table.column_names):
+        column = table.column(i)
+        if pa.types.is_dictionary(column.type) and name in names:
+            lengths = (pc.take(pc.binary_length(c.dictionary), c.indices) for c in column.chunks)
+            unpacked(sum(pc.sum(each).as_py() or 0 for each in lengths), size(path))
+            table = table.set_column(i, name, column.cast(column.type.value_type))
+    return table

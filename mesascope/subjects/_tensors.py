@@ -1,0 +1,84 @@
+"""What a file of torch.save announces, looked at before torch makes any of it."""
+
+from __future__ import annotations
+
+import io
+import math
+import zipfile
+from typing import Any
+
+from mesascope import limits
+from mesascope.subjects import _inert
+
+BYTES = {
+    **{"DoubleStorage": 8, "LongStorage": 8, "ComplexFloatStorage": 8, "ComplexDoubleStorage": 16},
+    **{"FloatStorage": 4, "IntStorage": 4, "HalfStorage": 2, "BFloat16Storage": 2, "ShortStorage": 2},
+    **{"CharStorage": 1, "ByteStorage": 1, "BoolStorage": 1, "UntypedStorage": 1},
+}  # of one number
+REBUILT = ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3")
+SMALL = ("_rebuild_parameter", "Size", "device", "_get_layout", "set", "complex")  # made of what is there
+BEFORE = 3  # pickles before that of the tensors, in files before torch 1.6
+
+
+def measure(source: Any) -> None:
+    """Refuses a file whose tensors are more than the numbers that are there, or kept in another way.
+
+    Args:
+        source: the path, or the bytes in a BytesIO.
+
+    Raises:
+        ValueError: why it is refused.
+    """
+    inside = isinstance(source, io.BytesIO)
+    stored = source.getbuffer().nbytes if inside else limits.size(source)
+    if zipfile.is_zipfile(source):
+        with zipfile.ZipFile(source) as held:
+            _zipped(held, stored)
+    else:
+        with io.BytesIO(source.getvalue()) if inside else open(source, "rb") as file:
+            found = _inert.tensors(file.read(_inert.LARGEST), BEFORE)
+        _announced(found, {}, stored)
+    if inside:
+        source.seek(0)
+
+
+def _zipped(held: zipfile.ZipFile, stored: int) -> None:
+    named = limits.members(held, stored)
+    if any(name.endswith("/constants.pkl") for name in named):
+        return  # TorchScript, which is not read at all
+    if any(x.compress_type != zipfile.ZIP_STORED for x in named.values()):
+        raise ValueError("a member of it is packed")
+    limits.filled(sum(x.file_size for x in named.values()), stored, "what it holds")
+    for name in named:
+        if name.endswith("data.pkl"):
+            found = _inert.tensors(held.read(name))
+            folder = name.removesuffix(".pkl")
+            _announced(found, {n.removeprefix(f"{folder}/"): x.file_size for n, x in named.items()}, 0)
+
+
+def _announced(found: Any, sizes: dict[str, int], otherwise: int) -> None:
+    """Looks at every tensor in a pickle, and at all else that it would have made."""
+    waiting, seen = [found], set()
+    while waiting:
+        now = waiting.pop()
+        if id(now) in seen:
+            continue
+        seen.add(id(now))
+        waiting += _inert.held(now)
+        module, name = now.origin if isinstance(now, _inert.Inert) else ("", "")
+        if name in REBUILT and module == "torch._utils":
+            _tensor(now.args, sizes, otherwise)
+        elif module.partition(".")[0] in ("torch", "builtins", "__builtin__") and name not in SMALL:
+            raise ValueError(f"it holds a {name.removeprefix('_rebuild_')}, which is not read")
+
+
+def _tensor(told: tuple[Any, ...], sizes: dict[str, int], otherwise: int) -> None:
+    kept, offset, shape, strides = told[:4]
+    if not isinstance(kept, _inert.Stored):
+        raise ValueError("a tensor of it has no numbers")
+    _, kind, key, _, count = kept.args[:5]
+    width = BYTES[(_inert.named(kind) or ("", ""))[1]]
+    limits.filled(count * width, sizes.get(str(key), otherwise), f"tensor {key}")
+    size, last = math.prod(shape), offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
+    if min(*shape, *strides, offset, count, 0) < 0 or size > count or (size and last >= count):
+        raise ValueError(f"a tensor of shape {tuple(shape)} is announced, and {count:,} numbers are there")

@@ -1,0 +1,230 @@
+"""What may run: what the user typed and what is installed, and nothing that a file or a folder names."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+import mesascope
+from mesascope import catalogue, gate
+from mesascope.cli import run
+from mesascope.errors import MesascopeError
+from mesascope.examination import resolve
+from mesascope.replays import Replays
+from mesascope.subjects._network_files import read_header
+
+ROOT = Path(mesascope.__file__).parent
+SMALL = "bernoulli_bandit:arms=2,trials=12"
+NAMES = {
+    *("import_module", "__import__", "exec_module", "spec_from_file_location", "run_path", "run_module"),
+    *("from_pretrained", "make_vec", "Unpickler", "_Unpickler", "eval", "exec", "compile", "read_pickle"),
+}
+LOADERS = ("pickle", "cloudpickle", "dill", "marshal", "joblib", "shelve", "torch", "gymnasium", "require(")
+LOADING = {"load", "loads", "make", "spec", "open"}
+FREE = {  # no text of a file's reaches these
+    ("__init__.py", "importlib.import_module"): "our own modules",
+    ("cruxes/__init__.py", "importlib.import_module"): "our own modules",
+    ("cruxes/board.py", "importlib.import_module"): "our own modules",
+    ("processes.py", "pickle.loads"): "what it has just written",
+    ("subjects/_inert.py", "pickle._Unpickler"): "reads data, calls nothing",
+}
+OPENED = {  # who says that a text was typed
+    *("cli.py", "catalogue.py", "examination.py", "training.py", "checks.py", "reproduction.py"),
+    *("subjects/torch_module.py", "subjects/llama_cpp.py"),
+}
+
+
+def running(source):
+    """What a file refers to by which a text could come to run, but for what it hands to the gate."""
+    tree, known, handed = ast.parse(source), {}, set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            known |= {a.asname or a.name: a.name for a in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            known |= {a.asname or a.name: f"{node.module}.{a.name}" for a in node.names}
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "gate.environment":
+            handed |= {id(a) for a in node.args}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Attribute | ast.Name) or id(node) in handed:
+            continue
+        root, dot, rest = ast.unparse(node).partition(".")
+        whole = known.get(root, root) + dot + rest
+        place, _, name = whole.rpartition(".")
+        ours = place.startswith("mesascope") or place.split(".")[0] == "re" or whole.endswith("().eval")
+        if (name in NAMES and not (ours or (name == "eval" and place))) or (
+            name in LOADING and place.startswith(LOADERS)
+        ):
+            yield whole
+
+
+def sources():
+    return {p.relative_to(ROOT).as_posix(): p.read_text(encoding="utf-8") for p in ROOT.rglob("*.py")}
+
+
+def test_nothing_runs_what_a_text_names_but_the_gate():
+    found = {(f, what) for f, text in sources().items() if f != "gate.py" for what in running(text)}
+    assert found == set(FREE), "let it pass through mesascope.gate"
+
+
+def test_nobody_else_opens_the_gate():
+    opened = {f for f, text in sources().items() if "gate.typed(" in text or "gate.handed(" in text}
+    assert opened == OPENED
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "import importlib\nimportlib.import_module(x)",
+        "from importlib import import_module as get\nget(x)",
+        "__import__(x)",
+        "eval(x)",
+        "exec(x)",
+        "import gymnasium\ngymnasium.make(x)",
+        "import gymnasium as g\ng.make_vec(x)",
+        "import torch\ntorch.load(x)",
+        "import torch\ntorch.jit.load(x)",
+        "require('torch', 'torch').load(x)",
+        "import pickle\npickle.loads(x)",
+        "from cloudpickle import load\nload(x)",
+        "AutoModel.from_pretrained(x)",
+        "import runpy\nrunpy.run_path(x)",
+        "import pandas as pd\npd.read_pickle(x)",
+    ],
+)
+def test_what_is_planted_is_found(planted):
+    assert list(running(planted))
+
+
+@pytest.fixture
+def shut(monkeypatch, tmp_path):
+    """Nothing has been typed; the folder holds a module that leaves a mark, where it must not stand at the end."""
+    monkeypatch.setattr(gate, "_TYPED", {})
+    monkeypatch.chdir(tmp_path)
+    Path("evil.py").write_text("open('sprung', 'w').close()\ndef f(*told): ...\n")
+    yield tmp_path
+    assert not Path("sprung").exists()
+
+
+LEARNERS = ("torch_module:factory=evil:f", "function :path=evil:f", "function:path=evil.py:f", "evil:f")
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["vary=env=evil:X-v0", "tasks=evil:f", "shifted=env=evil:X-v0", *(f"learner={x}" for x in LEARNERS)],
+)
+def test_code_that_an_attribute_names_does_not_run(shut, setting):
+    family = f"gymnasium:env=CartPole-v1,episodes=3,steps=20,{setting}"
+    log = xr.Dataset(attrs={"family": family})
+    with pytest.raises(MesascopeError) as error:
+        home = Replays().home(log)
+        Replays().find(home.controls["learner"], xr.Dataset(attrs={"family": SMALL}))
+    assert "that a file names" in str(error.value) or "is no setting" in str(error.value)
+
+
+def test_code_that_a_header_names_does_not_run(shut, capsys):
+    path = sorted((ROOT / "subjects/networks").glob("*.safetensors"))[0]
+    told = read_header(path)[0] | {"family": "gymnasium:env=CartPole-v1,steps=20,vary=env=evil:X-v0"}
+    header = json.dumps({"__metadata__": {"mesascope": json.dumps(told)}}).encode()
+    Path("net.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    assert run(["examine", "net.safetensors", "--out", "o"]) == 2
+    said = capsys.readouterr().err
+    assert "'evil:X-v0' would import and run code that a file names" in said and "--trust" in said
+
+
+def test_a_file_does_not_have_a_server_asked(shut):
+    learner = "openai_api:path=http://127.0.0.1:9/v1,key=HOME"
+    with pytest.raises(MesascopeError, match="would be asked, with your key"):
+        Replays().find(learner, xr.Dataset(attrs={"family": "word_labels:trials=5"}))
+
+
+@pytest.mark.parametrize(
+    ("typed", "named", "passes"),
+    [
+        ("gymnasium:env=m:E-v0,tasks=t.u:f", "t.u:f", True),
+        ("gymnasium:env=CartPole-v1,vary=env=a:B-v0/c:D-v0", "c:D-v0", True),
+        ("mine.py:f", "mine.py:f", True),
+        ("not.mine:f", "mine:f", False),
+        ("mine:f2", "mine:f", False),
+        ("mine:f", "mine:f2", False),
+        ("mine:f.pt", "mine:f", False),
+    ],
+)
+def test_only_whole_names_count_as_typed(monkeypatch, typed, named, passes):
+    monkeypatch.setattr(gate, "_TYPED", {typed: None})
+    if passes:
+        return gate.permit(named, "It")
+    with pytest.raises(MesascopeError, match="--trust"):
+        gate.permit(named, "It")
+
+
+def test_packages_that_our_code_does_not_name_are_refused():
+    with pytest.raises(ValueError, match="no package that mesascope uses"):
+        gate.package("evil")
+
+
+CODE = """
+import os, transformers
+open(os.environ["MARK"], "w").close()
+class Config(transformers.PretrainedConfig):
+    model_type = "own"
+"""
+
+
+def test_a_folder_of_transformers_runs_its_code_with_trust_alone(tmp_path, monkeypatch):
+    folder, mark = tmp_path / "model", tmp_path / "mark"
+    folder.mkdir()
+    monkeypatch.setenv("MARK", str(mark))
+    (folder / "own.py").write_text(CODE)
+    (folder / "config.json").write_text('{"model_type": "own", "auto_map": {"AutoConfig": "own.Config"}}')
+    family = catalogue.make("families", "word_labels:trials=5")
+    for name in ("config.json", "tokenizer_config.json"):
+        with pytest.raises(MesascopeError, match=r"names code that would run.*--trust"):
+            resolve(f"transformers:path={folder}", family)
+        if name == "config.json":
+            (folder / name).rename(folder / "tokenizer_config.json")
+    assert not mark.exists()
+    (folder / "tokenizer_config.json").rename(folder / "config.json")
+    pytest.importorskip("transformers")
+    with pytest.raises(MesascopeError):  # it has no weights; but its code was run
+        resolve(f"transformers:path={folder}", family, trust=True)
+    assert mark.exists()
+
+
+def test_a_folder_s_modules_do_not_stand_in_for_packages(tmp_path):
+    (tmp_path / "sprung").mkdir()
+    for name in ("torch", "bottleneck", "pytz", "etils", "typing", "numbagg", "pyarrow"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'sprung' / name)!r}, 'w').close()\n")
+    (tmp_path / "mine.py").write_text(
+        "def f(family):\n    import helper, pandas\n    return helper.pooled(family)\n"  # the folder is its own, too
+    )
+    (tmp_path / "helper.py").write_text(
+        "import multiprocessing\n"
+        "def act(percept, state, rng):\n"
+        "    import late\n"
+        "    return late.zeros(len(percept['action']), int), state\n"
+        "def twice(x):\n    import late\n    return 2 * x\n"
+        "def pooled(family):\n"
+        "    with multiprocessing.get_context('spawn').Pool(1) as pool:\n"
+        "        assert pool.map(twice, [3]) == [6]\n"
+        "    return act\n"
+    )
+    (tmp_path / "late.py").write_text("from numpy import zeros\n")
+    entry = tmp_path / "bin" / "mesascope"  # as the installed command: what begins processes is a file
+    entry.parent.mkdir()
+    entry.write_text("from mesascope.cli import main\nif __name__ == '__main__':\n    main()\n")
+    more = ["--family", SMALL, "--lifetimes", "8", "--rings", "fresh", "--probes", "performance"]
+    for told in (
+        [str(entry), "examine", "mine:f", *more, "--out", "o"],
+        ["-m", "mesascope", "measure", "nothing.csv"],
+    ):
+        asked = [sys.executable, *told]
+        done = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert done.returncode == (2 if "measure" in told else 0), done.stderr
+    assert "There is no file 'nothing.csv'" in done.stderr
+    assert not list((tmp_path / "sprung").iterdir())
