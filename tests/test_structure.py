@@ -37,6 +37,7 @@ WITHOUT_JAX = (
     *("stats.py", "findings.py", "trials.py", "errors.py", "contracts/metric.py", "contracts/axis.py"),
 )
 LONGEST = 400  # lines of a file
+METRIC = re.compile(r"^(def metric\(|metric = )", re.MULTILINE)
 
 
 def layer(path):
@@ -99,6 +100,8 @@ def wrongs(root):
                 yield f"{where}: only the command line uses the crux model"
             if own is not None and (theirs := layer(other)) is not None and theirs > own:
                 yield f"{where}, which stands above it"
+            if other.startswith(("questions/", "worlds/")) and METRIC.search((root / other).read_text()):
+                yield f"{where}, a metric that somebody may delete"
             if (
                 target.rpartition(".")[2].startswith("_")
                 and target.rpartition(".")[0] != name.rpartition(".")[0]
@@ -129,6 +132,11 @@ PLANTED = {
         "import mesascope.worlds.any.metrics.m",
         "stands above it",
     ),
+    "a metric in a rule beside it": (
+        "questions/odd.py",
+        "from mesascope.questions.spectrum.benefit import metric",
+        "somebody may delete",
+    ),
     "relatively": ("agents/odd.py", "from . import function", "relatively"),
     "JAX for reports": ("reporting/odd.py", "import jax.numpy", "imports JAX"),
     "the crux model": ("examination/odd.py", "import mesascope.cruxes.claims", "uses the crux model"),
@@ -144,6 +152,7 @@ def test_a_breach_is_found(breach, tmp_path):
     sound = {
         "keys.py": "", "trials.py": "import mesascope.keys", "examination/runs.py": "", "agents/function.py": "",
         "worlds/any/_odd.py": "", "worlds/any/metrics/m.py": "", "cruxes/claims.py": "",
+        "questions/spectrum/benefit.py": "def metric(): ...",
     }  # fmt: skip
     for name, content in {**sound, place: text}.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks
+from mesascope.questions.spectrum.position import BANK_LIMIT, ROLES, kept_shares, position
 from mesascope.stats import linearise
 from mesascope.trials import gain
 
@@ -23,30 +24,13 @@ def metric(trials, references, replay):
     parts = np.stack([gain(lived[split])[0] for split in ("fresh", "seen") for lived in who])
     if (parts.mean(1)[[1, 3, 4, 5]] <= 0).any():  # a locator, and who locates, may lose on fresh tasks
         raise DoesNotApply("it gains nothing on seen tasks, or a reference nothing on either")
-    lam = _ratio(parts.mean(1))[1]
+    lam = kept_shares(parts.mean(1))[1]
     if lam >= BANK_LIMIT:
         kept = f"the ideal locator keeps {lam:.2f} of its gain on fresh tasks"
         raise DoesNotApply(f"this bank cannot tell: {kept}")
-    kept, bank = (linearise(lambda m, i=i: _ratio(m)[i], parts) for i in (0, 1))
+    kept, bank = (linearise(lambda m, i=i: kept_shares(m)[i], parts) for i in (0, 1))
     return [
         Reading(linearise(position, parts), label="position"),
         Reading(kept, label="kept on fresh tasks", null=1.0),
         Reading(bank, label="kept by the ideal locator", null=1.0),
     ]
-
-
-ROLES = ("learner", "locator")
-BANK_LIMIT = 0.98  # the share that an ideal locator may keep on fresh tasks before the bank cannot tell
-
-
-def _ratio(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """ρ and λ from the gains of subject, learner and locator on fresh, then on seen tasks."""
-    subject, learner, locator, seen, seen_learner, seen_locator = means
-    scale = seen_learner / learner
-    return subject / seen * scale, locator / seen_locator * scale
-
-
-def position(means: np.ndarray) -> np.ndarray:
-    """(ρ - λ) / (1 - λ) from gains [6, …] of subject, learner and locator on fresh, then on seen tasks."""
-    rho, lam = _ratio(means)
-    return (rho - lam) / (1 - lam)

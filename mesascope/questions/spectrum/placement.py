@@ -16,7 +16,7 @@ from mesascope.contracts.metric import DoesNotApply, Splits, gains, replicates
 from mesascope.errors import MesascopeError
 from mesascope.questions.spectrum.changes import changed
 from mesascope.questions.spectrum.inexpressible import beyond
-from mesascope.questions.spectrum.locate_or_learn import BANK_LIMIT, position
+from mesascope.questions.spectrum.position import BANK_LIMIT, position
 from mesascope.stats import linearise, ratio, resampling, standard_error
 from mesascope.trials import FEW, few, gain
 
