@@ -18,16 +18,15 @@ $(VENV)/.extras-$(EXTRAS): pyproject.toml
 demo: $(BIN)/mesascope
 	$(BIN)/mesascope demo --out demo
 
-# One framework of native code per process: beside JAX that of PyTorch, of ONNX (whose files PyTorch writes) or of llama.cpp.
+# One framework of native code per process beside JAX: that of PyTorch, or of ONNX, whose files PyTorch writes.
 RUN := $(BIN)/python -m pytest -n 2 --dist worksteal
 TORCH := tests/subjects/adapters
 ONNX := $(TORCH)/test_onnx.py
-MODELS := tests/subjects/test_lm_models.py
 
 test: $(VENV)/.extras-$(EXTRAS)
-	$(RUN) --ignore=$(TORCH) --ignore=$(MODELS) $(PYTEST)
-	$(RUN) $(TORCH) --ignore=$(ONNX) $(PYTEST) || test $$? = 5  # 5: all of it needs an extra that is not there
-	$(RUN) $(ONNX) $(MODELS) --dist loadfile $(PYTEST) || test $$? = 5
+	$(RUN) --ignore=$(TORCH) $(PYTEST)
+	$(RUN) $(TORCH) --ignore=$(ONNX) $(PYTEST)
+	$(RUN) $(ONNX) $(PYTEST) || test $$? = 5  # 5: it needs an extra that is not there
 
 clean:
 	rm -rf demo runs build *.egg-info

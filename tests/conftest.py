@@ -30,11 +30,6 @@ os.environ["MPLBACKEND"] = "Agg"
 os.environ.pop("MESASCOPE_TRACEBACK", None)
 
 
-def pytest_collection_modifyitems(items):
-    """The longest test first, so that no worker waits for it at the end."""
-    items.sort(key=lambda item: "test_known_answers_are_read_right" not in item.nodeid)
-
-
 @pytest.fixture(scope="module", autouse=True)
 def little_memory():
     """Drops compiled code after a file of tests that left the process large."""

@@ -11,6 +11,7 @@ from mesascope.validation import ladder as validation
 HELD_ELSEWHERE = ("pong", "tabular_mdp", "word_labels")  # by the tests of these families
 
 
+@pytest.mark.slow  # a study of a minute and a half on two cores; CI runs it
 def test_known_answers_are_read_right():
     """One test: what it reads is made once, whichever worker makes it."""
     found = validation.validate(quick=True)
