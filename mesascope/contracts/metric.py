@@ -137,12 +137,13 @@ def choosing(trials: xr.Dataset) -> xr.Dataset:
 
 
 def replicates(trials: xr.Dataset, prefix: str) -> list[str]:
-    """The labels of all conditions that begin so.
+    """The labels of all conditions that begin so: a name, or a name with its first settings.
 
     Raises:
         DoesNotApply: the condition was not run.
     """
-    labels = [c for c in trials.condition.values.tolist() if c == prefix or c.startswith(f"{prefix},")]
+    known = trials.condition.values.tolist()
+    labels = [c for c in known if c == prefix or c.startswith((f"{prefix},", f"{prefix}:"))]
     if not labels:
         raise DoesNotApply(f"the condition {prefix!r} was not run")
     return labels

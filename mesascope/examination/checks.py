@@ -5,7 +5,7 @@ import dataclasses
 import inspect
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -248,6 +248,9 @@ def _metric(spec: str) -> Iterator[str]:
         yield f"Its factory returned {type(metric).__name__}, not a mesascope.Metric."
         return
     yield from _asks(metric, catalogue.parse_spec(spec)[0])
+    if not isinstance(metric.expects, Mapping):
+        yield f"It expects {metric.expects!r}, not a sign per control, as {{'learner': '+', 'still': '0'}}."
+        return
     for role in dict.fromkeys(("learner", *metric.expects)):
         if role not in ("learner", "lookalike", "still"):
             yield f"It expects something of {role!r}; the controls are the learner, the lookalike and the still one."
