@@ -137,13 +137,12 @@ def choosing(trials: xr.Dataset) -> xr.Dataset:
 
 
 def replicates(trials: xr.Dataset, prefix: str) -> list[str]:
-    """The labels of all conditions that begin so: a name, or a name with its first settings.
+    """The labels of all conditions that begin so.
 
     Raises:
         DoesNotApply: the condition was not run.
     """
-    known = trials.condition.values.tolist()
-    labels = [c for c in known if c == prefix or c.startswith((f"{prefix},", f"{prefix}:"))]
+    labels = [c for c in trials.condition.values.tolist() if c == prefix or c.startswith(f"{prefix},")]
     if not labels:
         raise DoesNotApply(f"the condition {prefix!r} was not run")
     return labels
