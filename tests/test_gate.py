@@ -131,6 +131,8 @@ LEARNERS = ("torch_module:factory=evil:f", "function :path=evil:f", "function:pa
     ["vary=env=evil:X-v0", "tasks=evil:f", "shifted=env=evil:X-v0", *(f"learner={x}" for x in LEARNERS)],
 )
 def test_code_that_an_attribute_names_does_not_run(shut, setting):
+    if "torch_module" in setting:
+        pytest.importorskip("torch", reason="needs the extra 'torch'")
     family = f"gymnasium:env=CartPole-v1,episodes=3,steps=20,{setting}"
     log = xr.Dataset(attrs={"family": family})
     with pytest.raises(MesascopeError) as error:

@@ -142,8 +142,9 @@ def hidden(where):
             return np.frombuffer(bytearray(held["bytes"])).reshape(-1, K, 2)
         held["bytes"] = put.tobytes()
 
+    torch = pytest.importorskip("torch") if where == "tensors" else None
+
     def tensors(put=None):
-        torch = pytest.importorskip("torch")
         if put is None:
             return held["tensor"].storage.tensor.numpy().copy()
         held["tensor"] = type("Box", (), {"storage": None})()
