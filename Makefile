@@ -18,7 +18,8 @@ $(VENV)/.extras-$(EXTRAS): pyproject.toml
 demo: $(BIN)/mesascope
 	$(BIN)/mesascope demo --out demo
 
-# One framework of native code per process beside JAX: that of PyTorch, or of ONNX, whose files PyTorch writes.
+# Frameworks of native code in processes of their own: PyTorch (which a few tests of the first part use too), then ONNX, whose
+# files PyTorch writes.
 RUN := $(BIN)/python -m pytest -n 2 --dist worksteal
 TORCH := tests/subjects/adapters
 ONNX := $(TORCH)/test_onnx.py
