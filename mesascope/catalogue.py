@@ -36,6 +36,7 @@ PLACES = {  # where files of each kind lie, here
     "recipes": ("recipes/*.py", "worlds/*/recipes/*.py"),
     "axes": ("questions/*/axis.py",),
 }
+INSTALLED = "A plug-in of your own package shows once the package is installed: pip install -e ."
 STUDIES = ROOT / "studies"  # folders of data, not plug-ins: adding one adds a study
 LISTED = {**KINDS, "studies": "study"}
 BOUND = ("family", "lived", "out", "progress", "trust")  # parameters that are handed over, never typed
@@ -78,7 +79,8 @@ def module(kind: str, name: str) -> ModuleType:
     if kind not in KINDS:
         raise unknown("kind of plug-in", kind, KINDS)
     if name not in names(kind):
-        raise unknown(KINDS[kind], name, names(kind))
+        error = unknown(KINDS[kind], name, names(kind))
+        raise MesascopeError(error.problem, f"{error.remedy} {INSTALLED}")
     found = sorted({e.module for e in _outside(kind, tuple(sys.path)) if e.name == name})
     own = _own(kind).get(name)
     if len(claims := [*([own] if own else []), *found]) > 1:
