@@ -164,6 +164,18 @@ def make(kind: str, spec: str, *handed: Any, **preset: Any) -> Any:
         ) from error
 
 
+def as_list(given: Any) -> list[Any] | None:
+    """One thing as a list of it, several as they are, None for none."""
+    if given is None:
+        return None
+    return list(given) if isinstance(given, list | tuple) else [given]
+
+
+def open_all(kind: str, given: Any = None) -> list[Any]:
+    """Plug-ins of a kind from one or several names or objects; every one there is, where none is named."""
+    return [make(kind, one) if isinstance(one, str) else one for one in as_list(given) or names(kind)]
+
+
 def convert(made: Callable[..., Any], given: dict[str, str], what: str) -> dict[str, Any]:
     """Settings from text by the types in the factory's signature.
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from mesascope.guards.secrecy import plain
 
-
 TWO_STOPS = re.compile(r"(?<![.])[.]{2}(?=\s|$)")  # a quoted message may end with its own
 
 

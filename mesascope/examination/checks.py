@@ -5,6 +5,7 @@ import dataclasses
 import inspect
 import json
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope import catalogue
+from mesascope.agents.opening import open_subject, opener
 from mesascope.contracts.axis import UNDETERMINED, Axis
 from mesascope.contracts.condition import Intact, select
 from mesascope.contracts.family import Family
 from mesascope.contracts.metric import Metric
 from mesascope.contracts.split import kind as split_kind
 from mesascope.contracts.subject import Subject
-from mesascope.errors import MesascopeError, describe, unknown
+from mesascope.errors import MesascopeError, MesascopeWarning, describe, unknown
 from mesascope.examination.bench import Bench
-from mesascope.examination.examination import opener, resolve
-from mesascope.examination.measurement import measure
+from mesascope.examination.measurement import answer
 from mesascope.guards import gate
 from mesascope.guards.blame import blamed, contained
 from mesascope.rollouts.leaks import refuse_leaks
@@ -99,9 +100,10 @@ def _find(name: str) -> tuple[str, str]:
 def _home(spec: str, kind: str) -> Family:
     """The family that a plug-in is tried on."""
     family = catalogue.make("families", spec)
-    if kind in ("conditions", "metrics", "axes") and not family.controls:
+    if kind in ("metrics", "axes") and not family.controls:
         raise MesascopeError(
-            f"{family.name} has no controls to try {kind} on.", "Give it controls, or name another --family."
+            f"{family.name} has no controls to try {kind} on.",
+            "Give it some: {'learner': 'thompson', 'lookalike': 'two_loss_reflex', 'still': 'uniform'}, say.",
         )
     return family
 
@@ -243,7 +245,7 @@ def _condition(spec: str, family: Family) -> Iterator[str]:
     condition = catalogue.make("conditions", spec)
     if catalogue.make("conditions", condition.label).label != condition.label:
         yield f"Its label {condition.label!r} does not make it again."
-    subject = resolve(family.controls["learner"], family)
+    subject = open_subject(family.controls.get("learner", "uniform"), family)
     plain = rollout(subject, family, "fresh", BLOCK)
     both = [Intact(), *([condition] if condition.label != "intact" else [])]
     once, again = (rollout(subject, family, "fresh", BLOCK, conditions=both).action for _ in range(2))
@@ -277,17 +279,25 @@ def _metric(spec: str, family: Family) -> Iterator[str]:
             yield f"It does not say what it must read on the {role}: '+', '-', '0' or 'any'."
     splits = [r for r in family.split_names if r.partition(":")[0] in (*metric.splits, "fresh")]
     bench = Bench(family, ("intact", *metric.conditions), splits, 4 * BLOCK)
+    skipped, applied = [], False
     for role in ("learner", "lookalike", "still"):
-        control = resolve(family.controls[role], family)
+        control = open_subject(family.controls[role], family)
         lived = bench.live(control, family)
-        asked = measure([metric], lived, bench.references(family), Replays(control))
+        asked = answer([metric], lived, bench.references(family), Replays(control))
         if not asked:
             yield f"It gave no reading of the {role}."
+        skipped += [finding.reason for finding in asked if finding.status == "does not apply"]
+        applied |= any(finding.status == "measured" for finding in asked)
         for finding in asked:
             if finding.status == "failed":
                 yield f"On the {role} it failed: {finding.reason}."
             elif finding.status == "measured" and not _reads(finding, metric.expects.get(role, "any")):
                 yield f"On the {role} {finding.metric} must read {metric.expects[role]!r} and read {finding.text()}."
+    if skipped and not applied:
+        told = f"{metric.name} applies to none of the controls on {family.name}: {skipped[0]}."
+        warnings.warn(
+            f"{told} What it must read was not tried; name another --family.", MesascopeWarning, stacklevel=2
+        )
 
 
 def _reads(finding: Any, expected: str) -> bool:
@@ -330,7 +340,7 @@ def _axis(spec: str, family: Family) -> Iterator[str]:
         yield f"Its readings are {', '.join(axis.words)}; {UNDETERMINED!r} is not among them."
     splits = [r for r in family.split_names if split_kind(r) in axis.tested]
     for role, control in family.controls.items():
-        who, asked = resolve(control, family), axis.made(family)
+        who, asked = open_subject(control, family), axis.made(family)
         lived = {split: rollout(who, family, split, BLOCK, conditions=asked) for split in splits}
         verdict = axis.read(lived, family)
         if verdict is None:
