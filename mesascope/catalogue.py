@@ -239,8 +239,14 @@ def describe(kind: str) -> list[dict[str, Any]]:
             line, known = says(made), {k: _plain(p.default) for k, p in settings(made).items()}
         except MesascopeError as error:
             line, known = f"broken: {error.problem}", {}
-        rows.append({"kind": KINDS[kind], "name": name, "says": line, "settings": known})
+        package = "" if name in _own(kind) else _package(kind, name)
+        rows.append({"kind": KINDS[kind], "name": name, "says": line, "settings": known, "package": package})
     return rows
+
+
+def _package(kind: str, name: str) -> str:
+    """The package of others that a plug-in comes from."""
+    return next(e.module.partition(".")[0] for e in _outside(kind, tuple(sys.path)) if e.name == name)
 
 
 def _study(name: str) -> dict[str, Any]:

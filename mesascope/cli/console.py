@@ -1,5 +1,6 @@
 """The tables that the terminal shows: of plug-ins, of the validation, of a study."""
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -21,20 +22,28 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | N
     return table
 
 
-def plugins(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """The plug-ins with their settings, as `mesascope list` prints them."""
-    table = _table(
-        ("kind", "name", "says", "settings"),
-        (
-            (
-                *(row[k] for k in ("kind", "name", "says")),
-                ", ".join(k if v is None else f"{k}={v}" for k, v in row["settings"].items()),
-            )
-            for row in rows
-        ),
-    )
-    table.columns[1].no_wrap = True
-    return table
+def plugins(rows: Sequence[Mapping[str, Any]], settings: bool) -> Group:
+    """The plug-ins, kind by kind, as `mesascope list` prints them.
+
+    Args:
+        rows: as `catalogue.describe` gives them.
+        settings: whether each shows its settings.
+    """
+    parts: list[Any] = []
+    for kind, group in itertools.groupby(rows, key=lambda row: row["kind"]):
+        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+        table.add_column(no_wrap=True)
+        table.add_column()
+        for row in group:
+            text = Text(visible(row["says"]))
+            if row.get("package"):
+                text.append(f" (from {visible(row['package'])})", style="italic")
+            if settings and row["settings"]:
+                shown = (k if v is None else f"{k}={v}" for k, v in row["settings"].items())
+                text.append(f"\n{visible(', '.join(shown))}", style="dim")
+            table.add_row(Text(visible(row["name"]), style="bold"), text)
+        parts += [Text(f"{kind} ({table.row_count})", style="underline"), table, Text()]
+    return Group(*parts)
 
 
 def validation(found: Mapping[str, Any]) -> Group:

@@ -29,7 +29,9 @@ def list_(
         return
     from mesascope.cli.console import plugins
 
-    write(plugins(rows))
+    write(plugins(rows, settings=bool(kind)))
+    if not kind:
+        write("mesascope list KIND shows the settings too, e.g. mesascope list subjects.")
 
 
 @app.command("check", epilog="Example: mesascope check metrics/benefit")
