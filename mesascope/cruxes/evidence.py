@@ -44,12 +44,6 @@ def weigh_count(k: int, n: int, if_true: Interval, if_false: Interval) -> float:
     )
 
 
-def update_share(beta: Interval, k: int, n: int) -> Interval:
-    """A share ~ Beta(a, b) after k of n: Beta(a + k, b + n - k)."""
-    require_count(k, n)
-    return beta[0] + k, beta[1] + n - k
-
-
 def require_count(k: int, n: int) -> None:
     """Raise `MesascopeError` unless 0 <= k <= n and 1 <= n <= 10^9."""
     if n > MOST_COUNTED:

@@ -100,17 +100,12 @@ def value_information_states(pu_given: Sequence[float], pc: Sequence[float], bas
         pc: P(state), summing to one.
     """
     q, w = np.asarray(pu_given, dtype=float), np.asarray(pc, dtype=float)
-    _require_weights([q], [w])
-    kept = w > 0
-    return float(w[kept] @ measure_kl(q[kept], float(w @ q), base))
-
-
-def _require_weights(beliefs: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> None:
-    alike = len({x.shape for x in (*beliefs, *weights)}) == 1
-    if not alike or any(w.min() < 0 or abs(w.sum() - 1) > 1e-9 for w in weights):
+    if q.shape != w.shape or w.min() < 0 or abs(w.sum() - 1) > 1e-9:
         raise MesascopeError(
             "The states of a crux need one weight each, summing to one.", "Give P(state) for each."
         )
+    kept = w > 0
+    return float(w[kept] @ measure_kl(q[kept], float(w @ q), base))
 
 
 def measure_skl(a: float | np.ndarray, b: float | np.ndarray, base: float = 10.0) -> np.ndarray:
@@ -183,23 +178,3 @@ def value_discriminations(
         g = np.where((g < 1) & ((pc_a >= 1) | (pc_b >= 1)), np.nan, g)
         now, after = differ(pu_a, pu_b), _weigh(g, differ(puc_a, puc_b), differ(na, nb))
         return np.where(np.isnan(g), np.nan, now - after)
-
-
-def value_discrimination_states(
-    a_given: Sequence[float],
-    a_weights: Sequence[float],
-    b_given: Sequence[float],
-    b_weights: Sequence[float],
-    base: float = 10.0,
-) -> float:
-    """The same for a crux with k states; weights are the normalised geometric means √(aₖ·bₖ)."""
-    pa, wa, pb, wb = (np.asarray(x, dtype=float) for x in (a_given, a_weights, b_given, b_weights))
-    _require_weights([pa, pb], [wa, wb])
-    g = np.sqrt(wa * wb)
-    if g.sum() == 0:
-        raise MesascopeError("The two people share no possible state of the crux.", "Use another crux.")
-    g = g / g.sum()
-    kept = g > 0
-    return float(
-        measure_skl(float(pa @ wa), float(pb @ wb), base) - g[kept] @ measure_skl(pa[kept], pb[kept], base)
-    )
