@@ -5,8 +5,7 @@ from math import factorial
 
 import numpy as np
 
-from mesascope.cruxes.checks import choose
-from mesascope.errors import MesascopeError
+from mesascope.errors import MesascopeError, choose
 
 SCALES = ("prob", "log", "logodds")
 METHODS = ("shapley", "owen", "oat", "oat-back", "lmdi", "path")

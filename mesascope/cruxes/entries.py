@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mesascope.cruxes import claims
-from mesascope.cruxes.checks import choose, require
 from mesascope.cruxes.language import Event, enumerate_worlds
 from mesascope.cruxes.readings import read_ratio, read_value
 from mesascope.cruxes.source import Fields, Source, describe
+from mesascope.errors import choose, require
 
 RUNGS = ("inert", "reactive", "tracking", "locating", "acquiring", "general")
 

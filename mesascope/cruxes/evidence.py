@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mesascope.cruxes.argument import Argument
-from mesascope.cruxes.checks import choose
 from mesascope.cruxes.claims import Evidence, Question
 from mesascope.cruxes.language import Event, negate
 from mesascope.cruxes.readings import read_value
-from mesascope.errors import MesascopeError
+from mesascope.errors import MesascopeError, choose
 
 Interval = tuple[float, float]
 MOST_COUNTED = 10**9

@@ -8,10 +8,9 @@ import numpy as np
 from mesascope.cruxes import information
 from mesascope.cruxes.answers import POINT
 from mesascope.cruxes.argument import Argument
-from mesascope.cruxes.checks import choose
 from mesascope.cruxes.credal import CredalNet
 from mesascope.cruxes.language import SURE, Event, enumerate_worlds, join, literals, same
-from mesascope.errors import MesascopeError
+from mesascope.errors import MesascopeError, choose
 
 INNER = "range over distributions that agree with the claims, found by search: an inner bound"
 

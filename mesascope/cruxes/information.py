@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mesascope.errors import MesascopeError
+from mesascope.errors import MesascopeError, choose
 
 BASES = {"10": 10.0, "2": 2.0, "e": float(np.e)}
 
@@ -75,10 +75,7 @@ def value_information(
         "naive": lambda q: abs(q - pu),
         "quadratic": lambda q: (q - pu) ** 2,
     }
-    if form not in changes:
-        raise MesascopeError(
-            f"There is no form {form!r} of the value of information.", "There are: log, naive, quadratic."
-        )
+    choose("form of the value of information", form, changes)
     pun = find_complement(float(pu), float(puc), float(pc)) if stated is None else stated
     w = pc if weight is None else weight
     value = _weigh(w, changes[form](puc), 0.0 if pun is None else changes[form](pun))
@@ -141,11 +138,8 @@ def value_discrimination(
     Returns at most the present disagreement; negative where learning C is expected to drive them apart, which
     is legitimate and never clipped; nan where both present and expected disagreement are infinite.
     """
-    if form not in ("log", "naive") or weights not in ("gmo", "mean"):
-        raise MesascopeError(
-            f"There is no discrimination of form {form!r} with weights {weights!r}.",
-            "There are: log, naive; gmo, mean.",
-        )
+    choose("form of discrimination", form, ("log", "naive"))
+    choose("weights", weights, ("gmo", "mean"))
     g = mean_odds(a[2], b[2]) if weights == "gmo" else (a[2] + b[2]) / 2
     na, nb = find_complement(*a), find_complement(*b)
     if (na is None or nb is None) and g < 1:

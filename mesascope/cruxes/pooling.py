@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mesascope.cruxes.argument import Argument
-from mesascope.cruxes.checks import choose
-from mesascope.errors import MesascopeError
+from mesascope.errors import MesascopeError, choose
 
 METHODS = ("linear", "log", "gmo", "geometric", "extremised")
 

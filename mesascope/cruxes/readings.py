@@ -6,8 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from mesascope.cruxes.checks import choose
-from mesascope.errors import MesascopeError, unknown
+from mesascope.errors import MesascopeError, choose, unknown
 
 MODES = ("centre", "set", "beta")
 PLUS_MINUS = 0.05

@@ -10,10 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mesascope.cruxes.checks import choose, require
 from mesascope.cruxes.language import NAME, SURE, Event, parse, require_known
 from mesascope.cruxes.lines import MOST_PARTS, Lines, name_entry
-from mesascope.errors import MesascopeError, unknown
+from mesascope.errors import MesascopeError, choose, require, unknown
 
 LARGEST = 1_000_000
 MOST_ENTRIES = 400
