@@ -17,9 +17,8 @@ class Draws:
     """Second-order answers: one exact probability per draw.
 
     Args:
-        values: [draws].
+        low, high: [draws], the ends over the vertices; equal where there are none.
         vertices: entries without a distribution, which each draw held at the ends of their sets.
-        low, high: [draws], the ends over those vertices; both equal `values` where there are none.
     """
 
     low: np.ndarray
