@@ -48,6 +48,12 @@ def find_complement(pu: float, puc: float, pc: float) -> float | None:
     return min(1.0, max(0.0, value))
 
 
+def find_complements(rows: np.ndarray, certain: float = 1.0) -> np.ndarray:
+    """P(U | not C) of every row (pu, puc, pc); P(U) where the crux is certain."""
+    pu, puc, pc = rows.T
+    return np.where(pc < certain, (pu - puc * pc) / np.where(pc < certain, 1 - pc, 1), pu).clip(0, 1)
+
+
 def value_information(
     pu: float | np.ndarray,
     puc: float | np.ndarray,
@@ -165,8 +171,8 @@ def value_discriminations(
     def differ(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return measure_skl(x, y, base) if form == "log" else abs(x - y)
 
+    na, nb = find_complements(a), find_complements(b)
     with np.errstate(divide="ignore", invalid="ignore"):
-        na, nb = (np.clip((pu - puc * pc) / (1 - pc), 0, 1) for pu, puc, pc in (a.T, b.T))
         yes, no = np.sqrt(pc_a * pc_b), np.sqrt((1 - pc_a) * (1 - pc_b))
         g = yes / (yes + no) if weights == "gmo" else (pc_a + pc_b) / 2
         g = np.where((g < 1) & ((pc_a >= 1) | (pc_b >= 1)), np.nan, g)

@@ -29,9 +29,9 @@ class Draws:
         """The mean probability, as an interval where some entries are sets."""
         return float(self.low.mean()), float(self.high.mean())
 
-    def quantiles(self, levels: Sequence[float] = (0.05, 0.95)) -> tuple[float, ...]:
-        """Quantiles: of the lower ends for levels below one half, of the upper ends above."""
-        return tuple(float(np.quantile(self.low if q < 0.5 else self.high, q)) for q in levels)
+    def quantiles(self) -> tuple[float, float]:
+        """5 % of the lower ends and 95 % of the upper ends."""
+        return float(np.quantile(self.low, 0.05)), float(np.quantile(self.high, 0.95))
 
 
 def draw(
