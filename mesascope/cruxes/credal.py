@@ -52,9 +52,8 @@ class CredalNet:
     def __init__(self, constraints: Sequence[Constraint], rules: Sequence[Rule]):
         self.entries = [Entry(c.id, c.low, c.high, True) for c in constraints]
         self.nodes: dict[str, _Node] = {}
-        self.ratios: dict[
-            int, tuple[int, bool]
-        ] = {}  # a stated conjunction: which entry divides it, and its sign
+        # of each stated conjunction: which entry divides it, and its sign
+        self.ratios: dict[int, tuple[int, bool]] = {}
         rows: dict[str, list[tuple[dict[str, bool], bool, int]]] = {}
         for number, c in enumerate(constraints):
             given = literals(c.given)

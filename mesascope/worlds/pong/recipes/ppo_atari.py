@@ -120,7 +120,7 @@ class Table:
         self.cabinet = Cabinet(Start(none, idle, np.zeros(games), none, none), shown=False)
         self.action, self.feedback = np.full(games, -1, np.int32), np.zeros(games, np.float32)
         self.first, self.sums, self.scores = np.ones(games, bool), np.zeros(games), []
-        self.whose: list[int] = []
+        self.own: list[list[float]] = [[] for _ in range(games)]  # the same by game
 
     def percept(self) -> Percept:
         """What the games show, without the frame."""
@@ -135,7 +135,7 @@ class Table:
         over, self.sums = self.cabinet.over.copy(), self.sums + paid
         for i in np.flatnonzero(over):
             self.scores.append(float(self.sums[i]))
-            self.whose.append(int(i))
+            self.own[i].append(self.scores[-1])
             self.sums[i] = 0.0
             self.cabinet.begin(int(i), int(self.draws.integers(0, screen.NOOPS + 1)))
         self.action = np.where(over, -1, action).astype(np.int32)
@@ -226,17 +226,10 @@ def evaluated(run: Run, still: Any, state: State) -> list[float]:
     """The scores of whole games, actions drawn from the policy; of every environment the same number."""
     games, each = min(run.settings["games"], 20), -(-run.settings["games"] // 20)
     table = Table(games, run.seeded("evaluation"))
-    key, carry, t = (
-        jax.random.key(run.seeded("evaluation draws")),
-        eqx.combine(state.network, still).fresh(games),
-        0,
-    )
-    own: list[list[float]] = [[] for _ in range(games)]
-    while min(map(len, own)) < each:
+    key, t = jax.random.key(run.seeded("evaluation draws")), 0
+    carry = eqx.combine(state.network, still).fresh(games)
+    while min(map(len, table.own)) < each:
         carry, step = act(state.network, still, key, np.int32(t), carry, percept=table.percept())
+        table.play(np.asarray(step[1]))
         t += 1
-        if table.play(np.asarray(step[1]))[1].any():
-            own = [
-                [x for x, i in zip(table.scores, table.whose, strict=True) if i == j] for j in range(games)
-            ]
-    return [x for scores in own for x in scores[:each]][: run.settings["games"]]
+    return [x for own in table.own for x in own[:each]][: run.settings["games"]]
