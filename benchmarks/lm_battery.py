@@ -21,7 +21,7 @@ import xarray as xr
 
 from mesascope import catalogue, trials
 from mesascope.examination.bench import Bench
-from mesascope.examination.measurement import measure
+from mesascope.examination.measurement import answer
 from mesascope.questions.spectrum.placement import conditions, place
 from mesascope.rollouts.rollouts import rollout
 
@@ -48,7 +48,7 @@ def main(path: str, out: str, threads: str = "2") -> None:
             shots = {c: np.round(right[there.index(c)].mean(0), 2).tolist() for c in there}
             late = {c: round(float(right[there.index(c), :, 8:].mean()), 3) for c in shots}
             told |= {"labels": kind, "late": late, "by shots": shots, "floor": lived.attrs["floor"]}
-            found = measure([catalogue.make("metrics", p) for p in METRICS], {"fresh": lived})
+            found = answer([catalogue.make("metrics", p) for p in METRICS], {"fresh": lived})
             told["found"] = {f.metric: [f.estimate, f.low, f.high] for f in found if f.status == "measured"}
     with told_with_seconds() as told:
         family = catalogue.make("families", f"word_labels:labels={PLACED}")

@@ -1,4 +1,25 @@
-"""A family of tasks, a frozen subject's rollout under conditions, trials, metrics, findings, placement, report."""
+"""What does a network with frozen weights do with its experience, and how far does that reach?
+
+The usual path is one call:
+
+    found = mesascope.examine("thompson", "bernoulli_bandit:arms=5,trials=100", lifetimes=64)
+    found.placement   # where the subject stands on the spectrum, and why
+    found.findings    # every number with its interval, as a DataFrame
+    found.plot()      # a matplotlib figure; found.report("page.html") writes all of them
+    found.trials["fresh"]  # the trials themselves, as an xarray.Dataset
+
+The subject is a function of your own, a Subject, a file of a network, or a name; `mesascope list` shows the names. What
+`examine` does can be done step by step:
+
+    make       a family, subject, condition or metric from its text
+    rollout    a subject's lifetimes under conditions that disturb them
+    measure    metrics put to trials: those of `rollout`, or logged ones without the subject
+    place      the subject's level on the spectrum, from its trials
+    open_run   what an earlier run found, from its folder
+    read_log   logged choices as trials
+
+docs/python.md shows each. Plug-ins derive from Family, Subject, Condition and Metric: see docs/adding.md.
+"""
 
 import os
 import sys
@@ -20,8 +41,11 @@ _HOMES = {
     "Examination": "examination.examination",
     "rollout": "rollouts.rollouts",
     "replay": "rollouts.replays",
-    "measure": "examination.measurement",
-    "place": "questions.spectrum.placement",
+    "measure": "examination.logged",
+    "place": "examination.logged",
+    "open_run": "examination.logged",
+    "plot": "reporting",
+    "write_report": "reporting",
     "Placement": "questions.spectrum.placement",
     "Rule": "questions.spectrum.placement",
     "Finding": "findings",
@@ -34,7 +58,8 @@ _HOMES = {
     "Condition": "contracts.condition",
     "Metric": "contracts.metric",
     "read_log": "logs",
-    "make": "catalogue",
+    "make": "agents.opening",
+    "wrap": "agents.function",
     "MesascopeError": "errors",
 }
 __all__ = sorted(_HOMES)

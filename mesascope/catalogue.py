@@ -36,6 +36,7 @@ PLACES = {  # where files of each kind lie, here
     "recipes": ("recipes/*.py", "worlds/*/recipes/*.py"),
     "axes": ("questions/*/axis.py",),
 }
+INSTALLED = "A plug-in of your own package shows once the package is installed: pip install -e ."
 STUDIES = ROOT / "studies"  # folders of data, not plug-ins: adding one adds a study
 LISTED = {**KINDS, "studies": "study"}
 BOUND = ("family", "lived", "out", "progress", "trust")  # parameters that are handed over, never typed
@@ -78,7 +79,8 @@ def module(kind: str, name: str) -> ModuleType:
     if kind not in KINDS:
         raise unknown("kind of plug-in", kind, KINDS)
     if name not in names(kind):
-        raise unknown(KINDS[kind], name, names(kind))
+        error = unknown(KINDS[kind], name, names(kind))
+        raise MesascopeError(error.problem, f"{error.remedy} {INSTALLED}")
     found = sorted({e.module for e in _outside(kind, tuple(sys.path)) if e.name == name})
     own = _own(kind).get(name)
     if len(claims := [*([own] if own else []), *found]) > 1:
@@ -160,6 +162,18 @@ def make(kind: str, spec: str, *handed: Any, **preset: Any) -> Any:
             f"The {what} cannot be made: its factory raised {type(error).__name__}: {error}.",
             f"Give it other settings, or mend {made.__module__}.",
         ) from error
+
+
+def as_list(given: Any) -> list[Any] | None:
+    """One thing as a list of it, several as they are, None for none."""
+    if given is None:
+        return None
+    return list(given) if isinstance(given, list | tuple) else [given]
+
+
+def open_all(kind: str, given: Any = None) -> list[Any]:
+    """Plug-ins of a kind from one or several names or objects; every one there is, where none is named."""
+    return [make(kind, one) if isinstance(one, str) else one for one in as_list(given) or names(kind)]
 
 
 def convert(made: Callable[..., Any], given: dict[str, str], what: str) -> dict[str, Any]:

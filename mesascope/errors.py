@@ -1,9 +1,12 @@
 """The one exception that a user's mistake raises: what is wrong, what is there, what to type."""
 
 import difflib
+import re
 from collections.abc import Collection, Iterable
 
 from mesascope.guards.secrecy import plain
+
+TWO_STOPS = re.compile(r"(?<![.])[.]{2}(?=\s|$)")  # a quoted message may end with its own
 
 
 class MesascopeError(Exception):
@@ -15,7 +18,7 @@ class MesascopeError(Exception):
     """
 
     def __init__(self, problem: str, remedy: str = ""):
-        self.problem, self.remedy = plain(problem), plain(remedy)
+        self.problem, self.remedy = (TWO_STOPS.sub(".", plain(text)) for text in (problem, remedy))
         super().__init__(f"{self.problem} {self.remedy}".strip())
 
     def __reduce__(self) -> tuple:
@@ -24,6 +27,17 @@ class MesascopeError(Exception):
 
 class MesascopeWarning(UserWarning):
     """What a reader of the numbers must know, said on standard error by the command line."""
+
+
+def describe(error: BaseException) -> str:
+    """What an exception says: its type and the first paragraph of its message, or a remedy where JAX cannot trace."""
+    name = type(error).__name__
+    if name.startswith("Tracer") or name == "ConcretizationTypeError":
+        return (
+            f"{name}: it needs the value of an array while JAX traces it, as Python's if, int() and NumPy do; "
+            "use jnp.where, select or jax.lax.cond instead"
+        )
+    return f"{name}: {str(error).partition(chr(10) * 2)[0]}".removesuffix(": ")
 
 
 MANY = 150  # names that a message does not list

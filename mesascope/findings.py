@@ -17,6 +17,10 @@ from mesascope.errors import MesascopeError
 from mesascope.formats import FINDING
 from mesascope.guards import limits
 
+COLUMNS = (  # of a table of findings
+    *("subject", "family", "split", "metric", "estimate", "low", "high", "confidence", "n", "unit", "null"),
+    *("status", "reason", "confirmatory", "p", "holm", "question"),
+)
 Status = Literal["measured", "does not apply", "failed"]
 
 

@@ -49,6 +49,11 @@ def few(trials: int, most: int = FEW) -> int:
     return max(1, min(most, trials // 5))
 
 
+def spell_out(condition: str, trials: int) -> str:
+    """A condition's text with {half}, {tenth} and {few} filled in for lifetimes of so many trials."""
+    return condition.format(half=trials // 2, tenth=trials // 10, few=few(trials))
+
+
 def assemble(
     records: Sequence[Sequence[Any]],
     latents: Mapping[str, np.ndarray],

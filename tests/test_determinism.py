@@ -126,10 +126,10 @@ def test_more_conditions_change_no_other_trial(name, family):
 
 def test_more_metrics_and_splits_change_no_other_estimate(family):
     def measured(metrics, splits):
-        found = examine("thompson", family, splits=splits, metrics=metrics, lifetimes=64)[0]
+        found = examine("thompson", family, splits=splits, metrics=metrics, lifetimes=64)
         assert found.placement is not None
         return {
-            (f.metric, f.split): (f.estimate, f.low, f.high, f.p, f.controls) for f in found.findings
+            (f.metric, f.split): (f.estimate, f.low, f.high, f.p, f.controls) for f in found.answers
         }, found.placement
 
     few, placed = measured(["benefit"], ["fresh"])

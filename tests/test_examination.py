@@ -7,7 +7,7 @@ from mesascope.contracts.subject import essence
 from mesascope.examination import runs
 from mesascope.examination.bench import Bench
 from mesascope.examination.examination import examine
-from mesascope.examination.logged import measure_log
+from mesascope.examination.logged import measure
 from mesascope.reporting import headlines, page
 
 FAMILY = "bernoulli_bandit:arms=3,trials=12"
@@ -50,20 +50,24 @@ def test_a_subject_that_was_changed_does_not_get_what_its_former_self_lived(tmp_
 def test_a_run_measured_again_reads_the_same_against_the_pay_off_too(tmp_path):
     family = "bernoulli_bandit:arms=3,trials=40"
     found = examine("thompson:minimise=True", family, metrics=["benefit", "regret"], lifetimes=192)
-    runs.write(found, tmp_path / "run", "again")
+    runs.write([found], tmp_path / "run", "again")
     path = tmp_path / "run" / "trials.nc"
-    assert found[0].placement.direction == "against"
+    assert found.placement.direction == "against"
     for alone in (False, True):
-        again = measure_log(path.rename(tmp_path / "alone.nc") if alone else path)[0]
-        assert [e.subject for e in again] == ["thompson:minimise=True"]
-        assert again[0].placement == found[0].placement
+        again = measure(path.rename(tmp_path / "alone.nc") if alone else path)
+        assert again.subject == "thompson:minimise=True"
+        assert again.placement == found.placement
 
 
 def test_what_an_axis_asks_for_is_lived_on_its_splits_and_read(tmp_path):
     """The axis search reads nothing without its conditions on the splits on which something changes."""
     splits = ["fresh", "revalued:worth", "revalued:map"]
-    (found,) = examine(
-        "value_iteration", "tree_choice:depth=2,trials=12", None, splits, ["performance"], lifetimes=128
+    found = examine(
+        "value_iteration",
+        "tree_choice:depth=2,trials=12",
+        splits=splits,
+        metrics="performance",
+        lifetimes=128,
     )
     ticks = ["intact", "thinking:ticks=2", "thinking:ticks=4", "thinking:ticks=8"]
     assert all(found.trials[split].condition.values.tolist() == ticks for split in splits[1:])
@@ -71,7 +75,7 @@ def test_what_an_axis_asks_for_is_lived_on_its_splits_and_read(tmp_path):
     verdict = found.placement.axes["search"]
     assert verdict["reading"] == "search" and verdict["probability"]["search"] >= 0.95
     runs.write([found], tmp_path / "run", "again")
-    again, _ = runs.open_run(tmp_path / "run")
+    again, _ = runs.read_run(tmp_path / "run")
     assert headlines.axes(again[0]) == headlines.axes(found)
     (told,) = headlines.axes(found)
     assert told[0] == "search" and "near ones before far ones" in told[2]

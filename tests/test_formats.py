@@ -12,8 +12,8 @@ from mesascope.agents.networks import recurrent
 from mesascope.agents.networks.network_files import read_header
 from mesascope.cli.main import run
 from mesascope.cruxes.measured import read_findings
-from mesascope.examination.logged import measure_log
-from mesascope.examination.runs import open_run, write
+from mesascope.examination.logged import measure
+from mesascope.examination.runs import read_run, write
 from mesascope.findings import read
 from mesascope.logs import read_log
 from mesascope.reproduction.plans import load
@@ -45,21 +45,21 @@ def test_a_plan_in_old_words_measures_what_it_asked_for():
 
 
 def test_an_old_run_opens_and_is_written_in_new_words(tmp_path):
-    (found,), command = open_run(OLD_RUN)
+    (found,), command = read_run(OLD_RUN)
     assert command.startswith("mesascope examine thompson")
-    assert {f.metric for f in found.findings} >= {"benefit", "performance"}
+    assert {f.metric for f in found.answers} >= {"benefit", "performance"}
     assert found.trials["fresh"].attrs["split"] == "fresh"
     folder = write([found], tmp_path / "new", command)
     assert '"mesascope-finding/2"' in (folder / "findings.json").read_text()
-    (again,), _ = open_run(folder)
-    assert again.findings == found.findings
+    (again,), _ = read_run(folder)
+    assert again.answers == found.answers
     assert again.trials["fresh"].identical(found.trials["fresh"])
 
 
 def test_old_findings_are_evidence_and_old_trials_are_measured():
     assert [f.metric for f in read(OLD_RUN)] == [f["probe"] for f in read_findings(OLD_RUN)[0]["findings"]]
-    (found,), _ = measure_log(OLD_RUN / "trials.nc", metrics=["performance"])
-    assert found.findings[0].split == "fresh" and found.findings[0].status == "measured"
+    found = measure(OLD_RUN / "trials.nc", "performance")
+    assert found.answers[0].split == "fresh" and found.answers[0].status == "measured"
 
 
 def test_the_page_of_an_old_run_is_made(tmp_path, capsys):

@@ -14,9 +14,9 @@ import xarray as xr
 import mesascope
 from mesascope import catalogue
 from mesascope.agents.networks.network_files import read_header
+from mesascope.agents.opening import open_subject
 from mesascope.cli.main import run
 from mesascope.errors import MesascopeError
-from mesascope.examination.examination import resolve
 from mesascope.guards import gate
 from mesascope.guards.blame import blamed
 from mesascope.guards.identity import loaded
@@ -39,6 +39,7 @@ FREE = {  # no text of a file's reaches these
 }
 OPENED = {  # who says that a text was typed
     *("cli/main.py", "catalogue.py", "examination/examination.py", "examination/checks.py"),
+    *("agents/opening.py", "rollouts/rollouts.py"),
     *("recipes/training.py", "reproduction/run.py", "agents/torch_module.py", "agents/language/llama_cpp.py"),
 }
 
@@ -199,14 +200,14 @@ def test_a_folder_of_transformers_runs_its_code_with_trust_alone(tmp_path, monke
     family = catalogue.make("families", "word_labels:trials=5")
     for name in ("config.json", "tokenizer_config.json"):
         with pytest.raises(MesascopeError, match=r"names code that would run.*--trust"):
-            resolve(f"transformers:path={folder}", family)
+            open_subject(f"transformers:path={folder}", family)
         if name == "config.json":
             (folder / name).rename(folder / "tokenizer_config.json")
     assert not mark.exists()
     (folder / "tokenizer_config.json").rename(folder / "config.json")
     pytest.importorskip("transformers")
     with pytest.raises(MesascopeError):  # it has no weights; but its code was run
-        resolve(f"transformers:path={folder}", family, trust=True)
+        open_subject(f"transformers:path={folder}", family, trust=True)
     assert mark.exists()
 
 

@@ -15,7 +15,7 @@ from mesascope.agents.function import wrap
 from mesascope.contracts.percept import born, told
 from mesascope.contracts.subject import Response, Scripted, choose
 from mesascope.errors import MesascopeError
-from mesascope.examination.measurement import measure
+from mesascope.examination.measurement import answer
 from mesascope.questions.spectrum.changes import changed
 from mesascope.rollouts.leaks import refuse_leaks
 from mesascope.rollouts.replays import Replays, replay
@@ -78,7 +78,7 @@ def test_real_actions_are_lived_recorded_and_measured(tmp_path):
     again = trials.open_trials(trials.save({"fresh": lived}, tmp_path / "x.nc"))["fresh"]
     np.testing.assert_array_equal(again.action, lived.action)
     metrics = [catalogue.make("metrics", p) for p in catalogue.names("metrics")]
-    found = {f.metric: f for f in measure(metrics, {"fresh": lived})}
+    found = {f.metric: f for f in answer(metrics, {"fresh": lived})}
     failed = {k: f.reason for k, f in found.items() if f.status == "failed"}
     assert not failed
     assert found["exploration"].status == "does not apply" and "real numbers" in found["exploration"].reason
@@ -175,8 +175,8 @@ def test_an_untraced_family_is_examined(bandit, monkeypatch):
     behind = Untraced(bandit, bandit.name, 3, 11)
     monkeypatch.setattr(Untraced, "controls", {"still": "uniform"})
     subject = catalogue.make("subjects", "uniform", bandit)
-    (found,) = examine(subject, behind, splits=["fresh"], metrics=["benefit", "performance"], lifetimes=64)
-    measured = {f.metric for f in found.findings if f.status == "measured"}
+    found = examine(subject, behind, splits=["fresh"], metrics=["benefit", "performance"], lifetimes=64)
+    measured = {f.metric for f in found.answers if f.status == "measured"}
     assert measured == {"benefit", "performance"}
     assert found.placement is not None and found.placement.highest == "inert"
 
@@ -376,7 +376,7 @@ def test_trials_with_steps_are_measured_and_kept(tagged, tmp_path):
     np.testing.assert_array_equal(again.action, tagged.action)
     assert again.attrs == tagged.attrs and len(tagged.to_dataframe())
     metrics = [catalogue.make("metrics", p) for p in catalogue.names("metrics")]
-    found = measure(metrics, {"fresh": tagged}, replay=Replays(Ledger("ledger", 15)))
+    found = answer(metrics, {"fresh": tagged}, replay=Replays(Ledger("ledger", 15)))
     assert not {f.metric: f.reason for f in found if f.status == "failed"}
     lacking = {f.metric for f in found if f.status == "does not apply" and "several steps" in f.reason}
     assert {"exploration", "acts_like", "belief_decoding"} <= lacking

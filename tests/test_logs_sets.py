@@ -16,7 +16,7 @@ import xarray as xr
 from mesascope.catalogue import make
 from mesascope.cli.main import run
 from mesascope.errors import MesascopeError
-from mesascope.examination.measurement import measure
+from mesascope.examination.measurement import answer
 from mesascope.logs import read_log
 from mesascope.logs.datatree import save_datatree, to_datatree
 from mesascope.logs.sets import import_set, sets
@@ -46,7 +46,7 @@ def carried(tmp_path, monkeypatch, name="hbayesdm", version="9.8", files=()):
 
 def asked(log: xr.Dataset, *metrics: str):
     """What a few metrics find in a log, by name."""
-    return {f.metric: f for f in measure([make("metrics", p) for p in metrics], {"logged": log})}
+    return {f.metric: f for f in answer([make("metrics", p) for p in metrics], {"logged": log})}
 
 
 TABLE = "subjID\ttrial\tchoice\toutcome\n" + "".join(

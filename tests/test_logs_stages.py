@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mesascope.errors import MesascopeError
-from mesascope.examination.logged import measure_log
+from mesascope.examination.logged import measure
 from mesascope.logs import read_log, renumbered
 
 # first choice, second choice, reward: the states are 0 (choices 1, 2) and 1 (choices 3, 4)
@@ -152,7 +152,7 @@ def test_what_stood_at_the_place_that_was_chosen_is_the_choice():
 
 
 def test_metrics_know_what_was_not_offered():
-    found = {f.metric: f for f in measure_log(PAIRS)[0][0].findings}
+    found = {f.metric: f for f in measure(PAIRS).answers}
     # p1: 'a' paid 1 and was left although 'a' stood there; 'c' paid 0 and was kept. p2: 'a' was not offered again.
     assert found["stay_by_feedback"].estimate == pytest.approx(-1.0)
     assert found["stay_by_feedback"].n == 1

@@ -11,8 +11,8 @@ import pytest
 
 from mesascope.cli.main import run
 from mesascope.contracts.metric import DoesNotApply, Metric, Reading
-from mesascope.examination.logged import measure_log
-from mesascope.examination.measurement import measure
+from mesascope.examination.logged import measure
+from mesascope.examination.measurement import answer
 from mesascope.logs import read_log
 
 
@@ -31,7 +31,7 @@ def played(people: int, blocks: int, trials: int) -> pd.DataFrame:
 
 def acted(frame: pd.DataFrame) -> list:
     """What `acts_like` found, and whether the others were measured beside it."""
-    found = measure_log(frame, metrics=["acts_like", "stay_by_feedback"])[0][0].findings
+    found = measure(frame, ["acts_like", "stay_by_feedback"]).answers
     assert found[-1].status == "measured" and found[-1].estimate == pytest.approx(1)
     return found[:-1]
 
@@ -118,21 +118,21 @@ def log():
 @pytest.mark.parametrize("name", WRONG)
 def test_a_metric_that_is_wrong_is_a_finding_with_a_reason(name, log):
     values, reason = WRONG[name]
-    wrong, *right = measure([metric("wrong", values), metric("right", good)], log)
+    wrong, *right = answer([metric("wrong", values), metric("right", good)], log)
     assert wrong.status == "failed" and reason in wrong.reason
     assert [f.metric for f in right] == ["right: first", "right"]
     assert [(f.estimate, f.n, f.unit) for f in right] == [(pytest.approx(0.5), 6, "participant")] * 2
 
 
 def test_values_may_be_of_units_of_their_own(log):
-    found = measure([metric("pairs", lambda lived: np.arange(9.0), unit="pair")], log)
+    found = answer([metric("pairs", lambda lived: np.arange(9.0), unit="pair")], log)
     assert (found[0].estimate, found[0].n, found[0].unit) == (4, 9, "pair")
 
 
 def test_what_a_file_cannot_hold_is_not_in_a_finding(log):
     odd = Metric("odd", "What?", metric("odd", good).measure, {}, settings={"grid": np.arange(3), "of": {1}})
     nowhere, silent = metric("nan", good, null=math.nan), metric("silent", raising(DoesNotApply()))
-    found = measure([odd, nowhere, silent], log)
+    found = answer([odd, nowhere, silent], log)
     assert [f.status for f in found] == ["measured", "measured", "failed", "does not apply"]
     assert "finite null" in found[2].reason and "does not say why" in found[3].reason
     json.dumps([f.settings for f in found], allow_nan=False)

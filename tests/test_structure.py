@@ -27,8 +27,9 @@ LAYERS = (  # what a layer holds may import its own layer and those above it in 
     ("rollouts/*",),
     ("questions/*", "recipes/*", "logs/*"),
     ("worlds/*/metrics/*", "worlds/*/recipes/*"),
+    ("reporting/*",),
     ("examination/*",),
-    ("reporting/*", "validation/*"),
+    ("validation/*",),
     ("reproduction/*",),
     ("cli/*",),
 )

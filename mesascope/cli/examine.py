@@ -80,12 +80,14 @@ def measure_(
 ) -> None:
     """Measure logged trials without the subject that made them."""
     from mesascope.examination import runs
-    from mesascope.examination.logged import measure_log
+    from mesascope.examination.logged import measure
     from mesascope.logs.columns import given
 
     out = runs.prepare(out or runs.own(Path("runs") / trials.stem, command()))
-    found, notes = measure_log(trials, given(",".join(columns or ())), choices or None, listed(metrics))
-    for note in notes:
+    columns_read = given(",".join(columns or ()))
+    found = measure(trials, listed(metrics), columns=columns_read, choices=choices or None)
+    found = found if isinstance(found, list) else [found]
+    for note in found[0].notes:
         say(note)
     folder = runs.write(found, out, command(), lived=False)
     _show(found, folder, as_json)
@@ -103,15 +105,16 @@ def report_(
     from mesascope.examination import runs
     from mesascope.reporting import write_report
 
-    found, command = runs.open_run(folder)
+    found, command = runs.read_run(folder)
     page = write_report(found, command, out or folder / "report.html")
     write_json({"report": str(page)}) if as_json else write(f"{page}")
 
 
 def _examine(subjects: Sequence[Any], family: str, out: Path | None, as_json: bool, **options: Any) -> None:
     """Examines, writes the folder and the page, prints."""
+    from mesascope.agents.opening import default_family
     from mesascope.examination import runs
-    from mesascope.examination.examination import default_family, examine
+    from mesascope.examination.examination import examine
 
     keep_compiled(short=options.get("lifetimes", 0) <= 1024)
     family = family or default_family(subjects, bool(options.get("trust")))

@@ -40,13 +40,16 @@ def check_(
             help="kind/name, e.g. metrics/benefit; a name that is unique; or package.module:factory."
         ),
     ],
+    family: Annotated[
+        str, typer.Option(help="What to try it on; by default what its module names as TRIED.")
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Check whether a plug-in keeps its contract; exit 1 if it does not."""
     from mesascope.examination.checks import check_plugin
 
     keep_compiled(short=True)
-    broken = check_plugin(plugin)
+    broken = check_plugin(plugin, family or None)
     if as_json:
         write_json({"plugin": plugin, "holds": not broken, "broken": broken})
     else:

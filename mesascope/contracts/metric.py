@@ -10,8 +10,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import xarray as xr
 
+from mesascope import catalogue
 from mesascope.errors import MesascopeError
-from mesascope.trials import gain
+from mesascope.trials import gain, spell_out
 
 Splits = Mapping[str, xr.Dataset]
 CONTROLS = ("learner", "lookalike", "still")
@@ -121,6 +122,28 @@ def fresh(trials: Splits) -> xr.Dataset:
         if split in trials:
             return trials[split]
     raise DoesNotApply("there are no lifetimes on fresh tasks")
+
+
+def under(trials: Splits, condition: str, split: str = "fresh") -> xr.Dataset:
+    """A split's trials under one condition, axes lifetime, trial.
+
+    Args:
+        trials: a data set per split, as a metric gets them.
+        condition: as `asks` names it, such as 'carry_reset:at={half}'.
+        split: 'fresh' is the log, where there are logged trials only.
+
+    Raises:
+        DoesNotApply: the split or the condition was not run; a condition is left out where it makes no sense.
+    """
+    lived = fresh(trials) if split == "fresh" else trials.get(split)
+    if lived is None:
+        raise DoesNotApply(f"the split {split!r} was not run")
+    label = catalogue.make("conditions", spell_out(condition, lived.sizes["trial"])).label
+    if label not in lived.condition.values:
+        raise DoesNotApply(
+            f"the condition {label!r} was not run on {lived.attrs.get('family', 'this family')}"
+        )
+    return lived.sel(condition=label)
 
 
 def choosing(trials: xr.Dataset) -> xr.Dataset:

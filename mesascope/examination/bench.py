@@ -72,13 +72,8 @@ class Bench:
         for split in splits or ():
             if split not in self._known(family):
                 raise unknown("split", split, self._known(family))
-        parts = {
-            "half": family.horizon // 2,
-            "tenth": family.horizon // 10,
-            "few": trials.few(family.horizon),
-        }
         self.beyond = dict(beyond or {})
-        unique = dict.fromkeys([*(label.format(**parts) for label in labels), *self.beyond])
+        unique = dict.fromkeys([*(trials.spell_out(label, family.horizon) for label in labels), *self.beyond])
         asked = [catalogue.make("conditions", label) for label in unique]
         self.conditions = [c for c in asked if not c.unfit(family)]
         self.kinds = distinct(self.conditions)

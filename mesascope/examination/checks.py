@@ -5,6 +5,7 @@ import dataclasses
 import inspect
 import json
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,50 +15,65 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope import catalogue
+from mesascope.agents.opening import open_subject, opener
 from mesascope.contracts.axis import UNDETERMINED, Axis
 from mesascope.contracts.condition import Intact, select
 from mesascope.contracts.family import Family
 from mesascope.contracts.metric import Metric
 from mesascope.contracts.split import kind as split_kind
 from mesascope.contracts.subject import Subject
-from mesascope.errors import MesascopeError, unknown
+from mesascope.errors import MesascopeError, MesascopeWarning, describe, unknown
 from mesascope.examination.bench import Bench
-from mesascope.examination.examination import opener, resolve
-from mesascope.examination.measurement import measure
+from mesascope.examination.measurement import answer
 from mesascope.guards import gate
-from mesascope.guards.blame import contained
+from mesascope.guards.blame import blamed, contained
 from mesascope.rollouts.leaks import refuse_leaks
 from mesascope.rollouts.replays import Replays
 from mesascope.rollouts.rollouts import BLOCK, rollout
 
 # what plug-ins of other kinds are tried on; a plug-in's file may name its own, a recipe's also settings, SMALL
 TRIED = "bernoulli_bandit:arms=3,trials=12,bank=2"
+TRIED_LONGER = (
+    "bernoulli_bandit:arms=3,trials=40,bank=2"  # a metric is held to what it expects of the controls
+)
 LATENTS = ("chance", "best", "worst", "fixed")
 
 
-def check_plugin(name: str) -> list[str]:
+def check_plugin(name: str, family: str | None = None) -> list[str]:
     """Every way in which a plug-in breaks its contract; an empty list where it keeps it.
 
     Args:
         name: 'kind/name', or a name that only one kind has, with settings where it needs some; or
             package.module:factory, a subject of one's own.
+        family: what to try it on, as one would type it; by default what its module names (TRIED), else a small bandit.
 
     Raises:
-        MesascopeError: there is no such plug-in.
+        MesascopeError: there is no such plug-in, or it is a family and another family is named.
     """
-    gate.handed(name)
+    gate.handed(name, family)
     kind, spec = _find(name)
+    if family and kind == "families":
+        raise MesascopeError(
+            "A family is checked by itself.", "Leave out --family, and put its settings behind its name."
+        )
     made = catalogue.factory(kind, catalogue.parse_spec(spec)[0])
     broken = (
         [] if catalogue.says(made).endswith((".", "?")) else ["Its factory has no docstring of one sentence."]
     )
     try:
         with contained():
-            broken += list(TESTS[kind](spec))
+            if kind == "families":
+                broken += _family(spec)
+            else:
+                usual = TRIED_LONGER if kind == "metrics" else TRIED
+                home = family or getattr(
+                    catalogue.module(kind, catalogue.parse_spec(spec)[0]), "TRIED", usual
+                )
+                broken += TESTS[kind](spec, _home(home, kind))
     except MesascopeError as error:
         broken.append(str(error))
     except Exception as error:
-        broken.append(f"It raised {type(error).__name__}: {error}")
+        broken.append(f"{blamed(error) or 'It'} raised {describe(error)}.")
     return broken
 
 
@@ -77,7 +93,19 @@ def _find(name: str) -> tuple[str, str]:
         raise MesascopeError(
             f"{head!r} is the name of {' and of '.join(having)}.", f"Type {having[0]}/{name}."
         )
-    raise unknown("plug-in", head, [n for k in catalogue.KINDS for n in catalogue.names(k)])
+    error = unknown("plug-in", head, [n for k in catalogue.KINDS for n in catalogue.names(k)])
+    raise MesascopeError(error.problem, f"{error.remedy} {catalogue.INSTALLED}")
+
+
+def _home(spec: str, kind: str) -> Family:
+    """The family that a plug-in is tried on."""
+    family = catalogue.make("families", spec)
+    if kind in ("metrics", "axes") and not family.controls:
+        raise MesascopeError(
+            f"{family.name} has no controls to try {kind} on.",
+            "Give it some: {'learner': 'thompson', 'lookalike': 'two_loss_reflex', 'still': 'uniform'}, say.",
+        )
+    return family
 
 
 def _family(spec: str) -> Iterator[str]:
@@ -153,11 +181,6 @@ def _actions(family: Family, seed: int) -> np.ndarray:
     return rng.integers(0, family.choices, BLOCK).astype(np.int32)
 
 
-def _home(kind: str, name: str) -> Family:
-    """The family that a plug-in is tried on: the one that its file names, or the usual one."""
-    return catalogue.make("families", getattr(catalogue.module(kind, name), "TRIED", TRIED))
-
-
 def _steps(family: Family, split: str, tasks: Any) -> Iterator[str]:
     """The same of trials with steps, over the first two trials."""
     key, alive = jax.random.key(3), np.ones(BLOCK, bool)
@@ -185,8 +208,7 @@ def _steps(family: Family, split: str, tasks: Any) -> Iterator[str]:
         percept = select(still if family.traceable else ~alive, percept, told)
 
 
-def _subject(spec: str) -> Iterator[str]:
-    family = _home("subjects", catalogue.parse_spec(spec)[0])
+def _subject(spec: str, family: Family) -> Iterator[str]:
     subject = catalogue.make("subjects", spec, family)
     if not isinstance(subject, Subject):
         yield f"Its factory returned {type(subject).__name__}, not a mesascope.Subject."
@@ -219,12 +241,11 @@ def _subject(spec: str) -> Iterator[str]:
 EVERY = ("intact", "feedback_shuffled", "carry_reset", "carry_swapped:at=6", "carry_exchanged_once")
 
 
-def _condition(spec: str) -> Iterator[str]:
+def _condition(spec: str, family: Family) -> Iterator[str]:
     condition = catalogue.make("conditions", spec)
     if catalogue.make("conditions", condition.label).label != condition.label:
         yield f"Its label {condition.label!r} does not make it again."
-    family = _home("conditions", catalogue.parse_spec(spec)[0])
-    subject = resolve(family.controls["learner"], family)
+    subject = open_subject(family.controls.get("learner", "uniform"), family)
     plain = rollout(subject, family, "fresh", BLOCK)
     both = [Intact(), *([condition] if condition.label != "intact" else [])]
     once, again = (rollout(subject, family, "fresh", BLOCK, conditions=both).action for _ in range(2))
@@ -242,7 +263,7 @@ def _asks(asker: Metric | Axis, name: str) -> Iterator[str]:
         yield f"Its question {asker.question!r} is no question."
 
 
-def _metric(spec: str) -> Iterator[str]:
+def _metric(spec: str, family: Family) -> Iterator[str]:
     metric = catalogue.make("metrics", spec)
     if not isinstance(metric, Metric):
         yield f"Its factory returned {type(metric).__name__}, not a mesascope.Metric."
@@ -256,20 +277,27 @@ def _metric(spec: str) -> Iterator[str]:
             yield f"It expects something of {role!r}; the controls are the learner, the lookalike and the still one."
         elif metric.expects.get(role) not in ("+", "-", "0", "any"):
             yield f"It does not say what it must read on the {role}: '+', '-', '0' or 'any'."
-    family = catalogue.make("families", "bernoulli_bandit:arms=3,trials=40,bank=2")
     splits = [r for r in family.split_names if r.partition(":")[0] in (*metric.splits, "fresh")]
     bench = Bench(family, ("intact", *metric.conditions), splits, 4 * BLOCK)
+    skipped, applied = [], False
     for role in ("learner", "lookalike", "still"):
-        control = resolve(family.controls[role], family)
+        control = open_subject(family.controls[role], family)
         lived = bench.live(control, family)
-        asked = measure([metric], lived, bench.references(family), Replays(control))
+        asked = answer([metric], lived, bench.references(family), Replays(control))
         if not asked:
             yield f"It gave no reading of the {role}."
+        skipped += [finding.reason for finding in asked if finding.status == "does not apply"]
+        applied |= any(finding.status == "measured" for finding in asked)
         for finding in asked:
             if finding.status == "failed":
                 yield f"On the {role} it failed: {finding.reason}."
             elif finding.status == "measured" and not _reads(finding, metric.expects.get(role, "any")):
                 yield f"On the {role} {finding.metric} must read {metric.expects[role]!r} and read {finding.text()}."
+    if skipped and not applied:
+        told = f"{metric.name} applies to none of the controls on {family.name}: {skipped[0]}."
+        warnings.warn(
+            f"{told} What it must read was not tried; name another --family.", MesascopeWarning, stacklevel=2
+        )
 
 
 def _reads(finding: Any, expected: str) -> bool:
@@ -281,7 +309,7 @@ def _reads(finding: Any, expected: str) -> bool:
     return {"+": above, "-": below, "0": near}[expected]
 
 
-def _recipe(spec: str) -> Iterator[str]:
+def _recipe(spec: str, family: Family) -> Iterator[str]:
     name, given = catalogue.parse_spec(spec)
     made = catalogue.factory("recipes", name)
     known = inspect.signature(made).parameters
@@ -290,7 +318,6 @@ def _recipe(spec: str) -> Iterator[str]:
             yield f"Its factory takes no {needed}."
     if not {"family", "out", "updates", "seed"} <= set(known):
         return
-    family = _home("recipes", name)
     small = {"updates": 2, "seed": 1, **getattr(catalogue.module("recipes", name), "SMALL", {})}
     small |= catalogue.convert(made, given, f"recipe {name!r}")
     with tempfile.TemporaryDirectory() as folder:
@@ -303,7 +330,7 @@ def _recipe(spec: str) -> Iterator[str]:
         rollout(subject, family, "fresh", BLOCK)
 
 
-def _axis(spec: str) -> Iterator[str]:
+def _axis(spec: str, family: Family) -> Iterator[str]:
     axis, name = catalogue.make("axes", spec), catalogue.parse_spec(spec)[0]
     if not isinstance(axis, Axis):
         yield f"Its factory returned {type(axis).__name__}, not a mesascope.contracts.axis.Axis."
@@ -311,10 +338,9 @@ def _axis(spec: str) -> Iterator[str]:
     yield from _asks(axis, name)
     if UNDETERMINED not in axis.words:
         yield f"Its readings are {', '.join(axis.words)}; {UNDETERMINED!r} is not among them."
-    family = _home("axes", name)
     splits = [r for r in family.split_names if split_kind(r) in axis.tested]
     for role, control in family.controls.items():
-        who, asked = resolve(control, family), axis.made(family)
+        who, asked = open_subject(control, family), axis.made(family)
         lived = {split: rollout(who, family, split, BLOCK, conditions=asked) for split in splits}
         verdict = axis.read(lived, family)
         if verdict is None:
@@ -326,7 +352,7 @@ def _axis(spec: str) -> Iterator[str]:
             yield f"On the {role} its shares of resamples sum to {sum(verdict.probability.values()):.3f}."
 
 
-TESTS: dict[str, Callable[[str], Iterator[str]]] = {  # of a plug-in by its kind
-    **{"families": _family, "subjects": _subject, "conditions": _condition},
-    **{"metrics": _metric, "recipes": _recipe, "axes": _axis},
+TESTS: dict[str, Callable[[str, Family], Iterator[str]]] = {  # of a plug-in by its kind
+    **{"subjects": _subject, "conditions": _condition, "metrics": _metric},
+    **{"recipes": _recipe, "axes": _axis},
 }

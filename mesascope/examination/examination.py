@@ -8,18 +8,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import xarray as xr
 
-from mesascope import catalogue
-from mesascope.agents.function import wrap
+from mesascope.agents.opening import default_family, open_family, open_subject, open_subjects
+from mesascope.catalogue import as_list, open_all
 from mesascope.contracts import axis as axes
 from mesascope.contracts.family import Family
 from mesascope.contracts.metric import Metric
-from mesascope.contracts.subject import Subject
-from mesascope.errors import MesascopeError, MesascopeWarning
+from mesascope.errors import MesascopeError, MesascopeWarning, unknown
 from mesascope.examination.bench import Bench, Progress
-from mesascope.examination.measurement import measure
-from mesascope.findings import Finding
+from mesascope.examination.measurement import answer
+from mesascope.findings import COLUMNS, Finding
 from mesascope.guards import gate
 from mesascope.guards.blame import contained
 from mesascope.questions.spectrum.placement import Placement, Rule, conditions
@@ -35,10 +35,11 @@ class Examination:
         subject: its name.
         family: the family with the subject's bank, as one would type it.
         trained_on: 'unlimited', 'bank:M@seed' or 'unknown'.
-        trials: its data set per split.
+        trials: its data set per split, axes condition, lifetime, trial.
         references: by role, the data sets of the reference procedures on the same tasks.
-        findings: every metric's.
+        answers: every metric's findings, as objects.
         placement: where it stands on the spectrum; None where there was nothing to place.
+        notes: what was decided in reading a file.
     """
 
     subject: str
@@ -46,11 +47,49 @@ class Examination:
     trained_on: str
     trials: Mapping[str, xr.Dataset]
     references: Mapping[str, Mapping[str, xr.Dataset]]
-    findings: list[Finding]
+    answers: list[Finding]
     placement: Placement | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def findings(self) -> pd.DataFrame:
+        """One row per finding: metric, split, estimate, low, high, n, unit, status, reason, …"""
+        rows = [{name: getattr(finding, name) for name in COLUMNS} for finding in self.answers]
+        return pd.DataFrame(rows, columns=list(COLUMNS))
+
+    def finding(self, metric: str, split: str = "fresh") -> Finding:
+        """One finding, by the metric's name and the split.
+
+        Raises:
+            MesascopeError: there is none of that name on that split.
+        """
+        on_split = {f.metric: f for f in self.answers if f.split == split}
+        if metric not in on_split:
+            raise unknown(f"finding on {split!r} called", metric, on_split)
+        return on_split[metric]
+
+    def plot(self, name: str = "adaptation") -> Any:
+        """A matplotlib Figure: 'adaptation', 'lifetimes', 'splits', 'conditions', 'spectrum' or another of the page's.
+
+        Raises:
+            MesascopeError: this examination has nothing to draw for it.
+        """
+        from mesascope.reporting import plot
+
+        return plot([self], name)
+
+    def report(self, path: str | os.PathLike, command: str = "") -> Path:
+        """Writes the page of this examination, one HTML file that needs nothing beside itself."""
+        from mesascope.reporting import write_report
+
+        return write_report([self], command, path)
+
+    def __repr__(self) -> str:
+        level = self.placement.text() if self.placement else "not placed"
+        return f"<Examination of {self.subject} on {self.family}: {level}; {len(self.answers)} findings>"
 
     def _repr_html_(self) -> str:
-        rows = "".join(f"<li>{f._repr_html_()}</li>" for f in self.findings if f.status == "measured")
+        rows = "".join(f"<li>{f._repr_html_()}</li>" for f in self.answers if f.status == "measured")
         head = self.placement._repr_html_() if self.placement else ""
         return f"{head}<ul>{rows}</ul>"
 
@@ -58,26 +97,28 @@ class Examination:
 @contained()
 def examine(
     subjects: Any,
-    family: Family | str,
-    trained_on: str | None = None,
-    splits: Sequence[str] | None = None,
-    metrics: Sequence[Metric | str] | None = None,
+    family: Family | str | None = None,
     *,
+    trained_on: str | None = None,
+    splits: Sequence[str] | str | None = None,
+    metrics: Sequence[Metric | str] | Metric | str | None = None,
     lifetimes: int = 512,
     seed: int = 0,
     out: str | os.PathLike | None = None,
     rule: Rule | None = None,
     progress: Progress = lambda share, doing: None,
     trust: bool = False,
-) -> list[Examination]:
+) -> Any:
     """Examines one or several subjects on the same tasks.
 
     Args:
-        subjects: a Subject, a function f(percept, state, rng), a name such as 'thompson', or a list of these.
-        family: a family or its name with settings, such as 'bernoulli_bandit:arms=5,trials=100'.
+        subjects: a Subject, a function f(percept, state, rng), a file, or a name such as 'thompson'; for several a
+            list of these, or a mapping from the names that reports shall use.
+        family: a family or its name with settings, such as 'bernoulli_bandit:arms=5,trials=100'; by default that
+            of the first subject that is a file which says its own.
         trained_on: overrides what the subject says: 'unlimited', 'bank:M@seed' or 'unknown'.
-        splits: which splits; by default all of the family.
-        metrics: which metrics; by default all.
+        splits: one or several; by default all of the family.
+        metrics: one or several, by name or as objects; by default all.
         lifetimes: N on every split.
         seed: of the tasks and all draws.
         out: a folder in which finished rollouts are kept; a run that was stopped goes on from there.
@@ -86,14 +127,16 @@ def examine(
         trust: whether code that a subject's file brings may run.
 
     Returns:
-        One examination per subject, in order.
+        An `Examination`; a list of them, in order, where `subjects` is a list or a mapping.
     """
-    named = subjects if isinstance(subjects, list | tuple) else [subjects]
-    gate.handed(family, *named)
-    base: Family = catalogue.make("families", family) if isinstance(family, str) else family
-    group = [resolve(s, base, trust) for s in named]
-    wanted = metrics or catalogue.names("metrics")
-    asked = [catalogue.make("metrics", p) if isinstance(p, str) else p for p in wanted]
+    several = isinstance(subjects, list | tuple | Mapping)
+    specs = (
+        (list(subjects.values()) if isinstance(subjects, Mapping) else subjects) if several else [subjects]
+    )
+    gate.handed(family, *specs)
+    base = open_family(family or default_family(specs, trust))
+    group = open_subjects(subjects, base, trust)
+    asked, splits = open_all("metrics", metrics), as_list(splits)
     labels = [*conditions(base.horizon, rule), *(c for p in asked for c in p.conditions)]
     kept: dict[str, Any] = {
         "out": Path(out) if out else None,
@@ -114,14 +157,14 @@ def examine(
         # a mistake in the last subject shows before the first is lived
         refuse_leaks(one, home, seed, bench.kinds)
     unbanked = base.banked(None)
-    controls = {role: resolve(name, unbanked) for role, name in base.controls.items()}
+    controls = {role: open_subject(name, unbanked) for role, name in base.controls.items()}
     bench.expect(len(group) + sum(c.name not in {s.name for s in group} for c in controls.values()))
     waiting = {}
     with ThreadPoolExecutor(1) as aside:  # controls are measured while the next subject is compiled
         for role, control in controls.items():
             if lived := bench.live(control, unbanked):
                 put, references = [p for p in asked if role in p.expects], bench.references(unbanked)
-                waiting[role] = aside.submit(measure, put, lived, references, Replays(control))
+                waiting[role] = aside.submit(answer, put, lived, references, Replays(control))
         placed: list[Any] = [bench.place(one, trained_on or one.trained_on, rule) for one in group]
         by_role = {role: waiting[role].result() if role in waiting else [] for role in controls}
     for i, one in enumerate(group):
@@ -137,85 +180,6 @@ def examine(
     out_of = []
     for one, home, (lived, references, placement) in zip(group, homes, placed, strict=True):
         told = trained_on or one.trained_on
-        found = measure(asked, lived, references, Replays(one), by_role)
+        found = answer(asked, lived, references, Replays(one), by_role)
         out_of.append(Examination(one.name, home.name, told, lived, references, found, placement))
-    return out_of
-
-
-def resolve(subject: Any, family: Family, trust: bool = False) -> Subject:
-    """A subject from an object, a function, a name with settings, a file, or package.module:factory.
-
-    Raises:
-        MesascopeError: nothing answers to it, or two adapters claim the file.
-    """
-    if isinstance(subject, Subject):
-        return subject
-    if callable(subject):
-        return wrap(subject, family)
-    if not isinstance(subject, str | os.PathLike):
-        raise MesascopeError(
-            f"{type(subject).__name__} is no subject.", "Give a Subject, a function, a name or a file."
-        )
-    gate.handed(spec := os.fspath(subject))
-    if spec.partition("://")[0].isalpha() and "://" in spec:  # an address, whatever its password holds
-        return catalogue.make("subjects", opener(spec), family, path=spec)
-    name = catalogue.parse_spec(spec)[0] if "=" in spec or ":" not in spec else spec.partition(":")[0]
-    if name in catalogue.names("subjects"):
-        return catalogue.make("subjects", spec, family, **catalogue.trusting("subjects", name, trust))
-    if Path(spec).is_file():
-        name = opener(spec)
-        told = catalogue.trusting("subjects", name, trust)
-        return catalogue.make("subjects", name, family, path=spec, **told)
-    if os.sep in spec or Path(spec).suffix in (".safetensors", ".zip", ".onnx"):
-        raise MesascopeError(
-            f"There is no file {spec!r}.", "Name a file, a subject or package.module:factory."
-        )
-    if ":" in spec and "=" not in spec:
-        return catalogue.make("subjects", "function", family, path=spec)
-    return catalogue.make("subjects", spec, family)  # says which names there are
-
-
-def default_family(subjects: Sequence[Any], trust: bool = False) -> str:
-    """The family of the first subject that is a file which says its own.
-
-    Raises:
-        MesascopeError: no subject says one, or code that the file names with it is not trusted.
-    """
-    for spec in map(str, subjects):
-        name, given = catalogue.parse_spec(spec) if "path=" in spec else ("", {})
-        path = given.get("path", spec)
-        if name or Path(path).is_file():
-            module = catalogue.module("subjects", name or opener(path))
-            if hasattr(module, "family_of"):
-                spec = module.family_of(path)
-                if trust:
-                    gate.typed(spec)
-                else:
-                    catalogue.make("families", spec)  # says what it would run
-                return spec
-    raise MesascopeError(
-        "No subject says which family it belongs to.", "Add --family bernoulli_bandit:arms=5,trials=100, say."
-    )
-
-
-def opener(path: str) -> str:
-    """The name of the one subject adapter that opens a file.
-
-    Raises:
-        MesascopeError: none does, or several do.
-    """
-    claims = []
-    for name in catalogue.names("subjects"):
-        try:
-            module = catalogue.module("subjects", name)
-        except MesascopeError:  # another package's, broken: no reason not to open a file of ours
-            continue
-        if hasattr(module, "opens") and module.opens(path):
-            claims.append(name)
-    if len(claims) == 1:
-        return claims[0]
-    told = f"{' and '.join(claims)} both claim it" if claims else "no adapter opens it"
-    remedy = "Name the adapter, as adapter:path=FILE."
-    if path.endswith(".py"):
-        remedy = f"Name the function in it that makes the subject, as {Path(path).stem}:factory."
-    raise MesascopeError(f"{path!r} cannot be opened as a subject: {told}.", remedy)
+    return out_of if several else out_of[0]

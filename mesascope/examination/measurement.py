@@ -18,7 +18,7 @@ from mesascope.stats import CONFIDENCE, by_unit, holm, interval
 Splits = Mapping[str, xr.Dataset]
 
 
-def measure(
+def answer(
     metrics: Sequence[Metric],
     trials: Splits,
     references: Mapping[str, Splits] | None = None,

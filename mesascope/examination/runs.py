@@ -17,15 +17,10 @@ from mesascope import trials
 from mesascope.errors import MesascopeError
 from mesascope.examination.examination import Examination
 from mesascope.files import replacing, write_text
-from mesascope.findings import from_json, to_json
+from mesascope.findings import COLUMNS, from_json, to_json
 from mesascope.guards import limits
 from mesascope.guards.secrecy import plain
 from mesascope.questions.spectrum.placement import Placement, Rule
-
-COLUMNS = (
-    *("subject", "family", "split", "metric", "estimate", "low", "high", "confidence", "n", "unit", "null"),
-    *("status", "reason", "confirmatory", "p", "holm", "question"),
-)
 
 
 def repeating(arguments: Sequence[str]) -> str:
@@ -42,7 +37,7 @@ def document(examinations: Sequence[Examination]) -> dict[str, Any]:
                 "subject": e.subject,
                 "family": e.family,
                 "trained_on": e.trained_on,
-                "findings": [to_json(f) for f in e.findings],
+                "findings": [to_json(f) for f in e.answers],
                 "placement": dataclasses.asdict(e.placement) if e.placement else None,
             }
             for e in examinations
@@ -134,13 +129,13 @@ def write(
         rows = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
         rows.writeheader()
         for e in examinations:
-            rows.writerows({k: _cell(v) for k, v in to_json(f).items()} for f in e.findings)
+            rows.writerows({k: _cell(v) for k, v in to_json(f).items()} for f in e.answers)
     if lived:
         shutil.rmtree(folder / "rollouts", ignore_errors=True)  # they are in trials.nc now
     return folder
 
 
-def open_run(folder: str | os.PathLike) -> tuple[list[Examination], str]:
+def read_run(folder: str | os.PathLike) -> tuple[list[Examination], str]:
     """Reads what `write` wrote: the examinations and the command.
 
     Raises:
@@ -181,4 +176,4 @@ def _placement(data: dict[str, Any] | None) -> Placement | None:
 
 def _cell(value: Any) -> Any:
     """A cell that no spreadsheet takes for a formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" else value
+    return f"'{value}" if isinstance(value, str) and value.startswith(tuple("=+-@\t\r")) else value

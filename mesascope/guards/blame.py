@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from mesascope.errors import MesascopeError
+from mesascope.errors import MesascopeError, describe
 
 OURS = str(Path(__file__).parents[1])
 
@@ -37,9 +37,8 @@ def ended(error: BaseException) -> MesascopeError:
     """The error to show for one that would have ended the process."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     place = blamed(error) or f"{last.filename}, line {last.lineno},"
-    told = f"{type(error).__name__}: {error}".removesuffix(": ")
     return MesascopeError(
-        f"{place} would have ended the run: {told}.",
+        f"{place} would have ended the run: {describe(error)}.",
         "Let it return or raise an exception; what a file does as a script goes under if __name__ == '__main__':",
     )
 
@@ -49,7 +48,7 @@ def theirs(error: BaseException) -> MesascopeError | None:
     if not (place := blamed(error)):
         return None
     remedy = "Mend it there, or leave out what needs it; MESASCOPE_TRACEBACK=1 shows all of it."
-    return MesascopeError(f"{place} raised {type(error).__name__}: {error}", remedy)
+    return MesascopeError(f"{place} raised {describe(error)}.", remedy)
 
 
 def blamed(error: BaseException) -> str:

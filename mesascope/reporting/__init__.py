@@ -7,21 +7,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mesascope.errors import unknown
 from mesascope.files import write_text
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from rich.console import Group
 
     from mesascope.examination.examination import Examination
 
-__all__ = ["summary", "write_report"]
+__all__ = ["plot", "summary", "write_report"]
 
 
 def write_report(examinations: Sequence[Examination], command: str, path: str | os.PathLike) -> Path:
     """Writes one HTML page that needs nothing beside itself; it appears whole or not at all.
 
     Args:
-        examinations: what was found, one per subject, as `examine` returns or `runs.open_run` reads it.
+        examinations: what was found, one per subject, as `examine` returns or `runs.read_run` reads it.
         command: what repeats the run.
         path: the file to write; its folder is made where it is missing.
 
@@ -34,6 +36,27 @@ def write_report(examinations: Sequence[Examination], command: str, path: str | 
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, render(examinations, command))
     return path
+
+
+def plot(examinations: Sequence[Examination], name: str = "adaptation") -> Figure:
+    """One figure of the page, as a matplotlib Figure that can be shown, changed and saved.
+
+    Args:
+        examinations: one panel or row per subject.
+        name: 'adaptation', 'lifetimes', 'splits', 'conditions', 'spectrum' or another of the page's figures.
+
+    Raises:
+        MesascopeError: these examinations have nothing to draw for it, or no figure has that name.
+    """
+    from mesascope.reporting.figures import style
+    from mesascope.reporting.gallery import figures
+
+    with style():
+        drawn = {key: found[0] for key, found in figures(examinations).items() if found}
+    if name not in drawn:
+        raise unknown("figure", name, drawn)
+    drawn[name].set_facecolor("white")
+    return drawn[name]
 
 
 def summary(examinations: Sequence[Examination]) -> Group:

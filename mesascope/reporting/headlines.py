@@ -22,7 +22,7 @@ HEADLINES = {  # in the report's order: what it is called, on the page and in th
 
 def found(examination: Examination, metric: str, split: str | None = None) -> Finding | None:
     """One measured finding, on a split or on whichever; None where it was not measured."""
-    for finding in examination.findings:
+    for finding in examination.answers:
         if finding.metric == metric and split in (None, finding.split) and finding.status == "measured":
             return finding
     return None

@@ -69,7 +69,7 @@ def _markup(text: str) -> Any:
 def _subject(index: int, e: Examination) -> dict[str, Any]:
     """What the page says of one subject."""
     placed = e.placement
-    asked = [f for f in e.findings if f.confirmatory], [f for f in e.findings if not f.confirmatory]
+    asked = [f for f in e.answers if f.confirmatory], [f for f in e.answers if not f.confirmatory]
     return {
         "anchor": f"subject-{index + 1}",
         "name": e.subject,
@@ -82,7 +82,7 @@ def _subject(index: int, e: Examination) -> dict[str, Any]:
         "sentences": sentences(e),
         "headlines": [brief(f) for f in headlines(e).values()],
         "units": next((f"{f.n} {f.unit}s" for f in headlines(e).values() if f), "–"),
-        "controls": _controls(e.findings),
+        "controls": _controls(e.answers),
         "tables": [
             ("Confirmatory", "named in the placement rule", _groups(asked[0])),
             ("Descriptive", DESCRIPTIVE, _groups(asked[1])),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def facts(examinations: Sequence[Examination]) -> list[tuple[str, str]]:
     """What all subjects of the run share, as name and value; several values are listed."""
-    made = [f.made for e in examinations for f in e.findings]
+    made = [f.made for e in examinations for f in e.answers]
     lives = [lived for e in examinations for lived in e.trials.values()]
     versions: dict[str, list[Any]] = {}
     for one in made:
@@ -37,7 +37,7 @@ def facts(examinations: Sequence[Examination]) -> list[tuple[str, str]]:
 def subjects(examinations: Sequence[Examination]) -> list[tuple[str, str, str]]:
     """Per subject: its name, what it was trained on, one hash over its weights."""
     return [
-        (e.subject, e.trained_on, _listed(f.fingerprint for f in e.findings) or "not available")
+        (e.subject, e.trained_on, _listed(f.fingerprint for f in e.answers) or "not available")
         for e in examinations
     ]
 

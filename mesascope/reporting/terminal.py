@@ -53,14 +53,15 @@ def _told(examination: Examination) -> list[RenderableType]:
         head.append(f"; gain {brief(gained)} over {gained.n} {plain(gained.unit)}s", style="not bold")
     lines = [why(examination)] if examination.placement else [why(examination), *sentences(examination)]
     lines += [f"{name}: {reading}: {reason}" for name, reading, reason in axes(examination)]
+    lines += [f"{f.metric} failed: {f.reason}" for f in examination.answers if f.status == "failed"]
     lines += _logged(examination) if logged(examination) is not None else []
     return [head, *(Padding(Text(plain(line)), (0, 0, 0, 2)) for line in lines), Text()]
 
 
 def _logged(examination: Examination) -> list[str]:
     """What was measured of a log, which has no placement to sum it up, and that other metrics do not apply to it."""
-    measured = [f for f in examination.findings if f.status == "measured"]
-    other = any(f.status == "does not apply" for f in examination.findings)
+    measured = [f for f in examination.answers if f.status == "measured"]
+    other = any(f.status == "does not apply" for f in examination.answers)
     told = [f"{f.metric}: {f.text()}{f' ({f.reason})' if f.reason else ''}" for f in measured]
     more = ["The other metrics do not apply to it; findings.json says why."] if other else []
     return ["Descriptive findings; of the log nothing is confirmatory:", *told, *more]

@@ -18,6 +18,7 @@ import numpy as np
 
 import mesascope
 from mesascope import catalogue
+from mesascope.agents.opening import open_subject
 from mesascope.contracts import axis as axes
 from mesascope.contracts.family import Family
 from mesascope.contracts.metric import DoesNotApply, gains
@@ -25,8 +26,7 @@ from mesascope.contracts.split import kind as split_kind
 from mesascope.contracts.subject import Subject
 from mesascope.errors import MesascopeError, choose
 from mesascope.examination.bench import Bench
-from mesascope.examination.examination import resolve
-from mesascope.examination.measurement import measure as ask
+from mesascope.examination.measurement import answer as ask
 from mesascope.execution import fingerprint
 from mesascope.files import write_text
 from mesascope.guards import limits
@@ -183,8 +183,8 @@ class Workshop:
     def _subject(self, unit: Unit, family: Family) -> Subject:
         """The unit's subject, as what it is put to knows it."""
         if unit.cell.recipe:
-            return resolve(str(self._network(unit) / NETWORK), family)
-        return resolve(filled(unit.cell.subject, unit.seed), family)
+            return open_subject(str(self._network(unit) / NETWORK), family)
+        return open_subject(filled(unit.cell.subject, unit.seed), family)
 
     def _path(self, unit: Unit) -> tuple[Path, list[Any]]:
         """The file of a measurement, named by all that decides its values, and what that is."""

@@ -19,11 +19,14 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from mesascope.agents.opening import open_family, open_subject
+from mesascope.catalogue import open_all
 from mesascope.contracts.condition import Condition, Intact
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Response, Scripted, Subject
 from mesascope.errors import MesascopeError
+from mesascope.guards import gate
 from mesascope.guards.blame import contained
 from mesascope.keys import located
 from mesascope.rollouts import lives
@@ -47,13 +50,13 @@ class Job(NamedTuple):
 
 @contained()
 def rollout(
-    subject: Subject,
-    family: Family,
+    subject: Any,
+    family: Family | str,
     split: str = "fresh",
     lifetimes: int = 256,
     seed: int = 0,
     *,
-    conditions: Sequence[Condition] = (Intact(),),
+    conditions: Sequence[Condition | str] | Condition | str = "intact",
     kinds: Sequence[Condition] | None = None,
     record: Sequence[str] = (),
     log_probs: bool = True,
@@ -64,12 +67,13 @@ def rollout(
     """Lives `lifetimes` lifetimes of a split under each condition.
 
     Args:
-        subject: who is tested; its fingerprint is taken before and after.
-        family: what it is put to.
+        subject: who is tested, as `examine` takes it; its fingerprint is taken before and after.
+        family: what it is put to, or its text.
         split: which of the family's splits.
         lifetimes: N.
         seed: of the tasks and of all draws; conditions share their draws, so contrasts are paired.
-        conditions: what is disturbed, each once; the first run of a kind decides what is compiled.
+        conditions: what is disturbed, each once, as objects or texts such as 'carry_reset:at=5'; the first run of a
+            kind decides what is compiled.
         kinds: one example of every kind of condition that the same compiled scan is to hold; by default
             those in `conditions`. Give the same ones on every split to compile once.
         record: names of the subject's taps to keep.
@@ -84,6 +88,9 @@ def rollout(
     Raises:
         MesascopeError: the subject's weights changed, or its responses do not fit the family.
     """
+    gate.handed(subject, family)
+    family = open_family(family)
+    subject, conditions = open_subject(subject, family), open_all("conditions", conditions)
     if lifetimes < 1:
         raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give a whole number from 1.")
     labels = [c.label for c in conditions]

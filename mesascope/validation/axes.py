@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mesascope import catalogue
+from mesascope.agents.opening import open_subject
 from mesascope.contracts import axis as axes
 from mesascope.contracts.split import kind
-from mesascope.examination.examination import resolve
 from mesascope.rollouts.rollouts import rollout
 
 RIGHT = 0.95  # of the runs of every subject
@@ -121,7 +121,7 @@ def read(axis: str, case: Case, seed: int, lifetimes: int) -> str:
     """What the axis reads in one run of a subject."""
     made: axes.Axis = catalogue.make("axes", axis)
     family = catalogue.make("families", case.family.format(seed=seed))
-    subject = resolve(case.subject, family)
+    subject = open_subject(case.subject, family)
     splits = case.splits or tuple(r for r in family.split_names if kind(r) in made.tested)
     asked = made.made(family)
     n = lifetimes * case.times

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mesascope import catalogue
+from mesascope.agents.opening import open_subject
 from mesascope.contracts.metric import gains
 from mesascope.errors import MesascopeError
 from mesascope.examination.bench import Bench, Progress
-from mesascope.examination.examination import resolve
 from mesascope.execution import Work, fingerprint, spread
 from mesascope.questions.spectrum.placement import LADDER, Rule, conditions
 from mesascope.rollouts.leaks import refuse_leaks
@@ -221,7 +221,7 @@ def _placed(group: list[Case], seed: int, lifetimes: int) -> list[Reading]:
     bench = Bench(family, conditions(family.horizon), splits, lifetimes, seed, together=together)
     out = []
     for case in group:
-        subject = resolve(case.subject, family)
+        subject = open_subject(case.subject, family)
         placement = bench.place(subject, subject.trained_on)[2]
         assert placement is not None  # the fresh split is among the splits
         out.append(Reading(placement.level, placement.lowest, placement.highest, placement.direction))
@@ -235,7 +235,7 @@ def refused(path: Path = TRUTH) -> dict[str, str]:
     out = {}
     for name in told.get("refused", {}):
         try:
-            refuse_leaks(resolve(name, family), family)
+            refuse_leaks(open_subject(name, family), family)
             out[name] = ""
         except MesascopeError as why:
             out[name] = why.problem
@@ -252,7 +252,7 @@ def _study(
     family = catalogue.make("families", "bernoulli_bandit:arms=5,trials=100")
     needed = [c for c in conditions(family.horizon) if c.startswith(("intact", "feedback_shuffled"))]
     shuffled = [catalogue.make("conditions", label) for label in needed]
-    subject, parts, rule = resolve(name, family), [], Rule()
+    subject, parts, rule = open_subject(name, family), [], Rule()
     for j in range(many * max(sizes) // chunk + 1):
         lived = rollout(
             subject, family, "fresh", chunk, first + j, conditions=shuffled, log_probs=False, together=16

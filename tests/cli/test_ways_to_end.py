@@ -10,7 +10,7 @@ from mesascope import catalogue, examine
 from mesascope.cli.main import run
 from mesascope.contracts.metric import Metric, Reading
 from mesascope.errors import MesascopeError
-from mesascope.examination.measurement import measure
+from mesascope.examination.measurement import answer
 from mesascope.rollouts.rollouts import rollout
 from mesascope.worlds.any.subjects import uniform
 
@@ -139,6 +139,6 @@ def test_a_metric_that_leaves_does_not_lose_the_others():
     family = catalogue.make("families", FAMILY)
     lived = {"fresh": rollout(uniform.subject(family), family, lifetimes=64)}
     asked = [Metric("leaving", "Does it?", leave, {}), Metric("mean", "How much?", count, {})]
-    left, counted = measure(asked, lived)
+    left, counted = answer(asked, lived)
     assert left.status == "failed" and "would have ended the run: SystemExit: 0" in left.reason
     assert counted.status == "measured" and counted.n == 64

@@ -53,3 +53,19 @@ def test_a_family_of_four_methods_knows_chance_worst_and_fixed():
         and lived.chance.values == pytest.approx(0.35)
     )
     assert {round(float(x), 1) for x in lived.fixed.values.ravel()} == {0.2, 0.8}  # one act for all
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "told"),
+    [
+        (["subjects/stubborn", "--family", "lucky_arm:trials=6"], 0, "keeps its contract"),
+        (["conditions/deaf", "--family", "lucky_arm"], 0, "keeps its contract"),
+        (["metrics/repetition", "--family", "lucky_arm"], 1, "lucky_arm has no controls to try metrics on"),
+        (["families/lucky_arm", "--family", "lucky_arm"], 2, "Leave out --family"),
+        (["metrics/repetitions"], 2, "once the package is installed: pip install -e ."),
+    ],
+)
+def test_a_plugin_is_tried_on_a_family_of_ones_own(command, status, told, capsys):
+    assert run(["check", *command]) == status
+    said = capsys.readouterr()
+    assert told in said.out + said.err

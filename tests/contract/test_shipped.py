@@ -67,6 +67,7 @@ def test_conditions(name):
     assert check_plugin(f"conditions/{name}") == []
 
 
+@pytest.mark.filterwarnings("ignore:.* applies to none of the controls")
 @pytest.mark.parametrize("name", shipped("metrics"))
 def test_metrics(name):
     assert check_plugin(f"metrics/{name}") == []

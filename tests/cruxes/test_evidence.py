@@ -171,7 +171,11 @@ def run_folder(tmp_path_factory):
     from mesascope.examination.examination import examine
 
     found = examine(
-        "greedy", "bernoulli_bandit:arms=2,trials=7", None, ["fresh"], ["dependence_on_carry"], lifetimes=16
+        ["greedy"],
+        "bernoulli_bandit:arms=2,trials=7",
+        splits="fresh",
+        metrics="dependence_on_carry",
+        lifetimes=16,
     )
     return runs.write(found, tmp_path_factory.mktemp("run"), "a test")
 

@@ -11,7 +11,7 @@ import pytest
 
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
-from mesascope.examination.measurement import measure
+from mesascope.examination.measurement import answer
 from mesascope.questions.procedures import fits as _fits
 from mesascope.questions.procedures.acts_like import compare, judge, procedures
 from mesascope.questions.procedures.histories import history
@@ -199,14 +199,14 @@ def test_the_lapse_is_the_share_of_the_choices_that_are_even():
 def test_a_subject_of_any_package_is_compared_by_name(two):
     lived = two("ucb1:constant=0.7")
     metric = catalogue.make("metrics", "acts_like:without=ucb1,also=ucb1:constant=0.7")
-    told = measure([metric], {"fresh": lived}, replay=Replays())
+    told = answer([metric], {"fresh": lived}, replay=Replays())
     assert told[0].reason.startswith("acts like ucb1:constant=0.7 (lapse 0.0001)")
 
 
 def test_a_log_is_compared_by_its_choices(two):
     lived = two("two_loss_reflex").drop_vars("log_probs")
     logged = lived.assign_attrs(split="logged", family="log")
-    told = measure([catalogue.make("metrics", "acts_like")], {"logged": logged}, replay=Replays())
+    told = answer([catalogue.make("metrics", "acts_like")], {"logged": logged}, replay=Replays())
     assert told[0].status == "measured" and told[0].reason.startswith("acts like two_loss_reflex (losses 2")
 
 
@@ -218,7 +218,5 @@ def test_mistakes_are_told():
 
 
 def test_too_few_lifetimes_do_not_apply(two):
-    told = measure(
-        [catalogue.make("metrics", "acts_like")], {"fresh": two("uniform").isel(lifetime=slice(3))}
-    )
+    told = answer([catalogue.make("metrics", "acts_like")], {"fresh": two("uniform").isel(lifetime=slice(3))})
     assert told[0].status == "does not apply" and "3 lifetimes" in told[0].reason

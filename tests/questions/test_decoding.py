@@ -13,7 +13,7 @@ from mesascope import catalogue
 from mesascope.contracts.choices import means, outcomes
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError
-from mesascope.examination.measurement import measure
+from mesascope.examination.measurement import answer
 from mesascope.questions.activations.belief_edit import exchanged
 from mesascope.questions.activations.decoding import Moments, beliefs, some
 from mesascope.rollouts.replays import Replays, replay
@@ -34,7 +34,7 @@ def found():
 
     def ask(metric, spec):
         subject, lived = live(spec)
-        told = measure([catalogue.make("metrics", metric)], {"fresh": lived}, replay=Replays(subject))
+        told = answer([catalogue.make("metrics", metric)], {"fresh": lived}, replay=Replays(subject))
         return {f.metric.partition(": ")[2]: f for f in told}
 
     return ask
@@ -187,7 +187,7 @@ def test_what_needs_the_subject_itself_does_not_apply_to_its_trials(found):
     family = catalogue.make("families", FAMILY)
     lived = rollout(catalogue.make("subjects", "thompson", family), family, "fresh", 64, 2)
     asked = [catalogue.make("metrics", p) for p in ("belief_decoding", "belief_edit", "sufficiency")]
-    for told in (measure(asked, {"fresh": lived}), measure(asked, {"fresh": lived}, replay=Replays())):
+    for told in (answer(asked, {"fresh": lived}), answer(asked, {"fresh": lived}, replay=Replays())):
         assert [f.status for f in told] == ["does not apply"] * 3
 
 

@@ -22,8 +22,8 @@ def one_each(percept, state, rng):
 
 def least(agent):
     settings = dict(splits=["fresh"], metrics=["exploration"], lifetimes=67)
-    (found,) = examine(agent, FAMILY, **settings)
-    return next(f for f in found.findings if f.metric == LEAST)
+    found = examine(agent, FAMILY, **settings)
+    return next(f for f in found.answers if f.metric == LEAST)
 
 
 def test_choices_that_are_made_in_no_lifetime_are_named():

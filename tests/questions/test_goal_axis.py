@@ -120,7 +120,7 @@ def test_the_reading_stands_in_placement_json_terminal_and_page(tmp_path):
     assert goal["reading"] == "proxy" and goal["probability"]["proxy"] == 1.0
     assert goal["numbers"]["differ"] == {"fresh": 0.0, "apart:mark": 1.0}
     runs.write([one], tmp_path, "mesascope examine mark_follower")
-    (again,), command = runs.open_run(tmp_path)
+    (again,), command = runs.read_run(tmp_path)
     assert again.placement is not None and again.placement.axes == placement.axes and command
     out = io.StringIO()
     Console(file=out, width=80).print(summary([one]))

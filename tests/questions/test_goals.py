@@ -10,7 +10,7 @@ import xarray as xr
 
 from mesascope import catalogue
 from mesascope.contracts.goals import Goal, Goals
-from mesascope.examination.measurement import measure
+from mesascope.examination.measurement import answer
 from mesascope.questions.goal.reading import apart, explained, last_third, of_optimum, parts
 from mesascope.rollouts.replays import Replays
 
@@ -95,7 +95,7 @@ def test_one_act_for_all_is_no_goal_and_an_act_by_the_mark_is():
 
 
 def asked(metric, splits):
-    found = measure([catalogue.make("metrics", metric)], splits, replay=Replays())
+    found = answer([catalogue.make("metrics", metric)], splits, replay=Replays())
     return {(f.metric.partition(": ")[2], f.split): f for f in found}
 
 
@@ -136,8 +136,8 @@ def test_where_there_is_one_goal_it_does_not_apply():
         family="bernoulli_bandit:arms=3,trials=9", split="fresh"
     )
     for metric in ("goal_return", "goal_differs", "goal_explains"):
-        (finding,) = measure([catalogue.make("metrics", metric)], {"fresh": plain}, replay=Replays())
+        (finding,) = answer([catalogue.make("metrics", metric)], {"fresh": plain}, replay=Replays())
         assert finding.status == "does not apply" and "one goal" in finding.reason
     agree = {"fresh": trials(np.zeros((5, T), int), mark=0, split="fresh")}
-    (finding,) = measure([catalogue.make("metrics", "goal_explains")], agree, replay=Replays())
+    (finding,) = answer([catalogue.make("metrics", "goal_explains")], agree, replay=Replays())
     assert finding.status == "does not apply" and "agree" in finding.reason

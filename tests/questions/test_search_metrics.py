@@ -8,8 +8,8 @@ import pytest
 from mesascope import catalogue
 from mesascope.contracts.plans import Plans
 from mesascope.errors import MesascopeError
-from mesascope.examination.logged import measure_log
-from mesascope.examination.measurement import measure
+from mesascope.examination.logged import measure
+from mesascope.examination.measurement import answer
 from mesascope.questions.search.look_ahead import _binned
 from mesascope.questions.search.reading import at_once, followed, right_acts
 from mesascope.reporting import page
@@ -31,7 +31,7 @@ def found(subject, settings=TREES, splits=("fresh", "revalued:worth", "revalued:
         if r in family.split_names
     }
     metrics = [catalogue.make("metrics", name) for name in METRICS]
-    return {(f.metric, f.split): f for f in measure(metrics, lived, replay=Replays(made))}
+    return {(f.metric, f.split): f for f in answer(metrics, lived, replay=Replays(made))}
 
 
 def test_a_planner_looks_farther_with_ticks_and_goes_with_changes_and_not_with_its_clone():
@@ -108,19 +108,20 @@ flat,0,0.5,100
 def test_curves_that_others_logged(tmp_path):
     path = tmp_path / "curve.csv"
     path.write_text(CURVE)
-    logs, notes = measure_log(path)
+    logs = measure(path)
+    notes = logs[0].notes
     assert [e.subject for e in logs] == ["deep", "flat"] and any("drawn apart" in n for n in notes)
-    told = {f.metric.partition(": ")[2]: f for f in logs[0].findings if f.status == "measured"}
+    told = {f.metric.partition(": ")[2]: f for f in logs[0].answers if f.status == "measured"}
     assert list(told) == ["0 steps", "4 steps", "8 steps", "8 steps less 0"]
     gain = told["8 steps less 0"]
     assert gain.estimate == pytest.approx(0.045, abs=1e-6) and gain.unit == "problem"
     by_hand = 1.96 * np.sqrt(0.766 * 0.234 / 1000 + 0.811 * 0.189 / 1000)
     assert (gain.high - gain.low) / 2 == pytest.approx(by_hand, rel=0.01)
-    flat = {f.metric.partition(": ")[2]: f for f in logs[1].findings if f.status == "measured"}
+    flat = {f.metric.partition(": ")[2]: f for f in logs[1].answers if f.status == "measured"}
     assert (
         flat["8 steps"].n == 200 and flat["8 steps less 0"].estimate == 0 and flat["8 steps less 0"].p > 0.99
     )
-    assert not [f for e in logs for f in e.findings if f.status == "failed"]
+    assert not [f for e in logs for f in e.answers if f.status == "failed"]
     shown = page.render(logs, "mesascope measure curve.csv")
     assert "What was done, as logged" in shown and "8 steps less 0" in shown
 
@@ -128,8 +129,8 @@ def test_curves_that_others_logged(tmp_path):
 def test_counts_of_solved_problems_and_columns_of_other_names(tmp_path):
     path = tmp_path / "counts.csv"
     path.write_text("pauses;won;of\n0;3;7\n5;6;7\n")
-    logs, _ = measure_log(path, {"steps": "pauses", "success": "won", "n": "of"})
-    told = {f.metric.partition(": ")[2]: f.estimate for f in logs[0].findings if f.status == "measured"}
+    log = measure(path, columns={"steps": "pauses", "success": "won", "n": "of"})
+    told = {f.metric.partition(": ")[2]: f.estimate for f in log.answers if f.status == "measured"}
     assert told["5 steps less 0"] == pytest.approx(3 / 7)
 
 
@@ -137,24 +138,24 @@ def test_names_say_whether_ones_are_shares_or_counts(tmp_path):
     path = tmp_path / "ones.csv"
     for name, share in (("success_rate", 1.0), ("successes", 0.01)):
         path.write_text(f"steps,{name},n\n1,0,100\n2,1,100\n")
-        logs, _ = measure_log(path)
-        told = {f.metric.partition(": ")[2]: f.estimate for f in logs[0].findings if f.status == "measured"}
+        log = measure(path)
+        told = {f.metric.partition(": ")[2]: f.estimate for f in log.answers if f.status == "measured"}
         assert told["2 steps"] == pytest.approx(share)
 
 
 def test_points_of_the_same_steps_are_said_and_a_choice_log_is_no_curve(tmp_path):
     path = tmp_path / "curve.csv"
     path.write_text("steps,success,n\n1,.2,10\n1,.9,10\n2,.5,10\n")
-    assert any(note.startswith("1 row with steps that its curve had before") for note in measure_log(path)[1])
+    assert any(note.startswith("1 row with steps that its curve had before") for note in measure(path).notes)
     path.write_text("agent,steps,success,n\na,1,.2,10\n,2,.9,10\n")
     with pytest.raises(MesascopeError, match="names no curve"):
-        measure_log(path)
+        measure(path)
     path.write_text("steps,success\n1,.2\n")
     with pytest.raises(MesascopeError, match="no number of problems"):
-        measure_log(path)
+        measure(path)
     rows = [f"{i},{t},{t % 2},{i % 2},1,1,3" for i in range(3) for t in range(9)]
     path.write_text("participant,trial,action,reward,steps,success,n\n" + "\n".join(rows) + "\n")
-    assert [lived.sizes["trial"] for lived in measure_log(path)[0][0].trials.values()] == [9]
+    assert [lived.sizes["trial"] for lived in measure(path).trials.values()] == [9]
 
 
 @pytest.mark.parametrize(
@@ -174,4 +175,4 @@ def test_curves_that_cannot_be(tmp_path, rows, said):
     path = tmp_path / "curve.csv"
     path.write_text("steps,success,n\n" + rows)
     with pytest.raises(MesascopeError, match=said):
-        measure_log(path)
+        measure(path)

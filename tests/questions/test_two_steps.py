@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 from mesascope import catalogue
-from mesascope.examination.measurement import measure
+from mesascope.examination.measurement import answer
 from mesascope.formats import TRIALS as FORMAT
 from mesascope.rollouts.rollouts import rollout
 from mesascope.trials import AXES
@@ -44,7 +44,7 @@ def by_regression(weights: np.ndarray, n: int, length: int, seed: int) -> xr.Dat
 
 def test_the_weights_of_every_lag_come_back():
     weights = np.array([[0.8, 0.5, -0.3, 0.6], [0.2, 0.25, 0.0, 0.4], [0.0, 0.1, 0.1, -0.2]])
-    found = measure([lagged_regression.metric()], {"logged": by_regression(weights, 211, 61, 3)})
+    found = answer([lagged_regression.metric()], {"logged": by_regression(weights, 211, 61, 3)})
     assert all(f.status == "measured" for f in found) and len(found) == 12
     told = {f.metric.partition(": ")[2]: f for f in found}
     inside = 0
@@ -79,7 +79,7 @@ def recovered(weight: float, studies: int) -> list[bool]:
     lived, out = hybrids(weight, 40 * studies), []
     for i in range(studies):
         part = lived.isel(lifetime=slice(40 * i, 40 * (i + 1)))
-        (found,) = measure([hybrid_weight.metric()], {"fresh": part})
+        (found,) = answer([hybrid_weight.metric()], {"fresh": part})
         out.append(
             found.status == "measured" and abs(found.estimate - weight) <= 0.1 and not found.confirmatory
         )
@@ -98,7 +98,7 @@ def test_every_weight_comes_back(weight):
 
 
 def read(lived, metric=hybrid_weight):
-    return measure([metric.metric()], {str(lived.attrs["split"]): lived})[0]
+    return answer([metric.metric()], {str(lived.attrs["split"]): lived})[0]
 
 
 def test_what_cannot_be_told_is_refused():

@@ -10,9 +10,9 @@ import pytest
 
 from mesascope import catalogue
 from mesascope.agents.networks.network_files import named
+from mesascope.agents.opening import opener
 from mesascope.contracts.percept import Percept
 from mesascope.errors import MesascopeError
-from mesascope.examination.examination import opener
 from mesascope.recipes.files import replace as write
 from mesascope.worlds.pong.dqn_replay import Replay
 from mesascope.worlds.pong.subjects import places_network, q_network

@@ -116,9 +116,9 @@ def test_sentences_say_what_was_seen(examined):
     assert f"its gain fell from {before:.2f} to {before - lost:.2f}" in told
     still = [
         dataclasses.replace(f, estimate=0.0, low=0.0, high=0.0) if f.metric == "benefit" else f
-        for f in e.findings
+        for f in e.answers
     ]
-    assert "stayed exactly what it was" in " ".join(sentences(dataclasses.replace(e, findings=still)))
+    assert "stayed exactly what it was" in " ".join(sentences(dataclasses.replace(e, answers=still)))
     assert "realised pay-off" in " ".join(sentences(log(lifetimes=8)))
 
 

@@ -85,8 +85,8 @@ def eight(examined, logged):
 def test_holds_every_number_as_it_is_quoted(examined, tmp_path):
     seen = words(read(report(examined, tmp_path)))
     for e in examined:
-        assert e.findings
-        for f in e.findings:
+        assert e.answers
+        for f in e.answers:
             assert re.sub(r"\s+", " ", f.text()) in seen, f.metric
         assert e.placement.reason in seen
         assert e.placement.lowest in seen
@@ -122,11 +122,11 @@ def test_no_text_of_a_user_acts(examined, tmp_path):
         family=HOSTILE,
         trained_on=HOSTILE,
         placement=dataclasses.replace(examined[0].placement, reason=REASON),
-        findings=[
+        answers=[
             dataclasses.replace(
                 f, reason=REASON, metric=f"{f.metric}{HOSTILE}", split=HOSTILE, question=HOSTILE
             )
-            for f in examined[0].findings
+            for f in examined[0].answers
         ],
     )
     text = report([odd, log(HOSTILE)], tmp_path, f"mesascope {HOSTILE}\nsecond line")
@@ -148,7 +148,7 @@ def test_a_log_without_the_tasks(logged, tmp_path):
     assert "not placed" in seen
     assert "4 participants" in seen
     assert len(pictures(text)) == 2
-    for f in logged.findings:
+    for f in logged.answers:
         assert re.sub(r"\s+", " ", f.text()) in seen
 
 
@@ -174,7 +174,7 @@ def test_says_what_was_run_and_what_it_does_not_show(examined, tmp_path):
     text = report(examined, tmp_path, "mesascope examine thompson\n  --out here")
     seen = words(read(text))
     assert "mesascope examine thompson\n  --out here" in text
-    made = examined[0].findings[0].made
+    made = examined[0].answers[0].made
     assert made["commit"] in seen
     for package, version in made["versions"].items():
         assert f"{package} {version}" in seen

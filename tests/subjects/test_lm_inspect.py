@@ -65,7 +65,7 @@ def compare(log, ours):
 def test_the_log_gives_the_trials_of_our_own_run(tmp_path, split, responder):
     from inspect_ai import eval as inspect_eval
 
-    from mesascope.examination.logged import measure_log
+    from mesascope.examination.logged import measure
     from mesascope.rollouts.inspect_tasks import word_labels
 
     with serving("parrot", always="plain") as server:
@@ -75,7 +75,7 @@ def test_the_log_gives_the_trials_of_our_own_run(tmp_path, split, responder):
         assert log.status == "success", log.error
         ours = lived(server.address, split)
     compare(log.location, ours)
-    (found,), _ = measure_log(log.location)
+    found = measure(log.location)
     assert found.trials[split].sizes["lifetime"] == LIFETIMES
 
 

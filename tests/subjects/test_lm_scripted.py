@@ -12,7 +12,7 @@ from mesascope.agents.language.answers import ANSWERED, REFUSED, UNPARSABLE, beg
 from mesascope.contracts.questions import Moment
 from mesascope.errors import MesascopeError
 from mesascope.examination.bench import Bench
-from mesascope.examination.measurement import measure
+from mesascope.examination.measurement import answer
 from mesascope.questions.spectrum.placement import conditions
 from mesascope.rollouts.rollouts import rollout
 from mesascope.worlds.words.families.word_labels import texts
@@ -125,7 +125,7 @@ def test_recognition_and_acquisition_are_apart():
     def read(who, labels):
         family = catalogue.make("families", f"word_labels:labels={labels}")
         bench = Bench(family, [c for p in asked for c in p.conditions], ["fresh"], 64)
-        found = measure(asked, bench.live(catalogue.make("subjects", who, family), family))
+        found = answer(asked, bench.live(catalogue.make("subjects", who, family), family))
         return {f.metric.partition(": ")[2]: f for f in found}
 
     known, told = read("label_recogniser", "gold"), read("label_learner", "gold")

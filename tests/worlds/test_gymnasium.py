@@ -300,7 +300,7 @@ def test_code_that_a_file_names_needs_trust(monkeypatch):
         with pytest.raises(MesascopeError, match="would import and run"):
             from_a_file(f"gymnasium:env=Corridor-v0,{more}")
     from mesascope.agents.networks import recurrent
-    from mesascope.examination.examination import default_family
+    from mesascope.agents.opening import default_family
 
     (net, *_) = sorted((Path(recurrent.__file__).parent).rglob("*.safetensors"))
     monkeypatch.setattr(recurrent, "family_of", lambda path: spec)

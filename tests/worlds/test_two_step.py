@@ -12,7 +12,7 @@ import pytest
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
 from mesascope.examination.checks import check_plugin
-from mesascope.examination.measurement import measure
+from mesascope.examination.measurement import answer
 from mesascope.keys import address
 from mesascope.rollouts.rollouts import rollout
 from mesascope.trials import gain
@@ -41,7 +41,7 @@ KNOWN = {
 @pytest.mark.parametrize("subject", KNOWN)
 def test_rewards_and_stay_indices_that_are_known(subject):
     trials = lived(subject, lifetimes=4032, seed=7)
-    found = measure([catalogue.make("metrics", "stay_probabilities")], {"fresh": trials})
+    found = answer([catalogue.make("metrics", "stay_probabilities")], {"fresh": trials})
     told = {f.metric.partition(": ")[2]: f.estimate for f in found}
     reward, mb, mf = KNOWN[subject]
     assert trials.score.values.mean() == pytest.approx(reward, abs=0.004)

@@ -39,7 +39,7 @@ class Growth(NamedTuple):
 def growth(examination: Examination) -> Growth | None:
     """Both numbers of one subject, None where they were not measured."""
     rows: dict[str, list[list[float]]] = {"recognition": [], "acquisition": []}
-    for f in examination.findings:
+    for f in examination.answers:
         found = re.fullmatch(rf"{PROBE}: (recognition|acquisition), (\d+) shots", f.metric)
         if found and f.status == "measured" and f.low is not None and f.high is not None:
             rows[found[1]].append([int(found[2]), float(f.estimate or 0.0), f.low, f.high])

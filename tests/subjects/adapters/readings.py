@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from mesascope import catalogue
+from mesascope.agents.opening import open_subject
 from mesascope.contracts.family import Family
 from mesascope.examination.bench import Bench
-from mesascope.examination.examination import resolve
-from mesascope.examination.measurement import measure
+from mesascope.examination.measurement import answer
 from mesascope.questions.spectrum.placement import conditions
 from mesascope.rollouts.replays import Replays
 
@@ -27,10 +27,10 @@ class Reader:
 
     def read(self, subject):
         """Its trials on the fresh split, its placement, and the findings of METRICS by name."""
-        one = resolve(subject, self.family)
+        one = open_subject(subject, self.family)
         lived, references, placement = self.bench.place(one, "unlimited")
         assert placement is not None
-        found = measure(self.metrics, lived, references, Replays(one))
+        found = answer(self.metrics, lived, references, Replays(one))
         return lived["fresh"], placement, {f.metric: f for f in found}
 
 

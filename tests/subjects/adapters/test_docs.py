@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mesascope import catalogue, rollout
-from mesascope.examination.examination import resolve
+from mesascope.agents.opening import open_subject
 
 TEXT = (Path(__file__).parents[3] / "docs" / "agents.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
@@ -30,7 +30,7 @@ def run(code, **known):
 def test_functions_of_jax_and_gymnasium_policies():
     made = run(block("def equinox_gru"))
     for name in ("equinox_gru", "gymnasium_policy"):
-        lived = rollout(resolve(made[name](FAMILY), FAMILY), FAMILY, lifetimes=7)
+        lived = rollout(open_subject(made[name](FAMILY), FAMILY), FAMILY, lifetimes=7)
         action, paid = lived.action.values[0], lived.feedback.values[0]
         assert action.shape == (7, 20)
         if name == "gymnasium_policy":
@@ -59,7 +59,9 @@ def test_a_module_in_torch_and_its_export(tmp_path, monkeypatch):
     assert told["tap_gru.h"].shape == (1, 7, 20, 32)
     assert told["tap_head"].shape == (1, 7, 20, 2)
     for spec in specs:
-        assert (rollout(resolve(spec, FAMILY), FAMILY, lifetimes=7).action.values == told.action.values).all()
+        assert (
+            rollout(open_subject(spec, FAMILY), FAMILY, lifetimes=7).action.values == told.action.values
+        ).all()
 
 
 def test_an_agent_trained_on_our_environment(tmp_path, monkeypatch):
@@ -67,6 +69,6 @@ def test_an_agent_trained_on_our_environment(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code = block("RecurrentPPO(").replace("n_envs=16", "n_envs=2").replace("48_000", "200")
     model = run(code.replace("batch_size=400", "batch_size=200"))["model"]
-    one = resolve("bandit.zip", FAMILY)
+    one = open_subject("bandit.zip", FAMILY)
     assert set(one.fingerprint()) == set(model.policy.state_dict())
     assert rollout(one, FAMILY, lifetimes=7).action.shape == (1, 7, 20)

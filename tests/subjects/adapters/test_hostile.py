@@ -21,9 +21,9 @@ from stable_baselines3.common.policies import ActorCriticPolicy  # noqa: E402
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize  # noqa: E402
 
 from mesascope import FamilyEnv, catalogue, rollout  # noqa: E402
+from mesascope.agents.opening import open_subject, opener  # noqa: E402
 from mesascope.cli.main import run  # noqa: E402
 from mesascope.errors import MesascopeError, MesascopeWarning  # noqa: E402
-from mesascope.examination.examination import opener, resolve  # noqa: E402
 from tests.subjects.adapters import agents  # noqa: E402
 
 SMALL = catalogue.make("families", "bernoulli_bandit:arms=3,trials=11")
@@ -65,7 +65,7 @@ def test_a_hostile_pickle_where_nothing_is_needed_is_not_even_read(plain, trap, 
         trap.mkdir()
         PPO.load(bad, device="cpu")
     trap.rmdir()
-    assert rollout(resolve(bad, SMALL), SMALL, lifetimes=7).action.shape == (1, 7, 11)
+    assert rollout(open_subject(bad, SMALL), SMALL, lifetimes=7).action.shape == (1, 7, 11)
 
 
 @pytest.mark.parametrize("entry", ["policy_class", "policy_kwargs", "observation_space", "action_space"])
@@ -73,7 +73,7 @@ def test_a_hostile_pickle_where_something_is_needed_is_refused(plain, trap, tmp_
     for value in (Trap(trap), {"activation_fn": Trap(trap)}, [Trap(trap)]):
         bad = agents.rewritten(plain, tmp_path / "bad.zip", **{entry: agents.pickled(value)})
         with pytest.raises(MesascopeError) as error:
-            resolve(bad, SMALL)
+            open_subject(bad, SMALL)
         told = str(error.value)
         assert "would run code" in told and "--trust" in told if entry.startswith("policy") else entry in told
     assert run(["examine", bad, "--family", SMALL.name, "--out", str(tmp_path / "out")]) == 2
@@ -95,11 +95,11 @@ def test_names_of_other_things_than_policies_are_refused(plain, tmp_path, origin
     named = b"c" + module + b"\n" + name + b"\n."
     entry = {":type:": "x", ":serialized:": base64.b64encode(named).decode()}
     with pytest.raises(MesascopeError, match="--trust"):
-        resolve(agents.rewritten(plain, tmp_path / "a.zip", policy_class=entry), SMALL)
+        open_subject(agents.rewritten(plain, tmp_path / "a.zip", policy_class=entry), SMALL)
     layer = b"(dS'activation_fn'\n" + named[:-1] + b"s."
     entry = {":type:": "x", ":serialized:": base64.b64encode(layer).decode()}
     with pytest.raises(MesascopeError, match="--trust"):
-        resolve(agents.rewritten(plain, tmp_path / "b.zip", policy_kwargs=entry), SMALL)
+        open_subject(agents.rewritten(plain, tmp_path / "b.zip", policy_kwargs=entry), SMALL)
 
 
 class Own(ActorCriticPolicy):
@@ -111,12 +111,12 @@ def test_a_class_of_the_user_s_own_opens_with_trust(tmp_path, capsys):
     path = str(tmp_path / "own.zip")
     model.save(path)
     with pytest.raises(MesascopeError, match=r"policy_class is .*Own, and to unpickle it would run code"):
-        resolve(path, SMALL)
-    one = resolve(path, SMALL, trust=True)
+        open_subject(path, SMALL)
+    one = open_subject(path, SMALL, trust=True)
     assert type(one.module).__name__ == "Own"
     assert one.fingerprint() == resolve_plainly(model)
     with pytest.raises(MesascopeError, match="has no setting 'trust'"):
-        resolve(f"sb3:path={path},trust=true", SMALL)
+        open_subject(f"sb3:path={path},trust=true", SMALL)
     told = [
         "examine",
         path,
@@ -161,23 +161,25 @@ def test_broken_zips_say_what_is_wrong(plain, tmp_path):
         made.writestr("data", "{")
         made.writestr("policy.pth", b"")
     with pytest.raises(MesascopeError, match="is no whole agent"):
-        resolve(str(path), SMALL)
+        open_subject(str(path), SMALL)
     with pytest.raises(MesascopeError, match="There is no file"):
-        resolve(str(tmp_path / "gone.zip"), SMALL)
+        open_subject(str(tmp_path / "gone.zip"), SMALL)
 
 
 def test_memory_is_bounded_by_the_file(plain, tmp_path):
     wide = {"net_arch": [60000, 60000]}
     with pytest.raises(MesascopeError, match="its settings ask for more weights than the"):
-        resolve(agents.rewritten(plain, tmp_path / "wide.zip", policy_kwargs=wide), SMALL)
+        open_subject(agents.rewritten(plain, tmp_path / "wide.zip", policy_kwargs=wide), SMALL)
     with pytest.raises(MesascopeError, match="customised"):
-        resolve(agents.rewritten(plain, tmp_path / "wide.zip", policy_kwargs={"net_arch": [10**12]}), SMALL)
+        open_subject(
+            agents.rewritten(plain, tmp_path / "wide.zip", policy_kwargs={"net_arch": [10**12]}), SMALL
+        )
     bomb = tmp_path / "bomb.zip"
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as made:
         made.writestr("data", "{}")
         made.writestr("policy.pth", bytes(300 << 20))
     with pytest.raises(MesascopeError, match=r"policy.pth unpacks to 314,572,800 bytes"):
-        resolve(str(bomb), SMALL)
+        open_subject(str(bomb), SMALL)
     kind = b"cnumpy\ndtype\n(S'f8'\nI0\nI1\ntR"
     huge = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR"
     huge += b"(I1\n(I99999999999\nt" + kind + b"I00\nS'x'\ntb."
@@ -189,10 +191,10 @@ def test_memory_is_bounded_by_the_file(plain, tmp_path):
     )
     entry = {":type:": "x", ":serialized:": base64.b64encode(space).decode()}
     with pytest.raises(MesascopeError, match="its bytes do not fill its shape"):
-        resolve(agents.rewritten(plain, tmp_path / "box.zip", observation_space=entry), SMALL)
+        open_subject(agents.rewritten(plain, tmp_path / "box.zip", observation_space=entry), SMALL)
     memo = {":type:": "x", ":serialized:": base64.b64encode(b"Nr\xff\xff\xff\x7f.").decode()}
     with pytest.raises(MesascopeError):
-        resolve(agents.rewritten(plain, tmp_path / "memo.zip", observation_space=memo), SMALL)
+        open_subject(agents.rewritten(plain, tmp_path / "memo.zip", observation_space=memo), SMALL)
 
 
 def test_weights_that_do_not_fit_or_are_code(plain, trap, tmp_path):
@@ -210,17 +212,17 @@ def test_weights_that_do_not_fit_or_are_code(plain, trap, tmp_path):
     with pytest.raises(
         MesascopeError, match=r"policy.pth.* holds more than weights, so reading it would run code"
     ):
-        resolve(with_weights(saved({"a": Trap(trap)})), SMALL)
+        open_subject(with_weights(saved({"a": Trap(trap)})), SMALL)
     with pytest.raises(MesascopeError, match=r"policy.pth.* is no whole file of weights"):
-        resolve(with_weights(saved({"a": torch.zeros(3)})[:200]), SMALL)
+        open_subject(with_weights(saved({"a": torch.zeros(3)})[:200]), SMALL)
     with pytest.raises(MesascopeError, match="does not fit the network"):
-        resolve(with_weights(saved({"a": torch.zeros(300)})), SMALL)
+        open_subject(with_weights(saved({"a": torch.zeros(300)})), SMALL)
     with pytest.raises(MesascopeError, match="is no state dict"):
-        resolve(with_weights(saved([1, 2])), SMALL)
+        open_subject(with_weights(saved([1, 2])), SMALL)
     good = PPO.load(plain, device="cpu").policy.state_dict()
     good["action_net.bias"] = good["action_net.bias"] * float("nan")
     with pytest.raises(MesascopeError, match=r"action_net.bias are not all finite"):
-        resolve(with_weights(saved(good)), SMALL)
+        open_subject(with_weights(saved(good)), SMALL)
 
 
 def test_a_state_dict_with_code_is_refused_and_a_factory_in_it_needs_trust(trap, tmp_path):
@@ -228,28 +230,28 @@ def test_a_state_dict_with_code_is_refused_and_a_factory_in_it_needs_trust(trap,
     torch.save({"state_dict": agents.Recurrent().state_dict(), "x": Trap(trap)}, path)
     for spec in (str(path), f"torch_module:factory={HERE}:Recurrent,path={path}"):
         with pytest.raises(MesascopeError, match="holds more than weights, so reading it would run code"):
-            resolve(spec, SMALL)
+            open_subject(spec, SMALL)
         with pytest.raises(MesascopeError, match="holds more than weights"):
-            resolve(spec, SMALL, trust=True)
+            open_subject(spec, SMALL, trust=True)
     torch.save({"state_dict": agents.Recurrent().state_dict(), "factory": f"{HERE}:Recurrent"}, path)
     with pytest.raises(
         MesascopeError, match=r"names the factory '.*', whose code would run. Read it, then add --trust"
     ):
-        resolve(str(path), SMALL)
+        open_subject(str(path), SMALL)
     assert (
-        resolve(str(path), SMALL, trust=True).fingerprint()
-        == resolve(f"torch_module:factory={HERE}:Recurrent,path={path}", SMALL).fingerprint()
+        open_subject(str(path), SMALL, trust=True).fingerprint()
+        == open_subject(f"torch_module:factory={HERE}:Recurrent,path={path}", SMALL).fingerprint()
     )
     whole = path.read_bytes()
     for content in (whole[: len(whole) // 2], b"", b"junk"):
         path.write_bytes(content)
         with pytest.raises(MesascopeError, match=r"is no whole file of weights|holds more than weights"):
-            resolve(str(path), SMALL)
+            open_subject(str(path), SMALL)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch would have one export instead
         torch.jit.trace(agents.Reflex(), torch.zeros(2, 6)).save(str(path))
     with pytest.raises(MesascopeError, match="TorchScript archive, which holds code"):
-        resolve(str(path), SMALL)
+        open_subject(str(path), SMALL)
 
 
 def test_a_hostile_or_foreign_vecnormalize_file(plain, trap, tmp_path):
@@ -263,23 +265,23 @@ def test_a_hostile_or_foreign_vecnormalize_file(plain, trap, tmp_path):
     for content in (beside.read_bytes(), pickle.dumps(Trap(trap)), pickle.dumps({"mean": np.zeros(6)})):
         beside.write_bytes(content)
         with pytest.raises(MesascopeError, match="nothing in it was run"):
-            resolve(path, SMALL)
+            open_subject(path, SMALL)
     for content in (whole[:100], b""):
         beside.write_bytes(content)
         with pytest.raises(MesascopeError, match="is no whole pickle"):
-            resolve(path, SMALL)
+            open_subject(path, SMALL)
     other = VecNormalize(
         DummyVecEnv([lambda: FamilyEnv(catalogue.make("families", "bernoulli_bandit:arms=4,trials=7"))])
     )
     other.save(str(beside))
     with pytest.raises(MesascopeError, match=r"of observations of shape \(7,\), the agent's are \(6,\)"):
-        resolve(path, SMALL)
-    assert resolve(f"sb3:path={path},normalize=none", SMALL).statistics is None
+        open_subject(path, SMALL)
+    assert open_subject(f"sb3:path={path},normalize=none", SMALL).statistics is None
     beside.write_bytes(whole)
     (tmp_path / "agent").mkdir()
     (tmp_path / "agent" / "vec_normalize.pkl").write_bytes(whole)
     with pytest.raises(MesascopeError, match=r"Beside .* lie"):
-        resolve(path, SMALL)
+        open_subject(path, SMALL)
     beside.unlink()
     with pytest.warns(MesascopeWarning, match="vec_normalize.pkl"):
-        resolve(path, SMALL)
+        open_subject(path, SMALL)

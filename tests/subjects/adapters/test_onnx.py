@@ -13,9 +13,9 @@ onnx = pytest.importorskip("onnx", reason="needs the extra 'onnx'")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from mesascope import catalogue, rollout  # noqa: E402
+from mesascope.agents.opening import open_subject, opener  # noqa: E402
 from mesascope.contracts.subject import essence  # noqa: E402
 from mesascope.errors import MesascopeError  # noqa: E402
-from mesascope.examination.examination import opener, resolve  # noqa: E402
 from mesascope.rollouts.leaks import refuse_leaks  # noqa: E402
 from tests.subjects.adapters.readings import FAMILY, same  # noqa: E402
 
@@ -54,7 +54,7 @@ def test_an_exported_gru_reads_as_rescorla_wagner(exported, reader):
     got = reader.read(str(path))
     same(got, reader.read("rescorla_wagner:rate=0.3,beta=5.0"))
     assert got[1].lowest in ("acquiring", "locating")
-    one, module = resolve(str(path), SMALL), wrap(net, SMALL)
+    one, module = open_subject(str(path), SMALL), wrap(net, SMALL)
     lived = rollout(one, SMALL, lifetimes=7, record=["h"])
     twin = rollout(module, SMALL, lifetimes=7, record=["gru.h"])
     assert np.allclose(lived["tap_h"].values, twin["tap_gru.h"].values, atol=1e-6)
@@ -94,7 +94,7 @@ def counting(batch="n", both=True, axis=0):
 def test_states_of_any_layout_and_batches_of_one_size(tmp_path, batch, axis):
     path = tmp_path / "counts.onnx"
     onnx.save(counting(batch, axis=axis), path)
-    one = resolve(str(path), SMALL)
+    one = open_subject(str(path), SMALL)
     lived = rollout(one, SMALL, lifetimes=7, record=["counts"])
     pulled = np.eye(3)[lived.action.values[0]]
     before = np.cumsum(pulled, 1) - pulled
@@ -126,13 +126,13 @@ def test_a_missing_output_is_named(tmp_path):
         MesascopeError,
         match="takes the state 'counts' and gives none back: outputs are missing; there are only logits",
     ):
-        resolve(str(path), SMALL)
+        open_subject(str(path), SMALL)
     onnx.save(counting(), path)
     with pytest.raises(MesascopeError, match=r"has no output 'scores'. Its outputs are: logits, counts_out"):
         catalogue.make("subjects", f"onnx:path={path},logits=scores", SMALL)
     wide = catalogue.make("families", "bernoulli_bandit:arms=4,trials=11")
     with pytest.raises(MesascopeError, match=r"takes 6 numbers; .*gives 7 observed as"):
-        resolve(str(path), wide)
+        open_subject(str(path), wide)
 
 
 def external(made, place, **told):
@@ -153,11 +153,11 @@ def test_weights_beside_the_file_are_read_and_no_others(tmp_path):
     (tmp_path / "in" / "link.bin").symlink_to(tmp_path / "outside.bin")
     path = tmp_path / "in" / "net.onnx"
     path.write_bytes(external(counting(), "beside.bin", length=72))
-    one = resolve(str(path), SMALL)
+    one = open_subject(str(path), SMALL)
     before = essence(one)
     assert rollout(one, SMALL, lifetimes=7).action.shape == (1, 7, 11)
     (tmp_path / "in" / "beside.bin").write_bytes((2 * weights).tobytes())
-    assert essence(resolve(str(path), SMALL)) != before  # the file is the same, the weights are others
+    assert essence(open_subject(str(path), SMALL)) != before  # the file is the same, the weights are others
     for place in (
         "../outside.bin",
         str(tmp_path / "outside.bin"),
@@ -168,13 +168,13 @@ def test_weights_beside_the_file_are_read_and_no_others(tmp_path):
     ):
         path.write_bytes(external(counting(), place, length=72))
         with pytest.raises(MesascopeError, match="outside its folder"):
-            resolve(str(path), SMALL)
+            open_subject(str(path), SMALL)
     path.write_bytes(external(counting(), "gone.bin"))
     with pytest.raises(MesascopeError, match=r"'gone.bin', which is not there"):
-        resolve(str(path), SMALL)
+        open_subject(str(path), SMALL)
     path.write_bytes(external(counting(), "beside.bin", length=1 << 40))
     with pytest.raises(MesascopeError, match="ends beyond the 72 bytes"):
-        resolve(str(path), SMALL)
+        open_subject(str(path), SMALL)
 
 
 def test_operators_of_a_library_are_refused_wherever_they_stand(tmp_path):
@@ -197,7 +197,7 @@ def test_operators_of_a_library_are_refused_wherever_they_stand(tmp_path):
         with pytest.raises(
             MesascopeError, match=r"needs operators of a library: .*No such library is loaded"
         ):
-            resolve(str(path), SMALL)
+            open_subject(str(path), SMALL)
     own = helper.make_function(
         "here",
         "Run",
@@ -213,7 +213,7 @@ def test_operators_of_a_library_are_refused_wherever_they_stand(tmp_path):
     weights = [("w", np.eye(6, 3, dtype=np.float32))]
     sound = model(nodes, [("obs", ["n", 6])], [("logits", ["n", 3])], weights, [own], (("", 18), ("here", 1)))
     onnx.save(sound, path)
-    assert resolve(str(path), SMALL).observe.width == 6
+    assert open_subject(str(path), SMALL).observe.width == 6
 
 
 def test_truncated_and_foreign_files_say_so(tmp_path):
@@ -221,9 +221,9 @@ def test_truncated_and_foreign_files_say_so(tmp_path):
     for content in (whole[: len(whole) // 2], whole[:-3], b"", b"PK\x03\x04 no", b"\xff" * 64):
         path.write_bytes(content)
         with pytest.raises(MesascopeError, match="is no whole ONNX file"):
-            resolve(str(path), SMALL)
+            open_subject(str(path), SMALL)
     with pytest.raises(MesascopeError, match="There is no file"):
-        resolve(str(tmp_path / "gone.onnx"), SMALL)
+        open_subject(str(tmp_path / "gone.onnx"), SMALL)
 
 
 def test_a_feed_forward_file_of_other_inputs_is_explained(tmp_path):
@@ -233,6 +233,6 @@ def test_a_feed_forward_file_of_other_inputs_is_explained(tmp_path):
         model(nodes, [("obs", ["n", 4])], [("logits", ["n", 3])], [("w", np.ones((4, 3), np.float32))]), path
     )
     with pytest.raises(MesascopeError, match="takes 4 numbers"):
-        resolve(str(path), SMALL)
+        open_subject(str(path), SMALL)
     one = catalogue.make("subjects", f"onnx:path={path},observes=action+feedback", FAMILY)
     assert np.allclose(np.exp(rollout(one, FAMILY, lifetimes=7).log_probs.values), 1 / 3, atol=1e-6)

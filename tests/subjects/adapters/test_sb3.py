@@ -20,10 +20,10 @@ from stable_baselines3 import A2C, DQN, PPO, SAC
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecNormalize
 
 from mesascope import FamilyEnv, catalogue, rollout
+from mesascope.agents.opening import open_subject, opener
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError, MesascopeWarning
-from mesascope.examination.examination import opener, resolve
 from mesascope.rollouts.leaks import refuse_leaks
 from tests.subjects.adapters import agents
 from tests.subjects.adapters.readings import FAMILY, chances, same
@@ -63,7 +63,7 @@ def percept(n, trial, action, paid):
 
 def test_a_recurrent_agent_acts_on_our_family_as_on_our_environment(trained):
     folder, made = trained
-    one = resolve(str(folder / "RecurrentPPO.zip"), SMALL)
+    one = open_subject(str(folder / "RecurrentPPO.zip"), SMALL)
     assert one.name == f"sb3:path={folder}/RecurrentPPO.zip,stochastic=True"
     model, env = made["RecurrentPPO"], FamilyEnv(SMALL)
     seen, _ = env.reset(seed=3)
@@ -109,7 +109,10 @@ def test_episode_start_is_the_reset(trained):
 def test_the_class_is_read_from_the_file_and_chooses_as_the_model(trained, name):
     folder, made = trained
     model, path = made[name], str(folder / f"{name}.zip")
-    one, best = resolve(path, SMALL), catalogue.make("subjects", f"sb3:path={path},stochastic=false", SMALL)
+    one, best = (
+        open_subject(path, SMALL),
+        catalogue.make("subjects", f"sb3:path={path},stochastic=false", SMALL),
+    )
     assert type(one.module) is type(model.policy)
     assert opener(path) == "sb3"
     lived = rollout(one, SMALL, lifetimes=7)
@@ -139,7 +142,7 @@ def test_the_class_is_read_from_the_file_and_chooses_as_the_model(trained, name)
 def test_other_classes_open_too(tmp_path, kind, policy):
     model = kind(policy, FamilyEnv(SMALL), device="cpu", seed=0)
     model.save(tmp_path / "agent.zip")
-    one = resolve(str(tmp_path / "agent.zip"), SMALL)
+    one = open_subject(str(tmp_path / "agent.zip"), SMALL)
     best = catalogue.make("subjects", f"sb3:path={tmp_path}/agent.zip,stochastic=false", SMALL)
     now = percept(7, 3, np.arange(7) % 3, 1)
     greedy = model.predict(one.observe(now), deterministic=True)[0]
@@ -276,7 +279,7 @@ def test_a_zip_of_an_old_version_opens_as_it_is(trained, tmp_path, monkeypatch):
         )
     with pytest.raises(ModuleNotFoundError, match="gym"):
         PPO.load(old, device="cpu")
-    one, now = resolve(old, SMALL), resolve(str(folder / "PPO.zip"), SMALL)
+    one, now = open_subject(old, SMALL), open_subject(str(folder / "PPO.zip"), SMALL)
     assert one.fingerprint() == now.fingerprint()
     assert (
         rollout(one, SMALL, lifetimes=7).action.values == rollout(now, SMALL, lifetimes=7).action.values
@@ -292,10 +295,10 @@ def test_observations_are_normalised_as_in_training(tmp_path):
     with pytest.raises(
         MesascopeError, match="was trained under VecNormalize, and its statistics are not beside it"
     ):
-        resolve(path, SMALL)
+        open_subject(path, SMALL)
     env.save(str(tmp_path / "VecNormalize.pkl"))
     with pytest.warns(MesascopeWarning, match="A VecNormalize file lies beside"):
-        one = resolve(path, SMALL)
+        one = open_subject(path, SMALL)
     assert one.name.endswith("VecNormalize.pkl")
     now = percept(7, 3, 2, 1)
     seen = env.normalize_obs(one.observe(now))
@@ -316,11 +319,11 @@ def test_it_does_not_fit_another_family(trained):
     folder, _ = trained
     wide = catalogue.make("families", "bernoulli_bandit:arms=4,trials=11")
     with pytest.raises(MesascopeError, match=r"acts in Discrete\(3\), .* has 4 actions"):
-        resolve(str(folder / "PPO.zip"), wide)
+        open_subject(str(folder / "PPO.zip"), wide)
     cued = catalogue.make("families", "beta_bernoulli")
     two = catalogue.make("subjects", f"sb3:path={folder}/PPO.zip", SMALL)
     assert two.observe.text == "observation+action+feedback+trial+first"
     with pytest.raises(MesascopeError):
-        resolve(str(folder / "PPO.zip"), cued)
+        open_subject(str(folder / "PPO.zip"), cued)
     with pytest.raises(MesascopeError, match=r"takes 6 numbers; .* observed as action gives 3"):
         catalogue.make("subjects", f"sb3:path={folder}/PPO.zip,observes=action", SMALL)

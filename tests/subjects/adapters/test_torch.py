@@ -11,11 +11,11 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra 'torch'")
 
 from mesascope import catalogue, rollout  # noqa: E402
+from mesascope.agents.opening import opener  # noqa: E402
 from mesascope.agents.torch_module import wrap  # noqa: E402
 from mesascope.contracts.percept import Percept  # noqa: E402
 from mesascope.contracts.subject import essence  # noqa: E402
 from mesascope.errors import MesascopeError  # noqa: E402
-from mesascope.examination.examination import opener  # noqa: E402
 from mesascope.questions.activations.belief_edit import metric as belief_edit  # noqa: E402
 from mesascope.rollouts.leaks import refuse_leaks  # noqa: E402
 from mesascope.rollouts.replays import Replays, written  # noqa: E402
