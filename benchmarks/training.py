@@ -19,12 +19,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 
 from mesascope.agents.networks.recurrent import Recurrent, begun
 from mesascope.keys import address
-from mesascope.recipes import ppo_recurrent as ours
-from mesascope.recipes.descent import Plan, rest
-from mesascope.recipes.lives import put, scale
+from mesascope.recipes.descent import rest
+from mesascope.recipes.lives import scale
+from mesascope.recipes.ppo_recurrent import clipped, practice
+from mesascope.recipes.updates import on_lives
 from mesascope.rollouts.rollouts import rollout
 from mesascope.worlds.bandits.families.bernoulli_bandit import family
 
@@ -46,18 +48,16 @@ class Ours:
         self.parallel, self.number, self.key = parallel, 0, jax.random.key(0)
         told = "action+feedback+trial+first"
         self.network: Recurrent = begun(address(self.key, "weights"), BANDIT, "lstm", WIDTH, told)
-        self.memory, self.span = rest(self.network), scale(BANDIT)
-        told = {"updates": UPDATES, "rate": RATE, "final_rate": RATE / 30, "entropy": ENTROPY, "clip": CLIP}
+        self.memory = rest(self.network)
+        told = {"lifetimes": parallel, "updates": UPDATES, "rate": RATE, "final_rate": RATE / 30}
+        told |= {"entropy": ENTROPY, "clip": CLIP}
         told |= {"discount": DISCOUNT, "trace": TRACE, "epochs": EPOCHS, "minibatches": MINIBATCHES}
-        self.plan = Plan.of(told)
+        self.improve = on_lives(BANDIT, told, Partial(practice, span=scale(BANDIT), loss=clipped))
 
     def update(self) -> None:
         key = address(self.key, "update", self.number)
-        tried = put(BANDIT, address(key, "tasks"), self.parallel)
         number = jnp.asarray(self.number)
-        self.network, self.memory, score = ours.update(
-            key, number, self.network, self.memory, BANDIT, tried=tried, span=self.span, plan=self.plan
-        )
+        self.network, self.memory, score = self.improve(key, number, self.network, self.memory)
         self.number += 1
         score.block_until_ready()
 

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from mesascope.guards.secrecy import plain
 
@@ -52,3 +52,16 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> MesascopeError:
     if len(known) > MANY:
         told = f"There are {len(known)}: mesascope list shows them."
     return MesascopeError(f"There is no {kind} {name!r}.", f"{guess}{told}")
+
+
+def choose(kind: str, name: str, known: Collection[str]) -> str:
+    """The name itself, if it is among those known; otherwise the error raised names the nearest of them."""
+    if name not in known:
+        raise unknown(kind, name, known)
+    return name
+
+
+def require(condition: bool, problem: str, remedy: str) -> None:
+    """Raise `MesascopeError` unless the condition holds."""
+    if not condition:
+        raise MesascopeError(problem, remedy)

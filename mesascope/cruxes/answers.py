@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from mesascope.cruxes.bounds import Polytope, Spanned
-from mesascope.cruxes.checks import choose
 from mesascope.cruxes.claims import Refusal
 from mesascope.cruxes.credal import INDEPENDENCE, CredalNet, find_extremes
 from mesascope.cruxes.language import SURE, Event, join
 from mesascope.cruxes.readings import Reading
 from mesascope.cruxes.sampling import draw
+from mesascope.errors import choose
 
 ENGINES = ("lp", "net", "credal", "sample")
 POINT = 1e-7

@@ -12,13 +12,12 @@ from typing import Any
 
 from mesascope.cruxes.answers import Answer, solve
 from mesascope.cruxes.bounds import Constraint, Polytope, Rule
-from mesascope.cruxes.checks import choose
 from mesascope.cruxes.claims import NUMERIC, Claim, Content, Conventions, Refusal
 from mesascope.cruxes.language import SURE, Event, negate, parse, require_known, same
 from mesascope.cruxes.loading import read_content
 from mesascope.cruxes.readings import Reading
 from mesascope.cruxes.source import Source, read_text
-from mesascope.errors import MesascopeError
+from mesascope.errors import MesascopeError, choose
 
 
 @lru_cache(maxsize=8)

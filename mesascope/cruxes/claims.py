@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from mesascope.cruxes.checks import choose, require
 from mesascope.cruxes.language import SURE, Event
 from mesascope.cruxes.readings import MODES, WORDS, Reading
+from mesascope.errors import choose, require
 
 NUMERIC = ("prob", "prior")
 KINDS = {

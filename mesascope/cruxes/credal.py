@@ -52,9 +52,8 @@ class CredalNet:
     def __init__(self, constraints: Sequence[Constraint], rules: Sequence[Rule]):
         self.entries = [Entry(c.id, c.low, c.high, True) for c in constraints]
         self.nodes: dict[str, _Node] = {}
-        self.ratios: dict[
-            int, tuple[int, bool]
-        ] = {}  # a stated conjunction: which entry divides it, and its sign
+        # of each stated conjunction: which entry divides it, and its sign
+        self.ratios: dict[int, tuple[int, bool]] = {}
         rows: dict[str, list[tuple[dict[str, bool], bool, int]]] = {}
         for number, c in enumerate(constraints):
             given = literals(c.given)
@@ -271,34 +270,3 @@ def find_extremes(
         values = network.evaluate(theta, event, given)
         low, high = np.fmin.reduce(values, initial=low), np.fmax.reduce(values, initial=high)
     return Extremes(None, None, True, names) if low > high else Extremes(float(low), float(high), True, names)
-
-
-def propagate_chain(first: tuple[float, float], yes: np.ndarray, no: np.ndarray) -> np.ndarray:
-    """Intervals along a chain a1 -> a2 -> …, exact, in linear time.
-
-    Args:
-        first: the interval of P(a1).
-        yes, no: intervals [n-1, 2] of P(next | this) and P(next | not this).
-
-    Returns [n, 2]: each P(ai) is monotone in the previous one, so each step's ends lie at vertices.
-    """
-    spans = [first]
-    for (yl, yu), (nl, nu) in zip(yes, no, strict=True):
-        ends = spans[-1]
-        spans.append((min(p * yl + (1 - p) * nl for p in ends), max(p * yu + (1 - p) * nu for p in ends)))
-    return np.array(spans)
-
-
-def trace_one_way(
-    network: CredalNet, number: int, theta: np.ndarray, event: Event, given: Event = SURE
-) -> tuple[float, float, float, float]:
-    """Coefficients (a, b, c, d) with P(event | given) = (a·t + b)/(c·t + d) as entry `number` goes through t.
-
-    Numerator and denominator are linear in the entry: two evaluations of each. The derivative is
-    (a·d - b·c)/(c·t + d)^2.
-    """
-    ends = np.repeat(np.asarray(theta, dtype=float)[:, None], 2, axis=1)
-    ends[number] = (0.0, 1.0)
-    both = network.evaluate(ends, join(event, given))
-    base = network.evaluate(ends, given) if given is not SURE else np.ones(2)
-    return float(both[1] - both[0]), float(both[0]), float(base[1] - base[0]), float(base[0])

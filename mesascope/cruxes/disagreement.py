@@ -1,13 +1,11 @@
 """A gap f(B) - f(A) cut into shares that add up: Shapley, Owen, one at a time, LMDI, along a path."""
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import permutations
 from math import factorial
 
 import numpy as np
 
-from mesascope.cruxes.checks import choose
-from mesascope.errors import MesascopeError
+from mesascope.errors import MesascopeError, choose
 
 SCALES = ("prob", "log", "logodds")
 METHODS = ("shapley", "owen", "oat", "oat-back", "lmdi", "path")
@@ -139,21 +137,6 @@ def share_path(game: Game, a: np.ndarray, b: np.ndarray, steps: int = 64) -> np.
         slope = (game(line + step) - game(line - step)) / 2e-5
         shares[i] = np.sum(weights / 2 * slope) * (b[i] - a[i])
     return shares
-
-
-def share_by_orders(game: Game, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Shapley shares the slow way, over all orders, to hold the fast one against."""
-    n = len(a)
-    shares = np.zeros(n)
-    for order in permutations(range(n)):
-        theta = np.array(a, dtype=float)
-        before = float(game(theta[None])[0])
-        for i in order:
-            theta[i] = b[i]
-            after = float(game(theta[None])[0])
-            shares[i] += after - before
-            before = after
-    return shares / factorial(n)
 
 
 def decompose(

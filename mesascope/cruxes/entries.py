@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mesascope.cruxes import claims
-from mesascope.cruxes.checks import choose, require
 from mesascope.cruxes.language import Event, enumerate_worlds
 from mesascope.cruxes.readings import read_ratio, read_value
 from mesascope.cruxes.source import Fields, Source, describe
+from mesascope.errors import choose, require
 
 RUNGS = ("inert", "reactive", "tracking", "locating", "acquiring", "general")
 
@@ -107,21 +107,13 @@ def read_bridge(names: Names, key: str, table: object) -> claims.Bridge:
     people = fields.texts("for", needed='Say whose claims it joins: for = "ann".')
     for name in people:
         names.known_person(name)
-    groups = fields.table.get("independent", [])
-    require(
-        isinstance(groups, list)
-        and all(isinstance(g, list) and all(isinstance(a, str) for a in g) for g in groups),
-        f"'independent' is {describe(groups)}.",
-        'Write independent = [["S", "G"]].',
-    )
-    for name in (name for group in groups for name in group):
-        choose("atom", name, names.atoms)
+    groups = fields.groups("independent", "atom", names.atoms, '[["S", "G"]]')
     return claims.Bridge(
         key,
         people,
         names.event(fields, "rule"),
         fields.flag("optional"),
-        tuple(tuple(group) for group in groups),
+        groups,
         names.source.line("bridges", key),
     )
 
@@ -159,14 +151,7 @@ def read_cut(names: Names, key: str, table: object) -> claims.Cut:
                 'Assume a point such as "90%", or "rest".',
             )
         require(list(assume[person].values()).count("rest") <= 1, "Two parts are 'rest'.", "One can be.")
-    groups = fields.table.get("groups", [])
-    require(
-        isinstance(groups, list)
-        and all(isinstance(g, list) for g in groups)
-        and all(isinstance(name, str) and name in parts for group in groups for name in group),
-        "'groups' must list parts.",
-        'Write groups = [["a", "b"]].',
-    )
+    groups = fields.groups("groups", "part", parts, '[["a", "b"]]')
     given = names.event(fields, "given", needed=False)
     return claims.Cut(
         key,
@@ -176,7 +161,7 @@ def read_cut(names: Names, key: str, table: object) -> claims.Cut:
         fields.choice("form", ("product", "complement"), "product"),
         parts,
         assume,
-        tuple(tuple(group) for group in groups),
+        groups,
         fields.text("why"),
         names.source.line("cuts", key),
     )

@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mesascope.cruxes.argument import Argument
-from mesascope.cruxes.checks import choose
 from mesascope.cruxes.claims import Evidence, Question
 from mesascope.cruxes.language import Event, negate
 from mesascope.cruxes.readings import read_value
-from mesascope.errors import MesascopeError
+from mesascope.errors import MesascopeError, choose
 
 Interval = tuple[float, float]
 MOST_COUNTED = 10**9
@@ -42,12 +41,6 @@ def weigh_count(k: int, n: int, if_true: Interval, if_false: Interval) -> float:
     return float(
         np.exp(betaln(a1 + k, b1 + n - k) - betaln(a1, b1) - betaln(a0 + k, b0 + n - k) + betaln(a0, b0))
     )
-
-
-def update_share(beta: Interval, k: int, n: int) -> Interval:
-    """A share ~ Beta(a, b) after k of n: Beta(a + k, b + n - k)."""
-    require_count(k, n)
-    return beta[0] + k, beta[1] + n - k
 
 
 def require_count(k: int, n: int) -> None:

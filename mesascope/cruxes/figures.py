@@ -28,6 +28,11 @@ def _text(
     )
 
 
+def _rect(x: float, y: float, width: float, height: float, fill: str, **others: object) -> str:
+    told = "".join(f' {name.replace("_", "-")}="{value}"' for name, value in others.items())
+    return f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{fill}"{told}/>'
+
+
 def _frame(width: float, height: float, body: Sequence[str], says: str) -> str:
     return (
         f'<svg viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" role="img" '
@@ -61,11 +66,8 @@ def draw_intervals(bars: Sequence[Bar], says: str, left: float = 330) -> str:
         if b - a < 2:
             body.append(f'<circle cx="{(a + b) / 2:.1f}" cy="{y:.1f}" r="5" fill="{bar.colour}"/>')
         else:
-            body.append(
-                f'<rect x="{a:.1f}" y="{y - (4 if bar.minor else 6):.1f}" width="{b - a:.1f}" '
-                f'height="{8 if bar.minor else 12}" rx="3" fill="{bar.colour}" '
-                f'opacity="{0.45 if bar.minor else 0.9}"/>'
-            )
+            half, opacity = (4, 0.45) if bar.minor else (6, 0.9)
+            body.append(_rect(a, y - half, b - a, 2 * half, bar.colour, rx=3, opacity=opacity))
         body.append(_text(left + span + 16, y + 4, interval(*bar.span), 12, ink))
     return _frame(width, top + row * len(bars) + 10, body, says)
 
@@ -98,10 +100,7 @@ def draw_waterfall(
     for i, (label, a, b, colour, note) in enumerate(columns):
         x = 60 + i * step
         y, h = min(place(a), place(b)), abs(place(a) - place(b))
-        body.append(
-            f'<rect x="{x:.1f}" y="{y:.1f}" width="{step * 0.6:.1f}" '
-            f'height="{max(h, 1.5):.1f}" fill="{colour}"/>'
-        )
+        body.append(_rect(x, y, step * 0.6, max(h, 1.5), colour))
         body.append(_text(x + step * 0.3, y - 7, note, 12, INK, anchor="middle"))
         for k, line in enumerate(wrap(label, max(14, int(step / 7)))[:2]):
             body.append(_text(x + step * 0.3, base + 20 + 15 * k, line, 12, INK, anchor="middle"))
@@ -175,11 +174,8 @@ def draw_argument(boxes: Mapping[str, Box], arrows: Sequence[tuple[str, str, boo
     for name, box in boxes.items():
         x, y = places[name]
         fill = {"event": "#ffffff", "claim": "#f6f3ea", "target": "#eef2f8"}[box.kind]
-        edge = INK if box.kind == "target" else RULE
-        body.append(
-            f'<rect x="{x:.1f}" y="{y:.1f}" width="{wide}" height="{heights[name]}" rx="6" fill="{fill}" '
-            f'stroke="{edge}" stroke-width="{2 if box.kind == "target" else 1.2}"/>'
-        )
+        edge, thick = (INK, 2) if box.kind == "target" else (RULE, 1.2)
+        body.append(_rect(x, y, wide, heights[name], fill, rx=6, stroke=edge, stroke_width=thick))
         body.append(_text(x + 9, y + 18, box.name, 13, INK, weight="700"))
         line = y + 33
         for words in wrap(box.says, 26)[:4]:

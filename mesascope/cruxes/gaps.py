@@ -9,13 +9,12 @@ import numpy as np
 
 from mesascope.cruxes.answers import POINT, Answer
 from mesascope.cruxes.argument import Argument
-from mesascope.cruxes.checks import choose
 from mesascope.cruxes.claims import Bottom, Cut
 from mesascope.cruxes.disagreement import SCALES, decompose, product, put_on_scale
 from mesascope.cruxes.language import SURE, Event, join
 from mesascope.cruxes.readings import read_value
 from mesascope.cruxes.shared_claims import SHARED, Gap, explain_shared, make_part
-from mesascope.errors import MesascopeError
+from mesascope.errors import MesascopeError, choose
 
 ASSUMED = "assumed by the modeller"
 

@@ -8,10 +8,9 @@ import numpy as np
 from mesascope.cruxes import information
 from mesascope.cruxes.answers import POINT
 from mesascope.cruxes.argument import Argument
-from mesascope.cruxes.checks import choose
 from mesascope.cruxes.credal import CredalNet
 from mesascope.cruxes.language import SURE, Event, enumerate_worlds, join, literals, same
-from mesascope.errors import MesascopeError
+from mesascope.errors import MesascopeError, choose
 
 INNER = "range over distributions that agree with the claims, found by search: an inner bound"
 
@@ -96,7 +95,7 @@ def find_triads(
 
 def _information(triads: Triads, base: float, form: str) -> tuple[float, float, float]:
     pu, puc, pc = triads.rows.T
-    pun = _find_complements(triads.rows, certain=1 - 1e-12)
+    pun = information.find_complements(triads.rows, certain=1 - 1e-12)
     values = np.asarray(information.value_information(pu, puc, pc, base, stated=pun, form=form))
     return float(values.min()), float(values.max()), float(information.measure_entropy(pu, base).max())
 
@@ -265,13 +264,7 @@ def _discriminate(
 
 def _agree(rows: np.ndarray) -> np.ndarray:
     _, puc, pc = rows.T
-    return np.stack([puc * pc + _find_complements(rows) * (1 - pc), puc, pc], axis=1)
-
-
-def _find_complements(rows: np.ndarray, certain: float = 1.0) -> np.ndarray:
-    """P(U | not C) of every row; P(U) where the crux is certain."""
-    pu, puc, pc = rows.T
-    return np.where(pc < certain, (pu - puc * pc) / np.where(pc < certain, 1 - pc, 1), pu).clip(0, 1)
+    return np.stack([puc * pc + information.find_complements(rows) * (1 - pc), puc, pc], axis=1)
 
 
 def _single(triads: Triads) -> tuple[float, float, float] | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mesascope.errors import MesascopeError
+from mesascope.errors import MesascopeError, choose
 
 BASES = {"10": 10.0, "2": 2.0, "e": float(np.e)}
 
@@ -48,6 +48,12 @@ def find_complement(pu: float, puc: float, pc: float) -> float | None:
     return min(1.0, max(0.0, value))
 
 
+def find_complements(rows: np.ndarray, certain: float = 1.0) -> np.ndarray:
+    """P(U | not C) of every row (pu, puc, pc); P(U) where the crux is certain."""
+    pu, puc, pc = rows.T
+    return np.where(pc < certain, (pu - puc * pc) / np.where(pc < certain, 1 - pc, 1), pu).clip(0, 1)
+
+
 def value_information(
     pu: float | np.ndarray,
     puc: float | np.ndarray,
@@ -75,10 +81,7 @@ def value_information(
         "naive": lambda q: abs(q - pu),
         "quadratic": lambda q: (q - pu) ** 2,
     }
-    if form not in changes:
-        raise MesascopeError(
-            f"There is no form {form!r} of the value of information.", "There are: log, naive, quadratic."
-        )
+    choose("form of the value of information", form, changes)
     pun = find_complement(float(pu), float(puc), float(pc)) if stated is None else stated
     w = pc if weight is None else weight
     value = _weigh(w, changes[form](puc), 0.0 if pun is None else changes[form](pun))
@@ -100,17 +103,12 @@ def value_information_states(pu_given: Sequence[float], pc: Sequence[float], bas
         pc: P(state), summing to one.
     """
     q, w = np.asarray(pu_given, dtype=float), np.asarray(pc, dtype=float)
-    _require_weights([q], [w])
-    kept = w > 0
-    return float(w[kept] @ measure_kl(q[kept], float(w @ q), base))
-
-
-def _require_weights(beliefs: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> None:
-    alike = len({x.shape for x in (*beliefs, *weights)}) == 1
-    if not alike or any(w.min() < 0 or abs(w.sum() - 1) > 1e-9 for w in weights):
+    if q.shape != w.shape or w.min() < 0 or abs(w.sum() - 1) > 1e-9:
         raise MesascopeError(
             "The states of a crux need one weight each, summing to one.", "Give P(state) for each."
         )
+    kept = w > 0
+    return float(w[kept] @ measure_kl(q[kept], float(w @ q), base))
 
 
 def measure_skl(a: float | np.ndarray, b: float | np.ndarray, base: float = 10.0) -> np.ndarray:
@@ -146,11 +144,8 @@ def value_discrimination(
     Returns at most the present disagreement; negative where learning C is expected to drive them apart, which
     is legitimate and never clipped; nan where both present and expected disagreement are infinite.
     """
-    if form not in ("log", "naive") or weights not in ("gmo", "mean"):
-        raise MesascopeError(
-            f"There is no discrimination of form {form!r} with weights {weights!r}.",
-            "There are: log, naive; gmo, mean.",
-        )
+    choose("form of discrimination", form, ("log", "naive"))
+    choose("weights", weights, ("gmo", "mean"))
     g = mean_odds(a[2], b[2]) if weights == "gmo" else (a[2] + b[2]) / 2
     na, nb = find_complement(*a), find_complement(*b)
     if (na is None or nb is None) and g < 1:
@@ -176,30 +171,10 @@ def value_discriminations(
     def differ(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return measure_skl(x, y, base) if form == "log" else abs(x - y)
 
+    na, nb = find_complements(a), find_complements(b)
     with np.errstate(divide="ignore", invalid="ignore"):
-        na, nb = (np.clip((pu - puc * pc) / (1 - pc), 0, 1) for pu, puc, pc in (a.T, b.T))
         yes, no = np.sqrt(pc_a * pc_b), np.sqrt((1 - pc_a) * (1 - pc_b))
         g = yes / (yes + no) if weights == "gmo" else (pc_a + pc_b) / 2
         g = np.where((g < 1) & ((pc_a >= 1) | (pc_b >= 1)), np.nan, g)
         now, after = differ(pu_a, pu_b), _weigh(g, differ(puc_a, puc_b), differ(na, nb))
         return np.where(np.isnan(g), np.nan, now - after)
-
-
-def value_discrimination_states(
-    a_given: Sequence[float],
-    a_weights: Sequence[float],
-    b_given: Sequence[float],
-    b_weights: Sequence[float],
-    base: float = 10.0,
-) -> float:
-    """The same for a crux with k states; weights are the normalised geometric means √(aₖ·bₖ)."""
-    pa, wa, pb, wb = (np.asarray(x, dtype=float) for x in (a_given, a_weights, b_given, b_weights))
-    _require_weights([pa, pb], [wa, wb])
-    g = np.sqrt(wa * wb)
-    if g.sum() == 0:
-        raise MesascopeError("The two people share no possible state of the crux.", "Use another crux.")
-    g = g / g.sum()
-    kept = g > 0
-    return float(
-        measure_skl(float(pa @ wa), float(pb @ wb), base) - g[kept] @ measure_skl(pa[kept], pb[kept], base)
-    )

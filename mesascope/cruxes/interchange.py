@@ -4,6 +4,7 @@ import csv
 import io
 import itertools
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,11 +14,18 @@ from mesascope.cruxes.credal import CredalNet
 from mesascope.cruxes.influence import default_cruxes, find_triads
 from mesascope.cruxes.information import value_discrimination, value_information
 from mesascope.cruxes.networks import Net
-from mesascope.errors import MesascopeError
+from mesascope.errors import MesascopeError, choose
 
 COLUMNS = ("person", "Camp", "ID", "PU", "Pc", "PUc")
 _LARGEST = 20_000_000
-_TOKEN = re.compile(r'"[^"\n]*"|[A-Za-z0-9_.+\-<>=/\\&%\'\[\]:^~@#$*?!]+|[{}()|;,]')
+_WORD = re.compile(r'"[^"\n]*"|[^\s"(){},;|]+')
+_CURLY, _ROUND = (rf'(?:"[^"\n]*"|[^"{ends}])*+' for ends in ("{}", "()"))  # what stands in such brackets
+_BLOCK = re.compile(
+    rf"\s*(?:network\b{_CURLY}\{{{_CURLY}\}}"
+    rf"|variable\s+(?P<name>{_WORD.pattern})\s*\{{\s*type\s+discrete\b{_CURLY}\{{(?P<states>{_CURLY})\}}\s*;?\s*\}}"
+    rf"|probability\s*\((?P<of>{_ROUND})\)\s*\{{(?P<rows>{_CURLY})\}})"
+)
+_LINE = re.compile(rf"\s*(?:(?P<kind>table|default)\b|\((?P<given>{_ROUND})\))(?P<numbers>[^;()]*);")
 
 
 def write_net(net: Net, name: str = "net") -> str:
@@ -66,10 +74,8 @@ def write_bif(argument: Argument, person: str, at: str = "middle") -> str:
     network = CredalNet(polytope.constraints, polytope.rules)
     network.close(frozenset())
     weights = {"low": 0.0, "middle": 0.5, "high": 1.0}
-    if at not in weights:
-        raise MesascopeError(f"There is no {at!r} of a span.", "There are: low, middle, high.")
-    spans = network.spans()
-    theta = spans[:, 0] + weights[at] * (spans[:, 1] - spans[:, 0])
+    spans, weight = network.spans(), weights[choose("part of a span", at, weights)]
+    theta = spans[:, 0] + weight * (spans[:, 1] - spans[:, 0])
     unstated = [e.id for e in network.entries if not e.stated]
     head = [
         f"// claims of {person}, readings inferred by the modeller; independence as in a network is assumed",
@@ -91,115 +97,75 @@ def read_bif(text: str) -> Net:
         raise MesascopeError("This BIF text is larger than 20 MB.", "Cut the network.")
     text = re.sub(r"//[^\n]*|/\*.*?\*/", " ", text, flags=re.S)
     text = re.sub(r"\bproperty\b[^;]*;", " ", text)
-    return _Bif(_TOKEN.findall(text)).net()
+    states: dict[str, list[str]] = {}
+    parents: dict[str, list[str]] = {}
+    tables: dict[str, np.ndarray] = {}
+    for block in _each(_BLOCK, text):
+        if block["name"]:
+            name, labels = _words(block["name"])[0], _words(block["states"])
+            if name in states or len(labels) < 2 or len(set(labels)) != len(labels):
+                raise _broken(f"variable {name[:60]!r} is repeated, or has no two different states")
+            states[name] = labels
+        elif block["of"] is not None:
+            node, *above = _words(block["of"]) or [""]
+            for name in (node, *above):
+                if name not in states:
+                    raise _broken(f"text has a probability for {name[:60]!r}, which is no variable")
+            if node in tables:
+                raise _broken(f"text has two probabilities for {node[:60]!r}")
+            parents[node], tables[node] = above, _read_table(block["rows"], node, [*above, node], states)
+    missing = [name for name in states if name not in tables]
+    if missing or not states:
+        raise _broken(f"text has no probability for {', '.join(missing) or 'any variable'}")
+    return Net(states, parents, tables)
 
 
-def _broken(problem: str) -> MesascopeError:
-    return MesascopeError(problem, "Mend it.")
+def _broken(what: str) -> MesascopeError:
+    return MesascopeError(f"The BIF {what}.", "Mend it, or write it anew from its program.")
 
 
-class _Bif:
-    def __init__(self, tokens: list[str]):
-        self.tokens, self.at = tokens, 0
-        self.states: dict[str, list[str]] = {}
-        self.parents: dict[str, list[str]] = {}
-        self.tables: dict[str, np.ndarray] = {}
+def _each(part: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """What stands one after the other in a text, to its end."""
+    place, end = 0, len(text.rstrip())
+    while place < end:
+        match = part.match(text, place)
+        if not match:
+            rest = " ".join(text[place : place + 60].split())
+            raise _broken(f"text has {rest[:40]!r}, which is no whole part of a network")
+        yield match
+        place = match.end()
 
-    def take(self, *wanted: str) -> str:
-        if self.at >= len(self.tokens):
-            raise MesascopeError(
-                "The BIF text ends in the middle of a block.", "Write it anew from its program."
-            )
-        token = self.tokens[self.at]
-        if wanted and token not in wanted:
-            raise MesascopeError(
-                f"In the BIF text, {' or '.join(map(repr, wanted))} was expected and {token[:40]!r} found.",
-                "Write it anew from its program.",
-            )
-        self.at += 1
-        return token.strip('"')
 
-    def until(self, *ends: str) -> list[str]:
-        found = []
-        while self.at < len(self.tokens) and self.tokens[self.at] not in ends:
-            if self.tokens[self.at] != ",":
-                found.append(self.tokens[self.at].strip('"'))
-            self.at += 1
-        self.take(*ends)
-        return found
+def _words(text: str) -> list[str]:
+    return [word.strip('"') for word in _WORD.findall(text)]
 
-    def net(self) -> Net:
-        while self.at < len(self.tokens):
-            kind = self.take("network", "variable", "probability")
-            {"network": self.skip, "variable": self.variable, "probability": self.probability}[kind]()
-        missing = [name for name in self.states if name not in self.tables]
-        if missing or not self.states:
-            raise MesascopeError(
-                f"The BIF text has no probability for {', '.join(missing) or 'any variable'}.",
-                "Add its block.",
-            )
-        return Net(self.states, self.parents, self.tables)
 
-    def skip(self) -> None:
-        self.until("{")
-        self.until("}")
-
-    def variable(self) -> None:
-        name = self.take()
-        self.take("{")
-        self.take("type")
-        self.take("discrete")
-        self.until("{")
-        labels = self.until("}")
-        self.until("}")
-        if name in self.states or len(labels) < 2 or len(set(labels)) != len(labels):
-            raise _broken(f"The BIF variable {name[:60]!r} is repeated, or has no two different states.")
-        self.states[name] = labels
-
-    def probability(self) -> None:
-        self.take("(")
-        inside = self.until(")")
-        names = [token for token in inside if token != "|"] or [""]
-        node, parents = names[0], names[1:] if "|" in inside else []
-        for name in names:
-            if name not in self.states:
-                raise _broken(f"The BIF text has a probability for {name[:60]!r}, which is no variable.")
-        if node in self.tables:
-            raise MesascopeError(f"The BIF text has two probabilities for {node[:60]!r}.", "Keep one.")
-        shape = [len(self.states[n]) for n in (*parents, node)]
-        if np.prod(shape, dtype=float) > 2**22:
-            raise MesascopeError(f"The table of {node[:60]!r} is too large.", "Reduce its parents.")
-        table = np.full(shape, np.nan)
-        self.take("{")
-        while (token := self.take("}", "table", "default", "(")) != "}":
-            if token == "(":
-                labels = self.until(")")
-                try:
-                    index = tuple(self.states[p].index(x) for p, x in zip(parents, labels, strict=True))
-                except ValueError:
-                    raise _broken(f"A row of {node[:60]!r} names no states of its parents.") from None
-                table[index] = self.numbers(shape[-1], node)
-            elif token == "default":
-                row = self.numbers(shape[-1], node)
-                table = np.where(np.isnan(table), row, table)
-            else:  # BIF's flat order: the node's states slowest, the last parent fastest
-                flat = self.numbers(int(np.prod(shape)), node)
-                table = np.moveaxis(flat.reshape([shape[-1], *shape[:-1]]), 0, -1)
-        total = table.sum(axis=-1, keepdims=True)
-        if np.isnan(table).any() or table.min() < 0 or np.abs(total - 1).max() > 1e-4:
-            raise _broken(f"The table of {node[:60]!r} has a missing row or one that does not sum to one.")
-        exact = np.abs(total - 1) < 1e-12
-        self.parents[node], self.tables[node] = parents, np.where(exact, table, table / total)
-
-    def numbers(self, wanted: int, node: str) -> np.ndarray:
-        words = self.until(";")
+def _read_table(rows: str, node: str, names: list[str], states: dict[str, list[str]]) -> np.ndarray:
+    """P(node | parents) from the lines of a block, the node's own states last."""
+    what, shape = f"table of {node[:60]!r}", [len(states[n]) for n in names]
+    if np.prod(shape, dtype=float) > 2**22:
+        raise MesascopeError(f"The {what} is too large.", "Reduce its parents.")
+    table, flat = np.full(shape, np.nan), int(np.prod(shape))
+    for line in _each(_LINE, rows):
         try:
-            values = np.array([float(w) for w in words])
+            numbers = np.array([float(w) for w in _words(line["numbers"])])
+            labels = zip(names[:-1], _words(line["given"] or ""), strict=line["given"] is not None)
+            index = tuple(states[p].index(label) for p, label in labels)
         except ValueError:
-            raise _broken(f"The table of {node[:60]!r} holds something that is no number.") from None
-        if len(values) != wanted:
-            raise _broken(f"A row of {node[:60]!r} has {len(values)} numbers; {wanted} are needed.")
-        return values
+            raise _broken(f"{what} holds no number, or no state of a parent, where one should be") from None
+        wanted = flat if line["kind"] == "table" else shape[-1]
+        if len(numbers) != wanted:
+            raise _broken(f"{what} has a row of {len(numbers)} numbers; {wanted} are needed")
+        if line["kind"] == "table":  # the node's states slowest, the last parent fastest
+            table = np.moveaxis(numbers.reshape([shape[-1], *shape[:-1]]), 0, -1)
+        elif line["kind"] == "default":
+            table = np.where(np.isnan(table), numbers, table)
+        else:
+            table[index] = numbers
+    total = table.sum(axis=-1, keepdims=True)
+    if np.isnan(table).any() or table.min() < 0 or abs(total - 1).max() > 1e-4:
+        raise _broken(f"{what} has a missing row or one that does not sum to one")
+    return np.where(abs(total - 1) < 1e-12, table, table / total)
 
 
 @dataclass(frozen=True)

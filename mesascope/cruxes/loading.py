@@ -5,13 +5,12 @@ from functools import partial
 from typing import Any
 
 from mesascope.cruxes import entries
-from mesascope.cruxes.checks import choose, require
 from mesascope.cruxes.claims import KINDS, NUMERIC, Claim, Content, Conventions, Person, Wording
 from mesascope.cruxes.language import Event, parse, require_known
 from mesascope.cruxes.lines import ENTRIES, LISTED, TOP_FIELDS
 from mesascope.cruxes.readings import Reading, read_value
 from mesascope.cruxes.source import Fields, Source, describe
-from mesascope.errors import MesascopeError
+from mesascope.errors import MesascopeError, choose, require
 
 FORMAT = "mesascope-crux/1"
 TABLES = (*TOP_FIELDS, "atoms", "groups", *ENTRIES, *LISTED)

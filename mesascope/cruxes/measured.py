@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from mesascope.cruxes.argument import Argument
-from mesascope.cruxes.checks import choose
 from mesascope.cruxes.claims import Measure
 from mesascope.cruxes.entries import RUNGS
 from mesascope.cruxes.evidence import Update, update_people
-from mesascope.errors import MesascopeError
+from mesascope.errors import MesascopeError, choose
 
 FORMAT = "mesascope-finding/2"
 OLD_FORMAT = "mesascope-finding/1"  # says probe for metric

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.cruxes.checks import choose
-from mesascope.errors import MesascopeError
+from mesascope.errors import MesascopeError, choose
 
 LARGEST_JOINT = 2**20
 LARGEST_FACTOR = 2**24

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mesascope.cruxes.argument import Argument
-from mesascope.cruxes.checks import choose
-from mesascope.errors import MesascopeError
+from mesascope.errors import MesascopeError, choose
 
 METHODS = ("linear", "log", "gmo", "geometric", "extremised")
 
@@ -43,23 +42,11 @@ def pool_log(p: Sequence[float] | np.ndarray, weights: Sequence[float] | None = 
     return float(1 / (1 + np.exp(-(w @ (np.log(values) - np.log1p(-values))))))
 
 
-def pool_gmo(p: Sequence[float] | np.ndarray) -> float:
-    """The geometric mean of the odds: the logarithmic pool with equal weights."""
-    return pool_log(p)
-
-
 def pool_geometric(p: Sequence[float] | np.ndarray, weights: Sequence[float] | None = None) -> float:
     """The geometric mean of the probabilities; with that of the complements it does not sum to one."""
     values, w = _prepare(p, weights)
     with np.errstate(divide="ignore"):
         return float(np.exp(w[w > 0] @ np.log(values[w > 0])))
-
-
-def pool_trimmed(p: Sequence[float] | np.ndarray, share: float) -> float:
-    """The mean without the `share` lowest and the `share` highest values (as many as fit whole)."""
-    values = np.sort(np.asarray(p, dtype=float))
-    cut = int(np.floor(share * len(values)))
-    return float(values[cut : len(values) - cut].mean())
 
 
 def extremising_factor(n: int) -> float:

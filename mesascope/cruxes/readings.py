@@ -6,8 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from mesascope.cruxes.checks import choose
-from mesascope.errors import MesascopeError, unknown
+from mesascope.errors import MesascopeError, choose, unknown
 
 MODES = ("centre", "set", "beta")
 PLUS_MINUS = 0.05
@@ -277,27 +276,3 @@ def fit_beta(low: float, high: float, mass: float = MASS) -> tuple[float, float]
     k = concentrate(mean)
     assert k is not None
     return mean * k, (1 - mean) * k
-
-
-def fit_beta_equal_tail(low: float, high: float, mass: float = MASS) -> tuple[float, float]:
-    """The Beta with (1 - mass)/2 below low and above high; a second convention, with another mean."""
-    from scipy.optimize import root
-    from scipy.special import betaincinv
-
-    tail = (1 - mass) / 2
-
-    def miss(x: np.ndarray) -> list[float]:
-        a, b = np.exp(x)
-        return [float(betaincinv(a, b, tail)) - low, float(betaincinv(a, b, 1 - tail)) - high]
-
-    found = root(miss, np.log(fit_beta(low, high, mass)), tol=1e-12)
-    a, b = np.exp(found.x)
-    return float(a), float(b)
-
-
-def standardise(
-    low: float, best: float, high: float, confidence: float, to: float = 0.90
-) -> tuple[float, float]:
-    """A stated range brought to another confidence by linear scaling about the best guess, clipped (IDEA)."""
-    ratio = to / confidence
-    return max(0.0, best - (best - low) * ratio), min(1.0, best + (high - best) * ratio)

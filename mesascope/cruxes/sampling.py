@@ -17,9 +17,8 @@ class Draws:
     """Second-order answers: one exact probability per draw.
 
     Args:
-        values: [draws].
+        low, high: [draws], the ends over the vertices; equal where there are none.
         vertices: entries without a distribution, which each draw held at the ends of their sets.
-        low, high: [draws], the ends over those vertices; both equal `values` where there are none.
     """
 
     low: np.ndarray
@@ -30,9 +29,9 @@ class Draws:
         """The mean probability, as an interval where some entries are sets."""
         return float(self.low.mean()), float(self.high.mean())
 
-    def quantiles(self, levels: Sequence[float] = (0.05, 0.95)) -> tuple[float, ...]:
-        """Quantiles: of the lower ends for levels below one half, of the upper ends above."""
-        return tuple(float(np.quantile(self.low if q < 0.5 else self.high, q)) for q in levels)
+    def quantiles(self) -> tuple[float, float]:
+        """5 % of the lower ends and 95 % of the upper ends."""
+        return float(np.quantile(self.low, 0.05)), float(np.quantile(self.high, 0.95))
 
 
 def draw(

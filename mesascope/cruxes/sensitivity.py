@@ -10,25 +10,6 @@ from mesascope.cruxes.credal import INDEPENDENCE, CredalNet
 from mesascope.errors import MesascopeError
 
 
-def share_variance_product(
-    mean: Sequence[float], sd: Sequence[float]
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """First-order and total Sobol shares of a product of independent factors, exactly.
-
-    Args:
-        mean, sd: of each factor.
-
-    Returns (S, ST, sd of the product): Sᵢ = σᵢ²∏μⱼ²/V and STᵢ = σᵢ²∏(μⱼ²+σⱼ²)/V over j ≠ i, with
-    V = ∏(μ²+σ²) - ∏μ².
-    """
-    m, s = np.asarray(mean, dtype=float) ** 2, np.asarray(sd, dtype=float) ** 2
-    variance = (m + s).prod() - m.prod()
-    others = [np.delete(np.arange(len(m)), i) for i in range(len(m))]
-    first = np.array([s[i] * m[o].prod() for i, o in enumerate(others)]) / variance
-    total = np.array([s[i] * (m + s)[o].prod() for i, o in enumerate(others)]) / variance
-    return first, total, float(np.sqrt(variance))
-
-
 def share_variance(
     function: Callable[[np.ndarray], np.ndarray],
     betas: Sequence[tuple[float, float]],
@@ -59,27 +40,6 @@ def share_variance(
 def value_perfect(outcomes: np.ndarray, cost: float) -> float:
     """EVPI of acting at a cost or bearing the risk Y: E max(-c, -Y) - max(-c, -E Y), from draws."""
     return max(0.0, float(np.maximum(-cost, -outcomes).mean() - max(-cost, -outcomes.mean())))
-
-
-def value_partial_product(betas: Sequence[tuple[float, float]], cost: float) -> np.ndarray:
-    """EVPPI of each factor of a product of independent Betas, exactly.
-
-    Args:
-        betas: (a, b) per factor; the risk is their product.
-        cost: of acting.
-
-    E min(c, bX) = b·μ·I_z(a+1, b') + c·(1 - I_z(a, b')), z = min(c/b, 1), b the product of the other means.
-    """
-    from scipy.special import betainc
-
-    means = np.array([a / (a + b) for a, b in betas])
-    whole, values = means.prod(), []
-    for i, (a, b) in enumerate(betas):
-        other = np.delete(means, i).prod()
-        z = min(cost / other, 1.0) if other > 0 else 1.0
-        least = other * means[i] * betainc(a + 1, b, z) + cost * (1 - betainc(a, b, z))
-        values.append(max(-cost, -whole) * -1 - least)
-    return np.maximum(np.array(values), 0.0)
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mesascope.cruxes.checks import choose, require
 from mesascope.cruxes.language import NAME, SURE, Event, parse, require_known
 from mesascope.cruxes.lines import MOST_PARTS, Lines, name_entry
-from mesascope.errors import MesascopeError, unknown
+from mesascope.errors import MesascopeError, choose, require, unknown
 
 LARGEST = 1_000_000
 MOST_ENTRIES = 400
@@ -221,6 +220,16 @@ class Fields:
         self._require_kind(isinstance(value, dict), key, "a table", "{ name = … }")
         _require_few(value, f"The field {key!r} has {len(value)} entries.")
         return value
+
+    def groups(
+        self, key: str, kind: str, known: Collection[str], example: str
+    ) -> tuple[tuple[str, ...], ...]:
+        """A list of lists of known names; missing is empty."""
+        value = self.table.get(key, [])
+        good = isinstance(value, list) and all(isinstance(group, list) for group in value)
+        good = good and all(isinstance(name, str) for group in value for name in group)
+        self._require_kind(good, key, "a list of lists of names", example)
+        return tuple(tuple(choose(kind, name, known) for name in group) for group in value)
 
     def inner(self, key: str) -> Fields:
         """A table inside the table, whose fields may have any name."""

@@ -8,14 +8,15 @@ import os
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
+from jax.tree_util import Partial
 
 from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Progress, Trained, silent
-from mesascope.recipes.descent import Plan, check
-from mesascope.recipes.lives import mean, spread, standard
-from mesascope.recipes.ppo_recurrent import Batch, train_policy
+from mesascope.recipes.descent import Number, Plan, check
+from mesascope.recipes.lives import mean, scale
+from mesascope.recipes.ppo_recurrent import Lived, practice, terms
+from mesascope.recipes.updates import on_lives, train
 
 
 def recipe(
@@ -60,18 +61,14 @@ def recipe(
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     check(settings)
-    return train_policy("a2c_recurrent", family, settings, surrogate, out, progress=progress)
+    update = on_lives(family, settings, Partial(practice, span=scale(family), loss=surrogate))
+    return train("a2c_recurrent", family, settings, update, out, progress=progress)
 
 
-def surrogate(network: Recurrent, batch: Batch, plan: Plan, entropy: jax.Array) -> jax.Array:
+def surrogate(
+    network: Recurrent, features: jax.Array, lived: Lived, plan: Plan, entropy: Number, /
+) -> jax.Array:
     """The policy gradient's surrogate, the critic's squared error and the entropy bonus."""
-    features = network.memory.unroll(batch.encoded)
-    log_probs = network.log_probs(features)
-    log_prob = jnp.take_along_axis(log_probs, batch.action[..., None], -1)[..., 0]
-    advantage = standard(batch.advantage, batch.there)
-    error = mean(jnp.square(network.worth(features) - batch.worth), batch.there)
-    return (
-        -mean(log_prob * advantage, batch.there)
-        + plan.critic * error
-        - entropy * spread(log_probs, batch.there)
-    )
+    found = terms(network, features, lived)
+    gain = mean(found.log_prob * found.advantage, lived.there)
+    return -gain + plan.critic * found.error - entropy * found.entropy

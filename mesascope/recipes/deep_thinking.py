@@ -105,11 +105,8 @@ def recipe(
             yield Kept(state, done, done * problems * window, done, [float(right)])
 
     def evaluated(state: State) -> list[float]:
-        return (
-            _solved(address(key, "evaluation"), family, state.weights, ticks, layers > 0)
-            .astype(float)
-            .tolist()
-        )
+        solved = _solved(address(key, "evaluation"), family, state.weights, ticks, layers > 0)
+        return solved.astype(float).tolist()
 
     run = Run("deep_thinking", family, settings, updates, lambda state: (told, named(state.weights)))
     return go(run, lambda: begun, played, out, progress=progress, judge=evaluated)

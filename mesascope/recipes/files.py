@@ -20,6 +20,8 @@ from mesascope.errors import MesascopeError
 from mesascope.files import replacing
 from mesascope.findings import made
 
+CHECKPOINT = "mesascope-training/2"
+
 
 class Contents(Protocol):
     """What a training's network file holds."""
@@ -49,6 +51,24 @@ class Run(NamedTuple):
     def seeded(self, *parts: str | int) -> int:
         """A seed by the run's own and an address."""
         return zlib.crc32(repr((self.settings["seed"], *parts)).encode()) >> 1
+
+
+class Kept(NamedTuple):
+    """Where a training is.
+
+    Attributes:
+        state: all that goes from one round to the next: the network, its targets', Adam's memory.
+        done: updates.
+        steps: of all environments.
+        round: steps of one environment.
+        scores: of the last games, or of the last batch.
+    """
+
+    state: Any
+    done: int
+    steps: int
+    round: int
+    scores: Any
 
 
 def identity(run: Run) -> dict[str, Any]:
@@ -91,19 +111,22 @@ def replace(path: Path, tensors: dict[str, np.ndarray], told: dict[str, Any]) ->
         os.fsync(file.fileno())
 
 
-def keep(run: Run, path: Path, state: Any, told: dict[str, Any]) -> None:
-    """Writes a checkpoint: the arrays of a state, and what is told besides."""
-    leaves = jax.tree.leaves(eqx.filter(state, _held))
+def keep(run: Run, path: Path, kept: Kept) -> None:
+    """Writes a checkpoint; a replay is no part of it."""
+    leaves = jax.tree.leaves(eqx.filter(kept.state, _held))
     tensors = {f"{i:04d}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
-    replace(path, tensors, {**told, **identity(run)})
+    at = {"done": kept.done, "steps": kept.steps, "round": kept.round}
+    replace(path, tensors, {"format": CHECKPOINT, **at, **identity(run)})
 
 
-def restore(run: Run, path: Path, begun: Any, kind: str, *numbers: str) -> tuple[Any, list[int]]:
-    """What a checkpoint holds: a state in the shape of what training begins with, and whole numbers by name.
+def restore(run: Run, path: Path, begun: Any) -> Kept:
+    """What a checkpoint holds, in the shape of the state that training begins with; that where there is none.
 
     Raises:
         MesascopeError: it is of another training, or broken.
     """
+    if not path.exists():
+        return Kept(begun, 0, 0, 0, ())
     told = agree(run, path)
     arrays, rest = eqx.partition(begun, _held)
     leaves, structure = jax.tree.flatten(arrays)
@@ -111,14 +134,15 @@ def restore(run: Run, path: Path, begun: Any, kind: str, *numbers: str) -> tuple
         tensors = load(path.read_bytes())
         found = [tensors[f"{i:04d}"] for i in range(len(leaves))]
         alike = [(f.shape, f.dtype) for f in found] == [(x.shape, x.dtype) for x in leaves]
-        if told["format"] != kind or not alike:
+        if told["format"] != CHECKPOINT or not alike:
             raise ValueError("its arrays have other shapes")
-        at = [int(told[name]) for name in numbers]
+        done, steps, turns = (int(told[name]) for name in ("done", "steps", "round"))
     except (SafetensorError, KeyError, ValueError, TypeError, OSError) as error:
         raise MesascopeError(
             f"The checkpoint {str(path)!r} is broken: {error}.", "Delete it to begin anew."
         ) from None
-    return eqx.combine(jax.tree.unflatten(structure, [jnp.asarray(f) for f in found]), rest), at
+    state = eqx.combine(jax.tree.unflatten(structure, [jnp.asarray(f) for f in found]), rest)
+    return Kept(state, done, steps, turns, ())
 
 
 def _held(x: Any) -> bool:

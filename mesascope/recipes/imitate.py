@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.tree_util import Partial
 
 from mesascope import catalogue
 from mesascope.agents.networks.recurrent import Recurrent
@@ -19,15 +20,14 @@ from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Progress, Trained, silent
 from mesascope.contracts.subject import Subject
 from mesascope.errors import MesascopeError
-from mesascope.keys import address
-from mesascope.recipes import ppo_recurrent
-from mesascope.recipes.descent import MANY, RANGES, Plan, check, descend, rest
-from mesascope.recipes.lives import Put, Scale, gains, live, mean, per_trial, put, scale
-from mesascope.recipes.updates import train
+from mesascope.recipes.descent import MANY, RANGES, check, rest
+from mesascope.recipes.lives import Scale, gains, live, mean, per_trial, scale
+from mesascope.recipes.ppo_recurrent import clipped, practice
+from mesascope.recipes.updates import Batch, Taught, on_lives, train
 from mesascope.rollouts.rollouts import anonymous
 
 
-class Batch(NamedTuple):
+class Lived(NamedTuple):
     """What one batch of lifetimes leaves to train on."""
 
     encoded: jax.Array  # [T, N, F]
@@ -95,17 +95,15 @@ def recipe(
     check(settings, improve_updates=(0, MANY), led=(0.0, 1.0), improve_epochs=(1, MANY))
     check(settings, improve_rate=RANGES["rate"], improve_final_rate=RANGES["rate"])
     guide, leading, span = asked(family, teacher), round(led * lifetimes), scale(family)
-    improving = {k.removeprefix("improve_"): v for k, v in settings.items() if k.startswith("improve_")}
-    plan, later = Plan.of(settings), Plan.of({**settings, **improving})
+    later = {k.removeprefix("improve_"): v for k, v in settings.items() if k.startswith("improve_")}
+    imitation = on_lives(family, settings, Partial(lesson, span=span, guide=guide, led=leading))
+    practised = on_lives(family, {**settings, **later}, Partial(practice, span=span, loss=clipped))
 
-    def improve(key: jax.Array, number: jax.Array, network: Recurrent, memory: Any):
-        batch: dict[str, Any] = {"tried": put(family, address(key, "tasks"), lifetimes), "span": span}
+    def improve(key: jax.Array, number: jax.Array, network: Recurrent, memory: Any, /):
         if number < updates:
-            batch |= {"guide": guide, "led": leading, "plan": plan}
-            return update(key, number, network, memory, family, **batch)
+            return imitation(key, number, network, memory)
         memory = rest(network) if number == updates else memory  # PPO begins with a memory of its own
-        since = jnp.asarray(int(number) - updates)
-        return ppo_recurrent.update(key, since, network, memory, family, **batch, plan=later)
+        return practised(key, jnp.asarray(int(number) - updates), network, memory)
 
     return train("imitate", family, settings, improve, out, progress=progress, more=improve_updates)
 
@@ -132,34 +130,23 @@ def asked(family: Family, teacher: str) -> Subject:
     return anonymous(guide)
 
 
-@eqx.filter_jit
-def update(
-    key: jax.Array,
-    number: jax.Array,
-    network: Recurrent,
-    state: Any,
-    family: Family,
-    *,
-    guide: Subject,
-    led: int,
-    tried: Put,
-    span: Scale,
-    plan: Plan,
-) -> tuple[Recurrent, Any, jax.Array]:
-    """Lives one batch and brings the network nearer to its teacher; the rest as in `ppo_recurrent.update`.
+def lesson(network: Recurrent, batch: Batch, /, *, span: Scale, guide: Subject, led: int) -> Taught:
+    """What a teacher says along lifetimes.
 
     Args:
+        network: who lives them, and learns.
+        batch: what is lived.
+        span: mean pay-off by chance and at best.
         guide: the teacher.
-        led: lifetimes of the batch that the teacher lives.
+        led: lifetimes that the teacher lives, the first ones.
     """
-    lives = live(address(key, "lives"), network, family, tried.tasks, guide, led=led)
-    worth = gains(lives, tried.best, span, plan.discount, plan.trace).worth
-    batch = Batch(lives.encoded, lives.lesson, worth, lives.there)
-    network, state = descend(key, network, state, batch, loss=loss, plan=plan, number=number)
-    return network, state, per_trial(lives, tried.best)
+    lives = live(batch.key, network, batch.family, batch.tried.tasks, guide, led=led)
+    worth = gains(lives, batch.tried.best, span, batch.plan.discount, batch.plan.trace).worth
+    lived = Lived(lives.encoded, lives.lesson, worth, lives.there)
+    return Taught(lived, loss, per_trial(lives, batch.tried.best))
 
 
-def loss(network: Recurrent, batch: Batch) -> jax.Array:
+def loss(network: Recurrent, batch: Lived) -> jax.Array:
     """The cross-entropy of the teacher's probabilities and the critic's squared error."""
     features = network.memory.unroll(batch.encoded)
     fit = mean((jnp.exp(batch.lesson) * network.log_probs(features)).sum(-1), batch.there)

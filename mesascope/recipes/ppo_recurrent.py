@@ -9,28 +9,27 @@ import os
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.tree_util import Partial
 
 from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Progress, Trained, silent
-from mesascope.keys import address
-from mesascope.recipes.descent import Plan, check, descend, falling
-from mesascope.recipes.lives import Put, Scale, gains, live, mean, per_trial, put, scale, spread, standard
-from mesascope.recipes.updates import train
+from mesascope.recipes.descent import Number, Plan, check, falling
+from mesascope.recipes.lives import Scale, gains, live, mean, per_trial, scale, spread, standard
+from mesascope.recipes.updates import Batch, Taught, on_lives, train
 
 
-class Batch(NamedTuple):
+class Lived(NamedTuple):
     """What one batch of lifetimes leaves to train on, each [T, N], the encoded percepts [T, N, F]."""
 
-    encoded: jax.Array
-    action: jax.Array
-    log_prob: jax.Array
-    advantage: jax.Array
-    worth: jax.Array  # what the critic should have said
-    there: Any  # whether the step was lived, None where all were
+    encoded: Any
+    action: Any
+    log_prob: Any
+    advantage: Any
+    worth: Any  # what the critic should have said
+    there: Any = None  # whether the step was lived, None where all were
 
 
 def recipe(
@@ -79,84 +78,65 @@ def recipe(
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     check(settings)
-    return train_policy("ppo_recurrent", family, settings, clipped, out, progress=progress)
+    update = on_lives(family, settings, Partial(practice, span=scale(family), loss=clipped))
+    return train("ppo_recurrent", family, settings, update, out, progress=progress)
 
 
 class PolicyLoss(Protocol):
     """What policy and critic are improved on."""
 
-    def __call__(self, network: Recurrent, batch: Batch, plan: Plan, entropy: jax.Array, /) -> jax.Array:
-        """The loss [] of a network on a batch, with a weight of the policy's entropy."""
+    def __call__(
+        self, network: Recurrent, features: jax.Array, lived: Lived, plan: Plan, entropy: Number, /
+    ) -> jax.Array:
+        """The loss [] of a network, from its features along a batch, with a weight of the policy's entropy."""
         ...
 
 
-def train_policy(
-    recipe: str,
-    family: Family,
-    settings: dict[str, Any],
-    loss: PolicyLoss,
-    out: str | os.PathLike,
-    *,
-    progress: Callable[[Progress], None],
-) -> Trained:
-    """Trains policy and critic of a network on lifetimes of its own; arguments as in `updates.train`."""
-    plan, span = Plan.of(settings), scale(family)
+class Terms(NamedTuple):
+    """Of a batch: log-probabilities and standardised advantages of the acts, the critic's error, the entropy."""
 
-    def improve(key: jax.Array, number: jax.Array, network: Recurrent, memory: Any):
-        tried = put(family, address(key, "tasks"), settings["lifetimes"])
-        return update(key, number, network, memory, family, tried=tried, span=span, plan=plan, loss=loss)
-
-    return train(recipe, family, settings, improve, out, progress=progress)
+    log_prob: jax.Array
+    advantage: jax.Array
+    error: jax.Array
+    entropy: jax.Array
 
 
-def clipped(network: Recurrent, batch: Batch, plan: Plan, entropy: jax.Array) -> jax.Array:
-    """The clipped surrogate, the critic's squared error and the entropy bonus."""
-    features = network.memory.unroll(batch.encoded)
+def terms(network: Recurrent, features: jax.Array, lived: Lived) -> Terms:
+    """What the losses of policy and critic are made of."""
     log_probs = network.log_probs(features)
-    log_prob = jnp.take_along_axis(log_probs, batch.action[..., None], -1)[..., 0]
-    advantage = standard(batch.advantage, batch.there)
-    ratio = jnp.exp(log_prob - batch.log_prob)
-    gain = jnp.minimum(ratio * advantage, jnp.clip(ratio, 1.0 - plan.clip, 1.0 + plan.clip) * advantage)
-    error = mean(jnp.square(network.worth(features) - batch.worth), batch.there)
-    return -mean(gain, batch.there) + 0.5 * error - entropy * spread(log_probs, batch.there)
+    log_prob = jnp.take_along_axis(log_probs, lived.action[..., None], -1)[..., 0]
+    advantage = standard(lived.advantage, lived.there)
+    error = mean(jnp.square(network.worth(features) - lived.worth), lived.there)
+    return Terms(log_prob, advantage, error, spread(log_probs, lived.there))
 
 
-@eqx.filter_jit
-def update(
-    key: jax.Array,
-    number: jax.Array,
-    network: Recurrent,
-    state: Any,
-    family: Family,
-    *,
-    tried: Put,
-    span: Scale,
-    plan: Plan,
-    loss: PolicyLoss = clipped,
-) -> tuple[Recurrent, Any, jax.Array]:
-    """Lives one batch and improves the network on it.
+def clipped(
+    network: Recurrent, features: jax.Array, lived: Lived, plan: Plan, entropy: Number, /
+) -> jax.Array:
+    """The clipped surrogate, the critic's squared error and the entropy bonus."""
+    found = terms(network, features, lived)
+    ratio = jnp.exp(found.log_prob - lived.log_prob)
+    held = jnp.clip(ratio, 1.0 - plan.clip, 1.0 + plan.clip)
+    gain = jnp.minimum(ratio * found.advantage, held * found.advantage)
+    return -mean(gain, lived.there) + 0.5 * found.error - entropy * found.entropy
+
+
+def practice(network: Recurrent, batch: Batch, /, *, span: Scale, loss: PolicyLoss) -> Taught:
+    """What a network learns from lifetimes of its own.
 
     Args:
-        key: of this update.
-        number: of updates before it.
-        network: before it.
-        state: Adam's memory.
-        family: what is lived.
-        tried: the batch's tasks.
+        network: who lives them.
+        batch: what is lived.
         span: mean pay-off by chance and at best.
-        plan: the settings.
         loss: what is to fall.
-
-    Returns:
-        The network and Adam's memory after it, and the batch's mean score.
     """
-    lives = live(address(key, "lives"), network, family, tried.tasks)
-    gained = gains(lives, tried.best, span, plan.discount, plan.trace)
-    batch = Batch(lives.encoded, lives.action, lives.log_prob, *gained, lives.there)
-    entropy = falling(plan.entropy, 0.0, number, plan.updates)
+    plan, best = batch.plan, batch.tried.best
+    lives = live(batch.key, network, batch.family, batch.tried.tasks)
+    gained = gains(lives, best, span, plan.discount, plan.trace)
+    entropy = falling(plan.entropy, 0.0, batch.number, plan.updates)
 
-    def cost(network: Recurrent, part: Batch) -> jax.Array:
-        return loss(network, part, plan, entropy)
+    def cost(network: Recurrent, part: Lived) -> jax.Array:
+        return loss(network, network.memory.unroll(part.encoded), part, plan, entropy)
 
-    network, state = descend(key, network, state, batch, loss=cost, plan=plan, number=number)
-    return network, state, per_trial(lives, tried.best)
+    lived = Lived(lives.encoded, lives.action, lives.log_prob, *gained, lives.there)
+    return Taught(lived, cost, per_trial(lives, best))

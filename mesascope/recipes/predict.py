@@ -6,7 +6,7 @@ percept what should have been predicted, and that is the target of the cross-ent
 
 import os
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -16,16 +16,15 @@ from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Progress, Trained, silent
 from mesascope.errors import MesascopeError
-from mesascope.keys import address
-from mesascope.recipes.descent import Plan, check, descend
-from mesascope.recipes.lives import live, put
-from mesascope.recipes.updates import train
+from mesascope.recipes.descent import check
+from mesascope.recipes.lives import live
+from mesascope.recipes.updates import Batch, Taught, on_lives, train
 
 TRIED = "beta_bernoulli:a=2,trials=12,bank=2"  # what `mesascope check` tries it on
 SMALL = {"width": 8, "lifetimes": 8, "minibatches": 2}  # and with which settings
 
 
-class Batch(NamedTuple):
+class Lived(NamedTuple):
     """What one batch of lifetimes leaves to train on."""
 
     encoded: jax.Array  # [T, N, F]
@@ -75,14 +74,7 @@ def recipe(
             f"{family.name} does not show what should have been predicted.",
             "Train on a family that does, such as beta_bernoulli, or by another recipe.",
         )
-
-    plan = Plan.of(settings)
-
-    def improve(key: jax.Array, number: jax.Array, network: Recurrent, memory: Any):
-        tasks = put(family, address(key, "tasks"), lifetimes).tasks
-        return update(key, number, network, memory, family, tasks=tasks, plan=plan)
-
-    return train("predict", family, settings, improve, out, progress=progress)
+    return train("predict", family, settings, on_lives(family, settings, lesson), out, progress=progress)
 
 
 def shows_target(family: Family) -> bool:
@@ -91,38 +83,13 @@ def shows_target(family: Family) -> bool:
     return eqx.filter_eval_shape(lambda: family.target(family.begin(key, family.draw(key, 1))[1])) is not None
 
 
-@eqx.filter_jit
-def update(
-    key: jax.Array,
-    number: jax.Array,
-    network: Recurrent,
-    state: Any,
-    family: Family,
-    *,
-    tasks: Any,
-    plan: Plan,
-) -> tuple[Recurrent, Any, jax.Array]:
-    """Lives one batch and improves the network's predictions on it.
-
-    Args:
-        key: of this update.
-        number: of updates before it.
-        network: before it.
-        state: Adam's memory.
-        family: what is lived.
-        tasks: the batch's.
-        plan: the settings.
-
-    Returns:
-        The network and Adam's memory after it, and the batch's mean score.
-    """
-    lives = live(address(key, "lives"), network, family, tasks)
-    batch = Batch(lives.encoded, lives.target)
-    network, state = descend(key, network, state, batch, loss=loss, plan=plan, number=number)
-    return network, state, lives.score.mean()
+def lesson(network: Recurrent, batch: Batch, /) -> Taught:
+    """What should have been predicted along the lifetimes of a batch."""
+    lives = live(batch.key, network, batch.family, batch.tried.tasks)
+    return Taught(Lived(lives.encoded, lives.target), loss, lives.score.mean())
 
 
-def loss(network: Recurrent, batch: Batch) -> jax.Array:
+def loss(network: Recurrent, batch: Lived) -> jax.Array:
     """The mean log-loss of a trial, in nats."""
     log_probs = network.log_probs(network.memory.unroll(batch.encoded))
     return -jnp.take_along_axis(log_probs, batch.target[..., None], -1).mean()

@@ -10,36 +10,18 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from mesascope.contracts.recipe import Progress, Trained
 from mesascope.errors import MesascopeError
-from mesascope.recipes.files import Run, agree, finite, identity, keep, origin, prepare, replace, restore
+from mesascope.recipes import files
+from mesascope.recipes.files import Kept, Run
 
-CHECKPOINT = "mesascope-training/2"
 EVERY = 10.0  # seconds from one checkpoint to the next
 POINTS = 120  # of the curve
 HEAD = "updates,steps,score,cpu_seconds\n"  # of its file
-
-
-class Kept(NamedTuple):
-    """Where a training is.
-
-    Attributes:
-        state: all that goes from one round to the next: the network, its targets', Adam's memory.
-        done: updates.
-        steps: of all environments.
-        round: steps of one environment.
-        scores: of the last games, or of the last batch.
-    """
-
-    state: Any
-    done: int
-    steps: int
-    round: int
-    scores: Any
 
 
 class Play(Protocol):
@@ -80,17 +62,17 @@ def go(
     Raises:
         MesascopeError: the folder holds another training, or it cannot be written.
     """
-    start, folder, steps = time.monotonic(), prepare(out), 0
+    start, folder, steps = time.monotonic(), files.prepare(out), 0
     path, checkpoint = folder / "network.safetensors", folder / "checkpoint.safetensors"
     if path.exists():
-        agree(run, path)
+        files.agree(run, path)
     else:
-        first = _resume(run, checkpoint, begin())
+        first = files.restore(run, checkpoint, begin())
         curve = Curve(folder / "curve.csv", first.done, run.updates) if judge else None
         kept = _played(run, first, play, checkpoint, curve, progress=progress)
         steps = kept.steps - first.steps
         if judge:
-            _keep(run, checkpoint, kept)
+            files.keep(run, checkpoint, kept)
         _finish(run, path, kept, judge)
     checkpoint.unlink(missing_ok=True)
     trained_on = run.family.bank or "unlimited"
@@ -118,11 +100,11 @@ def _played(
             if curve:
                 curve.note(kept)
             if now - saved > EVERY and kept.done < run.updates:
-                _keep(run, checkpoint, kept)
+                files.keep(run, checkpoint, kept)
                 saved = time.monotonic()
             progress(Progress(kept.done, run.updates, left, _mean(kept.scores)))
     except KeyboardInterrupt:
-        _keep(run, checkpoint, kept)
+        files.keep(run, checkpoint, kept)
         raise
     return kept
 
@@ -179,27 +161,13 @@ def _cut(curve: Path, done: int) -> None:
         curve.unlink(missing_ok=True)  # stopped while its first line was written
 
 
-def _keep(run: Run, path: Path, kept: Kept) -> None:
-    """Writes a checkpoint; a replay is no part of it."""
-    at = {"done": kept.done, "steps": kept.steps, "round": kept.round}
-    keep(run, path, kept.state, {"format": CHECKPOINT, **at})
-
-
-def _resume(run: Run, path: Path, begun: Any) -> Kept:
-    """What a checkpoint holds, or what training begins with."""
-    if not path.exists():
-        return Kept(begun, 0, 0, 0, ())
-    state, (done, steps, turns) = restore(run, path, begun, CHECKPOINT, "done", "steps", "round")
-    return Kept(state, done, steps, turns, ())
-
-
 def _finish(run: Run, path: Path, kept: Kept, judge: Judge | None) -> None:
     """Writes the network with what it scored and everything that is needed to repeat it; no times: bytes repeat too."""
     told, tensors = run.contents(kept.state)
-    told = {**identity(run), **told, "trained_on": run.family.bank or "unlimited", **origin(run)}
-    tensors = finite(tensors)
+    told = {**files.identity(run), **told, "trained_on": run.family.bank or "unlimited", **files.origin(run)}
+    tensors = files.finite(tensors)
     if judge:
         scores = judge(kept.state)
         evaluation = {"games": len(scores), "mean": float(np.mean(scores)), "scores": scores}
         told |= {"steps": kept.steps, "evaluation": evaluation}
-    replace(path, tensors, told)
+    files.replace(path, tensors, told)

@@ -5,12 +5,11 @@ Every draw is addressed by the update's number, so the state after update i is a
 
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from mesascope.agents.networks import recurrent
 from mesascope.agents.networks.network_files import named
@@ -18,8 +17,9 @@ from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Progress, Trained
 from mesascope.formats import NETWORK
 from mesascope.keys import address
-from mesascope.recipes.descent import rest
-from mesascope.recipes.files import Run, replace
+from mesascope.recipes.descent import Loss, Plan, descend, rest
+from mesascope.recipes.files import Run
+from mesascope.recipes.lives import Put, put
 from mesascope.recipes.rounds import Kept, go
 
 
@@ -100,13 +100,73 @@ def train(
     return go(Run(recipe, family, settings, total, contents), begin or fresh, play, out, progress=progress)
 
 
-def save(network: recurrent.Recurrent, path: Path, told: dict[str, Any]) -> None:
-    """Writes a network; the file appears whole or not at all.
+class Batch(NamedTuple):
+    """A batch of lifetimes to be lived.
+
+    Attributes:
+        key: of what is drawn in them.
+        number: of updates before it.
+        family: what is lived.
+        tried: the tasks.
+        plan: the settings of the update.
+    """
+
+    key: jax.Array
+    number: jax.Array
+    family: Family
+    tried: Put
+    plan: Plan
+
+
+class Taught(NamedTuple):
+    """Lifetimes to learn from, axis 1 of all arrays; the loss that is to fall on them; and their mean score."""
+
+    lived: Any
+    loss: Loss
+    score: jax.Array
+
+
+class Lesson(Protocol):
+    """What is learnt from a batch."""
+
+    def __call__(self, network: recurrent.Recurrent, batch: Batch, /) -> Taught:
+        """Lives a batch with a network that is to be improved."""
+        ...
+
+
+def on_lives(family: Family, settings: dict[str, Any], lesson: Lesson) -> Update:
+    """An update that draws a batch of tasks and teaches a lesson from the lifetimes on them.
 
     Args:
-        network: its weights are written.
-        path: the .safetensors file.
-        told: everything that the format asks for but the tensors.
+        family: what is lived.
+        settings: of the recipe, `lifetimes` among them.
+        lesson: what is learnt; what it holds is data where it is a `jax.tree_util.Partial`.
     """
-    tensors = {k: np.asarray(v) for k, v in named(network).items()}
-    replace(path, tensors, {"format": NETWORK, **told})
+    plan = Plan.of(settings)
+
+    def improve(key: jax.Array, number: jax.Array, network: recurrent.Recurrent, memory: Any, /):
+        tried = put(family, address(key, "tasks"), settings["lifetimes"])
+        return update(key, network, memory, Batch(address(key, "lives"), number, family, tried, plan), lesson)
+
+    return improve
+
+
+@eqx.filter_jit
+def update(
+    key: jax.Array, network: recurrent.Recurrent, memory: Any, batch: Batch, lesson: Lesson
+) -> tuple[recurrent.Recurrent, Any, jax.Array]:
+    """Lives one batch and improves the network on it.
+
+    Args:
+        key: of the order in which the lifetimes are learnt from.
+        network: before it.
+        memory: Adam's.
+        batch: what is lived.
+        lesson: what is learnt.
+
+    Returns:
+        The network and Adam's memory after it, and the batch's mean score.
+    """
+    lived, loss, score = lesson(network, batch)
+    network, memory = descend(key, network, memory, lived, loss=loss, plan=batch.plan, number=batch.number)
+    return network, memory, score

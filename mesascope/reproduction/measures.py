@@ -14,7 +14,7 @@ from mesascope import catalogue
 from mesascope.contracts.family import Family
 from mesascope.contracts.metric import DoesNotApply, choosing
 from mesascope.contracts.subject import Subject
-from mesascope.errors import unknown
+from mesascope.errors import choose
 from mesascope.questions.goal.reading import apart, first_third, goals_at, last_third, parts
 from mesascope.rollouts.replays import replay
 from mesascope.trials import gain, payoff
@@ -150,9 +150,7 @@ def read_as(lived: Lived, axis: str = "goal", says: str = "") -> np.ndarray:
 
 
 def _named(known: Mapping[str, Any], name: str) -> Any:
-    if name not in known:
-        raise unknown("goal or reading", name, known)
-    return known[name]
+    return known[choose("goal or reading", name, known)]
 
 
 SHIPPED: dict[str, Measure] = {
@@ -176,7 +174,6 @@ def measure(spec: str, known: Mapping[str, Measure] = SHIPPED) -> Callable[[Live
         MesascopeError: no such measure or setting.
     """
     name, given = catalogue.parse_spec(spec)
-    if name not in known:
-        raise unknown("measure", name, known)
-    filled: dict[str, Any] = catalogue.convert(known[name], given, f"measure {name!r}")
-    return lambda lived: known[name](lived, **filled)
+    made = known[choose("measure", name, known)]
+    filled: dict[str, Any] = catalogue.convert(made, given, f"measure {name!r}")
+    return lambda lived: made(lived, **filled)

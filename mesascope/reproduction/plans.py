@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mesascope import catalogue, formats
-from mesascope.errors import MesascopeError, unknown
+from mesascope.errors import MesascopeError, choose, unknown
 from mesascope.reproduction import tables
 
 PLAN = (
@@ -152,8 +152,7 @@ def load(name: str, quick: bool = False, seeds: int = 0) -> Study:
     short.pop("seeds", None)
     values = {"lifetimes": 1024, **tables.table(plan, "values", where)}
     for key in short:
-        if key not in values:
-            raise unknown(f"value in [quick] of {where}", key, values)
+        choose(f"value in [quick] of {where}", key, values)
     grid = Grid({**values, **short}, tables.table(plan, "called", where), where)
     cells = _cells(tables.table(plan, "subjects", where), grid)
     quantities = _quantities(tables.table(plan, "measured", where), grid, {c.name for c in cells})
@@ -212,11 +211,8 @@ class Grid:
         except ValueError as error:
             raise MesascopeError(f"{template!r} in {self.where}: {error}.", "Close every brace.") from None
         for name in names:
-            if name == "seed":
-                continue
-            if name not in self.values:
-                raise unknown(f"value in {self.where}", name, self.values)
-            yield name
+            if name != "seed":
+                yield choose(f"value in {self.where}", name, self.values)
 
     def _fill(self, template: str, point: Mapping[str, Any]) -> str:
         for name in self.placeholders(template):
@@ -269,8 +265,7 @@ def _quantities(table: Mapping[str, Any], grid: Grid, known: set[str]) -> tuple[
             raise MesascopeError(f"lifetimes={lifetimes!r} in {where} is no number from 3.", "Give a number.")
         of = grid.names(tables.texts(told, "of", grid.where))
         for name in of:
-            if name not in known:
-                raise unknown(f"subject in {where}", name, known)
+            choose(f"subject in {where}", name, known)
         for point in grid.points(template):
             name = grid.shown(template, point)
             if name in out:
@@ -297,8 +292,7 @@ def _rows(rows: Sequence[Mapping[str, Any]], grid: Grid) -> Iterator[dict[str, A
 def _panels(panels: Sequence[Mapping[str, Any]], grid: Grid) -> Iterator[dict[str, Any]]:
     for panel in panels:
         tables.known(panel, PANEL, f"[[panels]] of {grid.where}")
-        if panel.get("draw") not in DRAWN:
-            raise unknown("way to draw", str(panel.get("draw")), DRAWN)
+        choose("way to draw", str(panel.get("draw")), DRAWN)
         groups = [
             {"label": _line(t), "axis": (list(grid.placeholders(t)) or [""])[-1], "names": grid.names([t])}
             for t in tables.texts(panel, "of", grid.where)
@@ -353,8 +347,7 @@ def _refers(study: Study) -> None:
             ("quantity", panel["quantities"], [q for q, _ in there]),
         ):
             for name in names:
-                if name not in known:
-                    raise unknown(f"{kind} in a panel of {study.name}", name, sorted(set(known)))
+                choose(f"{kind} in a panel of {study.name}", name, set(known))
     sides = (side for e in study.expects for side in (e["value"], e["than"]) if isinstance(side, list))
     for quantity, subject in [*((r["quantity"], r["subject"]) for r in study.rows), *sides]:
         if (quantity, subject) not in there:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mesascope.errors import MesascopeError, unknown
+from mesascope.errors import MesascopeError, choose
 from mesascope.guards import limits
 
 
@@ -36,8 +36,7 @@ def known(told: Any, keys: Sequence[str], where: str) -> None:
     if not isinstance(told, Mapping):
         raise MesascopeError(f"{where} is no table.", f"Its keys are {', '.join(keys)}.")
     for key in told:
-        if key not in keys:
-            raise unknown(f"key in {where}", key, keys)
+        choose(f"key in {where}", key, keys)
 
 
 def table(plan: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:

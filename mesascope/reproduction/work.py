@@ -24,7 +24,7 @@ from mesascope.contracts.family import Family
 from mesascope.contracts.metric import DoesNotApply, gains
 from mesascope.contracts.split import kind as split_kind
 from mesascope.contracts.subject import Subject
-from mesascope.errors import MesascopeError, unknown
+from mesascope.errors import MesascopeError, choose
 from mesascope.examination.bench import Bench
 from mesascope.examination.measurement import answer as ask
 from mesascope.execution import fingerprint
@@ -303,8 +303,7 @@ def summed(parts: list[np.ndarray]) -> Value:
 
 def of_placement(spec: str, placement: Placement, lifetimes: int) -> Value:
     """A number of a placement: rungs are numbered from 0, inert, to 5, general."""
-    if spec not in PLACED:
-        raise unknown("number of a placement", spec, PLACED)
+    choose("number of a placement", spec, PLACED)
     told = placement.text()
     if spec in ("lowest", "highest"):
         rung = getattr(placement, spec)
@@ -323,8 +322,7 @@ def of_placement(spec: str, placement: Placement, lifetimes: int) -> Value:
 
 def of_verdict(axis: axes.Axis, reading: str, verdict: axes.Verdict | None, lifetimes: int) -> Value:
     """1 where an axis reads a subject so, else 0."""
-    if reading not in axis.words:
-        raise unknown(f"reading of the axis {axis.name!r}", reading, axis.words)
+    choose(f"reading of the axis {axis.name!r}", reading, axis.words)
     if verdict is None:
         return Value(None, why=f"the axis {axis.name!r} does not arise there")
     return Value(float(verdict.reading == reading), n=lifetimes, text=verdict.text())

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from mesascope import cruxes
-from mesascope.cruxes.credal import propagate_chain
 from mesascope.cruxes.networks import Net, Undefined
 
 from .fixtures import asia, binary, pearl
+from .references import propagate_chain
 
 ASIA = {
     "asia": 0.01,

@@ -12,6 +12,7 @@ from mesascope.cruxes.texts import tell_gap, tell_pool
 from mesascope.errors import MesascopeError
 
 from .fixtures import SMALL, small
+from .references import value_partial_product
 
 
 def test_a_gap_by_shared_claims_adds_up():
@@ -55,7 +56,7 @@ def test_vod_can_be_negative_and_is_not_clipped():
 
 def test_evppi_by_draws():
     betas, cost = [(3.0, 5.0), (6.0, 2.0), (2.0, 9.0)], 0.06
-    exact = sensitivity.value_partial_product(betas, cost)
+    exact = value_partial_product(betas, cost)
     rng = np.random.default_rng(1)
     means = np.array([a / (a + b) for a, b in betas])
     for i, (a, b) in enumerate(betas):

@@ -11,11 +11,12 @@ import pytest
 from mesascope import cruxes
 from mesascope.cruxes.answers import solve
 from mesascope.cruxes.bounds import Constraint, Polytope
-from mesascope.cruxes.credal import CredalNet, find_extremes, propagate_chain, trace_one_way
+from mesascope.cruxes.credal import CredalNet, find_extremes
 from mesascope.cruxes.language import SURE, Event, enumerate_worlds, join, parse
 from mesascope.cruxes.networks import Net, Undefined
 
 from .fixtures import asia, claim
+from .references import propagate_chain, trace_one_way
 
 
 def random_net(rng: np.random.Generator) -> Net:

@@ -9,7 +9,9 @@ from scipy.special import betaincc, roots_jacobi
 
 from mesascope import cruxes
 from mesascope.cruxes.answers import log_odds
-from mesascope.cruxes.readings import fit_beta, fit_beta_equal_tail
+from mesascope.cruxes.readings import fit_beta
+
+from .references import fit_beta_equal_tail
 
 
 def test_4_11_thread_lister():

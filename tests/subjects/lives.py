@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -10,10 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope import catalogue
+from mesascope.agents.networks.network_files import named
+from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Subject
+from mesascope.formats import NETWORK
 from mesascope.keys import address
+from mesascope.recipes.files import replace
 from mesascope.worlds.bandits.families.bernoulli_bandit import Tasks
 
 
@@ -32,6 +37,12 @@ def value(text: str) -> Any:
         return int(text) if text.lstrip("-").isdigit() else float(text)
     except ValueError:
         return text
+
+
+def save(network: Recurrent, path: Path, told: dict[str, Any]) -> None:
+    """Writes a network, with everything that the format asks for but the tensors."""
+    tensors = {k: np.asarray(v) for k, v in named(network).items()}
+    replace(path, tensors, {"format": NETWORK, **told})
 
 
 class Lives(NamedTuple):

@@ -11,8 +11,8 @@ from scipy.special import softmax
 
 from mesascope.agents.networks import recurrent
 from mesascope.agents.networks.network_files import named
-from mesascope.recipes.updates import save
 from mesascope.worlds.bandits.families.bernoulli_bandit import family
+from tests.subjects.lives import save
 
 N, T, F, W, WINDOW = 7, 23, 5, 6, 11
 OBSERVED = ("action", "feedback", "trial")

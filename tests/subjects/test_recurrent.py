@@ -21,10 +21,10 @@ from mesascope.contracts.condition import Intact
 from mesascope.contracts.percept import Percept
 from mesascope.errors import MesascopeError
 from mesascope.formats import NETWORK
-from mesascope.recipes.updates import save
 from mesascope.rollouts.replays import replay
 from mesascope.rollouts.rollouts import rollout
 from mesascope.worlds.bandits.families.bernoulli_bandit import family
+from tests.subjects.lives import save
 
 SMALL = family(arms=3, trials=11)
 OBSERVED = ("action", "feedback", "trial", "first", "observation")

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, of_first
-from mesascope.errors import MesascopeError, unknown
+from mesascope.errors import MesascopeError, choose
 from mesascope.questions.procedures.fits import Fitted, classes, fit, tilted
 from mesascope.questions.procedures.histories import History, history
 from mesascope.questions.procedures.procedures import SIMPLE, Procedure
@@ -67,8 +67,7 @@ def metric(lifetimes: int = 0, without: str = "", also: str = "", probabilities:
     known = [p.name for p in (*SIMPLE, *SLOW, EXACT, EXACT_DEPENDENT)] + ["locator"]
     left_out = [name for name in without.split("+") if name]
     for name in left_out:
-        if name not in known:
-            raise unknown("procedure", name, known)
+        choose("procedure", name, known)
 
     def measure(trials, references, replay):
         lived = fresh(trials)

@@ -114,9 +114,8 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     numbers["right_at_once"] = {split: _shares(by_ticks) for split, by_ticks in curves.items()}
     reach = _reach(curves.get("fresh", {}), rule)
     numbers["look_ahead"] = reach
-    follow: dict[
-        str, Counted
-    ] = {}  # with the most ticks, more than one step ahead and no farther than it can look
+    # with the most ticks, more than one step ahead and no farther than it can look
+    follow: dict[str, Counted] = {}
     for split in [r for r in (WORTH, MAP) if r in told]:
         most = told[split][max(told[split])]
         follow[split] = followed(most, int(trials[split].attrs["changes"]), farthest=reach)

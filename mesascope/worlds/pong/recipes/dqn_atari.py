@@ -27,15 +27,8 @@ from mesascope.worlds.pong.dqn_replay import Batch, Replay
 from mesascope.worlds.pong.subjects.q_network import FORMAT, LAYERS, STACK, Sizes, Weights, create, values
 
 STRIDES = tuple(stride for _, stride, _ in LAYERS)
-TRIED = "pong:rallies=2,steps=3"  # what `mesascope check` tries it on
-SMALL = {
-    "environments": 2,
-    "hidden": 8,
-    "batch": 4,
-    "before": 18,
-    "replay": 64,
-    "games": 1,
-}  # and with which settings
+TRIED = "pong:rallies=2,steps=3"  # what `mesascope check` tries it on, and with which settings
+SMALL = {"environments": 2, "hidden": 8, "batch": 4, "before": 18, "replay": 64, "games": 1}
 
 
 class State(NamedTuple):

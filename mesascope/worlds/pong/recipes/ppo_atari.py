@@ -18,8 +18,8 @@ from mesascope.contracts.percept import Percept
 from mesascope.contracts.recipe import Progress, Trained, silent
 from mesascope.contracts.subject import choose
 from mesascope.keys import address
-from mesascope.recipes.descent import MANY, check
-from mesascope.recipes.lives import spread
+from mesascope.recipes.descent import MANY, Plan, check
+from mesascope.recipes.ppo_recurrent import Lived, clipped
 from mesascope.recipes.rounds import Kept, Run, go
 from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.pong_cabinet import Cabinet, Start
@@ -37,16 +37,12 @@ class State(NamedTuple):
     memory: Any
 
 
-class Batch(NamedTuple):
-    """What a stretch of L steps of E games leaves to train on, each [L, E] but for the carry before it."""
+class Stretch(NamedTuple):
+    """What a stretch of L steps of E games leaves to train on: [L, E], the carry before it in leaves [1, E, W]."""
 
-    encoded: Any  # [L, E, F]
+    lived: Lived
     first: Any
-    action: Any
-    log_prob: Any
-    advantage: Any
-    worth: Any
-    carry: Any  # leaves [1, E, W]
+    carry: Any
 
 
 def recipe(
@@ -124,7 +120,7 @@ class Table:
         self.cabinet = Cabinet(Start(none, idle, np.zeros(games), none, none), shown=False)
         self.action, self.feedback = np.full(games, -1, np.int32), np.zeros(games, np.float32)
         self.first, self.sums, self.scores = np.ones(games, bool), np.zeros(games), []
-        self.whose: list[int] = []
+        self.own: list[list[float]] = [[] for _ in range(games)]  # the same by game
 
     def percept(self) -> Percept:
         """What the games show, without the frame."""
@@ -139,7 +135,7 @@ class Table:
         over, self.sums = self.cabinet.over.copy(), self.sums + paid
         for i in np.flatnonzero(over):
             self.scores.append(float(self.sums[i]))
-            self.whose.append(int(i))
+            self.own[i].append(self.scores[-1])
             self.sums[i] = 0.0
             self.cabinet.begin(int(i), int(self.draws.integers(0, screen.NOOPS + 1)))
         self.action = np.where(over, -1, action).astype(np.int32)
@@ -154,7 +150,7 @@ def played(run: Run, still: Any, start: Kept):
     table = Table(s["environments"], run.seeded("games", start.round))
     key = address(jax.random.key(s["seed"]), "acts", start.round)
     carry = eqx.combine(state.network, still).fresh(s["environments"])
-    lived = start.steps
+    lived, plan = start.steps, Plan(s["updates"], s["rate"], s["final_rate"], clip=s["clip"])
     while done < s["updates"]:
         before, seen, acts, paid, ended = carry, [], [], [], []
         for t in range(s["stretch"]):
@@ -169,13 +165,14 @@ def played(run: Run, still: Any, start: Kept):
         encoded, action, log_prob, worth = (np.stack([np.asarray(a[i]) for a in acts]) for i in range(4))
         advantage = estimated(np.stack(paid), np.stack(ended), worth, np.asarray(last), s)
         kept = jax.tree.map(lambda x: x[None], before)
-        batch = Batch(encoded, np.stack(seen), action, log_prob, advantage, advantage + worth, kept)
+        gained = Lived(encoded, action, log_prob, advantage, advantage + worth)
+        stretch = Stretch(gained, np.stack(seen), kept)
         rate = s["rate"] + (s["final_rate"] - s["rate"]) * done / s["updates"]
         orders = np.random.default_rng(run.seeded("orders", done))
         for _ in range(s["epochs"]):
             for rows in np.split(orders.permutation(s["environments"]), s["minibatches"]):
-                part = jax.tree.map(lambda x, rows=rows: x[:, rows], batch)
-                state = improved(state, still, part, np.float32(rate), s["clip"], entropy=s["entropy"])
+                part = jax.tree.map(lambda x, rows=rows: x[:, rows], stretch)
+                state = improved(state, still, part, np.float32(rate), plan, entropy=s["entropy"])
         done, lived = done + 1, lived + s["stretch"] * s["environments"]
         yield Kept(state, done, lived, start.round + done, table.scores[-LATELY:])
 
@@ -208,7 +205,7 @@ def _begun(carry: Any, first: Any) -> Any:
 
 
 @eqx.filter_jit
-def improved(state: State, still: Any, batch: Batch, rate: Any, clip: float, *, entropy: float) -> State:
+def improved(state: State, still: Any, stretch: Stretch, rate: Any, plan: Plan, *, entropy: float) -> State:
     """One step of Adam on some of the games of a stretch."""
 
     def loss(arrays: Any) -> jax.Array:
@@ -217,16 +214,9 @@ def improved(state: State, still: Any, batch: Batch, rate: Any, clip: float, *, 
         def step(carry, xs):
             return network.memory.step(_begun(carry, xs[1]), xs[0])
 
-        before = jax.tree.map(lambda x: x[0], batch.carry)
-        features = jax.lax.scan(step, before, (batch.encoded, batch.first))[1]
-        log_probs = network.log_probs(features)
-        log_prob = jnp.take_along_axis(log_probs, batch.action[..., None], -1)[..., 0]
-        advantage = (batch.advantage - batch.advantage.mean()) / (batch.advantage.std() + 1e-8)
-        ratio = jnp.exp(log_prob - batch.log_prob)
-        held = jnp.clip(ratio, 1.0 - clip, 1.0 + clip)
-        gain = jnp.minimum(ratio * advantage, held * advantage).mean()
-        error = jnp.square(network.worth(features) - batch.worth).mean()
-        return -gain + 0.5 * error - entropy * spread(log_probs)
+        before = jax.tree.map(lambda x: x[0], stretch.carry)
+        features = jax.lax.scan(step, before, (stretch.lived.encoded, stretch.first))[1]
+        return clipped(network, features, stretch.lived, plan, entropy)
 
     moves, memory = MOVED.update(jax.grad(loss)(state.network), state.memory)
     return State(jax.tree.map(lambda w, m: w - rate * m, state.network, moves), memory)
@@ -236,17 +226,10 @@ def evaluated(run: Run, still: Any, state: State) -> list[float]:
     """The scores of whole games, actions drawn from the policy; of every environment the same number."""
     games, each = min(run.settings["games"], 20), -(-run.settings["games"] // 20)
     table = Table(games, run.seeded("evaluation"))
-    key, carry, t = (
-        jax.random.key(run.seeded("evaluation draws")),
-        eqx.combine(state.network, still).fresh(games),
-        0,
-    )
-    own: list[list[float]] = [[] for _ in range(games)]
-    while min(map(len, own)) < each:
+    key, t = jax.random.key(run.seeded("evaluation draws")), 0
+    carry = eqx.combine(state.network, still).fresh(games)
+    while min(map(len, table.own)) < each:
         carry, step = act(state.network, still, key, np.int32(t), carry, percept=table.percept())
+        table.play(np.asarray(step[1]))
         t += 1
-        if table.play(np.asarray(step[1]))[1].any():
-            own = [
-                [x for x, i in zip(table.scores, table.whose, strict=True) if i == j] for j in range(games)
-            ]
-    return [x for scores in own for x in scores[:each]][: run.settings["games"]]
+    return [x for own in table.own for x in own[:each]][: run.settings["games"]]
