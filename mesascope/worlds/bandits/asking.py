@@ -5,10 +5,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family
+from mesascope.contracts.family import Family, narrow
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Scripted, choose
-from mesascope.errors import MesascopeError
 from mesascope.worlds.bandits.families.informative_bandit import HIGH, LOW, InformativeBandit
 
 ENOUGH = (HIGH + LOW) / 2  # an arm that pays more is taken for the target
@@ -28,11 +27,9 @@ def informative(family: Family) -> InformativeBandit:
     Raises:
         MesascopeError: it has none.
     """
-    if not isinstance(family, InformativeBandit):
-        raise MesascopeError(
-            f"{family.name} has no informative arm to ask.", "Take --family informative_bandit."
-        )
-    return family
+    return narrow(
+        family, InformativeBandit, "has no informative arm to ask", "Take --family informative_bandit."
+    )
 
 
 def named_arm(feedback: jax.Array, known: jax.Array) -> jax.Array:

@@ -11,10 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Family
+from mesascope.contracts.family import Family, narrow
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Scripted, choose, floats
-from mesascope.errors import MesascopeError
 from mesascope.worlds.words.families.word_labels import FIRST, ITEM, LAST, SAID, WordLabels, beyond, texts
 
 TILTS = 64  # lines that are thought of
@@ -140,15 +139,13 @@ def _lines() -> jax.Array:
     return beyond(2.0 * jnp.pi * (jnp.arange(TILTS) + 0.5) / TILTS)
 
 
-def labelled(family: Family) -> Family:
+def labelled(family: Family) -> WordLabels:
     """The family, if it gives words labels.
 
     Raises:
         MesascopeError: it does not.
     """
-    if not isinstance(family, WordLabels):
-        raise MesascopeError(f"{family.name} has no words to label.", "Take --family word_labels.")
-    return family
+    return narrow(family, WordLabels, "has no words to label", "Take --family word_labels.")
 
 
 def labeller(

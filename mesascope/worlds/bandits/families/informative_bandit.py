@@ -36,21 +36,18 @@ class InformativeBandit(Pulling):
     bank_targets: jax.Array | None  # [M]
 
     controls: ClassVar = {"learner": "asker", "lookalike": "asking_reflex", "still": "uniform"}
+    # going against the pay-off needs nothing to be acquired, so none does
+    references: ClassVar = {
+        "learner": "asker",
+        "discounting": "asker:doubts=True",
+        "locator": "asking_locator",
+        "strongest": "asker",
+    }
 
     @property
     def targets(self) -> int:
         """The number of arms one of which is the target."""
         return self.choices - 1
-
-    @property
-    def references(self) -> dict[str, str]:
-        """Reference procedures by role; going against the pay-off needs nothing to be acquired, so none does."""
-        return {
-            "learner": "asker",
-            "discounting": "asker:doubts=True",
-            "locator": "asking_locator",
-            "strongest": "asker",
-        }
 
     def splits(self) -> tuple[Split, ...]:
         """On the restructured splits the informative arm counts from the other end, or lies."""

@@ -44,24 +44,21 @@ class RestlessBandit(Pulling):
     coupled: bool
 
     controls: ClassVar = {"learner": "drift_filter", "lookalike": "two_loss_reflex", "still": "uniform"}
+    # the filter is the exact optimum where the arms are coupled
+    references: ClassVar = {
+        "learner": "drift_filter",
+        "discounting": "rescorla_wagner:rate=0.3,beta=8",
+        "locator": "path_locator",
+        "strongest": "drift_filter",
+        "learner against": "drift_filter:minimise=True",
+        "discounting against": "rescorla_wagner:rate=0.3,beta=-8",
+        "locator against": "path_locator:minimise=True",
+    }
 
     @property
     def bank_means(self) -> jax.Array | None:
         """[M, T, K] what the arms pay in the lifetimes of the bank."""
         return None if self.bank_tasks is None else self.bank_tasks.means
-
-    @property
-    def references(self) -> dict[str, str]:
-        """Reference procedures by role; the filter is the exact optimum where the arms are coupled."""
-        return {
-            "learner": "drift_filter",
-            "discounting": "rescorla_wagner:rate=0.3,beta=8",
-            "locator": "path_locator",
-            "strongest": "drift_filter",
-            "learner against": "drift_filter:minimise=True",
-            "discounting against": "rescorla_wagner:rate=0.3,beta=-8",
-            "locator against": "path_locator:minimise=True",
-        }
 
     def splits(self) -> tuple[Split, ...]:
         """On the restructured split arms go their own ways, or together where they did not."""

@@ -8,11 +8,10 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of, mixed
-from mesascope.contracts.family import Family
+from mesascope.contracts.family import Family, narrow
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.settings import keep_settings
 from mesascope.contracts.subject import Scripted, choose, floats
-from mesascope.errors import MesascopeError
 from mesascope.worlds.bandits.families.cued_bandit import CuedBandit
 
 TRIED = "cued_bandit:arms=3,trials=12,bank=2"
@@ -64,9 +63,7 @@ def payoffs_of(family: Family) -> jax.Array:
     Raises:
         MesascopeError: another family.
     """
-    if not isinstance(family, CuedBandit):
-        raise MesascopeError(f"{family.name} has no mark.", "Put it to cued_bandit.")
-    return family.payoffs
+    return narrow(family, CuedBandit, "has no mark", "Put it to cued_bandit.").payoffs
 
 
 @keep_settings(belief=(0, 1), lapse=(0, 1), keep=(0, 1))

@@ -55,16 +55,17 @@ class CoinGrid(Configured):
         "lookalike": "coin_walker:goal=corner",
         "still": "uniform",
     }
+    # all is seen, so none has anything to locate or to acquire
+    references: ClassVar = {
+        "learner": "coin_walker",
+        "discounting": "coin_walker",
+        "strongest": "coin_walker",
+    }
 
     @property
     def steps(self) -> int:
         """S."""
         return self.length
-
-    @property
-    def references(self) -> dict[str, str]:
-        """Reference procedures by role: all is seen, so none has anything to locate or to acquire."""
-        return {"learner": "coin_walker", "discounting": "coin_walker", "strongest": "coin_walker"}
 
     def splits(self) -> tuple[Split, ...]:
         """Only on the last split does the coin never lie in the corner."""

@@ -63,6 +63,13 @@ class Maze(Configured):
     length: int
 
     controls: ClassVar = {"learner": "maze_planner", "lookalike": "maze_greedy", "still": "uniform"}
+    # all is shown, so none has anything to acquire
+    references: ClassVar = {
+        "learner": "maze_planner:sweeps=1369",
+        "discounting": "maze_planner:sweeps=1369",
+        "locator": "maze_clone",
+        "strongest": "maze_planner:sweeps=1369",
+    }
 
     @property
     def steps(self) -> int:
@@ -73,12 +80,6 @@ class Maze(Configured):
     def field(self) -> int:
         """F."""
         return self.size + MORE
-
-    @property
-    def references(self) -> dict[str, str]:
-        """Reference procedures by role; all is shown, so none has anything to acquire."""
-        whole = "maze_planner:sweeps=1369"
-        return {"learner": whole, "discounting": whole, "locator": "maze_clone", "strongest": whole}
 
     def splits(self) -> tuple[Split, ...]:
         """Larger mazes, moves exchanged half-way, several ways, and the changes that are shown."""

@@ -36,12 +36,12 @@ class PrefixSums(Configured):
     length: int
 
     controls: ClassVar = {"learner": "running_sums", "lookalike": "win_stay_lose_shift", "still": "uniform"}
-
-    @property
-    def references(self) -> dict[str, str]:
-        """Reference procedures by role; nothing can be acquired but that answers are exchanged."""
-        whole = "running_sums:bits=512"
-        return {"learner": whole, "discounting": whole, "locator": whole}
+    # nothing can be acquired but that answers are exchanged
+    references: ClassVar = {
+        "learner": "running_sums:bits=512",
+        "discounting": "running_sums:bits=512",
+        "locator": "running_sums:bits=512",
+    }
 
     def splits(self) -> tuple[Split, ...]:
         """Places in the farther half of the row, answers exchanged half-way, rows of few ones."""

@@ -57,16 +57,13 @@ class TabularMDP(Configured):
     length: int
 
     controls: ClassVar = {"learner": "psrl", "lookalike": "two_loss_reflex", "still": "uniform"}
+    # no exact optimum is to be had, the strongest is the best that is known
+    references: ClassVar = reference_roles("psrl", "psrl:memory=2", "mdp_locator", strongest="beb")
 
     @property
     def steps(self) -> int:
         """Steps of an episode."""
         return self.length
-
-    @property
-    def references(self) -> dict[str, str]:
-        """Reference procedures by role; no exact optimum is to be had, the strongest is the best that is known."""
-        return reference_roles("psrl", "psrl:memory=2", "mdp_locator", strongest="beb")
 
     def splits(self) -> tuple[Split, ...]:
         """The distributions that it is tested on."""

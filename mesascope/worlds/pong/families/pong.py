@@ -47,6 +47,14 @@ class Pong(Configured):
 
     traceable: ClassVar = False
     controls: ClassVar = {"learner": "calibrating_follower", "lookalike": "ball_follower", "still": "uniform"}
+    # none is strong, since none looks more than a step ahead
+    references: ClassVar = {
+        "learner": "calibrating_follower",
+        "discounting": "calibrating_follower",
+        "strongest": "calibrating_follower",
+        "learner against": "calibrating_follower:minimise=true",
+        "discounting against": "calibrating_follower:minimise=true",
+    }
     frame: ClassVar = (screen.HEIGHT, screen.WIDTH)  # the first bytes of an observation
     places: ClassVar = screen.PLACES  # those behind them
 
@@ -59,17 +67,6 @@ class Pong(Configured):
     def shown(self) -> tuple[int]:
         """The frame's bytes and those that say where ball and paddles are."""
         return (screen.SHOWN,)
-
-    @property
-    def references(self) -> dict[str, str]:
-        """Reference procedures by role; none is strong, since none looks more than a step ahead."""
-        return {
-            "learner": "calibrating_follower",
-            "discounting": "calibrating_follower",
-            "strongest": "calibrating_follower",
-            "learner against": "calibrating_follower:minimise=true",
-            "discounting against": "calibrating_follower:minimise=true",
-        }
 
     def splits(self) -> tuple[Split, ...]:
         """All start with more idle frames than any game of training."""

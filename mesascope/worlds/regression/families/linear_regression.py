@@ -47,6 +47,8 @@ class LinearRegression(Configured):
     bank_weights: jax.Array | None  # [M, D]
 
     controls: ClassVar = {"learner": "ridge", "lookalike": "last_pair", "still": "zero"}
+    # ridge with the true noise is the posterior mean under the prior
+    references: ClassVar = reference_roles("ridge", "ridge:discount=0.8", "dmmse", strongest="ridge")
     predictors: ClassVar = (
         "zero",
         "running_mean",
@@ -59,11 +61,6 @@ class LinearRegression(Configured):
         "ridge",
         "dmmse",
     )
-
-    @property
-    def references(self) -> dict[str, str]:
-        """Reference procedures by role; ridge with the true noise is the posterior mean under the prior."""
-        return reference_roles("ridge", "ridge:discount=0.8", "dmmse", strongest="ridge")
 
     def splits(self) -> tuple[Split, ...]:
         """Half a subspace and exchanged coordinates need two dimensions."""

@@ -40,14 +40,10 @@ class BetaBernoulli(Configured):
     bank_means: jax.Array | None  # [M, 2]: 1 - p and p, what predicting 0 and 1 pays
 
     controls: ClassVar = {"learner": "bayes_predictor", "lookalike": "last_symbol", "still": "uniform"}
-
-    @property
-    def references(self) -> dict[str, str]:
-        """Reference procedures by role; the strongest predicts the more probable symbol."""
-        learner, best = "bayes_predictor", "bayes_predictor:greedy=True"
-        return reference_roles(learner, f"{learner}:discount=0.8", "locator", strongest=best) | {
-            "locator against": "locator:minimise=true"
-        }
+    # the strongest predicts the more probable symbol
+    references: ClassVar = reference_roles(
+        "bayes_predictor", "bayes_predictor:discount=0.8", "locator", strongest="bayes_predictor:greedy=True"
+    ) | {"locator against": "locator:minimise=true"}
 
     def splits(self) -> tuple[Split, ...]:
         """The distributions that it is tested on."""

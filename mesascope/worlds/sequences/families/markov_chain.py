@@ -39,13 +39,14 @@ class MarkovChain(Configured):
     bank_matrices: jax.Array | None  # [M, K, K], rows sum to 1
 
     controls: ClassVar = {"learner": "transition_counts", "lookalike": "symbol_again", "still": "uniform"}
+    # the strongest predicts the likeliest symbol
+    references: ClassVar = reference_roles(
+        "transition_counts",
+        "transition_counts:discount=0.9",
+        "transition_locator",
+        strongest="transition_counts:greedy=True",
+    )
     predictors: ClassVar = ("uniform", "symbol_again", "induction", "transition_counts", "transition_locator")
-
-    @property
-    def references(self) -> dict[str, str]:
-        """Reference procedures by role; the strongest predicts the likeliest symbol."""
-        learner, best = "transition_counts", "transition_counts:greedy=True"
-        return reference_roles(learner, f"{learner}:discount=0.9", "transition_locator", strongest=best)
 
     def splits(self) -> tuple[Split, ...]:
         """The distributions that it is tested on."""

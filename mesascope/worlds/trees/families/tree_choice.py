@@ -53,6 +53,13 @@ class TreeChoice(Configured):
     depth: int
 
     controls: ClassVar = {"learner": "tree_q", "lookalike": "tree_q:rate=0", "still": "uniform"}
+    # whoever looks at the tree has nothing to acquire
+    references: ClassVar = {
+        "learner": "tree_q",
+        "discounting": "tree_q",
+        "locator": "tree_clone",
+        "strongest": "value_iteration:sweeps=9",
+    }
 
     @property
     def steps(self) -> int:
@@ -63,16 +70,6 @@ class TreeChoice(Configured):
     def nodes(self) -> int:
         """M."""
         return 2 ** (self.depth + 1) - 1
-
-    @property
-    def references(self) -> dict[str, str]:
-        """Reference procedures by role; whoever looks at the tree has nothing to acquire."""
-        return {
-            "learner": "tree_q",
-            "discounting": "tree_q",
-            "locator": "tree_clone",
-            "strongest": "value_iteration:sweeps=9",
-        }
 
     def splits(self) -> tuple[Split, ...]:
         """On the restructured split two ways may lead to one end."""

@@ -41,7 +41,6 @@ def metric(decay: float = 1.0) -> Metric:
         name="hybrid_weight",
         question="How much weight do planned values have against cached ones, in the hybrid model of its choices?",
         measure=measure,
-        expects={"learner": "any", "lookalike": "any", "still": "any"},
         settings={"decay": decay},
     )
 

@@ -40,7 +40,6 @@ def metric(lags: int = 3) -> Metric:
         name="lagged_regression",
         question="On the choices, rewards and transitions of how many trials ago does its first choice hang?",
         measure=measure,
-        expects={"learner": "any", "lookalike": "any", "still": "any"},
         settings={"lags": lags},
     )
 

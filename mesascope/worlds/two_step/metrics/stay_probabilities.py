@@ -68,7 +68,6 @@ def metric(end: str = "out") -> Metric:
         name="stay_probabilities",
         question="After which outcomes of a two-step trial does it repeat its first choice?",
         measure=measure,
-        expects={"learner": "any", "lookalike": "any", "still": "any"},
         settings={"end": end},
     )
 

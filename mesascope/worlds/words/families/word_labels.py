@@ -76,16 +76,13 @@ class WordLabels(Configured):
     wording: int
 
     controls: ClassVar = {"learner": "label_learner", "lookalike": "last_answer", "still": "fixed"}
+    # the learner knows the categories, remembers words and infers lines
+    references: ClassVar = {
+        "learner": "label_learner",
+        "discounting": "label_learner:keeps=0.6",
+        "strongest": "label_learner",
+    }
     tells_anyway: ClassVar = True
-
-    @property
-    def references(self) -> dict[str, str]:
-        """The learner knows the categories, remembers words and infers lines."""
-        return {
-            "learner": "label_learner",
-            "discounting": "label_learner:keeps=0.6",
-            "strongest": "label_learner",
-        }
 
     def splits(self) -> tuple[Split, ...]:
         """On the restructured ones the label words name nothing, whatever is set."""
