@@ -301,12 +301,14 @@ def draw_bank(
     tell: Callable[[T], np.ndarray],
     what: str,
     remedy: str = "Take a larger bank.",
-) -> T:
-    """A bank of training tasks, two of which differ in what `tell` [M, ...] says where there are several.
+) -> T | None:
+    """A bank of training tasks, two of which differ in what `tell` [M, ...] says where there are several; None of none.
 
     Raises:
         MesascopeError: no such bank, described by `what`, was among a thousand.
     """
+    if not size:
+        return None
     for attempt in range(1000):
         drawn = draw(address(jax.random.key(seed), "bank", attempt))
         if size == 1 or len(np.unique(tell(drawn), axis=0)) > 1:

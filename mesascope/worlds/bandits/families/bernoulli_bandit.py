@@ -194,7 +194,7 @@ def _shapes(prior: str, arms: int) -> tuple[tuple[float, float], ...] | None:
     return shapes
 
 
-def _bank(seed: int, size: int, arms: int, prior: str, shapes) -> jax.Array:
+def _bank(seed: int, size: int, arms: int, prior: str, shapes) -> jax.Array | None:
     """Means [M, K] of a bank; a bank of two or more holds at least two different best arms."""
 
     def draw(key: jax.Array) -> jax.Array:
@@ -232,6 +232,6 @@ def family(
         choices=arms,
         horizon=trials,
         prior=prior,
-        bank_means=_bank(bank_seed, bank, arms, prior, shapes) if bank else None,
+        bank_means=_bank(bank_seed, bank, arms, prior, shapes),
         shapes=shapes,
     )

@@ -191,8 +191,6 @@ def family(
         level=float(level),
         coupled=coupled,
     )
-    if not bank:
-        return plain
     drawn = draw_bank(
         lambda key: plain.draw(key, bank),
         bank,

@@ -37,11 +37,7 @@ class PrefixSums(Configured):
 
     controls: ClassVar = {"learner": "running_sums", "lookalike": "win_stay_lose_shift", "still": "uniform"}
     # nothing can be acquired but that answers are exchanged
-    references: ClassVar = {
-        "learner": "running_sums:bits=512",
-        "discounting": "running_sums:bits=512",
-        "locator": "running_sums:bits=512",
-    }
+    references: ClassVar = dict.fromkeys(("learner", "discounting", "locator"), "running_sums:bits=512")
 
     def splits(self) -> tuple[Split, ...]:
         """Places in the farther half of the row, answers exchanged half-way, rows of few ones."""

@@ -205,8 +205,6 @@ def family(
         bank_seed: the seed that the bank is drawn from.
     """
     plain = TabularMDP(states, length=steps, choices=actions, horizon=trials)
-    if not bank:
-        return plain
     drawn = draw_bank(
         lambda key: _drawn(key, (bank, states, actions), 1.0),
         bank,

@@ -11,12 +11,6 @@ from mesascope.worlds.mdp.planning import Planner, backward, mean_moves, shaped,
 class CertaintyEquivalent(Planner):
     """Plans for the mean."""
 
-    lapse: float
-
-    def lapsing(self):
-        """ε."""
-        return self.lapse
-
     def planned(self, key, belief, trial):
         """The best policy of the mean process."""
         return backward(belief.mean, self.shape[2], through(mean_moves(belief)))
@@ -30,7 +24,7 @@ def subject(family: Family, lapse: float = 0.0) -> CertaintyEquivalent:
         family: episodes in a process of few states.
         lapse: ε, the part of its acts that is even over all actions.
     """
-    return CertaintyEquivalent(shaped(family), lapse)
+    return CertaintyEquivalent(shaped(family), lapse=lapse)
 
 
 TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4"

@@ -15,6 +15,7 @@ from mesascope.agents.networks.network_files import OurFiles
 from mesascope.contracts.capabilities import ShowsFrames
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
+from mesascope.contracts.settings import within
 from mesascope.contracts.subject import Response, Subject, choose
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
@@ -152,8 +153,7 @@ def subject(family: Family, path: str = "", epsilon: float = 0.01) -> QNetwork:
         path: the file, or the name of a network that ships.
         epsilon: part of the steps at which it acts at random.
     """
-    if not 0.0 <= epsilon <= 1.0:
-        raise MesascopeError(f"epsilon={epsilon} is out of range.", "Give a number from 0 to 1.")
+    within(0, 1, epsilon=epsilon)
     file = OURS.find(path)
     told = about(file)
     sizes = Sizes(*(told[k] for k in Sizes._fields))

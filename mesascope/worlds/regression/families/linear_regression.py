@@ -18,7 +18,6 @@ from mesascope.contracts.family import Configured, pick, reference_roles
 from mesascope.contracts.percept import Array, Percept, born, told
 from mesascope.contracts.settings import keep_settings, named
 from mesascope.contracts.split import Split
-from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
 SCALE = 2.0  # of inputs or outcomes on the scaled splits
@@ -234,7 +233,7 @@ def _walk(start: jax.Array, new: jax.Array) -> jax.Array:
     return jnp.moveaxis(jax.lax.scan(step, start, jnp.moveaxis(new, 1, 0))[1], 0, 1)
 
 
-@keep_settings(dimension=(1, 256), trials=(2, 10_000), bank=(0, 1_000_000))
+@keep_settings(dimension=(1, 256), noise=(0, 100), trials=(2, 10_000), bank=(0, 1_000_000))
 def family(
     dimension: int = 4, noise: float = 0.5, trials: int = 16, bank: int = 0, bank_seed: int = 0
 ) -> LinearRegression:
@@ -247,8 +246,6 @@ def family(
         bank: M, the number of training tasks; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
     """
-    if not 0 <= noise < 100:
-        raise MesascopeError(f"noise={noise} is out of range.", "Give a number from 0 to 100.")
     key, given = address(jax.random.key(bank_seed), "bank"), {"dimension": dimension, "noise": float(noise)}
     return LinearRegression(
         dimension,

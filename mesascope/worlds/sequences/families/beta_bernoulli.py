@@ -158,9 +158,8 @@ class BetaBernoulli(Configured):
         many = trials or self.horizon
         total = 0.0
         for ones in range(many + 1):
-            sequence = betaln(self.a + ones, self.b + many - ones) - betaln(
-                self.a, self.b
-            )  # of one such sequence
+            # of one such sequence
+            sequence = betaln(self.a + ones, self.b + many - ones) - betaln(self.a, self.b)
             ways = gammaln(many + 1) - gammaln(ones + 1) - gammaln(many - ones + 1)
             total -= exp(ways + sequence) * sequence
         return float(total)
@@ -206,16 +205,15 @@ def family(
     """
     if not (0 < a < 1e6 and 0 < b < 1e6):
         raise MesascopeError(f"The prior Beta({a}, {b}) does not exist.", "Give positive a and b.")
-    a, b, means = float(a), float(b), None
-    if bank:
-        p = draw_bank(
-            lambda key: _beta(key, a, b, bank),
-            bank,
-            bank_seed,
-            tell=lambda p: np.asarray(p) > 0.5,
-            what="with both likelier symbols",
-            remedy="Take a larger bank or another prior.",
-        )
-        means = jnp.stack([1.0 - p, p], -1)
+    a, b = float(a), float(b)
+    p = draw_bank(
+        lambda key: _beta(key, a, b, bank),
+        bank,
+        bank_seed,
+        tell=lambda p: np.asarray(p) > 0.5,
+        what="with both likelier symbols",
+        remedy="Take a larger bank or another prior.",
+    )
+    means = None if p is None else jnp.stack([1.0 - p, p], -1)
     name = named(family, trials=trials, a=a, b=b, bank=bank, bank_seed=bank_seed)
     return BetaBernoulli(a, b, means, name=name, choices=2, horizon=trials)

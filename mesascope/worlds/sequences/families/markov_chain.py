@@ -217,16 +217,14 @@ def family(
     if not 0 < concentration < 1e6:
         raise MesascopeError(f"concentration={concentration} is out of range.", "Give a positive number.")
     alpha = float(concentration)
-    matrices = None
-    if bank:
-        matrices = draw_bank(
-            lambda key: _rows(key, alpha, (bank, symbols), symbols),
-            bank,
-            bank_seed,
-            tell=lambda matrices: np.asarray(matrices).argmax(-1),
-            what="with different likeliest successors",
-            remedy="Take a larger bank or another concentration.",
-        )
+    matrices = draw_bank(
+        lambda key: _rows(key, alpha, (bank, symbols), symbols),
+        bank,
+        bank_seed,
+        tell=lambda matrices: np.asarray(matrices).argmax(-1),
+        what="with different likeliest successors",
+        remedy="Take a larger bank or another concentration.",
+    )
     given = {"symbols": symbols, "concentration": alpha, "trials": trials}
     name = named(family, **given, bank=bank, bank_seed=bank_seed)
     return MarkovChain(alpha, matrices, name=name, choices=symbols, horizon=trials)

@@ -21,16 +21,13 @@ from mesascope.contracts.percept import Percept, born, told
 from mesascope.contracts.plans import Plans
 from mesascope.contracts.settings import keep_settings, named
 from mesascope.contracts.split import Split
-from mesascope.errors import MesascopeError, unknown
+from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
 VERSIONS = ("2018", "2016", "daw")
 COMMON = {"2018": 0.8, "2016": 0.8, "daw": 0.7}
-WALK, LOW, HIGH = (
-    0.025,
-    0.25,
-    0.75,
-)  # Daw et al. 2011: standard deviation per trial, and where the walk is reflected
+# Daw et al. 2011: the walk's standard deviation per trial, and where it is reflected
+WALK, LOW, HIGH = 0.025, 0.25, 0.75
 
 
 class Tasks(NamedTuple):
@@ -254,6 +251,7 @@ def _walked(key: jax.Array, n: int, trials: int) -> jax.Array:
 
 
 @keep_settings(
+    version=VERSIONS,
     trials=(4, 100_000),
     bank=(0, 100_000),
     **dict.fromkeys(("high", "low", "switch", "announced"), (0.0, 1.0)),
@@ -283,8 +281,6 @@ def family(
         bank: M, the number of training tasks, whole lifetimes of pay-offs; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
     """
-    if version not in VERSIONS:
-        raise unknown("version", version, VERSIONS)
     if high - low < 1e-3:
         raise MesascopeError(
             f"high={high} and low={low}: no state pays more than the other.",
@@ -309,8 +305,6 @@ def family(
         announced=jnp.asarray(announced, jnp.float32),
         bank_worth=None,
     )
-    if not bank:
-        return plain
     worth = draw_bank(
         lambda key: plain.draw(key, bank).worth,
         bank,
