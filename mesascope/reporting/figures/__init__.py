@@ -1,17 +1,13 @@
 """The report's figures: each file holds its numbers and how they are drawn onto given axes."""
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import io
 import re
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from mesascope.reporting.hints import Figure
 
 GAINED = "share of what could be gained (0 chance, 1 the best act every time)"
 WIDTH = 9.0  # inches; 72 units of the picture each

@@ -1,24 +1,17 @@
 """The gain on fresh tasks under every condition that was lived through."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from mesascope.contracts.metric import gains
 from mesascope.reporting.figures import GAINED, INK, LINE, SUBJECT, panels
+from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.intervals import comparable, means
 from mesascope.reporting.words import condition, cut
 from mesascope.stats import ratio
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-    from mesascope.examination.examination import Examination
 
 
 class Disturbed(NamedTuple):

@@ -1,19 +1,12 @@
 """The gain on every split, beside the reference procedures on the same tasks."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from mesascope.reporting.figures import GAINED, INK, LINE, SOFT, SUBJECT, THIRD, panels
+from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.intervals import comparable, means, share
 from mesascope.reporting.words import counted, cut, split
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-    from mesascope.examination.examination import Examination
 
 ROLES = ("learner", "discounting", "locator")
 MARKS = {  # who: colour, mark, size
