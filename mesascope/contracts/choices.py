@@ -6,15 +6,13 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.subject import Scripted
+from mesascope.contracts.subject import Choosing
 
 TIES = ("random", "first")
 
 
-class Counting(Scripted):
+class Counting(Choosing):
     """A subject that carries counts [N, K, 2] of what won and what lost."""
-
-    choices: int
 
     def fresh(self, n: int) -> jax.Array:
         """No counts."""
@@ -28,10 +26,8 @@ class Counted(NamedTuple):
     clock: jax.Array
 
 
-class CountingByTheClock(Scripted):
+class CountingByTheClock(Choosing):
     """A subject that carries counts and how many trials it has lived."""
-
-    choices: int
 
     def fresh(self, n: int) -> Counted:
         """No counts at trial 0."""

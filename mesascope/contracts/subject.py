@@ -116,6 +116,12 @@ class Scripted(Subject):
         return self if self.name else eqx.tree_at(lambda s: s.name, self, name)
 
 
+class Choosing(Scripted):
+    """A scripted subject of K choices."""
+
+    choices: int
+
+
 def floats(**numbers: float) -> dict[str, Any]:
     """Numbers as data: subjects that differ in nothing else share compiled code."""
     return {k: jnp.asarray(v, jnp.float32) for k, v in numbers.items()}

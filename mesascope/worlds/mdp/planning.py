@@ -8,9 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import mixed
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.subject import Response, Scripted, choose
+from mesascope.contracts.scripted import Family, Percept, Response, Scripted, choose
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 

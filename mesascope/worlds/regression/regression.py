@@ -9,9 +9,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family, narrow
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.subject import Response, Scripted
+from mesascope.contracts.scripted import Family, Percept, Response, Scripted, narrow
 from mesascope.worlds.regression.families.linear_regression import LinearRegression
 
 TRIED = "linear_regression:trials=12,bank=2"

@@ -5,9 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family, narrow
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.subject import Scripted, choose, floats
+from mesascope.contracts.scripted import Family, Percept, Scripted, choose, floats, narrow
 from mesascope.worlds.two_step.families.two_step import TwoStep
 
 UNIT, REAL = (0, 1), (-1e4, 1e4)  # ranges of settings

@@ -11,9 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Family, narrow
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.subject import Scripted, choose, floats
+from mesascope.contracts.scripted import Family, Percept, Scripted, choose, floats, narrow
 from mesascope.worlds.words.families.word_labels import FIRST, ITEM, LAST, SAID, WordLabels, beyond, texts
 
 TILTS = 64  # lines that are thought of

@@ -5,16 +5,12 @@ import jax.numpy as jnp
 
 from mesascope.contracts.capabilities import HasFavourite
 from mesascope.contracts.choices import mixed
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 
 
-class Clock(Scripted):
+class Clock(Choosing):
     """Trials lived [N]; see `subject` for the settings."""
 
-    choices: int
     favourite: int
     start: int
     trials: int

@@ -4,16 +4,12 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import keep, mixed, won
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 
 
-class ClockWinStay(Scripted):
+class ClockWinStay(Choosing):
     """Trials lived [N]."""
 
-    choices: int
     trials: int
 
     def fresh(self, n: int) -> jax.Array:

@@ -3,16 +3,11 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 
 
-class RoundRobin(Scripted):
+class RoundRobin(Choosing):
     """Trials lived [N]."""
-
-    choices: int
 
     def fresh(self, n: int) -> jax.Array:
         """Trial 0."""

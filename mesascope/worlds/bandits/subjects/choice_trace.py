@@ -3,16 +3,12 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 
 
-class ChoiceTrace(Scripted):
+class ChoiceTrace(Choosing):
     """A fading trace of its own acts [N, K]."""
 
-    choices: int
     rate: float
     beta: float
 

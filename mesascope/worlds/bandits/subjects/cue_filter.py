@@ -8,20 +8,16 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of, mixed
-from mesascope.contracts.family import Family, narrow
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose, floats
+from mesascope.contracts.scripted import Choosing, Family, Percept, choose, floats, keep_settings, narrow
 from mesascope.worlds.bandits.families.cued_bandit import CuedBandit
 
 TRIED = "cued_bandit:arms=3,trials=12,bank=2"
 EDGE = 1e-3  # pay-offs are kept this far from 0 and 1: no outcome is impossible
 
 
-class CueFilter(Scripted):
+class CueFilter(Choosing):
     """Carries [N, K] the log-likelihood of what it saw had each arm been the best; its numbers are data."""
 
-    choices: int
     payoffs: jax.Array  # [2] high, low
     belief: jax.Array
     keep: jax.Array

@@ -13,10 +13,7 @@ import numpy as np
 from scipy.stats import norm
 
 from mesascope.contracts.choices import best_of
-from mesascope.contracts.family import Family, narrow
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings, narrow
 from mesascope.worlds.bandits.families.restless_bandit import RestlessBandit
 
 TRIED = "restless_bandit:trials=12,bank=2"
@@ -30,10 +27,9 @@ class Belief(NamedTuple):
     trial: jax.Array
 
 
-class DriftFilter(Scripted):
+class DriftFilter(Choosing):
     """One arm is filtered where the two are coupled, else each; its grid and kernels are data."""
 
-    choices: int
     coupled: bool
     block: int
     grid: jax.Array  # [G]

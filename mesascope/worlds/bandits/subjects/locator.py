@@ -9,10 +9,7 @@ import jax.numpy as jnp
 
 from mesascope.contracts.capabilities import HasArmsBank
 from mesascope.contracts.choices import best_of, mixed, outcomes
-from mesascope.contracts.family import Family, of_bank
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, of_bank
 
 EDGE = 1e-4  # means are kept this far from 0 and 1: no outcome is impossible
 

@@ -3,10 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family, narrow
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, narrow
 from mesascope.worlds.mazes.families.prefix_sums import PrefixSums
 
 TRIED = "prefix_sums:length=6,trials=12,bank=3"

@@ -3,8 +3,7 @@
 Duan et al. (2016, arXiv 1611.02779) call it greedy, and ε-greedy with a lapse.
 """
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.settings import keep_settings
+from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.mdp.planning import Planner, backward, mean_moves, shaped, through
 
 

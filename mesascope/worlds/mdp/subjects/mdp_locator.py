@@ -10,9 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Family, of_bank
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Response, Scripted
+from mesascope.contracts.scripted import Family, Response, Scripted, keep_settings, of_bank
 from mesascope.keys import address
 from mesascope.worlds.mdp.families.tabular_mdp import TabularMDP
 from mesascope.worlds.mdp.planning import backward, shaped, through

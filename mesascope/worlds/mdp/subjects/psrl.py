@@ -6,8 +6,7 @@ every state and action, N(1, 1) for every mean pay-off.
 
 from typing import ClassVar
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.settings import keep_settings
+from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.mdp.planning import FOREVER, Planner, backward, sampled, shaped, through
 
 

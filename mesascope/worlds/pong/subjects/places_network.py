@@ -15,9 +15,8 @@ import jax.numpy as jnp
 
 from mesascope.agents.networks.network_files import OurFiles
 from mesascope.agents.networks.recurrent import Recurrent, create
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.subject import Response, Subject
+from mesascope.contracts.scripted import Family, Percept, Response
+from mesascope.contracts.subject import Subject
 from mesascope.errors import MesascopeError
 from mesascope.worlds.pong.pong_screen import RAM, SIZE, shows_places
 

@@ -13,10 +13,9 @@ import jax.numpy as jnp
 
 from mesascope.agents.networks.network_files import OurFiles
 from mesascope.contracts.capabilities import ShowsFrames
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
+from mesascope.contracts.scripted import Family, Percept, Response, choose
 from mesascope.contracts.settings import within
-from mesascope.contracts.subject import Response, Subject, choose
+from mesascope.contracts.subject import Subject
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 

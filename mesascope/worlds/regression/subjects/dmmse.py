@@ -6,10 +6,7 @@ Raventós et al. (2023, arXiv 2306.15063, eq. 3): what is best on the training t
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family, of_bank
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Response, Scripted, floats
+from mesascope.contracts.scripted import Family, Percept, Response, Scripted, floats, keep_settings, of_bank
 from mesascope.worlds.regression.regression import TRIED as TRIED
 from mesascope.worlds.regression.regression import last_pair, regression
 

@@ -1,7 +1,6 @@
 """Caches the values of first choices by SARSA(λ) or Q(λ): what is announced reaches them only by living."""
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.settings import keep_settings
+from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.two_step.learning import REAL, UNIT, Mixed, mixed
 
 TRIED = "two_step:trials=12,bank=2"
