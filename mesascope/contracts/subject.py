@@ -96,6 +96,15 @@ class Subject(eqx.Module):
         return {jax.tree_util.keystr(path): digest(leaf) for path, leaf in leaves}
 
 
+class Named(Subject):
+    """A subject that is handed its name and what it was trained on."""
+
+    name: str
+    trained_on: str  # pyright: ignore[reportIncompatibleVariableOverride, reportIncompatibleMethodOverride]
+
+    identity: ClassVar[tuple[str, ...]] = ("name", "trained_on")
+
+
 class Scripted(Subject):
     """A subject written by hand: no training, so no bank to locate a task in, unless it says so.
 

@@ -4,13 +4,11 @@ What differs between tasks is the seed, keywords of gymnasium.make (or attribute
 function draws. Splits come about the same way; where actions are discrete, 'exchanged' renames them half-way.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import warnings
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import equinox as eqx
 import gymnasium
@@ -105,7 +103,7 @@ class Gymnasium(Configured):
             splits.append(Split("exchanged", draw, self.horizon, half))
         return tuple(splits)
 
-    def banked(self, bank: str | None) -> Gymnasium:
+    def banked(self, bank: str | None) -> Self:
         """The same family with another bank; no environment is made anew."""
         size, seed = (0, 0) if bank is None else parse_bank(bank)
         given = {**dict(self.settings or ()), "bank": size, "bank_seed": seed}
