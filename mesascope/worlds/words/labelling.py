@@ -67,12 +67,13 @@ class Labeller(Scripted):
         rows, told = jnp.arange(len(last)), jnp.where(said > 0.5, 1.0, -1.0)
         side = _side(last)
         right = jnp.stack([side == said, side != said], -1)
+        first = _recalled(carry, last)
         beyond_it = _lines()[:, last - _words()].T > 0
         return Held(
             carry.mapping + _log(right),
             carry.line + _log(beyond_it == (said > 0.5)[:, None]),
             carry.memory.at[rows, last].add(told),
-            carry.alone + jnp.log(_match(_recalled(carry, last), said > 0.5)),
+            carry.alone + jnp.log(jnp.where(said > 0.5, first, 1.0 - first)),
         )
 
     def _predicted(self, held: Held, item: jax.Array, shown: jax.Array) -> jax.Array:
@@ -118,10 +119,6 @@ def _recalled(held: Held, item: jax.Array) -> jax.Array:
     """[N] the probability of label 1 for a word whose label is its own."""
     seen = jnp.take_along_axis(held.memory, item[:, None], 1)[:, 0]
     return jax.nn.sigmoid(seen * np.log((1 - SLIP) / SLIP))
-
-
-def _match(first: jax.Array, one: jax.Array) -> jax.Array:
-    return jnp.where(one, first, 1.0 - first)
 
 
 def _softened(p: jax.Array) -> jax.Array:

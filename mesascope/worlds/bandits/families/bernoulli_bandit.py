@@ -12,9 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import draw_bank, payoffs, pick, reference_roles
+from mesascope.contracts.configured import Draw, Split, draw_bank, payoffs, pick, reference_roles
 from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.split import Draw, Split
 from mesascope.errors import MesascopeError, unknown
 from mesascope.keys import address, orders
 from mesascope.worlds.bandits.pulling import Pulling

@@ -12,10 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import payoffs
-from mesascope.contracts.percept import Array, Percept
-from mesascope.contracts.settings import keep_settings, within
-from mesascope.contracts.split import Split
+from mesascope.contracts.configured import Array, Percept, Split, keep_settings, payoffs, within
 from mesascope.errors import unknown
 from mesascope.keys import address
 from mesascope.worlds.bandits import deterministic

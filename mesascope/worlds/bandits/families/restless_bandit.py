@@ -14,9 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import draw_bank, payoffs
-from mesascope.contracts.settings import keep_settings, named
-from mesascope.contracts.split import Split
+from mesascope.contracts.configured import Split, draw_bank, keep_settings, named, payoffs
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 from mesascope.worlds.bandits.pulling import Pulling

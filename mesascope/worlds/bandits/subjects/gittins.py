@@ -110,9 +110,5 @@ def subject(family: Family, discount: float = 0.98) -> Gittins:
     depth = min(max(split.trials for split in family.splits()), DEEPEST)
     priors = shapes if len(set(shapes)) > 1 else shapes[:1]
     tables = [finite(horizon, a, b) if horizon else discounted(discount, depth, a, b) for a, b in priors]
-    return Gittins(
-        tables=jnp.asarray(np.stack(tables)),
-        a=tuple(s[0] for s in shapes),
-        b=tuple(s[1] for s in shapes),
-        horizon=horizon,
-    )
+    a, b = zip(*shapes, strict=True)
+    return Gittins(jnp.asarray(np.stack(tables)), a, b, horizon)

@@ -14,11 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.family import Configured
+from mesascope.contracts.configured import Configured, Percept, Split, born, fits, keep_settings, named, told
 from mesascope.contracts.goals import Goal, Goals
-from mesascope.contracts.percept import Percept, born, told
-from mesascope.contracts.settings import fits, keep_settings, named
-from mesascope.contracts.split import Split
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 

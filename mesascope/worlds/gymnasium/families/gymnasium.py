@@ -15,10 +15,8 @@ import gymnasium
 import jax
 import numpy as np
 
-from mesascope.contracts.family import Configured, parse_bank
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
-from mesascope.contracts.split import Split
+from mesascope.contracts.configured import Configured, Percept, Split, named, within
+from mesascope.contracts.family import parse_bank
 from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.guards import gate
 from mesascope.guards.identity import coded

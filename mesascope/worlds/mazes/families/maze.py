@@ -14,11 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.family import Configured, pick
-from mesascope.contracts.percept import Percept, born, told
+from mesascope.contracts.configured import Configured, Percept, Split, born, pick, told
 from mesascope.contracts.plans import Plans
 from mesascope.contracts.settings import fits, keep_settings, within
-from mesascope.contracts.split import Split
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 from mesascope.worlds.mazes import mazes
@@ -289,9 +287,8 @@ class Maze(Configured):
         n, t = action.shape[:2]
         late = (np.arange(t) >= self.horizon // 2).astype(int)
         here = seen.reshape(n, t, 4, -1)[:, :, 3].argmax(-1)
-        phases = np.stack(
-            [seen[:, 0], seen[:, self.horizon // 2]], 1
-        )  # all that is ever shown of walls and goals
+        # all that is ever shown of walls and goals
+        phases = np.stack([seen[:, 0], seen[:, self.horizon // 2]], 1)
         dist, there = (x.reshape(n, 2, *x.shape[1:]) for x in self._measured(phases.reshape(2 * n, -1)))
         i = np.arange(n)[:, None]
 

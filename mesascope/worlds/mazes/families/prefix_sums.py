@@ -12,11 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.family import Configured
-from mesascope.contracts.percept import Percept, born, told
+from mesascope.contracts.configured import Configured, Percept, Split, born, fits, keep_settings, told
 from mesascope.contracts.plans import Plans
-from mesascope.contracts.settings import fits, keep_settings
-from mesascope.contracts.split import Split
 from mesascope.keys import address
 
 LONGEST = 512

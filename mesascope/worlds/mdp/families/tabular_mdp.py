@@ -13,10 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mesascope.contracts.configured import Percept, Split, born, keep_settings, told
 from mesascope.contracts.family import Configured, draw_bank, pick, reference_roles
-from mesascope.contracts.percept import Percept, born, told
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.split import Split
 from mesascope.keys import address
 from mesascope.worlds.mdp.episodes import blind, followed, values
 

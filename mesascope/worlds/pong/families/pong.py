@@ -9,10 +9,7 @@ from typing import ClassVar, NamedTuple
 import jax
 import numpy as np
 
-from mesascope.contracts.family import Configured
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.split import Split
+from mesascope.contracts.configured import Configured, Percept, Split, keep_settings
 from mesascope.keys import address
 from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.pong_cabinet import Cabinet, Start

@@ -46,9 +46,8 @@ class CalibratingFollower(Scripted):
         worth = jnp.where(wanted == 0, -jnp.abs(effect), wanted * effect)
         chances = slipping(jnp.argmax(worth, -1))
         lost = (wanted != 0) & (worth.max(-1, keepdims=True) < LITTLE)
-        tried = jnp.asarray(
-            [SLIP, 1 - SLIP, 1 - SLIP]
-        )  # at a wall the wrong action does nothing: so it tries
+        # at a wall the wrong action does nothing: so it tries
+        tried = jnp.asarray([SLIP, 1 - SLIP, 1 - SLIP])
         return Carry(effect, own), choose(key, jnp.log(jnp.where(lost, tried / tried.sum(), chances)))
 
 

@@ -14,10 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mesascope.contracts.configured import Array, Percept, Split, born, keep_settings, named, told
 from mesascope.contracts.family import Configured, pick, reference_roles
-from mesascope.contracts.percept import Array, Percept, born, told
-from mesascope.contracts.settings import keep_settings, named
-from mesascope.contracts.split import Split
 from mesascope.keys import address
 
 SCALE = 2.0  # of inputs or outcomes on the scaled splits

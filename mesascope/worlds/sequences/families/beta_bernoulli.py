@@ -14,10 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import betaln, gammaln
 
+from mesascope.contracts.configured import Array, Draw, Percept, Split, born, keep_settings, named, told
 from mesascope.contracts.family import Configured, draw_bank, pick, reference_roles
-from mesascope.contracts.percept import Array, Percept, born, told
-from mesascope.contracts.settings import keep_settings, named
-from mesascope.contracts.split import Draw, Split
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 

@@ -16,11 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.family import Configured, draw_bank, payoffs, pick
-from mesascope.contracts.percept import Percept, born, told
+from mesascope.contracts.configured import Configured, Percept, Split, born, draw_bank, payoffs, pick, told
 from mesascope.contracts.plans import Plans
 from mesascope.contracts.settings import keep_settings, named
-from mesascope.contracts.split import Split
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 

@@ -15,11 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Configured
-from mesascope.contracts.percept import Array, Percept, born, told
+from mesascope.contracts.configured import Array, Configured, Percept, Split, born, told
 from mesascope.contracts.questions import Moment, Question
 from mesascope.contracts.settings import keep_settings, within
-from mesascope.contracts.split import Split
 from mesascope.keys import address
 
 LABELS = ("abstract", "gold", "random", "flipped")
