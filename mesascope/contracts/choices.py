@@ -19,6 +19,22 @@ class Counting(Choosing):
         return jnp.zeros((n, self.choices, 2))
 
 
+class Ticking(Choosing):
+    """A subject that carries a whole number [N], 0 at birth, such as the trials lived."""
+
+    def fresh(self, n: int) -> jax.Array:
+        """Zero."""
+        return jnp.zeros(n, jnp.int32)
+
+
+class Weighing(Choosing):
+    """A subject that carries a number for each choice [N, K], 0 at birth."""
+
+    def fresh(self, n: int) -> jax.Array:
+        """Zeros."""
+        return jnp.zeros((n, self.choices))
+
+
 class Counted(NamedTuple):
     """counts [N, K, 2]; clock [N], trials lived."""
 

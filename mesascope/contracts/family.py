@@ -245,12 +245,14 @@ class Configured(Family):
 
 
 def reference_roles(
-    learner: str, discounting: str, locator: str, *, strongest: str, against: str = "minimise=True"
+    learner: str, discounting: str, locator: str = "", *, strongest: str = "", against: str = "minimise=True"
 ) -> dict[str, str]:
-    """References by role; the first three go 'against' the pay-off where a setting makes them."""
-    first = {"learner": learner, "discounting": discounting, "locator": locator}
-    other = {f"{k} against": f"{v}{',' if ':' in v else ':'}{against}" for k, v in first.items()}
-    return {**first, "strongest": strongest, **other}
+    """References by role, as far as there are; the first three go 'against' the pay-off where a setting makes them."""
+    first = {
+        k: v for k, v in {"learner": learner, "discounting": discounting, "locator": locator}.items() if v
+    }
+    other = {f"{k} against": f"{v}{',' if ':' in v else ':'}{against}" for k, v in first.items() if against}
+    return {**first, **({"strongest": strongest} if strongest else {}), **other}
 
 
 def payoffs(means: np.ndarray, fixed: np.ndarray) -> dict[str, np.ndarray]:

@@ -3,15 +3,12 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
+from mesascope.contracts.choices import Ticking
+from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
-class RoundRobin(Choosing):
+class RoundRobin(Ticking):
     """Trials lived [N]."""
-
-    def fresh(self, n: int) -> jax.Array:
-        """Trial 0."""
-        return jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):
         """The next arm."""

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.configured import Array, Percept, Split, keep_settings, payoffs, within
+from mesascope.contracts.family import reference_roles
 from mesascope.errors import unknown
 from mesascope.keys import address
 from mesascope.worlds.bandits import deterministic
@@ -34,12 +35,9 @@ class InformativeBandit(Pulling):
 
     controls: ClassVar = {"learner": "asker", "lookalike": "asking_reflex", "still": "uniform"}
     # going against the pay-off needs nothing to be acquired, so none does
-    references: ClassVar = {
-        "learner": "asker",
-        "discounting": "asker:doubts=True",
-        "locator": "asking_locator",
-        "strongest": "asker",
-    }
+    references: ClassVar = reference_roles(
+        "asker", "asker:doubts=True", "asking_locator", strongest="asker", against=""
+    )
 
     @property
     def targets(self) -> int:

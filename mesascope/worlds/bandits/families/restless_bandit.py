@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Split, draw_bank, keep_settings, named, payoffs
+from mesascope.contracts.configured import Split, draw_bank, keep_settings, named, payoffs, reference_roles
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 from mesascope.worlds.bandits.pulling import Pulling
@@ -43,15 +43,9 @@ class RestlessBandit(Pulling):
 
     controls: ClassVar = {"learner": "drift_filter", "lookalike": "two_loss_reflex", "still": "uniform"}
     # the filter is the exact optimum where the arms are coupled
-    references: ClassVar = {
-        "learner": "drift_filter",
-        "discounting": "rescorla_wagner:rate=0.3,beta=8",
-        "locator": "path_locator",
-        "strongest": "drift_filter",
-        "learner against": "drift_filter:minimise=True",
-        "discounting against": "rescorla_wagner:rate=0.3,beta=-8",
-        "locator against": "path_locator:minimise=True",
-    }
+    references: ClassVar = reference_roles(
+        "drift_filter", "rescorla_wagner:rate=0.3,beta=8", "path_locator", strongest="drift_filter"
+    ) | {"discounting against": "rescorla_wagner:rate=0.3,beta=-8"}
 
     @property
     def bank_means(self) -> jax.Array | None:

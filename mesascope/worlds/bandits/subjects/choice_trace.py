@@ -1,20 +1,16 @@
 """Repeats what it chose often, whatever it paid."""
 
 import jax
-import jax.numpy as jnp
 
-from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
+from mesascope.contracts.choices import Weighing
+from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
-class ChoiceTrace(Choosing):
+class ChoiceTrace(Weighing):
     """A fading trace of its own acts [N, K]."""
 
     rate: float
     beta: float
-
-    def fresh(self, n: int) -> jax.Array:
-        """No trace."""
-        return jnp.zeros((n, self.choices))
 
     def respond(self, key, carry, percept: Percept):
         """Softmax over the trace."""

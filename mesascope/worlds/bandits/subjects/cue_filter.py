@@ -7,25 +7,21 @@ nothing that it sees can move it from the mark: the filter that is right for rho
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import best_of, mixed
-from mesascope.contracts.scripted import Choosing, Family, Percept, choose, floats, keep_settings, narrow
+from mesascope.contracts.choices import Weighing, best_of, mixed
+from mesascope.contracts.scripted import Family, Percept, choose, floats, keep_settings, narrow
 from mesascope.worlds.bandits.families.cued_bandit import CuedBandit
 
 TRIED = "cued_bandit:arms=3,trials=12,bank=2"
 EDGE = 1e-3  # pay-offs are kept this far from 0 and 1: no outcome is impossible
 
 
-class CueFilter(Choosing):
+class CueFilter(Weighing):
     """Carries [N, K] the log-likelihood of what it saw had each arm been the best; its numbers are data."""
 
     payoffs: jax.Array  # [2] high, low
     belief: jax.Array
     keep: jax.Array
     lapse: jax.Array
-
-    def fresh(self, n: int) -> jax.Array:
-        """Nothing seen."""
-        return jnp.zeros((n, self.choices))
 
     def respond(self, key, carry, percept: Percept):
         """Takes in the last outcome, then pulls the arm that is most likely the best one."""

@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts.configured import Configured, Percept, Split, born, pick, told
-from mesascope.contracts.plans import Plans
+from mesascope.contracts.plans import Plans, observed
 from mesascope.contracts.settings import fits, keep_settings, within
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
@@ -274,14 +274,8 @@ class Maze(Configured):
         Raises:
             MesascopeError: the observations were not kept.
         """
-        if "observation" not in trials:
-            raise MesascopeError(
-                f"Of these trials of {self.name} no observations were kept.",
-                "Take fewer trials, shorter walks or a smaller maze.",
-            )
-        shown = trials.observation
-        shown = shown.sel(condition="intact") if "condition" in shown.dims else shown
-        seen = shown.values if self.length == 1 else shown.values[:, :, 0]
+        seen = observed(trials, self.name, "Take fewer trials, shorter walks or a smaller maze.")
+        seen = seen if self.length == 1 else seen[:, :, 0]
         action = trials.action.sel(condition=label).values.astype(int)
         action = action[..., None] if self.length == 1 else action[..., :1]
         n, t = action.shape[:2]

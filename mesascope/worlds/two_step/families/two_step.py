@@ -16,9 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.configured import Configured, Percept, Split, born, draw_bank, payoffs, pick, told
-from mesascope.contracts.plans import Plans
-from mesascope.contracts.settings import keep_settings, named
+from mesascope.contracts.configured import Configured, Percept, Split, born, keep_settings, named, told
+from mesascope.contracts.family import draw_bank, payoffs, pick, reference_roles
+from mesascope.contracts.plans import Plans, observed
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
@@ -74,13 +74,9 @@ class TwoStep(Configured):
     @property
     def references(self) -> dict[str, str]:
         """Reference procedures by role; the filter is the exact optimum where one state is the good one."""
-        strongest = {} if self.version == "daw" else {"strongest": "state_filter"}
-        return {
-            "learner": "model_based",
-            "discounting": "model_based:rate=0.6",
-            "locator": "worth_locator",
-            **strongest,
-        }
+        best = "" if self.version == "daw" else "state_filter"
+        slow = "model_based:rate=0.6"
+        return reference_roles("model_based", slow, "worth_locator", strongest=best, against="")
 
     def splits(self) -> tuple[Split, ...]:
         """On the restructured split pay-offs drift where they switched, or switch where they drifted."""
@@ -225,14 +221,10 @@ class TwoStep(Configured):
         values = trials.means.values.astype(float)[:, :, None]
         before = np.full_like(values, np.nan)
         before[:, 1:] = values[:, :-1]
-        shown = self._told(trials)
+        # whether worth and map are announced before the first choice
+        seen = observed(trials, self.name)
+        shown = (seen if self.steps == 1 else seen[:, :, 0])[..., 2] > 0
         return Plans(first[..., None], values, before, shown, np.full((*first.shape, 1), 2), 4, goal=True)
-
-    def _told(self, trials: xr.Dataset) -> np.ndarray:
-        """[N, T] whether worth and map are announced before the first choice."""
-        seen = trials.observation
-        seen = seen.sel(condition="intact") if "condition" in seen.dims else seen
-        return (seen.values if self.steps == 1 else seen.values[:, :, 0])[..., 2] > 0
 
     def text(self, action: int, feedback: float) -> str:
         """One choice in words."""

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Array, Configured, Percept, Split, born, told
+from mesascope.contracts.configured import Array, Configured, Percept, Split, born, reference_roles, told
 from mesascope.contracts.questions import Moment, Question
 from mesascope.contracts.settings import keep_settings, within
 from mesascope.keys import address
@@ -75,11 +75,9 @@ class WordLabels(Configured):
 
     controls: ClassVar = {"learner": "label_learner", "lookalike": "last_answer", "still": "fixed"}
     # the learner knows the categories, remembers words and infers lines
-    references: ClassVar = {
-        "learner": "label_learner",
-        "discounting": "label_learner:keeps=0.6",
-        "strongest": "label_learner",
-    }
+    references: ClassVar = reference_roles(
+        "label_learner", "label_learner:keeps=0.6", strongest="label_learner", against=""
+    )
     tells_anyway: ClassVar = True
 
     def splits(self) -> tuple[Split, ...]:
