@@ -106,10 +106,6 @@ class BernoulliBandit(Pulling):
         """[n, K] means from the prior."""
         return _means(key, n, self.choices, self.prior, self.shapes)
 
-    def paid(self, key: jax.Array, tasks: Tasks, score: jax.Array) -> jax.Array:
-        """1 or 0, or the other way round where feedback is inverted."""
-        return jnp.abs(super().paid(key, tasks, score) - tasks.inverted)
-
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The means [N, T, K], and chance, best, worst and fixed [N, T]."""
         means = np.asarray(tasks.means)
@@ -162,12 +158,7 @@ def _cycled(key: jax.Array, means: jax.Array) -> jax.Array:
 def _drifting(key: jax.Array, path: jax.Array) -> jax.Array:
     """A reflected Gaussian walk [n, T, K] from where a path begins."""
     steps = DRIFT * jax.random.normal(key, path.shape).at[:, 0].set(0.0)
-    return _reflect(path + jnp.cumsum(steps, axis=1))
-
-
-def _reflect(x: jax.Array) -> jax.Array:
-    """A walk on the line folded into [0, 1]."""
-    return 1.0 - jnp.abs(1.0 - jnp.mod(x, 2.0))
+    return 1.0 - jnp.abs(1.0 - jnp.mod(path + jnp.cumsum(steps, axis=1), 2.0))
 
 
 def _shapes(prior: str, arms: int) -> tuple[tuple[float, float], ...] | None:

@@ -115,10 +115,6 @@ class RestlessBandit(Pulling):
         arm = jax.random.randint(address(key, "arm"), (n, 1, 1), 0, self.choices)
         return jnp.where(jnp.arange(self.choices) == arm, paths, 1.0 - paths)
 
-    def paid(self, key: jax.Array, tasks: Tasks, score: jax.Array) -> jax.Array:
-        """1 or 0, or the other way round where feedback is inverted."""
-        return jnp.abs(super().paid(key, tasks, score) - tasks.inverted)
-
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The means [N, T, K], the volatility [N, T] (0 slow, 1 fast), and chance, best, worst and fixed [N, T]."""
         means = np.asarray(tasks.means)
