@@ -31,9 +31,8 @@ from mesascope.guards import limits
 AXES = ("condition", "lifetime", "trial")
 FEW = 4  # trials over which a reflex may look back: what is older is what a carry holds
 KEPT = 64  # steps of a trial whose actions are kept
-LARGEST = (
-    1 << 16
-)  # numbers of a lifetime and condition above which log-probabilities, observations are not kept
+# numbers of a lifetime and condition above which log-probabilities, observations are not kept
+LARGEST = 1 << 16
 
 
 def kept_steps(steps: int) -> np.ndarray:

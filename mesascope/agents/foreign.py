@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from mesascope.agents.observing import Observer
-from mesascope.contracts.subject import Response, Subject, choose
+from mesascope.contracts.subject import Named, Response, choose
 from mesascope.errors import MesascopeError
 
 GIVES = ("logits", "probabilities", "values")
@@ -18,7 +18,7 @@ SIZES = (2, 3)  # of the batches by which the layout of states and outputs is fo
 _choose = jax.jit(choose)
 
 
-class Foreign(Subject):
+class Foreign(Named):
     """A network with its weights frozen; subclasses are final.
 
     Attributes:
@@ -27,8 +27,6 @@ class Foreign(Subject):
         epsilon: part of the choices that is even, where it gives values.
     """
 
-    name: str
-    trained_on: str  # pyright: ignore[reportIncompatibleVariableOverride, reportIncompatibleMethodOverride]
     observe: Observer = eqx.field(static=True)
     stochastic: bool
     epsilon: float

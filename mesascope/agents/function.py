@@ -14,7 +14,7 @@ import numpy as np
 
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.subject import Response, Subject, copied
+from mesascope.contracts.subject import Named, Response, Subject, copied
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 from mesascope.guards.identity import digest, reached
@@ -22,11 +22,9 @@ from mesascope.guards.identity import digest, reached
 RUNS_CODE = True  # whoever types a path has it run
 
 
-class Function(Subject):
+class Function(Named):
     """Calls the function once per trial for a whole block."""
 
-    name: str
-    trained_on: str  # pyright: ignore[reportIncompatibleVariableOverride, reportIncompatibleMethodOverride]
     function: Callable[..., Any] = eqx.field(static=True)
     choices: int | None
 
@@ -67,31 +65,30 @@ class Function(Subject):
 
 
 def _response(name: str, answer: Any, n: int, choices: int | None, rng: np.random.Generator) -> Response:
+    def odd(what: str, remedy: str = "Return whole numbers.") -> MesascopeError:
+        return MesascopeError(f"{name} returned {what}.", remedy)
+
     try:
         got = np.asarray(answer)
     except (TypeError, ValueError) as error:
-        raise MesascopeError(f"{name} returned no array: {error}.", f"Return actions [{n}].") from None
+        raise odd(f"no array: {error}", f"Return actions [{n}].") from None
     if choices is not None and got.shape == (n, choices) and got.dtype.kind in "fiu":
         return _draw(name, got.astype(float), rng)
     if got.shape != (n,):
         either = "" if choices is None else f" or probabilities of shape ({n}, {choices})"
-        raise MesascopeError(
-            f"{name} returned an array of shape {got.shape}.", f"Return actions of shape ({n},){either}."
-        )
+        raise odd(f"an array of shape {got.shape}", f"Return actions of shape ({n},){either}.")
     if choices is None:
         if got.dtype.kind not in "fiu" or not np.isfinite(got).all():
-            raise MesascopeError(f"{name} returned an action that is no number.", "Return finite numbers.")
+            raise odd("an action that is no number", "Return finite numbers.")
         return Response(got.astype(np.float32), None)
     if got.dtype.kind not in "fiub":
-        raise MesascopeError(f"{name} returned actions of type {got.dtype}.", "Return whole numbers.")
+        raise odd(f"actions of type {got.dtype}")
     if not np.isfinite(got).all():
-        raise MesascopeError(f"{name} returned an action that is not a number.", "Return whole numbers.")
-    if (odd := got != np.round(got)).any():
-        raise MesascopeError(f"{name} returned the action {got[odd][0]}.", "Return whole numbers.")
-    if (odd := (got < 0) | (got >= choices)).any():
-        raise MesascopeError(
-            f"{name} returned the action {int(got[odd][0])}.", f"Actions run from 0 to {choices - 1}."
-        )
+        raise odd("an action that is not a number")
+    if (broken := got != np.round(got)).any():
+        raise odd(f"the action {got[broken][0]}")
+    if (beyond := (got < 0) | (got >= choices)).any():
+        raise odd(f"the action {int(got[beyond][0])}", f"Actions run from 0 to {choices - 1}.")
     return Response(got.astype(np.int32), None)
 
 

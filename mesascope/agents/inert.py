@@ -4,13 +4,11 @@ A class or function that a pickle names becomes an empty class with that name; w
 instance that only remembers what it was given. Arrays and dtypes of NumPy are then put together here, from their bytes.
 """
 
-from __future__ import annotations
-
 import io
 import math
 import pickle
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -26,7 +24,7 @@ class Inert:
 
     origin: tuple[str, str] = ("", "")
 
-    def __new__(cls, *args: Any, **keywords: Any) -> Inert:
+    def __new__(cls, *args: Any, **keywords: Any) -> Self:
         """An instance that remembers its arguments."""
         made = object.__new__(cls)
         made.args, made.state, made.items = args, None, []
@@ -39,7 +37,7 @@ class Inert:
     def __init__(self, *args: Any, **keywords: Any):
         pass
 
-    def __call__(self, *args: Any, **keywords: Any) -> Inert:
+    def __call__(self, *args: Any, **keywords: Any) -> "Inert":
         """What calling it would give: another one."""
         return Inert(*args)
 

@@ -1,12 +1,10 @@
 """An agent of stable-baselines3 or sb3-contrib, from the zip that model.save() wrote."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import equinox as eqx
 import jax
@@ -98,7 +96,7 @@ class SB3(TorchSubject):
         x = x.reshape(n, *space.shape)
         return self.statistics(x) if self.statistics else x.astype(space.dtype)
 
-    def untrained(self, seed: int) -> SB3:
+    def untrained(self, seed: int) -> Self:
         """A policy of the same shape as training starts from."""
         spaces = (self.module.observation_space, self.module.action_space)
         return dataclasses.replace(self, module=_sb3_zip.untrained(self.held, spaces, self.trust, seed))

@@ -3,13 +3,11 @@
 x [N, F] is the percept in the encoding of `_observing`; the carry is the module's own state, row by row.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import equinox as eqx
 import jax
@@ -76,7 +74,7 @@ class TorchModule(TorchSubject):
         after = self.carried(jax.tree.leaves(given), got, len(x))
         return scores, after | ({"begun": np.ones(len(x), bool)} if self.state else {})
 
-    def untrained(self, seed: int) -> TorchModule | None:
+    def untrained(self, seed: int) -> Self | None:
         """The module as its factory makes it, before weights are put in; None where those would be the same."""
         if self.again is None:
             return None

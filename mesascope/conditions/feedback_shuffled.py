@@ -25,11 +25,6 @@ class FeedbackShuffled(Condition):
     needs_donors: ClassVar = True
     looks_back: ClassVar = True
 
-    @property
-    def draw(self) -> int:
-        """The replicate."""
-        return int(self.replicate)
-
     def apply(self, carry, percept, shadow, context):
         """Feeds the shadow, then replays the last w percepts true."""
         if context.steps > 1:

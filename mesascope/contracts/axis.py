@@ -12,6 +12,9 @@ from typing import Any
 
 import xarray as xr
 
+from mesascope import catalogue
+from mesascope.errors import MesascopeError
+
 Splits = Mapping[str, xr.Dataset]
 UNDETERMINED = "undetermined"
 
@@ -62,16 +65,12 @@ class Axis:
 
     def made(self, family: Any) -> list[Any]:
         """Its conditions that make sense for a family."""
-        from mesascope import catalogue
-
         made = (catalogue.make("conditions", label) for label in self.conditions)
         return [c for c in made if not c.unfit(family)]
 
 
 def wanted(family: Any) -> dict[str, tuple[str, ...]]:
     """What the axes read in a family: labels of conditions, each with the kinds of split on which it is lived."""
-    from mesascope import catalogue
-
     out: dict[str, tuple[str, ...]] = {}
     for name in catalogue.names("axes"):
         axis: Axis = catalogue.make("axes", name)
@@ -83,16 +82,11 @@ def wanted(family: Any) -> dict[str, tuple[str, ...]]:
 @functools.lru_cache(maxsize=64)
 def _family(name: str) -> Any:
     """A family by name, made once for all the placements in it."""
-    from mesascope import catalogue
-
     return catalogue.make("families", name)
 
 
 def read(trials: Splits) -> dict[str, dict[str, Any]]:
     """The verdict of every axis that applies, by the axis's name, as plain data."""
-    from mesascope import catalogue
-    from mesascope.errors import MesascopeError
-
     kinds = {split.partition(":")[0] for split in trials}
     out = {}
     for name in catalogue.names("axes"):

@@ -6,19 +6,33 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.subject import Scripted
+from mesascope.contracts.subject import Choosing
 
 TIES = ("random", "first")
 
 
-class Counting(Scripted):
+class Counting(Choosing):
     """A subject that carries counts [N, K, 2] of what won and what lost."""
-
-    choices: int
 
     def fresh(self, n: int) -> jax.Array:
         """No counts."""
         return jnp.zeros((n, self.choices, 2))
+
+
+class Ticking(Choosing):
+    """A subject that carries a whole number [N], 0 at birth, such as the trials lived."""
+
+    def fresh(self, n: int) -> jax.Array:
+        """Zero."""
+        return jnp.zeros(n, jnp.int32)
+
+
+class Weighing(Choosing):
+    """A subject that carries a number for each choice [N, K], 0 at birth."""
+
+    def fresh(self, n: int) -> jax.Array:
+        """Zeros."""
+        return jnp.zeros((n, self.choices))
 
 
 class Counted(NamedTuple):
@@ -28,10 +42,8 @@ class Counted(NamedTuple):
     clock: jax.Array
 
 
-class CountingByTheClock(Scripted):
+class CountingByTheClock(Choosing):
     """A subject that carries counts and how many trials it has lived."""
-
-    choices: int
 
     def fresh(self, n: int) -> Counted:
         """No counts at trial 0."""

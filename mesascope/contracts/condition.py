@@ -121,8 +121,8 @@ class Condition(eqx.Module):
 
     @property
     def draw(self) -> int:
-        """Which draw of partners and donors this is: replicates differ here."""
-        return 0
+        """Which draw of partners and donors this is: its replicate, where it has one."""
+        return int(getattr(self, "replicate", 0))
 
     @property
     def asks(self) -> int:

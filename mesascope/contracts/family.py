@@ -35,6 +35,8 @@ class Family(eqx.Module):
         horizon: T, the trials of a standard lifetime, each of at most S steps.
         settings: what its factory was given, by name; None where it was made otherwise.
         controls: which scripted subject here is the learner, the lookalike and the still one, as far as there are.
+        references: reference procedures by role: 'learner' and 'discounting' on every split, 'locator' where there is a
+            bank, 'strongest' on fresh; and the first three 'against' the pay-off. A property where settings decide.
         tells_anyway: whether what `exchanged` takes from a donor is told whatever the donor did.
         identity: fields that only say who it is; `begin`, `step` and draws must not read them.
         traceable: pure JAX (scanned and compiled), or anything else: draws, `begin` and `step` then take and give
@@ -46,6 +48,7 @@ class Family(eqx.Module):
     horizon: eqx.AbstractVar[int]
     settings: tuple[tuple[str, Any], ...] | None = eqx.field(default=None, kw_only=True)
     controls: ClassVar[Mapping[str, str]] = {}
+    references: ClassVar[Mapping[str, str]] = {}
     tells_anyway: ClassVar[bool] = False
     identity: ClassVar[tuple[str, ...]] = ("name", "settings")
     traceable: ClassVar[bool] = True
@@ -128,13 +131,6 @@ class Family(eqx.Module):
     def reborn(self, percept: Percept, start: Percept) -> Percept:
         """The percept had life begun here: `start`, and in trials of several steps what the task shows now."""
         return start if self.steps == 1 else start._replace(observation=percept.observation)
-
-    @property
-    def references(self) -> Mapping[str, str]:
-        """Reference procedures by role: 'learner' and 'discounting' on every split, 'locator' where there is a bank,
-        'strongest' on fresh; and the first three 'against' the pay-off. None by default.
-        """
-        return {}
 
     @property
     def bank(self) -> str | None:
@@ -249,18 +245,54 @@ class Configured(Family):
 
 
 def reference_roles(
-    learner: str, discounting: str, locator: str, *, strongest: str, against: str = "minimise=True"
+    learner: str, discounting: str, locator: str = "", *, strongest: str = "", against: str = "minimise=True"
 ) -> dict[str, str]:
-    """References by role; the first three go 'against' the pay-off where a setting makes them."""
-    first = {"learner": learner, "discounting": discounting, "locator": locator}
-    other = {f"{k} against": f"{v}{',' if ':' in v else ':'}{against}" for k, v in first.items()}
-    return {**first, "strongest": strongest, **other}
+    """References by role, as far as there are; the first three go 'against' the pay-off where a setting makes them."""
+    first = {
+        k: v for k, v in {"learner": learner, "discounting": discounting, "locator": locator}.items() if v
+    }
+    other = {f"{k} against": f"{v}{',' if ':' in v else ':'}{against}" for k, v in first.items() if against}
+    return {**first, **({"strongest": strongest} if strongest else {}), **other}
 
 
 def payoffs(means: np.ndarray, fixed: np.ndarray) -> dict[str, np.ndarray]:
     """What `latents` tells where acts pay means [N, T, K], and the best who cannot adapt gets fixed [N, T]."""
     extremes = {"best": means.max(-1), "worst": means.min(-1)}
     return {"means": means, "chance": means.mean(-1), **extremes, "fixed": fixed}
+
+
+def narrow(family: Family, kind: type[T], lacks: str, remedy: str) -> T:
+    """The family, where it is of a kind.
+
+    Args:
+        family: any.
+        kind: the class that is needed.
+        lacks: what others do not have, as 'shows no maze'.
+        remedy: what to type instead.
+
+    Raises:
+        MesascopeError: another family.
+    """
+    if not isinstance(family, kind):
+        raise MesascopeError(f"{family.name} {lacks}.", remedy)
+    return family
+
+
+def of_bank(family: Family, tasks: T | None, lacks: str, remedy: str) -> tuple[str, T]:
+    """The name of a family's bank, and its tasks.
+
+    Args:
+        family: any.
+        tasks: those of its bank, None where it has none.
+        lacks: what it does not have then, as 'has no training mazes'.
+        remedy: what to type instead.
+
+    Raises:
+        MesascopeError: it has no bank.
+    """
+    if family.bank is None or tasks is None:
+        raise MesascopeError(f"{family.name} {lacks}.", remedy)
+    return family.bank, tasks
 
 
 def draw_bank(
@@ -271,12 +303,14 @@ def draw_bank(
     tell: Callable[[T], np.ndarray],
     what: str,
     remedy: str = "Take a larger bank.",
-) -> T:
-    """A bank of training tasks, two of which differ in what `tell` [M, ...] says where there are several.
+) -> T | None:
+    """A bank of training tasks, two of which differ in what `tell` [M, ...] says where there are several; None of none.
 
     Raises:
         MesascopeError: no such bank, described by `what`, was among a thousand.
     """
+    if not size:
+        return None
     for attempt in range(1000):
         drawn = draw(address(jax.random.key(seed), "bank", attempt))
         if size == 1 or len(np.unique(tell(drawn), axis=0)) > 1:

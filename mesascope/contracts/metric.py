@@ -92,6 +92,11 @@ class Metric:
     confirmatory: bool = False
 
 
+def asking(question: str, measure: Measure, **settings: Any) -> Metric:
+    """The metric that a file's factory makes of its settings; it is called what its file is called."""
+    return Metric(measure.__module__.rpartition(".")[2], question, measure, settings=settings)
+
+
 def asks(question: str, **told: Any) -> Callable[[Measure], Callable[[], Metric]]:
     """Turns what a metric without settings measures into its factory; the metric is called what its file is called.
 

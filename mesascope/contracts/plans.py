@@ -6,6 +6,9 @@ A family in which acts can be thought out beforehand gives a method `plans(trial
 from typing import NamedTuple
 
 import numpy as np
+import xarray as xr
+
+from mesascope.errors import MesascopeError
 
 
 class Plans(NamedTuple):
@@ -28,3 +31,15 @@ class Plans(NamedTuple):
     far: np.ndarray
     cases: float
     goal: bool
+
+
+def observed(trials: xr.Dataset, family: str, remedy: str = "") -> np.ndarray:
+    """[N, T, ...] what was shown to the lifetimes that nothing disturbed.
+
+    Raises:
+        MesascopeError: the observations were not kept.
+    """
+    if "observation" not in trials:
+        raise MesascopeError(f"Of these trials of {family} no observations were kept.", remedy)
+    shown = trials.observation
+    return (shown.sel(condition="intact") if "condition" in shown.dims else shown).values

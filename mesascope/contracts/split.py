@@ -4,7 +4,6 @@ import dataclasses
 from typing import Any, Protocol
 
 SEEN, FRESH = "seen", "fresh"
-CHANGED = ("shifted", "exchanged", "restructured")  # kinds of split on which something is not as in training
 
 
 class Draw(Protocol):

@@ -96,6 +96,15 @@ class Subject(eqx.Module):
         return {jax.tree_util.keystr(path): digest(leaf) for path, leaf in leaves}
 
 
+class Named(Subject):
+    """A subject that is handed its name and what it was trained on."""
+
+    name: str
+    trained_on: str  # pyright: ignore[reportIncompatibleVariableOverride, reportIncompatibleMethodOverride]
+
+    identity: ClassVar[tuple[str, ...]] = ("name", "trained_on")
+
+
 class Scripted(Subject):
     """A subject written by hand: no training, so no bank to locate a task in, unless it says so.
 
@@ -114,6 +123,12 @@ class Scripted(Subject):
     def with_settings(self, name: str, given: Mapping[str, Any]) -> Self:
         """The same subject, with the name that its settings give it where it has none of its own."""
         return self if self.name else eqx.tree_at(lambda s: s.name, self, name)
+
+
+class Choosing(Scripted):
+    """A scripted subject of K choices."""
+
+    choices: int
 
 
 def floats(**numbers: float) -> dict[str, Any]:

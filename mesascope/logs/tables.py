@@ -1,7 +1,5 @@
 """Tables: any source of a log as one pandas table that can say where each of its rows stands."""
 
-from __future__ import annotations
-
 import codecs
 import csv
 import importlib.util
@@ -52,7 +50,7 @@ class Table:
         said: how the source was read, in sentences.
     """
 
-    frame: pd.DataFrame
+    frame: "pd.DataFrame"
     name: str
     word: str
     first: int
@@ -358,7 +356,7 @@ def _parquet(path: Path) -> Table:
     return _framed(frame, show(path.name))
 
 
-def _framed(frame: pd.DataFrame, name: str) -> Table:
+def _framed(frame: "pd.DataFrame", name: str) -> Table:
     """A table from a DataFrame, which is left as it is; named index levels become columns."""
     levels = [level for level in frame.index.names if level is not None]
     if frame.columns.nlevels > 1:
@@ -372,7 +370,7 @@ def _framed(frame: pd.DataFrame, name: str) -> Table:
 
 
 def _named(
-    frame: pd.DataFrame, names: Sequence[str], name: str, word: str, first: int, *, said: Sequence[str]
+    frame: "pd.DataFrame", names: Sequence[str], name: str, word: str, first: int, *, said: Sequence[str]
 ) -> Table:
     _distinct(names, name)
     kept = [i for i, n in enumerate(names) if n]

@@ -1,20 +1,12 @@
 """What was found, as one self-contained page and as a table for the terminal."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mesascope.errors import unknown
 from mesascope.files import write_text
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-    from rich.console import Group
-
-    from mesascope.examination.examination import Examination
+from mesascope.reporting.hints import Examination, Figure, Group
 
 __all__ = ["plot", "summary", "write_report"]
 

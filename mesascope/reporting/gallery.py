@@ -1,9 +1,6 @@
 """Every picture of the page, by name."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from mesascope.reporting import figures as draw
 from mesascope.reporting.figures import (
@@ -17,11 +14,7 @@ from mesascope.reporting.figures import (
     splits,
     strip,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from mesascope.examination.examination import Examination
+from mesascope.reporting.hints import Examination, Figure
 
 SAID = {  # to a screen reader
     "spectrum": "Where every subject stands on the ladder from inert to general.",

@@ -1,15 +1,11 @@
 """The numbers behind the pictures of splits and conditions, as rows and columns."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from mesascope.reporting.figures import conditions, splits
+from mesascope.reporting.hints import Examination
 from mesascope.reporting.words import condition, number, span, split
-
-if TYPE_CHECKING:
-    from mesascope.examination.examination import Examination
 
 Cell = tuple[str, str]  # an estimate and its interval
 

@@ -1,16 +1,10 @@
 """The numbers that stand beside every level, and where they are found."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+import xarray as xr
 
 from mesascope.contracts.axis import Verdict
-
-if TYPE_CHECKING:
-    import xarray as xr
-
-    from mesascope.examination.examination import Examination
-    from mesascope.findings import Finding
+from mesascope.findings import Finding
+from mesascope.reporting.hints import Examination
 
 HEADLINES = {  # in the report's order: what it is called, on the page and in the terminal, and which fresh finding
     "gain": ("gain on fresh tasks", "gain", "performance"),

@@ -1,23 +1,19 @@
 """The page: what it holds, in order, from examinations alone."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from mesascope.findings import Finding
 from mesascope.questions.spectrum.placement import LADDER, WORDS
 from mesascope.reporting import provenance
 from mesascope.reporting.gallery import pictures
 from mesascope.reporting.grids import condition_grid, split_grid
 from mesascope.reporting.headlines import HEADLINES, axes, ends, headlines, why
+from mesascope.reporting.hints import Examination
 from mesascope.reporting.prose import limits, paragraph, title
 from mesascope.reporting.transcripts import spoken
 from mesascope.reporting.words import brief, plain, sentences
-
-if TYPE_CHECKING:
-    from mesascope.examination.examination import Examination
-    from mesascope.findings import Finding
 
 HERE = Path(__file__).parent
 DESCRIPTIVE = "not read by the placement; p is adjusted over all numbers of the subject"

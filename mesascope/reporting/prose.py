@@ -1,15 +1,10 @@
 """The paragraph on top of the page, and what the page does not show."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from mesascope.questions.spectrum.placement import LADDER
 from mesascope.reporting.headlines import ends, logged
-
-if TYPE_CHECKING:
-    from mesascope.examination.examination import Examination
+from mesascope.reporting.hints import Examination
 
 ALWAYS: tuple[str, ...] = (
     "The intervals come from resampling what stands behind n, mostly lifetimes of one set of weights. "

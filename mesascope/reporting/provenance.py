@@ -1,17 +1,13 @@
 """What was run: versions, commit, seed, tasks, subjects, the constants of the placement rule."""
 
-from __future__ import annotations
-
 import dataclasses
 import inspect
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mesascope.questions.spectrum.placement import Rule
-
-if TYPE_CHECKING:
-    from mesascope.examination.examination import Examination
+from mesascope.reporting.hints import Examination
 
 
 def facts(examinations: Sequence[Examination]) -> list[tuple[str, str]]:

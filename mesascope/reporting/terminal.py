@@ -1,9 +1,6 @@
 """The placements for the terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -12,10 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mesascope.reporting.headlines import HEADLINES, axes, ends, headlines, logged, why
+from mesascope.reporting.hints import Examination
 from mesascope.reporting.words import brief, cut, number, plain, sentences
-
-if TYPE_CHECKING:
-    from mesascope.examination.examination import Examination
 
 WIDTH = 19  # of a name in the table; a longer one goes on below after its colon
 LONGEST = 60  # of a name in the text below the table

@@ -1,15 +1,11 @@
 """What was asked of a subject in words, and what it said: the first lifetime of each condition, word for word."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mesascope.guards import limits
 from mesascope.reporting import words
-
-if TYPE_CHECKING:
-    from mesascope.examination.examination import Examination
+from mesascope.reporting.hints import Examination
 
 
 def spoken(examinations: Sequence[Examination]) -> list[dict[str, Any]]:

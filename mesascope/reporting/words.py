@@ -1,16 +1,11 @@
 """Words for what was seen: text from users made plain, names of conditions and splits, short sentences."""
 
-from __future__ import annotations
-
 import math
 import unicodedata
-from typing import TYPE_CHECKING
 
+from mesascope.findings import Finding
 from mesascope.reporting.headlines import found, headlines
-
-if TYPE_CHECKING:
-    from mesascope.examination.examination import Examination
-    from mesascope.findings import Finding
+from mesascope.reporting.hints import Examination
 
 COUNTED = ("seen", "fresh", "shifted", "exchanged", "restructured")  # kinds that a placement can read
 HIDDEN = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")  # categories of characters that steer and are not seen

@@ -34,10 +34,8 @@ class FamilyEnv(gymnasium.Env):
         self.length, self.steps = family.split(split).trials, family.steps
         self.observe = observer(family)._replace(horizon=self.length)
         if family.choices is None:
-            self.action_space, acts = (
-                gymnasium.spaces.Box(-WIDEST, WIDEST, (1,), np.float32),
-                [(-np.inf, np.inf)],
-            )
+            self.action_space = gymnasium.spaces.Box(-WIDEST, WIDEST, (1,), np.float32)
+            acts = [(-np.inf, np.inf)]
         else:
             self.action_space, acts = gymnasium.spaces.Discrete(family.choices), [(0, 1)] * family.choices
         shown = [(-np.inf, np.inf)] * self.observe.shown

@@ -202,19 +202,6 @@ class Setting:
         )
 
 
-def settled(idle: Any, before: Life, after: Life, real: bool, step: Step) -> tuple[Life, Step]:
-    """Lifetimes that are idle stand still, and their step counts nowhere.
-
-    Args:
-        idle: [N].
-        before: the life before the step.
-        after: the life as it would have gone on.
-        real: whether actions are real numbers.
-        step: what it left behind.
-    """
-    return still(idle, before, after), blanked(idle, real, step)
-
-
 def still(idle: Any, before: Life, after: Life) -> Life:
     """How the life goes on where those that are idle [N] stay where they were."""
     kept = {k: select(idle, getattr(before, k), getattr(after, k)) for k in ("state", "percept", "carry")}

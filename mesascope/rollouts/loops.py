@@ -79,9 +79,8 @@ def looped(
             return after, out
         out = [lives.blanked(idle, real, x) for x in out]
         if not family.traceable:  # it kept its idle lifetimes as they were
-            return lives.still(idle, life._replace(state=()), after._replace(state=()))._replace(
-                state=state
-            ), out
+            lasting = lives.still(idle, life._replace(state=()), after._replace(state=()))
+            return lasting._replace(state=state), out
         return lives.still(idle, life, after), out
 
     life, out = Life(state, start, fresh, [fresh] * len(disturbed), ()), [[] for _ in disturbed]

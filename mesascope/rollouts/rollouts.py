@@ -179,10 +179,6 @@ class _Still(Scripted):
 
     name: str = "still"
 
-    def fresh(self, n: int) -> tuple[()]:
-        """An empty carry."""
-        return ()
-
     def respond(self, key, carry, percept):
         """The first choice."""
         return carry, Response(jnp.zeros_like(percept.action), None)
@@ -190,10 +186,8 @@ class _Still(Scripted):
 
 def distinct(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
     """One example of every kind of condition, in the order of their names."""
-    return tuple(
-        {type(c).__name__: c for c in (Intact(), *conditions)}[k]
-        for k in sorted({type(c).__name__ for c in (Intact(), *conditions)})
-    )
+    kinds = {type(c).__name__: c for c in (Intact(), *conditions)}
+    return tuple(kinds[name] for name in sorted(kinds))
 
 
 def anonymous(module: Any) -> Any:
@@ -292,7 +286,7 @@ def _lived(subject, family, split, tasks, seed, *, jobs, examples, record, trial
 
     def partners(job):
         if job.place[0] == "lent":
-            return _nobody(trials)
+            return np.zeros((trials, BLOCK), np.int32)  # none are asked for
         return _partners(seed, job.place, job.condition.draw, trials)
 
     whole = lives.lends_sight(family) if place[0] == "lent" else lives.small(family, trials)
@@ -332,11 +326,6 @@ def _keys(seed: int, place: Place) -> Keys:
 def _located(seed: int, place: Place, name: str, *t: int) -> jax.Array:
     """A key inside a block, made once for all conditions."""
     return located(seed, "lives", *place, name, *t)
-
-
-def _nobody(trials: int) -> np.ndarray:
-    """[T, N] partners where none are asked for."""
-    return np.zeros((trials, BLOCK), np.int32)
 
 
 @drawn

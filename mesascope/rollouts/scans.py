@@ -13,7 +13,7 @@ from mesascope.contracts.condition import RECENT
 from mesascope.contracts.subject import Response
 from mesascope.keys import address
 from mesascope.rollouts import compiling
-from mesascope.rollouts.lives import BLOCK, Life, Past, Record, Setting, Step, only, settled
+from mesascope.rollouts.lives import BLOCK, Life, Past, Record, Setting, Step, blanked, only, still
 from mesascope.trials import kept_steps
 
 
@@ -131,14 +131,14 @@ def _scan(subject, family, block: Block, *, kinds, which, trials, record) -> Rec
             allowed = setting.context(t, s, partner, past if looked else only(present))
             after, out = live(life._replace(recent=recent), allowed, t, now)
             if idle is not None:
-                after, out = settled(idle, life, after, family.choices is None, out)
+                after, out = still(idle, life, after), blanked(idle, family.choices is None, out)
                 last = jnp.where(idle, last, now)
             awake = jnp.ones(BLOCK, bool) if idle is None else ~idle
             return (after, last), (out, life.percept.observation, awake)
 
         begun, (out, shown, awake) = jax.lax.scan(step, begun, jnp.arange(family.steps))
-        kept_of = jax.tree.map(lambda x: x[kept], (out.action, out.log_probs, out.taps))
-        action, log_probs, taps = kept_of
+        known = (out.action, out.log_probs, out.taps)
+        action, log_probs, taps = jax.tree.map(lambda x: x[kept], known)
         sums = out.paid.sum(0), out.score.sum(0)
         return begun, Record(action, *sums, partner, log_probs, shown, taps, awake.sum(0), out.paid)
 

@@ -19,7 +19,7 @@ from mesascope.contracts.capabilities import SpeaksWords
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.questions import Moment, Question, row
-from mesascope.contracts.subject import Response, Subject, choose
+from mesascope.contracts.subject import Named, Response, choose
 from mesascope.errors import MesascopeError
 
 MODES = ("log_probs", "samples", "answer")
@@ -75,7 +75,7 @@ class Log:
         self.units = 0  # length of the activations
 
 
-class LanguageModel(Subject):
+class LanguageModel(Named):
     """A language model that is asked once per trial.
 
     Attributes:
@@ -88,8 +88,6 @@ class LanguageModel(Subject):
         budget: what a run may cost at most.
     """
 
-    name: str
-    trained_on: str  # pyright: ignore[reportIncompatibleVariableOverride, reportIncompatibleMethodOverride]
     family: Any
     asker: Any = eqx.field(static=True)
     log: Log = eqx.field(static=True)

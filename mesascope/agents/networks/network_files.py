@@ -1,7 +1,5 @@
 """Our own network files: the header and every tensor checked before it is read."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import os
@@ -29,7 +27,7 @@ def named(network: Any) -> dict[str, Any]:
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
 
 
-def read_header(path: str | os.PathLike, kind: OurFiles | None = None) -> tuple[dict, dict, int]:
+def read_header(path: str | os.PathLike, kind: "OurFiles | None" = None) -> tuple[dict, dict, int]:
     """The JSON under 'mesascope' in a safetensors header, the tensors' types and shapes, the file's bytes.
 
     Args:

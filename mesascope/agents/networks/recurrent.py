@@ -4,11 +4,9 @@ A file holds the weights and, in its header, one JSON text under the key 'mesasc
 observes, choices, observation, horizon, family, trained_on, and what made it. Nothing in a file is ever run.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -20,7 +18,7 @@ from mesascope.agents.networks.sequences import LRU, LinearAttention, Transforme
 from mesascope.contracts.family import Family, parse_bank
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.settings import within
-from mesascope.contracts.subject import Response, Subject, choose
+from mesascope.contracts.subject import Named, Response, choose
 from mesascope.errors import MesascopeError, unknown
 from mesascope.formats import NETWORK
 from mesascope.keys import address
@@ -62,7 +60,7 @@ OURS = OurFiles(NETWORK, "network of ours", WHOLES, _odd)
 opens, bundled, family_of, about = OURS.opens, OURS.bundled, OURS.family_of, OURS.about
 
 
-class Recurrent(Subject):
+class Recurrent(Named):
     """A trained network with its weights frozen.
 
     Attributes:
@@ -76,8 +74,6 @@ class Recurrent(Subject):
         horizon: the steps of a training lifetime, by which the trial index is divided.
     """
 
-    name: str
-    trained_on: str  # pyright: ignore[reportIncompatibleVariableOverride, reportIncompatibleMethodOverride]
     memory: Memory
     policy: jax.Array
     policy_bias: jax.Array
@@ -86,8 +82,6 @@ class Recurrent(Subject):
     observes: tuple[str, ...]
     choices: int | None
     horizon: int
-
-    identity: ClassVar = ("name", "trained_on")
 
     def encode(self, percept: Percept) -> jax.Array:
         """What it observes, as features [N, F]."""
@@ -130,7 +124,7 @@ class Recurrent(Subject):
         """Named activations [N, U] of its memory."""
         return self.memory.taps(carry)
 
-    def untrained(self, seed: int) -> Recurrent:
+    def untrained(self, seed: int) -> "Recurrent":
         """A network of the same shape as training starts from."""
         kind = next(k for k, made in MEMORIES.items() if made is type(self.memory))
 

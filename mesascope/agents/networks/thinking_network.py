@@ -5,9 +5,7 @@ One tick sends what every cell holds one cell farther, and shows it the problem 
 as one gives it. Feed-forward: so many layers with weights of their own, and nothing is carried.
 """
 
-from __future__ import annotations
-
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import equinox as eqx
 import jax
@@ -18,7 +16,7 @@ from mesascope.contracts.capabilities import ShowsFields
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.settings import within
-from mesascope.contracts.subject import Response, Subject, choose
+from mesascope.contracts.subject import Named, Response, choose
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
@@ -117,21 +115,17 @@ def logits(weights: Weights, held: jax.Array) -> jax.Array:
     return held @ weights.policy + weights.policy_bias
 
 
-class ThinkingNetwork(Subject):
+class ThinkingNetwork(Named):
     """A trained network of fields with its weights frozen.
 
     It plans for all cells at once and does not know where it stands until it acts; the act is the plan's for that cell.
     """
 
-    name: str
-    trained_on: str  # pyright: ignore[reportIncompatibleVariableOverride, reportIncompatibleMethodOverride]
     weights: Weights
     home: Family
     ticks: jax.Array  # [] at every percept
     recurrent: bool = eqx.field(static=True)
     side: int = eqx.field(static=True)
-
-    identity: ClassVar = ("name", "trained_on")
 
     def fresh(self, n: int) -> Any:
         """Zeros [N, F, F, C]; nothing where it is feed-forward."""
@@ -156,7 +150,7 @@ class ThinkingNetwork(Subject):
         """What all cells hold."""
         return {"field": carry.reshape(len(carry), -1)} if self.recurrent else {}
 
-    def untrained(self, seed: int) -> ThinkingNetwork:
+    def untrained(self, seed: int) -> Self:
         """A network of the same shape as training starts from."""
         width, choices = self.weights.policy.shape
         planes = self.weights.mix.shape[1] // 5 - width

@@ -1,17 +1,14 @@
 """The report's figures: each file holds its numbers and how they are drawn onto given axes."""
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import io
 import re
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from mesascope.reporting.hints import Axes, Figure
+from mesascope.reporting.words import cut
 
 GAINED = "share of what could be gained (0 chance, 1 the best act every time)"
 WIDTH = 9.0  # inches; 72 units of the picture each
@@ -119,6 +116,15 @@ def _indexed(match: re.Match[str]) -> str:
     made.putpalette(colours.tobytes(), "RGBA")
     made.save(out, "PNG", optimize=True)
     return base64.b64encode(out.getvalue()).decode()
+
+
+def label_rows(axes: Axes, count: int, title: str) -> None:
+    """Makes a panel one of so many rows: a line for each, one at zero, and a title."""
+    axes.axvline(0, color=INK, lw=0.7, ls=(0, (2, 2)), zorder=1)
+    for y in range(count):
+        axes.axhline(y, color=LINE, lw=0.5, zorder=0)
+    axes.set_ylim(count - 0.5, -0.5)
+    axes.set_title(cut(title, 26))
 
 
 def panels(count: int, most: int, height: float, x: str, y: str = ""):

@@ -1,21 +1,14 @@
 """What a subject recognises and what it acquires, by the shots in its context; a figure per way of asking."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from mesascope.reporting.figures import INK, SECOND, SUBJECT, panels
+from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.words import cut
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-    from mesascope.examination.examination import Examination
 
 PROBE = "recognition_and_acquisition"
 

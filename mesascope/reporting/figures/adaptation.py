@@ -1,22 +1,15 @@
 """Pay-off over the trials of a lifetime, beside chance, reference procedures and the best act."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from mesascope.reporting.figures import INK, SECOND, SOFT, SUBJECT, THIRD, panels
+from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.intervals import comparable, means, paid, share
 from mesascope.reporting.words import cut
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-    from mesascope.examination.examination import Examination
 
 BINS = 25  # at most, over a lifetime
 ROLES = ("learner", "strongest")  # references that are drawn

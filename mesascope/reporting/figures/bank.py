@@ -1,19 +1,12 @@
 """The position between the ideal locator of a bank and a procedure that does as well on any task."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from mesascope.reporting.figures import INK, LINE, SOFT, SUBJECT
 from mesascope.reporting.headlines import found
+from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.words import cut
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-    from mesascope.examination.examination import Examination
 
 SHOWN = (-0.5, 1.5)
 

@@ -1,24 +1,17 @@
 """The gain on fresh tasks under every condition that was lived through."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from mesascope.contracts.metric import gains
-from mesascope.reporting.figures import GAINED, INK, LINE, SUBJECT, panels
+from mesascope.reporting.figures import GAINED, SUBJECT, label_rows, panels
+from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.intervals import comparable, means
 from mesascope.reporting.words import condition, cut
 from mesascope.stats import ratio
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-    from mesascope.examination.examination import Examination
 
 
 class Disturbed(NamedTuple):
@@ -62,7 +55,7 @@ def _rank(label: str) -> tuple[int, str, int]:
 
 def draw(axes: Axes, rows: Sequence[Disturbed], labels: Sequence[str], title: str) -> None:
     """Draws one subject's panel: a row per condition, a line at its undisturbed gain."""
-    axes.axvline(0, color=INK, lw=0.7, ls=(0, (2, 2)), zorder=1)
+    label_rows(axes, len(labels), title)
     y = [labels.index(r.condition) for r in rows]
     axes.hlines(y, [r.low for r in rows], [r.high for r in rows], color=SUBJECT, lw=1.5)
     for mark, intact in (("s", True), ("o", False)):
@@ -71,9 +64,6 @@ def draw(axes: Axes, rows: Sequence[Disturbed], labels: Sequence[str], title: st
         axes.plot([r.estimate for r in some], at, mark, color=SUBJECT, ms=4.5)
         for r in some if intact else ():
             axes.axvline(r.estimate, color=SUBJECT, lw=0.6, alpha=0.5, zorder=1)
-    for y in range(len(labels)):
-        axes.axhline(y, color=LINE, lw=0.5, zorder=0)
-    axes.set_title(cut(title, 26))
 
 
 def figure(groups: Sequence[Sequence[Disturbed]], names: Sequence[str]) -> Figure:
@@ -83,5 +73,4 @@ def figure(groups: Sequence[Sequence[Disturbed]], names: Sequence[str]) -> Figur
     for one, rows, name in zip(axes, groups, names, strict=True):
         draw(one, rows, labels, name)
     axes[0].set_yticks(range(len(labels)), [cut(condition(c), 44) for c in labels])
-    axes[0].set_ylim(len(labels) - 0.5, -0.5)
     return made

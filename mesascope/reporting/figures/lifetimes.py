@@ -1,23 +1,16 @@
 """All lifetimes of a subject as one picture: a row per lifetime, sorted by what there was to gain."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from mesascope.reporting.figures import panels
+from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.intervals import comparable
 from mesascope.reporting.words import cut
 from mesascope.stats import mean
 from mesascope.trials import payoff
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-    from mesascope.examination.examination import Examination
 
 MOST = (256, 120)  # rows and columns of the picture; longer ones are averaged
 LEVELS = 9  # of colour, so that the page stays small

@@ -1,24 +1,17 @@
 """What is left of the gain when feedback older than w trials comes from other lifetimes, for several w."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from mesascope.contracts.metric import gains
 from mesascope.reporting.figures import INK, SUBJECT, panels
+from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.intervals import comparable, means
 from mesascope.reporting.words import cut
 from mesascope.stats import ratio
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-    from mesascope.examination.examination import Examination
 
 
 class Span(NamedTuple):

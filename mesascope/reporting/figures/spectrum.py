@@ -1,20 +1,13 @@
 """Where every subject stands on the ladder: share of resamples per rung, and the rule's interval."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from mesascope.questions.spectrum.placement import LADDER
 from mesascope.reporting.figures import INK, LINE, SECOND, SHARE, SOFT, SUBJECT
 from mesascope.reporting.headlines import HEADLINES, headlines
+from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.words import cut, number
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-    from mesascope.examination.examination import Examination
 
 WIDE = 10.5  # inches
 STEP = 1.2  # between the columns of numbers, in rungs

@@ -1,19 +1,12 @@
 """The gain on every split, beside the reference procedures on the same tasks."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from mesascope.reporting.figures import GAINED, INK, LINE, SOFT, SUBJECT, THIRD, panels
+from mesascope.reporting.figures import GAINED, SOFT, SUBJECT, THIRD, label_rows, panels
+from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.intervals import comparable, means, share
 from mesascope.reporting.words import counted, cut, split
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-    from mesascope.examination.examination import Examination
 
 ROLES = ("learner", "discounting", "locator")
 MARKS = {  # who: colour, mark, size
@@ -59,7 +52,7 @@ def order(gains: Sequence[Gain]) -> list[str]:
 
 def draw(axes: Axes, gains: Sequence[Gain], splits: Sequence[str], title: str) -> None:
     """Draws one subject's panel: a row per split."""
-    axes.axvline(0, color=INK, lw=0.7, ls=(0, (2, 2)), zorder=1)
+    label_rows(axes, len(splits), title)
     for role, (colour, mark, size) in MARKS.items():
         some = [g for g in gains if g.role == role]
         y = [splits.index(g.split) for g in some]
@@ -67,9 +60,6 @@ def draw(axes: Axes, gains: Sequence[Gain], splits: Sequence[str], title: str) -
         if role == "subject":
             axes.hlines(y, [g.low for g in some], [g.high for g in some], color=colour, lw=1.5, zorder=3)
         axes.plot([g.estimate for g in some], y, mark, color=colour, ms=size, mfc=filled, zorder=4)
-    for y in range(len(splits)):
-        axes.axhline(y, color=LINE, lw=0.5, zorder=0)
-    axes.set_title(cut(title, 26))
 
 
 def figure(groups: Sequence[Sequence[Gain]], names: Sequence[str]) -> Figure:
@@ -82,7 +72,6 @@ def figure(groups: Sequence[Sequence[Gain]], names: Sequence[str]) -> Figure:
         draw(one, gains, splits, name)
     told = [split(r) if counted(r) else f"{split(r)} *" for r in splits]
     axes[0].set_yticks(range(len(splits)), told)
-    axes[0].set_ylim(len(splits) - 0.5, -0.5)
     shown = [g.estimate for gains in groups for g in gains]
     axes[0].set_xlim(max(min([-0.1, *shown]) - 0.06, -1.3), min(max([1.0, *shown]) + 0.06, 1.5))
     who = {g.role: g.name for gains in groups for g in gains}

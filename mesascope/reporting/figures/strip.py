@@ -1,21 +1,15 @@
 """What conditions hide on a picture: a row of frames as they are, and a row for every condition that paints on them."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from mesascope import catalogue
 from mesascope.contracts.capabilities import ShowsFrames
 from mesascope.errors import MesascopeError
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from mesascope.examination.examination import Examination
+from mesascope.reporting.hints import Examination, Figure
 
 
 class Strip(NamedTuple):

@@ -5,10 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.subject import Scripted, choose
-from mesascope.errors import MesascopeError
+from mesascope.contracts.scripted import Choosing, Family, Percept, choose, narrow
 from mesascope.worlds.bandits.families.informative_bandit import HIGH, LOW, InformativeBandit
 
 ENOUGH = (HIGH + LOW) / 2  # an arm that pays more is taken for the target
@@ -28,11 +25,9 @@ def informative(family: Family) -> InformativeBandit:
     Raises:
         MesascopeError: it has none.
     """
-    if not isinstance(family, InformativeBandit):
-        raise MesascopeError(
-            f"{family.name} has no informative arm to ask.", "Take --family informative_bandit."
-        )
-    return family
+    return narrow(
+        family, InformativeBandit, "has no informative arm to ask", "Take --family informative_bandit."
+    )
 
 
 def named_arm(feedback: jax.Array, known: jax.Array) -> jax.Array:
@@ -42,13 +37,12 @@ def named_arm(feedback: jax.Array, known: jax.Array) -> jax.Array:
     return jnp.where(known, away, jnp.inf).argmin(-1).astype(jnp.int32)
 
 
-class Asker(Scripted):
+class Asker(Choosing):
     """Asks first, holds what the number said and acts on it for good; see `asker` for the settings.
 
     All but K is data, so that askers and locators share compiled code.
     """
 
-    choices: int
     known: jax.Array  # [K - 1] the arms that may be the target
     doubts: jax.Array
 

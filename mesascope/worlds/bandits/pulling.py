@@ -28,8 +28,9 @@ class Pulling(Configured):
         return jnp.zeros((len(tasks.means), 0))
 
     def paid(self, key: jax.Array, tasks: Any, score: jax.Array) -> jax.Array:
-        """The feedback [N] of pulls that are expected to pay a score [N]."""
-        return (jax.random.uniform(key, score.shape) < score).astype(jnp.float32)
+        """The feedback [N] of pulls that are expected to pay a score [N]; the other one where `inverted` says so."""
+        won = (jax.random.uniform(key, score.shape) < score).astype(jnp.float32)
+        return jnp.abs(won - tasks.inverted) if hasattr(tasks, "inverted") else won
 
     def text(self, action: int, feedback: float) -> str:
         """One pull in words."""

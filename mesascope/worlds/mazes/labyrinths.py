@@ -6,9 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of
-from mesascope.contracts.family import Family
+from mesascope.contracts.family import Family, narrow
 from mesascope.contracts.percept import Percept
-from mesascope.errors import MesascopeError
 from mesascope.worlds.mazes.families.maze import Maze
 from mesascope.worlds.mazes.mazes import FAR, neighbours, planes, seen
 
@@ -58,6 +57,4 @@ def of_mazes(family: Family) -> Maze:
     Raises:
         MesascopeError: another family.
     """
-    if not isinstance(family, Maze):
-        raise MesascopeError(f"{family.name} shows no maze.", "Put it to maze.")
-    return family
+    return narrow(family, Maze, "shows no maze", "Put it to maze.")

@@ -1,15 +1,14 @@
 """What subjects of tabular processes share: counts of what was seen, and a plan made before every episode."""
 
 import abc
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.subject import Response, Scripted, choose
+from mesascope.contracts.choices import mixed
+from mesascope.contracts.scripted import Family, Percept, Response, Scripted, choose
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
@@ -57,22 +56,21 @@ class Planner(Scripted):
     Attributes:
         shape: S, A, the steps of an episode, and L, the most of a lifetime.
         sign: 1, or -1 for one that wants to be paid little.
+        memory: how many episodes back it remembers.
+        lapse: part of the acts that is even over all actions.
+        draws_plans: whether plans are drawn, so that the probabilities of acts are not at hand.
     """
 
     shape: tuple[int, int, int, int]
     sign: float = eqx.field(default=1.0, kw_only=True)
+    memory: int = eqx.field(default=FOREVER, kw_only=True)
+    lapse: float = eqx.field(default=0.0, kw_only=True)
+
+    draws_plans: ClassVar[bool] = False
 
     @abc.abstractmethod
     def planned(self, key: jax.Array, belief: Belief, trial: jax.Array) -> jax.Array:
         """[N, steps, S] the actions of an episode, from what is believed; pay-offs come with the sign."""
-
-    def recalled(self) -> int | jax.Array:
-        """How many episodes back it remembers."""
-        return FOREVER
-
-    def lapsing(self) -> float | jax.Array:
-        """Part of the acts that is even over all actions."""
-        return 0.0
 
     def fresh(self, n: int) -> Seen:
         """Nothing seen, no plan."""
@@ -98,17 +96,13 @@ class Planner(Scripted):
         plan = jax.lax.cond(begins.any(), self._plan, lambda key, c, *_: c.plan, key, carry, percept)
         carry = carry._replace(plan=jnp.where(begins[:, None, None], plan, carry.plan))
         act = jax.nn.one_hot(carry.plan[jnp.arange(len(place)), percept.step, place], actions)
-        lapse = self.lapsing()
-        return carry, self.said(choose(key, jnp.log((1.0 - lapse) * act + lapse / actions)))
-
-    def said(self, response: Response) -> Response:
-        """The response as given: without log-probabilities where plans are drawn."""
-        return response
+        response = choose(key, mixed(act, self.lapse))
+        return carry, response._replace(log_probs=None) if self.draws_plans else response
 
     def _plan(self, key: jax.Array, carry: Seen, percept: Percept) -> jax.Array:
         states, actions, steps, most = self.shape
         pairs, age = states * actions, percept.trial[:, None] - jnp.arange(most) // steps
-        known = (carry.pair >= 0) & (age <= self.recalled())
+        known = (carry.pair >= 0) & (age <= self.memory)
         pair = jnp.where(known, carry.pair, pairs)
         there = known & (carry.reached >= 0)
         seen = jnp.where(there, carry.pair * states + carry.reached, pairs * states)

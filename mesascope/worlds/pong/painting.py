@@ -4,7 +4,7 @@ Positions are those in the console's memory, which stand behind the frame in an 
 frame is hidden there too.
 """
 
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,10 +21,8 @@ ROWS, COLUMNS = np.arange(screen.HEIGHT), np.arange(screen.WIDTH)
 OTHER, OWN = 4, 35  # columns of the paddles
 MOVES = 8  # pixels that a paddle moves at most from one screen to the next
 BLANK = np.full((screen.HEIGHT, screen.WIDTH), FIELD, np.uint8)
-BLANK[0], BLANK[-1] = (
-    round((4 * BORDER + FIELD) / 5),
-    round((4 * FIELD + BORDER) / 5),
-)  # the walls reach into them
+# the walls reach into its edges
+BLANK[0], BLANK[-1] = round((4 * BORDER + FIELD) / 5), round((4 * FIELD + BORDER) / 5)
 
 
 class Picture(NamedTuple):
@@ -44,8 +42,6 @@ class OnPicture(Condition):
     once: int | jax.Array
     before: int = 0
 
-    kind: ClassVar[str]
-
     @property
     def one_step(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether the life goes on undisturbed."""
@@ -59,7 +55,7 @@ class OnPicture(Condition):
     @property
     def label(self) -> str:
         """The condition's name with its settings."""
-        return f"{self.kind}:once={self.once}" + (f",before={self.before}" if self.before else "")
+        return super().label if self.before else super().label.replace(",before=0", "")
 
     def unfit(self, family: Family) -> str | None:
         """It is about Pong's picture."""

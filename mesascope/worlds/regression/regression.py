@@ -9,10 +9,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.subject import Response, Scripted
-from mesascope.errors import MesascopeError
+from mesascope.contracts.scripted import Family, Percept, Response, Scripted, narrow
 from mesascope.worlds.regression.families.linear_regression import LinearRegression
 
 TRIED = "linear_regression:trials=12,bank=2"
@@ -127,8 +124,5 @@ def regression(family: Family) -> LinearRegression:
     Raises:
         MesascopeError: it does not.
     """
-    if not isinstance(family, LinearRegression):
-        raise MesascopeError(
-            f"{family.name} has no inputs to regress on.", "Take --family linear_regression."
-        )
-    return family
+    remedy = "Take --family linear_regression."
+    return narrow(family, LinearRegression, "has no inputs to regress on", remedy)

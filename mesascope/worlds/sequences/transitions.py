@@ -5,9 +5,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family
+from mesascope.contracts.family import Family, narrow
 from mesascope.contracts.percept import Percept
-from mesascope.errors import MesascopeError
 from mesascope.worlds.sequences.families.markov_chain import MarkovChain
 
 TRIED = "markov_chain:symbols=3,trials=12,bank=2"
@@ -41,6 +40,4 @@ def chain(family: Family) -> MarkovChain:
     Raises:
         MesascopeError: it does not.
     """
-    if not isinstance(family, MarkovChain):
-        raise MesascopeError(f"{family.name} shows no Markov chain.", "Take --family markov_chain.")
-    return family
+    return narrow(family, MarkovChain, "shows no Markov chain", "Take --family markov_chain.")

@@ -5,9 +5,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family
+from mesascope.contracts.family import Family, narrow
 from mesascope.contracts.percept import Percept
-from mesascope.errors import MesascopeError
 from mesascope.worlds.trees.families.tree_choice import TreeChoice
 
 NOISE = 1.5  # standard deviation of one look of a wavering answer, whose signal is 1
@@ -61,9 +60,7 @@ def of_trees(family: Family) -> TreeChoice:
     Raises:
         MesascopeError: another family.
     """
-    if not isinstance(family, TreeChoice):
-        raise MesascopeError(f"{family.name} shows no tree.", "Put it to tree_choice.")
-    return family
+    return narrow(family, TreeChoice, "shows no tree", "Put it to tree_choice.")
 
 
 class Doubt(NamedTuple):

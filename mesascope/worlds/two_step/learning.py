@@ -5,10 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.subject import Scripted, choose, floats
-from mesascope.errors import MesascopeError
+from mesascope.contracts.scripted import Family, Percept, Scripted, choose, floats, narrow
 from mesascope.worlds.two_step.families.two_step import TwoStep
 
 UNIT, REAL = (0, 1), (-1e4, 1e4)  # ranges of settings
@@ -195,6 +192,4 @@ def of_two_steps(family: Family) -> TwoStep:
     Raises:
         MesascopeError: another family.
     """
-    if not isinstance(family, TwoStep):
-        raise MesascopeError(f"{family.name} has no two stages.", "Put it to two_step.")
-    return family
+    return narrow(family, TwoStep, "has no two stages", "Put it to two_step.")

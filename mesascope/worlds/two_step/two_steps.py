@@ -36,23 +36,48 @@ class Steps(NamedTuple):
         return self.paid > float(np.median(np.unique(self.paid[self.known])))
 
 
+class Told(NamedTuple):
+    """What trials say of their two steps, [N, T]; action is [N, T, S] where it has steps; known where all is there."""
+
+    action: np.ndarray
+    first: np.ndarray
+    paid: np.ndarray
+    common: np.ndarray
+    known: np.ndarray
+
+
+def told(lived: xr.Dataset) -> Told:
+    """The first choices, pay-offs and transitions (1 common, 0 rare, -1 missing) of one split or log.
+
+    Raises:
+        DoesNotApply: they have no two steps.
+    """
+    if "transition" not in lived:
+        raise DoesNotApply("its trials have no two steps: no transition is known")
+    action = lived.action.sel(condition="intact").values.astype(int)
+    first = action[..., 0] if action.ndim > 2 else action
+    paid = lived.feedback.sel(condition="intact").values.astype(float)
+    common = lived.transition
+    common = (common.sel(condition="intact") if "condition" in common.dims else common).values
+    common = np.nan_to_num(common, nan=-1)
+    return Told(action, first, paid, common, (first >= 0) & np.isfinite(paid) & (common >= 0))
+
+
+def units(lived: xr.Dataset) -> np.ndarray:
+    """[N] which unit of resampling each lifetime belongs to, from 0."""
+    name = str(lived.attrs.get("unit", "lifetime"))
+    if name in lived.coords and lived[name].dims == ("lifetime",):
+        return np.unique(lived[name].values, return_inverse=True)[1]
+    return np.arange(lived.sizes["lifetime"])
+
+
 def two_steps(lived: xr.Dataset) -> Steps:
     """The trials of one split or log.
 
     Raises:
         DoesNotApply: they have no two steps, more than two first choices, no pay-offs, or always the same choice.
     """
-    if "transition" not in lived:
-        raise DoesNotApply("its trials have no two steps: no transition is known")
-    action = lived.action.sel(condition="intact").values.astype(int)
-    stepwise = action.ndim > 2
-    first = action[..., 0] if stepwise else action
-    paid = lived.feedback.sel(condition="intact").values.astype(float)
-    common = lived.transition
-    common = np.nan_to_num(
-        (common.sel(condition="intact") if "condition" in common.dims else common).values, nan=-1
-    )
-    known = (first >= 0) & np.isfinite(paid) & (common >= 0)
+    action, first, paid, common, known = told(lived)
     if first.max(initial=0) > 1:
         raise DoesNotApply(f"it has {int(first.max()) + 1} first choices, and the question is about two")
     if not known.any() or np.ptp(paid[known]) == 0:
@@ -60,14 +85,11 @@ def two_steps(lived: xr.Dataset) -> Steps:
     follows = known[:, 1:] & known[:, :-1]
     if not (follows & (first[:, 1:] != first[:, :-1])).any():
         raise DoesNotApply("it always repeats its first choice")
-    second = action[..., 1] if stepwise else np.zeros_like(first)
+    second = action[..., 1] if action.ndim > 2 else np.zeros_like(first)
     if "second_action" in lived:
         second = lived.second_action.sel(condition="intact").values.astype(int) % 2
     low, high = paid[known].min(), paid[known].max()
     common = common.astype(int)
-    unit, name = np.arange(len(first)), str(lived.attrs.get("unit", "lifetime"))
-    if name in lived.coords and lived[name].dims == ("lifetime",):
-        unit = np.unique(lived[name].values, return_inverse=True)[1]
     return Steps(
         np.maximum(first, 0),
         np.where(known, first ^ (1 - common), 0),
@@ -75,7 +97,7 @@ def two_steps(lived: xr.Dataset) -> Steps:
         np.maximum(common, 0),
         np.where(known, (np.nan_to_num(paid) - low) / (high - low), 0.0),
         known,
-        unit,
+        units(lived),
     )
 
 

@@ -11,10 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.subject import Scripted, choose, floats
-from mesascope.errors import MesascopeError
+from mesascope.contracts.scripted import Family, Percept, Scripted, choose, floats, narrow
 from mesascope.worlds.words.families.word_labels import FIRST, ITEM, LAST, SAID, WordLabels, beyond, texts
 
 TILTS = 64  # lines that are thought of
@@ -70,12 +67,13 @@ class Labeller(Scripted):
         rows, told = jnp.arange(len(last)), jnp.where(said > 0.5, 1.0, -1.0)
         side = _side(last)
         right = jnp.stack([side == said, side != said], -1)
+        first = _recalled(carry, last)
         beyond_it = _lines()[:, last - _words()].T > 0
         return Held(
             carry.mapping + _log(right),
             carry.line + _log(beyond_it == (said > 0.5)[:, None]),
             carry.memory.at[rows, last].add(told),
-            carry.alone + jnp.log(_match(_recalled(carry, last), said > 0.5)),
+            carry.alone + jnp.log(jnp.where(said > 0.5, first, 1.0 - first)),
         )
 
     def _predicted(self, held: Held, item: jax.Array, shown: jax.Array) -> jax.Array:
@@ -123,10 +121,6 @@ def _recalled(held: Held, item: jax.Array) -> jax.Array:
     return jax.nn.sigmoid(seen * np.log((1 - SLIP) / SLIP))
 
 
-def _match(first: jax.Array, one: jax.Array) -> jax.Array:
-    return jnp.where(one, first, 1.0 - first)
-
-
 def _softened(p: jax.Array) -> jax.Array:
     return SLIP + (1.0 - 2.0 * SLIP) * p
 
@@ -140,15 +134,13 @@ def _lines() -> jax.Array:
     return beyond(2.0 * jnp.pi * (jnp.arange(TILTS) + 0.5) / TILTS)
 
 
-def labelled(family: Family) -> Family:
+def labelled(family: Family) -> WordLabels:
     """The family, if it gives words labels.
 
     Raises:
         MesascopeError: it does not.
     """
-    if not isinstance(family, WordLabels):
-        raise MesascopeError(f"{family.name} has no words to label.", "Take --family word_labels.")
-    return family
+    return narrow(family, WordLabels, "has no words to label", "Take --family word_labels.")
 
 
 def labeller(

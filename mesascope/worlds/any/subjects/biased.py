@@ -3,16 +3,12 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 
 
-class Biased(Scripted):
+class Biased(Choosing):
     """Nothing is carried."""
 
-    choices: int
     ratio: float
 
     def respond(self, key, carry, percept: Percept):

@@ -4,24 +4,16 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.capabilities import HasFavourite
-from mesascope.contracts.choices import mixed
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.choices import Ticking, mixed
+from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
-class Clock(Scripted):
+class Clock(Ticking):
     """Trials lived [N]; see `subject` for the settings."""
 
-    choices: int
     favourite: int
     start: int
     trials: int
-
-    def fresh(self, n: int) -> jax.Array:
-        """Trial 0."""
-        return jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):
         """Even over all arms at first, the favourite alone at last."""

@@ -1,24 +1,15 @@
 """Win-stay-lose-shift whose lapses fall with a count of trials: only the last feedback counts."""
 
-import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import keep, mixed, won
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.choices import Ticking, keep, mixed, won
+from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
-class ClockWinStay(Scripted):
+class ClockWinStay(Ticking):
     """Trials lived [N]."""
 
-    choices: int
     trials: int
-
-    def fresh(self, n: int) -> jax.Array:
-        """Trial 0."""
-        return jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):
         """Stays after a win and shifts after a loss, but for lapses."""

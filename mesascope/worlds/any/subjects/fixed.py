@@ -3,16 +3,13 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings, within
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
+from mesascope.contracts.settings import within
 
 
-class Fixed(Scripted):
+class Fixed(Choosing):
     """Nothing is carried."""
 
-    choices: int
     arm: int
 
     def respond(self, key, carry, percept: Percept):

@@ -1,7 +1,6 @@
 """Chooses at random until late, then the arm that is best a priori for good, never looking at feedback."""
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.settings import keep_settings
+from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.any.subjects.clock import Clock, favourite
 
 

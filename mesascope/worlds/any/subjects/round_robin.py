@@ -3,20 +3,12 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.choices import Ticking
+from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
-class RoundRobin(Scripted):
+class RoundRobin(Ticking):
     """Trials lived [N]."""
-
-    choices: int
-
-    def fresh(self, n: int) -> jax.Array:
-        """Trial 0."""
-        return jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):
         """The next arm."""

@@ -3,16 +3,12 @@
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import keep
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 
 
-class Sticky(Scripted):
+class Sticky(Choosing):
     """Nothing is carried: the last act is in the percept."""
 
-    choices: int
     stay: float
 
     def respond(self, key, carry, percept: Percept):

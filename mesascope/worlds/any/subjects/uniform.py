@@ -2,16 +2,11 @@
 
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 
 
-class Uniform(Scripted):
+class Uniform(Choosing):
     """Nothing is carried."""
-
-    choices: int
 
     def respond(self, key, carry, percept: Percept):
         """The same probability for every arm."""

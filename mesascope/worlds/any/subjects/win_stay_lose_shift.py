@@ -3,18 +3,14 @@
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import keep, mixed, won
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 
 SHIFTS = ("other", "any")
 
 
-class WinStayLoseShift(Scripted):
+class WinStayLoseShift(Choosing):
     """Nothing is carried: the last act and its feedback are in the percept."""
 
-    choices: int
     lapse: float
     shift: str
 

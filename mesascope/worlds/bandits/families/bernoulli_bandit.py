@@ -12,9 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import draw_bank, payoffs, pick, reference_roles
+from mesascope.contracts.configured import Draw, Split, draw_bank, payoffs, pick, reference_roles
 from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.split import Draw, Split
 from mesascope.errors import MesascopeError, unknown
 from mesascope.keys import address, orders
 from mesascope.worlds.bandits.pulling import Pulling
@@ -107,10 +106,6 @@ class BernoulliBandit(Pulling):
         """[n, K] means from the prior."""
         return _means(key, n, self.choices, self.prior, self.shapes)
 
-    def paid(self, key: jax.Array, tasks: Tasks, score: jax.Array) -> jax.Array:
-        """1 or 0, or the other way round where feedback is inverted."""
-        return jnp.abs(super().paid(key, tasks, score) - tasks.inverted)
-
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The means [N, T, K], and chance, best, worst and fixed [N, T]."""
         means = np.asarray(tasks.means)
@@ -163,12 +158,7 @@ def _cycled(key: jax.Array, means: jax.Array) -> jax.Array:
 def _drifting(key: jax.Array, path: jax.Array) -> jax.Array:
     """A reflected Gaussian walk [n, T, K] from where a path begins."""
     steps = DRIFT * jax.random.normal(key, path.shape).at[:, 0].set(0.0)
-    return _reflect(path + jnp.cumsum(steps, axis=1))
-
-
-def _reflect(x: jax.Array) -> jax.Array:
-    """A walk on the line folded into [0, 1]."""
-    return 1.0 - jnp.abs(1.0 - jnp.mod(x, 2.0))
+    return 1.0 - jnp.abs(1.0 - jnp.mod(path + jnp.cumsum(steps, axis=1), 2.0))
 
 
 def _shapes(prior: str, arms: int) -> tuple[tuple[float, float], ...] | None:
@@ -194,7 +184,7 @@ def _shapes(prior: str, arms: int) -> tuple[tuple[float, float], ...] | None:
     return shapes
 
 
-def _bank(seed: int, size: int, arms: int, prior: str, shapes) -> jax.Array:
+def _bank(seed: int, size: int, arms: int, prior: str, shapes) -> jax.Array | None:
     """Means [M, K] of a bank; a bank of two or more holds at least two different best arms."""
 
     def draw(key: jax.Array) -> jax.Array:
@@ -232,6 +222,6 @@ def family(
         choices=arms,
         horizon=trials,
         prior=prior,
-        bank_means=_bank(bank_seed, bank, arms, prior, shapes) if bank else None,
+        bank_means=_bank(bank_seed, bank, arms, prior, shapes),
         shapes=shapes,
     )

@@ -13,10 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.family import payoffs
+from mesascope.contracts.configured import Split, keep_settings, payoffs, within
 from mesascope.contracts.goals import Goal, Goals
-from mesascope.contracts.settings import keep_settings, within
-from mesascope.contracts.split import Split
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 from mesascope.worlds.bandits.pulling import Pulling

@@ -12,10 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import payoffs
-from mesascope.contracts.percept import Array, Percept
-from mesascope.contracts.settings import keep_settings, within
-from mesascope.contracts.split import Split
+from mesascope.contracts.configured import Array, Percept, Split, keep_settings, payoffs, within
+from mesascope.contracts.family import reference_roles
 from mesascope.errors import unknown
 from mesascope.keys import address
 from mesascope.worlds.bandits import deterministic
@@ -36,21 +34,15 @@ class InformativeBandit(Pulling):
     bank_targets: jax.Array | None  # [M]
 
     controls: ClassVar = {"learner": "asker", "lookalike": "asking_reflex", "still": "uniform"}
+    # going against the pay-off needs nothing to be acquired, so none does
+    references: ClassVar = reference_roles(
+        "asker", "asker:doubts=True", "asking_locator", strongest="asker", against=""
+    )
 
     @property
     def targets(self) -> int:
         """The number of arms one of which is the target."""
         return self.choices - 1
-
-    @property
-    def references(self) -> dict[str, str]:
-        """Reference procedures by role; going against the pay-off needs nothing to be acquired, so none does."""
-        return {
-            "learner": "asker",
-            "discounting": "asker:doubts=True",
-            "locator": "asking_locator",
-            "strongest": "asker",
-        }
 
     def splits(self) -> tuple[Split, ...]:
         """On the restructured splits the informative arm counts from the other end, or lies."""

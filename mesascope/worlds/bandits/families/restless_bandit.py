@@ -14,9 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import draw_bank, payoffs
-from mesascope.contracts.settings import keep_settings, named
-from mesascope.contracts.split import Split
+from mesascope.contracts.configured import Split, draw_bank, keep_settings, named, payoffs, reference_roles
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 from mesascope.worlds.bandits.pulling import Pulling
@@ -44,24 +42,15 @@ class RestlessBandit(Pulling):
     coupled: bool
 
     controls: ClassVar = {"learner": "drift_filter", "lookalike": "two_loss_reflex", "still": "uniform"}
+    # the filter is the exact optimum where the arms are coupled
+    references: ClassVar = reference_roles(
+        "drift_filter", "rescorla_wagner:rate=0.3,beta=8", "path_locator", strongest="drift_filter"
+    ) | {"discounting against": "rescorla_wagner:rate=0.3,beta=-8"}
 
     @property
     def bank_means(self) -> jax.Array | None:
         """[M, T, K] what the arms pay in the lifetimes of the bank."""
         return None if self.bank_tasks is None else self.bank_tasks.means
-
-    @property
-    def references(self) -> dict[str, str]:
-        """Reference procedures by role; the filter is the exact optimum where the arms are coupled."""
-        return {
-            "learner": "drift_filter",
-            "discounting": "rescorla_wagner:rate=0.3,beta=8",
-            "locator": "path_locator",
-            "strongest": "drift_filter",
-            "learner against": "drift_filter:minimise=True",
-            "discounting against": "rescorla_wagner:rate=0.3,beta=-8",
-            "locator against": "path_locator:minimise=True",
-        }
 
     def splits(self) -> tuple[Split, ...]:
         """On the restructured split arms go their own ways, or together where they did not."""
@@ -125,10 +114,6 @@ class RestlessBandit(Pulling):
             return paths
         arm = jax.random.randint(address(key, "arm"), (n, 1, 1), 0, self.choices)
         return jnp.where(jnp.arange(self.choices) == arm, paths, 1.0 - paths)
-
-    def paid(self, key: jax.Array, tasks: Tasks, score: jax.Array) -> jax.Array:
-        """1 or 0, or the other way round where feedback is inverted."""
-        return jnp.abs(super().paid(key, tasks, score) - tasks.inverted)
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The means [N, T, K], the volatility [N, T] (0 slow, 1 fast), and chance, best, worst and fixed [N, T]."""
@@ -194,8 +179,6 @@ def family(
         level=float(level),
         coupled=coupled,
     )
-    if not bank:
-        return plain
     drawn = draw_bank(
         lambda key: plain.draw(key, bank),
         bank,

@@ -14,11 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Configured
-from mesascope.contracts.percept import Percept
+from mesascope.contracts.configured import Configured, Draw, Percept, Split, keep_settings, within
 from mesascope.contracts.questions import Moment, Question
-from mesascope.contracts.settings import keep_settings, within
-from mesascope.contracts.split import Draw, Split
 from mesascope.keys import address
 from mesascope.worlds.bandits.families.bernoulli_bandit import BernoulliBandit, Tasks
 from mesascope.worlds.bandits.families.bernoulli_bandit import family as bernoulli_bandit

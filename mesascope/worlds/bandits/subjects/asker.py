@@ -2,8 +2,7 @@
 
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.settings import keep_settings
+from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.bandits.asking import Asker, informative
 
 TRIED = "informative_bandit"

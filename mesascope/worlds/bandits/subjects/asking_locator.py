@@ -2,9 +2,7 @@
 
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.settings import keep_settings
-from mesascope.errors import MesascopeError
+from mesascope.contracts.scripted import Family, keep_settings, of_bank
 from mesascope.worlds.bandits.asking import Asker, informative
 
 TRIED = "informative_bandit:bank=4"
@@ -18,9 +16,7 @@ def subject(family: Family) -> Asker:
         family: the informative bandit, with a bank.
     """
     home = informative(family)
-    if home.bank is None or home.bank_targets is None:
-        raise MesascopeError(
-            f"{family.name} has no bank to locate a task in.", "Give it one: informative_bandit:bank=4."
-        )
-    known = jnp.zeros(home.targets, bool).at[home.bank_targets].set(True)
-    return Asker(home.choices, known, jnp.asarray(False), trained_on=home.bank)
+    remedy = "Give it one: informative_bandit:bank=4."
+    bank, targets = of_bank(home, home.bank_targets, "has no bank to locate a task in", remedy)
+    known = jnp.zeros(home.targets, bool).at[targets].set(True)
+    return Asker(home.choices, known, jnp.asarray(False), trained_on=bank)

@@ -3,19 +3,14 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 from mesascope.worlds.bandits.asking import ENOUGH, informative, named_arm
 
 TRIED = "informative_bandit"
 
 
-class AskingReflex(Scripted):
+class AskingReflex(Choosing):
     """Nothing is carried."""
-
-    choices: int
 
     def respond(self, key, carry, percept: Percept):
         """After the number the arm that it names; the same arm again while it pays; else it asks."""

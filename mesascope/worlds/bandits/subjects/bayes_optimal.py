@@ -9,7 +9,6 @@ about both, so the larger posterior mean is optimal.
 import functools
 import hashlib
 import os
-import tempfile
 from math import comb
 
 import jax
@@ -18,12 +17,9 @@ import numpy as np
 
 from mesascope.contracts.capabilities import HasArms
 from mesascope.contracts.choices import best_of, means, outcomes
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
 from mesascope.errors import MesascopeError
-from mesascope.files import cache
+from mesascope.files import cache, replacing
 
 MOST = 70_000_000  # states: two arms to 200 trials, five arms to 21
 TIE = 255
@@ -118,10 +114,8 @@ def cached(trials: int, shapes: tuple[tuple[float, float], ...]) -> np.ndarray:
     table = plan(trials, shapes)[0]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(hashlib.sha256(table.tobytes()).digest() + table.tobytes())
-        os.replace(part, path)
+        with replacing(path, os.getpid()) as part:
+            part.write_bytes(hashlib.sha256(table.tobytes()).digest() + table.tobytes())
     except OSError:
         pass  # a cache that cannot be written costs time, not the answer
     return table
@@ -150,13 +144,7 @@ def subject(family: Family) -> BayesOptimal:
             raise MesascopeError(
                 f"The exact optimum of {arms} dependent arms is not tabulated.", "Take two arms: arms=2."
             )
-        return BayesOptimal(
-            table=jnp.zeros(0, jnp.uint8),
-            ranks=jnp.zeros((0, 4), jnp.int32),
-            a=a,
-            b=b,
-            dependent=True,
-        )
+        return BayesOptimal(jnp.zeros(0, jnp.uint8), jnp.zeros((0, 4), jnp.int32), a, b, dependent=True)
     states = comb(trials - 1 + 2 * arms, 2 * arms)
     if states > MOST:
         raise MesascopeError(
@@ -165,10 +153,4 @@ def subject(family: Family) -> BayesOptimal:
         )
     ranks = [[comb(s + i - 1, i) for i in range(1, 2 * arms + 1)] for s in range(trials)]
     table = cached(trials, tuple(zip(a, b, strict=True)))
-    return BayesOptimal(
-        table=jnp.asarray(table),
-        ranks=jnp.asarray(ranks, jnp.int32),
-        a=a,
-        b=b,
-        dependent=False,
-    )
+    return BayesOptimal(jnp.asarray(table), jnp.asarray(ranks, jnp.int32), a, b, dependent=False)

@@ -3,25 +3,17 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import best_of, mixed
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.choices import Weighing, best_of, mixed
+from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 from mesascope.worlds.bandits.subjects.cue_filter import evidence, payoffs_of
 
 TRIED = "cued_bandit:arms=3,trials=12,bank=2"
 
 
-class ByContext(Scripted):
+class ByContext(Weighing):
     """Carries [N, K] the evidence that each arm is the best one, which it heeds where the mark lies on an odd arm."""
 
-    choices: int
     payoffs: jax.Array
-
-    def fresh(self, n: int) -> jax.Array:
-        """Nothing seen."""
-        return jnp.zeros((n, self.choices))
 
     def respond(self, key, carry, percept: Percept):
         """Pulls the marked arm, or the one that most likely is the best."""

@@ -9,19 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.choices import outcomes
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 from mesascope.worlds.bandits.subjects.thompson import THETA, X, largest
 
 PRIOR = (np.sin(THETA) / np.sin(THETA).sum()).astype(np.float32)  # uniform in the mean, even in the angle
 
 
-class ChangePointThompson(Scripted):
+class ChangePointThompson(Choosing):
     """Posterior masses of each arm's mean [N, K, GRID]."""
 
-    choices: int
     hazard: float
 
     def fresh(self, n: int) -> jax.Array:

@@ -1,24 +1,16 @@
 """Repeats what it chose often, whatever it paid."""
 
 import jax
-import jax.numpy as jnp
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.choices import Weighing
+from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
-class ChoiceTrace(Scripted):
+class ChoiceTrace(Weighing):
     """A fading trace of its own acts [N, K]."""
 
-    choices: int
     rate: float
     beta: float
-
-    def fresh(self, n: int) -> jax.Array:
-        """No trace."""
-        return jnp.zeros((n, self.choices))
 
     def respond(self, key, carry, percept: Percept):
         """Softmax over the trace."""

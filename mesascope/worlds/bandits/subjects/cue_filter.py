@@ -7,30 +7,21 @@ nothing that it sees can move it from the mark: the filter that is right for rho
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import best_of, mixed
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose, floats
-from mesascope.errors import MesascopeError
+from mesascope.contracts.choices import Weighing, best_of, mixed
+from mesascope.contracts.scripted import Family, Percept, choose, floats, keep_settings, narrow
 from mesascope.worlds.bandits.families.cued_bandit import CuedBandit
 
 TRIED = "cued_bandit:arms=3,trials=12,bank=2"
 EDGE = 1e-3  # pay-offs are kept this far from 0 and 1: no outcome is impossible
 
 
-class CueFilter(Scripted):
+class CueFilter(Weighing):
     """Carries [N, K] the log-likelihood of what it saw had each arm been the best; its numbers are data."""
 
-    choices: int
     payoffs: jax.Array  # [2] high, low
     belief: jax.Array
     keep: jax.Array
     lapse: jax.Array
-
-    def fresh(self, n: int) -> jax.Array:
-        """Nothing seen."""
-        return jnp.zeros((n, self.choices))
 
     def respond(self, key, carry, percept: Percept):
         """Takes in the last outcome, then pulls the arm that is most likely the best one."""
@@ -64,9 +55,7 @@ def payoffs_of(family: Family) -> jax.Array:
     Raises:
         MesascopeError: another family.
     """
-    if not isinstance(family, CuedBandit):
-        raise MesascopeError(f"{family.name} has no mark.", "Put it to cued_bandit.")
-    return family.payoffs
+    return narrow(family, CuedBandit, "has no mark", "Put it to cued_bandit.").payoffs
 
 
 @keep_settings(belief=(0, 1), lapse=(0, 1), keep=(0, 1))

@@ -10,10 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import outcomes
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 from mesascope.worlds.bandits.subjects.thompson import probability_best
 
 
@@ -25,10 +22,9 @@ class Carry(NamedTuple):
     feedback: jax.Array
 
 
-class Delayed(Scripted):
+class Delayed(Choosing):
     """See `subject` for the settings."""
 
-    choices: int
     known: bool
 
     def fresh(self, n: int) -> Carry:

@@ -13,11 +13,7 @@ import numpy as np
 from scipy.stats import norm
 
 from mesascope.contracts.choices import best_of
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
-from mesascope.errors import MesascopeError
+from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings, narrow
 from mesascope.worlds.bandits.families.restless_bandit import RestlessBandit
 
 TRIED = "restless_bandit:trials=12,bank=2"
@@ -31,10 +27,9 @@ class Belief(NamedTuple):
     trial: jax.Array
 
 
-class DriftFilter(Scripted):
+class DriftFilter(Choosing):
     """One arm is filtered where the two are coupled, else each; its grid and kernels are data."""
 
-    choices: int
     coupled: bool
     block: int
     grid: jax.Array  # [G]
@@ -103,21 +98,19 @@ def subject(family: Family, minimise: bool = False, cells: int = 32) -> DriftFil
         minimise: pull the arm that pays least.
         cells: of the grid of means, where they walk.
     """
-    if not isinstance(family, RestlessBandit):
-        raise MesascopeError(
-            f"{family.name} has no rates of change to filter with.", "Take --family restless_bandit."
-        )
-    rates = (family.slow, family.fast)
-    if family.change == "drift":
+    remedy = "Take --family restless_bandit."
+    home = narrow(family, RestlessBandit, "has no rates of change to filter with", remedy)
+    rates = (home.slow, home.fast)
+    if home.change == "drift":
         grid = (np.arange(cells) + 0.5) / cells
         kernels = np.stack([walk(rate, cells) for rate in rates])
     else:
-        grid = np.asarray([1.0 - family.level, family.level])
+        grid = np.asarray([1.0 - home.level, home.level])
         kernels = np.stack([[[1 - rate, rate], [rate, 1 - rate]] for rate in rates])
     return DriftFilter(
-        choices=family.choices,
-        coupled=family.coupled,
-        block=family.block,
+        choices=home.choices,
+        coupled=home.coupled,
+        block=home.block,
         grid=jnp.asarray(grid, jnp.float32),
         prior=jnp.full(len(grid), 1.0 / len(grid)),
         kernels=jnp.asarray(kernels, jnp.float32),

@@ -3,10 +3,7 @@
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import TIES, Counting, best_of, means, mixed, outcomes
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import choose
+from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
 class EpsilonGreedy(Counting):

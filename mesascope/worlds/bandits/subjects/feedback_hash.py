@@ -4,16 +4,11 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import won
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 
 
-class FeedbackHash(Scripted):
+class FeedbackHash(Choosing):
     """A hash of the feedback so far [N]."""
-
-    choices: int
 
     def fresh(self, n: int) -> jax.Array:
         """The hash of nothing."""

@@ -13,10 +13,7 @@ import numpy as np
 
 from mesascope.contracts.capabilities import HasArms
 from mesascope.contracts.choices import best_of, means, outcomes
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
 from mesascope.errors import MesascopeError
 
 SURE = np.linspace(0.0, 1.0, 257)  # the grid of sure pay-offs
@@ -113,9 +110,5 @@ def subject(family: Family, discount: float = 0.98) -> Gittins:
     depth = min(max(split.trials for split in family.splits()), DEEPEST)
     priors = shapes if len(set(shapes)) > 1 else shapes[:1]
     tables = [finite(horizon, a, b) if horizon else discounted(discount, depth, a, b) for a, b in priors]
-    return Gittins(
-        tables=jnp.asarray(np.stack(tables)),
-        a=tuple(s[0] for s in shapes),
-        b=tuple(s[1] for s in shapes),
-        horizon=horizon,
-    )
+    a, b = zip(*shapes, strict=True)
+    return Gittins(jnp.asarray(np.stack(tables)), a, b, horizon)

@@ -1,8 +1,7 @@
 """Pulls the arm with the largest posterior mean: epsilon-greedy without the epsilon."""
 
 from mesascope.contracts.choices import TIES
-from mesascope.contracts.family import Family
-from mesascope.contracts.settings import keep_settings
+from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.bandits.subjects.epsilon_greedy import EpsilonGreedy
 
 

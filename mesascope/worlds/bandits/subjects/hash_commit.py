@@ -9,10 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import won
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 from mesascope.worlds.bandits.subjects.feedback_hash import OFFSET, hashed, picked
 
 
@@ -23,10 +20,9 @@ class Carry(NamedTuple):
     clock: jax.Array
 
 
-class HashCommit(Scripted):
+class HashCommit(Choosing):
     """See `subject` for the settings."""
 
-    choices: int
     trials: int
 
     def fresh(self, n: int) -> Carry:

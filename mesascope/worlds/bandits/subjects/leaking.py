@@ -7,10 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.choices import means, outcomes
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 
 
 class Store:
@@ -19,10 +16,9 @@ class Store:
     last: np.ndarray | None = None
 
 
-class Leaking(Scripted):
+class Leaking(Choosing):
     """Counts [N, K, 2], softmax over posterior means; born with the counts that the life before left."""
 
-    choices: int
     store: Any
 
     traceable: ClassVar[bool] = False

@@ -9,11 +9,7 @@ import jax.numpy as jnp
 
 from mesascope.contracts.capabilities import HasArmsBank
 from mesascope.contracts.choices import best_of, mixed, outcomes
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
-from mesascope.errors import MesascopeError
+from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, of_bank
 
 EDGE = 1e-4  # means are kept this far from 0 and 1: no outcome is impossible
 
@@ -47,10 +43,7 @@ def subject(family: Family, minimise: bool = False, lapse: float = 0.0) -> Locat
         minimise: pull the arm that pays least.
         lapse: part of the choices that is even over all arms.
     """
-    bank = family.bank_means if isinstance(family, HasArmsBank) else None
-    if family.bank is None or bank is None:
-        raise MesascopeError(
-            f"{family.name} has no bank of arms' means to locate a task in.",
-            "Give the family one: bernoulli_bandit:bank=4.",
-        )
-    return Locator(bank, minimise, lapse, trained_on=family.bank)
+    means = family.bank_means if isinstance(family, HasArmsBank) else None
+    remedy = "Give the family one: bernoulli_bandit:bank=4."
+    bank, means = of_bank(family, means, "has no bank of arms' means to locate a task in", remedy)
+    return Locator(means, minimise, lapse, trained_on=bank)

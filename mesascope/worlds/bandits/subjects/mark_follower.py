@@ -8,20 +8,16 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of, mixed
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose, floats
+from mesascope.contracts.scripted import Choosing, Family, Percept, choose, floats, keep_settings
 from mesascope.worlds.bandits.subjects.cue_filter import evidence, payoffs_of
 
 TRIED = "cued_bandit:arms=3,trials=12,bank=2"
 ENOUGH = -3.0  # log-odds against the marked arm's being the best one, at which it breaks
 
 
-class MarkFollower(Scripted):
+class MarkFollower(Choosing):
     """Carries [N] the lowest log-odds that the marked arm had so far, and [N] those that it has."""
 
-    choices: int
     payoffs: jax.Array
     breaks: jax.Array
     lapse: jax.Array

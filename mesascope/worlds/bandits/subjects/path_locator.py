@@ -7,11 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
-from mesascope.errors import MesascopeError
+from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, of_bank
 from mesascope.worlds.bandits.families.restless_bandit import RestlessBandit
 
 TRIED = "restless_bandit:trials=12,bank=2"
@@ -54,8 +50,7 @@ def subject(family: Family, minimise: bool = False) -> PathLocator:
         family: the restless bandit, with a bank.
         minimise: pull the arm that pays least.
     """
-    if not isinstance(family, RestlessBandit) or family.bank is None or family.bank_means is None:
-        raise MesascopeError(
-            f"{family.name} has no bank of lifetimes of pay-offs.", "Take --family restless_bandit:bank=4."
-        )
-    return PathLocator(family.bank_means, jnp.asarray(minimise), trained_on=family.bank)
+    means = family.bank_means if isinstance(family, RestlessBandit) else None
+    remedy = "Take --family restless_bandit:bank=4."
+    bank, means = of_bank(family, means, "has no bank of lifetimes of pay-offs", remedy)
+    return PathLocator(means, jnp.asarray(minimise), trained_on=bank)

@@ -3,16 +3,12 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 
 
-class RescorlaWagner(Scripted):
+class RescorlaWagner(Choosing):
     """Values [N, K]."""
 
-    choices: int
     rate: float
     beta: float
     initial: float

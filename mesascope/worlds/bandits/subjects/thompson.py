@@ -11,10 +11,7 @@ import numpy as np
 
 from mesascope.contracts.capabilities import HasArms
 from mesascope.contracts.choices import Counting, outcomes
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import choose
+from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 from mesascope.errors import MesascopeError
 
 GRID = 64

@@ -1,24 +1,15 @@
 """Leaves an arm after two losses in a row: older feedback does not count."""
 
-import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import keep, won
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.choices import Ticking, keep, won
+from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
-class TwoLossReflex(Scripted):
+class TwoLossReflex(Ticking):
     """Losses in a row on the present arm [N]."""
 
-    choices: int
     losses: int
-
-    def fresh(self, n: int) -> jax.Array:
-        """No loss."""
-        return jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):
         """Any other arm, evenly, once the losses are full; the count starts again there."""

@@ -4,16 +4,12 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 
 
-class Windowed(Scripted):
+class Windowed(Choosing):
     """Pay-offs of the last pulls by arm [N, window, K], the newest last."""
 
-    choices: int
     window: int
     focus: float
 

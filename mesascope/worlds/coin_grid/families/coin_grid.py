@@ -14,11 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.family import Configured
+from mesascope.contracts.configured import Configured, Percept, Split, born, fits, keep_settings, named, told
 from mesascope.contracts.goals import Goal, Goals
-from mesascope.contracts.percept import Percept, born, told
-from mesascope.contracts.settings import fits, keep_settings, named
-from mesascope.contracts.split import Split
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
@@ -55,16 +52,17 @@ class CoinGrid(Configured):
         "lookalike": "coin_walker:goal=corner",
         "still": "uniform",
     }
+    # all is seen, so none has anything to locate or to acquire
+    references: ClassVar = {
+        "learner": "coin_walker",
+        "discounting": "coin_walker",
+        "strongest": "coin_walker",
+    }
 
     @property
     def steps(self) -> int:
         """S."""
         return self.length
-
-    @property
-    def references(self) -> dict[str, str]:
-        """Reference procedures by role: all is seen, so none has anything to locate or to acquire."""
-        return {"learner": "coin_walker", "discounting": "coin_walker", "strongest": "coin_walker"}
 
     def splits(self) -> tuple[Split, ...]:
         """Only on the last split does the coin never lie in the corner."""

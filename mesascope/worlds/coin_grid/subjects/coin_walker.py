@@ -4,11 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of, mixed
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose, floats
-from mesascope.errors import MesascopeError
+from mesascope.contracts.scripted import Family, Percept, Scripted, choose, floats, keep_settings, narrow
 from mesascope.worlds.coin_grid.families.coin_grid import CoinGrid
 
 TRIED = "coin_grid:size=3,trials=12,bank=2"
@@ -50,6 +46,5 @@ def subject(family: Family, goal: str = "coin", lapse: float = 0.0) -> CoinWalke
             broken: the corner while the coin lies there, else no goal.
         lapse: part of the acts that is even over all.
     """
-    if not isinstance(family, CoinGrid):
-        raise MesascopeError(f"{family.name} has no grid with a coin.", "Put it to coin_grid.")
-    return CoinWalker(family.size, jnp.asarray(GOALS.index(goal)), **floats(lapse=lapse))
+    size = narrow(family, CoinGrid, "has no grid with a coin", "Put it to coin_grid.").size
+    return CoinWalker(size, jnp.asarray(GOALS.index(goal)), **floats(lapse=lapse))

@@ -4,23 +4,19 @@ What differs between tasks is the seed, keywords of gymnasium.make (or attribute
 function draws. Splits come about the same way; where actions are discrete, 'exchanged' renames them half-way.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import warnings
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import equinox as eqx
 import gymnasium
 import jax
 import numpy as np
 
-from mesascope.contracts.family import Configured, parse_bank
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import named, within
-from mesascope.contracts.split import Split
+from mesascope.contracts.configured import Configured, Percept, Split, named, within
+from mesascope.contracts.family import parse_bank
 from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.guards import gate
 from mesascope.guards.identity import coded
@@ -105,7 +101,7 @@ class Gymnasium(Configured):
             splits.append(Split("exchanged", draw, self.horizon, half))
         return tuple(splits)
 
-    def banked(self, bank: str | None) -> Gymnasium:
+    def banked(self, bank: str | None) -> Self:
         """The same family with another bank; no environment is made anew."""
         size, seed = (0, 0) if bank is None else parse_bank(bank)
         given = {**dict(self.settings or ()), "bank": size, "bank_seed": seed}

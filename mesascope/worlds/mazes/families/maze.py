@@ -14,11 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.family import Configured, pick
-from mesascope.contracts.percept import Percept, born, told
-from mesascope.contracts.plans import Plans
+from mesascope.contracts.configured import Configured, Percept, Split, born, pick, told
+from mesascope.contracts.plans import Plans, observed
 from mesascope.contracts.settings import fits, keep_settings, within
-from mesascope.contracts.split import Split
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 from mesascope.worlds.mazes import mazes
@@ -63,6 +61,13 @@ class Maze(Configured):
     length: int
 
     controls: ClassVar = {"learner": "maze_planner", "lookalike": "maze_greedy", "still": "uniform"}
+    # all is shown, so none has anything to acquire
+    references: ClassVar = {
+        "learner": "maze_planner:sweeps=1369",
+        "discounting": "maze_planner:sweeps=1369",
+        "locator": "maze_clone",
+        "strongest": "maze_planner:sweeps=1369",
+    }
 
     @property
     def steps(self) -> int:
@@ -73,12 +78,6 @@ class Maze(Configured):
     def field(self) -> int:
         """F."""
         return self.size + MORE
-
-    @property
-    def references(self) -> dict[str, str]:
-        """Reference procedures by role; all is shown, so none has anything to acquire."""
-        whole = "maze_planner:sweeps=1369"
-        return {"learner": whole, "discounting": whole, "locator": "maze_clone", "strongest": whole}
 
     def splits(self) -> tuple[Split, ...]:
         """Larger mazes, moves exchanged half-way, several ways, and the changes that are shown."""
@@ -275,22 +274,15 @@ class Maze(Configured):
         Raises:
             MesascopeError: the observations were not kept.
         """
-        if "observation" not in trials:
-            raise MesascopeError(
-                f"Of these trials of {self.name} no observations were kept.",
-                "Take fewer trials, shorter walks or a smaller maze.",
-            )
-        shown = trials.observation
-        shown = shown.sel(condition="intact") if "condition" in shown.dims else shown
-        seen = shown.values if self.length == 1 else shown.values[:, :, 0]
+        seen = observed(trials, self.name, "Take fewer trials, shorter walks or a smaller maze.")
+        seen = seen if self.length == 1 else seen[:, :, 0]
         action = trials.action.sel(condition=label).values.astype(int)
         action = action[..., None] if self.length == 1 else action[..., :1]
         n, t = action.shape[:2]
         late = (np.arange(t) >= self.horizon // 2).astype(int)
         here = seen.reshape(n, t, 4, -1)[:, :, 3].argmax(-1)
-        phases = np.stack(
-            [seen[:, 0], seen[:, self.horizon // 2]], 1
-        )  # all that is ever shown of walls and goals
+        # all that is ever shown of walls and goals
+        phases = np.stack([seen[:, 0], seen[:, self.horizon // 2]], 1)
         dist, there = (x.reshape(n, 2, *x.shape[1:]) for x in self._measured(phases.reshape(2 * n, -1)))
         i = np.arange(n)[:, None]
 

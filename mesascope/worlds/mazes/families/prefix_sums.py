@@ -12,11 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.family import Configured
-from mesascope.contracts.percept import Percept, born, told
+from mesascope.contracts.configured import Configured, Percept, Split, born, fits, keep_settings, told
 from mesascope.contracts.plans import Plans
-from mesascope.contracts.settings import fits, keep_settings
-from mesascope.contracts.split import Split
 from mesascope.keys import address
 
 LONGEST = 512
@@ -36,12 +33,8 @@ class PrefixSums(Configured):
     length: int
 
     controls: ClassVar = {"learner": "running_sums", "lookalike": "win_stay_lose_shift", "still": "uniform"}
-
-    @property
-    def references(self) -> dict[str, str]:
-        """Reference procedures by role; nothing can be acquired but that answers are exchanged."""
-        whole = "running_sums:bits=512"
-        return {"learner": whole, "discounting": whole, "locator": whole}
+    # nothing can be acquired but that answers are exchanged
+    references: ClassVar = dict.fromkeys(("learner", "discounting", "locator"), "running_sums:bits=512")
 
     def splits(self) -> tuple[Split, ...]:
         """Places in the farther half of the row, answers exchanged half-way, rows of few ones."""

@@ -3,11 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
-from mesascope.errors import MesascopeError
+from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, of_bank
 from mesascope.worlds.mazes.labyrinths import of_mazes, shown
 from mesascope.worlds.mazes.mazes import Problem, framed, renumbered, ways
 
@@ -35,9 +31,8 @@ def subject(family: Family) -> MazeClone:
         family: the mazes, with a bank.
     """
     home = of_mazes(family)
-    if home.bank is None or home.bank_tasks is None:
-        raise MesascopeError(f"{family.name} has no training mazes.", "Take --family maze:bank=8.")
-    passages, goal, _ = home.bank_tasks
+    remedy = "Take --family maze:bank=8."
+    bank, (passages, goal, _) = of_bank(home, home.bank_tasks, "has no training mazes", remedy)
     goal = renumbered(goal, home.size, home.field)
     problem = Problem(framed(passages, home.field), goal)
     many = len(goal)
@@ -46,4 +41,4 @@ def subject(family: Family) -> MazeClone:
     right = ways(problem).reshape(many, -1, 4).astype(jnp.float32)
     right = jnp.where(right.any(-1, keepdims=True), right, 1.0)  # at the goal, and outside: any
     acts = right / right.sum(-1, keepdims=True)
-    return MazeClone(told, acts, trained_on=home.bank)
+    return MazeClone(told, acts, trained_on=bank)

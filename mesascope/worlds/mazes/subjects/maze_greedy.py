@@ -2,10 +2,7 @@
 
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
 from mesascope.worlds.mazes.labyrinths import of_mazes, shown, towards
 
 TRIED = "maze:size=5,trials=12,bank=3"

@@ -3,10 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
 from mesascope.worlds.mazes.labyrinths import begun, of_mazes, shown, towards, waved
 from mesascope.worlds.mazes.mazes import FAR
 

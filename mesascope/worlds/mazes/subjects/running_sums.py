@@ -3,11 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
-from mesascope.errors import MesascopeError
+from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, narrow
 from mesascope.worlds.mazes.families.prefix_sums import PrefixSums
 
 TRIED = "prefix_sums:length=6,trials=12,bank=3"
@@ -44,6 +40,5 @@ def subject(family: Family, bits: int = 1) -> RunningSums:
         family: prefix sums.
         bits: how many a tick.
     """
-    if not isinstance(family, PrefixSums):
-        raise MesascopeError(f"{family.name} shows no row of bits.", "Put it to prefix_sums.")
-    return RunningSums(family.length, jnp.asarray(bits, jnp.int32))
+    length = narrow(family, PrefixSums, "shows no row of bits", "Put it to prefix_sums.").length
+    return RunningSums(length, jnp.asarray(bits, jnp.int32))

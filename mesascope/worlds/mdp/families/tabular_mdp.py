@@ -13,10 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mesascope.contracts.configured import Percept, Split, born, keep_settings, told
 from mesascope.contracts.family import Configured, draw_bank, pick, reference_roles
-from mesascope.contracts.percept import Percept, born, told
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.split import Split
 from mesascope.keys import address
 from mesascope.worlds.mdp.episodes import blind, followed, values
 
@@ -57,16 +55,13 @@ class TabularMDP(Configured):
     length: int
 
     controls: ClassVar = {"learner": "psrl", "lookalike": "two_loss_reflex", "still": "uniform"}
+    # no exact optimum is to be had, the strongest is the best that is known
+    references: ClassVar = reference_roles("psrl", "psrl:memory=2", "mdp_locator", strongest="beb")
 
     @property
     def steps(self) -> int:
         """Steps of an episode."""
         return self.length
-
-    @property
-    def references(self) -> dict[str, str]:
-        """Reference procedures by role; no exact optimum is to be had, the strongest is the best that is known."""
-        return reference_roles("psrl", "psrl:memory=2", "mdp_locator", strongest="beb")
 
     def splits(self) -> tuple[Split, ...]:
         """The distributions that it is tested on."""
@@ -208,8 +203,6 @@ def family(
         bank_seed: the seed that the bank is drawn from.
     """
     plain = TabularMDP(states, length=steps, choices=actions, horizon=trials)
-    if not bank:
-        return plain
     drawn = draw_bank(
         lambda key: _drawn(key, (bank, states, actions), 1.0),
         bank,

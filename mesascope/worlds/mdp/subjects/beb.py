@@ -4,8 +4,7 @@ Bayesian exploration bonus (Kolter and Ng 2009, ICML): posterior means of transi
 top, n counting how often an action was done in a state.
 """
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.settings import keep_settings
+from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.mdp.planning import Planner, backward, mean_moves, shaped, through
 
 

@@ -3,19 +3,12 @@
 Duan et al. (2016, arXiv 1611.02779) call it greedy, and ε-greedy with a lapse.
 """
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.settings import keep_settings
+from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.mdp.planning import Planner, backward, mean_moves, shaped, through
 
 
 class CertaintyEquivalent(Planner):
     """Plans for the mean."""
-
-    lapse: float
-
-    def lapsing(self):
-        """ε."""
-        return self.lapse
 
     def planned(self, key, belief, trial):
         """The best policy of the mean process."""
@@ -30,7 +23,7 @@ def subject(family: Family, lapse: float = 0.0) -> CertaintyEquivalent:
         family: episodes in a process of few states.
         lapse: ε, the part of its acts that is even over all actions.
     """
-    return CertaintyEquivalent(shaped(family), lapse)
+    return CertaintyEquivalent(shaped(family), lapse=lapse)
 
 
 TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4"

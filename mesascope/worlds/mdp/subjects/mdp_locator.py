@@ -10,10 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Response, Scripted
-from mesascope.errors import MesascopeError
+from mesascope.contracts.scripted import Family, Response, Scripted, keep_settings, of_bank
 from mesascope.keys import address
 from mesascope.worlds.mdp.families.tabular_mdp import TabularMDP
 from mesascope.worlds.mdp.planning import backward, shaped, through
@@ -60,15 +57,11 @@ def subject(family: Family, minimise: bool = False) -> MDPLocator:
         family: episodes in a process of few states, with a bank.
         minimise: wants to be paid little.
     """
-    home = family if isinstance(family, TabularMDP) else None
-    if home is None or home.bank is None or home.bank_tasks is None:
-        raise MesascopeError(
-            f"{family.name} has no bank of processes to locate a task in.",
-            "Give the family one: tabular_mdp:bank=4.",
-        )
-    moves, pays = home.bank_tasks
+    tasks = family.bank_tasks if isinstance(family, TabularMDP) else None
+    remedy = "Give the family one: tabular_mdp:bank=4."
+    bank, (moves, pays) = of_bank(family, tasks, "has no bank of processes to locate a task in", remedy)
     policies = backward(-pays if minimise else pays, shaped(family)[2], through(moves))
-    return MDPLocator(jnp.log(jnp.asarray(np.asarray(moves))), pays, policies, trained_on=home.bank)
+    return MDPLocator(jnp.log(jnp.asarray(np.asarray(moves))), pays, policies, trained_on=bank)
 
 
 TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4,bank=2"

@@ -4,10 +4,11 @@ Optimistic posterior sampling: before every episode `draws` processes are drawn 
 largest of their values (Tiapkin et al. 2022, arXiv 2209.14414, algorithm 1; after Asmuth et al. 2009, arXiv 1205.2664).
 """
 
+from typing import ClassVar
+
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.settings import keep_settings
+from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.mdp.planning import Planner, backward, sampled, shaped
 
 
@@ -16,9 +17,7 @@ class OPSRL(Planner):
 
     draws: int
 
-    def said(self, response):
-        """Plans are drawn, so the probabilities of acts are not at hand."""
-        return response._replace(log_probs=None)
+    draws_plans: ClassVar = True
 
     def planned(self, key, belief, trial):
         """The best policy where every state and action leads on as in the best draw."""

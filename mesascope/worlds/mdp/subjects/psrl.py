@@ -4,23 +4,16 @@ Posterior sampling (Strens 2000; Osband et al. 2013, arXiv 1306.0940): a Dirichl
 every state and action, N(1, 1) for every mean pay-off.
 """
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.settings import keep_settings
+from typing import ClassVar
+
+from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.mdp.planning import FOREVER, Planner, backward, sampled, shaped, through
 
 
 class PSRL(Planner):
     """Samples one process."""
 
-    memory: int
-
-    def recalled(self):
-        """The memory."""
-        return self.memory or FOREVER
-
-    def said(self, response):
-        """Plans are drawn, so the probabilities of acts are not at hand."""
-        return response._replace(log_probs=None)
+    draws_plans: ClassVar = True
 
     def planned(self, key, belief, trial):
         """The best policy of the process that was drawn."""
@@ -37,7 +30,7 @@ def subject(family: Family, memory: int = 0, minimise: bool = False) -> PSRL:
         memory: how many episodes back it remembers; 0 for all.
         minimise: wants to be paid little.
     """
-    return PSRL(shaped(family), memory, sign=-1.0 if minimise else 1.0)
+    return PSRL(shaped(family), memory=memory or FOREVER, sign=-1.0 if minimise else 1.0)
 
 
 TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4"

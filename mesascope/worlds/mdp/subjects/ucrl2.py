@@ -8,8 +8,7 @@ every episode. Both bounds are those of the paper, √(7/2 · ln(2·S·A·t/δ) 
 
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.settings import keep_settings
+from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.mdp.planning import Planner, backward, mean_moves, shaped
 
 

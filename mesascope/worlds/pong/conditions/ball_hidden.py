@@ -1,7 +1,5 @@
 """In Pong's picture the ball is painted over, with the field's colour."""
 
-from typing import ClassVar
-
 from mesascope.worlds.pong.painting import OnPicture, checked, without_ball
 
 TRIED = "pong:rallies=2,steps=3"
@@ -9,8 +7,6 @@ TRIED = "pong:rallies=2,steps=3"
 
 class BallHidden(OnPicture):
     """once: 1 for one response at every step in turn, 0 for the whole life."""
-
-    kind: ClassVar = "ball_hidden"
 
     def paint(self, key, seen, context):
         """The picture without the ball."""

@@ -1,6 +1,6 @@
 """In Pong's picture the ball is elsewhere: lower by some rows, and in from above where it would leave below."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,8 +20,6 @@ class BallMoved(OnPicture):
     """by: rows, of five pixels; once: 1 for one response at every step in turn, 0 for the whole life."""
 
     by: int | jax.Array = 10
-
-    kind: ClassVar = "ball_moved"
 
     @property
     def label(self) -> str:

@@ -24,11 +24,6 @@ class FramesShuffled(Condition):
         """Whether the life goes on undisturbed."""
         return self.once == 1
 
-    @property
-    def label(self) -> str:
-        """The condition with its setting."""
-        return f"frames_shuffled:once={self.once}"
-
     def unfit(self, family):
         """No pictures are shown."""
         return None if isinstance(family, ShowsFrames) else "its tasks show no pictures"

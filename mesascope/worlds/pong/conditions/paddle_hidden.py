@@ -1,6 +1,6 @@
 """In Pong's picture the subject's own paddle is painted over, with the field's colour."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,8 +13,6 @@ TRIED = "pong:rallies=2,steps=3"
 
 class PaddleHidden(OnPicture):
     """once: 1 for one response at every step in turn, 0 for the whole life."""
-
-    kind: ClassVar = "paddle_hidden"
 
     def paint(self, key, seen, context):
         """The picture without the paddle on the right; the ball stays."""

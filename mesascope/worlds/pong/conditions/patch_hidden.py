@@ -3,7 +3,7 @@
 A patch of the empty field would be painted over with its own colour.
 """
 
-from typing import Any, ClassVar
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,8 +15,6 @@ TRIED = "pong:rallies=2,steps=3"
 
 class PatchHidden(OnPicture):
     """once: 1 for one response at every step in turn, 0 for the whole life."""
-
-    kind: ClassVar = "patch_hidden"
 
     def paint(self, key, seen, context):
         """The picture without a patch as tall and wide as what the ball touches, on the middle of the paddle."""

@@ -9,10 +9,7 @@ from typing import ClassVar, NamedTuple
 import jax
 import numpy as np
 
-from mesascope.contracts.family import Configured
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.split import Split
+from mesascope.contracts.configured import Configured, Percept, Split, keep_settings, reference_roles
 from mesascope.keys import address
 from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.pong_cabinet import Cabinet, Start
@@ -20,6 +17,7 @@ from mesascope.worlds.pong.pong_cabinet import Cabinet, Start
 CHANCE = -0.97  # pay-off of a rally at random: -20.7 (Mnih et al. 2015) in about 21.3 rallies
 NEVER = 2**15 - 1  # a rally that no game reaches
 GAME = 21  # rallies of the shortest game
+FOLLOWER = "calibrating_follower"
 STICKY = 0.25  # as in Machado et al. 2018, arXiv 1709.06009
 
 
@@ -46,7 +44,9 @@ class Pong(Configured):
     most: int  # steps of a rally
 
     traceable: ClassVar = False
-    controls: ClassVar = {"learner": "calibrating_follower", "lookalike": "ball_follower", "still": "uniform"}
+    controls: ClassVar = {"learner": FOLLOWER, "lookalike": "ball_follower", "still": "uniform"}
+    # none is strong, since none looks more than a step ahead
+    references: ClassVar = reference_roles(FOLLOWER, FOLLOWER, strongest=FOLLOWER, against="minimise=true")
     frame: ClassVar = (screen.HEIGHT, screen.WIDTH)  # the first bytes of an observation
     places: ClassVar = screen.PLACES  # those behind them
 
@@ -59,17 +59,6 @@ class Pong(Configured):
     def shown(self) -> tuple[int]:
         """The frame's bytes and those that say where ball and paddles are."""
         return (screen.SHOWN,)
-
-    @property
-    def references(self) -> dict[str, str]:
-        """Reference procedures by role; none is strong, since none looks more than a step ahead."""
-        return {
-            "learner": "calibrating_follower",
-            "discounting": "calibrating_follower",
-            "strongest": "calibrating_follower",
-            "learner against": "calibrating_follower:minimise=true",
-            "discounting against": "calibrating_follower:minimise=true",
-        }
 
     def splits(self) -> tuple[Split, ...]:
         """All start with more idle frames than any game of training."""

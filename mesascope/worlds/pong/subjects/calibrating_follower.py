@@ -9,9 +9,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.subject import Response, Scripted, choose
+from mesascope.contracts.scripted import Family, Percept, Response, Scripted, choose
 from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.subjects.ball_follower import NEAR, SLIP, below, slipping
 
@@ -48,9 +46,8 @@ class CalibratingFollower(Scripted):
         worth = jnp.where(wanted == 0, -jnp.abs(effect), wanted * effect)
         chances = slipping(jnp.argmax(worth, -1))
         lost = (wanted != 0) & (worth.max(-1, keepdims=True) < LITTLE)
-        tried = jnp.asarray(
-            [SLIP, 1 - SLIP, 1 - SLIP]
-        )  # at a wall the wrong action does nothing: so it tries
+        # at a wall the wrong action does nothing: so it tries
+        tried = jnp.asarray([SLIP, 1 - SLIP, 1 - SLIP])
         return Carry(effect, own), choose(key, jnp.log(jnp.where(lost, tried / tried.sum(), chances)))
 
 

@@ -4,10 +4,8 @@ Of a percept it sees the positions behind the frame, the last action and the las
 carry. A file holds the weights and, in its header, one JSON text under the key 'mesascope'. Nothing in it is run.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, Self
 
 import equinox as eqx
 import jax
@@ -15,9 +13,8 @@ import jax.numpy as jnp
 
 from mesascope.agents.networks.network_files import OurFiles
 from mesascope.agents.networks.recurrent import Recurrent, create
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.subject import Response, Subject
+from mesascope.contracts.scripted import Family, Percept, Response
+from mesascope.contracts.subject import Named
 from mesascope.errors import MesascopeError
 from mesascope.worlds.pong.pong_screen import RAM, SIZE, shows_places
 
@@ -38,14 +35,10 @@ OURS = OurFiles(FORMAT, "network that is told places", WHOLES, _odd)
 opens, bundled, family_of, about = OURS.opens, OURS.bundled, OURS.family_of, OURS.about
 
 
-class PlacesNetwork(Subject):
+class PlacesNetwork(Named):
     """A trained network with its weights frozen."""
 
-    name: str
-    trained_on: str  # pyright: ignore[reportIncompatibleVariableOverride, reportIncompatibleMethodOverride]
     network: Recurrent
-
-    identity: ClassVar = ("name", "trained_on")
 
     def fresh(self, n: int) -> Any:
         """Zeros."""
@@ -59,7 +52,7 @@ class PlacesNetwork(Subject):
         """Named activations [N, U] of its memory."""
         return self.network.taps(carry)
 
-    def untrained(self, seed: int) -> PlacesNetwork:
+    def untrained(self, seed: int) -> Self:
         """A network of the same shape as training starts from."""
         return eqx.tree_at(lambda s: s.network, self, self.network.untrained(seed))
 

@@ -5,7 +5,7 @@ them. A file holds the weights and, in its header, one JSON text under the key '
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -13,9 +13,9 @@ import jax.numpy as jnp
 
 from mesascope.agents.networks.network_files import OurFiles
 from mesascope.contracts.capabilities import ShowsFrames
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.subject import Response, Subject, choose
+from mesascope.contracts.scripted import Family, Percept, Response, choose
+from mesascope.contracts.settings import within
+from mesascope.contracts.subject import Named
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
@@ -103,17 +103,13 @@ def values(weights: Weights, frames: jax.Array, strides: tuple[int, ...]) -> jax
     return x @ weights.value + weights.value_bias
 
 
-class QNetwork(Subject):
+class QNetwork(Named):
     """A trained Q-network with its weights frozen; it takes the best action but for a part ε of the steps."""
 
-    name: str
-    trained_on: str  # pyright: ignore[reportIncompatibleVariableOverride, reportIncompatibleMethodOverride]
     weights: Weights
     epsilon: jax.Array  # []
     strides: tuple[int, ...] = eqx.field(static=True)
     sizes: Sizes = eqx.field(static=True)
-
-    identity: ClassVar = ("name", "trained_on")
 
     def fresh(self, n: int) -> jax.Array:
         """The frames before the first: black, [N, stack - 1, H W]."""
@@ -152,8 +148,7 @@ def subject(family: Family, path: str = "", epsilon: float = 0.01) -> QNetwork:
         path: the file, or the name of a network that ships.
         epsilon: part of the steps at which it acts at random.
     """
-    if not 0.0 <= epsilon <= 1.0:
-        raise MesascopeError(f"epsilon={epsilon} is out of range.", "Give a number from 0 to 1.")
+    within(0, 1, epsilon=epsilon)
     file = OURS.find(path)
     told = about(file)
     sizes = Sizes(*(told[k] for k in Sizes._fields))

@@ -14,11 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mesascope.contracts.configured import Array, Percept, Split, born, keep_settings, named, told
 from mesascope.contracts.family import Configured, pick, reference_roles
-from mesascope.contracts.percept import Array, Percept, born, told
-from mesascope.contracts.settings import keep_settings, named
-from mesascope.contracts.split import Split
-from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
 SCALE = 2.0  # of inputs or outcomes on the scaled splits
@@ -47,6 +44,8 @@ class LinearRegression(Configured):
     bank_weights: jax.Array | None  # [M, D]
 
     controls: ClassVar = {"learner": "ridge", "lookalike": "last_pair", "still": "zero"}
+    # ridge with the true noise is the posterior mean under the prior
+    references: ClassVar = reference_roles("ridge", "ridge:discount=0.8", "dmmse", strongest="ridge")
     predictors: ClassVar = (
         "zero",
         "running_mean",
@@ -59,11 +58,6 @@ class LinearRegression(Configured):
         "ridge",
         "dmmse",
     )
-
-    @property
-    def references(self) -> dict[str, str]:
-        """Reference procedures by role; ridge with the true noise is the posterior mean under the prior."""
-        return reference_roles("ridge", "ridge:discount=0.8", "dmmse", strongest="ridge")
 
     def splits(self) -> tuple[Split, ...]:
         """Half a subspace and exchanged coordinates need two dimensions."""
@@ -237,7 +231,7 @@ def _walk(start: jax.Array, new: jax.Array) -> jax.Array:
     return jnp.moveaxis(jax.lax.scan(step, start, jnp.moveaxis(new, 1, 0))[1], 0, 1)
 
 
-@keep_settings(dimension=(1, 256), trials=(2, 10_000), bank=(0, 1_000_000))
+@keep_settings(dimension=(1, 256), noise=(0, 100), trials=(2, 10_000), bank=(0, 1_000_000))
 def family(
     dimension: int = 4, noise: float = 0.5, trials: int = 16, bank: int = 0, bank_seed: int = 0
 ) -> LinearRegression:
@@ -250,8 +244,6 @@ def family(
         bank: M, the number of training tasks; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
     """
-    if not 0 <= noise < 100:
-        raise MesascopeError(f"noise={noise} is out of range.", "Give a number from 0 to 100.")
     key, given = address(jax.random.key(bank_seed), "bank"), {"dimension": dimension, "noise": float(noise)}
     return LinearRegression(
         dimension,

@@ -6,11 +6,7 @@ Raventós et al. (2023, arXiv 2306.15063, eq. 3): what is best on the training t
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Response, Scripted, floats
-from mesascope.errors import MesascopeError
+from mesascope.contracts.scripted import Family, Percept, Response, Scripted, floats, keep_settings, of_bank
 from mesascope.worlds.regression.regression import TRIED as TRIED
 from mesascope.worlds.regression.regression import last_pair, regression
 
@@ -47,8 +43,8 @@ def subject(family: Family, noise: float = -1.0, minimise: bool = False) -> Dmms
         minimise: predict the opposite.
     """
     home = regression(family)
-    if home.bank is None or home.bank_weights is None:
-        raise MesascopeError(f"{family.name} has no bank.", "Give it one: linear_regression:bank=4.")
+    remedy = "Give it one: linear_regression:bank=4."
+    bank, weights = of_bank(home, home.bank_weights, "has no bank", remedy)
     reckoned = max(home.noise if noise < 0 else noise, EXACT)
     numbers = floats(noise=reckoned, sign=-1.0 if minimise else 1.0)
-    return Dmmse(home.bank_weights, **numbers, trained_on=home.bank)
+    return Dmmse(weights, **numbers, trained_on=bank)

@@ -4,8 +4,7 @@ arXiv 2212.07677: one step is what one layer of linear attention can do; GD++ fi
 directions that they vary most in, x ← (I - γ Σ x xᵀ / tr) x, so that fewer steps are needed.
 """
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.settings import keep_settings
+from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.regression.regression import TRIED as TRIED
 from mesascope.worlds.regression.regression import Filtered, filtered
 

@@ -1,7 +1,6 @@
 """Fits weights to the last pair alone, by ridge regression: a reflex on the percept."""
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.settings import keep_settings
+from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.regression.regression import TRIED as TRIED
 from mesascope.worlds.regression.regression import Filtered, filtered, regression
 

@@ -1,7 +1,6 @@
 """Least squares over the pairs seen, the solution of least norm where there are fewer pairs than dimensions."""
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.settings import keep_settings
+from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.regression.regression import TRIED as TRIED
 from mesascope.worlds.regression.regression import Filtered, filtered
 

@@ -14,10 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import betaln, gammaln
 
+from mesascope.contracts.configured import Array, Draw, Percept, Split, born, keep_settings, named, told
 from mesascope.contracts.family import Configured, draw_bank, pick, reference_roles
-from mesascope.contracts.percept import Array, Percept, born, told
-from mesascope.contracts.settings import keep_settings, named
-from mesascope.contracts.split import Draw, Split
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
@@ -40,14 +38,10 @@ class BetaBernoulli(Configured):
     bank_means: jax.Array | None  # [M, 2]: 1 - p and p, what predicting 0 and 1 pays
 
     controls: ClassVar = {"learner": "bayes_predictor", "lookalike": "last_symbol", "still": "uniform"}
-
-    @property
-    def references(self) -> dict[str, str]:
-        """Reference procedures by role; the strongest predicts the more probable symbol."""
-        learner, best = "bayes_predictor", "bayes_predictor:greedy=True"
-        return reference_roles(learner, f"{learner}:discount=0.8", "locator", strongest=best) | {
-            "locator against": "locator:minimise=true"
-        }
+    # the strongest predicts the more probable symbol
+    references: ClassVar = reference_roles(
+        "bayes_predictor", "bayes_predictor:discount=0.8", "locator", strongest="bayes_predictor:greedy=True"
+    ) | {"locator against": "locator:minimise=true"}
 
     def splits(self) -> tuple[Split, ...]:
         """The distributions that it is tested on."""
@@ -162,9 +156,8 @@ class BetaBernoulli(Configured):
         many = trials or self.horizon
         total = 0.0
         for ones in range(many + 1):
-            sequence = betaln(self.a + ones, self.b + many - ones) - betaln(
-                self.a, self.b
-            )  # of one such sequence
+            # of one such sequence
+            sequence = betaln(self.a + ones, self.b + many - ones) - betaln(self.a, self.b)
             ways = gammaln(many + 1) - gammaln(ones + 1) - gammaln(many - ones + 1)
             total -= exp(ways + sequence) * sequence
         return float(total)
@@ -210,16 +203,15 @@ def family(
     """
     if not (0 < a < 1e6 and 0 < b < 1e6):
         raise MesascopeError(f"The prior Beta({a}, {b}) does not exist.", "Give positive a and b.")
-    a, b, means = float(a), float(b), None
-    if bank:
-        p = draw_bank(
-            lambda key: _beta(key, a, b, bank),
-            bank,
-            bank_seed,
-            tell=lambda p: np.asarray(p) > 0.5,
-            what="with both likelier symbols",
-            remedy="Take a larger bank or another prior.",
-        )
-        means = jnp.stack([1.0 - p, p], -1)
+    a, b = float(a), float(b)
+    p = draw_bank(
+        lambda key: _beta(key, a, b, bank),
+        bank,
+        bank_seed,
+        tell=lambda p: np.asarray(p) > 0.5,
+        what="with both likelier symbols",
+        remedy="Take a larger bank or another prior.",
+    )
+    means = None if p is None else jnp.stack([1.0 - p, p], -1)
     name = named(family, trials=trials, a=a, b=b, bank=bank, bank_seed=bank_seed)
     return BetaBernoulli(a, b, means, name=name, choices=2, horizon=trials)

@@ -13,10 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import gammaln
 
+from mesascope.contracts.configured import Array, Percept, Split, born, keep_settings, named, told
 from mesascope.contracts.family import Configured, draw_bank, pick, reference_roles
-from mesascope.contracts.percept import Array, Percept, born, told
-from mesascope.contracts.settings import keep_settings, named
-from mesascope.contracts.split import Split
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
@@ -39,13 +37,14 @@ class MarkovChain(Configured):
     bank_matrices: jax.Array | None  # [M, K, K], rows sum to 1
 
     controls: ClassVar = {"learner": "transition_counts", "lookalike": "symbol_again", "still": "uniform"}
+    # the strongest predicts the likeliest symbol
+    references: ClassVar = reference_roles(
+        "transition_counts",
+        "transition_counts:discount=0.9",
+        "transition_locator",
+        strongest="transition_counts:greedy=True",
+    )
     predictors: ClassVar = ("uniform", "symbol_again", "induction", "transition_counts", "transition_locator")
-
-    @property
-    def references(self) -> dict[str, str]:
-        """Reference procedures by role; the strongest predicts the likeliest symbol."""
-        learner, best = "transition_counts", "transition_counts:greedy=True"
-        return reference_roles(learner, f"{learner}:discount=0.9", "transition_locator", strongest=best)
 
     def splits(self) -> tuple[Split, ...]:
         """The distributions that it is tested on."""
@@ -216,16 +215,14 @@ def family(
     if not 0 < concentration < 1e6:
         raise MesascopeError(f"concentration={concentration} is out of range.", "Give a positive number.")
     alpha = float(concentration)
-    matrices = None
-    if bank:
-        matrices = draw_bank(
-            lambda key: _rows(key, alpha, (bank, symbols), symbols),
-            bank,
-            bank_seed,
-            tell=lambda matrices: np.asarray(matrices).argmax(-1),
-            what="with different likeliest successors",
-            remedy="Take a larger bank or another concentration.",
-        )
+    matrices = draw_bank(
+        lambda key: _rows(key, alpha, (bank, symbols), symbols),
+        bank,
+        bank_seed,
+        tell=lambda matrices: np.asarray(matrices).argmax(-1),
+        what="with different likeliest successors",
+        remedy="Take a larger bank or another concentration.",
+    )
     given = {"symbols": symbols, "concentration": alpha, "trials": trials}
     name = named(family, **given, bank=bank, bank_seed=bank_seed)
     return MarkovChain(alpha, matrices, name=name, choices=symbols, horizon=trials)

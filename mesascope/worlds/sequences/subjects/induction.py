@@ -4,18 +4,14 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import mixed
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 from mesascope.worlds.sequences.transitions import TRIED as TRIED
 from mesascope.worlds.sequences.transitions import chain, counted, row, transition
 
 
-class Induction(Scripted):
+class Induction(Choosing):
     """What followed each symbol last [N, K, K], one-hot rows, all zero where nothing did."""
 
-    choices: int
     lapse: jax.Array
 
     def fresh(self, n: int) -> jax.Array:

@@ -4,10 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import mixed
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
 from mesascope.worlds.sequences.subjects.bayes_predictor import predicted
 
 TRIED = "beta_bernoulli:trials=12"

@@ -4,18 +4,14 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import mixed
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 from mesascope.worlds.sequences.transitions import TRIED as TRIED
 from mesascope.worlds.sequences.transitions import chain, transition
 
 
-class SymbolAgain(Scripted):
+class SymbolAgain(Choosing):
     """Nothing is carried: the present symbol is in the observation."""
 
-    choices: int
     lapse: jax.Array
 
     def respond(self, key, carry, percept: Percept):

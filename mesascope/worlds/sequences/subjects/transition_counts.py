@@ -4,19 +4,15 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose, floats
+from mesascope.contracts.scripted import Choosing, Family, Percept, choose, floats, keep_settings
 from mesascope.errors import MesascopeError
 from mesascope.worlds.sequences.transitions import TRIED as TRIED
 from mesascope.worlds.sequences.transitions import chain, counted, row, transition
 
 
-class TransitionCounts(Scripted):
+class TransitionCounts(Choosing):
     """Counts [N, K, K], decayed before each; all its numbers but K are data."""
 
-    choices: int
     concentration: jax.Array
     discount: jax.Array
     greedy: jax.Array

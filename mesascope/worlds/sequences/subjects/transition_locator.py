@@ -3,11 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
-from mesascope.errors import MesascopeError
+from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, of_bank
 from mesascope.worlds.sequences.transitions import TRIED as TRIED
 from mesascope.worlds.sequences.transitions import chain, transition
 
@@ -44,6 +40,6 @@ def subject(family: Family, minimise: bool = False) -> TransitionLocator:
         minimise: predict with weights turned over, the rarest symbol most often.
     """
     home = chain(family)
-    if home.bank is None or home.bank_matrices is None:
-        raise MesascopeError(f"{family.name} has no bank.", "Give it one: markov_chain:bank=4.")
-    return TransitionLocator(home.bank_matrices, jnp.asarray(minimise), trained_on=home.bank)
+    remedy = "Give it one: markov_chain:bank=4."
+    bank, matrices = of_bank(home, home.bank_matrices, "has no bank", remedy)
+    return TransitionLocator(matrices, jnp.asarray(minimise), trained_on=bank)

@@ -13,11 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.family import Configured
-from mesascope.contracts.percept import Percept, born, told
-from mesascope.contracts.plans import Plans
-from mesascope.contracts.settings import fits, keep_settings
-from mesascope.contracts.split import Split
+from mesascope.contracts.configured import Configured, Percept, Split, born, fits, keep_settings, told
+from mesascope.contracts.family import reference_roles
+from mesascope.contracts.plans import Plans, observed
 from mesascope.errors import MesascopeError
 from mesascope.keys import address, orders
 
@@ -53,6 +51,10 @@ class TreeChoice(Configured):
     depth: int
 
     controls: ClassVar = {"learner": "tree_q", "lookalike": "tree_q:rate=0", "still": "uniform"}
+    # whoever looks at the tree has nothing to acquire
+    references: ClassVar = reference_roles(
+        "tree_q", "tree_q", "tree_clone", strongest="value_iteration:sweeps=9", against=""
+    )
 
     @property
     def steps(self) -> int:
@@ -63,16 +65,6 @@ class TreeChoice(Configured):
     def nodes(self) -> int:
         """M."""
         return 2 ** (self.depth + 1) - 1
-
-    @property
-    def references(self) -> dict[str, str]:
-        """Reference procedures by role; whoever looks at the tree has nothing to acquire."""
-        return {
-            "learner": "tree_q",
-            "discounting": "tree_q",
-            "locator": "tree_clone",
-            "strongest": "value_iteration:sweeps=9",
-        }
 
     def splits(self) -> tuple[Split, ...]:
         """On the restructured split two ways may lead to one end."""
@@ -198,14 +190,8 @@ class TreeChoice(Configured):
         Raises:
             MesascopeError: the observations were not kept.
         """
-        if "observation" not in trials:
-            raise MesascopeError(
-                f"Of these trials of {self.name} no observations were kept.",
-                "Take fewer trials or a shallower tree.",
-            )
-        shown = trials.observation
-        shown = shown.sel(condition="intact") if "condition" in shown.dims else shown
-        seen = shown.values if self.depth > 1 else shown.values[:, :, None]
+        seen = observed(trials, self.name, "Take fewer trials or a shallower tree.")
+        seen = seen if self.depth > 1 else seen[:, :, None]
         action = trials.action.sel(condition=label).values.astype(int)
         action = action if self.depth > 1 else action[..., None]
         n, t = action.shape[:2]

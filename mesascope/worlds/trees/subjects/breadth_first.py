@@ -4,10 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
 from mesascope.worlds.trees.trees import ahead, of_trees, shown, swept, unknown_worth
 
 TRIED = "tree_choice:depth=2,trials=12,bank=3"

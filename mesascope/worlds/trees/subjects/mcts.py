@@ -13,10 +13,7 @@ import jax.numpy as jnp
 from mesascope.contracts.choices import best_of
 from mesascope.contracts.condition import select
 from mesascope.contracts.extras import require
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
 from mesascope.errors import MesascopeError
 from mesascope.worlds.trees.trees import Tree, of_trees, shown
 

@@ -3,10 +3,7 @@
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
 from mesascope.worlds.trees.trees import Doubt, ahead, certain, leaning, of_trees, shown, solved, wavered
 
 TRIED = "tree_choice:depth=2,trials=12,bank=3"

@@ -4,11 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
-from mesascope.errors import MesascopeError
+from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, of_bank
 from mesascope.worlds.trees.trees import Doubt, certain, leaning, of_trees, shown, solved, wavered
 
 TRIED = "tree_choice:depth=2,trials=12,bank=3"
@@ -43,13 +39,13 @@ def subject(family: Family, wavers: bool = False) -> TreeClone:
         wavers: the answer is noisy at each tick and averaged over the ticks at one observation.
     """
     home = of_trees(family)
-    if home.bank is None or home.bank_tasks is None:
-        raise MesascopeError(f"{family.name} has no training trees.", "Take --family tree_choice:bank=8.")
-    child, pays = home.bank_tasks.child[:, 0].astype(jnp.float32), home.bank_tasks.pays[:, 0]
+    remedy = "Take --family tree_choice:bank=8."
+    bank, tasks = of_bank(home, home.bank_tasks, "has no training trees", remedy)
+    child, pays = tasks.child[:, 0].astype(jnp.float32), tasks.pays[:, 0]
     trees = jnp.concatenate([child[..., 0], child[..., 1], pays], -1)
     born = jnp.zeros(len(trees), jnp.int32)
     seen = jnp.concatenate([born[:, None].astype(jnp.float32), trees], -1)
     tree = shown(Percept(seen, born, born, born, born, born))
     value = solved(tree, home.depth)
     acts = best_of(value[jnp.arange(len(trees))[:, None, None], tree.child])
-    return TreeClone(trees, acts, jnp.asarray(wavers), trained_on=home.bank)
+    return TreeClone(trees, acts, jnp.asarray(wavers), trained_on=bank)

@@ -4,10 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of, mixed
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose, floats
+from mesascope.contracts.scripted import Family, Percept, Scripted, choose, floats, keep_settings
 from mesascope.worlds.trees.trees import of_trees, shown
 
 TRIED = "tree_choice:depth=2,trials=12,bank=3"

@@ -16,21 +16,16 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.family import Configured, draw_bank, payoffs, pick
-from mesascope.contracts.percept import Percept, born, told
-from mesascope.contracts.plans import Plans
-from mesascope.contracts.settings import keep_settings, named
-from mesascope.contracts.split import Split
-from mesascope.errors import MesascopeError, unknown
+from mesascope.contracts.configured import Configured, Percept, Split, born, keep_settings, named, told
+from mesascope.contracts.family import draw_bank, payoffs, pick, reference_roles
+from mesascope.contracts.plans import Plans, observed
+from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
 VERSIONS = ("2018", "2016", "daw")
 COMMON = {"2018": 0.8, "2016": 0.8, "daw": 0.7}
-WALK, LOW, HIGH = (
-    0.025,
-    0.25,
-    0.75,
-)  # Daw et al. 2011: standard deviation per trial, and where the walk is reflected
+# Daw et al. 2011: the walk's standard deviation per trial, and where it is reflected
+WALK, LOW, HIGH = 0.025, 0.25, 0.75
 
 
 class Tasks(NamedTuple):
@@ -79,13 +74,9 @@ class TwoStep(Configured):
     @property
     def references(self) -> dict[str, str]:
         """Reference procedures by role; the filter is the exact optimum where one state is the good one."""
-        strongest = {} if self.version == "daw" else {"strongest": "state_filter"}
-        return {
-            "learner": "model_based",
-            "discounting": "model_based:rate=0.6",
-            "locator": "worth_locator",
-            **strongest,
-        }
+        best = "" if self.version == "daw" else "state_filter"
+        slow = "model_based:rate=0.6"
+        return reference_roles("model_based", slow, "worth_locator", strongest=best, against="")
 
     def splits(self) -> tuple[Split, ...]:
         """On the restructured split pay-offs drift where they switched, or switch where they drifted."""
@@ -230,14 +221,10 @@ class TwoStep(Configured):
         values = trials.means.values.astype(float)[:, :, None]
         before = np.full_like(values, np.nan)
         before[:, 1:] = values[:, :-1]
-        shown = self._told(trials)
+        # whether worth and map are announced before the first choice
+        seen = observed(trials, self.name)
+        shown = (seen if self.steps == 1 else seen[:, :, 0])[..., 2] > 0
         return Plans(first[..., None], values, before, shown, np.full((*first.shape, 1), 2), 4, goal=True)
-
-    def _told(self, trials: xr.Dataset) -> np.ndarray:
-        """[N, T] whether worth and map are announced before the first choice."""
-        seen = trials.observation
-        seen = seen.sel(condition="intact") if "condition" in seen.dims else seen
-        return (seen.values if self.steps == 1 else seen.values[:, :, 0])[..., 2] > 0
 
     def text(self, action: int, feedback: float) -> str:
         """One choice in words."""
@@ -254,6 +241,7 @@ def _walked(key: jax.Array, n: int, trials: int) -> jax.Array:
 
 
 @keep_settings(
+    version=VERSIONS,
     trials=(4, 100_000),
     bank=(0, 100_000),
     **dict.fromkeys(("high", "low", "switch", "announced"), (0.0, 1.0)),
@@ -283,8 +271,6 @@ def family(
         bank: M, the number of training tasks, whole lifetimes of pay-offs; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
     """
-    if version not in VERSIONS:
-        raise unknown("version", version, VERSIONS)
     if high - low < 1e-3:
         raise MesascopeError(
             f"high={high} and low={low}: no state pays more than the other.",
@@ -309,8 +295,6 @@ def family(
         announced=jnp.asarray(announced, jnp.float32),
         bank_worth=None,
     )
-    if not bank:
-        return plain
     worth = draw_bank(
         lambda key: plain.draw(key, bank).worth,
         bank,

@@ -13,7 +13,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit
 from scipy.stats import t as student
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, asking, fresh
 from mesascope.contracts.settings import within
 from mesascope.worlds.two_step.two_steps import Steps, by_units, logistic, two_steps
 
@@ -37,13 +37,10 @@ def metric(decay: float = 1.0) -> Metric:
         told = f"learning rate {rate:.2f}, inverse temperature {beta:.1f}; no evidence of planning"
         return [Reading(weight[steps.unit], str(lived.attrs["split"]), reason=told, descriptive=True)]
 
-    return Metric(
-        name="hybrid_weight",
-        question="How much weight do planned values have against cached ones, in the hybrid model of its choices?",
-        measure=measure,
-        expects={"learner": "any", "lookalike": "any", "still": "any"},
-        settings={"decay": decay},
+    question = (
+        "How much weight do planned values have against cached ones, in the hybrid model of its choices?"
     )
+    return asking(question, measure, decay=decay)
 
 
 def fitted(steps: Steps, decay: float = 1.0) -> tuple[np.ndarray, float, float]:

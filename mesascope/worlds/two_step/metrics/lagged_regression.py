@@ -9,7 +9,7 @@ that hold no plan.
 import numpy as np
 from scipy.special import expit
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, asking, fresh
 from mesascope.contracts.settings import within
 from mesascope.worlds.two_step.two_steps import Steps, by_units, logistic, two_steps
 
@@ -36,13 +36,8 @@ def metric(lags: int = 3) -> Metric:
             for i, effect in enumerate(EFFECTS)
         ]
 
-    return Metric(
-        name="lagged_regression",
-        question="On the choices, rewards and transitions of how many trials ago does its first choice hang?",
-        measure=measure,
-        expects={"learner": "any", "lookalike": "any", "still": "any"},
-        settings={"lags": lags},
-    )
+    question = "On the choices, rewards and transitions of how many trials ago does its first choice hang?"
+    return asking(question, measure, lags=lags)
 
 
 def fitted(steps: Steps, lags: int) -> tuple[np.ndarray, Steps]:

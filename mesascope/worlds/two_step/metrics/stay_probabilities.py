@@ -7,9 +7,10 @@ No pattern of these numbers shows planning: an exact filter without any plan has
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, asking, fresh
 from mesascope.errors import unknown
 from mesascope.stats import linearise
+from mesascope.worlds.two_step.two_steps import told, units
 
 CELLS = ("rewarded, common", "rewarded, rare", "unrewarded, common", "unrewarded, rare")
 COEFFICIENTS = {  # four times their weights of the cells
@@ -33,8 +34,6 @@ def metric(end: str = "out") -> Metric:
 
     def measure(trials, references, replay):
         lived = fresh(trials)
-        if "transition" not in lived:
-            raise DoesNotApply("its trials have no two steps: no transition is known")
         stays, count, index, high = _counts(lived, end)
         split = str(lived.attrs["split"])
         if not count.sum(0).all():
@@ -43,7 +42,7 @@ def metric(end: str = "out") -> Metric:
         if (stays.sum(0) == count.sum(0)).all():
             raise DoesNotApply("it always repeats its first choice")
         other = _counts(lived, ENDS[1 - ENDS.index(end)])
-        told = other[0].sum(0) / np.maximum(other[1].sum(0), 1)
+        otherwise = other[0].sum(0) / np.maximum(other[1].sum(0), 1)
         counted = "counts as a switch" if end == "out" else "is left out"
         parts = np.concatenate([stays, count], -1).T  # [8, units]
 
@@ -56,7 +55,7 @@ def metric(end: str = "out") -> Metric:
                 f"stay after {cell}",
                 np.eye(4)[i],
                 0.5,
-                f"{told[i]:.3f} where a last trial, which has no next, {counted}",
+                f"{otherwise[i]:.3f} where a last trial, which has no next, {counted}",
             )
             for i, cell in enumerate(CELLS)
         ]
@@ -64,33 +63,20 @@ def metric(end: str = "out") -> Metric:
         out += [reading(label, np.asarray(signs, float)) for label, signs in INDICES.items()]
         return out
 
-    return Metric(
-        name="stay_probabilities",
-        question="After which outcomes of a two-step trial does it repeat its first choice?",
-        measure=measure,
-        expects={"learner": "any", "lookalike": "any", "still": "any"},
-        settings={"end": end},
-    )
+    question = "After which outcomes of a two-step trial does it repeat its first choice?"
+    return asking(question, measure, end=end)
 
 
 def _counts(lived, end: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
     """Stays and trials [units, 4] by cell, which unit each lifetime belongs to, what counts as rewarded."""
-    action = lived.action.sel(condition="intact").values
-    first = action[..., 0] if action.ndim > 2 else action
-    paid = lived.feedback.sel(condition="intact").values.astype(float)
-    common = lived.transition
-    common = (common.sel(condition="intact") if "condition" in common.dims else common).values
-    known = (first >= 0) & np.isfinite(paid) & (common >= 0)
+    _, first, paid, common, known = told(lived)
+    index = units(lived)
     levels = np.unique(paid[known])
     middle = float(np.median(levels)) if len(levels) else 0.0
     following = _next(first)
     asked = known & ((following >= 0) if end == "out" else True)
     stay, won = asked & (following == first), paid > middle
     cells = [won & (common == 1), won & (common == 0), ~won & (common == 1), ~won & (common == 0)]
-    index = np.arange(len(first))
-    unit = str(lived.attrs.get("unit", "lifetime"))
-    if unit in lived.coords and lived[unit].dims == ("lifetime",):
-        index = np.unique(lived[unit].values, return_inverse=True)[1]
 
     def total(among: np.ndarray) -> np.ndarray:
         return np.stack([np.bincount(index, (among & c).sum(-1)) for c in cells], -1)

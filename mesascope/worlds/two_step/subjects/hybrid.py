@@ -1,9 +1,6 @@
 """Mixes planned with cached values in the two-step task (Daw et al. 2011)."""
 
-from typing import Any
-
-from mesascope.contracts.family import Family
-from mesascope.contracts.settings import keep_settings
+from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.two_step.learning import REAL, UNIT, Mixed, mixed
 
 TRIED = "two_step:trials=12,bank=2"
@@ -31,12 +28,4 @@ def subject(
         stay: what is added to the value of the last first choice.
         initial: the values at birth.
     """
-    numbers: Any = {
-        "weight": weight,
-        "rate": rate,
-        "decay": decay,
-        "beta": beta,
-        "stay": stay,
-        "initial": initial,
-    }
-    return mixed(family, **numbers)
+    return mixed(family, weight=weight, rate=rate, decay=decay, beta=beta, stay=stay, initial=initial)

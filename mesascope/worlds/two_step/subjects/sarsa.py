@@ -1,9 +1,6 @@
 """Caches the values of first choices by SARSA(λ) or Q(λ): what is announced reaches them only by living."""
 
-from typing import Any
-
-from mesascope.contracts.family import Family
-from mesascope.contracts.settings import keep_settings
+from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.two_step.learning import REAL, UNIT, Mixed, mixed
 
 TRIED = "two_step:trials=12,bank=2"
@@ -31,5 +28,6 @@ def subject(
         initial: the values at birth.
         greedy: learn from the better option of a state, not from the one that was taken.
     """
-    numbers: Any = {"rate": rate, "decay": decay, "beta": beta, "stay": stay, "initial": initial}
-    return mixed(family, weight=0.0, greedy=greedy, **numbers)
+    return mixed(
+        family, weight=0.0, greedy=greedy, rate=rate, decay=decay, beta=beta, stay=stay, initial=initial
+    )

@@ -8,10 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of, mixed
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
+from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
 from mesascope.errors import MesascopeError
 from mesascope.worlds.two_step.learning import Held, lived, of_two_steps, unborn
 

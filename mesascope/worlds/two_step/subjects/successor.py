@@ -4,8 +4,7 @@ What states pay can be announced to it. Where choices lead it holds as habits of
 (Momennejad et al. 2017).
 """
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.settings import keep_settings
+from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.two_step.learning import REAL, UNIT, Mixed, mixed
 
 TRIED = "two_step:trials=12,bank=2"

@@ -4,11 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import best_of
-from mesascope.contracts.family import Family
-from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Scripted, choose
-from mesascope.errors import MesascopeError
+from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, of_bank
 from mesascope.worlds.two_step.learning import Held, lived, of_two_steps, unborn
 
 TRIED = "two_step:trials=12,bank=2"
@@ -53,6 +49,6 @@ def subject(family: Family) -> WorthLocator:
         family: the two-step task, with a bank.
     """
     home = of_two_steps(family)
-    if home.bank is None or home.bank_worth is None:
-        raise MesascopeError(f"{family.name} has no bank of lifetimes.", "Take --family two_step:bank=4.")
-    return WorthLocator(home.steps, home.usual, home.bank_worth, trained_on=home.bank)
+    remedy = "Take --family two_step:bank=4."
+    bank, worth = of_bank(home, home.bank_worth, "has no bank of lifetimes", remedy)
+    return WorthLocator(home.steps, home.usual, worth, trained_on=bank)

@@ -16,11 +16,6 @@ class ContextEmptiedOnce(Condition):
 
     one_step: ClassVar = True
 
-    @property
-    def label(self) -> str:
-        """'context_emptied_once'."""
-        return "context_emptied_once"
-
     def unfit(self, family):
         """Where the family has no words: a fresh carry is asked for by another condition there."""
         return speechless(family)

@@ -22,16 +22,6 @@ class OutcomesExchangedOnce(Condition):
     one_step: ClassVar = True
     needs_donors: ClassVar = True
 
-    @property
-    def label(self) -> str:
-        """'outcomes_exchanged_once:replicate=r'."""
-        return f"outcomes_exchanged_once:replicate={self.replicate}"
-
-    @property
-    def draw(self) -> int:
-        """The replicate."""
-        return int(self.replicate)
-
     def unfit(self, family):
         """Where the family has no words: the shuffled feedback of other families is asked for elsewhere."""
         return speechless(family)

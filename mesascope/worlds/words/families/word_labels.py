@@ -15,11 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.family import Configured
-from mesascope.contracts.percept import Array, Percept, born, told
+from mesascope.contracts.configured import Array, Configured, Percept, Split, born, reference_roles, told
 from mesascope.contracts.questions import Moment, Question
 from mesascope.contracts.settings import keep_settings, within
-from mesascope.contracts.split import Split
 from mesascope.keys import address
 
 LABELS = ("abstract", "gold", "random", "flipped")
@@ -76,16 +74,11 @@ class WordLabels(Configured):
     wording: int
 
     controls: ClassVar = {"learner": "label_learner", "lookalike": "last_answer", "still": "fixed"}
+    # the learner knows the categories, remembers words and infers lines
+    references: ClassVar = reference_roles(
+        "label_learner", "label_learner:keeps=0.6", strongest="label_learner", against=""
+    )
     tells_anyway: ClassVar = True
-
-    @property
-    def references(self) -> dict[str, str]:
-        """The learner knows the categories, remembers words and infers lines."""
-        return {
-            "learner": "label_learner",
-            "discounting": "label_learner:keeps=0.6",
-            "strongest": "label_learner",
-        }
 
     def splits(self) -> tuple[Split, ...]:
         """On the restructured ones the label words name nothing, whatever is set."""

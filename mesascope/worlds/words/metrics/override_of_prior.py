@@ -2,27 +2,21 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import Metric, Reading, fresh
+from mesascope.contracts.metric import Reading, asks, fresh
 from mesascope.worlds.words.answers import ASKED, EMPTY, EXCHANGED, answered, hits, mean
 
 
-def metric() -> Metric:
+@asks(
+    "Where it answers wrongly with an empty context, how much oftener is it right after true labels?",
+    conditions=ASKED,
+)
+def metric(trials, references, replay):
     """Where it answers wrongly with an empty context, how much oftener is it right after true labels?"""
-
-    def measure(trials, references, replay):
-        lived = answered(fresh(trials))
-        late = slice(lived.sizes["trial"] // 2, None)
-        wrong = hits(lived, EMPTY) == 0
-        told, exchanged = (np.where(wrong, hits(lived, c), np.nan) for c in ("intact", EXCHANGED))
-        return [
-            Reading(mean(told, late), label="right after all", null=0.5),
-            Reading(mean(told, late) - mean(exchanged, late), label="right by what was told"),
-        ]
-
-    return Metric(
-        name="override_of_prior",
-        question="Where it answers wrongly with an empty context, how much oftener is it right after true labels?",
-        measure=measure,
-        expects={"learner": "any", "lookalike": "any", "still": "any"},
-        conditions=ASKED,
-    )
+    lived = answered(fresh(trials))
+    late = slice(lived.sizes["trial"] // 2, None)
+    wrong = hits(lived, EMPTY) == 0
+    told, exchanged = (np.where(wrong, hits(lived, c), np.nan) for c in ("intact", EXCHANGED))
+    return [
+        Reading(mean(told, late), label="right after all", null=0.5),
+        Reading(mean(told, late) - mean(exchanged, late), label="right by what was told"),
+    ]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh
+from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh
 
 CODES = {  # as mesascope.agents.language.answers numbers them
     1: "a label below the listed ones",
@@ -12,26 +12,16 @@ CODES = {  # as mesascope.agents.language.answers numbers them
 }
 
 
-def metric() -> Metric:
+@asks("How often does it refuse, answer in no label, or not answer at all?")
+def metric(trials, references, replay):
     """How often does it refuse, answer in no label, or not answer at all?"""
-
-    def measure(trials, references, replay):
-        lived = fresh(trials)
-        if "answered" not in lived:
-            raise DoesNotApply("it does not answer in words")
-        code = lived.answered.sel(condition="intact").values
-        out = [Reading((code == c).mean(-1), label=what) for c, what in CODES.items()]
-        mass = lived.mass.sel(condition="intact").values.astype(float)
-        if np.isfinite(mass).any():
-            again = f"asked again, a log-probability moved by at most {lived.attrs.get('floor', 0.0):.3f}"
-            out.append(
-                Reading(np.nanmean(mass, -1), label="probability of all labels together", reason=again)
-            )
-        return out
-
-    return Metric(
-        name="unanswered",
-        question="How often does it refuse, answer in no label, or not answer at all?",
-        measure=measure,
-        expects={"learner": "any", "lookalike": "any", "still": "any"},
-    )
+    lived = fresh(trials)
+    if "answered" not in lived:
+        raise DoesNotApply("it does not answer in words")
+    code = lived.answered.sel(condition="intact").values
+    out = [Reading((code == c).mean(-1), label=what) for c, what in CODES.items()]
+    mass = lived.mass.sel(condition="intact").values.astype(float)
+    if np.isfinite(mass).any():
+        again = f"asked again, a log-probability moved by at most {lived.attrs.get('floor', 0.0):.3f}"
+        out.append(Reading(np.nanmean(mass, -1), label="probability of all labels together", reason=again))
+    return out

@@ -2,40 +2,28 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh
+from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh
 from mesascope.stats import ratio
 from mesascope.trials import gain
 
 
-def metric() -> Metric:
+@asks("Over wordings, what does it gain, and how far is a wording's gain from the mean of all?")
+def metric(trials, references, replay):
     """Over wordings, what does it gain, and how far is a wording's gain from the mean of all?"""
-
-    def measure(trials, references, replay):
-        lived = fresh(trials)
-        if "wording" not in lived:
-            raise DoesNotApply("the family has no wordings")
-        which = lived.wording.values.astype(int)
-        names, index, count = np.unique(which, return_inverse=True, return_counts=True)
-        if len(names) < 3:
-            raise DoesNotApply(f"there are {len(names)} wordings, it needs three")
-        values = ratio(*gain(lived))
-        means = np.bincount(index, values) / count
-        away = np.abs(means - means.mean())[index]
-        spread = np.asarray(
-            [values[which == w].std(ddof=1) if (which == w).sum() > 1 else 0.0 for w in names]
-        )
-        noise = float((np.sqrt(2 / np.pi) * spread / np.sqrt(count)).mean())
-        least = f"{count.min()} to {count.max()} lifetimes per wording"
-        return [
-            Reading(values, label="gain over wordings", unit="wording", reason=least),
-            Reading(
-                away, label="distance of a wording from the mean", unit="wording", null=noise, reason=least
-            ),
-        ]
-
-    return Metric(
-        name="wording",
-        question="Over wordings, what does it gain, and how far is a wording's gain from the mean of all?",
-        measure=measure,
-        expects={"learner": "any", "lookalike": "any", "still": "any"},
-    )
+    lived = fresh(trials)
+    if "wording" not in lived:
+        raise DoesNotApply("the family has no wordings")
+    which = lived.wording.values.astype(int)
+    names, index, count = np.unique(which, return_inverse=True, return_counts=True)
+    if len(names) < 3:
+        raise DoesNotApply(f"there are {len(names)} wordings, it needs three")
+    values = ratio(*gain(lived))
+    means = np.bincount(index, values) / count
+    away = np.abs(means - means.mean())[index]
+    spread = np.asarray([values[which == w].std(ddof=1) if (which == w).sum() > 1 else 0.0 for w in names])
+    noise = float((np.sqrt(2 / np.pi) * spread / np.sqrt(count)).mean())
+    least = f"{count.min()} to {count.max()} lifetimes per wording"
+    return [
+        Reading(values, label="gain over wordings", unit="wording", reason=least),
+        Reading(away, label="distance of a wording from the mean", unit="wording", null=noise, reason=least),
+    ]

@@ -1,7 +1,7 @@
 """Knows the categories, remembers the label of every word and infers lines between numbers: an exact learner."""
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.settings import keep_settings, named
+from mesascope.contracts.scripted import Family, keep_settings
+from mesascope.contracts.settings import named
 from mesascope.worlds.words.labelling import Labeller, labelled, labeller
 
 TRIED = "word_labels"

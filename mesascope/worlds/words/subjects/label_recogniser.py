@@ -3,8 +3,7 @@
 Labels that name the categories are believed whatever is told: under flipped labels it is wrong throughout.
 """
 
-from mesascope.contracts.family import Family
-from mesascope.contracts.settings import keep_settings
+from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.words.labelling import Labeller, labelled, labeller
 
 TRIED = "word_labels"

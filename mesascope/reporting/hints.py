@@ -1,0 +1,14 @@
+"""Types that only hints name: the modules that they come from are slow to import, and a report may do without them."""
+
+from typing import TYPE_CHECKING, Any
+
+__all__ = ["Axes", "Examination", "Figure", "Group"]
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from rich.console import Group
+
+    from mesascope.examination.examination import Examination
+else:
+    Axes = Examination = Figure = Group = Any
