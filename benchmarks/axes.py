@@ -5,16 +5,16 @@ from __future__ import annotations
 import sys
 
 from mesascope.execution import cores, spread
-from mesascope.rollouts.compiling import keep
+from mesascope.rollouts.compiling import cache_compiled
 from mesascope.validation import axes as validation_of_axes
 
 
 def main() -> None:
     """Prints the runs that are read otherwise than the truth has them, and the shares."""
     first, seeds = (int(a) for a in [*sys.argv[1:], *("1000", "20")[len(sys.argv) - 1 :]])
-    keep(short=True)
-    units = validation_of_axes.asked(seeds, first, 256)
-    found = validation_of_axes.counted(units, list(spread(_read, units, cores())), seeds)
+    cache_compiled(short=True)
+    units = validation_of_axes.list_calls(seeds, first, 256)
+    found = validation_of_axes.count_readings(units, list(spread(_read, units, cores())), seeds)
     for name, told in found.items():
         print(
             f"{name}: right in {told['right']:.1%} of {told['runs']} runs, {told['false_positives']} controls misread"

@@ -20,7 +20,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from mesascope.recipes.rounds import Kept, Run
+from mesascope.recipes.rounds import Checkpoint, Run
 from mesascope.worlds.pong.dqn_games import Games
 from mesascope.worlds.pong.recipes import dqn_atari as ours
 from mesascope.worlds.pong.subjects.q_network import FIELD, LAYERS, SPREAD, STACK, Sizes, create
@@ -54,7 +54,7 @@ class Ours:
         weights = create(jax.random.key(0), Sizes(33, 40, STACK, HIDDEN, 3))
         state = ours.State(weights, weights, ours.MOVED.init(weights))
         run = Run("dqn_atari", None, settings, 1, lambda state: ({}, {}))  # pyright: ignore[reportArgumentType]
-        self.loop = ours.played(run, Kept(state, 0, 0, 0, ()))
+        self.loop = ours.play_games(run, Checkpoint(state, 0, 0, 0, ()))
         self.done = self.steps = 0
 
     def go(self, updates: int) -> None:
@@ -138,7 +138,7 @@ def vectorised() -> Any:
             self.age = np.zeros(GAMES, int)
 
         def reset(self) -> Any:
-            self.stacks = ours.stacked(ours.begun_stacks(self.games), self.games.frame, self.age)
+            self.stacks = ours.push_frame(ours.empty_stacks(self.games), self.games.frame, self.age)
             return self.stacks
 
         def step_async(self, actions: Any) -> None:
@@ -147,7 +147,7 @@ def vectorised() -> Any:
         def step_wait(self) -> Any:
             frame, reward, over, fake = self.games.receive()
             self.age = np.where(fake, 0, self.age + 1)
-            self.stacks = ours.stacked(self.stacks, frame, self.age)
+            self.stacks = ours.push_frame(self.stacks, frame, self.age)
             told = [{"terminal_observation": s} if o else {} for s, o in zip(self.stacks, over, strict=True)]
             return self.stacks, reward, over, told
 

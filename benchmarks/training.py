@@ -21,12 +21,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
-from mesascope.agents.networks.recurrent import Recurrent, begun
+from mesascope.agents.networks.recurrent import Recurrent, initialise
 from mesascope.keys import address
-from mesascope.recipes.descent import rest
+from mesascope.recipes.descent import initial_moments
 from mesascope.recipes.lives import scale
-from mesascope.recipes.ppo_recurrent import clipped, practice
-from mesascope.recipes.updates import on_lives
+from mesascope.recipes.ppo_recurrent import clipped_loss, practice
+from mesascope.recipes.updates import improve_on_lifetimes
 from mesascope.rollouts.rollouts import rollout
 from mesascope.worlds.bandits.families.bernoulli_bandit import family
 
@@ -47,12 +47,14 @@ class Ours:
     def __init__(self, parallel: int):
         self.parallel, self.number, self.key = parallel, 0, jax.random.key(0)
         told = "action+feedback+trial+first"
-        self.network: Recurrent = begun(address(self.key, "weights"), BANDIT, "lstm", WIDTH, told)
-        self.memory = rest(self.network)
+        self.network: Recurrent = initialise(address(self.key, "weights"), BANDIT, "lstm", WIDTH, told)
+        self.memory = initial_moments(self.network)
         told = {"lifetimes": parallel, "updates": UPDATES, "rate": RATE, "final_rate": RATE / 30}
         told |= {"entropy": ENTROPY, "clip": CLIP}
         told |= {"discount": DISCOUNT, "trace": TRACE, "epochs": EPOCHS, "minibatches": MINIBATCHES}
-        self.improve = on_lives(BANDIT, told, Partial(practice, span=scale(BANDIT), loss=clipped))
+        self.improve = improve_on_lifetimes(
+            BANDIT, told, Partial(practice, span=scale(BANDIT), loss=clipped_loss)
+        )
 
     def update(self) -> None:
         key = address(self.key, "update", self.number)

@@ -17,7 +17,7 @@ from typing import Any
 
 from mesascope.errors import MesascopeError, unknown
 from mesascope.guards import gate
-from mesascope.guards.blame import contained
+from mesascope.guards.blame import contain_exits
 
 KINDS = {
     "families": "family",
@@ -69,7 +69,7 @@ def _own(kind: str) -> dict[str, str]:
     }
 
 
-@contained()
+@contain_exits()
 def module(kind: str, name: str) -> ModuleType:
     """The module of one plug-in.
 
@@ -90,7 +90,7 @@ def module(kind: str, name: str) -> ModuleType:
         )
     target = claims[0]
     try:
-        return gate.plugin(target)
+        return gate.import_plugin(target)
     except Exception as error:
         raise MesascopeError(
             f"The {KINDS[kind]} {name!r} ({target}) cannot be imported: {type(error).__name__}: {error}.",
@@ -132,7 +132,7 @@ def parse_spec(spec: str) -> tuple[str, dict[str, str]]:
     return name.strip(), given
 
 
-@contained()
+@contain_exits()
 def make(kind: str, spec: str, *handed: Any, **preset: Any) -> Any:
     """Makes the plug-in that a text names.
 
@@ -142,7 +142,7 @@ def make(kind: str, spec: str, *handed: Any, **preset: Any) -> Any:
         handed: what the factory takes first, e.g. the family for a subject.
         preset: settings in Python, over those in the text.
     """
-    gate.handed(spec, *preset.values())
+    gate.allow_from_python(spec, *preset.values())
     name, given = parse_spec(spec)
     made, what = factory(kind, name), f"{KINDS[kind]} {name!r}"
     known = {**convert(made, given, what), **preset}
@@ -217,13 +217,13 @@ def _value(kind: Any, text: str, example: str, given: str) -> Any:
     return text
 
 
-def trusting(kind: str, name: str, trusted: bool) -> dict[str, bool]:
+def trust_setting(kind: str, name: str, trusted: bool) -> dict[str, bool]:
     """The user's trust in code that a file brings, for a factory that asks for it."""
     asked = trusted and "trust" in inspect.signature(factory(kind, name)).parameters
     return {"trust": True} if asked else {}
 
 
-def says(made: Callable[..., Any]) -> str:
+def summary_line(made: Callable[..., Any]) -> str:
     """The first line of a factory's docstring."""
     return (inspect.getdoc(made) or "").strip().split("\n")[0]
 
@@ -236,7 +236,7 @@ def describe(kind: str) -> list[dict[str, Any]]:
     for name in names(kind):
         try:
             made = factory(kind, name)
-            line, known = says(made), {k: _plain(p.default) for k, p in settings(made).items()}
+            line, known = summary_line(made), {k: _plain(p.default) for k, p in settings(made).items()}
         except MesascopeError as error:
             line, known = f"broken: {error.problem}", {}
         package = "" if name in _own(kind) else _package(kind, name)

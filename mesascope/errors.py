@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Collection, Iterable
 
-from mesascope.guards.secrecy import plain
+from mesascope.guards.secrecy import redact
 
 TWO_STOPS = re.compile(r"(?<![.])[.]{2}(?=\s|$)")  # a quoted message may end with its own
 
@@ -18,7 +18,7 @@ class MesascopeError(Exception):
     """
 
     def __init__(self, problem: str, remedy: str = ""):
-        self.problem, self.remedy = (TWO_STOPS.sub(".", plain(text)) for text in (problem, remedy))
+        self.problem, self.remedy = (TWO_STOPS.sub(".", redact(text)) for text in (problem, remedy))
         super().__init__(f"{self.problem} {self.remedy}".strip())
 
     def __reduce__(self) -> tuple:
@@ -54,7 +54,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> MesascopeError:
     return MesascopeError(f"There is no {kind} {name!r}.", f"{guess}{told}")
 
 
-def choose(kind: str, name: str, known: Collection[str]) -> str:
+def pick_named(kind: str, name: str, known: Collection[str]) -> str:
     """The name itself, if it is among those known; otherwise the error raised names the nearest of them."""
     if name not in known:
         raise unknown(kind, name, known)

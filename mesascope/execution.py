@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Protocol
 
 from mesascope.errors import MesascopeError
 from mesascope.files import replacing
-from mesascope.guards.blame import contained
+from mesascope.guards.blame import contain_exits
 
 MOST = 4  # each compiles and holds what it lives
 PATIENCE = 5.0  # seconds that a process has to keep what it has
@@ -102,7 +102,7 @@ class Warned(NamedTuple):
     lineno: int
 
 
-@contained()
+@contain_exits()
 def _unit(work: Work, *unit: Any) -> tuple[Any, list[Warned]]:
     """The answer to one unit, and what was warned of; one that is ended may keep what it has, as after Ctrl-C."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)

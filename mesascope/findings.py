@@ -162,7 +162,7 @@ def read(folder: str | os.PathLike) -> list[Finding]:
     path = Path(folder)
     path = path / "findings.json" if path.is_dir() else path
     try:
-        document = limits.parsed(path.read_text())
+        document = limits.parse_json(path.read_text())
     except FileNotFoundError:
         raise MesascopeError(f"There is no {str(path)!r}.", "Name the folder of a run.") from None
     except (UnicodeDecodeError, ValueError) as error:
@@ -174,7 +174,7 @@ def read(folder: str | os.PathLike) -> list[Finding]:
     return [from_json(row) for row in rows]
 
 
-def made(seed: Any) -> dict[str, Any]:
+def provenance(seed: Any) -> dict[str, Any]:
     """What a number was made with: commit, versions, key, when."""
     when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return {"commit": _commit(), "versions": _versions(), "key": seed, "when": when}

@@ -19,7 +19,7 @@ def address(key: jax.Array, *parts: str | int | jax.Array) -> jax.Array:
     return key
 
 
-def located(seed: int, *parts: str | int) -> jax.Array:
+def fold_address(seed: int, *parts: str | int) -> jax.Array:
     """`address(jax.random.key(seed), *parts)` in one compiled call."""
     codes = [zlib.crc32(part.encode()) if isinstance(part, str) else part for part in parts]
     return _folded(seed, np.asarray(codes, np.uint32))
@@ -34,6 +34,6 @@ def _folded(seed: jax.Array, codes: jax.Array) -> jax.Array:
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
-def orders(key: jax.Array, n: int, many: int) -> jax.Array:
+def random_orders(key: jax.Array, n: int, many: int) -> jax.Array:
     """[n, many] the numbers from 0, each row in an order of its own."""
     return jax.vmap(lambda k: jax.random.permutation(k, many))(jax.random.split(key, n))

@@ -43,14 +43,14 @@ def kept_steps(steps: int) -> np.ndarray:
     return np.sort(np.concatenate([[0], others]))
 
 
-def few(trials: int, most: int = FEW) -> int:
+def reflex_window(trials: int, most: int = FEW) -> int:
     """How many of a lifetime's last trials a reflex may answer: four, or a fifth of a lifetime below twenty."""
     return max(1, min(most, trials // 5))
 
 
 def spell_out(condition: str, trials: int) -> str:
     """A condition's text with {half}, {tenth} and {few} filled in for lifetimes of so many trials."""
-    return condition.format(half=trials // 2, tenth=trials // 10, few=few(trials))
+    return condition.format(half=trials // 2, tenth=trials // 10, few=reflex_window(trials))
 
 
 def assemble(
@@ -202,7 +202,7 @@ def open_trials(path: str | os.PathLike) -> dict[str, xr.Dataset]:
     if not path.is_file():
         raise MesascopeError(f"There is no file {str(path)!r}.", "Name a .nc file that mesascope wrote.")
     try:
-        limits.netcdf(path)
+        limits.check_netcdf(path)
         with xr.open_datatree(path, engine="h5netcdf", decode_times=False) as tree:
             splits = {name: node.to_dataset().load() for name, node in tree.children.items()}
     except (OSError, ValueError, KeyError, RuntimeError) as error:
@@ -215,7 +215,7 @@ def open_trials(path: str | os.PathLike) -> dict[str, xr.Dataset]:
     out = {}
     for split, trials in splits.items():
         try:
-            attrs = {k: limits.parsed(v) for k, v in trials.attrs.items() if isinstance(v, str)}
+            attrs = {k: limits.parse_json(v) for k, v in trials.attrs.items() if isinstance(v, str)}
         except ValueError:
             attrs = dict(trials.attrs)
         if formats.is_old(attrs.get("format"), TRIALS):
@@ -226,7 +226,7 @@ def open_trials(path: str | os.PathLike) -> dict[str, xr.Dataset]:
     return out
 
 
-def late(trials: xr.Dataset) -> slice:
+def counted_trials(trials: xr.Dataset) -> slice:
     """The trials that count: the last half, or all after the task has changed."""
     change = trials.attrs.get("changes")
     return slice(trials.sizes["trial"] // 2 if change is None else int(change), None)
@@ -248,7 +248,7 @@ def gain(
         window: the trials to sum over; by default those that count.
         against: Σ(chance - score) and Σ(chance - worst) instead, for a subject that goes the other way.
     """
-    window = late(trials) if window is None else window
+    window = counted_trials(trials) if window is None else window
     score, chance = payoff(trials, label)[:, window], trials.chance.values.astype(float)[:, window]
     end = trials["worst" if against else "best"].values.astype(float)[:, window]
     gained, room = (chance - score, chance - end) if against else (score - chance, end - chance)

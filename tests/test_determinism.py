@@ -146,7 +146,7 @@ def test_another_seed_gives_other_trials(family):
 
 
 def test_splits_share_their_draws(family):
-    banked = family.banked("bank:4@1")
+    banked = family.with_bank("bank:4@1")
     lived = {split: rollout(subject("uniform", family), banked, split, 64, 9) for split in banked.split_names}
     means = {split: trials.means.values for split, trials in lived.items()}
     fresh, half = means["fresh"], 11 // 2

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mesascope.agents.function import wrap
-from mesascope.contracts.subject import essence
+from mesascope.contracts.subject import identify
 from mesascope.examination import runs
 from mesascope.examination.bench import Bench
 from mesascope.examination.examination import examine
@@ -30,10 +30,10 @@ def test_what_makes_a_subject_act_changes_its_essence_and_nothing_else_does():
     from mesascope import catalogue
 
     family = catalogue.make("families", FAMILY)
-    assert essence(wrap(make(0), family)) == essence(wrap(make(0), family))
-    assert essence(wrap(make(0), family)) != essence(wrap(make(2), family))
+    assert identify(wrap(make(0), family)) == identify(wrap(make(0), family))
+    assert identify(wrap(make(0), family)) != identify(wrap(make(2), family))
     slow, fast = (catalogue.make("subjects", f"rescorla_wagner:rate={r}", family) for r in (0.1, 0.2))
-    assert essence(slow) != essence(fast)
+    assert identify(slow) != identify(fast)
 
 
 def test_a_subject_that_was_changed_does_not_get_what_its_former_self_lived(tmp_path):

@@ -18,8 +18,8 @@ from mesascope.agents.opening import open_subject
 from mesascope.cli.main import run
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
-from mesascope.guards.blame import blamed
-from mesascope.guards.identity import loaded
+from mesascope.guards.blame import locate_error
+from mesascope.guards.identity import loaded_modules
 from mesascope.rollouts.replays import Replays
 
 ROOT = Path(mesascope.__file__).parent
@@ -52,7 +52,7 @@ def running(source):
             known |= {a.asname or a.name: a.name for a in node.names}
         elif isinstance(node, ast.ImportFrom):
             known |= {a.asname or a.name: f"{node.module}.{a.name}" for a in node.names}
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "gate.environment":
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "gate.make_environment":
             handed |= {id(a) for a in node.args}
     for node in ast.walk(tree):
         if not isinstance(node, ast.Attribute | ast.Name) or id(node) in handed:
@@ -79,14 +79,16 @@ def test_nothing_runs_what_a_text_names_but_the_gate():
 def test_our_own_code_is_known_for_ours_wherever_it_lies():
     with pytest.raises(MesascopeError) as caught:
         catalogue.make("families", "none_such")
-    assert blamed(caught.value).startswith(__file__)
-    assert not [name for name in loaded() if name.partition(".")[0] == "mesascope"]
+    assert locate_error(caught.value).startswith(__file__)
+    assert not [name for name in loaded_modules() if name.partition(".")[0] == "mesascope"]
     assert not __file__.startswith(gate.LIBRARIES)
     assert mesascope.__file__.startswith(gate.LIBRARIES)
 
 
 def test_nobody_else_opens_the_gate():
-    opened = {f for f, text in sources().items() if "gate.typed(" in text or "gate.handed(" in text}
+    opened = {
+        f for f, text in sources().items() if "gate.allow(" in text or "gate.allow_from_python(" in text
+    }
     assert opened == OPENED
 
 
@@ -180,7 +182,7 @@ def test_only_whole_names_count_as_typed(monkeypatch, typed, named, passes):
 
 def test_packages_that_our_code_does_not_name_are_refused():
     with pytest.raises(ValueError, match="no package that mesascope uses"):
-        gate.package("evil")
+        gate.import_package("evil")
 
 
 CODE = """

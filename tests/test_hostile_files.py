@@ -277,7 +277,7 @@ def test_arrays():
     for data in (head.getvalue(), bytes(200 << 20)):
         with zipfile.ZipFile("a.npz", "w", zipfile.ZIP_DEFLATED) as made:
             made.writestr("a.npy", data)
-        assert "is no finished rollout" in refused(bench.kept, Path("a.npz"))
+        assert "is no finished rollout" in refused(bench.load_rollout, Path("a.npz"))
 
 
 def test_parquet():
@@ -290,7 +290,7 @@ def test_parquet():
     assert "lists of texts" in refused(read_log, "a.parquet")
     numbers = arrow.table({"key.choice": ["left", "right", None] * 4, "reward": np.arange(12) % 2})
     parquet.write_table(numbers, "b.parquet")
-    assert limits.parquet("b.parquet").equals(numbers)
+    assert limits.read_parquet("b.parquet").equals(numbers)
 
 
 LOGS = {

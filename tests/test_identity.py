@@ -13,7 +13,7 @@ import pytest
 
 from mesascope import catalogue, rollout
 from mesascope.agents.function import wrap
-from mesascope.contracts.subject import essence
+from mesascope.contracts.subject import identify
 from mesascope.examination.bench import Bench
 from mesascope.guards import identity
 
@@ -228,7 +228,7 @@ def written(source, **space):
 )  # fmt: skip
 def test_what_stands_in_no_file_is_known_by_its_code(source):
     one, same, other = (wrap(written(source.format(arm)), FAMILY, "mine") for arm in (0, 0, 1))
-    assert essence(one) == essence(same) != essence(other)
+    assert identify(one) == identify(same) != identify(other)
 
 
 def test_a_module_of_a_users_is_looked_into_and_deep_chains_are_no_trouble():
@@ -239,4 +239,4 @@ def test_a_module_of_a_users_is_looked_into_and_deep_chains_are_no_trouble():
     chain = [5]
     for _ in range(5000):
         chain = [chain]
-    assert identity.coded(chain) != identity.coded(chain[0])
+    assert identity.hash_code(chain) != identity.hash_code(chain[0])

@@ -12,11 +12,11 @@ from family_kinds import Aim, Rounds, Tagged, Untraced
 
 from mesascope import catalogue, examine, rollout, trials
 from mesascope.agents.function import wrap
-from mesascope.contracts.percept import born, told
+from mesascope.contracts.percept import first_percept, next_percept
 from mesascope.contracts.subject import Response, Scripted, choose
 from mesascope.errors import MesascopeError
 from mesascope.examination.measurement import answer
-from mesascope.questions.spectrum.changes import changed
+from mesascope.questions.spectrum.changes import choices_changed
 from mesascope.rollouts.leaks import refuse_leaks
 from mesascope.rollouts.replays import Replays, replay
 
@@ -231,11 +231,11 @@ class Sure(Aim):
         return jax.random.uniform(key, (n, self.horizon, 3))
 
     def begin(self, key, tasks):
-        return jnp.zeros(len(tasks), jnp.int32), born(jnp.zeros((len(tasks), 0)))
+        return jnp.zeros(len(tasks), jnp.int32), first_percept(jnp.zeros((len(tasks), 0)))
 
     def step(self, key, tasks, state, action):
         score = tasks[jnp.arange(len(action)), state, action]
-        return state + 1, told(jnp.zeros((len(action), 0)), action, score, state + 1), score
+        return state + 1, next_percept(jnp.zeros((len(action), 0)), action, score, state + 1), score
 
     def latents(self, tasks, split):
         tasks = np.asarray(tasks)
@@ -286,7 +286,7 @@ def test_rounds_of_trials_are_the_trials_in_rounds():
     forced = replay(subject, other)
     np.testing.assert_array_equal(forced.action, other.action.sel(condition="intact"))
     for label in labels:  # what a metric reads of single steps is what it reads of the trials
-        np.testing.assert_allclose(changed(other, label), changed(one, label), atol=1e-5)
+        np.testing.assert_allclose(choices_changed(other, label), choices_changed(one, label), atol=1e-5)
 
 
 TAGGED = Tagged("tagged", 3, 5)

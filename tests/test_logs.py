@@ -15,7 +15,7 @@ import xarray as xr
 from mesascope import trials as trials_module
 from mesascope.errors import MesascopeError
 from mesascope.logs import read_log
-from mesascope.logs.columns import ALIASES, plain
+from mesascope.logs.columns import ALIASES, normalise_name
 
 ROWS = [  # participant, trial, choice, reward: unequal lengths, and a choice that only one of them makes
     (1, 1, 2, 0.5),
@@ -194,7 +194,7 @@ def test_common_and_given_names_of_columns(header, renamed):
 def test_no_alias_stands_for_two_roles():
     names = [n for names in ALIASES.values() for n in names]
     assert len(set(names)) == len(names)
-    assert all(plain(n) == n for n in names)
+    assert all(normalise_name(n) == n for n in names)
 
 
 def test_lifetimes_are_participants_within_sessions_and_blocks():

@@ -12,7 +12,7 @@ import pytest
 
 from mesascope.cli.main import run
 from mesascope.errors import MesascopeError
-from mesascope.logs.columns import ALIASES, NUMBERED, plain
+from mesascope.logs.columns import ALIASES, NUMBERED, normalise_name
 from mesascope.logs.sets import import_set
 
 TEXT = (Path(__file__).parents[1] / "docs" / "logs.md").read_text(encoding="utf-8")
@@ -76,6 +76,6 @@ def test_the_names_of_columns_are_known():
             side = name.startswith("arm_")
             assert (
                 side
-                or plain(name) in known
-                or any(re.fullmatch(rf"{p}\d+", plain(name)) for p in NUMBERED.values())
+                or normalise_name(name) in known
+                or any(re.fullmatch(rf"{p}\d+", normalise_name(name)) for p in NUMBERED.values())
             )

@@ -8,7 +8,7 @@ import pytest
 
 from mesascope.errors import MesascopeError
 from mesascope.examination.logged import measure
-from mesascope.logs import read_log, renumbered
+from mesascope.logs import read_log, renumber_participants
 
 # first choice, second choice, reward: the states are 0 (choices 1, 2) and 1 (choices 3, 4)
 LIVES = {
@@ -166,4 +166,4 @@ def test_trials_that_somebody_wrote_hand_on_no_ids():
     back, _ = read_log(named)
     assert back.participant.values.tolist() == [1, 0]
     assert named.participant.values.tolist() == ["Jane 10", "Jane 9"]
-    assert renumbered(data.drop_vars("participant")).identical(data.drop_vars("participant"))
+    assert renumber_participants(data.drop_vars("participant")).identical(data.drop_vars("participant"))

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from mesascope.agents.observing import Observer
-from mesascope.contracts.subject import Named, Response, choose
+from mesascope.contracts.subject import NamedSubject, Response, choose
 from mesascope.errors import MesascopeError
 
 GIVES = ("logits", "probabilities", "values")
@@ -18,7 +18,7 @@ SIZES = (2, 3)  # of the batches by which the layout of states and outputs is fo
 _choose = jax.jit(choose)
 
 
-class Foreign(Named):
+class Foreign(NamedSubject):
     """A network with its weights frozen; subclasses are final.
 
     Attributes:
@@ -65,7 +65,7 @@ def _drawn(key: jax.Array, scores: np.ndarray, gives: str, stochastic: bool, eps
         return _choose(key, np.log(chances).astype(np.float32))
 
 
-def typed_name(plugin: str, **settings: Any) -> str:
+def name_with_settings(plugin: str, **settings: Any) -> str:
     """The name of a subject with its settings, those that are '' left out."""
     return f"{plugin}:" + ",".join(f"{k}={v}" for k, v in settings.items() if v != "")
 

@@ -14,15 +14,15 @@ import numpy as np
 
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.subject import Named, Response, Subject, copied
+from mesascope.contracts.subject import NamedSubject, Response, Subject, copy_carry
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
-from mesascope.guards.identity import digest, reached
+from mesascope.guards.identity import digest, reachable_parts
 
 RUNS_CODE = True  # whoever types a path has it run
 
 
-class Function(Named):
+class Function(NamedSubject):
     """Calls the function once per trial for a whole block."""
 
     function: Callable[..., Any] = eqx.field(static=True)
@@ -60,7 +60,7 @@ class Function(Named):
         """The arrays that the function can reach: in its closure, its defaults, the globals that it names, its object
         and that object's class, and in what it finds there.
         """
-        found = reached(self.function)
+        found = reachable_parts(self.function)
         return {path or "itself": digest(x) for path, x in found if isinstance(x, np.ndarray)}
 
 
@@ -120,7 +120,7 @@ def _state(name: str, state: Any, n: int) -> Any:
 
 def _copied(name: str, state: Any) -> Any:
     try:
-        return copied(state)
+        return copy_carry(state)
     except Exception as error:  # whatever an object raises
         raise MesascopeError(
             f"An object in the state of {name} cannot be copied: {type(error).__name__}: {error}.",
@@ -145,7 +145,7 @@ def subject(family: Family, path: str, trained_on: str = "unknown") -> Subject:
         trained_on: unlimited, bank:M@seed or unknown.
     """
     remedy = "Type package.module:factory, with the module on PYTHONPATH or in this folder."
-    got = gate.called(path, gate.named(path, "The function", remedy), family)
+    got = gate.call_factory(path, gate.find_function(path, "The function", remedy), family)
     if isinstance(got, Subject):
         return got
     if not callable(got):

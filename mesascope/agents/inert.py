@@ -99,7 +99,7 @@ for _name in ("ADDITEMS", "FROZENSET"):
     _hashing(_name, lambda stack: stack)
 
 
-def held(value: Any) -> list[Any]:
+def describe_value(value: Any) -> list[Any]:
     """What a value of such a pickle holds."""
     if isinstance(value, Inert):
         items = [x for pair in value.items for x in (pair if type(pair) is tuple else [pair])]
@@ -148,16 +148,16 @@ def _loaded(data: bytes, kind: Any, after: int = 0) -> Any:
             found = kind(file).load()
     except Exception as error:  # whatever the reader of the broken part raises
         raise ValueError(f"{type(error).__name__}: {str(error)[:200]}") from None
-    limits.unrolled(found, held)
+    limits.check_nesting(found, describe_value)
     return found
 
 
-def named(value: Any) -> tuple[str, str] | None:
+def find_reference(value: Any) -> tuple[str, str] | None:
     """(module, name) where a value is a bare reference to a class or function."""
     return value.origin if isinstance(value, type) and issubclass(value, Inert) else None
 
 
-def array(value: Any) -> Any:
+def to_array(value: Any) -> Any:
     """A NumPy array, scalar or dtype from its inert form; plain numbers and tuples as they are.
 
     Raises:
@@ -166,8 +166,8 @@ def array(value: Any) -> Any:
     if isinstance(value, bool | int | float | str | None):
         return value
     if isinstance(value, tuple | list):
-        return tuple(array(x) for x in value[:64])
-    if (origin := named(value)) and origin[0] == "numpy":
+        return tuple(to_array(x) for x in value[:64])
+    if (origin := find_reference(value)) and origin[0] == "numpy":
         return _dtype(origin[1])
     if not isinstance(value, Inert) or value.origin[0].partition(".")[0] != "numpy":
         raise ValueError("it is not made of numbers")
@@ -176,13 +176,13 @@ def array(value: Any) -> Any:
         return _dtype(value.args[0])
     if name == "scalar":
         kind, data = value.args
-        return _filled(data, (), array(kind), False)[()]
+        return _filled(data, (), to_array(kind), False)[()]
     if name == "_frombuffer":
         data, kind, shape, order = value.args
-        return _filled(data, array(shape), array(kind), order == "F")
+        return _filled(data, to_array(shape), to_array(kind), order == "F")
     if name == "_reconstruct" and isinstance(value.state, tuple):
         _, shape, kind, fortran, data = value.state
-        return _filled(data, array(shape), array(kind), bool(fortran))
+        return _filled(data, to_array(shape), to_array(kind), bool(fortran))
     raise ValueError(f"it holds numpy.{name}")
 
 

@@ -36,7 +36,7 @@ class Statistics:
         return np.clip(moved, -self.clip, self.clip).astype(np.float32)
 
 
-def beside(path: str | os.PathLike) -> list[str]:
+def find_statistics(path: str | os.PathLike) -> list[str]:
     """The VecNormalize files beside a zip, or in the folder of its name, as rl_zoo3 lays them."""
     zipped = Path(path)
     places = (zipped.parent, zipped.with_suffix("")) if zipped.suffix else (zipped.parent,)
@@ -54,11 +54,11 @@ def read(path: str, shape: tuple[int, ...]) -> Statistics | None:
         held: Any = _inert.read(limits.read(path, _inert.LARGEST), repr(path))
         if held.origin[1] != "VecNormalize":
             raise ValueError(f"it holds {'.'.join(held.origin)}")
-        if _inert.array(held.state.get("norm_obs", True)) is False:
+        if _inert.to_array(held.state.get("norm_obs", True)) is False:
             return None
         kept = held.state["obs_rms"].state
-        mean, var = (np.asarray(_inert.array(kept[k]), np.float64) for k in ("mean", "var"))
-        clip, epsilon = (float(_inert.array(held.state[k])) for k in ("clip_obs", "epsilon"))
+        mean, var = (np.asarray(_inert.to_array(kept[k]), np.float64) for k in ("mean", "var"))
+        clip, epsilon = (float(_inert.to_array(held.state[k])) for k in ("clip_obs", "epsilon"))
     if mean.shape != shape or var.shape != shape:
         raise MesascopeError(
             f"{path!r} is of observations of shape {mean.shape}, the agent's are {shape}.",

@@ -64,7 +64,7 @@ class Observer(NamedTuple):
         return value.reshape(len(value), -1).astype(np.float32)
 
 
-def observer(family: Family, observes: str = ALL, width: int | None = None) -> Observer:
+def make_observer(family: Family, observes: str = ALL, width: int | None = None) -> Observer:
     """The encoding of a family's percepts for a network.
 
     Args:
@@ -110,4 +110,4 @@ def observe(family: Family, percept: Percept | Mapping[str, Any], observes: str 
         percept: a Percept, or the dict that a plain function is handed.
         observes: parts of the percept joined by '+', in order.
     """
-    return observer(family, observes)(percept)
+    return make_observer(family, observes)(percept)

@@ -12,12 +12,12 @@ import jax
 import numpy as np
 
 from mesascope.agents import onnx_file as _onnx_file
-from mesascope.agents.foreign import GIVES, SIZES, Foreign, typed_name
-from mesascope.agents.observing import observer
+from mesascope.agents.foreign import GIVES, SIZES, Foreign, name_with_settings
+from mesascope.agents.observing import make_observer
 from mesascope.contracts.extras import require
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import one_of, within
+from mesascope.contracts.settings import check_choice, check_range
 from mesascope.contracts.subject import Response
 from mesascope.errors import MesascopeError
 
@@ -111,7 +111,7 @@ class Onnx(Foreign):
         parts = []
         for start in range(0, n, size):
             rows = np.minimum(np.arange(start, start + size), n - 1)
-            given = ran(self.session, self.path, self.inputs, self.outputs, [x[rows] for x in fed])
+            given = run_session(self.session, self.path, self.inputs, self.outputs, [x[rows] for x in fed])
             parts.append([port.rows(value) for port, value in zip(self.outputs, given, strict=True)])
         return [np.concatenate(column)[:n] for column in zip(*parts, strict=True)]
 
@@ -124,7 +124,7 @@ class Onnx(Foreign):
         return dict(self.weights)
 
 
-def ran(
+def run_session(
     session: Any, path: str, inputs: Sequence[Port], outputs: Sequence[Port], fed: list[np.ndarray]
 ) -> list[np.ndarray]:
     """The outputs for rows [N, U] of every input.
@@ -175,8 +175,8 @@ def subject(
         epsilon: part of the choices that is even, where it gives values.
         trained_on: unlimited, bank:M@seed or unknown.
     """
-    one_of(GIVES, gives=gives)
-    within(0, 1, epsilon=epsilon)
+    check_choice(GIVES, gives=gives)
+    check_range(0, 1, epsilon=epsilon)
     path = os.fspath(path)
     runtime = require("onnxruntime", "onnx")
     model = _onnx_file.read(path)
@@ -199,7 +199,7 @@ def subject(
             "Export the logits as an output too.",
         )
     scores = _named(path, "output", logits, outputs) if logits else giving[0]
-    watch = observer(family, observes, None if 0 in sees.rest else sees.width)
+    watch = make_observer(family, observes, None if 0 in sees.rest else sees.width)
     sees = sees._replace(
         shape=tuple(x or (watch.width if i != sees.axis else 0) for i, x in enumerate(sees.shape))
     )
@@ -218,7 +218,7 @@ def subject(
             f"Name the logits with logits=OUTPUT, of {', '.join(outputs)}, or put it to its own family.",
         )
     return Onnx(
-        name=typed_name("onnx", path=path, observes=observes, stochastic=stochastic),
+        name=name_with_settings("onnx", path=path, observes=observes, stochastic=stochastic),
         trained_on=trained_on,
         session=session,
         path=path,
@@ -302,7 +302,7 @@ def _laid(
     shapes = []
     for n in sizes:
         fed = [np.zeros((n, width if i == 0 else port.width)) for i, port in enumerate(inputs)]
-        shapes.append([x.shape for x in ran(session, path, inputs, outputs, fed)])
+        shapes.append([x.shape for x in run_session(session, path, inputs, outputs, fed)])
     out = []
     for port, *seen in zip(outputs, *shapes, strict=True):
         if any(len(s) != len(seen[0]) for s in seen):

@@ -27,7 +27,7 @@ def make(kind: str, spec: Any, *family: Any, trust: bool = False, **settings: An
     Raises:
         MesascopeError: nothing answers to it, or a setting is wrong.
     """
-    gate.handed(spec, *family, *settings.values())
+    gate.allow_from_python(spec, *family, *settings.values())
     if kind != "subjects":
         return catalogue.make(kind, spec, *family, **settings)
     home = open_family(*family) if family else open_family(default_family([spec], trust))
@@ -83,18 +83,18 @@ def open_subject(subject: Any, family: Family, trust: bool = False) -> Subject:
         raise MesascopeError(
             f"{type(subject).__name__} is not a subject.", "Give a Subject, a function, a name or a file."
         )
-    gate.handed(spec := os.fspath(subject))
+    gate.allow_from_python(spec := os.fspath(subject))
     if spec.partition("://")[0].isalpha() and "://" in spec:  # an address, whatever its password holds
-        return catalogue.make("subjects", opener(spec), family, path=spec)
+        return catalogue.make("subjects", find_adapter(spec), family, path=spec)
     name = catalogue.parse_spec(spec)[0] if "=" in spec or ":" not in spec else spec.partition(":")[0]
     if name in catalogue.names("subjects"):
         spec, called = _split_name(spec, name)
-        made = catalogue.make("subjects", spec, family, **catalogue.trusting("subjects", name, trust))
+        made = catalogue.make("subjects", spec, family, **catalogue.trust_setting("subjects", name, trust))
         return rename(made, called) if called else made
     if Path(spec).is_file():
-        name = opener(spec)
+        name = find_adapter(spec)
         return catalogue.make(
-            "subjects", name, family, path=spec, **catalogue.trusting("subjects", name, trust)
+            "subjects", name, family, path=spec, **catalogue.trust_setting("subjects", name, trust)
         )
     if os.sep in spec or Path(spec).suffix in (".safetensors", ".zip", ".onnx"):
         raise MesascopeError(
@@ -125,11 +125,11 @@ def default_family(subjects: Sequence[Any], trust: bool = False) -> str:
         name, given = catalogue.parse_spec(spec) if "path=" in spec else ("", {})
         path = given.get("path", spec)
         if name or Path(path).is_file():
-            module = catalogue.module("subjects", name or opener(path))
+            module = catalogue.module("subjects", name or find_adapter(path))
             if hasattr(module, "family_of"):
                 spec = module.family_of(path)
                 if trust:
-                    gate.typed(spec)
+                    gate.allow(spec)
                 else:
                     catalogue.make("families", spec)  # says what it would run
                 return spec
@@ -138,7 +138,7 @@ def default_family(subjects: Sequence[Any], trust: bool = False) -> str:
     )
 
 
-def opener(path: str) -> str:
+def find_adapter(path: str) -> str:
     """The name of the one subject adapter that opens a file.
 
     Raises:

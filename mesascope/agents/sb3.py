@@ -13,14 +13,14 @@ import numpy as np
 from mesascope.agents import normalising as _normalising
 from mesascope.agents import sb3_zip as _sb3_zip
 from mesascope.agents import torch_support as _torch
-from mesascope.agents.foreign import typed_name
+from mesascope.agents.foreign import name_with_settings
 from mesascope.agents.normalising import NONE, Statistics
-from mesascope.agents.observing import SHOWN, Observer, observer
-from mesascope.agents.torch_support import Leaf, TorchSubject, hooked
+from mesascope.agents.observing import SHOWN, Observer, make_observer
+from mesascope.agents.torch_support import Leaf, TorchSubject, run_hooked
 from mesascope.contracts.extras import require
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import one_of, within
+from mesascope.contracts.settings import check_choice, check_range
 from mesascope.contracts.subject import Response
 from mesascope.errors import MesascopeError, MesascopeWarning
 
@@ -59,7 +59,7 @@ class SB3(TorchSubject):
             x = np.concatenate([np.asarray(carry[FRAMES]), x[:, None]], axis=1)
             frames[FRAMES] = x[:, 1:]
         starts = percept.first if self.episode == "lifetime" else np.asarray(percept.step) == 0
-        with _torch.drawing(_torch.seed_of(key)), hooked(self.module, self.hooks) as got:
+        with _torch.no_grad_seeded(_torch.seed_of(key)), run_hooked(self.module, self.hooks) as got:
             scores, gives, state = self._call(x, carry, np.asarray(starts, np.float32))
         return self.carried(state, got, len(x)) | frames, self.choose(key, scores, gives)
 
@@ -99,7 +99,9 @@ class SB3(TorchSubject):
     def untrained(self, seed: int) -> Self:
         """A policy of the same shape as training starts from."""
         spaces = (self.module.observation_space, self.module.action_space)
-        return dataclasses.replace(self, module=_sb3_zip.untrained(self.held, spaces, self.trust, seed))
+        return dataclasses.replace(
+            self, module=_sb3_zip.untrained_policy(self.held, spaces, self.trust, seed)
+        )
 
 
 def subject(
@@ -134,9 +136,9 @@ def subject(
     """
     require("torch", "sb3")
     require("stable_baselines3", "sb3")
-    one_of(EPISODES, episode=episode)
-    within(-1, 1, epsilon=epsilon)
-    within(1, 1024, stack=stack)
+    check_choice(EPISODES, episode=episode)
+    check_range(-1, 1, epsilon=epsilon)
+    check_range(1, 1024, stack=stack)
     held = _sb3_zip.read(os.fspath(path))
     spaces = (_sb3_zip.space(held, "observation_space"), _sb3_zip.space(held, "action_space"))
     _refuse_actions(path, spaces[1], family)
@@ -155,7 +157,7 @@ def subject(
     if stack > 1:
         shown["stack"] = stack
     made = SB3(
-        name=typed_name("sb3", **shown),
+        name=name_with_settings("sb3", **shown),
         trained_on=trained_on,
         module=policy,
         held=held,
@@ -165,7 +167,7 @@ def subject(
         epsilon=epsilon,
         episode=episode,
         stack=stack,
-        hooks=_torch.paths_of(policy, hooks),
+        hooks=_torch.match_paths(policy, hooks),
         state=_state(policy),
         seen={},
         trust=trust,
@@ -177,9 +179,9 @@ def _hooked(made: SB3) -> SB3:
     """With the hooks that fire when it acts, and their widths."""
     n, stacked = 3, (made.stack,) if made.stack > 1 else ()
     x = np.zeros((n, *stacked, made.observe.width), np.float32)
-    with _torch.drawing(0), hooked(made.module, made.hooks) as got:
+    with _torch.no_grad_seeded(0), run_hooked(made.module, made.hooks) as got:
         made._call(x, made.fresh(n), np.ones(n, np.float32))
-    return dataclasses.replace(made, seen=_torch.widths(got, n, made.state), hooks=tuple(got))
+    return dataclasses.replace(made, seen=_torch.tap_widths(got, n, made.state), hooks=tuple(got))
 
 
 def _state(policy: Any) -> tuple[Leaf, ...]:
@@ -187,13 +189,13 @@ def _state(policy: Any) -> tuple[Leaf, ...]:
     if not hasattr(policy, "lstm_actor"):
         return ()
     layers, _, width = policy.lstm_hidden_state_shape
-    names = (_torch.layers_of(f"lstm_actor.{part}", layers) for part in ("h", "c"))
+    names = (_torch.tap_names(f"lstm_actor.{part}", layers) for part in ("h", "c"))
     return tuple(Leaf(own, 1, (layers, width), np.dtype(np.float32)) for own in names)
 
 
 def _observer(path: str, space: Any, family: Family, observes: str, stack: int) -> Observer:
     if hasattr(space, "n") and not space.shape:
-        made = observer(family, observes or SHOWN)
+        made = make_observer(family, observes or SHOWN)
         if made.width not in (1, int(space.n)):
             raise MesascopeError(
                 f"{path!r} observes one of {space.n}, {family.name} shows {made.width} numbers.",
@@ -205,7 +207,7 @@ def _observer(path: str, space: Any, family: Family, observes: str, stack: int) 
         raise MesascopeError(
             f"{path!r} observes {size} numbers, which are no {stack} frames.", "Set stack=1."
         )
-    return observer(family, observes, size // stack)
+    return make_observer(family, observes, size // stack)
 
 
 def _refuse_actions(path: str, space: Any, family: Family) -> None:
@@ -226,7 +228,7 @@ def _statistics(held: _sb3_zip.Zip, normalize: str, shape: tuple[int, ...]) -> t
     """The statistics to use and their file; warns of a file that lies beside the zip."""
     if normalize not in ("", NONE):
         return _normalising.read(normalize, shape), normalize
-    found = [] if normalize else _normalising.beside(held.path)
+    found = [] if normalize else _normalising.find_statistics(held.path)
     if len(found) > 1:
         raise MesascopeError(
             f"Beside {held.path!r} lie {' and '.join(map(repr, found))}.",

@@ -83,7 +83,7 @@ def read(path: str) -> Zip:
         MesascopeError: there is none, it is truncated, or it unpacks to much more than it is.
     """
     with ZIP.reading(path):
-        size = limits.size(path)
+        size = limits.file_size(path)
         with zipfile.ZipFile(path) as held:
             if lacking := sorted(MEMBERS - set(held.namelist())):
                 raise ZIP.broken(path, f"it has no {' and no '.join(lacking)}")
@@ -92,7 +92,7 @@ def read(path: str) -> Zip:
                     raise ZIP.broken(path, f"{name} unpacks to {unpacked:,} bytes")
             if held.getinfo("data").file_size > TEXT:
                 raise ZIP.broken(path, f"its data has {held.getinfo('data').file_size:,} bytes")
-            data, weights = limits.parsed(held.read("data")), held.read("policy.pth")
+            data, weights = limits.parse_json(held.read("data")), held.read("policy.pth")
     if not isinstance(data, dict):
         raise ZIP.broken(path, "its data is no JSON object")
     return Zip(path, data, weights)
@@ -109,8 +109,8 @@ def space(held: Zip, name: str) -> gymnasium.Space:
     if isinstance(value, _inert.Inert) and origin[0].partition(".")[0] in ("gym", "gymnasium"):
         state: Any = value.state
         try:
-            told = {k: _inert.array(v) for k, v in state.items() if k in SPACE}
-            shape = _inert.array(state.get("_shape", state.get("shape", ())))
+            told = {k: _inert.to_array(v) for k, v in state.items() if k in SPACE}
+            shape = _inert.to_array(state.get("_shape", state.get("shape", ())))
             one_hot = np.prod(told.get("n", 1), dtype=float), np.sum(told.get("nvec", 0), dtype=float)
             if (count := max(math.prod(shape or ()), *one_hot)) > limits.WIDEST:
                 raise ValueError(f"it has {count:,.0f} numbers")
@@ -144,20 +144,22 @@ def policy(held: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bo
     found = sum(getattr(w, "numel", int)() for w in weights.values()) if isinstance(weights, dict) else 0
     why = ZIP.broken(held.path, f"its settings ask for more weights than the {found:,} that it holds")
     try:
-        with _torch.at_most(2 * found, why), _torch.seeded(0):
+        with _torch.limit_parameters(2 * found, why), _torch.fork_seed(0):
             made = _built(kind, spaces, settings)
     except MesascopeError:
         raise
     except Exception as error:
         raise ZIP.broken(held.path, f"its policy cannot be built: {type(error).__name__}: {error}") from error
-    _torch.fill(made, weights, f"The member policy.pth of {held.path!r}")
-    return _torch.frozen(made)
+    _torch.load_weights(made, weights, f"The member policy.pth of {held.path!r}")
+    return _torch.freeze(made)
 
 
-def untrained(held: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bool, seed: int) -> Any:
+def untrained_policy(
+    held: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bool, seed: int
+) -> Any:
     """A policy of the same shape as training starts from."""
-    with _torch.seeded(seed):
-        return _torch.frozen(_built(_class(held, trust), spaces, _settings(held, trust)))
+    with _torch.fork_seed(seed):
+        return _torch.freeze(_built(_class(held, trust), spaces, _settings(held, trust)))
 
 
 def _built(kind: Any, spaces: tuple[gymnasium.Space, gymnasium.Space], settings: dict[str, Any]) -> Any:
@@ -170,7 +172,7 @@ def _built(kind: Any, spaces: tuple[gymnasium.Space, gymnasium.Space], settings:
 
 def _class(held: Zip, trust: bool) -> Any:
     """The policy's class, from the name in its pickle."""
-    origin = _inert.named(held.entry("policy_class"))
+    origin = _inert.find_reference(held.entry("policy_class"))
     if origin and POLICIES.fullmatch(origin[0]):
         found = getattr(require(origin[0], "sb3"), origin[1], None)
         base = require("stable_baselines3.common.policies", "sb3").BasePolicy
@@ -208,7 +210,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
         return type(value)(_plain(x, depth + 1) for x in value)
     if depth < 8 and isinstance(value, dict):
         return {k: _plain(x, depth + 1) for k, x in value.items() if isinstance(k, str)}
-    origin = _inert.named(value) or ("", type(value).__name__)
+    origin = _inert.find_reference(value) or ("", type(value).__name__)
     standard = "torch.nn" if LAYERS.fullmatch(origin[0]) else EXTRACTORS
     if standard == "torch.nn" or origin[0] == EXTRACTORS:
         found = getattr(require(standard, "sb3"), origin[1], None)
@@ -229,7 +231,7 @@ def _trusted(held: Zip, name: str, trust: bool, what: str) -> Any:
         raise ZIP.broken(held.path, f"it has no {name}")
     require("cloudpickle", "sb3")
     try:
-        return gate.unpickled(held.pickled(name), trust)
+        return gate.load_pickle(held.pickled(name), trust)
     except Exception as error:
         raise MesascopeError(
             f"The {name} of {held.path!r} cannot be unpickled: {type(error).__name__}: {error}.",

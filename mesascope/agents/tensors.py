@@ -28,7 +28,7 @@ def measure(source: Any) -> None:
         ValueError: why it is refused.
     """
     inside = isinstance(source, io.BytesIO)
-    stored = source.getbuffer().nbytes if inside else limits.size(source)
+    stored = source.getbuffer().nbytes if inside else limits.file_size(source)
     if zipfile.is_zipfile(source):
         with zipfile.ZipFile(source) as held:
             _zipped(held, stored)
@@ -41,12 +41,12 @@ def measure(source: Any) -> None:
 
 
 def _zipped(held: zipfile.ZipFile, stored: int) -> None:
-    named = limits.members(held, stored)
+    named = limits.zip_members(held, stored)
     if any(name.endswith("/constants.pkl") for name in named):
         return  # TorchScript, which is not read at all
     if any(x.compress_type != zipfile.ZIP_STORED for x in named.values()):
         raise ValueError("a member of it is packed")
-    limits.filled(sum(x.file_size for x in named.values()), stored, "what it holds")
+    limits.check_array(sum(x.file_size for x in named.values()), stored, "what it holds")
     for name in named:
         if name.endswith("data.pkl"):
             found = _inert.tensors(held.read(name))
@@ -62,7 +62,7 @@ def _announced(found: Any, sizes: dict[str, int], otherwise: int) -> None:
         if id(now) in seen:
             continue
         seen.add(id(now))
-        waiting += _inert.held(now)
+        waiting += _inert.describe_value(now)
         module, name = now.origin if isinstance(now, _inert.Inert) else ("", "")
         if name in REBUILT and module == "torch._utils":
             _tensor(now.args, sizes, otherwise)
@@ -75,8 +75,8 @@ def _tensor(told: tuple[Any, ...], sizes: dict[str, int], otherwise: int) -> Non
     if not isinstance(kept, _inert.Stored):
         raise ValueError("a tensor of it has no numbers")
     _, kind, key, _, count = kept.args[:5]
-    width = BYTES[(_inert.named(kind) or ("", ""))[1]]
-    limits.filled(count * width, sizes.get(str(key), otherwise), f"tensor {key}")
+    width = BYTES[(_inert.find_reference(kind) or ("", ""))[1]]
+    limits.check_array(count * width, sizes.get(str(key), otherwise), f"tensor {key}")
     size, last = math.prod(shape), offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
     if min(*shape, *strides, offset, count, 0) < 0 or size > count or (size and last >= count):
         raise ValueError(f"a tensor of shape {tuple(shape)} is announced, and {count:,} numbers are there")

@@ -14,13 +14,13 @@ import jax
 import numpy as np
 
 from mesascope.agents import torch_support as _torch
-from mesascope.agents.foreign import GIVES, SIZES, typed_name
-from mesascope.agents.observing import ALL, observer
-from mesascope.agents.torch_support import TorchSubject, hooked
+from mesascope.agents.foreign import GIVES, SIZES, name_with_settings
+from mesascope.agents.observing import ALL, make_observer
+from mesascope.agents.torch_support import TorchSubject, run_hooked
 from mesascope.contracts.extras import require
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import one_of, within
+from mesascope.contracts.settings import check_choice, check_range
 from mesascope.contracts.subject import Response
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
@@ -55,7 +55,7 @@ class TorchModule(TorchSubject):
         x = self.observe(percept)
         begun = np.asarray(carry["begun"]) if self.state else np.zeros(len(x), bool)
         groups = [rows for which in (True, False) if len(rows := np.flatnonzero(begun == which))]
-        with _torch.drawing(_torch.seed_of(key)):
+        with _torch.no_grad_seeded(_torch.seed_of(key)):
             parts = [
                 self._call(x[rows], {k: np.asarray(v)[rows] for k, v in carry.items()}) for rows in groups
             ]
@@ -68,9 +68,9 @@ class TorchModule(TorchSubject):
         if self.state and carry["begun"].all():
             state = self.structure.unflatten(self.restored(carry))
         else:
-            state = begun(self.module, len(x))
-        with hooked(self.module, self.hooks) as got:
-            scores, given = called(self.module, x, state, self.layout, bool(self.state))
+            state = initial_state(self.module, len(x))
+        with run_hooked(self.module, self.hooks) as got:
+            scores, given = call_module(self.module, x, state, self.layout, bool(self.state))
         after = self.carried(jax.tree.leaves(given), got, len(x))
         return scores, after | ({"begun": np.ones(len(x), bool)} if self.state else {})
 
@@ -78,20 +78,22 @@ class TorchModule(TorchSubject):
         """The module as its factory makes it, before weights are put in; None where those would be the same."""
         if self.again is None:
             return None
-        with _torch.seeded(seed):
-            twin = _torch.frozen(self.again())
+        with _torch.fork_seed(seed):
+            twin = _torch.freeze(self.again())
         if _torch.fingerprint(twin) == self.fingerprint():
             return None
         return dataclasses.replace(self, module=twin)
 
 
-def begun(module: Any, n: int) -> Any:
+def initial_state(module: Any, n: int) -> Any:
     """The state at birth: what the module's initial_state(n) gives where it has one, else None."""
     make = getattr(module, "initial_state", None)
     return make(n) if callable(make) else None
 
 
-def called(module: Any, x: np.ndarray, state: Any, layout: str, recurrent: bool) -> tuple[np.ndarray, Any]:
+def call_module(
+    module: Any, x: np.ndarray, state: Any, layout: str, recurrent: bool
+) -> tuple[np.ndarray, Any]:
     """What a module gives for x [N, F]: scores [N, K] and its next state.
 
     Raises:
@@ -148,15 +150,16 @@ def wrap(
         raise MesascopeError(
             f"{type(module).__name__} is no torch.nn.Module.", "Hand over the module itself."
         )
-    one_of(LAYOUTS, layout=layout)
-    one_of(GIVES, gives=gives)
-    within(0, 1, epsilon=epsilon)
-    module, watch = _torch.frozen(module), observer(family, observes or ALL)
-    wanted, recurrent = _torch.paths_of(module, hooks), _takes_state(module)
+    check_choice(LAYOUTS, layout=layout)
+    check_choice(GIVES, gives=gives)
+    check_range(0, 1, epsilon=epsilon)
+    module, watch = _torch.freeze(module), make_observer(family, observes or ALL)
+    wanted, recurrent = _torch.match_paths(module, hooks), _takes_state(module)
     every = [path for path, _ in module.named_modules() if path]
-    with _torch.drawing(0), hooked(module, every) as got:
+    with _torch.no_grad_seeded(0), run_hooked(module, every) as got:
         runs = [
-            called(module, np.zeros((n, watch.width), np.float32), None, layout, recurrent) for n in SIZES
+            call_module(module, np.zeros((n, watch.width), np.float32), None, layout, recurrent)
+            for n in SIZES
         ]
     small, large = ([t for t in jax.tree.leaves(state) if hasattr(t, "shape")] for _, state in runs)
     if recurrent and not small:
@@ -169,7 +172,7 @@ def wrap(
             f"The network gives {count} numbers, {family.name} has {family.choices or 'real-valued'} actions.",
             "Put it to a family with as many choices, or return the logits first.",
         )
-    state = _torch.leaves(small, large, SIZES, got) if recurrent else ()
+    state = _torch.state_layout(small, large, SIZES, got) if recurrent else ()
     got = {path: got[path] for path in wanted if path in got}
     return TorchModule(
         name=name or f"{type(module).__name__}(stochastic={stochastic})",
@@ -183,7 +186,7 @@ def wrap(
         hooks=tuple(got),
         state=state,
         structure=jax.tree.structure(runs[0][1]),
-        seen=_torch.widths(got, SIZES[1], state),
+        seen=_torch.tap_widths(got, SIZES[1], state),
         again=again,
     )
 
@@ -235,13 +238,15 @@ def subject(
                 f"{path!r} names the factory {named!r}, whose code would run.",
                 f"Read it, then add --trust, or type torch_module:factory={named},path={path}.",
             )
-        gate.typed(named)
+        gate.allow(named)
     make = functools.partial(_made, factory or named, family)
     module = make()
     if weights is not None:
-        _torch.fill(module, weights, repr(path))
+        _torch.load_weights(module, weights, repr(path))
     shown = "" if observes == ALL else observes
-    name = typed_name("torch_module", factory=factory, path=path, observes=shown, stochastic=stochastic)
+    name = name_with_settings(
+        "torch_module", factory=factory, path=path, observes=shown, stochastic=stochastic
+    )
     return wrap(
         module,
         family,
@@ -260,8 +265,8 @@ def subject(
 def _made(factory: str, family: Family) -> Any:
     """The module that package.module:factory gives."""
     remedy = "Type factory=package.module:factory, with the module on PYTHONPATH or in this folder."
-    made: Any = gate.named(factory, "The factory", remedy)
-    got = gate.called(factory, lambda: made(family) if _needs_any(made) else made())
+    made: Any = gate.find_function(factory, "The factory", remedy)
+    got = gate.call_factory(factory, lambda: made(family) if _needs_any(made) else made())
     if not isinstance(got, require("torch", "torch").nn.Module):
         raise MesascopeError(f"{factory} returned {type(got).__name__}.", "Return a torch.nn.Module.")
     return got

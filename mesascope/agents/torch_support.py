@@ -101,7 +101,7 @@ class TorchSubject(Foreign):
 
 
 @contextlib.contextmanager
-def seeded(seed: int) -> Iterator[Any]:
+def fork_seed(seed: int) -> Iterator[Any]:
     """Torch with its draws seeded here and the global ones left as they were."""
     torch = require("torch", "torch")
     with torch.random.fork_rng(devices=[]):
@@ -110,9 +110,9 @@ def seeded(seed: int) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def drawing(seed: int) -> Iterator[Any]:
+def no_grad_seeded(seed: int) -> Iterator[Any]:
     """The same without gradients."""
-    with seeded(seed) as torch, torch.inference_mode():
+    with fork_seed(seed) as torch, torch.inference_mode():
         yield torch
 
 
@@ -121,7 +121,7 @@ def seed_of(key: jax.Array) -> int:
     return int(np.asarray(jax.random.key_data(key)).view(np.uint32)[-1])
 
 
-def frozen(module: Any) -> Any:
+def freeze(module: Any) -> Any:
     """The module on the CPU, not training."""
     module = module.cpu().eval()
     for weight in module.parameters():
@@ -142,7 +142,7 @@ def _plain(tensor: Any) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def hooked(module: Any, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
+def run_hooked(module: Any, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
     """The last outputs of submodules by path, gathered by forward hooks that are taken off again."""
     got: dict[str, Any] = {}
     parts = dict(module.named_modules())
@@ -165,7 +165,7 @@ def hooked(module: Any, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
             handle.remove()
 
 
-def paths_of(module: Any, wanted: str) -> tuple[str, ...]:
+def match_paths(module: Any, wanted: str) -> tuple[str, ...]:
     """The submodules whose paths fit one of some patterns, joined by '+'.
 
     Raises:
@@ -187,7 +187,7 @@ def outputs(got: dict[str, Any], n: int) -> dict[str, np.ndarray]:
     """Taps [N, U] from the outputs of submodules: 'path' of a tensor, 'path.h' and 'path.c' of recurrent ones."""
     taps: dict[str, np.ndarray] = {}
     for path, output in got.items():
-        for name, tensor in labelled(path, output):
+        for name, tensor in label_tensors(path, output):
             shape = tuple(tensor.shape)
             axis = next((i for i, size in enumerate(shape[:2]) if size == n), None)
             if axis is not None and tensor.numel() <= n * WIDEST:
@@ -196,7 +196,7 @@ def outputs(got: dict[str, Any], n: int) -> dict[str, np.ndarray]:
     return taps
 
 
-def labelled(path: str, output: Any) -> Iterator[tuple[str, Any]]:
+def label_tensors(path: str, output: Any) -> Iterator[tuple[str, Any]]:
     """The tensors in a submodule's output, named: an LSTM's h and c, a GRU's h, else its first tensor."""
     if isinstance(output, tuple) and len(output) == 2 and hasattr(output[0], "shape"):
         yield path, output[0]
@@ -210,18 +210,18 @@ def labelled(path: str, output: Any) -> Iterator[tuple[str, Any]]:
     yield from ((path, x) for x in found[:1])
 
 
-def widths(got: dict[str, Any], n: int, state: Sequence[Leaf]) -> dict[str, int]:
+def tap_widths(got: dict[str, Any], n: int, state: Sequence[Leaf]) -> dict[str, int]:
     """The widths of the taps from outputs of submodules, but for those that a state holds."""
     own = {k for leaf in state for k in leaf.names}
     return {k: v.shape[1] for k, v in outputs(got, n).items() if k not in own}
 
 
-def layers_of(name: str, count: int) -> tuple[str, ...]:
+def tap_names(name: str, count: int) -> tuple[str, ...]:
     """The names of a state's taps: one, or one per layer."""
     return (name,) if count == 1 else tuple(f"{name}_l{k}" for k in range(count))
 
 
-def leaves(
+def state_layout(
     small: list[Any], large: list[Any], sizes: tuple[int, int], got: dict[str, Any]
 ) -> tuple[Leaf, ...]:
     """The layout of a state from two runs of different batch sizes, named by the submodule that gave it.
@@ -230,7 +230,7 @@ def leaves(
         MesascopeError: a part of it has no axis of the batch.
     """
     out = []
-    given = [pair for path, output in got.items() for pair in labelled(path, output)]
+    given = [pair for path, output in got.items() for pair in label_tensors(path, output)]
     for i, (a, b) in enumerate(zip(small, large, strict=True)):
         moved = [j for j, (x, y) in enumerate(zip(a.shape, b.shape, strict=True)) if (x, y) == sizes]
         if len(moved) != 1:
@@ -247,7 +247,7 @@ def leaves(
         taken = {x for leaf in out for x in leaf.names}
         name = name if name not in taken and f"{name}_l0" not in taken else f"state.{i}"
         layers = rest[0] if len(rest) == 2 and rest[0] > 1 and moved[0] == 1 else 1
-        out.append(Leaf(layers_of(name, layers), moved[0], rest, _plain(a).dtype))
+        out.append(Leaf(tap_names(name, layers), moved[0], rest, _plain(a).dtype))
     return tuple(out)
 
 
@@ -273,7 +273,7 @@ def load(source: Any, what: str) -> Any:
     require("torch", "torch")
     try:
         _tensors.measure(source)
-        return gate.weights(source)
+        return gate.load_weights(source)
     except FileNotFoundError:
         raise MesascopeError(f"There is no file {what}.", "Name a file of weights.") from None
     except pickle.UnpicklingError as error:
@@ -294,7 +294,7 @@ def load(source: Any, what: str) -> Any:
 
 
 @contextlib.contextmanager
-def at_most(weights: int, why: Exception) -> Iterator[None]:
+def limit_parameters(weights: int, why: Exception) -> Iterator[None]:
     """Raises `why` where modules made in here have many more weights than these."""
     asked = 0
 
@@ -312,7 +312,7 @@ def at_most(weights: int, why: Exception) -> Iterator[None]:
         watching.remove()
 
 
-def fill(module: Any, weights: Any, what: str) -> None:
+def load_weights(module: Any, weights: Any, what: str) -> None:
     """Puts a state dict into a module; every weight must have its place and its shape."""
     if not isinstance(weights, dict) or not all(
         isinstance(k, str) and hasattr(v, "shape") for k, v in weights.items()

@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from mesascope.cli.output import visible
+from mesascope.cli.output import escape_controls
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> Table:
@@ -18,7 +18,7 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | N
     for column in table.columns:
         column.overflow = "fold"
     for row in rows:
-        table.add_row(*(Text(visible(str(cell))) for cell in row))
+        table.add_row(*(Text(escape_controls(str(cell))) for cell in row))
     return table
 
 
@@ -35,13 +35,13 @@ def plugins(rows: Sequence[Mapping[str, Any]], settings: bool) -> Group:
         table.add_column(no_wrap=True)
         table.add_column()
         for row in group:
-            text = Text(visible(row["says"]))
+            text = Text(escape_controls(row["says"]))
             if row.get("package"):
-                text.append(f" (from {visible(row['package'])})", style="italic")
+                text.append(f" (from {escape_controls(row['package'])})", style="italic")
             if settings and row["settings"]:
                 shown = (k if v is None else f"{k}={v}" for k, v in row["settings"].items())
-                text.append(f"\n{visible(', '.join(shown))}", style="dim")
-            table.add_row(Text(visible(row["name"]), style="bold"), text)
+                text.append(f"\n{escape_controls(', '.join(shown))}", style="dim")
+            table.add_row(Text(escape_controls(row["name"]), style="bold"), text)
         parts += [Text(f"{kind} ({table.row_count})", style="underline"), table, Text()]
     return Group(*parts)
 
@@ -90,10 +90,16 @@ def outcome(found: Mapping[str, Any]) -> Group:
     rows = _table(
         ("what", "of", "published", "exact", "ours", "within"),
         (
-            (r["quantity"], r["subject"], *outcomes.compared(r), outcomes.ours(r), outcomes.within(r))
+            (
+                r["quantity"],
+                r["subject"],
+                *outcomes.format_references(r),
+                outcomes.format_ours(r),
+                outcomes.judge_row(r),
+            )
             for r in found["rows"]
         ),
     )
     asked = ("expected before the run", "size", "seen", "outcome")
-    expected = _table(asked, map(outcomes.expected, found["expects"]))
-    return Group(Text(visible(found["says"])), Text(outcomes.label(found)), rows, expected)
+    expected = _table(asked, map(outcomes.format_expectation, found["expects"]))
+    return Group(Text(escape_controls(found["says"])), Text(outcomes.label(found)), rows, expected)

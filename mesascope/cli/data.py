@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from mesascope.cli.options import Json
-from mesascope.cli.output import say, write, write_json
+from mesascope.cli.output import notify, write, write_json
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -61,13 +61,13 @@ def export(
 ) -> None:
     """Write a log in the schema of ArviZ: groups observed_data and constant_data; ArviZ itself is not needed."""
     from mesascope.logs import read_log
-    from mesascope.logs.columns import given
+    from mesascope.logs.columns import parse_roles
     from mesascope.logs.datatree import save_datatree
 
-    trials, notes = read_log(log, given(columns), choices or None)
+    trials, notes = read_log(log, parse_roles(columns), choices or None)
     path = save_datatree(trials, out)
     for note in notes:
-        say(note)
+        notify(note)
     write_json({"path": str(path)}) if as_json else write(f"{path}")
 
 

@@ -7,8 +7,16 @@ from typing import Annotated, Any
 import typer
 
 from mesascope.cli.options import Json, Lifetimes, Metrics, Out, Seed, app
-from mesascope.cli.output import command, keep_compiled, listed, say, show_progress, write, write_json
-from mesascope.guards.secrecy import plain
+from mesascope.cli.output import (
+    command,
+    keep_compiled,
+    notify,
+    show_progress,
+    split_commas,
+    write,
+    write_json,
+)
+from mesascope.guards.secrecy import redact
 
 DEMO = (  # three bundled networks beside five scripted subjects
     *(f"recurrent:path={name}" for name in ("unlimited", "bank_of_four", "memoryless")),
@@ -53,8 +61,8 @@ def examine_(
     """Examine frozen subjects: roll out under conditions, measure, place on the spectrum, report."""
     options = {
         "trained_on": trained_on or None,
-        "splits": listed(splits),
-        "metrics": listed(metrics),
+        "splits": split_commas(splits),
+        "metrics": split_commas(metrics),
         "lifetimes": lifetimes,
         "seed": seed,
         "trust": trust,
@@ -81,14 +89,14 @@ def measure_(
     """Measure logged trials without the subject that made them."""
     from mesascope.examination import runs
     from mesascope.examination.logged import measure
-    from mesascope.logs.columns import given
+    from mesascope.logs.columns import parse_roles
 
-    out = runs.prepare(out or runs.own(Path("runs") / trials.stem, command()))
-    columns_read = given(",".join(columns or ()))
-    found = measure(trials, listed(metrics), columns=columns_read, choices=choices or None)
+    out = runs.prepare(out or runs.unused_folder(Path("runs") / trials.stem, command()))
+    columns_read = parse_roles(",".join(columns or ()))
+    found = measure(trials, split_commas(metrics), columns=columns_read, choices=choices or None)
     found = found if isinstance(found, list) else [found]
     for note in found[0].notes:
-        say(note)
+        notify(note)
     folder = runs.write(found, out, command(), lived=False)
     _show(found, folder, as_json)
 
@@ -118,7 +126,7 @@ def _examine(subjects: Sequence[Any], family: str, out: Path | None, as_json: bo
 
     keep_compiled(short=options.get("lifetimes", 0) <= 1024)
     family = family or default_family(subjects, bool(options.get("trust")))
-    out = runs.prepare(out or runs.own(Path("runs") / _slug(subjects), command()), command())
+    out = runs.prepare(out or runs.unused_folder(Path("runs") / _slug(subjects), command()), command())
     with show_progress() as progress:
         found = examine(list(subjects), family, out=out, progress=progress, **options)
     _show(found, runs.write(found, out, command()), as_json)
@@ -131,7 +139,7 @@ def _show(found: Sequence[Any], folder: Path, as_json: bool) -> None:
 
     page = write_report(found, command(), folder / "report.html")
     if as_json:
-        write_json(runs.document(found))
+        write_json(runs.as_document(found))
         return
     from mesascope.reporting.terminal import summary
 
@@ -141,5 +149,5 @@ def _show(found: Sequence[Any], folder: Path, as_json: bool) -> None:
 
 def _slug(subjects: Sequence[str]) -> str:
     """A folder name from the first subject."""
-    kept = "".join(c if c.isalnum() or c in "-_." else "_" for c in Path(plain(str(subjects[0]))).name)
+    kept = "".join(c if c.isalnum() or c in "-_." else "_" for c in Path(redact(str(subjects[0]))).name)
     return kept.strip("._")[:60] or "run"

@@ -11,7 +11,7 @@ import typer
 from mesascope.cli import examine, plugins, studies
 from mesascope.cli.data import app as data
 from mesascope.cli.options import app
-from mesascope.cli.output import ARGUMENTS, command, say
+from mesascope.cli.output import ARGUMENTS, command, notify
 from mesascope.cruxes.commands import app as crux
 from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.guards import gate
@@ -24,7 +24,7 @@ app.add_typer(data, name="data")
 def run(arguments: Sequence[str]) -> int:
     """Runs one command in this process and returns its exit code: 0 done, 1 check failed, 2 called wrongly."""
     ARGUMENTS[:] = list(arguments)
-    gate.typed(*arguments)
+    gate.allow(*arguments)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always", MesascopeWarning)
@@ -35,7 +35,7 @@ def run(arguments: Sequence[str]) -> int:
     except BaseException as error:
         return _failed(error)
     if code == 130:
-        say(f"Stopped. What was finished is kept; to go on: {command()}")
+        notify(f"Stopped. What was finished is kept; to go on: {command()}")
     return code
 
 
@@ -44,20 +44,20 @@ def _warned(
 ) -> None:
     """Says a warning of ours; shows another as Python does."""
     if issubclass(category, MesascopeWarning):
-        say(f"mesascope: {message}")
+        notify(f"mesascope: {message}")
     else:
         sys.stderr.write(warnings.formatwarning(message, category, filename, lineno, line))
 
 
 def _failed(error: Any) -> int:
     """Says what went wrong, whose mistake it is and what to do; the exit code."""
-    from mesascope.guards.blame import blamed, ended, theirs
+    from mesascope.guards.blame import exit_error, locate_error, plugin_error
 
     # the parser makes an exit of a pipe whose reader went away
     cause = error.__context__ if isinstance(error, SystemExit) else error
-    if isinstance(cause, BrokenPipeError) and not blamed(cause):
+    if isinstance(cause, BrokenPipeError) and not locate_error(cause):
         return 0
-    error = error if isinstance(error, Exception) else ended(error)
+    error = error if isinstance(error, Exception) else exit_error(error)
     if os.environ.get("MESASCOPE_TRACEBACK"):
         raise error
     code = 2
@@ -69,7 +69,7 @@ def _failed(error: Any) -> int:
             return error.exit_code
         path = getattr(getattr(error, "ctx", None), "command_path", "mesascope")
         problem, remedy = error.format_message(), f"Type {path} --help."
-    elif of_others := theirs(error):
+    elif of_others := plugin_error(error):
         problem, remedy = of_others.problem, of_others.remedy
     elif isinstance(error, OSError) and error.filename:
         problem = f"{str(error.filename)!r}: {error.strerror}."
@@ -77,7 +77,7 @@ def _failed(error: Any) -> int:
     else:
         code, problem = 3, f"a mistake of ours, not of yours: {type(error).__name__}: {error}"
         remedy = "Please report it with the output of: MESASCOPE_TRACEBACK=1 " + command()
-    say(f"mesascope: {problem}" + (f"\n{remedy}" if remedy else ""))
+    notify(f"mesascope: {problem}" + (f"\n{remedy}" if remedy else ""))
     return code
 
 

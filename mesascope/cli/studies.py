@@ -75,10 +75,10 @@ def validate_(
     """Run the instrument over every scripted subject whose answer is known; exit 1 if it misses its bounds."""
     from mesascope.cli.console import validation
     from mesascope.files import cache
-    from mesascope.validation.ladder import folder, validate
+    from mesascope.validation.ladder import results_folder, validate
 
     keep_compiled(short=True)
-    kept = folder(cache("validation"), quick, seeds, first, lifetimes)
+    kept = results_folder(cache("validation"), quick, seeds, first, lifetimes)
     with show_progress() as progress:
         found = validate(quick, seeds, first, lifetimes, progress, workers=workers, kept=kept)
     write_json(found) if as_json else write(validation(found))

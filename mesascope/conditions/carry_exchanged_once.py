@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from mesascope.contracts.condition import Condition, Number, select, take
-from mesascope.contracts.settings import within
+from mesascope.contracts.settings import check_range
 
 
 class CarryExchangedOnce(Condition):
@@ -24,5 +24,5 @@ def condition(fresh: int = 0) -> CarryExchangedOnce:
     Args:
         fresh: 1 for the carry at birth, 0 for another lifetime's.
     """
-    within(0, 1, fresh=fresh)
+    check_range(0, 1, fresh=fresh)
     return CarryExchangedOnce(fresh)

@@ -4,7 +4,7 @@ Where a trial has several steps, each begins with the carry of trial t, which li
 """
 
 from mesascope.contracts.condition import LAST, Condition, Number, select
-from mesascope.contracts.settings import within
+from mesascope.contracts.settings import check_range
 
 
 class CarryFrozen(Condition):
@@ -25,5 +25,5 @@ def condition(at: int = 10) -> CarryFrozen:
     Args:
         at: the trial t.
     """
-    within(0, LAST, at=at)
+    check_range(0, LAST, at=at)
     return CarryFrozen(at)

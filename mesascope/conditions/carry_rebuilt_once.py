@@ -8,7 +8,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 
 from mesascope.contracts.condition import RECENT, Condition, Number
-from mesascope.contracts.settings import within
+from mesascope.contracts.settings import check_range
 
 
 class CarryRebuiltOnce(Condition):
@@ -36,5 +36,5 @@ def condition(of: int = 4) -> CarryRebuiltOnce:
     Args:
         of: how many percepts before the present one, from 0 to 8.
     """
-    within(0, RECENT - 1, of=of)
+    check_range(0, RECENT - 1, of=of)
     return CarryRebuiltOnce(of)

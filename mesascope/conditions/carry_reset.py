@@ -5,7 +5,7 @@ everything.
 """
 
 from mesascope.contracts.condition import LAST, Condition, Number, select
-from mesascope.contracts.settings import within
+from mesascope.contracts.settings import check_range
 
 
 class CarryReset(Condition):
@@ -23,7 +23,7 @@ class CarryReset(Condition):
         every = self.at == -1
         once = context.comes(self.at)
         anew = every | once if context.steps == 1 else (every & context.begins) | once
-        return select(anew, context.fresh, carry), select(once, context.reborn(percept), percept), shadow
+        return select(anew, context.fresh, carry), select(once, context.as_first(percept), percept), shadow
 
 
 def condition(at: int = -1) -> CarryReset:
@@ -32,5 +32,5 @@ def condition(at: int = -1) -> CarryReset:
     Args:
         at: the trial of the one reset, from 1; -1 for every trial.
     """
-    within(-1, LAST, at=at)
+    check_range(-1, LAST, at=at)
     return CarryReset(at)

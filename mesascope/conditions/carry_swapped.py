@@ -1,7 +1,7 @@
 """At trial t the carry is exchanged for another lifetime's, the percept kept; the life goes on with it."""
 
 from mesascope.contracts.condition import LAST, Condition, Number, select, take
-from mesascope.contracts.settings import within
+from mesascope.contracts.settings import check_range
 
 
 class CarrySwapped(Condition):
@@ -20,5 +20,5 @@ def condition(at: int = 50) -> CarrySwapped:
     Args:
         at: the trial t.
     """
-    within(0, LAST, at=at)
+    check_range(0, LAST, at=at)
     return CarrySwapped(at)

@@ -13,7 +13,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 
 from mesascope.contracts.condition import LAST, RECENT, Condition, Number, select
-from mesascope.contracts.settings import within
+from mesascope.contracts.settings import check_range
 
 
 class FeedbackShuffled(Condition):
@@ -74,6 +74,6 @@ def condition(older_than: int = 4, replicate: int = 0) -> FeedbackShuffled:
         older_than: w, from 0 (all feedback) to 8.
         replicate: which draw of donors.
     """
-    within(0, RECENT - 1, older_than=older_than)
-    within(0, LAST, replicate=replicate)
+    check_range(0, RECENT - 1, older_than=older_than)
+    check_range(0, LAST, replicate=replicate)
     return FeedbackShuffled(older_than, replicate)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.condition import Condition, Number, select
-from mesascope.contracts.settings import within
+from mesascope.contracts.settings import check_range
 
 
 class PerceptExchangedOnce(Condition):
@@ -36,5 +36,5 @@ def condition(action: int = 0) -> PerceptExchangedOnce:
     Args:
         action: 1 to exchange the action, 0 to flip the feedback.
     """
-    within(0, 1, action=action)
+    check_range(0, 1, action=action)
     return PerceptExchangedOnce(action)

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from mesascope.contracts.condition import Condition, Number, select
-from mesascope.contracts.settings import within
+from mesascope.contracts.settings import check_range
 
 
 class PerceptMasked(Condition):
@@ -26,5 +26,5 @@ def condition(trial: int = 0) -> PerceptMasked:
     Args:
         trial: 1 to hide the trial index, 0 to hide the feedback.
     """
-    within(0, 1, trial=trial)
+    check_range(0, 1, trial=trial)
     return PerceptMasked(trial)

@@ -11,7 +11,7 @@ import numpy as np
 from mesascope.contracts.capabilities import ShowsPlans
 from mesascope.contracts.condition import Condition, Number, select, take
 from mesascope.contracts.family import Family
-from mesascope.contracts.settings import within
+from mesascope.contracts.settings import check_range
 from mesascope.keys import address
 
 TRIED = "tree_choice:depth=2,trials=12,bank=3"
@@ -70,7 +70,7 @@ def condition(ticks: int = 8, elsewhere: int = 0, scrambled: int = 0) -> Thinkin
         elsewhere: how many of them, from the first, are spent at another lifetime's observation.
         scrambled: 1 where the last one has another lifetime's carry.
     """
-    within(1, MOST, ticks=ticks)
-    within(0, ticks - 1, elsewhere=elsewhere)
-    within(0, 1, scrambled=scrambled)
+    check_range(1, MOST, ticks=ticks)
+    check_range(0, ticks - 1, elsewhere=elsewhere)
+    check_range(0, 1, scrambled=scrambled)
     return Thinking(ticks, elsewhere, scrambled)

@@ -63,18 +63,18 @@ class Axis:
     tested: tuple[str, ...]
     conditions: tuple[str, ...] = ("intact",)
 
-    def made(self, family: Any) -> list[Any]:
+    def conditions_for(self, family: Any) -> list[Any]:
         """Its conditions that make sense for a family."""
         made = (catalogue.make("conditions", label) for label in self.conditions)
         return [c for c in made if not c.unfit(family)]
 
 
-def wanted(family: Any) -> dict[str, tuple[str, ...]]:
+def conditions_read(family: Any) -> dict[str, tuple[str, ...]]:
     """What the axes read in a family: labels of conditions, each with the kinds of split on which it is lived."""
     out: dict[str, tuple[str, ...]] = {}
     for name in catalogue.names("axes"):
         axis: Axis = catalogue.make("axes", name)
-        for condition in axis.made(family):
+        for condition in axis.conditions_for(family):
             out[condition.label] = tuple(dict.fromkeys((*out.get(condition.label, ()), *axis.tested)))
     return out
 

@@ -19,7 +19,7 @@ class Counting(Choosing):
         return jnp.zeros((n, self.choices, 2))
 
 
-class Ticking(Choosing):
+class StepCounter(Choosing):
     """A subject that carries a whole number [N], 0 at birth, such as the trials lived."""
 
     def fresh(self, n: int) -> jax.Array:
@@ -27,7 +27,7 @@ class Ticking(Choosing):
         return jnp.zeros(n, jnp.int32)
 
 
-class Weighing(Choosing):
+class ActionValues(Choosing):
     """A subject that carries a number for each choice [N, K], 0 at birth."""
 
     def fresh(self, n: int) -> jax.Array:
@@ -62,7 +62,7 @@ def means(counts: jax.Array, a: float | jax.Array = 1.0, b: float | jax.Array = 
     return (counts[..., 0] + a) / (counts.sum(-1) + a + b)
 
 
-def best_of(values: jax.Array, ties: str = "random") -> jax.Array:
+def greedy_probabilities(values: jax.Array, ties: str = "random") -> jax.Array:
     """Probabilities [N, K] of a greedy choice; ties 'random' (shared evenly) or 'first'."""
     if ties == "first":
         return jax.nn.one_hot(values.argmax(-1), values.shape[-1])
@@ -70,7 +70,7 @@ def best_of(values: jax.Array, ties: str = "random") -> jax.Array:
     return top / top.sum(-1, keepdims=True)
 
 
-def keep(action: jax.Array, choices: int, p: jax.Array | float) -> jax.Array:
+def stay_probabilities(action: jax.Array, choices: int, p: jax.Array | float) -> jax.Array:
     """Probabilities [N, K]: the last act again with p [N], else evenly another; even before the first act."""
     last = jax.nn.one_hot(action, choices)
     p = jnp.broadcast_to(jnp.asarray(p, jnp.float32), action.shape)[:, None]
@@ -78,11 +78,11 @@ def keep(action: jax.Array, choices: int, p: jax.Array | float) -> jax.Array:
     return jnp.where((action < 0)[:, None], 1.0 / choices, again)
 
 
-def mixed(probabilities: jax.Array, lapse: jax.Array | float) -> jax.Array:
+def mix_lapse(probabilities: jax.Array, lapse: jax.Array | float) -> jax.Array:
     """Log-probabilities [N, K] where a part `lapse` of the choices is even over all arms."""
     return jnp.log((1.0 - lapse) * probabilities + lapse / probabilities.shape[-1])
 
 
-def won(percept: Percept) -> jax.Array:
+def paid_last(percept: Percept) -> jax.Array:
     """[N] whether the last pull paid."""
     return percept.feedback > 0.5

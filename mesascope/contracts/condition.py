@@ -87,7 +87,7 @@ class Context(NamedTuple):
     partner: jax.Array
     exchange: Callable[[Any, Percept], Percept]
     flip: Callable[[Percept], Percept]
-    reborn: Callable[[Percept], Percept]
+    as_first: Callable[[Percept], Percept]
     choices: int | None
     steps: int
     step: Any

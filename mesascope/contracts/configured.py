@@ -1,8 +1,8 @@
 """What a family is written with, from one place: its base, its splits, its banks, what it shows, its settings."""
 
-from mesascope.contracts.family import Configured, draw_bank, payoffs, pick, reference_roles
-from mesascope.contracts.percept import Array, Percept, born, told
-from mesascope.contracts.settings import fits, keep_settings, named, within
+from mesascope.contracts.family import Configured, draw_bank, payoff_latents, pick, reference_roles
+from mesascope.contracts.percept import Array, Percept, first_percept, next_percept
+from mesascope.contracts.settings import check_memory, check_range, keep_settings, name_with_settings
 from mesascope.contracts.split import Draw, Split
 
 __all__ = [
@@ -11,14 +11,14 @@ __all__ = [
     "Draw",
     "Percept",
     "Split",
-    "born",
+    "check_memory",
+    "check_range",
     "draw_bank",
-    "fits",
+    "first_percept",
     "keep_settings",
-    "named",
-    "payoffs",
+    "name_with_settings",
+    "next_percept",
+    "payoff_latents",
     "pick",
     "reference_roles",
-    "told",
-    "within",
 ]

@@ -13,7 +13,7 @@ def require(module: str, extra: str) -> Any:
         MesascopeError: it is not installed (which extra to install), or it cannot be imported.
     """
     try:
-        return gate.package(module)
+        return gate.import_package(module)
     except ModuleNotFoundError as error:
         lacking = (error.name or module).partition(".")[0]
         raise MesascopeError(

@@ -16,7 +16,7 @@ import numpy as np
 from mesascope.contracts.percept import Array, Percept
 from mesascope.contracts.split import FRESH, Split
 from mesascope.errors import MesascopeError, unknown
-from mesascope.guards.identity import coded
+from mesascope.guards.identity import hash_code
 from mesascope.keys import address
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ class Family(eqx.Module):
     settings: tuple[tuple[str, Any], ...] | None = eqx.field(default=None, kw_only=True)
     controls: ClassVar[Mapping[str, str]] = {}
     references: ClassVar[Mapping[str, str]] = {}
-    tells_anyway: ClassVar[bool] = False
+    full_feedback: ClassVar[bool] = False
     identity: ClassVar[tuple[str, ...]] = ("name", "settings")
     traceable: ClassVar[bool] = True
 
@@ -126,9 +126,9 @@ class Family(eqx.Module):
 
     def code(self) -> str:
         """A hash of its settings, its bank and the code that it was handed."""
-        return coded(self)
+        return hash_code(self)
 
-    def reborn(self, percept: Percept, start: Percept) -> Percept:
+    def as_first(self, percept: Percept, start: Percept) -> Percept:
         """The percept had life begun here: `start`, and in trials of several steps what the task shows now."""
         return start if self.steps == 1 else start._replace(observation=percept.observation)
 
@@ -143,7 +143,7 @@ class Family(eqx.Module):
         new = self.name or name, tuple(given.items())
         return eqx.tree_at(lambda f: (f.name, f.settings), self, new, is_leaf=lambda x: x is None)
 
-    def banked(self, bank: str | None) -> Self:
+    def with_bank(self, bank: str | None) -> Self:
         """The same family with another bank, 'bank:M@seed', or with none.
 
         Raises:
@@ -181,16 +181,16 @@ class Family(eqx.Module):
         means = np.asarray(_tried(self, tasks, trials))
         others = _tried(self, self.split(split).draw(address(jax.random.key(0), FRESH), TRIED), trials)
         blind = np.asarray(others).mean(0).argmax(-1)  # [T]
-        return payoffs(means, means[:, np.arange(trials), blind]) | {"best": best}
+        return payoff_latents(means, means[:, np.arange(trials), blind]) | {"best": best}
 
-    def exchanged(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
+    def with_outcome(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
         """The percept had its last outcome been another lifetime's: by default its feedback [N] alone is.
 
         A family whose observation [N, D] tells the outcome exchanges that too, and keeps the two in accord.
         """
         return percept._replace(feedback=feedback)
 
-    def flipped(self, percept: Percept) -> Percept:
+    def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept had its last outcome been the opposite one: by default its feedback is 1 less what it was."""
         return percept._replace(feedback=1.0 - percept.feedback)
 
@@ -238,7 +238,7 @@ class Configured(Family):
 
         return () if self.bank_tasks is None else (Split("seen", draw, self.horizon),)
 
-    def with_bank(self, size: int, seed: int) -> Self:
+    def with_fresh_bank(self, size: int, seed: int) -> Self:
         """The same family with a bank of so many fresh tasks, or with none."""
         tasks = self.draw(address(jax.random.key(seed), "bank"), size) if size else None
         return dataclasses.replace(self, bank_tasks=tasks)
@@ -255,13 +255,13 @@ def reference_roles(
     return {**first, **({"strongest": strongest} if strongest else {}), **other}
 
 
-def payoffs(means: np.ndarray, fixed: np.ndarray) -> dict[str, np.ndarray]:
+def payoff_latents(means: np.ndarray, fixed: np.ndarray) -> dict[str, np.ndarray]:
     """What `latents` tells where acts pay means [N, T, K], and the best who cannot adapt gets fixed [N, T]."""
     extremes = {"best": means.max(-1), "worst": means.min(-1)}
     return {"means": means, "chance": means.mean(-1), **extremes, "fixed": fixed}
 
 
-def narrow(family: Family, kind: type[T], lacks: str, remedy: str) -> T:
+def require_family(family: Family, kind: type[T], lacks: str, remedy: str) -> T:
     """The family, where it is of a kind.
 
     Args:
@@ -278,7 +278,7 @@ def narrow(family: Family, kind: type[T], lacks: str, remedy: str) -> T:
     return family
 
 
-def of_bank(family: Family, tasks: T | None, lacks: str, remedy: str) -> tuple[str, T]:
+def require_bank(family: Family, tasks: T | None, lacks: str, remedy: str) -> tuple[str, T]:
     """The name of a family's bank, and its tasks.
 
     Args:

@@ -71,7 +71,7 @@ class Metric:
         name: the file's name.
         question: in words; what the number says.
         measure: measure(trials, references, replay) → readings.
-        conditions: labels of the conditions it needs; {half} stands for half the horizon, {few} for `trials.few`.
+        conditions: labels of the conditions it needs; {half} stands for half the horizon, {few} for a few trials.
         splits: the kinds of split it needs; where none is there it does not apply.
         references: roles it can use.
         expects: what it must read on the controls that it is put to, the learner, the lookalike and the still one:
@@ -92,7 +92,7 @@ class Metric:
     confirmatory: bool = False
 
 
-def asking(question: str, measure: Measure, **settings: Any) -> Metric:
+def make_metric(question: str, measure: Measure, **settings: Any) -> Metric:
     """The metric that a file's factory makes of its settings; it is called what its file is called."""
     return Metric(measure.__module__.rpartition(".")[2], question, measure, settings=settings)
 
@@ -115,7 +115,7 @@ def asks(question: str, **told: Any) -> Callable[[Measure], Callable[[], Metric]
     return factory_of
 
 
-def of_first(readings: Iterable[Reading], trials: xr.Dataset) -> list[Reading]:
+def pad_readings(readings: Iterable[Reading], trials: xr.Dataset) -> list[Reading]:
     """Readings of the first lifetimes as readings of all: the others have no number."""
     none = np.full(trials.sizes["lifetime"], np.nan)
     return [r._replace(values=np.concatenate([r.values, none[len(r.values) :]])) for r in readings]
@@ -151,7 +151,7 @@ def under(trials: Splits, condition: str, split: str = "fresh") -> xr.Dataset:
     return lived.sel(condition=label)
 
 
-def choosing(trials: xr.Dataset) -> xr.Dataset:
+def require_choices(trials: xr.Dataset) -> xr.Dataset:
     """The same trials, where each is one choice among K.
 
     Raises:
@@ -182,7 +182,7 @@ def gains(trials: xr.Dataset, prefix: str, **window: Any) -> tuple[np.ndarray, n
     return np.mean([p[0] for p in parts], 0), parts[0][1]
 
 
-def home(replay: Any, trials: xr.Dataset) -> Any:
+def family_of(replay: Any, trials: xr.Dataset) -> Any:
     """The family that trials are of, by their own word, with the bank that the subject was trained on.
 
     Raises:

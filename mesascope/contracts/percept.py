@@ -28,14 +28,14 @@ class Percept(NamedTuple):
     first: Array
 
 
-def born(observation: jax.Array) -> Percept:
+def first_percept(observation: jax.Array) -> Percept:
     """The start-of-life percept that shows an observation [N, D]."""
     n = len(observation)
     zero, none = jnp.zeros(n, jnp.int32), jnp.full(n, -1, jnp.int32)
     return Percept(observation, none, jnp.zeros(n), zero, zero, jnp.ones(n, bool))
 
 
-def told(
+def next_percept(
     observation: jax.Array, action: jax.Array, feedback: jax.Array, trial: jax.Array, step: Any = None
 ) -> Percept:
     """The percept before trial `trial` [N] and its step [N], the first where None: what the last action paid."""

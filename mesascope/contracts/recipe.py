@@ -46,5 +46,5 @@ class Trained(NamedTuple):
     seconds: float
 
 
-def silent(progress: Progress) -> None:
+def ignore_progress(progress: Progress) -> None:
     """Shows nothing."""

@@ -1,9 +1,9 @@
 """What a scripted subject is written with, from one place: its base, what it sees, how it chooses, its settings."""
 
-from mesascope.contracts.family import Family, narrow, of_bank
+from mesascope.contracts.family import Family, require_bank, require_family
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.settings import keep_settings
-from mesascope.contracts.subject import Choosing, Response, Scripted, choose, floats
+from mesascope.contracts.subject import Choosing, Response, Scripted, as_arrays, choose
 
 __all__ = [
     "Choosing",
@@ -11,9 +11,9 @@ __all__ = [
     "Percept",
     "Response",
     "Scripted",
+    "as_arrays",
     "choose",
-    "floats",
     "keep_settings",
-    "narrow",
-    "of_bank",
+    "require_bank",
+    "require_family",
 ]

@@ -41,19 +41,19 @@ def _keep(factory: F, allowed: dict[str, Range]) -> F:
         told = {k: v for k, v in bound.arguments.items() if k != "family"}
         for label, known in ranges.items():
             _check(known, **{label: told[label]})
-        return factory(*args, **given).with_settings(named(factory, **told), told)
+        return factory(*args, **given).with_settings(name_with_settings(factory, **told), told)
 
     return make  # pyright: ignore[reportReturnType]
 
 
 def _check(known: Any, /, **given: Any) -> None:
     if isinstance(known[0], str):
-        one_of(known, **given)
+        check_choice(known, **given)
     else:
-        within(*known, **given)
+        check_range(*known, **given)
 
 
-def named(factory: Callable[..., Any], **given: Any) -> str:
+def name_with_settings(factory: Callable[..., Any], **given: Any) -> str:
     """The plug-in's name (its file's) with the settings that are not the factory's defaults.
 
     A bank's settings are shown together, and only where there is a bank.
@@ -65,7 +65,7 @@ def named(factory: Callable[..., Any], **given: Any) -> str:
     return factory.__module__.rpartition(".")[2] + (f":{settings}" if settings else "")
 
 
-def within(low: float, high: float, /, **given: float) -> None:
+def check_range(low: float, high: float, /, **given: float) -> None:
     """Raises where a setting is not a number from low to high."""
     for label, value in given.items():
         if not low <= value <= high:
@@ -77,14 +77,14 @@ def within(low: float, high: float, /, **given: float) -> None:
             )
 
 
-def one_of(known: tuple[str, ...], /, **given: str) -> None:
+def check_choice(known: tuple[str, ...], /, **given: str) -> None:
     """Raises where a setting is not one of the known words."""
     for label, value in given.items():
         if value not in known:
             raise unknown(f"{label} setting", value, known)
 
 
-def fits(numbers: int, what: str, remedy: str) -> None:
+def check_memory(numbers: int, what: str, remedy: str) -> None:
     """Raises where what one lifetime shows, so many numbers, does not fit into memory for a whole block of them."""
     size = 4 * 64 * numbers / 2**30
     if size > MOST_GIB:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.percept import Array, Percept
-from mesascope.guards.identity import coded, digest
+from mesascope.guards.identity import digest, hash_code
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -67,14 +67,14 @@ class Subject(eqx.Module):
         """What so many responses cost, in words, '' where they cost nothing; raises where that is too much."""
         return ""
 
-    def moved(self) -> tuple[float, str]:
+    def drift(self) -> tuple[float, str]:
         """How far its answers at the start are from the same ones now, and what shows that it has changed, or ''.
 
         For a subject whose weights cannot be seen; any other has its fingerprint.
         """
         return 0.0, ""
 
-    def annotated(self, trials: "xr.Dataset") -> "xr.Dataset":
+    def annotate(self, trials: "xr.Dataset") -> "xr.Dataset":
         """Its finished trials with what it alone can add to them, such as what it was asked in words."""
         return trials
 
@@ -88,7 +88,7 @@ class Subject(eqx.Module):
 
     def code(self) -> str:
         """A hash of all that it acts by: weights, settings and code."""
-        return coded(self)
+        return hash_code(self)
 
     def fingerprint(self) -> dict[str, str]:
         """A hash of every weight by its path, empty where the weights cannot be seen."""
@@ -96,7 +96,7 @@ class Subject(eqx.Module):
         return {jax.tree_util.keystr(path): digest(leaf) for path, leaf in leaves}
 
 
-class Named(Subject):
+class NamedSubject(Subject):
     """A subject that is handed its name and what it was trained on."""
 
     name: str
@@ -131,17 +131,17 @@ class Choosing(Scripted):
     choices: int
 
 
-def floats(**numbers: float) -> dict[str, Any]:
+def as_arrays(**numbers: float) -> dict[str, Any]:
     """Numbers as data: subjects that differ in nothing else share compiled code."""
     return {k: jnp.asarray(v, jnp.float32) for k, v in numbers.items()}
 
 
-def essence(subject: Subject) -> str:
+def identify(subject: Subject) -> str:
     """What tells a subject from any that acts otherwise: its class, and a hash of its weights, settings and code."""
     return f"{type(subject).__module__}.{type(subject).__qualname__} {subject.code()}"
 
 
-def copied(carry: Any) -> Any:
+def copy_carry(carry: Any) -> Any:
     """A copy of a carry, and of every object in it: lifetimes that hold the same one get one each."""
 
     def one(leaf: Any) -> np.ndarray:

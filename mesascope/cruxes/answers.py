@@ -13,7 +13,7 @@ from mesascope.cruxes.credal import INDEPENDENCE, CredalNet, find_extremes
 from mesascope.cruxes.language import SURE, Event, join
 from mesascope.cruxes.readings import Reading
 from mesascope.cruxes.sampling import draw
-from mesascope.errors import choose
+from mesascope.errors import pick_named
 
 ENGINES = ("lp", "net", "credal", "sample")
 POINT = 1e-7
@@ -93,7 +93,7 @@ def solve(
     Returns an `Answer`; its interval under 'lp' contains that under 'credal', which contains that under 'net'
     at the centres.
     """
-    choose("engine", engine, ENGINES)
+    pick_named("engine", engine, ENGINES)
     part = polytope.part(join(event, given).atoms())
     answer = Answer(person, str(event), str(given), "undefined", engine, reading)
     claims, bridges = (tuple(item.id for item in items) for items in (part.constraints, part.rules))

@@ -17,7 +17,7 @@ from mesascope.cruxes.language import SURE, Event, negate, parse, require_known,
 from mesascope.cruxes.loading import read_content
 from mesascope.cruxes.readings import Reading
 from mesascope.cruxes.source import Source, read_text
-from mesascope.errors import MesascopeError, choose
+from mesascope.errors import MesascopeError, pick_named
 
 
 @lru_cache(maxsize=8)
@@ -47,7 +47,7 @@ class Argument:
         """The same file under other conventions; the names are the fields of `Conventions`."""
         known = Conventions.__dataclass_fields__
         for name in changes:
-            choose("convention", name, known)
+            pick_named("convention", name, known)
         for name in ("bridges", "wordings"):
             if name in changes:
                 changes[name] = tuple(changes[name])
@@ -63,7 +63,7 @@ class Argument:
 
     def person(self, name: str) -> str:
         """The name itself, if there is such a person."""
-        return choose("person", name, self.content.people)
+        return pick_named("person", name, self.content.people)
 
     @property
     def compared(self) -> tuple[str, ...]:

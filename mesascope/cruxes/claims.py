@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from mesascope.cruxes.language import SURE, Event
 from mesascope.cruxes.readings import MODES, WORDS, Reading
-from mesascope.errors import choose, require
+from mesascope.errors import pick_named, require
 
 NUMERIC = ("prob", "prior")
 KINDS = {
@@ -217,8 +217,8 @@ class Conventions:
 
     def check(self) -> None:
         """Raise `MesascopeError` for an unknown mode, scale or an unusable width."""
-        choose("reading", self.reading, MODES)
-        choose("scale of words", self.words, WORDS)
+        pick_named("reading", self.reading, MODES)
+        pick_named("scale of words", self.words, WORDS)
         require(
             0 <= self.plus_minus <= 0.5,
             f"A half-width of {self.plus_minus} is not between 0 and 0.5.",

@@ -5,7 +5,7 @@ from math import factorial
 
 import numpy as np
 
-from mesascope.errors import MesascopeError, choose
+from mesascope.errors import MesascopeError, pick_named
 
 SCALES = ("prob", "log", "logodds")
 METHODS = ("shapley", "owen", "oat", "oat-back", "lmdi", "path")
@@ -17,7 +17,7 @@ Game = Callable[[np.ndarray], np.ndarray]
 
 def put_on_scale(values: np.ndarray, scale: str) -> np.ndarray:
     """Probabilities as they are, as natural logs, or as natural log-odds."""
-    choose("scale", scale, SCALES)
+    pick_named("scale", scale, SCALES)
     values = np.asarray(values, dtype=float)
     if scale == "prob":
         return values
@@ -158,7 +158,7 @@ def decompose(
 
     Returns [n]; sums to the gap on that scale, except for 'oat' and 'oat-back'.
     """
-    choose("method", method, METHODS)
+    pick_named("method", method, METHODS)
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     if method == "lmdi":
         if scale != "prob":

@@ -10,7 +10,7 @@ from mesascope.cruxes import claims
 from mesascope.cruxes.language import Event, enumerate_worlds
 from mesascope.cruxes.readings import read_ratio, read_value
 from mesascope.cruxes.source import Fields, Source, describe
-from mesascope.errors import choose, require
+from mesascope.errors import pick_named, require
 
 RUNGS = ("inert", "reactive", "tracking", "locating", "acquiring", "general")
 
@@ -27,7 +27,7 @@ class Names:
 
     def known_person(self, name: str) -> str:
         """The name itself, if there is such a person."""
-        return choose("person", name, self.people)
+        return pick_named("person", name, self.people)
 
     def event(self, fields: Fields, key: str, needed: bool = True) -> Event:
         """An event field over the known atoms and definitions, definitions expanded."""
@@ -63,7 +63,7 @@ def read_refusals(names: Names) -> tuple[claims.Refusal, ...]:
             of = fields.texts("of", needed='Name the refused claims: of = ["d1"].')
             instead = fields.text("instead")
             for name in (*of, *([instead] if instead else [])):
-                choose("claim", name, names.claims)
+                pick_named("claim", name, names.claims)
             by = names.known_person(fields.text("by", needed=True))
             require(
                 not instead or by in names.claims[instead].by,
@@ -172,7 +172,7 @@ def read_bottom(names: Names, bridges: dict[str, claims.Bridge], key: str, table
     names.known_person(key)
     fields = Fields(table, ("bridges", "reflective", "at"))
     for name in fields.texts("bridges"):
-        choose("bridge", name, bridges)
+        pick_named("bridge", name, bridges)
     return claims.Bottom(
         fields.texts("bridges"),
         fields.flag("reflective"),
@@ -184,13 +184,13 @@ def read_filing(names: Names, cuts: dict[str, claims.Cut], key: str, table: obje
     """One filing of parts under a remark."""
     fields = Fields(table, ("text", "claim", "cut", "options"))
     cut, claim = fields.text("cut", needed=True), fields.text("claim")
-    choose("cut", cut, cuts)
+    pick_named("cut", cut, cuts)
     if claim:
-        choose("claim", claim, names.claims)
+        pick_named("claim", claim, names.claims)
     filed = fields.inner("options")
     options = {label: filed.texts(label) for label in filed.table}
     for part in (part for parts in options.values() for part in parts):
-        choose("part", part, cuts[cut].parts)
+        pick_named("part", part, cuts[cut].parts)
     return claims.Filing(key, fields.text("text"), claim, cut, options)
 
 
@@ -227,7 +227,7 @@ def read_measure(
         table, ("feeds", "placement", "metric", "above", "counts", "undetermined", "measured", "claimed")
     )
     feeds = fields.text("feeds", needed=True)
-    choose("evidence", feeds, evidence)
+    pick_named("evidence", feeds, evidence)
     placement, metric = fields.text("placement"), fields.text("metric")
     require(
         bool(placement) != bool(metric),
@@ -235,7 +235,7 @@ def read_measure(
         'Write placement = "acquiring", or metric = "…" and above = 0.05.',
     )
     if placement:
-        choose("rung", placement, RUNGS)
+        pick_named("rung", placement, RUNGS)
     require(not metric or "above" in fields.table, "The field 'above' is missing.", "Add above = 0.05.")
     return claims.Measure(
         key,

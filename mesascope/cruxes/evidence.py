@@ -8,7 +8,7 @@ from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.claims import Evidence, Question
 from mesascope.cruxes.language import Event, negate
 from mesascope.cruxes.readings import read_value
-from mesascope.errors import MesascopeError, choose
+from mesascope.errors import MesascopeError, pick_named
 
 Interval = tuple[float, float]
 MOST_COUNTED = 10**9
@@ -104,7 +104,7 @@ def update_people(
     """
     if item in argument.content.questions:
         return [_answer_question(argument, argument.content.questions[item], to)]
-    choose("evidence or question", item, {*argument.content.evidence, *argument.content.questions})
+    pick_named("evidence or question", item, {*argument.content.evidence, *argument.content.questions})
     if to is not None:
         raise MesascopeError(f"{item!r} is evidence, not a question.", "Leave --to out.")
     evidence = argument.content.evidence[item]

@@ -14,7 +14,7 @@ from mesascope.cruxes.disagreement import SCALES, decompose, product, put_on_sca
 from mesascope.cruxes.language import SURE, Event, join
 from mesascope.cruxes.readings import read_value
 from mesascope.cruxes.shared_claims import SHARED, Gap, explain_shared, make_part
-from mesascope.errors import MesascopeError, choose
+from mesascope.errors import MesascopeError, pick_named
 
 ASSUMED = "assumed by the modeller"
 
@@ -118,7 +118,7 @@ def explain_gap(
 
 
 def _find_cut(argument: Argument, name: str) -> Cut:
-    choose("cut", name, [*argument.content.cuts, SHARED])
+    pick_named("cut", name, [*argument.content.cuts, SHARED])
     return argument.content.cuts[name]
 
 
@@ -202,7 +202,7 @@ def _cut_gap(
 
 def _complete(groups: Sequence[Sequence[str]], names: list[str]) -> list[list[str]]:
     for name in (n for g in groups for n in g):
-        choose("part", name, names)
+        pick_named("part", name, names)
     return [list(g) for g in groups] + [[n] for n in names if all(n not in g for g in groups)]
 
 

@@ -10,7 +10,7 @@ from mesascope.cruxes.answers import POINT
 from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.credal import CredalNet
 from mesascope.cruxes.language import SURE, Event, enumerate_worlds, join, literals, same
-from mesascope.errors import MesascopeError, choose
+from mesascope.errors import MesascopeError, pick_named
 
 INNER = "range over distributions that agree with the claims, found by search: an inner bound"
 
@@ -214,8 +214,8 @@ def compare_crux(
 
     Negative values mean that learning the crux is expected to drive them apart.
     """
-    choose("form", form, ("log", "naive"))
-    choose("weights", weights, ("gmo", "mean"))
+    pick_named("form", form, ("log", "naive"))
+    pick_named("weights", weights, ("gmo", "mean"))
     people = argument.pair(one, other)
     questions = [argument.default_question(p, target, None) for p in people]
     if crux is not None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mesascope.errors import MesascopeError, choose
+from mesascope.errors import MesascopeError, pick_named
 
 BASES = {"10": 10.0, "2": 2.0, "e": float(np.e)}
 
@@ -81,7 +81,7 @@ def value_information(
         "naive": lambda q: abs(q - pu),
         "quadratic": lambda q: (q - pu) ** 2,
     }
-    choose("form of the value of information", form, changes)
+    pick_named("form of the value of information", form, changes)
     pun = find_complement(float(pu), float(puc), float(pc)) if stated is None else stated
     w = pc if weight is None else weight
     value = _weigh(w, changes[form](puc), 0.0 if pun is None else changes[form](pun))
@@ -144,8 +144,8 @@ def value_discrimination(
     Returns at most the present disagreement; negative where learning C is expected to drive them apart, which
     is legitimate and never clipped; nan where both present and expected disagreement are infinite.
     """
-    choose("form of discrimination", form, ("log", "naive"))
-    choose("weights", weights, ("gmo", "mean"))
+    pick_named("form of discrimination", form, ("log", "naive"))
+    pick_named("weights", weights, ("gmo", "mean"))
     g = mean_odds(a[2], b[2]) if weights == "gmo" else (a[2] + b[2]) / 2
     na, nb = find_complement(*a), find_complement(*b)
     if (na is None or nb is None) and g < 1:

@@ -14,7 +14,7 @@ from mesascope.cruxes.credal import CredalNet
 from mesascope.cruxes.influence import default_cruxes, find_triads
 from mesascope.cruxes.information import value_discrimination, value_information
 from mesascope.cruxes.networks import Net
-from mesascope.errors import MesascopeError, choose
+from mesascope.errors import MesascopeError, pick_named
 
 COLUMNS = ("person", "Camp", "ID", "PU", "Pc", "PUc")
 _LARGEST = 20_000_000
@@ -74,7 +74,7 @@ def write_bif(argument: Argument, person: str, at: str = "middle") -> str:
     network = CredalNet(polytope.constraints, polytope.rules)
     network.close(frozenset())
     weights = {"low": 0.0, "middle": 0.5, "high": 1.0}
-    spans, weight = network.spans(), weights[choose("part of a span", at, weights)]
+    spans, weight = network.spans(), weights[pick_named("part of a span", at, weights)]
     theta = spans[:, 0] + weight * (spans[:, 1] - spans[:, 0])
     unstated = [e.id for e in network.entries if not e.stated]
     head = [

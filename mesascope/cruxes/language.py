@@ -9,7 +9,7 @@ from functools import reduce
 
 import numpy as np
 
-from mesascope.errors import MesascopeError, choose
+from mesascope.errors import MesascopeError, pick_named
 
 LONGEST = 2000
 DEEPEST = 60
@@ -202,7 +202,7 @@ def require_known(event: Event, atoms: Iterable[str]) -> Event:
     """The event itself, if every atom in it exists; otherwise an error with the nearest names."""
     known = set(atoms)
     for name in sorted(event.atoms()):
-        choose("atom or definition", name, known)
+        pick_named("atom or definition", name, known)
     return event
 
 

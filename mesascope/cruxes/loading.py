@@ -10,7 +10,7 @@ from mesascope.cruxes.language import Event, parse, require_known
 from mesascope.cruxes.lines import ENTRIES, LISTED, TOP_FIELDS
 from mesascope.cruxes.readings import Reading, read_value
 from mesascope.cruxes.source import Fields, Source, describe
-from mesascope.errors import MesascopeError, choose, require
+from mesascope.errors import MesascopeError, pick_named, require
 
 FORMAT = "mesascope-crux/1"
 TABLES = (*TOP_FIELDS, "atoms", "groups", *ENTRIES, *LISTED)
@@ -39,7 +39,7 @@ class _Loader:
         source, at = self.source, self.source.at
         for key in source.data:
             with at(key):
-                choose("table", str(key)[:80], TABLES)
+                pick_named("table", str(key)[:80], TABLES)
         with at("format"):
             require(
                 source.data.get("format") == FORMAT,
@@ -66,10 +66,10 @@ class _Loader:
         names = self.names
         bridges = names.each("bridges", partial(entries.read_bridge, names))
         for name in self.conventions.bridges:
-            choose("bridge", name, bridges)
+            pick_named("bridge", name, bridges)
         labels = {label for claim in self.names.claims.values() for label in claim.wordings}
         for label in self.conventions.wordings:
-            choose("wording", label, labels)
+            pick_named("wording", label, labels)
         cuts = names.each("cuts", partial(entries.read_cut, names))
         evidence = names.each("evidence", partial(entries.read_evidence, names))
         return Content(
@@ -214,4 +214,4 @@ class _Loader:
         for claim in self.names.claims.values():
             with self.source.at("claims", claim.id):
                 for other in claim.about:
-                    choose("claim", other, self.names.claims)
+                    pick_named("claim", other, self.names.claims)

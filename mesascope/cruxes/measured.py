@@ -9,7 +9,7 @@ from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.claims import Measure
 from mesascope.cruxes.entries import RUNGS
 from mesascope.cruxes.evidence import Update, update_people
-from mesascope.errors import MesascopeError, choose
+from mesascope.errors import MesascopeError, pick_named
 
 FORMAT = "mesascope-finding/2"
 OLD_FORMAT = "mesascope-finding/1"  # says probe for metric
@@ -187,7 +187,7 @@ def update_from_findings(argument: Argument, path: str | Path, measure: str | No
         raise MesascopeError(
             f"{argument.name} has no [measures].", "Say there which findings count for which evidence."
         )
-    chosen = list(measures) if measure is None else [choose("measure", measure, measures)]
+    chosen = list(measures) if measure is None else [pick_named("measure", measure, measures)]
     subjects = read_findings(path)
     tallies = []
     for rule in (measures[name] for name in chosen):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.errors import MesascopeError, choose
+from mesascope.errors import MesascopeError, pick_named
 
 LARGEST_JOINT = 2**20
 LARGEST_FACTOR = 2**24
@@ -125,7 +125,7 @@ class Net:
         nodes = (nodes,) if isinstance(nodes, str) else tuple(nodes)
         observed = {name: self._state(name, label) for name, label in (evidence or {}).items()}
         for name in (*nodes, *(likelihood or {})):
-            choose("node", name, self.order)
+            pick_named("node", name, self.order)
         joint = self.eliminate(nodes, observed, dict(likelihood or {}))
         total = joint.sum(axis=tuple(range(len(nodes))))
         if np.min(total) < VANISHING:
@@ -133,8 +133,8 @@ class Net:
         return joint / total
 
     def _state(self, name: str, label: str) -> int:
-        labels = self.states[choose("node", name, self.order)]
-        return labels.index(choose(f"state of {name}", label, labels))
+        labels = self.states[pick_named("node", name, self.order)]
+        return labels.index(pick_named(f"state of {name}", label, labels))
 
     def eliminate(
         self, nodes: tuple[str, ...], observed: Mapping[str, int], likelihood: Mapping[str, np.ndarray]
@@ -206,7 +206,7 @@ def _sort(parents: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     pending = dict(parents)
     for name, above in pending.items():
         for parent in above:
-            choose(f"parent of {name}", parent, pending)
+            pick_named(f"parent of {name}", parent, pending)
     while pending:
         ready = [name for name, above in pending.items() if all(p in done for p in above)]
         if not ready:

@@ -11,7 +11,7 @@ import typer
 from mesascope.cruxes.argument import Argument, default, load
 from mesascope.cruxes.information import BASES
 from mesascope.cruxes.texts import tell_conventions, to_plain
-from mesascope.errors import MesascopeError, choose
+from mesascope.errors import MesascopeError, pick_named
 
 File = Annotated[
     Path | None,
@@ -128,4 +128,4 @@ def read_pair(between: str | None) -> tuple[str | None, str | None]:
 
 def read_base(name: str) -> float:
     """The base of a logarithm by its name."""
-    return BASES[choose("base", name, BASES)]
+    return BASES[pick_named("base", name, BASES)]

@@ -10,7 +10,7 @@ from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.options import Base, Findings, Json, Shown, on_argument, read_base
 from mesascope.cruxes.source import read_text
 from mesascope.cruxes.texts import align, number, to_plain
-from mesascope.errors import MesascopeError, choose
+from mesascope.errors import MesascopeError, pick_named
 
 
 def _require_folder(path: Path) -> None:
@@ -60,7 +60,7 @@ def export(
 
     Example: mesascope crux export --format bif --person lister
     """
-    if choose("format", form, ("bif", "csv")) == "bif" and person is None:
+    if pick_named("format", form, ("bif", "csv")) == "bif" and person is None:
         raise MesascopeError("BIF holds one person's network.", "Say whose: --person lister.")
     text = argument.to_bif(argument.person(person)) if form == "bif" and person else argument.to_fri_csv()
     if out is not None:

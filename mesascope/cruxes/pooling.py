@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mesascope.cruxes.argument import Argument
-from mesascope.errors import MesascopeError, choose
+from mesascope.errors import MesascopeError, pick_named
 
 METHODS = ("linear", "log", "gmo", "geometric", "extremised")
 
@@ -121,7 +121,7 @@ def pool_people(
 
     A person who refuses the question, says nothing on it, or has no number is left out, with the reason.
     """
-    choose("pooling method", method, METHODS)
+    pick_named("pooling method", method, METHODS)
     people = list(people) or list(
         argument.content.query.compare if argument.content.query else argument.content.people
     )

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from mesascope.errors import MesascopeError, choose, unknown
+from mesascope.errors import MesascopeError, pick_named, unknown
 
 MODES = ("centre", "set", "beta")
 PLUS_MINUS = 0.05
@@ -164,7 +164,7 @@ def read_value(
 
 
 def _read_word(text: str, words: str) -> Reading:
-    choose("scale of words", words, WORDS)
+    pick_named("scale of words", words, WORDS)
     key = " ".join(text.lower().split())
     if key not in UNION:
         raise unknown("number or probability word", text[:60], UNION)

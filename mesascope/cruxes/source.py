@@ -12,7 +12,7 @@ from typing import Any
 
 from mesascope.cruxes.language import NAME, SURE, Event, parse, require_known
 from mesascope.cruxes.lines import MOST_PARTS, Lines, name_entry
-from mesascope.errors import MesascopeError, choose, require, unknown
+from mesascope.errors import MesascopeError, pick_named, require, unknown
 
 LARGEST = 1_000_000
 MOST_ENTRIES = 400
@@ -212,7 +212,7 @@ class Fields:
 
     def choice(self, key: str, known: Collection[str], default: str) -> str:
         """A text field that is one of a few."""
-        return choose(key, self.text(key, default=default), known)
+        return pick_named(key, self.text(key, default=default), known)
 
     def nested(self, key: str) -> dict[str, Any]:
         """A table inside the table; missing is empty."""
@@ -229,7 +229,7 @@ class Fields:
         good = isinstance(value, list) and all(isinstance(group, list) for group in value)
         good = good and all(isinstance(name, str) for group in value for name in group)
         self._require_kind(good, key, "a list of lists of names", example)
-        return tuple(tuple(choose(kind, name, known) for name in group) for group in value)
+        return tuple(tuple(pick_named(kind, name, known) for name in group) for group in value)
 
     def inner(self, key: str) -> Fields:
         """A table inside the table, whose fields may have any name."""

@@ -16,14 +16,14 @@ from mesascope import catalogue, trials
 from mesascope.contracts.condition import Condition, Intact
 from mesascope.contracts.family import Family
 from mesascope.contracts.split import kind
-from mesascope.contracts.subject import Subject, essence
+from mesascope.contracts.subject import Subject, identify
 from mesascope.errors import MesascopeError, unknown
 from mesascope.execution import fingerprint
 from mesascope.files import replacing
 from mesascope.guards import limits
-from mesascope.guards.identity import loaded, unchanged
+from mesascope.guards.identity import is_unchanged, loaded_modules
 from mesascope.questions.spectrum.placement import Rule, conditions, place
-from mesascope.rollouts.rollouts import BLOCK, distinct, rollout
+from mesascope.rollouts.rollouts import BLOCK, distinct_kinds, rollout
 
 Progress = Callable[[float, str], None]
 LABELS = "labels of the conditions"
@@ -68,7 +68,7 @@ class Bench:
         self.made = {} if made is None else made
         self.tasks: dict[str, dict[Any, Any]] = {}  # by the family's name, with its bank
         self.essences: dict[int, tuple[Subject, str]] = {}  # as they were before they lived
-        loaded()  # as the files are now: later they may hold other code than what runs
+        loaded_modules()  # as the files are now: later they may hold other code than what runs
         for split in splits or ():
             if split not in self._known(family):
                 raise unknown("split", split, self._known(family))
@@ -76,7 +76,7 @@ class Bench:
         unique = dict.fromkeys([*(trials.spell_out(label, family.horizon) for label in labels), *self.beyond])
         asked = [catalogue.make("conditions", label) for label in unique]
         self.conditions = [c for c in asked if not c.unfit(family)]
-        self.kinds = distinct(self.conditions)
+        self.kinds = distinct_kinds(self.conditions)
         self.blocks = -(-lifetimes // BLOCK)
 
     @staticmethod
@@ -95,7 +95,7 @@ class Bench:
 
     def home(self, trained_on: str) -> Family:
         """The family with the bank that a subject was trained on, where it was."""
-        return self.family if trained_on in ("unlimited", "unknown") else self.family.banked(trained_on)
+        return self.family if trained_on in ("unlimited", "unknown") else self.family.with_bank(trained_on)
 
     def place(self, subject: Subject, trained_on: str, rule: Rule | None = None):
         """A subject's trials, the references on the same tasks, and its placement (None without the fresh split)."""
@@ -133,7 +133,7 @@ class Bench:
 
         def asked(split: str) -> int:
             here = self._here(family, split)
-            donors = 0 if family.tells_anyway else len({c.draw for c in here if c.needs_donors})
+            donors = 0 if family.full_feedback else len({c.draw for c in here if c.needs_donors})
             return (sum(c.asks for c in here) + donors) * family.split(split).trials
 
         return sum(map(asked, self.splits(family))) * self.blocks * BLOCK
@@ -141,7 +141,7 @@ class Bench:
     def references(self, family: Family, suffix: str = "") -> dict[str, dict[str, xr.Dataset]]:
         """The reference procedures of a family on the same tasks, by role."""
         out: dict[str, dict[str, xr.Dataset]] = {}
-        intact, unbanked = catalogue.make("conditions", "intact"), family.banked(None)
+        intact, unbanked = catalogue.make("conditions", "intact"), family.with_bank(None)
         for role in (*COMPARED, *(("locator",) if family.bank else ()), *(() if suffix else ("strongest",))):
             if role + suffix not in family.references:
                 continue
@@ -172,7 +172,7 @@ class Bench:
         kinds: Sequence[Condition],
     ) -> xr.Dataset:
         """One rollout, from memory or from the folder where it was made before."""
-        home = family if split == "seen" else family.banked(None)
+        home = family if split == "seen" else family.with_bank(None)
         where = home.name
         told = [subject.name, self.essence(subject), where, home.code(), split, self.lifetimes, self.seed]
         told += [c.label for c in conditions] + [_code()]
@@ -183,7 +183,7 @@ class Bench:
         path = self.out / "rollouts" / f"{digest}.npz" if self.out else None
         if path and path.is_file():
             try:
-                lived = kept(path)
+                lived = load_rollout(path)
                 self._tick(self.blocks * len(conditions))
             except MesascopeError:
                 path.unlink()
@@ -206,14 +206,14 @@ class Bench:
                 together=self.together,
             )
             if path:
-                keep(lived, path)
+                save_rollout(lived, path)
         self.made[digest] = lived
         return lived
 
     def essence(self, subject: Subject) -> str:
         """What tells a subject from others, as it was when this was first asked: what it counts since is no part."""
         if id(subject) not in self.essences:
-            self.essences[id(subject)] = subject, essence(subject)
+            self.essences[id(subject)] = subject, identify(subject)
         return self.essences[id(subject)][1]
 
     def _tick(self, blocks: int) -> None:
@@ -227,13 +227,13 @@ def _code() -> str:
     return fingerprint(Path(mesascope.__file__).parent, (".py",))
 
 
-def keep(rollout: xr.Dataset, path: Path) -> None:
+def save_rollout(rollout: xr.Dataset, path: Path) -> None:
     """Keeps one split's trials until the run is whole: one plain .npz, twenty times faster than netCDF."""
     path.parent.mkdir(parents=True, exist_ok=True)
     told = {
         "dims": {str(name): list(map(str, v.dims)) for name, v in rollout.data_vars.items()},
         "attrs": rollout.attrs,
-        "code": loaded(),
+        "code": loaded_modules(),
     }
     arrays = {str(name): v.values for name, v in rollout.data_vars.items()}
     labels = np.asarray(rollout.condition.values.tolist(), np.str_)
@@ -241,23 +241,23 @@ def keep(rollout: xr.Dataset, path: Path) -> None:
         np.savez(file, allow_pickle=False, **arrays, **{LABELS: labels, TOLD: np.asarray(json.dumps(told))})
 
 
-def kept(path: Path) -> xr.Dataset:
+def load_rollout(path: Path) -> xr.Dataset:
     """Reads what `keep` wrote.
 
     Raises:
         MesascopeError: it is broken, or other code lived it.
     """
     try:
-        limits.arrays(path)
+        limits.check_npz(path)
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            told = limits.parsed(str(file[TOLD]))
+            told = limits.parse_json(str(file[TOLD]))
             data = {name: (dims, file[name]) for name, dims in told["dims"].items()}
             labels = file[LABELS].tolist()
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise MesascopeError(
             f"{str(path)!r} is no finished rollout: {type(error).__name__}.", "Delete it and run again."
         ) from None
-    if not unchanged(told["code"]):
+    if not is_unchanged(told["code"]):
         raise MesascopeError(f"{str(path)!r} was lived by other code.", "Delete it and run again.")
     rollout = xr.Dataset(data, coords={"condition": labels}, attrs=told["attrs"])
     trials.check(rollout)

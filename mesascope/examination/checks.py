@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope import catalogue
-from mesascope.agents.opening import open_subject, opener
+from mesascope.agents.opening import find_adapter, open_subject
 from mesascope.contracts.axis import UNDETERMINED, Axis
 from mesascope.contracts.condition import Intact, select
 from mesascope.contracts.family import Family
@@ -26,7 +26,7 @@ from mesascope.errors import MesascopeError, MesascopeWarning, describe, unknown
 from mesascope.examination.bench import Bench
 from mesascope.examination.measurement import answer
 from mesascope.guards import gate
-from mesascope.guards.blame import blamed, contained
+from mesascope.guards.blame import contain_exits, locate_error
 from mesascope.rollouts.leaks import refuse_leaks
 from mesascope.rollouts.replays import Replays
 from mesascope.rollouts.rollouts import BLOCK, rollout
@@ -50,7 +50,7 @@ def check_plugin(name: str, family: str | None = None) -> list[str]:
     Raises:
         MesascopeError: there is no such plug-in, or it is a family and another family is named.
     """
-    gate.handed(name, family)
+    gate.allow_from_python(name, family)
     kind, spec = _find(name)
     if family and kind == "families":
         raise MesascopeError(
@@ -58,10 +58,12 @@ def check_plugin(name: str, family: str | None = None) -> list[str]:
         )
     made = catalogue.factory(kind, catalogue.parse_spec(spec)[0])
     broken = (
-        [] if catalogue.says(made).endswith((".", "?")) else ["Its factory has no docstring of one sentence."]
+        []
+        if catalogue.summary_line(made).endswith((".", "?"))
+        else ["Its factory has no docstring of one sentence."]
     )
     try:
-        with contained():
+        with contain_exits():
             if kind == "families":
                 broken += _family(spec)
             else:
@@ -73,7 +75,7 @@ def check_plugin(name: str, family: str | None = None) -> list[str]:
     except MesascopeError as error:
         broken.append(str(error))
     except Exception as error:
-        broken.append(f"{blamed(error) or 'It'} raised {describe(error)}.")
+        broken.append(f"{locate_error(error) or 'It'} raised {describe(error)}.")
     return broken
 
 
@@ -119,7 +121,7 @@ def _family(spec: str) -> Iterator[str]:
     if ("seen" in family.split_names) != (family.bank is not None):
         yield f"Its bank is {family.bank!r} and its splits are {family.split_names}: 'seen' goes with a bank."
     with contextlib.suppress(MesascopeError):  # it has no banks, or none of this size
-        if (named := family.banked("bank:2@1").bank) != "bank:2@1":
+        if (named := family.with_bank("bank:2@1").bank) != "bank:2@1":
             yield f"With the bank 'bank:2@1' its bank is {named!r}."
     for roles in (family.controls, family.references):
         for role, subject in roles.items():
@@ -214,7 +216,7 @@ def _subject(spec: str, family: Family) -> Iterator[str]:
         yield f"Its factory returned {type(subject).__name__}, not a mesascope.Subject."
         return
     if subject.trained_on not in ("unlimited", "unknown"):
-        family.banked(subject.trained_on)
+        family.with_bank(subject.trained_on)
     for leaf in jax.tree.leaves(subject.fresh(7)):
         if np.shape(leaf)[:1] != (7,):
             yield f"A part of its fresh carry has shape {np.shape(leaf)}, not 7 lifetimes."
@@ -324,7 +326,7 @@ def _recipe(spec: str, family: Family) -> Iterator[str]:
         paths = [Path(made(family, Path(folder) / str(i), **small).path) for i in (0, 1)]
         if paths[0].read_bytes() != paths[1].read_bytes():
             yield "With the same seed it trains another network the second time."
-        subject = catalogue.make("subjects", opener(str(paths[0])), family, path=str(paths[0]))
+        subject = catalogue.make("subjects", find_adapter(str(paths[0])), family, path=str(paths[0]))
         if subject.trained_on != (family.bank or "unlimited"):
             yield f"It was trained on {family.bank or 'unlimited tasks'} and says {subject.trained_on!r}."
         rollout(subject, family, "fresh", BLOCK)
@@ -340,7 +342,7 @@ def _axis(spec: str, family: Family) -> Iterator[str]:
         yield f"Its readings are {', '.join(axis.words)}; {UNDETERMINED!r} is not among them."
     splits = [r for r in family.split_names if split_kind(r) in axis.tested]
     for role, control in family.controls.items():
-        who, asked = open_subject(control, family), axis.made(family)
+        who, asked = open_subject(control, family), axis.conditions_for(family)
         lived = {split: rollout(who, family, split, BLOCK, conditions=asked) for split in splits}
         verdict = axis.read(lived, family)
         if verdict is None:

@@ -21,7 +21,7 @@ from mesascope.examination.bench import Bench, Progress
 from mesascope.examination.measurement import answer
 from mesascope.findings import COLUMNS, Finding
 from mesascope.guards import gate
-from mesascope.guards.blame import contained
+from mesascope.guards.blame import contain_exits
 from mesascope.questions.spectrum.placement import Placement, Rule, conditions
 from mesascope.rollouts.leaks import refuse_leaks
 from mesascope.rollouts.replays import Replays
@@ -94,7 +94,7 @@ class Examination:
         return f"{head}<ul>{rows}</ul>"
 
 
-@contained()
+@contain_exits()
 def examine(
     subjects: Any,
     family: Family | str | None = None,
@@ -133,7 +133,7 @@ def examine(
     specs = (
         (list(subjects.values()) if isinstance(subjects, Mapping) else subjects) if several else [subjects]
     )
-    gate.handed(family, *specs)
+    gate.allow_from_python(family, *specs)
     base = open_family(family or default_family(specs, trust))
     group = open_subjects(subjects, base, trust)
     asked, splits = open_all("metrics", metrics), as_list(splits)
@@ -141,7 +141,7 @@ def examine(
     kept: dict[str, Any] = {
         "out": Path(out) if out else None,
         "progress": progress,
-        "beyond": axes.wanted(base),
+        "beyond": axes.conditions_read(base),
     }
     bench = Bench(base, labels, splits, lifetimes, seed, **kept)
     homes = [bench.home(trained_on or one.trained_on) for one in group]
@@ -156,7 +156,7 @@ def examine(
         bench.essence(one)
         # a mistake in the last subject shows before the first is lived
         refuse_leaks(one, home, seed, bench.kinds)
-    unbanked = base.banked(None)
+    unbanked = base.with_bank(None)
     controls = {role: open_subject(name, unbanked) for role, name in base.controls.items()}
     bench.expect(len(group) + sum(c.name not in {s.name for s in group} for c in controls.values()))
     waiting = {}
@@ -168,7 +168,7 @@ def examine(
         placed: list[Any] = [bench.place(one, trained_on or one.trained_on, rule) for one in group]
         by_role = {role: waiting[role].result() if role in waiting else [] for role in controls}
     for i, one in enumerate(group):
-        floor, why = one.moved()
+        floor, why = one.drift()
         if why:
             raise MesascopeError(
                 f"{one.name} is not what it was at the start: {why}.",

@@ -14,7 +14,7 @@ from mesascope.errors import MesascopeError
 from mesascope.examination.examination import Examination
 from mesascope.examination.measurement import Splits, answer
 from mesascope.examination.runs import read_run
-from mesascope.guards.blame import contained
+from mesascope.guards.blame import contain_exits
 from mesascope.logs import read_log
 from mesascope.logs.curves import read_curves
 from mesascope.questions.spectrum.placement import Rule
@@ -31,7 +31,7 @@ class Known(NamedTuple):
     trained_on: str
 
 
-@contained()
+@contain_exits()
 def measure(
     trials: Any,
     metrics: Sequence[Metric | str] | Metric | str | None = None,

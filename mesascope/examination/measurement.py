@@ -11,8 +11,8 @@ import xarray as xr
 
 from mesascope.contracts.metric import DoesNotApply, Metric, Reading
 from mesascope.errors import MesascopeError
-from mesascope.findings import Finding, made
-from mesascope.guards.blame import contained
+from mesascope.findings import Finding, provenance
+from mesascope.guards.blame import contain_exits
 from mesascope.stats import CONFIDENCE, by_unit, holm, interval
 
 Splits = Mapping[str, xr.Dataset]
@@ -42,7 +42,7 @@ def answer(
     some = next(iter(trials.values()))
     for metric in metrics:
         try:
-            with contained():
+            with contain_exits():
                 readings = _ask(metric, trials, references or {}, replay)
                 findings += [_finding(metric, reading, trials) for reading in readings]
         except DoesNotApply as why:
@@ -110,7 +110,7 @@ def _blank(
         metric=f"{metric.name}{label}",
         question=metric.question,
         subject=str(attrs.get("subject", "unknown")),
-        fingerprint=brief(attrs.get("fingerprint")),
+        fingerprint=hash_fingerprint(attrs.get("fingerprint")),
         family=str(attrs.get("family", "unknown")),
         split=split,
         settings=json.loads(json.dumps(dict(metric.settings), default=str)),
@@ -124,7 +124,7 @@ def _blank(
         status=status,
         reason=reason,
         confirmatory=metric.confirmatory and not (reading and reading.descriptive),
-        made=made(attrs.get("seed")),
+        made=provenance(attrs.get("seed")),
     )
 
 
@@ -132,7 +132,7 @@ def _brief(finding: Finding) -> dict[str, Any]:
     return {k: getattr(finding, k) for k in ("subject", "estimate", "low", "high", "status")}
 
 
-def brief(fingerprint: Any) -> str:
+def hash_fingerprint(fingerprint: Any) -> str:
     """One hash over the hashes of all weights, 'not available' where there are none."""
     if not fingerprint:
         return "not available"

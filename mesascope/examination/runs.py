@@ -19,17 +19,17 @@ from mesascope.examination.examination import Examination
 from mesascope.files import replacing, write_text
 from mesascope.findings import COLUMNS, from_json, to_json
 from mesascope.guards import limits
-from mesascope.guards.secrecy import plain
+from mesascope.guards.secrecy import redact
 from mesascope.questions.spectrum.placement import Placement, Rule
 
 
-def repeating(arguments: Sequence[str]) -> str:
+def command_line(arguments: Sequence[str]) -> str:
     """The command that has these arguments, without user, password and query of addresses in them, and without keys."""
     whole = (re.sub(" *([,=]) *", r"\1", a).replace(" ", "%20") if "://" in a else a for a in arguments)
-    return shlex.join(["mesascope", *map(plain, whole)])
+    return shlex.join(["mesascope", *map(redact, whole)])
 
 
-def document(examinations: Sequence[Examination]) -> dict[str, Any]:
+def as_document(examinations: Sequence[Examination]) -> dict[str, Any]:
     """What `examine --json` prints: every subject's findings and placement."""
     return {
         "subjects": [
@@ -45,7 +45,7 @@ def document(examinations: Sequence[Examination]) -> dict[str, Any]:
     }
 
 
-def own(folder: Path, command: str) -> Path:
+def unused_folder(folder: Path, command: str) -> Path:
     """The folder, or the first of folder-2, folder-3, … that holds nothing of another command.
 
     Args:
@@ -123,7 +123,7 @@ def write(
         index.append({"trials": put(f"s{i}", e.trials, {}), "references": references})
     trials.save(groups, folder / "trials.nc")
     write_text(folder / "index.json", json.dumps(index))
-    write_text(folder / "findings.json", json.dumps(document(examinations), indent=1))
+    write_text(folder / "findings.json", json.dumps(as_document(examinations), indent=1))
     write_text(folder / "command.txt", command + "\n")
     with replacing(folder / "findings.csv") as part, part.open("w", newline="") as file:
         rows = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
@@ -148,8 +148,8 @@ def read_run(folder: str | os.PathLike) -> tuple[list[Examination], str]:
             "Name the folder that examine, measure or demo wrote.",
         )
     try:
-        told = limits.parsed((folder / "findings.json").read_text())["subjects"]
-        index = limits.parsed((folder / "index.json").read_text())
+        told = limits.parse_json((folder / "findings.json").read_text())["subjects"]
+        index = limits.parse_json((folder / "index.json").read_text())
         groups = trials.open_trials(folder / "trials.nc")
         out = []
 

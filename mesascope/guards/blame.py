@@ -15,7 +15,7 @@ OURS = str(Path(__file__).parents[1])
 
 
 @contextlib.contextmanager
-def contained() -> Iterator[None]:
+def contain_exits() -> Iterator[None]:
     """Code of others runs in here: what it raises to end the process, such as sys.exit(), is an error; Ctrl-C is not.
 
     Raises:
@@ -27,31 +27,31 @@ def contained() -> Iterator[None]:
         raise
     except BaseException as error:
         # the command line takes the last three for its own, and ends without a word
-        quiet = isinstance(error, BrokenPipeError | typer.Exit | typer.Abort) and blamed(error)
+        quiet = isinstance(error, BrokenPipeError | typer.Exit | typer.Abort) and locate_error(error)
         if quiet or not isinstance(error, Exception):
-            raise ended(error) from error
+            raise exit_error(error) from error
         raise
 
 
-def ended(error: BaseException) -> MesascopeError:
+def exit_error(error: BaseException) -> MesascopeError:
     """The error to show for one that would have ended the process."""
     last = traceback.extract_tb(error.__traceback__)[-1]
-    place = blamed(error) or f"{last.filename}, line {last.lineno},"
+    place = locate_error(error) or f"{last.filename}, line {last.lineno},"
     return MesascopeError(
         f"{place} would have ended the run: {describe(error)}.",
         "Let it return or raise an exception; what a file does as a script goes under if __name__ == '__main__':",
     )
 
 
-def theirs(error: BaseException) -> MesascopeError | None:
+def plugin_error(error: BaseException) -> MesascopeError | None:
     """The error to show for one that a plug-in of another package or a module of the user's raised."""
-    if not (place := blamed(error)):
+    if not (place := locate_error(error)):
         return None
     remedy = "Mend it there, or leave out what needs it; MESASCOPE_TRACEBACK=1 shows all of it."
     return MesascopeError(f"{place} raised {describe(error)}.", remedy)
 
 
-def blamed(error: BaseException) -> str:
+def locate_error(error: BaseException) -> str:
     """The file and line that raised, where that is in a plug-in of another package or a module of the user's."""
     groups = [group for group in entry_points().groups if group.startswith("mesascope.")]
     plugged = {e.module.partition(".")[0] for group in groups for e in entry_points(group=group)}

@@ -27,19 +27,19 @@ LIBRARIES = (str(Path(__file__).parents[1]) + os.sep, str(Path(os.__file__).pare
 _TYPED: dict[str, None] = {}
 
 
-def typed(*texts: Any) -> None:
+def allow(*texts: Any) -> None:
     """Takes note of what the user typed, handed over or trusts: what stands in it may run, in this process."""
     _TYPED.update(dict.fromkeys(os.fspath(t) for t in texts if isinstance(t, str | os.PathLike)))
 
 
-def handed(*texts: Any) -> None:
+def allow_from_python(*texts: Any) -> None:
     """The same where what calls the function that calls this is no module of ours: a Python caller's own act."""
     frame: Any = sys._getframe(2)
     while frame.f_globals.get("__name__") == "contextlib":  # of a decorator around the one that calls this
         frame = frame.f_back
     file, own = frame.f_code.co_filename, str(frame.f_globals.get("__name__")).startswith("mesascope.")
     if not own and ("-packages" in file or not file.startswith(LIBRARIES)):
-        typed(*texts)
+        allow(*texts)
 
 
 def permit(name: str, what: str, does: str = "would import and run code") -> None:
@@ -60,7 +60,7 @@ def permit(name: str, what: str, does: str = "would import and run code") -> Non
         )
 
 
-def named(path: str, what: str, remedy: str) -> Any:
+def find_function(path: str, what: str, remedy: str) -> Any:
     """What 'package.module:name' stands for; the module may lie in the present folder.
 
     Args:
@@ -79,7 +79,7 @@ def named(path: str, what: str, remedy: str) -> Any:
     return made
 
 
-def called(path: str, factory: Callable[..., Any], *given: Any) -> Any:
+def call_factory(path: str, factory: Callable[..., Any], *given: Any) -> Any:
     """What the user's factory gives; what it raises is an error that names it."""
     try:
         return factory(*given)
@@ -99,7 +99,7 @@ def _module(place: str, remedy: str) -> ModuleType:
         ) from error
 
 
-def environment(make: Callable[..., Any], name: Any, keywords: dict[str, Any]) -> Any:
+def make_environment(make: Callable[..., Any], name: Any, keywords: dict[str, Any]) -> Any:
     """What Gymnasium makes, or tells, of an environment.
 
     Args:
@@ -110,7 +110,7 @@ def environment(make: Callable[..., Any], name: Any, keywords: dict[str, Any]) -
     Raises:
         MesascopeError: a file alone names a module, or a keyword that is more than a word or a number.
     """
-    settings([name, keywords])
+    check_settings([name, keywords])
     module, _, own = name.rpartition(":")
     if module:
         _OWN.watch()
@@ -118,7 +118,7 @@ def environment(make: Callable[..., Any], name: Any, keywords: dict[str, Any]) -
     return make(own, **keywords)
 
 
-def settings(told: Any) -> None:
+def check_settings(told: Any) -> None:
     """Refuses texts among an environment's settings that are more than a word, and that the user did not type.
 
     Raises:
@@ -140,25 +140,25 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(part)
 
 
-def drawn(told: Any) -> Any:
+def call_drawer(told: Any) -> Any:
     """What the user's own function returned, which is as good as typed."""
-    typed(*_texts(told))
+    allow(*_texts(told))
     return told
 
 
-def plugin(name: str) -> ModuleType:
+def import_plugin(name: str) -> ModuleType:
     """The module of a plug-in that is installed."""
     return importlib.import_module(name)
 
 
-def package(name: str) -> ModuleType:
+def import_package(name: str) -> ModuleType:
     """A module of one of the packages that our own code names."""
     if name.partition(".")[0] not in PACKAGES:
         raise ValueError(f"{name!r} is no package that mesascope uses")
     return importlib.import_module(name)
 
 
-def code(path: Path, name: str) -> ModuleType:
+def run_file(path: Path, name: str) -> ModuleType:
     """Runs a file that ships or is trusted, as a module of this name."""
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec and spec.loader
@@ -167,19 +167,19 @@ def code(path: Path, name: str) -> ModuleType:
     return module
 
 
-def unpickled(data: bytes, trusted: bool) -> Any:
+def load_pickle(data: bytes, trusted: bool) -> Any:
     """What a pickle makes of itself, running what it names."""
     if not trusted:
         raise ValueError("a pickle that is not trusted is only read as data")
-    return package("cloudpickle").loads(data)
+    return import_package("cloudpickle").loads(data)
 
 
-def weights(source: Any) -> Any:
+def load_weights(source: Any) -> Any:
     """What torch.save wrote: tensors and plain data alone."""
-    return package("torch").load(source, map_location="cpu", weights_only=True)
+    return import_package("torch").load(source, map_location="cpu", weights_only=True)
 
 
-def pretrained(kind: Any, folder: str, trusted: bool, **told: Any) -> Any:
+def load_pretrained(kind: Any, folder: str, trusted: bool, **told: Any) -> Any:
     """A tokenizer or model of transformers from a folder; its own code runs where that is trusted; nobody is asked."""
     return kind.from_pretrained(folder, local_files_only=True, trust_remote_code=trusted, **told)
 

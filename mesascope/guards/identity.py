@@ -36,20 +36,20 @@ def digest(array: Any) -> str:
     return hashlib.sha256(f"{array.shape}{array.dtype}".encode() + array.tobytes()).hexdigest()[:16]
 
 
-def coded(value: Any) -> str:
+def hash_code(value: Any) -> str:
     """A hash of all code and of every number, text and array that can be reached from a value.
 
     It is the same in every process.
     """
     told = []
-    for path, x in reached(value):
+    for path, x in reachable_parts(value):
         if isinstance(x, types.CodeType):
             x = _spelled(x)
         told.append(f"{path}={digest(x) if isinstance(x, np.ndarray) else repr(x)}")
     return hashlib.sha256("\n".join(sorted(told)).encode(errors="backslashreplace")).hexdigest()
 
 
-def reached(value: Any) -> Iterator[tuple[str, Any]]:
+def reachable_parts(value: Any) -> Iterator[tuple[str, Any]]:
     """Every array (as one of NumPy), plain value and piece of code that can be reached from a value, with how."""
     waiting, seen = [("", value)], {}
     while waiting and len(seen) < REACHED:
@@ -169,7 +169,7 @@ def _library(module: Any) -> str:
     return str(module).partition(".")[0]
 
 
-def loaded() -> dict[str, list[str]]:
+def loaded_modules() -> dict[str, list[str]]:
     """Every loaded module of the user's and installed package: its file, and what tells that from another.
 
     What a file held is what it held when it was first asked for here: later it may hold what was not loaded.
@@ -201,7 +201,7 @@ def _installed(path: Path) -> bool:
     return bool({"site-packages", "dist-packages"} & set(path.parts))
 
 
-def unchanged(before: Mapping[str, list[str]]) -> bool:
+def is_unchanged(before: Mapping[str, list[str]]) -> bool:
     """Whether what was loaded then is what is loaded now, or what its file holds where it is not loaded yet."""
-    now = loaded()
+    now = loaded_modules()
     return all((now.get(k) or _held(k, Path(held[0]))) == held for k, held in before.items())

@@ -29,7 +29,7 @@ STRINGS = 4096  # texts of variable length in one variable
 WIDEST = 1 << 24  # numbers in one observation
 
 
-def size(path: str | os.PathLike) -> int:
+def file_size(path: str | os.PathLike) -> int:
     """The bytes of a file, which is none of the system's devices or pipes."""
     told = os.stat(path)
     if not stat.S_ISREG(told.st_mode):
@@ -39,18 +39,18 @@ def size(path: str | os.PathLike) -> int:
 
 def read(path: str | os.PathLike, most: int) -> bytes:
     """The bytes of a file that is no larger than `most`."""
-    if (found := size(path)) > most:
+    if (found := file_size(path)) > most:
         raise ValueError(f"it has {found:,} bytes, and {most:,} are the most")
     return Path(path).read_bytes()
 
 
-def unpacked(declared: int, stored: int) -> None:
+def check_ratio(declared: int, stored: int) -> None:
     """Refuses what would be much larger than the file that holds it."""
     if declared > SLACK + RATIO * stored:
         raise ValueError(f"it would unpack to {declared:,} bytes from {stored:,}")
 
 
-def parsed(text: str | bytes) -> Any:
+def parse_json(text: str | bytes) -> Any:
     """A JSON document."""
     marks: Any = (",", "[", "{") if isinstance(text, str) else (b",", b"[", b"{")
     if sum(text.count(mark) for mark in marks) > PARTS:
@@ -61,7 +61,7 @@ def parsed(text: str | bytes) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
-def unrolled(value: Any, inside: Callable[[Any], list[Any]]) -> None:
+def check_nesting(value: Any, inside: Callable[[Any], list[Any]]) -> None:
     """Refuses data that is too deep or, with what is shared counted as often as it is met, too much; and circles.
 
     Args:
@@ -91,40 +91,40 @@ def unrolled(value: Any, inside: Callable[[Any], list[Any]]) -> None:
         known[id(now)] = (nodes, depth)
 
 
-def members(held: zipfile.ZipFile, stored: int) -> dict[str, zipfile.ZipInfo]:
+def zip_members(held: zipfile.ZipFile, stored: int) -> dict[str, zipfile.ZipInfo]:
     """The members of a zip by name."""
     listed = held.infolist()
     named = {x.filename: x for x in listed}
     if len(named) < len(listed):
         raise ValueError("two of its members have one name")
-    unpacked(sum(x.file_size for x in listed), stored)
+    check_ratio(sum(x.file_size for x in listed), stored)
     return named
 
 
-def arrays(path: str | os.PathLike) -> None:
+def check_npz(path: str | os.PathLike) -> None:
     """Looks at the headers of an .npz."""
     from numpy.lib import format as npy
 
     with zipfile.ZipFile(path) as held:
-        for name, member in members(held, size(path)).items():
+        for name, member in zip_members(held, file_size(path)).items():
             with held.open(name) as file:
                 version = npy.read_magic(file)
                 reader = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
                 shape, _, kind = reader(file)
-                filled(math.prod(shape) * kind.itemsize, member.file_size, name)
+                check_array(math.prod(shape) * kind.itemsize, member.file_size, name)
 
 
-def filled(declared: int, stored: int, name: str) -> None:
+def check_array(declared: int, stored: int, name: str) -> None:
     """Refuses an array of more bytes than are there."""
     if declared > stored:
         raise ValueError(f"{name!r} is announced with {declared:,} bytes, and {stored:,} are there")
 
 
-def netcdf(path: str | os.PathLike) -> None:
+def check_netcdf(path: str | os.PathLike) -> None:
     """Looks through the groups, variables and attributes of a netCDF 4 file."""
     import h5py
 
-    stored, seen, objects, total = size(path), set(), 0, 0
+    stored, seen, objects, total = file_size(path), set(), 0, 0
     with h5py.File(path, "r") as file:
         waiting: list[tuple[Any, int]] = [(file, 0)]
         while waiting:
@@ -146,7 +146,7 @@ def netcdf(path: str | os.PathLike) -> None:
                     waiting.append((held, depth + 1))
                 elif isinstance(held, h5py.Dataset):
                     total += _variable(held)
-                    unpacked(total, stored)
+                    check_ratio(total, stored)
 
 
 def _attributes(held: Any) -> None:
@@ -223,22 +223,22 @@ TEXT, ARRAY = 8, 9
 TEXTS = "BYTE_ARRAY"  # as parquet calls what has no fixed length
 
 
-def gguf(path: str | os.PathLike) -> None:
+def check_gguf(path: str | os.PathLike) -> None:
     """Looks through the header of a GGUF file."""
-    whole = size(path)
+    whole = file_size(path)
     with open(path, "rb") as file:
         if file.read(4) != b"GGUF":
             raise ValueError("it does not begin as a GGUF file")
         _whole(file, 4)
         tensors, keys = _whole(file, 8), _whole(file, 8)
-        filled(24 * tensors + 13 * keys, whole, "its header")
+        check_array(24 * tensors + 13 * keys, whole, "its header")
         for _ in range(keys):
             _skip(file, _whole(file, 8), whole)
             kind, count = _whole(file, 4), 1
             if kind == ARRAY:
                 kind, count = _whole(file, 4), _whole(file, 8)
             if kind == TEXT:
-                filled(8 * count, whole, "its header")
+                check_array(8 * count, whole, "its header")
                 for _ in range(count):
                     _skip(file, _whole(file, 8), whole)
             elif kind in GGUF:
@@ -251,7 +251,7 @@ def gguf(path: str | os.PathLike) -> None:
                 raise ValueError(f"a tensor of it has {axes:,} axes")
             count = math.prod(_whole(file, 8) for _ in range(axes))
             _whole(file, 4)
-            filled(max(count // 8, _whole(file, 8)), whole, "a tensor")
+            check_array(max(count // 8, _whole(file, 8)), whole, "a tensor")
 
 
 def _whole(file: IO[bytes], length: int) -> int:
@@ -261,11 +261,11 @@ def _whole(file: IO[bytes], length: int) -> int:
 
 
 def _skip(file: IO[bytes], length: int, whole: int) -> None:
-    filled(length, whole - file.tell(), "its header")
+    check_array(length, whole - file.tell(), "its header")
     file.seek(length, os.SEEK_CUR)
 
 
-def parquet(path: str | os.PathLike) -> Any:
+def read_parquet(path: str | os.PathLike) -> Any:
     """The rows of a parquet file as an Arrow table; what its dictionaries stand for is counted before."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -278,7 +278,7 @@ def parquet(path: str | os.PathLike) -> Any:
     cells = max(told.num_rows * told.num_columns, sum(c.num_values for c in columns))
     if told.num_columns > COLUMNS or cells > CELLS:
         raise ValueError(f"it holds {told.num_rows:,} rows of {told.num_columns:,} columns")
-    unpacked(sum(c.total_uncompressed_size for c in columns), size(path))
+    check_ratio(sum(c.total_uncompressed_size for c in columns), file_size(path))
     leaves = [told.schema.column(i) for i in range(told.num_columns)]
     texts = [leaf for leaf in leaves if leaf.physical_type == TEXTS]
     if lists := [leaf.path for leaf in texts if leaf.max_repetition_level]:
@@ -289,6 +289,6 @@ def parquet(path: str | os.PathLike) -> Any:
         column = table.column(i)
         if pa.types.is_dictionary(column.type) and name in names:
             lengths = (pc.take(pc.binary_length(c.dictionary), c.indices) for c in column.chunks)
-            unpacked(sum(pc.sum(each).as_py() or 0 for each in lengths), size(path))
+            check_ratio(sum(pc.sum(each).as_py() or 0 for each in lengths), file_size(path))
             table = table.set_column(i, name, column.cast(column.type.value_type))
     return table

@@ -18,7 +18,7 @@ _HEADER = re.compile(r"\b(Bearer|Basic) +(?=\S*[0-9A-Z=])[^\s'\",]{8,}")
 _MASKED = re.compile(r"[\w-]+\*{3,}[\w-]*")
 
 
-def plain(text: str, secrets: Iterable[str] = ()) -> str:
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """A text that may be shown: without users, passwords and queries of addresses, keys and what headers hold.
 
     Args:

@@ -18,10 +18,10 @@ import xarray as xr
 from mesascope.errors import MesascopeError
 from mesascope.formats import TRIALS
 from mesascope.logs.codes import MOST_CHOICES
-from mesascope.logs.columns import Roles, labels, natural, numbers, resolve, typed
+from mesascope.logs.columns import Roles, labels, natural_key, numbers, resolve, spell_role
 from mesascope.logs.payoffs import read_feedback, read_latents
 from mesascope.logs.stages import read_offered, read_stages
-from mesascope.logs.tables import Table, counted, listed, open_table, show
+from mesascope.logs.tables import Table, count_noun, list_names, open_table, quote
 from mesascope.trials import AXES, check
 
 REALISED, EXPECTED = "realised pay-off", "expected pay-off"
@@ -56,12 +56,14 @@ def read_log(
     whole = isinstance(choices, (int, np.integer)) and not isinstance(choices, bool)
     if choices is not None and not (whole and 2 <= choices <= MOST_CHOICES):
         raise MesascopeError(
-            f"choices is {show(choices)}.", f"It is a whole number from 2 to {MOST_CHOICES}, or left out."
+            f"choices is {quote(choices)}.", f"It is a whole number from 2 to {MOST_CHOICES}, or left out."
         )
     if isinstance(source, xr.Dataset):
         if source.attrs.get("format") == TRIALS:
             check(source)
-            return renumbered(source), ["The data set already held trials, and was taken as it is."]
+            return renumber_participants(source), [
+                "The data set already held trials, and was taken as it is."
+            ]
         source = _long(source, columns)
     table = open_table(source)
     roles = resolve(table, columns)
@@ -77,10 +79,10 @@ def read_log(
     used = {role: names for role, names in roles.of.items() if role not in unread}
     spare = [str(c) for c in table.frame.columns if not any(c in names for names in used.values())]
     notes = [
-        f"{counted(len(table.frame), 'row')} of {table.name}.",
+        f"{count_noun(len(table.frame), 'row')} of {table.name}.",
         *table.said,
-        f"Columns: {', '.join(f'{role} = {listed(names)}' for role, names in sorted(used.items()))}.",
-        *(f"Columns that were not read: {listed(spare)}." for _ in spare[:1]),
+        f"Columns: {', '.join(f'{role} = {list_names(names)}' for role, names in sorted(used.items()))}.",
+        *(f"Columns that were not read: {list_names(spare)}." for _ in spare[:1]),
         *roles.said,
         *order,
         *_amount(trials),
@@ -107,12 +109,12 @@ def read_log(
     return trials, list(notes)
 
 
-def renumbered(trials: xr.Dataset) -> xr.Dataset:
+def renumber_participants(trials: xr.Dataset) -> xr.Dataset:
     """Trials whose participants are numbers from 0, in the order of their ids; ids go no further than here."""
     if "participant" not in trials.coords or trials.participant.dims != ("lifetime",):
         return trials.copy()
     ids = [str(p) for p in trials.participant.values.tolist()]
-    place = {name: i for i, name in enumerate(sorted(set(ids), key=natural))}
+    place = {name: i for i, name in enumerate(sorted(set(ids), key=natural_key))}
     return trials.assign_coords(participant=("lifetime", np.array([place[i] for i in ids])))
 
 
@@ -127,7 +129,7 @@ def _long(data: xr.Dataset, columns: Mapping[str, Any] | None) -> Any:
     for name in used:
         if name in data.variables and not set(data[name].dims) <= set(dims):
             raise MesascopeError(
-                f"{show(name)} has the axes {listed(data[name].dims)}, the action has {listed(dims)}.",
+                f"{quote(name)} has the axes {list_names(data[name].dims)}, the action has {list_names(dims)}.",
                 "Give both the same axes, or choose one value with .sel or .isel.",
             )
     if not dims:
@@ -145,7 +147,7 @@ def _places(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | None, 
     person, outer = None, life
     for column in parts:
         codes, names = labels(table, column)
-        remedy = f"Fill it in, leave the row out, or read another column: {typed('lifetime')}."
+        remedy = f"Fill it in, leave the row out, or read another column: {spell_role('lifetime')}."
         table.refuse(codes < 0, column, "{place} is empty ({rows}), and says whose trial it is.", remedy)
         outer, life = life, np.unique(life * len(names) + codes, return_inverse=True)[1]
         if column == roles.one("participant"):
@@ -156,16 +158,16 @@ def _places(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | None, 
     if size.max() == 1:
         raise MesascopeError(
             f"Each of the {n:,} lifetimes has one trial, so nothing can change within one; a lifetime is "
-            f"{listed(parts)}.",
-            f"Name the columns that stay the same within a lifetime: {typed('lifetime')}.",
+            f"{list_names(parts)}.",
+            f"Name the columns that stay the same within a lifetime: {spell_role('lifetime')}.",
         )
-    what = " × ".join(show(c) for c in parts) if parts else "the whole log, for no column tells them apart"
+    what = " × ".join(quote(c) for c in parts) if parts else "the whole log, for no column tells them apart"
     if "lifetime" in roles.of and "participant" in roles.of:
-        what += f"; where the task runs on across them, type {typed('lifetime', '')}"
+        what += f"; where the task runs on across them, type {spell_role('lifetime', '')}"
     said = [f"A lifetime is {what}."]
     if owners is not None:
         number = len(np.unique(owners))
-        who = counted(number, "participant")
+        who = count_noun(number, "participant")
         said.append(f"Intervals resample {who}, numbered in the order of their ids.")
     column = roles.one("trial")
     if column is None:
@@ -177,7 +179,7 @@ def _places(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | None, 
         raise MesascopeError(
             f"There are {n:,} lifetimes, most of {int(np.median(size)):,} trials and one of "
             f"{int(place.max()) + 1:,}; padded to one length they do not fit.",
-            f"Name the columns that tell lifetimes apart: {typed('lifetime')}.",
+            f"Name the columns that tell lifetimes apart: {spell_role('lifetime')}.",
         )
     return life, owners, place, [*said, *how]
 
@@ -202,7 +204,7 @@ def _numbered(
     """Per row its place by the numbers of the trials, in which gaps stay gaps; and what was decided."""
     said: list[str] = []
     number = numbers(table, column, "trial", largest=2.0**53)
-    remedy = f"Leave such rows out, or go by the order of the rows: {typed('trial', '')}."
+    remedy = f"Leave such rows out, or go by the order of the rows: {spell_role('trial', '')}."
     for bad, what in (
         (np.isnan(number), "is empty, so the trial has no place"),
         (number != np.round(number), "is no whole number"),
@@ -218,13 +220,13 @@ def _numbered(
     if same.any():
         at = int(np.flatnonzero(same)[0])
         one, two = sorted((int(order[at]), int(order[at + 1])))
-        whose = f"by {listed(parts)} they" if parts else "no column names a participant, so they"
+        whose = f"by {list_names(parts)} they" if parts else "no column names a participant, so they"
         unread = [str(c) for c in table.frame.columns if c != column and c not in parts]
         raise MesascopeError(
             f"{table.place(two, column)}: trial {number[two]} is there already, in {table.row(one)}; "
-            f"{whose} are one lifetime ({counted(int(same.sum()), 'such row')}).",
-            f"Leave one out, or name the columns that tell lifetimes apart, {typed('lifetime')}; "
-            f"the others are {listed(unread)}.",
+            f"{whose} are one lifetime ({count_noun(int(same.sum()), 'such row')}).",
+            f"Leave one out, or name the columns that tell lifetimes apart, {spell_role('lifetime')}; "
+            f"the others are {list_names(unread)}.",
         )
     ends = np.cumsum(size) - 1
     place = (number - number.min()) // max(step, 1)
@@ -278,7 +280,9 @@ def _amount(trials: xr.Dataset) -> list[str]:
     n, length = trials.sizes["lifetime"], trials.sizes["trial"]
     spread = f"{there.min():,} to {there.max():,}" if there.min() < there.max() else f"{there.max():,}"
     amount = f"{spread} trials with a choice, padded to {length:,}"
-    said = [f"{counted(n, 'lifetime')} of {amount if there.min() < length else counted(length, 'trial')}."]
+    said = [
+        f"{count_noun(n, 'lifetime')} of {amount if there.min() < length else count_noun(length, 'trial')}."
+    ]
     unit = "participants" if "participant" in trials.coords else "lifetimes"
     units = len(np.unique(trials.participant.values)) if unit == "participants" else n
     if units < 3:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mesascope.errors import MesascopeError
-from mesascope.logs.columns import Roles, cells, numbers, typed
-from mesascope.logs.tables import Table, counted, show
+from mesascope.logs.columns import Roles, cells, numbers, spell_role
+from mesascope.logs.tables import Table, count_noun, quote
 
 MOST_CHOICES = 200
 
@@ -48,8 +48,8 @@ def read_choices(table: Table, roles: Roles, choices: int | None) -> Choices:
     seen = np.unique(codes[~missed & ~empty])
     if not len(seen):
         raise MesascopeError(
-            f"Column {show(column)} holds no choice: all {len(codes):,} cells are empty or flagged.",
-            f"Name the column of the choices: {typed('action')}.",
+            f"Column {quote(column)} holds no choice: all {len(codes):,} cells are empty or flagged.",
+            f"Name the column of the choices: {spell_role('action')}.",
         )
     text = [str(values[i]).strip() for i in seen]
     number = np.array([_number(t) for t in text])
@@ -65,7 +65,7 @@ def read_choices(table: Table, roles: Roles, choices: int | None) -> Choices:
         if odd.any():
             few = odd if odd.sum() < named.sum() else named
             raise MesascopeError(
-                f"{at(few)} holds {show(text[int(np.flatnonzero(few)[0])])}, and other cells hold "
+                f"{at(few)} holds {quote(text[int(np.flatnonzero(few)[0])])}, and other cells hold "
                 f"{'names' if few is odd else 'numbers'}.",
                 "Write all choices as numbers or all as names, and leave missing ones empty.",
             )
@@ -75,16 +75,16 @@ def read_choices(table: Table, roles: Roles, choices: int | None) -> Choices:
         index, k = {t: i for i, t in enumerate(names)}, max(len(names), choices or 0)
         new = np.array([index.get(t, -1) for t in text])
         _few(len(names), choices, column)
-        named_as = ", ".join(f"{show(t)} = {i}" for t, i in list(index.items())[:20])
+        named_as = ", ".join(f"{quote(t)} = {i}" for t, i in list(index.items())[:20])
         notes.append(f"Choices are names: {named_as}.")
     else:
         fraction = number != np.round(number)
         if fraction.any() or np.isinf(number).any():
             odd = fraction | np.isinf(number)
             raise MesascopeError(
-                f"{at(odd)} holds {show(text[int(np.flatnonzero(odd)[0])])}, which is no whole number; "
+                f"{at(odd)} holds {quote(text[int(np.flatnonzero(odd)[0])])}, which is no whole number; "
                 "choices are numbered or named.",
-                f"Mend the cell, or name another column: {typed('action')}.",
+                f"Mend the cell, or name another column: {spell_role('action')}.",
             )
         gone, base = _missing_codes(number, choices, at, text)
         kept = np.unique(number[~gone])
@@ -93,15 +93,15 @@ def read_choices(table: Table, roles: Roles, choices: int | None) -> Choices:
         notes += said
     if gone.any():
         pairs = zip(np.array(text)[gone], seen[gone], strict=True)
-        counts = ", ".join(f"{show(t)} ({int((codes[~missed] == i).sum()):,})" for t, i in pairs)
+        counts = ", ".join(f"{quote(t)} ({int((codes[~missed] == i).sum()):,})" for t, i in pairs)
         notes.append(f"Codes outside the choices, read as missing trials: {counts}.")
     mapped = np.full(len(values), -1, np.int16)
     mapped[seen] = np.where(gone, -1, new)
     action = np.where(missed, -1, mapped[codes]).astype(np.int16)
     if (empty & ~missed).any():
-        notes.append(f"Without a choice: {counted(int((empty & ~missed).sum()), 'row')}, missing trials.")
+        notes.append(f"Without a choice: {count_noun(int((empty & ~missed).sum()), 'row')}, missing trials.")
     if missed.any():
-        flag, rows = show(roles.of["missed"][0]), counted(int(missed.sum()), "row")
+        flag, rows = quote(roles.of["missed"][0]), count_noun(int(missed.sum()), "row")
         notes.append(f"Flagged by {flag}: {rows}, missing trials.")
     return Choices(action, k, tuple(names), tuple(notes))
 
@@ -123,7 +123,7 @@ def _missed(table: Table, roles: Roles) -> np.ndarray:
     if column is None:
         return np.zeros(len(table.frame), bool)
     flag = numbers(table, column, "missed")
-    remedy = f"Write 1 where a trial was missed, or type {typed('missed', '')} to leave the column out."
+    remedy = f"Write 1 where a trial was missed, or type {spell_role('missed', '')} to leave the column out."
     table.refuse(
         ~np.isin(flag, (0, 1)) & ~np.isnan(flag), column, "{place} holds {cell}; a flag is 0 or 1.", remedy
     )
@@ -134,18 +134,18 @@ def _few(distinct: int, choices: int | None, column: str) -> None:
     """Refuses more choices than there can be, and a single one."""
     if distinct > MOST_CHOICES:
         raise MesascopeError(
-            f"Column {show(column)} holds {distinct:,} different choices; there can be {MOST_CHOICES}.",
-            f"Name the column of the choices: {typed('action')}.",
+            f"Column {quote(column)} holds {distinct:,} different choices; there can be {MOST_CHOICES}.",
+            f"Name the column of the choices: {spell_role('action')}.",
         )
     if choices is not None and distinct > choices:
         raise MesascopeError(
-            f"Column {show(column)} holds {distinct} different choices, and choices is {choices}.",
+            f"Column {quote(column)} holds {distinct} different choices, and choices is {choices}.",
             "Leave choices out, or empty the cells of trials without a choice.",
         )
     if distinct < 2 and choices is None:
         raise MesascopeError(
-            f"Column {show(column)} holds one choice only, on every trial that has one.",
-            f"Say how many there were with choices=2, or name another column: {typed('action')}.",
+            f"Column {quote(column)} holds one choice only, on every trial that has one.",
+            f"Say how many there were with choices=2, or name another column: {spell_role('action')}.",
         )
 
 
@@ -164,13 +164,13 @@ def _missing_codes(
     odd = (number < 0) & ~gone
     if odd.any():
         raise MesascopeError(
-            f"{at(odd)} holds {show(text[int(np.flatnonzero(odd)[0])])}, a negative choice.",
+            f"{at(odd)} holds {quote(text[int(np.flatnonzero(odd)[0])])}, a negative choice.",
             "Number choices from 0 or 1 and leave missing ones empty, or say their number with choices=.",
         )
     if gone.all():
         raise MesascopeError(
-            f"{at(gone)} holds {show(text[0])}, and all choices are such codes for missing trials.",
-            f"Name another column: {typed('action')}.",
+            f"{at(gone)} holds {quote(text[0])}, and all choices are such codes for missing trials.",
+            f"Name another column: {spell_role('action')}.",
         )
     return gone, None
 

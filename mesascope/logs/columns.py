@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mesascope.errors import MesascopeError, unknown
-from mesascope.logs.tables import Table, counted, listed, show
+from mesascope.logs.tables import Table, count_noun, list_names, quote
 
 # Names are compared without case, blanks and punctuation: subjID, subj_id and "Subj ID" are one name.
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -82,12 +82,12 @@ class Roles:
         return self.of[role][0] if role in self.of else None
 
 
-def plain(name: str) -> str:
+def normalise_name(name: str) -> str:
     """A name without case, blanks and punctuation."""
     return re.sub(r"[^0-9a-z]", "", name.casefold())
 
 
-def given(text: str) -> dict[str, str] | None:
+def parse_roles(text: str) -> dict[str, str] | None:
     """Roles and columns as one types them, 'action=key,lifetime=session+block'.
 
     Raises:
@@ -108,7 +108,7 @@ def given(text: str) -> dict[str, str] | None:
     return out or None
 
 
-def typed(role: str, name: str = "NAME") -> str:
+def spell_role(role: str, name: str = "NAME") -> str:
     """What to type so that a column plays a role."""
     return f"--columns {role}={name} (in Python columns={{{role!r}: {name!r}}})"
 
@@ -131,22 +131,24 @@ def resolve(table: Table, columns: Mapping[str, Any] | None) -> Roles:
     taken = {c for names in roles.of.values() for c in names}
     free = [c for c in header if c not in taken]
     for role, names in ALIASES.items():
-        found = [c for c in free if plain(c) in names]
+        found = [c for c in free if normalise_name(c) in names]
         if role in roles.of or role in shut or not found:
             continue
         if len(found) > 1 and role not in SEVERAL:
             if role in DOUBTFUL:
-                roles.said.append(f"{listed(found)} could each be {role}: none of them was read.")
+                roles.said.append(f"{list_names(found)} could each be {role}: none of them was read.")
                 continue
             raise MesascopeError(
-                f"{len(found)} columns of {table.name} could be the {role}: {listed(found)}.",
-                f"Name one: {typed(role, found[0])}.",
+                f"{len(found)} columns of {table.name} could be the {role}: {list_names(found)}.",
+                f"Name one: {spell_role(role, found[0])}.",
             )
         roles.of[role] = found
     for role, prefix in NUMBERED.items():
         if role in roles.of or role in shut:
             continue
-        found = sorted((int(m[1]), c) for c in free if (m := re.fullmatch(rf"{prefix}(\d+)", plain(c))))
+        found = sorted(
+            (int(m[1]), c) for c in free if (m := re.fullmatch(rf"{prefix}(\d+)", normalise_name(c)))
+        )
         named = {c: m[1] for c in free if (m := re.fullmatch(r"(?i)p_action_(.+)", c))}
         if role == "probabilities" and not found and len(named) > 1:
             roles.of[role], roles.suffixes[role] = list(named), list(named.values())
@@ -154,9 +156,9 @@ def resolve(table: Table, columns: Mapping[str, Any] | None) -> Roles:
         if len(found) > 1 and numbers in (list(range(len(found))), list(range(1, len(found) + 1))):
             roles.of[role], roles.suffixes[role] = [c for _, c in found], [str(n) for n in numbers]
     if "action" not in roles.of and "action" not in shut:
-        found = [c for c in free if plain(c) in FIRST]
+        found = [c for c in free if normalise_name(c) in FIRST]
         roles.of |= dict(action=found) if len(found) == 1 else {}
-    stood = sorted((m[2], c) for c in free if (m := re.fullmatch(SCREEN, plain(c))))
+    stood = sorted((m[2], c) for c in free if (m := re.fullmatch(SCREEN, normalise_name(c))))
     if "offered" not in {*roles.of, *shut} and [side for side, _ in stood] == ["left", "right"]:
         roles.of["offered"] = [c for _, c in stood]
     if not {"second", "transition"} & roles.of.keys() and "state" not in roles.asked:
@@ -180,10 +182,10 @@ def _named_by_user(header: Sequence[str], columns: Any, roles: Roles, name: str)
         if role not in ROLES:
             if role in header and wanted in ROLES:
                 raise MesascopeError(
-                    f"columns maps the column {show(role)} to the role {wanted!r}.",
-                    f"Turn it round: {typed(wanted, role)}.",
+                    f"columns maps the column {quote(role)} to the role {wanted!r}.",
+                    f"Turn it round: {spell_role(wanted, role)}.",
                 )
-            raise unknown("role of a column", show(role)[1:-1], ROLES)
+            raise unknown("role of a column", quote(role)[1:-1], ROLES)
         if wanted is None or (isinstance(wanted, str) and not wanted):
             shut.add(role)
             continue
@@ -192,26 +194,28 @@ def _named_by_user(header: Sequence[str], columns: Any, roles: Roles, name: str)
         if len(names) == 1 and names[0] not in header and "+" in names[0]:
             names = [n.strip() for n in names[0].split("+")]
         for i, column in enumerate(names):
-            near = [c for c in header if plain(c) == plain(column)]
+            near = [c for c in header if normalise_name(c) == normalise_name(column)]
             if column not in header and len(near) == 1:
                 names[i] = column = near[0]
             if column not in header:
                 raise MesascopeError(
-                    f"{name} has no column {show(column)}, which is to be the {role}.",
-                    f"Its columns are {listed(header, 30)}.",
+                    f"{name} has no column {quote(column)}, which is to be the {role}.",
+                    f"Its columns are {list_names(header, 30)}.",
                 )
             if column in claimed:
                 raise MesascopeError(
-                    f"The column {show(column)} is claimed twice, as {claimed[column]} and as {role}.",
+                    f"The column {quote(column)} is claimed twice, as {claimed[column]} and as {role}.",
                     "Let every column play one role.",
                 )
             claimed[column] = role
         if len(names) > 1 and role not in SEVERAL:
-            raise MesascopeError(f"{len(names)} columns are to be the {role}: {listed(names)}.", "Name one.")
+            raise MesascopeError(
+                f"{len(names)} columns are to be the {role}: {list_names(names)}.", "Name one."
+            )
         if len(names) == 1 and role in (*NUMBERED, "offered"):
             raise MesascopeError(
-                f"One column, {show(names[0])}, is to give the {role}.",
-                f"There is one per choice, in the order of the choices: {typed(role, 'A+B')}.",
+                f"One column, {quote(names[0])}, is to give the {role}.",
+                f"There is one per choice, in the order of the choices: {spell_role(role, 'A+B')}.",
             )
         roles.of[role] = names
         roles.asked.add(role)
@@ -222,28 +226,30 @@ def _complete(roles: Roles, header: Sequence[str], name: str, shut: set[str]) ->
     """Settles what pays, and refuses a log without action or feedback."""
     if "action" not in roles.of:
         raise MesascopeError(
-            f"{name} has no column known to hold the action; its columns are {listed(header, 30)}.",
-            f"Name it: {typed('action')}.",
+            f"{name} has no column known to hold the action; its columns are {list_names(header, 30)}.",
+            f"Name it: {spell_role('action')}.",
         )
     if "feedback" not in roles.asked and {"gain", "loss"} & roles.asked:
         roles.of.pop("feedback", None)
     if "feedback" in roles.of:
         spare = [roles.of.pop(r)[0] for r in ("gain", "loss") if r in roles.of]
         if spare:
-            roles.said.append(f"{listed(spare)} not read: {show(roles.of['feedback'][0])} is the feedback.")
+            roles.said.append(
+                f"{list_names(spare)} not read: {quote(roles.of['feedback'][0])} is the feedback."
+            )
     elif "gain" in roles.of or "loss" in roles.of:
         words = {"gain": "", "loss": "less the size of "}
-        parts = [f"{word}{show(roles.of[r][0])}" for r, word in words.items() if r in roles.of]
+        parts = [f"{word}{quote(roles.of[r][0])}" for r, word in words.items() if r in roles.of]
         roles.said.append(f"Feedback is {' '.join(parts)}.")
     else:
         spare = [r for r in ("correct", "score") if r in roles.of and r not in roles.asked]
         if not spare or "feedback" in shut:
             raise MesascopeError(
-                f"{name} has no column known to hold the feedback; its columns are {listed(header, 30)}.",
-                f"Name it: {typed('feedback')}, or gain and loss.",
+                f"{name} has no column known to hold the feedback; its columns are {list_names(header, 30)}.",
+                f"Name it: {spell_role('feedback')}, or gain and loss.",
             )
         roles.of["feedback"] = roles.of.pop(spare[0])
-        column = show(roles.of["feedback"][0])
+        column = quote(roles.of["feedback"][0])
         roles.said.append(f"{column} is read as the feedback, for there is no other.")
     roles.of.pop("correct", None)
 
@@ -265,7 +271,7 @@ def cells(table: Table, column: str) -> tuple[np.ndarray, list[Any], np.ndarray]
     except TypeError:
         row = next(i for i, v in enumerate(series) if isinstance(v, (list, dict, set, np.ndarray)))
         raise MesascopeError(
-            f"{table.place(row, column)} holds {show(series.iloc[row])}, more than one value.",
+            f"{table.place(row, column)} holds {quote(series.iloc[row])}, more than one value.",
             "Every cell needs one number or one name.",
         ) from None
     values = [*values, ""]  # the code -1, pandas' own 'nothing', points here
@@ -299,8 +305,8 @@ def numbers(table: Table, column: str, role: str, largest: float = 1e30) -> np.n
             parsed = np.asarray(pd.to_numeric(pd.Series(text, dtype=object), errors="coerce"), np.float64)
             wrong = np.isnan(parsed) & ~nothing
         held, bad = parsed[codes], wrong[codes]
-    cells_ = counted(int(bad.sum()), "such cell")
-    remedy = f"Mend or empty these cells, or name another column: {typed(role)}."
+    cells_ = count_noun(int(bad.sum()), "such cell")
+    remedy = f"Mend or empty these cells, or name another column: {spell_role(role)}."
     table.refuse(bad, column, f"{{place}} holds {{cell}}, which is no number ({cells_}).", remedy)
     remedy = "Empty the cell where the value is not known."
     table.refuse(
@@ -316,12 +322,12 @@ def labels(table: Table, column: str) -> tuple[np.ndarray, list[str]]:
     text = [str(int(v) if whole else v).strip() for v, whole in zip(values, real, strict=True)]
     held = np.zeros(len(values), bool)
     held[np.unique(codes)] = True
-    names = sorted({t for t, n, h in zip(text, nothing, held, strict=True) if h and not n}, key=natural)
+    names = sorted({t for t, n, h in zip(text, nothing, held, strict=True) if h and not n}, key=natural_key)
     index = {t: i for i, t in enumerate(names)}
     return np.array([-1 if n else index.get(t, -1) for t, n in zip(text, nothing, strict=True)])[codes], names
 
 
-def natural(text: str) -> tuple[Any, ...]:
+def natural_key(text: str) -> tuple[Any, ...]:
     """What sorts names in natural order: 'p2' before 'p10'."""
     parts = enumerate(re.split(r"([0-9]+)", text))
     return tuple(("", int(part[:300]), part) if i % 2 else (part, 0, "") for i, part in parts), text

@@ -14,8 +14,8 @@ import xarray as xr
 
 from mesascope.errors import MesascopeError
 from mesascope.formats import TRIALS
-from mesascope.logs.columns import ALIASES, labels, numbers, plain
-from mesascope.logs.tables import Table, counted, listed, open_table, show
+from mesascope.logs.columns import ALIASES, labels, normalise_name, numbers
+from mesascope.logs.tables import Table, count_noun, list_names, open_table, quote
 from mesascope.trials import AXES, check
 
 ROLES = {
@@ -48,12 +48,12 @@ def read_curves(
     if isinstance(source, xr.Dataset) or (columns and not set(columns) <= set(ROLES)):
         return None
     table = open_table(source)
-    header = {plain(str(c)): str(c) for c in table.frame.columns}
+    header = {normalise_name(str(c)): str(c) for c in table.frame.columns}
     found = {role: next((header[n] for n in names if n in header), None) for role, names in ROLES.items()}
     for role, column in (columns or {}).items():
         if column not in header.values():
             raise MesascopeError(
-                f"{table.name} has no column {show(column)}.", f"It has {listed(list(header.values()))}."
+                f"{table.name} has no column {quote(column)}.", f"It has {list_names(list(header.values()))}."
             )
         found[role] = column
     steps, success, n = (found[role] for role in ("steps", "success", "n"))
@@ -61,7 +61,7 @@ def read_curves(
         return None
     if n is None:
         raise MesascopeError(
-            f"{table.name} has steps ({show(steps)}) and success ({show(success)}), and no number of problems.",
+            f"{table.name} has steps ({quote(steps)}) and success ({quote(success)}), and no number of problems.",
             "Add a column n; or, where it is a log of choices, name its columns: --columns action=NAME,feedback=NAME.",
         )
     at, many = _whole(table, steps, 0), _whole(table, n, 1)
@@ -69,9 +69,11 @@ def read_curves(
     who, names = labels(table, found["who"]) if found["who"] else (np.zeros(len(at), int), [_stem(source)])
     table.refuse(who < 0, str(found["who"]), "{place} names no curve.", "Fill it in, or leave the row out.")
     if more := len(at) - len({*zip(at.tolist(), who.tolist(), strict=True)}):
-        said.append(f"{counted(more, 'row')} with steps that its curve had before: put together with those.")
+        said.append(
+            f"{count_noun(more, 'row')} with steps that its curve had before: put together with those."
+        )
     notes = [
-        f"{counted(len(at), 'point')} of {table.name}: {listed(list(filter(None, found.values())))}.",
+        f"{count_noun(len(at), 'point')} of {table.name}: {list_names(list(filter(None, found.values())))}.",
         *said,
         "Points are taken as drawn apart from each other: whether they share problems is not known.",
     ]
@@ -94,12 +96,12 @@ def _whole(table: Table, column: str, least: int) -> np.ndarray:
 
 def _shares(table: Table, column: str, many: np.ndarray) -> tuple[np.ndarray, list[str]]:
     """Per row how many were solved, and how the column was read."""
-    values, name = numbers(table, column, "success"), plain(column)
+    values, name = numbers(table, column, "success"), normalise_name(column)
     bad = ~np.isfinite(values) | (values < 0)
     whole = not bad.any() and bool((values == np.round(values)).all())
     if whole and values.max() == 1 and many.max() > 1 and name not in (*SHARES, *COUNTS):
         raise MesascopeError(
-            f"{show(column)} of {table.name} holds 0 and 1 alone: all and none of the problems, or one and none?",
+            f"{quote(column)} of {table.name} holds 0 and 1 alone: all and none of the problems, or one and none?",
             "Call the column success_rate for shares, successes for counts.",
         )
     count = name in COUNTS or (whole and bool((values > 1).any()) and name not in SHARES)
@@ -107,12 +109,12 @@ def _shares(table: Table, column: str, many: np.ndarray) -> tuple[np.ndarray, li
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise MesascopeError(
-            f"{table.place(row, column)}: {show(table.frame[column].iloc[row])} is neither a share from 0 to 1 nor a "
+            f"{table.place(row, column)}: {quote(table.frame[column].iloc[row])} is neither a share from 0 to 1 nor a "
             f"count up to {int(many[row]):,}.",
             "Give shares, or counts in every row.",
         )
     told = "counts" if count else "shares; solved are the share times n, rounded"
-    return np.round(values if count else values * many).astype(np.int64), [f"{show(column)} holds {told}."]
+    return np.round(values if count else values * many).astype(np.int64), [f"{quote(column)} holds {told}."]
 
 
 def _curve(at: np.ndarray, solved: np.ndarray, many: np.ndarray, name: str, source: str) -> xr.Dataset:
@@ -121,7 +123,7 @@ def _curve(at: np.ndarray, solved: np.ndarray, many: np.ndarray, name: str, sour
     hits, n = (np.array([x[at == p].sum() for p in points]) for x in (solved, many))
     if n.max() * len(points) > MOST:
         raise MesascopeError(
-            f"The curve of {show(name)} has points of up to {int(n.max()):,} problems, too many to hold.",
+            f"The curve of {quote(name)} has points of up to {int(n.max()):,} problems, too many to hold.",
             "Give a smaller n in proportion: the intervals then are too wide, not too narrow.",
         )
     place = np.arange(n.max())

@@ -4,8 +4,8 @@ import numpy as np
 
 from mesascope.errors import MesascopeError
 from mesascope.logs.codes import Choices
-from mesascope.logs.columns import Roles, numbers, typed
-from mesascope.logs.tables import Table, counted, listed
+from mesascope.logs.columns import Roles, numbers, spell_role
+from mesascope.logs.tables import Table, count_noun, list_names
 
 MISSING_CODES = (-99, -999, -9999, -99999, 999, 9999, 99999)
 
@@ -35,7 +35,7 @@ def read_feedback(
         far &= bool(rest.size and np.ptp(rest)) and np.abs(value) > 10 * np.abs(rest).max()
         if far.any():
             codes = ", ".join(f"{code:g}" for code in np.unique(value[far]))
-            many = counted(int(far.sum()), "trial")
+            many = count_noun(int(far.sum()), "trial")
             said.append(f"Feedback far outside the rest, so missing: {codes} ({many}).")
             value = np.where(far, np.nan, value)
     else:
@@ -47,8 +47,8 @@ def read_feedback(
     if bare == present.sum():
         used = [c for role in ("feedback", "gain", "loss") for c in roles.of.get(role, [])]
         raise MesascopeError(
-            f"{listed(used)} holds no feedback on any trial that has a choice.",
-            f"Name the column of the feedback: {typed('feedback')}.",
+            f"{list_names(used)} holds no feedback on any trial that has a choice.",
+            f"Name the column of the feedback: {spell_role('feedback')}.",
         )
     if bare:
         said.append(
@@ -94,7 +94,7 @@ def read_latents(
     out: dict[str, np.ndarray] = {}
 
     def refuse(role: str, bad: np.ndarray, why: str) -> None:
-        remedy = f"Mend it, or leave it out: {typed(role, '')}."
+        remedy = f"Mend it, or leave it out: {spell_role(role, '')}."
         table.refuse(bad, roles.of[role][0], f"{{place}}: {why}.", remedy)
 
     def many(role: str) -> np.ndarray:
@@ -105,7 +105,7 @@ def read_latents(
         if len(columns) != chosen.number:
             raise MesascopeError(
                 f"There are {len(columns)} such columns for {chosen.number} choices.",
-                f"Name one column per choice: {typed(role, 'A+B')}.",
+                f"Name one column per choice: {spell_role(role, 'A+B')}.",
             )
         return np.stack([numbers(table, c, role) for c in columns], -1)
 
@@ -158,9 +158,9 @@ def read_latents(
             if role in roles.asked:
                 raise
             unread.add(role)
-            said.append(f"{listed(roles.of[role])} not read as {role}: {error.problem}")
+            said.append(f"{list_names(roles.of[role])} not read as {role}: {error.problem}")
     if "log_probs" in out:
-        columns = listed(roles.of["probabilities"])
+        columns = list_names(roles.of["probabilities"])
         said.append(f"{columns}: the probabilities with which the choices were made.")
     realised = "The log holds no expected pay-offs: findings use the feedback, the realised pay-off."
     said.append("Scores are expected pay-offs, as logged." if "score" in out else realised)

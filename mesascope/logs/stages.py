@@ -9,8 +9,8 @@ import numpy as np
 
 from mesascope.errors import MesascopeError
 from mesascope.logs.codes import MOST_CHOICES, Choices, read_choices
-from mesascope.logs.columns import Roles, cells, labels, typed
-from mesascope.logs.tables import Table, counted, listed, show
+from mesascope.logs.columns import Roles, cells, labels, spell_role
+from mesascope.logs.tables import Table, count_noun, list_names, quote
 
 COMMON = {"common": 1, "com": 1, "c": 1, "frequent": 1, "likely": 1}
 RARE = {"rare": 0, "uncommon": 0, "unc": 0, "r": 0, "u": 0, "infrequent": 0, "unlikely": 0}
@@ -50,20 +50,20 @@ def read_stages(
                 said.append("Choices of the second stage are two to a state, in the order of their codes.")
         if "state" in used:
             told["second_state"], names = labels(table, roles.of["state"][0])
-            said.append(f"States of the second stage: {listed(names)}.")
+            said.append(f"States of the second stage: {list_names(names)}.")
         if "transition" in used:
             told["transition"] = _transition(table, roles, said)
         elif "second_state" in told:
             told["transition"] = _common(chosen, told["second_state"], owners, said)
         elif used:
             raise MesascopeError(
-                f"{listed([roles.of[r][0] for r in used])} does not say which state the first choice led to.",
-                f"Name the column that does: {typed('state')} or {typed('transition')}.",
+                f"{list_names([roles.of[r][0] for r in used])} does not say which state the first choice led to.",
+                f"Name the column that does: {spell_role('state')} or {spell_role('transition')}.",
             )
     except MesascopeError as error:
         if roles.asked & set(used):
             raise
-        why = f"{listed([roles.of[r][0] for r in used])} not read as a second stage: {error}"
+        why = f"{list_names([roles.of[r][0] for r in used])} not read as a second stage: {error}"
         return {}, set(used), [why]
     if "transition" not in told:
         return {}, set(used), []
@@ -75,7 +75,7 @@ def read_stages(
         "Trials have two stages: the action is the first choice, the feedback is that of the second; metrics of "
         "single choices read the first.",
         *said,
-        f"Common transitions: {known.mean():.3f} of {counted(len(known), 'trial')}.",
+        f"Common transitions: {known.mean():.3f} of {count_noun(len(known), 'trial')}.",
     ]
     if lost := int((present & (told["transition"] < 0)).sum()):
         notes.append(f"Trials whose transition is missing: {lost:,}.")
@@ -100,13 +100,13 @@ def _transition(table: Table, roles: Roles, said: list[str]) -> np.ndarray:
         upper = 0 if rare else 1 if named else int(share >= 0.5)
         meaning = {high: upper, low: 1 - upper}
         said.append(
-            f"In {show(column)}, {show(high if upper else low)} is a common transition"
+            f"In {quote(column)}, {quote(high if upper else low)} is a common transition"
             f"{'' if named else ', for it is the more frequent'}."
         )
     else:
         raise MesascopeError(
-            f"Column {show(column)} holds {listed(kept)}, which do not say common or rare.",
-            f"Write common and rare, or leave it out: {typed('transition', '')}.",
+            f"Column {quote(column)} holds {list_names(kept)}, which do not say common or rare.",
+            f"Write common and rare, or leave it out: {spell_role('transition', '')}.",
         )
     held = np.array([-1 if n else meaning.get(t, -1) for t, n in zip(text, nothing, strict=True)])
     return held[codes]
@@ -127,7 +127,7 @@ def _common(chosen: Choices, state: np.ndarray, owners: np.ndarray | None, said:
         raise MesascopeError(
             f"Which transition is common cannot be told: after the {chosen.number} first choices the states followed "
             f"{'; '.join(' and '.join(f'{int(c):,}' for c in row) for row in count[:6])} times.",
-            f"Name a column that says it: {typed('transition')}.",
+            f"Name a column that says it: {spell_role('transition')}.",
         )
     shown = [
         f"choice {a} → state {usual[a]} ({int(count[a].max()):,} of {int(count[a].sum()):,})"
@@ -142,8 +142,8 @@ def _common(chosen: Choices, state: np.ndarray, owners: np.ndarray | None, said:
         odd = int(((of > 20) & (hits < 0.4 * of)).sum())
         if odd:
             said.append(
-                f"For {counted(odd, 'participant')} the other state followed more often: where the map was "
-                f"counterbalanced, name a column that says it: {typed('transition')}."
+                f"For {count_noun(odd, 'participant')} the other state followed more often: where the map was "
+                f"counterbalanced, name a column that says it: {spell_role('transition')}."
             )
     return out
 
@@ -174,13 +174,13 @@ def read_offered(
         if places.number != len(columns):
             raise MesascopeError(
                 f"There are {len(columns)} such columns and {places.number} places to choose.",
-                f"Name one column per place, in their order: {typed('offered', 'LEFT+RIGHT')}.",
+                f"Name one column per place, in their order: {spell_role('offered', 'LEFT+RIGHT')}.",
             )
         return _offered(table, columns, places, choices)
     except MesascopeError as error:
         if "offered" in roles.asked:
             raise
-        why = f"{listed(columns)} not read as what was offered: {error}"
+        why = f"{list_names(columns)} not read as what was offered: {error}"
         return read_choices(table, roles, choices), {}, {"offered"}, (why,)
 
 
@@ -194,8 +194,8 @@ def _offered(table: Table, columns: list[str], places: Choices, choices: int | N
     names = sorted(names, key=int) if whole else sorted(names)
     if not 2 <= len(names) <= MOST_CHOICES or len(names) > (choices or MOST_CHOICES):
         raise MesascopeError(
-            f"{listed(columns)} hold {counted(len(names), 'different thing')}.",
-            f"There can be 2 to {choices or MOST_CHOICES}: {typed('offered', '')} reads the places as the choices.",
+            f"{list_names(columns)} hold {count_noun(len(names), 'different thing')}.",
+            f"There can be 2 to {choices or MOST_CHOICES}: {spell_role('offered', '')} reads places as the choices.",
         )
     index = pd.Index(names)
     at = [np.r_[index.get_indexer(pd.Index(found)), -1][codes] for codes, found in parts]
@@ -207,15 +207,15 @@ def _offered(table: Table, columns: list[str], places: Choices, choices: int | N
         row = int(np.flatnonzero(empty)[0])
         raise MesascopeError(
             f"{table.place(row, columns[places.action[row]])} is empty, and was chosen "
-            f"({counted(int(empty.sum()), 'such row')}).",
-            f"Fill it in, or read the places as the choices: {typed('offered', '')}.",
+            f"({count_noun(int(empty.sum()), 'such row')}).",
+            f"Fill it in, or read the places as the choices: {spell_role('offered', '')}.",
         )
     k = max(len(names), choices or 0)
     offered = np.zeros((len(stood), k), np.int16)
     for column in stood.T:
         offered[rows[column >= 0], column[column >= 0]] = 1
-    order = ", ".join(f"{show(n)} = {i}" for i, n in enumerate(names[:20]))
-    said = (f"The choice is what stood at the place that was chosen, of {listed(columns)}: {order}.",)
+    order = ", ".join(f"{quote(n)} = {i}" for i, n in enumerate(names[:20]))
+    said = (f"The choice is what stood at the place that was chosen, of {list_names(columns)}: {order}.",)
     got = Choices(action.astype(np.int16), k, () if whole else tuple(names), places.said)
     if offered.all():
         return got, {}, set(), said

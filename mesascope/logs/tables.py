@@ -58,7 +58,7 @@ class Table:
 
     def place(self, row: int, column: str) -> str:
         """Where a cell stands: 'line 4, column 'choice''."""
-        return f"{self.row(row)}, column {show(column)}"
+        return f"{self.row(row)}, column {quote(column)}"
 
     def row(self, row: int) -> str:
         """Where a row stands: 'line 4', or 'row 2 (counted from 0)' where there are no lines."""
@@ -77,25 +77,25 @@ class Table:
         """
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
-            cell, rows = show(self.frame[column].iloc[row]), counted(int(bad.sum()), "such row")
+            cell, rows = quote(self.frame[column].iloc[row]), count_noun(int(bad.sum()), "such row")
             raise MesascopeError(problem.format(place=self.place(row, column), cell=cell, rows=rows), remedy)
 
 
-def show(value: Any, longest: int = 60) -> str:
+def quote(value: Any, longest: int = 60) -> str:
     """A cell or a name as it may stand in a message: quoted, escaped, cut."""
     text = str(value)
     return repr(text) if len(text) <= longest else f"{text[:longest]!r}…"
 
 
-def counted(number: int, noun: str) -> str:
+def count_noun(number: int, noun: str) -> str:
     """A number with its noun: '1 row', '2,000 rows'."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
-def listed(names: Sequence[Any], most: int = 12) -> str:
+def list_names(names: Sequence[Any], most: int = 12) -> str:
     """Names in a row, escaped; those that are too many are counted."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return (", ".join(show(n) for n in names[:most]) or "none") + more
+    return (", ".join(quote(n) for n in names[:most]) or "none") + more
 
 
 def open_table(source: Any) -> Table:
@@ -123,17 +123,17 @@ def open_table(source: Any) -> Table:
         return _parquet(path)
     for magic, (what, remedy) in MAGIC.items():
         if start.startswith(magic):
-            raise MesascopeError(f"{show(path.name)} is {what}.", remedy)
+            raise MesascopeError(f"{quote(path.name)} is {what}.", remedy)
     if kind in (".jsonl", ".ndjson"):
         return _lines(path)
     if kind in (".csv", ".tsv", ".txt", ".tab", ".dat"):
         return _separated(path, start)
     if kind == ".nc":
         raise MesascopeError(
-            f"{show(path.name)} is no netCDF file.", "Name a .nc file that mesascope wrote, or a log."
+            f"{quote(path.name)} is no netCDF file.", "Name a .nc file that mesascope wrote, or a log."
         )
     raise MesascopeError(
-        f"{show(path.name)} ends in {show(kind) if kind else 'nothing'}, which is no log that can be read.",
+        f"{quote(path.name)} ends in {quote(kind) if kind else 'nothing'}, which is no log that can be read.",
         f"Logs are {READABLE}: rename it, or save it as one of them.",
     )
 
@@ -145,23 +145,23 @@ def _start(path: Path) -> bytes:
             kinds = (".csv", ".tsv", ".jsonl", ".parquet")
             held = sorted(p.name for p in path.iterdir() if p.suffix.lower() in kinds)
             raise MesascopeError(
-                f"{show(str(path))} is a directory.",
-                f"Name one file in it; of the logs that can be read it holds: {listed(held)}.",
+                f"{quote(str(path))} is a directory.",
+                f"Name one file in it; of the logs that can be read it holds: {list_names(held)}.",
             )
         if not path.is_file():
             raise MesascopeError(
-                f"There is no file {show(str(path), 200)}.", f"Name a log that exists: {READABLE}."
+                f"There is no file {quote(str(path), 200)}.", f"Name a log that exists: {READABLE}."
             )
         with path.open("rb") as file:
             start = file.read(SAMPLE)
     except (OSError, ValueError) as error:
         raise MesascopeError(
-            f"{show(str(path), 200)} cannot be read: {getattr(error, 'strerror', None) or error}.",
+            f"{quote(str(path), 200)} cannot be read: {getattr(error, 'strerror', None) or error}.",
             "Check its name and your right to read it.",
         ) from None
     if not start.strip():
         raise MesascopeError(
-            f"{show(path.name)} is empty.", "A log needs a line of column names and rows under it."
+            f"{quote(path.name)} is empty.", "A log needs a line of column names and rows under it."
         )
     return start
 
@@ -183,7 +183,7 @@ def _encoding(start: bytes, name: str) -> tuple[str, str]:
             return codec, "UTF-16"
     odd = sum(head.count(c) for c in range(32) if c not in (9, 10, 11, 12, 13, 27))
     if head.count(0) > 3 or odd > 0.05 * len(head):
-        raise MesascopeError(f"{show(name)} holds binary data, no text.", f"Logs are {READABLE}.")
+        raise MesascopeError(f"{quote(name)} holds binary data, no text.", f"Logs are {READABLE}.")
     return "utf-8", "UTF-8"
 
 
@@ -194,7 +194,7 @@ def _header(start: bytes, codec: str, path: Path) -> tuple[list[str], str, int, 
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")[: None if whole else -1]
     if not lines:
         raise MesascopeError(
-            f"The first line of {show(path.name)} is longer than a megabyte.",
+            f"The first line of {quote(path.name)} is longer than a megabyte.",
             "A log has a line of column names and one line per trial.",
         )
     skip = 0
@@ -202,7 +202,7 @@ def _header(start: bytes, codec: str, path: Path) -> tuple[list[str], str, int, 
         skip += 1
     if skip == len(lines):
         raise MesascopeError(
-            f"{show(path.name)} holds only comments.", "Put the column names above the rows."
+            f"{quote(path.name)} holds only comments.", "Put the column names above the rows."
         )
     first = "\t" if path.suffix.lower() in (".tsv", ".tab") else ","
     best: tuple[int, str, list[list[str]], int] = (0, first, [], 0)
@@ -217,7 +217,7 @@ def _header(start: bytes, codec: str, path: Path) -> tuple[list[str], str, int, 
                 rows.append(row)
         except csv.Error as error:
             raise MesascopeError(
-                f"Line {skip + reader.line_num} of {show(path.name)} is no line of a table: {error}.",
+                f"Line {skip + reader.line_num} of {quote(path.name)} is no line of a table: {error}.",
                 "Every line needs the columns that the first one names.",
             ) from None
         if len(rows[0]) > best[0]:
@@ -265,20 +265,20 @@ def _separated(path: Path, start: bytes) -> Table:
             if isinstance(error, pd.errors.ParserWarning):
                 why = f"line {skip + 1} has more fields than the {len(names)} columns that are named"
             raise MesascopeError(
-                f"{show(path.name)} cannot be read as {len(names)} columns with a "
-                f"{SEPARATORS[mark]} between them: {show(why, 200)[1:-1]}.",
+                f"{quote(path.name)} cannot be read as {len(names)} columns with a "
+                f"{SEPARATORS[mark]} between them: {quote(why, 200)[1:-1]}.",
                 "Give every line the columns of the first one, and quote cells that hold the separator.",
             ) from None
     else:  # latin-1 decodes every byte: the text began as another encoding and did not keep to it
         raise MesascopeError(
-            f"{show(path.name)} begins as {codec} and does not go on so.", "Save it as UTF-8."
+            f"{quote(path.name)} begins as {codec} and does not go on so.", "Save it as UTF-8."
         )
     if all(frame[name].dtype.kind not in "iufb" for name in frame):  # a blank line leaves no column numeric
         blank = np.logical_and.reduce([frame[name].str.strip().eq("").to_numpy(bool) for name in frame])
         frame = frame.loc[~blank]
     said.append(f"Text in {called}, columns separated by a {SEPARATORS[mark]}.")
     names = [n.strip().lstrip("\ufeff") for n in names]
-    return _named(frame, names, show(path.name), "line", skip + 1, said=said)
+    return _named(frame, names, quote(path.name), "line", skip + 1, said=said)
 
 
 def _lines(path: Path) -> Table:
@@ -290,7 +290,7 @@ def _lines(path: Path) -> Table:
     try:
         text = data.decode(codec)
     except UnicodeDecodeError:
-        raise MesascopeError(f"{show(path.name)} is no UTF-8 text.", "Save it as UTF-8.") from None
+        raise MesascopeError(f"{quote(path.name)} is no UTF-8 text.", "Save it as UTF-8.") from None
     del data
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     try:  # all at once is three times as fast as line by line, and says nothing about where it went wrong
@@ -303,21 +303,21 @@ def _lines(path: Path) -> Table:
         for (number, _), row in zip(lines, rows, strict=True):
             if any(HALF.search(str(part)) for pair in row.items() for part in pair):
                 raise MesascopeError(
-                    f"Line {number} of {show(path.name)} holds half a character, escaped without the rest.",
+                    f"Line {number} of {quote(path.name)} holds half a character, escaped without the rest.",
                     "Leave it out.",
                 )
     names = list(dict.fromkeys(name for row in rows for name in row))
     _bounded(names, len(rows), path.name)
     columns = {i: [row.get(name) for row in rows] for i, name in enumerate(names)}
     frame = pd.DataFrame({i: pd.Series(c, index=[n for n, _ in lines]) for i, c in columns.items()})
-    return _named(frame, names, show(path.name), "line", 0, said=[])
+    return _named(frame, names, quote(path.name), "line", 0, said=[])
 
 
 def _bounded(names: Sequence[str], rows: int, name: str) -> None:
     """Refuses a table of more columns or cells than a log has."""
     if len(names) > limits.COLUMNS or len(names) * rows > limits.CELLS:
         raise MesascopeError(
-            f"{show(name)} has {counted(len(names), 'column')} in {counted(rows, 'row')}.",
+            f"{quote(name)} has {count_noun(len(names), 'column')} in {count_noun(rows, 'row')}.",
             "Leave out what is no part of the log.",
         )
 
@@ -333,7 +333,7 @@ def _object(line: str, number: int, name: str) -> dict[str, Any]:
         row, why = None, "JSON that can be read: too deep, or a number too long"
     if not isinstance(row, dict):
         raise MesascopeError(
-            f"Line {number} of {show(name)} is not {why}; it begins {show(line, 40)}.",
+            f"Line {number} of {quote(name)} is not {why}; it begins {quote(line, 40)}.",
             f"Write one object per line, such as {EXAMPLE}.",
         )
     return row
@@ -343,17 +343,17 @@ def _parquet(path: Path) -> Table:
     """A parquet file, through pyarrow."""
     if importlib.util.find_spec("pyarrow") is None:
         raise MesascopeError(
-            f"{show(path.name)} is a parquet file, and pyarrow is not installed.",
+            f"{quote(path.name)} is a parquet file, and pyarrow is not installed.",
             "Install it: pip install 'mesascope[parquet]'",
         )
     try:
-        frame = limits.parquet(path).to_pandas()
+        frame = limits.read_parquet(path).to_pandas()
     except Exception as error:  # pyarrow raises its own, OSError and ValueError, by version
         raise MesascopeError(
-            f"{show(path.name)} is no whole parquet file: {show(str(error).splitlines()[0], 160)}.",
+            f"{quote(path.name)} is no whole parquet file: {quote(str(error).splitlines()[0], 160)}.",
             "Write it again, or save the log as .csv.",
         ) from None
-    return _framed(frame, show(path.name))
+    return _framed(frame, quote(path.name))
 
 
 def _framed(frame: "pd.DataFrame", name: str) -> Table:
@@ -377,7 +377,7 @@ def _named(
     frame = frame.loc[:, kept].set_axis([names[i] for i in kept], axis=1)
     if frame.empty:
         raise MesascopeError(
-            f"{name} holds no rows; its columns are {listed(list(frame.columns))}.",
+            f"{name} holds no rows; its columns are {list_names(list(frame.columns))}.",
             "A log needs at least two trials.",
         )
     return Table(frame, name, word, first, tuple(said))
@@ -386,4 +386,4 @@ def _named(
 def _distinct(names: Sequence[str], name: str) -> None:
     twice = sorted(n for n, times in Counter(names).items() if n and times > 1)
     if twice:
-        raise MesascopeError(f"{name} has two columns named {listed(twice)}.", "Give each its own name.")
+        raise MesascopeError(f"{name} has two columns named {list_names(twice)}.", "Give each its own name.")

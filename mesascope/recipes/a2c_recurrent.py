@@ -12,11 +12,11 @@ from jax.tree_util import Partial
 
 from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
-from mesascope.contracts.recipe import Progress, Trained, silent
+from mesascope.contracts.recipe import Progress, Trained, ignore_progress
 from mesascope.recipes.descent import Number, Plan, check
 from mesascope.recipes.lives import mean, scale
-from mesascope.recipes.ppo_recurrent import Lived, practice, terms
-from mesascope.recipes.updates import on_lives, train
+from mesascope.recipes.ppo_recurrent import Lived, loss_terms, practice
+from mesascope.recipes.updates import improve_on_lifetimes, train
 
 
 def recipe(
@@ -35,7 +35,7 @@ def recipe(
     discount: float = 0.98,
     trace: float = 1.0,
     seed: int = 0,
-    progress: Callable[[Progress], None] = silent,
+    progress: Callable[[Progress], None] = ignore_progress,
 ) -> Trained:
     """Trains an LSTM of 48 units by advantage actor-critic, told its last act, the last pay-off and the trial.
 
@@ -61,7 +61,7 @@ def recipe(
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     check(settings)
-    update = on_lives(family, settings, Partial(practice, span=scale(family), loss=surrogate))
+    update = improve_on_lifetimes(family, settings, Partial(practice, span=scale(family), loss=surrogate))
     return train("a2c_recurrent", family, settings, update, out, progress=progress)
 
 
@@ -69,6 +69,6 @@ def surrogate(
     network: Recurrent, features: jax.Array, lived: Lived, plan: Plan, entropy: Number, /
 ) -> jax.Array:
     """The policy gradient's surrogate, the critic's squared error and the entropy bonus."""
-    found = terms(network, features, lived)
+    found = loss_terms(network, features, lived)
     gain = mean(found.log_prob * found.advantage, lived.there)
     return -gain + plan.critic * found.error - entropy * found.entropy

@@ -15,16 +15,16 @@ import jax.numpy as jnp
 import optax
 
 from mesascope.agents.networks import thinking_network as networks
-from mesascope.agents.networks.network_files import named
-from mesascope.agents.networks.thinking_network import Weights, layered, logits, nothing, tick
+from mesascope.agents.networks.network_files import name_weights
+from mesascope.agents.networks.thinking_network import Weights, logits, run_layers, tick, zero_state
 from mesascope.contracts.capabilities import ShowsFields
 from mesascope.contracts.family import Family
-from mesascope.contracts.recipe import Progress, Trained, silent
+from mesascope.contracts.recipe import Progress, Trained, ignore_progress
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
-from mesascope.recipes.descent import MANY, check, numbers
-from mesascope.recipes.rounds import Kept, Run, go
-from mesascope.rollouts.compiling import lived
+from mesascope.recipes.descent import MANY, as_arrays, check
+from mesascope.recipes.rounds import Checkpoint, Run, run_rounds
+from mesascope.rollouts.compiling import compile_loop
 
 TRIED = "maze:size=5,trials=12"
 SMALL = {"problems": 6, "width": 5, "ticks": 4, "window": 2}
@@ -56,7 +56,7 @@ def recipe(
     rate: float = 5e-3,
     final_rate: float = 2e-4,
     seed: int = 0,
-    progress: Callable[[Progress], None] = silent,
+    progress: Callable[[Progress], None] = ignore_progress,
 ) -> Trained:
     """Trains a network of fields to think as long as it takes, on right moves at every cell.
 
@@ -89,37 +89,40 @@ def recipe(
         )
     if ticks % window:
         raise MesascopeError(f"ticks={ticks} is no multiple of window={window}.", "Give a multiple.")
-    _, planes = networks.fields(family)
-    key, data = jax.random.key(seed), numbers(updates=updates, swaps=swaps, rate=rate, final_rate=final_rate)
+    _, planes = networks.field_shape(family)
+    key, data = (
+        jax.random.key(seed),
+        as_arrays(updates=updates, swaps=swaps, rate=rate, final_rate=final_rate),
+    )
     choices = int(family.choices or 0)
     weights = networks.create(address(key, "weights"), width, layers, planes, choices)
     told = {"format": networks.FORMAT, "width": width, "layers": layers, "planes": planes, "choices": choices}
     compiled: Any = {"ticks": ticks, "window": window, "feed_forward": layers > 0}
     begun = _begun(key, family, weights, problems, ticks // window)
 
-    def played(start: Kept):
+    def played(start: Checkpoint):
         state, done = start.state, start.done
         while done < updates:
             state, right = update(key, jnp.asarray(done), state, family, data, **compiled)
             done += 1
-            yield Kept(state, done, done * problems * window, done, [float(right)])
+            yield Checkpoint(state, done, done * problems * window, done, [float(right)])
 
     def evaluated(state: State) -> list[float]:
         solved = _solved(address(key, "evaluation"), family, state.weights, ticks, layers > 0)
         return solved.astype(float).tolist()
 
-    run = Run("deep_thinking", family, settings, updates, lambda state: (told, named(state.weights)))
-    return go(run, lambda: begun, played, out, progress=progress, judge=evaluated)
+    run = Run("deep_thinking", family, settings, updates, lambda state: (told, name_weights(state.weights)))
+    return run_rounds(run, lambda: begun, played, out, progress=progress, judge=evaluated)
 
 
 def _begun(key: jax.Array, family: Any, weights: Weights, many: int, parts: int) -> State:
     """Before the first update: as many problems at every age."""
     problems = family.problems(address(key, "first"), many)
-    held = nothing(weights, family.pictures(problems))
+    held = zero_state(weights, family.pictures(problems))
     return State(weights, ADAM.init(weights), problems, held, jnp.arange(many) % parts)
 
 
-@lived
+@compile_loop
 def update(
     key: jax.Array,
     done: jax.Array,
@@ -169,10 +172,10 @@ def update(
             return -(target * said).sum((-1, -2, -3)), right
 
         if feed_forward:
-            held = layered(weights, pictures)
+            held = run_layers(weights, pictures)
             loss, right = lossy(held)
             return loss.sum() / asked.sum(), (state.held, right)
-        given = networks.recalled(weights.mix[0], pictures)
+        given = networks.project_input(weights.mix[0], pictures)
 
         def once(held, i):
             held = tick(weights.mix[0], weights.bias[0], held, given, inside)
@@ -197,13 +200,15 @@ def _chosen(which: jax.Array, one: Any, other: Any) -> Any:
     return jax.tree.map(lambda a, b: jnp.where(which.reshape(-1, *[1] * (a.ndim - 1)), a, b), one, other)
 
 
-@lived
+@compile_loop
 def _solved(key: jax.Array, family: Any, weights: Weights, ticks: int, feed_forward: bool) -> jax.Array:
     """[TESTED] of fresh problems, whether a walk by the plan reaches the goal from every cell."""
     problems = family.problems(key, TESTED)
     pictures = family.pictures(problems)
-    start = nothing(weights, pictures)
-    held = layered(weights, pictures) if feed_forward else networks.ticked(weights, start, pictures, ticks)
+    start = zero_state(weights, pictures)
+    held = (
+        run_layers(weights, pictures) if feed_forward else networks.run_ticks(weights, start, pictures, ticks)
+    )
     ways = family.ways(problems)
     said = logits(weights, held).argmax(-1)
     right = jnp.take_along_axis(ways, said[..., None], -1)[..., 0] | ~ways.any(-1)

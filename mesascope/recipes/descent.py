@@ -57,7 +57,7 @@ class Plan(NamedTuple):
         """The plan in a recipe's settings."""
         data: Any = {k: v for k, v in settings.items() if k in cls._fields}
         whole = {k: data.pop(k) for k in ("epochs", "minibatches") if k in data}
-        rest: Any = numbers(**data)
+        rest: Any = as_arrays(**data)
         return cls(**whole, **rest)
 
 
@@ -69,17 +69,17 @@ class Loss(Protocol):
         ...
 
 
-def rest(network: Recurrent) -> Any:
+def initial_moments(network: Recurrent) -> Any:
     """Adam's memory before the first step."""
     return ADAM.init(eqx.filter(network, eqx.is_array))
 
 
-def numbers(**settings: float) -> dict[str, jax.Array]:
+def as_arrays(**settings: float) -> dict[str, jax.Array]:
     """Settings as arrays: data, so that trainings that differ in them share compiled code."""
     return {k: jnp.asarray(v, jnp.float32) for k, v in settings.items()}
 
 
-def falling(start: Number, end: Number, done: jax.Array, total: Number) -> jax.Array:
+def linear_schedule(start: Number, end: Number, done: jax.Array, total: Number) -> jax.Array:
     """A number that falls linearly from start before the first update towards end after the last."""
     return start + (end - start) * done / total
 
@@ -103,7 +103,7 @@ def descend(
     """
     arrays, still = eqx.partition(network, eqx.is_array)
     lifetimes = jax.tree.leaves(batch)[0].shape[1]
-    rate = falling(plan.rate, plan.final_rate, number, plan.updates)
+    rate = linear_schedule(plan.rate, plan.final_rate, number, plan.updates)
 
     def step(held, rows):
         arrays, memory = held

@@ -18,7 +18,7 @@ from mesascope.agents.networks.network_files import read_header
 from mesascope.contracts.family import Family
 from mesascope.errors import MesascopeError
 from mesascope.files import replacing
-from mesascope.findings import made
+from mesascope.findings import provenance
 
 CHECKPOINT = "mesascope-training/2"
 
@@ -53,7 +53,7 @@ class Run(NamedTuple):
         return zlib.crc32(repr((self.settings["seed"], *parts)).encode()) >> 1
 
 
-class Kept(NamedTuple):
+class Checkpoint(NamedTuple):
     """Where a training is.
 
     Attributes:
@@ -79,7 +79,7 @@ def identity(run: Run) -> dict[str, Any]:
 def origin(run: Run) -> dict[str, Any]:
     """What makes the same network: the command, the versions, the commit."""
     given = ",".join(f"{k}={v}" for k, v in run.settings.items())
-    told = made(run.settings["seed"])
+    told = provenance(run.settings["seed"])
     return {
         "command": f"mesascope train {run.recipe}:{given} --family {run.family.name} --out DIR",
         "versions": told["versions"] | {"equinox": eqx.__version__},
@@ -111,7 +111,7 @@ def replace(path: Path, tensors: dict[str, np.ndarray], told: dict[str, Any]) ->
         os.fsync(file.fileno())
 
 
-def keep(run: Run, path: Path, kept: Kept) -> None:
+def save_checkpoint(run: Run, path: Path, kept: Checkpoint) -> None:
     """Writes a checkpoint; a replay is no part of it."""
     leaves = jax.tree.leaves(eqx.filter(kept.state, _held))
     tensors = {f"{i:04d}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
@@ -119,15 +119,15 @@ def keep(run: Run, path: Path, kept: Kept) -> None:
     replace(path, tensors, {"format": CHECKPOINT, **at, **identity(run)})
 
 
-def restore(run: Run, path: Path, begun: Any) -> Kept:
+def load_checkpoint(run: Run, path: Path, begun: Any) -> Checkpoint:
     """What a checkpoint holds, in the shape of the state that training begins with; that where there is none.
 
     Raises:
         MesascopeError: it is of another training, or broken.
     """
     if not path.exists():
-        return Kept(begun, 0, 0, 0, ())
-    told = agree(run, path)
+        return Checkpoint(begun, 0, 0, 0, ())
+    told = check_identity(run, path)
     arrays, rest = eqx.partition(begun, _held)
     leaves, structure = jax.tree.flatten(arrays)
     try:
@@ -142,14 +142,14 @@ def restore(run: Run, path: Path, begun: Any) -> Kept:
             f"The checkpoint {str(path)!r} is broken: {error}.", "Delete it to begin anew."
         ) from None
     state = eqx.combine(jax.tree.unflatten(structure, [jnp.asarray(f) for f in found]), rest)
-    return Kept(state, done, steps, turns, ())
+    return Checkpoint(state, done, steps, turns, ())
 
 
 def _held(x: Any) -> bool:
     return isinstance(x, jax.Array | np.ndarray)
 
 
-def agree(run: Run, path: Path) -> dict[str, Any]:
+def check_identity(run: Run, path: Path) -> dict[str, Any]:
     """What a file says of its training.
 
     Raises:
@@ -168,7 +168,7 @@ def agree(run: Run, path: Path) -> dict[str, Any]:
     return told
 
 
-def finite(tensors: dict[str, Any]) -> dict[str, np.ndarray]:
+def check_finite(tensors: dict[str, Any]) -> dict[str, np.ndarray]:
     """The same weights.
 
     Raises:

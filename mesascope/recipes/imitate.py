@@ -17,14 +17,14 @@ from jax.tree_util import Partial
 from mesascope import catalogue
 from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
-from mesascope.contracts.recipe import Progress, Trained, silent
+from mesascope.contracts.recipe import Progress, Trained, ignore_progress
 from mesascope.contracts.subject import Subject
 from mesascope.errors import MesascopeError
-from mesascope.recipes.descent import MANY, RANGES, check, rest
+from mesascope.recipes.descent import MANY, RANGES, check, initial_moments
 from mesascope.recipes.lives import Scale, gains, live, mean, per_trial, scale
-from mesascope.recipes.ppo_recurrent import clipped, practice
-from mesascope.recipes.updates import Batch, Taught, on_lives, train
-from mesascope.rollouts.rollouts import anonymous
+from mesascope.recipes.ppo_recurrent import clipped_loss, practice
+from mesascope.recipes.updates import Batch, Taught, improve_on_lifetimes, train
+from mesascope.rollouts.rollouts import strip_names
 
 
 class Lived(NamedTuple):
@@ -59,7 +59,7 @@ def recipe(
     trace: float = 0.95,
     clip: float = 0.2,
     seed: int = 0,
-    progress: Callable[[Progress], None] = silent,
+    progress: Callable[[Progress], None] = ignore_progress,
 ) -> Trained:
     """Trains a network to give a scripted procedure's action probabilities, then improves it by PPO if asked.
 
@@ -94,21 +94,25 @@ def recipe(
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     check(settings, improve_updates=(0, MANY), led=(0.0, 1.0), improve_epochs=(1, MANY))
     check(settings, improve_rate=RANGES["rate"], improve_final_rate=RANGES["rate"])
-    guide, leading, span = asked(family, teacher), round(led * lifetimes), scale(family)
+    guide, leading, span = open_teacher(family, teacher), round(led * lifetimes), scale(family)
     later = {k.removeprefix("improve_"): v for k, v in settings.items() if k.startswith("improve_")}
-    imitation = on_lives(family, settings, Partial(lesson, span=span, guide=guide, led=leading))
-    practised = on_lives(family, {**settings, **later}, Partial(practice, span=span, loss=clipped))
+    imitation = improve_on_lifetimes(family, settings, Partial(lesson, span=span, guide=guide, led=leading))
+    practised = improve_on_lifetimes(
+        family, {**settings, **later}, Partial(practice, span=span, loss=clipped_loss)
+    )
 
     def improve(key: jax.Array, number: jax.Array, network: Recurrent, memory: Any, /):
         if number < updates:
             return imitation(key, number, network, memory)
-        memory = rest(network) if number == updates else memory  # PPO begins with a memory of its own
+        memory = (
+            initial_moments(network) if number == updates else memory
+        )  # PPO begins with a memory of its own
         return practised(key, jnp.asarray(int(number) - updates), network, memory)
 
     return train("imitate", family, settings, improve, out, progress=progress, more=improve_updates)
 
 
-def asked(family: Family, teacher: str) -> Subject:
+def open_teacher(family: Family, teacher: str) -> Subject:
     """The teacher that a text names.
 
     Raises:
@@ -127,7 +131,7 @@ def asked(family: Family, teacher: str) -> Subject:
             f"{teacher!r} gives no probabilities that can be imitated.",
             "Name a scripted subject, such as gittins or thompson.",
         )
-    return anonymous(guide)
+    return strip_names(guide)
 
 
 def lesson(network: Recurrent, batch: Batch, /, *, span: Scale, guide: Subject, led: int) -> Taught:

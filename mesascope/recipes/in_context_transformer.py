@@ -16,13 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from mesascope.agents.networks.recurrent import LAYERED, Recurrent, begun
+from mesascope.agents.networks.recurrent import LAYERED, Recurrent, initialise
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.recipe import Progress, Trained, silent
+from mesascope.contracts.recipe import Progress, Trained, ignore_progress
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
-from mesascope.recipes.descent import MANY, check, numbers
+from mesascope.recipes.descent import MANY, as_arrays, check
 from mesascope.recipes.lives import scale, trained_split
 from mesascope.recipes.updates import train
 
@@ -66,7 +66,7 @@ def recipe(
     final_rate: float = 2e-5,
     warmup: int = 100,
     seed: int = 0,
-    progress: Callable[[Progress], None] = silent,
+    progress: Callable[[Progress], None] = ignore_progress,
 ) -> Trained:
     """Trains a transformer, linear attention or a GRU to predict in context.
 
@@ -99,14 +99,14 @@ def recipe(
     layout = {"depth": depth, "heads": heads}
     if memory in LAYERED:
         layout = {"depth": depth or DEPTH, "heads": heads or HEADS}
-    data = numbers(updates=updates, rate=rate, final_rate=final_rate, warmup=warmup)
+    data = as_arrays(updates=updates, rate=rate, final_rate=final_rate, warmup=warmup)
     key = jax.random.key(seed)
     if not family.traceable:
         raise MesascopeError(f"{family.name} is not written in JAX.", "Train on linear_regression, say.")
 
     def begin() -> tuple[Recurrent, Any]:
         given = {k: v for k, v in layout.items() if v or memory in LAYERED}
-        network = begun(address(key, "weights"), family, memory, width, parts, layout=given or None)
+        network = initialise(address(key, "weights"), family, memory, width, parts, layout=given or None)
         refuse_acts(network, family)
         return network, ADAM.init(eqx.filter(network, eqx.is_array))
 

@@ -29,14 +29,14 @@ class Scale(NamedTuple):
     best: jax.Array
 
 
-class Put(NamedTuple):
+class Drawn(NamedTuple):
     """A batch of tasks, and the best pay-off [T, N] of each of their trials."""
 
     tasks: Any
     best: jax.Array
 
 
-class Lives(NamedTuple):
+class Lifetimes(NamedTuple):
     """What a batch of lifetimes leaves to train on, each [T, N]; [T·S, N] where trials have several steps.
 
     Steps of trials that were over were lived by nobody: a lifetime's own steps come first, the rest counts nowhere.
@@ -87,10 +87,10 @@ def scale(family: Family) -> Scale:
     return Scale(jnp.float32(chance), jnp.float32(best))
 
 
-def put(family: Family, key: jax.Array, lifetimes: int) -> Put:
+def draw_tasks(family: Family, key: jax.Array, lifetimes: int) -> Drawn:
     """Draws a batch of tasks of those that are trained on."""
     tasks = _drawn(family, key, lifetimes)
-    return Put(tasks, jnp.asarray(family.latents(tasks, trained_split(family).name)["best"].T, jnp.float32))
+    return Drawn(tasks, jnp.asarray(family.latents(tasks, trained_split(family).name)["best"].T, jnp.float32))
 
 
 @eqx.filter_jit
@@ -106,7 +106,7 @@ def live(
     teacher: Subject | None = None,
     *,
     led: int = 0,
-) -> Lives:
+) -> Lifetimes:
     """Lives one lifetime per task from fresh activations.
 
     Args:
@@ -134,7 +134,7 @@ def live(
         before, idle = life, None if idle is None else idle & (t % steps > 0)
         state, percept, score = family.step(address(key, "pay", t), tasks, state, action)
         log_prob = jnp.take_along_axis(log_probs, action[:, None], 1)[:, 0]
-        left = Lives(
+        left = Lifetimes(
             encoded, action, log_prob, network.worth(features), score, family.target(percept), lesson
         )
         after = (state, percept, carry, asked)
@@ -158,7 +158,7 @@ def live(
     )
 
 
-def gains(lives: Lives, best: jax.Array, scale: Scale, discount: Number, trace: Number) -> Gains:
+def gains(lives: Lifetimes, best: jax.Array, scale: Scale, discount: Number, trace: Number) -> Gains:
     """How much better every act was than expected, by generalised advantage estimates.
 
     The reward is the expected pay-off less the best that the trial has: what a task pays at best hangs on no
@@ -214,6 +214,6 @@ def standard(x: jax.Array, there: Any = None) -> jax.Array:
     return x / (jnp.sqrt(mean(x * x, there)) + 1e-8)
 
 
-def per_trial(lives: Lives, best: jax.Array) -> jax.Array:
+def per_trial(lives: Lifetimes, best: jax.Array) -> jax.Array:
     """The mean score of a trial."""
     return lives.score.mean() if len(lives.score) == len(best) else lives.score.sum() / best.size

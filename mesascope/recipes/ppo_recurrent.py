@@ -15,10 +15,10 @@ from jax.tree_util import Partial
 
 from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
-from mesascope.contracts.recipe import Progress, Trained, silent
-from mesascope.recipes.descent import Number, Plan, check, falling
+from mesascope.contracts.recipe import Progress, Trained, ignore_progress
+from mesascope.recipes.descent import Number, Plan, check, linear_schedule
 from mesascope.recipes.lives import Scale, gains, live, mean, per_trial, scale, spread, standard
-from mesascope.recipes.updates import Batch, Taught, on_lives, train
+from mesascope.recipes.updates import Batch, Taught, improve_on_lifetimes, train
 
 
 class Lived(NamedTuple):
@@ -50,7 +50,7 @@ def recipe(
     trace: float = 0.95,
     clip: float = 0.2,
     seed: int = 0,
-    progress: Callable[[Progress], None] = silent,
+    progress: Callable[[Progress], None] = ignore_progress,
 ) -> Trained:
     """Trains a network with or without memory by proximal policy optimisation.
 
@@ -78,7 +78,7 @@ def recipe(
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     check(settings)
-    update = on_lives(family, settings, Partial(practice, span=scale(family), loss=clipped))
+    update = improve_on_lifetimes(family, settings, Partial(practice, span=scale(family), loss=clipped_loss))
     return train("ppo_recurrent", family, settings, update, out, progress=progress)
 
 
@@ -101,7 +101,7 @@ class Terms(NamedTuple):
     entropy: jax.Array
 
 
-def terms(network: Recurrent, features: jax.Array, lived: Lived) -> Terms:
+def loss_terms(network: Recurrent, features: jax.Array, lived: Lived) -> Terms:
     """What the losses of policy and critic are made of."""
     log_probs = network.log_probs(features)
     log_prob = jnp.take_along_axis(log_probs, lived.action[..., None], -1)[..., 0]
@@ -110,11 +110,11 @@ def terms(network: Recurrent, features: jax.Array, lived: Lived) -> Terms:
     return Terms(log_prob, advantage, error, spread(log_probs, lived.there))
 
 
-def clipped(
+def clipped_loss(
     network: Recurrent, features: jax.Array, lived: Lived, plan: Plan, entropy: Number, /
 ) -> jax.Array:
     """The clipped surrogate, the critic's squared error and the entropy bonus."""
-    found = terms(network, features, lived)
+    found = loss_terms(network, features, lived)
     ratio = jnp.exp(found.log_prob - lived.log_prob)
     held = jnp.clip(ratio, 1.0 - plan.clip, 1.0 + plan.clip)
     gain = jnp.minimum(ratio * found.advantage, held * found.advantage)
@@ -133,7 +133,7 @@ def practice(network: Recurrent, batch: Batch, /, *, span: Scale, loss: PolicyLo
     plan, best = batch.plan, batch.tried.best
     lives = live(batch.key, network, batch.family, batch.tried.tasks)
     gained = gains(lives, best, span, plan.discount, plan.trace)
-    entropy = falling(plan.entropy, 0.0, batch.number, plan.updates)
+    entropy = linear_schedule(plan.entropy, 0.0, batch.number, plan.updates)
 
     def cost(network: Recurrent, part: Lived) -> jax.Array:
         return loss(network, network.memory.unroll(part.encoded), part, plan, entropy)

@@ -14,11 +14,11 @@ import jax.numpy as jnp
 
 from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
-from mesascope.contracts.recipe import Progress, Trained, silent
+from mesascope.contracts.recipe import Progress, Trained, ignore_progress
 from mesascope.errors import MesascopeError
 from mesascope.recipes.descent import check
 from mesascope.recipes.lives import live
-from mesascope.recipes.updates import Batch, Taught, on_lives, train
+from mesascope.recipes.updates import Batch, Taught, improve_on_lifetimes, train
 
 TRIED = "beta_bernoulli:a=2,trials=12,bank=2"  # what `mesascope check` tries it on
 SMALL = {"width": 8, "lifetimes": 8, "minibatches": 2}  # and with which settings
@@ -44,7 +44,7 @@ def recipe(
     rate: float = 3e-3,
     final_rate: float = 1e-5,
     seed: int = 0,
-    progress: Callable[[Progress], None] = silent,
+    progress: Callable[[Progress], None] = ignore_progress,
 ) -> Trained:
     """Trains a network to predict what comes next, by log-loss.
 
@@ -74,7 +74,9 @@ def recipe(
             f"{family.name} does not show what should have been predicted.",
             "Train on a family that does, such as beta_bernoulli, or by another recipe.",
         )
-    return train("predict", family, settings, on_lives(family, settings, lesson), out, progress=progress)
+    return train(
+        "predict", family, settings, improve_on_lifetimes(family, settings, lesson), out, progress=progress
+    )
 
 
 def shows_target(family: Family) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 from mesascope.contracts.recipe import Progress, Trained
 from mesascope.errors import MesascopeError
 from mesascope.recipes import files
-from mesascope.recipes.files import Kept, Run
+from mesascope.recipes.files import Checkpoint, Run
 
 EVERY = 10.0  # seconds from one checkpoint to the next
 POINTS = 120  # of the curve
@@ -27,7 +27,7 @@ HEAD = "updates,steps,score,cpu_seconds\n"  # of its file
 class Play(Protocol):
     """Trains."""
 
-    def __call__(self, start: Kept, /) -> Iterator[Kept]:
+    def __call__(self, start: Checkpoint, /) -> Iterator[Checkpoint]:
         """Gives, from where the training is, where it is after every round."""
         ...
 
@@ -40,7 +40,7 @@ class Judge(Protocol):
         ...
 
 
-def go(
+def run_rounds(
     run: Run,
     begin: Callable[[], Any],
     play: Play,
@@ -65,14 +65,14 @@ def go(
     start, folder, steps = time.monotonic(), files.prepare(out), 0
     path, checkpoint = folder / "network.safetensors", folder / "checkpoint.safetensors"
     if path.exists():
-        files.agree(run, path)
+        files.check_identity(run, path)
     else:
-        first = files.restore(run, checkpoint, begin())
+        first = files.load_checkpoint(run, checkpoint, begin())
         curve = Curve(folder / "curve.csv", first.done, run.updates) if judge else None
         kept = _played(run, first, play, checkpoint, curve, progress=progress)
         steps = kept.steps - first.steps
         if judge:
-            files.keep(run, checkpoint, kept)
+            files.save_checkpoint(run, checkpoint, kept)
         _finish(run, path, kept, judge)
     checkpoint.unlink(missing_ok=True)
     trained_on = run.family.bank or "unlimited"
@@ -81,13 +81,13 @@ def go(
 
 def _played(
     run: Run,
-    first: Kept,
+    first: Checkpoint,
     play: Play,
     checkpoint: Path,
     curve: Curve | None,
     *,
     progress: Callable[[Progress], None],
-) -> Kept:
+) -> Checkpoint:
     """Where a training is at its end, with a checkpoint now and then and when the user stops it."""
     kept, saved, began = first, time.monotonic(), None
     try:
@@ -100,11 +100,11 @@ def _played(
             if curve:
                 curve.note(kept)
             if now - saved > EVERY and kept.done < run.updates:
-                files.keep(run, checkpoint, kept)
+                files.save_checkpoint(run, checkpoint, kept)
                 saved = time.monotonic()
             progress(Progress(kept.done, run.updates, left, _mean(kept.scores)))
     except KeyboardInterrupt:
-        files.keep(run, checkpoint, kept)
+        files.save_checkpoint(run, checkpoint, kept)
         raise
     return kept
 
@@ -130,7 +130,7 @@ class Curve:
         self.point = done // self.every
         _cut(path, done)
 
-    def note(self, kept: Kept) -> None:
+    def note(self, kept: Checkpoint) -> None:
         """Adds a point, where it is time for the next one and there are scores."""
         if kept.done // self.every <= self.point or not len(kept.scores):
             return
@@ -161,11 +161,11 @@ def _cut(curve: Path, done: int) -> None:
         curve.unlink(missing_ok=True)  # stopped while its first line was written
 
 
-def _finish(run: Run, path: Path, kept: Kept, judge: Judge | None) -> None:
+def _finish(run: Run, path: Path, kept: Checkpoint, judge: Judge | None) -> None:
     """Writes the network with what it scored and everything that is needed to repeat it; no times: bytes repeat too."""
     told, tensors = run.contents(kept.state)
     told = {**files.identity(run), **told, "trained_on": run.family.bank or "unlimited", **files.origin(run)}
-    tensors = files.finite(tensors)
+    tensors = files.check_finite(tensors)
     if judge:
         scores = judge(kept.state)
         evaluation = {"games": len(scores), "mean": float(np.mean(scores)), "scores": scores}

@@ -13,7 +13,7 @@ from mesascope import catalogue
 from mesascope.contracts.family import Family
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
-from mesascope.guards.blame import contained
+from mesascope.guards.blame import contain_exits
 
 if TYPE_CHECKING:
     from mesascope.contracts.recipe import Progress
@@ -22,7 +22,7 @@ LAST = 2**31 - 1  # seed
 WORKERS = 2  # seeds at a time: one training keeps one core busy
 
 
-@contained()
+@contain_exits()
 def train(
     recipe: str,
     family: Family | str,
@@ -42,7 +42,7 @@ def train(
     Returns:
         The networks' files.
     """
-    gate.handed(family)
+    gate.allow_from_python(family)
     family = catalogue.make("families", family) if isinstance(family, str) else family
     name, given = catalogue.parse_spec(recipe)
     made = catalogue.factory("recipes", name)

@@ -12,15 +12,15 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.agents.networks import recurrent
-from mesascope.agents.networks.network_files import named
+from mesascope.agents.networks.network_files import name_weights
 from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Progress, Trained
 from mesascope.formats import NETWORK
 from mesascope.keys import address
-from mesascope.recipes.descent import Loss, Plan, descend, rest
+from mesascope.recipes.descent import Loss, Plan, descend, initial_moments
 from mesascope.recipes.files import Run
-from mesascope.recipes.lives import Put, put
-from mesascope.recipes.rounds import Kept, go
+from mesascope.recipes.lives import Drawn, draw_tasks
+from mesascope.recipes.rounds import Checkpoint, run_rounds
 
 
 class Update(Protocol):
@@ -72,15 +72,15 @@ def train(
 
     def fresh() -> tuple[recurrent.Recurrent, Any]:
         shape = (settings[k] for k in ("memory", "width", "observes"))
-        network = recurrent.begun(address(key, "weights"), family, *shape)
-        return network, rest(network)
+        network = recurrent.initialise(address(key, "weights"), family, *shape)
+        return network, initial_moments(network)
 
-    def play(start: Kept) -> Iterator[Kept]:
+    def play(start: Checkpoint) -> Iterator[Checkpoint]:
         state, done = start.state, start.done
         while done < total:
             *state, score = update(address(key, "update", done), jnp.asarray(done), *state)
             done += 1
-            yield Kept(tuple(state), done, done * lived, done, [float(score)])
+            yield Checkpoint(tuple(state), done, done * lived, done, [float(score)])
 
     def contents(state: tuple[recurrent.Recurrent, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         network = state[0]
@@ -95,9 +95,11 @@ def train(
             "horizon": network.horizon,
             "seed": settings["seed"],
         }
-        return told, named(network)
+        return told, name_weights(network)
 
-    return go(Run(recipe, family, settings, total, contents), begin or fresh, play, out, progress=progress)
+    return run_rounds(
+        Run(recipe, family, settings, total, contents), begin or fresh, play, out, progress=progress
+    )
 
 
 class Batch(NamedTuple):
@@ -114,7 +116,7 @@ class Batch(NamedTuple):
     key: jax.Array
     number: jax.Array
     family: Family
-    tried: Put
+    tried: Drawn
     plan: Plan
 
 
@@ -134,7 +136,7 @@ class Lesson(Protocol):
         ...
 
 
-def on_lives(family: Family, settings: dict[str, Any], lesson: Lesson) -> Update:
+def improve_on_lifetimes(family: Family, settings: dict[str, Any], lesson: Lesson) -> Update:
     """An update that draws a batch of tasks and teaches a lesson from the lifetimes on them.
 
     Args:
@@ -145,7 +147,7 @@ def on_lives(family: Family, settings: dict[str, Any], lesson: Lesson) -> Update
     plan = Plan.of(settings)
 
     def improve(key: jax.Array, number: jax.Array, network: recurrent.Recurrent, memory: Any, /):
-        tried = put(family, address(key, "tasks"), settings["lifetimes"])
+        tried = draw_tasks(family, address(key, "tasks"), settings["lifetimes"])
         return update(key, network, memory, Batch(address(key, "lives"), number, family, tried, plan), lesson)
 
     return improve

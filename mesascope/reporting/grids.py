@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from mesascope.reporting.figures import conditions, splits
 from mesascope.reporting.hints import Examination
-from mesascope.reporting.words import condition, number, span, split
+from mesascope.reporting.words import condition, describe_split, format_interval, format_number
 
 Cell = tuple[str, str]  # an estimate and its interval
 
@@ -41,7 +41,7 @@ def split_grid(examinations: Sequence[Examination]) -> Grid | None:
     for name, found in others.items():
         for i, cells in enumerate(found, 1):
             own.append((f"{name}, reference" + (f" ({i})" if len(found) > 1 else ""), cells))
-    return _grid(own, splits.order(gains), split, examinations)
+    return _grid(own, splits.order(gains), describe_split, examinations)
 
 
 def condition_grid(examinations: Sequence[Examination]) -> Grid | None:
@@ -52,7 +52,7 @@ def condition_grid(examinations: Sequence[Examination]) -> Grid | None:
 
 
 def _cell(one: splits.Gain | conditions.Disturbed) -> Cell:
-    return number(one.estimate), span(one.low, one.high)
+    return format_number(one.estimate), format_interval(one.low, one.high)
 
 
 def _grid(

@@ -14,7 +14,7 @@ HEADLINES = {  # in the report's order: what it is called, on the page and in th
 }
 
 
-def found(examination: Examination, metric: str, split: str | None = None) -> Finding | None:
+def find_measured(examination: Examination, metric: str, split: str | None = None) -> Finding | None:
     """One measured finding, on a split or on whichever; None where it was not measured."""
     for finding in examination.answers:
         if finding.metric == metric and split in (None, finding.split) and finding.status == "measured":
@@ -24,10 +24,10 @@ def found(examination: Examination, metric: str, split: str | None = None) -> Fi
 
 def headlines(examination: Examination) -> dict[str, Finding | None]:
     """The headline numbers of one subject."""
-    return {key: found(examination, metric, "fresh") for key, (_, _, metric) in HEADLINES.items()}
+    return {key: find_measured(examination, metric, "fresh") for key, (_, _, metric) in HEADLINES.items()}
 
 
-def ends(examination: Examination) -> str:
+def describe_ends(examination: Examination) -> str:
     """The placement with both ends of its interval on the ladder."""
     placed = examination.placement
     if placed is None:
@@ -35,7 +35,7 @@ def ends(examination: Examination) -> str:
     return placed.lowest if placed.lowest == placed.highest else f"{placed.lowest} … {placed.highest}"
 
 
-def logged(examination: Examination) -> xr.Dataset | None:
+def log_trials(examination: Examination) -> xr.Dataset | None:
     """The trials or the curve of a log; None where a subject was lived with."""
     return next(iter(examination.trials.values())) if examination.family == "log" else None
 
@@ -47,11 +47,11 @@ def axes(examination: Examination) -> list[tuple[str, str, str]]:
     return [(name, verdict.text(), verdict.reason) for name, verdict in verdicts.items()]
 
 
-def why(examination: Examination) -> str:
+def explain_level(examination: Examination) -> str:
     """The reason for the placement, or for there being none."""
     if examination.placement is not None:
         return examination.placement.reason
-    if logged(examination) is not None:
+    if log_trials(examination) is not None:
         return (
             "a log holds undisturbed trials only, and a placement needs the subject itself under disturbance."
         )

@@ -28,6 +28,6 @@ def share(lived: xr.Dataset, label: str = "intact", window: slice | None = None)
     return ratio(above, most)
 
 
-def paid(lived: xr.Dataset, window: slice) -> np.ndarray:
+def mean_payoff(lived: xr.Dataset, window: slice) -> np.ndarray:
     """[N] the mean pay-off over some trials, NaN where a lifetime has none of them."""
     return mean(payoff(lived)[:, window])

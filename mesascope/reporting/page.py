@@ -9,11 +9,11 @@ from mesascope.questions.spectrum.placement import LADDER, WORDS
 from mesascope.reporting import provenance
 from mesascope.reporting.gallery import pictures
 from mesascope.reporting.grids import condition_grid, split_grid
-from mesascope.reporting.headlines import HEADLINES, axes, ends, headlines, why
+from mesascope.reporting.headlines import HEADLINES, axes, describe_ends, explain_level, headlines
 from mesascope.reporting.hints import Examination
 from mesascope.reporting.prose import limits, paragraph, title
-from mesascope.reporting.transcripts import spoken
-from mesascope.reporting.words import brief, plain, sentences
+from mesascope.reporting.transcripts import list_transcripts
+from mesascope.reporting.words import describe_findings, format_finding, visible_text
 
 HERE = Path(__file__).parent
 DESCRIPTIVE = "not read by the placement; p is adjusted over all numbers of the subject"
@@ -44,15 +44,15 @@ def render(examinations: Sequence[Examination], command: str) -> str:
         limits=limits(examinations),
         facts=provenance.facts(examinations),
         origins=provenance.subjects(examinations),
-        spoken=spoken(examinations),
+        spoken=list_transcripts(examinations),
         constants=provenance.constants(examinations),
-        lines=[plain(line) for line in command.splitlines()],
+        lines=[visible_text(line) for line in command.splitlines()],
     )
 
 
 def _shown(value: Any) -> Any:
     """What the template prints: text from anyone as one line of visible characters."""
-    return plain(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
+    return visible_text(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def _markup(text: str) -> Any:
@@ -70,13 +70,13 @@ def _subject(index: int, e: Examination) -> dict[str, Any]:
         "anchor": f"subject-{index + 1}",
         "name": e.subject,
         "trained_on": e.trained_on,
-        "level": ends(e),
+        "level": describe_ends(e),
         "open": placed is not None and placed.lowest != placed.highest,
         "direction": placed.direction if placed else "–",
-        "why": why(e),
+        "why": explain_level(e),
         "axes": axes(e),
-        "sentences": sentences(e),
-        "headlines": [brief(f) for f in headlines(e).values()],
+        "sentences": describe_findings(e),
+        "headlines": [format_finding(f) for f in headlines(e).values()],
         "units": next((f"{f.n} {f.unit}s" for f in headlines(e).values() if f), "–"),
         "controls": _controls(e.answers),
         "tables": [

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mesascope.questions.spectrum.placement import LADDER
-from mesascope.reporting.headlines import ends, logged
+from mesascope.reporting.headlines import describe_ends, log_trials
 from mesascope.reporting.hints import Examination
 
 ALWAYS: tuple[str, ...] = (
@@ -33,14 +33,14 @@ DESCRIPTIVE = (
 
 def title(examinations: Sequence[Examination]) -> str:
     """The heading of the page."""
-    told = all(logged(e) is not None for e in examinations)
+    told = all(log_trials(e) is not None for e in examinations)
     return "What was done, as logged" if told else "What frozen weights did with their experience"
 
 
 def paragraph(examinations: Sequence[Examination]) -> str:
     """The run in one paragraph: who lived what, and where each was placed."""
-    logs = [e for e in examinations if logged(e) is not None]
-    live = [e for e in examinations if logged(e) is None]
+    logs = [e for e in examinations if log_trials(e) is not None]
+    live = [e for e in examinations if log_trials(e) is None]
     parts = []
     if live:
         who = "1 subject" if len(live) == 1 else f"{len(live)} subjects"
@@ -70,7 +70,7 @@ def _levels(examinations: Sequence[Examination]) -> dict[str, list[str]]:
     ]
     out: dict[str, list[str]] = {}
     for *_, e in sorted(placed, key=lambda row: row[:2]):
-        out.setdefault(ends(e), []).append(e.subject)
+        out.setdefault(describe_ends(e), []).append(e.subject)
     return out
 
 
@@ -78,7 +78,7 @@ def _units(logs: Sequence[Examination]) -> list[tuple[str, int, str]]:
     """The logs whose lifetimes belong to larger units: name, how many there are, and what they are called."""
     out = []
     for e in logs:
-        log = logged(e)
+        log = log_trials(e)
         unit = str(log.attrs.get("unit", "lifetime")) if log is not None else ""
         if log is not None and unit in log.coords:
             out.append((e.subject, len(set(log[unit].values)), unit))
@@ -101,6 +101,6 @@ def limits(examinations: Sequence[Examination]) -> list[str]:
             out.append(AXES)
     if any(e.trained_on == "unlimited" and LADDER.index(p.highest) > 2 for p, e in placed):
         out.append(UNBANKED)
-    if any(logged(e) is not None for e in examinations):
+    if any(log_trials(e) is not None for e in examinations):
         out.append(LOGGED)
     return [*out, DESCRIPTIVE]

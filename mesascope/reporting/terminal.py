@@ -8,9 +8,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mesascope.reporting.headlines import HEADLINES, axes, ends, headlines, logged, why
+from mesascope.reporting.headlines import HEADLINES, axes, describe_ends, explain_level, headlines, log_trials
 from mesascope.reporting.hints import Examination
-from mesascope.reporting.words import brief, cut, number, plain, sentences
+from mesascope.reporting.words import describe_findings, format_finding, format_number, shorten, visible_text
 
 WIDTH = 19  # of a name in the table; a longer one goes on below after its colon
 LONGEST = 60  # of a name in the text below the table
@@ -28,29 +28,35 @@ def summary(examinations: Sequence[Examination]) -> Group:
     for _, short, _ in HEADLINES.values():
         table.add_column(short, justify="right", no_wrap=True)
     for examination in examinations:
-        numbers, name = headlines(examination), cut(examination.subject, 40)
+        numbers, name = headlines(examination), shorten(examination.subject, 40)
         table.add_row(
             Text(name if len(name) <= WIDTH else name.replace(":", ":\n", 1)),
-            Text(ends(examination).replace(" … ", "\n… ")),
+            Text(describe_ends(examination).replace(" … ", "\n… ")),
             Text(examination.placement.direction if examination.placement else "–"),
-            *(Text(number(f.estimate if f else None)) for f in numbers.values()),
+            *(Text(format_number(f.estimate if f else None)) for f in numbers.values()),
         )
     return Group(table, *(part for e in examinations for part in _told(e)))
 
 
 def _told(examination: Examination) -> list[RenderableType]:
     """One subject's level, its gain with the interval, and the reason for its level."""
-    head = Text(cut(examination.subject, LONGEST), style="bold")
+    head = Text(shorten(examination.subject, LONGEST), style="bold")
     if examination.placement:
-        head.append(f"  {ends(examination)}", style="not bold")
+        head.append(f"  {describe_ends(examination)}", style="not bold")
     gained = headlines(examination)["gain"]
     if gained:
-        head.append(f"; gain {brief(gained)} over {gained.n} {plain(gained.unit)}s", style="not bold")
-    lines = [why(examination)] if examination.placement else [why(examination), *sentences(examination)]
+        head.append(
+            f"; gain {format_finding(gained)} over {gained.n} {visible_text(gained.unit)}s", style="not bold"
+        )
+    lines = (
+        [explain_level(examination)]
+        if examination.placement
+        else [explain_level(examination), *describe_findings(examination)]
+    )
     lines += [f"{name}: {reading}: {reason}" for name, reading, reason in axes(examination)]
     lines += [f"{f.metric} failed: {f.reason}" for f in examination.answers if f.status == "failed"]
-    lines += _logged(examination) if logged(examination) is not None else []
-    return [head, *(Padding(Text(plain(line)), (0, 0, 0, 2)) for line in lines), Text()]
+    lines += _logged(examination) if log_trials(examination) is not None else []
+    return [head, *(Padding(Text(visible_text(line)), (0, 0, 0, 2)) for line in lines), Text()]
 
 
 def _logged(examination: Examination) -> list[str]:

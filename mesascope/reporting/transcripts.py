@@ -8,14 +8,14 @@ from mesascope.reporting import words
 from mesascope.reporting.hints import Examination
 
 
-def spoken(examinations: Sequence[Examination]) -> list[dict[str, Any]]:
+def list_transcripts(examinations: Sequence[Examination]) -> list[dict[str, Any]]:
     """Per subject and condition the last question as it was sent, and every answer; none for subjects without words."""
     return [
         {
             "subject": e.subject,
-            "split": words.split(split),
+            "split": words.describe_split(split),
             "condition": words.condition(str(label)),
-            **_told(limits.parsed(str(text))),
+            **_told(limits.parse_json(str(text))),
         }
         for e in examinations
         for split, lived in e.trials.items()

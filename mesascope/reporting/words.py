@@ -4,22 +4,22 @@ import math
 import unicodedata
 
 from mesascope.findings import Finding
-from mesascope.reporting.headlines import found, headlines
+from mesascope.reporting.headlines import find_measured, headlines
 from mesascope.reporting.hints import Examination
 
 COUNTED = ("seen", "fresh", "shifted", "exchanged", "restructured")  # kinds that a placement can read
 HIDDEN = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")  # categories of characters that steer and are not seen
 
 
-def plain(text: object) -> str:
+def visible_text(text: object) -> str:
     """Text from anyone as one line of visible characters: what steers a terminal or breaks XML shows as �."""
     spaced = str(text).replace("\r\n", " ").replace("\n", " ").replace("\t", " ")
     return "".join("\ufffd" if unicodedata.category(c) in HIDDEN else c for c in spaced)
 
 
-def cut(text: object, longest: int) -> str:
+def shorten(text: object, longest: int) -> str:
     """Plain text, shortened in its middle where it is longer than that."""
-    line = plain(text)
+    line = visible_text(text)
     if len(line) <= longest:
         return line
     tail = longest // 3
@@ -69,18 +69,18 @@ NAMED = {  # kinds of split
 }
 
 
-def split(name: str) -> str:
+def describe_split(name: str) -> str:
     """A split in words."""
     kind, _, variant = name.partition(":")
     return NAMED.get(kind) or (f"{kind}: {variant}" if variant else kind)
 
 
-def counted(name: str) -> bool:
+def is_counted(name: str) -> bool:
     """Whether a placement can read the split; the others are reported only."""
     return name.partition(":")[0] in COUNTED and name != "exchanged:random"
 
 
-def number(value: float | None) -> str:
+def format_number(value: float | None) -> str:
     """A number to two places, zero without a sign; a dash where there is none."""
     if value is None or math.isnan(value):
         return "–"
@@ -88,32 +88,34 @@ def number(value: float | None) -> str:
     return text.lstrip("-") if float(text) == 0 else text
 
 
-def span(low: float | None, high: float | None) -> str:
+def format_interval(low: float | None, high: float | None) -> str:
     """An interval to two places; nothing where there is none."""
     held = low is not None and high is not None and not math.isnan(low)
-    return f"[{number(low)}, {number(high)}]" if held else ""
+    return f"[{format_number(low)}, {format_number(high)}]" if held else ""
 
 
-def brief(finding: Finding | None) -> str:
+def format_finding(finding: Finding | None) -> str:
     """Estimate and interval to two places; a dash where there is nothing."""
     if finding is None:
         return "–"
     if finding.status != "measured":
         return finding.status
-    return f"{number(finding.estimate)} {span(finding.low, finding.high)}".rstrip()
+    return f"{format_number(finding.estimate)} {format_interval(finding.low, finding.high)}".rstrip()
 
 
-def sentences(examination: Examination) -> list[str]:
+def describe_findings(examination: Examination) -> list[str]:
     """What was seen of one subject, in short sentences; only of what was measured."""
     out = []
-    if gained := found(examination, "performance", "fresh"):
+    if gained := find_measured(examination, "performance", "fresh"):
         out.append(
-            f"On fresh tasks it gained {number(gained.estimate)} of what the best act would gain over chance"
+            f"On fresh tasks it gained {format_number(gained.estimate)} of what the best act would gain over chance"
             f"{', which is no more than chance explains' if _null(gained) else ''}."
         )
-    if rise := found(examination, "adaptation"):
+    if rise := find_measured(examination, "adaptation"):
         what = "realised pay-off" if rise.reason == "realised pay-off" else "gain"
-        change = f"{'rose' if (rise.estimate or 0) > 0 else 'fell'} by {number(abs(rise.estimate or 0))}"
+        change = (
+            f"{'rose' if (rise.estimate or 0) > 0 else 'fell'} by {format_number(abs(rise.estimate or 0))}"
+        )
         change = "changed no more than chance explains" if _null(rise) else change
         out.append(f"From the first tenth of a lifetime to its last quarter its {what} {change}.")
     shuffled, reset = (headlines(examination)[k] for k in ("shuffling", "reset"))
@@ -123,17 +125,17 @@ def sentences(examination: Examination) -> list[str]:
         out.append(f"When feedback older than {older} trials came from other lifetimes, its gain {change}.")
     if gained and reset:
         out.append(f"When its carry was made fresh before every trial, its gain {_change(gained, reset)}.")
-    percept = found(examination, "dependence_on_percept: feedback flipped")
-    carry = found(examination, "dependence_on_carry: another lifetime's carry")
+    percept = find_measured(examination, "dependence_on_percept: feedback flipped")
+    carry = find_measured(examination, "dependence_on_carry: another lifetime's carry")
     if percept and carry:
         out.append(
             f"With the last feedback flipped, {_percent(percept)} of its next choices changed; "
             f"with another lifetime's carry, {_percent(carry)}."
         )
-    place = found(examination, "locate_or_learn: position")
+    place = find_measured(examination, "locate_or_learn: position")
     if place and examination.trained_on.startswith("bank"):
         out.append(
-            f"Between the ideal locator of its bank (0) and any learner (1) it stands at {brief(place)}."
+            f"Between the ideal locator of its bank (0) and any learner (1) it stands at {format_finding(place)}."
         )
     return out
 
@@ -151,7 +153,9 @@ def _change(before: Finding, lost: Finding) -> str:
     """'fell from 0.88 to 0.08'."""
     start, drop = before.estimate or 0.0, lost.estimate or 0.0
     if lost.exactly and drop == 0:
-        return f"stayed exactly what it was, {number(start)}"
+        return f"stayed exactly what it was, {format_number(start)}"
     if _null(lost):
-        return f"went from {number(start)} to {number(start - drop)}, no more than chance explains"
-    return f"{'fell' if drop > 0 else 'rose'} from {number(start)} to {number(start - drop)}"
+        return (
+            f"went from {format_number(start)} to {format_number(start - drop)}, no more than chance explains"
+        )
+    return f"{'fell' if drop > 0 else 'rose'} from {format_number(start)} to {format_number(start - drop)}"

@@ -12,15 +12,15 @@ import xarray as xr
 
 from mesascope import catalogue
 from mesascope.contracts.family import Family
-from mesascope.contracts.metric import DoesNotApply, choosing
+from mesascope.contracts.metric import DoesNotApply, require_choices
 from mesascope.contracts.subject import Subject
-from mesascope.errors import choose
-from mesascope.questions.goal.reading import apart, first_third, goals_at, last_third, parts
+from mesascope.errors import pick_named
+from mesascope.questions.goal.reading import first_third, gain_parts, goals_at, goals_differ, last_third
 from mesascope.rollouts.replays import replay
 from mesascope.trials import gain, payoff
 
 
-class Lived(NamedTuple):
+class Rollouts(NamedTuple):
     """trials of one split, whose condition 'intact' is measured; who lived them, and in what."""
 
     trials: xr.Dataset
@@ -31,7 +31,7 @@ class Lived(NamedTuple):
 Measure = Callable[..., np.ndarray]
 
 
-def total_reward(lived: Lived, best: float = 0.0) -> np.ndarray:
+def total_reward(lived: Rollouts, best: float = 0.0) -> np.ndarray:
     """Expected pay-off of a lifetime, summed.
 
     Args:
@@ -43,24 +43,24 @@ def total_reward(lived: Lived, best: float = 0.0) -> np.ndarray:
     return (best - regret(lived)[0] if best else paid)[None]
 
 
-def regret(lived: Lived) -> np.ndarray:
+def regret(lived: Rollouts) -> np.ndarray:
     """What the best act would have paid more in a lifetime, summed."""
     if "best" not in lived.trials:
         raise DoesNotApply("the best pay-off is not known")
     return (lived.trials.best.values.astype(float) - payoff(lived.trials)).sum(-1)[None]
 
 
-def gain_over_chance(lived: Lived) -> np.ndarray:
+def gain_over_chance(lived: Rollouts) -> np.ndarray:
     """Pay-off of a lifetime above that of acting by chance, summed."""
     return (payoff(lived.trials) - lived.trials.chance.values.astype(float)).sum(-1)[None]
 
 
-def gain_over_fixed(lived: Lived) -> np.ndarray:
+def gain_over_fixed(lived: Rollouts) -> np.ndarray:
     """Pay-off of a lifetime above that of the best policy that cannot adapt, summed."""
     return (payoff(lived.trials) - lived.trials.fixed.values.astype(float)).sum(-1)[None]
 
 
-def share(lived: Lived, whole: bool = True) -> np.ndarray:
+def share(lived: Rollouts, whole: bool = True) -> np.ndarray:
     """Share of what could be gained over chance: 0 by chance, 1 at best.
 
     Args:
@@ -70,17 +70,17 @@ def share(lived: Lived, whole: bool = True) -> np.ndarray:
     return np.stack(gain(lived.trials, window=slice(None) if whole else None))
 
 
-def part_of_choice(lived: Lived, choice: int = 0) -> np.ndarray:
+def part_of_choice(lived: Rollouts, choice: int = 0) -> np.ndarray:
     """Part of the trials on which one choice is made.
 
     Args:
         lived: the lifetimes.
         choice: which, from 0.
     """
-    return (choosing(lived.trials).action.sel(condition="intact").values == choice).mean(-1)[None]
+    return (require_choices(lived.trials).action.sel(condition="intact").values == choice).mean(-1)[None]
 
 
-def log_loss(lived: Lived) -> np.ndarray:
+def log_loss(lived: Rollouts) -> np.ndarray:
     """Expected loss of a lifetime in nats, its choices' probabilities taken as predictions of which choice pays."""
     if "log_probs" not in lived.trials or "means" not in lived.trials:
         raise DoesNotApply("it gives no probabilities, or what each choice pays is not known")
@@ -88,7 +88,7 @@ def log_loss(lived: Lived) -> np.ndarray:
     return -(lived.trials.means.values.astype(float) * stated).sum((-2, -1))[None]
 
 
-def distance(lived: Lived, procedure: str = "thompson", since: int = 0) -> np.ndarray:
+def distance(lived: Rollouts, procedure: str = "thompson", since: int = 0) -> np.ndarray:
     """Total variation distance between its choices' probabilities and a procedure's, along its own lifetimes.
 
     Args:
@@ -105,7 +105,7 @@ def distance(lived: Lived, procedure: str = "thompson", since: int = 0) -> np.nd
     return (0.5 * np.abs(own - np.exp(other.astype(float))).sum(-1)[:, since:]).mean(-1)[None]
 
 
-def goal_return(lived: Lived, goal: str = "intended", late: bool = True) -> np.ndarray:
+def goal_return(lived: Rollouts, goal: str = "intended", late: bool = True) -> np.ndarray:
     """Share of a goal's optimum over chance.
 
     Args:
@@ -115,10 +115,10 @@ def goal_return(lived: Lived, goal: str = "intended", late: bool = True) -> np.n
     """
     held = _named(goals_at(lived.family, lived.trials).named(), goal)
     trials = lived.trials.sizes["trial"]
-    return np.stack(parts(held, last_third(trials) if late else first_third(trials)))
+    return np.stack(gain_parts(held, last_third(trials) if late else first_third(trials)))
 
 
-def goal_taken(lived: Lived, goal: str = "intended", late: bool = True) -> np.ndarray:
+def goal_taken(lived: Rollouts, goal: str = "intended", late: bool = True) -> np.ndarray:
     """Part of the trials that are worth the most for a goal, of lifetimes in which the goals differ.
 
     Args:
@@ -130,10 +130,10 @@ def goal_taken(lived: Lived, goal: str = "intended", late: bool = True) -> np.nd
     held, trials = _named(goals.named(), goal), lived.trials.sizes["trial"]
     window = last_third(trials) if late else first_third(trials)
     taken = (held.paid >= held.best - 1e-6)[:, window].mean(-1)
-    return np.where(apart(goals), taken, np.nan)[None]
+    return np.where(goals_differ(goals), taken, np.nan)[None]
 
 
-def read_as(lived: Lived, axis: str = "goal", says: str = "") -> np.ndarray:
+def read_as(lived: Rollouts, axis: str = "goal", says: str = "") -> np.ndarray:
     """1 where an axis reads these lifetimes as the plan says, else 0: a rate over training seeds.
 
     Args:
@@ -150,7 +150,7 @@ def read_as(lived: Lived, axis: str = "goal", says: str = "") -> np.ndarray:
 
 
 def _named(known: Mapping[str, Any], name: str) -> Any:
-    return known[choose("goal or reading", name, known)]
+    return known[pick_named("goal or reading", name, known)]
 
 
 SHIPPED: dict[str, Measure] = {
@@ -163,7 +163,7 @@ SHIPPED: dict[str, Measure] = {
 }
 
 
-def measure(spec: str, known: Mapping[str, Measure] = SHIPPED) -> Callable[[Lived], np.ndarray]:
+def measure(spec: str, known: Mapping[str, Measure] = SHIPPED) -> Callable[[Rollouts], np.ndarray]:
     """The measure that a text names, with its settings.
 
     Args:
@@ -174,6 +174,6 @@ def measure(spec: str, known: Mapping[str, Measure] = SHIPPED) -> Callable[[Live
         MesascopeError: no such measure or setting.
     """
     name, given = catalogue.parse_spec(spec)
-    made = known[choose("measure", name, known)]
+    made = known[pick_named("measure", name, known)]
     filled: dict[str, Any] = catalogue.convert(made, given, f"measure {name!r}")
     return lambda lived: made(lived, **filled)

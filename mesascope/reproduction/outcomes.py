@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.findings import made
+from mesascope.findings import provenance
 from mesascope.reproduction.plans import Quantity, Study
 from mesascope.reproduction.work import RATES, Value
 from mesascope.stats import interval, proportion, standard_error
@@ -21,7 +21,7 @@ Values = Mapping[tuple[str, str, int], Value]
 def document(study: Study, values: Values, trusted: bool = False) -> dict[str, Any]:
     """Everything that came out, as plain data without times: the same work gives the same document."""
     others = {} if study.ours else {"path": str(study.folder), "trusted": trusted}
-    origin = made(None)
+    origin = provenance(None)
     numbers = {
         (q.name, cell.name): summary(study, _rate(q), q.name, cell.name, values)
         for q in study.quantities
@@ -170,14 +170,14 @@ def verdict(told: Mapping[str, Any]) -> str:
     return f"{word}, but the interval reaches across{note}"
 
 
-def number(value: float | None) -> str:
+def format_number(value: float | None) -> str:
     """A number with as many digits as a table needs."""
     if value is None:
         return "–"
     return f"{value:.2f}" if abs(value) >= 9.995 else f"{value:.3f}"
 
 
-def ours(told: Mapping[str, Any]) -> str:
+def format_ours(told: Mapping[str, Any]) -> str:
     """Our number with its interval, its rate, or why there is none."""
     if told["ours"] is None:
         return f"– ({told['why'].partition(';')[0]})"
@@ -187,16 +187,18 @@ def ours(told: Mapping[str, Any]) -> str:
         return f"{round(told['ours'] * told['n'])} of {told['n']}{levels}"
     if levels:
         return levels.strip(" ()")
-    spread = f" [{number(told['low'])}, {number(told['high'])}]" if told["low"] is not None else ""
-    return f"{number(told['ours'])}{spread}"
+    spread = (
+        f" [{format_number(told['low'])}, {format_number(told['high'])}]" if told["low"] is not None else ""
+    )
+    return f"{format_number(told['ours'])}{spread}"
 
 
-def within(told: Mapping[str, Any]) -> str:
+def judge_row(told: Mapping[str, Any]) -> str:
     """Whether a row is where it should be, and what that was held against."""
     return "" if told["within"] is None else f"{'yes' if told['within'] else 'no'} ({told['against']})"
 
 
-def compared(told: Mapping[str, Any]) -> tuple[str, str]:
+def format_references(told: Mapping[str, Any]) -> tuple[str, str]:
     """The published and the exact value as they stand in the table."""
     published = ""
     if "published" in told:
@@ -222,12 +224,19 @@ def table(found: Mapping[str, Any]) -> str:
     lines += ["| what | of | published | exact | ours | n | within |", "|---|---|---|---|---|---|---|"]
     for told in found["rows"]:
         many = f"{told['n']} × {told['lifetimes']}" if told["n"] else ""
-        cells = [told["quantity"], told["subject"], *compared(told), ours(told), many, within(told)]
+        cells = [
+            told["quantity"],
+            told["subject"],
+            *format_references(told),
+            format_ours(told),
+            many,
+            judge_row(told),
+        ]
         lines.append("| " + " | ".join(_cell(c) for c in cells) + " |")
     lines += ["", "n: seeds × lifetimes of each.", ""]
     lines += ["| expected before the run | size | seen | outcome |", "|---|---|---|---|"]
     for told in found["expects"]:
-        lines.append("| " + " | ".join(_cell(c) for c in expected(told)) + " |")
+        lines.append("| " + " | ".join(_cell(c) for c in format_expectation(told)) + " |")
     sources = list(dict.fromkeys(r["source"] for r in found["rows"] if "source" in r))
     exact = list(dict.fromkeys(r["exact_source"] for r in found["rows"] if "exact_source" in r))
     lines += ["", *(f"Published: {s}." for s in sources), *(f"Exact: {s}." for s in exact)]
@@ -236,15 +245,15 @@ def table(found: Mapping[str, Any]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def expected(told: Mapping[str, Any]) -> Sequence[str]:
+def format_expectation(told: Mapping[str, Any]) -> Sequence[str]:
     """An expectation's line: what it says, its bound, what was seen, the outcome."""
     bound = {"+": "at least ", "-": "at most −", "0": "within ± "}[told["sign"]] + f"{told['size']:g}"
     than = told["than"]
     if not isinstance(than, list) and than:
         bound += f" from {than:g}"
-    seen = number(told["difference"])
+    seen = format_number(told["difference"])
     if told["low"] is not None:
-        seen += f" [{number(told['low'])}, {number(told['high'])}]"
+        seen += f" [{format_number(told['low'])}, {format_number(told['high'])}]"
     return told["says"], bound, seen, verdict(told)
 
 

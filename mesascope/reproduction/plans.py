@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mesascope import catalogue, formats
-from mesascope.errors import MesascopeError, choose, unknown
+from mesascope.errors import MesascopeError, pick_named, unknown
 from mesascope.reproduction import tables
 
 PLAN = (
@@ -143,16 +143,16 @@ def load(name: str, quick: bool = False, seeds: int = 0) -> Study:
         MesascopeError: no such study, or a mistake in its files.
     """
     folder = find(name)
-    plan, expects = tables.toml(folder / "plan.toml"), tables.toml(folder / "expects.toml")
+    plan, expects = tables.read_toml(folder / "plan.toml"), tables.read_toml(folder / "expects.toml")
     where = f"{folder.name}/plan.toml"
-    tables.known(plan, PLAN, where)
-    tables.known(expects, ("expects",), f"{folder.name}/expects.toml")
+    tables.check_keys(plan, PLAN, where)
+    tables.check_keys(expects, ("expects",), f"{folder.name}/expects.toml")
     short = dict(tables.table(plan, "quick", where)) if quick else {}
     count = seeds or int(short.pop("seeds", tables.number(plan, "seeds", where)))
     short.pop("seeds", None)
     values = {"lifetimes": 1024, **tables.table(plan, "values", where)}
     for key in short:
-        choose(f"value in [quick] of {where}", key, values)
+        pick_named(f"value in [quick] of {where}", key, values)
     grid = Grid({**values, **short}, tables.table(plan, "called", where), where)
     cells = _cells(tables.table(plan, "subjects", where), grid)
     quantities = _quantities(tables.table(plan, "measured", where), grid, {c.name for c in cells})
@@ -212,7 +212,7 @@ class Grid:
             raise MesascopeError(f"{template!r} in {self.where}: {error}.", "Close every brace.") from None
         for name in names:
             if name != "seed":
-                yield choose(f"value in {self.where}", name, self.values)
+                yield pick_named(f"value in {self.where}", name, self.values)
 
     def _fill(self, template: str, point: Mapping[str, Any]) -> str:
         for name in self.placeholders(template):
@@ -229,7 +229,7 @@ def _cells(table: Mapping[str, Any], grid: Grid) -> tuple[Cell, ...]:
     out: dict[str, Cell] = {}
     for template, told in table.items():
         where = f"[subjects.{template!r}] of {grid.where}"
-        tables.known(told, SUBJECT, where)
+        tables.check_keys(told, SUBJECT, where)
         if ("recipe" in told) == ("subject" in told):
             raise MesascopeError(f"{where} needs a recipe or a subject.", "Give one of the two.")
         if "family" not in told:
@@ -251,7 +251,7 @@ def _quantities(table: Mapping[str, Any], grid: Grid, known: set[str]) -> tuple[
     for template, told in table.items():
         where = f"[measured.{template!r}] of {grid.where}"
         told = formats.reword(told) if isinstance(told, Mapping) else told
-        tables.known(told, MEASURED, where)
+        tables.check_keys(told, MEASURED, where)
         kinds = [k for k in KINDS if k in told]
         if len(kinds) != 1:
             raise MesascopeError(f"{where} needs one of {', '.join(KINDS)}.", "Give one of them.")
@@ -263,9 +263,9 @@ def _quantities(table: Mapping[str, Any], grid: Grid, known: set[str]) -> tuple[
         lifetimes = grid.values.get(lifetimes, lifetimes) if isinstance(lifetimes, str) else lifetimes
         if type(lifetimes) is not int or lifetimes < 3:
             raise MesascopeError(f"lifetimes={lifetimes!r} in {where} is no number from 3.", "Give a number.")
-        of = grid.names(tables.texts(told, "of", grid.where))
+        of = grid.names(tables.text_list(told, "of", grid.where))
         for name in of:
-            choose(f"subject in {where}", name, known)
+            pick_named(f"subject in {where}", name, known)
         for point in grid.points(template):
             name = grid.shown(template, point)
             if name in out:
@@ -279,7 +279,7 @@ def _quantities(table: Mapping[str, Any], grid: Grid, known: set[str]) -> tuple[
 
 def _rows(rows: Sequence[Mapping[str, Any]], grid: Grid) -> Iterator[dict[str, Any]]:
     for row in rows:
-        tables.known(row, ROW, f"[[rows]] of {grid.where}")
+        tables.check_keys(row, ROW, f"[[rows]] of {grid.where}")
         if "quantity" not in row or "subject" not in row:
             raise MesascopeError(f"A row of {grid.where} lacks quantity or subject.", "Give both.")
         if "published" in row and "source" not in row:
@@ -291,13 +291,13 @@ def _rows(rows: Sequence[Mapping[str, Any]], grid: Grid) -> Iterator[dict[str, A
 
 def _panels(panels: Sequence[Mapping[str, Any]], grid: Grid) -> Iterator[dict[str, Any]]:
     for panel in panels:
-        tables.known(panel, PANEL, f"[[panels]] of {grid.where}")
-        choose("way to draw", str(panel.get("draw")), DRAWN)
+        tables.check_keys(panel, PANEL, f"[[panels]] of {grid.where}")
+        pick_named("way to draw", str(panel.get("draw")), DRAWN)
         groups = [
             {"label": _line(t), "axis": (list(grid.placeholders(t)) or [""])[-1], "names": grid.names([t])}
-            for t in tables.texts(panel, "of", grid.where)
+            for t in tables.text_list(panel, "of", grid.where)
         ]
-        asked = tables.texts(panel, "quantities", grid.where)
+        asked = tables.text_list(panel, "quantities", grid.where)
         called = {k: dict(v) for k, v in grid.called.items()}
         yield {
             "x": panel.get("x", ""),
@@ -319,7 +319,7 @@ def _line(template: str) -> str:
 def _expects(rows: Sequence[Mapping[str, Any]], study: str) -> Iterator[dict[str, Any]]:
     where = f"{study}/expects.toml"
     for row in rows:
-        tables.known(row, EXPECTED, where)
+        tables.check_keys(row, EXPECTED, where)
         says, sign = row.get("says", "?"), row.get("sign")
         if sign not in ("+", "-", "0"):
             raise MesascopeError(f"{says!r} in {where} has no sign.", "Give '+', '-' or '0'.")
@@ -347,7 +347,7 @@ def _refers(study: Study) -> None:
             ("quantity", panel["quantities"], [q for q, _ in there]),
         ):
             for name in names:
-                choose(f"{kind} in a panel of {study.name}", name, set(known))
+                pick_named(f"{kind} in a panel of {study.name}", name, set(known))
     sides = (side for e in study.expects for side in (e["value"], e["than"]) if isinstance(side, list))
     for quantity, subject in [*((r["quantity"], r["subject"]) for r in study.rows), *sides]:
         if (quantity, subject) not in there:

@@ -14,7 +14,7 @@ GUESS = {"train": 60.0, "live": 10.0, "place": 20.0}  # seconds, before any was 
 OFTEN = 0.5  # seconds
 
 
-class Told:
+class Message:
     """Progress by the time that each kind of unit took so far.
 
     Args:
@@ -49,7 +49,7 @@ class Told:
         self.progress(self.most, doing)
 
 
-class Whisper:
+class Relay:
     """Says to the process that began this one how far a unit is: through a file, now and then."""
 
     def __init__(self, folder: Path):
@@ -64,7 +64,7 @@ class Whisper:
 
 
 @contextlib.contextmanager
-def listening(told: Callable[[int, float, str], None], folder: Path) -> Iterator[None]:
+def relay_progress(told: Callable[[int, float, str], None], folder: Path) -> Iterator[None]:
     """Passes on, from a thread of its own, what is whispered into a folder, which is there only meanwhile."""
     over = threading.Event()
     shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed

@@ -13,17 +13,17 @@ from mesascope.errors import MesascopeError
 from mesascope.examination import runs
 from mesascope.files import write_text
 from mesascope.guards import gate
-from mesascope.guards.blame import contained, theirs
-from mesascope.reproduction.crew import clock, gather, side_by_side
+from mesascope.guards.blame import contain_exits, plugin_error
+from mesascope.reproduction.crew import collect_seconds, run_in_processes, seconds_file
 from mesascope.reproduction.figures import draw
 from mesascope.reproduction.measures import SHIPPED, Measure
 from mesascope.reproduction.outcomes import document, table
 from mesascope.reproduction.plans import Study, load
-from mesascope.reproduction.progress import Told, Whisper
+from mesascope.reproduction.progress import Message, Relay
 from mesascope.reproduction.work import Workshop
 
 
-@contained()
+@contain_exits()
 def reproduce(
     study: str,
     quick: bool = False,
@@ -57,13 +57,13 @@ def reproduce(
     measures = known_measures(plan, trust)
     folder = runs.prepare(out or home({"study": plan.name, "quick": quick}))
     shop = Workshop(plan, folder, measures, lambda place, share, doing: told(place, share, doing))
-    told = Told(shop.plan, shop.seconds, progress)
-    gather(shop)
+    told = Message(shop.plan, shop.seconds, progress)
+    collect_seconds(shop)
     there = [i for i, u in enumerate(shop.plan) if u.kind == "train" and not shop.lacks(u)]
     shop.work(there)  # a network of another training is refused before there is work
     if workers != 1:
-        asked = Asked(study, quick, seeds, folder, trust, shop.code)
-        side_by_side(shop, functools.partial(_part, asked), workers, progress)
+        asked = Request(study, quick, seeds, folder, trust, shop.code)
+        run_in_processes(shop, functools.partial(_part, asked), workers, progress)
     found = document(plan, shop.work(), trust)
     write_text(folder / "results.json", json.dumps(found, indent=1, allow_nan=False) + "\n")
     write_text(folder / "table.md", table(found))
@@ -71,7 +71,7 @@ def reproduce(
     return found
 
 
-class Asked(NamedTuple):
+class Request(NamedTuple):
     """What `reproduce` was asked, in which folder, and the code that began it."""
 
     study: str
@@ -82,17 +82,17 @@ class Asked(NamedTuple):
     code: list[str]
 
 
-def _part(asked: Asked, places: Sequence[int], heard: Path) -> None:
+def _part(asked: Request, places: Sequence[int], heard: Path) -> None:
     """Does the units at some places of a study's plan, in any process."""
     plan = load(asked.study, asked.quick, asked.seeds)
     measures = known_measures(plan, asked.trust)
     try:
-        shop = Workshop(plan, asked.folder, measures, Whisper(heard), clock(places))
+        shop = Workshop(plan, asked.folder, measures, Relay(heard), seconds_file(places))
         if shop.code != asked.code:
             raise MesascopeError("The code was changed while the study ran.", "Give the command again.")
         shop.work(places)
     except Exception as error:  # where it was raised is not known in the process that began this one
-        of_others = None if isinstance(error, MesascopeError) else theirs(error)
+        of_others = None if isinstance(error, MesascopeError) else plugin_error(error)
         if of_others is None or os.environ.get("MESASCOPE_TRACEBACK"):
             raise
         raise of_others from error
@@ -109,7 +109,7 @@ def known_measures(study: Study, trust: bool) -> dict[str, Measure]:
     texts = [t for c in study.cells for t in (c.recipe, c.subject, c.family)]
     texts += [t for q in study.quantities for t in (q.spec, q.family)]
     if trust:
-        gate.typed(*texts)
+        gate.allow(*texts)
     if not (study.ours or trust):
         if own.is_file():
             raise _untrusted(f"{str(own)!r} is code")
@@ -122,7 +122,7 @@ def known_measures(study: Study, trust: bool) -> dict[str, Measure]:
                 raise _untrusted(f"{running[0]} in {text!r} would run code")
     if not own.is_file():
         return SHIPPED
-    module = gate.code(own, f"mesascope_study_{study.name}")
+    module = gate.run_file(own, f"mesascope_study_{study.name}")
     named = {k: v for k, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__}
     own_measures: dict[str, Any] = {k: v for k, v in named.items() if callable(v) and not k.startswith("_")}
     return {**SHIPPED, **own_measures}

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mesascope.errors import MesascopeError, choose
+from mesascope.errors import MesascopeError, pick_named
 from mesascope.guards import limits
 
 
-def texts(told: Mapping[str, Any], key: str, where: str) -> list[str]:
+def text_list(told: Mapping[str, Any], key: str, where: str) -> list[str]:
     """A list of texts that must not be empty."""
     got = told.get(key)
     if not isinstance(got, list) or not got or not all(isinstance(x, str) for x in got):
@@ -19,7 +19,7 @@ def texts(told: Mapping[str, Any], key: str, where: str) -> list[str]:
     return got
 
 
-def toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
     """A file of a study."""
     try:
         return tomllib.loads(limits.read(path, limits.SETTINGS).decode())
@@ -31,12 +31,12 @@ def toml(path: Path) -> dict[str, Any]:
         raise MesascopeError(f"{str(path)!r} is no TOML: {error}.", "Mend it there.") from None
 
 
-def known(told: Any, keys: Sequence[str], where: str) -> None:
+def check_keys(told: Any, keys: Sequence[str], where: str) -> None:
     """Raises where a table has a key that means nothing."""
     if not isinstance(told, Mapping):
         raise MesascopeError(f"{where} is no table.", f"Its keys are {', '.join(keys)}.")
     for key in told:
-        choose(f"key in {where}", key, keys)
+        pick_named(f"key in {where}", key, keys)
 
 
 def table(plan: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:

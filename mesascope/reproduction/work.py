@@ -24,7 +24,7 @@ from mesascope.contracts.family import Family
 from mesascope.contracts.metric import DoesNotApply, gains
 from mesascope.contracts.split import kind as split_kind
 from mesascope.contracts.subject import Subject
-from mesascope.errors import MesascopeError, choose
+from mesascope.errors import MesascopeError, pick_named
 from mesascope.examination.bench import Bench
 from mesascope.examination.measurement import answer as ask
 from mesascope.execution import fingerprint
@@ -32,7 +32,7 @@ from mesascope.files import write_text
 from mesascope.guards import limits
 from mesascope.questions.spectrum.placement import LADDER, Placement, conditions
 from mesascope.recipes.training import train
-from mesascope.reproduction.measures import Lived, Measure, measure
+from mesascope.reproduction.measures import Measure, Rollouts, measure
 from mesascope.reproduction.plans import SEED, Cell, Quantity, Study
 from mesascope.rollouts.replays import Replays
 from mesascope.rollouts.rollouts import rollout
@@ -89,11 +89,11 @@ def units(study: Study) -> list[Unit]:
     for seed in range(study.seeds):
         for cell in study.cells:
             if cell.recipe:
-                out.append(Unit("train", cell, seed, filled(cell.family, seed)))
+                out.append(Unit("train", cell, seed, fill_seed(cell.family, seed)))
             groups: dict[tuple, list[Quantity]] = {}
             for q in study.quantities:
                 if cell.name in q.of:
-                    family = filled(q.family or cell.family, seed)
+                    family = fill_seed(q.family or cell.family, seed)
                     kind = "live" if q.kind == "measure" else "place"
                     split = q.split if kind == "live" else ""
                     groups.setdefault((kind, family, split, q.lifetimes), []).append(q)
@@ -102,7 +102,7 @@ def units(study: Study) -> list[Unit]:
     return out
 
 
-def filled(text: str, seed: int) -> str:
+def fill_seed(text: str, seed: int) -> str:
     """A text with the seed in its place."""
     return text.replace(SEED, str(seed))
 
@@ -166,14 +166,14 @@ class Workshop:
 
     def _network(self, unit: Unit) -> Path:
         """The folder of a unit's network."""
-        told = json.dumps([unit.cell.recipe, filled(unit.cell.family, unit.seed), unit.seed])
+        told = json.dumps([unit.cell.recipe, fill_seed(unit.cell.family, unit.seed), unit.seed])
         slug = "".join(c if c.isalnum() else "_" for c in unit.cell.name)[:40]
         return self.out / "networks" / f"{slug}-{unit.seed}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
 
     def _train(self, unit: Unit, tell: Progress) -> None:
         folder = self._network(unit)
         there = (folder / NETWORK).is_file()  # then the recipe only looks whether it is its own
-        recipe = filled(unit.cell.recipe, unit.seed)
+        recipe = fill_seed(unit.cell.recipe, unit.seed)
         spec = f"{recipe}{',' if ':' in recipe else ':'}seed={unit.seed}"
         start = time.monotonic()
         train(spec, unit.family, folder, progress=lambda s, doing: tell(s, f"{unit.cell.name}: {doing}"))
@@ -184,12 +184,12 @@ class Workshop:
         """The unit's subject, as what it is put to knows it."""
         if unit.cell.recipe:
             return open_subject(str(self._network(unit) / NETWORK), family)
-        return open_subject(filled(unit.cell.subject, unit.seed), family)
+        return open_subject(fill_seed(unit.cell.subject, unit.seed), family)
 
     def _path(self, unit: Unit) -> tuple[Path, list[Any]]:
         """The file of a measurement, named by all that decides its values, and what that is."""
         told: list[Any] = [unit.kind, unit.cell.name, unit.seed, unit.family, unit.split, unit.lifetimes]
-        told += [filled(unit.cell.subject, unit.seed), filled(unit.cell.trained_on, unit.seed)]
+        told += [fill_seed(unit.cell.subject, unit.seed), fill_seed(unit.cell.trained_on, unit.seed)]
         made = (self._network(unit) / NETWORK).read_bytes() if unit.cell.recipe else b""
         told += [hashlib.sha256(made).hexdigest() if made else ""]
         told += [[q.name, q.kind, q.spec, q.label, q.split] for q in unit.quantities]
@@ -221,13 +221,13 @@ class Workshop:
         lacking: dict[str, str] = {}
         for chunk, start in enumerate(range(0, unit.lifetimes, CHUNK)):
             lifetimes, seed = min(CHUNK, unit.lifetimes - start), unit.first_seed + chunk
-            lived = Lived(rollout(subject, family, unit.split, lifetimes, seed), subject, family)
+            lived = Rollouts(rollout(subject, family, unit.split, lifetimes, seed), subject, family)
             for name, of in asked.items():
                 try:
                     parts.setdefault(name, []).append(np.atleast_2d(of(lived)))
                 except DoesNotApply as why:
                     lacking[name] = str(why)
-        return {n: Value(None, why=lacking[n]) if n in lacking else summed(parts[n]) for n in asked}
+        return {n: Value(None, why=lacking[n]) if n in lacking else combine(parts[n]) for n in asked}
 
     def _place(self, unit: Unit, subject: Subject, family: Family) -> dict[str, Value]:
         """Values from a placement and from metrics, the rollouts made once."""
@@ -236,15 +236,15 @@ class Workshop:
         placed = any(q.kind == "placed" and q.spec != "share" for q in unit.quantities)
         labels = conditions(family.horizon) if placed else ("intact",)
         labels = [*labels, *(c for p in metrics.values() for c in p.conditions)]
-        told = filled(unit.cell.trained_on, unit.seed) or subject.trained_on
+        told = fill_seed(unit.cell.trained_on, unit.seed) or subject.trained_on
         splits = {q.split for q in unit.quantities} | {"fresh"}
-        own = family.banked(told) if told.startswith("bank:") else family  # its bank decides what was seen
+        own = family.with_bank(told) if told.startswith("bank:") else family  # its bank decides what was seen
         if placed or metrics:
             splits |= {split.name for split in own.splits() if split.counted}
         read_on = {k for p in metrics.values() for k in p.splits}
         read_on |= {k for axis in asked.values() for k in axis.tested}
         there = [r for r in own.split_names if r in splits or split_kind(r) in read_on]
-        beyond = axes.wanted(family) if asked else {}
+        beyond = axes.conditions_read(family) if asked else {}
         bench = Bench(family, labels, there, unit.lifetimes, unit.first_seed, made=self.made, beyond=beyond)
         home, placement = bench.home(told), None
         if placed:
@@ -261,7 +261,7 @@ class Workshop:
                 verdict = asked[q.spec].read(lived, home)
                 out[q.name] = of_verdict(asked[q.spec], q.label, verdict, unit.lifetimes)
             elif q.spec == "share" and q.split in lived:
-                out[q.name] = summed([np.stack(gains(lived[q.split], "intact"))])
+                out[q.name] = combine([np.stack(gains(lived[q.split], "intact"))])
             elif q.spec == "share":
                 out[q.name] = Value(None, why=f"there is no split {q.split}")
             else:
@@ -289,7 +289,7 @@ class Workshop:
         write_text(self.out / self.clock, json.dumps({**told, "units": self.seconds}, indent=1))
 
 
-def summed(parts: list[np.ndarray]) -> Value:
+def combine(parts: list[np.ndarray]) -> Value:
     """A value from parts [1 or 2, N] of several rollouts: their mean, or their ratio of sums."""
     whole = np.concatenate(parts, axis=1)
     if len(whole) == 2 and not abs(whole[1].sum()) > 0:
@@ -303,7 +303,7 @@ def summed(parts: list[np.ndarray]) -> Value:
 
 def of_placement(spec: str, placement: Placement, lifetimes: int) -> Value:
     """A number of a placement: rungs are numbered from 0, inert, to 5, general."""
-    choose("number of a placement", spec, PLACED)
+    pick_named("number of a placement", spec, PLACED)
     told = placement.text()
     if spec in ("lowest", "highest"):
         rung = getattr(placement, spec)
@@ -322,7 +322,7 @@ def of_placement(spec: str, placement: Placement, lifetimes: int) -> Value:
 
 def of_verdict(axis: axes.Axis, reading: str, verdict: axes.Verdict | None, lifetimes: int) -> Value:
     """1 where an axis reads a subject so, else 0."""
-    choose(f"reading of the axis {axis.name!r}", reading, axis.words)
+    pick_named(f"reading of the axis {axis.name!r}", reading, axis.words)
     if verdict is None:
         return Value(None, why=f"the axis {axis.name!r} does not arise there")
     return Value(float(verdict.reading == reading), n=lifetimes, text=verdict.text())
@@ -347,7 +347,7 @@ def _finding(found: list[Any], q: Quantity) -> Value:
 def read(path: Path) -> dict[str, Any]:
     """A JSON file of ours; nothing where it is missing or broken, so that it is made again."""
     try:
-        return _dict(limits.parsed(path.read_text()))
+        return _dict(limits.parse_json(path.read_text()))
     except (OSError, ValueError):
         return {}
 

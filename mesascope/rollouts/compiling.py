@@ -17,12 +17,12 @@ from mesascope.files import cache
 F = TypeVar("F", bound=Callable)
 
 
-def lived(function: F) -> F:
+def compile_loop(function: F) -> F:
     """Compiles what runs for long."""
     return _at(1, function)
 
 
-def drawn(function: F) -> F:
+def compile_once(function: F) -> F:
     """Compiles what runs once or a few times."""
     return _at(0, function)
 
@@ -32,7 +32,7 @@ def _at(level: int, function: Callable) -> Any:
     return eqx.filter_jit(function, **options)
 
 
-def keep(short: bool = False) -> None:
+def cache_compiled(short: bool = False) -> None:
     """Keeps compiled code between runs, in the user's cache folder; for processes that this one begins too.
 
     A short run compiles for longer than it lives: it takes emitters that compile in two thirds of the time, whose

@@ -6,11 +6,11 @@ import gymnasium
 import jax
 import numpy as np
 
-from mesascope.agents.observing import observer
+from mesascope.agents.observing import make_observer
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.keys import address
-from mesascope.rollouts.compiling import drawn
+from mesascope.rollouts.compiling import compile_once
 
 WIDEST = 1e6  # of real actions: stable-baselines3 takes no space without bounds
 
@@ -32,7 +32,7 @@ class FamilyEnv(gymnasium.Env):
     def __init__(self, family: Family, split: str = "fresh", render_mode: str | None = None):
         self.family, self.split, self.render_mode = family, split, render_mode
         self.length, self.steps = family.split(split).trials, family.steps
-        self.observe = observer(family)._replace(horizon=self.length)
+        self.observe = make_observer(family)._replace(horizon=self.length)
         if family.choices is None:
             self.action_space = gymnasium.spaces.Box(-WIDEST, WIDEST, (1,), np.float32)
             acts = [(-np.inf, np.inf)]
@@ -94,4 +94,4 @@ def _step(
     return family.step(address(key, "pay", tick), tasks, state, action)
 
 
-_begun, _stepped = drawn(_begin), drawn(_step)
+_begun, _stepped = compile_once(_begin), compile_once(_step)

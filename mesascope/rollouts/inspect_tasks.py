@@ -36,7 +36,7 @@ def play(family: str, split: str, seed: int):
 
 
 @scorer(metrics=[mean(), stderr()])
-def paid():
+def mean_score():
     """The mean score of a lifetime's answered trials."""
 
     async def score(state: Any, target: Any) -> Score:
@@ -46,13 +46,13 @@ def paid():
     return score
 
 
-def lived(family: str, split: str, lifetimes: int, seed: int) -> Task:
+def task_of(family: str, split: str, lifetimes: int, seed: int) -> Task:
     """A task whose samples are the lifetimes of a family on one split."""
     samples = [
         Sample(id=i + 1, input=Lifetime(family, split, seed, i).ask().turn, metadata={"number": i})
         for i in range(lifetimes)
     ]
-    return Task(dataset=samples, solver=play(family, split, seed), scorer=paid())
+    return Task(dataset=samples, solver=play(family, split, seed), scorer=mean_score())
 
 
 @task
@@ -66,7 +66,7 @@ def word_labels(
     seed: int = 0,
 ) -> Task:
     """Words are to be given one of two labels; the right one is told after every answer."""
-    return lived(f"word_labels:labels={labels},trials={trials},wording={wording}", split, lifetimes, seed)
+    return task_of(f"word_labels:labels={labels},trials={trials},wording={wording}", split, lifetimes, seed)
 
 
 @task
@@ -81,6 +81,6 @@ def text_bandit(
     seed: int = 0,
 ) -> Task:
     """A Bernoulli bandit in words."""
-    return lived(
+    return task_of(
         f"text_bandit:arms={arms},trials={trials},history={history},wording={wording}", split, lifetimes, seed
     )

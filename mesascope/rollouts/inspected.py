@@ -13,14 +13,14 @@ import numpy as np
 import xarray as xr
 
 from mesascope import catalogue
-from mesascope.agents.language.answers import Answer, parsed
+from mesascope.agents.language.answers import Answer, parse_label
 from mesascope.contracts.family import Family
 from mesascope.contracts.questions import Moment, Question, row
 from mesascope.errors import MesascopeError
 from mesascope.guards import limits
-from mesascope.keys import located
+from mesascope.keys import fold_address
 from mesascope.rollouts.lives import BLOCK, Record
-from mesascope.rollouts.rollouts import attributes, drawn_tasks
+from mesascope.rollouts.rollouts import attributes, draw_tasks
 from mesascope.trials import assemble
 
 KEPT = "mesascope"  # the key of a sample's store under which its trials stand
@@ -39,14 +39,14 @@ class Lifetime:
     def __init__(self, family: str, split: str, seed: int, number: int):
         self.family: Any = catalogue.make("families", family)
         self.place, self.row, self.seed = (number // BLOCK,), number % BLOCK, seed
-        self.tasks = drawn_tasks(self.family, split, self.place, seed)
+        self.tasks = draw_tasks(self.family, split, self.place, seed)
         self.state, self.percept = self.family.begin(self._key("begin"), self.tasks)
         self.past: tuple[Moment, ...] = ()
         self.trials: list[dict[str, Any]] = []
         self.length = self.family.split(split).trials
 
     def _key(self, *name: str | int) -> jax.Array:
-        return located(self.seed, "lives", *self.place, *name)
+        return fold_address(self.seed, "lives", *self.place, *name)
 
     def ask(self) -> Question:
         """The question of the coming trial."""
@@ -54,7 +54,7 @@ class Lifetime:
 
     def tell(self, said: str) -> Answer:
         """Takes an answer in words, and goes on to the next trial."""
-        answer = parsed(said, self.ask().labels)
+        answer = parse_label(said, self.ask().labels)
         action = np.zeros(BLOCK, np.int32)
         action[self.row] = answer.action
         shown = row(np.asarray(self.percept.observation)[self.row])
@@ -84,7 +84,7 @@ def read_eval(path: str) -> xr.Dataset:
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as held:
-                limits.members(held, limits.size(path))
+                limits.zip_members(held, limits.file_size(path))
         log = read_eval_log(str(path))
     except (OSError, ValueError, RecursionError, zipfile.BadZipFile) as error:
         raise MesascopeError(
@@ -95,7 +95,7 @@ def read_eval(path: str) -> xr.Dataset:
         raise MesascopeError(
             f"{path!r} holds no lifetimes of ours.", "Run: inspect eval mesascope/word_labels --model …"
         )
-    known = [limits.parsed(k) if isinstance(k, str) else k for k in kept]
+    known = [limits.parse_json(k) if isinstance(k, str) else k for k in kept]
     known.sort(key=lambda k: k["number"])
     return _assembled(known, str(log.eval.model))
 
@@ -125,7 +125,7 @@ def _assembled(known: Sequence[dict[str, Any]], model: str) -> xr.Dataset:
         {"answered": field("code", 4, np.int8)[..., None]},
     )
     blocks = {n // BLOCK for n in numbers}
-    tables = {b: family.latents(drawn_tasks(family, split, (b,), seed), split) for b in blocks}
+    tables = {b: family.latents(draw_tasks(family, split, (b,), seed), split) for b in blocks}
     of = {n: {k: v[n % BLOCK] for k, v in tables[n // BLOCK].items()} for n in numbers}
     latents = {k: np.stack([of[n][k] for n in numbers]) for k in of[numbers[0]]}
     attrs = attributes(family, split, f"inspect:{model}", "unknown", {}, seed=seed)

@@ -10,13 +10,13 @@ import numpy as np
 
 from mesascope.contracts.condition import Condition
 from mesascope.contracts.family import Family, Percept
-from mesascope.contracts.subject import Response, Subject, copied
+from mesascope.contracts.subject import Response, Subject, copy_carry
 from mesascope.errors import MesascopeError
 from mesascope.guards.identity import digest
 from mesascope.keys import address
 from mesascope.rollouts.lives import BLOCK
-from mesascope.rollouts.replays import act, forced, seen
-from mesascope.rollouts.rollouts import anonymous, rollout, witnessed
+from mesascope.rollouts.replays import act, force, percepts_by_trial
+from mesascope.rollouts.rollouts import rollout, strip_names, watch_block
 
 WITNESSED = 64  # steps of a life in which trials have steps
 TOLERANCE = 1e-4  # of probabilities: batches of another order may round otherwise
@@ -47,10 +47,10 @@ def refuse_leaks(subject: Subject, family: Family, seed: int = 0, kinds: Sequenc
         return
     key = address(jax.random.key(seed), "lives", 0)
     one, other = _two_blocks(subject, family, seed, kinds)
-    alone = forced(subject, one, key)
+    alone = force(subject, one, key)
     if not subject.traceable:
-        forced(subject, other, address(key, "another"))
-        if told := _moved(alone, forced(subject, one, key)):
+        force(subject, other, address(key, "another"))
+        if told := _moved(alone, force(subject, one, key)):
             _refuse(subject, "an earlier block", told)
         _refuse_impure(subject, one, other, key)
     half = np.arange(BLOCK // 2)
@@ -67,11 +67,11 @@ def refuse_leaks(subject: Subject, family: Family, seed: int = 0, kinds: Sequenc
 def _two_blocks(subject, family, seed, kinds) -> tuple[Percept, Percept]:
     """What was seen in two blocks of lifetimes, as far as need be where they are long."""
     if family.steps > 1:  # the start of a life is enough, and an idle step as good as another
-        home = anonymous(family)
-        one, two = (witnessed(subject, home, "fresh", (block,), seed, ticks=WITNESSED) for block in (0, 1))
+        home = strip_names(family)
+        one, two = (watch_block(subject, home, "fresh", (block,), seed, ticks=WITNESSED) for block in (0, 1))
         return one, two
     record = rollout(subject, family, "fresh", 2 * BLOCK, seed, kinds=kinds).sel(condition="intact")
-    one, two = (seen(record.isel(lifetime=rows)) for rows in (slice(BLOCK), slice(BLOCK, None)))
+    one, two = (percepts_by_trial(record.isel(lifetime=rows)) for rows in (slice(BLOCK), slice(BLOCK, None)))
     return one, two
 
 
@@ -104,9 +104,9 @@ def _refuse_impure(subject: Subject, one: Percept, other: Percept, key: jax.Arra
         if t not in asked:
             carry, _ = subject.respond(own, carry, now)
             continue
-        again, handed = copied(carry), _marked((carry, now))
+        again, handed = copy_carry(carry), _marked((carry, now))
         after, first = subject.respond(own, carry, now)
-        first, kept, given = jax.tree.map(np.array, first), copied(after), _marked(after)
+        first, kept, given = jax.tree.map(np.array, first), copy_carry(after), _marked(after)
         begun, _ = subject.respond(address(key, "foreign", t), subject.fresh(BLOCK), _at(other, 0))
         subject.respond(address(key, "foreign", t), begun, _at(other, (t + 7) % trials))
         if _marked((carry, now)) != handed or _marked(after) != given:
@@ -162,7 +162,7 @@ def _refuse_otherwise(
     """
 
     def lived(block: Percept, key: jax.Array, rows: Any) -> Response:
-        return jax.tree.map(lambda x: np.asarray(x)[rows], forced(subject, block, key))
+        return jax.tree.map(lambda x: np.asarray(x)[rows], force(subject, block, key))
 
     rows = slice(len(where))
     told = _moved(jax.tree.map(lambda x: np.asarray(x)[rows], alone), lived(two, key, where))

@@ -110,7 +110,7 @@ class Past(NamedTuple):
     last: Any = None
 
 
-def told(record: Record) -> Outcomes:
+def lendable(record: Record) -> Outcomes:
     """What a block's lifetimes lend to others."""
     if record.paid is None:
         return Outcomes(record.feedback, record.observation)
@@ -119,21 +119,21 @@ def told(record: Record) -> Outcomes:
     return Outcomes(paid.reshape(-1, paid.shape[-1]), np.concatenate(list(shown)))
 
 
-def lends_sight(family: Family) -> bool:
+def lends_observations(family: Family) -> bool:
     """Whether what donors saw is ever asked for: where an observation tells the outcome."""
-    return type(family).exchanged is not Family.exchanged
+    return type(family).with_outcome is not Family.with_outcome
 
 
-def small(family: Family, trials: int) -> bool:
+def keeps_observations(family: Family, trials: int) -> bool:
     """Whether all that is seen in a lifetime of so many trials is kept."""
     seen = trials * family.steps * math.prod(family.shown)
     return family.steps <= KEPT and seen <= LARGEST
 
 
-def nothing(family: Family, trials: int) -> Outcomes:
+def empty_outcomes(family: Family, trials: int) -> Outcomes:
     """What stands where no donors are asked for, in lifetimes of so many trials."""
     shape = (trials * family.steps, BLOCK)
-    shown = (*shape, *(family.shown if family.steps == 1 or lends_sight(family) else (0,)))
+    shown = (*shape, *(family.shown if family.steps == 1 or lends_observations(family) else (0,)))
     if not family.traceable:  # never read there, and large where pictures are shown
         return Outcomes(np.zeros(shape, np.float32), np.broadcast_to(np.float32(0), shown))
     return Outcomes(np.zeros(shape, np.float32), np.zeros(shown, np.float32))
@@ -172,7 +172,7 @@ class Setting:
             at, before = (max(x, 0) if isinstance(x, int) else jnp.clip(x, 0) for x in (now - i, last))
             paid = self.donated.feedback
             paid = paid[before][partner] if jnp.ndim(before) == 0 else paid[before, partner]
-            return family.exchanged(old, paid, self.donated.observation[at][partner])
+            return family.with_outcome(old, paid, self.donated.observation[at][partner])
 
         def live(i, carry, percept):
             after, idle = self.subject.absorb(self.keys("act", now - i), carry, percept), past(i).idle
@@ -187,8 +187,8 @@ class Setting:
             past=lambda i: past(i).percept,
             partner=partner,
             exchange=exchange,
-            flip=family.flipped,
-            reborn=lambda percept: family.reborn(percept, self.start),
+            flip=family.with_opposite_outcome,
+            as_first=lambda percept: family.as_first(percept, self.start),
             choices=family.choices,
             steps=steps,
             step=s,
@@ -202,13 +202,13 @@ class Setting:
         )
 
 
-def still(idle: Any, before: Life, after: Life) -> Life:
+def select_idle(idle: Any, before: Life, after: Life) -> Life:
     """How the life goes on where those that are idle [N] stay where they were."""
     kept = {k: select(idle, getattr(before, k), getattr(after, k)) for k in ("state", "percept", "carry")}
     return after._replace(**kept)
 
 
-def blanked(idle: Any, real: bool, step: Step) -> Step:
+def blank_idle(idle: Any, real: bool, step: Step) -> Step:
     """What a step left behind, without that of lifetimes that are idle [N]."""
     xp = np if isinstance(idle, np.ndarray) else jnp
 
@@ -223,12 +223,12 @@ def blanked(idle: Any, real: bool, step: Step) -> Step:
     )
 
 
-def leaves_be(condition: Condition) -> bool:
+def is_undisturbed(condition: Condition) -> bool:
     """Whether the life goes on as if nothing had been disturbed."""
     return type(condition) is Intact or bool(condition.one_step)
 
 
-def only(present: Past) -> Callable[[Any], Past]:
+def present_only(present: Past) -> Callable[[Any], Past]:
     """The past where no condition looks back upon it."""
 
     def past(i: Any) -> Past:

@@ -18,7 +18,7 @@ from mesascope.rollouts.lives import BLOCK, Disturbed, Life, Past, Record, Setti
 from mesascope.trials import kept_steps
 
 
-def looped(
+def run_looped(
     subject, family, tasks, keys, disturbed: Sequence[Disturbed], *, record, whole: bool
 ) -> list[Record]:
     """One block of lifetimes under several conditions that live them alike, or under any one: NumPy arrays of each.
@@ -46,7 +46,7 @@ def looped(
     settings = [Setting(family, fresh, start, d.donated, keys, subject, repeat) for d in disturbed]
     conditions: list[Any] = [d.condition for d in disturbed]
     partners = [np.asarray(d.partners) for d in disturbed]
-    calm = all(lives.leaves_be(c) for c in conditions)
+    calm = all(lives.is_undisturbed(c) for c in conditions)
     looked = any(c.looks_back for c in conditions) or steps == 1
     recent = collections.deque(maxlen=RECENT * steps if looked else 1)  # newest first
 
@@ -63,7 +63,7 @@ def looped(
             if plain and type(condition) is Intact:
                 shadows, answers = [*shadows, life.shadow[i]], [*answers, plain]
                 continue
-            allowed = setting.context(t, s, partners[i][t], past if looked else lives.only(present))
+            allowed = setting.context(t, s, partners[i][t], past if looked else lives.present_only(present))
             told = condition.apply(life.carry, life.percept, life.shadow[i], allowed)
             answers = [*answers, subject.respond(keys("act", now), *told[:2])]
             shadows = [*shadows, told[2]]
@@ -77,11 +77,11 @@ def looped(
         after = Life(state, percept, lived, shadows, ())
         if idle is None or not idle.any():
             return after, out
-        out = [lives.blanked(idle, real, x) for x in out]
+        out = [lives.blank_idle(idle, real, x) for x in out]
         if not family.traceable:  # it kept its idle lifetimes as they were
-            lasting = lives.still(idle, life._replace(state=()), after._replace(state=()))
+            lasting = lives.select_idle(idle, life._replace(state=()), after._replace(state=()))
             return lasting._replace(state=state), out
-        return lives.still(idle, life, after), out
+        return lives.select_idle(idle, life, after), out
 
     life, out = Life(state, start, fresh, [fresh] * len(disturbed), ()), [[] for _ in disturbed]
     last = None if steps == 1 or family.idle(state) is None else np.full(BLOCK, -1)
@@ -144,7 +144,7 @@ def _trial(made: list[tuple[Step, Any, Any]], steps: int, partner: Any, real: bo
     )
 
 
-def watched(subject, family, tasks, keys, ticks: int) -> Percept:
+def watch(subject, family, tasks, keys, ticks: int) -> Percept:
     """What is seen at the first ticks of an undisturbed block, with axes T·S, N."""
     subject, world = _Compiled(subject) if subject.traceable else subject, _World(family, tasks)
     (state, percept), carry, seen = world.begin(keys("begin")), subject.fresh(BLOCK), []

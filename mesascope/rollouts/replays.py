@@ -20,7 +20,7 @@ from mesascope.errors import MesascopeError
 from mesascope.keys import address
 from mesascope.rollouts import compiling
 from mesascope.rollouts.lives import BLOCK
-from mesascope.rollouts.rollouts import anonymous
+from mesascope.rollouts.rollouts import strip_names
 
 
 class Replay(NamedTuple):
@@ -91,7 +91,7 @@ class Replays:
         """The family that trials are of, with the bank that the subject was trained on."""
         family = catalogue.make("families", str(trials.attrs["family"]))
         bank = str(trials.attrs.get("trained_on", ""))
-        return family.banked(bank) if bank.startswith("bank:") else family
+        return family.with_bank(bank) if bank.startswith("bank:") else family
 
 
 def replay(
@@ -135,7 +135,7 @@ def replay(
     for block in range(-(-n // BLOCK)):
         rows = np.minimum(np.arange(block * BLOCK, (block + 1) * BLOCK), n - 1)
         part = lived.isel(lifetime=rows)
-        past, idle = steps_seen(part) if stepwise else (seen(part), None)
+        past, idle = percepts_by_step(part) if stepwise else (percepts_by_trial(part), None)
         pushed = {k: along(v[rows]) for k, v in (push or {}).items()}
         out.append(_forced(procedure, past, address(key, "lives", block), pushed, tuple(record), idle=idle))
     told = jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *out)
@@ -143,14 +143,14 @@ def replay(
     return Replay(response.action, response.log_probs, taps)
 
 
-def seen(lived: xr.Dataset) -> Percept:
+def percepts_by_trial(lived: xr.Dataset) -> Percept:
     """What was seen before each trial of one condition's trials without steps, fields with axes T, N."""
     action, feedback = acts(lived), np.nan_to_num(lived.feedback.values)
     shown = lived.observation.values if "observation" in lived else np.zeros((*action.shape, 0), np.float32)
     return percepts(action, feedback, shown)
 
 
-def steps_seen(lived: xr.Dataset) -> tuple[Percept, np.ndarray]:
+def percepts_by_step(lived: xr.Dataset) -> tuple[Percept, np.ndarray]:
     """What was seen before each step, fields with axes T·S, N, and who was idle, of one condition's trials."""
     n, trials, steps = lived.action.shape
     there = (np.arange(steps) < lived.n_steps.values[..., None]).reshape(n, -1)
@@ -191,7 +191,7 @@ def percepts(action: np.ndarray, feedback: np.ndarray, observation: np.ndarray) 
     return Percept(shown, before, paid.astype(np.float32), index, np.zeros_like(index), index == 0)
 
 
-def forced(procedure: Subject, past: Percept, key: jax.Array) -> Response:
+def force(procedure: Subject, past: Percept, key: jax.Array) -> Response:
     """The responses of one block, with leading axes N, T, to percepts with axes T, N."""
     return _forced(procedure, past, key, {}, ())[0]
 
@@ -210,7 +210,7 @@ def _forced(
     Where a lifetime is idle [T, N] its carry stays as it is.
     """
     if procedure.traceable:
-        out = jax.device_get(_scanned(anonymous(procedure), past, key, pushed, record, idle=idle))
+        out = jax.device_get(_scanned(strip_names(procedure), past, key, pushed, record, idle=idle))
     else:
         carry, steps = procedure.fresh(past.action.shape[1]), []
         for t in range(len(past.action)):
@@ -234,12 +234,12 @@ def _trial(procedure: Subject, key: jax.Array, carry: Any, now: Percept, push: A
     after, response = procedure.respond(key, carry, now)
     taps = {k: v for k, v in procedure.taps(after).items() if k in record}
     if push:
-        moved = written(procedure, carry, {k: procedure.taps(carry)[k] + v for k, v in push.items()})
+        moved = write_taps(procedure, carry, {k: procedure.taps(carry)[k] + v for k, v in push.items()})
         response = procedure.respond(key, moved, now)[1]
     return after, (response, taps)
 
 
-def written(procedure: Subject, carry: Any, taps: Mapping[str, Any]) -> Any:
+def write_taps(procedure: Subject, carry: Any, taps: Mapping[str, Any]) -> Any:
     """A carry with other activations in place of some of its taps, which must be leaves of the carry.
 
     Raises:
@@ -255,7 +255,7 @@ def written(procedure: Subject, carry: Any, taps: Mapping[str, Any]) -> Any:
         ) from None
 
 
-@compiling.lived
+@compiling.compile_loop
 def _scanned(
     procedure: Subject, past: Percept, key: jax.Array, pushed: Any, record: tuple[str, ...], *, idle: Any
 ) -> Any:

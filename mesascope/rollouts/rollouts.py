@@ -27,13 +27,13 @@ from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Response, Scripted, Subject
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
-from mesascope.guards.blame import contained
-from mesascope.keys import located
+from mesascope.guards.blame import contain_exits
+from mesascope.keys import fold_address
 from mesascope.rollouts import lives
-from mesascope.rollouts.compiling import drawn
+from mesascope.rollouts.compiling import compile_once
 from mesascope.rollouts.lives import BLOCK, Disturbed, Keys, Outcomes, Record
-from mesascope.rollouts.loops import looped, watched
-from mesascope.rollouts.scans import Block, scanned
+from mesascope.rollouts.loops import run_looped, watch
+from mesascope.rollouts.scans import Block, run_scanned
 from mesascope.trials import assemble
 
 WORKERS = 2
@@ -48,7 +48,7 @@ class Job(NamedTuple):
     donated: Outcomes
 
 
-@contained()
+@contain_exits()
 def rollout(
     subject: Any,
     family: Family | str,
@@ -88,7 +88,7 @@ def rollout(
     Raises:
         MesascopeError: the subject's weights changed, or its responses do not fit the family.
     """
-    gate.handed(subject, family)
+    gate.allow_from_python(subject, family)
     family = open_family(family)
     subject, conditions = open_subject(subject, family), open_all("conditions", conditions)
     if lifetimes < 1:
@@ -103,11 +103,11 @@ def rollout(
             )
     before, kept = subject.fingerprint(), tuple(dict.fromkeys([*record, *subject.recorded]))
     blocks = range(-(-lifetimes // BLOCK))
-    examples = distinct([*(kinds or ()), *conditions])
-    home, whole = anonymous(family.banked(None)), anonymous(family)
+    examples = distinct_kinds([*(kinds or ()), *conditions])
+    home, whole = strip_names(family.with_bank(None)), strip_names(family)
     # one that is looped is its own object: what it does to itself must show
-    one = anonymous(subject) if subject.traceable else subject
-    none, unlent = (lives.nothing(family, family.split(where).trials) for where in (split, "fresh"))
+    one = strip_names(subject) if subject.traceable else subject
+    none, unlent = (lives.empty_outcomes(family, family.split(where).trials) for where in (split, "fresh"))
     side = WORKERS if subject.traceable and family.traceable else 1
     tasks = {} if tasks is None else tasks
 
@@ -120,7 +120,7 @@ def rollout(
         made = _drawn(whole if where == "seen" else home, where, missing, seed)
         tasks.update({(where, place): put for place, put in zip(missing, made, strict=True)})
         put = [tasks[where, job.place] for job in jobs]
-        who = _Still() if jobs[0].place[0] == "lent" and family.tells_anyway else one
+        who = _Still() if jobs[0].place[0] == "lent" and family.full_feedback else one
         lasting = family.split(where).trials  # without its bank a family has no split 'seen'
         out = _lived(who, home, where, put, seed, jobs=jobs, examples=examples, record=kept, trials=lasting)
         done(len(jobs))
@@ -134,7 +134,7 @@ def rollout(
 
     places = list(dict.fromkeys(lent(c, b) for c in conditions if c.needs_donors for b in blocks))
     made = all_of("fresh", [Job(place, Intact(), unlent) for place in places])
-    donors = {place: lives.told(record) for (_, place), record in made.items()}
+    donors = {place: lives.lendable(record) for (_, place), record in made.items()}
     known = all_of(
         split,
         [Job((b,), c, donors[lent(c, b)] if c.needs_donors else none) for c in conditions for b in blocks],
@@ -151,7 +151,7 @@ def rollout(
         lifetimes,
         attrs=attributes(family, split, subject.name, subject.trained_on, before, seed=seed),
     )
-    return subject.annotated(lived)
+    return subject.annotate(lived)
 
 
 def attributes(
@@ -184,13 +184,13 @@ class _Still(Scripted):
         return carry, Response(jnp.zeros_like(percept.action), None)
 
 
-def distinct(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
+def distinct_kinds(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
     """One example of every kind of condition, in the order of their names."""
     kinds = {type(c).__name__: c for c in (Intact(), *conditions)}
     return tuple(kinds[name] for name in sorted(kinds))
 
 
-def anonymous(module: Any) -> Any:
+def strip_names(module: Any) -> Any:
     """A family or subject without what only says who it is: those that differ in nothing else share compiled code."""
     fields = [f.name for f in dataclasses.fields(module) if f.name in type(module).identity]
 
@@ -229,18 +229,18 @@ def _spread(
             raise
 
 
-@drawn
+@compile_once
 def _draw(family: Family, key: jax.Array, split: str) -> Any:
     return family.split(split).draw(key, BLOCK)
 
 
-def drawn_tasks(family: Family, split: str, place: Place, seed: int) -> Any:
+def draw_tasks(family: Family, split: str, place: Place, seed: int) -> Any:
     """The tasks of a block; 'fresh' and the splits made from it share their draws."""
-    key = located(seed, "tasks", *place)
+    key = fold_address(seed, "tasks", *place)
     return _draw(family, key, split) if family.traceable else family.split(split).draw(key, BLOCK)
 
 
-@drawn
+@compile_once
 def _draws(family: Family, keys: jax.Array, split: str) -> Any:
     return jax.vmap(lambda key: family.split(split).draw(key, BLOCK))(keys)
 
@@ -248,8 +248,8 @@ def _draws(family: Family, keys: jax.Array, split: str) -> Any:
 def _drawn(family: Family, split: str, places: Sequence[Place], seed: int) -> list[Any]:
     """The tasks of several blocks."""
     if len(places) < 2 or not family.traceable:
-        return [drawn_tasks(family, split, place, seed) for place in places]
-    keys = jnp.stack([located(seed, "tasks", *place) for place in places])
+        return [draw_tasks(family, split, place, seed) for place in places]
+    keys = jnp.stack([fold_address(seed, "tasks", *place) for place in places])
     tasks = jax.device_get(_draws(family, keys, split))
     return [jax.tree.map(operator.itemgetter(i), tasks) for i in range(len(places))]
 
@@ -262,7 +262,7 @@ def _units(jobs: Sequence[Job], side: int, together: int, apart: bool) -> list[l
     """
     gone: dict[Any, list[Job]] = {}
     for job in jobs:
-        calm = (job.place, (lives.leaves_be(job.condition) and not apart) or job.condition.label)
+        calm = (job.place, (lives.is_undisturbed(job.condition) and not apart) or job.condition.label)
         gone.setdefault(job.condition.label if side > 1 else calm, []).append(job)
     if side == 1:
         return list(gone.values())
@@ -289,32 +289,34 @@ def _lived(subject, family, split, tasks, seed, *, jobs, examples, record, trial
             return np.zeros((trials, BLOCK), np.int32)  # none are asked for
         return _partners(seed, job.place, job.condition.draw, trials)
 
-    whole = lives.lends_sight(family) if place[0] == "lent" else lives.small(family, trials)
+    whole = (
+        lives.lends_observations(family) if place[0] == "lent" else lives.keeps_observations(family, trials)
+    )
     if subject.traceable and family.traceable:
         blocks = [
-            Block(located(seed, "lives", *job.place), put, job.donated, partners(job))
+            Block(fold_address(seed, "lives", *job.place), put, job.donated, partners(job))
             for job, put in zip(jobs, tasks, strict=True)
         ]
-        lived = scanned(subject, family, blocks, condition, examples, trials=trials, record=record)
+        lived = run_scanned(subject, family, blocks, condition, examples, trials=trials, record=record)
         blind = family.steps > 1 and not (whole and type(condition) is Intact)
         return [r._replace(observation=None) for r in lived] if blind else lived
 
     disturbed = [Disturbed(job.condition, job.donated, partners(job)) for job in jobs]
-    return looped(subject, family, tasks[0], _keys(seed, place), disturbed, record=record, whole=whole)
+    return run_looped(subject, family, tasks[0], _keys(seed, place), disturbed, record=record, whole=whole)
 
 
-def witnessed(
+def watch_block(
     subject: Subject, family: Family, split: str, place: Place, seed: int, *, ticks: int
 ) -> Percept:
     """What a subject sees at the first ticks of a block, axes T·S, N; the lifetimes are looped."""
-    tasks, most = drawn_tasks(family, split, place, seed), family.split(split).trials * family.steps
-    return watched(subject, family, tasks, _keys(seed, place), min(ticks, most))
+    tasks, most = draw_tasks(family, split, place, seed), family.split(split).trials * family.steps
+    return watch(subject, family, tasks, _keys(seed, place), min(ticks, most))
 
 
 @functools.lru_cache(maxsize=1024)
 def _partners(seed: int, place: Place, draw: int, trials: int) -> jax.Array:
     """[T, N] one random cycle through the block for every trial: nobody is its own partner."""
-    return _cycles(located(seed, "lives", *place, "partners", draw), trials)
+    return _cycles(fold_address(seed, "lives", *place, "partners", draw), trials)
 
 
 def _keys(seed: int, place: Place) -> Keys:
@@ -325,10 +327,10 @@ def _keys(seed: int, place: Place) -> Keys:
 @functools.lru_cache(maxsize=1 << 14)
 def _located(seed: int, place: Place, name: str, *t: int) -> jax.Array:
     """A key inside a block, made once for all conditions."""
-    return located(seed, "lives", *place, name, *t)
+    return fold_address(seed, "lives", *place, name, *t)
 
 
-@drawn
+@compile_once
 def _cycles(key: jax.Array, trials: int) -> jax.Array:
     def cycle(k):
         order = jax.random.permutation(k, BLOCK)

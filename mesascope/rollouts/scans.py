@@ -13,7 +13,17 @@ from mesascope.contracts.condition import RECENT
 from mesascope.contracts.subject import Response
 from mesascope.keys import address
 from mesascope.rollouts import compiling
-from mesascope.rollouts.lives import BLOCK, Life, Past, Record, Setting, Step, blanked, only, still
+from mesascope.rollouts.lives import (
+    BLOCK,
+    Life,
+    Past,
+    Record,
+    Setting,
+    Step,
+    blank_idle,
+    present_only,
+    select_idle,
+)
 from mesascope.trials import kept_steps
 
 
@@ -26,7 +36,7 @@ class Block(NamedTuple):
     partners: Any
 
 
-def scanned(
+def run_scanned(
     subject, family, blocks: Sequence[Block], condition, examples, *, trials: int, record
 ) -> list[Record]:
     """Blocks of one condition in one call, as NumPy arrays.
@@ -60,13 +70,13 @@ def _number(x: Any) -> np.ndarray:
     return x.astype(np.int32 if x.dtype.kind == "i" else np.float32 if x.dtype.kind == "f" else x.dtype)
 
 
-@compiling.lived
+@compiling.compile_loop
 def _side_by_side(subject, family, blocks, **told) -> Record:
     """Blocks of one condition, with a leading axis of blocks."""
     return jax.vmap(lambda block: _scan(subject, family, block, **told))(blocks)
 
 
-@compiling.lived
+@compiling.compile_loop
 def _scanned(subject, family, block, **told) -> Record:
     """One block."""
     return _scan(subject, family, block, **told)
@@ -128,10 +138,10 @@ def _scan(subject, family, block: Block, *, kinds, which, trials, record) -> Rec
             def past(i):
                 return jax.tree.map(lambda x: x[(now - i) % len(x)], recent)
 
-            allowed = setting.context(t, s, partner, past if looked else only(present))
+            allowed = setting.context(t, s, partner, past if looked else present_only(present))
             after, out = live(life._replace(recent=recent), allowed, t, now)
             if idle is not None:
-                after, out = still(idle, life, after), blanked(idle, family.choices is None, out)
+                after, out = select_idle(idle, life, after), blank_idle(idle, family.choices is None, out)
                 last = jnp.where(idle, last, now)
             awake = jnp.ones(BLOCK, bool) if idle is None else ~idle
             return (after, last), (out, life.percept.observation, awake)

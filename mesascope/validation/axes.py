@@ -31,7 +31,7 @@ class Case(NamedTuple):
     times: int = 1
 
 
-def lines(path: Path, quick: bool) -> list[dict[str, Any]]:
+def truth_lines(path: Path, quick: bool) -> list[dict[str, Any]]:
     """The subjects in a truth, with the file's defaults; with quick those that the short validation reads."""
     told = tomllib.loads(path.read_text())
     rows = [
@@ -40,7 +40,7 @@ def lines(path: Path, quick: bool) -> list[dict[str, Any]]:
     return [row for row in rows if not quick or row.get("quick", True)]
 
 
-def fields(case: type[NamedTuple], row: Mapping[str, Any]) -> Any:
+def parse_line(case: type[NamedTuple], row: Mapping[str, Any]) -> Any:
     """What a line says of a case."""
     return {k: tuple(v) if isinstance(v, list) else v for k, v in row.items() if k in case._fields}
 
@@ -54,12 +54,14 @@ def cases(axis: str, quick: bool = False) -> list[Case]:
     if not path.is_file():
         return []
     there = (
-        row for row in lines(path, quick) if not row.get("needs") or importlib.util.find_spec(row["needs"])
+        row
+        for row in truth_lines(path, quick)
+        if not row.get("needs") or importlib.util.find_spec(row["needs"])
     )
-    return [Case(**fields(Case, row if row.get("control") else row | {"never": ()})) for row in there]
+    return [Case(**parse_line(Case, row if row.get("control") else row | {"never": ()})) for row in there]
 
 
-def asked(
+def list_calls(
     seeds: int, first: int, lifetimes: int, quick: bool = False, only: str | None = None
 ) -> list[tuple]:
     """The work of reading every scripted subject of every axis in several runs, as calls to be made.
@@ -79,7 +81,9 @@ def asked(
     ]
 
 
-def counted(units: list[tuple], answers: list[dict[str, int]], seeds: int) -> dict[str, dict[str, Any]]:
+def count_readings(
+    units: list[tuple], answers: list[dict[str, int]], seeds: int
+) -> dict[str, dict[str, Any]]:
     """What the calls gave.
 
     Returns:
@@ -114,16 +118,16 @@ def counted(units: list[tuple], answers: list[dict[str, int]], seeds: int) -> di
 
 def _readings(axis: str, case: Case, seeds: int, first: int, lifetimes: int) -> dict[str, int]:
     """How often each reading came out."""
-    return Counter(read(axis, case, seed, lifetimes) for seed in range(first, first + seeds))
+    return Counter(read_cases(axis, case, seed, lifetimes) for seed in range(first, first + seeds))
 
 
-def read(axis: str, case: Case, seed: int, lifetimes: int) -> str:
+def read_cases(axis: str, case: Case, seed: int, lifetimes: int) -> str:
     """What the axis reads in one run of a subject."""
     made: axes.Axis = catalogue.make("axes", axis)
     family = catalogue.make("families", case.family.format(seed=seed))
     subject = open_subject(case.subject, family)
     splits = case.splits or tuple(r for r in family.split_names if kind(r) in made.tested)
-    asked = made.made(family)
+    asked = made.conditions_for(family)
     n = lifetimes * case.times
     lived = {
         split: rollout(subject, family, split, n, seed, conditions=asked, log_probs=False) for split in splits

@@ -24,7 +24,7 @@ from mesascope.rollouts.leaks import refuse_leaks
 from mesascope.rollouts.rollouts import BLOCK, rollout
 from mesascope.stats import interval, ratio, standard_error
 from mesascope.trials import gain
-from mesascope.validation.axes import asked, counted, fields, lines
+from mesascope.validation.axes import count_readings, list_calls, parse_line, truth_lines
 
 TRUTH = Path(__file__).parent / "truth.toml"
 CANNOT_ACQUIRE = ("inert", "reactive", "tracking")
@@ -65,7 +65,7 @@ class Case(NamedTuple):
 
 def cases(path: Path = TRUTH, quick: bool = False) -> list[Case]:
     """The lines of the truth; with quick those that the short validation reads."""
-    return [Case(**fields(Case, row)) for row in lines(path, quick)]
+    return [Case(**parse_line(Case, row)) for row in truth_lines(path, quick)]
 
 
 def read(case: Case, placement: Reading) -> str:
@@ -117,7 +117,7 @@ def validate(
     groups = [(group, seed) for seed in range(first, first + seeds) for group in _grouped(known)]
     parts = {  # the longest first
         "studies": [(_study, name, first) for name in ([] if quick else STUDIES)],
-        "axes": asked(seeds, first, 128 if quick else 256, quick),
+        "axes": list_calls(seeds, first, 128 if quick else 256, quick),
         "placements": [(_placed, group, seed, lifetimes) for group, seed in groups],
     }
     answers = _answers(parts, progress, workers, kept)
@@ -139,7 +139,7 @@ def validate(
         "runs": runs,
         "seeds": {"first": first, "count": seeds},
         "lifetimes": lifetimes,
-        "refused": refused(),
+        "refused": check_refusals(),
         "coverage": [],
         "committed": None,
         "wrong_runs": [
@@ -157,18 +157,18 @@ def validate(
             }
             for c in known
         ],
-        "axes": counted(parts["axes"], answers["axes"], seeds),
+        "axes": count_readings(parts["axes"], answers["axes"], seeds),
     }
     if not quick:
         found["coverage"] = [row for rows, _ in answers["studies"] for row in rows]
         above = dict(zip(STUDIES, (above for _, above in answers["studies"]), strict=True))
         found["committed"] = {"runs": COMMITTED, "benefit": above["hash_commit"]}
-    found["missed"] = missed(found, quick)
+    found["missed"] = missed_bounds(found, quick)
     found["holds"] = not found["missed"]
     return found
 
 
-def folder(cache: Path, *settings: int) -> Path:
+def results_folder(cache: Path, *settings: int) -> Path:
     """Where a run with these settings of this code keeps what is finished: what other code computed is not used."""
     return cache / "-".join([fingerprint(Path(__file__).parents[1]), *(f"{s:d}" for s in settings)])
 
@@ -228,7 +228,7 @@ def _placed(group: list[Case], seed: int, lifetimes: int) -> list[Reading]:
     return out
 
 
-def refused(path: Path = TRUTH) -> dict[str, str]:
+def check_refusals(path: Path = TRUTH) -> dict[str, str]:
     """Why each subject that must be refused was, '' where it was not."""
     told = tomllib.loads(path.read_text())
     family = catalogue.make("families", told["defaults"]["family"])
@@ -279,7 +279,7 @@ def _study(
     return coverage, above
 
 
-def missed(found: dict[str, Any], quick: bool) -> list[str]:
+def missed_bounds(found: dict[str, Any], quick: bool) -> list[str]:
     """The bounds that were missed, in words; with three seeds only those that so few can show."""
     out = []
     if found["false_positives"]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply
-from mesascope.reproduction.measures import Lived, goal_return
+from mesascope.reproduction.measures import Rollouts, goal_return
 
 
-def return_in_bank(lived: Lived, goal: str = "intended") -> np.ndarray:
+def return_in_bank(lived: Rollouts, goal: str = "intended") -> np.ndarray:
     """Share of a goal's optimum in the last third, of tasks whose best arm is one of the bank's.
 
     Args:

@@ -8,10 +8,10 @@ import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply
 from mesascope.questions.goal.reading import last_third
-from mesascope.reproduction.measures import Lived
+from mesascope.reproduction.measures import Rollouts
 
 
-def reached_first(lived: Lived, goal: str = "coin") -> np.ndarray:
+def reached_first(lived: Rollouts, goal: str = "coin") -> np.ndarray:
     """Part of the trials of the last third in which the coin (or the corner) is the first of the two to be stood on.
 
     Args:

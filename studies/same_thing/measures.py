@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 
 from mesascope import catalogue
-from mesascope.questions.spectrum.changes import changed
-from mesascope.reproduction.measures import Lived
+from mesascope.questions.spectrum.changes import choices_changed
+from mesascope.reproduction.measures import Rollouts
 from mesascope.rollouts.rollouts import rollout
 from mesascope.trials import gain
 
@@ -21,7 +21,7 @@ SWAPPED = (
 HIDDEN = tuple(f"{what}_hidden:once=1{before}" for before in ("", ",before=3") for what in ("ball", "patch"))
 
 
-def follows(lived: Lived, condition: str = "percept_swapped_once") -> np.ndarray:
+def follows(lived: Rollouts, condition: str = "percept_swapped_once") -> np.ndarray:
     """Part of its choices that change, by total variation, when one thing is another for a single response.
 
     Args:
@@ -31,10 +31,10 @@ def follows(lived: Lived, condition: str = "percept_swapped_once") -> np.ndarray
     """
     again = _disturbed(lived)
     label = next(label for label in SWAPPED if label.startswith(condition))
-    return changed(_settled(again), label)[None]
+    return choices_changed(_settled(again), label)[None]
 
 
-def follows_picture(lived: Lived, hidden: str = "ball", before: int = 0) -> np.ndarray:
+def follows_picture(lived: Rollouts, hidden: str = "ball", before: int = 0) -> np.ndarray:
     """Part of its choices that change when a part of the present picture is hidden for a single response.
 
     Args:
@@ -43,10 +43,10 @@ def follows_picture(lived: Lived, hidden: str = "ball", before: int = 0) -> np.n
         before: 0, or 3 where it is hidden in the three pictures before, too, and what is older is not carried.
     """
     label = f"{hidden}_hidden:once=1" + (f",before={before}" if before else "")
-    return changed(_settled(_disturbed(lived)), label)[None]
+    return choices_changed(_settled(_disturbed(lived)), label)[None]
 
 
-def rise(lived: Lived) -> np.ndarray:
+def rise(lived: Rollouts) -> np.ndarray:
     """Share of what could be gained in the last quarter of the lifetime, less that in the first tenth."""
     trials = lived.trials
     length = trials.sizes["trial"]
@@ -55,21 +55,21 @@ def rise(lived: Lived) -> np.ndarray:
     return (won / open_.mean() - won_first / open_first.mean())[None]
 
 
-def late(lived: Lived) -> np.ndarray:
+def late(lived: Rollouts) -> np.ndarray:
     """Share of what could be gained in the last quarter of the lifetime, as parts of a ratio."""
     length = lived.trials.sizes["trial"]
     return np.stack(gain(lived.trials, window=slice(length - max(length // 4, 1), None)))
 
 
-def recovered(lived: Lived) -> np.ndarray:
+def recovered(lived: Rollouts) -> np.ndarray:
     """The same where controls, or what the arms pay, are exchanged half-way: on the family's split that changes so."""
     family, n = lived.family, lived.trials.sizes["lifetime"]
     split = next(s.name for s in family.splits() if s.kind == "exchanged" and s.changes_at)
     again = rollout(lived.subject, family, split, n, lived.trials.attrs["seed"])
-    return late(Lived(again, lived.subject, family))
+    return late(Rollouts(again, lived.subject, family))
 
 
-def _disturbed(lived: Lived) -> xr.Dataset:
+def _disturbed(lived: Rollouts) -> xr.Dataset:
     """The same lifetimes again, under every condition that fits; made once for all numbers that are read from them."""
     told, n = lived.trials.attrs, lived.trials.sizes["lifetime"]
     address = (told["subject"], told["family"], told["split"], told["seed"], n)

@@ -7,11 +7,11 @@ import numpy as np
 from mesascope import catalogue
 from mesascope.contracts.metric import DoesNotApply
 from mesascope.errors import MesascopeError
-from mesascope.reproduction.measures import Lived
+from mesascope.reproduction.measures import Rollouts
 from mesascope.rollouts.replays import replay
 
 
-def error(lived: Lived, last: bool = False, noisy: bool = True) -> np.ndarray:
+def error(lived: Rollouts, last: bool = False, noisy: bool = True) -> np.ndarray:
     """Squared error of a prediction / D, the mean over the trials.
 
     Args:
@@ -26,7 +26,7 @@ def error(lived: Lived, last: bool = False, noisy: bool = True) -> np.ndarray:
     )
 
 
-def relative_error(lived: Lived, noisy: bool = True) -> np.ndarray:
+def relative_error(lived: Rollouts, noisy: bool = True) -> np.ndarray:
     """Squared error at full context as a multiple of ridge's on the same lifetimes.
 
     Args:
@@ -37,7 +37,7 @@ def relative_error(lived: Lived, noisy: bool = True) -> np.ndarray:
     return np.stack([_squares(lived, told, noisy)[:, -1] for told in (_own(lived), ridge)])
 
 
-def apart(lived: Lived, procedure: str = "ridge") -> np.ndarray:
+def apart(lived: Rollouts, procedure: str = "ridge") -> np.ndarray:
     """Squared distance / D between its predictions and a procedure's along its own lifetimes, the mean over the trials.
 
     Args:
@@ -47,11 +47,11 @@ def apart(lived: Lived, procedure: str = "ridge") -> np.ndarray:
     return (np.square(_own(lived) - _along(lived, procedure)) / lived.family.dimension).mean(-1)[None]
 
 
-def _own(lived: Lived) -> np.ndarray:
+def _own(lived: Rollouts) -> np.ndarray:
     return lived.trials.action.sel(condition="intact").values.astype(float)
 
 
-def _along(lived: Lived, procedure: str) -> np.ndarray:
+def _along(lived: Rollouts, procedure: str) -> np.ndarray:
     try:
         told = catalogue.make("subjects", procedure, lived.family)
     except MesascopeError as lacking:  # no bank, so no posterior over one
@@ -59,6 +59,6 @@ def _along(lived: Lived, procedure: str) -> np.ndarray:
     return replay(told, lived.trials).action.astype(float)
 
 
-def _squares(lived: Lived, told: np.ndarray, noisy: bool) -> np.ndarray:
+def _squares(lived: Rollouts, told: np.ndarray, noisy: bool) -> np.ndarray:
     right = lived.trials.feedback.sel(condition="intact").values if noisy else lived.trials.target.values
     return np.square(told - right.astype(float)) / lived.family.dimension

@@ -12,16 +12,16 @@ import numpy as np
 
 from mesascope.agents.networks.thinking_network import (
     ThinkingNetwork,
-    layered,
     logits,
-    nothing,
-    recalled,
+    project_input,
+    run_layers,
     tick,
+    zero_state,
 )
 from mesascope.contracts.metric import DoesNotApply
-from mesascope.keys import located
-from mesascope.reproduction.measures import Lived
-from mesascope.rollouts.compiling import lived as compiled
+from mesascope.keys import fold_address
+from mesascope.reproduction.measures import Rollouts
+from mesascope.rollouts.compiling import compile_loop as compiled
 from mesascope.worlds.mazes import mazes
 
 MOST = 128  # ticks of a curve
@@ -31,7 +31,7 @@ MADE: dict[
 ] = {}  # what was computed for one network and one size, for all numbers that are read from it
 
 
-def solved(lived: Lived, ticks: int = 24) -> np.ndarray:
+def solved(lived: Rollouts, ticks: int = 24) -> np.ndarray:
     """Part of the mazes in which the plan after so many ticks leads from the start to the goal.
 
     Args:
@@ -43,7 +43,7 @@ def solved(lived: Lived, ticks: int = 24) -> np.ndarray:
     return held[min(ticks, len(held)) - 1][None]
 
 
-def follows(lived: Lived, ticks: int = 32, thought: int = 32) -> np.ndarray:
+def follows(lived: Rollouts, ticks: int = 32, thought: int = 32) -> np.ndarray:
     """Part of the first acts that are right for the goal's new place, so many ticks after it has moved.
 
     The new place is drawn where another act leads; only where the right acts for both are disjoint, and the plan was
@@ -59,7 +59,7 @@ def follows(lived: Lived, ticks: int = 32, thought: int = 32) -> np.ndarray:
     return held[min(ticks, len(held)) - 1][None]
 
 
-def overwritten(lived: Lived, radius: int = 3, ticks: int = 4, thought: int = 32) -> np.ndarray:
+def overwritten(lived: Rollouts, radius: int = 3, ticks: int = 4, thought: int = 32) -> np.ndarray:
     """Part of the first acts that are those of another plan, which was written over all that is farther than a radius.
 
     The other plan is what the same network holds of the same maze with the goal elsewhere; what it is shown stays. Only
@@ -77,7 +77,7 @@ def overwritten(lived: Lived, radius: int = 3, ticks: int = 4, thought: int = 32
     return held[min(ticks, len(held)) - 1][None]
 
 
-def right_moves(lived: Lived, ticks: int = 32) -> np.ndarray:
+def right_moves(lived: Rollouts, ticks: int = 32) -> np.ndarray:
     """Part of the cells of a maze at which the plan's move is right, after so many ticks.
 
     Args:
@@ -88,7 +88,7 @@ def right_moves(lived: Lived, ticks: int = 32) -> np.ndarray:
     return held[min(ticks, len(held)) - 1][None]
 
 
-def _made(what: str, lived: Lived, make: Any) -> np.ndarray:
+def _made(what: str, lived: Rollouts, make: Any) -> np.ndarray:
     told = lived.trials.attrs
     n = lived.trials.sizes["lifetime"]
     address = (what, told["fingerprint"] and str(told["fingerprint"]), told["family"], told["seed"], n)
@@ -97,14 +97,14 @@ def _made(what: str, lived: Lived, make: Any) -> np.ndarray:
     return MADE[address]
 
 
-def _over(lived: Lived, name: str, read: Callable[..., Any]) -> np.ndarray:
+def _over(lived: Rollouts, name: str, read: Callable[..., Any]) -> np.ndarray:
     """[ticks, N] what `read` gives of batches of problems."""
     if not isinstance(lived.subject, ThinkingNetwork):
         raise DoesNotApply("it is no network of fields")
     family, n = lived.family, lived.trials.sizes["lifetime"]
     parts = []
     for batch in range(-(-n // BATCH)):
-        key = located(int(lived.trials.attrs["seed"]), name, batch)
+        key = fold_address(int(lived.trials.attrs["seed"]), name, batch)
         parts.append(np.asarray(read(key, family, lived.subject)))
     return np.concatenate(parts, -1)[:, :n].astype(float)
 
@@ -120,9 +120,9 @@ def _curve(
     """[ticks, …] what `read` gives of what is held after every tick."""
     pictures = mazes.planes(problem)
     if not network.recurrent:
-        return read(layered(network.weights, pictures))[None]
+        return read(run_layers(network.weights, pictures))[None]
     mix, bias = network.weights.mix[0], network.weights.bias[0]
-    given, inside = recalled(mix, pictures), pictures[..., -1:]
+    given, inside = project_input(mix, pictures), pictures[..., -1:]
 
     def once(held, _):
         held = tick(mix, bias, held, given, inside)
@@ -135,10 +135,10 @@ def _thought(network: ThinkingNetwork, problem: mazes.Problem, ticks: int) -> ja
     """What is held after so many ticks from nothing."""
     pictures = mazes.planes(problem)
     if not network.recurrent:
-        return layered(network.weights, pictures)
+        return run_layers(network.weights, pictures)
     mix, bias = network.weights.mix[0], network.weights.bias[0]
-    given, inside = recalled(mix, pictures), pictures[..., -1:]
-    start = nothing(network.weights, pictures)
+    given, inside = project_input(mix, pictures), pictures[..., -1:]
+    start = zero_state(network.weights, pictures)
     return jax.lax.fori_loop(0, ticks, lambda _, held: tick(mix, bias, held, given, inside), start)
 
 
@@ -153,7 +153,7 @@ def _solved(key: jax.Array, family: Any, network: ThinkingNetwork, cells: bool =
     """[ticks, N] whether the plan leads from the start to the goal; or the part of the cells where it is right."""
     opens, goal, starts = family._drawn(key, BATCH, family.size)
     problem, start = mazes.Problem(opens, goal), starts[:, 0]
-    ways, far = mazes.ways(problem), mazes.distances(problem)
+    ways, far = mazes.right_moves(problem), mazes.distances(problem)
     back = mazes.distances(mazes.Problem(opens, start))
     between = far + back == _at(far, start)[:, None, None]  # on the way, of which a perfect maze has one
 
@@ -163,7 +163,7 @@ def _solved(key: jax.Array, family: Any, network: ThinkingNetwork, cells: bool =
             return (right & (far > 0)).sum((1, 2)) / (far > 0).sum((1, 2))
         return (right | ~between | (far == 0)).all((1, 2))
 
-    return _curve(network, nothing(network.weights, mazes.planes(problem)), problem, read, MOST)
+    return _curve(network, zero_state(network.weights, mazes.planes(problem)), problem, read, MOST)
 
 
 @compiled
@@ -171,8 +171,8 @@ def _followed(key: jax.Array, family: Any, network: ThinkingNetwork, thought: in
     """[ticks, N] whether the act at the start is right for the new goal; NaN where nothing is asked."""
     opens, goal, starts = family._drawn(key, BATCH, family.size)
     old, start = mazes.Problem(opens, goal), starts[:, 0]
-    new = mazes.Problem(opens, mazes.turned(jax.random.fold_in(key, 1), old, start))
-    was, now = (_at(mazes.ways(p), start) for p in (old, new))
+    new = mazes.Problem(opens, mazes.draw_other_goal(jax.random.fold_in(key, 1), old, start))
+    was, now = (_at(mazes.right_moves(p), start) for p in (old, new))
     held = _thought(network, old, thought)
     act = _at(_plans(network, held), start)
     asked = ~(was & now).any(-1) & now.any(-1) & was[jnp.arange(BATCH), act]
@@ -195,12 +195,12 @@ def _overwritten(
     size = family.size
     opens, goal, starts = family._drawn(key, BATCH, size)
     one, start = mazes.Problem(opens, goal), starts[:, 0]
-    two = mazes.Problem(opens, mazes.turned(jax.random.fold_in(key, 1), one, start))
+    two = mazes.Problem(opens, mazes.draw_other_goal(jax.random.fold_in(key, 1), one, start))
     row, column = jnp.arange(size)[:, None], jnp.arange(size)
     away = jnp.abs(row - (start // size)[:, None, None]) + jnp.abs(column - (start % size)[:, None, None])
     beyond = away > radius
     held, other = (_thought(network, p, thought) for p in (one, two))
-    was, now = (_at(mazes.ways(p), start) for p in (one, two))
+    was, now = (_at(mazes.right_moves(p), start) for p in (one, two))
     each = jnp.arange(BATCH)
     back = mazes.distances(mazes.Problem(opens, start))
     asked = ~(was & now).any(-1) & was[each, _at(_plans(network, held), start)]

@@ -15,8 +15,8 @@ from mesascope.examination.measurement import answer
 from mesascope.questions.procedures import fits as _fits
 from mesascope.questions.procedures.acts_like import compare, judge, procedures
 from mesascope.questions.procedures.histories import history
-from mesascope.questions.procedures.procedures import SIMPLE, Procedure, mixed
-from mesascope.questions.procedures.samplers import EXACT, SLOW, locator
+from mesascope.questions.procedures.procedures import SIMPLE, Procedure, mix_lapse
+from mesascope.questions.procedures.samplers import EXACT, SLOW, ideal_locator
 from mesascope.rollouts.replays import Replays, percepts
 from mesascope.rollouts.rollouts import rollout
 
@@ -86,7 +86,7 @@ def lived_again(subject, lived):
 def test_each_procedure_is_the_scripted_subject_of_its_name(three, spec):
     family, lived = three
     name, settings = TWICE[spec]
-    every = {p.name: p for p in (*SIMPLE, *SLOW, EXACT, locator(np.asarray(family.bank_means)))}
+    every = {p.name: p for p in (*SIMPLE, *SLOW, EXACT, ideal_locator(np.asarray(family.bank_means)))}
     theirs = lived_again(catalogue.make("subjects", spec, family), lived)
     assert np.abs(every[name].act(history(lived), **settings) - theirs).max() < 2e-4
 
@@ -193,7 +193,7 @@ def test_the_lapse_is_the_share_of_the_choices_that_are_even():
     """With certain predictions a fraction w of choices is against them: ε (1 - 1/K) = w."""
     p = np.r_[np.ones(880), np.zeros(120)]
     assert _fits._lapse(p, 4) == pytest.approx(0.12 * 4 / 3, abs=1e-3)
-    assert np.allclose(mixed(np.eye(4)[0], 0.16), [0.88, 0.04, 0.04, 0.04])
+    assert np.allclose(mix_lapse(np.eye(4)[0], 0.16), [0.88, 0.04, 0.04, 0.04])
 
 
 def test_a_subject_of_any_package_is_compared_by_name(two):

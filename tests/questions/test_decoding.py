@@ -14,8 +14,8 @@ from mesascope.contracts.choices import means, outcomes
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError
 from mesascope.examination.measurement import answer
-from mesascope.questions.activations.belief_edit import exchanged
-from mesascope.questions.activations.decoding import Moments, beliefs, some
+from mesascope.questions.activations.belief_edit import exchange_beliefs
+from mesascope.questions.activations.decoding import Moments, beliefs, first_lifetimes
 from mesascope.rollouts.replays import Replays, replay
 from mesascope.rollouts.rollouts import rollout
 
@@ -99,7 +99,7 @@ def test_beliefs_are_the_moments_of_a_beta(found):
 
     family = catalogue.make("families", "bernoulli_bandit:arms=3,trials=11")
     lived = rollout(catalogue.make("subjects", "uniform", family), family, "fresh", 7, 1)
-    seen = some(lived, 7)[1]
+    seen = first_lifetimes(lived, 7)[1]
     told = beliefs(seen)
     posterior = stats.beta(1 + seen.counts[3, 9, 1, 0], 1 + seen.counts[3, 9, 1, 1])
     assert told["posterior means"][3, 9, 1] == pytest.approx(posterior.mean(), abs=1e-6)
@@ -145,7 +145,7 @@ def test_a_computed_tap_is_read_and_not_written(found):
 
 def test_exchanged_beliefs_are_those_of_the_other_choice():
     y, new = np.array([[[0.2, 0.7, 0.4]], [[0.1, 0.5, 0.3]]]), np.array([[0], [1]])
-    assert np.allclose(y + exchanged(y, new), [[[0.7, 0.2, 0.4]], [[0.1, 0.5, 0.3]]])
+    assert np.allclose(y + exchange_beliefs(y, new), [[[0.7, 0.2, 0.4]], [[0.1, 0.5, 0.3]]])
 
 
 def test_a_pushed_carry_is_the_one_that_responds(found):

@@ -97,8 +97,8 @@ def test_a_wrong_reading_is_counted(monkeypatch):
     monkeypatch.setattr(
         validation_of_axes, "cases", lambda axis, *_: [wrong, right] if axis == "goal" else []
     )
-    asked = validation_of_axes.asked(seeds=2, first=5, lifetimes=64, only="goal")
-    found = validation_of_axes.counted(asked, [work(*unit) for work, *unit in asked], 2)["goal"]
+    asked = validation_of_axes.list_calls(seeds=2, first=5, lifetimes=64, only="goal")
+    found = validation_of_axes.count_readings(asked, [work(*unit) for work, *unit in asked], 2)["goal"]
     assert found["confusion"] == {"incapable": {"proxy": 2}, "proxy": {"proxy": 2}}
     assert found["false_positives"] == 2 and found["right"] == 0.5 and len(found["missed"]) == 2
 
@@ -115,7 +115,7 @@ def test_the_reading_stands_in_placement_json_terminal_and_page(tmp_path):
     placement = place(lived, {}, "unlimited")
     assert placement.axes["goal"]["reading"] == "proxy"
     one = Examination("mark_follower", FAMILY.name, "unlimited", lived, {}, [], placement)
-    told = json.loads(json.dumps(runs.document([one]), allow_nan=False))
+    told = json.loads(json.dumps(runs.as_document([one]), allow_nan=False))
     goal = told["subjects"][0]["placement"]["axes"]["goal"]
     assert goal["reading"] == "proxy" and goal["probability"]["proxy"] == 1.0
     assert goal["numbers"]["differ"] == {"fresh": 0.0, "apart:mark": 1.0}

@@ -11,7 +11,7 @@ import xarray as xr
 from mesascope import catalogue
 from mesascope.contracts.goals import Goal, Goals
 from mesascope.examination.measurement import answer
-from mesascope.questions.goal.reading import apart, explained, last_third, of_optimum, parts
+from mesascope.questions.goal.reading import fit_goals, gain_parts, goals_differ, last_third, share_of_optimum
 from mesascope.rollouts.replays import Replays
 
 K, T = 3, 9
@@ -52,16 +52,16 @@ def test_shares_of_an_optimum_are_summed_over_the_last_third_of_what_was_lived()
     held = goals(action).intended
     chance = 1.1 / 3
     assert last_third(T) == slice(6, None) and last_third(2) == slice(1, None)
-    gained, room = parts(held, last_third(T))
+    gained, room = gain_parts(held, last_third(T))
     assert gained == pytest.approx([0.9 + 0.1 - 2 * chance, 3 * (0.1 - chance)])
     assert room == pytest.approx([2 * (0.9 - chance), 3 * (0.9 - chance)])
-    assert of_optimum(held, last_third(T)) == pytest.approx([gained[0] / room[0], -0.5])
+    assert share_of_optimum(held, last_third(T)) == pytest.approx([gained[0] / room[0], -0.5])
 
 
 def test_only_lifetimes_with_different_optima_are_apart():
-    assert apart(goals(np.zeros((2, T), int), mark=[1, 0])).tolist() == [True, False]
+    assert goals_differ(goals(np.zeros((2, T), int), mark=[1, 0])).tolist() == [True, False]
     none = goals(np.zeros((1, T), int), mark=-1)
-    assert not apart(none).any() and not none.proxy.best.any()
+    assert not goals_differ(none).any() and not none.proxy.best.any()
 
 
 def test_the_goal_that_drew_the_acts_explains_them_as_well_as_can_be():
@@ -74,7 +74,7 @@ def test_the_goal_that_drew_the_acts_explains_them_as_well_as_can_be():
     other = rng.permuted(np.broadcast_to(np.arange(K) / 2, (n, T, K)), axis=-1)
     flat = np.zeros((n, T))
     made = Goals(Goal(other, flat, flat, flat), Goal(values, flat, flat, flat), action, np.ones((n, T), bool))
-    told = explained(made, np.ones(n, bool))
+    told = fit_goals(made, np.ones(n, bool))
     entropy = -(p * np.log(p)).sum()
     assert told.proxy.mean() == pytest.approx(-entropy, abs=0.03)
     assert told.neither.mean() == pytest.approx(
@@ -87,9 +87,9 @@ def test_one_act_for_all_is_no_goal_and_an_act_by_the_mark_is():
     mark = np.arange(60) % 3
     best = (mark + 1) % 3
     rows = np.ones(60, bool)
-    fixed = explained(goals(np.ones((60, T), int), mark=mark, best=best), rows)
+    fixed = fit_goals(goals(np.ones((60, T), int), mark=mark, best=best), rows)
     assert fixed.neither.mean() > max(fixed.proxy.mean(), fixed.intended.mean()) + 0.5
-    marked = explained(goals(np.repeat(mark[:, None], T, 1), mark=mark, best=best), rows)
+    marked = fit_goals(goals(np.repeat(mark[:, None], T, 1), mark=mark, best=best), rows)
     assert marked.proxy.mean() > -0.01
     assert marked.neither.mean() == pytest.approx(-np.log(3), abs=0.05)
 

@@ -7,7 +7,7 @@ import pytest
 
 from mesascope.catalogue import make
 from mesascope.examination.measurement import answer
-from mesascope.questions.in_context.context_phase import phase
+from mesascope.questions.in_context.context_phase import describe_phase
 from mesascope.rollouts.replays import Replays
 from mesascope.rollouts.rollouts import rollout
 
@@ -55,7 +55,7 @@ def test_metrics_do_not_apply_where_nothing_says_what_was_right():
 
 def test_the_phases_by_their_signs():
     up, none, born = np.full(9, 0.8), np.zeros(9), np.full(9, 0.3)
-    assert phase({"seen": none, "fresh": none}, {"seen": born}).startswith("memorises")
-    assert phase({"seen": up, "fresh": none}, {"seen": born}).startswith("identifies")
-    assert phase({"seen": up, "fresh": up}, {"seen": born}).startswith("acquires")
-    assert phase({"seen": none, "fresh": none}, {"seen": np.ones(9)}).startswith("neither")
+    assert describe_phase({"seen": none, "fresh": none}, {"seen": born}).startswith("memorises")
+    assert describe_phase({"seen": up, "fresh": none}, {"seen": born}).startswith("identifies")
+    assert describe_phase({"seen": up, "fresh": up}, {"seen": born}).startswith("acquires")
+    assert describe_phase({"seen": none, "fresh": none}, {"seen": np.ones(9)}).startswith("neither")

@@ -23,7 +23,7 @@ STEPS = ("model_based", "hybrid", "sarsa", "successor")  # one compilation for a
 @pytest.mark.parametrize("name", [*TREES, *STEPS])
 def test_known_subjects_are_read_as_their_truth_has_it(name):
     case = CASES[name]
-    assert validation_of_axes.read("search", case, seed=31, lifetimes=128) == case.reading
+    assert validation_of_axes.read_cases("search", case, seed=31, lifetimes=128) == case.reading
 
 
 def test_the_truth_holds_every_reading_and_the_controls():
@@ -34,7 +34,7 @@ def test_the_truth_holds_every_reading_and_the_controls():
 def lived(subject, split):
     family = catalogue.make("families", "tree_choice")
     made = catalogue.make("subjects", subject, family)
-    asked = catalogue.make("axes", "search").made(family)
+    asked = catalogue.make("axes", "search").conditions_for(family)
     return rollout(made, family, split, 128, 5, conditions=asked, log_probs=False)
 
 
@@ -57,7 +57,7 @@ def test_ticks_that_break_a_subject_are_left_out():
     """A filter ignores what is announced; where it acts at random with more ticks, half of its acts go with it."""
     family = catalogue.make("families", "two_step")
     subject = catalogue.make("subjects", "state_filter", family)
-    asked = catalogue.make("axes", "search").made(family)
+    asked = catalogue.make("axes", "search").conditions_for(family)
     splits = ("fresh", "revalued:worth", "revalued:map")
     whole = {r: rollout(subject, family, r, 128, 5, conditions=asked, log_probs=False) for r in splits}
     draws, random = np.random.default_rng(3), {}

@@ -11,7 +11,7 @@ from mesascope.errors import MesascopeError
 from mesascope.examination.logged import measure
 from mesascope.examination.measurement import answer
 from mesascope.questions.search.look_ahead import _binned
-from mesascope.questions.search.reading import at_once, followed, right_acts
+from mesascope.questions.search.reading import follow_change, right_acts, success_by_depth
 from mesascope.reporting import page
 from mesascope.rollouts.replays import Replays
 from mesascope.rollouts.rollouts import rollout
@@ -24,7 +24,7 @@ def found(subject, settings=TREES, splits=("fresh", "revalued:worth", "revalued:
     """Every finding of the metrics by name and split."""
     family = catalogue.make("families", settings)
     made = catalogue.make("subjects", subject, family)
-    asked = catalogue.make("axes", "search").made(family)
+    asked = catalogue.make("axes", "search").conditions_for(family)
     lived = {
         r: rollout(made, family, r, lifetimes, 5, conditions=asked, log_probs=False)
         for r in splits
@@ -72,18 +72,21 @@ def plan(action, values, before, far=2):
 def test_counted_at_a_change_are_acts_that_were_right_and_now_are_wrong():
     one, two = [1.0, 0.0], [0.0, 1.0]
     known = [[np.nan] * 2, one, one]
-    assert followed(plan([0, 0, 1], [one, one, two], known), 2) == (1, 1)
-    assert followed(plan([0, 0, 0], [one, one, two], known), 2) == (0, 1)
-    assert followed(plan([0, 1, 1], [one, one, two], known), 2) == (0, 0)  # was not right
-    assert followed(plan([0, 0, 1], [one, one, one], known), 2) == (0, 0)  # nothing changed
-    assert followed(plan([0, 0, 1], [one, one, two], known, far=1), 2) == (0, 0)  # the next step shows it
-    assert followed(plan([0, 0, 1], [one, one, two], known), 2, farthest=1) == (0, 0)
+    assert follow_change(plan([0, 0, 1], [one, one, two], known), 2) == (1, 1)
+    assert follow_change(plan([0, 0, 0], [one, one, two], known), 2) == (0, 1)
+    assert follow_change(plan([0, 1, 1], [one, one, two], known), 2) == (0, 0)  # was not right
+    assert follow_change(plan([0, 0, 1], [one, one, one], known), 2) == (0, 0)  # nothing changed
+    assert follow_change(plan([0, 0, 1], [one, one, two], known, far=1), 2) == (
+        0,
+        0,
+    )  # the next step shows it
+    assert follow_change(plan([0, 0, 1], [one, one, two], known), 2, farthest=1) == (0, 0)
 
 
 def test_acts_are_right_where_none_is_better_and_asked_where_they_differ():
     right, asked = right_acts(plan([0, 1, -1], [[1.0, 1.0], [1.0, 0.0], [1.0, 0.0]], np.zeros((3, 2))))
     assert right[0, :2, 0].tolist() == [True, False] and asked[0, :, 0].tolist() == [False, True, False]
-    counted = at_once(plan([1], [[1.0, 0.0]], np.zeros((1, 2)), far=19))
+    counted = success_by_depth(plan([1], [[1.0, 0.0]], np.zeros((1, 2)), far=19))
     assert list(_binned(counted)) == ["17 to 32 steps"] and counted[19] == (0, 1)
     assert [next(iter(_binned({f: counted[19]}))) for f in (1, 8, 9, 16, 33)] == [
         *("1 step", "8 steps", "9 to 16 steps", "9 to 16 steps", "33 to 64 steps")

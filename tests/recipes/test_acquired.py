@@ -10,7 +10,7 @@ import pytest
 from mesascope.agents.networks import recurrent
 from mesascope.keys import address
 from mesascope.recipes import imitate
-from mesascope.recipes.lives import advantages, gains, live, put, scale
+from mesascope.recipes.lives import advantages, draw_tasks, gains, live, scale
 from mesascope.rollouts.replays import replay
 from mesascope.rollouts.rollouts import rollout
 from mesascope.worlds.bandits.families.bernoulli_bandit import family
@@ -43,7 +43,7 @@ def test_it_acquires_where_it_sees_the_feedback_and_not_where_it_is_blind(tmp_pa
 def test_imitation_gives_the_teachers_probabilities_on_lives_of_its_own(tmp_path):
     settings = {**TINY["imitate"], "teacher": "thompson:discount=0.9+b=2", "updates": 240}
     path = recipe("imitate")(SMALL, tmp_path, **settings).path
-    student, teacher = recurrent.subject(SMALL, str(path)), imitate.asked(SMALL, settings["teacher"])
+    student, teacher = recurrent.subject(SMALL, str(path)), imitate.open_teacher(SMALL, settings["teacher"])
     trials = rollout(student, SMALL, lifetimes=448, seed=6)
     own = np.exp(trials.log_probs.sel(condition="intact").values)
     taught = np.exp(replay(teacher, trials).log_probs)
@@ -87,8 +87,11 @@ def test_the_scale_is_that_of_the_tasks_it_trains_on():
 
 
 def test_a_lifetime_at_chance_is_worth_minus_one_and_at_best_nothing():
-    key, network = jax.random.key(4), recurrent.begun(jax.random.key(1), SMALL, "gru", 5, "feedback+trial")
-    tried = put(SMALL, key, 4096)
+    key, network = (
+        jax.random.key(4),
+        recurrent.initialise(jax.random.key(1), SMALL, "gru", 5, "feedback+trial"),
+    )
+    tried = draw_tasks(SMALL, key, 4096)
     lives = live(address(key, "lives"), network, SMALL, tried.tasks)
     gained = gains(lives, tried.best, scale(SMALL), 1.0, 1.0)  # an untrained critic says 0
     assert float(gained.advantage[0].mean()) == pytest.approx(-1, abs=0.05)

@@ -13,7 +13,7 @@ from mesascope.catalogue import make
 from mesascope.errors import MesascopeError
 from mesascope.recipes import rounds as _rounds
 from mesascope.recipes.deep_thinking import recipe
-from mesascope.rollouts.compiling import drawn as compiled
+from mesascope.rollouts.compiling import compile_once as compiled
 from mesascope.rollouts.rollouts import rollout
 from mesascope.worlds.mazes import mazes
 
@@ -86,7 +86,7 @@ def test_what_is_held_at_a_distance_comes_one_cell_nearer_at_each_tick(seen):
     held = jax.random.uniform(jax.random.key(1), (4, FIELD, FIELD, 7), minval=-1.0)
     away = abs(np.arange(FIELD)[:, None] - 2) + abs(np.arange(FIELD) - 1)
     other = jnp.where(away[..., None] > 2, -held, held)
-    on = compiled(lambda held: networks.ticked(subject.weights, held, pictures, 1))
+    on = compiled(lambda held: networks.run_ticks(subject.weights, held, pictures, 1))
     for ticks in range(1, 4):
         held, other = on(held), on(other)
         same = np.asarray((held == other).all((0, -1)))
@@ -99,13 +99,13 @@ def test_what_is_held_at_a_distance_comes_one_cell_nearer_at_each_tick(seen):
 def test_a_network_plans_alike_in_a_field_of_any_size(seen):
     """Cells that belong to no maze hold nothing, so they change nothing."""
     subject = network(0)
-    problem, _ = mazes.seen(seen.observation)
-    framed = mazes.Problem(mazes.framed(problem.opens, 14), mazes.renumbered(problem.goal, FIELD, 14))
+    problem, _ = mazes.parse_observation(seen.observation)
+    framed = mazes.Problem(mazes.frame_maze(problem.opens, 14), mazes.renumber_cell(problem.goal, FIELD, 14))
     held = []
     for p in (problem, framed):
         pictures = mazes.planes(p)
-        start = networks.nothing(subject.weights, pictures)
-        held.append(np.asarray(networks.ticked(subject.weights, start, pictures, 5)))
+        start = networks.zero_state(subject.weights, pictures)
+        held.append(np.asarray(networks.run_ticks(subject.weights, start, pictures, 5)))
     assert held[1][:, :5, :5] == pytest.approx(held[0][:, :5, :5], abs=1e-6)
     assert (held[1][:, 5:] == 0).all() and (held[0][:, :, 5:] == 0).all()
 
@@ -160,7 +160,7 @@ def test_what_it_refuses(tmp_path):
     with pytest.raises(MesascopeError, match="no fields to train on"):
         recipe(make("families", "tree_choice:depth=2"), tmp_path, updates=2)
     with pytest.raises(MesascopeError, match="has a bank"):
-        recipe(HOME.banked("bank:3@0"), tmp_path, updates=2)
+        recipe(HOME.with_bank("bank:3@0"), tmp_path, updates=2)
     with pytest.raises(MesascopeError, match="no multiple of window"):
         recipe(HOME, tmp_path, updates=2, ticks=7, window=3)
     with pytest.raises(MesascopeError, match="ticks=2"):
@@ -170,7 +170,7 @@ def test_what_it_refuses(tmp_path):
     with pytest.raises(MesascopeError, match="ticks=0"):
         make("subjects", "thinking_network:path=x,ticks=0", HOME)
     with pytest.raises(MesascopeError, match="shows no fields"):
-        networks.fields(make("families", "bernoulli_bandit"))
+        networks.field_shape(make("families", "bernoulli_bandit"))
 
 
 SHIPPED = {"maze_recurrent": (0, 0.5), "maze_goal_still": (0, 0.0), "maze_layered": (17, 0.5)}
@@ -199,7 +199,8 @@ def test_what_ships_solves_mazes_with_ticks_and_follows_at_once_only_where_the_g
     subject, axis = make("subjects", f"thinking_network:path={name}", family), make("axes", "search")
     splits = ("fresh", "revalued:worth", "revalued:map")
     lived = {
-        r: rollout(subject, family, r, 256, 0, conditions=axis.made(family), log_probs=False) for r in splits
+        r: rollout(subject, family, r, 256, 0, conditions=axis.conditions_for(family), log_probs=False)
+        for r in splits
     }
     verdict = axis.read(lived, family)
     assert verdict.reading == reading

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from mesascope import catalogue
-from mesascope.agents.networks.network_files import named
-from mesascope.agents.opening import opener
+from mesascope.agents.networks.network_files import name_weights
+from mesascope.agents.opening import find_adapter
 from mesascope.contracts.percept import Percept
 from mesascope.errors import MesascopeError
 from mesascope.recipes.files import replace as write
@@ -98,13 +98,13 @@ def seen(frames, action=0):
 def network(tmp_path):
     path = tmp_path / "network.safetensors"
     weights = q_network.create(jax.random.key(3), SIZES)
-    write(path, {k: np.asarray(v) for k, v in named(weights).items()}, HEADER)
+    write(path, {k: np.asarray(v) for k, v in name_weights(weights).items()}, HEADER)
     return path
 
 
 def test_it_carries_the_last_frames_and_nothing_else(network):
     family = catalogue.make("families", "pong")
-    subject = catalogue.make("subjects", opener(str(network)), family, path=str(network))
+    subject = catalogue.make("subjects", find_adapter(str(network)), family, path=str(network))
     shown = np.random.default_rng(4).integers(0, 256, (5, 7, 1326)).astype(np.uint8)
     carry, other = subject.fresh(7), subject.fresh(7) + jnp.uint8(9)
     for frames in shown:
@@ -166,9 +166,9 @@ def test_what_ships_says_how_it_was_made_and_what_it_scored():
 
 def test_networks_that_are_told_places(tmp_path):
     path, family = tmp_path / "network.safetensors", catalogue.make("families", "pong")
-    weights = places_network.begun(jax.random.key(6), "gru", 5, 3)
-    write(path, {k: np.asarray(v) for k, v in named(weights).items()}, PLACES)
-    subject = catalogue.make("subjects", opener(str(path)), family, path=str(path))
+    weights = places_network.initialise(jax.random.key(6), "gru", 5, 3)
+    write(path, {k: np.asarray(v) for k, v in name_weights(weights).items()}, PLACES)
+    subject = catalogue.make("subjects", find_adapter(str(path)), family, path=str(path))
     shown = np.zeros((7, 1326), np.uint8)
     carry = subject.respond(jax.random.key(0), subject.fresh(7), seen(shown))[0]
     shown[:, :1320] = 200  # the frame: not told
@@ -184,8 +184,8 @@ def test_networks_that_are_told_places(tmp_path):
 def test_other_families_are_refused(network, tmp_path, name):
     bandit = catalogue.make("families", "bernoulli_bandit:arms=3,trials=11")
     if name == "places_network":
-        begun = places_network.begun(jax.random.key(6), "gru", 5, 3)
-        write(network, {k: np.asarray(v) for k, v in named(begun).items()}, PLACES)
+        begun = places_network.initialise(jax.random.key(6), "gru", 5, 3)
+        write(network, {k: np.asarray(v) for k, v in name_weights(begun).items()}, PLACES)
     with pytest.raises(MesascopeError, match="bernoulli_bandit"):
         catalogue.make("subjects", f"{name}:path={network}", bandit)
 
@@ -230,8 +230,8 @@ def test_a_training_ends_with_a_network_that_opens_and_was_evaluated(name, tmp_p
     with pytest.raises(MesascopeError, match="another training"):
         recipe(family, tmp_path / "2", **{**settings, "seed": 6})
     path = recipe(family, tmp_path / "2", **settings).path
-    subject = catalogue.make("subjects", opener(str(path)), family, path=str(path))
-    module = catalogue.module("subjects", opener(str(path)))
+    subject = catalogue.make("subjects", find_adapter(str(path)), family, path=str(path))
+    module = catalogue.module("subjects", find_adapter(str(path)))
     about = module.about(path)
     assert about["evaluation"]["games"] == 1 and about["evaluation"]["mean"] <= 21
     assert about["family"] == family.name and about["settings"]["seed"] == 5 and name in about["command"]

@@ -11,8 +11,15 @@ from report_cases import log
 
 from mesascope.reporting.figures import adaptation, bank, conditions, lifetimes, memory_span, spectrum, splits
 from mesascope.reporting.grids import condition_grid, split_grid
-from mesascope.reporting.headlines import ends, found
-from mesascope.reporting.words import condition, cut, number, plain, sentences, span
+from mesascope.reporting.headlines import describe_ends, find_measured
+from mesascope.reporting.words import (
+    condition,
+    describe_findings,
+    format_interval,
+    format_number,
+    shorten,
+    visible_text,
+)
 
 
 def test_splits_show_the_findings(examined):
@@ -20,7 +27,7 @@ def test_splits_show_the_findings(examined):
         gained = {g.split: g for g in splits.gains(e) if g.role == "subject"}
         assert set(gained) == {"seen", "fresh", "shifted:low", "horizon:longer"}
         for split, g in gained.items():
-            finding = found(e, "performance", split)
+            finding = find_measured(e, "performance", split)
             assert (g.estimate, g.low, g.high) == pytest.approx((finding.estimate, finding.low, finding.high))
     assert splits.order(splits.gains(examined[0]))[-1] == "horizon:longer"
     grid = split_grid(examined)
@@ -34,12 +41,12 @@ def test_memory_span_and_conditions_show_the_findings(examined):
         one = memory_span.span(e)
         assert one.older == (0, 1, 2, 4, 8)
         for w, estimate in zip(one.older, one.estimate, strict=False):
-            assert estimate == pytest.approx(found(e, f"memory_span: older than {w}").estimate)
-        assert one.estimate[-1] == pytest.approx(found(e, "performance", "fresh").estimate)
+            assert estimate == pytest.approx(find_measured(e, f"memory_span: older than {w}").estimate)
+        assert one.estimate[-1] == pytest.approx(find_measured(e, "performance", "fresh").estimate)
         told = {d.condition: d.estimate for d in conditions.disturbed(e)}
         assert next(iter(told)) == "intact"
         assert told["carry_reset"] == pytest.approx(
-            found(e, "cost_of_reset: what a reflex on the last percept keeps").estimate
+            find_measured(e, "cost_of_reset: what a reflex on the last percept keeps").estimate
         )
         assert not any("exchanged_once" in label for label in told)
         assert len(conditions.others(e)) < len(told)
@@ -106,27 +113,39 @@ def test_spectrum_draws_both_ends_and_every_share(examined):
     spectrum.draw(axes, [row])
     told = [t.get_text() for t in axes.texts]
     assert {"25 %", "60 %", "5 %", "10 %", "against", "thompson"} <= set(told)
-    assert ends(e) == "locating … general"
+    assert describe_ends(e) == "locating … general"
 
 
 def test_sentences_say_what_was_seen(examined):
     e = examined[0]
-    told = " ".join(sentences(e))
-    before, lost = found(e, "performance", "fresh").estimate, found(e, "cost_of_reset: every trial").estimate
+    told = " ".join(describe_findings(e))
+    before, lost = (
+        find_measured(e, "performance", "fresh").estimate,
+        find_measured(e, "cost_of_reset: every trial").estimate,
+    )
     assert f"its gain fell from {before:.2f} to {before - lost:.2f}" in told
     still = [
         dataclasses.replace(f, estimate=0.0, low=0.0, high=0.0) if f.metric == "benefit" else f
         for f in e.answers
     ]
-    assert "stayed exactly what it was" in " ".join(sentences(dataclasses.replace(e, answers=still)))
-    assert "realised pay-off" in " ".join(sentences(log(lifetimes=8)))
+    assert "stayed exactly what it was" in " ".join(describe_findings(dataclasses.replace(e, answers=still)))
+    assert "realised pay-off" in " ".join(describe_findings(log(lifetimes=8)))
 
 
 def test_words():
-    assert plain("a\nb\x00\x1b[31m\ud800") == "a b\ufffd\ufffd[31m\ufffd"
-    assert cut("abcdefghij", 7) == "abcd…ij"
-    assert (number(-0.001), number(0.125), number(None), number(float("nan"))) == ("0.00", "0.12", "–", "–")
-    assert (span(-0.001, 1.0), span(None, None), span(float("nan"), float("nan"))) == ("[0.00, 1.00]", "", "")
+    assert visible_text("a\nb\x00\x1b[31m\ud800") == "a b\ufffd\ufffd[31m\ufffd"
+    assert shorten("abcdefghij", 7) == "abcd…ij"
+    assert (
+        format_number(-0.001),
+        format_number(0.125),
+        format_number(None),
+        format_number(float("nan")),
+    ) == ("0.00", "0.12", "–", "–")
+    assert (
+        format_interval(-0.001, 1.0),
+        format_interval(None, None),
+        format_interval(float("nan"), float("nan")),
+    ) == ("[0.00, 1.00]", "", "")
     assert condition("feedback_shuffled:older_than=4") == "feedback older than 4 trials from other lifetimes"
     assert condition("feedback_shuffled:older_than=0,replicate=1") == "all feedback from other lifetimes"
     assert condition("carry_reset:at=50") == (

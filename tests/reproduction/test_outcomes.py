@@ -9,7 +9,7 @@ import pytest
 from mesascope import catalogue
 from mesascope.contracts.axis import Verdict
 from mesascope.errors import MesascopeError
-from mesascope.reproduction.outcomes import expectation, ours, row, table, verdict
+from mesascope.reproduction.outcomes import expectation, format_ours, row, table, verdict
 from mesascope.reproduction.work import of_verdict
 from mesascope.stats import proportion
 
@@ -99,7 +99,7 @@ def test_rates_are_counted_and_their_interval_is_exact():
     at_least = sum(math.comb(7, k) * low**k * (1 - low) ** (7 - k) for k in range(2, 8))
     at_most = sum(math.comb(7, k) * high**k * (1 - high) ** (7 - k) for k in range(3))
     assert (at_least, at_most) == pytest.approx((0.025, 0.025))
-    assert ours(told([1.0, 0.0, 1.0], rate=True)) == "2 of 3"
+    assert format_ours(told([1.0, 0.0, 1.0], rate=True)) == "2 of 3"
 
 
 def test_the_table_says_what_kind_of_run_it_was():

@@ -16,11 +16,11 @@ from small import EXPECTS, PLAN, small
 
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
-from mesascope.reproduction.crew import trainings
+from mesascope.reproduction.crew import group_trainings
 from mesascope.reproduction.measures import measure
 from mesascope.reproduction.plans import load
 from mesascope.reproduction.run import known_measures
-from mesascope.reproduction.work import PLACED, Workshop, filled, units
+from mesascope.reproduction.work import PLACED, Workshop, fill_seed, units
 
 ROOT = Path(__file__).parents[2]
 STUDIES = catalogue.names("studies")
@@ -36,7 +36,7 @@ def made_of(kind, spec):
 def test_the_longest_training_is_begun_first(name):
     plan = units(load(name))
     shop = SimpleNamespace(plan=plan)
-    order = [i for (i,) in trainings(cast(Workshop, shop), range(len(plan)))]
+    order = [i for (i,) in group_trainings(cast(Workshop, shop), range(len(plan)))]
     assert sorted(order) == [i for i, u in enumerate(plan) if u.kind == "train"]
     if name == "rl2_bandits":  # 3,500 updates of 100 trials, and 1,500 of 10
         told = [plan[i].cell.name for i in order]
@@ -52,8 +52,8 @@ def test_every_study_names_only_what_there_is(name, quick):
     assert study.seeds == 1 if quick else study.seeds >= 3
     assert study.minutes <= {"rl2_bandits": 150, "thinking_time": 75}.get(name, 60)
     for cell in study.cells:
-        made_of("families", filled(cell.family, 3))
-        made_of("recipes" if cell.recipe else "subjects", filled(cell.recipe or cell.subject, 3))
+        made_of("families", fill_seed(cell.family, 3))
+        made_of("recipes" if cell.recipe else "subjects", fill_seed(cell.recipe or cell.subject, 3))
     for q in study.quantities:
         if q.kind == "measure":
             measure(q.spec, known_measures(study, trust=False))
@@ -64,7 +64,7 @@ def test_every_study_names_only_what_there_is(name, quick):
         else:
             assert q.spec in PLACED
         if q.family:
-            made_of("families", filled(q.family, 3))
+            made_of("families", fill_seed(q.family, 3))
     done = units(study)
     assert len({(u.kind, u.cell.name, u.seed, u.family, u.split, u.lifetimes) for u in done}) == len(done)
 
@@ -102,7 +102,7 @@ def test_names_are_grids():
     names = [c.name for c in study.cells]
     assert names[:2] == ["network, M=1", "network, M=4"] and "network, M=unlimited" in names
     bank = next(c for c in study.cells if c.name == "locator, M=64")
-    assert filled(bank.family, 5).endswith("bank=64,bank_seed=5")
+    assert fill_seed(bank.family, 5).endswith("bank=64,bank_seed=5")
     assert {q.split for q in study.quantities if q.name.startswith("share")} == {
         "seen",
         "fresh",

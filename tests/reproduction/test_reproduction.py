@@ -25,7 +25,7 @@ from mesascope.recipes import rounds as _training
 from mesascope.recipes import updates
 from mesascope.recipes.training import train
 from mesascope.reproduction import progress, work
-from mesascope.reproduction.measures import Lived, measure
+from mesascope.reproduction.measures import Rollouts, measure
 from mesascope.reproduction.run import reproduce
 from mesascope.rollouts.rollouts import rollout
 
@@ -202,8 +202,8 @@ def test_ctrl_c_says_how_to_go_on_and_what_is_done_is_kept(often, tmp_path):
 def test_what_was_said_since_the_last_look_is_heard(tmp_path, monkeypatch):
     monkeypatch.setattr(progress, "OFTEN", 60.0)
     told = []
-    with progress.listening(lambda *said: told.append(said), tmp_path / "heard"):
-        progress.Whisper(tmp_path / "heard")(3, 1.0, "thompson, seed 2")
+    with progress.relay_progress(lambda *said: told.append(said), tmp_path / "heard"):
+        progress.Relay(tmp_path / "heard")(3, 1.0, "thompson, seed 2")
     assert told == [(3, 1.0, "thompson, seed 2")]
 
 
@@ -308,7 +308,7 @@ def test_code_of_others_needs_trust(tmp_path):
 
 def lived(name):
     subject = catalogue.make("subjects", name, SMALL)
-    return Lived(rollout(subject, SMALL, "fresh", 70, seed=3), subject, SMALL)
+    return Rollouts(rollout(subject, SMALL, "fresh", 70, seed=3), subject, SMALL)
 
 
 def test_measures_agree_with_each_other_and_with_what_is_known():

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope import catalogue
-from mesascope.agents.networks.network_files import named
+from mesascope.agents.networks.network_files import name_weights
 from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
@@ -41,7 +41,7 @@ def value(text: str) -> Any:
 
 def save(network: Recurrent, path: Path, told: dict[str, Any]) -> None:
     """Writes a network, with everything that the format asks for but the tensors."""
-    tensors = {k: np.asarray(v) for k, v in named(network).items()}
+    tensors = {k: np.asarray(v) for k, v in name_weights(network).items()}
     replace(path, tensors, {"format": NETWORK, **told})
 
 

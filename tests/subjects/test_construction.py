@@ -13,7 +13,7 @@ import pytest
 
 from mesascope.contracts.subject import Scripted
 from mesascope.errors import MesascopeError
-from mesascope.rollouts.rollouts import anonymous, rollout
+from mesascope.rollouts.rollouts import rollout, strip_names
 from mesascope.worlds.bandits.families.bernoulli_bandit import family
 from tests.subjects.lives import forced, live, make
 
@@ -291,7 +291,7 @@ def test_banks_share_compiled_code():
     for seed in (1, 22, 333_333):
         tasks = family(arms=3, trials=11, bank=4, bank_seed=seed)
         percept = tasks.begin(jax.random.key(0), tasks.split("seen").draw(jax.random.key(0), 7))[1]
-        subject = anonymous(make("locator", tasks))  # as every rollout takes it
+        subject = strip_names(make("locator", tasks))  # as every rollout takes it
         respond(subject, jax.random.key(0), subject.fresh(7), percept)
     assert compiled == 1
 

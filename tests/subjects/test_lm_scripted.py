@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from mesascope import catalogue
-from mesascope.agents.language.answers import ANSWERED, REFUSED, UNPARSABLE, begins, listed, parsed, weighed
+from mesascope.agents.language.answers import (
+    ANSWERED,
+    REFUSED,
+    UNPARSABLE,
+    is_prefix_of_label,
+    list_tokens,
+    parse_label,
+    weigh_labels,
+)
 from mesascope.contracts.questions import Moment
 from mesascope.errors import MesascopeError
 from mesascope.examination.bench import Bench
@@ -139,13 +147,18 @@ def test_recognition_and_acquisition_are_apart():
 
 def test_labels_are_read_from_tokens_and_from_texts():
     pair = ("bim", "dax")
-    got = weighed([(" b", np.log(0.2)), ("Dax\n", np.log(0.3)), (" the", np.log(0.1))], pair, "dax")
+    got = weigh_labels([(" b", np.log(0.2)), ("Dax\n", np.log(0.3)), (" the", np.log(0.1))], pair, "dax")
     assert got.code == ANSWERED and got.action == 1 and np.isclose(got.mass, 0.5)
     assert np.allclose(np.exp(got.log_probs), (0.4, 0.6))
-    bounded = weighed([("bim", np.log(0.6)), ("x", np.log(0.05))], pair, "bim")
+    bounded = weigh_labels([("bim", np.log(0.6)), ("x", np.log(0.05))], pair, "bim")
     assert bounded.code == 1 and np.isclose(np.exp(bounded.log_probs[1]), 0.05 / 0.65)
-    assert weighed([("x", -1.0)], pair, "I'm sorry, no").code == REFUSED
-    assert not begins("But", "B") and begins(" B", "B") and begins("B.", "B") and not begins("b", "B")
+    assert weigh_labels([("x", -1.0)], pair, "I'm sorry, no").code == REFUSED
+    assert (
+        not is_prefix_of_label("But", "B")
+        and is_prefix_of_label(" B", "B")
+        and is_prefix_of_label("B.", "B")
+        and not is_prefix_of_label("b", "B")
+    )
     for text, code, action in (
         ("Dax.", ANSWERED, 1),
         ("The answer is bim", ANSWERED, 0),
@@ -154,7 +167,7 @@ def test_labels_are_read_from_tokens_and_from_texts():
         ("I cannot say bim", REFUSED, -1),
         ("", UNPARSABLE, -1),
     ):
-        assert parsed(text, pair)[:2] == (code, action), text
+        assert parse_label(text, pair)[:2] == (code, action), text
     chat = {
         "logprobs": {
             "content": [
@@ -167,7 +180,7 @@ def test_labels_are_read_from_tokens_and_from_texts():
         }
     }
     text = {"logprobs": {"top_logprobs": [{"a": -1.0}]}}
-    assert listed(chat) == listed(text) == [("a", -1.0)] and listed({"logprobs": None}) is None
+    assert list_tokens(chat) == list_tokens(text) == [("a", -1.0)] and list_tokens({"logprobs": None}) is None
 
 
 def test_a_family_without_words_is_refused():

@@ -11,8 +11,8 @@ import pytest
 from mesascope import catalogue
 from mesascope.cli.main import run
 from mesascope.errors import MesascopeError
-from mesascope.examination.runs import repeating
-from mesascope.guards.secrecy import plain
+from mesascope.examination.runs import command_line
+from mesascope.guards.secrecy import redact
 from subjects.lm_server import serving
 
 pytest.importorskip("httpx", reason="needs the extra lm")
@@ -126,16 +126,16 @@ def test_the_command_repeats_what_is_no_secret(monkeypatch):
         "--columns=action=key,feedback=token",
         "a@b.csv",
     ):
-        assert repeating([kept]) == f"mesascope {kept}"
+        assert command_line([kept]) == f"mesascope {kept}"
     assert (
-        plain("Basic training of a Bearer token: 2 * 3 *** x")
+        redact("Basic training of a Bearer token: 2 * 3 *** x")
         == "Basic training of a Bearer token: 2 * 3 *** x"
     )
 
 
 def test_a_short_password_blanks_no_other_word():
-    assert plain("context x too long", {"x"}) == "context … too long"
-    assert plain("the 6789uvw of it, and 012", {KEY}) == "the … of it, and 012"
+    assert redact("context x too long", {"x"}) == "context … too long"
+    assert redact("the 6789uvw of it, and 012", {KEY}) == "the … of it, and 012"
 
 
 def test_a_whole_run_holds_no_secret(tmp_path, monkeypatch, capsys):

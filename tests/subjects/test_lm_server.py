@@ -11,7 +11,7 @@ import pytest
 
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
-from mesascope.examination.runs import repeating
+from mesascope.examination.runs import command_line
 from mesascope.rollouts.rollouts import rollout
 from subjects.lm_server import RESPONDERS, serving
 
@@ -153,7 +153,7 @@ def test_an_interrupted_run_goes_on_without_asking_twice(family, tmp_path, monke
     written = (
         kept.read_text() + again.name + str(told.value) + json.dumps(lived.attrs) + lived.transcript.values[0]
     )
-    written += repeating(["examine", bad, f"openai_api:path={bad},model=m"])
+    written += command_line(["examine", bad, f"openai_api:path={bad},model=m"])
     assert not any(secret in written for secret in ("sekret", "pa55", "t0k", "user:", "Authorization"))
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     kept.write_text(kept.read_text() + '{"key": "cut of')  # what a killed run leaves
@@ -178,8 +178,8 @@ def test_a_model_that_changes_is_noticed(family):
     with serving("learner") as server:
         one = subject(server.address, family)
         rollout(one, family, "fresh", 64)
-        floor, why = one.moved()
+        floor, why = one.drift()
         assert floor == 0 and why == ""
         server.responder = RESPONDERS["first"]
-        floor, why = one.moved()
+        floor, why = one.drift()
     assert floor > 1 and "moved by" in why

@@ -10,7 +10,7 @@ import pytest
 from scipy.special import softmax
 
 from mesascope.agents.networks import recurrent
-from mesascope.agents.networks.network_files import named
+from mesascope.agents.networks.network_files import name_weights
 from mesascope.worlds.bandits.families.bernoulli_bandit import family
 from tests.subjects.lives import save
 
@@ -81,7 +81,7 @@ def gelu(x):
 
 
 def weights(memory):
-    return {k: np.asarray(v, np.float64) for k, v in named(network(memory)).items()}
+    return {k: np.asarray(v, np.float64) for k, v in name_weights(network(memory)).items()}
 
 
 def test_a_transformer_by_hand():

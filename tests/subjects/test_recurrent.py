@@ -13,7 +13,7 @@ import pytest
 from safetensors.numpy import save as serialise
 
 from mesascope.agents.networks import recurrent
-from mesascope.agents.networks.network_files import named
+from mesascope.agents.networks.network_files import name_weights
 from mesascope.catalogue import convert, factory, make, parse_spec
 from mesascope.conditions.carry_reset import condition as reset
 from mesascope.conditions.feedback_shuffled import condition as shuffled
@@ -48,7 +48,7 @@ def said(memory: str = "gru") -> dict:
         "choices": 3,
         "observation": 0,
         "horizon": 11,
-        "family": SMALL.banked("bank:4@2").name,
+        "family": SMALL.with_bank("bank:4@2").name,
         "trained_on": "bank:4@2",
     }
 
@@ -71,7 +71,7 @@ def sigmoid(x):
 
 def by_hand(net: recurrent.Recurrent, memory: str) -> np.ndarray:
     """Log-probabilities [T, N, K] by NumPy, one lifetime at a time, in float64."""
-    w = {k: np.asarray(v, np.float64) for k, v in named(net).items()}
+    w = {k: np.asarray(v, np.float64) for k, v in name_weights(net).items()}
     out = np.zeros((11, N, 3))
     for n in range(N):
         h, c = np.zeros(5), np.zeros(5)
@@ -154,7 +154,7 @@ def good(**changed) -> bytes:
 
 def tensors(**changed) -> dict[str, np.ndarray]:
     """The weights of `network`, some changed; None leaves one out."""
-    own = {k: np.asarray(v) for k, v in named(network()).items()} | changed
+    own = {k: np.asarray(v) for k, v in name_weights(network()).items()} | changed
     return {k: v for k, v in own.items() if v is not None}
 
 
@@ -281,7 +281,7 @@ def test_a_family_that_it_cannot_act_in_is_refused(tmp_path):
 
 def _observing() -> dict[str, np.ndarray]:
     seeing = recurrent.create(jax.random.key(1), "gru", 5, OBSERVED, (3, 2, 11))
-    return {k: np.asarray(v) for k, v in named(seeing).items()}
+    return {k: np.asarray(v) for k, v in name_weights(seeing).items()}
 
 
 def _observing_said() -> dict:
@@ -292,7 +292,7 @@ def test_opening_reads_the_header_alone(tmp_path):
     path = tmp_path / "net.safetensors"
     path.write_bytes(good())
     assert recurrent.opens(path)
-    assert recurrent.family_of(path) == SMALL.banked("bank:4@2").name
+    assert recurrent.family_of(path) == SMALL.with_bank("bank:4@2").name
     length = int.from_bytes(good()[:8], "little")
     path.write_bytes(good()[: 8 + length])  # ours, though its weights are gone
     assert recurrent.opens(path)

@@ -113,10 +113,10 @@ def test_exchanged_and_flipped_percepts_are_coherent():
     percept = Percept(
         np.asarray([[0.0], [1.0], [1.0]]), np.asarray([0, 0, 1]), np.asarray([1.0, 0.0, 1.0]), *[zero] * 3
     )
-    other = PLAIN.exchanged(percept, np.zeros(3), np.asarray([[1.0], [1.0], [0.0]]))
+    other = PLAIN.with_outcome(percept, np.zeros(3), np.asarray([[1.0], [1.0], [0.0]]))
     assert other.feedback.tolist() == [0, 0, 0] and PLAIN.target(other).tolist() == [1, 1, 0]
-    assert PLAIN.flipped(percept).feedback.tolist() == [0, 1, 0]
-    assert PLAIN.target(PLAIN.flipped(percept)).tolist() == [1, 0, 0]
+    assert PLAIN.with_opposite_outcome(percept).feedback.tolist() == [0, 1, 0]
+    assert PLAIN.target(PLAIN.with_opposite_outcome(percept)).tolist() == [1, 0, 0]
 
 
 def paths(split, home=PLAIN):
@@ -167,7 +167,7 @@ def test_a_bank_holds_both_likelier_symbols_and_is_all_that_is_seen():
         p = np.asarray(home.bank_means)[:, 1]
         assert p.min() <= 0.5 < p.max() and home.bank == f"bank:2@{seed}"
     assert set(paths("seen", home)[:, 0].tolist()) == set(p.tolist())
-    assert home.banked("bank:2@3").name == home.name and home.banked(None).name == "beta_bernoulli"
+    assert home.with_bank("bank:2@3").name == home.name and home.with_bank(None).name == "beta_bernoulli"
     assert make("locator", home).trained_on == "bank:2@3"
 
 

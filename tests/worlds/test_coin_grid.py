@@ -9,7 +9,7 @@ from mesascope import catalogue
 from mesascope.errors import MesascopeError
 from mesascope.rollouts.rollouts import rollout
 from mesascope.trials import gain
-from mesascope.worlds.coin_grid.families.coin_grid import MOVES, by_chance, distances, family, moved
+from mesascope.worlds.coin_grid.families.coin_grid import MOVES, distances, family, move_table, random_walk
 
 HOME = family(size=5, trials=3, rho=0.6, bank=7, bank_seed=3)
 
@@ -24,8 +24,8 @@ def test_what_chance_reaches_is_counted_over_every_path():
             column = min(max(column + MOVES[a][1], 0), size - 1)
             there[start, row * size + column] += 1 / steps / 5**steps
         end[start, row * size + column] += 1 / 5**steps
-    assert by_chance(size, steps)[0] == pytest.approx(there)
-    assert by_chance(size, steps)[1] == pytest.approx(end)
+    assert random_walk(size, steps)[0] == pytest.approx(there)
+    assert random_walk(size, steps)[1] == pytest.approx(end)
 
 
 def test_distances_are_those_of_a_search():
@@ -33,7 +33,7 @@ def test_distances_are_those_of_a_search():
         found, queue = {start: 0}, deque([start])
         while queue:
             cell = queue.popleft()
-            for then in moved(5)[cell]:
+            for then in move_table(5)[cell]:
                 if then not in found:
                     found[then] = found[cell] + 1
                     queue.append(then)
@@ -118,4 +118,4 @@ def test_walkers_ask_for_a_grid_and_a_goal_that_is():
         catalogue.make("subjects", "coin_walker", catalogue.make("families", "bernoulli_bandit:arms=5"))
     with pytest.raises(MesascopeError, match="corner"):
         catalogue.make("subjects", "coin_walker:goal=cornr", HOME)
-    assert HOME.banked(None).banked("bank:7@3").name == HOME.name
+    assert HOME.with_bank(None).with_bank("bank:7@3").name == HOME.name

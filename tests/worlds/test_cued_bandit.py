@@ -111,4 +111,4 @@ def test_subjects_ask_for_a_mark():
             catalogue.make("subjects", spec, plain)
     with pytest.raises(MesascopeError, match="out of range"):
         catalogue.make("subjects", "cue_filter:belief=2", HOME)
-    assert HOME.banked(None).banked("bank:2@4").name == HOME.name
+    assert HOME.with_bank(None).with_bank("bank:2@4").name == HOME.name

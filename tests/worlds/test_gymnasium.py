@@ -139,7 +139,7 @@ def test_a_bank_is_as_many_tasks_as_it_says_and_names_make_the_family_again():
     home = family(vary="width=3..19", bank=3, bank_seed=2)
     assert home.split_names[0] == "seen" and home.bank == "bank:3@2"
     again = catalogue.make("families", home.name)
-    assert again.name == home.name and home.banked(None).banked("bank:3@2").name == home.name
+    assert again.name == home.name and home.with_bank(None).with_bank("bank:3@2").name == home.name
     for split in ("seen", "fresh"):
         one, other = (h.split(split).draw(jax.random.key(7), 40) for h in (home, again))
         assert [t["width"] for t in one["made"]] == [t["width"] for t in other["made"]]

@@ -122,7 +122,7 @@ def test_each_split_is_what_it_says():
 def test_a_bank_is_a_set_of_targets_and_all_that_is_seen():
     home = family(bank=4, bank_seed=2)
     targets = np.asarray(home.bank_targets)
-    assert len(set(targets.tolist())) == 4 and home.banked("bank:4@2").name == home.name
+    assert len(set(targets.tolist())) == 4 and home.with_bank("bank:4@2").name == home.name
     tasks = home.split("seen").draw(jax.random.key(3), 512)
     assert set(np.asarray(tasks.means)[:, 0, :10].argmax(-1).tolist()) == set(targets.tolist())
     fixed = home.latents(tasks, "seen")["fixed"]
@@ -142,9 +142,9 @@ def test_the_flipped_percept_is_another_that_can_be_and_twice_is_none():
     action, paid = np.asarray([a for a, _ in shown]), np.asarray([f for _, f in shown], np.float32)
     zero = np.zeros(4, np.int32)
     percept = Percept(np.zeros((4, 0)), action, paid, zero, zero, zero > 0)
-    other = WANG.flipped(percept)
+    other = WANG.with_opposite_outcome(percept)
     assert other.feedback == pytest.approx([0.8, 1.0, 0.1, 5.0])
-    assert WANG.flipped(other).feedback == pytest.approx(paid)
+    assert WANG.with_opposite_outcome(other).feedback == pytest.approx(paid)
 
 
 def test_settings_and_subjects_that_do_not_fit_are_refused():

@@ -88,7 +88,7 @@ def test_what_comes_goes_by_the_odds_and_the_percept_tells_it(home):
     assert (np.asarray(home.target(percept)) == -1).all()
     _, percept, _ = home.step(jax.random.key(0), tasks, state, tasks.symbols[:, 1])
     assert (np.asarray(home.target(percept)) == path[:, 1]).all() and np.asarray(percept.feedback).all()
-    other = home.flipped(percept)
+    other = home.with_opposite_outcome(percept)
     assert (np.asarray(home.target(other)) == (path[:, 1] + 1) % 3).all() and not np.asarray(
         other.feedback
     ).any()

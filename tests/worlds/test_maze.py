@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components, shortest_path
 
 from mesascope import catalogue
 from mesascope.errors import MesascopeError
-from mesascope.rollouts.compiling import drawn as compiled
+from mesascope.rollouts.compiling import compile_once as compiled
 from mesascope.worlds.mazes import mazes
 from mesascope.worlds.mazes.families.maze import MORE, family
 
@@ -41,10 +41,10 @@ def answered(subject, key, carry, percept):
 @compiled
 def known(observation):
     """Which moves are right and which are open where one stands [N, 4], and the cell [N]."""
-    problem, here = mazes.seen(observation)
+    problem, here = mazes.parse_observation(observation)
     rows, n = jnp.arange(len(here)), len(here)
     return (
-        mazes.ways(problem).reshape(n, -1, 4)[rows, here],
+        mazes.right_moves(problem).reshape(n, -1, 4)[rows, here],
         mazes.passable(problem.opens).reshape(n, -1, 4)[rows, here],
         here,
     )
@@ -169,8 +169,8 @@ def test_drawings_are_read_as_they_are_drawn():
 
 
 def test_how_many_there_are():
-    assert mazes.many(2) == pytest.approx(4 * 12)  # a square without one of its sides
-    assert mazes.many(3) == pytest.approx(192 * 72)
+    assert mazes.count_problems(2) == pytest.approx(4 * 12)  # a square without one of its sides
+    assert mazes.count_problems(3) == pytest.approx(192 * 72)
 
 
 @pytest.mark.parametrize(
@@ -224,4 +224,4 @@ def test_the_clone_is_right_in_its_table_alone():
         share[split] = float((paid == 1).mean())
     assert share["seen"] == 1 and share["fresh"] < 0.75
     with pytest.raises(MesascopeError, match="no training mazes"):
-        catalogue.make("subjects", "maze_clone", HOME.banked(None))
+        catalogue.make("subjects", "maze_clone", HOME.with_bank(None))

@@ -115,7 +115,10 @@ def test_places_say_where_the_ball_and_the_paddle_are():
             cabinet.frame, dict(zip(screen.PLACES, cabinet.places.T.astype(int), strict=True))
         )
         odd = np.abs(cabinet.frame.astype(int) - painting.BLANK) > 1
-        ball, own = painting.ball(picture.places), painting.paddle(picture.places["own y"], painting.OWN, 14)
+        ball, own = (
+            painting.ball_mask(picture.places),
+            painting.paddle_mask(picture.places["own y"], painting.OWN, 14),
+        )
         field = odd & (painting.COLUMNS != painting.OTHER) & (painting.COLUMNS != painting.OWN)
         assert (field <= ball).all()  # nothing else is in the field
         assert (odd[:, :, painting.OWN] <= (ball | own)[:, :, painting.OWN]).all()
@@ -131,7 +134,7 @@ def test_what_conditions_paint(wandering, name):
     for percept in seen[::5]:
         plain = painting.picture(percept.observation)
         painted = condition.paint(KEY, plain, None)
-        gone, ball = painted.frame != plain.frame, painting.ball(plain.places)
+        gone, ball = painted.frame != plain.frame, painting.ball_mask(plain.places)
         empty = np.abs(painted.frame.astype(int) - painting.BLANK) <= 1
         own = painting.COLUMNS == painting.OWN
         other = painting.COLUMNS == painting.OTHER

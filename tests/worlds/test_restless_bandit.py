@@ -164,7 +164,7 @@ def test_a_bank_is_all_that_is_seen_and_the_best_fixed_plan_goes_by_the_clock():
     known = home.latents(drawn, "seen")
     plan = bank.mean(0).argmax(-1)
     assert (known["fixed"] == np.asarray(drawn.means)[:, np.arange(11), plan]).all()
-    assert known["volatility"].shape == (64, 11) and home.banked("bank:3@4").name == home.name
+    assert known["volatility"].shape == (64, 11) and home.with_bank("bank:3@4").name == home.name
     assert make("path_locator", home).trained_on == "bank:3@4"
 
 

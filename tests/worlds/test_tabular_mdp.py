@@ -11,8 +11,14 @@ import pytest
 
 from mesascope import catalogue, rollout
 from mesascope.contracts.subject import Response, Scripted
-from mesascope.worlds.mdp.episodes import blind, followed, values
-from mesascope.worlds.mdp.planning import Belief, backward, mean_moves, sampled, through
+from mesascope.worlds.mdp.episodes import blind_policy, optimal_value, policy_value
+from mesascope.worlds.mdp.planning import (
+    Belief,
+    backward_induction,
+    expected_next,
+    mean_moves,
+    sample_posterior,
+)
 
 SMALL = "tabular_mdp:states=3,actions=2,steps=4,trials=7"
 
@@ -30,26 +36,26 @@ def every_policy(steps, states, actions):
 
 def test_values_are_those_of_the_best_and_the_worst_of_all_policies():
     moves, pays = process()
-    totals = np.stack([followed(moves, pays, p) for p in every_policy(3, 3, 2)])
-    np.testing.assert_allclose(values(moves, pays, 3, "best"), totals.max(0))
-    np.testing.assert_allclose(values(moves, pays, 3, "worst"), totals.min(0))
-    np.testing.assert_allclose(values(moves, pays, 3, "even"), totals.mean(0))
+    totals = np.stack([policy_value(moves, pays, p) for p in every_policy(3, 3, 2)])
+    np.testing.assert_allclose(optimal_value(moves, pays, 3, "best"), totals.max(0))
+    np.testing.assert_allclose(optimal_value(moves, pays, 3, "worst"), totals.min(0))
+    np.testing.assert_allclose(optimal_value(moves, pays, 3, "even"), totals.mean(0))
 
 
 def test_the_blind_policy_is_the_best_that_does_not_know_which_task_it_is():
     moves, pays = process(5, 4)
-    best = max(followed(moves, pays, p).mean() for p in every_policy(3, 3, 2))
-    assert followed(moves, pays, blind(moves, pays, 3)).mean() == pytest.approx(best)
-    assert best < values(moves, pays, 3, "best").mean() - 0.05
+    best = max(policy_value(moves, pays, p).mean() for p in every_policy(3, 3, 2))
+    assert policy_value(moves, pays, blind_policy(moves, pays, 3)).mean() == pytest.approx(best)
+    assert best < optimal_value(moves, pays, 3, "best").mean() - 0.05
 
 
 def test_plans_are_the_best_policies():
     moves, pays = (jnp.asarray(x, jnp.float32) for x in process(7, 5))
-    plans = np.asarray(backward(pays, 3, through(moves)))
+    plans = np.asarray(backward_induction(pays, 3, expected_next(moves)))
     for n in range(5):
-        got = followed(*(np.asarray(x, float)[n : n + 1] for x in (moves, pays)), plans[n])
+        got = policy_value(*(np.asarray(x, float)[n : n + 1] for x in (moves, pays)), plans[n])
         np.testing.assert_allclose(
-            got, values(np.asarray(moves[n : n + 1]), np.asarray(pays[n : n + 1]), 3), rtol=1e-5
+            got, optimal_value(np.asarray(moves[n : n + 1]), np.asarray(pays[n : n + 1]), 3), rtol=1e-5
         )
 
 
@@ -58,7 +64,7 @@ def test_the_posterior_is_the_one_that_conjugacy_gives():
     moves = jnp.zeros((1, 2, 1, 3)).at[0, 1, 0].set(jnp.asarray([3.0, 0.0, 1.0]))
     seen = jnp.asarray([[3, 3, 3, 5, 6]])  # the last is beyond the end: nothing was seen
     belief = Belief(moves, jnp.asarray([[[1.0], [2.0]]]), jnp.asarray([[[0.0], [4.0]]]), seen)
-    drawn, pays = (np.asarray(x)[:, 0] for x in sampled(jax.random.key(3), belief, 20_000))
+    drawn, pays = (np.asarray(x)[:, 0] for x in sample_posterior(jax.random.key(3), belief, 20_000))
     for row, weights in ((0, [1, 1, 1]), (1, [4, 1, 2])):
         share = np.asarray(weights) / np.sum(weights)
         np.testing.assert_allclose(mean_moves(belief)[0, row, 0], share, rtol=1e-6)
@@ -108,15 +114,15 @@ def test_what_is_lived_has_the_expected_pay_off_of_its_policy(family, lived):
         off = trials.score.values[0].astype(float)
         for t in range(trials.sizes["trial"]):
             late = split.startswith("exchanged") and t >= family.split(split).changes_at
-            off[:, t] -= followed(moves, pays[:, t], 1 - policy if late else policy)
+            off[:, t] -= policy_value(moves, pays[:, t], 1 - policy if late else policy)
         error = off.mean(0) / (off.std(0) / np.sqrt(len(off)))
         assert (np.abs(error) < 4.2).all(), split
 
 
 def _key(block):
-    from mesascope.keys import located
+    from mesascope.keys import fold_address
 
-    return located(3, "tasks", block)
+    return fold_address(3, "tasks", block)
 
 
 def test_splits_are_what_they_say(family, lived):
@@ -138,9 +144,9 @@ def test_splits_are_what_they_say(family, lived):
 
 
 def test_the_bank_is_seen_and_known(family):
-    banked = family.banked("bank:3@1")
+    banked = family.with_bank("bank:3@1")
     locator = catalogue.make("subjects", "mdp_locator", banked)
-    assert locator.trained_on == "bank:3@1" and banked.banked(None).name == family.name
+    assert locator.trained_on == "bank:3@1" and banked.with_bank(None).name == family.name
     trials = rollout(locator, banked, "seen", 128, 3)
     late = slice(3, None)
     gained, most = ((trials[k] - trials.chance).values[..., late].sum() for k in ("score", "best"))

@@ -60,7 +60,7 @@ def choices(reply: Any, many: int) -> list[Mapping[str, Any]]:
     return sorted(got, key=lambda c: c.get("index") or 0)
 
 
-def said(choice: Mapping[str, Any]) -> str:
+def text_of(choice: Mapping[str, Any]) -> str:
     """The text of a choice.
 
     Raises:
@@ -76,7 +76,7 @@ def said(choice: Mapping[str, Any]) -> str:
     return text
 
 
-def listed(choice: Mapping[str, Any]) -> list[tuple[str, float]] | None:
+def list_tokens(choice: Mapping[str, Any]) -> list[tuple[str, float]] | None:
     """The likeliest first tokens with their log-probabilities, from either shape; None where there are none."""
     told = choice.get("logprobs")
     if not isinstance(told, Mapping):
@@ -93,7 +93,7 @@ def listed(choice: Mapping[str, Any]) -> list[tuple[str, float]] | None:
     return [(t, p) for t, p in kept if p > -9000] or None  # -9999 stands for 'not listed'
 
 
-def begins(token: str, label: str) -> bool:
+def is_prefix_of_label(token: str, label: str) -> bool:
     """Whether a first token begins a label and no longer word."""
     t, name = token.strip(), label
     if len(name) > 1:
@@ -101,14 +101,14 @@ def begins(token: str, label: str) -> bool:
     return bool(t) and (name.startswith(t) or (t.startswith(name) and not t[len(name)].isalnum()))
 
 
-def weighed(tokens: Sequence[tuple[str, float]], labels: Sequence[str], text: str) -> Answer:
+def weigh_labels(tokens: Sequence[tuple[str, float]], labels: Sequence[str], text: str) -> Answer:
     """The probabilities of the labels from those of first tokens; a token that begins two labels counts for none.
 
     A label that no listed token begins has at most the probability of the least likely one listed: that bound is taken.
     """
     mass = [0.0] * len(labels)
     for token, log_prob in tokens:
-        meant = [i for i, label in enumerate(labels) if begins(token, label)]
+        meant = [i for i, label in enumerate(labels) if is_prefix_of_label(token, label)]
         if len(meant) == 1:
             mass[meant[0]] += math.exp(log_prob)
     if not any(mass):
@@ -123,7 +123,7 @@ def weighed(tokens: Sequence[tuple[str, float]], labels: Sequence[str], text: st
     return Answer(BOUNDED if bounded else ANSWERED, action, log_probs, min(total, 1.0), text)
 
 
-def parsed(text: str, labels: Sequence[str]) -> Answer:
+def parse_label(text: str, labels: Sequence[str]) -> Answer:
     """The one label that an answer names; a refusal, or none or several labels, is no answer."""
     refused = REFUSAL.search(text)
     named = [i for i, label in enumerate(labels) if _names(text, label)]

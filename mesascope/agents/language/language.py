@@ -19,7 +19,7 @@ from mesascope.contracts.capabilities import SpeaksWords
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.questions import Moment, Question, row
-from mesascope.contracts.subject import Named, Response, choose
+from mesascope.contracts.subject import NamedSubject, Response, choose
 from mesascope.errors import MesascopeError
 
 MODES = ("log_probs", "samples", "answer")
@@ -75,7 +75,7 @@ class Log:
         self.units = 0  # length of the activations
 
 
-class LanguageModel(Named):
+class LanguageModel(NamedSubject):
     """A language model that is asked once per trial.
 
     Attributes:
@@ -173,7 +173,7 @@ class LanguageModel(Named):
         told = {"asked": carry.asked, "answered": carry.answered, "mass": carry.mass}
         return told | ({"hidden": carry.hidden} if carry.hidden.shape[1] else {})
 
-    def annotated(self, trials: xr.Dataset) -> xr.Dataset:
+    def annotate(self, trials: xr.Dataset) -> xr.Dataset:
         """Trials with answered and mass [C, N, T] and, per condition, a transcript of the first lifetime."""
         axes = ("condition", "lifetime", "trial")
         asked = trials.tap_asked.values[..., 0]
@@ -245,7 +245,7 @@ class LanguageModel(Named):
             past.append(Moment(row(np.asarray(percept.observation)[0]), 0, float(percept.feedback[0])))
         return self.family.question(past, row(np.asarray(percept.observation)[0]))
 
-    def moved(self, most: float = 0.25) -> tuple[float, str]:
+    def drift(self, most: float = 0.25) -> tuple[float, str]:
         """How far its answers to the first questions, asked again now, are from those at the start.
 
         Args:
@@ -272,7 +272,7 @@ class LanguageModel(Named):
         return float(floor), why if mean > most else ""
 
 
-def spoken(family: Family) -> Any:
+def require_words(family: Family) -> Any:
     """The family, if it speaks: if it has questions for language models.
 
     Raises:

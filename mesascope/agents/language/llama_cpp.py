@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from mesascope.agents.foreign import FileKind
-from mesascope.agents.language.language import LanguageModel, Log, spoken
+from mesascope.agents.language.language import LanguageModel, Log, require_words
 from mesascope.agents.language.openai_api import subject as served_model
 from mesascope.agents.language.prompts import Prompts
-from mesascope.agents.language.requests import TOO_LONG, Failed, Kept
+from mesascope.agents.language.requests import TOO_LONG, Cache, Failed
 from mesascope.contracts.extras import require
 from mesascope.contracts.family import Family
-from mesascope.contracts.settings import named, within
+from mesascope.contracts.settings import check_range, name_with_settings
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate, limits
 
@@ -53,22 +53,22 @@ def subject(
         context: tokens of each.
         top: how many first tokens are listed with their probabilities.
     """
-    within(1, 1024, threads=threads, slots=slots, top=top)
-    within(64, 1_000_000, context=context)
-    talks = spoken(family)
+    check_range(1, 1024, threads=threads, slots=slots, top=top)
+    check_range(64, 1_000_000, context=context)
+    talks = require_words(family)
     with GGUF.reading(path):
-        limits.gguf(path)
+        limits.check_gguf(path)
     engine = load(path, threads, slots, context)
     told = {"chat": chat, "temperature": float(temperature), "served": served, "context": context, "top": top}
-    name = named(subject, path=path, **told)
+    name = name_with_settings(subject, path=path, **told)
     before = _weights(path)["file"]
     if served:
-        gate.typed(address := f"{engine.listening_address}/v1")
+        gate.allow(address := f"{engine.listening_address}/v1")
         given = {"chat": chat, "temperature": temperature, "top": top, "side": slots, "cache": "none"}
         far = served_model(family, path=address, mode="log_probs", **given)
         far.asker.engine = engine
         return dataclasses.replace(far, name=name, identity_code=before)
-    known, weights = Kept(None, before), functools.partial(_weights, path)
+    known, weights = Cache(None, before), functools.partial(_weights, path)
     asker = Prompts(_sender(engine), known, "", chat, "log_probs", top=top, batch=slots, weights=weights)
     return LanguageModel(name, "unknown", talks, asker, Log(), before, temperature)
 

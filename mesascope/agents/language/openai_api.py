@@ -6,11 +6,11 @@ taken as they stand. The weights cannot be seen: the first block's questions are
 
 import dataclasses
 
-from mesascope.agents.language.language import MODES, LanguageModel, Log, spoken
+from mesascope.agents.language.language import MODES, LanguageModel, Log, require_words
 from mesascope.agents.language.prompts import Prompts
-from mesascope.agents.language.requests import Kept, Server, kept_at, plain_address
+from mesascope.agents.language.requests import Cache, Server, cache_path, plain_address
 from mesascope.contracts.family import Family
-from mesascope.contracts.settings import named, one_of, within
+from mesascope.contracts.settings import check_choice, check_range, name_with_settings
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 from mesascope.guards.secrecy import USUAL
@@ -65,16 +65,16 @@ def subject(
         price_out: of a million tokens answered.
         budget: what a run may cost; asked for where there is a price.
     """
-    one_of((*MODES, "auto"), mode=mode)
-    within(0, 100, temperature=temperature, retries=retries)
-    within(1, 1000, top=top)
-    within(1, 4096, samples=samples, words=words, side=side, batch=batch)
-    within(0, 1e12, price_in=price_in, price_out=price_out, budget=budget)
+    check_choice((*MODES, "auto"), mode=mode)
+    check_range(0, 100, temperature=temperature, retries=retries)
+    check_range(1, 1000, top=top)
+    check_range(1, 4096, samples=samples, words=words, side=side, batch=batch)
+    check_range(0, 1e12, price_in=price_in, price_out=price_out, budget=budget)
     home = plain_address(path)
-    talks = spoken(family)
+    talks = require_words(family)
     gate.permit(path, "The address", "would be asked, with your key, at a place")
     server = Server(path, key, timeout, retries)
-    kept = Kept(kept_at(cache, home, model), home)
+    kept = Cache(cache_path(cache, home, model), home)
     asker = Prompts(
         server.ask, kept, model, chat, mode, top=top, samples=samples, words=words, side=side, batch=batch
     )
@@ -88,5 +88,5 @@ def subject(
         asker.mode = found
     told = {"samples": samples} if mode == "samples" else {}
     told = {"model": model, "mode": asker.mode, "chat": chat, "temperature": float(temperature)} | told
-    name = named(subject, path=home, **told)
+    name = name_with_settings(subject, path=home, **told)
     return dataclasses.replace(out, name=name, identity_code=name)

@@ -13,12 +13,12 @@ from mesascope.agents.language.answers import (
     Answer,
     WrongShape,
     choices,
-    listed,
-    parsed,
-    said,
-    weighed,
+    list_tokens,
+    parse_label,
+    text_of,
+    weigh_labels,
 )
-from mesascope.agents.language.requests import Failed, Kept
+from mesascope.agents.language.requests import Cache, Failed
 from mesascope.contracts.questions import Question
 from mesascope.errors import MesascopeError
 
@@ -47,7 +47,7 @@ class Prompts:
     hidden = None
 
     send: Send
-    kept: Kept
+    kept: Cache
     model: str
     chat: bool
     mode: str
@@ -140,11 +140,11 @@ class Prompts:
         try:
             told = choices(reply, self.samples)
             if self.mode == "log_probs":
-                tokens = listed(told[0])
+                tokens = list_tokens(told[0])
                 if tokens is None:
                     raise WrongShape("it holds no log-probabilities")
-                return weighed(tokens, question.labels, said(told[0]))
-            found = [parsed(said(c), question.labels) for c in told]
+                return weigh_labels(tokens, question.labels, text_of(told[0]))
+            found = [parse_label(text_of(c), question.labels) for c in told]
         except WrongShape as why:
             return Answer(UNREACHED, -1, None, math.nan, f"its answer is of another form: {why}")
         first = next((a for a in found if a.action >= 0), found[0])
@@ -163,18 +163,18 @@ class Prompts:
         body = dataclasses.replace(self, mode="log_probs").body(question, 0)
         try:
             told = choices(self.send(self.place, body), 1)[0]
-            said(told)
+            text_of(told)
         except (Failed, WrongShape) as why:
             raise MesascopeError(
                 f"The model server gives no usable answer: {why}.",
                 "Check its address, its model and whether it speaks the form that chat= says.",
             ) from None
-        return "log_probs" if listed(told) else "answer"
+        return "log_probs" if list_tokens(told) else "answer"
 
 
 def _slim(choice: Mapping[str, Any]) -> dict[str, Any]:
     """What is kept of a choice: its text and its listed first tokens."""
-    out: dict[str, Any] = {"text": said(choice)}
-    if tokens := listed(choice):
+    out: dict[str, Any] = {"text": text_of(choice)}
+    if tokens := list_tokens(choice):
         out["logprobs"] = {"top_logprobs": [dict(tokens)]}
     return out

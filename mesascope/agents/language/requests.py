@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit, urlun
 from mesascope.contracts.extras import require
 from mesascope.errors import MesascopeError
 from mesascope.files import cache
-from mesascope.guards.secrecy import KEYLIKE, USUAL, plain
+from mesascope.guards.secrecy import KEYLIKE, USUAL, redact
 
 AGAIN = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # states of a server that may pass
 LONGEST = 30.0  # seconds that a server may ask to wait
@@ -84,7 +84,7 @@ def key_of(name: str) -> str:
     return held
 
 
-class Kept:
+class Cache:
     """Answers by question, in memory and, where a file is named, on disk: one line each, only for the user to read.
 
     A line holds the address, the request's body and the answer, and no header.
@@ -125,7 +125,7 @@ class Kept:
                 os.close(file)
 
 
-def kept_at(setting: str, home: str, model: str) -> Path | None:
+def cache_path(setting: str, home: str, model: str) -> Path | None:
     """Where answers are kept: 'none' for memory alone, '' for the user's cache folder, else the file that is named."""
     if setting == "none":
         return None
@@ -210,7 +210,7 @@ class Server:
 
     def _refused(self, reply: Any) -> Exception:
         """What a status that will not pass means."""
-        told = " ".join(plain(reply.text, self.secrets).split())[:200]
+        told = " ".join(redact(reply.text, self.secrets).split())[:200]
         if reply.status_code in (400, 413, 422) and any(mark in reply.text.lower() for mark in TOO_LONG):
             return Failed(f"the context is too long for it ({reply.status_code})")
         remedy = {

@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mesascope.agents import torch_support as _torch
-from mesascope.agents.language.answers import Answer, weighed
-from mesascope.agents.language.language import LanguageModel, Log, spoken
+from mesascope.agents.language.answers import Answer, weigh_labels
+from mesascope.agents.language.language import LanguageModel, Log, require_words
 from mesascope.contracts.extras import require
 from mesascope.contracts.family import Family
 from mesascope.contracts.questions import Question
-from mesascope.contracts.settings import named, within
+from mesascope.contracts.settings import check_range, name_with_settings
 from mesascope.contracts.subject import digest
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate, limits
@@ -43,15 +43,15 @@ def subject(
         top: how many first tokens are looked at for the labels.
         trust: whether code that the folder brings may run.
     """
-    within(1, 4096, batch=batch, top=top)
-    talks = spoken(family)
+    check_range(1, 4096, batch=batch, top=top)
+    talks = require_words(family)
     model, tokens = load(path, trust)
     layers = int(model.config.num_hidden_layers)
-    within(-layers - 1, layers, layer=layer)
+    check_range(-layers - 1, layers, layer=layer)
     asker, log = Forward(model, tokens, chat, layer, batch, top=top), Log()
     log.units = int(model.config.hidden_size)
     told = {"chat": chat, "temperature": float(temperature), "layer": layer, "batch": batch, "top": top}
-    name = named(subject, path=path, **told)
+    name = name_with_settings(subject, path=path, **told)
     code = ",".join(sorted(asker.fingerprint().values()))
     return LanguageModel(name, "unknown", talks, asker, log, code, temperature)
 
@@ -75,12 +75,12 @@ def load(path: str, trust: bool = False) -> tuple[Any, Any]:
     home = str(place.parent if place.is_file() else place)
     try:
         if place.is_file():
-            limits.gguf(path)
-        tokens = gate.pretrained(transformers.AutoTokenizer, home, trust, padding_side="left", **told)
-        with _torch.at_most(
+            limits.check_gguf(path)
+        tokens = gate.load_pretrained(transformers.AutoTokenizer, home, trust, padding_side="left", **told)
+        with _torch.limit_parameters(
             4 * held, ValueError(f"its settings ask for more weights than its {held:,} bytes hold")
         ):
-            model = gate.pretrained(
+            model = gate.load_pretrained(
                 transformers.AutoModelForCausalLM, home, trust, dtype=torch.float32, **told
             )
     except MesascopeError:
@@ -110,7 +110,7 @@ def _refuse_code(folder: Path) -> None:
 
 def _settings(file: Path) -> dict[str, Any]:
     try:
-        told = limits.parsed(limits.read(file, limits.SETTINGS))
+        told = limits.parse_json(limits.read(file, limits.SETTINGS))
     except ValueError as error:
         raise MesascopeError(
             f"{str(file)!r} cannot be read: {error}.", "Copy or save the model again."
@@ -191,7 +191,7 @@ class Forward:
                 for t, p in zip(likeliest.indices[i], likeliest.values[i], strict=True)
                 if math.isfinite(float(p))
             ]
-            told[name] = (weighed(listed, question.labels, listed[0][0]), hidden[i])
+            told[name] = (weigh_labels(listed, question.labels, listed[0][0]), hidden[i])
         return told
 
     def fingerprint(self) -> dict[str, str]:

@@ -46,14 +46,14 @@ class Memory(eqx.Module):
         """Named activations [N, U] in a carry."""
 
 
-class Nothing(Memory):
+class NoMemory(Memory):
     """A hidden layer and no carry: the features depend on the present percept alone."""
 
     weight: jax.Array
     bias: jax.Array
 
     def __init__(self, key: jax.Array, features: int, width: int, horizon: int):
-        self.weight = scaled(key, (features, width))
+        self.weight = draw_weights(key, (features, width))
         self.bias = jnp.zeros(width)
 
     def fresh(self, n: int) -> jax.Array:
@@ -82,7 +82,7 @@ class GRU(Memory):
     inner: jax.Array  # [W] bias of the candidate inside the reset gate
 
     def __init__(self, key: jax.Array, features: int, width: int, horizon: int):
-        self.inputs = scaled(address(key, "inputs"), (features, 3 * width))
+        self.inputs = draw_weights(address(key, "inputs"), (features, 3 * width))
         self.recurrent = _orthogonal(address(key, "recurrent"), width, 3)
         self.bias = jnp.zeros(3 * width)
         self.inner = jnp.zeros(width)
@@ -113,7 +113,7 @@ class LSTM(Memory):
     bias: jax.Array  # [4W]
 
     def __init__(self, key: jax.Array, features: int, width: int, horizon: int):
-        self.inputs = scaled(address(key, "inputs"), (features, 4 * width))
+        self.inputs = draw_weights(address(key, "inputs"), (features, 4 * width))
         self.recurrent = _orthogonal(address(key, "recurrent"), width, 4)
         self.bias = jnp.zeros(4 * width).at[width : 2 * width].set(1.0)
 
@@ -133,7 +133,7 @@ class LSTM(Memory):
         return {"core.h": carry[0], "core.c": carry[1]}
 
 
-def scaled(key: jax.Array, shape: tuple[int, int]) -> jax.Array:
+def draw_weights(key: jax.Array, shape: tuple[int, int]) -> jax.Array:
     """Normal weights of variance 1 over their inputs."""
     return jax.random.normal(key, shape) / np.sqrt(max(shape[0], 1))
 

@@ -21,7 +21,7 @@ HEADER = 1 << 20  # bytes; a larger header is not ours
 NETWORKS = Path(__file__).parent / "shipped"
 
 
-def named(network: Any) -> dict[str, Any]:
+def name_weights(network: Any) -> dict[str, Any]:
     """Every weight of a pytree by its path, e.g. 'memory.inputs' or 'kernels.0'."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(network, lambda x: hasattr(x, "dtype")))
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
@@ -132,7 +132,7 @@ class OurFiles:
         Raises:
             MesascopeError: the file holds other tensors, is cut short, or holds no finite numbers.
         """
-        expected = {k: ("F32", tuple(v.shape)) for k, v in named(empty).items()}
+        expected = {k: ("F32", tuple(v.shape)) for k, v in name_weights(empty).items()}
         _, shapes, size = read_header(path, self)
         for weight in sorted(expected.keys() | shapes.keys()):
             if (here := shapes.get(weight)) != (right := expected.get(weight)):

@@ -12,13 +12,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from mesascope.agents.networks.memories import GRU, LSTM, Memory, Nothing, scaled
+from mesascope.agents.networks.memories import GRU, LSTM, Memory, NoMemory, draw_weights
 from mesascope.agents.networks.network_files import OurFiles
 from mesascope.agents.networks.sequences import LRU, LinearAttention, Transformer
 from mesascope.contracts.family import Family, parse_bank
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import within
-from mesascope.contracts.subject import Named, Response, choose
+from mesascope.contracts.settings import check_range
+from mesascope.contracts.subject import NamedSubject, Response, choose
 from mesascope.errors import MesascopeError, unknown
 from mesascope.formats import NETWORK
 from mesascope.keys import address
@@ -28,7 +28,7 @@ WIDEST = 4096
 MOST = 10**6  # of any whole number in a header
 DEEPEST = 64  # layers
 MEMORIES: dict[str, Callable[..., Memory]] = {
-    "none": Nothing,
+    "none": NoMemory,
     "gru": GRU,
     "lstm": LSTM,
     "transformer": Transformer,
@@ -60,7 +60,7 @@ OURS = OurFiles(NETWORK, "network of ours", WHOLES, _odd)
 opens, bundled, family_of, about = OURS.opens, OURS.bundled, OURS.family_of, OURS.about
 
 
-class Recurrent(Named):
+class Recurrent(NamedSubject):
     """A trained network with its weights frozen.
 
     Attributes:
@@ -158,15 +158,15 @@ def create(
     """
     if memory not in MEMORIES:
         raise unknown("memory", memory, MEMORIES)
-    within(1, WIDEST, width=width)
+    check_range(1, WIDEST, width=width)
     layout = dict(layout or {})
     if layout and memory not in LAYERED:
         raise MesascopeError(
             f"The memory {memory} has no depth and heads.", f"Leave them out, or take {' or '.join(LAYERED)}."
         )
     depth, heads = layout.get("depth", 1), layout.get("heads", 1)
-    within(1, DEEPEST, depth=depth)
-    within(1, width, heads=heads)
+    check_range(1, DEEPEST, depth=depth)
+    check_range(1, width, heads=heads)
     if width % heads:
         raise MesascopeError(f"width={width} is no multiple of heads={heads}.", "Give a multiple.")
     for part in observes:
@@ -181,7 +181,7 @@ def create(
         name="untrained",
         trained_on="unknown",
         memory=MEMORIES[memory](address(key, "memory"), features, width, horizon, **layout),
-        policy=0.01 * scaled(address(key, "policy"), (width, outputs)),
+        policy=0.01 * draw_weights(address(key, "policy"), (width, outputs)),
         policy_bias=jnp.zeros(outputs),
         value=jnp.zeros(width),
         value_bias=jnp.zeros(()),
@@ -191,7 +191,7 @@ def create(
     )
 
 
-def begun(
+def initialise(
     key: jax.Array,
     family: Family,
     memory: str,
@@ -252,7 +252,7 @@ def _filled(path: str | os.PathLike, told: dict[str, Any], name: str) -> Recurre
 def _there(family: Family, told: dict[str, Any]) -> str:
     """What it was trained on as this family knows it: a bank of another family is unknown here."""
     bank = told["trained_on"]
-    if bank.startswith("bank:") and family.banked(bank).name != told["family"]:
+    if bank.startswith("bank:") and family.with_bank(bank).name != told["family"]:
         return "unknown"
     return bank
 

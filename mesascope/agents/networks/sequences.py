@@ -11,7 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from mesascope.agents.networks.memories import Memory, scaled
+from mesascope.agents.networks.memories import Memory, draw_weights
 from mesascope.keys import address
 
 LAYERS = 2  # where nothing else is said
@@ -19,7 +19,7 @@ LONGEST = 512  # trials that a transformer looks back on, at most
 FAR = -1e9  # logit of what is not there to be seen
 
 
-class Looking(NamedTuple):
+class LookupMemory(NamedTuple):
     """What a transformer carries: keys and values of the last percepts in splits, and how many there were.
 
     keys and values [N, L, window, W]; seen [N].
@@ -41,16 +41,16 @@ class Attention(eqx.Module):
     down: jax.Array  # [2W, W]
 
     def __init__(self, key: jax.Array, width: int, window: int, heads: int, depth: int):
-        self.mixing = scaled(address(key, "mixing"), (width, 3 * width))
-        self.joining = scaled(address(key, "joining"), (width, width)) / depth
+        self.mixing = draw_weights(address(key, "mixing"), (width, 3 * width))
+        self.joining = draw_weights(address(key, "joining"), (width, width)) / depth
         self.distance = jnp.zeros((heads, window))
-        self.up = scaled(address(key, "up"), (width, 2 * width))
+        self.up = draw_weights(address(key, "up"), (width, 2 * width))
         self.up_bias = jnp.zeros(2 * width)
-        self.down = scaled(address(key, "down"), (2 * width, width)) / depth
+        self.down = draw_weights(address(key, "down"), (2 * width, width)) / depth
 
     def split(self, h: jax.Array) -> list[jax.Array]:
         """Query, key and value, each [..., W]."""
-        return jnp.split(normed(h) @ self.mixing, 3, -1)
+        return jnp.split(layer_norm(h) @ self.mixing, 3, -1)
 
     def heads(self, x: jax.Array) -> jax.Array:
         """[..., W] as [..., heads, W / heads]."""
@@ -59,10 +59,10 @@ class Attention(eqx.Module):
     def finish(self, h: jax.Array, looked: jax.Array) -> jax.Array:
         """Adds what was looked up [..., heads, W / heads] to h [..., W], then the dense layers."""
         h = h + looked.reshape(h.shape) @ self.joining
-        return h + jax.nn.gelu(normed(h) @ self.up + self.up_bias) @ self.down
+        return h + jax.nn.gelu(layer_norm(h) @ self.up + self.up_bias) @ self.down
 
 
-class Attending(Memory):
+class AttentionMemory(Memory):
     """What both kinds of attention share; subclasses are final."""
 
     entry: jax.Array  # [F, W]
@@ -72,7 +72,7 @@ class Attending(Memory):
     def __init__(
         self, key: jax.Array, features: int, width: int, horizon: int, depth: int = LAYERS, *, heads: int = 0
     ):
-        self.entry = scaled(address(key, "entry"), (features, width))
+        self.entry = draw_weights(address(key, "entry"), (features, width))
         self.entry_bias = jnp.zeros(width)
         heads = heads or max(h for h in (1, 2, 4) if width % h == 0)
         sizes = width, self.lookback(horizon), heads, depth
@@ -94,7 +94,7 @@ class Attending(Memory):
             query, key, value = (layer.heads(part) for part in layer.split(h))
             logits = jnp.einsum("tnhd,unhd->nhtu", query, key) / jnp.sqrt(query.shape[-1])
             h = layer.finish(h, jnp.einsum("nhtu,unhd->tnhd", self.weigh(layer, logits), value))
-        return normed(h)
+        return layer_norm(h)
 
     @property
     def layout(self) -> dict[str, int]:
@@ -102,7 +102,7 @@ class Attending(Memory):
         return {"depth": len(self.layers), "heads": len(self.layers[0].distance)}
 
 
-class Transformer(Attending):
+class Transformer(AttentionMemory):
     """A causal transformer (Vaswani et al. 2017, arXiv 1706.03762) that sees the last `window` percepts.
 
     It is told no position: attention has a bias by distance (Raffel et al. 2020, arXiv 1910.10683). The window
@@ -119,12 +119,12 @@ class Transformer(Attending):
         """How many percepts it sees, the present one among them."""
         return self.layers[0].distance.shape[1]
 
-    def fresh(self, n: int) -> Looking:
+    def fresh(self, n: int) -> LookupMemory:
         """Empty splits."""
         empty = jnp.zeros((n, len(self.layers), self.window, self.entry.shape[1]))
-        return Looking(empty, empty, jnp.zeros(n, jnp.int32))
+        return LookupMemory(empty, empty, jnp.zeros(n, jnp.int32))
 
-    def step(self, carry: Looking, x):
+    def step(self, carry: LookupMemory, x):
         """Writes the percept's keys and values over the oldest ones, then looks at all that are there."""
         rows, slot = jnp.arange(len(x)), carry.seen % self.window
         ago = (slot[:, None] - jnp.arange(self.window)) % self.window  # [N, window]
@@ -138,7 +138,7 @@ class Transformer(Attending):
             logits = jnp.einsum("nhd,nwhd->nhw", query, own) / jnp.sqrt(query.shape[-1])
             logits = jnp.where(there, logits + jnp.moveaxis(layer.distance[:, ago], 0, 1), FAR)
             h = layer.finish(h, jnp.einsum("nhw,nwhd->nhd", jax.nn.softmax(logits), held))
-        return Looking(keys, values, carry.seen + 1), normed(h)
+        return LookupMemory(keys, values, carry.seen + 1), layer_norm(h)
 
     def weigh(self, layer, logits):
         """A softmax over those in the window, with the bias by distance."""
@@ -147,21 +147,21 @@ class Transformer(Attending):
         logits = logits + layer.distance[:, jnp.clip(ago, 0, self.window - 1)]
         return jax.nn.softmax(jnp.where((ago >= 0) & (ago < self.window), logits, FAR))
 
-    def taps(self, carry: Looking):
+    def taps(self, carry: LookupMemory):
         """Per layer the newest key and value, 'core.key0', 'core.value0' and so on."""
         rows, slot = jnp.arange(len(carry.seen)), (carry.seen - 1) % self.window
         newest = {"key": carry.keys[rows, :, slot], "value": carry.values[rows, :, slot]}
         return {f"core.{name}{i}": x[:, i] for i in range(len(self.layers)) for name, x in newest.items()}
 
 
-class Summing(NamedTuple):
+class SumMemory(NamedTuple):
     """What linear attention carries: sums [N, L, heads, W / heads, W / heads] of keys times values; seen [N]."""
 
     sums: jax.Array
     seen: jax.Array
 
 
-class LinearAttention(Attending):
+class LinearAttention(AttentionMemory):
     """A transformer whose attention has no softmax (von Oswald et al. 2023, arXiv 2212.07677).
 
     What it looks up is the mean of the values, each weighed by query times key, so all that it carries of the past are
@@ -173,14 +173,14 @@ class LinearAttention(Attending):
         """None are told apart."""
         return 0
 
-    def fresh(self, n: int) -> Summing:
+    def fresh(self, n: int) -> SumMemory:
         """Empty sums."""
         width, told = self.entry.shape[1], self.layout
         size = width // told["heads"]
         sums = jnp.zeros((n, told["depth"], told["heads"], size, size))
-        return Summing(sums, jnp.zeros(n, jnp.int32))
+        return SumMemory(sums, jnp.zeros(n, jnp.int32))
 
-    def step(self, carry: Summing, x):
+    def step(self, carry: SumMemory, x):
         """Adds the percept's key times its value, then looks up the mean."""
         sums, seen = carry.sums, carry.seen + 1
         h = x @ self.entry + self.entry_bias
@@ -190,14 +190,14 @@ class LinearAttention(Attending):
             sums = sums.at[:, i].set(own)
             looked = jnp.einsum("nhd,nhde->nhe", query, own) / jnp.sqrt(query.shape[-1])
             h = layer.finish(h, looked / seen[:, None, None])
-        return Summing(sums, seen), normed(h)
+        return SumMemory(sums, seen), layer_norm(h)
 
     def weigh(self, layer, logits):
         """The mean over those that were there."""
         count = logits.shape[-1]
         return logits * (jnp.tril(jnp.ones((count, count))) / jnp.arange(1, count + 1)[:, None])
 
-    def taps(self, carry: Summing):
+    def taps(self, carry: SumMemory):
         """Per layer its sums, 'core.sums0' and so on."""
         flat = carry.sums.reshape(*carry.sums.shape[:2], -1)
         return {f"core.sums{i}": flat[:, i] for i in range(len(self.layers))}
@@ -219,10 +219,10 @@ class Decay(eqx.Module):
         spread = jax.random.uniform(address(key, "rate"), (width,))
         self.rate = jnp.log(longest) * spread + jnp.log(0.7) * (1.0 - spread)
         self.turn = jnp.log(jnp.pi / 10 * jax.random.uniform(address(key, "turn"), (width,), minval=1e-3))
-        self.inward = scaled(address(key, "inward"), (width, 2 * width))
-        self.outward = scaled(address(key, "outward"), (2 * width, width))
+        self.inward = draw_weights(address(key, "inward"), (width, 2 * width))
+        self.outward = draw_weights(address(key, "outward"), (2 * width, width))
         self.through = jnp.ones(width)
-        self.gate = scaled(address(key, "gate"), (width, 2 * width))
+        self.gate = draw_weights(address(key, "gate"), (width, 2 * width))
         self.gate_bias = jnp.zeros(2 * width)
 
     def factor(self) -> tuple[jax.Array, jax.Array]:
@@ -233,12 +233,12 @@ class Decay(eqx.Module):
     def enter(self, h: jax.Array) -> tuple[jax.Array, jax.Array]:
         """What is added to the state, scaled so that the state keeps its size: two of [..., W]."""
         norm = jnp.sqrt(-jnp.expm1(-2.0 * jnp.exp(self.rate)))
-        real, imaginary = jnp.split(normed(h) @ self.inward, 2, -1)
+        real, imaginary = jnp.split(layer_norm(h) @ self.inward, 2, -1)
         return norm * real, norm * imaginary
 
     def leave(self, h: jax.Array, real: jax.Array, imaginary: jax.Array) -> jax.Array:
         """The layer's output [..., W] from its input and its state."""
-        out = jnp.concatenate([real, imaginary], -1) @ self.outward + self.through * normed(h)
+        out = jnp.concatenate([real, imaginary], -1) @ self.outward + self.through * layer_norm(h)
         value, gate = jnp.split(jax.nn.gelu(out) @ self.gate + self.gate_bias, 2, -1)
         return h + value * jax.nn.sigmoid(gate)
 
@@ -254,8 +254,8 @@ class LRU(Memory):
     layers: list[Decay]
 
     def __init__(self, key: jax.Array, features: int, width: int, horizon: int):
-        self.entry = scaled(address(key, "entry"), (features, width))
-        self.entry_bias = scaled(address(key, "bias"), (1, width))[0]
+        self.entry = draw_weights(address(key, "entry"), (features, width))
+        self.entry_bias = draw_weights(address(key, "bias"), (1, width))[0]
         self.layers = [Decay(address(key, "layer", i), width, horizon) for i in range(LAYERS)]
 
     def begin(self, x: jax.Array) -> jax.Array:
@@ -273,7 +273,7 @@ class LRU(Memory):
             state = _turned(layer.factor(), (carry[:, i, 0], carry[:, i, 1]), layer.enter(h))
             h = layer.leave(h, *state)
             after.append(jnp.stack(state, 1))
-        return jnp.stack(after, 1), normed(h)
+        return jnp.stack(after, 1), layer_norm(h)
 
     def unroll(self, xs):
         """Layer by layer; only the products with λ run one after the other."""
@@ -283,14 +283,14 @@ class LRU(Memory):
             zero = jnp.zeros(h.shape[1:])
             states = jax.lax.scan(functools.partial(_doubled, turn), (zero, zero), layer.enter(h))[1]
             h = layer.leave(h, *states)
-        return normed(h)
+        return layer_norm(h)
 
     def taps(self, carry):
         """Per layer the state, real parts first, [N, 2W]: 'core.h0' and so on."""
         return {f"core.h{i}": carry[:, i].reshape(len(carry), -1) for i in range(LAYERS)}
 
 
-def normed(x: jax.Array) -> jax.Array:
+def layer_norm(x: jax.Array) -> jax.Array:
     """Each row with mean 0 and variance 1 (layer norm without weights of its own)."""
     x = x - x.mean(-1, keepdims=True)
     return x * jax.lax.rsqrt(jnp.square(x).mean(-1, keepdims=True) + 1e-6)

@@ -15,8 +15,8 @@ from mesascope.agents.networks.network_files import OurFiles
 from mesascope.contracts.capabilities import ShowsFields
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.settings import within
-from mesascope.contracts.subject import Named, Response, choose
+from mesascope.contracts.settings import check_range
+from mesascope.contracts.subject import NamedSubject, Response, choose
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
@@ -53,7 +53,7 @@ def create(key: jax.Array, width: int, layers: int, planes: int, choices: int) -
     return Weights(mix, bias, policy, jnp.zeros(choices))
 
 
-def around(values: jax.Array) -> jax.Array:
+def gather_neighbours(values: jax.Array) -> jax.Array:
     """[N, H, W, 5 C] what a cell and the four beside it hold, of values [N, H, W, C]; zeros beyond the edge."""
     wide = jnp.pad(values, ((0, 0), (1, 1), (1, 1), (0, 0)))
     parts = (values, wide[:, :-2, 1:-1], wide[:, 1:-1, 2:], wide[:, 2:, 1:-1], wide[:, 1:-1, :-2])
@@ -73,20 +73,20 @@ def tick(mix: jax.Array, bias: jax.Array, held: jax.Array, given: jax.Array, ins
         inside: [N, H, W, 1] whether a cell belongs to the problem; beyond it nothing is held.
     """
     width = held.shape[-1]
-    mixed = around(held) @ mix[: 5 * width] + given + bias
+    mixed = gather_neighbours(held) @ mix[: 5 * width] + given + bias
     gate, then = jnp.split(mixed, 2, -1)
     return inside * (held + jax.nn.sigmoid(gate) * (jnp.tanh(then) - held))
 
 
-def recalled(mix: jax.Array, pictures: jax.Array) -> jax.Array:
+def project_input(mix: jax.Array, pictures: jax.Array) -> jax.Array:
     """[N, H, W, 2 C] what the pictures [N, H, W, P] add at every tick."""
     width = mix.shape[-1] // 2
-    return around(pictures) @ mix[5 * width :]
+    return gather_neighbours(pictures) @ mix[5 * width :]
 
 
-def ticked(weights: Weights, held: jax.Array, pictures: jax.Array, ticks: Any) -> jax.Array:
+def run_ticks(weights: Weights, held: jax.Array, pictures: jax.Array, ticks: Any) -> jax.Array:
     """What the cells of a recurrent network hold after so many ticks at the same pictures."""
-    given, inside = recalled(weights.mix[0], pictures), pictures[..., -1:]
+    given, inside = project_input(weights.mix[0], pictures), pictures[..., -1:]
 
     def once(_, held):
         return tick(weights.mix[0], weights.bias[0], held, given, inside)
@@ -94,18 +94,18 @@ def ticked(weights: Weights, held: jax.Array, pictures: jax.Array, ticks: Any) -
     return jax.lax.fori_loop(0, ticks, once, held)
 
 
-def layered(weights: Weights, pictures: jax.Array) -> jax.Array:
+def run_layers(weights: Weights, pictures: jax.Array) -> jax.Array:
     """What the cells of a feed-forward network hold after its last layer."""
     inside = pictures[..., -1:]
 
     def layer(held, own):
         mix, bias = own
-        return tick(mix, bias, held, recalled(mix, pictures), inside), None
+        return tick(mix, bias, held, project_input(mix, pictures), inside), None
 
-    return jax.lax.scan(layer, nothing(weights, pictures), (weights.mix, weights.bias))[0]
+    return jax.lax.scan(layer, zero_state(weights, pictures), (weights.mix, weights.bias))[0]
 
 
-def nothing(weights: Weights, pictures: jax.Array) -> jax.Array:
+def zero_state(weights: Weights, pictures: jax.Array) -> jax.Array:
     """[N, H, W, C] zeros."""
     return jnp.zeros((*pictures.shape[:3], len(weights.policy)))
 
@@ -115,7 +115,7 @@ def logits(weights: Weights, held: jax.Array) -> jax.Array:
     return held @ weights.policy + weights.policy_bias
 
 
-class ThinkingNetwork(Named):
+class ThinkingNetwork(NamedSubject):
     """A trained network of fields with its weights frozen.
 
     It plans for all cells at once and does not know where it stands until it acts; the act is the plan's for that cell.
@@ -134,8 +134,8 @@ class ThinkingNetwork(Named):
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
         """Thinks for its ticks at what is shown, then acts by the plan for the cell where it stands."""
         pictures, here = self.home.planes(percept.observation)  # pyright: ignore[reportAttributeAccessIssue]
-        carry = ticked(self.weights, carry, pictures, self.ticks) if self.recurrent else carry
-        held = carry if self.recurrent else layered(self.weights, pictures)
+        carry = run_ticks(self.weights, carry, pictures, self.ticks) if self.recurrent else carry
+        held = carry if self.recurrent else run_layers(self.weights, pictures)
         flat = held.reshape(len(here), -1, held.shape[-1])[jnp.arange(len(here)), here]
         return carry, choose(key, jax.nn.log_softmax(logits(self.weights, flat)))
 
@@ -144,7 +144,7 @@ class ThinkingNetwork(Named):
         if not self.recurrent:
             return carry
         pictures, _ = self.home.planes(percept.observation)  # pyright: ignore[reportAttributeAccessIssue]
-        return ticked(self.weights, carry, pictures, self.ticks)
+        return run_ticks(self.weights, carry, pictures, self.ticks)
 
     def taps(self, carry: Any) -> dict[str, jax.Array]:
         """What all cells hold."""
@@ -167,10 +167,10 @@ def subject(family: Family, path: str = "", ticks: int = 1) -> ThinkingNetwork:
         path: the file, or the name of a network that ships.
         ticks: at every percept; more are given by the condition thinking. A feed-forward network answers at once.
     """
-    within(1, MOST, ticks=ticks)
+    check_range(1, MOST, ticks=ticks)
     file = OURS.find(path)
     told = about(file)
-    side, planes = fields(family)
+    side, planes = field_shape(family)
     if planes != told["planes"] or family.choices != told["choices"]:
         raise MesascopeError(
             f"{str(path)!r} looks at {told['planes']} pictures and chooses between {told['choices']} moves; "
@@ -180,14 +180,14 @@ def subject(family: Family, path: str = "", ticks: int = 1) -> ThinkingNetwork:
     empty = jax.eval_shape(lambda: create(jax.random.key(0), *(told[k] for k in SIZES)))
     weights = OURS.filled(file, empty)
     name = f"thinking_network:path={path}" + (f",ticks={ticks}" if ticks != 1 else "")
-    bare = family.banked(None)
+    bare = family.with_bank(None)
     bare = eqx.tree_at(lambda f: f.name, bare, "")
     return ThinkingNetwork(
         name, told["trained_on"], weights, bare, jnp.asarray(ticks, jnp.int32), not told["layers"], side
     )
 
 
-def fields(family: Family) -> tuple[int, int]:
+def field_shape(family: Family) -> tuple[int, int]:
     """The cells on a side and the pictures P that a family shows.
 
     Raises:

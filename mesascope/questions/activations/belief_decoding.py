@@ -10,9 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, of_first, taps
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, pad_readings, taps
 from mesascope.errors import MesascopeError
-from mesascope.questions.activations.decoding import LIFETIMES, Moments, activations, beliefs, some, usual
+from mesascope.questions.activations.decoding import (
+    LIFETIMES,
+    Moments,
+    activations,
+    beliefs,
+    first_lifetimes,
+    mean_of_others,
+)
 from mesascope.stats import linearise
 
 
@@ -26,7 +33,7 @@ def metric(lifetimes: int = LIFETIMES) -> Metric:
         raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give a whole number from 10.")
 
     def measure(trials, references, replay):
-        lived, seen = some(fresh(trials), lifetimes)
+        lived, seen = first_lifetimes(fresh(trials), lifetimes)
         if len(seen.action) < 10:
             raise DoesNotApply(f"there are {len(seen.action)} lifetimes, to decode takes 10")
         if not seen.binary:
@@ -40,13 +47,17 @@ def metric(lifetimes: int = LIFETIMES) -> Metric:
         named = beliefs(seen)
         y = np.concatenate(list(named.values()), -1)
         other = y[(np.arange(len(y)) + 1 + len(y) // 2) % len(y)]  # another lifetime's beliefs
-        carried, plain = Moments(x, y), usual(y, by_trial=False)
-        trial = usual(y, by_trial=True)
+        carried, plain = Moments(x, y), mean_of_others(y, by_trial=False)
+        trial = mean_of_others(y, by_trial=True)
         guesses = {"": (y, carried.predicted(), plain)}
         if twin is not None:
             guesses["an untrained network"] = (y, Moments(twin, y).predicted(), plain)
         guesses["the trial index alone"] = (y, trial, plain)
-        guesses["lifetimes exchanged"] = (other, Moments(x, other).predicted(), usual(other, by_trial=False))
+        guesses["lifetimes exchanged"] = (
+            other,
+            Moments(x, other).predicted(),
+            mean_of_others(other, by_trial=False),
+        )
         out = []
         for i, name in enumerate(named):
             part = slice(i * seen.choices, (i + 1) * seen.choices)
@@ -56,7 +67,7 @@ def metric(lifetimes: int = LIFETIMES) -> Metric:
             out.append(Reading(linearise(_share(0), parts), split, f"{name}, R²", reason=note))
             for j, word in list(enumerate(guesses))[1:]:
                 out.append(Reading(linearise(_over(j), parts), split, f"{name}, R² above {word}"))
-        return of_first(out, fresh(trials))
+        return pad_readings(out, fresh(trials))
 
     return Metric(
         name="belief_decoding",

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, of_first, taps
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, pad_readings, taps
 from mesascope.errors import MesascopeError
-from mesascope.questions.activations.decoding import Moments, activations, beliefs, some
+from mesascope.questions.activations.decoding import Moments, activations, beliefs, first_lifetimes
 from mesascope.questions.procedures.histories import History
 
 
@@ -29,7 +29,7 @@ def metric(lifetimes: int = 64) -> Metric:
         raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give a whole number from 6.")
 
     def measure(trials, references, replay):
-        lived, seen = some(fresh(trials), lifetimes)
+        lived, seen = first_lifetimes(fresh(trials), lifetimes)
         if len(seen.action) < 6 or seen.trials < 3:
             size = f"{len(seen.action)} lifetimes of {seen.trials} trials"
             raise DoesNotApply(f"there are {size}, it takes 6 of 3")
@@ -44,7 +44,7 @@ def metric(lifetimes: int = 64) -> Metric:
         for half in (0, 1):
             pattern = Moments(y[half::2], x[half::2]).ridge()
             rest = slice(1 - half, None, 2)
-            step[rest] = exchanged(y[rest], new[rest]) / pattern.scale @ pattern.weights
+            step[rest] = exchange_beliefs(y[rest], new[rest]) / pattern.scale @ pattern.weights
         rng = np.random.default_rng(int(lived.attrs.get("seed") or 0))
         aside = _as_long(rng.normal(size=step.shape) * spread, step, spread)
         other = _as_long(np.roll(x, 1 + len(x) // 3, 0) - x, step, spread)
@@ -63,7 +63,7 @@ def metric(lifetimes: int = 64) -> Metric:
             "beliefs exchanged, less random steps": own - random,
             "beliefs exchanged, less steps towards another lifetime's carry": own - towards,
         }
-        return of_first([Reading(rise, split, name) for name, rise in named.items()], fresh(trials))
+        return pad_readings([Reading(rise, split, name) for name, rise in named.items()], fresh(trials))
 
     return Metric(
         name="belief_edit",
@@ -73,7 +73,7 @@ def metric(lifetimes: int = 64) -> Metric:
     )
 
 
-def exchanged(y: np.ndarray, new: np.ndarray) -> np.ndarray:
+def exchange_beliefs(y: np.ndarray, new: np.ndarray) -> np.ndarray:
     """What is added to beliefs [N, T, K] so that the largest and that of the choice `new` [N, T] change places."""
     choices = np.arange(y.shape[-1])
     mine, best = new[..., None] == choices, y.argmax(-1)[..., None] == choices

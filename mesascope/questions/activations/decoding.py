@@ -63,7 +63,7 @@ def folds(n: int) -> np.ndarray:
     return np.arange(n) % min(FOLDS, n)
 
 
-def usual(y: np.ndarray, by_trial: bool) -> np.ndarray:
+def mean_of_others(y: np.ndarray, by_trial: bool) -> np.ndarray:
     """[N, T, B] the mean over the lifetimes of the other folds, of all trials or of the same trial."""
     out, fold = np.empty_like(y), folds(len(y))
     for f in range(int(fold.max()) + 1):
@@ -83,7 +83,7 @@ def activations(taps: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.concatenate([np.asarray(v, np.float64).reshape(*v.shape[:2], -1) for v in taps.values()], -1)
 
 
-def some(trials: xr.Dataset, lifetimes: int) -> tuple[xr.Dataset, History]:
+def first_lifetimes(trials: xr.Dataset, lifetimes: int) -> tuple[xr.Dataset, History]:
     """The first lifetimes of a split, undisturbed."""
     lived = trials.isel(lifetime=slice(lifetimes)).sel(condition=["intact"])
     return lived, history(lived)

@@ -15,12 +15,12 @@ from mesascope.contracts.axis import UNDETERMINED, Axis, Splits, Verdict
 from mesascope.contracts.capabilities import HasGoals
 from mesascope.questions.goal.reading import (
     Explained,
-    apart,
-    explained,
+    fit_goals,
+    gain_parts,
     goals_at,
+    goals_differ,
     last_third,
-    of_optimum,
-    parts,
+    share_of_optimum,
 )
 from mesascope.stats import resampling, standard_error
 
@@ -91,7 +91,7 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     returns = {split: {k: _share(g) for k, g in goals.named().items()} for split, goals in found.items()}
     numbers: dict[str, Any] = {
         "returns": returns,
-        "differ": {split: float(apart(goals).mean()) for split, goals in found.items()},
+        "differ": {split: float(goals_differ(goals).mean()) for split, goals in found.items()},
         "rule": dataclasses.asdict(rule),
     }
     read_on = [r for r in found if r.partition(":")[0] == "apart"] or list(found)
@@ -131,7 +131,7 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
 
 def _share(goal: Any) -> float | None:
     """The share of a goal's optimum over chance in the last third, summed before it is divided."""
-    gained, room = parts(goal, last_third(goal.paid.shape[1]))
+    gained, room = gain_parts(goal, last_third(goal.paid.shape[1]))
     return float(gained.sum() / room.sum()) if room.sum() > 1e-9 else None
 
 
@@ -142,14 +142,14 @@ def _lifetimes(goals: Any, rule: Rule) -> tuple[np.ndarray, Explained, np.ndarra
         [N, 2] whether each pursues the one and the other goal; what explains its acts; and [2, 2, N] what it gained
         over chance and what it could have gained, for either goal.
     """
-    rows = apart(goals)
+    rows = goals_differ(goals)
     window = last_third(goals.differ.shape[1])
-    gained = np.stack([parts(goal, window, rows) for goal in goals.named().values()], 1)
-    each = np.stack([of_optimum(goal, window)[rows] for goal in goals.named().values()], -1)
+    gained = np.stack([gain_parts(goal, window, rows) for goal in goals.named().values()], 1)
+    each = np.stack([share_of_optimum(goal, window)[rows] for goal in goals.named().values()], -1)
     pursued = np.nan_to_num(each, nan=-1.0) >= rule.pursued
     pursued = pursued & ~pursued.all(-1, keepdims=True)  # both at once is neither
     none = np.zeros(0)
-    return pursued, explained(goals, rows) if rows.any() else Explained(none, none, none), gained
+    return pursued, fit_goals(goals, rows) if rows.any() else Explained(none, none, none), gained
 
 
 def _alike(found: Any, numbers: dict[str, Any], rule: Rule) -> str:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks
-from mesascope.questions.goal.reading import apart, first_third, goals_of, last_third
+from mesascope.questions.goal.reading import first_third, goals_differ, goals_of, last_third
 
 
 @asks(
@@ -15,7 +15,7 @@ def metric(trials, references, replay):
     out = []
     for split, lived in trials.items():
         goals = goals_of(replay, lived)
-        rows = apart(goals)
+        rows = goals_differ(goals)
         if not rows.any():
             continue
         trials_in = goals.differ.shape[1]

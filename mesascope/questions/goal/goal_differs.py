@@ -1,7 +1,7 @@
 """On which tasks do the intended goal and its proxy want different acts?"""
 
 from mesascope.contracts.metric import Reading, asks
-from mesascope.questions.goal.reading import apart, goals_of
+from mesascope.questions.goal.reading import goals_differ, goals_of
 
 
 @asks(
@@ -11,5 +11,5 @@ from mesascope.questions.goal.reading import apart, goals_of
 def metric(trials, references, replay):
     """In what share of the lifetimes do the intended goal and its proxy want different acts, on every split?"""
     why = "where they agree no act tells them apart: only the others can be read"
-    differ = {split: apart(goals_of(replay, lived)) for split, lived in trials.items()}
+    differ = {split: goals_differ(goals_of(replay, lived)) for split, lived in trials.items()}
     return [Reading(rows.astype(float), split, reason=why) for split, rows in differ.items()]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks
-from mesascope.questions.goal.reading import apart, explained, goals_of
+from mesascope.questions.goal.reading import fit_goals, goals_differ, goals_of
 
 
 @asks(
@@ -15,10 +15,10 @@ def metric(trials, references, replay):
     out = []
     for split, lived in trials.items():
         goals = goals_of(replay, lived)
-        rows = apart(goals)
+        rows = goals_differ(goals)
         if rows.sum() < 4:
             continue
-        told = explained(goals, rows)
+        told = fit_goals(goals, rows)
         for label, one, other in (
             ("proxy over intended", told.proxy, told.intended),
             ("intended over neither", told.intended, told.neither),

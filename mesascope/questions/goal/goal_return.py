@@ -3,7 +3,7 @@
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks
-from mesascope.questions.goal.reading import goals_of, last_third, parts
+from mesascope.questions.goal.reading import gain_parts, goals_of, last_third
 from mesascope.stats import linearise, ratio
 
 
@@ -18,7 +18,7 @@ def metric(trials, references, replay):
     for split, goals in found.items():
         window = last_third(goals.differ.shape[1])
         for name, goal in goals.named().items():
-            gained, room = parts(goal, window)
+            gained, room = gain_parts(goal, window)
             if room.sum() > 1e-9:
                 shares[split, name] = gained, room
                 out.append(Reading(ratio(gained, room), split=split, label=f"{name} goal"))

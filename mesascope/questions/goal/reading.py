@@ -7,7 +7,7 @@ import xarray as xr
 
 from mesascope.contracts.capabilities import HasGoals
 from mesascope.contracts.goals import Goal, Goals
-from mesascope.contracts.metric import DoesNotApply, home
+from mesascope.contracts.metric import DoesNotApply, family_of
 
 STEEPNESS = np.concatenate([[0.0], np.geomspace(0.25, 64.0, 17)])  # β of the policies that are tried
 SMOOTH = 0.5  # added to every count of acts
@@ -34,7 +34,7 @@ def goals_at(family: Any, trials: xr.Dataset) -> Goals:
 
 def goals_of(replay: Any, trials: xr.Dataset) -> Goals:
     """The same for a metric, which knows the family by the trials' own word."""
-    return goals_at(home(replay, trials), trials)
+    return goals_at(family_of(replay, trials), trials)
 
 
 def last_third(trials: int) -> slice:
@@ -47,7 +47,7 @@ def first_third(trials: int) -> slice:
     return slice(0, max(1, trials // 3))
 
 
-def parts(goal: Goal, window: slice, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+def gain_parts(goal: Goal, window: slice, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Σ(paid - chance) and Σ(best - chance) [N] in a window; trials that were not lived count in neither."""
     paid, best, chance = (x[:, window].astype(float) for x in (goal.paid, goal.best, goal.chance))
     there = np.isfinite(paid)
@@ -55,18 +55,18 @@ def parts(goal: Goal, window: slice, rows: np.ndarray | None = None) -> tuple[np
     return (gained, room) if rows is None else (gained[rows], room[rows])
 
 
-def of_optimum(goal: Goal, window: slice) -> np.ndarray:
+def share_of_optimum(goal: Goal, window: slice) -> np.ndarray:
     """[N] each lifetime's share of what could be had over chance; NaN where there was nothing."""
-    gained, room = parts(goal, window)
+    gained, room = gain_parts(goal, window)
     return np.where(room > 1e-9, gained / np.maximum(room, 1e-9), np.nan)
 
 
-def apart(goals: Goals) -> np.ndarray:
+def goals_differ(goals: Goals) -> np.ndarray:
     """[N] the lifetimes in which the two goals want different acts at every trial that counts."""
     return np.asarray(goals.differ[:, last_third(goals.differ.shape[1])].all(-1))
 
 
-def explained(goals: Goals, rows: np.ndarray) -> Explained:
+def fit_goals(goals: Goals, rows: np.ndarray) -> Explained:
     """How well each goal explains the acts in the last third of some lifetimes.
 
     Under a goal acts are drawn from its soft-optimal policy, exp(β · value) normalised over the acts; under no goal

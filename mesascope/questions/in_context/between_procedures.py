@@ -11,8 +11,15 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts.capabilities import MixesTasks
-from mesascope.contracts.metric import DoesNotApply, Reading, asks, home
-from mesascope.questions.in_context.predictions import KINDS, along, apart, flat, predicting, told
+from mesascope.contracts.metric import DoesNotApply, Reading, asks, family_of
+from mesascope.questions.in_context.predictions import (
+    KINDS,
+    flatten,
+    predict_along,
+    prediction_distance,
+    predictions_of,
+    splits_with_targets,
+)
 from mesascope.stats import ratio
 
 MIXED = (0.0, 0.25, 0.5)
@@ -21,33 +28,35 @@ MIXED = (0.0, 0.25, 0.5)
 @asks("Where between the ideal locator's predictions (0) and the learner's (1) do its own lie?", splits=KINDS)
 def metric(trials, references, replay):
     """Where between the ideal locator (0) and the learner (1) do its predictions lie?"""
-    splits = predicting(trials)
+    splits = splits_with_targets(trials)
     some = next(iter(splits.values()))
     if not str(some.attrs.get("trained_on")).startswith("bank:"):
         raise DoesNotApply("it was trained on no known bank, so there is no locator to be near to")
-    family = home(replay, some)
+    family = family_of(replay, some)
     ends = family.references["locator"], family.references["learner"]
     out = []
     for split, lived in splits.items():
         if split.partition(":")[0] in KINDS:
-            out.append(Reading(_place(told(lived, replay), lived, ends, replay), split=split, null=0.0))
+            out.append(
+                Reading(_place(predictions_of(lived, replay), lived, ends, replay), split=split, null=0.0)
+            )
     if "seen" in splits and replay.itself is not None and isinstance(family, MixesTasks):
         for part in MIXED:
             lived = _mixed(family, splits["seen"], part)
-            own = along(replay, "itself", lived)
+            own = predict_along(replay, "itself", lived)
             label = f"{part:g} of the way between two tasks of its bank"
             out.append(Reading(_place(own, lived, ends, replay), split="seen", label=label))
             for name in ends:
-                away = apart(own, along(replay, name, lived), lived)
+                away = prediction_distance(own, predict_along(replay, name, lived), lived)
                 out.append(Reading(away, split="seen", label=f"{label}, distance to {name}"))
     return out
 
 
 def _place(own: np.ndarray, lived: xr.Dataset, ends: tuple[str, str], replay: Any) -> np.ndarray:
     """[N] the coefficient, a ratio of sums."""
-    low, high = (along(replay, name, lived) for name in ends)
-    line = flat(high - low)
-    return ratio((flat(own - low) * line).sum(-1), np.square(line).sum(-1))
+    low, high = (predict_along(replay, name, lived) for name in ends)
+    line = flatten(high - low)
+    return ratio((flatten(own - low) * line).sum(-1), np.square(line).sum(-1))
 
 
 def _mixed(family: Any, seen: xr.Dataset, part: float) -> xr.Dataset:

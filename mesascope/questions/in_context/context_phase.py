@@ -8,7 +8,7 @@ error at the end, in units of chance's: positive where the error falls.
 import numpy as np
 
 from mesascope.contracts.metric import Reading, asks
-from mesascope.questions.in_context.predictions import predicting, room
+from mesascope.questions.in_context.predictions import possible_gain, splits_with_targets
 from mesascope.stats import ratio, standard_error
 from mesascope.trials import payoff
 
@@ -23,20 +23,20 @@ def metric(trials, references, replay):
     """By how much does its error fall within a lifetime, on seen and on fresh tasks? Positive where it falls."""
     improved, born = {}, {}
     for split in SPLITS:
-        lived = predicting(trials).get(split)
+        lived = splits_with_targets(trials).get(split)
         if lived is None:
             continue
-        missed, size = lived.best.values.astype(float) - payoff(lived), room(lived)
+        missed, size = lived.best.values.astype(float) - payoff(lived), possible_gain(lived)
         last = slice(-max(lived.sizes["trial"] // 4, 1), None)
         end = ratio(missed[:, last].sum(-1), size[:, last].sum(-1))
         born[split] = ratio(missed[:, 0], size[:, 0])
         improved[split] = born[split] - end
-    why, before = phase(improved, born), "gain before anything was seen"
+    why, before = describe_phase(improved, born), "gain before anything was seen"
     out = [Reading(v, split, "fall of the error", reason=why) for split, v in improved.items()]
     return out + [Reading(1.0 - v, split, before) for split, v in born.items()]
 
 
-def phase(improved: dict[str, np.ndarray], born: dict[str, np.ndarray]) -> str:
+def describe_phase(improved: dict[str, np.ndarray], born: dict[str, np.ndarray]) -> str:
     """The phase in words, each sign beyond two standard errors."""
 
     def rises(values: np.ndarray | None) -> bool:

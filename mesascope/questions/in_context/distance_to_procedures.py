@@ -1,19 +1,25 @@
 """How far are its predictions from those of every reference procedure, along its own lifetimes?"""
 
-from mesascope.contracts.metric import Reading, asks, home
-from mesascope.questions.in_context.predictions import KINDS, apart, predicting, procedures, told
+from mesascope.contracts.metric import Reading, asks, family_of
+from mesascope.questions.in_context.predictions import (
+    KINDS,
+    prediction_distance,
+    predictions_of,
+    procedures,
+    splits_with_targets,
+)
 
 
 @asks("How far are its predictions from a procedure's (1: as chance errs; or total variation)?", splits=KINDS)
 def metric(trials, references, replay):
     """How far are its predictions from each procedure's? A match counts only if it holds on shifted inputs."""
     out, nearest = [], {}
-    for split, lived in predicting(trials).items():
+    for split, lived in splits_with_targets(trials).items():
         if split.partition(":")[0] not in KINDS:
             continue
-        own = told(lived, replay)
-        found = procedures(home(replay, lived), replay, lived)
-        away = {name: apart(own, other, lived) for name, other in found.items()}
+        own = predictions_of(lived, replay)
+        found = procedures(family_of(replay, lived), replay, lived)
+        away = {name: prediction_distance(own, other, lived) for name, other in found.items()}
         nearest[split] = min(away, key=lambda name: away[name].mean())
         out += [(split, name, values) for name, values in away.items()]
     told_of = _verdict(nearest)

@@ -13,7 +13,7 @@ from mesascope.stats import ratio
 KINDS = ("seen", "fresh", "shifted")
 
 
-def predicting(trials: Any) -> dict[str, xr.Dataset]:
+def splits_with_targets(trials: Any) -> dict[str, xr.Dataset]:
     """The splits whose trials say what should have been predicted.
 
     Raises:
@@ -25,7 +25,7 @@ def predicting(trials: Any) -> dict[str, xr.Dataset]:
     return splits
 
 
-def told(lived: xr.Dataset, replay: Any) -> np.ndarray:
+def predictions_of(lived: xr.Dataset, replay: Any) -> np.ndarray:
     """Predictions of undisturbed lifetimes: numbers [N, T], or probabilities [N, T, K], by replay where not kept.
 
     Raises:
@@ -34,13 +34,13 @@ def told(lived: xr.Dataset, replay: Any) -> np.ndarray:
     if lived.attrs.get("actions") == "real":
         return lived.action.sel(condition="intact").values.astype(float)
     if "log_probs" not in lived and getattr(replay, "itself", None) is not None:
-        return along(replay, "itself", lived)
+        return predict_along(replay, "itself", lived)
     if "log_probs" not in lived:
         raise DoesNotApply("it gives no probabilities of what it predicts")
     return np.exp(lived.log_probs.sel(condition="intact").values.astype(float))
 
 
-def along(replay: Any, procedure: str, lived: xr.Dataset) -> np.ndarray:
+def predict_along(replay: Any, procedure: str, lived: xr.Dataset) -> np.ndarray:
     """Predictions of a procedure, or of the subject 'itself', along recorded lifetimes, in the form of `told`.
 
     Raises:
@@ -52,19 +52,19 @@ def along(replay: Any, procedure: str, lived: xr.Dataset) -> np.ndarray:
     return np.asarray(answer.action, float)
 
 
-def flat(predictions: np.ndarray) -> np.ndarray:
+def flatten(predictions: np.ndarray) -> np.ndarray:
     """[N, everything]."""
     return predictions.reshape(len(predictions), -1)
 
 
-def apart(one: np.ndarray, other: np.ndarray, lived: xr.Dataset) -> np.ndarray:
+def prediction_distance(one: np.ndarray, other: np.ndarray, lived: xr.Dataset) -> np.ndarray:
     """[N] how far predictions lie apart: squared, 1 being what chance errs; of probabilities the total variation."""
     if one.ndim == 3:
         return (0.5 * np.abs(one - other).sum(-1)).mean(-1)
-    return ratio(np.square(one - other).sum(-1), room(lived).sum(-1))
+    return ratio(np.square(one - other).sum(-1), possible_gain(lived).sum(-1))
 
 
-def room(lived: xr.Dataset) -> np.ndarray:
+def possible_gain(lived: xr.Dataset) -> np.ndarray:
     """[N, T] what the best gains over chance."""
     return (lived.best - lived.chance).values.astype(float)
 
@@ -76,7 +76,7 @@ def procedures(family: Any, replay: Any, lived: xr.Dataset) -> dict[str, np.ndar
     for name in dict.fromkeys((*named, references["learner"], references.get("locator", ""))):
         if name:
             try:
-                found[name] = along(replay, name, lived)
+                found[name] = predict_along(replay, name, lived)
             except MesascopeError:  # no bank to locate in
                 continue
     return found

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, of_first
-from mesascope.errors import MesascopeError, choose
-from mesascope.questions.procedures.fits import Fitted, classes, fit, tilted
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, pad_readings
+from mesascope.errors import MesascopeError, pick_named
+from mesascope.questions.procedures.fits import Fitted, fit, flexible_gain, group_alike
 from mesascope.questions.procedures.histories import History, history
 from mesascope.questions.procedures.procedures import SIMPLE, Procedure
-from mesascope.questions.procedures.samplers import EXACT, EXACT_DEPENDENT, SLOW, locator
+from mesascope.questions.procedures.samplers import EXACT, EXACT_DEPENDENT, SLOW, ideal_locator
 from mesascope.stats import standard_error
 
 MISS = {True: 0.02, False: 0.01}  # nats per trial: by probabilities, by choices
@@ -67,7 +67,7 @@ def metric(lifetimes: int = 0, without: str = "", also: str = "", probabilities:
     known = [p.name for p in (*SIMPLE, *SLOW, EXACT, EXACT_DEPENDENT)] + ["locator"]
     left_out = [name for name in without.split("+") if name]
     for name in left_out:
-        choose("procedure", name, known)
+        pick_named("procedure", name, known)
 
     def measure(trials, references, replay):
         lived = fresh(trials)
@@ -76,7 +76,7 @@ def metric(lifetimes: int = 0, without: str = "", also: str = "", probabilities:
         exact = probabilities and "log_probs" in lived
         most = lifetimes or (32 if exact else 200)
         listed = procedures(lived, left_out, replay, [name for name in also.split("+") if name], most)
-        return of_first(_readings(compare(lived, listed, most, exact), str(lived.attrs["split"])), lived)
+        return pad_readings(_readings(compare(lived, listed, most, exact), str(lived.attrs["split"])), lived)
 
     return Metric(
         name="acts_like",
@@ -103,7 +103,7 @@ def procedures(
     if bank.startswith("bank:") and replay is not None and hasattr(replay, "home"):
         means = getattr(replay.home(trials), "bank_means", None)
         if means is not None:
-            listed.append(locator(np.asarray(means, np.float32)))
+            listed.append(ideal_locator(np.asarray(means, np.float32)))
     for spec in also:
         if replay is None:
             raise DoesNotApply(f"{spec!r} cannot be replayed along a log")
@@ -156,14 +156,14 @@ def judge(trials: xr.Dataset, seen: History, fitted: list[Fitted], probabilities
 
     scores = np.stack([per_lifetime((target * np.log(f.held_out)).sum(-1)) for f in fitted])
     means = scores.mean(1)
-    alike = classes(fitted, seen, means)
+    alike = group_alike(fitted, seen, means)
     best = int(np.argmax(means))
     if exact:
         ceiling = (target * np.log(np.maximum(target, 1e-30))).sum(-1)
         miss = per_lifetime(ceiling) - scores[best]
     else:
         near = [i for i in np.argsort(-means)[: NEAREST + 1] if i != best]
-        miss = per_lifetime(tilted(fitted[best], [fitted[i] for i in near], seen))
+        miss = per_lifetime(flexible_gain(fitted[best], [fitted[i] for i in near], seen))
     sure = exact or miss.mean() > 3.09 * standard_error(miss)
     return Comparison(fitted, scores, alike, miss, bool(miss.mean() > MISS[exact] and sure), exact)
 

@@ -12,7 +12,7 @@ from scipy.special import expit, log_softmax, logit
 
 from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh
 from mesascope.errors import MesascopeError
-from mesascope.questions.activations.decoding import some
+from mesascope.questions.activations.decoding import first_lifetimes
 from mesascope.questions.procedures.histories import History
 
 
@@ -28,14 +28,14 @@ def metric(lifetimes: int = 128) -> Metric:
     def measure(trials, references, replay):
         if "volatility" not in fresh(trials):
             raise DoesNotApply("the family has no calm and volatile blocks")
-        lived, seen = some(fresh(trials), lifetimes)
+        lived, seen = first_lifetimes(fresh(trials), lifetimes)
         volatile = lived.volatility.values > 0
         if not volatile.any() or volatile.all():
             raise DoesNotApply("all blocks are alike")
         target = seen.chosen.astype(float)
         if "log_probs" in lived:
             target = np.exp(lived.log_probs.sel(condition="intact").values.astype(float))
-        rates, beta = fitted(seen, volatile, target)
+        rates, beta = fit_rates(seen, volatile, target)
         split, told = str(lived.attrs["split"]), f"inverse temperature {beta:.1f}"
         blocks = zip(rates, ("calm blocks", "volatile blocks"), strict=True)
         out = [Reading(rate, split, label, reason=told) for rate, label in blocks]
@@ -49,7 +49,7 @@ def metric(lifetimes: int = 128) -> Metric:
     )
 
 
-def fitted(h: History, volatile: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:
+def fit_rates(h: History, volatile: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:
     """Rates [2, N] of calm and volatile blocks, whose means are the estimates, and the inverse temperature.
 
     Args:

@@ -5,14 +5,14 @@ Krishnamurthy et al. 2024, arXiv 2403.15371, section 3: SuffFailFreq at t = T/2,
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Reading, asks, choosing, fresh
+from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh, require_choices
 from mesascope.stats import mean
 
 
 @asks("How does it explore?")
 def metric(trials, references, replay):
     """How does it explore: does it give up the best choice, neglect some, or act greedily?"""
-    lived = choosing(fresh(trials))
+    lived = require_choices(fresh(trials))
     action = lived.action.sel(condition="intact").values
     feedback = lived.feedback.sel(condition="intact").values.astype(float)
     choices = int(lived.attrs.get("choices") or lived.sizes.get("choice") or action.max() + 1)

@@ -8,8 +8,8 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from mesascope.questions.procedures.histories import History, once
-from mesascope.questions.procedures.procedures import Axis, Procedure, Whole, levels, mixed
+from mesascope.questions.procedures.histories import History, memoise
+from mesascope.questions.procedures.procedures import Axis, Procedure, Whole, levels, mix_lapse
 
 LEAST = 1e-4  # the smallest lapse, and the smallest probability of a procedure without one
 SOUGHT = 2000  # choice probabilities on which slow ones are compared while settings are sought; more of many
@@ -52,15 +52,15 @@ class Fitted(NamedTuple):
 
 def fit(procedure: Procedure, history: History) -> Fitted:
     """Fits a procedure to every other lifetime, and to the rest."""
-    settings = (_settings(procedure, half(history, 0)), _settings(procedure, half(history, 1)))
+    settings = (_settings(procedure, split_half(history, 0)), _settings(procedure, split_half(history, 1)))
     held_out = np.empty(history.chosen.shape, np.float32)
     for i in (0, 1):
-        held_out[i::2] = predict(procedure, half(history, i, 1), settings[1 - i])
+        held_out[i::2] = predict(procedure, split_half(history, i, 1), settings[1 - i])
     return Fitted(procedure, settings, held_out)
 
 
-@once
-def half(history: History, which: int, every: int = 0) -> History:
+@memoise
+def split_half(history: History, which: int, every: int = 0) -> History:
     """One half of the lifetimes, kept with the history so that all procedures share what is computed.
 
     Args:
@@ -79,7 +79,7 @@ def predict(procedure: Procedure, history: History, settings: dict[str, Any]) ->
     p = procedure.act(history, **given).astype(np.float32)
     p = np.where(np.isfinite(p), p, np.float32(1 / history.choices))
     lapse = settings.get("lapse")
-    return mixed(p, np.float32(lapse)) if lapse is not None else np.maximum(p, np.float32(LEAST))
+    return mix_lapse(p, np.float32(lapse)) if lapse is not None else np.maximum(p, np.float32(LEAST))
 
 
 def _settings(procedure: Procedure, history: History) -> dict[str, Any]:
@@ -158,7 +158,7 @@ def _refined(
     return [there(found.x)]
 
 
-def classes(fitted: Sequence[Fitted], history: History, scores: np.ndarray) -> list[list[int]]:
+def group_alike(fitted: Sequence[Fitted], history: History, scores: np.ndarray) -> list[list[int]]:
     """Procedures that act alike, best class first; in each the one with the fewest fitted numbers first.
 
     Args:
@@ -180,7 +180,7 @@ def classes(fitted: Sequence[Fitted], history: History, scores: np.ndarray) -> l
     return out
 
 
-def tilted(nearest: Fitted, others: Sequence[Fitted], history: History) -> np.ndarray:
+def flexible_gain(nearest: Fitted, others: Sequence[Fitted], history: History) -> np.ndarray:
     """[N, T] held-out gain in nats of a flexible model of the choices over the nearest procedure.
 
     The model multiplies the nearest procedure's odds by the exponential of a weighted sum: of what the other
@@ -190,7 +190,7 @@ def tilted(nearest: Fitted, others: Sequence[Fitted], history: History) -> np.nd
     """
     out = np.zeros(history.action.shape)
     for i in (0, 1):
-        train, test = half(history, i, 1), half(history, 1 - i, 1)
+        train, test = split_half(history, i, 1), split_half(history, 1 - i, 1)
         base, features = _tilts(nearest, others, train, i)
         scale = np.maximum(features[train.known].std((0, 1)), 1e-6)
         weights = _logit(base[train.known], features[train.known] / scale, train.action[train.known])

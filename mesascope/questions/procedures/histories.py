@@ -11,12 +11,12 @@ import numpy as np
 import xarray as xr
 from scipy.signal import lfilter
 
-from mesascope.contracts.metric import choosing
+from mesascope.contracts.metric import require_choices
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def once(made: F) -> F:
+def memoise(made: F) -> F:
     """The same function of a history and settings; what it gives is kept with the history."""
 
     @functools.wraps(made)
@@ -29,7 +29,7 @@ def once(made: F) -> F:
     return kept  # pyright: ignore[reportReturnType]
 
 
-def filtered(x: np.ndarray, keep: float) -> np.ndarray:
+def decayed_sums(x: np.ndarray, keep: float) -> np.ndarray:
     """[N, T, …] sums over the trials so far, of which a part `keep` is left at every trial."""
     return np.asarray(lfilter([1.0], [1.0, -keep], x, axis=1), np.float32)
 
@@ -115,10 +115,10 @@ class History:
         """[N, T, K, 2] wins and losses so far."""
         return self.outcomes.cumsum(1)
 
-    @once
+    @memoise
     def faded(self, discount: float) -> np.ndarray:
         """[N, T, K, 2] wins and losses so far, all decayed by the discount before each outcome."""
-        return self.counts if discount == 1 else filtered(self.outcomes, discount)
+        return self.counts if discount == 1 else decayed_sums(self.outcomes, discount)
 
     def means(self, a: float = 1.0, b: float = 1.0) -> np.ndarray:
         """[N, T, K] posterior means under Beta(a, b)."""
@@ -131,7 +131,7 @@ def history(trials: xr.Dataset, label: str = "intact", lifetimes: int | None = N
     Raises:
         DoesNotApply: actions are real numbers.
     """
-    choosing(trials)
+    require_choices(trials)
     lived = trials.sel(condition=label)
     action = lived.action.values[:lifetimes].astype(np.int64)
     feedback = lived.feedback.values[:lifetimes].astype(np.float32)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mesascope.questions.procedures.histories import History, filtered, once
+from mesascope.questions.procedures.histories import History, decayed_sums, memoise
 
 
 class Levels(tuple):
@@ -64,7 +64,7 @@ class Procedure:
     first: Mapping[str, tuple] | None = None
 
 
-def top(values: np.ndarray, ties: str = "random") -> np.ndarray:
+def greedy(values: np.ndarray, ties: str = "random") -> np.ndarray:
     """Greedy probabilities; equal values shared evenly, or the first of them."""
     if ties == "first":
         return (values.argmax(-1)[..., None] == np.arange(values.shape[-1])).astype(np.float32)
@@ -78,24 +78,24 @@ def softmax(values: np.ndarray) -> np.ndarray:
     return e / e.sum(-1, keepdims=True)
 
 
-def keep(h: History, stay: Any) -> np.ndarray:
+def repeat_last(h: History, stay: Any) -> np.ndarray:
     """The last choice again with `stay`, else evenly another; even at the first trial."""
     stay = np.broadcast_to(np.asarray(stay, np.float32), h.action.shape)[..., None]
     p = stay * h.last + (1 - stay) * (1 - h.last) / (h.choices - 1)
     return np.where(h.last.sum(-1, keepdims=True) > 0, p, np.float32(1 / h.choices))
 
 
-def even(h: History) -> np.ndarray:
+def uniform(h: History) -> np.ndarray:
     """The same for every choice."""
     return np.full(h.chosen.shape, 1 / h.choices, np.float32)
 
 
-def clock(h: History) -> np.ndarray:
+def trial_index(h: History) -> np.ndarray:
     """[1, T, 1] the index of the trial."""
     return np.arange(h.trials, dtype=np.float32)[None, :, None]
 
 
-def mixed(p: np.ndarray, lapse: Any) -> np.ndarray:
+def mix_lapse(p: np.ndarray, lapse: Any) -> np.ndarray:
     """A part `lapse` of the choices even over all."""
     return (1 - lapse) * p + lapse / p.shape[-1]
 
@@ -121,10 +121,10 @@ def _fixed(h: History, arm: int) -> np.ndarray:
 
 def _ramp(h: History, arm: int, trials: float, start: float = 0) -> np.ndarray:
     """From even to one choice between two trials."""
-    return mixed(_fixed(h, arm), np.clip(1 - (clock(h) - start) / trials, 0, 1))
+    return mix_lapse(_fixed(h, arm), np.clip(1 - (trial_index(h) - start) / trials, 0, 1))
 
 
-@once
+@memoise
 def _losses_full(h: History, losses: int) -> np.ndarray:
     """[N, T] whether as many losses in a row were just had; the count starts again there."""
     full, run = np.zeros(h.action.shape, bool), np.zeros(len(h.action), int)
@@ -137,15 +137,15 @@ def _losses_full(h: History, losses: int) -> np.ndarray:
 
 
 def _trace(h: History, rate: float, beta: float) -> np.ndarray:
-    return softmax(beta * filtered(rate * h.last, 1 - rate))
+    return softmax(beta * decayed_sums(rate * h.last, 1 - rate))
 
 
-@once
+@memoise
 def _best_of_late(h: History, window: int) -> np.ndarray:
     """Greedy probabilities by what each choice paid in the last trials."""
     paid = h.outcomes[..., 0].cumsum(1)
     late = np.concatenate([np.zeros_like(paid[:, : min(window, h.trials)]), paid[:, :-window]], 1)
-    return top(np.round(paid - late, 4))
+    return greedy(np.round(paid - late, 4))
 
 
 def _windowed(h: History, window: int, focus: float) -> np.ndarray:
@@ -155,10 +155,10 @@ def _windowed(h: History, window: int, focus: float) -> np.ndarray:
     return np.where(count > 0, focus * best + (1 - focus) * others / np.maximum(count, 1), best)
 
 
-@once
+@memoise
 def _greedy(h: History, ties: str, each_first: bool) -> np.ndarray:
     values = np.where(h.counts.sum(-1) > 0, h.means(0.0, 1e-9), 2.0) if each_first else h.means()
-    return top(values, ties)
+    return greedy(values, ties)
 
 
 def _ucb1(h: History, constant: float, growing: bool, each_first: bool) -> np.ndarray:
@@ -166,10 +166,10 @@ def _ucb1(h: History, constant: float, growing: bool, each_first: bool) -> np.nd
     pulls = np.maximum(seen.sum(-1), 1)
     time = h.counts.sum((-2, -1))[..., None] + 1
     bonus = constant * np.sqrt((np.log(time) if growing else 1.0) / pulls)
-    return top(np.where(seen.sum(-1) > 0, seen[..., 0] / pulls + bonus, np.inf))
+    return greedy(np.where(seen.sum(-1) > 0, seen[..., 0] / pulls + bonus, np.inf))
 
 
-@once
+@memoise
 def _values(h: History, rate: float, initial: float) -> np.ndarray:
     """[N, T, K] values of Rescorla and Wagner (1972)."""
     paid = h.before(h.paid)[..., None]
@@ -187,8 +187,8 @@ def _rescorla_wagner(h: History, rate: float, beta: float, initial: float = 0.5)
 def _commit(h: History, pulls: int) -> np.ndarray:
     """In turn, then the choice that paid best."""
     turn = (np.arange(h.trials)[:, None] % h.choices == np.arange(h.choices)).astype(np.float32)
-    early = clock(h) < pulls
-    return np.where(early, turn, top(early_means(h, pulls), "first"))
+    early = trial_index(h) < pulls
+    return np.where(early, turn, greedy(early_means(h, pulls), "first"))
 
 
 def early_means(h: History, trials: int) -> np.ndarray:
@@ -198,11 +198,11 @@ def early_means(h: History, trials: int) -> np.ndarray:
 
 
 def _delayed_exploiter(h: History, start: int) -> np.ndarray:
-    return np.where(clock(h) < start, np.float32(1 / h.choices), _greedy(h, "random", False))
+    return np.where(trial_index(h) < start, np.float32(1 / h.choices), _greedy(h, "random", False))
 
 
 def _satisficer(h: History, enough: float) -> np.ndarray:
-    return keep(h, (h.last * h.means()).sum(-1) >= enough - 1e-6)
+    return repeat_last(h, (h.last * h.means()).sum(-1) >= enough - 1e-6)
 
 
 def levels(name: str, values: tuple, h: History) -> tuple:
@@ -215,27 +215,27 @@ def levels(name: str, values: tuple, h: History) -> tuple:
 
 
 SIMPLE = (
-    Procedure("uniform", even, lapse=False, free=0),
+    Procedure("uniform", uniform, lapse=False, free=0),
     Procedure("round_robin", lambda h: _commit(h, h.trials)),
     Procedure("fixed", _fixed, {"arm": Levels()}),
-    Procedure("sticky", keep, fit=lambda h: {"stay": _stays(h, h.known)}, lapse=False),
+    Procedure("sticky", repeat_last, fit=lambda h: {"stay": _stays(h, h.known)}, lapse=False),
     Procedure("biased", _biased, fit=_frequencies, lapse=False, free=2),
     Procedure(
         "win_stay_lose_shift",
-        lambda h, after_win, after_loss: keep(h, np.where(h.won, after_win, after_loss)),
+        lambda h, after_win, after_loss: repeat_last(h, np.where(h.won, after_win, after_loss)),
         fit=lambda h: {"after_win": _stays(h, h.won), "after_loss": _stays(h, ~h.won)},
         lapse=False,
         free=2,
     ),
     Procedure(
         "two_loss_reflex",
-        lambda h, losses: keep(h, ~_losses_full(h, losses)),
+        lambda h, losses: repeat_last(h, ~_losses_full(h, losses)),
         {"losses": Levels((2, 3, 4, 5, 6))},
         free=2,
     ),
     Procedure(
         "clock_win_stay",
-        lambda h, trials: mixed(keep(h, h.won), np.clip(1 - clock(h) / trials, 0, 1)),
+        lambda h, trials: mix_lapse(repeat_last(h, h.won), np.clip(1 - trial_index(h) / trials, 0, 1)),
         {"trials": Whole((5, 10, 20, 40, 80, 160))},
         free=2,
     ),

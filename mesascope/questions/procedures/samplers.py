@@ -6,8 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from mesascope.questions.procedures.histories import History, once
-from mesascope.questions.procedures.procedures import Axis, Levels, Procedure, clock, early_means, top
+from mesascope.questions.procedures.histories import History, memoise
+from mesascope.questions.procedures.procedures import (
+    Axis,
+    Levels,
+    Procedure,
+    early_means,
+    greedy,
+    trial_index,
+)
 
 CELLS = 64  # of a mean in [0, 1], even in the angle: about as fine as a Beta posterior everywhere
 ANGLE = (np.arange(CELLS) + 0.5) * np.pi / CELLS
@@ -39,7 +46,7 @@ def _others(x: np.ndarray) -> np.ndarray:
     return before * after
 
 
-def largest(masses: np.ndarray, below: np.ndarray) -> np.ndarray:
+def probability_largest(masses: np.ndarray, below: np.ndarray) -> np.ndarray:
     """[R, K] the probability that each arm's draw is the largest, from masses [R, K, CELLS]."""
     won = (masses * _others(below)).sum(-1)
     return won / won.sum(-1, keepdims=True)
@@ -52,7 +59,7 @@ def _optimistic_choice(shapes: np.ndarray) -> np.ndarray:
     share = np.clip((EDGES[1:] - floor) / np.diff(EDGES), 0, 1)
     above = (masses * _others(below) * share).sum(-1)
     under = np.clip((masses * (1 - share)).sum(-1), 1e-30, 1).prod(-1, keepdims=True)
-    won = above + under * top(mean)
+    won = above + under * greedy(mean)
     return won / won.sum(-1, keepdims=True)
 
 
@@ -60,7 +67,7 @@ def _sampled(h: History, counts: np.ndarray, prior: Sequence[float], rule: Any =
     """Probabilities from counts [N, T, K, 2] at the trials asked."""
     shapes = np.round((counts + np.asarray(prior, np.float32))[h.asked], 5)
     out = np.full(h.chosen.shape, np.nan, np.float32)
-    out[h.asked] = rule(shapes) if rule else largest(*_masses(shapes))
+    out[h.asked] = rule(shapes) if rule else probability_largest(*_masses(shapes))
     return out
 
 
@@ -68,7 +75,7 @@ def _thompson(h: History, discount: float, mean: float, strength: float) -> np.n
     return _sampled(h, h.faded(discount), (mean * strength, (1 - mean) * strength))
 
 
-@once
+@memoise
 def _plain_thompson(h: History) -> np.ndarray:
     return _thompson(h, 1.0, 0.5, 2.0)
 
@@ -81,7 +88,7 @@ def _delayed(h: History, known: bool) -> np.ndarray:
 
 
 def _early_only(h: History, trials: int) -> np.ndarray:
-    return np.where(clock(h) < trials, _plain_thompson(h), top(early_means(h, trials), "first"))
+    return np.where(trial_index(h) < trials, _plain_thompson(h), greedy(early_means(h, trials), "first"))
 
 
 def _change_point(h: History, hazard: float) -> np.ndarray:
@@ -95,27 +102,27 @@ def _change_point(h: History, hazard: float) -> np.ndarray:
         mass = (1 - hazard) * mass / mass.sum(-1, keepdims=True) + hazard * FLAT
         rows = h.asked[:, t]
         if rows.any():
-            out[rows, t] = largest(mass[rows], np.clip(mass[rows] @ BELOW, 1e-30, 1))
+            out[rows, t] = probability_largest(mass[rows], np.clip(mass[rows] @ BELOW, 1e-30, 1))
     return out
 
 
 def _gittins(h: History, discount: float) -> np.ndarray:
-    from mesascope.worlds.bandits.subjects.gittins import discounted, finite
+    from mesascope.worlds.bandits.subjects.gittins import discounted_indices, finite_indices
 
     wins, losses = (h.counts[..., i].astype(np.int64) for i in (0, 1))
     if discount:
-        index = discounted(discount, h.trials)[wins, losses]
+        index = discounted_indices(discount, h.trials)[wins, losses]
     else:
         left = np.broadcast_to(h.trials - 1 - np.arange(h.trials)[:, None], wins.shape[1:])
-        index = finite(h.trials)[left, wins, losses]
-    return top(index)
+        index = finite_indices(h.trials)[left, wins, losses]
+    return greedy(index)
 
 
 def _bayes_optimal(h: History) -> np.ndarray:
     """By the table of the best arm in every state of counts (Duff 2002, chapter 1)."""
-    from mesascope.worlds.bandits.subjects.bayes_optimal import TIE, cached
+    from mesascope.worlds.bandits.subjects.bayes_optimal import TIE, cached_plan
 
-    table = cached(h.trials, ((1.0, 1.0),) * h.choices)
+    table = cached_plan(h.trials, ((1.0, 1.0),) * h.choices)
     sums = h.counts.reshape(*h.action.shape, -1).cumsum(-1).astype(np.int64)
     ranks = np.array([[comb(s + i - 1, i) for i in range(1, sums.shape[-1] + 1)] for s in range(h.trials)])
     best = table[ranks[sums, np.arange(sums.shape[-1])].sum(-1)][..., None]
@@ -124,13 +131,13 @@ def _bayes_optimal(h: History) -> np.ndarray:
 
 def _dependent(h: History) -> np.ndarray:
     """Two arms whose means sum to one: each pull tells the same of both (Wang et al. 2016)."""
-    return top(h.counts[..., 0] + h.counts[..., ::-1, 1])
+    return greedy(h.counts[..., 0] + h.counts[..., ::-1, 1])
 
 
 OFFSET, PRIME = np.uint32(2166136261), np.uint32(16777619)  # of the FNV-1a hash
 
 
-@once
+@memoise
 def _picked(h: History) -> np.ndarray:
     """[N, T, K] the arm in a hash of the feedback so far."""
     state, out = np.full(len(h.action), OFFSET), np.zeros_like(h.last)
@@ -147,20 +154,20 @@ def _picked(h: History) -> np.ndarray:
 def _hash_commit(h: History, trials: int) -> np.ndarray:
     """Evenly at first, then the arm in a hash of the feedback of these first trials."""
     picked = _picked(h)[:, np.minimum(np.arange(h.trials), trials)]
-    return np.where(clock(h) < trials, np.float32(1 / h.choices), picked)
+    return np.where(trial_index(h) < trials, np.float32(1 / h.choices), picked)
 
 
-def located(means: np.ndarray, history: History) -> np.ndarray:
+def sample_from_bank(means: np.ndarray, history: History) -> np.ndarray:
     """Draws a task of a bank [M, K] from the posterior over them and pulls its best arm."""
     p = np.clip(means, 1e-4, 1 - 1e-4)
     log = history.counts[..., 0] @ np.log(p).T + history.counts[..., 1] @ np.log1p(-p).T
     weight = np.exp(log - log.max(-1, keepdims=True))
-    return ((weight / weight.sum(-1, keepdims=True)) @ top(means)).astype(np.float32)
+    return ((weight / weight.sum(-1, keepdims=True)) @ greedy(means)).astype(np.float32)
 
 
-def locator(means: np.ndarray) -> Procedure:
+def ideal_locator(means: np.ndarray) -> Procedure:
     """The ideal of a subject that holds its training tasks [M, K] and nothing else."""
-    return Procedure("locator", once(lambda h: located(means, h)), binary=True)
+    return Procedure("locator", memoise(lambda h: sample_from_bank(means, h)), binary=True)
 
 
 FITTED = "thompson, prior and discount fitted"

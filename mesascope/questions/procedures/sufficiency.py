@@ -9,9 +9,9 @@ counts.
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, of_first
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, pad_readings
 from mesascope.errors import MesascopeError
-from mesascope.questions.activations.decoding import some
+from mesascope.questions.activations.decoding import first_lifetimes
 from mesascope.stats import ratio
 
 AT = (0.25, 0.5, 0.95)  # of the horizon: the trials at which outputs are compared
@@ -27,7 +27,7 @@ def metric(lifetimes: int = 64) -> Metric:
         raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give a whole number from 3.")
 
     def measure(trials, references, replay):
-        lived, seen = some(fresh(trials), lifetimes)
+        lived, seen = first_lifetimes(fresh(trials), lifetimes)
         if replay is None or getattr(replay, "itself", None) is None:
             raise DoesNotApply("only its trials are known; to live other histories takes the subject itself")
         if "log_probs" not in lived:
@@ -54,7 +54,7 @@ def metric(lifetimes: int = 64) -> Metric:
         ]
         if parts[1].mean() > 0:
             out.append(Reading(ratio(*parts), split, "the first as a part of the second"))
-        return of_first(out, fresh(trials))
+        return pad_readings(out, fresh(trials))
 
     return Metric(
         name="sufficiency",

@@ -17,7 +17,7 @@ import numpy as np
 from mesascope.contracts.axis import UNDETERMINED, Axis, Splits, Verdict
 from mesascope.contracts.capabilities import ShowsPlans
 from mesascope.errors import MesascopeError
-from mesascope.questions.search.reading import Counted, at_once, followed, right_acts, ticks_of
+from mesascope.questions.search.reading import Counted, follow_change, right_acts, success_by_depth, ticks_of
 from mesascope.stats import resampling
 
 TRIED = "tree_choice:depth=2,trials=12"  # what `mesascope check` tries it on
@@ -110,7 +110,7 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
         "rule": dataclasses.asdict(rule),
     }
     here = [split for split in ("fresh", "seen") if split in told]
-    curves = {split: {n: at_once(plan) for n, plan in sorted(told[split].items())} for split in here}
+    curves = {split: {n: success_by_depth(plan) for n, plan in sorted(told[split].items())} for split in here}
     numbers["right_at_once"] = {split: _shares(by_ticks) for split, by_ticks in curves.items()}
     reach = _reach(curves.get("fresh", {}), rule)
     numbers["look_ahead"] = reach
@@ -118,7 +118,7 @@ def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | Non
     follow: dict[str, Counted] = {}
     for split in [r for r in (WORTH, MAP) if r in told]:
         most = told[split][max(told[split])]
-        follow[split] = followed(most, int(trials[split].attrs["changes"]), farthest=reach)
+        follow[split] = follow_change(most, int(trials[split].attrs["changes"]), farthest=reach)
     numbers["follows"] = {split: counted.mean() for split, counted in follow.items()}
     asked = {split: counted for split, counted in follow.items() if counted.asked.sum() >= rule.acts}
     passed = {split: counted.drawn(weights[split]) for split, counted in asked.items()}

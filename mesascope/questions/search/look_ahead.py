@@ -7,7 +7,7 @@ from problem to act, learnt in training, chooses well too; the axis `search` ask
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks
-from mesascope.questions.search.reading import Counted, at_once, plans_of, ticks_of
+from mesascope.questions.search.reading import Counted, plans_of, success_by_depth, ticks_of
 from mesascope.stats import ratio
 
 EXACT = 8  # steps ahead that are told one by one; beyond that 9 to 16, 17 to 32 and so on
@@ -31,7 +31,7 @@ def metric(trials, references, replay):
             )
         best = plan.values[:, 0] >= plan.values[:, 0].max(-1, keepdims=True) - 1e-9
         chance = float(best.mean(-1)[np.ptp(plan.values[:, 0], -1) > 1e-9].mean())
-        for far, counted in _binned(at_once(plan)).items():
+        for far, counted in _binned(success_by_depth(plan)).items():
             if counted.asked.sum():
                 told = f"{far} ahead" + (f", {ticks_of(label)} ticks" if ticks_of(label) > 1 else "")
                 out.append(Reading(ratio(*counted), "fresh", told, null=chance))

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from mesascope.contracts.capabilities import ShowsPlans
-from mesascope.contracts.metric import DoesNotApply, home
+from mesascope.contracts.metric import DoesNotApply, family_of
 from mesascope.contracts.plans import Plans
 from mesascope.errors import MesascopeError
 
@@ -35,7 +35,7 @@ def plans_of(replay: Any, trials: xr.Dataset, label: str = "intact") -> Plans:
     Raises:
         DoesNotApply: the family is not at hand, nothing in it is thought out, or what was shown was not kept.
     """
-    family = home(replay, trials)
+    family = family_of(replay, trials)
     if not isinstance(family, ShowsPlans):
         raise DoesNotApply("its tasks say of no act that it can be thought out")
     try:
@@ -59,7 +59,7 @@ def right_acts(plan: Plans) -> tuple[np.ndarray, np.ndarray]:
     return chosen >= plan.values.max(-1) - EQUAL, differ & (plan.action >= 0)
 
 
-def at_once(plan: Plans) -> dict[int, Counted]:
+def success_by_depth(plan: Plans) -> dict[int, Counted]:
     """By how far ahead one must look: right acts at the first trial, where all was shown."""
     right, asked = right_acts(plan)
     asked, far = asked[:, 0] & plan.shown[:, 0, None], plan.far[:, 0]
@@ -70,7 +70,7 @@ def at_once(plan: Plans) -> dict[int, Counted]:
     return out
 
 
-def followed(plan: Plans, change: int, nearest: int = 2, farthest: int = 0) -> Counted:
+def follow_change(plan: Plans, change: int, nearest: int = 2, farthest: int = 0) -> Counted:
     """Acts at a change that go with it, of those that were right until then and now are not.
 
     Args:

@@ -8,7 +8,7 @@ from what is shown to an act does too.
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks
 from mesascope.contracts.split import kind
-from mesascope.questions.search.reading import followed, plans_of, ticks_of
+from mesascope.questions.search.reading import follow_change, plans_of, ticks_of
 from mesascope.stats import ratio
 
 
@@ -21,7 +21,7 @@ def metric(trials, references, replay):
         if kind(split) != "revalued" or change is None:
             continue
         for label in (c for c in lived.condition.values.tolist() if ticks_of(c)):
-            counted = followed(plans_of(replay, lived, label), int(change))
+            counted = follow_change(plans_of(replay, lived, label), int(change))
             ticks = ticks_of(label)
             if counted.asked.sum():
                 told = f"{int(counted.asked.sum())} acts that were right until then and now are wrong"

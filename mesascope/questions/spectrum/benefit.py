@@ -2,7 +2,7 @@
 
 from mesascope.contracts.metric import Reading, asks, fresh, gains
 from mesascope.stats import ratio
-from mesascope.trials import few
+from mesascope.trials import reflex_window
 
 
 @asks(
@@ -14,6 +14,6 @@ from mesascope.trials import few
 def metric(trials, references, replay):
     """Does feedback older than a few trials, held in the carry, change what it scores?"""
     lived = fresh(trials)
-    older = f"feedback_shuffled:older_than={few(lived.sizes['trial'])}"
+    older = f"feedback_shuffled:older_than={reflex_window(lived.sizes['trial'])}"
     intact, shuffled = (ratio(*gains(lived, label)) for label in ("intact", older))
     return [Reading(intact - shuffled)]

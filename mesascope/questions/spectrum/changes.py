@@ -23,13 +23,13 @@ def dependence(lived: xr.Dataset, changes: Mapping[str, str]) -> list[Reading]:
         if lived.attrs.get("actions") == "real" and label.endswith("action=1"):
             continue  # there is no other action to name
         replicates(lived, label)
-        out.append(Reading(changed(lived, label), label=words))
+        out.append(Reading(choices_changed(lived, label), label=words))
         if "log_probs" in lived:
-            out.append(Reading(nats(lived, label), label=f"{words}, in nats", descriptive=True))
+            out.append(Reading(mean_divergence(lived, label), label=f"{words}, in nats", descriptive=True))
     return out
 
 
-def changed(trials: xr.Dataset, label: str) -> np.ndarray:
+def choices_changed(trials: xr.Dataset, label: str) -> np.ndarray:
     """[N] part of the choices changed, from the second trial on: total variation where there are probabilities.
 
     Where actions are real numbers: how far they move, in standard deviations of all undisturbed actions, at most 1.
@@ -57,7 +57,7 @@ def _mean(trials: xr.Dataset, values: np.ndarray) -> np.ndarray:
     return np.where(lived, values, 0.0).sum((1, 2)) / np.maximum(lived.sum((1, 2)), 1)
 
 
-def nats(trials: xr.Dataset, label: str) -> np.ndarray:
+def mean_divergence(trials: xr.Dataset, label: str) -> np.ndarray:
     """[N] mean Kullback-Leibler divergence of the undisturbed from the disturbed probabilities, capped at 20 nats."""
     one, other = (trials.log_probs.sel(condition=c).values.astype(float) for c in ("intact", label))
     with np.errstate(invalid="ignore"):

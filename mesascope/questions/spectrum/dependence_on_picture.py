@@ -1,7 +1,7 @@
 """What part of its choices changes when a part of the picture is hidden or moved, for one response?"""
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks, fresh
-from mesascope.questions.spectrum.changes import changed
+from mesascope.questions.spectrum.changes import choices_changed
 
 CHANGES = {
     "ball_hidden:once=1": "ball hidden",
@@ -30,7 +30,7 @@ def metric(trials, references, replay):
     pairs = {pair: told for pair, told in PAIRS.items() if set(pair) <= set(made)}
     if not pairs:
         raise DoesNotApply("its tasks show no picture with a ball")
-    out = [Reading(changed(lived, label), label=CHANGES[label]) for label in made]
+    out = [Reading(choices_changed(lived, label), label=CHANGES[label]) for label in made]
     for (ball, patch), told in pairs.items():
-        out.append(Reading(changed(lived, ball) - changed(lived, patch), label=told))
+        out.append(Reading(choices_changed(lived, ball) - choices_changed(lived, patch), label=told))
     return out

@@ -8,12 +8,12 @@ import xarray as xr
 
 from mesascope.contracts.metric import DoesNotApply, gains
 from mesascope.stats import ratio, standard_error
-from mesascope.trials import few, gain
+from mesascope.trials import gain, reflex_window
 
 UNKNOWN = "its training tasks are unknown"
 
 
-def beyond(
+def read_beyond_banks(
     trials: Mapping[str, xr.Dataset], weights: Mapping[str, np.ndarray], against: bool, rule: Any
 ) -> tuple[np.ndarray | None, str | None, dict[str, Any]]:
     """What the tasks that no bank could hold say of a subject whose training tasks are unknown.
@@ -34,7 +34,7 @@ def beyond(
     numbers, held, lacking = {}, [], []
     for split in splits:
         lived = trials[split]
-        older = few(lived.sizes["trial"], rule.older_than)
+        older = reflex_window(lived.sizes["trial"], rule.older_than)
         try:
             shuffled = gains(lived, f"feedback_shuffled:older_than={older}", against=against)
         except DoesNotApply:

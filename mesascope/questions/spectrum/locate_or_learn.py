@@ -3,7 +3,7 @@
 import numpy as np
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks
-from mesascope.questions.spectrum.position import BANK_LIMIT, ROLES, kept_shares, position
+from mesascope.questions.spectrum.position import BANK_LIMIT, ROLES, position, retention_shares
 from mesascope.stats import linearise
 from mesascope.trials import gain
 
@@ -24,11 +24,11 @@ def metric(trials, references, replay):
     parts = np.stack([gain(lived[split])[0] for split in ("fresh", "seen") for lived in who])
     if (parts.mean(1)[[1, 3, 4, 5]] <= 0).any():  # a locator, and who locates, may lose on fresh tasks
         raise DoesNotApply("it gains nothing on seen tasks, or a reference nothing on either")
-    lam = kept_shares(parts.mean(1))[1]
+    lam = retention_shares(parts.mean(1))[1]
     if lam >= BANK_LIMIT:
         kept = f"the ideal locator keeps {lam:.2f} of its gain on fresh tasks"
         raise DoesNotApply(f"this bank cannot tell: {kept}")
-    kept, bank = (linearise(lambda m, i=i: kept_shares(m)[i], parts) for i in (0, 1))
+    kept, bank = (linearise(lambda m, i=i: retention_shares(m)[i], parts) for i in (0, 1))
     return [
         Reading(linearise(position, parts), label="position"),
         Reading(kept, label="kept on fresh tasks", null=1.0),

@@ -14,11 +14,11 @@ import xarray as xr
 from mesascope.contracts import axis as axes
 from mesascope.contracts.metric import DoesNotApply, Splits, gains, replicates
 from mesascope.errors import MesascopeError
-from mesascope.questions.spectrum.changes import changed
-from mesascope.questions.spectrum.inexpressible import beyond
+from mesascope.questions.spectrum.changes import choices_changed
+from mesascope.questions.spectrum.inexpressible import read_beyond_banks
 from mesascope.questions.spectrum.position import BANK_LIMIT, position
 from mesascope.stats import linearise, ratio, resampling, standard_error
-from mesascope.trials import FEW, few, gain
+from mesascope.trials import FEW, gain, reflex_window
 
 LADDER = ("inert", "reactive", "tracking", "locating", "acquiring", "general")
 UNCLEAR = len(LADDER)  # the level of a resample in which the bank does not tell
@@ -113,7 +113,7 @@ class Placement:
 
 def conditions(horizon: int, rule: Rule | None = None) -> tuple[str, ...]:
     """The labels of the conditions that a placement needs on the fresh split, of lifetimes of `horizon` trials."""
-    older = few(horizon, (rule or Rule()).older_than)
+    older = reflex_window(horizon, (rule or Rule()).older_than)
     return (
         "intact",
         *(f"feedback_shuffled:older_than={older},replicate={r}" for r in range(REPLICATES)),
@@ -154,7 +154,7 @@ def place(
             "On the fresh split the best act pays no more than chance.", "There is nothing to gain there."
         )
     try:
-        older = few(fresh.sizes["trial"], rule.older_than)
+        older = reflex_window(fresh.sizes["trial"], rule.older_than)
         values = ratio(*gain(fresh)) - ratio(*gains(fresh, f"feedback_shuffled:older_than={older}"))
         percept, carry = _dependence(fresh)
     except DoesNotApply as lacking:
@@ -222,8 +222,8 @@ def _dependence(fresh: xr.Dataset) -> tuple[list[np.ndarray], list[np.ndarray]]:
     for label in ("percept_exchanged_once:action=0", "carry_exchanged_once:fresh=0"):
         replicates(fresh, label)
     ways = [f"percept_exchanged_once:action={i}" for i in (0, 1)]  # the second not where actions are real
-    percept = [changed(fresh, way) for way in ways if way in fresh.condition]
-    carry = [changed(fresh, f"carry_exchanged_once:fresh={i}") for i in (0, 1)]
+    percept = [choices_changed(fresh, way) for way in ways if way in fresh.condition]
+    carry = [choices_changed(fresh, f"carry_exchanged_once:fresh={i}") for i in (0, 1)]
     return percept, carry
 
 
@@ -274,7 +274,7 @@ def _located(
     if trained_on == "unlimited":
         return None, None
     if trained_on == "unknown":
-        located, why, found = beyond(gained.trials, gained.weights, gained.against, rule)
+        located, why, found = read_beyond_banks(gained.trials, gained.weights, gained.against, rule)
         numbers |= {"inexpressible": found} if found else {}
         return located, why
     if trained_on.startswith("bank:1@"):

@@ -6,7 +6,7 @@ ROLES = ("learner", "locator")
 BANK_LIMIT = 0.98  # the share that an ideal locator may keep on fresh tasks before the bank cannot tell
 
 
-def kept_shares(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def retention_shares(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """ρ and λ from the gains [6, …] of subject, learner and locator on fresh, then on seen tasks."""
     subject, learner, locator, seen, seen_learner, seen_locator = means
     scale = seen_learner / learner
@@ -15,5 +15,5 @@ def kept_shares(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def position(means: np.ndarray) -> np.ndarray:
     """(ρ - λ) / (1 - λ) from gains [6, …] of subject, learner and locator on fresh, then on seen tasks."""
-    rho, lam = kept_shares(means)
+    rho, lam = retention_shares(means)
     return (rho - lam) / (1 - lam)

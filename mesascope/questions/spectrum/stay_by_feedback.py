@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mesascope.contracts.metric import Reading, asks, choosing, fresh
+from mesascope.contracts.metric import Reading, asks, fresh, require_choices
 from mesascope.stats import mean
 
 
@@ -12,7 +12,7 @@ from mesascope.stats import mean
 )
 def metric(trials, references, replay):
     """How much oftener does it repeat a choice that has just paid well than one that has just paid badly?"""
-    lived = choosing(fresh(trials))
+    lived = require_choices(fresh(trials))
     action = lived.action.sel(condition="intact").values
     paid = lived.feedback.sel(condition="intact").values.astype(float)[:, :-1]
     known = (action[:, :-1] >= 0) & (action[:, 1:] >= 0) & np.isfinite(paid)

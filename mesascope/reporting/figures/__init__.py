@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 
 from mesascope.reporting.hints import Axes, Figure
-from mesascope.reporting.words import cut
+from mesascope.reporting.words import shorten
 
 GAINED = "share of what could be gained (0 chance, 1 the best act every time)"
 WIDTH = 9.0  # inches; 72 units of the picture each
@@ -124,7 +124,7 @@ def label_rows(axes: Axes, count: int, title: str) -> None:
     for y in range(count):
         axes.axhline(y, color=LINE, lw=0.5, zorder=0)
     axes.set_ylim(count - 0.5, -0.5)
-    axes.set_title(cut(title, 26))
+    axes.set_title(shorten(title, 26))
 
 
 def panels(count: int, most: int, height: float, x: str, y: str = ""):

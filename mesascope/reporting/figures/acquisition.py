@@ -8,7 +8,7 @@ import numpy as np
 
 from mesascope.reporting.figures import INK, SECOND, SUBJECT, panels
 from mesascope.reporting.hints import Axes, Examination, Figure
-from mesascope.reporting.words import cut
+from mesascope.reporting.words import shorten
 
 PROBE = "recognition_and_acquisition"
 
@@ -52,7 +52,7 @@ def draw(axes: Axes, one: Growth) -> None:
     ):
         axes.vlines(rows[:, 0], rows[:, 2], rows[:, 3], color=colour, lw=1.4, alpha=0.6)
         axes.plot(rows[:, 0], rows[:, 1], mark + "-", color=colour, ms=3.5, lw=1.0, label=name)
-    axes.set_title(cut(one.name, 26))
+    axes.set_title(shorten(one.name, 26))
 
 
 def figure(group: Sequence[Growth]) -> Figure:

@@ -8,8 +8,8 @@ import xarray as xr
 
 from mesascope.reporting.figures import INK, SECOND, SOFT, SUBJECT, THIRD, panels
 from mesascope.reporting.hints import Axes, Examination, Figure
-from mesascope.reporting.intervals import comparable, means, paid, share
-from mesascope.reporting.words import cut
+from mesascope.reporting.intervals import comparable, mean_payoff, means, share
+from mesascope.reporting.words import shorten
 
 BINS = 25  # at most, over a lifetime
 ROLES = ("learner", "strongest")  # references that are drawn
@@ -57,7 +57,7 @@ def curve(lived: xr.Dataset, role: str, name: str) -> Curve:
     width = -(-length // BINS)
     windows = [slice(start, min(start + width, length)) for start in range(0, length, width)]
     normalised = comparable(lived)
-    rows = [share(lived, window=w) if normalised else paid(lived, w) for w in windows]
+    rows = [share(lived, window=w) if normalised else mean_payoff(lived, w) for w in windows]
     got = means(lived, np.stack(rows))
     trial = np.array([(w.start + 1 + w.stop) / 2 for w in windows])
     return Curve(role, name, trial, got.estimate, got.low, got.high, normalised)
@@ -81,7 +81,7 @@ def draw(axes: Axes, curves: Sequence[Curve]) -> None:
     if curves[0].normalised:
         axes.axhline(0, color=INK, lw=0.7, ls=(0, (2, 2)), zorder=1)
         axes.axhline(1, color=INK, lw=0.7, zorder=1)
-    axes.set_title(cut(curves[0].name, 34))
+    axes.set_title(shorten(curves[0].name, 34))
 
 
 def figure(groups: Sequence[Sequence[Curve]]) -> Figure:
@@ -99,7 +99,7 @@ def figure(groups: Sequence[Sequence[Curve]]) -> Figure:
     for role, (colour, line, width, said) in LOOKS.items():
         if role in names:
             best = " (best known)" if role == "strongest" else ""
-            label = said or f"{cut(names[role], 24)}{best}"
+            label = said or f"{shorten(names[role], 24)}{best}"
             label = label if normalised else "mean, with 95 % intervals"
             handles.append(Line2D([], [], color=colour, ls=line, lw=width, label=label))
     made.legend(handles=handles, loc="outside upper left", ncols=4 if len(groups) > 1 else 2)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mesascope.reporting.figures import INK, LINE, SOFT, SUBJECT
-from mesascope.reporting.headlines import found
+from mesascope.reporting.headlines import find_measured
 from mesascope.reporting.hints import Axes, Examination, Figure
-from mesascope.reporting.words import cut
+from mesascope.reporting.words import shorten
 
 SHOWN = (-0.5, 1.5)
 
@@ -37,7 +37,9 @@ def positions(examinations: Sequence[Examination]) -> list[Position]:
     """The positions of those that were trained on a bank, where they were measured with an interval."""
     out = []
     for e in examinations:
-        place, kept = (found(e, f"locate_or_learn: {w}") for w in ("position", "kept by the ideal locator"))
+        place, kept = (
+            find_measured(e, f"locate_or_learn: {w}") for w in ("position", "kept by the ideal locator")
+        )
         if place is None or place.low is None or place.high is None or not e.trained_on.startswith("bank"):
             continue
         cut_at = e.placement.rule.cut if e.placement else 0.5
@@ -60,7 +62,7 @@ def draw(axes: Axes, rows: Sequence[Position]) -> None:
         mark = "<" if row.estimate < SHOWN[0] else ">" if row.estimate > SHOWN[1] else "o"
         x = min(max(row.estimate, SHOWN[0]), SHOWN[1])
         axes.plot(x, y, mark, color=SUBJECT, ms=6, clip_on=False, zorder=4)
-    told = [f"{cut(r.name, 26)}\n{cut(r.bank, 20)}, its locator keeps {r.kept:.2f}" for r in rows]
+    told = [f"{shorten(r.name, 26)}\n{shorten(r.bank, 20)}, its locator keeps {r.kept:.2f}" for r in rows]
     axes.set_yticks(range(len(rows)), told)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(*SHOWN)

@@ -10,7 +10,7 @@ from mesascope.contracts.metric import gains
 from mesascope.reporting.figures import GAINED, SUBJECT, label_rows, panels
 from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.intervals import comparable, means
-from mesascope.reporting.words import condition, cut
+from mesascope.reporting.words import condition, shorten
 from mesascope.stats import ratio
 
 
@@ -72,5 +72,5 @@ def figure(groups: Sequence[Sequence[Disturbed]], names: Sequence[str]) -> Figur
     made, axes = panels(len(groups), 3, 0.19 * len(labels) + 0.5, GAINED)
     for one, rows, name in zip(axes, groups, names, strict=True):
         draw(one, rows, labels, name)
-    axes[0].set_yticks(range(len(labels)), [cut(condition(c), 44) for c in labels])
+    axes[0].set_yticks(range(len(labels)), [shorten(condition(c), 44) for c in labels])
     return made

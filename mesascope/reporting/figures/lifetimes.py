@@ -8,7 +8,7 @@ import numpy as np
 from mesascope.reporting.figures import panels
 from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.intervals import comparable
-from mesascope.reporting.words import cut
+from mesascope.reporting.words import shorten
 from mesascope.stats import mean
 from mesascope.trials import payoff
 
@@ -84,7 +84,7 @@ def draw(axes: Axes, one: Lives):
     drawn = axes.imshow(one.got, cmap=colours, vmin=0, vmax=1, **look)
     for edge in np.cumsum(one.blocks)[:-1]:
         axes.axhline(edge, color="white", lw=1.2)
-    axes.set_title(cut(one.name, 26))
+    axes.set_title(shorten(one.name, 26))
     return drawn
 
 

@@ -10,7 +10,7 @@ from mesascope.contracts.metric import gains
 from mesascope.reporting.figures import INK, SUBJECT, panels
 from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.intervals import comparable, means
-from mesascope.reporting.words import cut
+from mesascope.reporting.words import shorten
 from mesascope.stats import ratio
 
 
@@ -56,7 +56,7 @@ def draw(axes: Axes, one: Span, steps: Sequence[int]) -> None:
     axes.vlines(x, one.low, one.high, color=SUBJECT, lw=1.8)
     axes.plot(x[:-1], one.estimate[:-1], "o", color=SUBJECT, ms=3.5)
     axes.plot(x[-1:], one.estimate[-1:], "s", color=SUBJECT, ms=4)
-    axes.set_title(cut(one.name, 26))
+    axes.set_title(shorten(one.name, 26))
 
 
 def figure(group: Sequence[Span]) -> Figure:

@@ -7,7 +7,7 @@ from mesascope.questions.spectrum.placement import LADDER
 from mesascope.reporting.figures import INK, LINE, SECOND, SHARE, SOFT, SUBJECT
 from mesascope.reporting.headlines import HEADLINES, headlines
 from mesascope.reporting.hints import Axes, Examination, Figure
-from mesascope.reporting.words import cut, number
+from mesascope.reporting.words import format_number, shorten
 
 WIDE = 10.5  # inches
 STEP = 1.2  # between the columns of numbers, in rungs
@@ -45,7 +45,7 @@ def standings(examinations: Sequence[Examination]) -> list[Standing]:
             e.placement.direction,
             tuple(e.placement.probability.get(rung, 0.0) for rung in LADDER),
             e.placement.probability.get("undetermined", 0.0),
-            tuple(number(f.estimate if f else None) for f in headlines(e).values()),
+            tuple(format_number(f.estimate if f else None) for f in headlines(e).values()),
         )
         for e in examinations
         if e.placement
@@ -67,7 +67,7 @@ def draw(axes: Axes, rows: Sequence[Standing]) -> None:
         axes.plot([x - 0.5, x - 0.5], [-0.5, len(rows) - 0.5], color=LINE, lw=0.7)
     for y, row in enumerate(rows):
         axes.plot([-0.5, places[-1] + 0.5], [y + 0.5, y + 0.5], color=LINE, lw=0.7)
-        axes.text(-0.62, y, cut(row.name, 24), ha="right", va="center", color=INK)
+        axes.text(-0.62, y, shorten(row.name, 24), ha="right", va="center", color=INK)
         shares = [*row.shares, *([row.unclear] if unclear else [])]
         for x, share in enumerate(shares):
             if share > 0:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from mesascope.reporting.figures import GAINED, SOFT, SUBJECT, THIRD, label_rows, panels
 from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.intervals import comparable, means, share
-from mesascope.reporting.words import counted, cut, split
+from mesascope.reporting.words import describe_split, is_counted, shorten
 
 ROLES = ("learner", "discounting", "locator")
 MARKS = {  # who: colour, mark, size
@@ -47,7 +47,7 @@ def gains(examination: Examination) -> list[Gain]:
 def order(gains: Sequence[Gain]) -> list[str]:
     """The splits, those that a placement can read first."""
     names = list(dict.fromkeys(g.split for g in gains))
-    return sorted(names, key=lambda n: not counted(n))
+    return sorted(names, key=lambda n: not is_counted(n))
 
 
 def draw(axes: Axes, gains: Sequence[Gain], splits: Sequence[str], title: str) -> None:
@@ -70,7 +70,7 @@ def figure(groups: Sequence[Sequence[Gain]], names: Sequence[str]) -> Figure:
     made, axes = panels(len(groups), 3, 0.19 * len(splits) + 0.5, GAINED)
     for one, gains, name in zip(axes, groups, names, strict=True):
         draw(one, gains, splits, name)
-    told = [split(r) if counted(r) else f"{split(r)} *" for r in splits]
+    told = [describe_split(r) if is_counted(r) else f"{describe_split(r)} *" for r in splits]
     axes[0].set_yticks(range(len(splits)), told)
     shown = [g.estimate for gains in groups for g in gains]
     axes[0].set_xlim(max(min([-0.1, *shown]) - 0.06, -1.3), min(max([1.0, *shown]) + 0.06, 1.5))
@@ -79,7 +79,7 @@ def figure(groups: Sequence[Sequence[Gain]], names: Sequence[str]) -> Figure:
     for role, (colour, mark, size) in MARKS.items():
         if role in who:
             own = role == "subject"
-            label = "the subject, with 95 % interval" if own else cut(who[role], 30)
+            label = "the subject, with 95 % interval" if own else shorten(who[role], 30)
             label += " (ideal for the bank)" if role == "locator" else ""
             look = {"color": colour, "marker": mark, "ms": size, "mfc": colour if mark == "o" else "none"}
             handles.append(Line2D([], [], **look, lw=1.5 if own else 0, label=label))

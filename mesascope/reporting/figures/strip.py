@@ -36,7 +36,7 @@ def strip(examination: Examination) -> Strip | None:
     except MesascopeError:  # its world is not installed here
         return None
     plain = shown[:, : int(np.prod(family.frame))].reshape(-1, *family.frame)
-    return Strip({"as it is": plain} | {c.label: c.painted(shown) for c in painting})
+    return Strip({"as it is": plain} | {c.label: c.paint_frames(shown) for c in painting})
 
 
 def figure(strips: Sequence[Strip]) -> Figure:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.family import Configured
-from mesascope.contracts.percept import Percept, born, told
+from mesascope.contracts.percept import Percept, first_percept, next_percept
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -16,14 +16,18 @@ class Pulling(Configured):
 
     def begin(self, key: jax.Array, tasks: Any) -> tuple[jax.Array, Percept]:
         """Starts one lifetime per task; the hidden state is the trial index [N]."""
-        return jnp.zeros(len(tasks.means), jnp.int32), born(self.seen_arms(tasks))
+        return jnp.zeros(len(tasks.means), jnp.int32), first_percept(self.arm_observations(tasks))
 
     def step(self, key: jax.Array, tasks: Any, state: jax.Array, action: jax.Array):
         """Pulls one arm in each lifetime."""
         score = tasks.means[jnp.arange(len(action)), state, action]
-        return state + 1, told(self.seen_arms(tasks), action, self.paid(key, tasks, score), state + 1), score
+        return (
+            state + 1,
+            next_percept(self.arm_observations(tasks), action, self.paid(key, tasks, score), state + 1),
+            score,
+        )
 
-    def seen_arms(self, tasks: Any) -> jax.Array:
+    def arm_observations(self, tasks: Any) -> jax.Array:
         """The observation [N, D]: nothing."""
         return jnp.zeros((len(tasks.means), 0))
 

@@ -25,7 +25,7 @@ class Lifetimes:
         n = len(lives)
         # one of its own for every lifetime: what it keeps over episodes must not reach the next lifetime
         self.lanes = [
-            made_lane(home.env, told, home.most, home.limited, home.vector, score=home.told)
+            make_lane(home.env, told, home.most, home.limited, home.vector, score=home.told)
             for told in tasks["made"]
         ]
         weakref.finalize(self, _close, self.lanes)
@@ -83,7 +83,7 @@ class Lifetimes:
         return Percept(*(x.copy() for x in told))
 
 
-def called_by(thing: Any) -> str:
+def name_of(thing: Any) -> str:
     """A name as it is typed, or where a function stands."""
     return thing if isinstance(thing, str) else f"{thing.__module__}:{thing.__qualname__}"
 
@@ -93,7 +93,7 @@ def _close(lanes: list[Lane]) -> None:
         lane.close()
 
 
-def made_lane(
+def make_lane(
     env: Any, told: Mapping[str, Any], most: int, limited: bool, vector: bool, *, score: str
 ) -> Lane:
     """Makes one environment.
@@ -102,7 +102,7 @@ def made_lane(
         MesascopeError: Gymnasium knows no such environment, or it cannot be made with these keywords.
     """
     given = {k: v for k, v in told.items() if k not in ("env", "options") and not k.startswith(".")}
-    chosen, name = told.get("env", env), called_by(told.get("env", env))
+    chosen, name = told.get("env", env), name_of(told.get("env", env))
     limit = {} if (limited and chosen == env) or callable(chosen) else {"max_episode_steps": most}
     try:
         with warnings.catch_warnings():
@@ -112,10 +112,10 @@ def made_lane(
                 if isinstance(made, gymnasium.Env):
                     made = gymnasium.wrappers.TimeLimit(made, most)
             elif vector:
-                made = gate.environment(gymnasium.make_vec, chosen, {"num_envs": 1, **limit, **given})
+                made = gate.make_environment(gymnasium.make_vec, chosen, {"num_envs": 1, **limit, **given})
             else:
                 told_of = {"disable_env_checker": True, **limit, **given}
-                made = gate.environment(gymnasium.make, chosen, told_of)
+                made = gate.make_environment(gymnasium.make, chosen, told_of)
     except MesascopeError:
         raise
     except Exception as error:
@@ -137,12 +137,12 @@ def made_lane(
                     f"{name} has no attribute {key[1:]!r} to set.",
                     "Without a dot it is a keyword of gymnasium.make.",
                 )
-            gate.settings(value)
+            gate.check_settings(value)
             setattr(inner, key[1:], value)
     return Lane(made, name, score)
 
 
-def registered(env: Any, vector: bool) -> tuple[int, float | None, bool]:
+def read_registry(env: Any, vector: bool) -> tuple[int, float | None, bool]:
     """The registry's most steps of an episode (0 without), its reward_threshold, and whether it is a vector's.
 
     Raises:
@@ -153,7 +153,7 @@ def registered(env: Any, vector: bool) -> tuple[int, float | None, bool]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            spec = gate.environment(gymnasium.spec, env, {})
+            spec = gate.make_environment(gymnasium.spec, env, {})
     except MesascopeError:
         raise
     except Exception as error:

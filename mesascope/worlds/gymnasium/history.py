@@ -10,7 +10,7 @@ from mesascope.worlds.gymnasium.lanes import Lane
 EPISODES, STEPS, WIDEST = 48, 24, 4096  # the most that is played: that many episodes, or 4 · 24 steps
 
 
-def holds_history(lane: Lane) -> str:
+def find_history(lane: Lane) -> str:
     """What shows that observations hold what happened before; '' where nothing does.
 
     Looked for are stacked frames (by the wrapper, or because an observation is the last one moved along an axis) and

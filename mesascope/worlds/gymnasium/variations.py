@@ -30,7 +30,7 @@ class Range(NamedTuple):
         return float(rng.uniform(self.low, self.high))
 
 
-def ranges(text: str, what: str) -> dict[str, Range]:
+def parse_ranges(text: str, what: str) -> dict[str, Range]:
     """'a=1..2+b=x/y' as ranges by keyword.
 
     Raises:
@@ -63,17 +63,17 @@ def _literal(text: str) -> Any:
         return text
 
 
-def called(path: str) -> Callable[[np.random.Generator, str], Mapping[str, Any]]:
+def find_function(path: str) -> Callable[[np.random.Generator, str], Mapping[str, Any]]:
     """The user's function 'module:function'.
 
     Raises:
         MesascopeError: there is no such module or function, or only a file names it.
     """
     remedy = "Name it as package.module:function, from the folder where it can be imported."
-    return checked(gate.named(path, "The function of tasks", remedy), path)
+    return check_function(gate.find_function(path, "The function of tasks", remedy), path)
 
 
-def checked(function: Any, name: str) -> Callable[[np.random.Generator, str], Mapping[str, Any]]:
+def check_function(function: Any, name: str) -> Callable[[np.random.Generator, str], Mapping[str, Any]]:
     """A function of (rng, split).
 
     Raises:
@@ -89,7 +89,7 @@ def checked(function: Any, name: str) -> Callable[[np.random.Generator, str], Ma
     return function
 
 
-def drawn(function: Callable[..., Any], name: str, rng: np.random.Generator, split: str) -> Drawn:
+def draw_task(function: Callable[..., Any], name: str, rng: np.random.Generator, split: str) -> Drawn:
     """One task of a user's function.
 
     Raises:
@@ -106,4 +106,4 @@ def drawn(function: Callable[..., Any], name: str, rng: np.random.Generator, spl
             f"{name} returned {type(told).__name__} on {split!r}.",
             "Return a dict of keywords for gymnasium.make.",
         )
-    return gate.drawn(dict(told))
+    return gate.call_drawer(dict(told))

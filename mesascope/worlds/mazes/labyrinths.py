@@ -5,11 +5,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import best_of
-from mesascope.contracts.family import Family, narrow
+from mesascope.contracts.choices import greedy_probabilities
+from mesascope.contracts.family import Family, require_family
 from mesascope.contracts.percept import Percept
 from mesascope.worlds.mazes.families.maze import Maze
-from mesascope.worlds.mazes.mazes import FAR, neighbours, planes, seen
+from mesascope.worlds.mazes.mazes import FAR, neighbours, parse_observation, planes
 
 
 class Shown(NamedTuple):
@@ -23,38 +23,38 @@ class Shown(NamedTuple):
 
 def shown(percept: Percept) -> Shown:
     """The maze in an observation."""
-    problem, here = seen(percept.observation)
+    problem, here = parse_observation(percept.observation)
     pictures = planes(problem)
     told = percept.observation[:, : percept.observation.shape[1] * 3 // 4]
     return Shown(pictures[..., :4] > 0.5, pictures[..., 4] > 0.5, here, told)
 
 
-def begun(maze: Shown) -> jax.Array:
+def initial_distances(maze: Shown) -> jax.Array:
     """[N, F, F] steps to the goal as far as they are known before any wave: 0 there, FAR elsewhere."""
     return jnp.where(maze.goal, 0, FAR)
 
 
-def waved(maze: Shown, value: jax.Array) -> jax.Array:
+def spread_wave(maze: Shown, value: jax.Array) -> jax.Array:
     """[N, F, F] the same after the wave has gone one cell farther."""
     return jnp.minimum(value, 1 + jnp.where(maze.can, neighbours(value, FAR), FAR).min(-1))
 
 
-def towards(maze: Shown, value: jax.Array, ties: str = "random") -> jax.Array:
+def move_probabilities(maze: Shown, value: jax.Array, ties: str = "random") -> jax.Array:
     """[N, 4] probabilities of moving into the open neighbour of least value; of several evenly, or the first."""
     near = jnp.where(maze.can, neighbours(value, FAR), FAR + 2)
-    return best_of(-at(near, maze.here).astype(jnp.float32), ties)
+    return greedy_probabilities(-value_at(near, maze.here).astype(jnp.float32), ties)
 
 
-def at(values: jax.Array, here: jax.Array) -> jax.Array:
+def value_at(values: jax.Array, here: jax.Array) -> jax.Array:
     """[N, K] what stands in the cell where one stands, of values [N, F, F, K]."""
     flat = values.reshape(len(values), -1, values.shape[-1])
     return flat[jnp.arange(len(flat)), here]
 
 
-def of_mazes(family: Family) -> Maze:
+def require_mazes(family: Family) -> Maze:
     """The family, where it shows mazes.
 
     Raises:
         MesascopeError: another family.
     """
-    return narrow(family, Maze, "shows no maze", "Put it to maze.")
+    return require_family(family, Maze, "shows no maze", "Put it to maze.")

@@ -36,7 +36,7 @@ def edges(size: int) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([east[0], south[0]]), np.concatenate([east[1], south[1]])
 
 
-def opened(kept: jax.Array, size: int) -> jax.Array:
+def open_walls(kept: jax.Array, size: int) -> jax.Array:
     """[n, size, size, 2] passages, where the walls kept [n, E] are gone."""
     many, count = len(kept), size * (size - 1)
     east = kept[:, :count].reshape(many, size, size - 1)
@@ -51,7 +51,7 @@ def walls(opens: jax.Array) -> jax.Array:
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
-def grown(key: jax.Array, n: int, size: int) -> jax.Array:
+def grow_mazes(key: jax.Array, n: int, size: int) -> jax.Array:
     """[n, size, size, 2] perfect mazes: the spanning tree of least weight under weights drawn evenly (Prim)."""
     one, other = (jnp.asarray(e) for e in edges(size))
     weight = jax.random.uniform(key, (n, len(one)))
@@ -66,7 +66,7 @@ def grown(key: jax.Array, n: int, size: int) -> jax.Array:
         return inside, kept.at[rows, e].set(True)
 
     kept = jax.lax.fori_loop(0, size**2 - 1, add, (inside, jnp.zeros(weight.shape, bool)))[1]
-    return opened(kept, size)
+    return open_walls(kept, size)
 
 
 def passable(opens: jax.Array) -> jax.Array:
@@ -100,7 +100,7 @@ def distances(problem: Problem) -> jax.Array:
 
 
 @jax.jit
-def ways(problem: Problem) -> jax.Array:
+def right_moves(problem: Problem) -> jax.Array:
     """[N, F, F, 4] which moves are right at every cell: those that lead one step nearer; none at the goal."""
     far = distances(problem)
     return passable(problem.opens) & (neighbours(far, FAR) == far[..., None] - 1)
@@ -114,7 +114,7 @@ def planes(problem: Problem) -> jax.Array:
     return jnp.concatenate([can, goal, can.any(-1, keepdims=True)], -1).astype(jnp.float32)
 
 
-def seen(observation: Any) -> tuple[Problem, jax.Array]:
+def parse_observation(observation: Any) -> tuple[Problem, jax.Array]:
     """The problem in observations [N, 4 F²], and the cell [N] where one stands."""
     east, south, goal, here = jnp.split(jnp.asarray(observation), 4, axis=-1)
     field = math.isqrt(east.shape[-1])
@@ -122,16 +122,16 @@ def seen(observation: Any) -> tuple[Problem, jax.Array]:
     return Problem(opens, goal.argmax(-1)), here.argmax(-1).astype(jnp.int32)
 
 
-def elsewhere(key: jax.Array, old: jax.Array, cells: int) -> jax.Array:
+def draw_other_cell(key: jax.Array, old: jax.Array, cells: int) -> jax.Array:
     """[N] another cell than the old one, evenly."""
     return (old + jax.random.randint(key, old.shape, 1, cells)) % cells
 
 
 @jax.jit
-def turned(key: jax.Array, problem: Problem, start: jax.Array) -> jax.Array:
+def draw_other_goal(key: jax.Array, problem: Problem, start: jax.Array) -> jax.Array:
     """[N] another goal, to which another move from the start leads, where there are several ways from there."""
     n, size = problem.opens.shape[:2]
-    right = ways(problem).reshape(n, -1, 4)[jnp.arange(n), start].argmax(-1)
+    right = right_moves(problem).reshape(n, -1, 4)[jnp.arange(n), start].argmax(-1)
     first = start + jnp.asarray([-size, 1, size, -1])[right]
     far, near = (distances(Problem(problem.opens, c)).reshape(n, -1) for c in (start, first))
     cell = jnp.arange(size**2)
@@ -140,7 +140,7 @@ def turned(key: jax.Array, problem: Problem, start: jax.Array) -> jax.Array:
 
 
 @jax.jit
-def rewalled(key: jax.Array, problem: Problem, start: jax.Array) -> jax.Array:
+def move_wall(key: jax.Array, problem: Problem, start: jax.Array) -> jax.Array:
     """[n, size, size, 2] passages after one wall has moved: the way from start is cut, and another one opened.
 
     The cut is not beside the start where the way is two steps or longer, so that it cannot be seen from there. In a
@@ -157,30 +157,30 @@ def rewalled(key: jax.Array, problem: Problem, start: jax.Array) -> jax.Array:
     cut = jnp.where(kept & on[:, one] & on[:, other], luck + 1.0 - beside, -1.0).argmax(-1)
     rows = jnp.arange(n)
     left = kept.at[rows, cut].set(False)
-    reached = (distances(Problem(opened(left, size), problem.goal)) < FAR).reshape(n, -1)
+    reached = (distances(Problem(open_walls(left, size), problem.goal)) < FAR).reshape(n, -1)
     luck = jax.random.uniform(address(key, "open"), kept.shape).at[rows, cut].set(-2.0)
     crosses = reached[:, one] ^ reached[:, other]
-    return opened(left.at[rows, jnp.where(crosses, luck, -3.0).argmax(-1)].set(True), size)
+    return open_walls(left.at[rows, jnp.where(crosses, luck, -3.0).argmax(-1)].set(True), size)
 
 
-def looped(key: jax.Array, opens: jax.Array, share: float) -> jax.Array:
+def open_loops(key: jax.Array, opens: jax.Array, share: float) -> jax.Array:
     """The same passages, and a share of the walls that stand gone as well: then there are several ways."""
     kept = walls(opens)
-    return opened(kept | jax.random.bernoulli(key, share, kept.shape), opens.shape[1])
+    return open_walls(kept | jax.random.bernoulli(key, share, kept.shape), opens.shape[1])
 
 
-def framed(opens: jax.Array, field: int) -> jax.Array:
+def frame_maze(opens: jax.Array, field: int) -> jax.Array:
     """[n, field, field, 2] the same maze in the upper left of a larger square."""
     more = field - opens.shape[1]
     return jnp.pad(opens, ((0, 0), (0, more), (0, more), (0, 0)))
 
 
-def renumbered(cell: Any, size: int, field: int) -> Any:
+def renumber_cell(cell: Any, size: int, field: int) -> Any:
     """The number in a square of side `field` of a cell of a square of side `size`."""
     return cell // size * field + cell % size
 
 
-def leads(opens: np.ndarray) -> np.ndarray:
+def successor_cells(opens: np.ndarray) -> np.ndarray:
     """[..., F², 4] the cell that every move leads to, itself at a wall, from passages [..., F, F, 2]."""
     size = opens.shape[-2]
     flat = opens.reshape(-1, size, size, 2)
@@ -189,7 +189,7 @@ def leads(opens: np.ndarray) -> np.ndarray:
     return np.where(can, cell + np.asarray([-size, 1, size, -1]), cell)
 
 
-def left(dist: np.ndarray, there: np.ndarray, steps: int, way: Any) -> np.ndarray:
+def distance_left(dist: np.ndarray, there: np.ndarray, steps: int, way: Any) -> np.ndarray:
     """[..., C] the distance that is left after so many steps from each cell; way None: each move by the shown best.
 
     Args:
@@ -210,7 +210,7 @@ def left(dist: np.ndarray, there: np.ndarray, steps: int, way: Any) -> np.ndarra
 
 
 @functools.cache
-def many(size: int) -> float:
+def count_problems(size: int) -> float:
     """How many different problems there are: perfect mazes (Kirchhoff's theorem) times places of start and goal."""
     one, other = edges(size)
     laplace = np.zeros((size**2, size**2))
@@ -221,7 +221,7 @@ def many(size: int) -> float:
     return float(np.exp(min(log, 700.0)))
 
 
-def drawing(opens: np.ndarray, goal: int, here: int, size: int) -> str:
+def draw_maze(opens: np.ndarray, goal: int, here: int, size: int) -> str:
     """One maze in characters: A where one stands, G the goal."""
     rows = ["+" + "--+" * size]
     for r in range(size):

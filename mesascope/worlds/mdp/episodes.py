@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def values(moves: np.ndarray, pays: np.ndarray, steps: int, policy: str = "best") -> np.ndarray:
+def optimal_value(moves: np.ndarray, pays: np.ndarray, steps: int, policy: str = "best") -> np.ndarray:
     """[N] the expected pay-off of an episode from state 0, by backward induction.
 
     Args:
@@ -20,7 +20,7 @@ def values(moves: np.ndarray, pays: np.ndarray, steps: int, policy: str = "best"
     return later[:, 0]
 
 
-def blind(moves: np.ndarray, pays: np.ndarray, steps: int, sweeps: int = 20) -> np.ndarray:
+def blind_policy(moves: np.ndarray, pays: np.ndarray, steps: int, sweeps: int = 20) -> np.ndarray:
     """[steps, S] a good policy that knows a list of M equally likely tasks and may not adapt to which one it is.
 
     It looks at the step and the state alone. Which of these is best is hard to say (Vlassis et al. 2012); this one is
@@ -59,7 +59,7 @@ def blind(moves: np.ndarray, pays: np.ndarray, steps: int, sweeps: int = 20) -> 
     return policy
 
 
-def followed(moves: np.ndarray, pays: np.ndarray, policy: np.ndarray) -> np.ndarray:
+def policy_value(moves: np.ndarray, pays: np.ndarray, policy: np.ndarray) -> np.ndarray:
     """[N] the expected pay-off of an episode from state 0 under a policy [steps, S]."""
     later, every = np.zeros(pays.shape[:2]), np.arange(pays.shape[1])
     for act in policy[::-1]:

@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import mixed
+from mesascope.contracts.choices import mix_lapse
 from mesascope.contracts.scripted import Family, Percept, Response, Scripted, choose
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
@@ -16,7 +16,7 @@ FOREVER = 1 << 30
 PRIOR = 1.0  # mean of the mean pay-offs, their variance and that of a pay-off around its mean being 1
 
 
-class Seen(NamedTuple):
+class Counts(NamedTuple):
     """What happened, by tick, and the plan.
 
     Attributes:
@@ -69,17 +69,17 @@ class Planner(Scripted):
     draws_plans: ClassVar[bool] = False
 
     @abc.abstractmethod
-    def planned(self, key: jax.Array, belief: Belief, trial: jax.Array) -> jax.Array:
+    def plan_episode(self, key: jax.Array, belief: Belief, trial: jax.Array) -> jax.Array:
         """[N, steps, S] the actions of an episode, from what is believed; pay-offs come with the sign."""
 
-    def fresh(self, n: int) -> Seen:
+    def fresh(self, n: int) -> Counts:
         """Nothing seen, no plan."""
         states, _, steps, most = self.shape
         none = jnp.full((n, most), -1, jnp.int32)
         plan = jnp.zeros((n, steps, states), jnp.int32)
-        return Seen(none, none, jnp.zeros((n, most)), jnp.zeros(n, jnp.int32), plan)
+        return Counts(none, none, jnp.zeros((n, most)), jnp.zeros(n, jnp.int32), plan)
 
-    def respond(self, key: jax.Array, carry: Seen, percept: Percept) -> tuple[Any, Response]:
+    def respond(self, key: jax.Array, carry: Counts, percept: Percept) -> tuple[Any, Response]:
         """Writes down, plans at the first step of an episode, and acts as planned."""
         _, actions, steps, most = self.shape
         place = percept.observation.argmax(-1).astype(jnp.int32)
@@ -96,10 +96,10 @@ class Planner(Scripted):
         plan = jax.lax.cond(begins.any(), self._plan, lambda key, c, *_: c.plan, key, carry, percept)
         carry = carry._replace(plan=jnp.where(begins[:, None, None], plan, carry.plan))
         act = jax.nn.one_hot(carry.plan[jnp.arange(len(place)), percept.step, place], actions)
-        response = choose(key, mixed(act, self.lapse))
+        response = choose(key, mix_lapse(act, self.lapse))
         return carry, response._replace(log_probs=None) if self.draws_plans else response
 
-    def _plan(self, key: jax.Array, carry: Seen, percept: Percept) -> jax.Array:
+    def _plan(self, key: jax.Array, carry: Counts, percept: Percept) -> jax.Array:
         states, actions, steps, most = self.shape
         pairs, age = states * actions, percept.trial[:, None] - jnp.arange(most) // steps
         known = (carry.pair >= 0) & (age <= self.memory)
@@ -108,18 +108,18 @@ class Planner(Scripted):
         seen = jnp.where(there, carry.pair * states + carry.reached, pairs * states)
         n, table = len(pair), (len(pair), states, actions)
         one = known.astype(jnp.float32)
-        times, paid = (filled(n, pairs, pair, x).reshape(table) for x in (one, one * carry.paid))
-        moves = filled(n, pairs * states, seen, one).reshape(*table, states)
+        times, paid = (sum_by_place(n, pairs, pair, x).reshape(table) for x in (one, one * carry.paid))
+        moves = sum_by_place(n, pairs * states, seen, one).reshape(*table, states)
         belief = Belief(moves, self.sign * (PRIOR + paid) / (1.0 + times), times, seen)
-        return self.planned(address(key, "plan"), belief, percept.trial)
+        return self.plan_episode(address(key, "plan"), belief, percept.trial)
 
 
-def filled(n: int, size: int, places: jax.Array, values: jax.Array) -> jax.Array:
+def sum_by_place(n: int, size: int, places: jax.Array, values: jax.Array) -> jax.Array:
     """[n, size] sums of values [n, L] by place [n, L]; places beyond the end are left out."""
     return jnp.zeros((n, size)).at[jnp.arange(n)[:, None], places].add(values, mode="drop")
 
 
-def backward(pays: jax.Array, steps: int, expected: Any) -> jax.Array:
+def backward_induction(pays: jax.Array, steps: int, expected: Any) -> jax.Array:
     """[N, steps, S] the best policy of an episode by backward induction.
 
     Args:
@@ -136,7 +136,7 @@ def backward(pays: jax.Array, steps: int, expected: Any) -> jax.Array:
     return jnp.moveaxis(policy[::-1], 0, 1)
 
 
-def through(moves: jax.Array) -> Any:
+def expected_next(moves: jax.Array) -> Any:
     """`expected` of `backward` under transitions [N, S, A, S']."""
     return lambda later: jnp.einsum("nsap,np->nsa", moves, later)
 
@@ -147,7 +147,7 @@ def mean_moves(belief: Belief) -> jax.Array:
     return weights / weights.sum(-1, keepdims=True)
 
 
-def sampled(key: jax.Array, belief: Belief, draws: int) -> tuple[jax.Array, jax.Array]:
+def sample_posterior(key: jax.Array, belief: Belief, draws: int) -> tuple[jax.Array, jax.Array]:
     """Draws from the posterior: moves [draws, N, S, A, S'] and pay-offs [draws, N, S, A].
 
     A Dirichlet's weights are whole numbers here, so a gamma variate is a sum of exponential ones: one for the prior and
@@ -158,14 +158,14 @@ def sampled(key: jax.Array, belief: Belief, draws: int) -> tuple[jax.Array, jax.
     def draw(key):
         first = jax.random.exponential(address(key, "first"), belief.moves.shape)
         more = jax.random.exponential(address(key, "more"), belief.seen.shape)
-        raw = first + filled(n, size, belief.seen, more).reshape(first.shape)
+        raw = first + sum_by_place(n, size, belief.seen, more).reshape(first.shape)
         noise = jax.random.normal(address(key, "pays"), belief.mean.shape)
         return raw / raw.sum(-1, keepdims=True), belief.mean + jax.lax.rsqrt(1.0 + belief.times) * noise
 
     return jax.vmap(draw)(jax.random.split(key, draws))
 
 
-def shaped(family: Family) -> tuple[int, int, int, int]:
+def problem_shape(family: Family) -> tuple[int, int, int, int]:
     """S, A, the steps of an episode, and the steps of the longest lifetime.
 
     Raises:

@@ -12,7 +12,7 @@ import numpy as np
 
 from mesascope.contracts.condition import RECENT, Condition
 from mesascope.contracts.family import Family
-from mesascope.contracts.settings import within
+from mesascope.contracts.settings import check_range
 from mesascope.errors import MesascopeError
 from mesascope.worlds.pong import pong_screen as screen
 
@@ -79,7 +79,7 @@ class OnPicture(Condition):
             carry = context.repeat(0, count, live, context.fresh)
         return carry, painted(percept), shadow
 
-    def painted(self, shown: np.ndarray) -> np.ndarray:
+    def paint_frames(self, shown: np.ndarray) -> np.ndarray:
         """The frames [F, 33, 40] that observations [F, D] become."""
         return np.asarray(self.paint(jax.random.key(0), picture(shown), None).frame)
 
@@ -102,7 +102,7 @@ def observation(seen: Picture) -> Any:
     return xp.concatenate([flat, bytes_.astype(flat.dtype)], -1)
 
 
-def ball(places: dict[str, Any]) -> Any:
+def ball_mask(places: dict[str, Any]) -> Any:
     """[N, 33, 40] the cells that the ball touches, in either of the two screens that a frame shows."""
     return _spot(places["ball x"], places["ball y"]) | _spot(places["ball x before"], places["ball y before"])
 
@@ -116,10 +116,10 @@ def _spot(x: Any, y: Any) -> Any:
     return there[:, None, None] & rows[:, :, None] & columns[:, None, :]
 
 
-def checked(once: int, before: int) -> None:
+def check_settings(once: int, before: int) -> None:
     """Raises where the two settings that the conditions share do not go together."""
-    within(0, 1, once=once)
-    within(0, RECENT - 1, before=before)
+    check_range(0, 1, once=once)
+    check_range(0, RECENT - 1, before=before)
     if before and not once:
         raise MesascopeError(
             f"once=0 hides it for the whole life, and before={before} is about one response.",
@@ -127,7 +127,7 @@ def checked(once: int, before: int) -> None:
         )
 
 
-def paddle(y: Any, column: int, above: int) -> Any:
+def paddle_mask(y: Any, column: int, above: int) -> Any:
     """[N, 33, 40] the cells of a paddle whose top is `above` pixels above y, now or one screen before."""
     top = y - above - MOVES - screen.TOP * screen.TALL
     rows = _touched(ROWS, screen.TALL, top, screen.PADDLE + 2 * MOVES)
@@ -140,11 +140,11 @@ def _touched(cells: np.ndarray, size: int, start: Any, length: int) -> Any:
     return (cells * size < start + length) & (cells * size + size > start)
 
 
-def without_ball(seen: Picture) -> Picture:
+def remove_ball(seen: Picture) -> Picture:
     """The picture without the ball; what it covers of a paddle stays."""
     xp = np if isinstance(seen.frame, np.ndarray) else jnp
-    kept = paddle(seen.places["own y"], OWN, 14) | paddle(seen.places["other y"], OTHER, 15)
+    kept = paddle_mask(seen.places["own y"], OWN, 14) | paddle_mask(seen.places["other y"], OTHER, 15)
     under = xp.where(kept, xp.minimum(seen.frame, np.maximum(BLANK, PADDLE)), BLANK)
-    frame = xp.where(ball(seen.places), under, seen.frame).astype(seen.frame.dtype)
+    frame = xp.where(ball_mask(seen.places), under, seen.frame).astype(seen.frame.dtype)
     gone = {k: 0 * v if k.startswith("ball") else v for k, v in seen.places.items()}
     return Picture(frame, gone)

@@ -84,7 +84,7 @@ class Cabinet:
 
     def _show(self, who: Any, screens: list[np.ndarray], before: list[np.ndarray]) -> None:
         if screens:
-            self.frame[who] = screen.shrunk(np.stack(screens))
+            self.frame[who] = screen.shrink(np.stack(screens))
         at = list(screen.RAM.values())
         now = [self.emulators[i].getRAM()[at] for i in who]
         self.places[who] = [[*a, *b[at[:2]]] for a, b in zip(now, before, strict=True)]

@@ -40,7 +40,7 @@ def ale() -> Any:
     return ale_py
 
 
-def shrunk(screens: np.ndarray) -> np.ndarray:
+def shrink(screens: np.ndarray) -> np.ndarray:
     """Frames [N, 33, 40] of bytes from grey screens [N, 210, 160]: means of 5 by 4 pixels, without the points."""
     rows = screens[:, TOP * TALL : (TOP + HEIGHT) * TALL].reshape(len(screens), HEIGHT, TALL, WIDTH * WIDE)
     tall = rows.sum(2, dtype=np.uint16).reshape(len(screens), HEIGHT, WIDTH, WIDE)
@@ -48,7 +48,7 @@ def shrunk(screens: np.ndarray) -> np.ndarray:
     return np.rint(sums / (TALL * WIDE)).astype(np.uint8)
 
 
-def mirrored(places: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def mirror(places: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The bytes [N, 6] with left and right exchanged where the mask [N] holds; 0 is no ball and stays."""
     x = np.array([name.startswith("ball x") for name in PLACES])
     other = np.where(places == 0, 0, (2 * LEFT + SCREEN[1] - BALL[1]) - places.astype(np.int32))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.scripted import Family, Percept, Response, Scripted, narrow
+from mesascope.contracts.scripted import Family, Percept, Response, Scripted, require_family
 from mesascope.worlds.regression.families.linear_regression import LinearRegression
 
 TRIED = "linear_regression:trials=12,bank=2"
@@ -25,7 +25,7 @@ class Sums(NamedTuple):
     count: jax.Array
 
 
-class Filtered(Scripted):
+class SpectralFilter(Scripted):
     """Predicts from sums over the pairs; all its numbers but D are data.
 
     Attributes:
@@ -102,7 +102,7 @@ def last_pair(percept: Percept, dimension: int) -> Pair:
     )
 
 
-def filtered(
+def make_filter(
     family: Family,
     penalty: float = 0.0,
     steps: float = jnp.inf,
@@ -112,17 +112,17 @@ def filtered(
     weight: float = 1.0,
     level: float = 0.0,
     discount: float = 1.0,
-) -> Filtered:
+) -> SpectralFilter:
     """A procedure with the given numbers, see `Filtered`."""
     told = (penalty, steps, rate, correction, weight, level, discount)
-    return Filtered(regression(family).dimension, *(jnp.asarray(x, jnp.float32) for x in told))
+    return SpectralFilter(require_regression(family).dimension, *(jnp.asarray(x, jnp.float32) for x in told))
 
 
-def regression(family: Family) -> LinearRegression:
+def require_regression(family: Family) -> LinearRegression:
     """The family, if it asks for in-context regression.
 
     Raises:
         MesascopeError: it does not.
     """
     remedy = "Take --family linear_regression."
-    return narrow(family, LinearRegression, "has no inputs to regress on", remedy)
+    return require_family(family, LinearRegression, "has no inputs to regress on", remedy)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family, narrow
+from mesascope.contracts.family import Family, require_family
 from mesascope.contracts.percept import Percept
 from mesascope.worlds.sequences.families.markov_chain import MarkovChain
 
@@ -19,12 +19,12 @@ class Transition(NamedTuple):
     now: jax.Array
 
 
-def transition(percept: Percept, choices: int) -> Transition:
+def last_transition(percept: Percept, choices: int) -> Transition:
     """The last transition that a percept shows."""
     return Transition(percept.observation[:, choices:], percept.observation[:, :choices])
 
 
-def counted(transition: Transition) -> jax.Array:
+def count_transition(transition: Transition) -> jax.Array:
     """[N, K, K] one where the transition went, zero elsewhere."""
     return transition.before[:, :, None] * transition.now[:, None, :]
 
@@ -34,10 +34,10 @@ def row(table: jax.Array, transition: Transition) -> jax.Array:
     return jnp.einsum("nij,ni->nj", table, transition.now)
 
 
-def chain(family: Family) -> MarkovChain:
+def require_chain(family: Family) -> MarkovChain:
     """The family, if it shows symbols of a Markov chain.
 
     Raises:
         MesascopeError: it does not.
     """
-    return narrow(family, MarkovChain, "shows no Markov chain", "Take --family markov_chain.")
+    return require_family(family, MarkovChain, "shows no Markov chain", "Take --family markov_chain.")

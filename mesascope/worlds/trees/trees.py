@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.family import Family, narrow
+from mesascope.contracts.family import Family, require_family
 from mesascope.contracts.percept import Percept
 from mesascope.worlds.trees.families.tree_choice import TreeChoice
 
@@ -31,36 +31,36 @@ def shown(percept: Percept) -> Tree:
     return Tree(percept.observation[:, 0].astype(jnp.int32), child, pays, ends, told)
 
 
-def unknown_worth(tree: Tree) -> jax.Array:
+def mean_leaf_value(tree: Tree) -> jax.Array:
     """[N, M] what the ends pay, and elsewhere the mean of all ends."""
     mean = (tree.pays * tree.ends).sum(-1) / jnp.maximum(tree.ends.sum(-1), 1)
     return jnp.where(tree.ends, tree.pays, mean[:, None])
 
 
-def swept(tree: Tree, value: jax.Array) -> jax.Array:
+def sweep_values(tree: Tree, value: jax.Array) -> jax.Array:
     """[N, M] one sweep of value iteration."""
     rows = jnp.arange(len(value))[:, None, None]
     return jnp.where(tree.ends, tree.pays, value[rows, tree.child].max(-1))
 
 
-def ahead(tree: Tree, value: jax.Array) -> jax.Array:
+def child_values(tree: Tree, value: jax.Array) -> jax.Array:
     """[N, 2] the values of the nodes that both acts lead to."""
     rows = jnp.arange(len(value))
     return value[rows[:, None], tree.child[rows, tree.node]]
 
 
-def solved(tree: Tree, depth: int) -> jax.Array:
+def solve_values(tree: Tree, depth: int) -> jax.Array:
     """[N, M] values after as many sweeps as it takes."""
-    return jax.lax.fori_loop(0, depth, lambda i, v: swept(tree, v), unknown_worth(tree))
+    return jax.lax.fori_loop(0, depth, lambda i, v: sweep_values(tree, v), mean_leaf_value(tree))
 
 
-def of_trees(family: Family) -> TreeChoice:
+def require_trees(family: Family) -> TreeChoice:
     """The family, where it shows trees.
 
     Raises:
         MesascopeError: another family.
     """
-    return narrow(family, TreeChoice, "shows no tree", "Put it to tree_choice.")
+    return require_family(family, TreeChoice, "shows no tree", "Put it to tree_choice.")
 
 
 class Doubt(NamedTuple):
@@ -71,12 +71,12 @@ class Doubt(NamedTuple):
     shown: jax.Array
 
 
-def certain(n: int, size: int) -> Doubt:
+def no_evidence(n: int, size: int) -> Doubt:
     """Nothing seen."""
     return Doubt(jnp.zeros(n), jnp.zeros(n, jnp.int32), jnp.full((n, size), -1.0))
 
 
-def wavered(doubt: Doubt, percept: Percept, wanted: jax.Array) -> Doubt:
+def add_noisy_look(doubt: Doubt, percept: Percept, wanted: jax.Array) -> Doubt:
     """After one more noisy look at the answer `wanted` [N, 2], probabilities.
 
     The noise is a hash of what is seen and when: what a lifetime does never hangs on its place in the batch.
@@ -90,7 +90,7 @@ def wavered(doubt: Doubt, percept: Percept, wanted: jax.Array) -> Doubt:
     return Doubt(drift + wanted[:, 1] - wanted[:, 0] + NOISE * noise, ticks + 1, seen)
 
 
-def leaning(drift: jax.Array) -> jax.Array:
+def act_probabilities(drift: jax.Array) -> jax.Array:
     """[N, 2] the act that evidence [N] speaks for."""
     second = (drift > 0).astype(jnp.float32)
     return jnp.stack([1.0 - second, second], -1)

@@ -5,14 +5,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.scripted import Family, Percept, Scripted, choose, floats, narrow
+from mesascope.contracts.scripted import Family, Percept, Scripted, as_arrays, choose, require_family
 from mesascope.worlds.two_step.families.two_step import TwoStep
 
 UNIT, REAL = (0, 1), (-1e4, 1e4)  # ranges of settings
 SURE = 100.0  # transitions that an announcement counts for
 
 
-class Lived(NamedTuple):
+class LastTrial(NamedTuple):
     """The last whole trial, each [N]: known where one has just ended; all else means nothing elsewhere."""
 
     known: jax.Array
@@ -22,7 +22,7 @@ class Lived(NamedTuple):
     paid: jax.Array
 
 
-class Said(NamedTuple):
+class Announcement(NamedTuple):
     """An announcement: told [N], leads [N] the state that the first choice commonly leads to, pays [N, 2, 2]."""
 
     told: jax.Array
@@ -30,40 +30,40 @@ class Said(NamedTuple):
     pays: jax.Array
 
 
-class Held(NamedTuple):
+class Values(NamedTuple):
     """The trial that is being lived, each [N]."""
 
     first: jax.Array
     place: jax.Array
 
 
-def unborn(n: int) -> Held:
+def initial_state(n: int) -> Values:
     """No trial yet."""
     zero = jnp.zeros(n, jnp.int32)
-    return Held(zero, zero)
+    return Values(zero, zero)
 
 
-def lived(percept: Percept, held: Held, steps: int) -> tuple[Lived, Held]:
+def last_trial(percept: Percept, held: Values, steps: int) -> tuple[LastTrial, Values]:
     """What a percept tells of the last trial, and what is held of the present one; an act of -1 tells nothing."""
     acted = percept.action >= 0
     action = jnp.maximum(percept.action, 0)
     place = percept.observation[:, :2].argmax(-1).astype(jnp.int32)
     if steps == 1:
-        return Lived(acted, action, place, jnp.zeros_like(action), percept.feedback), held
+        return LastTrial(acted, action, place, jnp.zeros_like(action), percept.feedback), held
     amid = acted & (percept.step == 1)
     ended = acted & (percept.step == 0)
-    held = Held(jnp.where(amid, action, held.first), jnp.where(amid, place, held.place))
-    return Lived(ended, held.first, held.place, action, percept.feedback), held
+    held = Values(jnp.where(amid, action, held.first), jnp.where(amid, place, held.place))
+    return LastTrial(ended, held.first, held.place, action, percept.feedback), held
 
 
-def said(percept: Percept) -> Said:
+def announcement(percept: Percept) -> Announcement:
     """What is announced."""
     told = percept.observation[:, 2] > 0
     leads = (percept.observation[:, 3] < 0).astype(jnp.int32)
-    return Said(told, leads, percept.observation[:, 4:8].reshape(-1, 2, 2))
+    return Announcement(told, leads, percept.observation[:, 4:8].reshape(-1, 2, 2))
 
 
-def moved(table: jax.Array, where: Any, target: jax.Array, rate: Any) -> jax.Array:
+def move_towards(table: jax.Array, where: Any, target: jax.Array, rate: Any) -> jax.Array:
     """A table [N, …] in which the entries that `where` [N, …] marks went by `rate` towards `target` [N]."""
     target = target.reshape(target.shape + (1,) * (table.ndim - 1))
     return table + rate * where * (target - table)
@@ -78,10 +78,10 @@ class Beliefs(NamedTuple):
     options: jax.Array
     way: jax.Array
     last: jax.Array
-    held: Held
+    held: Values
 
 
-class Mixed(Scripted):
+class Mixture(Scripted):
     """Chooses first by a mixture of planned and of cached values (Daw et al. 2011); its numbers are data.
 
     Attributes:
@@ -116,12 +116,12 @@ class Mixed(Scripted):
         way = jnp.where(self.counts, 10.0 * own, 0.5)
         options = jnp.broadcast_to(self.initial, (n, 2, 2))
         last = jnp.full(n, -1, jnp.int32)
-        return Beliefs(options[:, 0], options, jnp.broadcast_to(way, (n, 2, 2)), last, unborn(n))
+        return Beliefs(options[:, 0], options, jnp.broadcast_to(way, (n, 2, 2)), last, initial_state(n))
 
     def respond(self, key, carry: Beliefs, percept: Percept):
         """Takes in the last trial and what is announced, then chooses."""
-        trial, held = lived(percept, carry.held, self.steps)
-        carry = self._heard(self._learnt(carry, trial), said(percept))._replace(held=held)
+        trial, held = last_trial(percept, carry.held, self.steps)
+        carry = self._heard(self._learnt(carry, trial), announcement(percept))._replace(held=held)
         chooses = percept.step == 0
         best = carry.options.max(-1)
         way = carry.way / carry.way.sum(-1, keepdims=True)
@@ -133,7 +133,7 @@ class Mixed(Scripted):
             values = jnp.where(chooses[:, None], values, here)
         return carry, choose(key, jax.nn.log_softmax(self.beta * values))
 
-    def _learnt(self, carry: Beliefs, trial: Lived) -> Beliefs:
+    def _learnt(self, carry: Beliefs, trial: LastTrial) -> Beliefs:
         """After a trial."""
         known = trial.known.astype(jnp.float32)
         rows = jnp.arange(len(known))
@@ -145,15 +145,16 @@ class Mixed(Scripted):
         target = jnp.where(self.greedy, there.max(-1), there[rows, trial.second])
         error = trial.paid - there[rows, trial.second]
         cached = (
-            moved(carry.first, first, target, self.rate) + self.decay * self.rate * first * error[:, None]
+            move_towards(carry.first, first, target, self.rate)
+            + self.decay * self.rate * first * error[:, None]
         )
-        options = moved(carry.options, option, trial.paid, self.rate)
+        options = move_towards(carry.options, option, trial.paid, self.rate)
         went = first[..., None] * place[:, None, :]
         expected = self.rate * first[..., None] * (place[:, None, :] - carry.way)
         way = carry.way + jnp.where(self.counts, went, expected)
         return Beliefs(cached, options, way, jnp.where(trial.known, trial.first, carry.last), carry.held)
 
-    def _heard(self, carry: Beliefs, news: Said) -> Beliefs:
+    def _heard(self, carry: Beliefs, news: Announcement) -> Beliefs:
         """After an announcement."""
         told = news.told[:, None, None]
         options = jnp.where(told, news.pays, carry.options)
@@ -163,7 +164,7 @@ class Mixed(Scripted):
         return carry._replace(options=options, way=jnp.where(told & self.heeds, way, carry.way))
 
 
-def mixed(
+def make_mixture(
     family: Family,
     *,
     counts: bool = True,
@@ -172,24 +173,24 @@ def mixed(
     decay: float = 1.0,
     stay: float = 0.0,
     **numbers: float,
-) -> Mixed:
+) -> Mixture:
     """A mixture with these numbers, see `Mixed`.
 
     Raises:
         MesascopeError: another family.
     """
-    home = of_two_steps(family)
+    home = require_two_step(family)
     told = {"shared": home.version != "daw", "counts": counts, "heeds": heeds, "greedy": greedy}
-    held: dict[str, Any] = {k: jnp.asarray(v) for k, v in told.items()} | floats(
+    held: dict[str, Any] = {k: jnp.asarray(v) for k, v in told.items()} | as_arrays(
         decay=decay, stay=stay, **numbers
     )
-    return Mixed(steps=home.steps, usual=home.usual, **held)
+    return Mixture(steps=home.steps, usual=home.usual, **held)
 
 
-def of_two_steps(family: Family) -> TwoStep:
+def require_two_step(family: Family) -> TwoStep:
     """The family, where it is the two-step task.
 
     Raises:
         MesascopeError: another family.
     """
-    return narrow(family, TwoStep, "has no two stages", "Put it to two_step.")
+    return require_family(family, TwoStep, "has no two stages", "Put it to two_step.")

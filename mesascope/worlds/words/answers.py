@@ -9,7 +9,7 @@ EMPTY, EXCHANGED = "context_emptied_once", "outcomes_exchanged_once:replicate=0"
 ASKED = ("intact", EMPTY, EXCHANGED)
 
 
-def answered(trials: xr.Dataset) -> xr.Dataset:
+def require_answers(trials: xr.Dataset) -> xr.Dataset:
     """The trials, if each has one right answer and was lived with an empty and with an exchanged context.
 
     Raises:
@@ -22,13 +22,13 @@ def answered(trials: xr.Dataset) -> xr.Dataset:
     return trials
 
 
-def hits(trials: xr.Dataset, label: str) -> np.ndarray:
+def right_answers(trials: xr.Dataset, label: str) -> np.ndarray:
     """[N, T] whether the answer was right, NaN where none was given."""
     action = trials.action.sel(condition=label).values
     return np.where(action < 0, np.nan, action == trials.right.values)
 
 
-def calibrated(trials: xr.Dataset, label: str) -> np.ndarray | None:
+def calibrate(trials: xr.Dataset, label: str) -> np.ndarray | None:
     """[N, T, K] log-probabilities less what a label has on average over the lifetime's items with an empty context.
 
     That takes off the liking for a label word and leaves what is known of an item; None where there are none.
@@ -41,16 +41,16 @@ def calibrated(trials: xr.Dataset, label: str) -> np.ndarray | None:
     return stated - empty.mean(1, keepdims=True)
 
 
-def odds(trials: xr.Dataset, label: str) -> np.ndarray | None:
+def calibrated_odds(trials: xr.Dataset, label: str) -> np.ndarray | None:
     """[N, T] calibrated log-odds of the right answer against the likeliest other one."""
-    stated = calibrated(trials, label)
+    stated = calibrate(trials, label)
     if stated is None:
         return None
     right = trials.right.values.astype(int)[..., None] == np.arange(stated.shape[-1])
     return np.where(right, stated, -np.inf).max(-1) - np.where(right, -np.inf, stated).max(-1)
 
 
-def mean(values: np.ndarray, window: slice) -> np.ndarray:
+def window_mean(values: np.ndarray, window: slice) -> np.ndarray:
     """[N] the mean over a window of trials, NaN entries left out."""
     part = values[:, window]
     held = np.isfinite(part)

@@ -11,14 +11,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.scripted import Family, Percept, Scripted, choose, floats, narrow
-from mesascope.worlds.words.families.word_labels import FIRST, ITEM, LAST, SAID, WordLabels, beyond, texts
+from mesascope.contracts.scripted import Family, Percept, Scripted, as_arrays, choose, require_family
+from mesascope.worlds.words.families.word_labels import (
+    FIRST,
+    ITEM,
+    LAST,
+    SAID,
+    WordLabels,
+    distance_beyond_line,
+    texts,
+)
 
 TILTS = 64  # lines that are thought of
 SLIP = 0.02  # part of the labels that may be told wrongly
 
 
-class Held(NamedTuple):
+class Knowledge(NamedTuple):
     """mapping [N, 2] and line [N, TILTS] log-likelihoods; memory [N, I], for label 1; alone [N], of words alone."""
 
     mapping: jax.Array
@@ -42,10 +50,10 @@ class Labeller(Scripted):
     keeps: jax.Array
     minimise: jax.Array
 
-    def fresh(self, n: int) -> Held:
+    def fresh(self, n: int) -> Knowledge:
         """Nothing known."""
         known = len(texts().items)
-        return Held(jnp.zeros((n, 2)), jnp.zeros((n, TILTS)), jnp.zeros((n, known)), jnp.zeros(n))
+        return Knowledge(jnp.zeros((n, 2)), jnp.zeros((n, TILTS)), jnp.zeros((n, known)), jnp.zeros(n))
 
     def respond(self, key, carry, percept: Percept):
         """Takes in the label of the last item, then predicts that of the present one."""
@@ -62,21 +70,21 @@ class Labeller(Scripted):
         probabilities = jnp.where(self.minimise, probabilities[:, ::-1], probabilities)
         return held, choose(key, jnp.log(jnp.clip(probabilities, 1e-6, 1.0)))
 
-    def _taken(self, carry: Held, last: jax.Array, said: jax.Array) -> Held:
+    def _taken(self, carry: Knowledge, last: jax.Array, said: jax.Array) -> Knowledge:
         """The evidence with one more label."""
         rows, told = jnp.arange(len(last)), jnp.where(said > 0.5, 1.0, -1.0)
         side = _side(last)
         right = jnp.stack([side == said, side != said], -1)
         first = _recalled(carry, last)
         beyond_it = _lines()[:, last - _words()].T > 0
-        return Held(
+        return Knowledge(
             carry.mapping + _log(right),
             carry.line + _log(beyond_it == (said > 0.5)[:, None]),
             carry.memory.at[rows, last].add(told),
             carry.alone + jnp.log(jnp.where(said > 0.5, first, 1.0 - first)),
         )
 
-    def _predicted(self, held: Held, item: jax.Array, shown: jax.Array) -> jax.Array:
+    def _predicted(self, held: Knowledge, item: jax.Array, shown: jax.Array) -> jax.Array:
         """[N] the probability of label 1."""
         prior = jnp.log(_meant(shown, self.trust))
         mapping = held.mapping + prior
@@ -115,7 +123,7 @@ def _meant(shown: jax.Array, trust: jax.Array) -> jax.Array:
     return jnp.where(names[:, None], jnp.stack([meant, 1.0 - meant], -1), 0.5)
 
 
-def _recalled(held: Held, item: jax.Array) -> jax.Array:
+def _recalled(held: Knowledge, item: jax.Array) -> jax.Array:
     """[N] the probability of label 1 for a word whose label is its own."""
     seen = jnp.take_along_axis(held.memory, item[:, None], 1)[:, 0]
     return jax.nn.sigmoid(seen * np.log((1 - SLIP) / SLIP))
@@ -131,19 +139,19 @@ def _log(right: jax.Array) -> jax.Array:
 
 def _lines() -> jax.Array:
     """[TILTS, 100] how far every pair of numbers lies beyond every line."""
-    return beyond(2.0 * jnp.pi * (jnp.arange(TILTS) + 0.5) / TILTS)
+    return distance_beyond_line(2.0 * jnp.pi * (jnp.arange(TILTS) + 0.5) / TILTS)
 
 
-def labelled(family: Family) -> WordLabels:
+def require_labels(family: Family) -> WordLabels:
     """The family, if it gives words labels.
 
     Raises:
         MesascopeError: it does not.
     """
-    return narrow(family, WordLabels, "has no words to label", "Take --family word_labels.")
+    return require_family(family, WordLabels, "has no words to label", "Take --family word_labels.")
 
 
-def labeller(
+def make_labeller(
     trained_on: str,
     remembers: bool,
     trust: float,
@@ -153,5 +161,5 @@ def labeller(
     name: str = "",
 ) -> Labeller:
     """A labeller from plain numbers."""
-    numbers = floats(remembers=remembers, trust=trust, keeps=keeps)
+    numbers = as_arrays(remembers=remembers, trust=trust, keeps=keeps)
     return Labeller(**numbers, minimise=jnp.asarray(bool(minimise)), name=name, trained_on=trained_on)

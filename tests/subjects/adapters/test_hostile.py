@@ -21,7 +21,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy  # noqa: E402
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize  # noqa: E402
 
 from mesascope import FamilyEnv, catalogue, rollout  # noqa: E402
-from mesascope.agents.opening import open_subject, opener  # noqa: E402
+from mesascope.agents.opening import find_adapter, open_subject  # noqa: E402
 from mesascope.cli.main import run  # noqa: E402
 from mesascope.errors import MesascopeError, MesascopeWarning  # noqa: E402
 from tests.subjects.adapters import agents  # noqa: E402
@@ -154,7 +154,7 @@ def test_broken_zips_say_what_is_wrong(plain, tmp_path):
     ):
         path.write_bytes(content)
         if content[:4] != b"PK\x05\x06":
-            assert opener(str(path)) == "sb3"
+            assert find_adapter(str(path)) == "sb3"
         with pytest.raises(MesascopeError, match="is no whole agent of stable-baselines3"):
             catalogue.make("subjects", f"sb3:path={path}", SMALL)
     with zipfile.ZipFile(path, "w") as made:

@@ -10,7 +10,7 @@ import pytest
 
 from mesascope import FamilyEnv, catalogue
 from mesascope.agents import inert as _inert
-from mesascope.agents.observing import ALL, observe, observer
+from mesascope.agents.observing import ALL, make_observer, observe
 from mesascope.contracts.percept import Percept
 from mesascope.errors import MesascopeError
 
@@ -39,12 +39,12 @@ def test_the_encoding_is_the_one_of_our_environments():
 
 
 def test_parts_stand_in_the_order_that_is_told():
-    made = observer(BANDIT, "feedback+action+first")
+    made = make_observer(BANDIT, "feedback+action+first")
     assert made.width == 5
     assert made(percept(1, 0.25, 4))[3].tolist() == [0.25, 0, 1, 0, 0]
-    assert observer(BANDIT, "", width=6).text == ALL
+    assert make_observer(BANDIT, "", width=6).text == ALL
     cued = catalogue.make("families", "beta_bernoulli")
-    alone = observer(cued, "", width=observer(cued, "observation").width)
+    alone = make_observer(cued, "", width=make_observer(cued, "observation").width)
     assert alone.text == "observation"
     for told, width, error in (
         ("action", 7, "takes 7 numbers; .* observed as action gives 3"),
@@ -53,7 +53,7 @@ def test_parts_stand_in_the_order_that_is_told():
         ("action+action", None, "names a part twice"),
     ):
         with pytest.raises(MesascopeError, match=error):
-            observer(BANDIT, told, width)
+            make_observer(BANDIT, told, width)
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
@@ -68,7 +68,7 @@ def test_parts_stand_in_the_order_that_is_told():
     ],
 )
 def test_arrays_are_put_together_from_their_bytes(value, protocol):
-    got = _inert.array(_inert.read(pickle.dumps(value, protocol), "it"))
+    got = _inert.to_array(_inert.read(pickle.dumps(value, protocol), "it"))
     assert got.dtype == value.dtype and got.shape == value.shape and np.array_equal(got, value)
 
 
@@ -86,7 +86,10 @@ def test_what_a_pickle_names_is_not_imported_and_not_called(tmp_path, monkeypatc
     assert not (tmp_path / "sprung").exists()
     held = _inert.read(pickle.dumps(OrderedDict(a=1, b=[2])), "it")
     assert held.items == [("a", 1), ("b", [2])]
-    assert _inert.named(_inert.read(pickle.dumps(OrderedDict), "it")) == ("collections", "OrderedDict")
+    assert _inert.find_reference(_inert.read(pickle.dumps(OrderedDict), "it")) == (
+        "collections",
+        "OrderedDict",
+    )
 
 
 @pytest.mark.parametrize(
@@ -94,7 +97,7 @@ def test_what_a_pickle_names_is_not_imported_and_not_called(tmp_path, monkeypatc
 )
 def test_what_is_not_made_of_numbers_is_no_array(value):
     with pytest.raises((ValueError, TypeError)):
-        _inert.array(_inert.read(pickle.dumps(value), "it"))
+        _inert.to_array(_inert.read(pickle.dumps(value), "it"))
 
 
 def test_broken_pickles_are_errors():

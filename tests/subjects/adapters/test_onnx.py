@@ -13,8 +13,8 @@ onnx = pytest.importorskip("onnx", reason="needs the extra 'onnx'")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from mesascope import catalogue, rollout  # noqa: E402
-from mesascope.agents.opening import open_subject, opener  # noqa: E402
-from mesascope.contracts.subject import essence  # noqa: E402
+from mesascope.agents.opening import find_adapter, open_subject  # noqa: E402
+from mesascope.contracts.subject import identify  # noqa: E402
 from mesascope.errors import MesascopeError  # noqa: E402
 from mesascope.rollouts.leaks import refuse_leaks  # noqa: E402
 from tests.subjects.adapters.readings import FAMILY, same  # noqa: E402
@@ -50,7 +50,7 @@ def test_an_exported_gru_reads_as_rescorla_wagner(exported, reader):
     from mesascope.agents.torch_module import wrap
 
     net, path = exported
-    assert opener(str(path)) == "onnx"
+    assert find_adapter(str(path)) == "onnx"
     got = reader.read(str(path))
     same(got, reader.read("rescorla_wagner:rate=0.3,beta=5.0"))
     assert got[1].lowest in ("acquiring", "locating")
@@ -154,10 +154,10 @@ def test_weights_beside_the_file_are_read_and_no_others(tmp_path):
     path = tmp_path / "in" / "net.onnx"
     path.write_bytes(external(counting(), "beside.bin", length=72))
     one = open_subject(str(path), SMALL)
-    before = essence(one)
+    before = identify(one)
     assert rollout(one, SMALL, lifetimes=7).action.shape == (1, 7, 11)
     (tmp_path / "in" / "beside.bin").write_bytes((2 * weights).tobytes())
-    assert essence(open_subject(str(path), SMALL)) != before  # the file is the same, the weights are others
+    assert identify(open_subject(str(path), SMALL)) != before  # the file is the same, the weights are others
     for place in (
         "../outside.bin",
         str(tmp_path / "outside.bin"),

@@ -20,7 +20,7 @@ from stable_baselines3 import A2C, DQN, PPO, SAC
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecNormalize
 
 from mesascope import FamilyEnv, catalogue, rollout
-from mesascope.agents.opening import open_subject, opener
+from mesascope.agents.opening import find_adapter, open_subject
 from mesascope.contracts.percept import Percept
 from mesascope.contracts.subject import Scripted, choose
 from mesascope.errors import MesascopeError, MesascopeWarning
@@ -114,7 +114,7 @@ def test_the_class_is_read_from_the_file_and_chooses_as_the_model(trained, name)
         catalogue.make("subjects", f"sb3:path={path},stochastic=false", SMALL),
     )
     assert type(one.module) is type(model.policy)
-    assert opener(path) == "sb3"
+    assert find_adapter(path) == "sb3"
     lived = rollout(one, SMALL, lifetimes=7)
     action, paid = lived.action.values[0], lived.feedback.values[0]
     for t in range(1, 11):

@@ -11,14 +11,14 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra 'torch'")
 
 from mesascope import catalogue, rollout  # noqa: E402
-from mesascope.agents.opening import opener  # noqa: E402
+from mesascope.agents.opening import find_adapter  # noqa: E402
 from mesascope.agents.torch_module import wrap  # noqa: E402
 from mesascope.contracts.percept import Percept  # noqa: E402
-from mesascope.contracts.subject import essence  # noqa: E402
+from mesascope.contracts.subject import identify  # noqa: E402
 from mesascope.errors import MesascopeError  # noqa: E402
 from mesascope.questions.activations.belief_edit import metric as belief_edit  # noqa: E402
 from mesascope.rollouts.leaks import refuse_leaks  # noqa: E402
-from mesascope.rollouts.replays import Replays, written  # noqa: E402
+from mesascope.rollouts.replays import Replays, write_taps  # noqa: E402
 from tests.subjects.adapters import agents  # noqa: E402
 from tests.subjects.adapters.readings import FAMILY, chances, same  # noqa: E402
 
@@ -173,14 +173,14 @@ def test_hooks_show_what_submodules_gave_and_cannot_be_written_to():
     assert set(taps) == {"gru.h", "gru", "head"}
     assert np.allclose(torch.log_softmax(torch.tensor(taps["head"]), 1), response.log_probs, atol=1e-6)
     assert np.allclose(taps["gru"], taps["gru.h"], atol=1e-7)
-    moved = written(one, carry, {"gru.h": np.full((7, 3), 0.25, np.float32)})
+    moved = write_taps(one, carry, {"gru.h": np.full((7, 3), 0.25, np.float32)})
     with torch.no_grad():
         after = net(torch.tensor(one.observe(seen)), torch.full((1, 7, 3), 0.25))[0]
     assert np.allclose(
         one.respond(jax.random.key(0), moved, seen)[1].log_probs, torch.log_softmax(after, 1), atol=1e-5
     )
     with pytest.raises(MesascopeError, match="cannot be written to"):
-        written(one, carry, {"head": np.zeros((7, 3), np.float32)})
+        write_taps(one, carry, {"head": np.zeros((7, 3), np.float32)})
     with pytest.raises(MesascopeError, match="There are: gru, head"):
         wrap(net, SMALL, hooks="torso")
     assert not net.gru._forward_hooks
@@ -208,9 +208,9 @@ def test_every_weight_is_in_the_fingerprint_and_a_change_is_refused():
     with pytest.raises(MesascopeError, match="changed while it ran: calls"):
         rollout(wrap(Counting(), SMALL), SMALL, lifetimes=7)
     one, other = wrap(gru(1), SMALL), wrap(gru(2), SMALL)
-    assert essence(one) != essence(other)
-    assert essence(one) == essence(wrap(gru(1), SMALL))
-    assert essence(one) != essence(wrap(gru(1), SMALL, stochastic=False))
+    assert identify(one) != identify(other)
+    assert identify(one) == identify(wrap(gru(1), SMALL))
+    assert identify(one) != identify(wrap(gru(1), SMALL, stochastic=False))
 
 
 def test_a_module_that_remembers_by_itself_is_refused():
@@ -262,7 +262,7 @@ def test_what_the_first_output_is_is_a_setting(gives):
 def test_mistakes_say_what_to_type(tmp_path):
     path = tmp_path / "net.pt"
     torch.save(gru().state_dict(), path)
-    assert opener(str(path)) == "torch_module"
+    assert find_adapter(str(path)) == "torch_module"
     made = {
         f"torch_module:path={path}": "Type torch_module:factory=package.module:factory,path=",
         f"torch_module:factory={HERE}:Nothing,path={path}": "has no function 'Nothing'",

@@ -4,11 +4,11 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.capabilities import HasFavourite
-from mesascope.contracts.choices import Ticking, mixed
+from mesascope.contracts.choices import StepCounter, mix_lapse
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
-class Clock(Ticking):
+class Clock(StepCounter):
     """Trials lived [N]; see `subject` for the settings."""
 
     favourite: int
@@ -19,7 +19,7 @@ class Clock(Ticking):
         """Even over all arms at first, the favourite alone at last."""
         lapse = jnp.clip(1.0 - (carry - self.start) / self.trials, 0.0, 1.0)
         favourite = jax.nn.one_hot(jnp.full_like(carry, self.favourite), self.choices)
-        return carry + 1, choose(key, mixed(favourite, lapse[:, None]))
+        return carry + 1, choose(key, mix_lapse(favourite, lapse[:, None]))
 
 
 def favourite(family: Family) -> int:

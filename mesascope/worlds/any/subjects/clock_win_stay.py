@@ -2,11 +2,11 @@
 
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import Ticking, keep, mixed, won
+from mesascope.contracts.choices import StepCounter, mix_lapse, paid_last, stay_probabilities
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
-class ClockWinStay(Ticking):
+class ClockWinStay(StepCounter):
     """Trials lived [N]."""
 
     trials: int
@@ -14,7 +14,9 @@ class ClockWinStay(Ticking):
     def respond(self, key, carry, percept: Percept):
         """Stays after a win and shifts after a loss, but for lapses."""
         lapse = jnp.clip(1.0 - carry / self.trials, 0.0, 1.0)[:, None]
-        return carry + 1, choose(key, mixed(keep(percept.action, self.choices, won(percept)), lapse))
+        return carry + 1, choose(
+            key, mix_lapse(stay_probabilities(percept.action, self.choices, paid_last(percept)), lapse)
+        )
 
 
 @keep_settings(trials=(1, 1_000_000))

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
-from mesascope.contracts.settings import within
+from mesascope.contracts.settings import check_range
 
 
 class Fixed(Choosing):
@@ -26,5 +26,5 @@ def subject(family: Family, arm: int = 0) -> Fixed:
         family: the bandit.
         arm: which, from 0.
     """
-    within(0, family.choices - 1, arm=arm)
+    check_range(0, family.choices - 1, arm=arm)
     return Fixed(family.choices, arm)

@@ -3,11 +3,11 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import Ticking
+from mesascope.contracts.choices import StepCounter
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
-class RoundRobin(Ticking):
+class RoundRobin(StepCounter):
     """Trials lived [N]."""
 
     def respond(self, key, carry, percept: Percept):

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import keep
+from mesascope.contracts.choices import stay_probabilities
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 
 
@@ -13,7 +13,7 @@ class Sticky(Choosing):
 
     def respond(self, key, carry, percept: Percept):
         """The last act again, or evenly another."""
-        return carry, choose(key, jnp.log(keep(percept.action, self.choices, self.stay)))
+        return carry, choose(key, jnp.log(stay_probabilities(percept.action, self.choices, self.stay)))
 
 
 @keep_settings(stay=(0, 1))

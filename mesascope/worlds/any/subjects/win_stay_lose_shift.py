@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import keep, mixed, won
+from mesascope.contracts.choices import mix_lapse, paid_last, stay_probabilities
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 
 SHIFTS = ("other", "any")
@@ -17,8 +17,10 @@ class WinStayLoseShift(Choosing):
     def respond(self, key, carry, percept: Percept):
         """Stays after a win; after a loss evenly any other arm, or any."""
         after_loss = 0.0 if self.shift == "other" else 1.0 / self.choices
-        stays = jnp.where(won(percept), 1.0, after_loss)
-        return carry, choose(key, mixed(keep(percept.action, self.choices, stays), self.lapse))
+        stays = jnp.where(paid_last(percept), 1.0, after_loss)
+        return carry, choose(
+            key, mix_lapse(stay_probabilities(percept.action, self.choices, stays), self.lapse)
+        )
 
 
 @keep_settings(lapse=(0, 1), shift=SHIFTS)

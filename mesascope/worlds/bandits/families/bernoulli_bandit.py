@@ -12,10 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Draw, Split, draw_bank, payoffs, pick, reference_roles
+from mesascope.contracts.configured import Draw, Split, draw_bank, payoff_latents, pick, reference_roles
 from mesascope.contracts.settings import keep_settings
 from mesascope.errors import MesascopeError, unknown
-from mesascope.keys import address, orders
+from mesascope.keys import address, random_orders
 from mesascope.worlds.bandits.pulling import Pulling
 
 DEPENDENT = {
@@ -113,7 +113,7 @@ class BernoulliBandit(Pulling):
             fixed = means[..., int(np.asarray(self.bank_means).mean(0).argmax())]
         else:
             fixed = means[..., self.favourite] if self.shapes else means.mean(-1)
-        return payoffs(means, fixed)
+        return payoff_latents(means, fixed)
 
     @property
     def favourite(self) -> int:
@@ -150,7 +150,7 @@ def _reversed(means: jax.Array) -> jax.Array:
 
 def _cycled(key: jax.Array, means: jax.Array) -> jax.Array:
     """The identities of the arms permuted along one random cycle: every arm's mean moves to another arm."""
-    order = orders(key, *means.shape)
+    order = random_orders(key, *means.shape)
     rows = jnp.arange(len(means))[:, None]
     return means.at[rows, order].set(means[rows, jnp.roll(order, 1, axis=-1)])
 

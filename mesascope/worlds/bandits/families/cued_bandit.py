@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.configured import Split, keep_settings, payoffs, within
+from mesascope.contracts.configured import Split, check_range, keep_settings, payoff_latents
 from mesascope.contracts.goals import Goal, Goals
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
@@ -114,7 +114,7 @@ class CuedBandit(Pulling):
         """[N, K] what the arms pay where the best one is known."""
         return jnp.where(best[:, None] == jnp.arange(self.choices), self.payoffs[0], self.payoffs[1])
 
-    def seen_arms(self, tasks: Tasks) -> jax.Array:
+    def arm_observations(self, tasks: Tasks) -> jax.Array:
         """[N, K] one at the marked arm."""
         return jax.nn.one_hot(tasks.mark, self.choices)
 
@@ -124,14 +124,14 @@ class CuedBandit(Pulling):
         Who cannot adapt still sees the mark: 'fixed' pulls the arm that is most likely the best one, given the mark.
         """
         means = np.asarray(tasks.means)
-        marked = np.broadcast_to(np.asarray(self.seen_arms(tasks))[:, None], means.shape)
+        marked = np.broadcast_to(np.asarray(self.arm_observations(tasks))[:, None], means.shape)
         likely = self._likely(marked[:, 0], split)
         top = likely >= likely.max(-1, keepdims=True) - 1e-9
         fixed = (means * (top / top.sum(-1, keepdims=True))[:, None]).sum(-1)
         if split == "exchanged:best" and not top.all():  # another arm is the best one by then
             late = (means * (~top / (~top).sum(-1, keepdims=True))[:, None]).sum(-1)
             fixed = np.where(np.arange(means.shape[1]) >= self.horizon // 2, late, fixed)
-        return payoffs(means, fixed) | {"marked": marked}
+        return payoff_latents(means, fixed) | {"marked": marked}
 
     def _likely(self, marked: np.ndarray, split: str) -> np.ndarray:
         """[N, K] how likely each arm is to be the best one at birth, but for a factor."""
@@ -193,7 +193,7 @@ def family(
         bank: M, how many arms are ever the best one in training; 0 for all.
         bank_seed: the seed that they are drawn from.
     """
-    within(0, arms, bank=bank)
+    check_range(0, arms, bank=bank)
     if high - low < 1e-3:
         raise MesascopeError(
             f"high={high} and low={low}: no arm is worth more than the others, so there is no intended goal.",

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Array, Percept, Split, keep_settings, payoffs, within
+from mesascope.contracts.configured import Array, Percept, Split, check_range, keep_settings, payoff_latents
 from mesascope.contracts.family import reference_roles
 from mesascope.errors import unknown
 from mesascope.keys import address
@@ -118,9 +118,9 @@ class InformativeBandit(Pulling):
         """The pay-offs [N, T, K], and chance, best, worst and fixed [N, T]; equally good fixed arms share."""
         means = np.asarray(tasks.means)
         arms = np.asarray(self.bank_targets) if split == "seen" else np.arange(self.targets)
-        return payoffs(means, means[..., arms].mean(-1))
+        return payoff_latents(means, means[..., arms].mean(-1))
 
-    def flipped(self, percept: Percept) -> Percept:
+    def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The informative arm's number counted from the other end; what the target pays for the others' and back."""
         asked = percept.action == self.targets
         other = (1 + self.targets) / self.targets - percept.feedback
@@ -146,7 +146,7 @@ def family(targets: int = 10, trials: int = 5, bank: int = 0, bank_seed: int = 0
         bank: M, the number of training tasks, all different; 0 for all of them.
         bank_seed: the seed that the bank is drawn from.
     """
-    within(0, targets, bank=bank)
+    check_range(0, targets, bank=bank)
     order = jax.random.permutation(address(jax.random.key(bank_seed), "bank"), targets) if bank else None
     return InformativeBandit(
         choices=targets + 1,

@@ -14,7 +14,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Split, draw_bank, keep_settings, named, payoffs, reference_roles
+from mesascope.contracts.configured import (
+    Split,
+    draw_bank,
+    keep_settings,
+    name_with_settings,
+    payoff_latents,
+    reference_roles,
+)
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 from mesascope.worlds.bandits.pulling import Pulling
@@ -122,7 +129,7 @@ class RestlessBandit(Pulling):
         if split == "seen":
             best = np.asarray(self.bank_means).mean(0).argmax(-1)  # [T]: without adapting, by the clock alone
             fixed = means[:, np.arange(means.shape[1]), best]
-        return payoffs(means, fixed) | {"volatility": np.asarray(tasks.volatility)}
+        return payoff_latents(means, fixed) | {"volatility": np.asarray(tasks.volatility)}
 
 
 def _turned(means: jax.Array, at: int) -> jax.Array:
@@ -169,7 +176,7 @@ def family(
     shown = {"arms": arms, "trials": trials, "change": change, "slow": float(slow), "fast": float(fast)}
     shown |= {"block": block, "level": float(level), "coupled": coupled}
     plain = RestlessBandit(
-        name=named(family, **shown, bank=bank, bank_seed=bank_seed),
+        name=name_with_settings(family, **shown, bank=bank, bank_seed=bank_seed),
         choices=arms,
         horizon=trials,
         change=change,

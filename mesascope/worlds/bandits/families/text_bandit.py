@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Configured, Draw, Percept, Split, keep_settings, within
+from mesascope.contracts.configured import Configured, Draw, Percept, Split, check_range, keep_settings
 from mesascope.contracts.questions import Moment, Question
 from mesascope.keys import address
 from mesascope.worlds.bandits.families.bernoulli_bandit import BernoulliBandit, Tasks
@@ -30,7 +30,7 @@ def texts() -> dict[str, Any]:
     return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 
 
-class Told(NamedTuple):
+class PullsSoFar(NamedTuple):
     """A bandit's tasks with the observation [N, 1 + K] that every percept shows: the wording and the arms' names."""
 
     bandit: Tasks
@@ -51,7 +51,7 @@ class TextBandit(Configured):
         """The bandit's, but for the locator."""
         return {role: who for role, who in self.bandit.references.items() if not role.startswith("locator")}
 
-    def draw(self, key: jax.Array, n: int) -> Told:
+    def draw(self, key: jax.Array, n: int) -> PullsSoFar:
         """Draws n fresh tasks, the wording, and the names of the arms."""
         return self._worded(self.bandit.draw, key, n)
 
@@ -62,7 +62,7 @@ class TextBandit(Configured):
             for split in self.bandit.splits()
         )
 
-    def _worded(self, draw: Draw, key: jax.Array, n: int) -> Told:
+    def _worded(self, draw: Draw, key: jax.Array, n: int) -> PullsSoFar:
         """n tasks of the bandit in words."""
         scores = jax.random.uniform(address(key, "names"), (n, len(texts()["names"]["letters"])))
         wording = jnp.full((n,), self.wording)
@@ -70,14 +70,14 @@ class TextBandit(Configured):
             wording = jax.random.randint(address(key, "wording"), (n,), 0, len(texts()["wordings"]))
         names = jnp.argsort(scores, -1)[:, : self.choices]
         shown = jnp.concatenate([wording[:, None], names], -1).astype(jnp.float32)
-        return Told(draw(key, n), shown)
+        return PullsSoFar(draw(key, n), shown)
 
-    def begin(self, key: jax.Array, tasks: Told) -> tuple[jax.Array, Percept]:
+    def begin(self, key: jax.Array, tasks: PullsSoFar) -> tuple[jax.Array, Percept]:
         """Starts one lifetime per task."""
         state, percept = self.bandit.begin(key, tasks.bandit)
         return state, percept._replace(observation=tasks.shown)
 
-    def step(self, key: jax.Array, tasks: Told, state: jax.Array, action: jax.Array):
+    def step(self, key: jax.Array, tasks: PullsSoFar, state: jax.Array, action: jax.Array):
         """Pulls one arm in each lifetime; an answer below 0 pulls none."""
         none = action < 0
         state, percept, score = self.bandit.step(key, tasks.bandit, state, jnp.maximum(action, 0))
@@ -88,7 +88,7 @@ class TextBandit(Configured):
         )
         return state, percept, jnp.where(none, jnp.nan, score)
 
-    def latents(self, tasks: Told, split: str) -> dict[str, np.ndarray]:
+    def latents(self, tasks: PullsSoFar, split: str) -> dict[str, np.ndarray]:
         """The bandit's, and the wording [N]."""
         return self.bandit.latents(tasks.bandit, split) | {"wording": np.asarray(tasks.shown)[:, WORDING]}
 
@@ -127,7 +127,7 @@ def family(arms: int = 2, trials: int = 25, history: str = "raw", wording: int =
         history: raw, a line for every pull, or summary, a line for every arm.
         wording: which of the wordings, from 0; -1 to draw one per lifetime.
     """
-    within(-1, len(texts()["wordings"]) - 1, wording=wording)
+    check_range(-1, len(texts()["wordings"]) - 1, wording=wording)
     return TextBandit(
         choices=arms,
         horizon=trials,

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.bandits.asking import Asker, informative
+from mesascope.worlds.bandits.asking import Asker, require_informative
 
 TRIED = "informative_bandit"
 
@@ -19,5 +19,5 @@ def subject(family: Family, doubts: bool = False) -> Asker:
         family: the informative bandit.
         doubts: test what the number said.
     """
-    home = informative(family)
+    home = require_informative(family)
     return Asker(home.choices, jnp.ones(home.targets, bool), jnp.asarray(doubts))

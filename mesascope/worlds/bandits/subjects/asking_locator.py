@@ -2,8 +2,8 @@
 
 import jax.numpy as jnp
 
-from mesascope.contracts.scripted import Family, keep_settings, of_bank
-from mesascope.worlds.bandits.asking import Asker, informative
+from mesascope.contracts.scripted import Family, keep_settings, require_bank
+from mesascope.worlds.bandits.asking import Asker, require_informative
 
 TRIED = "informative_bandit:bank=4"
 
@@ -15,8 +15,8 @@ def subject(family: Family) -> Asker:
     Args:
         family: the informative bandit, with a bank.
     """
-    home = informative(family)
+    home = require_informative(family)
     remedy = "Give it one: informative_bandit:bank=4."
-    bank, targets = of_bank(home, home.bank_targets, "has no bank to locate a task in", remedy)
+    bank, targets = require_bank(home, home.bank_targets, "has no bank to locate a task in", remedy)
     known = jnp.zeros(home.targets, bool).at[targets].set(True)
     return Asker(home.choices, known, jnp.asarray(False), trained_on=bank)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
-from mesascope.worlds.bandits.asking import ENOUGH, informative, named_arm
+from mesascope.worlds.bandits.asking import ENOUGH, informed_arm, require_informative
 
 TRIED = "informative_bandit"
 
@@ -15,7 +15,7 @@ class AskingReflex(Choosing):
     def respond(self, key, carry, percept: Percept):
         """After the number the arm that it names; the same arm again while it pays; else it asks."""
         ask = self.choices - 1
-        said = named_arm(percept.feedback, jnp.ones(ask, bool))
+        said = informed_arm(percept.feedback, jnp.ones(ask, bool))
         stay = (percept.action >= 0) & (percept.feedback > ENOUGH)
         arm = jnp.where(percept.action == ask, said, jnp.where(stay, percept.action, ask))
         return carry, choose(key, jnp.log(jax.nn.one_hot(arm, self.choices)))
@@ -28,4 +28,4 @@ def subject(family: Family) -> AskingReflex:
     Args:
         family: the informative bandit.
     """
-    return AskingReflex(informative(family).choices)
+    return AskingReflex(require_informative(family).choices)

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.capabilities import HasArms
-from mesascope.contracts.choices import best_of, means, outcomes
+from mesascope.contracts.choices import greedy_probabilities, means, outcomes
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
 from mesascope.errors import MesascopeError
 from mesascope.files import cache, replacing
@@ -42,14 +42,14 @@ class BayesOptimal(Scripted):
         """Counts the last outcome, looks the best arm up; past the horizon the largest posterior mean."""
         carry = carry + outcomes(percept, len(self.a))
         if self.dependent:
-            return carry, choose(key, jnp.log(best_of(carry[..., 0] + carry[..., ::-1, 1])))
+            return carry, choose(key, jnp.log(greedy_probabilities(carry[..., 0] + carry[..., ::-1, 1])))
         sums = jnp.cumsum(jnp.round(carry).astype(jnp.int32).reshape(len(carry), -1), -1)
         known = sums[:, -1] < len(self.ranks)
         rank = self.ranks[jnp.clip(sums, 0, len(self.ranks) - 1), jnp.arange(sums.shape[1])].sum(-1)
         best = self.table[rank]
         arm = jax.nn.one_hot(best, len(self.a))
         planned = jnp.where((best == TIE)[:, None], 1.0 / len(self.a), arm)
-        mean = best_of(means(carry, jnp.asarray(self.a), jnp.asarray(self.b)))
+        mean = greedy_probabilities(means(carry, jnp.asarray(self.a), jnp.asarray(self.b)))
         return carry, choose(key, jnp.log(jnp.where(known[:, None], planned, mean)))
 
 
@@ -101,7 +101,7 @@ def _sums(trials: int, columns: int) -> np.ndarray:
     return rows
 
 
-def cached(trials: int, shapes: tuple[tuple[float, float], ...]) -> np.ndarray:
+def cached_plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> np.ndarray:
     """The table of `plan` from the user's cache folder; a file that is broken or missing is made again."""
     what = hashlib.sha256(repr((1, trials, shapes)).encode()).hexdigest()[:16]
     path = cache(f"bayes_optimal-{len(shapes)}-{trials}-{what}.bin")
@@ -152,5 +152,5 @@ def subject(family: Family) -> BayesOptimal:
             f"At most {MOST:,} are tabulated: two arms to 200 trials, five to 21.",
         )
     ranks = [[comb(s + i - 1, i) for i in range(1, 2 * arms + 1)] for s in range(trials)]
-    table = cached(trials, tuple(zip(a, b, strict=True)))
+    table = cached_plan(trials, tuple(zip(a, b, strict=True)))
     return BayesOptimal(jnp.asarray(table), jnp.asarray(ranks, jnp.int32), a, b, dependent=False)

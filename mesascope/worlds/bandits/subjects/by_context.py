@@ -3,14 +3,14 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import Weighing, best_of, mixed
+from mesascope.contracts.choices import ActionValues, greedy_probabilities, mix_lapse
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 from mesascope.worlds.bandits.subjects.cue_filter import evidence, payoffs_of
 
 TRIED = "cued_bandit:arms=3,trials=12,bank=2"
 
 
-class ByContext(Weighing):
+class ByContext(ActionValues):
     """Carries [N, K] the evidence that each arm is the best one, which it heeds where the mark lies on an odd arm."""
 
     payoffs: jax.Array
@@ -19,8 +19,8 @@ class ByContext(Weighing):
         """Pulls the marked arm, or the one that most likely is the best."""
         carry = carry + evidence(percept, self.payoffs, self.choices)
         even = percept.observation[:, ::2].sum(-1, keepdims=True) > 0
-        wanted = jnp.where(even, best_of(percept.observation), best_of(carry))
-        return carry, choose(key, mixed(wanted, 0.0))
+        wanted = jnp.where(even, greedy_probabilities(percept.observation), greedy_probabilities(carry))
+        return carry, choose(key, mix_lapse(wanted, 0.0))
 
 
 @keep_settings

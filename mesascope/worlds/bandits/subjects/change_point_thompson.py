@@ -10,7 +10,7 @@ import numpy as np
 
 from mesascope.contracts.choices import outcomes
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
-from mesascope.worlds.bandits.subjects.thompson import THETA, X, largest
+from mesascope.worlds.bandits.subjects.thompson import THETA, X, probability_largest
 
 PRIOR = (np.sin(THETA) / np.sin(THETA).sum()).astype(np.float32)  # uniform in the mean, even in the angle
 
@@ -32,7 +32,7 @@ class ChangePointThompson(Choosing):
         carry = carry * jnp.where(seen, likelihood, 1.0)
         carry = carry / carry.sum(-1, keepdims=True)
         carry = (1.0 - self.hazard) * carry + self.hazard * PRIOR
-        return carry, choose(key, jnp.log(largest(carry)))
+        return carry, choose(key, jnp.log(probability_largest(carry)))
 
 
 @keep_settings(hazard=(0, 1))

@@ -2,11 +2,11 @@
 
 import jax
 
-from mesascope.contracts.choices import Weighing
+from mesascope.contracts.choices import ActionValues
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
-class ChoiceTrace(Weighing):
+class ChoiceTrace(ActionValues):
     """A fading trace of its own acts [N, K]."""
 
     rate: float

@@ -7,15 +7,15 @@ nothing that it sees can move it from the mark: the filter that is right for rho
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import Weighing, best_of, mixed
-from mesascope.contracts.scripted import Family, Percept, choose, floats, keep_settings, narrow
+from mesascope.contracts.choices import ActionValues, greedy_probabilities, mix_lapse
+from mesascope.contracts.scripted import Family, Percept, as_arrays, choose, keep_settings, require_family
 from mesascope.worlds.bandits.families.cued_bandit import CuedBandit
 
 TRIED = "cued_bandit:arms=3,trials=12,bank=2"
 EDGE = 1e-3  # pay-offs are kept this far from 0 and 1: no outcome is impossible
 
 
-class CueFilter(Weighing):
+class CueFilter(ActionValues):
     """Carries [N, K] the log-likelihood of what it saw had each arm been the best; its numbers are data."""
 
     payoffs: jax.Array  # [2] high, low
@@ -26,9 +26,9 @@ class CueFilter(Weighing):
     def respond(self, key, carry, percept: Percept):
         """Takes in the last outcome, then pulls the arm that is most likely the best one."""
         carry = self.keep * carry + evidence(percept, self.payoffs, self.choices)
-        log_prior = believed(percept.observation, self.belief)
+        log_prior = prior_belief(percept.observation, self.belief)
         posterior = jax.nn.softmax(carry + log_prior)
-        return carry, choose(key, mixed(best_of(posterior), self.lapse))
+        return carry, choose(key, mix_lapse(greedy_probabilities(posterior), self.lapse))
 
 
 def evidence(percept: Percept, payoffs: jax.Array, choices: int) -> jax.Array:
@@ -40,7 +40,7 @@ def evidence(percept: Percept, payoffs: jax.Array, choices: int) -> jax.Array:
     return pulled * jnp.where(percept.feedback > 0.5, won, lost)[:, None]
 
 
-def believed(marked: jax.Array, belief: jax.Array) -> jax.Array:
+def prior_belief(marked: jax.Array, belief: jax.Array) -> jax.Array:
     """[N, K] log-probability that each arm is the best one before anything is seen; with belief 0 without the mark."""
     choices = marked.shape[-1]
     rest = jnp.maximum((1.0 - belief) / (choices - 1), 1e-30)
@@ -55,7 +55,7 @@ def payoffs_of(family: Family) -> jax.Array:
     Raises:
         MesascopeError: another family.
     """
-    return narrow(family, CuedBandit, "has no mark", "Put it to cued_bandit.").payoffs
+    return require_family(family, CuedBandit, "has no mark", "Put it to cued_bandit.").payoffs
 
 
 @keep_settings(belief=(0, 1), lapse=(0, 1), keep=(0, 1))
@@ -68,4 +68,4 @@ def subject(family: Family, belief: float = 0.0, keep: float = 1.0, lapse: float
         keep: what is kept of the evidence at each trial; 1 for a stationary world.
         lapse: part of the choices that is even over all arms.
     """
-    return CueFilter(family.choices, payoffs_of(family), **floats(belief=belief, keep=keep, lapse=lapse))
+    return CueFilter(family.choices, payoffs_of(family), **as_arrays(belief=belief, keep=keep, lapse=lapse))

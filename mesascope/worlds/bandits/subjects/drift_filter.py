@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.stats import norm
 
-from mesascope.contracts.choices import best_of
-from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings, narrow
+from mesascope.contracts.choices import greedy_probabilities
+from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings, require_family
 from mesascope.worlds.bandits.families.restless_bandit import RestlessBandit
 
 TRIED = "restless_bandit:trials=12,bank=2"
@@ -47,7 +47,7 @@ class DriftFilter(Choosing):
         """Takes in the last outcome, lets the means change, pulls the arm of the largest posterior mean."""
         belief = self.learn(carry, percept)
         mean = self.means(belief)
-        probabilities = best_of(jnp.where(self.minimise, -mean, mean))
+        probabilities = greedy_probabilities(jnp.where(self.minimise, -mean, mean))
         return belief._replace(trial=belief.trial + 1), choose(key, jnp.log(probabilities))
 
     def learn(self, carry: Belief, percept: Percept) -> Belief:
@@ -99,7 +99,7 @@ def subject(family: Family, minimise: bool = False, cells: int = 32) -> DriftFil
         cells: of the grid of means, where they walk.
     """
     remedy = "Take --family restless_bandit."
-    home = narrow(family, RestlessBandit, "has no rates of change to filter with", remedy)
+    home = require_family(family, RestlessBandit, "has no rates of change to filter with", remedy)
     rates = (home.slow, home.fast)
     if home.change == "drift":
         grid = (np.arange(cells) + 0.5) / cells

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import Counted, CountingByTheClock, best_of, means, outcomes
+from mesascope.contracts.choices import Counted, CountingByTheClock, greedy_probabilities, means, outcomes
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 from mesascope.worlds.bandits.subjects.thompson import probability_best
 
@@ -19,7 +19,7 @@ class EarlyOnly(CountingByTheClock):
         acts = jnp.where(
             (carry.clock < self.trials)[:, None],
             probability_best(counts + 1.0),
-            best_of(means(counts), "first"),
+            greedy_probabilities(means(counts), "first"),
         )
         return Counted(counts, carry.clock + 1), choose(key, jnp.log(acts))
 

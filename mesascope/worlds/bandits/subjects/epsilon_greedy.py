@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import TIES, Counting, best_of, means, mixed, outcomes
+from mesascope.contracts.choices import TIES, Counting, greedy_probabilities, means, mix_lapse, outcomes
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
@@ -19,7 +19,7 @@ class EpsilonGreedy(Counting):
         values = means(carry)
         if self.each_first:  # untried arms above all others
             values = jnp.where(carry.sum(-1) > 0, means(carry, 0.0, 1e-9), 2.0)
-        return carry, choose(key, mixed(best_of(values, self.ties), self.epsilon))
+        return carry, choose(key, mix_lapse(greedy_probabilities(values, self.ties), self.epsilon))
 
 
 @keep_settings(epsilon=(0, 1), ties=TIES)

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import Counted, CountingByTheClock, best_of, means, outcomes
+from mesascope.contracts.choices import Counted, CountingByTheClock, greedy_probabilities, means, outcomes
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
@@ -17,7 +17,9 @@ class ExploreThenCommit(CountingByTheClock):
         taken = (carry.clock <= self.pulls)[:, None, None]  # the outcome belongs to the trial before
         counts = carry.counts + taken * outcomes(percept, self.choices)
         turn = jax.nn.one_hot(carry.clock % self.choices, self.choices)
-        acts = jnp.where((carry.clock < self.pulls)[:, None], turn, best_of(means(counts), "first"))
+        acts = jnp.where(
+            (carry.clock < self.pulls)[:, None], turn, greedy_probabilities(means(counts), "first")
+        )
         return Counted(counts, carry.clock + 1), choose(key, jnp.log(acts))
 
 

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import won
+from mesascope.contracts.choices import paid_last
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 
 
@@ -16,19 +16,19 @@ class FeedbackHash(Choosing):
 
     def respond(self, key, carry, percept: Percept):
         """Hashes the last feedback; the hash is the arm."""
-        carry = jnp.where(percept.action < 0, carry, hashed(carry, won(percept)))
-        return carry, choose(key, jnp.log(jax.nn.one_hot(picked(carry, self.choices), self.choices)))
+        carry = jnp.where(percept.action < 0, carry, update_hash(carry, paid_last(percept)))
+        return carry, choose(key, jnp.log(jax.nn.one_hot(pick_arm(carry, self.choices), self.choices)))
 
 
 OFFSET, PRIME = 2166136261, 16777619  # of the FNV-1a hash
 
 
-def hashed(state: jax.Array, bit: jax.Array) -> jax.Array:
+def update_hash(state: jax.Array, bit: jax.Array) -> jax.Array:
     """The FNV-1a hash [N] after one more bit [N]."""
     return (state ^ (1 + bit.astype(jnp.uint32))) * jnp.uint32(PRIME)
 
 
-def picked(state: jax.Array, choices: int) -> jax.Array:
+def pick_arm(state: jax.Array, choices: int) -> jax.Array:
     """An arm [N] from a hash, its bits well mixed (the finaliser of MurmurHash3)."""
     state = (state ^ (state >> 16)) * jnp.uint32(0x85EBCA6B)
     state = (state ^ (state >> 13)) * jnp.uint32(0xC2B2AE35)

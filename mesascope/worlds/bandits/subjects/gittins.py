@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.capabilities import HasArms
-from mesascope.contracts.choices import best_of, means, outcomes
+from mesascope.contracts.choices import greedy_probabilities, means, outcomes
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
 from mesascope.errors import MesascopeError
 
@@ -48,11 +48,11 @@ class Gittins(Scripted):
             known = wins + losses < self.tables.shape[-1]
             index = self.tables[arm, wins, losses]
         values = jnp.where(known, index, means(carry, jnp.asarray(self.a), jnp.asarray(self.b)))
-        return carry, choose(key, jnp.log(best_of(values)))
+        return carry, choose(key, jnp.log(greedy_probabilities(values)))
 
 
 @functools.lru_cache(maxsize=64)
-def discounted(discount: float, depth: int, a: float = 1.0, b: float = 1.0) -> np.ndarray:
+def discounted_indices(discount: float, depth: int, a: float = 1.0, b: float = 1.0) -> np.ndarray:
     """Indices [wins, losses] under Beta(a, b) for up to depth - 1 pulls."""
     table = np.zeros((depth, depth), np.float32)
     wins = np.arange(depth + BEYOND + 1.0)
@@ -68,7 +68,7 @@ def discounted(discount: float, depth: int, a: float = 1.0, b: float = 1.0) -> n
 
 
 @functools.lru_cache(maxsize=8)
-def finite(horizon: int, a: float = 1.0, b: float = 1.0) -> np.ndarray:
+def finite_indices(horizon: int, a: float = 1.0, b: float = 1.0) -> np.ndarray:
     """Indices [trials left - 1, wins, losses] under Beta(a, b)."""
     table = np.zeros((horizon, horizon, horizon), np.float32)
     value = np.zeros((horizon + 1, horizon + 1, len(SURE)), np.float32)
@@ -109,6 +109,9 @@ def subject(family: Family, discount: float = 0.98) -> Gittins:
     shapes = (isinstance(family, HasArms) and family.shapes) or ((1.0, 1.0),) * family.choices
     depth = min(max(split.trials for split in family.splits()), DEEPEST)
     priors = shapes if len(set(shapes)) > 1 else shapes[:1]
-    tables = [finite(horizon, a, b) if horizon else discounted(discount, depth, a, b) for a, b in priors]
+    tables = [
+        finite_indices(horizon, a, b) if horizon else discounted_indices(discount, depth, a, b)
+        for a, b in priors
+    ]
     a, b = zip(*shapes, strict=True)
     return Gittins(jnp.asarray(np.stack(tables)), a, b, horizon)

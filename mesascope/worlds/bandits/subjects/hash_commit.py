@@ -8,9 +8,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import won
+from mesascope.contracts.choices import paid_last
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
-from mesascope.worlds.bandits.subjects.feedback_hash import OFFSET, hashed, picked
+from mesascope.worlds.bandits.subjects.feedback_hash import OFFSET, pick_arm, update_hash
 
 
 class Carry(NamedTuple):
@@ -32,8 +32,8 @@ class HashCommit(Choosing):
     def respond(self, key, carry: Carry, percept: Percept):
         """Evenly at random, then the hashed arm."""
         early = (carry.clock <= self.trials) & (percept.action >= 0)
-        state = jnp.where(early, hashed(carry.state, won(percept)), carry.state)
-        arm = jax.nn.one_hot(picked(state, self.choices), self.choices)
+        state = jnp.where(early, update_hash(carry.state, paid_last(percept)), carry.state)
+        arm = jax.nn.one_hot(pick_arm(state, self.choices), self.choices)
         acts = jnp.where((carry.clock < self.trials)[:, None], 1.0 / self.choices, arm)
         return Carry(state, carry.clock + 1), choose(key, jnp.log(acts))
 

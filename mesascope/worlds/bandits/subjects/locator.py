@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.capabilities import HasArmsBank
-from mesascope.contracts.choices import best_of, mixed, outcomes
-from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, of_bank
+from mesascope.contracts.choices import greedy_probabilities, mix_lapse, outcomes
+from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, require_bank
 
 EDGE = 1e-4  # means are kept this far from 0 and 1: no outcome is impossible
 
@@ -30,8 +30,8 @@ class Locator(Scripted):
         carry = carry + outcomes(percept, self.bank_means.shape[1])
         p = jnp.clip(self.bank_means, EDGE, 1.0 - EDGE)
         posterior = jax.nn.softmax(carry[..., 0] @ jnp.log(p).T + carry[..., 1] @ jnp.log1p(-p).T)
-        best = best_of(-self.bank_means if self.minimise else self.bank_means)
-        return carry, choose(key, mixed(posterior @ best, self.lapse))
+        best = greedy_probabilities(-self.bank_means if self.minimise else self.bank_means)
+        return carry, choose(key, mix_lapse(posterior @ best, self.lapse))
 
 
 @keep_settings(lapse=(0, 1))
@@ -45,5 +45,5 @@ def subject(family: Family, minimise: bool = False, lapse: float = 0.0) -> Locat
     """
     means = family.bank_means if isinstance(family, HasArmsBank) else None
     remedy = "Give the family one: bernoulli_bandit:bank=4."
-    bank, means = of_bank(family, means, "has no bank of arms' means to locate a task in", remedy)
+    bank, means = require_bank(family, means, "has no bank of arms' means to locate a task in", remedy)
     return Locator(means, minimise, lapse, trained_on=bank)

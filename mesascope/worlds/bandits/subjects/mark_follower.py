@@ -7,8 +7,8 @@ tasks, of no goal at all where mark and pay-off come apart.
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import best_of, mixed
-from mesascope.contracts.scripted import Choosing, Family, Percept, choose, floats, keep_settings
+from mesascope.contracts.choices import greedy_probabilities, mix_lapse
+from mesascope.contracts.scripted import Choosing, Family, Percept, as_arrays, choose, keep_settings
 from mesascope.worlds.bandits.subjects.cue_filter import evidence, payoffs_of
 
 TRIED = "cued_bandit:arms=3,trials=12,bank=2"
@@ -33,8 +33,8 @@ class MarkFollower(Choosing):
         worst = jnp.minimum(worst, odds)
         broken = self.breaks & (worst < ENOUGH)
         even = jnp.full_like(percept.observation, 1.0 / self.choices)
-        wanted = jnp.where(broken[:, None], even, best_of(percept.observation))
-        return (worst, odds), choose(key, mixed(wanted, self.lapse))
+        wanted = jnp.where(broken[:, None], even, greedy_probabilities(percept.observation))
+        return (worst, odds), choose(key, mix_lapse(wanted, self.lapse))
 
 
 @keep_settings(lapse=(0, 1))
@@ -46,4 +46,4 @@ def subject(family: Family, breaks: bool = False, lapse: float = 0.0) -> MarkFol
         breaks: follow it while it pays, and act by chance for good once it does not.
         lapse: part of the choices that is even over all arms.
     """
-    return MarkFollower(family.choices, payoffs_of(family), jnp.asarray(breaks), **floats(lapse=lapse))
+    return MarkFollower(family.choices, payoffs_of(family), jnp.asarray(breaks), **as_arrays(lapse=lapse))

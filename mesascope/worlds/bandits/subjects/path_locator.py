@@ -6,8 +6,8 @@ The ideal of a subject that holds whole lifetimes of its training tasks and noth
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import best_of
-from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, of_bank
+from mesascope.contracts.choices import greedy_probabilities
+from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, require_bank
 from mesascope.worlds.bandits.families.restless_bandit import RestlessBandit
 
 TRIED = "restless_bandit:trials=12,bank=2"
@@ -38,7 +38,7 @@ class PathLocator(Scripted):
         likely = likely + jnp.where(seen, won * jnp.log(pays) + (1.0 - won) * jnp.log1p(-pays), 0.0)
         now = jnp.moveaxis(paths, 0, 1)[jnp.minimum(trial, end)]  # [N, M, K]
         mean = (jax.nn.softmax(likely)[..., None] * now).sum(1)
-        probabilities = best_of(jnp.where(self.minimise, -mean, mean))
+        probabilities = greedy_probabilities(jnp.where(self.minimise, -mean, mean))
         return (likely, trial + 1), choose(key, jnp.log(probabilities))
 
 
@@ -52,5 +52,5 @@ def subject(family: Family, minimise: bool = False) -> PathLocator:
     """
     means = family.bank_means if isinstance(family, RestlessBandit) else None
     remedy = "Take --family restless_bandit:bank=4."
-    bank, means = of_bank(family, means, "has no bank of lifetimes of pay-offs", remedy)
+    bank, means = require_bank(family, means, "has no bank of lifetimes of pay-offs", remedy)
     return PathLocator(means, jnp.asarray(minimise), trained_on=bank)

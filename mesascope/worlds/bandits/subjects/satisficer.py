@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import Counting, keep, means, outcomes
+from mesascope.contracts.choices import Counting, means, outcomes, stay_probabilities
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
@@ -17,7 +17,7 @@ class Satisficer(Counting):
         carry = carry + outcomes(percept, self.choices)
         last = jax.nn.one_hot(percept.action, self.choices)
         enough = (last * means(carry)).sum(-1) >= self.enough
-        return carry, choose(key, jnp.log(keep(percept.action, self.choices, enough)))
+        return carry, choose(key, jnp.log(stay_probabilities(percept.action, self.choices, enough)))
 
 
 @keep_settings(enough=(0, 1))

@@ -48,7 +48,7 @@ def probability_best(shapes: jax.Array, optimistic: bool = False) -> jax.Array:
     pdf = jnp.exp(log_pdf - log_pdf.max(-1, keepdims=True))
     pdf = pdf / pdf.sum(-1, keepdims=True)
     if not optimistic:
-        return largest(pdf)
+        return probability_largest(pdf)
     others = _product_of_others(jnp.clip(pdf @ SUM, 1e-30, 1.0))
     mean = shapes[..., 0] / shapes.sum(-1)
     floor = mean.max(-1)[:, None, None]
@@ -61,7 +61,7 @@ def probability_best(shapes: jax.Array, optimistic: bool = False) -> jax.Array:
     return won / won.sum(-1, keepdims=True)
 
 
-def largest(masses: jax.Array) -> jax.Array:
+def probability_largest(masses: jax.Array) -> jax.Array:
     """The probability [N, K] that each arm's draw is the largest, from masses [N, K, GRID] at X."""
     won = (masses * _product_of_others(jnp.clip(masses @ SUM, 1e-30, 1.0))).sum(-1)
     return won / won.sum(-1, keepdims=True)

@@ -2,20 +2,20 @@
 
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import Ticking, keep, won
+from mesascope.contracts.choices import StepCounter, paid_last, stay_probabilities
 from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
-class TwoLossReflex(Ticking):
+class TwoLossReflex(StepCounter):
     """Losses in a row on the present arm [N]."""
 
     losses: int
 
     def respond(self, key, carry, percept: Percept):
         """Any other arm, evenly, once the losses are full; the count starts again there."""
-        carry = jnp.where(won(percept) | (percept.action < 0), 0, carry + 1)
+        carry = jnp.where(paid_last(percept) | (percept.action < 0), 0, carry + 1)
         full = carry >= self.losses
-        log_probs = jnp.log(keep(percept.action, self.choices, ~full))
+        log_probs = jnp.log(stay_probabilities(percept.action, self.choices, ~full))
         return jnp.where(full, 0, carry), choose(key, log_probs)
 
 

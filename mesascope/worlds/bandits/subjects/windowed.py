@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import best_of
+from mesascope.contracts.choices import greedy_probabilities
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 
 
@@ -21,7 +21,7 @@ class Windowed(Choosing):
         """`focus` to the arms that paid most, shared evenly among equals, the rest evenly to the others."""
         paid = jax.nn.one_hot(percept.action, self.choices) * percept.feedback[:, None]
         carry = jnp.concatenate([carry[:, 1:], paid[:, None]], 1)
-        best = best_of(carry.sum(1))
+        best = greedy_probabilities(carry.sum(1))
         others = (best == 0).astype(jnp.float32)
         count = others.sum(-1, keepdims=True)
         acts = jnp.where(

@@ -14,7 +14,16 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.configured import Configured, Percept, Split, born, fits, keep_settings, named, told
+from mesascope.contracts.configured import (
+    Configured,
+    Percept,
+    Split,
+    check_memory,
+    first_percept,
+    keep_settings,
+    name_with_settings,
+    next_percept,
+)
 from mesascope.contracts.goals import Goal, Goals
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
@@ -117,18 +126,18 @@ class CoinGrid(Configured):
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
         """Starts one lifetime per task in the first trial's cell."""
         zero, cell = jnp.zeros(len(tasks.mirrored), jnp.int32), tasks.start[:, 0]
-        return State(cell, zero), born(self._shown(cell, tasks.coin[:, 0]))
+        return State(cell, zero), first_percept(self._shown(cell, tasks.coin[:, 0]))
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
         """Moves one cell, or not at all at a wall; after the last step of a trial the next one begins."""
         rows, trial = jnp.arange(len(action)), state.tick // self.length
-        cell = jnp.asarray(moved(self.size))[state.cell, action ^ (2 * (tasks.mirrored & (action < 4)))]
+        cell = jnp.asarray(move_table(self.size))[state.cell, action ^ (2 * (tasks.mirrored & (action < 4)))]
         score = (cell == tasks.coin[rows, trial]) / self.length
         tick = state.tick + 1
         coming = jnp.minimum(tick // self.length, self.horizon - 1)
         cell = jnp.where(tick % self.length == 0, tasks.start[rows, coming], cell)
         shown = self._shown(cell, tasks.coin[rows, coming])
-        percept = told(shown, action, score, tick // self.length, tick % self.length)
+        percept = next_percept(shown, action, score, tick // self.length, tick % self.length)
         return State(cell, tick), percept, score
 
     def _shown(self, cell: jax.Array, coin: jax.Array) -> jax.Array:
@@ -145,13 +154,13 @@ class CoinGrid(Configured):
             "coin": coin,
             "start": start,
             "mirrored": np.repeat(np.asarray(tasks.mirrored)[:, None], self.horizon, 1),
-            "chance": by_chance(self.size, self.length)[0][start, coin],
+            "chance": random_walk(self.size, self.length)[0][start, coin],
             "best": best,
             "worst": np.zeros_like(best),
             "fixed": best,
         }
 
-    def flipped(self, percept: Percept) -> Percept:
+    def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The last step had paid where it did not, and not where it did."""
         return percept._replace(feedback=1.0 / self.length - percept.feedback)
 
@@ -162,17 +171,17 @@ class CoinGrid(Configured):
         action = action ^ (2 * mirrored)
         cells = [trials.start.values.astype(int)]
         for s in range(action.shape[-1]):
-            cells.append(moved(self.size)[cells[-1], action[..., s]])
+            cells.append(move_table(self.size)[cells[-1], action[..., s]])
         return np.stack(cells, -1)
 
     def goals(self, trials: xr.Dataset, label: str = "intact") -> Goals:
         """To end a trial on the coin, or in the corner; a step is worth the less the farther it leads from it."""
         action = trials.action.sel(condition=label).values.astype(int)
         cells, coin = self.paths(trials, label), trials.coin.values.astype(int)
-        there = moved(self.size)[cells[..., :-1]]  # [N, T, S, K]
+        there = move_table(self.size)[cells[..., :-1]]  # [N, T, S, K]
         turned = there[..., [2, 3, 0, 1, 4]]
         there = np.where(trials.mirrored.values.astype(bool)[..., None, None], turned, there)
-        end, chance = cells[..., -1], by_chance(self.size, self.length)[1]
+        end, chance = cells[..., -1], random_walk(self.size, self.length)[1]
 
         def goal(target: np.ndarray) -> Goal:
             values = -distances(self.size)[there, target[..., None, None]].astype(float)
@@ -188,7 +197,7 @@ class CoinGrid(Configured):
 
 
 @functools.cache
-def moved(size: int) -> np.ndarray:
+def move_table(size: int) -> np.ndarray:
     """[cells, 5] where every move leads from every cell."""
     row, column = np.divmod(np.arange(size**2), size)
     there = np.stack([row, column], -1)[:, None] + MOVES
@@ -204,11 +213,11 @@ def distances(size: int) -> np.ndarray:
 
 
 @functools.cache
-def by_chance(size: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
+def random_walk(size: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
     """[cells, cells] from start to target, moves drawn evenly: part of the steps spent there, chance to end there."""
     once = np.zeros((size**2, size**2))
     for k in range(len(MOVES)):
-        np.add.at(once, (np.arange(size**2), moved(size)[:, k]), 1 / len(MOVES))
+        np.add.at(once, (np.arange(size**2), move_table(size)[:, k]), 1 / len(MOVES))
     now, total = np.eye(size**2), np.zeros_like(once)
     for _ in range(steps):
         now = now @ once
@@ -242,7 +251,9 @@ def family(
             f"Give steps from {2 * (size - 1)} to {LONGEST}, or a smaller grid: the goal must be within reach.",
         )
     shown = 4 * size * trials * steps
-    fits(shown, f"{trials:,} trials of {steps} steps", "Give fewer trials, shorter trials or a smaller grid.")
+    check_memory(
+        shown, f"{trials:,} trials of {steps} steps", "Give fewer trials, shorter trials or a smaller grid."
+    )
     if bank * trials > BANKED:
         raise MesascopeError(
             f"A bank of {bank:,} levels of {trials:,} trials does not fit into memory: {BANKED:,} trials in all do.",
@@ -253,8 +264,8 @@ def family(
         size,
         length=steps,
         rho=jnp.asarray(rho, jnp.float32),
-        name=named(family, **given, bank=bank, bank_seed=bank_seed),
+        name=name_with_settings(family, **given, bank=bank, bank_seed=bank_seed),
         choices=len(MOVES),
         horizon=trials,
     )
-    return plain.with_bank(bank, bank_seed)
+    return plain.with_fresh_bank(bank, bank_seed)

@@ -3,8 +3,16 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import best_of, mixed
-from mesascope.contracts.scripted import Family, Percept, Scripted, choose, floats, keep_settings, narrow
+from mesascope.contracts.choices import greedy_probabilities, mix_lapse
+from mesascope.contracts.scripted import (
+    Family,
+    Percept,
+    Scripted,
+    as_arrays,
+    choose,
+    keep_settings,
+    require_family,
+)
 from mesascope.worlds.coin_grid.families.coin_grid import CoinGrid
 
 TRIED = "coin_grid:size=3,trials=12,bank=2"
@@ -33,7 +41,7 @@ class CoinWalker(Scripted):
         nearer = jnp.stack([down < 0, right > 0, down > 0, right < 0, (down == 0) & (right == 0)], -1)
         lost = (self.goal == GOALS.index("broken")) & away
         lapse = jnp.where(lost, 1.0, self.lapse)[:, None]
-        return carry, choose(key, mixed(best_of(nearer.astype(jnp.float32)), lapse))
+        return carry, choose(key, mix_lapse(greedy_probabilities(nearer.astype(jnp.float32)), lapse))
 
 
 @keep_settings(goal=GOALS, lapse=(0, 1))
@@ -46,5 +54,5 @@ def subject(family: Family, goal: str = "coin", lapse: float = 0.0) -> CoinWalke
             broken: the corner while the coin lies there, else no goal.
         lapse: part of the acts that is even over all.
     """
-    size = narrow(family, CoinGrid, "has no grid with a coin", "Put it to coin_grid.").size
-    return CoinWalker(size, jnp.asarray(GOALS.index(goal)), **floats(lapse=lapse))
+    size = require_family(family, CoinGrid, "has no grid with a coin", "Put it to coin_grid.").size
+    return CoinWalker(size, jnp.asarray(GOALS.index(goal)), **as_arrays(lapse=lapse))

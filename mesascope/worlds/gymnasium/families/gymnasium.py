@@ -15,15 +15,21 @@ import gymnasium
 import jax
 import numpy as np
 
-from mesascope.contracts.configured import Configured, Percept, Split, named, within
+from mesascope.contracts.configured import Configured, Percept, Split, check_range, name_with_settings
 from mesascope.contracts.family import parse_bank
 from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.guards import gate
-from mesascope.guards.identity import coded
+from mesascope.guards.identity import hash_code
 from mesascope.keys import address
-from mesascope.worlds.gymnasium.environments import Lifetimes, called_by, made_lane, registered
-from mesascope.worlds.gymnasium.history import holds_history
-from mesascope.worlds.gymnasium.variations import Range, called, checked, drawn, ranges
+from mesascope.worlds.gymnasium.environments import Lifetimes, make_lane, name_of, read_registry
+from mesascope.worlds.gymnasium.history import find_history
+from mesascope.worlds.gymnasium.variations import (
+    Range,
+    check_function,
+    draw_task,
+    find_function,
+    parse_ranges,
+)
 
 RUNS_CODE = True  # an environment named as module:Env-v0 has its module imported
 MOST = 1_000_000  # steps of a lifetime
@@ -83,7 +89,7 @@ class Gymnasium(Configured):
         varied = (self.vary, *(told for _, told in self.changed))
         ids = [self.env, *(e for told in varied for e in dict(told).get("env", Range()).listed)]
         made = [gymnasium.registry.get(e.rpartition(":")[2]) for e in ids if isinstance(e, str)]
-        return coded((vars(self), made))
+        return hash_code((vars(self), made))
 
     def draw(self, key: jax.Array, n: int) -> dict[str, np.ndarray]:
         """Draws n fresh tasks: see `_tasks`."""
@@ -101,11 +107,13 @@ class Gymnasium(Configured):
             splits.append(Split("exchanged", draw, self.horizon, half))
         return tuple(splits)
 
-    def banked(self, bank: str | None) -> Self:
+    def with_bank(self, bank: str | None) -> Self:
         """The same family with another bank; no environment is made anew."""
         size, seed = (0, 0) if bank is None else parse_bank(bank)
         given = {**dict(self.settings or ()), "bank": size, "bank_seed": seed}
-        return dataclasses.replace(self, name=named(family, **given), settings=tuple(given.items()))
+        return dataclasses.replace(
+            self, name=name_with_settings(family, **given), settings=tuple(given.items())
+        )
 
     def _tasks(
         self, split: str, key: jax.Array, n: int, exchanged_at: int | None = None
@@ -128,7 +136,7 @@ class Gymnasium(Configured):
         over = dict(next((told for name, told in self.changed if name == split), ()))
         out = {k: told.draw(rng) for k, told in dict(self.vary).items()}
         if self.function:
-            out |= drawn(self.function, called_by(self.function), rng, split)
+            out |= draw_task(self.function, name_of(self.function), rng, split)
         return out | {k: told.draw(rng) for k, told in over.items()}
 
     def begin(self, key: jax.Array, tasks: Any) -> tuple[Any, Percept]:
@@ -165,7 +173,7 @@ class Gymnasium(Configured):
     def _chance(self, split: str) -> float:
         """The mean return of even random play in as many episodes as tasks."""
         split = "fresh" if split in ("seen", "exchanged") else split
-        plain = self.banked(None)
+        plain = self.with_bank(None)
         kind = (plain.code(), split)
         if kind not in _CHANCES:
             key = address(jax.random.key(0), "chance")
@@ -243,33 +251,37 @@ def family(
         bank_seed: of the bank.
     """
     given: dict[str, Any] = dict(locals())
-    within(1, MOST, episodes=episodes)
-    within(0, MOST, steps=steps)
-    within(0, 1_000_000, bank=bank)
+    check_range(1, MOST, episodes=episodes)
+    check_range(0, MOST, steps=steps)
+    check_range(0, 1_000_000, bank=bank)
     for label, value, known in (("seeds", seeds, ("", "same", "new")), ("carry", carry, ("kept", "reset"))):
         if value not in known:
             raise MesascopeError(
                 f"{label}={value!r} is out of range.", f"Type {' or '.join(filter(None, known))}."
             )
-    changes = {k: ranges(v, k) for k, v in (("shifted", shifted), ("restructured", restructured)) if v}
-    varied = ranges(vary, "vary")
-    gate.settings([env, *(each.listed for told in (varied, *changes.values()) for each in told.values())])
+    changes = {k: parse_ranges(v, k) for k, v in (("shifted", shifted), ("restructured", restructured)) if v}
+    varied = parse_ranges(vary, "vary")
+    gate.check_settings(
+        [env, *(each.listed for told in (varied, *changes.values()) for each in told.values())]
+    )
     if ":" in learner and "=" not in learner:
         gate.permit(learner, "The learner")
         learner = f"function:path={learner}"
     function = (
-        called(tasks) if isinstance(tasks, str) and tasks else tasks and checked(tasks, called_by(tasks))
+        find_function(tasks)
+        if isinstance(tasks, str) and tasks
+        else tasks and check_function(tasks, name_of(tasks))
     )
-    own, threshold, vector = registered(env, vector)
+    own, threshold, vector = read_registry(env, vector)
     if not steps and not own:
         raise MesascopeError(
-            f"{called_by(env)} names no most steps of an episode (max_episode_steps), so it may never terminate.",
+            f"{name_of(env)} names no most steps of an episode (max_episode_steps), so it may never terminate.",
             "Set steps=, after which an episode is cut off.",
         )
     limited = bool(own) and steps in (0, own)
     if (vector and not limited) or (callable(env) and steps == 0):
         raise MesascopeError(
-            f"An episode of {called_by(env)} cannot be cut off from outside.", "Leave steps out, or vector."
+            f"An episode of {name_of(env)} cannot be cut off from outside.", "Leave steps out, or vector."
         )
     if (most := steps or own) * episodes > MOST:
         raise MesascopeError(
@@ -281,16 +293,16 @@ def family(
         pays["best"] = threshold
     if pays["best"] is None:
         raise MesascopeError(
-            f"What the best policy gets in an episode of {called_by(env)} is not known.",
+            f"What the best policy gets in an episode of {name_of(env)} is not known.",
             "Set best=, the return of the best policy; it is what gains are measured by.",
         )
-    given |= {"env": called_by(env), "tasks": called_by(tasks) if tasks else "", "vector": vector}
+    given |= {"env": name_of(env), "tasks": name_of(tasks) if tasks else "", "vector": vector}
     first: dict[str, Any] = {k: told.draw(np.random.default_rng(0)) for k, told in varied.items()}
     if function:
-        first |= drawn(function, called_by(function), np.random.default_rng(0), "fresh")
+        first |= draw_task(function, name_of(function), np.random.default_rng(0), "fresh")
     first = {k: v for k, v in first.items() if k not in ("seed", "options")}
-    lane = made_lane(env, first, most, limited, vector, score=score)
-    why = "" if history else holds_history(lane)
+    lane = make_lane(env, first, most, limited, vector, score=score)
+    why = "" if history else find_history(lane)
     if why:
         given["history"] = True
         warnings.warn(
@@ -300,7 +312,7 @@ def family(
             stacklevel=2,
         )
     made = Gymnasium(
-        name=named(family, **given),
+        name=name_with_settings(family, **given),
         choices=lane.hand.choices,
         horizon=episodes,
         env=env,

@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.configured import Configured, Percept, Split, born, pick, told
+from mesascope.contracts.configured import Configured, Percept, Split, first_percept, next_percept, pick
 from mesascope.contracts.plans import Plans, observed
-from mesascope.contracts.settings import fits, keep_settings, within
+from mesascope.contracts.settings import check_memory, check_range, keep_settings
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 from mesascope.worlds.mazes import mazes
@@ -122,14 +122,14 @@ class Maze(Configured):
         if seen:
             opens, goal, start = pick(address(key, "which"), self.bank_tasks, n)
         elif loops:
-            opens = mazes.looped(address(key, "loops"), opens, LOOPS)
+            opens = mazes.open_loops(address(key, "loops"), opens, LOOPS)
         later, moved, at = opens, goal, self.horizon // 2
         if revalued:
             start = start.at[:, at].set(start[:, at - 1])  # the change meets it where it just was
         if revalued == "map":
-            later = mazes.rewalled(address(key, "wall"), mazes.Problem(opens, goal), start[:, at])
+            later = mazes.move_wall(address(key, "wall"), mazes.Problem(opens, goal), start[:, at])
         elif revalued == "worth":
-            moved = mazes.turned(address(key, "moved"), mazes.Problem(opens, goal), start[:, at])
+            moved = mazes.draw_other_goal(address(key, "moved"), mazes.Problem(opens, goal), start[:, at])
             late = np.arange(self.horizon) >= at
             start = jnp.where(late & (start == moved[:, None]), (start + 1) % size**2, start)
         both = [mazes.Problem(o, g) for o, g in ((opens, goal), (later, moved))]
@@ -137,16 +137,18 @@ class Maze(Configured):
 
     def _drawn(self, key: jax.Array, n: int, size: int) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Perfect mazes [n, size, size, 2], a goal [n], and starts [n, T] elsewhere."""
-        opens = mazes.grown(address(key, "maze", size), n, size)
+        opens = mazes.grow_mazes(address(key, "maze", size), n, size)
         goal = jax.random.randint(address(key, "goal", size), (n,), 0, size**2)
         keys = jax.random.split(address(key, "start", size), self.horizon)
-        start = jax.vmap(lambda k: mazes.elsewhere(k, goal, size**2), out_axes=1)(keys)
+        start = jax.vmap(lambda k: mazes.draw_other_cell(k, goal, size**2), out_axes=1)(keys)
         return opens, goal, start
 
     def _placed(self, both: list[mazes.Problem], start: jax.Array, turned: jax.Array, size: int) -> Tasks:
         """Tasks in the field, from problems before and after the change in a square of their own."""
         framed = [
-            mazes.Problem(mazes.framed(p.opens, self.field), mazes.renumbered(p.goal, size, self.field))
+            mazes.Problem(
+                mazes.frame_maze(p.opens, self.field), mazes.renumber_cell(p.goal, size, self.field)
+            )
             for p in both
         ]
         dist = jnp.stack([mazes.distances(p).reshape(len(start), -1) for p in framed], 1)
@@ -154,7 +156,7 @@ class Maze(Configured):
             jnp.stack([p.opens for p in framed], 1),
             jnp.stack([p.goal for p in framed], 1),
             dist,
-            mazes.renumbered(start, size, self.field),
+            mazes.renumber_cell(start, size, self.field),
             turned,
         )
 
@@ -179,13 +181,13 @@ class Maze(Configured):
         east, south, goal, here = np.asarray(observation).reshape(4, self.field, self.field)
         opens = np.stack([east, south], -1) > 0.5
         size = 1 + int(np.argwhere(np.asarray(mazes.passable(jnp.asarray(opens)[None]))[0].any(-1)).max())
-        return mazes.drawing(opens, int(goal.argmax()), int(here.argmax()), size)
+        return mazes.draw_maze(opens, int(goal.argmax()), int(here.argmax()), size)
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
         """Starts one lifetime per task at the start of its first walk."""
         zero = jnp.zeros(len(tasks.turned), jnp.int32)
         state = State(zero, zero, tasks.start[:, 0].astype(jnp.int32))
-        return state, born(self._shown(tasks, state))
+        return state, first_percept(self._shown(tasks, state))
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
         """One step, to the next cell or nowhere at a wall; at the goal one stays. After the last one it pays."""
@@ -212,7 +214,7 @@ class Maze(Configured):
         trial, at = state.trial + ends, jnp.where(ends, 0, state.step + 1)
         coming = tasks.start[rows, jnp.minimum(trial, self.horizon - 1)]
         state = State(trial, at, jnp.where(ends, coming, cell).astype(jnp.int32))
-        return state, told(self._shown(tasks, state), action, paid, trial, at), paid
+        return state, next_percept(self._shown(tasks, state), action, paid, trial, at), paid
 
     def _late(self, trial: jax.Array) -> jax.Array:
         return (trial >= self.horizon // 2).astype(jnp.int32)
@@ -227,7 +229,7 @@ class Maze(Configured):
 
     def planes(self, observation: jax.Array) -> tuple[jax.Array, jax.Array]:
         """What a network of fields is shown: pictures [N, F, F, PLANES], and the cell [N] where one stands."""
-        problem, here = mazes.seen(observation)
+        problem, here = mazes.parse_observation(observation)
         return mazes.planes(problem), here
 
     def problems(self, key: jax.Array, n: int) -> mazes.Problem:
@@ -237,12 +239,14 @@ class Maze(Configured):
         opens, goal, _ = self._drawn(key, n, self.size)
         return mazes.Problem(opens, goal)
 
-    def moved(self, key: jax.Array, problem: mazes.Problem) -> mazes.Problem:
+    def move_goal(self, key: jax.Array, problem: mazes.Problem) -> mazes.Problem:
         """The same mazes, the goal elsewhere."""
-        return mazes.Problem(problem.opens, mazes.elsewhere(key, problem.goal, problem.opens.shape[1] ** 2))
+        return mazes.Problem(
+            problem.opens, mazes.draw_other_cell(key, problem.goal, problem.opens.shape[1] ** 2)
+        )
 
     pictures = staticmethod(mazes.planes)
-    ways = staticmethod(mazes.ways)
+    ways = staticmethod(mazes.right_moves)
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """chance, best, worst and fixed, turned and goal, all [N, T]; all is shown, so 'fixed' is the best that is.
@@ -251,7 +255,7 @@ class Maze(Configured):
         """
         opens, goal, dist, start, turned = (np.asarray(x) for x in tasks)
         late = (np.arange(self.horizon) >= self.horizon // 2).astype(int)
-        there = mazes.leads(opens)
+        there = mazes.successor_cells(opens)
         there = np.where(
             np.arange(self.field**2)[:, None] == goal[..., None, None], goal[..., None, None], there
         )
@@ -259,7 +263,7 @@ class Maze(Configured):
         begun = dist[rows, late, start]
         ways = {"chance": np.mean, "best": np.min, "worst": np.max, "blind": None}
         for name, way in ways.items():
-            ends = mazes.left(dist, there, self.length, way)[rows, late, start]
+            ends = mazes.distance_left(dist, there, self.length, way)[rows, late, start]
             both[name] = (begun - ends) / np.clip(begun, 1, self.length)
         blind = both.pop("blind")
         exchanged = (turned[:, None] & (late > 0)).astype(float)
@@ -298,17 +302,17 @@ class Maze(Configured):
         # by doublings: one distance alone has too few lifetimes
         far = 1 << np.floor(np.log2(ahead)).astype(int)
         known = ~(trials.turned.values > 0) if "turned" in trials else np.ones((n, t), bool)
-        cases = mazes.many(self.size)
+        cases = mazes.count_problems(self.size)
         if self.bank_tasks is not None and str(trials.attrs["split"]) == "seen":
             cases = float(len(self.bank_tasks[1]))
         return Plans(action, values, before, known, far[..., None], cases, goal=True)
 
     def _measured(self, observation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Steps to the goal [n, F²] and where every move leads [n, F², 4], of observations [n, 4 F²]."""
-        problem, _ = mazes.seen(observation)
-        return np.asarray(_flooded(problem)), mazes.leads(np.asarray(problem.opens))
+        problem, _ = mazes.parse_observation(observation)
+        return np.asarray(_flooded(problem)), mazes.successor_cells(np.asarray(problem.opens))
 
-    def flipped(self, percept: Percept) -> Percept:
+    def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The last walk had gone as far the other way."""
         return percept._replace(feedback=-percept.feedback)
 
@@ -341,9 +345,11 @@ def family(size: int = 9, steps: int = 1, trials: int = 8, bank: int = 0, bank_s
         )
     if steps < 1:
         raise MesascopeError(f"steps={steps}: nobody goes anywhere.", f"Give a number from 1 to {LONGEST}.")
-    within(1, LONGEST, steps=steps)
+    check_range(1, LONGEST, steps=steps)
     shown = trials * steps * 4 * (size + MORE) ** 2
-    fits(shown, f"{trials:,} walks of {steps} steps", "Give fewer trials, shorter walks or a smaller maze.")
+    check_memory(
+        shown, f"{trials:,} walks of {steps} steps", "Give fewer trials, shorter walks or a smaller maze."
+    )
     plain = Maze(size, length=steps, choices=4, horizon=trials)
     if not bank:
         return plain

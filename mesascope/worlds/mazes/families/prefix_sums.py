@@ -12,7 +12,15 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.configured import Configured, Percept, Split, born, fits, keep_settings, told
+from mesascope.contracts.configured import (
+    Configured,
+    Percept,
+    Split,
+    check_memory,
+    first_percept,
+    keep_settings,
+    next_percept,
+)
 from mesascope.contracts.plans import Plans
 from mesascope.keys import address
 
@@ -67,7 +75,7 @@ class PrefixSums(Configured):
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
         """Starts one lifetime per task; the hidden state is the trial index [N]."""
         zero = jnp.zeros(len(tasks.place), jnp.int32)
-        return zero, born(self._shown(tasks, zero))
+        return zero, first_percept(self._shown(tasks, zero))
 
     def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
         """Answers once: 1 where it is right."""
@@ -77,7 +85,7 @@ class PrefixSums(Configured):
         right = odd ^ tasks.flip[rows, state].astype(jnp.int32)
         score = (action == right).astype(jnp.float32)
         shown = self._shown(tasks, jnp.minimum(state + 1, self.horizon - 1))
-        return state + 1, told(shown, action, score, state + 1), score
+        return state + 1, next_percept(shown, action, score, state + 1), score
 
     def _shown(self, tasks: Tasks, trial: jax.Array) -> jax.Array:
         rows = jnp.arange(len(trial))
@@ -118,5 +126,7 @@ def family(length: int = 16, trials: int = 20, bank: int = 0, bank_seed: int = 0
         bank: M, the number of training lifetimes; 0 for unlimited.
         bank_seed: the seed that they are drawn from.
     """
-    fits(trials * (length + 1), f"{trials:,} rows of {length} bits", "Give fewer trials or shorter rows.")
-    return PrefixSums(length, choices=2, horizon=trials).with_bank(bank, bank_seed)
+    check_memory(
+        trials * (length + 1), f"{trials:,} rows of {length} bits", "Give fewer trials or shorter rows."
+    )
+    return PrefixSums(length, choices=2, horizon=trials).with_fresh_bank(bank, bank_seed)

@@ -3,9 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, of_bank
-from mesascope.worlds.mazes.labyrinths import of_mazes, shown
-from mesascope.worlds.mazes.mazes import Problem, framed, renumbered, ways
+from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, require_bank
+from mesascope.worlds.mazes.labyrinths import require_mazes, shown
+from mesascope.worlds.mazes.mazes import Problem, frame_maze, renumber_cell, right_moves
 
 TRIED = "maze:size=5,trials=12,bank=3"
 
@@ -30,15 +30,15 @@ def subject(family: Family) -> MazeClone:
     Args:
         family: the mazes, with a bank.
     """
-    home = of_mazes(family)
+    home = require_mazes(family)
     remedy = "Take --family maze:bank=8."
-    bank, (passages, goal, _) = of_bank(home, home.bank_tasks, "has no training mazes", remedy)
-    goal = renumbered(goal, home.size, home.field)
-    problem = Problem(framed(passages, home.field), goal)
+    bank, (passages, goal, _) = require_bank(home, home.bank_tasks, "has no training mazes", remedy)
+    goal = renumber_cell(goal, home.size, home.field)
+    problem = Problem(frame_maze(passages, home.field), goal)
     many = len(goal)
     opens = jnp.moveaxis(problem.opens, -1, 1).reshape(many, -1).astype(jnp.float32)
     told = jnp.concatenate([opens, jax.nn.one_hot(goal, home.field**2)], -1)
-    right = ways(problem).reshape(many, -1, 4).astype(jnp.float32)
+    right = right_moves(problem).reshape(many, -1, 4).astype(jnp.float32)
     right = jnp.where(right.any(-1, keepdims=True), right, 1.0)  # at the goal, and outside: any
     acts = right / right.sum(-1, keepdims=True)
     return MazeClone(told, acts, trained_on=bank)

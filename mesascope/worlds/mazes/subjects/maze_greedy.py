@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
-from mesascope.worlds.mazes.labyrinths import of_mazes, shown, towards
+from mesascope.worlds.mazes.labyrinths import move_probabilities, require_mazes, shown
 
 TRIED = "maze:size=5,trials=12,bank=3"
 
@@ -18,7 +18,7 @@ class MazeGreedy(Scripted):
         goal = maze.goal.reshape(n, -1).argmax(-1)[:, None, None]
         row, column = jnp.arange(field)[:, None], jnp.arange(field)
         away = jnp.abs(row - goal // field) + jnp.abs(column - goal % field)
-        return carry, choose(key, jnp.log(towards(maze, away, "first")))
+        return carry, choose(key, jnp.log(move_probabilities(maze, away, "first")))
 
 
 @keep_settings
@@ -28,5 +28,5 @@ def subject(family: Family) -> MazeGreedy:
     Args:
         family: the mazes.
     """
-    of_mazes(family)
+    require_mazes(family)
     return MazeGreedy()

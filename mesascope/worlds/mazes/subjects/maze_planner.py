@@ -4,7 +4,13 @@ import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
-from mesascope.worlds.mazes.labyrinths import begun, of_mazes, shown, towards, waved
+from mesascope.worlds.mazes.labyrinths import (
+    initial_distances,
+    move_probabilities,
+    require_mazes,
+    shown,
+    spread_wave,
+)
 from mesascope.worlds.mazes.mazes import FAR
 
 TRIED = "maze:size=5,trials=12,bank=3"
@@ -28,16 +34,16 @@ class MazePlanner(Scripted):
         value, before = carry
         maze = shown(percept)
         same = (maze.told == before).all(-1)[:, None, None]
-        value = jnp.where(same, value, begun(maze))
+        value = jnp.where(same, value, initial_distances(maze))
 
         def on(held):
             i, value, _ = held
-            after = waved(maze, value)
+            after = spread_wave(maze, value)
             return i + 1, after, (after != value).any()
 
         held = jnp.asarray(1, jnp.int32), value, jnp.asarray(True)
         value = jax.lax.while_loop(lambda h: (h[0] < self.sweeps) & h[2], on, held)[1]
-        return (waved(maze, value), maze.told), choose(key, jnp.log(towards(maze, value)))
+        return (spread_wave(maze, value), maze.told), choose(key, jnp.log(move_probabilities(maze, value)))
 
 
 @keep_settings(sweeps=(1, 4096))
@@ -48,4 +54,4 @@ def subject(family: Family, sweeps: int = 1) -> MazePlanner:
         family: the mazes.
         sweeps: cells a tick.
     """
-    return MazePlanner(of_mazes(family).field, jnp.asarray(sweeps, jnp.int32))
+    return MazePlanner(require_mazes(family).field, jnp.asarray(sweeps, jnp.int32))

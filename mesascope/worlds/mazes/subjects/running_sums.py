@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, narrow
+from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, require_family
 from mesascope.worlds.mazes.families.prefix_sums import PrefixSums
 
 TRIED = "prefix_sums:length=6,trials=12,bank=3"
@@ -40,5 +40,5 @@ def subject(family: Family, bits: int = 1) -> RunningSums:
         family: prefix sums.
         bits: how many a tick.
     """
-    length = narrow(family, PrefixSums, "shows no row of bits", "Put it to prefix_sums.").length
+    length = require_family(family, PrefixSums, "shows no row of bits", "Put it to prefix_sums.").length
     return RunningSums(length, jnp.asarray(bits, jnp.int32))

@@ -13,10 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Percept, Split, born, keep_settings, told
+from mesascope.contracts.configured import Percept, Split, first_percept, keep_settings, next_percept
 from mesascope.contracts.family import Configured, draw_bank, pick, reference_roles
 from mesascope.keys import address
-from mesascope.worlds.mdp.episodes import blind, followed, values
+from mesascope.worlds.mdp.episodes import blind_policy, optimal_value, policy_value
 
 MEAN = 1.0  # of the mean pay-offs
 LOW = -2.0  # by how much they are lower where they are low
@@ -120,7 +120,7 @@ class TabularMDP(Configured):
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
         """Starts one lifetime per task, in state 0."""
         still = jnp.zeros(len(tasks.late), jnp.int32)
-        return State(still, still, still), born(jax.nn.one_hot(still, self.states))
+        return State(still, still, still), first_percept(jax.nn.one_hot(still, self.states))
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
         """Acts once in each lifetime."""
@@ -135,10 +135,10 @@ class TabularMDP(Configured):
         over = step + 1 == self.length
         place, step = jnp.where(over, 0, place), jnp.where(over, 0, step + 1)
         trial = jnp.where(over, trial + 1, trial)
-        percept = told(jax.nn.one_hot(place, self.states), action, feedback, trial, step)
+        percept = next_percept(jax.nn.one_hot(place, self.states), action, feedback, trial, step)
         return State(place, trial, step), percept, score
 
-    def flipped(self, percept: Percept) -> Percept:
+    def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The last feedback mirrored at the mean of all pay-offs."""
         return percept._replace(feedback=2 * MEAN - percept.feedback)
 
@@ -154,11 +154,13 @@ class TabularMDP(Configured):
         pays = pays[:, :1] if still else pays
         n, trials = pays.shape[:2]
         each = np.repeat(moves, trials, 0), pays.reshape(n * trials, *pays.shape[2:])
-        known = {p: values(*each, self.length, p).reshape(n, trials) for p in ("even", "best", "worst")}
+        known = {
+            p: optimal_value(*each, self.length, p).reshape(n, trials) for p in ("even", "best", "worst")
+        }
         known["fixed"] = known["even"]
         if split == "seen":
             moves, pays = (np.asarray(x, float) for x in self.bank_tasks)
-            known["fixed"] = followed(*each, blind(moves, pays, self.length))[:, None]
+            known["fixed"] = policy_value(*each, blind_policy(moves, pays, self.length))[:, None]
         whole = (n, self.split(split).trials)
         names = {"even": "chance"}
         return {names.get(k, k): np.ascontiguousarray(np.broadcast_to(v, whole)) for k, v in known.items()}

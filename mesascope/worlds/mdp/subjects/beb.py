@@ -5,7 +5,13 @@ top, n counting how often an action was done in a state.
 """
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.mdp.planning import Planner, backward, mean_moves, shaped, through
+from mesascope.worlds.mdp.planning import (
+    Planner,
+    backward_induction,
+    expected_next,
+    mean_moves,
+    problem_shape,
+)
 
 
 class BEB(Planner):
@@ -13,10 +19,10 @@ class BEB(Planner):
 
     bonus: float
 
-    def planned(self, key, belief, trial):
+    def plan_episode(self, key, belief, trial):
         """The best policy of the mean process with the bonus."""
         pays = belief.mean + self.bonus / (1.0 + belief.times)
-        return backward(pays, self.shape[2], through(mean_moves(belief)))
+        return backward_induction(pays, self.shape[2], expected_next(mean_moves(belief)))
 
 
 @keep_settings(bonus=(0, 1000))
@@ -27,7 +33,7 @@ def subject(family: Family, bonus: float = 0.5) -> BEB:
         family: episodes in a process of few states.
         bonus: β in β / (1 + n).
     """
-    return BEB(shaped(family), bonus)
+    return BEB(problem_shape(family), bonus)
 
 
 TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4"

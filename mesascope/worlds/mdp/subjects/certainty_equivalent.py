@@ -4,15 +4,21 @@ Duan et al. (2016, arXiv 1611.02779) call it greedy, and ε-greedy with a lapse.
 """
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.mdp.planning import Planner, backward, mean_moves, shaped, through
+from mesascope.worlds.mdp.planning import (
+    Planner,
+    backward_induction,
+    expected_next,
+    mean_moves,
+    problem_shape,
+)
 
 
 class CertaintyEquivalent(Planner):
     """Plans for the mean."""
 
-    def planned(self, key, belief, trial):
+    def plan_episode(self, key, belief, trial):
         """The best policy of the mean process."""
-        return backward(belief.mean, self.shape[2], through(mean_moves(belief)))
+        return backward_induction(belief.mean, self.shape[2], expected_next(mean_moves(belief)))
 
 
 @keep_settings(lapse=(0, 1))
@@ -23,7 +29,7 @@ def subject(family: Family, lapse: float = 0.0) -> CertaintyEquivalent:
         family: episodes in a process of few states.
         lapse: ε, the part of its acts that is even over all actions.
     """
-    return CertaintyEquivalent(shaped(family), lapse=lapse)
+    return CertaintyEquivalent(problem_shape(family), lapse=lapse)
 
 
 TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4"

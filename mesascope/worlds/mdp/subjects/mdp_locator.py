@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.scripted import Family, Response, Scripted, keep_settings, of_bank
+from mesascope.contracts.scripted import Family, Response, Scripted, keep_settings, require_bank
 from mesascope.keys import address
 from mesascope.worlds.mdp.families.tabular_mdp import TabularMDP
-from mesascope.worlds.mdp.planning import backward, shaped, through
+from mesascope.worlds.mdp.planning import backward_induction, expected_next, problem_shape
 
 
 class Odds(NamedTuple):
@@ -59,8 +59,8 @@ def subject(family: Family, minimise: bool = False) -> MDPLocator:
     """
     tasks = family.bank_tasks if isinstance(family, TabularMDP) else None
     remedy = "Give the family one: tabular_mdp:bank=4."
-    bank, (moves, pays) = of_bank(family, tasks, "has no bank of processes to locate a task in", remedy)
-    policies = backward(-pays if minimise else pays, shaped(family)[2], through(moves))
+    bank, (moves, pays) = require_bank(family, tasks, "has no bank of processes to locate a task in", remedy)
+    policies = backward_induction(-pays if minimise else pays, problem_shape(family)[2], expected_next(moves))
     return MDPLocator(jnp.log(jnp.asarray(np.asarray(moves))), pays, policies, trained_on=bank)
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.mdp.planning import Planner, backward, sampled, shaped
+from mesascope.worlds.mdp.planning import Planner, backward_induction, problem_shape, sample_posterior
 
 
 class OPSRL(Planner):
@@ -19,14 +19,14 @@ class OPSRL(Planner):
 
     draws_plans: ClassVar = True
 
-    def planned(self, key, belief, trial):
+    def plan_episode(self, key, belief, trial):
         """The best policy where every state and action leads on as in the best draw."""
-        moves, pays = sampled(key, belief, self.draws)
+        moves, pays = sample_posterior(key, belief, self.draws)
 
         def expected(later):
             return (pays + jnp.einsum("dnsap,np->dnsa", moves, later)).max(0)
 
-        return backward(jnp.zeros_like(pays[0]), self.shape[2], expected)
+        return backward_induction(jnp.zeros_like(pays[0]), self.shape[2], expected)
 
 
 @keep_settings(draws=(1, 100))
@@ -37,7 +37,7 @@ def subject(family: Family, draws: int = 2) -> OPSRL:
         family: episodes in a process of few states.
         draws: how many.
     """
-    return OPSRL(shaped(family), draws)
+    return OPSRL(problem_shape(family), draws)
 
 
 TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4"

@@ -7,7 +7,14 @@ every state and action, N(1, 1) for every mean pay-off.
 from typing import ClassVar
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.mdp.planning import FOREVER, Planner, backward, sampled, shaped, through
+from mesascope.worlds.mdp.planning import (
+    FOREVER,
+    Planner,
+    backward_induction,
+    expected_next,
+    problem_shape,
+    sample_posterior,
+)
 
 
 class PSRL(Planner):
@@ -15,10 +22,10 @@ class PSRL(Planner):
 
     draws_plans: ClassVar = True
 
-    def planned(self, key, belief, trial):
+    def plan_episode(self, key, belief, trial):
         """The best policy of the process that was drawn."""
-        moves, pays = sampled(key, belief, 1)
-        return backward(pays[0], self.shape[2], through(moves[0]))
+        moves, pays = sample_posterior(key, belief, 1)
+        return backward_induction(pays[0], self.shape[2], expected_next(moves[0]))
 
 
 @keep_settings(memory=(0, 1_000_000))
@@ -30,7 +37,7 @@ def subject(family: Family, memory: int = 0, minimise: bool = False) -> PSRL:
         memory: how many episodes back it remembers; 0 for all.
         minimise: wants to be paid little.
     """
-    return PSRL(shaped(family), memory=memory or FOREVER, sign=-1.0 if minimise else 1.0)
+    return PSRL(problem_shape(family), memory=memory or FOREVER, sign=-1.0 if minimise else 1.0)
 
 
 TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4"

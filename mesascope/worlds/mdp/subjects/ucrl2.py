@@ -9,7 +9,7 @@ every episode. Both bounds are those of the paper, √(7/2 · ln(2·S·A·t/δ) 
 import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.mdp.planning import Planner, backward, mean_moves, shaped
+from mesascope.worlds.mdp.planning import Planner, backward_induction, mean_moves, problem_shape
 
 
 class UCRL2(Planner):
@@ -18,7 +18,7 @@ class UCRL2(Planner):
     width: float
     delta: float
 
-    def planned(self, key, belief, trial):
+    def plan_episode(self, key, belief, trial):
         """Extended value iteration."""
         states, actions, steps, _ = self.shape
         tried = jnp.maximum(belief.times, 1.0)
@@ -38,7 +38,7 @@ class UCRL2(Planner):
             left = jnp.clip(upto - taken[..., None], 0.0) - jnp.clip(upto - others - taken[..., None], 0.0)
             return (left * sorted_later[..., :-1]).sum(-1) + best * sorted_later[..., -1]
 
-        return backward(belief.mean + reach, steps, expected)
+        return backward_induction(belief.mean + reach, steps, expected)
 
 
 @keep_settings(width=(0, 100), delta=(1e-12, 1))
@@ -50,7 +50,7 @@ def subject(family: Family, width: float = 0.1, delta: float = 0.05) -> UCRL2:
         width: factor of the confidence bounds; 1 for the proven ones.
         delta: δ, the part of cases in which the proven bounds may fail.
     """
-    return UCRL2(shaped(family), width, delta)
+    return UCRL2(problem_shape(family), width, delta)
 
 
 TRIED = "tabular_mdp:states=3,actions=2,steps=3,trials=4"

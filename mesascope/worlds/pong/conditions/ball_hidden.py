@@ -1,6 +1,6 @@
 """In Pong's picture the ball is painted over, with the field's colour."""
 
-from mesascope.worlds.pong.painting import OnPicture, checked, without_ball
+from mesascope.worlds.pong.painting import OnPicture, check_settings, remove_ball
 
 TRIED = "pong:rallies=2,steps=3"
 
@@ -10,7 +10,7 @@ class BallHidden(OnPicture):
 
     def paint(self, key, seen, context):
         """The picture without the ball."""
-        return without_ball(seen)
+        return remove_ball(seen)
 
 
 def condition(once: int = 1, before: int = 0) -> BallHidden:
@@ -21,5 +21,5 @@ def condition(once: int = 1, before: int = 0) -> BallHidden:
         before: how many percepts before the present one it is hidden in too; the carry is rebuilt of these, so what
             was carried for longer is lost: for subjects that carry frames alone.
     """
-    checked(once, before)
+    check_settings(once, before)
     return BallHidden(once, before)

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.settings import within
+from mesascope.contracts.settings import check_range
 from mesascope.worlds.pong import pong_screen as screen
-from mesascope.worlds.pong.painting import OnPicture, Picture, without_ball
+from mesascope.worlds.pong.painting import OnPicture, Picture, remove_ball
 
 INNER = screen.HEIGHT - 2  # rows between the walls
 FIRST = (screen.TOP + 1) * screen.TALL + 14  # what the memory holds with the ball in the uppermost of them
@@ -29,7 +29,7 @@ class BallMoved(OnPicture):
     def paint(self, key, seen, context):
         """Takes the ball out of the picture and puts it in again."""
         xp: Any = np if isinstance(seen.frame, np.ndarray) else jnp
-        bare = without_ball(seen)
+        bare = remove_ball(seen)
         alone = seen.frame.astype(np.int16) - bare.frame.astype(np.int16)
         inner = xp.roll(alone[:, 1:-1], self.by, axis=1)
         inner = bare.frame[:, 1:-1].astype(np.int16) + inner
@@ -53,6 +53,6 @@ def condition(by: int = 10, once: int = 1) -> BallMoved:
         by: rows that it is lower, of the 31 between the walls.
         once: 1 for one response at every step in turn, while the life goes on undisturbed; 0 for the whole life.
     """
-    within(1, INNER - 1, by=by)
-    within(0, 1, once=once)
+    check_range(1, INNER - 1, by=by)
+    check_range(0, 1, once=once)
     return BallMoved(once, by=by)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from mesascope.contracts.capabilities import ShowsFrames
 from mesascope.contracts.condition import RECENT, Condition
-from mesascope.contracts.settings import within
+from mesascope.contracts.settings import check_range
 
 TRIED = "pong:rallies=2,steps=3"
 
@@ -41,5 +41,5 @@ def condition(once: int = 1) -> FramesShuffled:
     Args:
         once: 1 for one response at every step in turn, while the life goes on undisturbed; 0 for the whole life.
     """
-    within(0, 1, once=once)
+    check_range(0, 1, once=once)
     return FramesShuffled(once)

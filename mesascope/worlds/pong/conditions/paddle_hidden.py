@@ -5,8 +5,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.settings import within
-from mesascope.worlds.pong.painting import BLANK, COLUMNS, OWN, OnPicture, Picture, ball
+from mesascope.contracts.settings import check_range
+from mesascope.worlds.pong.painting import BLANK, COLUMNS, OWN, OnPicture, Picture, ball_mask
 
 TRIED = "pong:rallies=2,steps=3"
 
@@ -17,7 +17,7 @@ class PaddleHidden(OnPicture):
     def paint(self, key, seen, context):
         """The picture without the paddle on the right; the ball stays."""
         xp: Any = np if isinstance(seen.frame, np.ndarray) else jnp
-        hidden = (COLUMNS == OWN) & ~ball(seen.places)  # nothing else is in that column
+        hidden = (COLUMNS == OWN) & ~ball_mask(seen.places)  # nothing else is in that column
         frame = xp.where(hidden, BLANK, seen.frame).astype(seen.frame.dtype)
         return Picture(frame, {k: 0 * v if k == "own y" else v for k, v in seen.places.items()})
 
@@ -28,5 +28,5 @@ def condition(once: int = 1) -> PaddleHidden:
     Args:
         once: 1 for one response at every step in turn, while the life goes on undisturbed; 0 for the whole life.
     """
-    within(0, 1, once=once)
+    check_range(0, 1, once=once)
     return PaddleHidden(once)

@@ -8,7 +8,16 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.worlds.pong.painting import BLANK, COLUMNS, OTHER, ROWS, OnPicture, ball, checked, paddle
+from mesascope.worlds.pong.painting import (
+    BLANK,
+    COLUMNS,
+    OTHER,
+    ROWS,
+    OnPicture,
+    ball_mask,
+    check_settings,
+    paddle_mask,
+)
 
 TRIED = "pong:rallies=2,steps=3"
 
@@ -19,9 +28,9 @@ class PatchHidden(OnPicture):
     def paint(self, key, seen, context):
         """The picture without a patch as tall and wide as what the ball touches, on the middle of the paddle."""
         xp: Any = np if isinstance(seen.frame, np.ndarray) else jnp
-        touched = ball(seen.places)
+        touched = ball_mask(seen.places)
         tall, wide = touched.any(2).sum(1), touched.any(1).sum(1)
-        rows = paddle(seen.places["other y"], OTHER, 15).any(2)
+        rows = paddle_mask(seen.places["other y"], OTHER, 15).any(2)
         middle = (rows * ROWS).sum(1) // xp.maximum(rows.sum(1), 1)
         top, left = middle - tall // 2, OTHER - wide // 2
         inside = _between(ROWS, top, tall)[:, :, None] & _between(COLUMNS, left, wide)[:, None, :]
@@ -42,5 +51,5 @@ def condition(once: int = 1, before: int = 0) -> PatchHidden:
         before: how many percepts before the present one it is hidden in too; the carry is rebuilt of these, so what
             was carried for longer is lost: for subjects that carry frames alone.
     """
-    checked(once, before)
+    check_settings(once, before)
     return PatchHidden(once, before)

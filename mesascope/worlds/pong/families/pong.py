@@ -126,7 +126,7 @@ class Pong(Configured):
         late = np.arange(self.horizon) >= (self.split(split).changes_at or self.horizon)
         return {"chance": CHANCE * one, "best": one, "worst": -one, "fixed": np.where(late, -one, one)}
 
-    def flipped(self, percept: Percept) -> Percept:
+    def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The percept had the other player got the point."""
         return percept._replace(feedback=-percept.feedback)
 
@@ -149,7 +149,7 @@ def _shown(cabinet: Cabinet, tasks: Tasks) -> np.ndarray:
     """Observations [N, 1326] of bytes."""
     mirrored = tasks.mirrored[:, None, None]
     frame = np.where(mirrored, cabinet.frame[:, :, ::-1], cabinet.frame).reshape(len(mirrored), -1)
-    return np.concatenate([frame, screen.mirrored(cabinet.places, tasks.mirrored)], 1)
+    return np.concatenate([frame, screen.mirror(cabinet.places, tasks.mirrored)], 1)
 
 
 @keep_settings(rallies=(2, GAME), steps=(2, 10_000))

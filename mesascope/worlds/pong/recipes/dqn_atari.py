@@ -13,14 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from mesascope.agents.networks.network_files import named
+from mesascope.agents.networks.network_files import name_weights
 from mesascope.contracts.capabilities import ShowsFrames
 from mesascope.contracts.family import Family
-from mesascope.contracts.recipe import Progress, Trained, silent
+from mesascope.contracts.recipe import Progress, Trained, ignore_progress
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 from mesascope.recipes.descent import MANY, check
-from mesascope.recipes.rounds import Kept, Run, go
+from mesascope.recipes.rounds import Checkpoint, Run, run_rounds
 from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.dqn_games import Games
 from mesascope.worlds.pong.dqn_replay import Batch, Replay
@@ -60,7 +60,7 @@ def recipe(
     epsilon: float = 0.01,
     games: int = 100,
     seed: int = 0,
-    progress: Callable[[Progress], None] = silent,
+    progress: Callable[[Progress], None] = ignore_progress,
 ) -> Trained:
     """Trains a deep Q-network on Pong, double and with n-step returns.
 
@@ -103,15 +103,15 @@ def recipe(
     weights = create(address(key, "weights"), sizes)
     begun = State(weights, weights, MOVED.init(weights))
     told = {"format": FORMAT, **sizes._asdict(), "layers": LAYERS, "epsilon": epsilon}
-    run = Run("dqn_atari", family, settings, updates, lambda state: (told, named(state.weights)))
-    play, judge = functools.partial(played, run), functools.partial(evaluated, run)
-    return go(run, lambda: begun, play, out, progress=progress, judge=judge)
+    run = Run("dqn_atari", family, settings, updates, lambda state: (told, name_weights(state.weights)))
+    play, judge = functools.partial(play_games, run), functools.partial(evaluate, run)
+    return run_rounds(run, lambda: begun, play, out, progress=progress, judge=judge)
 
 
 MOVED = optax.chain(optax.clip_by_global_norm(10.0), optax.scale_by_adam(eps=1e-6))
 
 
-def played(run: Run, start: Kept):
+def play_games(run: Run, start: Checkpoint):
     """Plays and improves, from what a checkpoint kept; gives the state after every round of the environments.
 
     After an interruption the replay is filled anew, with the network as it stands, before the updates go on.
@@ -122,12 +122,12 @@ def played(run: Run, start: Kept):
     rng = np.random.default_rng(run.seeded("draws", start.round))
     state, done, owed = start.state, start.done, 0.0
     ready = -(-s["before"] // s["environments"])
-    stacks, age = begun_stacks(games), np.zeros(s["environments"], np.int32)
+    stacks, age = empty_stacks(games), np.zeros(s["environments"], np.int32)
     frame, lived, round_ = games.frame, start.steps, start.round
     while done < s["updates"]:
-        stacks = stacked(stacks, frame, age)
+        stacks = push_frame(stacks, frame, age)
         epsilon = 1.0 - (1.0 - s["epsilon"]) * min(1.0, lived / s["explore"])
-        action = acted(rng, state.weights, stacks, epsilon)
+        action = act_epsilon_greedy(rng, state.weights, stacks, epsilon)
         games.send(action)
         if replay.added >= ready:
             owed += s["environments"] / s["steps"]
@@ -141,20 +141,20 @@ def played(run: Run, start: Kept):
         replay.add(frame, action, reward, over, np.where(fake, -1, age))
         age = np.where(fake, 0, age + 1).astype(np.int32)
         frame, lived, round_ = after, lived + s["environments"] - int(fake.sum()), round_ + 1
-        yield Kept(state, done, lived, round_, games.scores)
+        yield Checkpoint(state, done, lived, round_, games.scores)
 
 
-def evaluated(run: Run, state: State) -> list[float]:
+def evaluate(run: Run, state: State) -> list[float]:
     """The scores of whole games with ε as in the settings; of every environment the same number, so none is chosen
     for its length.
     """
     many, each = min(run.settings["games"], 20), -(-run.settings["games"] // 20)
     games = Games(many, run.settings["threads"], run.seeded("evaluation"), lately=1)
     rng, scores = np.random.default_rng(run.seeded("evaluation draws")), [[] for _ in range(many)]
-    stacks, age = begun_stacks(games), np.zeros(many, np.int32)
+    stacks, age = empty_stacks(games), np.zeros(many, np.int32)
     while min(map(len, scores)) < each:
-        stacks = stacked(stacks, games.frame, age)
-        games.send(acted(rng, state.weights, stacks, run.settings["epsilon"]))
+        stacks = push_frame(stacks, games.frame, age)
+        games.send(act_epsilon_greedy(rng, state.weights, stacks, run.settings["epsilon"]))
         _, _, over, fake = games.receive()
         age = np.where(fake, 0, age + 1)
         for i in np.flatnonzero(over):
@@ -162,17 +162,19 @@ def evaluated(run: Run, state: State) -> list[float]:
     return [x for own in scores for x in own[:each]][: run.settings["games"]]
 
 
-def begun_stacks(games: Games) -> np.ndarray:
+def empty_stacks(games: Games) -> np.ndarray:
     """Black stacks [E, stack, H, W]."""
     return np.zeros((len(games.frame), STACK, *games.shape), np.uint8)
 
 
-def stacked(stacks: np.ndarray, frame: np.ndarray, age: np.ndarray) -> np.ndarray:
+def push_frame(stacks: np.ndarray, frame: np.ndarray, age: np.ndarray) -> np.ndarray:
     """The stacks with the next frame; black before a game's start, age 0."""
     return np.concatenate([stacks * (age > 0)[:, None, None, None], frame[:, None]], 1)[:, 1:]
 
 
-def acted(rng: np.random.Generator, weights: Weights, stacks: np.ndarray, epsilon: float) -> np.ndarray:
+def act_epsilon_greedy(
+    rng: np.random.Generator, weights: Weights, stacks: np.ndarray, epsilon: float
+) -> np.ndarray:
     """The best actions [E], but for a part ε of them."""
     best = np.asarray(greedy(weights, stacks))
     chance = rng.random(len(best)) < epsilon

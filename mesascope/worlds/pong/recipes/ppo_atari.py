@@ -11,19 +11,19 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from mesascope.agents.networks.network_files import named
+from mesascope.agents.networks.network_files import name_weights
 from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
-from mesascope.contracts.recipe import Progress, Trained, silent
+from mesascope.contracts.recipe import Progress, Trained, ignore_progress
 from mesascope.contracts.subject import choose
 from mesascope.keys import address
 from mesascope.recipes.descent import MANY, Plan, check
-from mesascope.recipes.ppo_recurrent import Lived, clipped
-from mesascope.recipes.rounds import Kept, Run, go
+from mesascope.recipes.ppo_recurrent import Lived, clipped_loss
+from mesascope.recipes.rounds import Checkpoint, Run, run_rounds
 from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.pong_cabinet import Cabinet, Start
-from mesascope.worlds.pong.subjects.places_network import FORMAT, begun, told
+from mesascope.worlds.pong.subjects.places_network import FORMAT, initialise, show_places
 
 LATELY = 20  # games whose scores are shown
 TRIED = "pong:rallies=2,steps=3"  # what `mesascope check` tries it on
@@ -64,7 +64,7 @@ def recipe(
     clip: float = 0.2,
     games: int = 100,
     seed: int = 0,
-    progress: Callable[[Progress], None] = silent,
+    progress: Callable[[Progress], None] = ignore_progress,
 ) -> Trained:
     """Trains a recurrent network on Pong by PPO, told where ball and paddles are.
 
@@ -98,14 +98,14 @@ def recipe(
     )
     screen.refuse_others(family)
     screen.ale()
-    network = begun(address(jax.random.key(seed), "weights"), memory, width, family.choices)
+    network = initialise(address(jax.random.key(seed), "weights"), memory, width, family.choices)
     arrays, still = eqx.partition(network, eqx.is_array)
     header = {"format": FORMAT, "memory": memory, "width": width, "choices": family.choices}
-    run = Run("ppo_atari", family, settings, updates, lambda state: (header, named(state.network)))
+    run = Run("ppo_atari", family, settings, updates, lambda state: (header, name_weights(state.network)))
     begin = State(arrays, MOVED.init(arrays))
-    played_on = functools.partial(played, run, still)
-    judge = functools.partial(evaluated, run, still)
-    return go(run, lambda: begin, played_on, out, progress=progress, judge=judge)
+    played_on = functools.partial(play_games, run, still)
+    judge = functools.partial(evaluate, run, still)
+    return run_rounds(run, lambda: begin, played_on, out, progress=progress, judge=judge)
 
 
 MOVED = optax.chain(optax.clip_by_global_norm(0.5), optax.scale_by_adam(eps=1e-5))
@@ -144,7 +144,7 @@ class Table:
         return paid, over
 
 
-def played(run: Run, still: Any, start: Kept):
+def play_games(run: Run, still: Any, start: Checkpoint):
     """Plays and improves, from what a checkpoint kept; games are begun anew after an interruption."""
     s, state, done = run.settings, start.state, start.done
     table = Table(s["environments"], run.seeded("games", start.round))
@@ -163,7 +163,7 @@ def played(run: Run, still: Any, start: Kept):
             state.network, still, address(key, done), np.int32(s["stretch"]), carry, percept=table.percept()
         )[1][3]
         encoded, action, log_prob, worth = (np.stack([np.asarray(a[i]) for a in acts]) for i in range(4))
-        advantage = estimated(np.stack(paid), np.stack(ended), worth, np.asarray(last), s)
+        advantage = estimate_advantages(np.stack(paid), np.stack(ended), worth, np.asarray(last), s)
         kept = jax.tree.map(lambda x: x[None], before)
         gained = Lived(encoded, action, log_prob, advantage, advantage + worth)
         stretch = Stretch(gained, np.stack(seen), kept)
@@ -172,12 +172,12 @@ def played(run: Run, still: Any, start: Kept):
         for _ in range(s["epochs"]):
             for rows in np.split(orders.permutation(s["environments"]), s["minibatches"]):
                 part = jax.tree.map(lambda x, rows=rows: x[:, rows], stretch)
-                state = improved(state, still, part, np.float32(rate), plan, entropy=s["entropy"])
+                state = improve(state, still, part, np.float32(rate), plan, entropy=s["entropy"])
         done, lived = done + 1, lived + s["stretch"] * s["environments"]
-        yield Kept(state, done, lived, start.round + done, table.scores[-LATELY:])
+        yield Checkpoint(state, done, lived, start.round + done, table.scores[-LATELY:])
 
 
-def estimated(paid, over, worth, last, settings) -> np.ndarray:
+def estimate_advantages(paid, over, worth, last, settings) -> np.ndarray:
     """Generalised advantage estimates [L, E]; nothing comes after a game's end."""
     out, later, after = np.zeros_like(worth), np.zeros_like(last), last
     for t in reversed(range(len(paid))):
@@ -192,7 +192,7 @@ def estimated(paid, over, worth, last, settings) -> np.ndarray:
 def act(arrays: Any, still: Any, key: jax.Array, t: Any, carry: Any, *, percept: Percept) -> tuple[Any, Any]:
     """The next carry; what it was told, the action, its log-probability and the critic's estimate."""
     network: Recurrent = eqx.combine(arrays, still)
-    encoded = network.encode(told(percept))
+    encoded = network.encode(show_places(percept))
     carry, features = network.memory.step(_begun(carry, percept.first), encoded)
     response = choose(jax.random.fold_in(key, t), network.log_probs(features))
     log_prob = jnp.take_along_axis(response.log_probs, response.action[:, None], 1)[:, 0]
@@ -205,7 +205,7 @@ def _begun(carry: Any, first: Any) -> Any:
 
 
 @eqx.filter_jit
-def improved(state: State, still: Any, stretch: Stretch, rate: Any, plan: Plan, *, entropy: float) -> State:
+def improve(state: State, still: Any, stretch: Stretch, rate: Any, plan: Plan, *, entropy: float) -> State:
     """One step of Adam on some of the games of a stretch."""
 
     def loss(arrays: Any) -> jax.Array:
@@ -216,13 +216,13 @@ def improved(state: State, still: Any, stretch: Stretch, rate: Any, plan: Plan, 
 
         before = jax.tree.map(lambda x: x[0], stretch.carry)
         features = jax.lax.scan(step, before, (stretch.lived.encoded, stretch.first))[1]
-        return clipped(network, features, stretch.lived, plan, entropy)
+        return clipped_loss(network, features, stretch.lived, plan, entropy)
 
     moves, memory = MOVED.update(jax.grad(loss)(state.network), state.memory)
     return State(jax.tree.map(lambda w, m: w - rate * m, state.network, moves), memory)
 
 
-def evaluated(run: Run, still: Any, state: State) -> list[float]:
+def evaluate(run: Run, still: Any, state: State) -> list[float]:
     """The scores of whole games, actions drawn from the policy; of every environment the same number."""
     games, each = min(run.settings["games"], 20), -(-run.settings["games"] // 20)
     table = Table(games, run.seeded("evaluation"))

@@ -24,19 +24,19 @@ class BallFollower(Scripted):
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
         """Up, down, or nothing where the ball is level with the paddle or nowhere."""
-        gap = self.away * below(percept)
+        gap = self.away * ball_offset(percept)
         action = jnp.where(gap < -NEAR, 1, jnp.where(gap > NEAR, 2, 0))
-        return carry, choose(key, jnp.log(slipping(action)))
+        return carry, choose(key, jnp.log(slip_probabilities(action)))
 
 
-def below(percept: Percept) -> jax.Array:
+def ball_offset(percept: Percept) -> jax.Array:
     """[N] how many pixels the ball's middle is lower than the paddle's; 0 where there is no ball."""
     places = jnp.asarray(percept.observation)[:, screen.SIZE :].astype(jnp.float32)
     ball_x, ball_y, own_y = places[:, 0], places[:, 1], places[:, 2]
     return jnp.where((ball_x > 0) & (ball_y > 0), ball_y - own_y - 6, 0.0)
 
 
-def slipping(action: jax.Array) -> jax.Array:
+def slip_probabilities(action: jax.Array) -> jax.Array:
     """Probabilities [N, 3] of an action that is taken but for a few steps."""
     return (1 - SLIP) * jax.nn.one_hot(action, 3) + SLIP / 3
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, Percept, Response, Scripted, choose
 from mesascope.worlds.pong import pong_screen as screen
-from mesascope.worlds.pong.subjects.ball_follower import NEAR, SLIP, below, slipping
+from mesascope.worlds.pong.subjects.ball_follower import NEAR, SLIP, ball_offset, slip_probabilities
 
 TRIED = "pong:rallies=2,steps=3"
 LITTLE = 0.5  # pixels: an action of less effect leads nowhere
@@ -41,10 +41,10 @@ class CalibratingFollower(Scripted):
         taken = jax.nn.one_hot(percept.action, 3) * known[:, None]
         moved = (own - carry.where)[:, None]
         effect = carry.effect + self.rate * taken * (moved - carry.effect)
-        gap = self.away * below(percept)
+        gap = self.away * ball_offset(percept)
         wanted = jnp.where(jnp.abs(gap) > NEAR, jnp.sign(gap), 0.0)[:, None]
         worth = jnp.where(wanted == 0, -jnp.abs(effect), wanted * effect)
-        chances = slipping(jnp.argmax(worth, -1))
+        chances = slip_probabilities(jnp.argmax(worth, -1))
         lost = (wanted != 0) & (worth.max(-1, keepdims=True) < LITTLE)
         # at a wall the wrong action does nothing: so it tries
         tried = jnp.asarray([SLIP, 1 - SLIP, 1 - SLIP])

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from mesascope.agents.networks.network_files import OurFiles
 from mesascope.agents.networks.recurrent import Recurrent, create
 from mesascope.contracts.scripted import Family, Percept, Response
-from mesascope.contracts.subject import Named
+from mesascope.contracts.subject import NamedSubject
 from mesascope.errors import MesascopeError
 from mesascope.worlds.pong.pong_screen import RAM, SIZE, shows_places
 
@@ -35,7 +35,7 @@ OURS = OurFiles(FORMAT, "network that is told places", WHOLES, _odd)
 opens, bundled, family_of, about = OURS.opens, OURS.bundled, OURS.family_of, OURS.about
 
 
-class PlacesNetwork(Named):
+class PlacesNetwork(NamedSubject):
     """A trained network with its weights frozen."""
 
     network: Recurrent
@@ -46,7 +46,7 @@ class PlacesNetwork(Named):
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
         """Takes in the positions, then draws from the policy."""
-        return self.network.respond(key, carry, told(percept))
+        return self.network.respond(key, carry, show_places(percept))
 
     def taps(self, carry: Any) -> dict[str, jax.Array]:
         """Named activations [N, U] of its memory."""
@@ -57,13 +57,13 @@ class PlacesNetwork(Named):
         return eqx.tree_at(lambda s: s.network, self, self.network.untrained(seed))
 
 
-def told(percept: Percept) -> Percept:
+def show_places(percept: Percept) -> Percept:
     """The percept with four numbers of about 1 in place of the picture: where ball and paddles are."""
     places = jnp.asarray(percept.observation)[:, SIZE : SIZE + len(RAM)].astype(jnp.float32)
     return percept._replace(observation=(places - 128.0) / 64.0)
 
 
-def begun(key: jax.Array, memory: str, width: int, choices: int) -> Recurrent:
+def initialise(key: jax.Array, memory: str, width: int, choices: int) -> Recurrent:
     """An untrained network."""
     return create(key, memory, width, TOLD, (choices, len(RAM), 1))
 
@@ -83,7 +83,7 @@ def subject(family: Family, path: str = "") -> PlacesNetwork:
             f"Put it to its own family, {said['family']}.",
         )
     empty = eqx.filter_eval_shape(
-        lambda: begun(jax.random.key(0), said["memory"], said["width"], said["choices"])
+        lambda: initialise(jax.random.key(0), said["memory"], said["width"], said["choices"])
     )
     network = OURS.filled(file, empty)
     return PlacesNetwork(f"places_network:path={path}", said["trained_on"], network)

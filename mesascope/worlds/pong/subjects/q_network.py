@@ -14,8 +14,8 @@ import jax.numpy as jnp
 from mesascope.agents.networks.network_files import OurFiles
 from mesascope.contracts.capabilities import ShowsFrames
 from mesascope.contracts.scripted import Family, Percept, Response, choose
-from mesascope.contracts.settings import within
-from mesascope.contracts.subject import Named
+from mesascope.contracts.settings import check_range
+from mesascope.contracts.subject import NamedSubject
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
@@ -103,7 +103,7 @@ def values(weights: Weights, frames: jax.Array, strides: tuple[int, ...]) -> jax
     return x @ weights.value + weights.value_bias
 
 
-class QNetwork(Named):
+class QNetwork(NamedSubject):
     """A trained Q-network with its weights frozen; it takes the best action but for a part ε of the steps."""
 
     weights: Weights
@@ -148,7 +148,7 @@ def subject(family: Family, path: str = "", epsilon: float = 0.01) -> QNetwork:
         path: the file, or the name of a network that ships.
         epsilon: part of the steps at which it acts at random.
     """
-    within(0, 1, epsilon=epsilon)
+    check_range(0, 1, epsilon=epsilon)
     file = OURS.find(path)
     told = about(file)
     sizes = Sizes(*(told[k] for k in Sizes._fields))

@@ -14,7 +14,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Array, Percept, Split, born, keep_settings, named, told
+from mesascope.contracts.configured import (
+    Array,
+    Percept,
+    Split,
+    first_percept,
+    keep_settings,
+    name_with_settings,
+    next_percept,
+)
 from mesascope.contracts.family import Configured, pick, reference_roles
 from mesascope.keys import address
 
@@ -146,7 +154,7 @@ class LinearRegression(Configured):
         """Starts one lifetime per task; the hidden state is the trial index [N]."""
         n = len(tasks.noise)
         shown = jnp.concatenate([tasks.inputs[:, 0], jnp.zeros((n, self.dimension))], -1)
-        return jnp.zeros(n, jnp.int32), born(shown)._replace(action=jnp.zeros(n))
+        return jnp.zeros(n, jnp.int32), first_percept(shown)._replace(action=jnp.zeros(n))
 
     def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
         """Scores the predictions [N] and tells the outcomes, which do not hang on them."""
@@ -157,7 +165,7 @@ class LinearRegression(Configured):
         score = -jnp.square(jnp.clip(action, -FARTHEST, FARTHEST) - target)
         coming = tasks.inputs[rows, jnp.minimum(state + 1, last)]
         shown = jnp.concatenate([coming, x], -1)
-        return state + 1, told(shown, action.astype(jnp.float32), y, state + 1), score
+        return state + 1, next_percept(shown, action.astype(jnp.float32), y, state + 1), score
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """`target` [N, T], the noiseless outcomes; chance, best, worst and fixed [N, T]."""
@@ -197,7 +205,7 @@ class LinearRegression(Configured):
         """[N] the noisy outcome of the trial that the percept tells of, 0 before the first."""
         return percept.feedback
 
-    def flipped(self, percept: Percept) -> Percept:
+    def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The outcome with the other sign."""
         return percept._replace(feedback=-percept.feedback)
 
@@ -249,7 +257,7 @@ def family(
         dimension,
         noise=float(noise),
         bank_weights=jax.random.normal(key, (bank, dimension)) if bank else None,
-        name=named(family, **given, trials=trials, bank=bank, bank_seed=bank_seed),
+        name=name_with_settings(family, **given, trials=trials, bank=bank, bank_seed=bank_seed),
         choices=None,
         horizon=trials,
     )

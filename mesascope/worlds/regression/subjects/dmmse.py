@@ -6,9 +6,17 @@ Raventós et al. (2023, arXiv 2306.15063, eq. 3): what is best on the training t
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.scripted import Family, Percept, Response, Scripted, floats, keep_settings, of_bank
+from mesascope.contracts.scripted import (
+    Family,
+    Percept,
+    Response,
+    Scripted,
+    as_arrays,
+    keep_settings,
+    require_bank,
+)
 from mesascope.worlds.regression.regression import TRIED as TRIED
-from mesascope.worlds.regression.regression import last_pair, regression
+from mesascope.worlds.regression.regression import last_pair, require_regression
 
 EXACT = 1e-3  # standard deviation that stands for no noise: likelihoods stay finite
 
@@ -42,9 +50,9 @@ def subject(family: Family, noise: float = -1.0, minimise: bool = False) -> Dmms
         noise: standard deviation that it reckons with; -1 for the family's.
         minimise: predict the opposite.
     """
-    home = regression(family)
+    home = require_regression(family)
     remedy = "Give it one: linear_regression:bank=4."
-    bank, weights = of_bank(home, home.bank_weights, "has no bank", remedy)
+    bank, weights = require_bank(home, home.bank_weights, "has no bank", remedy)
     reckoned = max(home.noise if noise < 0 else noise, EXACT)
-    numbers = floats(noise=reckoned, sign=-1.0 if minimise else 1.0)
+    numbers = as_arrays(noise=reckoned, sign=-1.0 if minimise else 1.0)
     return Dmmse(weights, **numbers, trained_on=bank)

@@ -6,11 +6,11 @@ directions that they vary most in, x ← (I - γ Σ x xᵀ / tr) x, so that fewe
 
 from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.regression.regression import TRIED as TRIED
-from mesascope.worlds.regression.regression import Filtered, filtered
+from mesascope.worlds.regression.regression import SpectralFilter, make_filter
 
 
 @keep_settings(steps=(1, 1_000_000), rate=(0, 1), preconditioned=(0, 1))
-def subject(family: Family, steps: int = 1, rate: float = 1.0, preconditioned: float = 0.0) -> Filtered:
+def subject(family: Family, steps: int = 1, rate: float = 1.0, preconditioned: float = 0.0) -> SpectralFilter:
     """A few steps of gradient descent from zero on the squared error of the pairs seen.
 
     Args:
@@ -19,4 +19,4 @@ def subject(family: Family, steps: int = 1, rate: float = 1.0, preconditioned: f
         rate: a step's size times the trace of Σ x xᵀ, at most 1: no step overshoots.
         preconditioned: γ of GD++, from 0 (plain) to 1.
     """
-    return filtered(family, steps=float(steps), rate=rate, correction=preconditioned)
+    return make_filter(family, steps=float(steps), rate=rate, correction=preconditioned)

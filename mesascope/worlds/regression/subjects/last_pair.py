@@ -2,14 +2,14 @@
 
 from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.regression.regression import TRIED as TRIED
-from mesascope.worlds.regression.regression import Filtered, filtered, regression
+from mesascope.worlds.regression.regression import SpectralFilter, make_filter, require_regression
 
 
 @keep_settings
-def subject(family: Family) -> Filtered:
+def subject(family: Family) -> SpectralFilter:
     """Fits weights to the last pair alone, which the percept shows.
 
     Args:
         family: in-context regression.
     """
-    return filtered(family, penalty=regression(family).noise ** 2, discount=0.0)
+    return make_filter(family, penalty=require_regression(family).noise ** 2, discount=0.0)

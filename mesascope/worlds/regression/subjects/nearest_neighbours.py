@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, Percept, Response, Scripted, keep_settings
 from mesascope.worlds.regression.regression import TRIED as TRIED
-from mesascope.worlds.regression.regression import last_pair, regression
+from mesascope.worlds.regression.regression import last_pair, require_regression
 
 
 class Held(NamedTuple):
@@ -53,5 +53,5 @@ def subject(family: Family, neighbours: int = 3) -> NearestNeighbours:
         family: in-context regression.
         neighbours: k, at least 1.
     """
-    home = regression(family)
+    home = require_regression(family)
     return NearestNeighbours(home.dimension, home.horizon, jnp.asarray(neighbours, jnp.int32))

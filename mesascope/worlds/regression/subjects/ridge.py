@@ -5,11 +5,13 @@ Bayes' rule for a normal prior and normal noise: w = (Σ x xᵀ + σ² I)⁻¹ �
 
 from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.regression.regression import TRIED as TRIED
-from mesascope.worlds.regression.regression import Filtered, filtered, regression
+from mesascope.worlds.regression.regression import SpectralFilter, make_filter, require_regression
 
 
 @keep_settings(penalty=(-1, 1e6), discount=(0.0, 1.0))
-def subject(family: Family, penalty: float = -1.0, discount: float = 1.0, minimise: bool = False) -> Filtered:
+def subject(
+    family: Family, penalty: float = -1.0, discount: float = 1.0, minimise: bool = False
+) -> SpectralFilter:
     """Ridge regression over the pairs seen: the posterior mean under the prior of the family.
 
     Args:
@@ -18,5 +20,5 @@ def subject(family: Family, penalty: float = -1.0, discount: float = 1.0, minimi
         discount: what is kept of the sums at each trial; 1 for a stationary world.
         minimise: predict the opposite.
     """
-    penalty = regression(family).noise ** 2 if penalty < 0 else penalty
-    return filtered(family, penalty=penalty, weight=-1.0 if minimise else 1.0, discount=discount)
+    penalty = require_regression(family).noise ** 2 if penalty < 0 else penalty
+    return make_filter(family, penalty=penalty, weight=-1.0 if minimise else 1.0, discount=discount)

@@ -2,14 +2,14 @@
 
 from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.regression.regression import TRIED as TRIED
-from mesascope.worlds.regression.regression import Filtered, filtered
+from mesascope.worlds.regression.regression import SpectralFilter, make_filter
 
 
 @keep_settings
-def subject(family: Family) -> Filtered:
+def subject(family: Family) -> SpectralFilter:
     """Predicts 0 whatever it saw.
 
     Args:
         family: in-context regression.
     """
-    return filtered(family, weight=0.0, discount=0.0)
+    return make_filter(family, weight=0.0, discount=0.0)

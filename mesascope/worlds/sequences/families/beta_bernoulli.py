@@ -14,7 +14,16 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import betaln, gammaln
 
-from mesascope.contracts.configured import Array, Draw, Percept, Split, born, keep_settings, named, told
+from mesascope.contracts.configured import (
+    Array,
+    Draw,
+    Percept,
+    Split,
+    first_percept,
+    keep_settings,
+    name_with_settings,
+    next_percept,
+)
 from mesascope.contracts.family import Configured, draw_bank, pick, reference_roles
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
@@ -89,7 +98,7 @@ class BetaBernoulli(Configured):
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[tuple[jax.Array, jax.Array], Percept]:
         """Starts one lifetime per task; the hidden state is the trial index and the last symbol [N], -1 for none."""
         n = len(tasks.p)
-        percept = born(jnp.full((n, 1), -1.0))
+        percept = first_percept(jnp.full((n, 1), -1.0))
         return (jnp.zeros(n, jnp.int32), jnp.full(n, -1.0)), percept
 
     def step(self, key: jax.Array, tasks: Tasks, state: tuple[jax.Array, jax.Array], action: jax.Array):
@@ -101,7 +110,7 @@ class BetaBernoulli(Configured):
         symbol = (jax.random.uniform(key, action.shape) < p).astype(jnp.float32)
         score = jnp.where(action == 1, p, 1.0 - p)
         right = (action == symbol).astype(jnp.float32)
-        return (trial + 1, symbol), told(symbol[:, None], action, right, trial + 1), score
+        return (trial + 1, symbol), next_percept(symbol[:, None], action, right, trial + 1), score
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """p [N, T], and chance, best, worst and fixed [N, T].
@@ -138,14 +147,14 @@ class BetaBernoulli(Configured):
         """[N] the symbol that came at the trial whose outcome the percept tells, -1 before the first."""
         return percept.observation[:, 0].astype(int)
 
-    def exchanged(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
+    def with_outcome(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
         """Another lifetime's symbol; whether the own prediction was right goes by that."""
         right = (percept.action == observation[:, 0]).astype(percept.feedback.dtype)
         return percept._replace(feedback=right, observation=observation)
 
-    def flipped(self, percept: Percept) -> Percept:
+    def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The other symbol."""
-        return self.exchanged(percept, percept.feedback, 1.0 - percept.observation)
+        return self.with_outcome(percept, percept.feedback, 1.0 - percept.observation)
 
     def expected_loss(self, trials: int = 0) -> float:
         """The expected cumulative log-loss of the Bayes mixture in nats, exactly, over the counts of symbol 1.
@@ -213,5 +222,5 @@ def family(
         remedy="Take a larger bank or another prior.",
     )
     means = None if p is None else jnp.stack([1.0 - p, p], -1)
-    name = named(family, trials=trials, a=a, b=b, bank=bank, bank_seed=bank_seed)
+    name = name_with_settings(family, trials=trials, a=a, b=b, bank=bank, bank_seed=bank_seed)
     return BetaBernoulli(a, b, means, name=name, choices=2, horizon=trials)

@@ -13,7 +13,15 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import gammaln
 
-from mesascope.contracts.configured import Array, Percept, Split, born, keep_settings, named, told
+from mesascope.contracts.configured import (
+    Array,
+    Percept,
+    Split,
+    first_percept,
+    keep_settings,
+    name_with_settings,
+    next_percept,
+)
 from mesascope.contracts.family import Configured, draw_bank, pick, reference_roles
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
@@ -121,7 +129,9 @@ class MarkovChain(Configured):
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
         """Starts one lifetime per task and shows the first symbol; the hidden state is the trial index [N]."""
         first = jax.nn.one_hot(tasks.symbols[:, 0], self.choices)
-        return jnp.zeros(len(first), jnp.int32), born(jnp.concatenate([first, jnp.zeros_like(first)], -1))
+        return jnp.zeros(len(first), jnp.int32), first_percept(
+            jnp.concatenate([first, jnp.zeros_like(first)], -1)
+        )
 
     def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
         """Shows the next symbol, whatever was predicted."""
@@ -130,7 +140,7 @@ class MarkovChain(Configured):
         score = tasks.odds[rows, state, action]
         shown = [jax.nn.one_hot(s, self.choices) for s in (coming, tasks.symbols[rows, state])]
         right = (action == coming).astype(jnp.float32)
-        return state + 1, told(jnp.concatenate(shown, -1), action, right, state + 1), score
+        return state + 1, next_percept(jnp.concatenate(shown, -1), action, right, state + 1), score
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """`means` [N, T, K], what each prediction pays; `target` [N, T], what comes; chance, best, worst, fixed [N, T].
@@ -152,16 +162,16 @@ class MarkovChain(Configured):
         there = percept.observation[:, self.choices :].any(-1)
         return (now + 1) * there - 1
 
-    def exchanged(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
+    def with_outcome(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
         """Another lifetime's transition; whether the own prediction was right goes by that."""
         right = percept.action == observation[:, : self.choices].argmax(-1)
         return percept._replace(feedback=right.astype(percept.feedback.dtype), observation=observation)
 
-    def flipped(self, percept: Percept) -> Percept:
+    def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The next symbol in order in place of the one that came."""
         xp = np if isinstance(percept.observation, np.ndarray) else jnp
         now, before = percept.observation[:, : self.choices], percept.observation[:, self.choices :]
-        return self.exchanged(percept, percept.feedback, xp.concatenate([xp.roll(now, 1, -1), before], -1))
+        return self.with_outcome(percept, percept.feedback, xp.concatenate([xp.roll(now, 1, -1), before], -1))
 
     def sequence_log_probability(self, symbols: Any) -> np.ndarray:
         """Log-probability [N] of what follows the first symbol of each sequence [N, L] under the Dirichlet prior.
@@ -224,5 +234,5 @@ def family(
         remedy="Take a larger bank or another concentration.",
     )
     given = {"symbols": symbols, "concentration": alpha, "trials": trials}
-    name = named(family, **given, bank=bank, bank_seed=bank_seed)
+    name = name_with_settings(family, **given, bank=bank, bank_seed=bank_seed)
     return MarkovChain(alpha, matrices, name=name, choices=symbols, horizon=trials)

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import best_of
+from mesascope.contracts.choices import greedy_probabilities
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
 from mesascope.errors import MesascopeError
 
@@ -28,11 +28,11 @@ class BayesPredictor(Scripted):
         weight = carry + self.prior
         predictive = weight / weight.sum(-1, keepdims=True)
         predictive = jnp.where(self.minimise, predictive[:, ::-1], predictive)
-        probabilities = jnp.where(self.greedy, best_of(predictive), predictive)
+        probabilities = jnp.where(self.greedy, greedy_probabilities(predictive), predictive)
         return carry, choose(key, jnp.log(probabilities))
 
 
-def predicted(family: Family) -> Family:
+def require_target(family: Family) -> Family:
     """The family, if its observation tells which action would have been right.
 
     Raises:
@@ -63,7 +63,7 @@ def subject(
         greedy: predict the more probable symbol always, equal ones evenly.
         minimise: predict the other one instead.
     """
-    home = predicted(family)
+    home = require_target(family)
     if not 0 < discount <= 1:
         raise MesascopeError(f"discount={discount} is out of range.", "Give a number above 0 and at most 1.")
     prior = (b or getattr(home, "b", 1.0), a or getattr(home, "a", 1.0))

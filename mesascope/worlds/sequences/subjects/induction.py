@@ -3,10 +3,10 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import mixed
+from mesascope.contracts.choices import mix_lapse
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 from mesascope.worlds.sequences.transitions import TRIED as TRIED
-from mesascope.worlds.sequences.transitions import chain, counted, row, transition
+from mesascope.worlds.sequences.transitions import count_transition, last_transition, require_chain, row
 
 
 class Induction(Choosing):
@@ -20,11 +20,11 @@ class Induction(Choosing):
 
     def respond(self, key, carry, percept: Percept):
         """Books what followed, then copies; even before the present symbol was followed by any."""
-        last = transition(percept, self.choices)
-        carry = jnp.where(last.before[:, :, None] > 0, counted(last), carry)
+        last = last_transition(percept, self.choices)
+        carry = jnp.where(last.before[:, :, None] > 0, count_transition(last), carry)
         copied = row(carry, last)
         known = copied.sum(-1, keepdims=True) > 0
-        return carry, choose(key, mixed(jnp.where(known, copied, 1.0 / self.choices), self.lapse))
+        return carry, choose(key, mix_lapse(jnp.where(known, copied, 1.0 / self.choices), self.lapse))
 
 
 @keep_settings(lapse=(0, 1))
@@ -35,4 +35,4 @@ def subject(family: Family, lapse: float = 0.0) -> Induction:
         family: a Markov chain.
         lapse: part of the predictions that is even over all symbols.
     """
-    return Induction(chain(family).choices, jnp.asarray(lapse, jnp.float32))
+    return Induction(require_chain(family).choices, jnp.asarray(lapse, jnp.float32))

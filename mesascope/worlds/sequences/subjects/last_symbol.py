@@ -3,9 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import mixed
+from mesascope.contracts.choices import mix_lapse
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
-from mesascope.worlds.sequences.subjects.bayes_predictor import predicted
+from mesascope.worlds.sequences.subjects.bayes_predictor import require_target
 
 TRIED = "beta_bernoulli:trials=12"
 
@@ -18,7 +18,7 @@ class LastSymbol(Scripted):
     def respond(self, key, carry, percept: Percept):
         """The last symbol again; either one before the first."""
         last = jax.nn.one_hot(percept.observation[:, 0].astype(jnp.int32), 2)
-        return carry, choose(key, mixed(jnp.where(percept.first[:, None], 0.5, last), self.lapse))
+        return carry, choose(key, mix_lapse(jnp.where(percept.first[:, None], 0.5, last), self.lapse))
 
 
 @keep_settings(lapse=(0, 1))
@@ -29,5 +29,5 @@ def subject(family: Family, lapse: float = 0.0) -> LastSymbol:
         family: the prediction of symbols 0 and 1.
         lapse: part of the predictions that is even over both.
     """
-    predicted(family)
+    require_target(family)
     return LastSymbol(jnp.asarray(lapse, jnp.float32))

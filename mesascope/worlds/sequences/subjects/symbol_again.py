@@ -3,10 +3,10 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import mixed
+from mesascope.contracts.choices import mix_lapse
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 from mesascope.worlds.sequences.transitions import TRIED as TRIED
-from mesascope.worlds.sequences.transitions import chain, transition
+from mesascope.worlds.sequences.transitions import last_transition, require_chain
 
 
 class SymbolAgain(Choosing):
@@ -16,7 +16,7 @@ class SymbolAgain(Choosing):
 
     def respond(self, key, carry, percept: Percept):
         """The present symbol."""
-        return carry, choose(key, mixed(transition(percept, self.choices).now, self.lapse))
+        return carry, choose(key, mix_lapse(last_transition(percept, self.choices).now, self.lapse))
 
 
 @keep_settings(lapse=(0, 1))
@@ -27,4 +27,4 @@ def subject(family: Family, lapse: float = 0.0) -> SymbolAgain:
         family: a Markov chain.
         lapse: part of the predictions that is even over all symbols.
     """
-    return SymbolAgain(chain(family).choices, jnp.asarray(lapse, jnp.float32))
+    return SymbolAgain(require_chain(family).choices, jnp.asarray(lapse, jnp.float32))

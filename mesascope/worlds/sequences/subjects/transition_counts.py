@@ -3,11 +3,11 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import best_of
-from mesascope.contracts.scripted import Choosing, Family, Percept, choose, floats, keep_settings
+from mesascope.contracts.choices import greedy_probabilities
+from mesascope.contracts.scripted import Choosing, Family, Percept, as_arrays, choose, keep_settings
 from mesascope.errors import MesascopeError
 from mesascope.worlds.sequences.transitions import TRIED as TRIED
-from mesascope.worlds.sequences.transitions import chain, counted, row, transition
+from mesascope.worlds.sequences.transitions import count_transition, last_transition, require_chain, row
 
 
 class TransitionCounts(Choosing):
@@ -24,12 +24,14 @@ class TransitionCounts(Choosing):
 
     def respond(self, key, carry, percept: Percept):
         """Counts the transition that the percept shows, then predicts; the log-probabilities are the predictive's."""
-        last = transition(percept, self.choices)
-        carry = self.discount * carry + counted(last)
+        last = last_transition(percept, self.choices)
+        carry = self.discount * carry + count_transition(last)
         weight = row(carry, last) + self.concentration
         weight = jnp.where(self.minimise, 1.0 / weight, weight)
         predictive = weight / weight.sum(-1, keepdims=True)
-        return carry, choose(key, jnp.log(jnp.where(self.greedy, best_of(predictive), predictive)))
+        return carry, choose(
+            key, jnp.log(jnp.where(self.greedy, greedy_probabilities(predictive), predictive))
+        )
 
 
 @keep_settings(concentration=(0, 1e6))
@@ -49,10 +51,10 @@ def subject(
         greedy: predict the likeliest symbol always, equal ones evenly.
         minimise: predict with weights turned over, the rarest symbol most often.
     """
-    home = chain(family)
+    home = require_chain(family)
     if not 0 < discount <= 1:
         raise MesascopeError(f"discount={discount} is out of range.", "Give a number above 0 and at most 1.")
-    numbers = floats(concentration=concentration or home.concentration, discount=discount)
+    numbers = as_arrays(concentration=concentration or home.concentration, discount=discount)
     return TransitionCounts(
         home.choices, **numbers, greedy=jnp.asarray(greedy), minimise=jnp.asarray(minimise)
     )

@@ -3,9 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, of_bank
+from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings, require_bank
 from mesascope.worlds.sequences.transitions import TRIED as TRIED
-from mesascope.worlds.sequences.transitions import chain, transition
+from mesascope.worlds.sequences.transitions import last_transition, require_chain
 
 EDGE = 1e-6  # probabilities are at least this: no symbol is impossible
 
@@ -22,7 +22,7 @@ class TransitionLocator(Scripted):
 
     def respond(self, key, carry, percept: Percept):
         """Weighs the matrices by the last transition, then predicts with their mean."""
-        last = transition(percept, self.bank_matrices.shape[-1])
+        last = last_transition(percept, self.bank_matrices.shape[-1])
         odds = jnp.maximum(self.bank_matrices, EDGE)
         carry = carry + jnp.einsum("mij,ni,nj->nm", jnp.log(odds), last.before, last.now)
         rows = jnp.einsum("mij,ni->nmj", odds, last.now)
@@ -39,7 +39,7 @@ def subject(family: Family, minimise: bool = False) -> TransitionLocator:
         family: a Markov chain, with a bank.
         minimise: predict with weights turned over, the rarest symbol most often.
     """
-    home = chain(family)
+    home = require_chain(family)
     remedy = "Give it one: markov_chain:bank=4."
-    bank, matrices = of_bank(home, home.bank_matrices, "has no bank", remedy)
+    bank, matrices = require_bank(home, home.bank_matrices, "has no bank", remedy)
     return TransitionLocator(matrices, jnp.asarray(minimise), trained_on=bank)

@@ -13,11 +13,19 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.configured import Configured, Percept, Split, born, fits, keep_settings, told
+from mesascope.contracts.configured import (
+    Configured,
+    Percept,
+    Split,
+    check_memory,
+    first_percept,
+    keep_settings,
+    next_percept,
+)
 from mesascope.contracts.family import reference_roles
 from mesascope.contracts.plans import Plans, observed
 from mesascope.errors import MesascopeError
-from mesascope.keys import address, orders
+from mesascope.keys import address, random_orders
 
 DEEPEST = 8  # 511 nodes: more do not fit into memory as observations of whole blocks
 
@@ -94,7 +102,7 @@ class TreeChoice(Configured):
             graph: whether two ways may lead to one end.
             later: what is another half-way: 'acts', 'worth' or 'map'.
         """
-        slots = orders(address(key, "slots"), n, self.nodes)
+        slots = random_orders(address(key, "slots"), n, self.nodes)
         rank = self._ranks(address(key, "pays"), n)
         child, pays, root = self._wired(slots), self._priced(slots, rank), slots[:, 0]
         if close:
@@ -113,7 +121,7 @@ class TreeChoice(Configured):
     def _ranks(self, key: jax.Array, n: int) -> jax.Array:
         """[n, ends] pay-offs evenly spaced up to 1, in random order."""
         ends = 2**self.depth
-        return (orders(key, n, ends) + 1.0) / ends
+        return (random_orders(key, n, ends) + 1.0) / ends
 
     def _wired(self, slots: jax.Array) -> jax.Array:
         """[n, M, 2] where both acts lead, of trees whose nodes, level by level, stand at slots [n, M]."""
@@ -149,7 +157,7 @@ class TreeChoice(Configured):
         """Starts one lifetime per task, at the root."""
         zero = jnp.zeros(len(tasks.root), jnp.int32)
         state = State(zero, zero, tasks.root.astype(jnp.int32))
-        return state, born(self._shown(tasks, state))
+        return state, first_percept(self._shown(tasks, state))
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
         """One step down; at an end it pays, and the next trial begins at the root."""
@@ -160,7 +168,7 @@ class TreeChoice(Configured):
         trial = state.trial + ends
         step = jnp.where(ends, 0, state.step + 1)
         state = State(trial, step, jnp.where(ends, tasks.root, node).astype(jnp.int32))
-        return state, told(self._shown(tasks, state), action, paid, trial, step), paid
+        return state, next_percept(self._shown(tasks, state), action, paid, trial, step), paid
 
     def _phase(self, trial: jax.Array) -> jax.Array:
         return (trial >= self.horizon // 2).astype(jnp.int32)
@@ -180,7 +188,7 @@ class TreeChoice(Configured):
         ways = {"chance": np.mean, "best": np.max, "worst": np.min}
         out = {}
         for name, way in ways.items():
-            ends = [worth(child[:, i], pays[:, i], self.depth, way)[rows, root] for i in (0, 1)]
+            ends = [walk_value(child[:, i], pays[:, i], self.depth, way)[rows, root] for i in (0, 1)]
             out[name] = np.stack(ends, 1)[:, late]
         return {**out, "fixed": out["best"]}
 
@@ -198,7 +206,7 @@ class TreeChoice(Configured):
         phases = seen[:, [0, self.horizon // 2], 0, 1:]  # all trees that are ever shown
         tree = phases.reshape(n, 2, 3, self.nodes)
         child, pays = np.moveaxis(tree[:, :, :2], 2, -1).astype(int), tree[:, :, 2]
-        value = worth(child, pays, self.depth, np.max)
+        value = walk_value(child, pays, self.depth, np.max)
         i, j = np.ogrid[:n, :t]
         node = seen[:, :, 0, 0].astype(int)
         values, before = np.empty((2, *action.shape, 2))
@@ -221,7 +229,7 @@ class TreeChoice(Configured):
         return f"went {('left', 'right')[action]}, got {feedback:g}"
 
 
-def worth(child: np.ndarray, pays: np.ndarray, depth: int, way: Any) -> np.ndarray:
+def walk_value(child: np.ndarray, pays: np.ndarray, depth: int, way: Any) -> np.ndarray:
     """[…, M] what a walk from each node brings, by the mean, the most or the least over both acts at each step."""
     value, ends = pays.astype(float), child[..., 0] == np.arange(child.shape[-2])
     flat = child.reshape(*child.shape[:-2], -1)
@@ -251,5 +259,5 @@ def family(depth: int = 3, trials: int = 40, bank: int = 0, bank_seed: int = 0) 
             f"Give at most {DEEPEST}.",
         )
     shown = trials * depth * (3 * 2 ** (depth + 1) - 2)
-    fits(shown, f"{trials:,} walks of {depth} steps", "Give fewer trials or a smaller depth.")
-    return TreeChoice(depth, choices=2, horizon=trials).with_bank(bank, bank_seed)
+    check_memory(shown, f"{trials:,} walks of {depth} steps", "Give fewer trials or a smaller depth.")
+    return TreeChoice(depth, choices=2, horizon=trials).with_fresh_bank(bank, bank_seed)

@@ -3,9 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import best_of
+from mesascope.contracts.choices import greedy_probabilities
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
-from mesascope.worlds.trees.trees import ahead, of_trees, shown, swept, unknown_worth
+from mesascope.worlds.trees.trees import child_values, mean_leaf_value, require_trees, shown, sweep_values
 
 TRIED = "tree_choice:depth=2,trials=12,bank=3"
 
@@ -28,10 +28,12 @@ class BreadthFirst(Scripted):
         tree = shown(percept)
 
         def farther(i, value):
-            return jnp.where((i < steps - 1)[:, None], swept(tree, value), value)
+            return jnp.where((i < steps - 1)[:, None], sweep_values(tree, value), value)
 
-        value = jax.lax.fori_loop(0, steps.max() - 1, farther, unknown_worth(tree))
-        return (steps, percept.observation), choose(key, jnp.log(best_of(ahead(tree, value))))
+        value = jax.lax.fori_loop(0, steps.max() - 1, farther, mean_leaf_value(tree))
+        return (steps, percept.observation), choose(
+            key, jnp.log(greedy_probabilities(child_values(tree, value)))
+        )
 
 
 @keep_settings(depth=(0, 8))
@@ -42,5 +44,5 @@ def subject(family: Family, depth: int = 0) -> BreadthFirst:
         family: the trees.
         depth: the farthest that it looks; 0 for as far as a tree is deep.
     """
-    home = of_trees(family)
+    home = require_trees(family)
     return BreadthFirst(size=1 + 3 * home.nodes, limit=jnp.asarray(depth or home.depth, jnp.int32))

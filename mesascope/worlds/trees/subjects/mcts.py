@@ -10,12 +10,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import best_of
+from mesascope.contracts.choices import greedy_probabilities
 from mesascope.contracts.condition import select
 from mesascope.contracts.extras import require
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
 from mesascope.errors import MesascopeError
-from mesascope.worlds.trees.trees import Tree, of_trees, shown
+from mesascope.worlds.trees.trees import Tree, require_trees, shown
 
 TRIED = "tree_choice:depth=2,trials=12,bank=3"
 MOST = 512
@@ -43,7 +43,7 @@ class TreeSearch(Scripted):
         same = (percept.observation == seen).all(-1)
         searched, worth = self._searched(shown(percept), before, done, same)
         done = jnp.minimum(jnp.where(same, done, 0) + self.simulations, self.budget)
-        return (searched, done, percept.observation), choose(key, jnp.log(best_of(worth)))
+        return (searched, done, percept.observation), choose(key, jnp.log(greedy_probabilities(worth)))
 
     def _searched(self, tree: Tree, before: Any, done: jax.Array, same: jax.Array) -> tuple[Any, jax.Array]:
         """The search tree after this tick's simulations, and what both acts are worth by it [N, 2]."""
@@ -98,7 +98,7 @@ def subject(family: Family, simulations: int = 8, budget: int = 128) -> TreeSear
         simulations: at each tick.
         budget: the most on one problem, over all ticks.
     """
-    home = of_trees(family)
+    home = require_trees(family)
     if simulations > budget:
         raise MesascopeError(
             f"simulations={simulations} at one tick are more than the budget={budget}.",

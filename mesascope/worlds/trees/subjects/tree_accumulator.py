@@ -2,9 +2,18 @@
 
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import best_of
+from mesascope.contracts.choices import greedy_probabilities
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
-from mesascope.worlds.trees.trees import Doubt, ahead, certain, leaning, of_trees, shown, solved, wavered
+from mesascope.worlds.trees.trees import (
+    Doubt,
+    act_probabilities,
+    add_noisy_look,
+    child_values,
+    no_evidence,
+    require_trees,
+    shown,
+    solve_values,
+)
 
 TRIED = "tree_choice:depth=2,trials=12,bank=3"
 
@@ -17,13 +26,15 @@ class TreeAccumulator(Scripted):
 
     def fresh(self, n: int) -> Doubt:
         """Nothing seen."""
-        return certain(n, self.size)
+        return no_evidence(n, self.size)
 
     def respond(self, key, carry: Doubt, percept: Percept):
         """Takes another noisy look at the right answer."""
         tree = shown(percept)
-        carry = wavered(carry, percept, best_of(ahead(tree, solved(tree, self.depth))))
-        return carry, choose(key, jnp.log(leaning(carry.drift)))
+        carry = add_noisy_look(
+            carry, percept, greedy_probabilities(child_values(tree, solve_values(tree, self.depth)))
+        )
+        return carry, choose(key, jnp.log(act_probabilities(carry.drift)))
 
 
 @keep_settings
@@ -33,5 +44,5 @@ def subject(family: Family) -> TreeAccumulator:
     Args:
         family: the trees.
     """
-    home = of_trees(family)
+    home = require_trees(family)
     return TreeAccumulator(size=1 + 3 * home.nodes, depth=home.depth)

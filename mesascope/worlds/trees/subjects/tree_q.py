@@ -3,9 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import best_of, mixed
-from mesascope.contracts.scripted import Family, Percept, Scripted, choose, floats, keep_settings
-from mesascope.worlds.trees.trees import of_trees
+from mesascope.contracts.choices import greedy_probabilities, mix_lapse
+from mesascope.contracts.scripted import Family, Percept, Scripted, as_arrays, choose, keep_settings
+from mesascope.worlds.trees.trees import require_trees
 
 TRIED = "tree_choice:depth=2,trials=12,bank=3"
 
@@ -31,7 +31,7 @@ class TreeQ(Scripted):
         target = jnp.where(percept.step == 0, percept.feedback, values[rows, node].max(-1))
         error = jnp.where(acted, target - values[rows, last, action], 0.0)
         values = values.at[rows, last, action].add(self.rate * error)
-        return (values, node), choose(key, mixed(best_of(values[rows, node]), self.lapse))
+        return (values, node), choose(key, mix_lapse(greedy_probabilities(values[rows, node]), self.lapse))
 
 
 @keep_settings(rate=(0, 1), lapse=(0, 1))
@@ -44,4 +44,4 @@ def subject(family: Family, rate: float = 1.0, initial: float = 0.8, lapse: floa
         initial: the values at birth: the higher, the more is tried.
         lapse: part of the choices that is even over both acts.
     """
-    return TreeQ(of_trees(family).nodes, **floats(rate=rate, initial=initial, lapse=lapse))
+    return TreeQ(require_trees(family).nodes, **as_arrays(rate=rate, initial=initial, lapse=lapse))

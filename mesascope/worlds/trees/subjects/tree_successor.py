@@ -3,9 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import best_of, mixed
-from mesascope.contracts.scripted import Family, Percept, Scripted, choose, floats, keep_settings
-from mesascope.worlds.trees.trees import of_trees, shown
+from mesascope.contracts.choices import greedy_probabilities, mix_lapse
+from mesascope.contracts.scripted import Family, Percept, Scripted, as_arrays, choose, keep_settings
+from mesascope.worlds.trees.trees import require_trees, shown
 
 TRIED = "tree_choice:depth=2,trials=12,bank=3"
 
@@ -39,7 +39,7 @@ class TreeSuccessor(Scripted):
         led = led.at[rows, last, action].set(jnp.where((amid | ended)[:, None], followed, old))
         brings = jnp.einsum("nae,ne->na", led[rows, tree.node], tree.pays)
         here = jnp.where(led[rows, tree.node].sum(-1) > 0, brings, self.hope)
-        return (led, tree.node), choose(key, mixed(best_of(here), self.lapse))
+        return (led, tree.node), choose(key, mix_lapse(greedy_probabilities(here), self.lapse))
 
 
 @keep_settings(hope=(0, 1), lapse=(0, 1))
@@ -51,4 +51,4 @@ def subject(family: Family, hope: float = 0.8, lapse: float = 0.0) -> TreeSucces
         hope: what an act that was never tried is thought to bring.
         lapse: part of the choices that is even over both acts.
     """
-    return TreeSuccessor(of_trees(family).nodes, **floats(hope=hope, lapse=lapse))
+    return TreeSuccessor(require_trees(family).nodes, **as_arrays(hope=hope, lapse=lapse))

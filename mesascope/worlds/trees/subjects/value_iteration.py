@@ -3,9 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import best_of
+from mesascope.contracts.choices import greedy_probabilities
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
-from mesascope.worlds.trees.trees import ahead, of_trees, shown, swept, unknown_worth
+from mesascope.worlds.trees.trees import child_values, mean_leaf_value, require_trees, shown, sweep_values
 
 TRIED = "tree_choice:depth=2,trials=12,bank=3"
 
@@ -25,9 +25,11 @@ class ValueIteration(Scripted):
         value, before = carry
         tree = shown(percept)
         same = (tree.told == before).all(-1)[:, None]
-        value = jnp.where(same, value, unknown_worth(tree))
-        value = jax.lax.fori_loop(0, self.sweeps - 1, lambda i, v: swept(tree, v), value)
-        return (swept(tree, value), tree.told), choose(key, jnp.log(best_of(ahead(tree, value))))
+        value = jnp.where(same, value, mean_leaf_value(tree))
+        value = jax.lax.fori_loop(0, self.sweeps - 1, lambda i, v: sweep_values(tree, v), value)
+        return (sweep_values(tree, value), tree.told), choose(
+            key, jnp.log(greedy_probabilities(child_values(tree, value)))
+        )
 
 
 @keep_settings(sweeps=(1, 64))
@@ -38,4 +40,4 @@ def subject(family: Family, sweeps: int = 1) -> ValueIteration:
         family: the trees.
         sweeps: sweeps a tick.
     """
-    return ValueIteration(of_trees(family).nodes, jnp.asarray(sweeps, jnp.int32))
+    return ValueIteration(require_trees(family).nodes, jnp.asarray(sweeps, jnp.int32))

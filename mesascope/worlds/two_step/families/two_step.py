@@ -16,8 +16,16 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from mesascope.contracts.configured import Configured, Percept, Split, born, keep_settings, named, told
-from mesascope.contracts.family import draw_bank, payoffs, pick, reference_roles
+from mesascope.contracts.configured import (
+    Configured,
+    Percept,
+    Split,
+    first_percept,
+    keep_settings,
+    name_with_settings,
+    next_percept,
+)
+from mesascope.contracts.family import draw_bank, payoff_latents, pick, reference_roles
 from mesascope.contracts.plans import Plans, observed
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
@@ -145,7 +153,7 @@ class TwoStep(Configured):
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
         """Starts one lifetime per task."""
         zero = jnp.zeros(len(tasks.common), jnp.int32)
-        return State(zero, zero, zero), born(self._shown(tasks, zero, jnp.full_like(zero, -1)))
+        return State(zero, zero, zero), first_percept(self._shown(tasks, zero, jnp.full_like(zero, -1)))
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
         """The first choice, and in versions of two steps the second one."""
@@ -176,7 +184,7 @@ class TwoStep(Configured):
         shown = self._shown(
             tasks, jnp.minimum(trial, self.horizon - 1), seen, (step == 0) & (trial < self.horizon)
         )
-        return State(trial, step, place), told(shown, action, feedback, trial, step), score
+        return State(trial, step, place), next_percept(shown, action, feedback, trial, step), score
 
     def _shown(self, tasks: Tasks, trial: jax.Array, place: jax.Array, begins: Any = True) -> jax.Array:
         """[N, 8] the state that was reached (-1 for none), and what is announced before a first choice."""
@@ -208,7 +216,7 @@ class TwoStep(Configured):
             usual = np.take_along_axis(bank, option[..., None], -1)[..., 0]
             first = self._led(np.zeros(len(usual), bool), usual).argmax(-1)
             fixed = self._led(crossed, kept)[:, np.arange(self.horizon), first]
-        return payoffs(means, fixed) | {
+        return payoff_latents(means, fixed) | {
             "transition": np.asarray(tasks.common, np.float32),
             "chance": average,
             "worst": self._led(crossed, worth.min(-1)).min(-1),
@@ -285,7 +293,7 @@ def family(
     shown = {"version": version, "trials": trials, "common": 0.0 if usual == COMMON[version] else usual}
     shown |= {"high": high, "low": low, "switch": switch, "announced": announced}
     plain = TwoStep(
-        name=named(family, **shown, bank=bank, bank_seed=bank_seed),
+        name=name_with_settings(family, **shown, bank=bank, bank_seed=bank_seed),
         choices=2,
         horizon=trials,
         version=version,

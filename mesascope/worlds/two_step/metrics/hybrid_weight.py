@@ -13,8 +13,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit
 from scipy.stats import t as student
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, asking, fresh
-from mesascope.contracts.settings import within
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, make_metric
+from mesascope.contracts.settings import check_range
 from mesascope.worlds.two_step.two_steps import Steps, by_units, logistic, two_steps
 
 NEAR = 0.1  # half of the widest interval that still tells w
@@ -28,22 +28,22 @@ def metric(decay: float = 1.0) -> Metric:
     Args:
         decay: λ, the part of the second stage's error that reaches the cached value at once.
     """
-    within(0, 1, decay=decay)
+    check_range(0, 1, decay=decay)
 
     def measure(trials, references, replay):
         lived = fresh(trials)
         steps = two_steps(lived)
-        weight, rate, beta = fitted(steps, decay)
+        weight, rate, beta = fit_weight(steps, decay)
         told = f"learning rate {rate:.2f}, inverse temperature {beta:.1f}; no evidence of planning"
         return [Reading(weight[steps.unit], str(lived.attrs["split"]), reason=told, descriptive=True)]
 
     question = (
         "How much weight do planned values have against cached ones, in the hybrid model of its choices?"
     )
-    return asking(question, measure, decay=decay)
+    return make_metric(question, measure, decay=decay)
 
 
-def fitted(steps: Steps, decay: float = 1.0) -> tuple[np.ndarray, float, float]:
+def fit_weight(steps: Steps, decay: float = 1.0) -> tuple[np.ndarray, float, float]:
     """w [U] whose mean is the estimate and whose spread over units gives its error; rate and inverse temperature.
 
     Raises:

@@ -9,8 +9,8 @@ that hold no plan.
 import numpy as np
 from scipy.special import expit
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, asking, fresh
-from mesascope.contracts.settings import within
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, make_metric
+from mesascope.contracts.settings import check_range
 from mesascope.worlds.two_step.two_steps import Steps, by_units, logistic, two_steps
 
 EFFECTS = ("choice", "reward main effect", "transition main effect", "reward × transition interaction")
@@ -23,11 +23,11 @@ def metric(lags: int = 3) -> Metric:
     Args:
         lags: the earlier trials, from 1 to 20.
     """
-    within(1, 20, lags=lags)
+    check_range(1, 20, lags=lags)
 
     def measure(trials, references, replay):
         lived = fresh(trials)
-        values, steps = fitted(two_steps(lived), lags)
+        values, steps = fit_lags(two_steps(lived), lags)
         split = str(lived.attrs["split"])
         told = "weight of a ±1 in the log-odds of the same first choice"
         return [
@@ -37,10 +37,10 @@ def metric(lags: int = 3) -> Metric:
         ]
 
     question = "On the choices, rewards and transitions of how many trials ago does its first choice hang?"
-    return asking(question, measure, lags=lags)
+    return make_metric(question, measure, lags=lags)
 
 
-def fitted(steps: Steps, lags: int) -> tuple[np.ndarray, Steps]:
+def fit_lags(steps: Steps, lags: int) -> tuple[np.ndarray, Steps]:
     """Weights [lags, 4, U] whose means are the estimates and whose spread over units gives their errors.
 
     Raises:

@@ -7,7 +7,7 @@ No pattern of these numbers shows planning: an exact filter without any plan has
 
 import numpy as np
 
-from mesascope.contracts.metric import DoesNotApply, Metric, Reading, asking, fresh
+from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, make_metric
 from mesascope.errors import unknown
 from mesascope.stats import linearise
 from mesascope.worlds.two_step.two_steps import told, units
@@ -64,7 +64,7 @@ def metric(end: str = "out") -> Metric:
         return out
 
     question = "After which outcomes of a two-step trial does it repeat its first choice?"
-    return asking(question, measure, end=end)
+    return make_metric(question, measure, end=end)
 
 
 def _counts(lived, end: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:

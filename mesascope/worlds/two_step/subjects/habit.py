@@ -3,8 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.scripted import Family, Percept, Scripted, choose, floats, keep_settings
-from mesascope.worlds.two_step.learning import Held, lived, of_two_steps, unborn
+from mesascope.contracts.scripted import Family, Percept, Scripted, as_arrays, choose, keep_settings
+from mesascope.worlds.two_step.learning import Values, initial_state, last_trial, require_two_step
 
 TRIED = "two_step:trials=12,bank=2"
 
@@ -17,14 +17,14 @@ class Habit(Scripted):
     calm: jax.Array
     bound: jax.Array
 
-    def fresh(self, n: int) -> tuple[jax.Array, jax.Array, Held]:
+    def fresh(self, n: int) -> tuple[jax.Array, jax.Array, Values]:
         """No tendency."""
-        return jnp.zeros((n, 2)), jnp.full(n, 0.5), unborn(n)
+        return jnp.zeros((n, 2)), jnp.full(n, 0.5), initial_state(n)
 
     def respond(self, key, carry, percept: Percept):
         """Strengthens the last first choice by how much more it paid than of late."""
         tendency, mean, held = carry
-        trial, held = lived(percept, held, self.steps)
+        trial, held = last_trial(percept, held, self.steps)
         known = trial.known.astype(jnp.float32)
         error = known * (trial.paid - mean)
         push = jax.nn.one_hot(trial.first, 2) - jax.nn.softmax(tendency)
@@ -42,4 +42,4 @@ def subject(family: Family, rate: float = 2.0, calm: float = 0.05, bound: float 
         calm: the part of a prediction error that the running mean takes over.
         bound: the strongest tendency.
     """
-    return Habit(of_two_steps(family).steps, **floats(rate=rate, calm=calm, bound=bound))
+    return Habit(require_two_step(family).steps, **as_arrays(rate=rate, calm=calm, bound=bound))

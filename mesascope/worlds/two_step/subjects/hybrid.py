@@ -1,7 +1,7 @@
 """Mixes planned with cached values in the two-step task (Daw et al. 2011)."""
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.two_step.learning import REAL, UNIT, Mixed, mixed
+from mesascope.worlds.two_step.learning import REAL, UNIT, Mixture, make_mixture
 
 TRIED = "two_step:trials=12,bank=2"
 
@@ -16,7 +16,7 @@ def subject(
     beta: float = 5.0,
     stay: float = 0.0,
     initial: float = 0.5,
-) -> Mixed:
+) -> Mixture:
     """Chooses by planned values of weight w and by cached ones of weight 1 - w.
 
     Args:
@@ -28,4 +28,4 @@ def subject(
         stay: what is added to the value of the last first choice.
         initial: the values at birth.
     """
-    return mixed(family, weight=weight, rate=rate, decay=decay, beta=beta, stay=stay, initial=initial)
+    return make_mixture(family, weight=weight, rate=rate, decay=decay, beta=beta, stay=stay, initial=initial)

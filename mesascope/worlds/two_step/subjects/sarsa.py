@@ -1,7 +1,7 @@
 """Caches the values of first choices by SARSA(λ) or Q(λ): what is announced reaches them only by living."""
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.two_step.learning import REAL, UNIT, Mixed, mixed
+from mesascope.worlds.two_step.learning import REAL, UNIT, Mixture, make_mixture
 
 TRIED = "two_step:trials=12,bank=2"
 
@@ -16,7 +16,7 @@ def subject(
     stay: float = 0.0,
     initial: float = 0.5,
     greedy: bool = False,
-) -> Mixed:
+) -> Mixture:
     """Caches the values of first choices: SARSA(λ), or Q-learning where it is greedy.
 
     Args:
@@ -28,6 +28,6 @@ def subject(
         initial: the values at birth.
         greedy: learn from the better option of a state, not from the one that was taken.
     """
-    return mixed(
+    return make_mixture(
         family, weight=0.0, greedy=greedy, rate=rate, decay=decay, beta=beta, stay=stay, initial=initial
     )

@@ -7,10 +7,10 @@ probabilities like a planner's all the same (Akam et al. 2015). What is announce
 import jax
 import jax.numpy as jnp
 
-from mesascope.contracts.choices import best_of, mixed
+from mesascope.contracts.choices import greedy_probabilities, mix_lapse
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
 from mesascope.errors import MesascopeError
-from mesascope.worlds.two_step.learning import Held, lived, of_two_steps, unborn
+from mesascope.worlds.two_step.learning import Values, initial_state, last_trial, require_two_step
 
 TRIED = "two_step:trials=12,bank=2"
 EDGE = 1e-3  # pay-offs are kept this far from 0 and 1: no outcome is impossible
@@ -24,14 +24,14 @@ class StateFilter(Scripted):
     switch: jax.Array
     lapse: jax.Array
 
-    def fresh(self, n: int) -> tuple[jax.Array, Held]:
+    def fresh(self, n: int) -> tuple[jax.Array, Values]:
         """Either state is as likely."""
-        return jnp.full(n, 0.5), unborn(n)
+        return jnp.full(n, 0.5), initial_state(n)
 
     def respond(self, key, carry, percept: Percept):
         """Takes in what a state paid, then makes the first choice of the state that is more likely the good one."""
         belief, held = carry
-        trial, held = lived(percept, held, self.steps)
+        trial, held = last_trial(percept, held, self.steps)
         high, low = jnp.clip(self.payoffs, EDGE, 1.0 - EDGE)
         paid = trial.paid > 0.5
         good, bad = jnp.where(paid, high, 1.0 - high), jnp.where(paid, low, 1.0 - low)
@@ -41,8 +41,8 @@ class StateFilter(Scripted):
         posterior = one / (one + two)
         posterior = posterior * (1.0 - self.switch) + (1.0 - posterior) * self.switch
         belief = jnp.where(trial.known, posterior, belief)
-        wanted = best_of(jnp.stack([1.0 - belief, belief], -1))
-        return (belief, held), choose(key, mixed(wanted, self.lapse))
+        wanted = greedy_probabilities(jnp.stack([1.0 - belief, belief], -1))
+        return (belief, held), choose(key, mix_lapse(wanted, self.lapse))
 
 
 @keep_settings(lapse=(0, 1))
@@ -53,7 +53,7 @@ def subject(family: Family, lapse: float = 0.0) -> StateFilter:
         family: the two-step task, not its drifting version.
         lapse: part of the choices that is even over both.
     """
-    home = of_two_steps(family)
+    home = require_two_step(family)
     if home.version == "daw":
         raise MesascopeError(
             f"In {family.name} no one state is the good one: pay-offs drift.",

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mesascope.contracts.condition import Condition
-from mesascope.worlds.words.fit import speechless
+from mesascope.worlds.words.fit import why_without_words
 
 TRIED = "word_labels:trials=12"
 
@@ -18,7 +18,7 @@ class ContextEmptiedOnce(Condition):
 
     def unfit(self, family):
         """Where the family has no words: a fresh carry is asked for by another condition there."""
-        return speechless(family)
+        return why_without_words(family)
 
     def apply(self, carry, percept, shadow, context):
         """A fresh carry, and a percept that tells of no trial before."""

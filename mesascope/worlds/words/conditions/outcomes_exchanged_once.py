@@ -8,8 +8,8 @@ from typing import ClassVar
 import jax
 
 from mesascope.contracts.condition import LAST, Condition, select
-from mesascope.contracts.settings import within
-from mesascope.worlds.words.fit import speechless
+from mesascope.contracts.settings import check_range
+from mesascope.worlds.words.fit import why_without_words
 
 TRIED = "word_labels:trials=12"
 
@@ -24,7 +24,7 @@ class OutcomesExchangedOnce(Condition):
 
     def unfit(self, family):
         """Where the family has no words: the shuffled feedback of other families is asked for elsewhere."""
-        return speechless(family)
+        return why_without_words(family)
 
     def apply(self, carry, percept, shadow, context):
         """The shadow has taken in exchanged outcomes only; the last one is exchanged too."""
@@ -38,5 +38,5 @@ def condition(replicate: int = 0) -> OutcomesExchangedOnce:
     Args:
         replicate: which draw of donors.
     """
-    within(0, LAST, replicate=replicate)
+    check_range(0, LAST, replicate=replicate)
     return OutcomesExchangedOnce(replicate)

@@ -15,9 +15,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mesascope.contracts.configured import Array, Configured, Percept, Split, born, reference_roles, told
+from mesascope.contracts.configured import (
+    Array,
+    Configured,
+    Percept,
+    Split,
+    first_percept,
+    next_percept,
+    reference_roles,
+)
 from mesascope.contracts.questions import Moment, Question
-from mesascope.contracts.settings import keep_settings, within
+from mesascope.contracts.settings import check_range, keep_settings
 from mesascope.keys import address
 
 LABELS = ("abstract", "gold", "random", "flipped")
@@ -78,7 +86,7 @@ class WordLabels(Configured):
     references: ClassVar = reference_roles(
         "label_learner", "label_learner:keeps=0.6", strongest="label_learner", against=""
     )
-    tells_anyway: ClassVar = True
+    full_feedback: ClassVar = True
 
     def splits(self) -> tuple[Split, ...]:
         """On the restructured ones the label words name nothing, whatever is set."""
@@ -130,7 +138,7 @@ class WordLabels(Configured):
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
         """Starts one lifetime per task; the hidden state is the trial index [N]."""
         zero = jnp.zeros(len(tasks.items), jnp.int32)
-        return zero, born(self._shown(tasks, zero))
+        return zero, first_percept(self._shown(tasks, zero))
 
     def _shown(self, tasks: Tasks, trial: jax.Array) -> jax.Array:
         """The observation [N, D] before a trial: the item, the last one and its label, the wording, the label words."""
@@ -145,7 +153,7 @@ class WordLabels(Configured):
         rows, none = jnp.arange(len(action)), action < 0
         score = jnp.where(none, jnp.nan, action == tasks.right[rows, state])
         feedback = jnp.where(none, jnp.nan, action == tasks.said[rows, state])
-        percept = told(self._shown(tasks, state + 1), action, feedback.astype(jnp.float32), state + 1)
+        percept = next_percept(self._shown(tasks, state + 1), action, feedback.astype(jnp.float32), state + 1)
         return state + 1, percept, score.astype(jnp.float32)
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
@@ -165,11 +173,11 @@ class WordLabels(Configured):
         """[N] the label that was told last, -1 before the first."""
         return percept.observation[:, SAID].astype(int)
 
-    def exchanged(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
+    def with_outcome(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
         """Another lifetime's label for the last item; whether the own answer was right goes by that."""
         return _relabelled(percept, observation[:, SAID])
 
-    def flipped(self, percept: Percept) -> Percept:
+    def with_opposite_outcome(self, percept: Percept) -> Percept:
         """The other label for the last item."""
         return _relabelled(percept, 1.0 - percept.observation[:, SAID])
 
@@ -231,7 +239,7 @@ def _halves(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Array, jax.Arra
     return jnp.take_along_axis(few, which, 1), jnp.take_along_axis(half, which, 1)
 
 
-def beyond(angle: Array) -> Array:
+def distance_beyond_line(angle: Array) -> Array:
     """[…, 100] by how far each pair of numbers lies beyond the line through their middle that an angle […] tilts."""
     places = jnp.arange(DIGITS) - (DIGITS - 1) / 2
     a, b = (x.ravel() for x in jnp.meshgrid(places, places, indexing="ij"))
@@ -243,7 +251,7 @@ def _rule(key: jax.Array, shape: tuple[int, int]) -> tuple[jax.Array, jax.Array]
     n, trials = shape
     eighth = jnp.pi / 4
     near = jax.random.uniform(address(key, "tilt"), (n,), minval=0.3, maxval=0.7)
-    distance = beyond(eighth * (jax.random.randint(address(key, "eighth"), (n,), 0, 8) + near))
+    distance = distance_beyond_line(eighth * (jax.random.randint(address(key, "eighth"), (n,), 0, 8) + near))
     order = jax.random.uniform(address(key, "pair"), distance.shape) + 2.0 * (jnp.abs(distance) < MARGIN)
     which = jnp.argsort(order, -1)[:, jnp.arange(trials) % 60]
     right = jnp.take_along_axis(distance, which, 1) > 0
@@ -260,5 +268,5 @@ def family(labels: str = "abstract", trials: int = 17, wording: int = -1) -> Any
         trials: T, at least 2: one more than the shots before the last word.
         wording: which of the wordings, from 0; -1 to draw one per lifetime.
     """
-    within(-1, len(texts().wordings) - 1, wording=wording)
+    check_range(-1, len(texts().wordings) - 1, wording=wording)
     return WordLabels(labels, wording, choices=2, horizon=trials)

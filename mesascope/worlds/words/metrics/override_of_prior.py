@@ -3,7 +3,14 @@
 import numpy as np
 
 from mesascope.contracts.metric import Reading, asks, fresh
-from mesascope.worlds.words.answers import ASKED, EMPTY, EXCHANGED, answered, hits, mean
+from mesascope.worlds.words.answers import (
+    ASKED,
+    EMPTY,
+    EXCHANGED,
+    require_answers,
+    right_answers,
+    window_mean,
+)
 
 
 @asks(
@@ -12,11 +19,11 @@ from mesascope.worlds.words.answers import ASKED, EMPTY, EXCHANGED, answered, hi
 )
 def metric(trials, references, replay):
     """Where it answers wrongly with an empty context, how much oftener is it right after true labels?"""
-    lived = answered(fresh(trials))
+    lived = require_answers(fresh(trials))
     late = slice(lived.sizes["trial"] // 2, None)
-    wrong = hits(lived, EMPTY) == 0
-    told, exchanged = (np.where(wrong, hits(lived, c), np.nan) for c in ("intact", EXCHANGED))
+    wrong = right_answers(lived, EMPTY) == 0
+    told, exchanged = (np.where(wrong, right_answers(lived, c), np.nan) for c in ("intact", EXCHANGED))
     return [
-        Reading(mean(told, late), label="right after all", null=0.5),
-        Reading(mean(told, late) - mean(exchanged, late), label="right by what was told"),
+        Reading(window_mean(told, late), label="right after all", null=0.5),
+        Reading(window_mean(told, late) - window_mean(exchanged, late), label="right by what was told"),
     ]

@@ -1,8 +1,8 @@
 """Knows the categories, remembers the label of every word and infers lines between numbers: an exact learner."""
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.contracts.settings import named
-from mesascope.worlds.words.labelling import Labeller, labelled, labeller
+from mesascope.contracts.settings import name_with_settings
+from mesascope.worlds.words.labelling import Labeller, make_labeller, require_labels
 
 TRIED = "word_labels"
 TRUST = 0.9  # that a label which names a category is meant for it
@@ -17,6 +17,6 @@ def subject(family: Family, keeps: float = 1.0, minimise: bool = False) -> Label
         keeps: part of the evidence that is kept from one trial to the next.
         minimise: gives the other label.
     """
-    labelled(family)
-    name = named(subject, keeps=float(keeps), minimise=bool(minimise))
-    return labeller("unlimited", True, TRUST, keeps, minimise=minimise, name=name)
+    require_labels(family)
+    name = name_with_settings(subject, keeps=float(keeps), minimise=bool(minimise))
+    return make_labeller("unlimited", True, TRUST, keeps, minimise=minimise, name=name)

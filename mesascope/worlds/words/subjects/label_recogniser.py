@@ -4,7 +4,7 @@ Labels that name the categories are believed whatever is told: under flipped lab
 """
 
 from mesascope.contracts.scripted import Family, keep_settings
-from mesascope.worlds.words.labelling import Labeller, labelled, labeller
+from mesascope.worlds.words.labelling import Labeller, make_labeller, require_labels
 
 TRIED = "word_labels"
 
@@ -16,5 +16,5 @@ def subject(family: Family) -> Labeller:
     Args:
         family: word_labels.
     """
-    labelled(family)
-    return labeller("unknown", False, 1.0)
+    require_labels(family)
+    return make_labeller("unknown", False, 1.0)

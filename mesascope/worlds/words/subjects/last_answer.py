@@ -32,4 +32,4 @@ def subject(family: Family) -> LastAnswer:
         raise MesascopeError(
             f"The percepts of {family.name} do not tell what was right.", "Take --family word_labels."
         )
-    return LastAnswer(family.banked(None))
+    return LastAnswer(family.with_bank(None))

@@ -6,7 +6,7 @@ from outside_plugins.lucky_lever import LuckyLever
 class Bankless(LuckyLever):
     """A lucky lever that forgets its bank."""
 
-    def banked(self, bank):
+    def with_bank(self, bank):
         """The same family."""
         return self
 

@@ -9,13 +9,13 @@ import jax
 import numpy as np
 
 from mesascope.contracts.family import Family
-from mesascope.contracts.recipe import Progress, Trained, silent
+from mesascope.contracts.recipe import Progress, Trained, ignore_progress
 from mesascope.keys import address
 
 BATCH = 64
 
 
-def recipe(family: Family, out, updates: int = 10, seed: int = 0, progress=silent) -> Trained:
+def recipe(family: Family, out, updates: int = 10, seed: int = 0, progress=ignore_progress) -> Trained:
     """Plays at random and keeps, for every last action and feedback, what paid next.
 
     Args:
