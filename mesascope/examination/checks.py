@@ -282,7 +282,7 @@ def _metric(spec: str, family: Family) -> Iterator[str]:
     splits = [r for r in family.split_names if r.partition(":")[0] in (*metric.splits, "fresh")]
     bench = Bench(family, ("intact", *metric.conditions), splits, 4 * BLOCK)
     skipped, applied = [], False
-    for role in ("learner", "lookalike", "still"):
+    for role in family.controls:
         control = open_subject(family.controls[role], family)
         lived = bench.live(control, family)
         asked = answer([metric], lived, bench.references(family), Replays(control))
