@@ -180,10 +180,7 @@ class Polytope:
         return {c.id: float(s) for c, s in zip(self.constraints, slack, strict=True) if s > 1e-8}
 
     def conflict(self) -> tuple[str, ...]:
-        """Ids of statements and rules that conflict, of which no smaller part conflicts; found by deletion.
-
-        Empty if nothing conflicts.
-        """
+        """Ids of a minimal set of conflicting statements and rules, found by deletion; empty if nothing conflicts."""
         if self.feasible:
             return ()
         part = next(part for part in self._components() if not part._is_feasible())

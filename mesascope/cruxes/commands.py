@@ -240,7 +240,8 @@ def update(
     )
     if not items:
         raise MesascopeError(
-            f"{argument.name} has no evidence that does not count.", "Name an item: --evidence NAME."
+            f"{argument.name} has neither a single observation nor a question.",
+            "Name an item: --evidence NAME.",
         )
     results = {name: argument.update(name, k, n, not against, to=to) for name in items}
     lines = []

@@ -190,7 +190,7 @@ class CredalNet:
             both = np.repeat(base[:, None], 2 * k, axis=1)
             both[np.arange(k), 2 * np.arange(k)] = 0.25
             both[np.arange(k), 2 * np.arange(k) + 1] = 0.75
-            both[tied] = base[tied, None]  # a stated conjunction stays below what it is part of
+            both[tied] = base[tied, None]  # a conjunction must not exceed its part
             values = self.evaluate(both, event, condition)
             changes |= ~(np.abs(values[1::2] - values[::2]) < 1e-13)
         changes[tied] = True

@@ -134,7 +134,7 @@ def ratio_for(
         if person not in evidence.hypotheses:
             return None, (
                 f"the file gives {person} no hypotheses for {evidence.id}: ask for the rate they expect if "
-                f"{evidence.about} holds and if not"
+                f"{evidence.about} holds and if it does not"
             )
         ratio = weigh_count(k, n, *evidence.hypotheses[person])
         return (ratio, ratio), ""

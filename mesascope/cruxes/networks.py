@@ -123,10 +123,10 @@ class Net:
             likelihood: virtual evidence: a weight per state of a node.
 
         Returns an array over the states of the nodes in the order asked (batch axis last) that sums to one,
-        or `Undefined` where the evidence has probability below 1e-300 (in any draw of a batch).
+        or `Undefined` if the evidence has probability below 1e-300 (in any draw of a batch).
         """
         nodes = (nodes,) if isinstance(nodes, str) else tuple(nodes)
-        observed = {name: self._state(name, label) for name, label in (evidence or {}).items()}
+        observed = {name: self._find_state(name, label) for name, label in (evidence or {}).items()}
         for name in (*nodes, *(likelihood or {})):
             pick_named("node", name, self.order)
         joint = self.eliminate(nodes, observed, dict(likelihood or {}))
@@ -135,7 +135,7 @@ class Net:
             return Undefined(f"The evidence {dict(evidence or {})} cannot happen.")
         return joint / total
 
-    def _state(self, name: str, label: str) -> int:
+    def _find_state(self, name: str, label: str) -> int:
         labels = self.states[pick_named("node", name, self.order)]
         return labels.index(pick_named(f"state of {name}", label, labels))
 

@@ -116,7 +116,7 @@ def pool_people(
         people: the people; by default the file's pair.
         target, condition: the question; by default the file's query.
         method: 'linear', 'log', 'gmo', 'geometric' or 'extremised'.
-        weights: for 'linear', 'log' and 'geometric'.
+        weights: one per person, for 'linear', 'log' and 'geometric'.
         factor, base: for 'extremised'.
         engine: the engine that finds each answer.
 
@@ -136,7 +136,7 @@ def pool_people(
         elif answer.status == "unstated":
             excluded[person] = "states nothing on it: [0, 1]"
         elif answer.low is None or answer.high is None:
-            excluded[person] = answer.status
+            excluded[person] = f"has no number: {answer.status}"
         else:
             members[person] = (answer.low, answer.high)
             conditions.add(answer.given)

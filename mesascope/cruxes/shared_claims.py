@@ -63,7 +63,7 @@ class Gap:
         cut, text, form, scale, method: how the gap was split.
         ends: each person's number on the target.
         total: the difference of the ends on the scale.
-        remainder: the total without the shares; not zero only if parts move one at a time.
+        remainder: the total minus the sum of the shares; 0 unless the method moves parts one at a time.
         parts: the parts with their shares.
         assumptions: the assumptions, printed with the gap.
     """
