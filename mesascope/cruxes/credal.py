@@ -42,7 +42,7 @@ class CredalNet:
 
     Args:
         constraints: claims. Each event is an atom, its negation, or a conjunction with another event that is
-            claimed_rows under the same condition. Each condition is a conjunction of atoms and negations.
+            claimed under the same condition. Each condition is a conjunction of atoms and negations.
         rules: bridges of the form `atom <-> event` for an atom without claims.
 
     Assumes that each atom is independent of its non-descendants given the atoms in its claims' conditions.

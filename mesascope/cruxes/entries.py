@@ -68,7 +68,7 @@ def read_refusals(names: Names) -> tuple[claims.Refusal, ...]:
             require(
                 not instead or by in names.claims[instead].by,
                 f"{instead!r} is not a claim of {by!r}.",
-                "Name a claim of the person person refuses.",
+                "Name a claim of the person who refuses.",
             )
             line = names.source.line("refusals", str(i))
             refusals.append(claims.Refusal(by, of, fields.text("reason", needed=True), instead, line))
