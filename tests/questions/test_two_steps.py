@@ -127,7 +127,7 @@ def test_logs_of_two_stages_are_read_with_what_they_hold():
     steps = two_steps(log)
     assert steps.place.tolist() == [[0, 0, 0, 1], [1, 0, 0, 0], [0, 1, 0, 0]]
     assert steps.second[0].tolist() == [0, 1, 0, 1] and steps.paid[0].tolist() == [0, 0.5, 0, 1]
-    assert steps.known[0].tolist() == [True, True, False, True] and steps.unit.tolist() == [0, 0, 1]
+    assert steps.complete[0].tolist() == [True, True, False, True] and steps.unit.tolist() == [0, 0, 1]
 
 
 @pytest.mark.parametrize("decay", [1.0, 0.3])

@@ -25,7 +25,7 @@ class Carry(NamedTuple):
 class Delayed(Choosing):
     """See `subject` for the settings."""
 
-    known: bool
+    aware: bool  # of the delay
 
     def fresh(self, n: int) -> Carry:
         """No counts and no stored feedback."""
@@ -34,7 +34,7 @@ class Delayed(Choosing):
     def respond(self, key, carry: Carry, percept: Percept):
         """Counts the stored outcome, stores the last one, then samples."""
         stored = carry.action >= 0
-        arm = jnp.where(stored, carry.action if self.known else percept.action, -1)
+        arm = jnp.where(stored, carry.action if self.aware else percept.action, -1)
         late = percept._replace(action=arm, feedback=carry.feedback)
         counts = carry.counts + outcomes(late, self.choices)
         after = Carry(counts, percept.action, percept.feedback)
