@@ -291,7 +291,7 @@ def family(
     usual = common or COMMON[version]
     if not 0.5 < usual <= 1:
         raise MesascopeError(
-            f"common={common} is out of range: the common transition must be the more frequent one.",
+            f"common={common} is out of range: the common transition must occur more often.",
             "Give a number above 0.5 and at most 1.",
         )
     settings = {"version": version, "trials": trials, "common": 0.0 if usual == COMMON[version] else usual}
