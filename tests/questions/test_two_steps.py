@@ -114,7 +114,7 @@ def test_what_cannot_be_told_is_refused():
     chance = trials(rng.random((41, 100)) < 0.5, paid, common)
     assert read(chance).status == "does not apply" and "neither" in read(chance).reason
     plain = same.drop_vars("transition")
-    assert "no two steps" in read(plain).reason
+    assert "do not have two steps" in read(plain).reason
     short = trials(rng.random((2, 9)) < 0.5, paid[:2, :9], common[:2, :9])
     assert "too few" in read(short, lagged_regression).reason
 

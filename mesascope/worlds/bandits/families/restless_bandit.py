@@ -127,9 +127,7 @@ class RestlessBandit(Pulling):
         means = np.asarray(tasks.means)
         fixed = means.mean(-1)
         if split == "seen":
-            best = (
-                np.asarray(self.bank_means).mean(0).argmax(-1)
-            )  # [T]: the best arm at each trial, averaged over the bank
+            best = np.asarray(self.bank_means).mean(0).argmax(-1)  # [T], on average over the bank
             fixed = means[:, np.arange(means.shape[1]), best]
         return payoff_latents(means, fixed) | {"volatility": np.asarray(tasks.volatility)}
 
@@ -175,7 +173,7 @@ def family(
             f"Give 0 <= slow <= fast <= {highest:g}.",
         )
     if not 0.5 < level <= 1:
-        raise MesascopeError(f"level={level} is out of range.", "Give a number above 0.5 and at highest 1.")
+        raise MesascopeError(f"level={level} is out of range.", "Give a number above 0.5 and at most 1.")
     settings = {"arms": arms, "trials": trials, "change": change, "slow": float(slow), "fast": float(fast)}
     settings |= {"block": block, "level": float(level), "coupled": coupled}
     plain = RestlessBandit(
@@ -193,9 +191,7 @@ def family(
         lambda key: plain.draw(key, bank),
         bank,
         bank_seed,
-        tell=lambda tasks: (
-            np.asarray(tasks.means).mean(1).argmax(-1)
-        ),  # the best arm on average over a lifetime
+        tell=lambda tasks: np.asarray(tasks.means).mean(1).argmax(-1),  # the best arm on average
         what="with two different best arms",
     )
     return dataclasses.replace(plain, bank_tasks=bank_tasks)

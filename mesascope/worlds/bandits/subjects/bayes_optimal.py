@@ -64,10 +64,10 @@ def plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> tuple[np.ndarr
         Bytes [C(T + 2K - 1, 2K)], TIE if all arms are equally good, and the value of the policy.
     """
     entries = 2 * len(shapes)
-    sums = _list_sums(
-        trials, entries - 1
-    )  # [R, 2K - 1] of all states of T - 1 pulls; the first rows serve t pulls
-    steps = np.zeros((entries, len(sums)), np.int32)  # change of the rank within t + 1 pulls if entry i grows
+    # [R, 2K - 1] sums of all states of T - 1 pulls; the first rows are those of t pulls
+    sums = _list_sums(trials, entries - 1)
+    # steps[i]: the change of the rank within t + 1 pulls if entry i grows
+    steps = np.zeros((entries, len(sums)), np.int32)
     for i in range(entries - 2, -1, -1):
         grown = np.array([comb(s + i, i) for s in range(trials)], np.int64)
         steps[i] = steps[i + 1] + grown[sums[:, i]]

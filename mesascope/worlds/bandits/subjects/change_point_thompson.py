@@ -12,9 +12,7 @@ from mesascope.contracts.choices import outcomes
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 from mesascope.worlds.bandits.subjects.thompson import THETA, X, probability_largest
 
-PRIOR = (np.sin(THETA) / np.sin(THETA).sum()).astype(
-    np.float32
-)  # uniform in the mean; the grid is even in the angle
+PRIOR = (np.sin(THETA) / np.sin(THETA).sum()).astype(np.float32)  # uniform in the mean
 
 
 class ChangePointThompson(Choosing):

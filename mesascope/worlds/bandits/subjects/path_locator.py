@@ -21,7 +21,7 @@ class PathLocator(Scripted):
     minimise: jax.Array
 
     def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
-        """All tasks of the bank are equally log_likelihood."""
+        """All tasks of the bank are equally likely."""
         return jnp.zeros((n, len(self.bank_means))), jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):

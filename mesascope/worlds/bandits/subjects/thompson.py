@@ -53,9 +53,8 @@ def probability_best(shapes: jax.Array, optimistic: bool = False) -> jax.Array:
     mean = shapes[..., 0] / shapes.sum(-1)
     floor = mean.max(-1)[:, None, None]
     edges = np.sin(np.arange(GRID + 1) * np.pi / GRID / 2) ** 2
-    share = jnp.clip(
-        (edges[1:] - floor) / (edges[1:] - edges[:-1]), 0.0, 1.0
-    )  # the part of a cell above the floor
+    # the part of each cell above the floor
+    share = jnp.clip((edges[1:] - floor) / (edges[1:] - edges[:-1]), 0.0, 1.0)
     above = (pdf * others * share).sum(-1)
     below = jnp.clip((pdf * (1.0 - share)).sum(-1), 1e-30, 1.0).prod(-1, keepdims=True)
     top = (mean >= floor[:, 0] - 1e-6).astype(jnp.float32)

@@ -175,9 +175,8 @@ class TwoStep(Configured):
         second = state.step == 1
         paid = worth[rows, state.place, action]
         feedback = (second & (uniform < paid)).astype(jnp.float32)
-        score = jnp.where(
-            second, paid - best[rows, state.place], score
-        )  # the loss from choosing the worse option
+        # the score of a second choice is the loss from choosing the worse option
+        score = jnp.where(second, paid - best[rows, state.place], score)
         place = jnp.where(second, state.place, reached)
         return self._advance(tasks, state, action, feedback, place, ends=second, score=score)
 
@@ -311,9 +310,7 @@ def family(
         lambda key: plain.draw(key, bank).worth,
         bank,
         bank_seed,
-        tell=lambda worth: (
-            np.asarray(worth).max(-1).mean(1).argmax(-1)
-        ),  # the better state on average over a lifetime
+        tell=lambda worth: np.asarray(worth).max(-1).mean(1).argmax(-1),  # the better state on average
         what="with two different better states",
     )
     return dataclasses.replace(plain, bank_worth=worth)

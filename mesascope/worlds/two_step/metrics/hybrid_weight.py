@@ -73,9 +73,8 @@ def fit_weight(steps: Steps, decay: float = 1.0) -> tuple[np.ndarray, float, flo
     size = 1e-3
     shifted = [features(steps, rate + s, decay) for s in (size, -size)]
     residuals = complete * (y - expit(values @ weights))  # [N, T]
-    by_rate = (
-        (shifted[0] - shifted[1]) @ weights / (2 * size)
-    )  # [N, T] derivative of the log-odds by the rate
+    # [N, T] first and second derivative of the log-odds by the rate
+    by_rate = (shifted[0] - shifted[1]) @ weights / (2 * size)
     by_rate_twice = (shifted[0] + shifted[1] - 2 * values) @ weights / size**2
     slope = np.concatenate(
         [(residuals[..., None] * values).sum(1), (residuals * by_rate).sum(1)[:, None]], -1
@@ -106,9 +105,8 @@ def features(steps: Steps, rate: float, decay: float) -> np.ndarray:
     """The features [N, T, 3]: planned and cached value of choice 1 less that of choice 0, and the last choice as ±1."""
     n, length = steps.first.shape
     rows, usual = np.arange(n), float(steps.common[steps.complete].mean())
-    transitions = np.broadcast_to(
-        COUNTED * (usual * np.eye(2) + (1 - usual) * (1 - np.eye(2))), (n, 2, 2)
-    ).copy()
+    common = usual * np.eye(2) + (1 - usual) * (1 - np.eye(2))
+    transitions = np.broadcast_to(COUNTED * common, (n, 2, 2)).copy()
     options, cached, last = np.full((n, 2, 2), 0.5), np.full((n, 2), 0.5), np.zeros(n)
     single = not steps.second.any()
     result = np.empty((n, length, 3))
