@@ -10,7 +10,7 @@ TRIED = "informative_bandit"
 
 @keep_settings
 def subject(family: Family, doubts: bool = False) -> Asker:
-    """Pulls the informative arm first, then the arm that it named until the end.
+    """Pulls the informative arm first, then always pulls the arm that it named.
 
     With doubts it checks what the number said. If the named arm does not pay, it tries the arm that the number names
     when counted from the other end, then the remaining arms at random. If its arm stops paying, it asks again.

@@ -16,7 +16,7 @@ def subject(family: Family) -> Asker:
         family: the informative bandit, with a bank.
     """
     home = require_informative(family)
-    remedy = "Use informative_bandit:bank=4."
+    remedy = "Use --family informative_bandit:bank=4."
     bank, targets = require_bank(home, home.bank_targets, "has no bank to locate a task in", remedy)
     possible = jnp.zeros(home.targets, bool).at[targets].set(True)
     return Asker(home.choices, possible, jnp.asarray(False), trained_on=bank)

@@ -32,7 +32,7 @@ class CueFilter(ActionValues):
 
 
 def evidence(percept: Percept, payoffs: jax.Array, choices: int) -> jax.Array:
-    """The log-likelihood ratio [N, K] of the last outcome: each arm being the best one against it not being so."""
+    """The log-likelihood ratio [N, K] of the last outcome for each arm: being the best one against not being it."""
     high, low = jnp.clip(payoffs, EDGE, 1.0 - EDGE)
     won = jnp.log(high) - jnp.log(low)
     lost = jnp.log1p(-high) - jnp.log1p(-low)
