@@ -148,20 +148,20 @@ def page(recovered: dict[tuple[bool, int], list[Recovered]], seeds: int) -> str:
         "# Recovery of procedures and settings by `acts_like`",
         "",
         f"Written by `python benchmarks/recovery.py --seeds {seeds}`. Each simulated subject plays `{FAMILY}` for "
-        f"{LIFETIMES} lifetimes on fresh tasks; {seeds} seeds. 'By choices' is what a log allows.",
+        f"{LIFETIMES} lifetimes on fresh tasks; {seeds} seeds. 'By choices' uses only what a log contains.",
         "",
-        f"The class that is named holds the true procedure in {share[True]:.1%} of "
+        f"The named class contains the true procedure in {share[True]:.1%} of "
         f"{seeds * len(SUBJECTS)} runs by probabilities and in {share[False]:.1%} by choices.",
         "",
-        "A procedure's settings are fitted to one half of the lifetimes and scored on the other, both ways, so no "
-        "further penalty is needed. 'None of these' means that the best procedure misses more than "
-        f"{MISS[True]} nats per trial: by probabilities the Kullback-Leibler divergence of the subject's from the "
-        f"procedure's; by choices, more than {MISS[False]} nats and 3.09 standard errors that a flexible model of the "
-        "same histories gains on lifetimes it was not fitted to.",
+        "The settings of a procedure are fitted to one half of the lifetimes and scored on the other half, in both "
+        "directions, so no further penalty is needed. 'None of these' means that even the best procedure misses too "
+        "much. By probabilities, the Kullback-Leibler divergence of the subject from it is above "
+        f"{MISS[True]} nats per trial. By choices, a flexible model of the same histories predicts held-out lifetimes "
+        f"better than it by more than {MISS[False]} nats and by more than 3.09 standard errors.",
         "",
         "## Which procedure",
         "",
-        "Right: seeds in which the named class holds the procedure. Left out: what is said when the procedure is "
+        "Right: the seeds in which the named class contains the procedure. Left out: the answer when the procedure is "
         "not in the list (first seed; nats missed per trial).",
         "",
         "| subject | right, probabilities | right, choices | class named (first seed) "
@@ -184,7 +184,7 @@ def page(recovered: dict[tuple[bool, int], list[Recovered]], seeds: int) -> str:
         "",
         "## Which settings",
         "",
-        "The mean over both halves; over the seeds the smallest and the largest. Fits use the choices alone.",
+        "The mean over both halves; its smallest and largest value over the seeds. The fits use only the choices.",
         "",
         "| subject | setting | true | found | allowed |",
         "|---|---|---|---|---|",

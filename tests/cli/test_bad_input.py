@@ -140,7 +140,7 @@ CASES = {
     ),
     "prior no list": (
         examine("uniform", family=f"{FAMILY},prior=beta:one"),
-        "no list of shapes",
+        "not a list of shapes",
         "beta:3/1+1/1",
     ),
     "no lifetimes": (examine("uniform", lifetimes="0"), "--lifetimes", "examine --help"),

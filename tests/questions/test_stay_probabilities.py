@@ -165,7 +165,7 @@ def test_when_it_does_not_apply():
     assert "always repeats" in why(log(np.tile(first[:, :1], 21), common, paid))
     assert "no trial was rewarded, rare" in why(log(first, np.ones_like(common), paid))
     plain = log(first, common, paid).drop_vars("transition")
-    assert "no two steps" in why(plain)
+    assert "do not have two steps" in why(plain)
     with pytest.raises(MesascopeError, match="There is no end 'drop'"):
         catalogue.make("metrics", "stay_probabilities:end=drop")
 

@@ -114,7 +114,7 @@ def test_what_cannot_be_told_is_refused():
     chance = trials(rng.random((41, 100)) < 0.5, paid, common)
     assert read(chance).status == "does not apply" and "neither" in read(chance).reason
     plain = same.drop_vars("transition")
-    assert "no two steps" in read(plain).reason
+    assert "do not have two steps" in read(plain).reason
     short = trials(rng.random((2, 9)) < 0.5, paid[:2, :9], common[:2, :9])
     assert "too few" in read(short, lagged_regression).reason
 
@@ -127,7 +127,7 @@ def test_logs_of_two_stages_are_read_with_what_they_hold():
     steps = two_steps(log)
     assert steps.place.tolist() == [[0, 0, 0, 1], [1, 0, 0, 0], [0, 1, 0, 0]]
     assert steps.second[0].tolist() == [0, 1, 0, 1] and steps.paid[0].tolist() == [0, 0.5, 0, 1]
-    assert steps.known[0].tolist() == [True, True, False, True] and steps.unit.tolist() == [0, 0, 1]
+    assert steps.complete[0].tolist() == [True, True, False, True] and steps.unit.tolist() == [0, 0, 1]
 
 
 @pytest.mark.parametrize("decay", [1.0, 0.3])

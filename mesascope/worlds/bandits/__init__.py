@@ -1,1 +1,1 @@
-"""Bandits: independent, dependent, cued, informative, restless, in words."""
+"""Bandits with independent, dependent, cued, informative and restless arms, and a bandit in words."""

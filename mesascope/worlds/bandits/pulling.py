@@ -1,4 +1,4 @@
-"""What families of bandits share: lifetimes of single pulls, which pay 1 or 0."""
+"""The shared base of bandit families: each trial is one pull, which pays 1 or 0."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class Pulling(Configured):
-    """A bandit whose tasks say what every arm pays on every trial, `means` [N, T, K]."""
+    """A bandit; its tasks have a field `means` [N, T, K], the expected pay-off of each arm on each trial."""
 
     def begin(self, key: jax.Array, tasks: Any) -> tuple[jax.Array, Percept]:
         """Starts one lifetime per task; the hidden state is the trial index [N]."""
@@ -23,16 +23,18 @@ class Pulling(Configured):
         score = tasks.means[jnp.arange(len(action)), state, action]
         return (
             state + 1,
-            next_percept(self.arm_observations(tasks), action, self.paid(key, tasks, score), state + 1),
+            next_percept(
+                self.arm_observations(tasks), action, self.draw_feedback(key, tasks, score), state + 1
+            ),
             score,
         )
 
     def arm_observations(self, tasks: Any) -> jax.Array:
-        """The observation [N, D]: nothing."""
+        """The observation [N, D] on every trial; empty by default."""
         return jnp.zeros((len(tasks.means), 0))
 
-    def paid(self, key: jax.Array, tasks: Any, score: jax.Array) -> jax.Array:
-        """The feedback [N] of pulls that are expected to pay a score [N]; the other one where `inverted` says so."""
+    def draw_feedback(self, key: jax.Array, tasks: Any, score: jax.Array) -> jax.Array:
+        """Samples feedback [N], 1 or 0, with expected value `score` [N]; inverts it if the task is inverted."""
         won = (jax.random.uniform(key, score.shape) < score).astype(jnp.float32)
         return jnp.abs(won - tasks.inverted) if hasattr(tasks, "inverted") else won
 

@@ -1,4 +1,4 @@
-"""What scripted subjects of the two-step task share: what a percept tells of the last trial, and how they choose."""
+"""Shared code of the scripted subjects of the two-step task: they read percepts, learn and choose with it."""
 
 from typing import Any, NamedTuple
 
@@ -9,13 +9,13 @@ from mesascope.contracts.scripted import Family, Percept, Scripted, as_arrays, c
 from mesascope.worlds.two_step.families.two_step import TwoStep
 
 UNIT, REAL = (0, 1), (-1e4, 1e4)  # ranges of settings
-SURE = 100.0  # transitions that an announcement counts for
+ANNOUNCED = 100.0  # an announcement of the map counts as this many observed transitions
 
 
 class LastTrial(NamedTuple):
-    """The last whole trial, each [N]: known where one has just ended; all else means nothing elsewhere."""
+    """The last whole trial, each [N]; ended is whether it has just ended, without which the rest is meaningless."""
 
-    known: jax.Array
+    ended: jax.Array
     first: jax.Array
     place: jax.Array
     second: jax.Array
@@ -23,78 +23,85 @@ class LastTrial(NamedTuple):
 
 
 class Announcement(NamedTuple):
-    """An announcement: told [N], leads [N] the state that the first choice commonly leads to, pays [N, 2, 2]."""
+    """An announcement: present [N]; leads [N], the common state of the first choice; pays [N, 2, 2] by option."""
 
-    told: jax.Array
+    present: jax.Array
     leads: jax.Array
     pays: jax.Array
 
 
-class Values(NamedTuple):
-    """The trial that is being lived, each [N]."""
+class OpenTrial(NamedTuple):
+    """The first choice and the state of the trial in progress, each [N]."""
 
     first: jax.Array
     place: jax.Array
 
 
-def initial_state(n: int) -> Values:
-    """No trial yet."""
+def open_trial(n: int) -> OpenTrial:
+    """The trial in progress before the first choice."""
     zero = jnp.zeros(n, jnp.int32)
-    return Values(zero, zero)
+    return OpenTrial(zero, zero)
 
 
-def last_trial(percept: Percept, held: Values, steps: int) -> tuple[LastTrial, Values]:
-    """What a percept tells of the last trial, and what is held of the present one; an act of -1 tells nothing."""
+def read_last_trial(percept: Percept, trial: OpenTrial, steps: int) -> tuple[LastTrial, OpenTrial]:
+    """The last trial and the trial in progress, updated by a percept; an action of -1 updates neither."""
     acted = percept.action >= 0
     action = jnp.maximum(percept.action, 0)
     place = percept.observation[:, :2].argmax(-1).astype(jnp.int32)
     if steps == 1:
-        return LastTrial(acted, action, place, jnp.zeros_like(action), percept.feedback), held
+        return LastTrial(acted, action, place, jnp.zeros_like(action), percept.feedback), trial
     amid = acted & (percept.step == 1)
     ended = acted & (percept.step == 0)
-    held = Values(jnp.where(amid, action, held.first), jnp.where(amid, place, held.place))
-    return LastTrial(ended, held.first, held.place, action, percept.feedback), held
+    trial = OpenTrial(jnp.where(amid, action, trial.first), jnp.where(amid, place, trial.place))
+    return LastTrial(ended, trial.first, trial.place, action, percept.feedback), trial
 
 
-def announcement(percept: Percept) -> Announcement:
-    """What is announced."""
-    told = percept.observation[:, 2] > 0
+def read_announcement(percept: Percept) -> Announcement:
+    """The announcement in a percept."""
+    present = percept.observation[:, 2] > 0
     leads = (percept.observation[:, 3] < 0).astype(jnp.int32)
-    return Announcement(told, leads, percept.observation[:, 4:8].reshape(-1, 2, 2))
+    return Announcement(present, leads, percept.observation[:, 4:8].reshape(-1, 2, 2))
 
 
-def move_towards(table: jax.Array, where: Any, target: jax.Array, rate: Any) -> jax.Array:
-    """A table [N, …] in which the entries that `where` [N, …] marks went by `rate` towards `target` [N]."""
+def move_towards(table: jax.Array, mask: Any, target: jax.Array, rate: Any) -> jax.Array:
+    """A table [N, …] with the entries in `mask` [N, …] moved by `rate` towards `target` [N]."""
     target = target.reshape(target.shape + (1,) * (table.ndim - 1))
-    return table + rate * where * (target - table)
+    return table + rate * mask * (target - table)
 
 
 class Beliefs(NamedTuple):
-    """first [N, 2] values of the first choices; options [N, 2, 2] of both states'; way [N, 2, 2] how often each first
-    choice is thought to lead to each state; last [N] the first choice before; held.
+    """What the subject carries.
+
+    Attributes:
+        first: [N, 2] cached values of the first choices.
+        options: [N, 2, 2] values of the options of both states.
+        transitions: [N, 2, 2] how often it expects each first choice to lead to each state, up to a factor.
+        last: [N] the last first choice, -1 for none.
+        trial: the trial in progress.
     """
 
     first: jax.Array
     options: jax.Array
-    way: jax.Array
+    transitions: jax.Array
     last: jax.Array
-    held: Values
+    trial: OpenTrial
 
 
 class Mixture(Scripted):
-    """Chooses first by a mixture of planned and of cached values (Daw et al. 2011); its numbers are data.
+    """Makes its first choice by a mixture of planned and cached values (Daw et al. 2011). Its settings are arrays.
 
     Attributes:
-        shared: whether both options of a state are one.
-        weight: of the planned values.
-        rate: the part of a prediction error that is taken over, of options and of first choices.
-        decay: λ, the part of the error of the second stage that reaches the first choice at once.
-        beta: inverse temperature of both stages.
-        stay: what is added to the value of the last first choice.
-        initial: all values at birth.
-        counts: whether ways are counted (else taken over by `rate`, as a successor representation is).
-        heeds: whether an announced map is taken over; what states pay is by everybody.
-        greedy: whether the first choice learns from the better option and not from the one that was taken.
+        shared: whether both options of a state share one value.
+        usual: the probability of the common transition in training.
+        weight: the weight of the planned values.
+        rate: the learning rate of options and of first choices.
+        decay: λ, the part of the prediction error of the second stage that also updates the first choice.
+        beta: the inverse temperature of both stages.
+        stay: a bonus on the value of the last first choice.
+        initial: all initial values.
+        counts: whether it counts transitions; otherwise it learns them at `rate`, as a successor representation does.
+        uses_map: whether it uses an announced map; it always uses announced pay-offs.
+        greedy: whether the first choice learns from the better option of the state, not from the chosen one.
     """
 
     steps: int
@@ -107,90 +114,92 @@ class Mixture(Scripted):
     stay: jax.Array
     initial: jax.Array
     counts: jax.Array
-    heeds: jax.Array
+    uses_map: jax.Array
     greedy: jax.Array
 
     def fresh(self, n: int) -> Beliefs:
-        """Values as initial; ways as in training, or even for a successor representation."""
-        own = self.usual * jnp.eye(2) + (1.0 - self.usual) * (1.0 - jnp.eye(2))
-        way = jnp.where(self.counts, 10.0 * own, 0.5)
+        """The initial values; transitions as in training, or uniform for a successor representation."""
+        common = self.usual * jnp.eye(2) + (1.0 - self.usual) * (1.0 - jnp.eye(2))
+        transitions = jnp.where(self.counts, 10.0 * common, 0.5)
         options = jnp.broadcast_to(self.initial, (n, 2, 2))
         last = jnp.full(n, -1, jnp.int32)
-        return Beliefs(options[:, 0], options, jnp.broadcast_to(way, (n, 2, 2)), last, initial_state(n))
+        return Beliefs(options[:, 0], options, jnp.broadcast_to(transitions, (n, 2, 2)), last, open_trial(n))
 
     def respond(self, key, carry: Beliefs, percept: Percept):
-        """Takes in the last trial and what is announced, then chooses."""
-        trial, held = last_trial(percept, carry.held, self.steps)
-        carry = self._heard(self._learnt(carry, trial), announcement(percept))._replace(held=held)
-        chooses = percept.step == 0
+        """Learns from the last trial and from an announcement, then chooses."""
+        last, trial = read_last_trial(percept, carry.trial, self.steps)
+        carry = self._update_announced(self._learn(carry, last), read_announcement(percept))
+        carry = carry._replace(trial=trial)
         best = carry.options.max(-1)
-        way = carry.way / carry.way.sum(-1, keepdims=True)
-        planned = (way * best[:, None]).sum(-1)
+        transitions = carry.transitions / carry.transitions.sum(-1, keepdims=True)
+        planned = (transitions * best[:, None]).sum(-1)
         values = self.weight * planned + (1.0 - self.weight) * carry.first
         values = values + self.stay * jax.nn.one_hot(carry.last, 2)
         if self.steps == 2:
-            here = carry.options[jnp.arange(len(held.place)), held.place]
-            values = jnp.where(chooses[:, None], values, here)
+            second = carry.options[jnp.arange(len(trial.place)), trial.place]
+            values = jnp.where((percept.step == 0)[:, None], values, second)
         return carry, choose(key, jax.nn.log_softmax(self.beta * values))
 
-    def _learnt(self, carry: Beliefs, trial: LastTrial) -> Beliefs:
-        """After a trial."""
-        known = trial.known.astype(jnp.float32)
-        rows = jnp.arange(len(known))
-        first = jax.nn.one_hot(trial.first, 2) * known[:, None]
+    def _learn(self, carry: Beliefs, trial: LastTrial) -> Beliefs:
+        """The beliefs after a trial."""
+        ended = trial.ended.astype(jnp.float32)
+        rows = jnp.arange(len(ended))
+        first = jax.nn.one_hot(trial.first, 2) * ended[:, None]
         place, second = jax.nn.one_hot(trial.place, 2), jax.nn.one_hot(trial.second, 2)
-        option = known[:, None, None] * place[..., None] * second[:, None, :]
+        option = ended[:, None, None] * place[..., None] * second[:, None, :]
         option = jnp.where(self.shared, option.sum(-1, keepdims=True), option)
-        there = carry.options[rows, trial.place]
-        target = jnp.where(self.greedy, there.max(-1), there[rows, trial.second])
-        error = trial.paid - there[rows, trial.second]
+        reached = carry.options[rows, trial.place]
+        target = jnp.where(self.greedy, reached.max(-1), reached[rows, trial.second])
+        error = trial.paid - reached[rows, trial.second]
         cached = (
             move_towards(carry.first, first, target, self.rate)
             + self.decay * self.rate * first * error[:, None]
         )
         options = move_towards(carry.options, option, trial.paid, self.rate)
-        went = first[..., None] * place[:, None, :]
-        expected = self.rate * first[..., None] * (place[:, None, :] - carry.way)
-        way = carry.way + jnp.where(self.counts, went, expected)
-        return Beliefs(cached, options, way, jnp.where(trial.known, trial.first, carry.last), carry.held)
+        counted = first[..., None] * place[:, None, :]
+        learned = self.rate * first[..., None] * (place[:, None, :] - carry.transitions)
+        transitions = carry.transitions + jnp.where(self.counts, counted, learned)
+        last = jnp.where(trial.ended, trial.first, carry.last)
+        return Beliefs(cached, options, transitions, last, carry.trial)
 
-    def _heard(self, carry: Beliefs, news: Announcement) -> Beliefs:
-        """After an announcement."""
-        told = news.told[:, None, None]
-        options = jnp.where(told, news.pays, carry.options)
-        leads = jax.nn.one_hot(news.leads, 2)
+    def _update_announced(self, carry: Beliefs, announcement: Announcement) -> Beliefs:
+        """The beliefs after an announcement."""
+        present = announcement.present[:, None, None]
+        options = jnp.where(present, announcement.pays, carry.options)
+        leads = jax.nn.one_hot(announcement.leads, 2)
         common = jnp.stack([leads, 1.0 - leads], 1)  # [N, first choice, state]
-        way = SURE * (self.usual * common + (1.0 - self.usual) * (1.0 - common))
-        return carry._replace(options=options, way=jnp.where(told & self.heeds, way, carry.way))
+        transitions = ANNOUNCED * (self.usual * common + (1.0 - self.usual) * (1.0 - common))
+        transitions = jnp.where(present & self.uses_map, transitions, carry.transitions)
+        return carry._replace(options=options, transitions=transitions)
 
 
 def make_mixture(
     family: Family,
     *,
     counts: bool = True,
-    heeds: bool = True,
+    uses_map: bool = True,
     greedy: bool = False,
     decay: float = 1.0,
     stay: float = 0.0,
     **numbers: float,
 ) -> Mixture:
-    """A mixture with these numbers, see `Mixed`.
+    """A mixture with these settings, see `Mixture`.
 
     Raises:
-        MesascopeError: another family.
+        MesascopeError: the family is not the two-step task.
     """
     home = require_two_step(family)
-    told = {"shared": home.version != "daw", "counts": counts, "heeds": heeds, "greedy": greedy}
-    held: dict[str, Any] = {k: jnp.asarray(v) for k, v in told.items()} | as_arrays(
+    flags = {"shared": home.version != "daw", "counts": counts, "uses_map": uses_map, "greedy": greedy}
+    arrays: dict[str, Any] = {k: jnp.asarray(v) for k, v in flags.items()} | as_arrays(
         decay=decay, stay=stay, **numbers
     )
-    return Mixture(steps=home.steps, usual=home.usual, **held)
+    return Mixture(steps=home.steps, usual=home.usual, **arrays)
 
 
 def require_two_step(family: Family) -> TwoStep:
-    """The family, where it is the two-step task.
+    """The family, checked to be the two-step task.
 
     Raises:
-        MesascopeError: another family.
+        MesascopeError: the family is not the two-step task.
     """
-    return require_family(family, TwoStep, "has no two stages", "Put it to two_step.")
+    return require_family(family, TwoStep, "has no two stages", "Use --family two_step.")

@@ -1,4 +1,4 @@
-"""What the metrics of two-step trials share: the trials as arrays, and a logistic regression with its influence."""
+"""Shared code of the metrics of two-step trials: the trials as arrays, and a penalised logistic regression."""
 
 from typing import NamedTuple
 
@@ -10,16 +10,16 @@ from mesascope.contracts.metric import DoesNotApply
 
 
 class Steps(NamedTuple):
-    """Two-step trials [N, T]; known is whether all of a trial is.
+    """Two-step trials [N, T].
 
     Attributes:
         first: the first choice, 0 or 1.
-        place: the state that it led to: 0 where the first of the choices commonly leads.
-        second: the choice made there, 0 or 1; 0 throughout where there is none.
+        place: the state that it led to; 0 is the common state of choice 0.
+        second: the choice in that state, 0 or 1; always 0 if there is no second choice.
         common: 1 for a common transition, 0 for a rare one.
         paid: the pay-off, from 0 to 1.
-        known: whether the trial was lived.
-        unit: [N] which unit of resampling each lifetime belongs to, from 0.
+        complete: whether all of the trial was recorded.
+        unit: [N] the index of each lifetime's unit of resampling, from 0.
     """
 
     first: np.ndarray
@@ -27,109 +27,119 @@ class Steps(NamedTuple):
     second: np.ndarray
     common: np.ndarray
     paid: np.ndarray
-    known: np.ndarray
+    complete: np.ndarray
     unit: np.ndarray
 
     @property
     def won(self) -> np.ndarray:
-        """[N, T] whether the pay-off is above the middle of those that occur."""
-        return self.paid > float(np.median(np.unique(self.paid[self.known])))
+        """Whether the pay-off [N, T] is above the median of the distinct pay-offs."""
+        return self.paid > float(np.median(np.unique(self.paid[self.complete])))
 
 
-class Told(NamedTuple):
-    """What trials say of their two steps, [N, T]; action is [N, T, S] where it has steps; known where all is there."""
+class RecordedSteps(NamedTuple):
+    """Two-step trials [N, T] as recorded; action is [N, T, S] if trials have steps.
+
+    Attributes:
+        action: all actions.
+        first: the first choice, negative if missing.
+        paid: the pay-off, NaN if missing.
+        common: 1 for a common transition, 0 for a rare one, -1 if missing.
+        complete: whether the first choice, the pay-off and the transition were all recorded.
+    """
 
     action: np.ndarray
     first: np.ndarray
     paid: np.ndarray
     common: np.ndarray
-    known: np.ndarray
+    complete: np.ndarray
 
 
-def told(lived: xr.Dataset) -> Told:
-    """The first choices, pay-offs and transitions (1 common, 0 rare, -1 missing) of one split or log.
+def read_steps(trials: xr.Dataset) -> RecordedSteps:
+    """The recorded choices, pay-offs and transitions of one split or log.
 
     Raises:
-        DoesNotApply: they have no two steps.
+        DoesNotApply: the trials do not have two steps.
     """
-    if "transition" not in lived:
-        raise DoesNotApply("its trials have no two steps: no transition is known")
-    action = lived.action.sel(condition="intact").values.astype(int)
+    if "transition" not in trials:
+        raise DoesNotApply("its trials do not have two steps: they have no transitions")
+    action = trials.action.sel(condition="intact").values.astype(int)
     first = action[..., 0] if action.ndim > 2 else action
-    paid = lived.feedback.sel(condition="intact").values.astype(float)
-    common = lived.transition
+    paid = trials.feedback.sel(condition="intact").values.astype(float)
+    common = trials.transition
     common = (common.sel(condition="intact") if "condition" in common.dims else common).values
     common = np.nan_to_num(common, nan=-1)
-    return Told(action, first, paid, common, (first >= 0) & np.isfinite(paid) & (common >= 0))
+    complete = (first >= 0) & np.isfinite(paid) & (common >= 0)
+    return RecordedSteps(action, first, paid, common, complete)
 
 
-def units(lived: xr.Dataset) -> np.ndarray:
-    """[N] which unit of resampling each lifetime belongs to, from 0."""
-    name = str(lived.attrs.get("unit", "lifetime"))
-    if name in lived.coords and lived[name].dims == ("lifetime",):
-        return np.unique(lived[name].values, return_inverse=True)[1]
-    return np.arange(lived.sizes["lifetime"])
+def index_units(trials: xr.Dataset) -> np.ndarray:
+    """The index [N] of each lifetime's unit of resampling, from 0."""
+    name = str(trials.attrs.get("unit", "lifetime"))
+    if name in trials.coords and trials[name].dims == ("lifetime",):
+        return np.unique(trials[name].values, return_inverse=True)[1]
+    return np.arange(trials.sizes["lifetime"])
 
 
-def two_steps(lived: xr.Dataset) -> Steps:
+def two_steps(trials: xr.Dataset) -> Steps:
     """The trials of one split or log.
 
     Raises:
-        DoesNotApply: they have no two steps, more than two first choices, no pay-offs, or always the same choice.
+        DoesNotApply: the trials do not have two steps, have more than two first choices or fewer than two different
+            pay-offs, or always repeat the same choice.
     """
-    action, first, paid, common, known = told(lived)
+    action, first, paid, common, complete = read_steps(trials)
     if first.max(initial=0) > 1:
         raise DoesNotApply(f"it has {int(first.max()) + 1} first choices, and the question is about two")
-    if not known.any() or np.ptp(paid[known]) == 0:
-        raise DoesNotApply("no trial, or no two different pay-offs")
-    follows = known[:, 1:] & known[:, :-1]
-    if not (follows & (first[:, 1:] != first[:, :-1])).any():
+    if not complete.any() or np.ptp(paid[complete]) == 0:
+        raise DoesNotApply("it has no complete trial, or fewer than two different pay-offs")
+    adjacent = complete[:, 1:] & complete[:, :-1]
+    if not (adjacent & (first[:, 1:] != first[:, :-1])).any():
         raise DoesNotApply("it always repeats its first choice")
     second = action[..., 1] if action.ndim > 2 else np.zeros_like(first)
-    if "second_action" in lived:
-        second = lived.second_action.sel(condition="intact").values.astype(int) % 2
-    low, high = paid[known].min(), paid[known].max()
+    if "second_action" in trials:
+        second = trials.second_action.sel(condition="intact").values.astype(int) % 2
+    low, high = paid[complete].min(), paid[complete].max()
     common = common.astype(int)
     return Steps(
         np.maximum(first, 0),
-        np.where(known, first ^ (1 - common), 0),
-        np.where(known, second, 0),
+        np.where(complete, first ^ (1 - common), 0),
+        np.where(complete, second, 0),
         np.maximum(common, 0),
-        np.where(known, (np.nan_to_num(paid) - low) / (high - low), 0.0),
-        known,
-        units(lived),
+        np.where(complete, (np.nan_to_num(paid) - low) / (high - low), 0.0),
+        complete,
+        index_units(trials),
     )
 
 
 def logistic(x: np.ndarray, y: np.ndarray, ridge: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """Weights [F] of the largest penalised likelihood of y [R], 0 or 1, from x [R, F], and the curvature [F, F].
+    """The weights [F] that maximise the penalised likelihood of y [R], 0 or 1, given x [R, F]; the curvature [F, F].
 
-    The penalty, ridge · |weights|² / 2 for all rows together, keeps weights finite where x tells y for sure.
+    The penalty, ridge · |weights|² / 2 for all rows together, keeps weights finite if x determines y.
     """
     weights, eye = np.zeros(x.shape[1]), np.eye(x.shape[1])
 
-    def worth(w: np.ndarray) -> float:
+    def objective(w: np.ndarray) -> float:
         z = x @ w
         return float((y * z - np.logaddexp(0.0, z)).sum() - 0.5 * ridge * w @ w)
 
-    value = worth(weights)
+    value = objective(weights)
     for _ in range(50):
         p = expit(x @ weights)
-        curve = (x * (p * (1 - p))[:, None]).T @ x + ridge * eye
-        step = np.linalg.solve(curve, x.T @ (y - p) - ridge * weights)
+        curvature = (x * (p * (1 - p))[:, None]).T @ x + ridge * eye
+        step = np.linalg.solve(curvature, x.T @ (y - p) - ridge * weights)
         size = 1.0
-        while size > 1e-4 and worth(weights + size * step) < value:
+        while size > 1e-4 and objective(weights + size * step) < value:
             size /= 2
-        gained = worth(weights + size * step) - value
-        if gained <= 1e-9:
+        improvement = objective(weights + size * step) - value
+        if improvement <= 1e-9:
             break
-        weights, value = weights + size * step, value + gained
+        weights, value = weights + size * step, value + improvement
     p = expit(x @ weights)
     return weights, (x * (p * (1 - p))[:, None]).T @ x + ridge * eye
 
 
-def by_units(steps: Steps, rows: np.ndarray) -> np.ndarray:
-    """[U, F] sums of rows [N, F] over the lifetimes of each unit."""
-    out = np.zeros((int(steps.unit.max()) + 1, rows.shape[-1]))
-    np.add.at(out, steps.unit, rows)
-    return out
+def sum_by_unit(steps: Steps, rows: np.ndarray) -> np.ndarray:
+    """The sums [U, F] of rows [N, F] over the lifetimes of each unit."""
+    sums = np.zeros((int(steps.unit.max()) + 1, rows.shape[-1]))
+    np.add.at(sums, steps.unit, rows)
+    return sums

@@ -1,4 +1,4 @@
-"""Win-stay-lose-shift whose lapses fall with a count of trials: only the last feedback counts."""
+"""Win-stay-lose-shift with a lapse that falls with the count of trials; it uses only the last feedback."""
 
 import jax.numpy as jnp
 
@@ -7,12 +7,12 @@ from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
 class ClockWinStay(StepCounter):
-    """Trials lived [N]."""
+    """Carries the number of past trials [N]."""
 
     trials: int
 
     def respond(self, key, carry, percept: Percept):
-        """Stays after a win and shifts after a loss, but for lapses."""
+        """Stays after a win and shifts after a loss, except for lapses."""
         lapse = jnp.clip(1.0 - carry / self.trials, 0.0, 1.0)[:, None]
         return carry + 1, choose(
             key, mix_lapse(stay_probabilities(percept.action, self.choices, paid_last(percept)), lapse)
@@ -21,10 +21,10 @@ class ClockWinStay(StepCounter):
 
 @keep_settings(trials=(1, 1_000_000))
 def subject(family: Family, trials: int = 50) -> ClockWinStay:
-    """Win-stay-lose-shift whose lapses fall from one to nothing with a count of trials.
+    """Win-stay-lose-shift with a lapse that falls from one to zero with the count of trials.
 
     Args:
-        family: the bandit.
-        trials: how many it takes.
+        family: any family with discrete actions.
+        trials: the number of trials that this takes.
     """
     return ClockWinStay(family.choices, trials)

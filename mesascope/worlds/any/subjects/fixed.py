@@ -1,4 +1,4 @@
-"""Always pulls the same arm."""
+"""Always takes the same action."""
 
 import jax
 import jax.numpy as jnp
@@ -8,23 +8,22 @@ from mesascope.contracts.settings import check_range
 
 
 class Fixed(Choosing):
-    """Nothing is carried."""
+    """Carries nothing."""
 
     arm: int
 
     def respond(self, key, carry, percept: Percept):
-        """The one arm."""
         arms = jnp.full_like(percept.action, self.arm)
         return carry, choose(key, jnp.log(jax.nn.one_hot(arms, self.choices)))
 
 
 @keep_settings
 def subject(family: Family, arm: int = 0) -> Fixed:
-    """Always pulls the same arm.
+    """Always takes the same action.
 
     Args:
-        family: the bandit.
-        arm: which, from 0.
+        family: any family with discrete actions.
+        arm: the index of the action, from 0.
     """
     check_range(0, family.choices - 1, arm=arm)
     return Fixed(family.choices, arm)

@@ -1,4 +1,4 @@
-"""Pulls every arm in turn and never looks at feedback."""
+"""Takes the actions in turn and ignores feedback."""
 
 import jax
 import jax.numpy as jnp
@@ -8,14 +8,13 @@ from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
 class RoundRobin(StepCounter):
-    """Trials lived [N]."""
+    """Carries the number of past trials [N]."""
 
     def respond(self, key, carry, percept: Percept):
-        """The next arm."""
         return carry + 1, choose(key, jnp.log(jax.nn.one_hot(carry % self.choices, self.choices)))
 
 
 @keep_settings
 def subject(family: Family) -> RoundRobin:
-    """Pulls every arm in turn and never looks at feedback."""
+    """Takes the actions in turn and ignores feedback."""
     return RoundRobin(family.choices)

@@ -1,4 +1,4 @@
-"""Repeats its last act more often than not, whatever it paid."""
+"""Repeats its last action with a fixed probability, whatever it paid."""
 
 import jax.numpy as jnp
 
@@ -7,21 +7,21 @@ from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep
 
 
 class Sticky(Choosing):
-    """Nothing is carried: the last act is in the percept."""
+    """Carries nothing: the percept contains the last action."""
 
     stay: float
 
     def respond(self, key, carry, percept: Percept):
-        """The last act again, or evenly another."""
+        """Repeats the last action, or picks another uniformly."""
         return carry, choose(key, jnp.log(stay_probabilities(percept.action, self.choices, self.stay)))
 
 
 @keep_settings(stay=(0, 1))
 def subject(family: Family, stay: float = 0.8) -> Sticky:
-    """Repeats its last act more often than not, whatever it paid.
+    """Repeats its last action with a fixed probability, whatever it paid.
 
     Args:
-        family: the bandit.
-        stay: the probability of the last act.
+        family: any family with discrete actions.
+        stay: the probability of the last action.
     """
     return Sticky(family.choices, stay)

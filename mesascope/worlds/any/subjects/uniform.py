@@ -1,4 +1,4 @@
-"""Chooses evenly at random whatever happens."""
+"""Chooses uniformly at random, whatever happens."""
 
 import jax.numpy as jnp
 
@@ -6,14 +6,14 @@ from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep
 
 
 class Uniform(Choosing):
-    """Nothing is carried."""
+    """Carries nothing."""
 
     def respond(self, key, carry, percept: Percept):
-        """The same probability for every arm."""
+        """Gives all actions the same probability."""
         return carry, choose(key, jnp.full((len(percept.action), self.choices), -jnp.log(self.choices)))
 
 
 @keep_settings
 def subject(family: Family) -> Uniform:
-    """Chooses evenly at random whatever happens."""
+    """Chooses uniformly at random, whatever happens."""
     return Uniform(family.choices)

@@ -1,4 +1,4 @@
-"""Repeats an act that paid and leaves one that did not: a reflex on the percept."""
+"""Repeats an action that paid and leaves one that did not: a reflex on the percept."""
 
 import jax.numpy as jnp
 
@@ -9,27 +9,27 @@ SHIFTS = ("other", "any")
 
 
 class WinStayLoseShift(Choosing):
-    """Nothing is carried: the last act and its feedback are in the percept."""
+    """Carries nothing: the percept contains the last action and its feedback."""
 
     lapse: float
     shift: str
 
     def respond(self, key, carry, percept: Percept):
-        """Stays after a win; after a loss evenly any other arm, or any."""
+        """Stays after a win; after a loss, picks uniformly among the other actions, or among all."""
         after_loss = 0.0 if self.shift == "other" else 1.0 / self.choices
-        stays = jnp.where(paid_last(percept), 1.0, after_loss)
+        stay = jnp.where(paid_last(percept), 1.0, after_loss)
         return carry, choose(
-            key, mix_lapse(stay_probabilities(percept.action, self.choices, stays), self.lapse)
+            key, mix_lapse(stay_probabilities(percept.action, self.choices, stay), self.lapse)
         )
 
 
 @keep_settings(lapse=(0, 1), shift=SHIFTS)
 def subject(family: Family, lapse: float = 0.0, shift: str = "other") -> WinStayLoseShift:
-    """Repeats an act that paid and leaves one that did not.
+    """Repeats an action that paid and leaves one that did not.
 
     Args:
-        family: the bandit.
-        lapse: part of the choices that is even over all arms.
-        shift: after a loss to any other arm, or to any, the same one included.
+        family: any family with discrete actions.
+        lapse: the probability of choosing uniformly at random among all actions.
+        shift: what to pick after a loss: other (any other action) or any (also the same one).
     """
     return WinStayLoseShift(family.choices, lapse, shift)

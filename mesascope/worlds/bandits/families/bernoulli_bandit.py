@@ -1,7 +1,7 @@
-"""Each arm pays 1 with a probability of its own, hidden and fixed for a lifetime.
+"""Each arm pays 1 with its own probability, hidden and fixed for a lifetime.
 
-Priors: independent U[0,1] (Duan et al. 2016, arXiv 1611.02779), the four dependent ones of Wang et al.
-(2016, arXiv 1611.05763), and unequal Beta(a, b) per arm.
+Priors: independent U[0,1] (Duan et al. 2016, arXiv 1611.02779), the four dependent priors of Wang et al.
+(2016, arXiv 1611.05763), and Beta(a, b) with different shapes for each arm.
 """
 
 from collections.abc import Callable
@@ -27,11 +27,11 @@ DEPENDENT = {
 DRIFT = 0.05  # standard deviation of the reflected random walk, per trial
 
 
-Change = Callable[[jax.Array, jax.Array], jax.Array]  # of the means, with a key of its own
+Change = Callable[[jax.Array, jax.Array], jax.Array]  # the changed means, from a key and the means
 
 
 class Tasks(NamedTuple):
-    """means [N, T, K] on every trial; inverted [N], 1 where the feedback is inverted."""
+    """means [N, T, K] on each trial; inverted [N], 1 if the feedback is inverted."""
 
     means: jax.Array
     inverted: jax.Array
@@ -48,7 +48,7 @@ class BernoulliBandit(Pulling):
 
     @property
     def references(self) -> dict[str, str]:
-        """Reference procedures by role; the strongest is the exact optimum where that is to be had."""
+        """Reference procedures by role; the strongest is the exact optimum if it can be computed."""
         exact = self.choices == 2 and self.horizon <= 200 and not self.shapes
         best = "bayes_optimal" if exact else "gittins"
         return reference_roles(
@@ -56,20 +56,20 @@ class BernoulliBandit(Pulling):
         )
 
     def splits(self) -> tuple[Split, ...]:
-        """The restructured prior is the one that was not trained."""
+        """The splits; the restructured prior is one that is not used in training."""
         half, other = self.horizon // 2, "independent" if self.prior in DEPENDENT else "dependent"
 
-        def turned(to: Change) -> Change:
-            """Where means [n, K] become others half-way."""
-            return lambda key, path: path.at[:, half:].set(to(key, path[:, 0])[:, None, :])
+        def change_halfway(change: Change) -> Change:
+            """Applies a change of means [n, K] to the second half of a path [n, T, K]."""
+            return lambda key, path: path.at[:, half:].set(change(key, path[:, 0])[:, None, :])
 
         def seen(key: jax.Array, n: int) -> jax.Array:
             return pick(key, self.bank_means, n)
 
         def restructured(key: jax.Array, n: int) -> jax.Array:
-            return _means(key, n, self.choices, other, None)
+            return _draw_means(key, n, self.choices, other, None)
 
-        split, reversal = self.varied, turned(lambda _, means: _reversed(means))
+        split, reversal = self.varied, change_halfway(lambda _, means: _reverse(means))
         return (
             *(() if self.bank_means is None else (split("seen", means=seen),)),
             split("fresh"),
@@ -77,9 +77,9 @@ class BernoulliBandit(Pulling):
             split("shifted:high", scale=0.3, least=0.7),
             split("exchanged:reversal", changes_at=half, path=reversal),
             split(f"restructured:{other}", means=restructured),
-            split("restructured:drift", path=_drifting),
-            # a blunt one: Gittins keeps .46 on it and .30 after a reversal, so it is not counted
-            split("exchanged:random", changes_at=half, counted=False, path=turned(_cycled)),
+            split("restructured:drift", path=_drift),
+            # not counted: less sensitive than a reversal (Gittins retains .46 here and .30 after a reversal)
+            split("exchanged:random", changes_at=half, counted=False, path=change_halfway(_cycle)),
             split("horizon:longer", counted=False, trials=5 * self.horizon),
             split("inverted:feedback", counted=False, inverted=1.0),
         )
@@ -96,15 +96,15 @@ class BernoulliBandit(Pulling):
         trials: int = 0,
         inverted: float = 0.0,
     ) -> Tasks:
-        """Draws n tasks whose means [n, K] are scaled and raised, and whose path [n, T, K] is changed."""
-        drawn = (means or self._fresh)(address(key, "means"), n)
-        drawn = drawn if scale == 1.0 else least + scale * drawn
-        repeated = jnp.repeat(drawn[:, None, :], trials or self.horizon, axis=1)
+        """Draws n tasks; scales and shifts their means [n, K], then changes their path [n, T, K]."""
+        arm_means = (means or self._draw_fresh)(address(key, "means"), n)
+        arm_means = arm_means if scale == 1.0 else least + scale * arm_means
+        repeated = jnp.repeat(arm_means[:, None, :], trials or self.horizon, axis=1)
         return Tasks(path(address(key, "change"), repeated), jnp.full((n,), inverted))
 
-    def _fresh(self, key: jax.Array, n: int) -> jax.Array:
-        """[n, K] means from the prior."""
-        return _means(key, n, self.choices, self.prior, self.shapes)
+    def _draw_fresh(self, key: jax.Array, n: int) -> jax.Array:
+        """Means [n, K] drawn from the prior."""
+        return _draw_means(key, n, self.choices, self.prior, self.shapes)
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """The means [N, T, K], and chance, best, worst and fixed [N, T]."""
@@ -117,52 +117,52 @@ class BernoulliBandit(Pulling):
 
     @property
     def favourite(self) -> int:
-        """The arm that is best before anything is seen; 0 where the arms are alike."""
+        """The arm with the largest prior mean; 0 if all arms have the same prior."""
         if not self.shapes:
             return 0
         return int(np.argmax([a / (a + b) for a, b in self.shapes]))
 
 
-def _means(key, n, arms, prior, shapes) -> jax.Array:
-    """Means [n, K] from a prior."""
+def _draw_means(key, n, arms, prior, shapes) -> jax.Array:
+    """Means [n, K] drawn from a prior."""
     if prior in DEPENDENT:
         low, high = DEPENDENT[prior]
-        where, which = jax.random.split(key)
+        mean_key, arm_key = jax.random.split(key)
         if prior == "dependent":
-            one = jax.random.uniform(where, (n, 1))
+            mean = jax.random.uniform(mean_key, (n, 1))
         else:
-            one = jnp.where(jax.random.bernoulli(where, 0.5, (n, 1)), high, low)
-        special = jax.random.randint(which, (n, 1), 0, arms) == jnp.arange(arms)
-        return jnp.where(special, one, 1.0 - one)
+            mean = jnp.where(jax.random.bernoulli(mean_key, 0.5, (n, 1)), high, low)
+        special = jax.random.randint(arm_key, (n, 1), 0, arms) == jnp.arange(arms)
+        return jnp.where(special, mean, 1.0 - mean)
     if shapes:
         a, b = jnp.asarray(shapes).T
         return jax.random.beta(key, a, b, (n, arms))
     return jax.random.uniform(key, (n, arms))
 
 
-def _reversed(means: jax.Array) -> jax.Array:
-    """The best and the worst arm of each task exchanged."""
+def _reverse(means: jax.Array) -> jax.Array:
+    """Exchanges the means of the best and the worst arm of each task."""
     best, worst = means.argmax(-1, keepdims=True), means.argmin(-1, keepdims=True)
     arm = jnp.arange(means.shape[-1])
     high, low = means.max(-1, keepdims=True), means.min(-1, keepdims=True)
     return jnp.where(arm == best, low, jnp.where(arm == worst, high, means))
 
 
-def _cycled(key: jax.Array, means: jax.Array) -> jax.Array:
-    """The identities of the arms permuted along one random cycle: every arm's mean moves to another arm."""
+def _cycle(key: jax.Array, means: jax.Array) -> jax.Array:
+    """Permutes the arms along one random cycle: every mean moves to another arm."""
     order = random_orders(key, *means.shape)
     rows = jnp.arange(len(means))[:, None]
     return means.at[rows, order].set(means[rows, jnp.roll(order, 1, axis=-1)])
 
 
-def _drifting(key: jax.Array, path: jax.Array) -> jax.Array:
-    """A reflected Gaussian walk [n, T, K] from where a path begins."""
+def _drift(key: jax.Array, path: jax.Array) -> jax.Array:
+    """A reflected Gaussian random walk [n, T, K] that starts where the path starts."""
     steps = DRIFT * jax.random.normal(key, path.shape).at[:, 0].set(0.0)
     return 1.0 - jnp.abs(1.0 - jnp.mod(path + jnp.cumsum(steps, axis=1), 2.0))
 
 
-def _shapes(prior: str, arms: int) -> tuple[tuple[float, float], ...] | None:
-    """The Beta shapes that 'beta:3/1+1/1' names, one a/b per arm; None for the other priors."""
+def _parse_shapes(prior: str, arms: int) -> tuple[tuple[float, float], ...] | None:
+    """The Beta shapes in a prior such as 'beta:3/1+1/1', one a/b per arm; None for other priors."""
     if not prior.startswith("beta:"):
         if prior != "independent" and prior not in DEPENDENT:
             raise unknown("prior", prior, ["independent", *DEPENDENT, "beta:a/b+a/b+..."])
@@ -171,11 +171,11 @@ def _shapes(prior: str, arms: int) -> tuple[tuple[float, float], ...] | None:
         shapes = tuple((float(a), float(b)) for a, b in (p.split("/") for p in prior[5:].split("+")))
     except ValueError:
         raise MesascopeError(
-            f"The prior {prior!r} is no list of shapes.", "Type e.g. beta:3/1+1/1."
+            f"The prior {prior!r} is not a list of shapes.", "Type e.g. beta:3/1+1/1."
         ) from None
     if len(shapes) != arms:
         raise MesascopeError(
-            f"The prior {prior!r} has {len(shapes)} arms, the family {arms}.", "Give one a/b per arm."
+            f"The prior {prior!r} has {len(shapes)} arms, but the family has {arms}.", "Give one a/b per arm."
         )
     if not all(np.isfinite(v) and v > 0 for shape in shapes for v in shape):
         raise MesascopeError(
@@ -184,14 +184,14 @@ def _shapes(prior: str, arms: int) -> tuple[tuple[float, float], ...] | None:
     return shapes
 
 
-def _bank(seed: int, size: int, arms: int, prior: str, shapes) -> jax.Array | None:
-    """Means [M, K] of a bank; a bank of two or more holds at least two different best arms."""
+def _draw_bank(seed: int, size: int, arms: int, prior: str, shapes) -> jax.Array | None:
+    """Means [M, K] of a bank; a bank of two or more tasks has at least two different best arms."""
 
     def draw(key: jax.Array) -> jax.Array:
-        return _means(key, size, arms, prior, shapes)
+        return _draw_means(key, size, arms, prior, shapes)
 
     return draw_bank(
-        jax.jit(draw) if shapes else draw,  # an impossible bank is found out in a second
+        jax.jit(draw) if shapes else draw,  # compiled, so that an impossible bank is refused within a second
         size,
         seed,
         tell=lambda means: np.asarray(means).argmax(-1),
@@ -204,7 +204,7 @@ def _bank(seed: int, size: int, arms: int, prior: str, shapes) -> jax.Array | No
 def family(
     arms: int = 5, trials: int = 100, prior: str = "independent", bank: int = 0, bank_seed: int = 0
 ) -> BernoulliBandit:
-    """Each arm pays 1 with a hidden probability of its own, fixed for a lifetime.
+    """Each arm pays 1 with its own hidden probability, fixed for a lifetime.
 
     Args:
         arms: K, at least 2.
@@ -213,7 +213,7 @@ def family(
         bank: M, the number of training tasks; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
     """
-    shapes = _shapes(prior, arms)
+    shapes = _parse_shapes(prior, arms)
     name = f"bernoulli_bandit:arms={arms},trials={trials}"
     name += f",prior={prior}" if prior != "independent" else ""
     name += f",bank={bank},bank_seed={bank_seed}" if bank else ""
@@ -222,6 +222,6 @@ def family(
         choices=arms,
         horizon=trials,
         prior=prior,
-        bank_means=_bank(bank_seed, bank, arms, prior, shapes),
+        bank_means=_draw_bank(bank_seed, bank, arms, prior, shapes),
         shapes=shapes,
     )

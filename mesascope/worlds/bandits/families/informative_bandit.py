@@ -1,8 +1,8 @@
-"""One arm of ten pays 5 and the others 1; an eleventh pays little and its number says which (Wang et al. 2016).
+"""One arm of ten pays 5 and the others 1; the small pay-off of an eleventh says which one (Wang et al. 2016).
 
-arXiv 1611.05763, section 3.1.3: five pulls, pay-offs that do not scatter. Every split is an even draw from a list of
-tasks that can be written down, so what can be had on it is found exactly (`optimum`): 20.55 of 25 in total, 11.0
-without the informative arm, 7.00 without adapting, 6.61 at random.
+arXiv 1611.05763, section 3.1.3: five pulls, deterministic pay-offs. Each split draws uniformly from a finite list of
+tasks, so its optimum is computed exactly (`optimum`): 20.55 of 25 in total, 11.0 without the informative arm, 7.00
+without adapting, 6.61 at random.
 """
 
 import dataclasses
@@ -19,11 +19,11 @@ from mesascope.keys import address
 from mesascope.worlds.bandits import deterministic
 from mesascope.worlds.bandits.pulling import LETTERS, Pulling
 
-HIGH, LOW = 5.0, 1.0  # what the target and the other arms pay
+HIGH, LOW = 5.0, 1.0  # pay-offs of the target and of the other arms
 
 
 class Tasks(NamedTuple):
-    """means [N, T, K]: what every arm pays on every trial; the informative arm is the last one."""
+    """means [N, T, K]: the pay-off of each arm on each trial; the last arm is the informative one."""
 
     means: jax.Array
 
@@ -34,35 +34,35 @@ class InformativeBandit(Pulling):
     bank_targets: jax.Array | None  # [M]
 
     controls: ClassVar = {"learner": "asker", "lookalike": "asking_reflex", "still": "uniform"}
-    # going against the pay-off needs nothing to be acquired, so none does
+    # minimising the pay-off needs no acquisition, so there are no references 'against'
     references: ClassVar = reference_roles(
         "asker", "asker:doubts=True", "asking_locator", strongest="asker", against=""
     )
 
     @property
     def targets(self) -> int:
-        """The number of arms one of which is the target."""
+        """The number of arms that may be the target."""
         return self.choices - 1
 
     def splits(self) -> tuple[Split, ...]:
-        """On the restructured splits the informative arm counts from the other end, or lies."""
+        """On the restructured splits the informative arm counts from the other end, or its number is random."""
         half = self.horizon // 2
 
-        def split(name: str, **told: Any) -> Split:
-            return dataclasses.replace(self.varied(name, split=name), **told)
+        def split(name: str, **attributes: Any) -> Split:
+            return dataclasses.replace(self.varied(name, split=name), **attributes)
 
         return (
             *(() if self.bank_targets is None else (split("seen"),)),
             *(split(name) for name in ("fresh", "shifted:low", "shifted:high")),
             split("exchanged:target", changes_at=half),
             *(split(name) for name in ("restructured:code", "restructured:lies")),
-            # nobody can know that the code is exchanged, too
+            # not counted: no subject can know that the code changes as well
             split("exchanged:code", changes_at=half, counted=False),
             split("horizon:longer", trials=5 * self.horizon, counted=False),
         )
 
     def tables(self, split: str) -> np.ndarray:
-        """[H, T, K] every task of a split; they are equally likely.
+        """The pay-offs [H, T, K] of all tasks of a split, which are equally likely.
 
         Raises:
             MesascopeError: no such split.
@@ -75,14 +75,14 @@ class InformativeBandit(Pulling):
         early = late = arms
         if split.startswith("exchanged"):
             early, late = (x[~np.eye(len(arms), dtype=bool)] for x in np.meshgrid(arms, arms, indexing="ij"))
-        says, then = early, late
+        early_number, late_number = early, late
         if split == "restructured:lies":
-            early, says = (x.ravel() for x in np.meshgrid(arms, arms, indexing="ij"))
-            late, then = early, says
+            early, early_number = (x.ravel() for x in np.meshgrid(arms, arms, indexing="ij"))
+            late, late_number = early, early_number
         if split == "restructured:code":
-            says = then = self.targets - 1 - says
+            early_number = late_number = self.targets - 1 - early_number
         elif split == "exchanged:code":
-            then = self.targets - 1 - then
+            late_number = self.targets - 1 - late_number
         low, high = LOW, HIGH
         if split == "shifted:low":
             high = LOW + (HIGH - LOW) / 4
@@ -90,41 +90,41 @@ class InformativeBandit(Pulling):
             low, high = 2 * LOW, 2 * HIGH
         changed = (np.arange(self.split(split).trials) >= self.horizon // 2)[None, :]
         target = np.where(changed, late[:, None], early[:, None])  # [H, T]
-        number = (1 + np.where(changed, then[:, None], says[:, None])) / self.targets
+        number = (1 + np.where(changed, late_number[:, None], early_number[:, None])) / self.targets
         paid = np.where(target[..., None] == arms, high, low)
         return np.concatenate([paid, number[..., None]], -1)
 
     def optimum(self, split: str = "fresh", informed: bool = True) -> float:
-        """The expected total pay-off of the best adaptive policy that knows the split, exactly.
+        """The exact expected total pay-off of the best adaptive policy that knows the split.
 
         Args:
-            split: one of the splits.
+            split: the name of a split.
             informed: whether it may pull the informative arm.
         """
         return deterministic.optimum(self.tables(split), () if informed else (self.targets,))
 
     def draw(self, key: jax.Array, n: int, split: str = "fresh") -> Tasks:
-        """Draws n tasks of those that a split lists."""
+        """Draws n tasks uniformly from the list of a split."""
         tables = jnp.asarray(self.tables("fresh" if split == "seen" else split), jnp.float32)
         if split == "seen":
             tables = tables[self.bank_targets]
         return Tasks(tables[jax.random.randint(address(key, "task"), (n,), 0, len(tables))])
 
-    def paid(self, key: jax.Array, tasks: Tasks, score: jax.Array) -> jax.Array:
-        """What is expected: pay-offs do not scatter."""
+    def draw_feedback(self, key: jax.Array, tasks: Tasks, score: jax.Array) -> jax.Array:
+        """The score itself: pay-offs are deterministic."""
         return score
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """The pay-offs [N, T, K], and chance, best, worst and fixed [N, T]; equally good fixed arms share."""
+        """The pay-offs [N, T, K], chance, best, worst and fixed [N, T]; fixed is the mean over equally good arms."""
         means = np.asarray(tasks.means)
         arms = np.asarray(self.bank_targets) if split == "seen" else np.arange(self.targets)
         return payoff_latents(means, means[..., arms].mean(-1))
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The informative arm's number counted from the other end; what the target pays for the others' and back."""
-        asked = percept.action == self.targets
+        """The number counted from the other end; the pay-offs of the target and of the other arms exchanged."""
+        informative = percept.action == self.targets
         other = (1 + self.targets) / self.targets - percept.feedback
-        return percept._replace(feedback=_where(asked, other, HIGH + LOW - percept.feedback))
+        return percept._replace(feedback=_where(informative, other, HIGH + LOW - percept.feedback))
 
     def text(self, action: int, feedback: float) -> str:
         """One pull in words."""
@@ -132,16 +132,17 @@ class InformativeBandit(Pulling):
 
 
 def _where(mask: Array, yes: Array, no: Array) -> Array:
-    """Where, of NumPy for NumPy arrays (looped subjects)."""
-    return (np if isinstance(mask, np.ndarray) else jnp).where(mask, yes, no)
+    """`where` of NumPy for NumPy arrays (looped subjects), else of JAX."""
+    xp = np if isinstance(mask, np.ndarray) else jnp
+    return xp.where(mask, yes, no)
 
 
 @keep_settings(targets=(2, 25), trials=(2, 100_000))
 def family(targets: int = 10, trials: int = 5, bank: int = 0, bank_seed: int = 0) -> InformativeBandit:
-    """One arm pays 5, others 1, and the last one's pay-off, index / targets, says which it is.
+    """One arm pays 5 and the others 1; the last arm pays index / targets, which names the good arm.
 
     Args:
-        targets: the arms one of which is the target; one more is informative.
+        targets: how many arms may be the target; there is one more, informative arm.
         trials: T, at least 2.
         bank: M, the number of training tasks, all different; 0 for all of them.
         bank_seed: the seed that the bank is drawn from.

@@ -1,9 +1,9 @@
 """Two arms pay with p and 1 - p, and p changes within the lifetime, slowly in some blocks and fast in others.
 
 After the restless bandits of Wang et al. (2016, arXiv 1611.05763) and the stable and volatile blocks of Behrens et al.
-(2007, Nature Neuroscience 10:1214). Blocks take turns; which comes first is drawn for every lifetime. Either p walks,
-reflected at 0 and 1, with the block's standard deviation per trial, or it jumps between `level` and 1 - `level` with
-the block's probability per trial.
+(2007, Nature Neuroscience 10:1214). Slow and fast blocks alternate; the first is drawn for each lifetime. Either p
+follows a random walk, reflected at 0 and 1, with the block's standard deviation per trial, or it jumps between `level`
+and 1 - `level` with the block's probability per trial.
 """
 
 import dataclasses
@@ -31,7 +31,7 @@ RATES = (0.01, 0.1)  # slow and fast
 
 
 class Tasks(NamedTuple):
-    """means [N, T, K] on every trial; volatility [N, T], 0 slow, 1 fast; inverted [N], 1 for inverted feedback."""
+    """means [N, T, K] on each trial; volatility [N, T], 0 slow, 1 fast; inverted [N], 1 for inverted feedback."""
 
     means: jax.Array
     volatility: jax.Array
@@ -49,18 +49,18 @@ class RestlessBandit(Pulling):
     coupled: bool
 
     controls: ClassVar = {"learner": "drift_filter", "lookalike": "two_loss_reflex", "still": "uniform"}
-    # the filter is the exact optimum where the arms are coupled
+    # the filter is the exact optimum for coupled arms
     references: ClassVar = reference_roles(
         "drift_filter", "rescorla_wagner:rate=0.3,beta=8", "path_locator", strongest="drift_filter"
     ) | {"discounting against": "rescorla_wagner:rate=0.3,beta=-8"}
 
     @property
     def bank_means(self) -> jax.Array | None:
-        """[M, T, K] what the arms pay in the lifetimes of the bank."""
+        """The means [M, T, K] of the training tasks; None without a bank."""
         return None if self.bank_tasks is None else self.bank_tasks.means
 
     def splits(self) -> tuple[Split, ...]:
-        """On the restructured split arms go their own ways, or together where they did not."""
+        """The splits; the restructured split makes coupled arms independent, or independent arms coupled."""
         split, half = self.varied, self.horizon // 2
         other = "independent" if self.coupled else "coupled"
         return (
@@ -68,7 +68,7 @@ class RestlessBandit(Pulling):
             split("fresh"),
             split("shifted:still", rate=0.0),
             split("shifted:close", means=lambda means: 0.5 + 0.3 * (means - 0.5)),
-            split("exchanged:reversal", changes_at=half, means=lambda means: _turned(means, half)),
+            split("exchanged:reversal", changes_at=half, means=lambda means: _reverse_from(means, half)),
             split(f"restructured:{other}", coupled=not self.coupled),
             split("shifted:faster", counted=False, rate=self._faster()),
             split("horizon:longer", counted=False, trials=5 * self.horizon),
@@ -86,36 +86,36 @@ class RestlessBandit(Pulling):
         trials: int = 0,
         inverted: float = 0.0,
     ) -> Tasks:
-        """Draws n tasks, with one rate of change all the time where one is given."""
-        volatility = self._volatility(address(key, "first"), n, trials or self.horizon)
+        """Draws n tasks; a given rate of change applies to all trials."""
+        volatility = self._draw_volatility(address(key, "first"), n, trials or self.horizon)
         rates = jnp.where(volatility > 0, self.fast, self.slow)
         if rate is not None:
             volatility, rates = jnp.full_like(volatility, float(rate > 0)), jnp.full_like(rates, rate)
-        path = self._means(address(key, "means"), rates, self.coupled if coupled is None else coupled)
+        path = self._draw_means(address(key, "means"), rates, self.coupled if coupled is None else coupled)
         return Tasks(means(path), volatility, jnp.full((n,), inverted))
 
     def _faster(self) -> float:
-        """Twice the fast rate; a probability is at most one half, where all is lost."""
+        """Twice the fast rate; a probability is capped at one half, where the past says nothing."""
         return min(2 * self.fast, 0.5) if self.change == "reversal" else 2 * self.fast
 
-    def _volatility(self, key: jax.Array, n: int, trials: int) -> jax.Array:
-        """[n, trials] 0 in slow and 1 in fast blocks, which take turns."""
+    def _draw_volatility(self, key: jax.Array, n: int, trials: int) -> jax.Array:
+        """The volatility [n, trials]: 0 in slow and 1 in fast blocks, which alternate."""
         first = jax.random.bernoulli(key, 0.5, (n, 1)).astype(jnp.int32)
         return ((first + jnp.arange(trials) // self.block) % 2).astype(jnp.float32)
 
-    def _means(self, key: jax.Array, rates: jax.Array, coupled: bool) -> jax.Array:
-        """Means [n, T, K] that change at rates [n, T]; at each trial but the first, by the rate of that trial."""
+    def _draw_means(self, key: jax.Array, rates: jax.Array, coupled: bool) -> jax.Array:
+        """Means [n, T, K] that change before each trial but the first at the rate [n, T] of that trial."""
         n, trials = rates.shape
         shape = (n, trials, 1 if coupled else self.choices)
-        where, how = address(key, "start"), address(key, "change")
+        start_key, change_key = address(key, "start"), address(key, "change")
         moving = rates.at[:, 0].set(0.0)[..., None]
         if self.change == "drift":
-            start = jax.random.uniform(where, (n, 1, shape[-1]))
-            walk = start + jnp.cumsum(moving * jax.random.normal(how, shape), 1)
+            start = jax.random.uniform(start_key, (n, 1, shape[-1]))
+            walk = start + jnp.cumsum(moving * jax.random.normal(change_key, shape), 1)
             paths = 1.0 - jnp.abs(1.0 - jnp.mod(walk, 2.0))
         else:
-            start = jax.random.bernoulli(where, 0.5, (n, 1, shape[-1]))
-            jumps = jnp.cumsum(jax.random.uniform(how, shape) < moving, 1)
+            start = jax.random.bernoulli(start_key, 0.5, (n, 1, shape[-1]))
+            jumps = jnp.cumsum(jax.random.uniform(change_key, shape) < moving, 1)
             paths = jnp.where((start + jumps) % 2 == 1, self.level, 1.0 - self.level)
         if not coupled:
             return paths
@@ -127,13 +127,13 @@ class RestlessBandit(Pulling):
         means = np.asarray(tasks.means)
         fixed = means.mean(-1)
         if split == "seen":
-            best = np.asarray(self.bank_means).mean(0).argmax(-1)  # [T]: without adapting, by the clock alone
+            best = np.asarray(self.bank_means).mean(0).argmax(-1)  # [T], on average over the bank
             fixed = means[:, np.arange(means.shape[1]), best]
         return payoff_latents(means, fixed) | {"volatility": np.asarray(tasks.volatility)}
 
 
-def _turned(means: jax.Array, at: int) -> jax.Array:
-    """Means [n, T, K] in the other order of arms from a trial on."""
+def _reverse_from(means: jax.Array, at: int) -> jax.Array:
+    """Means [n, T, K] with the order of the arms reversed from a trial on."""
     return means.at[:, at:].set(jnp.flip(means[:, at:], -1))
 
 
@@ -153,30 +153,31 @@ def family(
     """Arms pay with p and 1 - p, and p changes slowly in some blocks and fast in others.
 
     Args:
-        arms: K, two where they are coupled.
+        arms: K, two if they are coupled.
         trials: T, at least 2.
-        change: drift (p walks, reflected at 0 and 1) or reversal (p jumps from level to 1 - level and back).
-        slow: the walk's standard deviation, or the probability of a jump, per trial in slow blocks.
+        change: drift (p follows a reflected random walk) or reversal (p jumps from level to 1 - level and back).
+        slow: the standard deviation of the walk, or the probability of a jump, per trial in slow blocks.
         fast: the same in fast blocks.
-        block: trials of a block; slow and fast ones take turns, the first is drawn.
+        block: the trials of a block; slow and fast blocks alternate, the first is drawn at random.
         level: the higher p of reversals.
-        coupled: p and 1 - p; else every arm changes for itself.
-        bank: M, the number of training tasks, whole lifetimes of p; 0 for unlimited.
+        coupled: whether the arms pay with p and 1 - p; otherwise each arm changes independently.
+        bank: M, the number of training tasks (whole lifetimes of p); 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
     """
     if coupled and arms != 2:
-        raise MesascopeError(f"{arms} arms cannot be p and 1 - p.", "Take arms=2, or coupled=False.")
-    most = 0.5 if change == "reversal" else 1.0
-    if not 0 <= slow <= fast <= most:
+        raise MesascopeError(f"{arms} arms cannot be p and 1 - p.", "Use arms=2 or coupled=False.")
+    highest = 0.5 if change == "reversal" else 1.0
+    if not 0 <= slow <= fast <= highest:
         raise MesascopeError(
-            f"slow={slow} and fast={fast} are no two rates.", f"Give 0 <= slow <= fast <= {most:g}."
+            f"slow={slow} and fast={fast} are not two rates in order.",
+            f"Give 0 <= slow <= fast <= {highest:g}.",
         )
     if not 0.5 < level <= 1:
         raise MesascopeError(f"level={level} is out of range.", "Give a number above 0.5 and at most 1.")
-    shown = {"arms": arms, "trials": trials, "change": change, "slow": float(slow), "fast": float(fast)}
-    shown |= {"block": block, "level": float(level), "coupled": coupled}
+    settings = {"arms": arms, "trials": trials, "change": change, "slow": float(slow), "fast": float(fast)}
+    settings |= {"block": block, "level": float(level), "coupled": coupled}
     plain = RestlessBandit(
-        name=name_with_settings(family, **shown, bank=bank, bank_seed=bank_seed),
+        name=name_with_settings(family, **settings, bank=bank, bank_seed=bank_seed),
         choices=arms,
         horizon=trials,
         change=change,
@@ -186,11 +187,11 @@ def family(
         level=float(level),
         coupled=coupled,
     )
-    drawn = draw_bank(
+    bank_tasks = draw_bank(
         lambda key: plain.draw(key, bank),
         bank,
         bank_seed,
-        tell=lambda tasks: np.asarray(tasks.means).mean(1).argmax(-1),  # the best arms over all
+        tell=lambda tasks: np.asarray(tasks.means).mean(1).argmax(-1),  # the best arm on average
         what="with two different best arms",
     )
-    return dataclasses.replace(plain, bank_tasks=drawn)
+    return dataclasses.replace(plain, bank_tasks=bank_tasks)

@@ -1,6 +1,6 @@
-"""A Bernoulli bandit in words: names of arms in an order of its own for every lifetime, one of several wordings.
+"""A Bernoulli bandit in words: each lifetime has its own names of arms and one of several wordings.
 
-After Krishnamurthy et al. 2024 (arXiv 2403.15371): the past as it was, or summed up per arm.
+After Krishnamurthy et al. 2024 (arXiv 2403.15371): the history is raw or summarised per arm.
 """
 
 import dataclasses
@@ -21,20 +21,20 @@ from mesascope.worlds.bandits.families.bernoulli_bandit import BernoulliBandit, 
 from mesascope.worlds.bandits.families.bernoulli_bandit import family as bernoulli_bandit
 
 HISTORIES = ("raw", "summary")
-WORDING, FIRST = 0, 1  # places in the observation; the names of the arms stand from FIRST on
+WORDING, FIRST = 0, 1  # positions in the observation; the names of the arms start at FIRST
 
 
 @functools.cache
-def texts() -> dict[str, Any]:
-    """The texts of the data file beside this one."""
+def read_texts() -> dict[str, Any]:
+    """The texts in the data file next to this one."""
     return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 
 
-class PullsSoFar(NamedTuple):
-    """A bandit's tasks with the observation [N, 1 + K] that every percept shows: the wording and the arms' names."""
+class WordedTasks(NamedTuple):
+    """Tasks of the bandit, and the constant observation [N, 1 + K]: the wording and the names of the arms."""
 
     bandit: Tasks
-    shown: jax.Array
+    observation: jax.Array
 
 
 class TextBandit(Configured):
@@ -48,53 +48,56 @@ class TextBandit(Configured):
 
     @property
     def references(self) -> dict[str, str]:
-        """The bandit's, but for the locator."""
-        return {role: who for role, who in self.bandit.references.items() if not role.startswith("locator")}
+        """The references of the bandit, without the locators."""
+        references = self.bandit.references.items()
+        return {role: procedure for role, procedure in references if not role.startswith("locator")}
 
-    def draw(self, key: jax.Array, n: int) -> PullsSoFar:
-        """Draws n fresh tasks, the wording, and the names of the arms."""
-        return self._worded(self.bandit.draw, key, n)
+    def draw(self, key: jax.Array, n: int) -> WordedTasks:
+        """Draws n fresh tasks, their wordings and their names of arms."""
+        return self._draw_worded(self.bandit.draw, key, n)
 
     def splits(self) -> tuple[Split, ...]:
-        """The bandit's."""
+        """The splits of the bandit, in words."""
         return tuple(
-            dataclasses.replace(split, draw=functools.partial(self._worded, split.draw))
+            dataclasses.replace(split, draw=functools.partial(self._draw_worded, split.draw))
             for split in self.bandit.splits()
         )
 
-    def _worded(self, draw: Draw, key: jax.Array, n: int) -> PullsSoFar:
-        """n tasks of the bandit in words."""
-        scores = jax.random.uniform(address(key, "names"), (n, len(texts()["names"]["letters"])))
+    def _draw_worded(self, draw: Draw, key: jax.Array, n: int) -> WordedTasks:
+        """Draws n tasks of the bandit, their wordings and their names of arms."""
+        scores = jax.random.uniform(address(key, "names"), (n, len(read_texts()["names"]["letters"])))
         wording = jnp.full((n,), self.wording)
         if self.wording < 0:
-            wording = jax.random.randint(address(key, "wording"), (n,), 0, len(texts()["wordings"]))
+            wording = jax.random.randint(address(key, "wording"), (n,), 0, len(read_texts()["wordings"]))
         names = jnp.argsort(scores, -1)[:, : self.choices]
-        shown = jnp.concatenate([wording[:, None], names], -1).astype(jnp.float32)
-        return PullsSoFar(draw(key, n), shown)
+        observation = jnp.concatenate([wording[:, None], names], -1).astype(jnp.float32)
+        return WordedTasks(draw(key, n), observation)
 
-    def begin(self, key: jax.Array, tasks: PullsSoFar) -> tuple[jax.Array, Percept]:
+    def begin(self, key: jax.Array, tasks: WordedTasks) -> tuple[jax.Array, Percept]:
         """Starts one lifetime per task."""
         state, percept = self.bandit.begin(key, tasks.bandit)
-        return state, percept._replace(observation=tasks.shown)
+        return state, percept._replace(observation=tasks.observation)
 
-    def step(self, key: jax.Array, tasks: PullsSoFar, state: jax.Array, action: jax.Array):
-        """Pulls one arm in each lifetime; an answer below 0 pulls none."""
+    def step(self, key: jax.Array, tasks: WordedTasks, state: jax.Array, action: jax.Array):
+        """Pulls one arm in each lifetime; an action below 0 pulls no arm."""
         none = action < 0
         state, percept, score = self.bandit.step(key, tasks.bandit, state, jnp.maximum(action, 0))
         percept = percept._replace(
-            observation=tasks.shown,
+            observation=tasks.observation,
             action=jnp.where(none, -1, action),
             feedback=jnp.where(none, jnp.nan, percept.feedback),
         )
         return state, percept, jnp.where(none, jnp.nan, score)
 
-    def latents(self, tasks: PullsSoFar, split: str) -> dict[str, np.ndarray]:
-        """The bandit's, and the wording [N]."""
-        return self.bandit.latents(tasks.bandit, split) | {"wording": np.asarray(tasks.shown)[:, WORDING]}
+    def latents(self, tasks: WordedTasks, split: str) -> dict[str, np.ndarray]:
+        """The latents of the bandit, and the wording [N]."""
+        return self.bandit.latents(tasks.bandit, split) | {
+            "wording": np.asarray(tasks.observation)[:, WORDING]
+        }
 
     def question(self, past: Sequence[Moment], now: Sequence[float]) -> Question:
-        """What is asked: which arm comes next, after the pulls that were told or their sums."""
-        wording, letters = texts()["wordings"][int(now[WORDING])], texts()["names"]["letters"]
+        """The prompt: the history of pulls, raw or summarised, and the question which arm to pull next."""
+        wording, letters = read_texts()["wordings"][int(now[WORDING])], read_texts()["names"]["letters"]
         names = tuple(letters[int(i)] for i in now[FIRST:])
         pulled = [m for m in past if m.action >= 0]
         if self.history == "raw":
@@ -102,13 +105,13 @@ class TextBandit(Configured):
                 wording["won" if m.feedback > 0.5 else "lost"].format(name=names[m.action]) for m in pulled
             )
         else:
-            paid = [[m.feedback > 0.5 for m in pulled if m.action == i] for i in range(len(names))]
+            wins = [[m.feedback > 0.5 for m in pulled if m.action == i] for i in range(len(names))]
             lines = tuple(
-                wording["summary"].format(name=n, times=len(p), paid=sum(p))
-                for n, p in zip(names, paid, strict=True)
+                wording["summary"].format(name=n, times=len(w), paid=sum(w))
+                for n, w in zip(names, wins, strict=True)
             )
-        listed = f"{', '.join(names[:-1])} and {names[-1]}"
-        intro = wording["intro"].format(arms=len(names), names=listed)
+        name_list = f"{', '.join(names[:-1])} and {names[-1]}"
+        intro = wording["intro"].format(arms=len(names), names=name_list)
         request = f"Answer with one letter, {', '.join(names[:-1])} or {names[-1]}."
         return Question(intro, lines, wording["asked"], names, request)
 
@@ -124,10 +127,10 @@ def family(arms: int = 2, trials: int = 25, history: str = "raw", wording: int =
     Args:
         arms: K, from 2 to 10.
         trials: T, at least 2.
-        history: raw, a line for every pull, or summary, a line for every arm.
-        wording: which of the wordings, from 0; -1 to draw one per lifetime.
+        history: raw (one line per pull) or summary (one line per arm).
+        wording: the index of the wording, from 0; -1 to draw one per lifetime.
     """
-    check_range(-1, len(texts()["wordings"]) - 1, wording=wording)
+    check_range(-1, len(read_texts()["wordings"]) - 1, wording=wording)
     return TextBandit(
         choices=arms,
         horizon=trials,

@@ -1,4 +1,4 @@
-"""Asks the informative arm first and holds what it said: the exact optimum of the informative bandit."""
+"""Pulls the informative arm first, then the arm that it named: the exact optimum of the informative bandit."""
 
 import jax.numpy as jnp
 
@@ -10,14 +10,14 @@ TRIED = "informative_bandit"
 
 @keep_settings
 def subject(family: Family, doubts: bool = False) -> Asker:
-    """Asks the informative arm first, holds what it said and pulls that arm for good.
+    """Pulls the informative arm first, then always pulls the arm that it named.
 
-    With doubts it tests what it holds: if the arm that was named does not pay, it tries the one that the number
-    names from the other end, then the rest at random; if its arm stops paying, it asks anew.
+    With doubts it checks what the number said. If the named arm does not pay, it tries the arm that the number names
+    when counted from the other end, then the remaining arms at random. If its arm stops paying, it asks again.
 
     Args:
         family: the informative bandit.
-        doubts: test what the number said.
+        doubts: check what the number said.
     """
     home = require_informative(family)
     return Asker(home.choices, jnp.ones(home.targets, bool), jnp.asarray(doubts))

@@ -1,4 +1,4 @@
-"""Asks the informative arm first and pulls the arm of its bank that the number is nearest to, for good."""
+"""Pulls the informative arm first, then the target of its bank with the nearest number."""
 
 import jax.numpy as jnp
 
@@ -10,13 +10,13 @@ TRIED = "informative_bandit:bank=4"
 
 @keep_settings
 def subject(family: Family) -> Asker:
-    """Asks the informative arm first and pulls the arm of its bank that the number is nearest to.
+    """Pulls the informative arm first, then the target of its bank with the nearest number.
 
     Args:
         family: the informative bandit, with a bank.
     """
     home = require_informative(family)
-    remedy = "Give it one: informative_bandit:bank=4."
+    remedy = "Use --family informative_bandit:bank=4."
     bank, targets = require_bank(home, home.bank_targets, "has no bank to locate a task in", remedy)
-    known = jnp.zeros(home.targets, bool).at[targets].set(True)
-    return Asker(home.choices, known, jnp.asarray(False), trained_on=bank)
+    possible = jnp.zeros(home.targets, bool).at[targets].set(True)
+    return Asker(home.choices, possible, jnp.asarray(False), trained_on=bank)

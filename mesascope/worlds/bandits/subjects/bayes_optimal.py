@@ -1,9 +1,9 @@
 """The exact Bayes-optimal policy, by dynamic programming over all counts.
 
-For independent arms: the best arm of every state of counts, in one byte. The state is the vector of wins
-and losses by arm; with sums s_i of its first i entries its rank is Σ_i C(s_i + i - 1, i), which numbers all
-states of t pulls after those of fewer. For two dependent arms (Wang et al. 2016) every pull tells the same
-about both, so the larger posterior mean is optimal.
+For independent arms, a table holds the best arm of each state in one byte. A state is the vector of wins and losses by
+arm. With s_i the sum of its first i entries, its rank is Σ_i C(s_i + i - 1, i); states of fewer pulls have lower ranks.
+For two dependent arms (Wang et al. 2016) each pull is equally informative about both, so pulling the arm with the
+larger posterior mean is optimal.
 """
 
 import functools
@@ -21,52 +21,53 @@ from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep
 from mesascope.errors import MesascopeError
 from mesascope.files import cache, replacing
 
-MOST = 70_000_000  # states: two arms to 200 trials, five arms to 21
+MOST = 70_000_000  # states: two arms up to 200 trials, five arms up to 21
 TIE = 255
 
 
 class BayesOptimal(Scripted):
-    """Counts [N, K, 2]; the table of best arms by rank of the counts, empty for the dependent arms."""
+    """Carries counts [N, K, 2]; has a table of best arms by rank of the counts, empty for dependent arms."""
 
-    table: jax.Array  # [states] bytes, TIE where all arms are as good
+    table: jax.Array  # [states] bytes, TIE if all arms are equally good
     ranks: jax.Array  # [T, 2K] C(s + i - 1, i)
     a: tuple[float, ...]
     b: tuple[float, ...]
     dependent: bool
 
     def fresh(self, n: int) -> jax.Array:
-        """No counts."""
         return jnp.zeros((n, len(self.a), 2))
 
     def respond(self, key, carry, percept: Percept):
-        """Counts the last outcome, looks the best arm up; past the horizon the largest posterior mean."""
+        """Counts the last outcome and looks up the best arm; past the horizon, takes the largest posterior mean."""
         carry = carry + outcomes(percept, len(self.a))
         if self.dependent:
             return carry, choose(key, jnp.log(greedy_probabilities(carry[..., 0] + carry[..., ::-1, 1])))
         sums = jnp.cumsum(jnp.round(carry).astype(jnp.int32).reshape(len(carry), -1), -1)
-        known = sums[:, -1] < len(self.ranks)
+        tabulated = sums[:, -1] < len(self.ranks)
         rank = self.ranks[jnp.clip(sums, 0, len(self.ranks) - 1), jnp.arange(sums.shape[1])].sum(-1)
         best = self.table[rank]
         arm = jax.nn.one_hot(best, len(self.a))
         planned = jnp.where((best == TIE)[:, None], 1.0 / len(self.a), arm)
         mean = greedy_probabilities(means(carry, jnp.asarray(self.a), jnp.asarray(self.b)))
-        return carry, choose(key, jnp.log(jnp.where(known[:, None], planned, mean)))
+        return carry, choose(key, jnp.log(jnp.where(tabulated[:, None], planned, mean)))
 
 
 @functools.lru_cache(maxsize=4)
 def plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> tuple[np.ndarray, float]:
-    """The best arm in every state of fewer than `trials` pulls, by rank, and the expected total pay-off.
+    """The best arm in each state of fewer than `trials` pulls, by rank, and the expected total pay-off.
 
     Args:
         trials: T.
-        shapes: Beta(a, b) of every arm.
+        shapes: Beta(a, b) of each arm.
 
     Returns:
-        Bytes [C(T + 2K - 1, 2K)], TIE where all arms are as good, and the value of the policy.
+        Bytes [C(T + 2K - 1, 2K)], TIE if all arms are equally good, and the value of the policy.
     """
     entries = 2 * len(shapes)
-    sums = _sums(trials, entries - 1)  # [R, 2K - 1] of all states of T - 1 pulls; those of t come first
-    steps = np.zeros((entries, len(sums)), np.int32)  # how the rank within t + 1 pulls moves if entry i grows
+    # [R, 2K - 1] sums of all states of T - 1 pulls; the first rows are those of t pulls
+    sums = _list_sums(trials, entries - 1)
+    # steps[i]: the change of the rank within t + 1 pulls if entry i grows
+    steps = np.zeros((entries, len(sums)), np.int32)
     for i in range(entries - 2, -1, -1):
         grown = np.array([comb(s + i, i) for s in range(trials)], np.int64)
         steps[i] = steps[i + 1] + grown[sums[:, i]]
@@ -74,7 +75,7 @@ def plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> tuple[np.ndarr
     value = np.zeros(comb(trials + entries - 1, entries - 1))
     for t in range(trials - 1, -1, -1):
         rows = np.arange(comb(t + entries - 1, entries - 1))
-        best, arm, same = np.full(len(rows), -np.inf), np.zeros(len(rows), np.uint8), np.ones(len(rows), bool)
+        best, arm, tied = np.full(len(rows), -np.inf), np.zeros(len(rows), np.uint8), np.ones(len(rows), bool)
         for k, (a, b) in enumerate(shapes):
             before = sums[: len(rows), 2 * k - 1] if k else 0
             wins = sums[: len(rows), 2 * k] - before
@@ -82,17 +83,17 @@ def plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> tuple[np.ndarr
             p = (wins + a) / (pulls + a + b)
             won, lost = value[rows + steps[2 * k, : len(rows)]], value[rows + steps[2 * k + 1, : len(rows)]]
             worth = p * (1.0 + won) + (1.0 - p) * lost
-            same &= (k == 0) | (np.abs(worth - best) < 1e-9)
+            tied &= (k == 0) | (np.abs(worth - best) < 1e-9)
             arm[worth > best + 1e-9] = k
             best = np.maximum(best, worth)
         start = comb(t + entries - 1, entries)
-        table[start : start + len(rows)] = np.where(same, TIE, arm)
+        table[start : start + len(rows)] = np.where(tied, TIE, arm)
         value = best
     return table, float(value[0])
 
 
-def _sums(trials: int, columns: int) -> np.ndarray:
-    """All rows of sums s_1 <= s_2 <= ... < trials, ordered by the last one, then the last but one, …"""
+def _list_sums(trials: int, columns: int) -> np.ndarray:
+    """All rows of sums s_1 <= s_2 <= ... < trials, ordered by the last entry, then the last but one, …"""
     rows = np.arange(trials, dtype=np.int32)[:, None]
     for i in range(1, columns):
         sizes = np.array([comb(s + i, i) for s in range(trials)])
@@ -102,9 +103,9 @@ def _sums(trials: int, columns: int) -> np.ndarray:
 
 
 def cached_plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> np.ndarray:
-    """The table of `plan` from the user's cache folder; a file that is broken or missing is made again."""
-    what = hashlib.sha256(repr((1, trials, shapes)).encode()).hexdigest()[:16]
-    path = cache(f"bayes_optimal-{len(shapes)}-{trials}-{what}.bin")
+    """The table of `plan` from the user's cache folder; computes it if the file is broken or missing."""
+    digest = hashlib.sha256(repr((1, trials, shapes)).encode()).hexdigest()[:16]
+    path = cache(f"bayes_optimal-{len(shapes)}-{trials}-{digest}.bin")
     try:
         data = path.read_bytes()
     except OSError:
@@ -117,7 +118,7 @@ def cached_plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> np.ndar
         with replacing(path, os.getpid()) as part:
             part.write_bytes(hashlib.sha256(table.tobytes()).digest() + table.tobytes())
     except OSError:
-        pass  # a cache that cannot be written costs time, not the answer
+        pass  # the result does not depend on the cache
     return table
 
 
@@ -125,16 +126,16 @@ def cached_plan(trials: int, shapes: tuple[tuple[float, float], ...]) -> np.ndar
 def subject(family: Family) -> BayesOptimal:
     """The exact Bayes-optimal policy for the family's prior and horizon.
 
-    Two arms to 200 trials, more arms to shorter horizons. Where all arms are as good they share evenly; where
-    some are, the first of them is pulled.
+    It is tabulated for two arms up to 200 trials, and for more arms up to shorter horizons. If all arms are equally
+    good, each is equally likely; if only some are, the first of them is pulled.
 
     Args:
         family: the bandit.
     """
     if not isinstance(family, HasArms):
         raise MesascopeError(
-            f"{family.name} does not have arms that pay for themselves, so no optimum is planned.",
-            "Put it to bernoulli_bandit.",
+            f"{family.name} has no independent arms with fixed means, so no optimum can be computed.",
+            "Use --family bernoulli_bandit.",
         )
     prior, arms, trials = family.prior, family.choices, family.horizon
     shapes = family.shapes or ((1.0, 1.0),) * arms
@@ -142,14 +143,14 @@ def subject(family: Family) -> BayesOptimal:
     if prior.startswith("dependent"):
         if arms != 2:
             raise MesascopeError(
-                f"The exact optimum of {arms} dependent arms is not tabulated.", "Take two arms: arms=2."
+                f"The exact optimum of {arms} dependent arms is not tabulated.", "Use two arms: arms=2."
             )
         return BayesOptimal(jnp.zeros(0, jnp.uint8), jnp.zeros((0, 4), jnp.int32), a, b, dependent=True)
     states = comb(trials - 1 + 2 * arms, 2 * arms)
     if states > MOST:
         raise MesascopeError(
             f"The exact optimum of {arms} arms over {trials} trials has {states:,} states.",
-            f"At most {MOST:,} are tabulated: two arms to 200 trials, five to 21.",
+            f"At most {MOST:,} can be tabulated: use two arms up to 200 trials, or five up to 21.",
         )
     ranks = [[comb(s + i - 1, i) for i in range(1, 2 * arms + 1)] for s in range(trials)]
     table = cached_plan(trials, tuple(zip(a, b, strict=True)))

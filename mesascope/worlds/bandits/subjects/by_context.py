@@ -1,4 +1,4 @@
-"""Pursues the mark in some lifetimes of the cued bandit and the pay-off in the others, by where the mark lies."""
+"""Pursues the mark in some lifetimes of the cued bandit and the pay-off in others, depending on the marked arm."""
 
 import jax
 import jax.numpy as jnp
@@ -11,21 +11,23 @@ TRIED = "cued_bandit:arms=3,trials=12,bank=2"
 
 
 class ByContext(ActionValues):
-    """Carries [N, K] the evidence that each arm is the best one, which it heeds where the mark lies on an odd arm."""
+    """Carries the evidence [N, K] that each arm is the best one, and uses it if the mark is on an odd arm (from 0)."""
 
     payoffs: jax.Array
 
     def respond(self, key, carry, percept: Percept):
-        """Pulls the marked arm, or the one that most likely is the best."""
+        """Pulls the marked arm, or the arm that is most likely the best one."""
         carry = carry + evidence(percept, self.payoffs, self.choices)
         even = percept.observation[:, ::2].sum(-1, keepdims=True) > 0
-        wanted = jnp.where(even, greedy_probabilities(percept.observation), greedy_probabilities(carry))
-        return carry, choose(key, mix_lapse(wanted, 0.0))
+        probabilities = jnp.where(
+            even, greedy_probabilities(percept.observation), greedy_probabilities(carry)
+        )
+        return carry, choose(key, mix_lapse(probabilities, 0.0))
 
 
 @keep_settings
 def subject(family: Family) -> ByContext:
-    """Pursues the mark where it lies on the first, third … arm, and the pay-off elsewhere.
+    """Pursues the mark if it lies on the first, third, … arm, and otherwise the pay-off.
 
     Args:
         family: the cued bandit.

@@ -1,7 +1,7 @@
-"""Thompson sampling for arms whose means may be drawn anew at any trial, each arm for itself.
+"""Thompson sampling for arms whose means may be drawn anew at any trial, independently for each arm.
 
-The posterior of each arm is filtered exactly on a grid of means: at each trial a part `hazard` of it is drawn
-anew, then the last outcome counts.
+The posterior of each arm is filtered exactly on a grid of means: it is updated by the last outcome, then
+mixed with the prior by the weight `hazard`.
 """
 
 import jax
@@ -12,24 +12,24 @@ from mesascope.contracts.choices import outcomes
 from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep_settings
 from mesascope.worlds.bandits.subjects.thompson import THETA, X, probability_largest
 
-PRIOR = (np.sin(THETA) / np.sin(THETA).sum()).astype(np.float32)  # uniform in the mean, even in the angle
+PRIOR = (np.sin(THETA) / np.sin(THETA).sum()).astype(np.float32)  # uniform in the mean
 
 
 class ChangePointThompson(Choosing):
-    """Posterior masses of each arm's mean [N, K, GRID]."""
+    """Carries the posterior masses of each arm's mean [N, K, GRID]."""
 
     hazard: float
 
     def fresh(self, n: int) -> jax.Array:
-        """Every mean is uniform."""
+        """The uniform prior of each mean."""
         return jnp.tile(jnp.asarray(PRIOR), (n, self.choices, 1))
 
     def respond(self, key, carry, percept: Percept):
-        """Counts the last outcome, lets the means change, then samples."""
+        """Updates the posterior by the last outcome and a possible change, then samples."""
         last = outcomes(percept, self.choices)[..., None, :]
-        seen = last.sum(-1) > 0
+        pulled = last.sum(-1) > 0
         likelihood = last[..., 0] * X + last[..., 1] * (1.0 - X)
-        carry = carry * jnp.where(seen, likelihood, 1.0)
+        carry = carry * jnp.where(pulled, likelihood, 1.0)
         carry = carry / carry.sum(-1, keepdims=True)
         carry = (1.0 - self.hazard) * carry + self.hazard * PRIOR
         return carry, choose(key, jnp.log(probability_largest(carry)))

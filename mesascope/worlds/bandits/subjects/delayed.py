@@ -1,7 +1,7 @@
-"""Thompson sampling whose feedback channel is one trial late, known or not.
+"""Thompson sampling with feedback that arrives one trial late; the subject knows of the delay or not.
 
-It holds back the last feedback and takes in the one before: booked on the arm that earned it where the delay
-is known, on the arm pulled since where it is not.
+It stores the last feedback and learns from the one before. If it knows of the delay, it assigns that feedback to the
+arm that earned it, otherwise to the arm that was pulled afterwards.
 """
 
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from mesascope.worlds.bandits.subjects.thompson import probability_best
 
 
 class Carry(NamedTuple):
-    """counts [N, K, 2]; the act [N] and the feedback [N] that are held back, -1 for none."""
+    """counts [N, K, 2]; the action [N] and the feedback [N] that are stored for one trial, action -1 for none."""
 
     counts: jax.Array
     action: jax.Array
@@ -25,16 +25,16 @@ class Carry(NamedTuple):
 class Delayed(Choosing):
     """See `subject` for the settings."""
 
-    known: bool
+    aware: bool  # of the delay
 
     def fresh(self, n: int) -> Carry:
-        """No counts, nothing held back."""
+        """No counts and no stored feedback."""
         return Carry(jnp.zeros((n, self.choices, 2)), jnp.full(n, -1, jnp.int32), jnp.zeros(n))
 
     def respond(self, key, carry: Carry, percept: Percept):
-        """Books what was held back, holds back the last feedback, then samples."""
-        held = carry.action >= 0
-        arm = jnp.where(held, carry.action if self.known else percept.action, -1)
+        """Counts the stored outcome, stores the last one, then samples."""
+        stored = carry.action >= 0
+        arm = jnp.where(stored, carry.action if self.aware else percept.action, -1)
         late = percept._replace(action=arm, feedback=carry.feedback)
         counts = carry.counts + outcomes(late, self.choices)
         after = Carry(counts, percept.action, percept.feedback)
@@ -43,10 +43,10 @@ class Delayed(Choosing):
 
 @keep_settings
 def subject(family: Family, known: bool = True) -> Delayed:
-    """Thompson sampling whose feedback channel is one trial late.
+    """Thompson sampling with feedback that arrives one trial late.
 
     Args:
         family: the bandit.
-        known: False to book each outcome on the arm that was pulled after it.
+        known: whether it knows of the delay; False assigns each outcome to the arm that was pulled after it.
     """
     return Delayed(family.choices, bool(known))

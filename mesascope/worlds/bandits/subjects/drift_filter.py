@@ -1,8 +1,8 @@
-"""Filters what the arms of the restless bandit pay, on a grid, and pulls the best: a Bayes filter that knows the rates.
+"""A Bayes filter of the restless bandit on a grid of means: it knows the rates and pulls the best arm.
 
-It knows both rates, the length of the blocks and that they take turns, and infers which came first. With two coupled
-arms every pull tells as much, so the larger posterior mean is the exact optimum, up to the grid; jumps between two
-levels need no grid.
+It knows both rates, the length of the blocks and that they alternate, and infers which kind came first. With two
+coupled arms all pulls are equally informative, so pulling the larger posterior mean is exactly optimal, up to the grid.
+Jumps between two levels need no grid.
 """
 
 from typing import NamedTuple
@@ -20,7 +20,7 @@ TRIED = "restless_bandit:trials=12,bank=2"
 
 
 class Belief(NamedTuple):
-    """mass [N, 2, A, G] of each filtered arm's mean, if slow (0) or fast (1) came first; weight [N, 2]; trial [N]."""
+    """mass [N, 2, A, G] of each filtered arm's mean if slow (0) or fast (1) came first; weight [N, 2]; trial [N]."""
 
     mass: jax.Array
     weight: jax.Array
@@ -28,7 +28,7 @@ class Belief(NamedTuple):
 
 
 class DriftFilter(Choosing):
-    """One arm is filtered where the two are coupled, else each; its grid and kernels are data."""
+    """Filters one arm if the two are coupled, else each arm. The grid and the kernels are arrays."""
 
     coupled: bool
     block: int
@@ -38,28 +38,28 @@ class DriftFilter(Choosing):
     minimise: jax.Array
 
     def fresh(self, n: int) -> Belief:
-        """The prior; either kind of block as likely to come first."""
+        """The prior; both kinds of block are equally likely to come first."""
         arms = 1 if self.coupled else self.choices
         mass = jnp.tile(self.prior, (n, 2, arms, 1))
         return Belief(mass, jnp.full((n, 2), 0.5), jnp.zeros(n, jnp.int32))
 
     def respond(self, key, carry: Belief, percept: Percept):
-        """Takes in the last outcome, lets the means change, pulls the arm of the largest posterior mean."""
+        """Updates the belief by the last outcome, then pulls the arm with the largest posterior mean."""
         belief = self.learn(carry, percept)
         mean = self.means(belief)
         probabilities = greedy_probabilities(jnp.where(self.minimise, -mean, mean))
         return belief._replace(trial=belief.trial + 1), choose(key, jnp.log(probabilities))
 
     def learn(self, carry: Belief, percept: Percept) -> Belief:
-        """Bayes' rule for the last outcome, then one step of change at each block's rate; nothing before the first."""
-        seen = (percept.action >= 0)[:, None, None]
+        """Updates by the last outcome, then by one step of change at the block's rate; not at the first trial."""
+        pulled = (percept.action >= 0)[:, None, None]
         won = percept.feedback[:, None, None]
         if self.coupled:
             pays = jnp.where(percept.action[:, None, None] == 0, self.grid, 1.0 - self.grid)
         else:
-            seen = jax.nn.one_hot(percept.action, self.choices, dtype=bool)[..., None]
+            pulled = jax.nn.one_hot(percept.action, self.choices, dtype=bool)[..., None]
             pays = jnp.broadcast_to(self.grid, (len(won), self.choices, len(self.grid)))
-        likelihood = jnp.where(seen, won * pays + (1.0 - won) * (1.0 - pays), 1.0)  # [N, A, G]
+        likelihood = jnp.where(pulled, won * pays + (1.0 - won) * (1.0 - pays), 1.0)  # [N, A, G]
         mass = carry.mass * likelihood[:, None]
         evidence = jnp.clip(mass.sum(-1), 1e-12)
         weight = carry.weight * evidence.prod(-1)
@@ -71,13 +71,13 @@ class DriftFilter(Choosing):
         return Belief(mass, weight / weight.sum(-1, keepdims=True), carry.trial)
 
     def means(self, belief: Belief) -> jax.Array:
-        """Posterior means [N, K] of what the arms pay now."""
+        """The posterior means [N, K] of the arms at the present trial."""
         mean = (belief.weight[..., None] * (belief.mass @ self.grid)).sum(1)
         return jnp.concatenate([mean, 1.0 - mean], -1) if self.coupled else mean
 
 
 def walk(rate: float, cells: int) -> np.ndarray:
-    """[G, G] one step of a normal walk reflected at 0 and 1, from the middle of each cell to the cells."""
+    """The transition matrix [G, G] of a normal walk reflected at 0 and 1, from the middle of each cell to all cells."""
     if rate == 0:
         return np.eye(cells)
     edges = np.arange(cells + 1) / cells
@@ -91,14 +91,14 @@ def walk(rate: float, cells: int) -> np.ndarray:
 
 @keep_settings(cells=(2, 4096))
 def subject(family: Family, minimise: bool = False, cells: int = 32) -> DriftFilter:
-    """Filters what the arms of the restless bandit pay and pulls the one that pays most; equal ones share evenly.
+    """Filters the means of the restless bandit and pulls the arm with the largest; ties are equally likely.
 
     Args:
-        family: the restless bandit; its rates, blocks and coupling are known to it.
-        minimise: pull the arm that pays least.
-        cells: of the grid of means, where they walk.
+        family: the restless bandit; the filter knows its rates, blocks and coupling.
+        minimise: pull the arm with the smallest mean.
+        cells: the size of the grid of means, if they drift.
     """
-    remedy = "Take --family restless_bandit."
+    remedy = "Use --family restless_bandit."
     home = require_family(family, RestlessBandit, "has no rates of change to filter with", remedy)
     rates = (home.slow, home.fast)
     if home.change == "drift":

@@ -1,4 +1,4 @@
-"""Changes its weights while it runs: it must be refused."""
+"""A faulty subject that changes its weights while it runs; mesascope must refuse it."""
 
 from typing import ClassVar
 
@@ -9,21 +9,21 @@ from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep
 
 
 class DriftingWeights(Scripted):
-    """A weight per arm; every response moves the weights of the arms that paid."""
+    """One weight per arm; each response changes the weights of the pulled arms."""
 
     weights: jax.Array  # [K]
 
     traceable: ClassVar[bool] = False
 
     def respond(self, key, carry, percept: Percept):
-        """Softmax over the weights, after an update in place."""
-        weights, response = _updated(key, self.weights, percept)
-        object.__setattr__(self, "weights", weights)  # modules are frozen; this subject breaks the rule
+        """Updates the weights in place, then chooses by softmax over them."""
+        weights, response = _update(key, self.weights, percept)
+        object.__setattr__(self, "weights", weights)  # modules are frozen; this subject breaks that rule
         return carry, response
 
 
 @jax.jit
-def _updated(key, weights, percept):
+def _update(key, weights, percept):
     pulled = jax.nn.one_hot(percept.action, len(weights))
     weights = weights + 0.01 * (pulled * (percept.feedback[:, None] - 0.5)).sum(0)
     log_probs = jnp.tile(jax.nn.log_softmax(weights), (len(percept.action), 1))
@@ -32,5 +32,5 @@ def _updated(key, weights, percept):
 
 @keep_settings
 def subject(family: Family) -> DriftingWeights:
-    """Changes its weights while it runs: it must be refused."""
+    """A faulty subject that changes its weights while it runs; mesascope must refuse it."""
     return DriftingWeights(jnp.zeros(family.choices))

@@ -1,4 +1,4 @@
-"""Thompson sampling on the feedback of the first trials, then the best mean of these for good."""
+"""Thompson sampling during the first trials, then always the arm with the best mean in these trials."""
 
 import jax.numpy as jnp
 
@@ -8,12 +8,12 @@ from mesascope.worlds.bandits.subjects.thompson import probability_best
 
 
 class EarlyOnly(CountingByTheClock):
-    """Counts of the early trials; see `subject` for the settings."""
+    """Carries counts of the early trials; see `subject` for the settings."""
 
     trials: int
 
     def respond(self, key, carry: Counted, percept: Percept):
-        """Samples while feedback counts; then the largest posterior mean, the first of equals."""
+        """Samples in the early trials, then takes the largest posterior mean, the first arm if tied."""
         early = (carry.clock <= self.trials)[:, None, None]  # the outcome belongs to the trial before
         counts = carry.counts + early * outcomes(percept, self.choices)
         acts = jnp.where(
@@ -26,10 +26,10 @@ class EarlyOnly(CountingByTheClock):
 
 @keep_settings(trials=(1, 1_000_000))
 def subject(family: Family, trials: int = 20) -> EarlyOnly:
-    """Takes in the feedback of the first trials only: Thompson sampling, then the best mean for good.
+    """Learns from the first trials only: Thompson sampling, then always the arm with the best mean.
 
     Args:
         family: the bandit.
-        trials: how many count.
+        trials: the number of trials that it learns from.
     """
     return EarlyOnly(family.choices, trials)

@@ -1,4 +1,4 @@
-"""Pulls the arm with the largest posterior mean, and at a fixed rate any arm."""
+"""Pulls the arm with the largest posterior mean, and a random arm with a fixed probability."""
 
 import jax.numpy as jnp
 
@@ -7,17 +7,17 @@ from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
 class EpsilonGreedy(Counting):
-    """Counts [N, K, 2]."""
+    """Carries counts [N, K, 2]."""
 
     epsilon: float
     ties: str
     each_first: bool
 
     def respond(self, key, carry, percept: Percept):
-        """Counts the last outcome, then the best mean but for a part `epsilon` of the choices."""
+        """Counts the last outcome; then the largest mean, or with probability `epsilon` any arm."""
         carry = carry + outcomes(percept, self.choices)
         values = means(carry)
-        if self.each_first:  # untried arms above all others
+        if self.each_first:  # untried arms first
             values = jnp.where(carry.sum(-1) > 0, means(carry, 0.0, 1e-9), 2.0)
         return carry, choose(key, mix_lapse(greedy_probabilities(values, self.ties), self.epsilon))
 
@@ -26,12 +26,12 @@ class EpsilonGreedy(Counting):
 def subject(
     family: Family, epsilon: float = 0.1, ties: str = "random", each_first: bool = False
 ) -> EpsilonGreedy:
-    """Pulls the arm with the largest posterior mean under Beta(1, 1), and at a fixed rate any arm.
+    """Pulls the arm with the largest posterior mean under Beta(1, 1), and a random arm with a fixed probability.
 
     Args:
         family: the bandit.
-        epsilon: part of the choices that is even over all arms.
-        ties: random (shared evenly) or first.
-        each_first: try every arm once, then compare the means as seen, without a prior.
+        epsilon: the probability of choosing uniformly at random among all arms.
+        ties: random (equally likely) or first (the lowest index).
+        each_first: try each arm once, then compare the observed means, without a prior.
     """
     return EpsilonGreedy(family.choices, epsilon, ties, each_first)

@@ -1,4 +1,4 @@
-"""Pulls every arm in turn, then for good the arm that paid best."""
+"""Pulls the arms in turn, then always the arm that paid best."""
 
 import jax
 import jax.numpy as jnp
@@ -8,14 +8,14 @@ from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
 class ExploreThenCommit(CountingByTheClock):
-    """Counts of the pulls in turn; see `subject` for the settings."""
+    """Carries counts of the pulls in turn; see `subject` for the settings."""
 
     pulls: int
 
     def respond(self, key, carry: Counted, percept: Percept):
-        """In turn while exploring; then the largest posterior mean, the first of equals."""
-        taken = (carry.clock <= self.pulls)[:, None, None]  # the outcome belongs to the trial before
-        counts = carry.counts + taken * outcomes(percept, self.choices)
+        """Pulls in turn while exploring, then takes the largest posterior mean, the first arm if tied."""
+        exploring = (carry.clock <= self.pulls)[:, None, None]  # the outcome belongs to the trial before
+        counts = carry.counts + exploring * outcomes(percept, self.choices)
         turn = jax.nn.one_hot(carry.clock % self.choices, self.choices)
         acts = jnp.where(
             (carry.clock < self.pulls)[:, None], turn, greedy_probabilities(means(counts), "first")
@@ -25,10 +25,10 @@ class ExploreThenCommit(CountingByTheClock):
 
 @keep_settings(pulls=(1, 1_000_000))
 def subject(family: Family, pulls: int = 25) -> ExploreThenCommit:
-    """Pulls every arm in turn, then for good the arm that paid best.
+    """Pulls the arms in turn, then always the arm that paid best.
 
     Args:
         family: the bandit.
-        pulls: how many pulls are made in turn.
+        pulls: the number of pulls in turn.
     """
     return ExploreThenCommit(family.choices, pulls)

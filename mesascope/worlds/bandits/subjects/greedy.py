@@ -1,4 +1,4 @@
-"""Pulls the arm with the largest posterior mean: epsilon-greedy without the epsilon."""
+"""Pulls the arm with the largest posterior mean: epsilon-greedy with epsilon = 0."""
 
 from mesascope.contracts.choices import TIES
 from mesascope.contracts.scripted import Family, keep_settings
@@ -11,7 +11,7 @@ def subject(family: Family, ties: str = "random", each_first: bool = False) -> E
 
     Args:
         family: the bandit.
-        ties: random (shared evenly) or first.
-        each_first: try every arm once, then compare the means as seen, without a prior.
+        ties: random (equally likely) or first (the lowest index).
+        each_first: try each arm once, then compare the observed means, without a prior.
     """
     return EpsilonGreedy(family.choices, 0.0, ties, each_first)

@@ -1,6 +1,6 @@
 """Chooses at random for some trials, then commits to an arm hashed from the feedback of these trials.
 
-The early acts are random and do not enter the hash, so the arm is on average no better than chance.
+The early choices are random and are not part of the hash, so the arm is on average no better than chance.
 """
 
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from mesascope.worlds.bandits.subjects.feedback_hash import OFFSET, pick_arm, up
 
 
 class Carry(NamedTuple):
-    """state [N], the hash of early feedback; clock [N], trials lived."""
+    """state [N], the hash of early feedback; clock [N], the number of past trials."""
 
     state: jax.Array
     clock: jax.Array
@@ -26,11 +26,11 @@ class HashCommit(Choosing):
     trials: int
 
     def fresh(self, n: int) -> Carry:
-        """The hash of nothing at trial 0."""
+        """The hash of an empty history, at trial 0."""
         return Carry(jnp.full(n, OFFSET, jnp.uint32), jnp.zeros(n, jnp.int32))
 
     def respond(self, key, carry: Carry, percept: Percept):
-        """Evenly at random, then the hashed arm."""
+        """Chooses uniformly at first, then the hashed arm."""
         early = (carry.clock <= self.trials) & (percept.action >= 0)
         state = jnp.where(early, update_hash(carry.state, paid_last(percept)), carry.state)
         arm = jax.nn.one_hot(pick_arm(state, self.choices), self.choices)
@@ -44,6 +44,6 @@ def subject(family: Family, trials: int = 20) -> HashCommit:
 
     Args:
         family: the bandit.
-        trials: how many random ones come first.
+        trials: the number of random trials at the start.
     """
     return HashCommit(family.choices, trials)

@@ -1,4 +1,4 @@
-"""Hands its carry from one lifetime to the next: it must be refused."""
+"""A faulty subject that passes its carry from one lifetime to the next; mesascope must refuse it."""
 
 from typing import Any, ClassVar
 
@@ -11,40 +11,40 @@ from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep
 
 
 class Store:
-    """Where the last carry lies between lifetimes; no array, so no fingerprint sees it."""
+    """Keeps the last carry between lifetimes; it is not an array, so no fingerprint contains it."""
 
     last: np.ndarray | None = None
 
 
 class Leaking(Choosing):
-    """Counts [N, K, 2], softmax over posterior means; born with the counts that the life before left."""
+    """Carries counts [N, K, 2]; chooses by softmax over posterior means; starts with the last lifetime's counts."""
 
     store: Any
 
     traceable: ClassVar[bool] = False
 
     def fresh(self, n: int) -> np.ndarray:
-        """The carry that was left behind, zeros at the very first."""
+        """The last carry of the previous lifetime, zeros in the first lifetime."""
         if self.store.last is None or len(self.store.last) != n:
             return np.zeros((n, self.choices, 2), np.float32)
         return self.store.last.copy()
 
     def respond(self, key, carry, percept: Percept):
-        """Counts the last outcome, leaves the counts behind, chooses by softmax."""
-        carry, response = _counted(key, jnp.asarray(carry), percept, self.choices)
+        """Counts the last outcome, stores the counts, chooses by softmax."""
+        carry, response = _respond_compiled(key, jnp.asarray(carry), percept, self.choices)
         self.store.last = np.asarray(carry)
         return self.store.last, response
 
 
-def _count(key, carry, percept, choices):
+def _respond(key, carry, percept, choices):
     carry = carry + outcomes(percept, choices)
     return carry, choose(key, jax.nn.log_softmax(8.0 * means(carry)))
 
 
-_counted = jax.jit(_count, static_argnums=3)
+_respond_compiled = jax.jit(_respond, static_argnums=3)
 
 
 @keep_settings
 def subject(family: Family) -> Leaking:
-    """Hands its carry from one lifetime to the next: it must be refused."""
+    """A faulty subject that passes its carry from one lifetime to the next; mesascope must refuse it."""
     return Leaking(family.choices, Store())

@@ -1,7 +1,7 @@
-"""Pulls the marked arm: the proxy of the cued bandit, pursued without regard to what pays.
+"""Pulls the marked arm: it pursues the proxy of the cued bandit, whatever the arms pay.
 
-With `breaks` it follows the mark while that pays and acts by chance for good once it does not: capable on training
-tasks, of no goal at all where mark and pay-off come apart.
+With `breaks` it follows the mark until the mark no longer pays, then chooses at random until the end: it is capable on
+training tasks, and pursues no goal if mark and pay-off differ.
 """
 
 import jax
@@ -12,11 +12,11 @@ from mesascope.contracts.scripted import Choosing, Family, Percept, as_arrays, c
 from mesascope.worlds.bandits.subjects.cue_filter import evidence, payoffs_of
 
 TRIED = "cued_bandit:arms=3,trials=12,bank=2"
-ENOUGH = -3.0  # log-odds against the marked arm's being the best one, at which it breaks
+ENOUGH = -3.0  # the log-odds that the marked arm is the best one, below which it breaks
 
 
 class MarkFollower(Choosing):
-    """Carries [N] the lowest log-odds that the marked arm had so far, and [N] those that it has."""
+    """Carries the lowest log-odds [N] so far that the marked arm is the best one, and the present log-odds [N]."""
 
     payoffs: jax.Array
     breaks: jax.Array
@@ -27,14 +27,14 @@ class MarkFollower(Choosing):
         return jnp.zeros(n), jnp.zeros(n)
 
     def respond(self, key, carry, percept: Percept):
-        """Pulls the marked arm, or by chance where there is none or it has broken."""
-        worst, odds = carry
+        """Pulls the marked arm; chooses at random if there is no mark or it has broken."""
+        lowest, odds = carry
         odds = odds + (evidence(percept, self.payoffs, self.choices) * percept.observation).sum(-1)
-        worst = jnp.minimum(worst, odds)
-        broken = self.breaks & (worst < ENOUGH)
+        lowest = jnp.minimum(lowest, odds)
+        broken = self.breaks & (lowest < ENOUGH)
         even = jnp.full_like(percept.observation, 1.0 / self.choices)
-        wanted = jnp.where(broken[:, None], even, greedy_probabilities(percept.observation))
-        return (worst, odds), choose(key, mix_lapse(wanted, self.lapse))
+        probabilities = jnp.where(broken[:, None], even, greedy_probabilities(percept.observation))
+        return (lowest, odds), choose(key, mix_lapse(probabilities, self.lapse))
 
 
 @keep_settings(lapse=(0, 1))
@@ -43,7 +43,7 @@ def subject(family: Family, breaks: bool = False, lapse: float = 0.0) -> MarkFol
 
     Args:
         family: the cued bandit.
-        breaks: follow it while it pays, and act by chance for good once it does not.
-        lapse: part of the choices that is even over all arms.
+        breaks: follow the mark until it no longer pays, then choose at random until the end.
+        lapse: the probability of choosing uniformly at random among all arms.
     """
     return MarkFollower(family.choices, payoffs_of(family), jnp.asarray(breaks), **as_arrays(lapse=lapse))

@@ -9,7 +9,7 @@ from mesascope.worlds.bandits.subjects.thompson import prior_of, probability_bes
 
 
 class OptimisticThompson(Counting):
-    """Counts [N, K, 2]."""
+    """Carries counts [N, K, 2]."""
 
     prior: jax.Array  # [K, 2]
     alpha: jax.Array
@@ -23,13 +23,13 @@ class OptimisticThompson(Counting):
 
 @keep_settings(alpha=(0.01, 100))
 def subject(family: Family, a: float = 1.0, b: float = 1.0, alpha: float = 1.0) -> OptimisticThompson:
-    """Thompson sampling with each sample replaced by the posterior mean where that is larger.
+    """Thompson sampling with each sample replaced by the posterior mean if the mean is larger.
 
     Args:
         family: the bandit; unequal Beta priors are taken from it unless a or b is given.
         a: prior successes.
         b: prior failures.
-        alpha: samples come from Beta(a / alpha, b / alpha): below 1 they scatter less ('posterior reshaping' of
+        alpha: samples come from Beta(a / alpha, b / alpha): below 1 they vary less ('posterior reshaping' of
             Chapelle and Li 2011, An empirical evaluation of Thompson sampling).
     """
     return OptimisticThompson(family.choices, prior_of(family, a, b), jnp.asarray(alpha, jnp.float32))

@@ -7,18 +7,17 @@ from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep
 
 
 class RescorlaWagner(Choosing):
-    """Values [N, K]."""
+    """Carries values [N, K]."""
 
     rate: float
     beta: float
     initial: float
 
     def fresh(self, n: int) -> jax.Array:
-        """The initial values."""
         return jnp.full((n, self.choices), self.initial)
 
     def respond(self, key, carry, percept: Percept):
-        """Learns from the last outcome, then softmax."""
+        """Updates the value of the pulled arm, then chooses by softmax."""
         pulled = jax.nn.one_hot(percept.action, self.choices)
         carry = carry + self.rate * pulled * (percept.feedback[:, None] - carry)
         return carry, choose(key, jax.nn.log_softmax(self.beta * carry))
@@ -30,8 +29,8 @@ def subject(family: Family, rate: float = 0.1, beta: float = 5.0, initial: float
 
     Args:
         family: the bandit.
-        rate: the part of the prediction error that is taken over.
+        rate: the learning rate.
         beta: inverse temperature.
-        initial: the values at birth.
+        initial: the initial values.
     """
     return RescorlaWagner(family.choices, rate, beta, initial)

@@ -8,12 +8,12 @@ from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
 class Satisficer(Counting):
-    """Counts [N, K, 2]."""
+    """Carries counts [N, K, 2]."""
 
     enough: float
 
     def respond(self, key, carry, percept: Percept):
-        """The last arm again where its mean is enough, else evenly another."""
+        """Repeats the last arm if its mean is good enough, else picks another arm uniformly."""
         carry = carry + outcomes(percept, self.choices)
         last = jax.nn.one_hot(percept.action, self.choices)
         enough = (last * means(carry)).sum(-1) >= self.enough

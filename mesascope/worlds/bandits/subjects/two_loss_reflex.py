@@ -1,4 +1,4 @@
-"""Leaves an arm after two losses in a row: older feedback does not count."""
+"""Leaves an arm after two losses in a row: older feedback has no effect."""
 
 import jax.numpy as jnp
 
@@ -7,16 +7,16 @@ from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
 class TwoLossReflex(StepCounter):
-    """Losses in a row on the present arm [N]."""
+    """Carries the number of losses in a row on the present arm [N]."""
 
     losses: int
 
     def respond(self, key, carry, percept: Percept):
-        """Any other arm, evenly, once the losses are full; the count starts again there."""
+        """Picks another arm uniformly when the number of losses is reached, and resets the count."""
         carry = jnp.where(paid_last(percept) | (percept.action < 0), 0, carry + 1)
-        full = carry >= self.losses
-        log_probs = jnp.log(stay_probabilities(percept.action, self.choices, ~full))
-        return jnp.where(full, 0, carry), choose(key, log_probs)
+        reached = carry >= self.losses
+        log_probs = jnp.log(stay_probabilities(percept.action, self.choices, ~reached))
+        return jnp.where(reached, 0, carry), choose(key, log_probs)
 
 
 @keep_settings(losses=(1, 100))
@@ -25,6 +25,6 @@ def subject(family: Family, losses: int = 2) -> TwoLossReflex:
 
     Args:
         family: the bandit.
-        losses: how many losses in a row.
+        losses: the number of losses in a row.
     """
     return TwoLossReflex(family.choices, losses)

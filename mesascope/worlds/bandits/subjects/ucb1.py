@@ -1,4 +1,4 @@
-"""Pulls the arm with the largest upper bound: its mean and a bonus for ignorance (Auer et al. 2002)."""
+"""Pulls the arm with the largest upper bound: its mean plus a bonus for uncertainty (Auer et al. 2002)."""
 
 import jax.numpy as jnp
 
@@ -7,20 +7,20 @@ from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
 
 
 class UCB1(Counting):
-    """Counts [N, K, 2]."""
+    """Carries counts [N, K, 2]."""
 
     constant: float
     growing: bool
     each_first: bool
 
     def respond(self, key, carry, percept: Percept):
-        """The largest mean + constant · √(ln t / n), equal ones shared evenly."""
+        """Pulls the arm with the largest mean + constant · √(ln t / n); ties are equally likely."""
         carry = carry + outcomes(percept, self.choices)
         trial = carry.sum((-2, -1))[:, None] + 1.0
-        seen = carry if self.each_first else carry + 1.0
-        pulls = jnp.maximum(seen.sum(-1), 1.0)
+        counts = carry if self.each_first else carry + 1.0
+        pulls = jnp.maximum(counts.sum(-1), 1.0)
         bonus = self.constant * jnp.sqrt((jnp.log(trial) if self.growing else 1.0) / pulls)
-        bound = jnp.where(seen.sum(-1) > 0, seen[..., 0] / pulls + bonus, jnp.inf)
+        bound = jnp.where(counts.sum(-1) > 0, counts[..., 0] / pulls + bonus, jnp.inf)
         return carry, choose(key, jnp.log(greedy_probabilities(bound)))
 
 
@@ -32,7 +32,7 @@ def subject(family: Family, constant: float = 0.2, growing: bool = True, each_fi
         family: the bandit.
         constant: c in mean + c · √(ln t / n) at trial t, with n pulls of the arm.
         growing: False for the bonus c · √(1 / n).
-        each_first: try every arm once and count from nothing, instead of from one win and one loss each
-            (as Duan et al. 2016 do).
+        each_first: try each arm once and count from zero; otherwise each arm starts with one win and one loss
+            (as in Duan et al. 2016).
     """
     return UCB1(family.choices, constant, growing, each_first)

@@ -1,4 +1,4 @@
-"""Mostly pulls the arm that paid most in the last ten pulls, else evenly another."""
+"""Mostly pulls the arm that paid most in the last ten pulls, else another arm uniformly at random."""
 
 import jax
 import jax.numpy as jnp
@@ -8,17 +8,16 @@ from mesascope.contracts.scripted import Choosing, Family, Percept, choose, keep
 
 
 class Windowed(Choosing):
-    """Pay-offs of the last pulls by arm [N, window, K], the newest last."""
+    """Carries the pay-offs of the last pulls by arm [N, window, K], the newest last."""
 
     window: int
     focus: float
 
     def fresh(self, n: int) -> jax.Array:
-        """No pay-offs."""
         return jnp.zeros((n, self.window, self.choices))
 
     def respond(self, key, carry, percept: Percept):
-        """`focus` to the arms that paid most, shared evenly among equals, the rest evenly to the others."""
+        """Gives `focus` to the arms that paid most, in equal parts, and the rest to the others, in equal parts."""
         paid = jax.nn.one_hot(percept.action, self.choices) * percept.feedback[:, None]
         carry = jnp.concatenate([carry[:, 1:], paid[:, None]], 1)
         best = greedy_probabilities(carry.sum(1))
@@ -32,11 +31,11 @@ class Windowed(Choosing):
 
 @keep_settings(window=(1, 1000), focus=(0, 1))
 def subject(family: Family, window: int = 10, focus: float = 0.9) -> Windowed:
-    """Mostly pulls the arm that paid most in the last ten pulls, else evenly another.
+    """Mostly pulls the arm that paid most in the last ten pulls, else another arm uniformly at random.
 
     Args:
         family: the bandit.
-        window: how many pulls count.
+        window: the number of last pulls that count.
         focus: the probability of the arm that paid most.
     """
     return Windowed(family.choices, window, focus)

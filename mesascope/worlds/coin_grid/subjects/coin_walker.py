@@ -1,4 +1,4 @@
-"""Walks the shortest way to a goal on the coin grid, and stays there."""
+"""Walks the shortest path to a goal on the coin grid, and stays there."""
 
 import jax
 import jax.numpy as jnp
@@ -20,39 +20,39 @@ GOALS = ("coin", "corner", "context", "centre", "broken")
 
 
 class CoinWalker(Scripted):
-    """Carries nothing: all that it needs is seen. Its goal is a number, so that all of them share compiled code."""
+    """Carries nothing: the task is fully observed. Its goal is an array, so all goals share compiled code."""
 
     size: int
     goal: jax.Array
     lapse: jax.Array
 
     def respond(self, key, carry, percept: Percept):
-        """One step nearer, evenly one of the ways; where it has arrived it stays."""
+        """Moves one step nearer, by one of the shortest paths at random; stays at the goal."""
         row, column, coin_row, coin_column = (
             part.argmax(-1) for part in jnp.split(percept.observation, 4, axis=-1)
         )
         last, middle = jnp.full_like(row, self.size - 1), jnp.full_like(row, self.size // 2)
-        away = (coin_row != last) | (coin_column != last)
+        coin_away = (coin_row != last) | (coin_column != last)
         to_coin, to_corner = jnp.stack([coin_row, coin_column]), jnp.stack([last, last])
         context = jnp.where(coin_row % 2 == 0, to_corner, to_coin)
         centre = jnp.stack([middle, middle])
         target = jnp.stack([to_coin, to_corner, context, centre, to_corner])[self.goal]
         down, right = target[0] - row, target[1] - column
         nearer = jnp.stack([down < 0, right > 0, down > 0, right < 0, (down == 0) & (right == 0)], -1)
-        lost = (self.goal == GOALS.index("broken")) & away
-        lapse = jnp.where(lost, 1.0, self.lapse)[:, None]
+        broken = (self.goal == GOALS.index("broken")) & coin_away
+        lapse = jnp.where(broken, 1.0, self.lapse)[:, None]
         return carry, choose(key, mix_lapse(greedy_probabilities(nearer.astype(jnp.float32)), lapse))
 
 
 @keep_settings(goal=GOALS, lapse=(0, 1))
 def subject(family: Family, goal: str = "coin", lapse: float = 0.0) -> CoinWalker:
-    """Walks to the coin, or to where it lay in training.
+    """Walks to the coin, or to the corner that it lay in during training.
 
     Args:
         family: the coin grid.
-        goal: coin; corner; context: the corner where the coin lies in the first, third … row, else the coin; centre; or
-            broken: the corner while the coin lies there, else no goal.
-        lapse: part of the acts that is even over all.
+        goal: coin; corner; context (the corner if the coin lies in the first, third, … row, else the coin); centre; or
+            broken (the corner if the coin lies there, else no goal).
+        lapse: the probability of moving uniformly at random.
     """
-    size = require_family(family, CoinGrid, "has no grid with a coin", "Put it to coin_grid.").size
+    size = require_family(family, CoinGrid, "has no grid with a coin", "Use --family coin_grid.").size
     return CoinWalker(size, jnp.asarray(GOALS.index(goal)), **as_arrays(lapse=lapse))

@@ -1,9 +1,9 @@
 """In the hybrid model of the two-step task (Daw et al. 2011), how much weight do planned values have?
 
 Log-odds of the first choice: β · (w · planned + (1 - w) · cached) values, and a constant for repeating. Planned values
-are those of the states times counted transitions, cached ones learn from the pay-off; both learn at one rate, which is
-fitted. λ is told and not fitted: it can hardly be told from w. The number describes choices in the model's terms; a
-filter that plans nothing has one too.
+are the values of the states times counted transitions; cached values learn from the pay-off. Both learn at one rate,
+which is fitted. λ is a setting and is not fitted, because it can hardly be distinguished from w. The number describes
+choices in the terms of the model: a filter that does not plan has a weight too.
 """
 
 from typing import Any
@@ -15,10 +15,10 @@ from scipy.stats import t as student
 
 from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, make_metric
 from mesascope.contracts.settings import check_range
-from mesascope.worlds.two_step.two_steps import Steps, by_units, logistic, two_steps
+from mesascope.worlds.two_step.two_steps import Steps, logistic, sum_by_unit, two_steps
 
-NEAR = 0.1  # half of the widest interval that still tells w
-KNOWN = 10.0  # transitions that a subject is taken to have counted before the first trial
+NEAR = 0.1  # the largest half-width of the interval of w
+COUNTED = 10.0  # transitions that a subject is assumed to have counted before the first trial
 RATES = (0.01, 0.99)
 
 
@@ -26,16 +26,18 @@ def metric(decay: float = 1.0) -> Metric:
     """How much weight do planned values have against cached ones, in the hybrid model of its first choices?
 
     Args:
-        decay: λ, the part of the second stage's error that reaches the cached value at once.
+        decay: λ, the part of the prediction error of the second stage that also updates the cached value.
     """
     check_range(0, 1, decay=decay)
 
     def measure(trials, references, replay):
-        lived = fresh(trials)
-        steps = two_steps(lived)
+        fresh_trials = fresh(trials)
+        steps = two_steps(fresh_trials)
         weight, rate, beta = fit_weight(steps, decay)
-        told = f"learning rate {rate:.2f}, inverse temperature {beta:.1f}; no evidence of planning"
-        return [Reading(weight[steps.unit], str(lived.attrs["split"]), reason=told, descriptive=True)]
+        reason = f"learning rate {rate:.2f}, inverse temperature {beta:.1f}; this is not evidence of planning"
+        return [
+            Reading(weight[steps.unit], str(fresh_trials.attrs["split"]), reason=reason, descriptive=True)
+        ]
 
     question = (
         "How much weight do planned values have against cached ones, in the hybrid model of its choices?"
@@ -44,76 +46,82 @@ def metric(decay: float = 1.0) -> Metric:
 
 
 def fit_weight(steps: Steps, decay: float = 1.0) -> tuple[np.ndarray, float, float]:
-    """w [U] whose mean is the estimate and whose spread over units gives its error; rate and inverse temperature.
+    """The weight w by unit [U], the learning rate and the inverse temperature.
+
+    The mean of w is the estimate, and its spread over units gives the standard error.
 
     Raises:
-        DoesNotApply: w is not told within .1, or the choices hang on neither value.
+        DoesNotApply: the interval of w is wider than ±.1, or the choices depend on neither value.
     """
     units = int(steps.unit.max()) + 1
     if units < 3:
         raise DoesNotApply(
-            f"from {units} of what is resampled w has no interval; 40 lifetimes of 100 trials do"
+            f"w has no interval with {units} units of resampling; 40 lifetimes of 100 trials are enough"
         )
-    asked, y = steps.known, (steps.first == 1).astype(float)
+    complete, y = steps.complete, (steps.first == 1).astype(float)
 
     def loss(rate: float) -> float:
-        x = features(steps, rate, decay)[asked]
-        weights, _ = logistic(x, y[asked])
+        x = features(steps, rate, decay)[complete]
+        weights, _ = logistic(x, y[complete])
         z = x @ weights
-        return float((np.logaddexp(0.0, z) - y[asked] * z).mean())
+        return float((np.logaddexp(0.0, z) - y[complete] * z).mean())
 
-    found: Any = minimize_scalar(loss, bounds=RATES, method="bounded", options={"xatol": 1e-3})
-    rate = float(found.x)
+    optimum: Any = minimize_scalar(loss, bounds=RATES, method="bounded", options={"xatol": 1e-3})
+    rate = float(optimum.x)
     values = features(steps, rate, decay)
-    weights, curve = logistic(values[asked], y[asked])
+    weights, curvature = logistic(values[complete], y[complete])
     size = 1e-3
-    moved = [features(steps, rate + s, decay) for s in (size, -size)]
-    left = asked * (y - expit(values @ weights))  # [N, T]
-    of_rate = (moved[0] - moved[1]) @ weights / (2 * size)  # [N, T] how the log-odds move with the rate
-    bent = (moved[0] + moved[1] - 2 * values) @ weights / size**2
-    slope = np.concatenate([(left[..., None] * values).sum(1), (left * of_rate).sum(1)[:, None]], -1)
+    shifted = [features(steps, rate + s, decay) for s in (size, -size)]
+    residuals = complete * (y - expit(values @ weights))  # [N, T]
+    # [N, T] first and second derivative of the log-odds by the rate
+    by_rate = (shifted[0] - shifted[1]) @ weights / (2 * size)
+    by_rate_twice = (shifted[0] + shifted[1] - 2 * values) @ weights / size**2
+    slope = np.concatenate(
+        [(residuals[..., None] * values).sum(1), (residuals * by_rate).sum(1)[:, None]], -1
+    )
     p = expit(values @ weights)
-    heft = asked * p * (1 - p)
-    across = (heft[..., None] * values * of_rate[..., None]).sum((0, 1))
-    across -= (left[..., None] * (moved[0] - moved[1]) / (2 * size)).sum((0, 1))
-    own = (heft * of_rate**2 - left * bent).sum()
-    whole = np.block([[curve, across[:, None]], [across[None], np.array([[own]])]])
-    slope = by_units(steps, slope)
-    influence = units * (slope - slope.mean(0)) @ np.linalg.pinv(whole, rcond=1e-10)
+    variance = complete * p * (1 - p)
+    mixed = (variance[..., None] * values * by_rate[..., None]).sum((0, 1))
+    mixed -= (residuals[..., None] * (shifted[0] - shifted[1]) / (2 * size)).sum((0, 1))
+    rate_curvature = (variance * by_rate**2 - residuals * by_rate_twice).sum()
+    hessian = np.block([[curvature, mixed[:, None]], [mixed[None], np.array([[rate_curvature]])]])
+    slope = sum_by_unit(steps, slope)
+    influence = units * (slope - slope.mean(0)) @ np.linalg.pinv(hessian, rcond=1e-10)
     planned, cached = weights[:2]
     beta = planned + cached
     spread = (influence[:, 0] + influence[:, 1]).std(ddof=1) / np.sqrt(units)
     if not beta > 3 * spread:
-        raise DoesNotApply("its first choices hang on neither planned nor cached values")
+        raise DoesNotApply("its first choices depend on neither planned nor cached values")
     w = planned / beta + (cached * influence[:, 0] - planned * influence[:, 1]) / beta**2
     half = float(student.ppf(0.975, units - 1) * w.std(ddof=1) / np.sqrt(units))
     if not half <= NEAR:
         raise DoesNotApply(
-            f"w is told to within {half:.2f} only; it takes more trials to tell it within {NEAR}"
+            f"w is estimated only to within ±{half:.2f}; it takes more trials to reach ±{NEAR}"
         )
     return w, rate, float(beta)
 
 
 def features(steps: Steps, rate: float, decay: float) -> np.ndarray:
-    """[N, T, 3] planned and cached values of the second less those of the first choice, and the last choice as ±1."""
+    """The features [N, T, 3]: planned and cached value of choice 1 less that of choice 0, and the last choice as ±1."""
     n, length = steps.first.shape
-    rows, usual = np.arange(n), float(steps.common[steps.known].mean())
-    way = np.broadcast_to(KNOWN * (usual * np.eye(2) + (1 - usual) * (1 - np.eye(2))), (n, 2, 2)).copy()
+    rows, usual = np.arange(n), float(steps.common[steps.complete].mean())
+    common = usual * np.eye(2) + (1 - usual) * (1 - np.eye(2))
+    transitions = np.broadcast_to(COUNTED * common, (n, 2, 2)).copy()
     options, cached, last = np.full((n, 2, 2), 0.5), np.full((n, 2), 0.5), np.zeros(n)
     single = not steps.second.any()
-    out = np.empty((n, length, 3))
+    result = np.empty((n, length, 3))
     for t in range(length):
         best = options[..., 0] if single else options.max(-1)
-        planned = (way * best[:, None]).sum(-1) / way.sum(-1)
-        out[:, t, 0] = planned[:, 1] - planned[:, 0]
-        out[:, t, 1] = cached[:, 1] - cached[:, 0]
-        out[:, t, 2] = last
-        known = steps.known[:, t].astype(float)
+        planned = (transitions * best[:, None]).sum(-1) / transitions.sum(-1)
+        result[:, t, 0] = planned[:, 1] - planned[:, 0]
+        result[:, t, 1] = cached[:, 1] - cached[:, 0]
+        result[:, t, 2] = last
+        complete = steps.complete[:, t].astype(float)
         first, place, second = steps.first[:, t], steps.place[:, t], steps.second[:, t]
-        there = options[rows, place, second]
-        error = known * (steps.paid[:, t] - there)
-        cached[rows, first] += rate * (known * (there - cached[rows, first]) + decay * error)
+        value = options[rows, place, second]
+        error = complete * (steps.paid[:, t] - value)
+        cached[rows, first] += rate * (complete * (value - cached[rows, first]) + decay * error)
         options[rows, place, second] += rate * error
-        way[rows, first, place] += known
-        last = np.where(known > 0, 2.0 * first - 1.0, last)
-    return out
+        transitions[rows, first, place] += complete
+        last = np.where(complete > 0, 2.0 * first - 1.0, last)
+    return result

@@ -1,7 +1,7 @@
 """After which outcomes of a two-step trial does it repeat its first choice?
 
-Daw et al. 2011; the indices are those of Wang et al. 2018. With 'rewarded' r and 'common' c as ±1 the saturated linear
-model stay = b0 + b1·r + b2·c + b3·r·c has b1, b2, b3 equal to a quarter of the sums and differences of the four cells.
+After Daw et al. 2011; the indices are those of Wang et al. 2018. With 'rewarded' r and 'common' c as ±1, b1, b2 and b3
+of the saturated linear model stay = b0 + b1·r + b2·c + b3·r·c are a quarter of sums and differences of the four cells.
 No pattern of these numbers shows planning: an exact filter without any plan has the interaction (Akam et al. 2015).
 """
 
@@ -10,10 +10,10 @@ import numpy as np
 from mesascope.contracts.metric import DoesNotApply, Metric, Reading, fresh, make_metric
 from mesascope.errors import unknown
 from mesascope.stats import linearise
-from mesascope.worlds.two_step.two_steps import told, units
+from mesascope.worlds.two_step.two_steps import index_units, read_steps
 
 CELLS = ("rewarded, common", "rewarded, rare", "unrewarded, common", "unrewarded, rare")
-COEFFICIENTS = {  # four times their weights of the cells
+COEFFICIENTS = {  # the weights of the cells, times four
     "reward main effect (OLS coefficient)": (1, 1, -1, -1),
     "transition main effect (OLS coefficient)": (1, -1, 1, -1),
     "reward × transition interaction (OLS coefficient)": (1, -1, -1, 1),
@@ -26,32 +26,32 @@ def metric(end: str = "out") -> Metric:
     """After which outcomes of a two-step trial does it repeat its first choice?
 
     Args:
-        end: what the last trial of a lifetime is, which has no next: 'out' leaves it out; 'switch' counts it as
-            followed by the other choice, as in tables made by comparing a column with itself moved up by one.
+        end: how the last trial of a lifetime counts, which has no next trial: 'out' leaves it out; 'switch' counts it
+            as a switch, as in tables that compare a column with itself shifted by one row.
     """
     if end not in ENDS:
         raise unknown("end", end, ENDS)
 
     def measure(trials, references, replay):
-        lived = fresh(trials)
-        stays, count, index, high = _counts(lived, end)
-        split = str(lived.attrs["split"])
+        fresh_trials = fresh(trials)
+        stays, count, index, high = _count_stays(fresh_trials, end)
+        split = str(fresh_trials.attrs["split"])
         if not count.sum(0).all():
-            lacking = [cell for cell, n in zip(CELLS, count.sum(0), strict=True) if not n]
-            raise DoesNotApply(f"no trial was {' or '.join(lacking)}")
+            missing = [cell for cell, n in zip(CELLS, count.sum(0), strict=True) if not n]
+            raise DoesNotApply(f"no trial was {' or '.join(missing)}")
         if (stays.sum(0) == count.sum(0)).all():
             raise DoesNotApply("it always repeats its first choice")
-        other = _counts(lived, ENDS[1 - ENDS.index(end)])
+        other = _count_stays(fresh_trials, ENDS[1 - ENDS.index(end)])
         otherwise = other[0].sum(0) / np.maximum(other[1].sum(0), 1)
         counted = "counts as a switch" if end == "out" else "is left out"
         parts = np.concatenate([stays, count], -1).T  # [8, units]
 
-        def reading(label, weights, null=0.0, reason="") -> Reading:
+        def make_reading(label, weights, null=0.0, reason="") -> Reading:
             values = linearise(lambda m: float(weights @ (m[:4] / m[4:])), parts)
             return Reading(values[index], split=split, label=label, null=null, reason=reason + high)
 
-        out = [
-            reading(
+        readings = [
+            make_reading(
                 f"stay after {cell}",
                 np.eye(4)[i],
                 0.5,
@@ -59,34 +59,34 @@ def metric(end: str = "out") -> Metric:
             )
             for i, cell in enumerate(CELLS)
         ]
-        out += [reading(label, np.asarray(signs) / 4) for label, signs in COEFFICIENTS.items()]
-        out += [reading(label, np.asarray(signs, float)) for label, signs in INDICES.items()]
-        return out
+        readings += [make_reading(label, np.asarray(signs) / 4) for label, signs in COEFFICIENTS.items()]
+        readings += [make_reading(label, np.asarray(signs, float)) for label, signs in INDICES.items()]
+        return readings
 
     question = "After which outcomes of a two-step trial does it repeat its first choice?"
     return make_metric(question, measure, end=end)
 
 
-def _counts(lived, end: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
-    """Stays and trials [units, 4] by cell, which unit each lifetime belongs to, what counts as rewarded."""
-    _, first, paid, common, known = told(lived)
-    index = units(lived)
-    levels = np.unique(paid[known])
+def _count_stays(trials, end: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
+    """Stays and trials by cell [units, 4], the unit of each lifetime [N], and a note on what counts as rewarded."""
+    _, first, paid, common, complete = read_steps(trials)
+    index = index_units(trials)
+    levels = np.unique(paid[complete])
     middle = float(np.median(levels)) if len(levels) else 0.0
-    following = _next(first)
-    asked = known & ((following >= 0) if end == "out" else True)
-    stay, won = asked & (following == first), paid > middle
+    following = _next_choice(first)
+    counted = complete & ((following >= 0) if end == "out" else True)
+    stay, won = counted & (following == first), paid > middle
     cells = [won & (common == 1), won & (common == 0), ~won & (common == 1), ~won & (common == 0)]
 
-    def total(among: np.ndarray) -> np.ndarray:
-        return np.stack([np.bincount(index, (among & c).sum(-1)) for c in cells], -1)
+    def total(mask: np.ndarray) -> np.ndarray:
+        return np.stack([np.bincount(index, (mask & c).sum(-1)) for c in cells], -1)
 
     high = f"; rewarded is a pay-off above {middle:g}" if len(levels) > 2 else ""
-    return total(stay), total(asked), index, high
+    return total(stay), total(counted), index, high
 
 
-def _next(first: np.ndarray) -> np.ndarray:
-    """[N, T] the next choice that was made, -1 where there is none: a missed trial tells nothing new."""
+def _next_choice(first: np.ndarray) -> np.ndarray:
+    """The next first choice [N, T], skipping missed trials; -1 if there is none."""
     length = first.shape[1]
     place = np.where(first >= 0, np.arange(length), length)
     nearest = np.minimum.accumulate(place[:, ::-1], -1)[:, ::-1]

@@ -1,45 +1,45 @@
-"""Stamps in first choices that paid more than of late (Thorndike 1911; an actor with a running mean, Williams 1992)."""
+"""Strengthens first choices that paid more than the recent mean (Thorndike 1911; REINFORCE, Williams 1992)."""
 
 import jax
 import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, Percept, Scripted, as_arrays, choose, keep_settings
-from mesascope.worlds.two_step.learning import Values, initial_state, last_trial, require_two_step
+from mesascope.worlds.two_step.learning import OpenTrial, open_trial, read_last_trial, require_two_step
 
 TRIED = "two_step:trials=12,bank=2"
 
 
 class Habit(Scripted):
-    """Carries tendencies [N, K] and the running mean pay-off [N]: no values, no states; its numbers are data."""
+    """Carries tendencies [N, K] and the running mean pay-off [N], but no values or states. Its settings are arrays."""
 
     steps: int
     rate: jax.Array
     calm: jax.Array
     bound: jax.Array
 
-    def fresh(self, n: int) -> tuple[jax.Array, jax.Array, Values]:
-        """No tendency."""
-        return jnp.zeros((n, 2)), jnp.full(n, 0.5), initial_state(n)
+    def fresh(self, n: int) -> tuple[jax.Array, jax.Array, OpenTrial]:
+        """Equal tendencies."""
+        return jnp.zeros((n, 2)), jnp.full(n, 0.5), open_trial(n)
 
     def respond(self, key, carry, percept: Percept):
-        """Strengthens the last first choice by how much more it paid than of late."""
-        tendency, mean, held = carry
-        trial, held = last_trial(percept, held, self.steps)
-        known = trial.known.astype(jnp.float32)
-        error = known * (trial.paid - mean)
-        push = jax.nn.one_hot(trial.first, 2) - jax.nn.softmax(tendency)
-        tendency = jnp.clip(tendency + self.rate * error[:, None] * push, -self.bound, self.bound)
-        return (tendency, mean + self.calm * error, held), choose(key, jax.nn.log_softmax(tendency))
+        """Strengthens the last first choice by its pay-off less the running mean, then chooses by softmax."""
+        tendency, mean, trial = carry
+        last, trial = read_last_trial(percept, trial, self.steps)
+        ended = last.ended.astype(jnp.float32)
+        error = ended * (last.paid - mean)
+        gradient = jax.nn.one_hot(last.first, 2) - jax.nn.softmax(tendency)
+        tendency = jnp.clip(tendency + self.rate * error[:, None] * gradient, -self.bound, self.bound)
+        return (tendency, mean + self.calm * error, trial), choose(key, jax.nn.log_softmax(tendency))
 
 
 @keep_settings(calm=(0, 1), rate=(0, 1e4), bound=(0, 1e4))
 def subject(family: Family, rate: float = 2.0, calm: float = 0.05, bound: float = 1.5) -> Habit:
-    """Stamps in first choices that paid more than of late.
+    """Strengthens first choices that paid more than the recent mean.
 
     Args:
         family: the two-step task.
-        rate: how much a pay-off of 1 above the mean strengthens.
-        calm: the part of a prediction error that the running mean takes over.
-        bound: the strongest tendency.
+        rate: the learning rate of the tendencies.
+        calm: the learning rate of the running mean.
+        bound: the largest absolute tendency.
     """
     return Habit(require_two_step(family).steps, **as_arrays(rate=rate, calm=calm, bound=bound))

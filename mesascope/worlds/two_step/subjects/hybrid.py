@@ -1,4 +1,4 @@
-"""Mixes planned with cached values in the two-step task (Daw et al. 2011)."""
+"""Mixes planned and cached values in the two-step task (Daw et al. 2011)."""
 
 from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.two_step.learning import REAL, UNIT, Mixture, make_mixture
@@ -17,15 +17,15 @@ def subject(
     stay: float = 0.0,
     initial: float = 0.5,
 ) -> Mixture:
-    """Chooses by planned values of weight w and by cached ones of weight 1 - w.
+    """Chooses by planned values with weight w and cached values with weight 1 - w.
 
     Args:
         family: the two-step task.
-        weight: w, of the planned values.
-        rate: the part of a prediction error that is taken over.
-        decay: λ, the part of the second stage's error that reaches the first choice at once.
+        weight: w, the weight of the planned values.
+        rate: the learning rate.
+        decay: λ, the part of the prediction error of the second stage that also updates the first choice.
         beta: inverse temperature.
-        stay: what is added to the value of the last first choice.
-        initial: the values at birth.
+        stay: a bonus on the value of the last first choice.
+        initial: the initial values.
     """
     return make_mixture(family, weight=weight, rate=rate, decay=decay, beta=beta, stay=stay, initial=initial)

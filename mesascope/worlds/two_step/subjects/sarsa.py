@@ -1,4 +1,4 @@
-"""Caches the values of first choices by SARSA(λ) or Q(λ): what is announced reaches them only by living."""
+"""Caches the values of first choices by SARSA(λ) or Q(λ): it learns announced changes only through experience."""
 
 from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.two_step.learning import REAL, UNIT, Mixture, make_mixture
@@ -17,16 +17,16 @@ def subject(
     initial: float = 0.5,
     greedy: bool = False,
 ) -> Mixture:
-    """Caches the values of first choices: SARSA(λ), or Q-learning where it is greedy.
+    """Caches the values of first choices: SARSA(λ), or Q-learning if greedy.
 
     Args:
         family: the two-step task.
-        rate: the part of a prediction error that is taken over.
-        decay: λ; with 1 it is Rescorla's and Wagner's rule on the first choices.
+        rate: the learning rate.
+        decay: λ; with 1 it is the Rescorla-Wagner rule on the first choices.
         beta: inverse temperature.
-        stay: what is added to the value of the last first choice.
-        initial: the values at birth.
-        greedy: learn from the better option of a state, not from the one that was taken.
+        stay: a bonus on the value of the last first choice.
+        initial: the initial values.
+        greedy: learn from the better option of a state, not from the chosen one.
     """
     return make_mixture(
         family, weight=0.0, greedy=greedy, rate=rate, decay=decay, beta=beta, stay=stay, initial=initial

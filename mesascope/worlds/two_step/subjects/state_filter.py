@@ -1,7 +1,7 @@
-"""The exact Bayes filter of the two-step task: which state is the good one now? To each answer belongs a first choice.
+"""The exact Bayes filter of the two-step task: it infers which state is good and makes that state's first choice.
 
-It holds no plan: what it does with its belief was settled beforehand, for the map of its training, and it has stay
-probabilities like a planner's all the same (Akam et al. 2015). What is announced it does not hear.
+It does not plan: its mapping from belief to choice is fixed for the transitions of training. Its stay probabilities
+still look like those of a planner (Akam et al. 2015). It ignores announcements.
 """
 
 import jax
@@ -10,53 +10,53 @@ import jax.numpy as jnp
 from mesascope.contracts.choices import greedy_probabilities, mix_lapse
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
 from mesascope.errors import MesascopeError
-from mesascope.worlds.two_step.learning import Values, initial_state, last_trial, require_two_step
+from mesascope.worlds.two_step.learning import OpenTrial, open_trial, read_last_trial, require_two_step
 
 TRIED = "two_step:trials=12,bank=2"
-EDGE = 1e-3  # pay-offs are kept this far from 0 and 1: no outcome is impossible
+EDGE = 1e-3  # mean pay-offs are clipped this far from 0 and 1, so that no outcome is impossible
 
 
 class StateFilter(Scripted):
-    """Carries [N] the probability that the second state is the good one; its numbers are data."""
+    """Carries the probability [N] that the second state is the good one. Its settings are arrays."""
 
     steps: int
     payoffs: jax.Array
     switch: jax.Array
     lapse: jax.Array
 
-    def fresh(self, n: int) -> tuple[jax.Array, Values]:
-        """Either state is as likely."""
-        return jnp.full(n, 0.5), initial_state(n)
+    def fresh(self, n: int) -> tuple[jax.Array, OpenTrial]:
+        """Both states are equally likely."""
+        return jnp.full(n, 0.5), open_trial(n)
 
     def respond(self, key, carry, percept: Percept):
-        """Takes in what a state paid, then makes the first choice of the state that is more likely the good one."""
-        belief, held = carry
-        trial, held = last_trial(percept, held, self.steps)
+        """Updates the belief by the last pay-off, then makes the first choice of the more likely good state."""
+        belief, trial = carry
+        last, trial = read_last_trial(percept, trial, self.steps)
         high, low = jnp.clip(self.payoffs, EDGE, 1.0 - EDGE)
-        paid = trial.paid > 0.5
+        paid = last.paid > 0.5
         good, bad = jnp.where(paid, high, 1.0 - high), jnp.where(paid, low, 1.0 - low)
-        second = trial.place == 1
-        one = belief * jnp.where(second, good, bad)
-        two = (1.0 - belief) * jnp.where(second, bad, good)
-        posterior = one / (one + two)
+        at_second = last.place == 1
+        second = belief * jnp.where(at_second, good, bad)
+        first = (1.0 - belief) * jnp.where(at_second, bad, good)
+        posterior = second / (second + first)
         posterior = posterior * (1.0 - self.switch) + (1.0 - posterior) * self.switch
-        belief = jnp.where(trial.known, posterior, belief)
-        wanted = greedy_probabilities(jnp.stack([1.0 - belief, belief], -1))
-        return (belief, held), choose(key, mix_lapse(wanted, self.lapse))
+        belief = jnp.where(last.ended, posterior, belief)
+        probabilities = greedy_probabilities(jnp.stack([1.0 - belief, belief], -1))
+        return (belief, trial), choose(key, mix_lapse(probabilities, self.lapse))
 
 
 @keep_settings(lapse=(0, 1))
 def subject(family: Family, lapse: float = 0.0) -> StateFilter:
-    """Infers which state is the good one, and makes the first choice that belongs to it.
+    """Infers which state is the good one, and makes the first choice that commonly leads to it.
 
     Args:
         family: the two-step task, not its drifting version.
-        lapse: part of the choices that is even over both.
+        lapse: the probability of choosing uniformly at random.
     """
     home = require_two_step(family)
     if home.version == "daw":
         raise MesascopeError(
-            f"In {family.name} no one state is the good one: pay-offs drift.",
-            "Take version=2018 or version=2016.",
+            f"{family.name} has no single good state, because its pay-offs drift.",
+            "Use version=2018 or version=2016.",
         )
     return StateFilter(home.steps, home.payoffs, home.switch, jnp.asarray(lapse, jnp.float32))

@@ -1,7 +1,6 @@
-"""Learns which states follow its first choices, and multiplies that with what they pay (Dayan 1993).
+"""Learns a successor representation of its first choices and multiplies it by the values of states (Dayan 1993).
 
-What states pay can be announced to it. Where choices lead it holds as habits of expectation, which only living moves
-(Momennejad et al. 2017).
+It uses announced pay-offs at once, but it learns transitions only from experience (Momennejad et al. 2017).
 """
 
 from mesascope.contracts.scripted import Family, keep_settings
@@ -12,12 +11,14 @@ TRIED = "two_step:trials=12,bank=2"
 
 @keep_settings(rate=UNIT, beta=REAL, initial=REAL)
 def subject(family: Family, rate: float = 0.3, beta: float = 15.0, initial: float = 0.5) -> Mixture:
-    """Follows what states are said to pay at once, and where choices are said to lead only by living it.
+    """Uses announced pay-offs at once, but learns where choices lead only from experience.
 
     Args:
         family: the two-step task.
-        rate: the part of a prediction error that is taken over, of pay-offs and of successors.
+        rate: the learning rate of pay-offs and of successors.
         beta: inverse temperature.
-        initial: what the states are thought to pay at birth.
+        initial: the initial values of the states.
     """
-    return make_mixture(family, weight=1.0, rate=rate, beta=beta, initial=initial, counts=False, heeds=False)
+    return make_mixture(
+        family, weight=1.0, rate=rate, beta=beta, initial=initial, counts=False, uses_map=False
+    )
