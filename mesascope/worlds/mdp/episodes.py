@@ -23,8 +23,8 @@ def optimal_value(moves: np.ndarray, pays: np.ndarray, steps: int, policy: str =
 def blind_policy(moves: np.ndarray, pays: np.ndarray, steps: int, sweeps: int = 20) -> np.ndarray:
     """[steps, S] a good policy for M equally likely tasks that may depend on the step and the state alone.
 
-    The best such policy is hard to find (Vlassis et al. 2012). This one starts from the best policy of the mean task and
-    improves one step after another, each exactly, until nothing improves.
+    The best such policy is hard to find (Vlassis et al. 2012). This one starts from the best policy of the mean task.
+    It then improves one step after another, each exactly, until nothing improves.
 
     Args:
         moves: [M, S, A, S'] transition probabilities.

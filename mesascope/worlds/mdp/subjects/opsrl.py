@@ -1,6 +1,6 @@
 """Plans optimistically over several processes drawn from the posterior: each backup takes the best of them.
 
-Optimistic posterior sampling: before every episode it draws `draws` processes as `psrl` does, and every backup takes the
+Optimistic posterior sampling: before every episode it draws `draws` processes as `psrl` does. Every backup takes the
 largest of their values (Tiapkin et al. 2022, arXiv 2209.14414, algorithm 1; after Asmuth et al. 2009, arXiv 1205.2664).
 """
 
