@@ -302,7 +302,7 @@ def _mode(env: VectorEnv, name: str) -> AutoresetMode:
         return AutoresetMode(mode)
     except ValueError:
         raise MesascopeError(
-            f"The metadata of the vector environment {name} have autoreset_mode {mode!r}.",
+            f"The metadata of the vector environment {name} has autoreset_mode {mode!r}.",
             f"Set it to one of {', '.join(m.value for m in AutoresetMode)}.",
         ) from None
 
