@@ -20,9 +20,9 @@ class Lifetimes:
     It is changed in place, like Gymnasium's environments. `home` is the family.
     """
 
-    def __init__(self, home: Any, tasks: Mapping[str, np.ndarray], lives: np.ndarray):
-        self.home, self.tasks, self.lives = home, tasks, lives
-        n = len(lives)
+    def __init__(self, home: Any, tasks: Mapping[str, np.ndarray], life_seeds: np.ndarray):
+        self.home, self.tasks, self.life_seeds = home, tasks, life_seeds
+        n = len(life_seeds)
         # one environment for every lifetime, because it may keep state over episodes
         self.lanes = [
             make_lane(home.env, keywords, home.most, home.limited, home.vector, score=home.score_key)
@@ -47,7 +47,7 @@ class Lifetimes:
         seed = int(self.tasks["seed"][i])
         if not self.home.same_seed:
             seed = int(
-                np.random.default_rng([seed, int(self.lives[i]), int(self.trial[i])]).integers(2**31 - 1)
+                np.random.default_rng([seed, int(self.life_seeds[i]), int(self.trial[i])]).integers(2**31 - 1)
             )
         return self.lanes[i].reset(seed, self.tasks["keywords"][i].get("options"))
 
@@ -85,9 +85,9 @@ class Lifetimes:
         return Percept(*(x.copy() for x in fields))
 
 
-def name_of(thing: Any) -> str:
+def name_of(env: Any) -> str:
     """A name as it is typed, or the module and name of a function."""
-    return thing if isinstance(thing, str) else f"{thing.__module__}:{thing.__qualname__}"
+    return env if isinstance(env, str) else f"{env.__module__}:{env.__qualname__}"
 
 
 def _close(lanes: list[Lane]) -> None:

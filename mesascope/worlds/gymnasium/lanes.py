@@ -86,7 +86,7 @@ class Sight:
             lost = True
         fault = ""
         if lost or value is None or values is None:
-            fault = f"showed {_brief(observation)}"
+            fault = f"showed {_abbreviate(observation)}"
         elif (check_all or values.size <= LARGE) and not np.isfinite(values).all() and np.isnan(values).any():
             fault = "showed an observation with NaN"
         elif box and (check_all or values.size <= LARGE):
@@ -96,12 +96,12 @@ class Sight:
             if odd.any():
                 at = tuple(int(i) for i in np.argwhere(odd)[0])
                 bounds = " to ".join(f"{float(getattr(self.space, b)[at]):g}" for b in ("low", "high"))
-                fault = f"showed {float(value[at]):g} at {list(at)}, where it says {bounds}"
+                fault = f"showed {float(value[at]):g} at {list(at)}, outside its bounds {bounds}"
         elif not box and not self.space.contains(observation):
-            fault = f"showed {_brief(observation)}"
+            fault = f"showed {_abbreviate(observation)}"
         if fault or values is None:
             raise MesascopeError(
-                f"{self.name} violates its own observation space {_brief(self.space)}: {when()} it {fault}.",
+                f"{self.name} violates its own observation space {_abbreviate(self.space)}: {when()} it {fault}.",
                 "Correct the environment or its observation_space.",
             )
         return values
@@ -127,7 +127,7 @@ class Hand:
             self.choices = math.prod(self.sizes)
         elif not isinstance(space, gymnasium.spaces.Box) or math.prod(space.shape) != 1:
             raise MesascopeError(
-                f"Actions of {name} are {_brief(space)}; they must be whole numbers or one real number.",
+                f"Actions of {name} are {_abbreviate(space)}; they must be whole numbers or one real number.",
                 "Wrap the environment (gymnasium.ActionWrapper) so that they are.",
             )
         if self.choices is not None and not 2 <= self.choices <= most:
@@ -165,7 +165,7 @@ class Lane:
                     f"{name} gave a vector environment of {env.num_envs}.",
                     "Give a vector environment of one: a lifetime must be able to wait at the end of an episode.",
                 )
-            self.mode = _mode(env, name)
+            self.mode = _read_mode(env, name)
             seen, act = env.single_observation_space, env.single_action_space
         else:
             seen, act = env.observation_space, env.action_space
@@ -176,7 +176,7 @@ class Lane:
         result = self._call("reset", seed=seed, options=dict(options) if options else None)
         if not isinstance(result, tuple) or len(result) != 2:
             raise MesascopeError(
-                f"reset() of {self.name} returned {_brief(result)}, not (observation, info).",
+                f"reset() of {self.name} returned {_abbreviate(result)}, not (observation, info).",
                 "Environments of old Gym need shimmy or the present interface of Gymnasium.",
             )
         self.now = 0
@@ -192,17 +192,17 @@ class Lane:
         result = self._call("step", np.asarray(act)[None] if self.vector else act)
         if not isinstance(result, tuple) or len(result) != 5:
             raise MesascopeError(
-                f"step() of {self.name} returned {_brief(result)}, "
+                f"step() of {self.name} returned {_abbreviate(result)}, "
                 "not (observation, reward, terminated, truncated, info).",
                 "Environments of old Gym need shimmy or the present interface of Gymnasium.",
             )
         observation, reward, terminated, truncated, info = result
         self.real, self.now = self.real + 1, self.now + 1
-        reward = self._number(reward, "paid")
+        reward = self._parse_number(reward, "paid")
         over = bool(np.asarray(terminated).any()) or bool(np.asarray(truncated).any())
         if over:
             self.ended += 1
-            self._over(observation, info, act)
+            self._finish_episode(observation, info, act)
         score = reward
         if self.score:
             metrics = info
@@ -214,7 +214,7 @@ class Lane:
                     f"The info of {self.name} has no key {self.score!r}, but {keys}.",
                     "Name an existing key with score=, or leave it out.",
                 )
-            score = self._number(metrics[self.score], f"has in its info as {self.score}")
+            score = self._parse_number(metrics[self.score], f"has in its info as {self.score}")
         return self._observe(observation), reward, score, over
 
     def random(self, rng: np.random.Generator) -> Any:
@@ -224,7 +224,7 @@ class Lane:
         low, high = (float(np.ravel(x)[0]) for x in (self.hand.space.low, self.hand.space.high))  # pyright: ignore
         return float(rng.uniform(low, high) if np.isfinite([low, high]).all() else rng.standard_normal())
 
-    def _over(self, seen: Any, info: Any, act: Any) -> None:
+    def _finish_episode(self, seen: Any, info: Any, act: Any) -> None:
         """Handles the automatic reset of a vector environment at the end of an episode."""
         if self.mode is AutoresetMode.SAME_STEP and "final_obs" not in info:
             raise MesascopeError(
@@ -235,7 +235,7 @@ class Lane:
             _, reward, terminated, truncated, _ = self._call("step", np.asarray(act)[None])
             self.fake += 1
             if (
-                self._number(reward, "paid") != 0
+                self._parse_number(reward, "paid") != 0
                 or np.asarray(terminated).any()
                 or np.asarray(truncated).any()
             ):
@@ -260,19 +260,19 @@ class Lane:
     def _observe(self, observation: Any) -> np.ndarray:
         if self.vector:
             observation = next(iter(iterate(self.env.observation_space, observation)))
-        return self.sight(observation, self.now % 16 == 0, self._when)
+        return self.sight(observation, self.now % 16 == 0, self._describe_time)
 
-    def _when(self) -> str:
+    def _describe_time(self) -> str:
         return f"after step {self.now} of an episode" if self.now else "at reset"
 
-    def _number(self, value: Any, phrase: str) -> float:
+    def _parse_number(self, value: Any, phrase: str) -> float:
         try:
             number = float(np.asarray(value, np.float64).reshape(()) if np.ndim(value) == 0 else value[0])
         except (TypeError, ValueError, IndexError):
             number = math.nan
         if not math.isfinite(number):
             raise MesascopeError(
-                f"{self._when()} {self.name} {phrase} {_brief(value)}, which is not a finite number.",
+                f"{self._describe_time()} {self.name} {phrase} {_abbreviate(value)}, which is not a finite number.",
                 "Correct the environment.",
             )
         return number
@@ -284,7 +284,7 @@ class Lane:
             raise
         except Exception as error:
             raise MesascopeError(
-                f"{method}() of {self.name} raised {type(error).__name__} {self._when()}: {str(error)[:300]}.",
+                f"{method}() of {self.name} raised {type(error).__name__} {self._describe_time()}: {str(error)[:300]}.",
                 "Correct the environment.",
             ) from error
 
@@ -296,7 +296,7 @@ class Lane:
             return
 
 
-def _mode(env: VectorEnv, name: str) -> AutoresetMode:
+def _read_mode(env: VectorEnv, name: str) -> AutoresetMode:
     mode = (env.metadata or {}).get("autoreset_mode")
     try:
         return AutoresetMode(mode)
@@ -307,6 +307,6 @@ def _mode(env: VectorEnv, name: str) -> AutoresetMode:
         ) from None
 
 
-def _brief(value: Any) -> str:
+def _abbreviate(value: Any) -> str:
     text = repr(value).replace("\n", " ")
     return text if len(text) <= 100 else f"{text[:97]}…"

@@ -44,7 +44,7 @@ def parse_ranges(text: str, setting: str) -> dict[str, Range]:
                 f"Type e.g. {setting}={EXAMPLE}.",
             )
         low, dots, high = value.partition("..")
-        ends = [_literal(low), _literal(high)] if dots else []
+        ends = [_parse_literal(low), _parse_literal(high)] if dots else []
         if dots and all(isinstance(e, int | float) and not isinstance(e, bool) for e in ends):
             if not ends[0] <= ends[1]:
                 raise MesascopeError(
@@ -52,11 +52,11 @@ def parse_ranges(text: str, setting: str) -> dict[str, Range]:
                 )
             ranges[key] = Range((), *ends)
         else:
-            ranges[key] = Range(tuple(_literal(v) for v in value.split("/")))
+            ranges[key] = Range(tuple(_parse_literal(v) for v in value.split("/")))
     return ranges
 
 
-def _literal(text: str) -> Any:
+def _parse_literal(text: str) -> Any:
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):

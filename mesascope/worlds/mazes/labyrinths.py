@@ -16,13 +16,13 @@ class ReadMaze(NamedTuple):
     """A maze in an observation.
 
     Attributes:
-        can: [N, F, F, 4] whether each move is possible.
+        open_moves: [N, F, F, 4] whether each move is possible.
         goal: [N, F, F] whether the cell is the goal.
         cell: [N] the subject's cell.
         pictures: [N, 3 F²] the observation without the subject's cell.
     """
 
-    can: jax.Array
+    open_moves: jax.Array
     goal: jax.Array
     cell: jax.Array
     pictures: jax.Array
@@ -43,7 +43,7 @@ def initial_distances(maze: ReadMaze) -> jax.Array:
 
 def spread_wave(maze: ReadMaze, value: jax.Array) -> jax.Array:
     """[N, F, F] distances to the goal after the wave has spread by one more cell."""
-    return jnp.minimum(value, 1 + jnp.where(maze.can, neighbours(value, FAR), FAR).min(-1))
+    return jnp.minimum(value, 1 + jnp.where(maze.open_moves, neighbours(value, FAR), FAR).min(-1))
 
 
 def move_probabilities(maze: ReadMaze, value: jax.Array, ties: str = "random") -> jax.Array:
@@ -51,7 +51,7 @@ def move_probabilities(maze: ReadMaze, value: jax.Array, ties: str = "random") -
 
     Ties are broken evenly ('random') or in favour of the first move ('first').
     """
-    near = jnp.where(maze.can, neighbours(value, FAR), FAR + 2)
+    near = jnp.where(maze.open_moves, neighbours(value, FAR), FAR + 2)
     return greedy_probabilities(-value_at(near, maze.cell).astype(jnp.float32), ties)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from mesascope.worlds.pong import pong_screen as screen
 
-LATELY = 20  # games whose scores are kept
+LATELY = 20  # the number of last games with stored scores
 
 
 class Games:

@@ -104,16 +104,18 @@ def observation(seen: Picture) -> Any:
 
 def ball_mask(places: dict[str, Any]) -> Any:
     """[N, 33, 40] whether the ball touches each cell, in either of the two screens that a frame shows."""
-    return _spot(places["ball x"], places["ball y"]) | _spot(places["ball x before"], places["ball y before"])
+    return _ball_cells(places["ball x"], places["ball y"]) | _ball_cells(
+        places["ball x before"], places["ball y before"]
+    )
 
 
-def _spot(x: Any, y: Any) -> Any:
+def _ball_cells(x: Any, y: Any) -> Any:
     """[N, 33, 40] whether a ball touches each cell; the memory is 0 if there is no ball."""
     # the ball's top is at y - 14 or, on every other line, at y - 15
     first_column, first_row = x - screen.LEFT, y - 15
     visible = (x > 0) & (y > 0)
-    rows = _touched(ROWS, screen.TALL, first_row - screen.TOP * screen.TALL, screen.BALL[0] + 1)
-    columns = _touched(COLUMNS, screen.WIDE, first_column, screen.BALL[1])
+    rows = _overlaps(ROWS, screen.TALL, first_row - screen.TOP * screen.TALL, screen.BALL[0] + 1)
+    columns = _overlaps(COLUMNS, screen.WIDE, first_column, screen.BALL[1])
     return visible[:, None, None] & rows[:, :, None] & columns[:, None, :]
 
 
@@ -135,11 +137,11 @@ def check_settings(once: int, before: int) -> None:
 def paddle_mask(y: Any, column: int, above: int) -> Any:
     """[N, 33, 40] the cells of a paddle with its top `above` pixels above y, now or one screen ago."""
     top = y - above - MOVES - screen.TOP * screen.TALL
-    rows = _touched(ROWS, screen.TALL, top, screen.PADDLE + 2 * MOVES)
+    rows = _overlaps(ROWS, screen.TALL, top, screen.PADDLE + 2 * MOVES)
     return (y > 0)[:, None, None] & rows[:, :, None] & (column == COLUMNS)
 
 
-def _touched(cells: np.ndarray, size: int, start: Any, length: int) -> Any:
+def _overlaps(cells: np.ndarray, size: int, start: Any, length: int) -> Any:
     """[N, cells] whether each cell has a pixel of [start, start + length)."""
     start = start[:, None]
     return (cells * size < start + length) & (cells * size + size > start)

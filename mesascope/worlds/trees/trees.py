@@ -93,9 +93,9 @@ def add_noisy_look(evidence: Evidence, percept: Percept, answer: jax.Array) -> E
     seen = percept.observation
     same = (seen == evidence.observation).all(-1)
     drift, ticks = jnp.where(same, evidence.drift, 0.0), jnp.where(same, evidence.ticks, 0)
-    mixed = seen @ jnp.sin(1.0 + jnp.arange(seen.shape[-1])) + 0.7548 * percept.trial + 1.3247 * ticks
-    even = jnp.mod(jnp.sin(12.9898 * mixed) * 43758.547, 1.0)
-    noise = jax.scipy.special.ndtri(jnp.clip(even, 1e-4, 1.0 - 1e-4))
+    hashed = seen @ jnp.sin(1.0 + jnp.arange(seen.shape[-1])) + 0.7548 * percept.trial + 1.3247 * ticks
+    uniform = jnp.mod(jnp.sin(12.9898 * hashed) * 43758.547, 1.0)
+    noise = jax.scipy.special.ndtri(jnp.clip(uniform, 1e-4, 1.0 - 1e-4))
     return Evidence(drift + answer[:, 1] - answer[:, 0] + NOISE * noise, ticks + 1, seen)
 
 

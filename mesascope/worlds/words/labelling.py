@@ -79,7 +79,7 @@ class Labeller(Scripted):
     def _update(self, carry: Knowledge, last: jax.Array, label: jax.Array) -> Knowledge:
         """The evidence with one more label."""
         rows, evidence = jnp.arange(len(last)), jnp.where(label > 0.5, 1.0, -1.0)
-        side = _side(last)
+        side = _category_index(last)
         consistent = jnp.stack([side == label, side != label], -1)
         recalled = _recall(carry, last)
         beyond = _line_distances()[:, last - _count_words()].T > 0
@@ -94,7 +94,7 @@ class Labeller(Scripted):
         """[N] the probability of label 1."""
         prior = jnp.log(_mapping_prior(observation, self.trust))
         mapping = knowledge.mapping + prior
-        side = _side(item).astype(jnp.int32)
+        side = _category_index(item).astype(jnp.int32)
         one = jnp.where(side == 1, 0, 1)  # the assignment that gives the item label 1
         categories = jnp.take_along_axis(jax.nn.softmax(mapping), one[:, None], 1)[:, 0]
         log_odds = jax.nn.logsumexp(mapping, -1) - knowledge.alone
@@ -110,7 +110,7 @@ def _count_words() -> int:
     return texts().categories * texts().each
 
 
-def _side(item: jax.Array) -> jax.Array:
+def _category_index(item: jax.Array) -> jax.Array:
     """[N] 1 if an item is from the second category of its pair; 0 for numbers."""
     data = texts()
     second = np.zeros(data.categories + 1)

@@ -141,8 +141,8 @@ class Gymnasium(Configured):
 
     def begin(self, key: jax.Array, tasks: Any) -> tuple[Any, Percept]:
         """Makes one environment for every lifetime."""
-        lives = _rng(key, "lives").integers(2**31 - 1, size=len(tasks["seed"]))
-        state = Lifetimes(self, tasks, lives)
+        life_seeds = _rng(key, "lives").integers(2**31 - 1, size=len(tasks["seed"]))
+        state = Lifetimes(self, tasks, life_seeds)
         return state, state.percept()
 
     def step(
@@ -159,7 +159,7 @@ class Gymnasium(Configured):
     def latents(self, tasks: Any, split: str) -> dict[str, np.ndarray]:
         """best, worst and chance [N, T], the returns of an episode; 'fixed' is unknown (NaN)."""
         best, worst, chance = self.returns
-        chance = self._chance(split) if chance is None else chance
+        chance = self._estimate_chance(split) if chance is None else chance
         if not best > chance:
             raise MesascopeError(
                 f"best={best:g} of {self.name} is not above the return of random play on {split}, {chance:.4g}.",
@@ -170,7 +170,7 @@ class Gymnasium(Configured):
         shape = (len(tasks["seed"]), self.horizon)
         return {k: np.full(shape, v, np.float32) for k, v in result.items()}
 
-    def _chance(self, split: str) -> float:
+    def _estimate_chance(self, split: str) -> float:
         """The mean return of random play over 64 episodes, one per task."""
         split = "fresh" if split in ("seen", "exchanged") else split
         unlimited = self.with_bank(None)
@@ -287,7 +287,7 @@ def family(
             f"A lifetime of {episodes:,} episodes of {most:,} steps is too long.",
             f"Set steps and episodes to at most {MOST:,} together.",
         )
-    returns = {k: _number(k, v) for k, v in (("best", best), ("worst", worst), ("chance", chance))}
+    returns = {k: _parse_number(k, v) for k, v in (("best", best), ("worst", worst), ("chance", chance))}
     if returns["best"] is None:
         returns["best"] = threshold
     if returns["best"] is None:
@@ -334,7 +334,7 @@ def family(
     return result
 
 
-def _number(label: str, value: Any) -> float | None:
+def _parse_number(label: str, value: Any) -> float | None:
     """A number, or None if the setting is left out."""
     if value in ("", None):
         return None

@@ -193,7 +193,7 @@ class Maze(Configured):
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
         """Moves to the next cell; a wall or the goal stops every further move. The last step of a walk pays."""
-        rows, late = jnp.arange(len(action)), self._late(state.trial)
+        rows, late = jnp.arange(len(action)), self._phase(state.trial)
         move = action ^ (2 * (tasks.turned & (late > 0)))
         opens, goal, dist = tasks.opens[rows, late], tasks.goal[rows, late], tasks.dist[rows, late]
         row, column = state.cell // self.field, state.cell % self.field
@@ -218,12 +218,12 @@ class Maze(Configured):
         state = State(trial, at, jnp.where(ends, coming, cell).astype(jnp.int32))
         return state, next_percept(self._observe(tasks, state), action, paid, trial, at), paid
 
-    def _late(self, trial: jax.Array) -> jax.Array:
+    def _phase(self, trial: jax.Array) -> jax.Array:
         return (trial >= self.horizon // 2).astype(jnp.int32)
 
     def _observe(self, tasks: Tasks, state: State) -> jax.Array:
         """The observations [N, 4 F²]."""
-        rows, late = jnp.arange(len(state.cell)), self._late(state.trial)
+        rows, late = jnp.arange(len(state.cell)), self._phase(state.trial)
         n, cells = len(rows), self.field**2
         opens = jnp.moveaxis(tasks.opens[rows, late], -1, 1).reshape(n, -1).astype(jnp.float32)
         places = [jax.nn.one_hot(x, cells) for x in (tasks.goal[rows, late], state.cell)]

@@ -101,14 +101,14 @@ def recipe(
     sizes = Sizes(*family.frame, STACK, hidden, family.choices)
     key = jax.random.key(seed)
     weights = create(address(key, "weights"), sizes)
-    initial = State(weights, weights, MOVED.init(weights))
+    initial = State(weights, weights, OPTIMISER.init(weights))
     metadata = {"format": FORMAT, **sizes._asdict(), "layers": LAYERS, "epsilon": epsilon}
     run = Run("dqn_atari", family, settings, updates, lambda state: (metadata, name_weights(state.weights)))
     play, judge = functools.partial(play_games, run), functools.partial(evaluate, run)
     return run_rounds(run, lambda: initial, play, out, progress=progress, judge=judge)
 
 
-MOVED = optax.chain(optax.clip_by_global_norm(10.0), optax.scale_by_adam(eps=1e-6))
+OPTIMISER = optax.chain(optax.clip_by_global_norm(10.0), optax.scale_by_adam(eps=1e-6))
 
 
 def play_games(run: Run, start: Checkpoint):
@@ -201,6 +201,6 @@ def update(state: State, batch: Batch, rate: jax.Array) -> State:
         predicted = jnp.take_along_axis(values(weights, now, STRIDES), batch.action[:, None], 1)[:, 0]
         return optax.huber_loss(predicted, target).mean()
 
-    moves, memory = MOVED.update(jax.grad(loss)(state.weights), state.memory)
+    moves, memory = OPTIMISER.update(jax.grad(loss)(state.weights), state.memory)
     weights = jax.tree.map(lambda w, m: w - rate * m, state.weights, moves)
     return State(weights, state.target, memory)

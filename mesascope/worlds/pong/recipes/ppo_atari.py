@@ -25,7 +25,7 @@ from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.pong_cabinet import Cabinet, Start
 from mesascope.worlds.pong.subjects.places_network import FORMAT, initialise, show_places
 
-LATELY = 20  # games whose scores are shown
+LATELY = 20  # the number of last games in the score of the progress
 TRIED = "pong:rallies=2,steps=3"  # what `mesascope check` tries it on
 SMALL = {"environments": 2, "stretch": 8, "width": 8, "minibatches": 2, "games": 1}  # and with which settings
 
@@ -108,13 +108,13 @@ def recipe(
     arrays, static = eqx.partition(network, eqx.is_array)
     header = {"format": FORMAT, "memory": memory, "width": width, "choices": family.choices}
     run = Run("ppo_atari", family, settings, updates, lambda state: (header, name_weights(state.network)))
-    initial = State(arrays, MOVED.init(arrays))
+    initial = State(arrays, OPTIMISER.init(arrays))
     play = functools.partial(play_games, run, static)
     judge = functools.partial(evaluate, run, static)
     return run_rounds(run, lambda: initial, play, out, progress=progress, judge=judge)
 
 
-MOVED = optax.chain(optax.clip_by_global_norm(0.5), optax.scale_by_adam(eps=1e-5))
+OPTIMISER = optax.chain(optax.clip_by_global_norm(0.5), optax.scale_by_adam(eps=1e-5))
 
 
 class Table:
@@ -226,7 +226,7 @@ def improve(state: State, static: Any, stretch: Stretch, rate: Any, plan: Plan, 
         features = jax.lax.scan(step, before, (stretch.experience.encoded, stretch.first))[1]
         return clipped_loss(network, features, stretch.experience, plan, entropy)
 
-    moves, memory = MOVED.update(jax.grad(loss)(state.network), state.memory)
+    moves, memory = OPTIMISER.update(jax.grad(loss)(state.network), state.memory)
     return State(jax.tree.map(lambda w, m: w - rate * m, state.network, moves), memory)
 
 

@@ -14,9 +14,9 @@ SLIP = 0.01  # the part of the steps at which it acts at random
 
 
 class BallFollower(Scripted):
-    """Follows the ball; away [] is 1, or -1 to move away from it."""
+    """Follows the ball; sign [] is 1, or -1 to move away from it."""
 
-    away: jax.Array
+    sign: jax.Array
 
     def fresh(self, n: int) -> jax.Array:
         """An empty carry [n, 0]."""
@@ -24,7 +24,7 @@ class BallFollower(Scripted):
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
         """Moves up or down towards the ball; does nothing if the ball is level with the paddle or absent."""
-        gap = self.away * ball_offset(percept)
+        gap = self.sign * ball_offset(percept)
         action = jnp.where(gap < -NEAR, 1, jnp.where(gap > NEAR, 2, 0))
         return carry, choose(key, jnp.log(slip_probabilities(action)))
 

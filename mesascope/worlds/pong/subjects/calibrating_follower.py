@@ -25,9 +25,9 @@ class Carry(NamedTuple):
 
 
 class CalibratingFollower(Scripted):
-    """Follows the ball; away [] is 1, or -1 to move away from it; rate [] of the running mean."""
+    """Follows the ball; sign [] is 1, or -1 to move away from it; rate [] of the running mean."""
 
-    away: jax.Array
+    sign: jax.Array
     rate: jax.Array
 
     def fresh(self, n: int) -> Carry:
@@ -41,11 +41,11 @@ class CalibratingFollower(Scripted):
         last_action = jax.nn.one_hot(percept.action, 3) * comparable[:, None]
         displacement = (own - carry.place)[:, None]
         effect = carry.effect + self.rate * last_action * (displacement - carry.effect)
-        gap = self.away * ball_offset(percept)
+        gap = self.sign * ball_offset(percept)
         direction = jnp.where(jnp.abs(gap) > NEAR, jnp.sign(gap), 0.0)[:, None]
-        worth = jnp.where(direction == 0, -jnp.abs(effect), direction * effect)
-        probabilities = slip_probabilities(jnp.argmax(worth, -1))
-        unsure = (direction != 0) & (worth.max(-1, keepdims=True) < LITTLE)
+        values = jnp.where(direction == 0, -jnp.abs(effect), direction * effect)
+        probabilities = slip_probabilities(jnp.argmax(values, -1))
+        unsure = (direction != 0) & (values.max(-1, keepdims=True) < LITTLE)
         # at a wall the wrong action has no effect, so it explores
         trying = jnp.asarray([SLIP, 1 - SLIP, 1 - SLIP])
         return Carry(effect, own), choose(

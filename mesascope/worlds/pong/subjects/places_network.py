@@ -24,7 +24,7 @@ MEMORIES = ("gru", "lstm", "none")
 OBSERVES = ("action", "feedback", "observation")
 
 
-def _odd(metadata: Mapping[str, Any]) -> str:
+def _find_fault(metadata: Mapping[str, Any]) -> str:
     """What is wrong with the memory named in a file's header; '' if nothing is."""
     if metadata.get("memory") in MEMORIES:
         return ""
@@ -32,7 +32,7 @@ def _odd(metadata: Mapping[str, Any]) -> str:
 
 
 WHOLES = {"width": (1, 4096), "choices": (2, 4096)}
-OURS = OurFiles(FORMAT, "network that is told places", WHOLES, _odd)
+OURS = OurFiles(FORMAT, "network that sees positions", WHOLES, _find_fault)
 opens, bundled, family_of, about = OURS.opens, OURS.bundled, OURS.family_of, OURS.about
 
 

@@ -43,7 +43,7 @@ def _is_layer(value: Any) -> bool:
     )
 
 
-def _odd(metadata: Mapping[str, Any]) -> str:
+def _find_fault(metadata: Mapping[str, Any]) -> str:
     """What is wrong with the layers listed in a file's header; '' if nothing is."""
     layers = metadata.get("layers")
     if not (isinstance(layers, list) and 1 <= len(layers) <= 8 and all(_is_layer(x) for x in layers)):
@@ -56,7 +56,7 @@ def _odd(metadata: Mapping[str, Any]) -> str:
     return ""
 
 
-OURS = OurFiles(FORMAT, "Q-network of ours", {k: (1, MOST) for k in Sizes._fields}, _odd)
+OURS = OurFiles(FORMAT, "Q-network of ours", {k: (1, MOST) for k in Sizes._fields}, _find_fault)
 opens, bundled, family_of, about = OURS.opens, OURS.bundled, OURS.family_of, OURS.about
 
 

@@ -79,7 +79,7 @@ class LinearRegression(Configured):
             return lambda _, path: path.at[:, half:].set(to(path[:, half:]))
 
         def drift(key: jax.Array, path: jax.Array) -> jax.Array:
-            return _walk(path[:, 0], jax.random.normal(address(key, "drift"), path.shape))
+            return _random_walk(path[:, 0], jax.random.normal(address(key, "drift"), path.shape))
 
         rolled = change_half_way(lambda w: jnp.roll(w, 1, -1))
         coordinates = split("exchanged:coordinates", changes_at=half, path=rolled)
@@ -141,7 +141,7 @@ class LinearRegression(Configured):
     def _skew(self, key: jax.Array, x: jax.Array) -> jax.Array:
         """Inputs [n, T, D] with a different spread in each direction."""
         turn = _draw_rotation(address(key, "axes"), len(x), self.dimension)
-        return jnp.einsum("ntd,nde->nte", x * _skewed(self.dimension), turn)
+        return jnp.einsum("ntd,nde->nte", x * _skewed_deviations(self.dimension), turn)
 
     def _halve(self, turns: bool, key: jax.Array, x: jax.Array) -> jax.Array:
         """Inputs [n, T, D] in half the directions; with `turns`, in the other half from the middle on."""
@@ -185,13 +185,13 @@ class LinearRegression(Configured):
         }
 
     def between(self, observation: np.ndarray, part: float, rng: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Outcomes [N, T], without noise and with it, had the weights been mixed from two tasks of the bank.
+        """Outcomes [N, T], without noise and with it, for weights between two random tasks of the bank.
 
-        The mixture has the mean length of the two (Raventós et al. 2023): mixing alone would shorten it.
+        The weights have the mean length of the two (Raventós et al. 2023); interpolation alone would shorten them.
 
         Args:
-            observation: [N, T, 2D] what lifetimes showed.
-            part: of the way from one task to the other.
+            observation: [N, T, 2D] the observations of lifetimes.
+            part: the part of the way from one task to the other.
             rng: a NumPy generator.
         """
         bank = np.asarray(self.bank_weights, float)
@@ -205,11 +205,11 @@ class LinearRegression(Configured):
         return target, target + self.noise * rng.standard_normal(target.shape)
 
     def target(self, percept: Percept) -> Array:
-        """[N] the noisy outcome of the trial that the percept tells of, 0 before the first."""
+        """[N] the noisy outcome of the last trial, 0 before the first."""
         return percept.feedback
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The outcome with the other sign."""
+        """The percept with the sign of the outcome flipped."""
         return percept._replace(feedback=-percept.feedback)
 
     def text(self, action: Any, feedback: float) -> str:
@@ -222,7 +222,7 @@ def _outcome(linear: Any, cut: Any, dimension: int) -> Any:
     return linear + cut * (np.sqrt(dimension) * jnp.sign(linear) - linear)
 
 
-def _skewed(dimension: int) -> np.ndarray:
+def _skewed_deviations(dimension: int) -> np.ndarray:
     """[D] standard deviations along the axes: variances fall as 1 / i² and have mean 1 (Garg et al. 2022)."""
     variance = 1.0 / np.arange(1, dimension + 1) ** 2
     return np.sqrt(variance * dimension / variance.sum())
@@ -233,7 +233,7 @@ def _draw_rotation(key: jax.Array, n: int, dimension: int) -> jax.Array:
     return jax.random.orthogonal(key, dimension, (n,))
 
 
-def _walk(start: jax.Array, new: jax.Array) -> jax.Array:
+def _random_walk(start: jax.Array, new: jax.Array) -> jax.Array:
     """[N, T, D] weights that drift with constant variance, from start [N, D] and normal draws [N, T, D]."""
 
     def step(w, noise):
@@ -250,7 +250,7 @@ def family(
 
     Args:
         dimension: D, the dimension of the inputs.
-        noise: standard deviation of the outcomes around w·x.
+        noise: the standard deviation of the outcomes around w·x.
         trials: T, at least 2.
         bank: M, the number of training tasks; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.

@@ -58,7 +58,7 @@ class MarkovChain(Configured):
         """Peaked or even rows, symbols exchanged half-way, independence, drift, second order, longer lifetimes."""
         split, half = self.varied, self.horizon // 2
 
-        def powered(power: float) -> Callable[[jax.Array], jax.Array]:
+        def raise_rows(power: float) -> Callable[[jax.Array], jax.Array]:
             """A function that raises every row to a power and normalises it."""
             return lambda rows: rows**power / (rows**power).sum(-1, keepdims=True)
 
@@ -72,8 +72,8 @@ class MarkovChain(Configured):
         return (
             *(() if self.bank_matrices is None else (split("seen", seen=True),)),
             split("fresh"),
-            split("shifted:peaked", matrix=powered(PEAKED)),
-            split("shifted:even", matrix=powered(EVEN)),
+            split("shifted:peaked", matrix=raise_rows(PEAKED)),
+            split("shifted:even", matrix=raise_rows(EVEN)),
             split("exchanged:symbols", changes_at=half, path=exchange),
             split("restructured:independent", matrix=lambda m: jnp.broadcast_to(m[:, :1], m.shape)),
             split("restructured:drift", path=drift),
@@ -97,8 +97,8 @@ class MarkovChain(Configured):
 
         Args:
             key: the random key of all draws.
-            n: how many.
-            seen: whether their matrices are of the bank.
+            n: the number of tasks.
+            seen: whether the matrices are from the bank.
             matrix: a function applied to the matrices [n, K, K].
             path: a function of the key and the matrices [T, n, K, K] that returns their course over the trials.
             back: 1 if the symbol before the present one determines the row.
@@ -204,8 +204,8 @@ def _redraw_rows(key: jax.Array, matrices: jax.Array, concentration: float) -> j
     """Matrices [T, N, K, K] with rows redrawn at random trials."""
     trials, *_, k = matrices.shape
     new = _draw_rows(address(key, "rows"), concentration, matrices.shape[:-1], k)
-    anew = jax.random.bernoulli(address(key, "when"), DRIFT, matrices.shape[:-1]).at[0].set(False)
-    since = jnp.where(anew, jnp.arange(trials)[:, None, None], -1)
+    redrawn = jax.random.bernoulli(address(key, "when"), DRIFT, matrices.shape[:-1]).at[0].set(False)
+    since = jnp.where(redrawn, jnp.arange(trials)[:, None, None], -1)
     since = jax.lax.cummax(since)  # [T, N, K] the trial of a row's last renewal, -1 before
     current = jnp.take_along_axis(new, jnp.maximum(since, 0)[..., None], 0)
     return jnp.where(since[..., None] < 0, matrices, current)

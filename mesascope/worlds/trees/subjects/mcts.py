@@ -49,7 +49,7 @@ class TreeSearch(Scripted):
         """The search tree after this tick's simulations, and its values of the two actions [N, 2]."""
         mctx = require("mctx", "planning")
         n = len(tree.node)
-        rows, even = jnp.arange(n), jnp.zeros((n, 2))
+        rows, prior = jnp.arange(n), jnp.zeros((n, 2))
         mean = (tree.pays * tree.ends).sum(-1) / jnp.maximum(tree.ends.sum(-1), 1)
 
         def model(params, rng, action, node):
@@ -58,7 +58,7 @@ class TreeSearch(Scripted):
             step = mctx.RecurrentFnOutput(
                 reward=jnp.where(ends, tree.pays[rows, child], 0.0),
                 discount=jnp.where(ends, 0.0, 1.0),
-                prior_logits=even,
+                prior_logits=prior,
                 value=jnp.where(ends, 0.0, mean),
             )
             return step, child
@@ -81,7 +81,7 @@ class TreeSearch(Scripted):
         result = mctx.gumbel_muzero_policy(
             params=(),
             rng_key=jax.random.key(0),  # nothing is drawn: the noise has scale 0
-            root=mctx.RootFnOutput(prior_logits=even, value=mean, embedding=tree.node),
+            root=mctx.RootFnOutput(prior_logits=prior, value=mean, embedding=tree.node),
             recurrent_fn=model,
             num_simulations=self.budget,
             max_depth=self.depth,

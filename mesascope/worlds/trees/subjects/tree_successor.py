@@ -25,7 +25,7 @@ class TreeSuccessor(Scripted):
         return jnp.zeros((n, self.nodes, 2, self.nodes)), jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):
-        """Records where the last action led, then takes the action with the better leaf; untried ones count `hope`."""
+        """Records where the last action led, then takes the better action; the value of an untried one is `hope`."""
         occupancy, last = carry
         tree = read_tree(percept)
         rows, walking = jnp.arange(len(last)), (percept.action >= 0) & (percept.step > 0)

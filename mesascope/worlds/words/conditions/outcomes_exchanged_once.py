@@ -9,7 +9,7 @@ import jax
 
 from mesascope.contracts.condition import LAST, Condition, select
 from mesascope.contracts.settings import check_range
-from mesascope.worlds.words.fit import why_without_words
+from mesascope.worlds.words.fit import reason_without_words
 
 TRIED = "word_labels:trials=12"
 
@@ -24,7 +24,7 @@ class OutcomesExchangedOnce(Condition):
 
     def unfit(self, family):
         """The reason if the family has no words; other families have another condition with shuffled feedback."""
-        return why_without_words(family)
+        return reason_without_words(family)
 
     def apply(self, carry, percept, shadow, context):
         """Responds with the shadow carry, which has exchanged outcomes only, and exchanges the last outcome too."""

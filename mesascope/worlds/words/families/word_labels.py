@@ -171,14 +171,14 @@ class WordLabels(Configured):
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """right [N, T], the action that scores; wording [N]; chance, best, worst and fixed [N, T]."""
         right = np.asarray(tasks.right, np.float32)
-        named_so = self.labels != "abstract" and not split.startswith(("restructured", "exchanged"))
+        informative = self.labels != "abstract" and not split.startswith(("restructured", "exchanged"))
         return {
             "right": right,
             "wording": np.asarray(tasks.wording, np.float32),
             "chance": np.full_like(right, 0.5),
             "best": np.ones_like(right),
             "worst": np.zeros_like(right),
-            "fixed": np.full_like(right, 1.0 if named_so else 0.5),
+            "fixed": np.full_like(right, 1.0 if informative else 0.5),
         }
 
     def target(self, percept: Percept) -> Array:
