@@ -158,12 +158,12 @@ def test_drawings_are_read_as_they_are_drawn():
         assert (again.opens[0] == tasks.opens[n]).all() and (again.dist[0] == tasks.dist[n]).all()
         assert again.goal[0, 0] == tasks.goal[n, 0] and again.start[0, 4] == tasks.start[n, 0]
     small = "+--+--+\n|A |G |\n+  +  +\n|     |\n+--+--+"
-    opens, goal, start = mazes.read(small)
+    opens, goal, start = mazes.parse_drawing(small)
     assert goal == 1 and start == 0 and opens.sum() == 3
     with pytest.raises(MesascopeError, match="no way from A to G"):
-        mazes.read(small.replace("|     |", "|  |  |"))
+        mazes.parse_drawing(small.replace("|     |", "|  |  |"))
     with pytest.raises(MesascopeError, match="0 times G"):
-        mazes.read(small.replace("G", " "))
+        mazes.parse_drawing(small.replace("G", " "))
     with pytest.raises(MesascopeError, match="2 cells on a side"):
         HOME.level(small)
 
@@ -179,7 +179,7 @@ def test_how_many_there_are():
         ("size=8", "is even"),
         ("size=35", "do not fit into memory"),
         ("size=3", "out of range"),
-        ("steps=0", "nobody goes anywhere"),
+        ("steps=0", "a walk needs at least one step"),
         ("steps=65", "steps=65"),
         ("trials=3", "trials=3"),
         ("size=33,steps=64,trials=1000", "do not fit|GiB"),

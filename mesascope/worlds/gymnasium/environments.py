@@ -1,4 +1,4 @@
-"""Environments of others: found in Gymnasium's registry, made in lanes, and a block of lifetimes in them."""
+"""Gymnasium environments: their registry, making them as lanes, and a block of lifetimes in them."""
 
 import warnings
 import weakref
@@ -15,18 +15,18 @@ from mesascope.worlds.gymnasium.lanes import Lane
 
 
 class Lifetimes:
-    """A block of lifetimes: lanes, the trial [N] and the step [N] of each, and what each sees.
+    """A block of lifetimes: their lanes, trials [N], steps [N] and observations.
 
-    It is written into, as Gymnasium's environments are. `home` is the family.
+    It is changed in place, like Gymnasium's environments. `home` is the family.
     """
 
-    def __init__(self, home: Any, tasks: Mapping[str, np.ndarray], lives: np.ndarray):
-        self.home, self.tasks, self.lives = home, tasks, lives
-        n = len(lives)
-        # one of its own for every lifetime: what it keeps over episodes must not reach the next lifetime
+    def __init__(self, home: Any, tasks: Mapping[str, np.ndarray], life_seeds: np.ndarray):
+        self.home, self.tasks, self.life_seeds = home, tasks, life_seeds
+        n = len(life_seeds)
+        # one environment for every lifetime, because it may keep state over episodes
         self.lanes = [
-            make_lane(home.env, told, home.most, home.limited, home.vector, score=home.told)
-            for told in tasks["made"]
+            make_lane(home.env, keywords, home.most, home.limited, home.vector, score=home.score_key)
+            for keywords in tasks["keywords"]
         ]
         weakref.finalize(self, _close, self.lanes)
         for lane in self.lanes:
@@ -45,47 +45,49 @@ class Lifetimes:
     def _begin(self, i: int) -> np.ndarray:
         """The first observation of the coming episode."""
         seed = int(self.tasks["seed"][i])
-        if not self.home.again:
+        if not self.home.same_seed:
             seed = int(
-                np.random.default_rng([seed, int(self.lives[i]), int(self.trial[i])]).integers(2**31 - 1)
+                np.random.default_rng([seed, int(self.life_seeds[i]), int(self.trial[i])]).integers(2**31 - 1)
             )
-        return self.lanes[i].reset(seed, self.tasks["made"][i].get("options"))
+        return self.lanes[i].reset(seed, self.tasks["keywords"][i].get("options"))
 
     def step(self, action: np.ndarray) -> np.ndarray:
-        """Takes a step of every lifetime that is not idle: the scores [N]."""
+        """Takes a step in every lifetime that is not idle; returns the scores [N]."""
         score = np.zeros(len(action), np.float32)
         home, k, most = self.home, self.home.choices, self.home.most
         for i, lane in enumerate(self.lanes):
-            asked = action[i]
-            if (asked < 0) if k is not None else np.isnan(asked):
+            requested = action[i]
+            if (requested < 0) if k is not None else np.isnan(requested):
                 continue
-            swapped = k is not None and self.trial[i] >= self.tasks["exchanged"][i]
-            seen, self.paid[i], score[i], over = lane.step((asked + 1) % k if swapped else asked)
-            self.acted[i] = asked
+            exchanged = k is not None and self.trial[i] >= self.tasks["exchanged"][i]
+            observation, self.paid[i], score[i], over = lane.step(
+                (requested + 1) % k if exchanged else requested
+            )
+            self.acted[i] = requested
             self.now[i] += 1
             if not over and self.now[i] >= most:
                 raise MesascopeError(
                     f"An episode of {lane.name} was not over after {most:,} steps"
                     f"{', its own limit' if home.limited else ''}.",
-                    "Set steps to the most steps of an episode, or let the environment end it.",
+                    "Set steps to the most steps of an episode, or make the environment end it.",
                 )
             if over:
-                lane.counted()
+                lane.check_resets()
                 self.trial[i], self.now[i] = self.trial[i] + 1, 0
-                seen = self._begin(i) if self.trial[i] < home.horizon else self.seen[i]
-            self.seen[i] = seen
+                observation = self._begin(i) if self.trial[i] < home.horizon else self.seen[i]
+            self.seen[i] = observation
         return score
 
     def percept(self) -> Percept:
-        """What each lifetime sees."""
+        """The percepts of all lifetimes."""
         begins = (self.now == 0) & ((self.trial == 0) | self.home.forgets)
-        told = (self.seen, self.acted, self.paid, self.trial, self.now, begins)
-        return Percept(*(x.copy() for x in told))
+        fields = (self.seen, self.acted, self.paid, self.trial, self.now, begins)
+        return Percept(*(x.copy() for x in fields))
 
 
-def name_of(thing: Any) -> str:
-    """A name as it is typed, or where a function stands."""
-    return thing if isinstance(thing, str) else f"{thing.__module__}:{thing.__qualname__}"
+def name_of(env: Any) -> str:
+    """A name as it is typed, or the module and name of a function."""
+    return env if isinstance(env, str) else f"{env.__module__}:{env.__qualname__}"
 
 
 def _close(lanes: list[Lane]) -> None:
@@ -94,43 +96,53 @@ def _close(lanes: list[Lane]) -> None:
 
 
 def make_lane(
-    env: Any, told: Mapping[str, Any], most: int, limited: bool, vector: bool, *, score: str
+    env: Any, keywords: Mapping[str, Any], most: int, limited: bool, vector: bool, *, score: str
 ) -> Lane:
-    """Makes one environment.
+    """A lane with a new environment.
+
+    Args:
+        env: the environment's id, or a function that makes it.
+        keywords: the keywords of one task, with attributes ('.name') and 'options' among them.
+        most: the most steps of an episode.
+        limited: whether the environment has this limit itself.
+        vector: whether it is made as a vector environment.
+        score: the key of info with the expected pay-off; '' for the reward.
 
     Raises:
-        MesascopeError: Gymnasium knows no such environment, or it cannot be made with these keywords.
+        MesascopeError: the environment is not registered, or cannot be made with these keywords.
     """
-    given = {k: v for k, v in told.items() if k not in ("env", "options") and not k.startswith(".")}
-    chosen, name = told.get("env", env), name_of(told.get("env", env))
-    limit = {} if (limited and chosen == env) or callable(chosen) else {"max_episode_steps": most}
+    arguments = {k: v for k, v in keywords.items() if k not in ("env", "options") and not k.startswith(".")}
+    chosen, name = keywords.get("env", env), name_of(keywords.get("env", env))
+    limits = {} if (limited and chosen == env) or callable(chosen) else {"max_episode_steps": most}
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of newer versions, of wrappers: the lane looks for itself
+            warnings.simplefilter("ignore")  # about newer versions and wrappers; the lane checks for itself
             if callable(chosen):
-                made = chosen(**given)
-                if isinstance(made, gymnasium.Env):
-                    made = gymnasium.wrappers.TimeLimit(made, most)
+                instance = chosen(**arguments)
+                if isinstance(instance, gymnasium.Env):
+                    instance = gymnasium.wrappers.TimeLimit(instance, most)
             elif vector:
-                made = gate.make_environment(gymnasium.make_vec, chosen, {"num_envs": 1, **limit, **given})
+                instance = gate.make_environment(
+                    gymnasium.make_vec, chosen, {"num_envs": 1, **limits, **arguments}
+                )
             else:
-                told_of = {"disable_env_checker": True, **limit, **given}
-                made = gate.make_environment(gymnasium.make, chosen, told_of)
+                options = {"disable_env_checker": True, **limits, **arguments}
+                instance = gate.make_environment(gymnasium.make, chosen, options)
     except MesascopeError:
         raise
     except Exception as error:
         if isinstance(error, gymnasium.error.UnregisteredEnv | ModuleNotFoundError):
             remedy = "Type it as it is registered, with the module that registers it: module:Env-v0."
         else:
-            remedy = "Give it other keywords, or install what it needs."
-        told_so = f" with {', '.join(f'{k}={v}' for k, v in given.items())}" if given else ""
+            remedy = "Give other keywords, or install what the environment needs."
+        description = f" with {', '.join(f'{k}={v}' for k, v in arguments.items())}" if arguments else ""
         raise MesascopeError(
-            f"{name!r} cannot be made{told_so}: {type(error).__name__}: {str(error)[:300]}.", remedy
+            f"{name!r} cannot be made{description}: {type(error).__name__}: {str(error)[:300]}.", remedy
         ) from error
-    if not isinstance(made, gymnasium.Env | gymnasium.vector.VectorEnv):
-        raise MesascopeError(f"{name} made a {type(made).__name__}.", "It is to make a gymnasium.Env.")
-    inner = made.unwrapped if isinstance(made, gymnasium.Env) else made
-    for key, value in told.items():
+    if not isinstance(instance, gymnasium.Env | gymnasium.vector.VectorEnv):
+        raise MesascopeError(f"{name} made a {type(instance).__name__}.", "It must make a gymnasium.Env.")
+    inner = instance.unwrapped if isinstance(instance, gymnasium.Env) else instance
+    for key, value in keywords.items():
         if key.startswith("."):
             if not hasattr(inner, key[1:]):
                 raise MesascopeError(
@@ -139,14 +151,14 @@ def make_lane(
                 )
             gate.check_settings(value)
             setattr(inner, key[1:], value)
-    return Lane(made, name, score)
+    return Lane(instance, name, score)
 
 
 def read_registry(env: Any, vector: bool) -> tuple[int, float | None, bool]:
-    """The registry's most steps of an episode (0 without), its reward_threshold, and whether it is a vector's.
+    """The registered limit of steps (0 for none), the reward_threshold, and whether it is a vector environment.
 
     Raises:
-        MesascopeError: nothing is registered by that id.
+        MesascopeError: the id is not registered.
     """
     if not isinstance(env, str):
         return 0, None, vector
@@ -159,5 +171,5 @@ def read_registry(env: Any, vector: bool) -> tuple[int, float | None, bool]:
     except Exception as error:
         remedy = "Type it as it is registered, with the module that registers it: module:Env-v0."
         raise MesascopeError(f"There is no environment {env!r}: {str(error)[:300]}.", remedy) from error
-    only = spec.entry_point is None and spec.vector_entry_point is not None
-    return spec.max_episode_steps or 0, spec.reward_threshold, vector or only
+    vector_only = spec.entry_point is None and spec.vector_entry_point is not None
+    return spec.max_episode_steps or 0, spec.reward_threshold, vector or vector_only

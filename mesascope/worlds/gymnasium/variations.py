@@ -1,4 +1,4 @@
-"""How tasks of an outside environment vary: by ranges as one types them, or by a user's function."""
+"""How tasks of a Gymnasium environment vary: by ranges as they are typed, or by a user's function."""
 
 import ast
 import inspect
@@ -10,19 +10,18 @@ import numpy as np
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 
-Drawn = dict[str, Any]
 EXAMPLE = "length=0.4..0.6+map_name=4x4/8x8"
 
 
 class Range(NamedTuple):
-    """Values of one keyword: those listed, or evenly from low to high, whole numbers where both ends are."""
+    """Values of one keyword: a list, or a uniform range, of whole numbers if both ends are whole."""
 
     listed: tuple[Any, ...] = ()
     low: float = 0
     high: float = 0
 
     def draw(self, rng: np.random.Generator) -> Any:
-        """One value."""
+        """A random value."""
         if self.listed:
             return self.listed[int(rng.integers(len(self.listed)))]
         if isinstance(self.low, int) and isinstance(self.high, int):
@@ -30,33 +29,34 @@ class Range(NamedTuple):
         return float(rng.uniform(self.low, self.high))
 
 
-def parse_ranges(text: str, what: str) -> dict[str, Range]:
-    """'a=1..2+b=x/y' as ranges by keyword.
+def parse_ranges(text: str, setting: str) -> dict[str, Range]:
+    """The ranges of a text such as 'a=1..2+b=x/y', by keyword.
 
     Raises:
-        MesascopeError: a part without '=', or a range that runs backwards.
+        MesascopeError: a part has no '=', or a range runs backwards.
     """
-    out: dict[str, Range] = {}
+    ranges: dict[str, Range] = {}
     for part in filter(None, (p.strip() for p in text.split("+"))):
         key, equals, value = part.partition("=")
-        if not equals or not key or not value or key in out:
+        if not equals or not key or not value or key in ranges:
             raise MesascopeError(
-                f"{part!r} in {what}={text!r} is no keyword with values.", f"Type e.g. {what}={EXAMPLE}."
+                f"{part!r} in {setting}={text!r} is not a keyword with values.",
+                f"Type e.g. {setting}={EXAMPLE}.",
             )
         low, dots, high = value.partition("..")
-        ends = [_literal(low), _literal(high)] if dots else []
+        ends = [_parse_literal(low), _parse_literal(high)] if dots else []
         if dots and all(isinstance(e, int | float) and not isinstance(e, bool) for e in ends):
             if not ends[0] <= ends[1]:
                 raise MesascopeError(
-                    f"{value} in {what}={text!r} runs backwards.", f"Type {key}={high}..{low}."
+                    f"{value} in {setting}={text!r} runs backwards.", f"Type {key}={high}..{low}."
                 )
-            out[key] = Range((), *ends)
+            ranges[key] = Range((), *ends)
         else:
-            out[key] = Range(tuple(_literal(v) for v in value.split("/")))
-    return out
+            ranges[key] = Range(tuple(_parse_literal(v) for v in value.split("/")))
+    return ranges
 
 
-def _literal(text: str) -> Any:
+def _parse_literal(text: str) -> Any:
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
@@ -69,41 +69,43 @@ def find_function(path: str) -> Callable[[np.random.Generator, str], Mapping[str
     Raises:
         MesascopeError: there is no such module or function, or only a file names it.
     """
-    remedy = "Name it as package.module:function, from the folder where it can be imported."
+    remedy = "Name it as package.module:function, in a folder from which it can be imported."
     return check_function(gate.find_function(path, "The function of tasks", remedy), path)
 
 
 def check_function(function: Any, name: str) -> Callable[[np.random.Generator, str], Mapping[str, Any]]:
-    """A function of (rng, split).
+    """The function, if it takes (rng, split).
 
     Raises:
-        MesascopeError: it is none, or takes something else.
+        MesascopeError: it is not a function, or takes other arguments.
     """
     try:
         inspect.signature(function).bind(None, "fresh")
     except (TypeError, ValueError):
         raise MesascopeError(
-            f"{name} is no function of (rng, split).",
-            "It takes a NumPy generator and a split's name, and returns the keywords of one task.",
+            f"{name} is not a function of (rng, split).",
+            "It must take a NumPy generator and a split's name, and return the keywords of one task.",
         ) from None
     return function
 
 
-def draw_task(function: Callable[..., Any], name: str, rng: np.random.Generator, split: str) -> Drawn:
-    """One task of a user's function.
+def draw_task(
+    function: Callable[..., Any], name: str, rng: np.random.Generator, split: str
+) -> dict[str, Any]:
+    """The keywords of one task, from a user's function.
 
     Raises:
-        MesascopeError: it raised, or returned no keywords.
+        MesascopeError: the function raised, or did not return keywords.
     """
     try:
-        told = function(rng, split)
+        keywords = function(rng, split)
     except Exception as error:
         raise MesascopeError(
-            f"{name} raised {type(error).__name__} on {split!r}: {error}.", "Mend it."
+            f"{name} raised {type(error).__name__} on {split!r}: {error}.", "Correct the function."
         ) from error
-    if not isinstance(told, Mapping) or not all(isinstance(k, str) for k in told):
+    if not isinstance(keywords, Mapping) or not all(isinstance(k, str) for k in keywords):
         raise MesascopeError(
-            f"{name} returned {type(told).__name__} on {split!r}.",
+            f"{name} returned {type(keywords).__name__} on {split!r}.",
             "Return a dict of keywords for gymnasium.make.",
         )
-    return gate.call_drawer(dict(told))
+    return gate.call_drawer(dict(keywords))

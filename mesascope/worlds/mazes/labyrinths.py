@@ -1,4 +1,4 @@
-"""What scripted subjects of mazes share: the maze that is shown, one step of a wave from the goal, the choice by it."""
+"""Shared by scripted subjects of mazes: reading an observation, the wave from the goal, and the choice of a move."""
 
 from typing import NamedTuple
 
@@ -12,49 +12,59 @@ from mesascope.worlds.mazes.families.maze import Maze
 from mesascope.worlds.mazes.mazes import FAR, neighbours, parse_observation, planes
 
 
-class Shown(NamedTuple):
-    """can [N, F, F, 4] where one can go, goal [N, F, F], here [N] the cell; told [N, 3 F²] all but the last."""
+class ReadMaze(NamedTuple):
+    """A maze in an observation.
 
-    can: jax.Array
+    Attributes:
+        open_moves: [N, F, F, 4] whether each move is possible.
+        goal: [N, F, F] whether the cell is the goal.
+        cell: [N] the subject's cell.
+        pictures: [N, 3 F²] the observation without the subject's cell.
+    """
+
+    open_moves: jax.Array
     goal: jax.Array
-    here: jax.Array
-    told: jax.Array
+    cell: jax.Array
+    pictures: jax.Array
 
 
-def shown(percept: Percept) -> Shown:
+def read_maze(percept: Percept) -> ReadMaze:
     """The maze in an observation."""
-    problem, here = parse_observation(percept.observation)
-    pictures = planes(problem)
-    told = percept.observation[:, : percept.observation.shape[1] * 3 // 4]
-    return Shown(pictures[..., :4] > 0.5, pictures[..., 4] > 0.5, here, told)
+    problem, cell = parse_observation(percept.observation)
+    layers = planes(problem)
+    pictures = percept.observation[:, : percept.observation.shape[1] * 3 // 4]
+    return ReadMaze(layers[..., :4] > 0.5, layers[..., 4] > 0.5, cell, pictures)
 
 
-def initial_distances(maze: Shown) -> jax.Array:
-    """[N, F, F] steps to the goal as far as they are known before any wave: 0 there, FAR elsewhere."""
+def initial_distances(maze: ReadMaze) -> jax.Array:
+    """[N, F, F] distances to the goal before any wave: 0 at the goal, FAR elsewhere."""
     return jnp.where(maze.goal, 0, FAR)
 
 
-def spread_wave(maze: Shown, value: jax.Array) -> jax.Array:
-    """[N, F, F] the same after the wave has gone one cell farther."""
-    return jnp.minimum(value, 1 + jnp.where(maze.can, neighbours(value, FAR), FAR).min(-1))
+def spread_wave(maze: ReadMaze, value: jax.Array) -> jax.Array:
+    """[N, F, F] distances to the goal after the wave has spread by one more cell."""
+    return jnp.minimum(value, 1 + jnp.where(maze.open_moves, neighbours(value, FAR), FAR).min(-1))
 
 
-def move_probabilities(maze: Shown, value: jax.Array, ties: str = "random") -> jax.Array:
-    """[N, 4] probabilities of moving into the open neighbour of least value; of several evenly, or the first."""
-    near = jnp.where(maze.can, neighbours(value, FAR), FAR + 2)
-    return greedy_probabilities(-value_at(near, maze.here).astype(jnp.float32), ties)
+def move_probabilities(maze: ReadMaze, value: jax.Array, ties: str = "random") -> jax.Array:
+    """[N, 4] probabilities of moving to the open neighbour with the least value.
+
+    Ties are broken evenly ('random') or in favour of the first move ('first').
+    """
+    near = jnp.where(maze.open_moves, neighbours(value, FAR), FAR + 2)
+    return greedy_probabilities(-value_at(near, maze.cell).astype(jnp.float32), ties)
 
 
-def value_at(values: jax.Array, here: jax.Array) -> jax.Array:
-    """[N, K] what stands in the cell where one stands, of values [N, F, F, K]."""
+def value_at(values: jax.Array, cell: jax.Array) -> jax.Array:
+    """[N, K] the values [N, F, F, K] at the cells [N]."""
     flat = values.reshape(len(values), -1, values.shape[-1])
-    return flat[jnp.arange(len(flat)), here]
+    return flat[jnp.arange(len(flat)), cell]
 
 
 def require_mazes(family: Family) -> Maze:
-    """The family, where it shows mazes.
+    """The family, if it shows mazes.
 
     Raises:
-        MesascopeError: another family.
+        MesascopeError: it shows none.
     """
-    return require_family(family, Maze, "shows no maze", "Put it to maze.")
+    return require_family(family, Maze, "shows no maze", "Take --family maze.")

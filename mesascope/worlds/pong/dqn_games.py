@@ -6,17 +6,16 @@ import numpy as np
 
 from mesascope.worlds.pong import pong_screen as screen
 
-LATELY = 20  # games whose scores are kept
+LATELY = 20  # the number of last games with stored scores
 
 
 class Games:
-    """E games; one that is over is followed by the next, after one step that is no step of a game.
+    """E games; a game that is over is followed by the next, after one fake step that only resets it.
 
     Attributes:
-        frame: [E, 33, 40] of bytes, what is shown now.
-        shape: of a frame.
-        scores: of the last games that were finished, the oldest first.
-        finished: games.
+        frame: [E, 33, 40] the present frames, in bytes.
+        shape: the shape of a frame.
+        scores: the scores of the last finished games, the oldest first.
     """
 
     shape = (screen.HEIGHT, screen.WIDTH)
@@ -44,19 +43,19 @@ class Games:
         self.scores = deque(maxlen=lately)
 
     @staticmethod
-    def cut(shown: np.ndarray) -> np.ndarray:
-        """The field of screens [E, 1, 42, 40]."""
-        return shown[:, 0, screen.TOP : screen.TOP + screen.HEIGHT]
+    def cut(screens: np.ndarray) -> np.ndarray:
+        """The frames [E, 33, 40] of screens [E, 1, 42, 40]."""
+        return screens[:, 0, screen.TOP : screen.TOP + screen.HEIGHT]
 
     def send(self, action: np.ndarray) -> None:
-        """Hands over the actions [E], of 0, 1, 2, and does not wait."""
+        """Sends the actions [E], each 0, 1 or 2, and does not wait."""
         self.games.send(self.codes[action])
 
     def receive(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """What came of the actions, all [E]: frame, reward, whether the game is over, whether this was no step."""
-        shown, reward, over, cut, _ = self.games.recv()
+        """The results of the actions, all [E]: frame, reward, whether the game is over, whether the step was fake."""
+        screens, reward, over, cut, _ = self.games.recv()
         fake, self.over = self.over, over | cut
-        self.frame = self.cut(shown).copy()
+        self.frame = self.cut(screens).copy()
         self.sums = np.where(fake, 0.0, self.sums) + np.where(fake, 0, reward)
         self.scores.extend(self.sums[self.over].tolist())
         return self.frame, np.where(fake, 0, reward).astype(np.float32), self.over, fake

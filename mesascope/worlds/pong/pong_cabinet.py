@@ -1,4 +1,4 @@
-"""Running emulators of Pong, one per lifetime, borrowed from a stock because loading one takes a tenth of a second."""
+"""Running emulators of Pong, one per lifetime, reused because loading one takes a tenth of a second."""
 
 import functools
 import weakref
@@ -8,12 +8,18 @@ import numpy as np
 
 from mesascope.worlds.pong import pong_screen as screen
 
-STOCK: list[Any] = []  # emulators that nobody plays on; what they hold is overwritten by whoever takes one
+STOCK: list[Any] = []  # free emulators; a new game overwrites their state
 
 
 class Start(NamedTuple):
-    """How games begin, each [N]: seed of the sticky actions, idle frames, chance that a frame repeats the last action,
-    the cartridge's mode and difficulty.
+    """How games begin, [N] each.
+
+    Attributes:
+        seed: the seed of the sticky actions.
+        idle: idle frames.
+        sticky: the probability that a frame repeats the last action.
+        mode: the cartridge's mode.
+        difficulty: the cartridge's difficulty.
     """
 
     seed: np.ndarray
@@ -24,18 +30,18 @@ class Start(NamedTuple):
 
 
 class Cabinet:
-    """N games; playing on changes them in place.
+    """N games; playing changes them in place.
 
     Attributes:
-        frame: [N, 33, 40] of bytes, what each shows.
-        places: [N, 6] bytes, where ball and paddles are, as `PLACES` names them.
-        over: [N] whether the game is.
+        frame: [N, 33, 40] the present frames, in bytes.
+        places: [N, 6] the positions of ball and paddles in bytes, named by `PLACES`.
+        over: [N] whether the game is over.
     """
 
     def __init__(self, start: Start, shown: bool = True) -> None:
-        """Begins a game of every start; where nothing is shown only the places are kept, in half the time."""
+        """Begins a game for every start; without `shown` it skips the frames, which takes half the time."""
         self.start, self.shown, n = start, shown, len(start.seed)
-        self.emulators = [STOCK.pop() if STOCK else _loaded() for _ in range(n)]
+        self.emulators = [STOCK.pop() if STOCK else _load() for _ in range(n)]
         weakref.finalize(self, STOCK.extend, self.emulators)
         self.draws = [np.random.default_rng(int(s)) for s in start.seed]
         self.last = np.zeros(n, np.int64)
@@ -46,9 +52,9 @@ class Cabinet:
             self.begin(i, int(start.idle[i]))
 
     def begin(self, i: int, idle: int) -> None:
-        """Begins a game anew after so many idle frames."""
+        """Begins a new game with this number of idle frames."""
         emulator = self.emulators[i]
-        emulator.restoreState(_beginning(int(self.start.mode[i]), int(self.start.difficulty[i])))
+        emulator.restoreState(_initial_state(int(self.start.mode[i]), int(self.start.difficulty[i])))
         for _ in range(idle - 1):
             emulator.act(0)
         before, memory = emulator.getScreenGrayscale(), emulator.getRAM()
@@ -58,40 +64,40 @@ class Cabinet:
         self._show([i], [np.maximum(before, emulator.getScreenGrayscale())], [memory])
 
     def play(self, action: np.ndarray, live: np.ndarray) -> np.ndarray:
-        """One step of the games that are live [N]; the points [N] that it brought."""
-        paid, who = np.zeros(len(action), np.float32), np.flatnonzero(live & ~self.over)
+        """Plays one step of the live games [N]; returns their points [N]."""
+        paid, playing = np.zeros(len(action), np.float32), np.flatnonzero(live & ~self.over)
         screens, before = [], []
-        for i in who:
-            emulator, asked = self.emulators[i], screen.ACTIONS[action[i]]
+        for i in playing:
+            emulator, chosen = self.emulators[i], screen.ACTIONS[action[i]]
             repeats = self.draws[i].random(screen.SKIP) < self.start.sticky[i]
             for j in range(screen.SKIP):
                 if j == screen.SKIP - 1:
                     before.append(emulator.getRAM())
                     if self.shown:
                         screens.append(emulator.getScreenGrayscale())
-                self.last[i] = self.last[i] if repeats[j] else asked
+                self.last[i] = self.last[i] if repeats[j] else chosen
                 paid[i] += emulator.act(int(self.last[i]))
             if self.shown:
                 screens[-1] = np.maximum(screens[-1], emulator.getScreenGrayscale())
             self.over[i] = emulator.game_over()
-        if len(who):
-            self._show(who, screens, before)
+        if len(playing):
+            self._show(playing, screens, before)
         return paid
 
     def screens(self) -> np.ndarray:
-        """[N, 210, 160, 3] of bytes, in colour."""
+        """The screens [N, 210, 160, 3] in colour, in bytes."""
         return np.stack([e.getScreenRGB() for e in self.emulators])
 
-    def _show(self, who: Any, screens: list[np.ndarray], before: list[np.ndarray]) -> None:
+    def _show(self, games: Any, screens: list[np.ndarray], before: list[np.ndarray]) -> None:
         if screens:
-            self.frame[who] = screen.shrink(np.stack(screens))
-        at = list(screen.RAM.values())
-        now = [self.emulators[i].getRAM()[at] for i in who]
-        self.places[who] = [[*a, *b[at[:2]]] for a, b in zip(now, before, strict=True)]
+            self.frame[games] = screen.shrink(np.stack(screens))
+        addresses = list(screen.RAM.values())
+        places = [self.emulators[i].getRAM()[addresses] for i in games]
+        self.places[games] = [[*a, *b[addresses[:2]]] for a, b in zip(places, before, strict=True)]
 
 
-def _loaded() -> Any:
-    """An emulator that never repeats an action by itself."""
+def _load() -> Any:
+    """A new emulator without sticky actions."""
     ale = screen.ale()
     emulator = ale.ALEInterface()
     emulator.setInt("random_seed", 0)
@@ -101,9 +107,9 @@ def _loaded() -> Any:
 
 
 @functools.cache
-def _beginning(mode: int, difficulty: int) -> Any:
-    """The console's state as a game begins."""
-    emulator = _loaded()
+def _initial_state(mode: int, difficulty: int) -> Any:
+    """The console's state at the beginning of a game."""
+    emulator = _load()
     emulator.setMode(mode)
     emulator.setDifficulty(difficulty)
     emulator.reset_game()

@@ -1,4 +1,4 @@
-"""Pong's screen and memory: which pixels are shown, at what size, and where the cartridge keeps what is on them."""
+"""Pong's screen and memory: the pixels that are shown, their size, and the addresses of positions in the memory."""
 
 from typing import Any
 
@@ -8,27 +8,27 @@ from mesascope.contracts.capabilities import ShowsFrames
 from mesascope.errors import MesascopeError
 
 SCREEN = (210, 160)  # pixels
-HEIGHT, WIDTH = 33, 40  # of a frame that is shown
-TALL, WIDE = 5, 4  # pixels of the screen that make one of them
-TOP = 6  # rows of 5 pixels above the field, where the points stand
+HEIGHT, WIDTH = 33, 40  # cells of a frame
+TALL, WIDE = 5, 4  # pixels of the screen in one cell
+TOP = 6  # rows of cells above the field, with the points
 ACTIONS = (0, 3, 4)  # of the console: nothing, right (the paddle rises), left (it falls)
-SWAPPED = (0, 2, 1)  # what each of them does with the controls exchanged
+SWAPPED = (0, 2, 1)  # the effect of each action when the controls are exchanged
 SKIP = 4  # frames of one step; the last two are shown as one, the brighter pixel of each pair
-NOOPS = 30  # most idle frames before a game of training
+NOOPS = 30  # the most idle frames before a training game
 RAM = {"ball x": 49, "ball y": 54, "own y": 51, "other y": 50}  # addresses
-LEFT = 49  # what the address of the ball's x holds when the ball is at the left edge
+LEFT = 49  # the ball's x in the memory when the ball is at the left edge
 BALL = (4, 2)  # pixels, height and width
 PADDLE = 16  # pixels
-PLACES = (*RAM, "ball x before", "ball y before")  # bytes behind the frame in an observation
+PLACES = (*RAM, "ball x before", "ball y before")  # the bytes after the frame in an observation
 SIZE = HEIGHT * WIDTH
 SHOWN = SIZE + len(PLACES)
 
 
 def ale() -> Any:
-    """The module ale_py, quiet.
+    """The module ale_py, with its log messages off.
 
     Raises:
-        MesascopeError: it is not installed.
+        MesascopeError: ale_py is not installed.
     """
     try:
         import ale_py  # GPL: here and in the recipe alone
@@ -41,26 +41,30 @@ def ale() -> Any:
 
 
 def shrink(screens: np.ndarray) -> np.ndarray:
-    """Frames [N, 33, 40] of bytes from grey screens [N, 210, 160]: means of 5 by 4 pixels, without the points."""
+    """Frames [N, 33, 40] in bytes from grey screens [N, 210, 160]: means of 5 by 4 pixels, without the points."""
     rows = screens[:, TOP * TALL : (TOP + HEIGHT) * TALL].reshape(len(screens), HEIGHT, TALL, WIDTH * WIDE)
     tall = rows.sum(2, dtype=np.uint16).reshape(len(screens), HEIGHT, WIDTH, WIDE)
-    sums = sum(tall[..., i] for i in range(WIDE))  # an axis of four is summed slowly
+    sums = sum(tall[..., i] for i in range(WIDE))  # faster than summing over an axis of four
     return np.rint(sums / (TALL * WIDE)).astype(np.uint8)
 
 
 def mirror(places: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The bytes [N, 6] with left and right exchanged where the mask [N] holds; 0 is no ball and stays."""
+    """The bytes [N, 6] with left and right exchanged if the mask [N] is true; 0 means no ball and stays."""
     x = np.array([name.startswith("ball x") for name in PLACES])
     other = np.where(places == 0, 0, (2 * LEFT + SCREEN[1] - BALL[1]) - places.astype(np.int32))
     return np.where(mask[:, None] & x, other, places).astype(np.uint8)
 
 
 def shows_places(family: Any) -> bool:
-    """Whether a family tells where ball and paddles are."""
+    """Whether a family's observations contain the positions of ball and paddles."""
     return isinstance(family, ShowsFrames) and family.places == PLACES
 
 
 def refuse_others(family: Any) -> None:
-    """Raises where a family does not tell where ball and paddles are."""
+    """Refuses a family without the positions of ball and paddles.
+
+    Raises:
+        MesascopeError: the family's observations do not contain them.
+    """
     if not shows_places(family):
-        raise MesascopeError(f"{family.name} does not tell where a ball is.", "Put it to pong.")
+        raise MesascopeError(f"{family.name} does not show where a ball is.", "Take --family pong.")

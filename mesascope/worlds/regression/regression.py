@@ -1,7 +1,7 @@
-"""What subjects of in-context regression share: pairs read from percepts, and predictions linear in the outcomes.
+"""Shared by subjects of in-context regression: the pairs in percepts, and predictions that are linear in the outcomes.
 
-Every procedure that fits weights to sums of squares is a filter on the eigenvalues λ of Σ x xᵀ: its weights are
-V f(λ) Vᵀ Σ x y. They differ in numbers only, so they share compiled code.
+Every procedure that fits weights to squared errors is a filter on the eigenvalues λ of Σ x xᵀ: its weights are
+V f(λ) Vᵀ Σ x y. The procedures differ only in numbers, so they share compiled code.
 """
 
 from typing import NamedTuple
@@ -13,11 +13,11 @@ from mesascope.contracts.scripted import Family, Percept, Response, Scripted, re
 from mesascope.worlds.regression.families.linear_regression import LinearRegression
 
 TRIED = "linear_regression:trials=12,bank=2"
-NOTHING = 1e-5  # an eigenvalue below this part of the largest is 0
+NOTHING = 1e-5  # an eigenvalue below this part of the largest counts as 0
 
 
 class Sums(NamedTuple):
-    """What was seen: gram [N, D, D] Σ x xᵀ, cross [N, D] Σ x y, total [N] Σ y, count [N]."""
+    """Sums over the pairs: gram [N, D, D] Σ x xᵀ, cross [N, D] Σ x y, total [N] Σ y, and their count [N]."""
 
     gram: jax.Array
     cross: jax.Array
@@ -26,17 +26,17 @@ class Sums(NamedTuple):
 
 
 class SpectralFilter(Scripted):
-    """Predicts from sums over the pairs; all its numbers but D are data.
+    """Predicts from sums over the pairs; all its numbers except D are data.
 
     Attributes:
         dimension: D.
-        penalty: ridge's, added to every eigenvalue.
-        steps: of gradient descent from zero; infinite for the limit.
-        rate: a step's size times the trace of Σ x xᵀ.
-        correction: of the curvature before the descent, GD++ (von Oswald et al. 2023, arXiv 2212.07677).
-        weight: of the fitted weights in the prediction, 0 or 1, or -1 for the opposite.
-        level: of the mean outcome in the prediction.
-        discount: what is kept of the sums at each trial.
+        penalty: the ridge penalty, added to every eigenvalue.
+        steps: the steps of gradient descent from zero; infinite for the limit.
+        rate: the step size times the trace of Σ x xᵀ.
+        correction: γ of GD++, the preconditioning before the descent (von Oswald et al. 2023, arXiv 2212.07677).
+        weight: the factor of the fitted prediction: 0 or 1, or -1 for its opposite.
+        level: the factor of the mean outcome in the prediction.
+        discount: the factor of the sums at each trial.
     """
 
     dimension: int
@@ -49,7 +49,7 @@ class SpectralFilter(Scripted):
     discount: jax.Array
 
     def fresh(self, n: int) -> Sums:
-        """Nothing was seen."""
+        """Sums of 0."""
         d = self.dimension
         return Sums(jnp.zeros((n, d, d)), jnp.zeros((n, d)), jnp.zeros(n), jnp.zeros(n))
 
@@ -57,48 +57,58 @@ class SpectralFilter(Scripted):
         """Adds the last pair, fits, and predicts at the coming input."""
         pair = last_pair(percept, self.dimension)
         added = Sums(
-            pair.x[:, :, None] * pair.x[:, None], pair.x * pair.y[:, None], pair.y, pair.there.astype(float)
+            pair.x[:, :, None] * pair.x[:, None],
+            pair.x * pair.y[:, None],
+            pair.y,
+            pair.available.astype(float),
         )
         carry = jax.tree.map(lambda old, new: self.discount * old + new, carry, added)
         values, axes = jnp.linalg.eigh(carry.gram)
-        along = jnp.einsum("nde,nd->ne", axes, carry.cross)
-        fitted = jnp.einsum("nde,ne->nd", axes, self.filter(values) * along)
+        projected = jnp.einsum("nde,nd->ne", axes, carry.cross)
+        fitted = jnp.einsum("nde,ne->nd", axes, self.filter(values) * projected)
         mean = carry.total / jnp.maximum(carry.count, 1e-9)
-        told = self.weight * (fitted * pair.query).sum(-1) + self.level * mean
-        return carry, Response(told, None)
+        prediction = self.weight * (fitted * pair.query).sum(-1) + self.level * mean
+        return carry, Response(prediction, None)
 
     def filter(self, values: jax.Array) -> jax.Array:
         """f(λ) [N, D] from the eigenvalues [N, D]; 0 where λ is 0."""
         top = values.max(-1, keepdims=True)
-        there = values > jnp.maximum(NOTHING * top, 1e-12)
-        held = jnp.where(there, values, 1.0)
-        trace = jnp.maximum(jnp.where(there, values, 0.0).sum(-1, keepdims=True), 1e-12)
-        shrunk = 1.0 - self.correction * held / trace
-        turned = held * jnp.square(shrunk)
-        left = jnp.power(jnp.clip(1.0 - self.rate * turned / trace, 0.0, 1.0), self.steps)
-        descended = jnp.square(shrunk) * (1.0 - left) / jnp.maximum(turned, 1e-12)
-        fitted = jnp.where(jnp.isinf(self.steps), 1.0 / (held + self.penalty), descended)
-        return jnp.where(there, fitted, 0.0)
+        nonzero = values > jnp.maximum(NOTHING * top, 1e-12)
+        eigenvalues = jnp.where(nonzero, values, 1.0)
+        trace = jnp.maximum(jnp.where(nonzero, values, 0.0).sum(-1, keepdims=True), 1e-12)
+        shrunk = 1.0 - self.correction * eigenvalues / trace
+        preconditioned = eigenvalues * jnp.square(shrunk)
+        remaining = jnp.power(jnp.clip(1.0 - self.rate * preconditioned / trace, 0.0, 1.0), self.steps)
+        descended = jnp.square(shrunk) * (1.0 - remaining) / jnp.maximum(preconditioned, 1e-12)
+        fitted = jnp.where(jnp.isinf(self.steps), 1.0 / (eigenvalues + self.penalty), descended)
+        return jnp.where(nonzero, fitted, 0.0)
 
 
 class Pair(NamedTuple):
-    """The last pair x [N, D], y [N], zeros where there is none; there [N]; query [N, D], the coming input."""
+    """The last pair and the coming input.
+
+    Attributes:
+        x: [N, D] the last input, zeros at the first trial.
+        y: [N] its outcome, 0 at the first trial.
+        available: [N] whether there was a pair.
+        query: [N, D] the coming input.
+    """
 
     x: jax.Array
     y: jax.Array
-    there: jax.Array
+    available: jax.Array
     query: jax.Array
 
 
 def last_pair(percept: Percept, dimension: int) -> Pair:
-    """What a percept shows of the last trial, and what it asks."""
-    there = ~percept.first
-    shown = percept.observation
+    """The last pair and the coming input of a percept."""
+    available = ~percept.first
+    observation = percept.observation
     return Pair(
-        jnp.where(there[:, None], shown[:, dimension:], 0.0),
-        jnp.where(there, percept.feedback, 0.0),
-        there,
-        shown[:, :dimension],
+        jnp.where(available[:, None], observation[:, dimension:], 0.0),
+        jnp.where(available, percept.feedback, 0.0),
+        available,
+        observation[:, :dimension],
     )
 
 
@@ -113,16 +123,18 @@ def make_filter(
     level: float = 0.0,
     discount: float = 1.0,
 ) -> SpectralFilter:
-    """A procedure with the given numbers, see `Filtered`."""
-    told = (penalty, steps, rate, correction, weight, level, discount)
-    return SpectralFilter(require_regression(family).dimension, *(jnp.asarray(x, jnp.float32) for x in told))
+    """A procedure with these numbers, see `SpectralFilter`."""
+    numbers = (penalty, steps, rate, correction, weight, level, discount)
+    return SpectralFilter(
+        require_regression(family).dimension, *(jnp.asarray(x, jnp.float32) for x in numbers)
+    )
 
 
 def require_regression(family: Family) -> LinearRegression:
-    """The family, if it asks for in-context regression.
+    """The family, if it is in-context regression.
 
     Raises:
-        MesascopeError: it does not.
+        MesascopeError: it is not.
     """
     remedy = "Take --family linear_regression."
     return require_family(family, LinearRegression, "has no inputs to regress on", remedy)

@@ -1,4 +1,4 @@
-"""What subjects of Markov chains share: the transition that a percept shows, and the family that shows one."""
+"""Shared by subjects of Markov chains: the transition in a percept, and counts of transitions."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ TRIED = "markov_chain:symbols=3,trials=12,bank=2"
 
 
 class Transition(NamedTuple):
-    """before and now [N, K], one-hot symbols; before is all zero where there was none."""
+    """before and now [N, K], one-hot symbols; before is all zero at the first trial."""
 
     before: jax.Array
     now: jax.Array
@@ -25,12 +25,12 @@ def last_transition(percept: Percept, choices: int) -> Transition:
 
 
 def count_transition(transition: Transition) -> jax.Array:
-    """[N, K, K] one where the transition went, zero elsewhere."""
+    """[N, K, K] 1 at the transition, 0 elsewhere."""
     return transition.before[:, :, None] * transition.now[:, None, :]
 
 
 def row(table: jax.Array, transition: Transition) -> jax.Array:
-    """[N, K] the row of a table [N, K, K] that belongs to the present symbol."""
+    """[N, K] the row of a table [N, K, K] for the present symbol."""
     return jnp.einsum("nij,ni->nj", table, transition.now)
 
 

@@ -1,9 +1,9 @@
-"""Conditions that are put to families with words alone, where they are what a metric of language models asks for."""
+"""Which families the conditions of language models apply to."""
 
 from mesascope.contracts.capabilities import SpeaksWords
 from mesascope.contracts.family import Family
 
 
-def why_without_words(family: Family) -> str | None:
-    """Why a condition of language models does not apply, None where the family has words."""
+def reason_without_words(family: Family) -> str | None:
+    """The reason that a condition of language models does not apply, or None if the family has words."""
     return None if isinstance(family, SpeaksWords) else "it has no words"

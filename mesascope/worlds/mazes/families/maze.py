@@ -1,8 +1,8 @@
-"""A maze is shown whole, with where one stands and the goal: which way leads there?
+"""Mazes: the subject sees the whole maze, its own cell and the goal, and chooses the next move.
 
-Nothing has to be found out by living: the maze stays for a lifetime, and half-way the goal may move ('revalued:worth')
-or a wall ('revalued:map'), which is shown at once and with no pay-off in between. Choosing well takes look-ahead as far
-as the goal is. A trial is a walk of S steps, by default of one, and pays at its end what part of the way is done.
+Nothing about the task is hidden. The maze stays for a lifetime. Half-way the goal may move ('revalued:worth') or a wall
+may move ('revalued:map'); the change is shown at once, before any pay-off. To choose well the subject must look ahead
+to the goal. A trial is a walk of S steps, one by default; at its end it pays the part of the way that is done.
 """
 
 import dataclasses
@@ -22,15 +22,15 @@ from mesascope.keys import address
 from mesascope.worlds.mazes import mazes
 
 SMALLEST, LARGEST = 5, 33
-MORE = 4  # cells on a side that the larger split has more
-LOOPS = 0.15  # the share of walls that are gone on the split of loops
-LONGEST = 64  # steps of a walk whose acts are all kept
+MORE = 4  # extra cells on a side on the larger split
+LOOPS = 0.15  # the share of walls that are removed on the split with loops
+LONGEST = 64  # the most steps of a walk
 
 
 class Tasks(NamedTuple):
     """Before and after the change: opens [N, 2, F, F, 2], goal [N, 2], dist [N, 2, F²] steps to the goal.
 
-    start [N, T] the cell where each walk starts; turned [N] whether moves go the other way after the change.
+    start [N, T] is the cell where each walk starts; turned [N] is whether moves are reversed after the change.
     """
 
     opens: jax.Array
@@ -41,7 +41,7 @@ class Tasks(NamedTuple):
 
 
 class State(NamedTuple):
-    """trial, step and cell, each [N]."""
+    """The trial, the step and the cell of each lifetime, [N] each."""
 
     trial: jax.Array
     step: jax.Array
@@ -52,16 +52,16 @@ class Maze(Configured):
     """Walks in mazes; see `family` for the settings.
 
     An observation [N, 4 F²] is four pictures of F × F cells, row by row: whether the way east is open, whether the way
-    south is, the goal, where one stands. F is `MORE` larger than the maze, which stands in its upper left, so that
-    the larger split shows pictures of the same size. A bank is passages [M, size, size, 2], goals [M] and starts
-    [M, T], in the square of the maze.
+    south is open, the goal, and the subject's cell. F is the size of the maze plus `MORE`, so that the larger split has
+    pictures of the same size; the maze is in the upper left. A bank is passages [M, size, size, 2], goals [M] and
+    starts [M, T], with cells numbered in the maze's own square.
     """
 
     size: int
     length: int
 
     controls: ClassVar = {"learner": "maze_planner", "lookalike": "maze_greedy", "still": "uniform"}
-    # all is shown, so none has anything to acquire
+    # nothing is hidden, so there is nothing to acquire
     references: ClassVar = {
         "learner": "maze_planner:sweeps=1369",
         "discounting": "maze_planner:sweeps=1369",
@@ -71,20 +71,20 @@ class Maze(Configured):
 
     @property
     def steps(self) -> int:
-        """S."""
+        """S, the steps of a walk."""
         return self.length
 
     @property
     def field(self) -> int:
-        """F."""
+        """F, the cells on a side of a picture."""
         return self.size + MORE
 
     def splits(self) -> tuple[Split, ...]:
-        """Larger mazes, moves exchanged half-way, several ways, and the changes that are shown."""
+        """Larger mazes, moves reversed half-way, mazes with loops, and the two changes that are shown."""
         split, half = self.varied, self.horizon // 2
         revalued = (
-            split(f"revalued:{what}", changes_at=half, counted=False, revalued=what)
-            for what in ("worth", "map")
+            split(f"revalued:{change}", changes_at=half, counted=False, revalued=change)
+            for change in ("worth", "map")
         )
         return (
             *(() if self.bank_tasks is None else (split("seen", seen=True),)),
@@ -109,42 +109,44 @@ class Maze(Configured):
         """Draws n tasks.
 
         Args:
-            key: of all draws.
-            n: how many.
-            seen: whether they are of the bank.
-            size: cells on a side, the family's where 0.
-            loops: whether walls are taken out, so that several ways lead to the goal.
-            turned: whether moves are exchanged half-way.
-            revalued: what changes half-way and is shown: 'worth', 'map', '' for nothing.
+            key: the random key of all draws.
+            n: the number of tasks.
+            seen: whether the tasks are from the bank.
+            size: cells on a side; 0 for the family's size.
+            loops: whether some walls are removed, so that several ways lead to the goal.
+            turned: whether moves are reversed half-way.
+            revalued: what changes visibly half-way: 'worth' (the goal), 'map' (a wall) or '' (nothing).
         """
         size = size or self.size
-        opens, goal, start = self._drawn(key, n, size)
+        opens, goal, start = self._draw_problems(key, n, size)
         if seen:
             opens, goal, start = pick(address(key, "which"), self.bank_tasks, n)
         elif loops:
             opens = mazes.open_loops(address(key, "loops"), opens, LOOPS)
-        later, moved, at = opens, goal, self.horizon // 2
+        later_opens, later_goal, half = opens, goal, self.horizon // 2
         if revalued:
-            start = start.at[:, at].set(start[:, at - 1])  # the change meets it where it just was
+            start = start.at[:, half].set(start[:, half - 1])  # the same start before and after the change
         if revalued == "map":
-            later = mazes.move_wall(address(key, "wall"), mazes.Problem(opens, goal), start[:, at])
+            later_opens = mazes.move_wall(address(key, "wall"), mazes.Problem(opens, goal), start[:, half])
         elif revalued == "worth":
-            moved = mazes.draw_other_goal(address(key, "moved"), mazes.Problem(opens, goal), start[:, at])
-            late = np.arange(self.horizon) >= at
-            start = jnp.where(late & (start == moved[:, None]), (start + 1) % size**2, start)
-        both = [mazes.Problem(o, g) for o, g in ((opens, goal), (later, moved))]
-        return self._placed(both, start, jnp.full(n, turned), size)
+            later_goal = mazes.draw_other_goal(
+                address(key, "moved"), mazes.Problem(opens, goal), start[:, half]
+            )
+            late = np.arange(self.horizon) >= half
+            start = jnp.where(late & (start == later_goal[:, None]), (start + 1) % size**2, start)
+        both = [mazes.Problem(o, g) for o, g in ((opens, goal), (later_opens, later_goal))]
+        return self._frame(both, start, jnp.full(n, turned), size)
 
-    def _drawn(self, key: jax.Array, n: int, size: int) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Perfect mazes [n, size, size, 2], a goal [n], and starts [n, T] elsewhere."""
+    def _draw_problems(self, key: jax.Array, n: int, size: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Perfect mazes [n, size, size, 2], goals [n], and starts [n, T] in other cells than the goal."""
         opens = mazes.grow_mazes(address(key, "maze", size), n, size)
         goal = jax.random.randint(address(key, "goal", size), (n,), 0, size**2)
         keys = jax.random.split(address(key, "start", size), self.horizon)
         start = jax.vmap(lambda k: mazes.draw_other_cell(k, goal, size**2), out_axes=1)(keys)
         return opens, goal, start
 
-    def _placed(self, both: list[mazes.Problem], start: jax.Array, turned: jax.Array, size: int) -> Tasks:
-        """Tasks in the field, from problems before and after the change in a square of their own."""
+    def _frame(self, both: list[mazes.Problem], start: jax.Array, turned: jax.Array, size: int) -> Tasks:
+        """Tasks in pictures of F × F cells, from problems before and after the change in squares of side `size`."""
         framed = [
             mazes.Problem(
                 mazes.frame_maze(p.opens, self.field), mazes.renumber_cell(p.goal, size, self.field)
@@ -161,12 +163,12 @@ class Maze(Configured):
         )
 
     def level(self, text: str) -> Tasks:
-        """The one task that a drawing shows, as `drawing` draws them; all walks start at A.
+        """The task in a drawing as `drawing` makes it; every walk starts at A.
 
         Raises:
-            MesascopeError: another size than this family's, or no way from A to G.
+            MesascopeError: the maze has another size than this family's, or there is no way from A to G.
         """
-        opens, goal, start = mazes.read(text)
+        opens, goal, start = mazes.parse_drawing(text)
         if len(opens) not in (self.size, self.field):
             raise MesascopeError(
                 f"The drawing has {len(opens)} cells on a side, {self.name} has {self.size} or {self.field}.",
@@ -174,24 +176,24 @@ class Maze(Configured):
             )
         problem = mazes.Problem(jnp.asarray(opens)[None], jnp.asarray([goal]))
         starts = jnp.full((1, self.horizon), start)
-        return self._placed([problem, problem], starts, jnp.zeros(1, bool), len(opens))
+        return self._frame([problem, problem], starts, jnp.zeros(1, bool), len(opens))
 
     def drawing(self, observation: Any) -> str:
-        """One observation [4 F²] in characters."""
-        east, south, goal, here = np.asarray(observation).reshape(4, self.field, self.field)
+        """One observation [4 F²] drawn with characters."""
+        east, south, goal, cell = np.asarray(observation).reshape(4, self.field, self.field)
         opens = np.stack([east, south], -1) > 0.5
         size = 1 + int(np.argwhere(np.asarray(mazes.passable(jnp.asarray(opens)[None]))[0].any(-1)).max())
-        return mazes.draw_maze(opens, int(goal.argmax()), int(here.argmax()), size)
+        return mazes.draw_maze(opens, int(goal.argmax()), int(cell.argmax()), size)
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[State, Percept]:
         """Starts one lifetime per task at the start of its first walk."""
         zero = jnp.zeros(len(tasks.turned), jnp.int32)
         state = State(zero, zero, tasks.start[:, 0].astype(jnp.int32))
-        return state, first_percept(self._shown(tasks, state))
+        return state, first_percept(self._observe(tasks, state))
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
-        """One step, to the next cell or nowhere at a wall; at the goal one stays. After the last one it pays."""
-        rows, late = jnp.arange(len(action)), self._late(state.trial)
+        """Moves to the next cell; a wall or the goal stops every further move. The last step of a walk pays."""
+        rows, late = jnp.arange(len(action)), self._phase(state.trial)
         move = action ^ (2 * (tasks.turned & (late > 0)))
         opens, goal, dist = tasks.opens[rows, late], tasks.goal[rows, late], tasks.dist[rows, late]
         row, column = state.cell // self.field, state.cell % self.field
@@ -208,39 +210,39 @@ class Maze(Configured):
         step = jnp.asarray([-self.field, 1, self.field, -1])[move]
         cell = jnp.where(can & (state.cell != goal), state.cell + step, state.cell)
         ends = state.step + 1 >= self.length
-        begun = dist[rows, tasks.start[rows, state.trial]]
-        done = (begun - dist[rows, cell]) / jnp.clip(begun, 1, self.length)
+        start_distance = dist[rows, tasks.start[rows, state.trial]]
+        done = (start_distance - dist[rows, cell]) / jnp.clip(start_distance, 1, self.length)
         paid = jnp.where(ends, done, 0.0)
         trial, at = state.trial + ends, jnp.where(ends, 0, state.step + 1)
         coming = tasks.start[rows, jnp.minimum(trial, self.horizon - 1)]
         state = State(trial, at, jnp.where(ends, coming, cell).astype(jnp.int32))
-        return state, next_percept(self._shown(tasks, state), action, paid, trial, at), paid
+        return state, next_percept(self._observe(tasks, state), action, paid, trial, at), paid
 
-    def _late(self, trial: jax.Array) -> jax.Array:
+    def _phase(self, trial: jax.Array) -> jax.Array:
         return (trial >= self.horizon // 2).astype(jnp.int32)
 
-    def _shown(self, tasks: Tasks, state: State) -> jax.Array:
-        """[N, 4 F²]."""
-        rows, late = jnp.arange(len(state.cell)), self._late(state.trial)
+    def _observe(self, tasks: Tasks, state: State) -> jax.Array:
+        """The observations [N, 4 F²]."""
+        rows, late = jnp.arange(len(state.cell)), self._phase(state.trial)
         n, cells = len(rows), self.field**2
         opens = jnp.moveaxis(tasks.opens[rows, late], -1, 1).reshape(n, -1).astype(jnp.float32)
         places = [jax.nn.one_hot(x, cells) for x in (tasks.goal[rows, late], state.cell)]
         return jnp.concatenate([opens, *places], -1)
 
     def planes(self, observation: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """What a network of fields is shown: pictures [N, F, F, PLANES], and the cell [N] where one stands."""
-        problem, here = mazes.parse_observation(observation)
-        return mazes.planes(problem), here
+        """The input of a network of fields: pictures [N, F, F, PLANES], and the subject's cell [N]."""
+        problem, cell = mazes.parse_observation(observation)
+        return mazes.planes(problem), cell
 
     def problems(self, key: jax.Array, n: int) -> mazes.Problem:
-        """n problems to train on, in their own square: of the bank where there is one."""
+        """n training problems, from the bank if there is one; cells are numbered in the maze's own square."""
         if self.bank_tasks is not None:
             return mazes.Problem(*pick(address(key, "which"), self.bank_tasks[:2], n))
-        opens, goal, _ = self._drawn(key, n, self.size)
+        opens, goal, _ = self._draw_problems(key, n, self.size)
         return mazes.Problem(opens, goal)
 
     def move_goal(self, key: jax.Array, problem: mazes.Problem) -> mazes.Problem:
-        """The same mazes, the goal elsewhere."""
+        """The same mazes with the goal in another cell."""
         return mazes.Problem(
             problem.opens, mazes.draw_other_cell(key, problem.goal, problem.opens.shape[1] ** 2)
         )
@@ -249,34 +251,35 @@ class Maze(Configured):
     ways = staticmethod(mazes.right_moves)
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """chance, best, worst and fixed, turned and goal, all [N, T]; all is shown, so 'fixed' is the best that is.
+        """chance, best, worst, fixed, turned and goal, all [N, T].
 
-        Where moves are exchanged half-way, the best that cannot adapt takes the worse moves from then on.
+        Nothing is hidden, so 'fixed' equals 'best'. After moves are reversed it is the better of chance and the moves
+        that were right before.
         """
         opens, goal, dist, start, turned = (np.asarray(x) for x in tasks)
         late = (np.arange(self.horizon) >= self.horizon // 2).astype(int)
-        there = mazes.successor_cells(opens)
-        there = np.where(
-            np.arange(self.field**2)[:, None] == goal[..., None, None], goal[..., None, None], there
+        successors = mazes.successor_cells(opens)
+        successors = np.where(
+            np.arange(self.field**2)[:, None] == goal[..., None, None], goal[..., None, None], successors
         )
-        rows, both = np.arange(len(start))[:, None], {}
-        begun = dist[rows, late, start]
+        rows, values = np.arange(len(start))[:, None], {}
+        start_distance = dist[rows, late, start]
         ways = {"chance": np.mean, "best": np.min, "worst": np.max, "blind": None}
         for name, way in ways.items():
-            ends = mazes.distance_left(dist, there, self.length, way)[rows, late, start]
-            both[name] = (begun - ends) / np.clip(begun, 1, self.length)
-        blind = both.pop("blind")
+            ends = mazes.distance_left(dist, successors, self.length, way)[rows, late, start]
+            values[name] = (start_distance - ends) / np.clip(start_distance, 1, self.length)
+        blind = values.pop("blind")
         exchanged = (turned[:, None] & (late > 0)).astype(float)
-        fixed = np.where(exchanged > 0, np.maximum(blind, both["chance"]), both["best"])
-        return {**both, "fixed": fixed, "turned": exchanged, "goal": goal[:, late]}
+        fixed = np.where(exchanged > 0, np.maximum(blind, values["chance"]), values["best"])
+        return {**values, "fixed": fixed, "turned": exchanged, "goal": goal[:, late]}
 
     def plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
-        """How near to the goal each move leads at the first step of a walk, by the maze as it was shown.
+        """The value of each move at the first step of a walk: minus the distance to the goal, in the maze as shown.
 
-        Nothing is chosen where only one way is open: such acts are -1.
+        If only one way is open there is no choice, and the action is -1.
 
         Raises:
-            MesascopeError: the observations were not kept.
+            MesascopeError: the trials have no observations.
         """
         seen = observed(trials, self.name, "Take fewer trials, shorter walks or a smaller maze.")
         seen = seen if self.length == 1 else seen[:, :, 0]
@@ -284,36 +287,36 @@ class Maze(Configured):
         action = action[..., None] if self.length == 1 else action[..., :1]
         n, t = action.shape[:2]
         late = (np.arange(t) >= self.horizon // 2).astype(int)
-        here = seen.reshape(n, t, 4, -1)[:, :, 3].argmax(-1)
-        # all that is ever shown of walls and goals
+        cell = seen.reshape(n, t, 4, -1)[:, :, 3].argmax(-1)
+        # walls and goals change only half-way
         phases = np.stack([seen[:, 0], seen[:, self.horizon // 2]], 1)
-        dist, there = (x.reshape(n, 2, *x.shape[1:]) for x in self._measured(phases.reshape(2 * n, -1)))
+        dist, successors = (x.reshape(n, 2, *x.shape[1:]) for x in self._measure(phases.reshape(2 * n, -1)))
         i = np.arange(n)[:, None]
 
         def worth(phase):
-            ends = there[i, phase, here]
+            ends = successors[i, phase, cell]
             return -dist[i[..., None], phase[..., None], ends].astype(float)[:, :, None]
 
         values, before = worth(late[None]), worth(np.concatenate([[0], late[:-1]])[None])
         before[:, 0] = np.nan
-        ways = (there[i, late[None], here] != here[..., None]).sum(-1)
+        ways = (successors[i, late[None], cell] != cell[..., None]).sum(-1)
         action = np.where(ways[..., None] > 1, action, -1)
-        ahead = np.maximum(dist[i, late[None], here], 1)
-        # by doublings: one distance alone has too few lifetimes
-        far = 1 << np.floor(np.log2(ahead)).astype(int)
-        known = ~(trials.turned.values > 0) if "turned" in trials else np.ones((n, t), bool)
+        ahead = np.maximum(dist[i, late[None], cell], 1)
+        # in doublings, because too few lifetimes have any one distance
+        ahead_doublings = 1 << np.floor(np.log2(ahead)).astype(int)
+        visible = ~(trials.turned.values > 0) if "turned" in trials else np.ones((n, t), bool)
         cases = mazes.count_problems(self.size)
         if self.bank_tasks is not None and str(trials.attrs["split"]) == "seen":
             cases = float(len(self.bank_tasks[1]))
-        return Plans(action, values, before, known, far[..., None], cases, goal=True)
+        return Plans(action, values, before, visible, ahead_doublings[..., None], cases, goal=True)
 
-    def _measured(self, observation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Steps to the goal [n, F²] and where every move leads [n, F², 4], of observations [n, 4 F²]."""
+    def _measure(self, observation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Steps to the goal [n, F²] and the cell that each move leads to [n, F², 4], from observations [n, 4 F²]."""
         problem, _ = mazes.parse_observation(observation)
-        return np.asarray(_flooded(problem)), mazes.successor_cells(np.asarray(problem.opens))
+        return np.asarray(_flood(problem)), mazes.successor_cells(np.asarray(problem.opens))
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The last walk had gone as far the other way."""
+        """The percept with the sign of the last pay-off flipped."""
         return percept._replace(feedback=-percept.feedback)
 
     def text(self, action: int, feedback: float) -> str:
@@ -322,36 +325,39 @@ class Maze(Configured):
 
 
 @eqx.filter_jit
-def _flooded(problem: mazes.Problem) -> jax.Array:
+def _flood(problem: mazes.Problem) -> jax.Array:
     return mazes.distances(problem).reshape(len(problem.goal), -1)
 
 
 @keep_settings(trials=(4, 100_000), bank=(0, 10_000))
 def family(size: int = 9, steps: int = 1, trials: int = 8, bank: int = 0, bank_seed: int = 0) -> Maze:
-    """A perfect maze is shown whole, with where one stands and the goal; choosing the way takes look-ahead.
+    """A perfect maze is shown whole, with the subject's cell and the goal; choosing the way takes look-ahead.
 
     Args:
         size: cells on a side, an odd number from 5 to 33.
-        steps: S, of a walk; it pays at its end the part of the way, or of S steps, that is done.
+        steps: S, the steps of a walk, which pays at its end the part of the way, or of S steps, that is done.
         trials: T, walks in a lifetime, at least 4.
         bank: M, the number of training mazes, each with its goal and starts; 0 for unlimited.
-        bank_seed: the seed that they are drawn from.
+        bank_seed: the seed that the bank is drawn from.
     """
     if size % 2 == 0 or not SMALLEST <= size <= LARGEST:
-        why = "is even" if SMALLEST <= size <= LARGEST else "is out of range"
+        reason = "is even" if SMALLEST <= size <= LARGEST else "is out of range"
         raise MesascopeError(
-            f"size={size} {why}: a maze has from {SMALLEST} to {LARGEST} cells on a side, more do not fit into memory.",
+            f"size={size} {reason}: a maze has from {SMALLEST} to {LARGEST} cells on a side; "
+            "larger mazes do not fit into memory.",
             f"Give an odd number from {SMALLEST} to {LARGEST}.",
         )
     if steps < 1:
-        raise MesascopeError(f"steps={steps}: nobody goes anywhere.", f"Give a number from 1 to {LONGEST}.")
+        raise MesascopeError(
+            f"steps={steps}: a walk needs at least one step.", f"Give a number from 1 to {LONGEST}."
+        )
     check_range(1, LONGEST, steps=steps)
-    shown = trials * steps * 4 * (size + MORE) ** 2
+    numbers = trials * steps * 4 * (size + MORE) ** 2
     check_memory(
-        shown, f"{trials:,} walks of {steps} steps", "Give fewer trials, shorter walks or a smaller maze."
+        numbers, f"{trials:,} walks of {steps} steps", "Give fewer trials, shorter walks or a smaller maze."
     )
     plain = Maze(size, length=steps, choices=4, horizon=trials)
     if not bank:
         return plain
-    drawn = plain._drawn(address(jax.random.key(bank_seed), "bank"), bank, size)
-    return dataclasses.replace(plain, bank_tasks=drawn)
+    bank_tasks = plain._draw_problems(address(jax.random.key(bank_seed), "bank"), bank, size)
+    return dataclasses.replace(plain, bank_tasks=bank_tasks)

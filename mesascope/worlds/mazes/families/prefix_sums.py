@@ -1,8 +1,7 @@
-"""A row of bits is shown, and a place in it: is the sum of the bits up to there odd?
+"""Prefix sums: the subject sees a row of bits and a place in it, and says whether the sum up to that place is odd.
 
-The work goes on bit by bit, so it takes more ticks the farther the place (Schwarzschild et al. 2021), and there is
-nothing to pursue: no candidates, and no worth to choose among them by. Whoever gains from computation here does not
-search by that.
+The sum is computed bit by bit, so a farther place takes more ticks (Schwarzschild et al. 2021). There is nothing to
+search: no candidates, and no values to compare. A subject that gains from ticks here computes, but does not search.
 """
 
 from typing import ClassVar, NamedTuple
@@ -28,7 +27,7 @@ LONGEST = 512
 
 
 class Tasks(NamedTuple):
-    """bits [N, T, L] and the place that is asked [N, T]; flip [N, T] whether the answers are exchanged."""
+    """bits [N, T, L]; place [N, T], the last place of the sum; flip [N, T], whether the answers are exchanged."""
 
     bits: jax.Array
     place: jax.Array
@@ -36,16 +35,16 @@ class Tasks(NamedTuple):
 
 
 class PrefixSums(Configured):
-    """Asks for running sums; an observation [N, L + 1] shows the bits and the place, see `family`."""
+    """Running sums; see `family` for the settings. An observation [N, L + 1] is the bits and the place."""
 
     length: int
 
     controls: ClassVar = {"learner": "running_sums", "lookalike": "win_stay_lose_shift", "still": "uniform"}
-    # nothing can be acquired but that answers are exchanged
+    # the only thing to acquire is that answers are exchanged
     references: ClassVar = dict.fromkeys(("learner", "discounting", "locator"), "running_sums:bits=512")
 
     def splits(self) -> tuple[Split, ...]:
-        """Places in the farther half of the row, answers exchanged half-way, rows of few ones."""
+        """Places in the farther half of the row, answers exchanged half-way, and rows with few ones."""
         split, half = self.varied, self.horizon // 2
         return (
             *self.seen(),
@@ -64,7 +63,15 @@ class PrefixSums(Configured):
         farther: bool = False,
         flips_at: int | None = None,
     ) -> Tasks:
-        """Draws n tasks: how often a place holds a one, where is asked, and from when answers are exchanged."""
+        """Draws n tasks.
+
+        Args:
+            key: the random key of all draws.
+            n: the number of tasks.
+            ones: the probability that a bit is 1.
+            farther: whether the place is in the farther half of the row.
+            flips_at: the trial from which answers are exchanged; None for never.
+        """
         shape, half = (n, self.horizon), self.length // 2
         bits = jax.random.bernoulli(address(key, "bits"), ones, (*shape, self.length)).astype(jnp.int32)
         low, high = (half, self.length) if farther else (0, half)
@@ -75,40 +82,40 @@ class PrefixSums(Configured):
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
         """Starts one lifetime per task; the hidden state is the trial index [N]."""
         zero = jnp.zeros(len(tasks.place), jnp.int32)
-        return zero, first_percept(self._shown(tasks, zero))
+        return zero, first_percept(self._observe(tasks, zero))
 
     def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
-        """Answers once: 1 where it is right."""
+        """Scores one answer: 1 if it is right, else 0."""
         rows = jnp.arange(len(action))
-        asked = jnp.arange(self.length) <= tasks.place[rows, state][:, None]
-        odd = (tasks.bits[rows, state] * asked).sum(-1) % 2
+        included = jnp.arange(self.length) <= tasks.place[rows, state][:, None]
+        odd = (tasks.bits[rows, state] * included).sum(-1) % 2
         right = odd ^ tasks.flip[rows, state].astype(jnp.int32)
         score = (action == right).astype(jnp.float32)
-        shown = self._shown(tasks, jnp.minimum(state + 1, self.horizon - 1))
-        return state + 1, next_percept(shown, action, score, state + 1), score
+        observation = self._observe(tasks, jnp.minimum(state + 1, self.horizon - 1))
+        return state + 1, next_percept(observation, action, score, state + 1), score
 
-    def _shown(self, tasks: Tasks, trial: jax.Array) -> jax.Array:
+    def _observe(self, tasks: Tasks, trial: jax.Array) -> jax.Array:
         rows = jnp.arange(len(trial))
         place = tasks.place[rows, trial][:, None]
         return jnp.concatenate([tasks.bits[rows, trial], place], -1).astype(jnp.float32)
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """chance, best, worst and fixed [N, T]; who cannot adapt still sees the row."""
+        """chance, best, worst and fixed [N, T]; a policy that cannot adapt still sees the row."""
         half, one = (np.full(tasks.place.shape, x) for x in (0.5, 1.0))
         fixed = np.where(np.asarray(tasks.flip), 0.0, 1.0)
         return {"chance": half, "best": one, "worst": 0 * one, "fixed": np.maximum(fixed, 1.0 - fixed)}
 
     def plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
-        """Which answer is right, and how many bits it hangs on; nothing is pursued."""
+        """The right answer, and how many bits it depends on; there is no goal."""
         seen = trials.observation.sel(condition="intact").values
         bits, place = seen[..., :-1], seen[..., -1].astype(int)
         odd = (bits * (np.arange(self.length) <= place[..., None])).sum(-1).astype(int) % 2
         values = (np.arange(2) == odd[..., None]).astype(float)[:, :, None]
         action = trials.action.sel(condition=label).values.astype(int)[..., None]
-        known = np.ones(action.shape[:2], bool)
+        visible = np.ones(action.shape[:2], bool)
         size = 2.0 ** min(self.length, 1000) * self.length
         return Plans(
-            action, values, np.full_like(values, np.nan), known, place[..., None] + 1, size, goal=False
+            action, values, np.full_like(values, np.nan), visible, place[..., None] + 1, size, goal=False
         )
 
     def text(self, action: int, feedback: float) -> str:
@@ -118,13 +125,13 @@ class PrefixSums(Configured):
 
 @keep_settings(length=(2, LONGEST), trials=(4, 100_000), bank=(0, 10_000))
 def family(length: int = 16, trials: int = 20, bank: int = 0, bank_seed: int = 0) -> PrefixSums:
-    """A row of bits is shown, and a place: is the sum up to there odd?
+    """A row of bits and a place in it are shown: is the sum up to that place odd?
 
     Args:
-        length: the bits of a row; in training only the nearer half is asked.
+        length: the bits of a row; in training the place is in the nearer half.
         trials: T, rows in a lifetime, at least 4.
         bank: M, the number of training lifetimes; 0 for unlimited.
-        bank_seed: the seed that they are drawn from.
+        bank_seed: the seed that the bank is drawn from.
     """
     check_memory(
         trials * (length + 1), f"{trials:,} rows of {length} bits", "Give fewer trials or shorter rows."

@@ -1,9 +1,9 @@
-"""Looks one step ahead: goes to the open neighbour that is nearest to the goal as the crow flies."""
+"""Looks one step ahead: goes to the open neighbour that is nearest to the goal in a straight line."""
 
 import jax.numpy as jnp
 
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
-from mesascope.worlds.mazes.labyrinths import move_probabilities, require_mazes, shown
+from mesascope.worlds.mazes.labyrinths import move_probabilities, read_maze, require_mazes
 
 TRIED = "maze:size=5,trials=12,bank=3"
 
@@ -12,8 +12,8 @@ class MazeGreedy(Scripted):
     """Carries nothing."""
 
     def respond(self, key, carry, percept: Percept):
-        """Judges every cell by rows and columns from the goal, walls left out; of two alike it takes the first."""
-        maze = shown(percept)
+        """Judges cells by rows and columns from the goal, ignoring walls; the first of equal moves is taken."""
+        maze = read_maze(percept)
         n, field = maze.goal.shape[:2]
         goal = maze.goal.reshape(n, -1).argmax(-1)[:, None, None]
         row, column = jnp.arange(field)[:, None], jnp.arange(field)

@@ -1,4 +1,4 @@
-"""Searches the maze that it is shown: each tick a wave from the goal goes so many cells farther (value iteration)."""
+"""Searches the maze that it is shown: each tick a wave from the goal spreads by `sweeps` cells (value iteration)."""
 
 import jax
 import jax.numpy as jnp
@@ -7,8 +7,8 @@ from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep
 from mesascope.worlds.mazes.labyrinths import (
     initial_distances,
     move_probabilities,
+    read_maze,
     require_mazes,
-    shown,
     spread_wave,
 )
 from mesascope.worlds.mazes.mazes import FAR
@@ -17,7 +17,7 @@ TRIED = "maze:size=5,trials=12,bank=3"
 
 
 class MazePlanner(Scripted):
-    """Carries the steps to the goal [N, F, F] that it knows, and the maze that they are of [N, 3 F²]."""
+    """Carries distances to the goal [N, F, F], and the maze that they belong to [N, 3 F²]."""
 
     field: int
     sweeps: jax.Array
@@ -27,31 +27,33 @@ class MazePlanner(Scripted):
         return jnp.full((n, self.field, self.field), FAR), jnp.full((n, 3 * self.field**2), -1.0)
 
     def respond(self, key, carry, percept: Percept):
-        """Begins anew where the maze has changed; acts by what it knows after all sweeps of this tick but the last.
+        """Starts again if the maze has changed; acts by the distances before the last sweep of this tick.
 
-        So the way from a cell d steps from the goal is known at tick d with one sweep a tick.
+        With one sweep a tick the way from a cell d steps from the goal is known at tick d.
         """
         value, before = carry
-        maze = shown(percept)
-        same = (maze.told == before).all(-1)[:, None, None]
+        maze = read_maze(percept)
+        same = (maze.pictures == before).all(-1)[:, None, None]
         value = jnp.where(same, value, initial_distances(maze))
 
-        def on(held):
-            i, value, _ = held
+        def sweep(start):
+            i, value, _ = start
             after = spread_wave(maze, value)
             return i + 1, after, (after != value).any()
 
-        held = jnp.asarray(1, jnp.int32), value, jnp.asarray(True)
-        value = jax.lax.while_loop(lambda h: (h[0] < self.sweeps) & h[2], on, held)[1]
-        return (spread_wave(maze, value), maze.told), choose(key, jnp.log(move_probabilities(maze, value)))
+        start = jnp.asarray(1, jnp.int32), value, jnp.asarray(True)
+        value = jax.lax.while_loop(lambda h: (h[0] < self.sweeps) & h[2], sweep, start)[1]
+        return (spread_wave(maze, value), maze.pictures), choose(
+            key, jnp.log(move_probabilities(maze, value))
+        )
 
 
 @keep_settings(sweeps=(1, 4096))
 def subject(family: Family, sweeps: int = 1) -> MazePlanner:
-    """Sends a wave from the goal through the maze that is shown, so many cells a tick, and goes where it came from.
+    """Spreads a wave from the goal through the maze that is shown, and moves to where the wave came from.
 
     Args:
         family: the mazes.
-        sweeps: cells a tick.
+        sweeps: the cells that the wave spreads by at each tick.
     """
     return MazePlanner(require_mazes(family).field, jnp.asarray(sweeps, jnp.int32))

@@ -1,7 +1,7 @@
-"""Plans for the mean process, with a bonus for what was seldom tried.
+"""Plans for the mean process, with a bonus for actions that it has seldom tried.
 
-Bayesian exploration bonus (Kolter and Ng 2009, ICML): posterior means of transitions and pay-offs, and β / (1 + n) on
-top, n counting how often an action was done in a state.
+Bayesian exploration bonus (Kolter and Ng 2009, ICML): posterior means of transitions and pay-offs plus β / (1 + n),
+where n counts how often an action was taken in a state.
 """
 
 from mesascope.contracts.scripted import Family, keep_settings
@@ -15,7 +15,7 @@ from mesascope.worlds.mdp.planning import (
 
 
 class BEB(Planner):
-    """Adds a bonus."""
+    """Plans with an exploration bonus."""
 
     bonus: float
 
@@ -27,10 +27,10 @@ class BEB(Planner):
 
 @keep_settings(bonus=(0, 1000))
 def subject(family: Family, bonus: float = 0.5) -> BEB:
-    """Plans for the mean process, with a bonus for what was seldom tried.
+    """Plans for the mean process, with a bonus for actions that it has seldom tried.
 
     Args:
-        family: episodes in a process of few states.
+        family: episodes in a process with few states.
         bonus: β in β / (1 + n).
     """
     return BEB(problem_shape(family), bonus)

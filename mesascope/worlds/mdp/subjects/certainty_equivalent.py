@@ -1,6 +1,6 @@
-"""Plans for the mean process as if it were certain, and acts at random now and then.
+"""Plans for the mean process as if it were certain; with a lapse it sometimes acts at random.
 
-Duan et al. (2016, arXiv 1611.02779) call it greedy, and ε-greedy with a lapse.
+Duan et al. (2016, arXiv 1611.02779) call it greedy, and ε-greedy if it has a lapse.
 """
 
 from mesascope.contracts.scripted import Family, keep_settings
@@ -14,7 +14,7 @@ from mesascope.worlds.mdp.planning import (
 
 
 class CertaintyEquivalent(Planner):
-    """Plans for the mean."""
+    """Plans for the mean process."""
 
     def plan_episode(self, key, belief, trial):
         """The best policy of the mean process."""
@@ -26,8 +26,8 @@ def subject(family: Family, lapse: float = 0.0) -> CertaintyEquivalent:
     """Plans for the mean process as if it were certain.
 
     Args:
-        family: episodes in a process of few states.
-        lapse: ε, the part of its acts that is even over all actions.
+        family: episodes in a process with few states.
+        lapse: ε, the part of its actions that is random.
     """
     return CertaintyEquivalent(problem_shape(family), lapse=lapse)
 

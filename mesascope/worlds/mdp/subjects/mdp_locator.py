@@ -1,7 +1,7 @@
 """Locates its task among the processes of the family's bank, and plans for one drawn from the posterior over them.
 
-The ideal of a subject that holds its training tasks and nothing else. Before every episode one of them is drawn and its
-best policy followed.
+It is the ideal subject that knows its training tasks and nothing else. Before every episode it draws one of them and
+follows its best policy.
 """
 
 from typing import NamedTuple
@@ -17,11 +17,17 @@ from mesascope.worlds.mdp.planning import backward_induction, expected_next, pro
 
 
 class Odds(NamedTuple):
-    """log [N, M] what the posterior gives every task; place [N] where the last act was done; which [N] is followed."""
+    """The posterior and the policy that is followed.
+
+    Attributes:
+        log: [N, M] the log-posterior of each task, not normalised.
+        place: [N] the state in which the last action was taken.
+        followed: [N] the task with the policy that is followed.
+    """
 
     log: jax.Array
     place: jax.Array
-    which: jax.Array
+    followed: jax.Array
 
 
 class MDPLocator(Scripted):
@@ -33,20 +39,20 @@ class MDPLocator(Scripted):
 
     def fresh(self, n: int) -> Odds:
         """Every task of the bank is as likely as any other."""
-        still = jnp.zeros(n, jnp.int32)
-        return Odds(jnp.zeros((n, len(self.pays))), still, still)
+        zero = jnp.zeros(n, jnp.int32)
+        return Odds(jnp.zeros((n, len(self.pays))), zero, zero)
 
     def respond(self, key, carry, percept):
-        """Weighs the tasks by the last step, draws one at the first step of an episode, and follows its policy."""
+        """Updates the posterior, draws a task at the first step of an episode, and follows its policy."""
         place = percept.observation.argmax(-1).astype(jnp.int32)
-        act, begins = jnp.maximum(percept.action, 0), percept.step == 0
-        paid = -0.5 * jnp.square(percept.feedback - self.pays[:, carry.place, act]).T
-        moved = jnp.where(begins[:, None], 0.0, self.moves[:, carry.place, act, place].T)
-        log = carry.log + jnp.where(percept.first[:, None], 0.0, paid + moved)
-        drawn = jax.random.categorical(address(key, "which"), log).astype(jnp.int32)
-        which = jnp.where(begins, drawn, carry.which)
-        action = self.policies[which, percept.step, place]
-        return Odds(log, place, which), Response(action, None)
+        action, starts = jnp.maximum(percept.action, 0), percept.step == 0
+        reward_likelihood = -0.5 * jnp.square(percept.feedback - self.pays[:, carry.place, action]).T
+        move_likelihood = jnp.where(starts[:, None], 0.0, self.moves[:, carry.place, action, place].T)
+        log = carry.log + jnp.where(percept.first[:, None], 0.0, reward_likelihood + move_likelihood)
+        sampled = jax.random.categorical(address(key, "which"), log).astype(jnp.int32)
+        followed = jnp.where(starts, sampled, carry.followed)
+        next_action = self.policies[followed, percept.step, place]
+        return Odds(log, place, followed), Response(next_action, None)
 
 
 @keep_settings
@@ -54,8 +60,8 @@ def subject(family: Family, minimise: bool = False) -> MDPLocator:
     """Locates its task among the processes of the family's bank.
 
     Args:
-        family: episodes in a process of few states, with a bank.
-        minimise: wants to be paid little.
+        family: episodes in a process with few states, with a bank.
+        minimise: whether it minimises pay-off.
     """
     tasks = family.bank_tasks if isinstance(family, TabularMDP) else None
     remedy = "Give the family one: tabular_mdp:bank=4."

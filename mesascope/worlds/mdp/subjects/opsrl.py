@@ -1,6 +1,6 @@
-"""Plans for the best of several processes drawn from the posterior, choosing anew at every state and action.
+"""Plans optimistically over several processes drawn from the posterior: each backup takes the best of them.
 
-Optimistic posterior sampling: before every episode `draws` processes are drawn as by `psrl`, and every backup takes the
+Optimistic posterior sampling: before every episode it draws `draws` processes as `psrl` does. Every backup takes the
 largest of their values (Tiapkin et al. 2022, arXiv 2209.14414, algorithm 1; after Asmuth et al. 2009, arXiv 1205.2664).
 """
 
@@ -13,14 +13,14 @@ from mesascope.worlds.mdp.planning import Planner, backward_induction, problem_s
 
 
 class OPSRL(Planner):
-    """Samples several processes."""
+    """Plans over several sampled processes."""
 
     draws: int
 
     draws_plans: ClassVar = True
 
     def plan_episode(self, key, belief, trial):
-        """The best policy where every state and action leads on as in the best draw."""
+        """The best policy if every state and action continues as in the best draw."""
         moves, pays = sample_posterior(key, belief, self.draws)
 
         def expected(later):
@@ -34,8 +34,8 @@ def subject(family: Family, draws: int = 2) -> OPSRL:
     """Plans for the best of several processes drawn from the posterior before every episode.
 
     Args:
-        family: episodes in a process of few states.
-        draws: how many.
+        family: episodes in a process with few states.
+        draws: the number of processes drawn.
     """
     return OPSRL(problem_shape(family), draws)
 

@@ -1,7 +1,7 @@
-"""Plans for a process drawn from its posterior before every episode, and follows the plan to the episode's end.
+"""Plans for a process drawn from the posterior before every episode, and follows the plan to the episode's end.
 
-Posterior sampling (Strens 2000; Osband et al. 2013, arXiv 1306.0940): a Dirichlet with weights 1 for the transitions of
-every state and action, N(1, 1) for every mean pay-off.
+Posterior sampling (Strens 2000; Osband et al. 2013, arXiv 1306.0940). The prior is a Dirichlet with weights 1 for the
+transitions of every state and action, and N(1, 1) for every mean pay-off.
 """
 
 from typing import ClassVar
@@ -18,24 +18,24 @@ from mesascope.worlds.mdp.planning import (
 
 
 class PSRL(Planner):
-    """Samples one process."""
+    """Plans for one sampled process."""
 
     draws_plans: ClassVar = True
 
     def plan_episode(self, key, belief, trial):
-        """The best policy of the process that was drawn."""
+        """The best policy of one process drawn from the posterior."""
         moves, pays = sample_posterior(key, belief, 1)
         return backward_induction(pays[0], self.shape[2], expected_next(moves[0]))
 
 
 @keep_settings(memory=(0, 1_000_000))
 def subject(family: Family, memory: int = 0, minimise: bool = False) -> PSRL:
-    """Plans for a process drawn from its posterior before every episode.
+    """Plans for a process drawn from the posterior before every episode.
 
     Args:
-        family: episodes in a process of few states.
-        memory: how many episodes back it remembers; 0 for all.
-        minimise: wants to be paid little.
+        family: episodes in a process with few states.
+        memory: the number of past episodes that it remembers; 0 for all.
+        minimise: whether it minimises pay-off.
     """
     return PSRL(problem_shape(family), memory=memory or FOREVER, sign=-1.0 if minimise else 1.0)
 

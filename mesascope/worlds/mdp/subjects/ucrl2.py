@@ -1,9 +1,9 @@
-"""Plans for the best process that what was seen does not exclude.
+"""Plans for the best process within the confidence bounds.
 
-UCRL2 (Jaksch et al. 2010, JMLR 11:1563) for episodes: pay-offs at the upper end of their confidence bounds, transitions
-moved towards the best state as far as theirs allow (extended value iteration, figure 2 there). Plans are made before
-every episode. Both bounds are those of the paper, √(7/2 · ln(2·S·A·t/δ) / n) and √(14·S · ln(2·A·t/δ) / n), each times
-`width`: with the proven ones nothing is settled in a hundred steps.
+UCRL2 (Jaksch et al. 2010, JMLR 11:1563) for episodes: pay-offs at the upper end of their confidence bounds, and
+transitions moved towards the best state up to their bounds (extended value iteration, figure 2 there). It plans before
+every episode. The bounds are those of the paper, √(7/2 · ln(2·S·A·t/δ) / n) and √(14·S · ln(2·A·t/δ) / n), each times
+`width`: at full width a hundred steps do not narrow them enough.
 """
 
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ class UCRL2(Planner):
     delta: float
 
     def plan_episode(self, key, belief, trial):
-        """Extended value iteration."""
+        """The best policy by extended value iteration."""
         states, actions, steps, _ = self.shape
         tried = jnp.maximum(belief.times, 1.0)
         t = (trial * steps + 1.0)[:, None, None]
@@ -32,23 +32,25 @@ class UCRL2(Planner):
             sorted_moves = jnp.take_along_axis(moves, order[:, None, None, :], -1)
             sorted_later = jnp.take_along_axis(later, order, -1)[:, None, None, :]
             best = jnp.minimum(sorted_moves[..., -1] + slack / 2.0, 1.0)
-            taken = best - sorted_moves[..., -1]  # from the others, the worst ones first
+            excess = best - sorted_moves[..., -1]  # removed from the other states, the worst first
             others = sorted_moves[..., :-1]
-            upto = jnp.cumsum(others, -1)
-            left = jnp.clip(upto - taken[..., None], 0.0) - jnp.clip(upto - others - taken[..., None], 0.0)
-            return (left * sorted_later[..., :-1]).sum(-1) + best * sorted_later[..., -1]
+            cumulative = jnp.cumsum(others, -1)
+            remaining = jnp.clip(cumulative - excess[..., None], 0.0) - jnp.clip(
+                cumulative - others - excess[..., None], 0.0
+            )
+            return (remaining * sorted_later[..., :-1]).sum(-1) + best * sorted_later[..., -1]
 
         return backward_induction(belief.mean + reach, steps, expected)
 
 
 @keep_settings(width=(0, 100), delta=(1e-12, 1))
 def subject(family: Family, width: float = 0.1, delta: float = 0.05) -> UCRL2:
-    """Plans for the best process that what was seen does not exclude.
+    """Plans for the best process within the confidence bounds.
 
     Args:
-        family: episodes in a process of few states.
-        width: factor of the confidence bounds; 1 for the proven ones.
-        delta: δ, the part of cases in which the proven bounds may fail.
+        family: episodes in a process with few states.
+        width: the factor of the confidence bounds; 1 for those of the paper.
+        delta: δ, the probability with which the bounds of the paper may fail.
     """
     return UCRL2(problem_shape(family), width, delta)
 

@@ -1,4 +1,4 @@
-"""In Pong's picture the ball is painted over, with the field's colour."""
+"""The ball in Pong's picture is painted over with the field's colour."""
 
 from mesascope.worlds.pong.painting import OnPicture, check_settings, remove_ball
 
@@ -6,7 +6,7 @@ TRIED = "pong:rallies=2,steps=3"
 
 
 class BallHidden(OnPicture):
-    """once: 1 for one response at every step in turn, 0 for the whole life."""
+    """Hides the ball; once is 1 for one response at every step in turn, 0 for the whole lifetime."""
 
     def paint(self, key, seen, context):
         """The picture without the ball."""
@@ -17,9 +17,9 @@ def condition(once: int = 1, before: int = 0) -> BallHidden:
     """The ball is hidden.
 
     Args:
-        once: 1 for one response at every step in turn, while the life goes on undisturbed; 0 for the whole life.
-        before: how many percepts before the present one it is hidden in too; the carry is rebuilt of these, so what
-            was carried for longer is lost: for subjects that carry frames alone.
+        once: 1 for one response at every step in turn, while the lifetime itself is undisturbed; 0 for all of it.
+        before: the number of earlier percepts in which it is hidden too. The carry is rebuilt from these percepts
+            alone, so this is for subjects that carry frames and nothing older.
     """
     check_settings(once, before)
     return BallHidden(once, before)

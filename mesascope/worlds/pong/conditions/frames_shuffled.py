@@ -1,4 +1,4 @@
-"""What is shown is what was shown one to eight steps before, drawn anew for every response."""
+"""The subject sees the observation of one to eight steps ago, at random for every response."""
 
 from typing import Any, ClassVar
 
@@ -13,7 +13,7 @@ TRIED = "pong:rallies=2,steps=3"
 
 
 class FramesShuffled(Condition):
-    """once: 1 for one response at every step in turn, 0 for the whole life."""
+    """Shows an earlier observation; once is 1 for one response at every step in turn, 0 for the whole lifetime."""
 
     once: int | jax.Array
 
@@ -21,25 +21,25 @@ class FramesShuffled(Condition):
 
     @property
     def one_step(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether the life goes on undisturbed."""
+        """Whether the lifetime itself is undisturbed."""
         return self.once == 1
 
     def unfit(self, family):
-        """No pictures are shown."""
+        """The reason if no pictures are shown, else None."""
         return None if isinstance(family, ShowsFrames) else "its tasks show no pictures"
 
     def apply(self, carry, percept, shadow, context):
-        """The observation of an earlier step; the first one before there are eight."""
-        drawn = jax.random.randint(context.random(), (), 1, RECENT)
-        past = context.past(jnp.minimum(drawn, context.trial * context.steps + context.step))
+        """Puts in the observation of an earlier step, at the earliest the first."""
+        age = jax.random.randint(context.random(), (), 1, RECENT)
+        past = context.past(jnp.minimum(age, context.trial * context.steps + context.step))
         return carry, percept._replace(observation=past.observation), shadow
 
 
 def condition(once: int = 1) -> FramesShuffled:
-    """What is shown is what was shown one to eight steps before.
+    """The subject sees the observation of one to eight steps ago.
 
     Args:
-        once: 1 for one response at every step in turn, while the life goes on undisturbed; 0 for the whole life.
+        once: 1 for one response at every step in turn, while the lifetime itself is undisturbed; 0 for all of it.
     """
     check_range(0, 1, once=once)
     return FramesShuffled(once)

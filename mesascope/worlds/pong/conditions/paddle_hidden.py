@@ -1,4 +1,4 @@
-"""In Pong's picture the subject's own paddle is painted over, with the field's colour."""
+"""The subject's own paddle in Pong's picture is painted over with the field's colour."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ TRIED = "pong:rallies=2,steps=3"
 
 
 class PaddleHidden(OnPicture):
-    """once: 1 for one response at every step in turn, 0 for the whole life."""
+    """Hides the paddle; once is 1 for one response at every step in turn, 0 for the whole lifetime."""
 
     def paint(self, key, seen, context):
         """The picture without the paddle on the right; the ball stays."""
@@ -26,7 +26,7 @@ def condition(once: int = 1) -> PaddleHidden:
     """The subject's own paddle is hidden.
 
     Args:
-        once: 1 for one response at every step in turn, while the life goes on undisturbed; 0 for the whole life.
+        once: 1 for one response at every step in turn, while the lifetime itself is undisturbed; 0 for all of it.
     """
     check_range(0, 1, once=once)
     return PaddleHidden(once)

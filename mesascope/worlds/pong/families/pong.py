@@ -1,7 +1,7 @@
 """One game of Pong on the Atari 2600 against the cartridge's own player (Bellemare et al. 2013, arXiv 1207.4708).
 
-A lifetime is a game as far as its first 21 rallies, because no game is shorter; a trial is one rally, its score 1 where
-the subject wins it, -1 where it loses it, and 0 where it is not over after the most steps. A step lasts four frames.
+A lifetime is the first 21 rallies of a game, because no game is shorter. A trial is one rally: its score is 1 if the
+subject wins it, -1 if it loses it, and 0 if it is not over after the most steps. A step lasts four frames.
 """
 
 from typing import ClassVar, NamedTuple
@@ -14,7 +14,7 @@ from mesascope.keys import address
 from mesascope.worlds.pong import pong_screen as screen
 from mesascope.worlds.pong.pong_cabinet import Cabinet, Start
 
-CHANCE = -0.97  # pay-off of a rally at random: -20.7 (Mnih et al. 2015) in about 21.3 rallies
+CHANCE = -0.97  # pay-off of a rally for a random policy: -20.7 (Mnih et al. 2015) in about 21.3 rallies
 NEVER = 2**15 - 1  # a rally that no game reaches
 GAME = 21  # rallies of the shortest game
 FOLLOWER = "calibrating_follower"
@@ -22,7 +22,13 @@ STICKY = 0.25  # as in Machado et al. 2018, arXiv 1709.06009
 
 
 class Tasks(NamedTuple):
-    """start; swapped [N], the rally from which the controls are exchanged; mirrored [N], whether the image is."""
+    """N games.
+
+    Attributes:
+        start: how the games begin.
+        swapped: [N] the rally from which the controls are exchanged.
+        mirrored: [N] whether the image is mirrored.
+    """
 
     start: Start
     swapped: np.ndarray
@@ -30,7 +36,14 @@ class Tasks(NamedTuple):
 
 
 class State(NamedTuple):
-    """cabinet, changed in place as it is played on; trial, step [N] of the coming step; waiting [N] for the others."""
+    """The state of N games.
+
+    Attributes:
+        cabinet: the games, which playing changes in place.
+        trial: [N] the trial of the coming step.
+        step: [N] the coming step in its trial.
+        waiting: [N] whether the rally is over and waits for the others.
+    """
 
     cabinet: Cabinet
     trial: np.ndarray
@@ -41,14 +54,14 @@ class State(NamedTuple):
 class Pong(Configured):
     """Games of Pong; see `family` for the settings."""
 
-    most: int  # steps of a rally
+    most: int  # the most steps of a rally
 
     traceable: ClassVar = False
     controls: ClassVar = {"learner": FOLLOWER, "lookalike": "ball_follower", "still": "uniform"}
-    # none is strong, since none looks more than a step ahead
+    # no reference is strong: none looks more than one step ahead
     references: ClassVar = reference_roles(FOLLOWER, FOLLOWER, strongest=FOLLOWER, against="minimise=true")
     frame: ClassVar = (screen.HEIGHT, screen.WIDTH)  # the first bytes of an observation
-    places: ClassVar = screen.PLACES  # those behind them
+    places: ClassVar = screen.PLACES  # the bytes after the frame
 
     @property
     def steps(self) -> int:
@@ -57,11 +70,14 @@ class Pong(Configured):
 
     @property
     def shown(self) -> tuple[int]:
-        """The frame's bytes and those that say where ball and paddles are."""
+        """The bytes of the frame and of the positions of ball and paddles."""
         return (screen.SHOWN,)
 
     def splits(self) -> tuple[Split, ...]:
-        """All start with more idle frames than any game of training."""
+        """Sticky actions, other modes, exchanged controls and a mirrored image.
+
+        All games start with more idle frames than any game of training.
+        """
         split, half = self.varied, self.horizon // 2
         return (
             split("fresh"),
@@ -84,7 +100,17 @@ class Pong(Configured):
         swapped: int = NEVER,
         mirrored: bool = False,
     ) -> Tasks:
-        """Draws n games; `swapped` is the rally from which the controls are exchanged."""
+        """Draws n games.
+
+        Args:
+            key: the random key of all draws.
+            n: the number of games.
+            sticky: the probability that a frame repeats the last action.
+            mode: the cartridge's mode.
+            difficulty: the cartridge's difficulty.
+            swapped: the rally from which the controls are exchanged.
+            mirrored: whether the image is mirrored.
+        """
         seed, idle = (np.asarray(jax.random.bits(address(key, k), (n,))) for k in ("sticky", "idle"))
         none = np.zeros(n, np.int32)
         idle = (screen.NOOPS + 1 + idle % (2 * screen.NOOPS)).astype(np.int32)
@@ -96,30 +122,32 @@ class Pong(Configured):
         n = len(tasks.swapped)
         cabinet, zero = Cabinet(tasks.start), np.zeros(n, np.int32)
         state = State(cabinet, zero, zero, np.zeros(n, bool))
-        shown = _shown(cabinet, tasks)
-        none = np.full(n, -1, np.int32)
-        return state, Percept(shown, none, np.zeros(n, np.float32), zero, zero, np.ones(n, bool))
+        observation = _observe(cabinet, tasks)
+        no_action = np.full(n, -1, np.int32)
+        return state, Percept(observation, no_action, np.zeros(n, np.float32), zero, zero, np.ones(n, bool))
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: np.ndarray):
         """Plays four frames of every rally that is not over; the games are changed in place."""
-        live = ~state.waiting if not state.waiting.all() else np.ones(len(action), bool)
+        playing = ~state.waiting if not state.waiting.all() else np.ones(len(action), bool)
         exchanged = state.trial >= tasks.swapped
-        does = np.where(exchanged, np.take(screen.SWAPPED, action), action)
-        paid = state.cabinet.play(does, live)
-        over = live & ((paid != 0) | (state.step + 1 >= self.most))
-        trial = (state.trial + over).astype(np.int32)
-        step = np.where(over, 0, state.step + live).astype(np.int32)
-        state = State(state.cabinet, trial, step, over | ~live)
-        shown, act = _shown(state.cabinet, tasks), np.asarray(action, np.int32)
-        return state, Percept(shown, act, paid, trial, step, np.zeros(len(action), bool)), paid
+        played = np.where(exchanged, np.take(screen.SWAPPED, action), action)
+        paid = state.cabinet.play(played, playing)
+        ends = playing & ((paid != 0) | (state.step + 1 >= self.most))
+        trial = (state.trial + ends).astype(np.int32)
+        step = np.where(ends, 0, state.step + playing).astype(np.int32)
+        state = State(state.cabinet, trial, step, ends | ~playing)
+        observation, last_action = _observe(state.cabinet, tasks), np.asarray(action, np.int32)
+        return state, Percept(observation, last_action, paid, trial, step, np.zeros(len(action), bool)), paid
 
     def idle(self, state: State) -> np.ndarray:
-        """[N] whose rally is over."""
+        """[N] whether the rally is over."""
         return state.waiting
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """chance, best, worst and fixed [N, T]; what pays best is on the screen, but for controls that are exchanged
-        half-way: there the best that cannot adapt loses every rally after it.
+        """chance, best, worst and fixed [N, T].
+
+        The screen shows what pays best, so 'fixed' equals 'best'; after an exchange of controls half-way, a policy that
+        cannot adapt loses every rally.
         """
         shape = (len(tasks.swapped), self.horizon)
         one = np.ones(shape, np.float32)
@@ -127,26 +155,26 @@ class Pong(Configured):
         return {"chance": CHANCE * one, "best": one, "worst": -one, "fixed": np.where(late, -one, one)}
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The percept had the other player got the point."""
+        """The percept as if the other player had won the point."""
         return percept._replace(feedback=-percept.feedback)
 
     def strip(self, frames: int = 6, every: int = 4) -> np.ndarray:
-        """Observations [F, D] of a rally in a game that stands still, for a picture of what conditions hide."""
+        """Observations [F, D] of one rally in which the subject does not move, to show what conditions hide."""
         tasks = self.draw(jax.random.key(0), 1)
-        cabinet, still, out = Cabinet(tasks.start), np.zeros(1, np.int64), []
-        while len(out) < frames * every:
-            cabinet.play(still, np.ones(1, bool))
-            seen = cabinet.places[0, 1] > 0 and cabinet.places[0, 0] > 0
-            out = [*out, _shown(cabinet, tasks)[0]] if seen else []
-        return np.stack(out[::every])
+        cabinet, no_action, observations = Cabinet(tasks.start), np.zeros(1, np.int64), []
+        while len(observations) < frames * every:
+            cabinet.play(no_action, np.ones(1, bool))
+            ball_visible = cabinet.places[0, 1] > 0 and cabinet.places[0, 0] > 0
+            observations = [*observations, _observe(cabinet, tasks)[0]] if ball_visible else []
+        return np.stack(observations[::every])
 
     def text(self, action: int, feedback: float) -> str:
         """One step in words."""
         return f"{('stood still', 'went up', 'went down')[action]}, got {feedback:g}"
 
 
-def _shown(cabinet: Cabinet, tasks: Tasks) -> np.ndarray:
-    """Observations [N, 1326] of bytes."""
+def _observe(cabinet: Cabinet, tasks: Tasks) -> np.ndarray:
+    """Observations [N, 1326] in bytes."""
     mirrored = tasks.mirrored[:, None, None]
     frame = np.where(mirrored, cabinet.frame[:, :, ::-1], cabinet.frame).reshape(len(mirrored), -1)
     return np.concatenate([frame, screen.mirror(cabinet.places, tasks.mirrored)], 1)
@@ -154,10 +182,10 @@ def _shown(cabinet: Cabinet, tasks: Tasks) -> np.ndarray:
 
 @keep_settings(rallies=(2, GAME), steps=(2, 10_000))
 def family(rallies: int = GAME, steps: int = 400) -> Pong:
-    """One game of Pong, as far as its first 21 rallies: a trial is a rally.
+    """The first 21 rallies of a game of Pong: a trial is a rally.
 
     Args:
         rallies: T, from 2 to 21.
-        steps: S, most steps of a rally, four frames each; a rally that is not over then counts 0 and goes on.
+        steps: S, the most steps of a rally, four frames each; a rally that is not over then counts 0 and goes on.
     """
     return Pong(steps, choices=3, horizon=rallies)

@@ -1,4 +1,4 @@
-"""Moves its paddle in Pong to where the ball is, by the positions behind the picture: a known answer, a weak player."""
+"""Moves its paddle to the ball in Pong, by the positions after the frame: a simple and weak player."""
 
 from typing import Any
 
@@ -9,40 +9,40 @@ from mesascope.contracts.scripted import Family, Percept, Response, Scripted, ch
 from mesascope.worlds.pong import pong_screen as screen
 
 TRIED = "pong:rallies=2,steps=3"
-NEAR = 3  # pixels: no nearer than this is it moved
-SLIP = 0.01  # part of the steps at which it acts at random
+NEAR = 3  # pixels: it does not move when the ball is this near
+SLIP = 0.01  # the part of the steps at which it acts at random
 
 
 class BallFollower(Scripted):
-    """away [], -1 to flee from the ball, else 1."""
+    """Follows the ball; sign [] is 1, or -1 to move away from it."""
 
-    away: jax.Array
+    sign: jax.Array
 
     def fresh(self, n: int) -> jax.Array:
-        """It carries nothing: [n, 0]."""
+        """An empty carry [n, 0]."""
         return jnp.zeros((n, 0))
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
-        """Up, down, or nothing where the ball is level with the paddle or nowhere."""
-        gap = self.away * ball_offset(percept)
+        """Moves up or down towards the ball; does nothing if the ball is level with the paddle or absent."""
+        gap = self.sign * ball_offset(percept)
         action = jnp.where(gap < -NEAR, 1, jnp.where(gap > NEAR, 2, 0))
         return carry, choose(key, jnp.log(slip_probabilities(action)))
 
 
 def ball_offset(percept: Percept) -> jax.Array:
-    """[N] how many pixels the ball's middle is lower than the paddle's; 0 where there is no ball."""
+    """[N] how many pixels the ball is below the middle of the paddle; 0 if there is no ball."""
     places = jnp.asarray(percept.observation)[:, screen.SIZE :].astype(jnp.float32)
     ball_x, ball_y, own_y = places[:, 0], places[:, 1], places[:, 2]
     return jnp.where((ball_x > 0) & (ball_y > 0), ball_y - own_y - 6, 0.0)
 
 
 def slip_probabilities(action: jax.Array) -> jax.Array:
-    """Probabilities [N, 3] of an action that is taken but for a few steps."""
+    """Probabilities [N, 3] of taking the action, with a few random slips."""
     return (1 - SLIP) * jax.nn.one_hot(action, 3) + SLIP / 3
 
 
 def subject(family: Family, minimise: bool = False) -> BallFollower:
-    """Moves its paddle to where Pong's ball is.
+    """Moves its paddle to Pong's ball.
 
     Args:
         family: pong.

@@ -1,7 +1,8 @@
-"""A recurrent network that is told where ball and paddles are in Pong, its weights read from one .safetensors file.
+"""A recurrent network that sees the positions of ball and paddles in Pong, read from one .safetensors file.
 
-Of a percept it sees the positions behind the frame, the last action and the last point; that the ball moves it must
-carry. A file holds the weights and, in its header, one JSON text under the key 'mesascope'. Nothing in it is run.
+It sees the positions, the last action and the last point. One percept does not show how the ball moves, so the network
+must carry that. A file contains the weights and, in its header, one JSON text under the key 'mesascope'. No code is
+read from it.
 """
 
 from collections.abc import Mapping
@@ -20,23 +21,23 @@ from mesascope.worlds.pong.pong_screen import RAM, SIZE, shows_places
 
 FORMAT = "mesascope-places-network/1"
 MEMORIES = ("gru", "lstm", "none")
-TOLD = ("action", "feedback", "observation")
+OBSERVES = ("action", "feedback", "observation")
 
 
-def _odd(said: Mapping[str, Any]) -> str:
-    """What is wrong with the memory that a header names."""
-    if said.get("memory") in MEMORIES:
+def _find_fault(metadata: Mapping[str, Any]) -> str:
+    """What is wrong with the memory named in a file's header; '' if nothing is."""
+    if metadata.get("memory") in MEMORIES:
         return ""
-    return f"its memory is {said.get('memory')!r}, none of {', '.join(MEMORIES)}"
+    return f"its memory is {metadata.get('memory')!r}, none of {', '.join(MEMORIES)}"
 
 
 WHOLES = {"width": (1, 4096), "choices": (2, 4096)}
-OURS = OurFiles(FORMAT, "network that is told places", WHOLES, _odd)
+OURS = OurFiles(FORMAT, "network that sees positions", WHOLES, _find_fault)
 opens, bundled, family_of, about = OURS.opens, OURS.bundled, OURS.family_of, OURS.about
 
 
 class PlacesNetwork(NamedSubject):
-    """A trained network with its weights frozen."""
+    """A trained network with frozen weights."""
 
     network: Recurrent
 
@@ -45,7 +46,7 @@ class PlacesNetwork(NamedSubject):
         return self.network.fresh(n)
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
-        """Takes in the positions, then draws from the policy."""
+        """Reads the positions, then draws an action from the policy."""
         return self.network.respond(key, carry, show_places(percept))
 
     def taps(self, carry: Any) -> dict[str, jax.Array]:
@@ -58,32 +59,32 @@ class PlacesNetwork(NamedSubject):
 
 
 def show_places(percept: Percept) -> Percept:
-    """The percept with four numbers of about 1 in place of the picture: where ball and paddles are."""
+    """The percept with the four positions, scaled to about 1, in place of the picture."""
     places = jnp.asarray(percept.observation)[:, SIZE : SIZE + len(RAM)].astype(jnp.float32)
     return percept._replace(observation=(places - 128.0) / 64.0)
 
 
 def initialise(key: jax.Array, memory: str, width: int, choices: int) -> Recurrent:
     """An untrained network."""
-    return create(key, memory, width, TOLD, (choices, len(RAM), 1))
+    return create(key, memory, width, OBSERVES, (choices, len(RAM), 1))
 
 
 def subject(family: Family, path: str = "") -> PlacesNetwork:
-    """A recurrent network that is told where ball and paddles are, read from its .safetensors file.
+    """A recurrent network that sees the positions of ball and paddles, read from its .safetensors file.
 
     Args:
-        family: what it is put to; it needs to tell these places.
-        path: the file, or the name of a network that ships.
+        family: the family that it runs on, with these positions in its observations.
+        path: the file, or the name of a network that ships with the package.
     """
     file = OURS.find(path)
-    said = about(file)
-    if not shows_places(family) or family.choices != said["choices"]:
+    metadata = about(file)
+    if not shows_places(family) or family.choices != metadata["choices"]:
         raise MesascopeError(
-            f"{str(path)!r} is told where ball and paddles are; {family.name} does not tell.",
-            f"Put it to its own family, {said['family']}.",
+            f"{str(path)!r} needs the positions of ball and paddles; {family.name} does not show them.",
+            f"Run it on its own family, {metadata['family']}.",
         )
     empty = eqx.filter_eval_shape(
-        lambda: initialise(jax.random.key(0), said["memory"], said["width"], said["choices"])
+        lambda: initialise(jax.random.key(0), metadata["memory"], metadata["width"], metadata["choices"])
     )
     network = OURS.filled(file, empty)
-    return PlacesNetwork(f"places_network:path={path}", said["trained_on"], network)
+    return PlacesNetwork(f"places_network:path={path}", metadata["trained_on"], network)

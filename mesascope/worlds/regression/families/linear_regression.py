@@ -1,9 +1,9 @@
-"""A hidden weight vector maps inputs to noisy outcomes; the action, a real number, predicts the next outcome.
+"""Linear regression: a hidden weight vector maps inputs to noisy outcomes; the action predicts the next outcome.
 
 Garg et al. (2022, arXiv 2208.01066) and Raventós et al. (2023, arXiv 2306.15063): w ~ N(0, I), x ~ N(0, I),
-y = w·x + noise. Before every trial the percept shows the coming input, the last one and, as feedback, the outcome that
-came with the last one. A prediction scores minus its squared distance from w·x: chance predicts 0, which is also the
-mean of the prior, and the best knows w. No pay-off hangs on an earlier prediction.
+y = w·x + noise. Before every trial the percept shows the coming input, the last input and, as feedback, the last
+outcome. A prediction scores minus its squared distance from w·x: chance predicts 0, which is also the mean of the
+prior, and the best policy knows w. Pay-offs do not depend on earlier predictions.
 """
 
 import functools
@@ -26,17 +26,17 @@ from mesascope.contracts.configured import (
 from mesascope.contracts.family import Configured, pick, reference_roles
 from mesascope.keys import address
 
-SCALE = 2.0  # of inputs or outcomes on the scaled splits
-NOISIER = 3.0  # times the noise on the noisier split
-DRIFT = 0.3  # part of w that is new at every trial on the drifting split; its variance stays 1
-FARTHEST = 100.0  # a prediction beyond counts as this: the worst is finite
+SCALE = 2.0  # the factor of inputs or outcomes on the scaled splits
+NOISIER = 3.0  # the factor of the noise on the noisier split
+DRIFT = 0.3  # the part of w that is new at every trial on the drifting split; its variance stays 1
+FARTHEST = 100.0  # predictions are clipped to this size, so that the worst pay-off is finite
 
 
 Change = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 class Tasks(NamedTuple):
-    """weights and inputs [N, T, D] of every trial; noise [N]; cut [N], 1 where only the sign of w·x counts."""
+    """weights and inputs [N, T, D] of every trial; noise [N]; cut [N], 1 if only the sign of w·x counts."""
 
     weights: jax.Array
     inputs: jax.Array
@@ -68,17 +68,20 @@ class LinearRegression(Configured):
     )
 
     def splits(self) -> tuple[Split, ...]:
-        """Half a subspace and exchanged coordinates need two dimensions."""
+        """Scaled, skewed or noisier data, exchanged coordinates or signs, drift, a threshold, longer lifetimes.
+
+        Half a subspace and exchanged coordinates need two dimensions.
+        """
         split, half, several = self.varied, self.horizon // 2, self.dimension > 1
 
-        def turned(to: Callable[[jax.Array], jax.Array]) -> Change:
-            """Where weights become others half-way."""
+        def change_half_way(to: Callable[[jax.Array], jax.Array]) -> Change:
+            """A change of the weights half-way."""
             return lambda _, path: path.at[:, half:].set(to(path[:, half:]))
 
         def drift(key: jax.Array, path: jax.Array) -> jax.Array:
-            return _walk(path[:, 0], jax.random.normal(address(key, "drift"), path.shape))
+            return _random_walk(path[:, 0], jax.random.normal(address(key, "drift"), path.shape))
 
-        rolled = turned(lambda w: jnp.roll(w, 1, -1))
+        rolled = change_half_way(lambda w: jnp.roll(w, 1, -1))
         coordinates = split("exchanged:coordinates", changes_at=half, path=rolled)
         halves = (
             split(f"shifted:{name}", counted=False, inputs=functools.partial(self._halve, turns))
@@ -91,11 +94,11 @@ class LinearRegression(Configured):
             split("shifted:scaled_y", path=lambda _, path: SCALE * path),
             split("shifted:skewed", inputs=self._skew),
             *((coordinates,) if several else ()),
-            split("exchanged:sign", changes_at=half, path=turned(lambda w: -w)),
+            split("exchanged:sign", changes_at=half, path=change_half_way(lambda w: -w)),
             split("restructured:drift", path=drift),
             split("restructured:threshold", cut=1.0),
-            # with more noise less is there to gain; half a subspace lies within what training shows; on orthogonal
-            # inputs nothing that was told before the middle of the lifetime is of use after it
+            # not counted: more noise leaves less to gain, half a subspace is within the training distribution, and on
+            # orthogonal inputs the first half of a lifetime is of no use in the second
             split("shifted:noise", counted=False, noise=NOISIER),
             *(halves if several else ()),
             split("horizon:longer", counted=False, trials=5 * self.horizon),
@@ -116,56 +119,56 @@ class LinearRegression(Configured):
         """Draws n tasks.
 
         Args:
-            key: of all draws.
-            n: how many.
-            seen: whether their weights are of the bank.
-            inputs: what becomes of the inputs [n, T, D]; it gets the key too.
-            path: what becomes of the weights [n, T, D].
-            noise: times the family's.
-            cut: 1 where only the sign of w·x counts.
-            trials: T, of the horizon where 0.
+            key: the random key of all draws.
+            n: the number of tasks.
+            seen: whether the weights are from the bank.
+            inputs: a function of the key and the inputs [n, T, D] that returns new inputs.
+            path: a function of the key and the weights [n, T, D] that returns new weights.
+            noise: a factor of the family's noise.
+            cut: 1 if only the sign of w·x counts.
+            trials: T; 0 for the horizon.
         """
         trials = trials or self.horizon
-        drawn = jax.random.normal(address(key, "w and x"), (n, 1 + trials, self.dimension))
-        w = drawn[:, 0]
+        draws = jax.random.normal(address(key, "w and x"), (n, 1 + trials, self.dimension))
+        task_weights = draws[:, 0]
         if seen:
-            w = pick(address(key, "bank"), self.bank_weights, n)
-        weights = path(key, jnp.repeat(w[:, None], trials, 1))
+            task_weights = pick(address(key, "bank"), self.bank_weights, n)
+        weights = path(key, jnp.repeat(task_weights[:, None], trials, 1))
         return Tasks(
-            weights, inputs(key, drawn[:, 1:]), jnp.full((n,), self.noise * noise), jnp.full((n,), cut)
+            weights, inputs(key, draws[:, 1:]), jnp.full((n,), self.noise * noise), jnp.full((n,), cut)
         )
 
     def _skew(self, key: jax.Array, x: jax.Array) -> jax.Array:
-        """Inputs [n, T, D] whose spread differs by direction."""
-        turn = _rotation(address(key, "axes"), len(x), self.dimension)
-        return jnp.einsum("ntd,nde->nte", x * _skewed(self.dimension), turn)
+        """Inputs [n, T, D] with a different spread in each direction."""
+        turn = _draw_rotation(address(key, "axes"), len(x), self.dimension)
+        return jnp.einsum("ntd,nde->nte", x * _skewed_deviations(self.dimension), turn)
 
     def _halve(self, turns: bool, key: jax.Array, x: jax.Array) -> jax.Array:
-        """Inputs [n, T, D] of half the directions, and of the other half from the middle on where that turns."""
+        """Inputs [n, T, D] in half the directions; with `turns`, in the other half from the middle on."""
         n, trials, d = x.shape
-        held = jnp.broadcast_to(jnp.arange(d) < d // 2, (trials, d))
+        mask = jnp.broadcast_to(jnp.arange(d) < d // 2, (trials, d))
         if turns:
-            held = held ^ (jnp.arange(trials) >= self.horizon // 2)[:, None]
-        # each half has as many directions as there are, at the size that inputs have in training
-        size = jnp.sqrt(d / held.sum(-1, keepdims=True))
-        return jnp.einsum("ntd,nde->nte", x * held * size, _rotation(address(key, "axes"), n, d))
+            mask = mask ^ (jnp.arange(trials) >= self.horizon // 2)[:, None]
+        # scaled to the size that inputs have in training
+        size = jnp.sqrt(d / mask.sum(-1, keepdims=True))
+        return jnp.einsum("ntd,nde->nte", x * mask * size, _draw_rotation(address(key, "axes"), n, d))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
         """Starts one lifetime per task; the hidden state is the trial index [N]."""
         n = len(tasks.noise)
-        shown = jnp.concatenate([tasks.inputs[:, 0], jnp.zeros((n, self.dimension))], -1)
-        return jnp.zeros(n, jnp.int32), first_percept(shown)._replace(action=jnp.zeros(n))
+        observation = jnp.concatenate([tasks.inputs[:, 0], jnp.zeros((n, self.dimension))], -1)
+        return jnp.zeros(n, jnp.int32), first_percept(observation)._replace(action=jnp.zeros(n))
 
     def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
-        """Scores the predictions [N] and tells the outcomes, which do not hang on them."""
+        """Scores the predictions [N] and gives the outcomes as feedback; these do not depend on the predictions."""
         rows, last = jnp.arange(len(state)), tasks.inputs.shape[1] - 1
         x = tasks.inputs[rows, state]
         target = _outcome((tasks.weights[rows, state] * x).sum(-1), tasks.cut, self.dimension)
         y = target + tasks.noise * jax.random.normal(key, target.shape)
         score = -jnp.square(jnp.clip(action, -FARTHEST, FARTHEST) - target)
         coming = tasks.inputs[rows, jnp.minimum(state + 1, last)]
-        shown = jnp.concatenate([coming, x], -1)
-        return state + 1, next_percept(shown, action.astype(jnp.float32), y, state + 1), score
+        observation = jnp.concatenate([coming, x], -1)
+        return state + 1, next_percept(observation, action.astype(jnp.float32), y, state + 1), score
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
         """`target` [N, T], the noiseless outcomes; chance, best, worst and fixed [N, T]."""
@@ -182,13 +185,13 @@ class LinearRegression(Configured):
         }
 
     def between(self, observation: np.ndarray, part: float, rng: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Outcomes [N, T], without noise and with it, had the weights been mixed from two tasks of the bank.
+        """Outcomes [N, T], without noise and with it, for weights between two random tasks of the bank.
 
-        The mixture has the mean length of the two (Raventós et al. 2023): mixing alone would shorten it.
+        The weights have the mean length of the two (Raventós et al. 2023); interpolation alone would shorten them.
 
         Args:
-            observation: [N, T, 2D] what lifetimes showed.
-            part: of the way from one task to the other.
+            observation: [N, T, 2D] the observations of lifetimes.
+            part: the part of the way from one task to the other.
             rng: a NumPy generator.
         """
         bank = np.asarray(self.bank_weights, float)
@@ -202,11 +205,11 @@ class LinearRegression(Configured):
         return target, target + self.noise * rng.standard_normal(target.shape)
 
     def target(self, percept: Percept) -> Array:
-        """[N] the noisy outcome of the trial that the percept tells of, 0 before the first."""
+        """[N] the noisy outcome of the last trial, 0 before the first."""
         return percept.feedback
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The outcome with the other sign."""
+        """The percept with the sign of the outcome flipped."""
         return percept._replace(feedback=-percept.feedback)
 
     def text(self, action: Any, feedback: float) -> str:
@@ -215,23 +218,23 @@ class LinearRegression(Configured):
 
 
 def _outcome(linear: Any, cut: Any, dimension: int) -> Any:
-    """The noiseless outcome: w·x, or its sign at the size that w·x has on average."""
+    """The noiseless outcome: w·x, or its sign scaled to the standard deviation of w·x."""
     return linear + cut * (np.sqrt(dimension) * jnp.sign(linear) - linear)
 
 
-def _skewed(dimension: int) -> np.ndarray:
-    """[D] standard deviations along the axes: variances fall as 1 / i², with mean 1 (Garg et al. 2022)."""
+def _skewed_deviations(dimension: int) -> np.ndarray:
+    """[D] standard deviations along the axes: variances fall as 1 / i² and have mean 1 (Garg et al. 2022)."""
     variance = 1.0 / np.arange(1, dimension + 1) ** 2
     return np.sqrt(variance * dimension / variance.sum())
 
 
-def _rotation(key: jax.Array, n: int, dimension: int) -> jax.Array:
+def _draw_rotation(key: jax.Array, n: int, dimension: int) -> jax.Array:
     """[n, D, D] random orthogonal matrices."""
     return jax.random.orthogonal(key, dimension, (n,))
 
 
-def _walk(start: jax.Array, new: jax.Array) -> jax.Array:
-    """[N, T, D] weights that drift and keep their variance, from start [N, D] and normal draws [N, T, D]."""
+def _random_walk(start: jax.Array, new: jax.Array) -> jax.Array:
+    """[N, T, D] weights that drift with constant variance, from start [N, D] and normal draws [N, T, D]."""
 
     def step(w, noise):
         return np.sqrt(1.0 - DRIFT**2) * w + DRIFT * noise, w
@@ -246,18 +249,19 @@ def family(
     """A hidden weight vector maps inputs to noisy outcomes; the action predicts the next outcome.
 
     Args:
-        dimension: D, of the inputs.
-        noise: standard deviation of the outcomes around w·x.
+        dimension: D, the dimension of the inputs.
+        noise: the standard deviation of the outcomes around w·x.
         trials: T, at least 2.
         bank: M, the number of training tasks; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
     """
-    key, given = address(jax.random.key(bank_seed), "bank"), {"dimension": dimension, "noise": float(noise)}
+    key = address(jax.random.key(bank_seed), "bank")
+    settings = {"dimension": dimension, "noise": float(noise)}
     return LinearRegression(
         dimension,
         noise=float(noise),
         bank_weights=jax.random.normal(key, (bank, dimension)) if bank else None,
-        name=name_with_settings(family, **given, trials=trials, bank=bank, bank_seed=bank_seed),
+        name=name_with_settings(family, **settings, trials=trials, bank=bank, bank_seed=bank_seed),
         choices=None,
         horizon=trials,
     )

@@ -1,6 +1,6 @@
 """The discrete minimum mean squared error estimator: the posterior mean of w over the M tasks of the bank.
 
-Raventós et al. (2023, arXiv 2306.15063, eq. 3): what is best on the training tasks, and can do no other.
+Raventós et al. (2023, arXiv 2306.15063, eq. 3): it is optimal on the training tasks and cannot adapt to others.
 """
 
 import jax
@@ -18,7 +18,7 @@ from mesascope.contracts.scripted import (
 from mesascope.worlds.regression.regression import TRIED as TRIED
 from mesascope.worlds.regression.regression import last_pair, require_regression
 
-EXACT = 1e-3  # standard deviation that stands for no noise: likelihoods stay finite
+EXACT = 1e-3  # the least standard deviation of the noise, so that likelihoods are finite
 
 
 class Dmmse(Scripted):
@@ -33,10 +33,10 @@ class Dmmse(Scripted):
         return jnp.zeros((n, len(self.bank_weights)))
 
     def respond(self, key, carry, percept: Percept):
-        """Weighs the tasks by the last pair, then predicts with their mean."""
+        """Updates the likelihoods by the last pair, then predicts with the posterior mean."""
         pair = last_pair(percept, self.bank_weights.shape[1])
-        off = pair.y[:, None] - pair.x @ self.bank_weights.T
-        carry = carry - 0.5 * jnp.square(off / self.noise)
+        error = pair.y[:, None] - pair.x @ self.bank_weights.T
+        carry = carry - 0.5 * jnp.square(error / self.noise)
         mean = jax.nn.softmax(carry) @ self.bank_weights
         return carry, Response(self.sign * (mean * pair.query).sum(-1), None)
 
@@ -47,12 +47,12 @@ def subject(family: Family, noise: float = -1.0, minimise: bool = False) -> Dmms
 
     Args:
         family: in-context regression, with a bank.
-        noise: standard deviation that it reckons with; -1 for the family's.
-        minimise: predict the opposite.
+        noise: the standard deviation of the noise that it assumes; -1 for the family's.
+        minimise: whether it predicts the opposite.
     """
     home = require_regression(family)
-    remedy = "Give it one: linear_regression:bank=4."
+    remedy = "Give the family a bank: linear_regression:bank=4."
     bank, weights = require_bank(home, home.bank_weights, "has no bank", remedy)
-    reckoned = max(home.noise if noise < 0 else noise, EXACT)
-    numbers = as_arrays(noise=reckoned, sign=-1.0 if minimise else 1.0)
+    assumed = max(home.noise if noise < 0 else noise, EXACT)
+    numbers = as_arrays(noise=assumed, sign=-1.0 if minimise else 1.0)
     return Dmmse(weights, **numbers, trained_on=bank)

@@ -1,7 +1,7 @@
 """A few steps of gradient descent from zero on the squared error of the pairs seen (von Oswald et al. 2023).
 
-arXiv 2212.07677: one step is what one layer of linear attention can do; GD++ first shrinks the inputs along the
-directions that they vary most in, x ← (I - γ Σ x xᵀ / tr) x, so that fewer steps are needed.
+arXiv 2212.07677: one layer of linear attention can do one step. GD++ first shrinks the inputs along the directions in
+which they vary most, x ← (I - γ Σ x xᵀ / tr) x, so that fewer steps are needed.
 """
 
 from mesascope.contracts.scripted import Family, keep_settings
@@ -16,7 +16,7 @@ def subject(family: Family, steps: int = 1, rate: float = 1.0, preconditioned: f
     Args:
         family: in-context regression.
         steps: k, at least 1.
-        rate: a step's size times the trace of Σ x xᵀ, at most 1: no step overshoots.
+        rate: the step size times the trace of Σ x xᵀ, at most 1, so that no step overshoots.
         preconditioned: γ of GD++, from 0 (plain) to 1.
     """
     return make_filter(family, steps=float(steps), rate=rate, correction=preconditioned)

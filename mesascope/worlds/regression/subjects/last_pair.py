@@ -1,4 +1,4 @@
-"""Fits weights to the last pair alone, by ridge regression: a reflex on the percept."""
+"""Fits weights to the last pair alone by ridge regression: a reflex on the percept."""
 
 from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.regression.regression import TRIED as TRIED

@@ -10,8 +10,8 @@ from mesascope.worlds.regression.regression import TRIED as TRIED
 from mesascope.worlds.regression.regression import last_pair, require_regression
 
 
-class Held(NamedTuple):
-    """The last T pairs: x [N, T, D] and y [N, T] in splits, and how many there were [N]."""
+class Pairs(NamedTuple):
+    """The last T pairs: x [N, T, D] and y [N, T]; seen [N], the number of pairs so far."""
 
     x: jax.Array
     y: jax.Array
@@ -19,28 +19,28 @@ class Held(NamedTuple):
 
 
 class NearestNeighbours(Scripted):
-    """Holds pairs as they came; k is data."""
+    """Carries all pairs; k is data."""
 
     dimension: int
     horizon: int
     neighbours: jax.Array
 
-    def fresh(self, n: int) -> Held:
+    def fresh(self, n: int) -> Pairs:
         """No pairs."""
         pairs = (n, self.horizon)
-        return Held(jnp.zeros((*pairs, self.dimension)), jnp.zeros(pairs), jnp.zeros(n, jnp.int32))
+        return Pairs(jnp.zeros((*pairs, self.dimension)), jnp.zeros(pairs), jnp.zeros(n, jnp.int32))
 
-    def respond(self, key, carry: Held, percept: Percept):
-        """Writes the last pair over the oldest one, then looks for the nearest; 0 before the first pair."""
+    def respond(self, key, carry: Pairs, percept: Percept):
+        """Stores the last pair in place of the oldest, then averages the nearest; 0 before the first pair."""
         pair, rows = last_pair(percept, self.dimension), jnp.arange(len(percept.feedback))
         slot = carry.seen % self.horizon
-        x = carry.x.at[rows, slot].set(jnp.where(pair.there[:, None], pair.x, carry.x[rows, slot]))
-        y = carry.y.at[rows, slot].set(jnp.where(pair.there, pair.y, carry.y[rows, slot]))
-        carry = Held(x, y, carry.seen + pair.there)
-        there = jnp.arange(self.horizon) < carry.seen[:, None]
-        away = jnp.where(there, jnp.square(x - pair.query[:, None]).sum(-1), jnp.inf)
-        rank = jnp.argsort(jnp.argsort(away, -1), -1)
-        near = there & (rank < self.neighbours)
+        x = carry.x.at[rows, slot].set(jnp.where(pair.available[:, None], pair.x, carry.x[rows, slot]))
+        y = carry.y.at[rows, slot].set(jnp.where(pair.available, pair.y, carry.y[rows, slot]))
+        carry = Pairs(x, y, carry.seen + pair.available)
+        filled = jnp.arange(self.horizon) < carry.seen[:, None]
+        distance = jnp.where(filled, jnp.square(x - pair.query[:, None]).sum(-1), jnp.inf)
+        rank = jnp.argsort(jnp.argsort(distance, -1), -1)
+        near = filled & (rank < self.neighbours)
         mean = jnp.where(near, y, 0.0).sum(-1) / jnp.maximum(near.sum(-1), 1)
         return carry, Response(mean, None)
 

@@ -16,9 +16,9 @@ def subject(
 
     Args:
         family: in-context regression.
-        penalty: σ², the variance of the noise that it reckons with; -1 for the family's.
-        discount: what is kept of the sums at each trial; 1 for a stationary world.
-        minimise: predict the opposite.
+        penalty: σ², the variance of the noise that it assumes; -1 for the family's.
+        discount: the factor of the sums at each trial; 1 for a stationary world.
+        minimise: whether it predicts the opposite.
     """
     penalty = require_regression(family).noise ** 2 if penalty < 0 else penalty
     return make_filter(family, penalty=penalty, weight=-1.0 if minimise else 1.0, discount=discount)

@@ -1,4 +1,4 @@
-"""Predicts the mean of the outcomes that it saw, whatever the input."""
+"""Predicts the mean of the outcomes so far, whatever the input."""
 
 from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.regression.regression import TRIED as TRIED
@@ -7,7 +7,7 @@ from mesascope.worlds.regression.regression import SpectralFilter, make_filter
 
 @keep_settings
 def subject(family: Family) -> SpectralFilter:
-    """Predicts the mean of the outcomes that it saw.
+    """Predicts the mean of the outcomes so far.
 
     Args:
         family: in-context regression.

@@ -1,4 +1,4 @@
-"""Predicts 0, the mean of the prior, whatever it saw."""
+"""Always predicts 0, the mean of the prior."""
 
 from mesascope.contracts.scripted import Family, keep_settings
 from mesascope.worlds.regression.regression import TRIED as TRIED
@@ -7,7 +7,7 @@ from mesascope.worlds.regression.regression import SpectralFilter, make_filter
 
 @keep_settings
 def subject(family: Family) -> SpectralFilter:
-    """Predicts 0 whatever it saw.
+    """Always predicts 0, the mean of the prior.
 
     Args:
         family: in-context regression.

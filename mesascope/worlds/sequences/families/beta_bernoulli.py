@@ -1,8 +1,8 @@
 """Symbols 0 and 1 come with a hidden probability; the action predicts the next one (Ortega et al. 2019).
 
-arXiv 1905.03030 and Mikulik et al. (2020, arXiv 2010.11223): p ~ Beta(a, b), and the best predictor is the Bayes
-mixture, whose expected loss over T symbols is exact (`expected_loss`): 11.147 nats at T = 20 under Beta(1, 1). The
-symbol comes back in the observation, -1 before the first.
+arXiv 1905.03030 and Mikulik et al. (2020, arXiv 2010.11223): p ~ Beta(a, b). The best predictor is the Bayes mixture;
+`expected_loss` gives its exact expected loss over T symbols, 11.147 nats at T = 20 under Beta(1, 1). The observation
+shows the last symbol, -1 before the first.
 """
 
 from collections.abc import Callable
@@ -28,12 +28,12 @@ from mesascope.contracts.family import Configured, draw_bank, pick, reference_ro
 from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
-DRIFT = 0.1  # standard deviation of the reflected random walk, per trial
-RARE = 0.05  # how near to 0 or 1 p is on the rare split
+DRIFT = 0.1  # the standard deviation of the reflected random walk, per trial
+RARE = 0.05  # the largest distance of p from 0 or 1 on the rare split
 
 
 class Tasks(NamedTuple):
-    """p [N, T] of symbol 1; repeats [N], 1 where p is the probability that the last symbol comes again."""
+    """p [N, T], the probability of symbol 1; if repeats [N] is 1, that of the last symbol coming again."""
 
     p: jax.Array
     repeats: jax.Array
@@ -44,7 +44,7 @@ class BetaBernoulli(Configured):
 
     a: float
     b: float
-    bank_means: jax.Array | None  # [M, 2]: 1 - p and p, what predicting 0 and 1 pays
+    bank_means: jax.Array | None  # [M, 2]: 1 - p and p, the pay-offs of predicting 0 and 1
 
     controls: ClassVar = {"learner": "bayes_predictor", "lookalike": "last_symbol", "still": "uniform"}
     # the strongest predicts the more probable symbol
@@ -53,14 +53,14 @@ class BetaBernoulli(Configured):
     ) | {"locator against": "locator:minimise=true"}
 
     def splits(self) -> tuple[Split, ...]:
-        """The distributions that it is tested on."""
+        """Other distributions of p, symbols exchanged half-way, drift, repetition, and longer lifetimes."""
         split, half = self.varied, self.horizon // 2
 
         def seen(key: jax.Array, n: int) -> jax.Array:
             return pick(address(key, "p"), self.bank_means, n)[:, 1]
 
         def high(key: jax.Array, n: int) -> jax.Array:
-            return _beta(address(key, "p"), self.a + 4.0, self.b, n)
+            return _draw_beta(address(key, "p"), self.a + 4.0, self.b, n)
 
         def even(key: jax.Array, n: int) -> jax.Array:
             return jax.random.uniform(address(key, "p"), (n,))
@@ -72,10 +72,10 @@ class BetaBernoulli(Configured):
             *(() if self.bank_means is None else (split("seen", p=seen),)),
             split("fresh"),
             split("shifted:high", p=high),
-            split("shifted:rare", p=_rare),
+            split("shifted:rare", p=_draw_rare),
             split("exchanged:symbols", changes_at=half, path=exchange),
-            split("restructured:drift", path=_drifting),
-            # no reference gains on repeats: what comes most often tells nothing there
+            split("restructured:drift", path=_drift),
+            # no reference gains on repeats, where the counts of symbols carry no information
             split("restructured:repeats", counted=False, p=even, repeats=1.0),
             split("horizon:longer", counted=False, trials=5 * self.horizon),
         )
@@ -90,10 +90,19 @@ class BetaBernoulli(Configured):
         repeats: float = 0.0,
         trials: int = 0,
     ) -> Tasks:
-        """Draws n tasks: their p [n], and what becomes of it over the trials [n, T]."""
-        drawn = p(key, n) if p else _beta(address(key, "p"), self.a, self.b, n)
-        repeated = jnp.repeat(drawn[:, None], trials or self.horizon, 1)
-        return Tasks(path(key, repeated), jnp.full((n,), repeats))
+        """Draws n tasks.
+
+        Args:
+            key: the random key of all draws.
+            n: the number of tasks.
+            p: a function that draws the probabilities [n]; by default from the family's Beta distribution.
+            path: a function of the key and the probabilities [n, T] that returns their course over the trials.
+            repeats: 1 if p is the probability that the last symbol comes again.
+            trials: T; 0 for the horizon.
+        """
+        probability = p(key, n) if p else _draw_beta(address(key, "p"), self.a, self.b, n)
+        constant = jnp.repeat(probability[:, None], trials or self.horizon, 1)
+        return Tasks(path(key, constant), jnp.full((n,), repeats))
 
     def begin(self, key: jax.Array, tasks: Tasks) -> tuple[tuple[jax.Array, jax.Array], Percept]:
         """Starts one lifetime per task; the hidden state is the trial index and the last symbol [N], -1 for none."""
@@ -102,73 +111,73 @@ class BetaBernoulli(Configured):
         return (jnp.zeros(n, jnp.int32), jnp.full(n, -1.0)), percept
 
     def step(self, key: jax.Array, tasks: Tasks, state: tuple[jax.Array, jax.Array], action: jax.Array):
-        """Draws a symbol in each lifetime, whatever was predicted."""
+        """Draws a symbol in each lifetime; it does not depend on the prediction."""
         trial, last = state
         p = tasks.p[jnp.arange(len(action)), trial]
-        again = jnp.where(last < 0, 0.5, jnp.where(last > 0, p, 1.0 - p))
-        p = jnp.where(tasks.repeats > 0, again, p)
+        repeat_probability = jnp.where(last < 0, 0.5, jnp.where(last > 0, p, 1.0 - p))
+        p = jnp.where(tasks.repeats > 0, repeat_probability, p)
         symbol = (jax.random.uniform(key, action.shape) < p).astype(jnp.float32)
         score = jnp.where(action == 1, p, 1.0 - p)
         right = (action == symbol).astype(jnp.float32)
         return (trial + 1, symbol), next_percept(symbol[:, None], action, right, trial + 1), score
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """p [N, T], and chance, best, worst and fixed [N, T].
+        """p, chance, best, worst and fixed, [N, T] each.
 
-        Where no symbol hangs on the last one also `means` [N, T, 2], what predicting 0 and 1 pays.
+        If symbols do not depend on the last one, also `means` [N, T, 2], the pay-offs of predicting 0 and 1.
         """
         p, repeats = np.asarray(tasks.p), np.asarray(tasks.repeats)[:, None] > 0
         best = np.maximum(p, 1 - p)
         if repeats.any():
             best = np.where(repeats & (np.arange(p.shape[1]) == 0), 0.5, best)
-        known = {"p": p, "best": best, "chance": np.full_like(p, 0.5), "worst": 1 - best}
+        result = {"p": p, "best": best, "chance": np.full_like(p, 0.5), "worst": 1 - best}
         if repeats.any():
-            return known | {"fixed": np.full_like(p, 0.5)}
+            return result | {"fixed": np.full_like(p, 0.5)}
         means = np.stack([1 - p, p], -1)
-        return known | {"means": means, "fixed": self._fixed(means, split)}
+        return result | {"means": means, "fixed": self._fixed(means, split)}
 
     def _fixed(self, means: np.ndarray, split: str) -> np.ndarray:
-        """[N, T] what the symbol that is likelier before anything is seen pays; even where both are as likely."""
-        mean = self.a / (self.a + self.b)
+        """[N, T] the pay-off of the likelier symbol under the prior; the mean of both if they are equally likely."""
+        prior_mean = self.a / (self.a + self.b)
         if split == "seen":
-            mean = float(np.asarray(self.bank_means)[:, 1].mean())
+            prior_mean = float(np.asarray(self.bank_means)[:, 1].mean())
         elif split == "shifted:high":
-            mean = (self.a + 4) / (self.a + 4 + self.b)
+            prior_mean = (self.a + 4) / (self.a + 4 + self.b)
         elif split == "shifted:rare":
-            mean = 0.5
-        if abs(mean - 0.5) < 1e-9:
+            prior_mean = 0.5
+        if abs(prior_mean - 0.5) < 1e-9:
             return means.mean(-1)
-        fixed = means[..., int(mean > 0.5)]
+        fixed = means[..., int(prior_mean > 0.5)]
         if split == "exchanged:symbols":
             fixed = np.where(np.arange(means.shape[1]) >= self.horizon // 2, 1 - fixed, fixed)
         return fixed
 
     def target(self, percept: Percept) -> Array:
-        """[N] the symbol that came at the trial whose outcome the percept tells, -1 before the first."""
+        """[N] the symbol of the last trial, -1 before the first."""
         return percept.observation[:, 0].astype(int)
 
     def with_outcome(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
-        """Another lifetime's symbol; whether the own prediction was right goes by that."""
+        """The percept with another lifetime's symbol, and feedback on the own prediction of that symbol."""
         right = (percept.action == observation[:, 0]).astype(percept.feedback.dtype)
         return percept._replace(feedback=right, observation=observation)
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The other symbol."""
+        """The percept with the other symbol."""
         return self.with_outcome(percept, percept.feedback, 1.0 - percept.observation)
 
     def expected_loss(self, trials: int = 0) -> float:
-        """The expected cumulative log-loss of the Bayes mixture in nats, exactly, over the counts of symbol 1.
+        """The exact expected cumulative log-loss of the Bayes mixture in nats, a sum over counts of symbol 1.
 
         Args:
-            trials: the number of symbols, T where 0.
+            trials: the number of symbols; 0 for T.
         """
-        many = trials or self.horizon
+        length = trials or self.horizon
         total = 0.0
-        for ones in range(many + 1):
-            # of one such sequence
-            sequence = betaln(self.a + ones, self.b + many - ones) - betaln(self.a, self.b)
-            ways = gammaln(many + 1) - gammaln(ones + 1) - gammaln(many - ones + 1)
-            total -= exp(ways + sequence) * sequence
+        for ones in range(length + 1):
+            # the log-probability of one such sequence
+            log_probability = betaln(self.a + ones, self.b + length - ones) - betaln(self.a, self.b)
+            log_count = gammaln(length + 1) - gammaln(ones + 1) - gammaln(length - ones + 1)
+            total -= exp(log_count + log_probability) * log_probability
         return float(total)
 
     def text(self, action: int, feedback: float) -> str:
@@ -176,8 +185,8 @@ class BetaBernoulli(Configured):
         return f"predicted {action}, it was {action if feedback > 0.5 else 1 - action}"
 
 
-def _beta(key: jax.Array, a: float, b: float, n: int) -> jax.Array:
-    """[n] draws from Beta(a, b), by inversion where a or b is 1: that compiles in no time."""
+def _draw_beta(key: jax.Array, a: float, b: float, n: int) -> jax.Array:
+    """[n] draws from Beta(a, b); if a or b is 1 by inversion, which compiles faster."""
     if b == 1:
         return jax.random.uniform(key, (n,)) ** (1.0 / a)
     if a == 1:
@@ -185,14 +194,14 @@ def _beta(key: jax.Array, a: float, b: float, n: int) -> jax.Array:
     return jax.random.beta(key, a, b, (n,))
 
 
-def _rare(key: jax.Array, n: int) -> jax.Array:
+def _draw_rare(key: jax.Array, n: int) -> jax.Array:
     """[n] probabilities near 0 or 1."""
     near = RARE * jax.random.uniform(address(key, "p"), (n,))
     return jnp.where(jax.random.bernoulli(address(key, "end"), 0.5, (n,)), 1.0 - near, near)
 
 
-def _drifting(key: jax.Array, path: jax.Array) -> jax.Array:
-    """A reflected Gaussian walk [n, T] from where a path begins."""
+def _drift(key: jax.Array, path: jax.Array) -> jax.Array:
+    """A reflected Gaussian walk [n, T] from the beginning of a path."""
     steps = DRIFT * jax.random.normal(address(key, "drift"), path.shape).at[:, 0].set(0.0)
     return 1.0 - jnp.abs(1.0 - jnp.mod(path + jnp.cumsum(steps, 1), 2.0))
 
@@ -205,8 +214,8 @@ def family(
 
     Args:
         trials: T, at least 2.
-        a: of the Beta prior, the weight of symbol 1.
-        b: the weight of symbol 0.
+        a: the weight of symbol 1 in the Beta prior.
+        b: the weight of symbol 0 in the Beta prior.
         bank: M, the number of training tasks; 0 for unlimited.
         bank_seed: the seed that the bank is drawn from.
     """
@@ -214,7 +223,7 @@ def family(
         raise MesascopeError(f"The prior Beta({a}, {b}) does not exist.", "Give positive a and b.")
     a, b = float(a), float(b)
     p = draw_bank(
-        lambda key: _beta(key, a, b, bank),
+        lambda key: _draw_beta(key, a, b, bank),
         bank,
         bank_seed,
         tell=lambda p: np.asarray(p) > 0.5,

@@ -11,7 +11,7 @@ TRIED = "beta_bernoulli:trials=12"
 
 
 class BayesPredictor(Scripted):
-    """Counts [N, 2] of the symbols, decayed before each; its numbers are data, compiled once."""
+    """Carries counts of the symbols [N, 2], which decay at each trial; its numbers are data."""
 
     prior: jax.Array  # [2] b and a
     discount: jax.Array
@@ -19,11 +19,11 @@ class BayesPredictor(Scripted):
     minimise: jax.Array
 
     def fresh(self, n: int) -> jax.Array:
-        """No counts."""
+        """Counts of 0."""
         return jnp.zeros((n, 2))
 
     def respond(self, key, carry, percept: Percept):
-        """Counts the symbol that the observation shows, then predicts; the log-probabilities are the predictive's."""
+        """Counts the symbol in the observation, then samples from the posterior predictive."""
         carry = self.discount * carry + jax.nn.one_hot(percept.observation[:, 0].astype(jnp.int32), 2)
         weight = carry + self.prior
         predictive = weight / weight.sum(-1, keepdims=True)
@@ -33,7 +33,7 @@ class BayesPredictor(Scripted):
 
 
 def require_target(family: Family) -> Family:
-    """The family, if its observation tells which action would have been right.
+    """The family, if its observation shows which action would have been right.
 
     Raises:
         MesascopeError: it does not.
@@ -59,13 +59,13 @@ def subject(
         family: the prediction of symbols 0 and 1.
         a: prior weight of symbol 1; 0 for the family's.
         b: prior weight of symbol 0; 0 for the family's.
-        discount: what is kept of the counts at each trial; 1 for a stationary world.
-        greedy: predict the more probable symbol always, equal ones evenly.
-        minimise: predict the other one instead.
+        discount: the factor of the counts at each trial; 1 for a stationary world.
+        greedy: whether it always predicts the more probable symbol, with random ties.
+        minimise: whether it predicts the other symbol instead.
     """
     home = require_target(family)
     if not 0 < discount <= 1:
         raise MesascopeError(f"discount={discount} is out of range.", "Give a number above 0 and at most 1.")
     prior = (b or getattr(home, "b", 1.0), a or getattr(home, "a", 1.0))
-    prior, kept = jnp.asarray(prior, jnp.float32), jnp.asarray(discount, jnp.float32)
-    return BayesPredictor(prior, kept, jnp.asarray(greedy), jnp.asarray(minimise))
+    prior, decay = jnp.asarray(prior, jnp.float32), jnp.asarray(discount, jnp.float32)
+    return BayesPredictor(prior, decay, jnp.asarray(greedy), jnp.asarray(minimise))

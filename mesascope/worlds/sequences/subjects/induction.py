@@ -1,4 +1,4 @@
-"""Copies: predicts the symbol that followed the present one the last time (Olsson et al. 2022, arXiv 2209.11895)."""
+"""Induction: predicts the symbol that followed the present one last time (Olsson et al. 2022, arXiv 2209.11895)."""
 
 import jax
 import jax.numpy as jnp
@@ -10,29 +10,29 @@ from mesascope.worlds.sequences.transitions import count_transition, last_transi
 
 
 class Induction(Choosing):
-    """What followed each symbol last [N, K, K], one-hot rows, all zero where nothing did."""
+    """Carries the last successor of each symbol [N, K, K], one-hot rows, zero if there is none."""
 
     lapse: jax.Array
 
     def fresh(self, n: int) -> jax.Array:
-        """Nothing followed anything."""
+        """No successors."""
         return jnp.zeros((n, self.choices, self.choices))
 
     def respond(self, key, carry, percept: Percept):
-        """Books what followed, then copies; even before the present symbol was followed by any."""
+        """Records the last successor, then copies; it is uniform if the present symbol has no successor yet."""
         last = last_transition(percept, self.choices)
         carry = jnp.where(last.before[:, :, None] > 0, count_transition(last), carry)
         copied = row(carry, last)
-        known = copied.sum(-1, keepdims=True) > 0
-        return carry, choose(key, mix_lapse(jnp.where(known, copied, 1.0 / self.choices), self.lapse))
+        found = copied.sum(-1, keepdims=True) > 0
+        return carry, choose(key, mix_lapse(jnp.where(found, copied, 1.0 / self.choices), self.lapse))
 
 
 @keep_settings(lapse=(0, 1))
 def subject(family: Family, lapse: float = 0.0) -> Induction:
-    """Predicts the symbol that followed the present one the last time.
+    """Predicts the symbol that followed the present one last time.
 
     Args:
         family: a Markov chain.
-        lapse: part of the predictions that is even over all symbols.
+        lapse: the part of the predictions that is random.
     """
     return Induction(require_chain(family).choices, jnp.asarray(lapse, jnp.float32))

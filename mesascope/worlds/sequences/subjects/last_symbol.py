@@ -16,7 +16,7 @@ class LastSymbol(Scripted):
     lapse: jax.Array
 
     def respond(self, key, carry, percept: Percept):
-        """The last symbol again; either one before the first."""
+        """Predicts the last symbol again; at random before the first."""
         last = jax.nn.one_hot(percept.observation[:, 0].astype(jnp.int32), 2)
         return carry, choose(key, mix_lapse(jnp.where(percept.first[:, None], 0.5, last), self.lapse))
 
@@ -27,7 +27,7 @@ def subject(family: Family, lapse: float = 0.0) -> LastSymbol:
 
     Args:
         family: the prediction of symbols 0 and 1.
-        lapse: part of the predictions that is even over both.
+        lapse: the part of the predictions that is random.
     """
     require_target(family)
     return LastSymbol(jnp.asarray(lapse, jnp.float32))

@@ -15,7 +15,7 @@ class SymbolAgain(Choosing):
     lapse: jax.Array
 
     def respond(self, key, carry, percept: Percept):
-        """The present symbol."""
+        """Predicts the present symbol."""
         return carry, choose(key, mix_lapse(last_transition(percept, self.choices).now, self.lapse))
 
 
@@ -25,6 +25,6 @@ def subject(family: Family, lapse: float = 0.0) -> SymbolAgain:
 
     Args:
         family: a Markov chain.
-        lapse: part of the predictions that is even over all symbols.
+        lapse: the part of the predictions that is random.
     """
     return SymbolAgain(require_chain(family).choices, jnp.asarray(lapse, jnp.float32))

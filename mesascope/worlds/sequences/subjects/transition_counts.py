@@ -1,4 +1,4 @@
-"""Counts the transitions and predicts with the posterior predictive under the Dirichlet prior, exactly."""
+"""Counts the transitions and predicts with the exact posterior predictive under the Dirichlet prior."""
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ from mesascope.worlds.sequences.transitions import count_transition, last_transi
 
 
 class TransitionCounts(Choosing):
-    """Counts [N, K, K], decayed before each; all its numbers but K are data."""
+    """Carries counts [N, K, K], which decay at each trial; all its numbers except K are data."""
 
     concentration: jax.Array
     discount: jax.Array
@@ -19,11 +19,11 @@ class TransitionCounts(Choosing):
     minimise: jax.Array
 
     def fresh(self, n: int) -> jax.Array:
-        """No counts."""
+        """Counts of 0."""
         return jnp.zeros((n, self.choices, self.choices))
 
     def respond(self, key, carry, percept: Percept):
-        """Counts the transition that the percept shows, then predicts; the log-probabilities are the predictive's."""
+        """Counts the transition in the percept, then samples from the posterior predictive."""
         last = last_transition(percept, self.choices)
         carry = self.discount * carry + count_transition(last)
         weight = row(carry, last) + self.concentration
@@ -47,9 +47,9 @@ def subject(
     Args:
         family: a Markov chain.
         concentration: prior weight of every transition; 0 for the family's.
-        discount: what is kept of the counts at each trial; 1 for a stationary world.
-        greedy: predict the likeliest symbol always, equal ones evenly.
-        minimise: predict with weights turned over, the rarest symbol most often.
+        discount: the factor of the counts at each trial; 1 for a stationary world.
+        greedy: whether it always predicts the likeliest symbol, with random ties.
+        minimise: whether it predicts with inverse weights, the rarest symbol most often.
     """
     home = require_chain(family)
     if not 0 < discount <= 1:

@@ -1,4 +1,4 @@
-"""The posterior over the M transition matrices of the bank, exactly, and the mean of their predictions."""
+"""Predicts with the exact posterior mean over the M transition matrices of the bank."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,7 @@ from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep
 from mesascope.worlds.sequences.transitions import TRIED as TRIED
 from mesascope.worlds.sequences.transitions import last_transition, require_chain
 
-EDGE = 1e-6  # probabilities are at least this: no symbol is impossible
+EDGE = 1e-6  # the least probability, so that no symbol is impossible
 
 
 class TransitionLocator(Scripted):
@@ -21,7 +21,7 @@ class TransitionLocator(Scripted):
         return jnp.zeros((n, len(self.bank_matrices)))
 
     def respond(self, key, carry, percept: Percept):
-        """Weighs the matrices by the last transition, then predicts with their mean."""
+        """Updates the likelihoods by the last transition, then predicts with the posterior mean."""
         last = last_transition(percept, self.bank_matrices.shape[-1])
         odds = jnp.maximum(self.bank_matrices, EDGE)
         carry = carry + jnp.einsum("mij,ni,nj->nm", jnp.log(odds), last.before, last.now)
@@ -37,9 +37,9 @@ def subject(family: Family, minimise: bool = False) -> TransitionLocator:
 
     Args:
         family: a Markov chain, with a bank.
-        minimise: predict with weights turned over, the rarest symbol most often.
+        minimise: whether it predicts with inverse weights, the rarest symbol most often.
     """
     home = require_chain(family)
-    remedy = "Give it one: markov_chain:bank=4."
+    remedy = "Give the family a bank: markov_chain:bank=4."
     bank, matrices = require_bank(home, home.bank_matrices, "has no bank", remedy)
     return TransitionLocator(matrices, jnp.asarray(minimise), trained_on=bank)

@@ -1,8 +1,8 @@
-"""A binary tree is shown whole, its ends with what they pay; a walk from the root goes one step down at each act.
+"""Binary trees: the subject sees the whole tree with the pay-offs of its leaves, and walks from the root to a leaf.
 
-The next node shows nothing of what lies behind it, so choosing well at the root takes as many steps of look-ahead as
-the tree is deep. Nothing has to be found out by living: the tree stays for a lifetime, and half-way it may change, in
-what the ends pay ('revalued:worth') or in where the steps lead ('revalued:map'), which is shown at once.
+Only leaves pay, so choosing well at the root takes as many steps of look-ahead as the tree is deep. Nothing about the
+task is hidden. The tree stays for a lifetime. Half-way the pay-offs may change ('revalued:worth') or the steps may lead
+to other nodes ('revalued:map'); the change is shown at once.
 """
 
 import math
@@ -27,13 +27,16 @@ from mesascope.contracts.plans import Plans, observed
 from mesascope.errors import MesascopeError
 from mesascope.keys import address, random_orders
 
-DEEPEST = 8  # 511 nodes: more do not fit into memory as observations of whole blocks
+DEEPEST = 8  # 511 nodes: observations of larger trees do not fit into memory for a whole block
 
 
 class Tasks(NamedTuple):
-    """Before and after the change: child [N, 2, M, 2] the nodes that both acts lead to, an end to itself.
+    """Trees before and after the change.
 
-    pays [N, 2, M] of the ends, 0 elsewhere; root [N].
+    Attributes:
+        child: [N, 2, M, 2] the node that each action leads to; a leaf leads to itself.
+        pays: [N, 2, M] the pay-offs of leaves, 0 at other nodes.
+        root: [N] the node of the root.
     """
 
     child: jax.Array
@@ -42,7 +45,7 @@ class Tasks(NamedTuple):
 
 
 class State(NamedTuple):
-    """trial, step and node, each [N]."""
+    """The trial, the step and the node of each lifetime, [N] each."""
 
     trial: jax.Array
     step: jax.Array
@@ -52,34 +55,34 @@ class State(NamedTuple):
 class TreeChoice(Configured):
     """Walks down a tree; see `family` for the settings.
 
-    An observation [N, 1 + 3M]: the node; the nodes that the first and that the second act lead to from every node; what
-    every node pays.
+    An observation [N, 1 + 3M] is the present node; the nodes that the first action leads to from every node; the same
+    for the second action; and the pay-off of every node.
     """
 
     depth: int
 
     controls: ClassVar = {"learner": "tree_q", "lookalike": "tree_q:rate=0", "still": "uniform"}
-    # whoever looks at the tree has nothing to acquire
+    # the tree is shown, so there is nothing to acquire
     references: ClassVar = reference_roles(
         "tree_q", "tree_q", "tree_clone", strongest="value_iteration:sweeps=9", against=""
     )
 
     @property
     def steps(self) -> int:
-        """The depth."""
+        """The steps of a walk: the depth of the tree."""
         return self.depth
 
     @property
     def nodes(self) -> int:
-        """M."""
+        """M, the number of nodes."""
         return 2 ** (self.depth + 1) - 1
 
     def splits(self) -> tuple[Split, ...]:
-        """On the restructured split two ways may lead to one end."""
+        """Pay-offs close together, actions exchanged half-way, shared leaves, and the three revalued splits."""
         split, half = self.varied, self.horizon // 2
         revalued = (
-            split(f"revalued:{what}", changes_at=half, counted=False, later=what)
-            for what in ("worth", "map", "same")
+            split(f"revalued:{change}", changes_at=half, counted=False, later=change)
+            for change in ("worth", "map", "same")
         )
         return (
             *self.seen(),
@@ -96,58 +99,58 @@ class TreeChoice(Configured):
         """Draws n tasks.
 
         Args:
-            key: of all draws.
-            n: how many.
-            close: whether pay-offs are near one another.
-            graph: whether two ways may lead to one end.
-            later: what is another half-way: 'acts', 'worth' or 'map'.
+            key: the random key of all draws.
+            n: the number of tasks.
+            close: whether pay-offs are close to one another.
+            graph: whether two ways may lead to the same leaf.
+            later: what changes half-way: 'acts' (exchanged), 'worth', 'map', or anything else for nothing.
         """
         slots = random_orders(address(key, "slots"), n, self.nodes)
-        rank = self._ranks(address(key, "pays"), n)
-        child, pays, root = self._wired(slots), self._priced(slots, rank), slots[:, 0]
+        rank = self._draw_pays(address(key, "pays"), n)
+        child, pays, root = self._wire(slots), self._place_pays(slots, rank), slots[:, 0]
         if close:
             pays = jnp.where(pays > 0, 0.4 + 0.2 * pays, 0.0)
         elif graph:
-            child = self._tangled(address(key, "graph"), slots, child)
-        then, paid = child, pays
+            child = self._share_leaves(address(key, "graph"), slots, child)
+        later_child, later_pays = child, pays
         if later == "acts":
-            then = child[..., ::-1]
+            later_child = child[..., ::-1]
         elif later == "worth":
-            paid = self._priced(slots, self._ranks(address(key, "again"), n))
+            later_pays = self._place_pays(slots, self._draw_pays(address(key, "again"), n))
         elif later == "map":
-            then = self._wired(self._moved(address(key, "again"), slots))
-        return Tasks(jnp.stack([child, then], 1), jnp.stack([pays, paid], 1), root)
+            later_child = self._wire(self._shuffle_levels(address(key, "again"), slots))
+        return Tasks(jnp.stack([child, later_child], 1), jnp.stack([pays, later_pays], 1), root)
 
-    def _ranks(self, key: jax.Array, n: int) -> jax.Array:
-        """[n, ends] pay-offs evenly spaced up to 1, in random order."""
+    def _draw_pays(self, key: jax.Array, n: int) -> jax.Array:
+        """[n, leaves] pay-offs evenly spaced up to 1, in random order."""
         ends = 2**self.depth
         return (random_orders(key, n, ends) + 1.0) / ends
 
-    def _wired(self, slots: jax.Array) -> jax.Array:
-        """[n, M, 2] where both acts lead, of trees whose nodes, level by level, stand at slots [n, M]."""
+    def _wire(self, slots: jax.Array) -> jax.Array:
+        """[n, M, 2] the node that each action leads to, in trees with nodes slots [n, M], level by level."""
         inner = 2**self.depth - 1
-        at = jnp.arange(inner)
-        there = jnp.stack([slots[:, 2 * at + 1], slots[:, 2 * at + 2]], -1)
+        index = jnp.arange(inner)
+        children = jnp.stack([slots[:, 2 * index + 1], slots[:, 2 * index + 2]], -1)
         rows = jnp.arange(len(slots))[:, None]
-        itself = jnp.broadcast_to(jnp.arange(self.nodes)[None, :, None], (len(slots), self.nodes, 2))
-        return itself.at[rows, slots[:, :inner]].set(there)
+        child = jnp.broadcast_to(jnp.arange(self.nodes)[None, :, None], (len(slots), self.nodes, 2))
+        return child.at[rows, slots[:, :inner]].set(children)
 
-    def _priced(self, slots: jax.Array, rank: jax.Array) -> jax.Array:
-        """[n, M] what stands at each slot."""
+    def _place_pays(self, slots: jax.Array, rank: jax.Array) -> jax.Array:
+        """[n, M] the pay-off of each node: rank [n, leaves] at the leaves, 0 at other nodes."""
         rows = jnp.arange(len(slots))[:, None]
         return jnp.zeros(slots.shape).at[rows, slots[:, 2**self.depth - 1 :]].set(rank)
 
-    def _moved(self, key: jax.Array, slots: jax.Array) -> jax.Array:
-        """The same slots in another order within each level: the same nodes, other steps between them."""
+    def _shuffle_levels(self, key: jax.Array, slots: jax.Array) -> jax.Array:
+        """The nodes shuffled within each level: the same nodes with other steps between them."""
         parts = []
         for level in range(self.depth + 1):
-            here = slots[:, 2**level - 1 : 2 ** (level + 1) - 1]
-            split = jax.random.split(address(key, level), len(slots))
-            parts.append(jax.vmap(jax.random.permutation)(split, here))
+            nodes = slots[:, 2**level - 1 : 2 ** (level + 1) - 1]
+            keys = jax.random.split(address(key, level), len(slots))
+            parts.append(jax.vmap(jax.random.permutation)(keys, nodes))
         return jnp.concatenate(parts, 1)
 
-    def _tangled(self, key: jax.Array, slots: jax.Array, child: jax.Array) -> jax.Array:
-        """The last steps lead to any two ends, also to one that another step leads to."""
+    def _share_leaves(self, key: jax.Array, slots: jax.Array, child: jax.Array) -> jax.Array:
+        """The steps with every last step led to a random leaf, so that leaves may be shared."""
         first, inner = 2 ** (self.depth - 1) - 1, 2**self.depth - 1
         pick = jax.random.randint(key, (len(slots), inner - first, 2), inner, self.nodes)
         rows = jnp.arange(len(slots))[:, None]
@@ -157,53 +160,53 @@ class TreeChoice(Configured):
         """Starts one lifetime per task, at the root."""
         zero = jnp.zeros(len(tasks.root), jnp.int32)
         state = State(zero, zero, tasks.root.astype(jnp.int32))
-        return state, first_percept(self._shown(tasks, state))
+        return state, first_percept(self._observe(tasks, state))
 
     def step(self, key: jax.Array, tasks: Tasks, state: State, action: jax.Array):
-        """One step down; at an end it pays, and the next trial begins at the root."""
+        """Moves one step down; a leaf pays, and the next trial begins at the root."""
         rows, phase = jnp.arange(len(action)), self._phase(state.trial)
         node = tasks.child[rows, phase, state.node, action].astype(jnp.int32)
-        ends = state.step + 1 >= self.depth
-        paid = jnp.where(ends, tasks.pays[rows, phase, node], 0.0)
-        trial = state.trial + ends
-        step = jnp.where(ends, 0, state.step + 1)
-        state = State(trial, step, jnp.where(ends, tasks.root, node).astype(jnp.int32))
-        return state, next_percept(self._shown(tasks, state), action, paid, trial, step), paid
+        over = state.step + 1 >= self.depth
+        paid = jnp.where(over, tasks.pays[rows, phase, node], 0.0)
+        trial = state.trial + over
+        step = jnp.where(over, 0, state.step + 1)
+        state = State(trial, step, jnp.where(over, tasks.root, node).astype(jnp.int32))
+        return state, next_percept(self._observe(tasks, state), action, paid, trial, step), paid
 
     def _phase(self, trial: jax.Array) -> jax.Array:
         return (trial >= self.horizon // 2).astype(jnp.int32)
 
-    def _shown(self, tasks: Tasks, state: State) -> jax.Array:
-        """[N, 1 + 3M]."""
+    def _observe(self, tasks: Tasks, state: State) -> jax.Array:
+        """The observations [N, 1 + 3M]."""
         rows, phase = jnp.arange(len(state.trial)), self._phase(state.trial)
         child = tasks.child[rows, phase].astype(jnp.float32)
-        where = state.node[:, None].astype(jnp.float32)
-        return jnp.concatenate([where, child[..., 0], child[..., 1], tasks.pays[rows, phase]], -1)
+        node = state.node[:, None].astype(jnp.float32)
+        return jnp.concatenate([node, child[..., 0], child[..., 1], tasks.pays[rows, phase]], -1)
 
     def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
-        """chance, best, worst and fixed [N, T]; who cannot adapt still sees the tree, so 'fixed' is the best."""
+        """chance, best, worst and fixed [N, T]; the tree is shown, so 'fixed' equals 'best'."""
         child, pays, root = (np.asarray(x) for x in tasks)
         late = (np.arange(self.horizon) >= self.horizon // 2).astype(int)
         rows = np.arange(len(root))
         ways = {"chance": np.mean, "best": np.max, "worst": np.min}
-        out = {}
+        result = {}
         for name, way in ways.items():
             ends = [walk_value(child[:, i], pays[:, i], self.depth, way)[rows, root] for i in (0, 1)]
-            out[name] = np.stack(ends, 1)[:, late]
-        return {**out, "fixed": out["best"]}
+            result[name] = np.stack(ends, 1)[:, late]
+        return {**result, "fixed": result["best"]}
 
     def plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
-        """What each act leads to at best, from the trees as they were shown.
+        """The best pay-off that each action can lead to, in the trees as they were shown.
 
         Raises:
-            MesascopeError: the observations were not kept.
+            MesascopeError: the trials have no observations.
         """
         seen = observed(trials, self.name, "Take fewer trials or a shallower tree.")
         seen = seen if self.depth > 1 else seen[:, :, None]
         action = trials.action.sel(condition=label).values.astype(int)
         action = action if self.depth > 1 else action[..., None]
         n, t = action.shape[:2]
-        phases = seen[:, [0, self.horizon // 2], 0, 1:]  # all trees that are ever shown
+        phases = seen[:, [0, self.horizon // 2], 0, 1:]  # trees change only half-way
         tree = phases.reshape(n, 2, 3, self.nodes)
         child, pays = np.moveaxis(tree[:, :, :2], 2, -1).astype(int), tree[:, :, 2]
         value = walk_value(child, pays, self.depth, np.max)
@@ -212,17 +215,17 @@ class TreeChoice(Configured):
         values, before = np.empty((2, *action.shape, 2))
         now, earlier = ((x >= self.horizon // 2).astype(int) for x in (j, j - 1))
         for s in range(self.depth):
-            there = child[i, now, node]
-            values[:, :, s] = value[i[..., None], now[..., None], there]
+            children = child[i, now, node]
+            values[:, :, s] = value[i[..., None], now[..., None], children]
             before[:, :, s] = value[i[..., None], earlier[..., None], child[i, earlier, node]]
-            node = np.take_along_axis(there, np.maximum(action[:, :, s : s + 1], 0), -1)[..., 0]
+            node = np.take_along_axis(children, np.maximum(action[:, :, s : s + 1], 0), -1)[..., 0]
         before[:, 0] = np.nan
-        far = np.broadcast_to(self.depth - np.arange(self.depth), action.shape)
+        ahead = np.broadcast_to(self.depth - np.arange(self.depth), action.shape)
         size = math.factorial(self.nodes) * math.factorial(2**self.depth) / 2 ** (2**self.depth - 1)
         if str(trials.attrs["split"]) == "seen" and self.bank_tasks is not None:
             size = len(self.bank_tasks.root)
-        shown = np.ones(action.shape[:2], bool)
-        return Plans(action, values, before, shown, far, float(size), goal=True)
+        visible = np.ones(action.shape[:2], bool)
+        return Plans(action, values, before, visible, ahead, float(size), goal=True)
 
     def text(self, action: int, feedback: float) -> str:
         """One step in words."""
@@ -230,24 +233,24 @@ class TreeChoice(Configured):
 
 
 def walk_value(child: np.ndarray, pays: np.ndarray, depth: int, way: Any) -> np.ndarray:
-    """[…, M] what a walk from each node brings, by the mean, the most or the least over both acts at each step."""
+    """[…, M] the pay-off of a walk from each node, with way (mean, max or min) over the actions of each step."""
     value, ends = pays.astype(float), child[..., 0] == np.arange(child.shape[-2])
     flat = child.reshape(*child.shape[:-2], -1)
     for _ in range(depth):
-        there = np.take_along_axis(value, flat, -1).reshape(child.shape)
-        value = np.where(ends, pays, way(there, axis=-1))
+        following = np.take_along_axis(value, flat, -1).reshape(child.shape)
+        value = np.where(ends, pays, way(following, axis=-1))
     return value
 
 
 @keep_settings(trials=(4, 100_000), bank=(0, 10_000))
 def family(depth: int = 3, trials: int = 40, bank: int = 0, bank_seed: int = 0) -> TreeChoice:
-    """A tree is shown whole, with what its ends pay; choosing well takes look-ahead as far as it is deep.
+    """A tree is shown whole, with the pay-offs of its leaves; choosing well takes look-ahead to its full depth.
 
     Args:
-        depth: the steps from the root to an end, at most 8.
+        depth: the steps from the root to a leaf, at most 8.
         trials: T, walks in a lifetime, at least 4.
         bank: the number of training trees; 0 for unlimited.
-        bank_seed: the seed that they are drawn from.
+        bank_seed: the seed that the bank is drawn from.
     """
     if depth < 1:
         raise MesascopeError(
@@ -258,6 +261,6 @@ def family(depth: int = 3, trials: int = 40, bank: int = 0, bank_seed: int = 0) 
             f"depth={depth}: {2 ** (depth + 1) - 1:,} nodes are more than can be shown.",
             f"Give at most {DEEPEST}.",
         )
-    shown = trials * depth * (3 * 2 ** (depth + 1) - 2)
-    check_memory(shown, f"{trials:,} walks of {depth} steps", "Give fewer trials or a smaller depth.")
+    numbers = trials * depth * (3 * 2 ** (depth + 1) - 2)
+    check_memory(numbers, f"{trials:,} walks of {depth} steps", "Give fewer trials or a smaller depth.")
     return TreeChoice(depth, choices=2, horizon=trials).with_fresh_bank(bank, bank_seed)

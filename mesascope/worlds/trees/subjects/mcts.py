@@ -1,8 +1,8 @@
-"""Searches the tree that it is shown by Monte Carlo tree search: some simulations at each tick (extra 'planning').
+"""Searches the tree that it is shown by Monte Carlo tree search, some simulations at each tick (extra 'planning').
 
-The Gumbel MuZero policy of mctx (Danihelka et al. 2022, 'Policy improvement by planning with Gumbel') without noise,
-with the true tree for a model and even prior odds. What is not looked at yet is taken to be worth the mean of all ends.
-The search of one problem goes on from tick to tick.
+It is the Gumbel MuZero policy of mctx (Danihelka et al. 2022, 'Policy improvement by planning with Gumbel') without
+noise, with the true tree as model and a uniform prior. A node that is not expanded yet has the mean value of all
+leaves. The search of one problem continues from tick to tick.
 """
 
 from typing import Any
@@ -15,14 +15,14 @@ from mesascope.contracts.condition import select
 from mesascope.contracts.extras import require
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
 from mesascope.errors import MesascopeError
-from mesascope.worlds.trees.trees import Tree, require_trees, shown
+from mesascope.worlds.trees.trees import Tree, read_tree, require_trees
 
 TRIED = "tree_choice:depth=2,trials=12,bank=3"
 MOST = 512
 
 
 class TreeSearch(Scripted):
-    """Carries the search tree [N, ...], how many simulations it has had [N], and what was shown then [N, D]."""
+    """Carries the search tree [N, ...], the simulations spent on it [N], and the observation [N, D]."""
 
     size: int
     depth: int
@@ -30,73 +30,75 @@ class TreeSearch(Scripted):
     budget: int
 
     def fresh(self, n: int) -> tuple[Any, jax.Array, jax.Array]:
-        """No search."""
-        seen = jnp.full((n, self.size), -1.0)
+        """An empty search tree."""
+        observation = jnp.full((n, self.size), -1.0)
         zero = jnp.zeros(n, jnp.int32)
-        blank = shown(Percept(seen, zero, zero, zero, zero, zero))
-        tree = jax.eval_shape(lambda: self._searched(blank, None, zero, zero > 0)[0])
-        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), tree), zero, seen
+        no_tree = read_tree(Percept(observation, zero, zero, zero, zero, zero))
+        tree = jax.eval_shape(lambda: self._search(no_tree, None, zero, zero > 0)[0])
+        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), tree), zero, observation
 
     def respond(self, key, carry, percept: Percept):
-        """Goes on where nothing has changed, else starts anew; acts by the mean worth of what was simulated."""
-        before, done, seen = carry
-        same = (percept.observation == seen).all(-1)
-        searched, worth = self._searched(shown(percept), before, done, same)
-        done = jnp.minimum(jnp.where(same, done, 0) + self.simulations, self.budget)
-        return (searched, done, percept.observation), choose(key, jnp.log(greedy_probabilities(worth)))
+        """Continues the search, or starts again if the observation changed; acts by the mean simulated values."""
+        before, spent, last_observation = carry
+        same = (percept.observation == last_observation).all(-1)
+        searched, values = self._search(read_tree(percept), before, spent, same)
+        spent = jnp.minimum(jnp.where(same, spent, 0) + self.simulations, self.budget)
+        return (searched, spent, percept.observation), choose(key, jnp.log(greedy_probabilities(values)))
 
-    def _searched(self, tree: Tree, before: Any, done: jax.Array, same: jax.Array) -> tuple[Any, jax.Array]:
-        """The search tree after this tick's simulations, and what both acts are worth by it [N, 2]."""
+    def _search(self, tree: Tree, before: Any, spent: jax.Array, same: jax.Array) -> tuple[Any, jax.Array]:
+        """The search tree after this tick's simulations, and its values of the two actions [N, 2]."""
         mctx = require("mctx", "planning")
         n = len(tree.node)
-        rows, even = jnp.arange(n), jnp.zeros((n, 2))
+        rows, prior = jnp.arange(n), jnp.zeros((n, 2))
         mean = (tree.pays * tree.ends).sum(-1) / jnp.maximum(tree.ends.sum(-1), 1)
 
-        def onward(params, rng, action, node):
-            to = tree.child[rows, node, action]
-            ends = tree.ends[rows, to]
+        def model(params, rng, action, node):
+            child = tree.child[rows, node, action]
+            ends = tree.ends[rows, child]
             step = mctx.RecurrentFnOutput(
-                reward=jnp.where(ends, tree.pays[rows, to], 0.0),
+                reward=jnp.where(ends, tree.pays[rows, child], 0.0),
                 discount=jnp.where(ends, 0.0, 1.0),
-                prior_logits=even,
+                prior_logits=prior,
                 value=jnp.where(ends, 0.0, mean),
             )
-            return step, to
+            return step, child
 
-        def looped(low, high, body, begun):
-            rng, new = begun
-            held = new if before is None else select(same, before, new)
-            start = jnp.where(same, done, 0)
+        def continue_search(low, high, body, carry):
+            rng, initial = carry
+            state = initial if before is None else select(same, before, initial)
+            start = jnp.where(same, spent, 0)
 
-            def one(i, held):
-                left = start + i < self.budget
+            def simulate(i, state):
+                unspent = start + i < self.budget
                 return jax.lax.cond(
-                    left.any(), lambda: select(left, body(start + i, (rng, held))[1], held), lambda: held
+                    unspent.any(),
+                    lambda: select(unspent, body(start + i, (rng, state))[1], state),
+                    lambda: state,
                 )
 
-            return rng, jax.lax.fori_loop(0, self.simulations, one, held)
+            return rng, jax.lax.fori_loop(0, self.simulations, simulate, state)
 
-        found = mctx.gumbel_muzero_policy(
+        result = mctx.gumbel_muzero_policy(
             params=(),
             rng_key=jax.random.key(0),  # nothing is drawn: the noise has scale 0
-            root=mctx.RootFnOutput(prior_logits=even, value=mean, embedding=tree.node),
-            recurrent_fn=onward,
+            root=mctx.RootFnOutput(prior_logits=prior, value=mean, embedding=tree.node),
+            recurrent_fn=model,
             num_simulations=self.budget,
             max_depth=self.depth,
-            loop_fn=looped,
+            loop_fn=continue_search,
             gumbel_scale=0.0,
         )
-        return found.search_tree, found.search_tree.summary().qvalues
+        return result.search_tree, result.search_tree.summary().qvalues
 
 
 @keep_settings(simulations=(2, MOST), budget=(2, MOST))
 def subject(family: Family, simulations: int = 8, budget: int = 128) -> TreeSearch:
-    """Runs so many simulations of Monte Carlo tree search at each tick, and takes the act that is worth most by them.
+    """Runs some simulations of Monte Carlo tree search at each tick, and takes the action with the highest value.
 
     Args:
         family: the trees.
-        simulations: at each tick.
-        budget: the most on one problem, over all ticks.
+        simulations: the simulations of each tick.
+        budget: the most simulations on one problem, over all ticks.
     """
     home = require_trees(family)
     if simulations > budget:

@@ -1,17 +1,17 @@
-"""A map from problem to act, right but noisy, whose noise averages out over ticks: gains, and does not search."""
+"""A noisy map from problem to action: averaging its noise over ticks helps, but it does not search."""
 
 import jax.numpy as jnp
 
 from mesascope.contracts.choices import greedy_probabilities
 from mesascope.contracts.scripted import Family, Percept, Scripted, choose, keep_settings
 from mesascope.worlds.trees.trees import (
-    Doubt,
+    Evidence,
     act_probabilities,
     add_noisy_look,
     child_values,
     no_evidence,
+    read_tree,
     require_trees,
-    shown,
     solve_values,
 )
 
@@ -19,18 +19,18 @@ TRIED = "tree_choice:depth=2,trials=12,bank=3"
 
 
 class TreeAccumulator(Scripted):
-    """Carries the evidence of a wavering answer."""
+    """Carries the evidence of its noisy looks."""
 
     size: int
     depth: int
 
-    def fresh(self, n: int) -> Doubt:
-        """Nothing seen."""
+    def fresh(self, n: int) -> Evidence:
+        """No evidence."""
         return no_evidence(n, self.size)
 
-    def respond(self, key, carry: Doubt, percept: Percept):
+    def respond(self, key, carry: Evidence, percept: Percept):
         """Takes another noisy look at the right answer."""
-        tree = shown(percept)
+        tree = read_tree(percept)
         carry = add_noisy_look(
             carry, percept, greedy_probabilities(child_values(tree, solve_values(tree, self.depth)))
         )
@@ -39,7 +39,7 @@ class TreeAccumulator(Scripted):
 
 @keep_settings
 def subject(family: Family) -> TreeAccumulator:
-    """Knows the right act at once but noisily, and averages over the ticks at one observation.
+    """Looks up the right action at once but with noise, and averages over the ticks at one observation.
 
     Args:
         family: the trees.

@@ -1,4 +1,4 @@
-"""Values of acts at nodes, learnt from what walks brought (Q-learning); of the tree that is shown it reads nothing."""
+"""Q-learning: values of actions at nodes, learnt from the pay-offs of walks; it ignores the tree that is shown."""
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ TRIED = "tree_choice:depth=2,trials=12,bank=3"
 
 
 class TreeQ(Scripted):
-    """Carries values [N, M, 2] and the node of the last act [N]."""
+    """Carries values [N, M, 2] and the node of the last action [N]."""
 
     nodes: int
     rate: jax.Array
@@ -19,11 +19,11 @@ class TreeQ(Scripted):
     lapse: jax.Array
 
     def fresh(self, n: int) -> tuple[jax.Array, jax.Array]:
-        """All acts as good as each other."""
+        """All actions have the initial value."""
         return jnp.broadcast_to(self.initial, (n, self.nodes, 2)), jnp.zeros(n, jnp.int32)
 
     def respond(self, key, carry, percept: Percept):
-        """Moves the last act's value towards what followed, then takes the better act here."""
+        """Moves the value of the last action towards what followed, then takes the better action."""
         values, last = carry
         node = percept.observation[:, 0].astype(jnp.int32)
         rows, acted = jnp.arange(len(node)), percept.action >= 0
@@ -36,12 +36,12 @@ class TreeQ(Scripted):
 
 @keep_settings(rate=(0, 1), lapse=(0, 1))
 def subject(family: Family, rate: float = 1.0, initial: float = 0.8, lapse: float = 0.0) -> TreeQ:
-    """Learns the values of acts at nodes from what its walks brought.
+    """Learns the values of actions at nodes from the pay-offs of its walks (Q-learning).
 
     Args:
         family: the trees.
-        rate: the part of a prediction error that is taken over.
-        initial: the values at birth: the higher, the more is tried.
-        lapse: part of the choices that is even over both acts.
+        rate: the learning rate.
+        initial: the initial values; higher values lead to more exploration.
+        lapse: the part of the choices that is random.
     """
     return TreeQ(require_trees(family).nodes, **as_arrays(rate=rate, initial=initial, lapse=lapse))

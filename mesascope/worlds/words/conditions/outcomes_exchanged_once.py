@@ -1,6 +1,6 @@
-"""For one response, at every trial in turn, all outcomes in the context are other lifetimes'; the life goes on.
+"""For one response, at every trial in turn, all outcomes in the context are from other lifetimes.
 
-What is left of its score is what it recognises without being told; what is lost it had acquired from the outcomes.
+The lifetime itself is undisturbed. The remaining score measures recognition; the lost score was acquired from outcomes.
 """
 
 from typing import ClassVar
@@ -9,13 +9,13 @@ import jax
 
 from mesascope.contracts.condition import LAST, Condition, select
 from mesascope.contracts.settings import check_range
-from mesascope.worlds.words.fit import why_without_words
+from mesascope.worlds.words.fit import reason_without_words
 
 TRIED = "word_labels:trials=12"
 
 
 class OutcomesExchangedOnce(Condition):
-    """replicate: which draw of donors."""
+    """Exchanges the outcomes for one response; replicate is the number of the donor draw."""
 
     replicate: int | jax.Array
 
@@ -23,20 +23,20 @@ class OutcomesExchangedOnce(Condition):
     needs_donors: ClassVar = True
 
     def unfit(self, family):
-        """Where the family has no words: the shuffled feedback of other families is asked for elsewhere."""
-        return why_without_words(family)
+        """The reason if the family has no words; other families have another condition with shuffled feedback."""
+        return reason_without_words(family)
 
     def apply(self, carry, percept, shadow, context):
-        """The shadow has taken in exchanged outcomes only; the last one is exchanged too."""
+        """Responds with the shadow carry, which has exchanged outcomes only, and exchanges the last outcome too."""
         exchanged = select(percept.first, percept, context.exchange(0, percept))
         return shadow, exchanged, context.absorb(context.key(0), shadow, exchanged)
 
 
 def condition(replicate: int = 0) -> OutcomesExchangedOnce:
-    """For one response all outcomes in the context are other lifetimes'.
+    """For one response all outcomes in the context are from other lifetimes.
 
     Args:
-        replicate: which draw of donors.
+        replicate: the number of the donor draw.
     """
     check_range(0, LAST, replicate=replicate)
     return OutcomesExchangedOnce(replicate)

@@ -1,10 +1,10 @@
-"""Does what it is told override what it would answer by itself? (Wei et al. 2023, arXiv 2303.03846: flipped labels.)"""
+"""Do the labels shown override the answers by prior knowledge? (Wei et al. 2023, arXiv 2303.03846: flipped labels.)"""
 
 import numpy as np
 
 from mesascope.contracts.metric import Reading, asks, fresh
 from mesascope.worlds.words.answers import (
-    ASKED,
+    CONDITIONS,
     EMPTY,
     EXCHANGED,
     require_answers,
@@ -14,16 +14,16 @@ from mesascope.worlds.words.answers import (
 
 
 @asks(
-    "Where it answers wrongly with an empty context, how much oftener is it right after true labels?",
-    conditions=ASKED,
+    "If it answers wrongly with an empty context, how much more often is it right after true labels?",
+    conditions=CONDITIONS,
 )
 def metric(trials, references, replay):
-    """Where it answers wrongly with an empty context, how much oftener is it right after true labels?"""
-    lived = require_answers(fresh(trials))
-    late = slice(lived.sizes["trial"] // 2, None)
-    wrong = right_answers(lived, EMPTY) == 0
-    told, exchanged = (np.where(wrong, right_answers(lived, c), np.nan) for c in ("intact", EXCHANGED))
+    """If it answers wrongly with an empty context, how much more often is it right after true labels?"""
+    selected = require_answers(fresh(trials))
+    late = slice(selected.sizes["trial"] // 2, None)
+    wrong = right_answers(selected, EMPTY) == 0
+    intact, exchanged = (np.where(wrong, right_answers(selected, c), np.nan) for c in ("intact", EXCHANGED))
     return [
-        Reading(window_mean(told, late), label="right after all", null=0.5),
-        Reading(window_mean(told, late) - window_mean(exchanged, late), label="right by what was told"),
+        Reading(window_mean(intact, late), label="right after all", null=0.5),
+        Reading(window_mean(intact, late) - window_mean(exchanged, late), label="right by what was told"),
     ]

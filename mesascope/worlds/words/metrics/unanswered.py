@@ -1,4 +1,4 @@
-"""How often is there no answer: refused, naming none or several of the labels, or none that came?"""
+"""How often is there no answer: a refusal, none or several of the labels, or no response?"""
 
 import numpy as np
 
@@ -12,16 +12,18 @@ CODES = {  # as mesascope.agents.language.answers numbers them
 }
 
 
-@asks("How often does it refuse, answer in no label, or not answer at all?")
+@asks("How often does it refuse, answer without a label, or not answer at all?")
 def metric(trials, references, replay):
-    """How often does it refuse, answer in no label, or not answer at all?"""
-    lived = fresh(trials)
-    if "answered" not in lived:
+    """How often does it refuse, answer without a label, or not answer at all?"""
+    selected = fresh(trials)
+    if "answered" not in selected:
         raise DoesNotApply("it does not answer in words")
-    code = lived.answered.sel(condition="intact").values
-    out = [Reading((code == c).mean(-1), label=what) for c, what in CODES.items()]
-    mass = lived.mass.sel(condition="intact").values.astype(float)
+    code = selected.answered.sel(condition="intact").values
+    readings = [Reading((code == c).mean(-1), label=label) for c, label in CODES.items()]
+    mass = selected.mass.sel(condition="intact").values.astype(float)
     if np.isfinite(mass).any():
-        again = f"asked again, a log-probability moved by at most {lived.attrs.get('floor', 0.0):.3f}"
-        out.append(Reading(np.nanmean(mass, -1), label="probability of all labels together", reason=again))
-    return out
+        reason = f"asked again, a log-probability moved by at most {selected.attrs.get('floor', 0.0):.3f}"
+        readings.append(
+            Reading(np.nanmean(mass, -1), label="probability of all labels together", reason=reason)
+        )
+    return readings

@@ -1,4 +1,4 @@
-"""How much hangs on the wording? Wordings are the unit of resampling, so the claim is about wordings of this kind."""
+"""How much depends on the wording? Wordings are the unit of resampling, so the claim is about wordings of this kind."""
 
 import numpy as np
 
@@ -10,20 +10,24 @@ from mesascope.trials import gain
 @asks("Over wordings, what does it gain, and how far is a wording's gain from the mean of all?")
 def metric(trials, references, replay):
     """Over wordings, what does it gain, and how far is a wording's gain from the mean of all?"""
-    lived = fresh(trials)
-    if "wording" not in lived:
+    selected = fresh(trials)
+    if "wording" not in selected:
         raise DoesNotApply("the family has no wordings")
-    which = lived.wording.values.astype(int)
-    names, index, count = np.unique(which, return_inverse=True, return_counts=True)
+    wordings = selected.wording.values.astype(int)
+    names, index, count = np.unique(wordings, return_inverse=True, return_counts=True)
     if len(names) < 3:
-        raise DoesNotApply(f"there are {len(names)} wordings, it needs three")
-    values = ratio(*gain(lived))
+        raise DoesNotApply(f"there are {len(names)} wordings, and three are needed")
+    values = ratio(*gain(selected))
     means = np.bincount(index, values) / count
-    away = np.abs(means - means.mean())[index]
-    spread = np.asarray([values[which == w].std(ddof=1) if (which == w).sum() > 1 else 0.0 for w in names])
+    distance = np.abs(means - means.mean())[index]
+    spread = np.asarray(
+        [values[wordings == w].std(ddof=1) if (wordings == w).sum() > 1 else 0.0 for w in names]
+    )
     noise = float((np.sqrt(2 / np.pi) * spread / np.sqrt(count)).mean())
-    least = f"{count.min()} to {count.max()} lifetimes per wording"
+    reason = f"{count.min()} to {count.max()} lifetimes per wording"
     return [
-        Reading(values, label="gain over wordings", unit="wording", reason=least),
-        Reading(away, label="distance of a wording from the mean", unit="wording", null=noise, reason=least),
+        Reading(values, label="gain over wordings", unit="wording", reason=reason),
+        Reading(
+            distance, label="distance of a wording from the mean", unit="wording", null=noise, reason=reason
+        ),
     ]

@@ -1,6 +1,6 @@
-"""Recognises which two categories it has to do with and which has which label; can do nothing where there are none.
+"""Recognises the two categories and their labels; without categories it is at chance.
 
-Labels that name the categories are believed whatever is told: under flipped labels it is wrong throughout.
+It believes label words that name a category, whatever the labels shown: with flipped labels it is always wrong.
 """
 
 from mesascope.contracts.scripted import Family, keep_settings
@@ -11,7 +11,7 @@ TRIED = "word_labels"
 
 @keep_settings
 def subject(family: Family) -> Labeller:
-    """Locates: chooses between the two ways to name two categories that it knows, by name where these are the labels.
+    """Locates: chooses between the two ways to name two known categories, by their names if these are the labels.
 
     Args:
         family: word_labels.

@@ -1,4 +1,4 @@
-"""Gives the answer that was right at the last trial: a parrot of the last outcome."""
+"""Repeats the answer that was right at the last trial."""
 
 import jax
 import jax.numpy as jnp
@@ -10,26 +10,26 @@ TRIED = "beta_bernoulli:trials=12"
 
 
 class LastAnswer(Scripted):
-    """Nothing is carried: the percept tells what was right; before the first it is the first choice."""
+    """Carries nothing: the percept shows what was right; at the first trial it takes the first choice."""
 
     family: Family
 
     def respond(self, key, carry, percept: Percept):
-        """What was right at the last trial."""
-        told = jnp.asarray(self.family.target(percept))
-        again = jnp.where(percept.first, 0, told)
-        return carry, choose(key, jnp.log(jax.nn.one_hot(again, self.family.choices)))
+        """Gives the last right answer."""
+        answer = jnp.asarray(self.family.target(percept))
+        repeated = jnp.where(percept.first, 0, answer)
+        return carry, choose(key, jnp.log(jax.nn.one_hot(repeated, self.family.choices)))
 
 
 @keep_settings
 def subject(family: Family) -> LastAnswer:
-    """Gives the answer that was right at the last trial, whatever is asked.
+    """Repeats the answer that was right at the last trial, whatever the question.
 
     Args:
-        family: one whose percepts tell what was right.
+        family: any family with percepts that show what was right.
     """
     if type(family).target is Family.target:
         raise MesascopeError(
-            f"The percepts of {family.name} do not tell what was right.", "Take --family word_labels."
+            f"The percepts of {family.name} do not show what was right.", "Take --family word_labels."
         )
     return LastAnswer(family.with_bank(None))
