@@ -97,7 +97,7 @@ def measure_(
     found = found if isinstance(found, list) else [found]
     for note in found[0].notes:
         notify(note)
-    folder = runs.write(found, out, command(), lived=False)
+    folder = runs.write(found, out, command(), rolled_out=False)
     _show(found, folder, as_json)
 
 
