@@ -33,8 +33,8 @@ DESCRIPTIVE = (
 
 def title(examinations: Sequence[Examination]) -> str:
     """The heading of the page."""
-    told = all(log_trials(e) is not None for e in examinations)
-    return "What was done, as logged" if told else "What frozen weights did with their experience"
+    is_log = all(log_trials(e) is not None for e in examinations)
+    return "What was done, as logged" if is_log else "What frozen weights did with their experience"
 
 
 def paragraph(examinations: Sequence[Examination]) -> str:
@@ -43,20 +43,20 @@ def paragraph(examinations: Sequence[Examination]) -> str:
     live = [e for e in examinations if log_trials(e) is None]
     parts = []
     if live:
-        who = "1 subject" if len(live) == 1 else f"{len(live)} subjects"
+        count = "1 subject" if len(live) == 1 else f"{len(live)} subjects"
         families = ", ".join(dict.fromkeys(e.family for e in live))
         splits = len(dict.fromkeys(split for e in live for split in e.trials))
-        lives = f"{_sizes(live, 'lifetime')} lifetimes of {_sizes(live, 'trial')} trials"
-        where = "one split" if splits == 1 else f"each of {splits} splits"
-        parts.append(f"{who} with frozen weights lived {lives} on {where} of {families}.")
+        size = f"{_sizes(live, 'lifetime')} lifetimes of {_sizes(live, 'trial')} trials"
+        place = "one split" if splits == 1 else f"each of {splits} splits"
+        parts.append(f"{count} with frozen weights lived {size} on {place} of {families}.")
     if logs:
-        who = "1 log" if len(logs) == 1 else f"{len(logs)} logs"
-        lives = f"{_sizes(logs, 'lifetime')} lifetimes, up to {_sizes(logs, 'trial')} trials each"
-        parts.append(f"{who} of {lives}.")
-    parts += [f"{name}: {many} {unit}s." for name, many, unit in _units(logs)]
-    told = [f"{level} ({', '.join(names)})" for level, names in _levels(examinations).items()]
-    if told:
-        parts.append(f"Placed at {', '.join(told)}.")
+        count = "1 log" if len(logs) == 1 else f"{len(logs)} logs"
+        size = f"{_sizes(logs, 'lifetime')} lifetimes, up to {_sizes(logs, 'trial')} trials each"
+        parts.append(f"{count} of {size}.")
+    parts += [f"{name}: {count} {unit}s." for name, count, unit in _units(logs)]
+    levels = [f"{level} ({', '.join(names)})" for level, names in _levels(examinations).items()]
+    if levels:
+        parts.append(f"Placed at {', '.join(levels)}.")
     missing = [e.subject for e in examinations if e.placement is None]
     if missing:
         parts.append(f"Not placed: {', '.join(missing)}.")
@@ -65,24 +65,22 @@ def paragraph(examinations: Sequence[Examination]) -> str:
 
 def _levels(examinations: Sequence[Examination]) -> dict[str, list[str]]:
     """The subjects by level, from the lowest."""
-    placed = [
-        (LADDER.index(p.lowest), LADDER.index(p.highest), e) for e in examinations if (p := e.placement)
-    ]
-    out: dict[str, list[str]] = {}
-    for *_, e in sorted(placed, key=lambda row: row[:2]):
-        out.setdefault(describe_ends(e), []).append(e.subject)
-    return out
+    rows = [(LADDER.index(p.lowest), LADDER.index(p.highest), e) for e in examinations if (p := e.placement)]
+    by_level: dict[str, list[str]] = {}
+    for *_, e in sorted(rows, key=lambda row: row[:2]):
+        by_level.setdefault(describe_ends(e), []).append(e.subject)
+    return by_level
 
 
 def _units(logs: Sequence[Examination]) -> list[tuple[str, int, str]]:
     """The logs whose lifetimes belong to larger units: name, how many there are, and what they are called."""
-    out = []
+    rows = []
     for e in logs:
         log = log_trials(e)
         unit = str(log.attrs.get("unit", "lifetime")) if log is not None else ""
         if log is not None and unit in log.coords:
-            out.append((e.subject, len(set(log[unit].values)), unit))
-    return out
+            rows.append((e.subject, len(set(log[unit].values)), unit))
+    return rows
 
 
 def _sizes(examinations: Sequence[Examination], axis: str) -> str:
@@ -93,14 +91,14 @@ def _sizes(examinations: Sequence[Examination], axis: str) -> str:
 
 def limits(examinations: Sequence[Examination]) -> list[str]:
     """What the page does not show, in sentences."""
-    placed = [(e.placement, e) for e in examinations if e.placement]
-    out = list(ALWAYS)
-    if placed:
-        out += PLACED
-        if not any(p.axes for p, _ in placed):
-            out.append(AXES)
-    if any(e.trained_on == "unlimited" and LADDER.index(p.highest) > 2 for p, e in placed):
-        out.append(UNBANKED)
+    placements = [(e.placement, e) for e in examinations if e.placement]
+    sentences = list(ALWAYS)
+    if placements:
+        sentences += PLACED
+        if not any(p.axes for p, _ in placements):
+            sentences.append(AXES)
+    if any(e.trained_on == "unlimited" and LADDER.index(p.highest) > 2 for p, e in placements):
+        sentences.append(UNBANKED)
     if any(log_trials(e) is not None for e in examinations):
-        out.append(LOGGED)
-    return [*out, DESCRIPTIVE]
+        sentences.append(LOGGED)
+    return [*sentences, DESCRIPTIVE]
