@@ -1,4 +1,4 @@
-"""The paragraph on top of the page, and what the page does not show."""
+"""The first paragraph of the page, and the limits of what it shows."""
 
 from collections.abc import Sequence
 
@@ -7,27 +7,27 @@ from mesascope.reporting.headlines import describe_ends, log_trials
 from mesascope.reporting.hints import Examination
 
 ALWAYS: tuple[str, ...] = (
-    "The intervals come from resampling what stands behind n, mostly lifetimes of one set of weights. "
+    "The intervals come from resampling the units of n, mostly lifetimes of one set of weights. "
     "They say nothing about another training run of the same recipe.",
-    "All numbers hold for this family and its splits. Other tasks need their own run.",
-    "What a subject does is shown, not how it computes it: "
-    "a fixed rule, an inference and a search can act alike.",
+    "All numbers apply to this family and its splits. Other tasks need their own run.",
+    "The page shows what a subject does, not how it computes it: "
+    "a fixed rule, an inference and a search can choose the same actions.",
 )
 PLACED: tuple[str, ...] = (
     "A share of resamples is how often the rule gives that level when lifetimes are drawn again. "
-    "It is no probability that the subject is of that level.",
-    "The rule reads scores. A subject that takes in its feedback and gains nothing by it stands below "
-    "'locating'; the part of its choices that changes is among the numbers.",
+    "It is not the probability that the subject has that level.",
+    "The rule reads scores. A subject that uses its feedback without gaining from it is placed below "
+    "'locating'; the numbers show how many of its choices change.",
 )
-AXES = "Whether it searches or only controls, and whose goal it follows, were not asked."
+AXES = "The run did not test whether a subject searches, or which goal it follows."
 UNBANKED = (
-    "For a subject without a bank of training tasks there is nothing to locate in: "
+    "A subject without a bank of training tasks has no bank to locate in: "
     "inference within the family, with the family as its prior, explains 'acquiring'."
 )
-LOGGED = "A log holds what was done, undisturbed. What feedback or memory contributed cannot be read from it."
+LOGGED = "A log contains undisturbed trials only. It cannot show what feedback or memory contributed."
 DESCRIPTIVE = (
     "Only the numbers headed 'confirmatory' enter a placement. The others are descriptive: "
-    "many were looked at, and some would lie apart from their null by chance."
+    "there are many of them, and some differ from their null by chance."
 )
 
 
@@ -38,7 +38,7 @@ def title(examinations: Sequence[Examination]) -> str:
 
 
 def paragraph(examinations: Sequence[Examination]) -> str:
-    """The run in one paragraph: who lived what, and where each was placed."""
+    """The run in one paragraph: the subjects, their lifetimes and their levels."""
     logs = [e for e in examinations if log_trials(e) is not None]
     live = [e for e in examinations if log_trials(e) is None]
     parts = []
@@ -48,7 +48,7 @@ def paragraph(examinations: Sequence[Examination]) -> str:
         splits = len(dict.fromkeys(split for e in live for split in e.trials))
         size = f"{_sizes(live, 'lifetime')} lifetimes of {_sizes(live, 'trial')} trials"
         place = "one split" if splits == 1 else f"each of {splits} splits"
-        parts.append(f"{count} with frozen weights lived {size} on {place} of {families}.")
+        parts.append(f"{count} with frozen weights ran {size} on {place} of {families}.")
     if logs:
         count = "1 log" if len(logs) == 1 else f"{len(logs)} logs"
         size = f"{_sizes(logs, 'lifetime')} lifetimes, up to {_sizes(logs, 'trial')} trials each"
@@ -73,7 +73,7 @@ def _levels(examinations: Sequence[Examination]) -> dict[str, list[str]]:
 
 
 def _units(logs: Sequence[Examination]) -> list[tuple[str, int, str]]:
-    """The logs whose lifetimes belong to larger units: name, how many there are, and what they are called."""
+    """For logs with larger units than lifetimes: the subject, the number of units, and the unit's name."""
     rows = []
     for e in logs:
         log = log_trials(e)
@@ -84,13 +84,13 @@ def _units(logs: Sequence[Examination]) -> list[tuple[str, int, str]]:
 
 
 def _sizes(examinations: Sequence[Examination], axis: str) -> str:
-    """The length of an axis on the first split of each, from the least to the most."""
+    """The length of an axis on the first split of each examination, as a range."""
     sizes = sorted({next(iter(e.trials.values())).sizes[axis] for e in examinations})
     return f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
 
 
 def limits(examinations: Sequence[Examination]) -> list[str]:
-    """What the page does not show, in sentences."""
+    """The limits of the page, in sentences."""
     placements = [(e.placement, e) for e in examinations if e.placement]
     sentences = list(ALWAYS)
     if placements:
