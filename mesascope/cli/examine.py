@@ -18,7 +18,7 @@ from mesascope.cli.output import (
 )
 from mesascope.guards.secrecy import redact
 
-DEMO = (  # three bundled networks beside five scripted subjects
+DEMO = (  # three bundled networks and five scripted subjects
     *(f"recurrent:path={name}" for name in ("unlimited", "bank_of_four", "memoryless")),
     *("thompson:discount=0.93", "thompson", "locator", "two_loss_reflex", "uniform"),
 )

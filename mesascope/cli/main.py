@@ -1,4 +1,4 @@
-"""The command line: verbs over the library, no logic. Only this folder prints."""
+"""The command line: commands over the library, no logic. Only this folder prints."""
 
 import os
 import sys

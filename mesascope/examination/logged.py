@@ -49,7 +49,7 @@ def measure(
         choices: how many choices there were, if not all occur.
 
     Returns:
-        An `Examination`; a list of them, where there are several subjects.
+        An `Examination`; a list of them for several subjects.
 
     Raises:
         MesascopeError: the trials cannot be read, or a metric is unknown.
@@ -79,7 +79,7 @@ def place(
         rule: the constants of the rule.
 
     Returns:
-        A `Placement`; a list of them, where there are several subjects.
+        A `Placement`; a list of them for several subjects.
 
     Raises:
         MesascopeError: the trials are a log, or a split or a condition is missing.
@@ -158,7 +158,7 @@ def open_run(folder: str | os.PathLike) -> Any:
     """Reads a folder that `examine`, `measure` or `demo` wrote.
 
     Returns:
-        An `Examination`; a list of them, where there are several subjects.
+        An `Examination`; a list of them for several subjects.
 
     Raises:
         MesascopeError: no such folder, or a file in it is missing or not from mesascope.

@@ -76,7 +76,7 @@ def _ask(metric: Metric, trials: Splits, references: Mapping[str, Splits], repla
     if "logged" in needed and "chance" not in first and metric.splits != ("fresh",):
         raise DoesNotApply("a log without the tasks' pay-offs has no chance and best to compare with")
     if "logged" in needed and metric.conditions != ("intact",):
-        raise DoesNotApply("a log holds undisturbed trials only; the question needs the subject itself")
+        raise DoesNotApply("a log contains undisturbed trials only; the question needs the subject itself")
     return metric.measure(needed, {r: references[r] for r in metric.references if r in references}, replay)
 
 

@@ -47,7 +47,7 @@ def mean_score():
 
 
 def task_of(family: str, split: str, lifetimes: int, seed: int) -> Task:
-    """A task whose samples are the lifetimes of a family on one split."""
+    """An Inspect task with the lifetimes of a family on one split as samples."""
     samples = [
         Sample(id=i + 1, input=Lifetime(family, split, seed, i).ask().turn, metadata={"number": i})
         for i in range(lifetimes)

@@ -165,7 +165,7 @@ def watch(subject, family, tasks, keys, ticks: int) -> Percept:
 
 
 class _World:
-    """A family as a loop lives in it, in NumPy."""
+    """A family with its tasks for a loop, in NumPy."""
 
     def __init__(self, family: Family, tasks: Any):
         self.family, self.tasks = family, tasks
