@@ -25,8 +25,8 @@ from mesascope.questions.spectrum.placement import Placement, Rule
 
 def command_line(arguments: Sequence[str]) -> str:
     """The command with these arguments, without keys and without the user, password and query of any address."""
-    whole = (re.sub(" *([,=]) *", r"\1", a).replace(" ", "%20") if "://" in a else a for a in arguments)
-    return shlex.join(["mesascope", *map(redact, whole)])
+    words = (re.sub(" *([,=]) *", r"\1", a).replace(" ", "%20") if "://" in a else a for a in arguments)
+    return shlex.join(["mesascope", *map(redact, words)])
 
 
 def as_document(examinations: Sequence[Examination]) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def render(examinations: Sequence[Examination], command: str) -> str:
         title=title(examinations),
         paragraph=paragraph(examinations),
         measured=any(f for e in examinations for f in headlines(e).values()),
-        figures={name: [_markup(one) for one in drawn] for name, drawn in pictures(examinations).items()},
+        figures={name: [_markup(one) for one in svgs] for name, svgs in pictures(examinations).items()},
         grids={"splits": split_grid(examinations), "conditions": condition_grid(examinations)},
         ladder=[(rung, WORDS[rung]) for rung in LADDER],
         heads=[head for head, _, _ in HEADLINES.values()],

@@ -281,9 +281,9 @@ class Workshop:
                 values[q.name] = of_placement(q.spec, placement, unit.lifetimes)
         return values
 
-    def _record_seconds(self, kind: str, what: str, seconds: float) -> None:
+    def _record_seconds(self, kind: str, name: str, seconds: float) -> None:
         """Records how long a unit took."""
-        self.seconds[f"{kind} {what}"] = round(seconds, 2)
+        self.seconds[f"{kind} {name}"] = round(seconds, 2)
         self.note()
 
     def take(self, name: str) -> None:
@@ -303,10 +303,10 @@ class Workshop:
 
 def combine(parts: list[np.ndarray]) -> Value:
     """A value from parts [1 or 2, N] of several rollouts: their mean, or their ratio of sums."""
-    whole = np.concatenate(parts, axis=1)
-    if len(whole) == 2 and not abs(whole[1].sum()) > 0:
+    joined = np.concatenate(parts, axis=1)
+    if len(joined) == 2 and not abs(joined[1].sum()) > 0:
         return Value(None, why="there is nothing to gain there")
-    values = whole[0] if len(whole) == 1 else ratio(whole[0], whole[1])
+    values = joined[0] if len(joined) == 1 else ratio(joined[0], joined[1])
     if not np.isfinite(values).any():
         return Value(None, why="no lifetime gave a number")
     n = int(np.isfinite(values).sum())

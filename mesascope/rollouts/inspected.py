@@ -61,8 +61,8 @@ class Lifetime:
         key = self._key("pay", len(self.trials))
         self.state, self.percept, score = self.family.step(key, self.tasks, self.state, jnp.asarray(action))
         feedback = float(np.asarray(self.percept.feedback)[self.row])
-        shown = row(np.asarray(self.percept.observation)[self.row])
-        self.past = (*self.past, Moment(shown, answer.action, feedback))
+        next_observation = row(np.asarray(self.percept.observation)[self.row])
+        self.past = (*self.past, Moment(next_observation, answer.action, feedback))
         record = {"observation": observation, "action": answer.action, "code": answer.code, "said": text}
         outcome = {"feedback": feedback, "score": float(np.asarray(score)[self.row])}
         self.trials.append(record | {k: None if np.isnan(v) else v for k, v in outcome.items()})

@@ -127,16 +127,16 @@ def _read_kept(subject: Any, carry: Any, response: Any, record: Any) -> tuple[An
 def _join_trial(trial_steps: list[tuple[Step, Any, Any]], steps: int, partner: Any, real: bool) -> Record:
     """A trial's record from the steps that ran, padded to `steps`."""
     step, observation, awake = jax.tree.map(lambda *xs: np.stack(xs), *trial_steps)
-    kept, ran = kept_steps(steps), len(step.action)
+    kept_rows, ran = kept_steps(steps), len(step.action)
 
     def pad(x, value, rows):
         padding = np.full((steps - ran, *x.shape[1:]), value, x.dtype)
         return np.concatenate([x, padding])[rows]
 
     every = np.arange(steps)
-    log_probs, taps = jax.tree.map(lambda x: pad(x, np.nan, kept), (step.log_probs, step.taps))
+    log_probs, taps = jax.tree.map(lambda x: pad(x, np.nan, kept_rows), (step.log_probs, step.taps))
     return Record(
-        pad(step.action, np.nan if real else -1, kept),
+        pad(step.action, np.nan if real else -1, kept_rows),
         step.paid.sum(0),
         step.score.sum(0),
         partner,

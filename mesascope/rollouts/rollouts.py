@@ -103,7 +103,7 @@ def rollout(
     before, recorded = subject.fingerprint(), tuple(dict.fromkeys([*record, *subject.recorded]))
     blocks = range(-(-lifetimes // BLOCK))
     examples = distinct_kinds([*(kinds or ()), *conditions])
-    home, whole = strip_names(family.with_bank(None)), strip_names(family)
+    home, banked = strip_names(family.with_bank(None)), strip_names(family)
     # a looped subject runs as the caller's own object, so that changes to it are seen
     stripped_subject = strip_names(subject) if subject.traceable else subject
     no_outcomes, no_fresh_outcomes = (
@@ -118,9 +118,9 @@ def rollout(
 
     def run_jobs(run_split: str, jobs: Sequence[Job]) -> list[Record]:
         missing = [job.place for job in jobs if (run_split, job.place) not in tasks]
-        drawn = _draw_several(whole if run_split == "seen" else home, run_split, missing, seed)
+        new_tasks = _draw_several(banked if run_split == "seen" else home, run_split, missing, seed)
         tasks.update(
-            {(run_split, place): block_tasks for place, block_tasks in zip(missing, drawn, strict=True)}
+            {(run_split, place): block_tasks for place, block_tasks in zip(missing, new_tasks, strict=True)}
         )
         unit_tasks = [tasks[run_split, job.place] for job in jobs]
         actor = _Still() if jobs[0].place[0] == "lent" and family.full_feedback else stripped_subject

@@ -160,7 +160,7 @@ def _scan(subject, family, block: Block, *, kinds, which, trials, record) -> Rec
             step, state_and_last, jnp.arange(family.steps)
         )
         single_steps = (result.action, result.log_probs, result.taps)
-        action, log_probs, taps = jax.tree.map(lambda x: x[kept], single_steps)
+        action, log_probs, taps = jax.tree.map(lambda x: x[kept_rows], single_steps)
         sums = result.paid.sum(0), result.score.sum(0)
         return state_and_last, Record(
             action, *sums, partner, log_probs, observations, taps, awake.sum(0), result.paid
@@ -170,7 +170,7 @@ def _scan(subject, family, block: Block, *, kinds, which, trials, record) -> Rec
         recent = jax.tree.map(lambda x: jnp.repeat(x[None], RECENT, 0), start)
         life = Life(state, start, fresh, fresh, recent)
         return jax.lax.scan(trial, life, (jnp.arange(trials), partners))[1]
-    kept, idle = kept_steps(family.steps), family.idle(state)
+    kept_rows, idle = kept_steps(family.steps), family.idle(state)
     no_idle, last = (None, None) if idle is None else (jnp.zeros(BLOCK, bool), jnp.full(BLOCK, -1))
     looks_back, past = any(k.looks_back for k in kinds), Past(start, no_idle, last)
     recent = jax.tree.map(lambda x: jnp.repeat(x[None], RECENT * family.steps, 0), past) if looks_back else ()

@@ -288,7 +288,7 @@ def missed_bounds(results: dict[str, Any], quick: bool) -> list[str]:
         missed.append(
             f"{results['false_positives']} runs of subjects that cannot acquire were placed at locating or above"
         )
-    missed += [f"{name} was not refused" for name, why in results["refused"].items() if not why]
+    missed += [f"{name} was not refused" for name, reason in results["refused"].items() if not reason]
     missed += [line for axis in results["axes"].values() for line in axis["missed"]]
     if results["wrong"] > BOUNDS["wrong"] and (not quick or len(results["wrong_runs"]) > 1):
         missed.append(f"{results['wrong']:.2%} of the runs are wrong, the bound is {BOUNDS['wrong']:.1%}")
