@@ -132,7 +132,7 @@ WRONG = {
     "not measured": ('subject = "second arm"', 'subject = "third arm"', "no quantity", "second arm"),
     "no reading": ('measure = "part_of_choice:choice=1"', 'axis = "goal"', "no label for the axis", "label"),
     "lifetimes": ("lifetimes = 70", "lifetimes = 1", "lifetimes=1", "number"),
-    "no TOML": ("minutes =", "minutes", "not TOML", "Mend"),
+    "no TOML": ("minutes =", "minutes", "not TOML", "Correct"),
     "not in its name": ('subject = "{kept}"', 'subject = "{M}"', "does not have", "Put {M}"),
     "quick": ("[quick]\nseeds = 1", "[quick]\nseeds = 1\nkeep = 2", "no value in [quick]", "'kept'"),
     "sign": ('sign = "+"', "", "no sign", "'+', '-' or '0'"),
