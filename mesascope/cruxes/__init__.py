@@ -1,4 +1,4 @@
-"""Claims in each person's own words → readings → bounds or a network → answers → gaps, evidence, a page."""
+"""The crux model: people's claims → readings → bounds or a network → answers → gaps, evidence, a page."""
 
 from importlib import import_module
 from typing import Any
@@ -15,11 +15,11 @@ _NAMES = {
     "networks": ("Net", "Undefined"),
     "readings": ("fit_beta", "read_ratio", "read_value"),
 }
-_HOMES = {name: home for home, names in _NAMES.items() for name in names}
-__all__ = sorted(_HOMES)
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
+__all__ = sorted(_MODULES)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"mesascope.cruxes has no {name!r}; it has {', '.join(__all__)}.")
-    return getattr(import_module(f"mesascope.cruxes.{_HOMES[name]}"), name)
+    return getattr(import_module(f"mesascope.cruxes.{_MODULES[name]}"), name)

@@ -1,4 +1,4 @@
-"""What follows for one person: a typed answer with its engine, assumptions, claims and bridges."""
+"""The answer to one question from one person's statements, with its engine, assumptions, claims and bridges."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from mesascope.cruxes.bounds import Polytope, Spanned
+from mesascope.cruxes.bounds import HasSpan, Polytope
 from mesascope.cruxes.claims import Refusal
 from mesascope.cruxes.credal import INDEPENDENCE, CredalNet, find_extremes
 from mesascope.cruxes.language import SURE, Event, join
@@ -21,7 +21,7 @@ STATUSES = {
     "stated": "said by this person",
     "implied": "follows as one number",
     "bounded": "follows as a range",
-    "unstated": "nothing this person says bounds it",
+    "unstated": "this person's claims do not bound it",
     "refused": "this person declines the question",
     "inapplicable": "this engine cannot read these claims",
     "undefined": "its condition cannot happen",
@@ -30,17 +30,20 @@ STATUSES = {
 
 
 @dataclass(frozen=True)
-class Answer(Spanned):
-    """What one person's statements say of P(event | given).
+class Answer(HasSpan):
+    """What one person's statements imply about P(event | given).
 
     Args:
+        person, event, given: the question.
         status: one of `STATUSES`.
-        low, high: the interval; None where refused, undefined or incoherent.
+        engine, reading: how the answer was computed.
+        low, high: the interval; None if refused, undefined or incoherent.
         mean, quantiles: of the second-order distribution, with --engine sample.
-        engine, assumptions, reading: how it came about; printed with the number.
-        claims: this person's claims that it rests on; `bridges`: the modeller's rules; never mixed.
-        wordings: the same question under each other wording of an ambiguous claim.
-        refusal: who declined what, why, and what they offer instead.
+        assumptions: the assumptions behind the number, printed with it.
+        claims: the person's claims behind the answer.
+        bridges: the modeller's rules behind the answer.
+        wordings: the answer under each other wording of an ambiguous claim.
+        refusal: the refusal, if this person declines the question.
     """
 
     person: str
@@ -61,7 +64,7 @@ class Answer(Spanned):
 
     @property
     def point(self) -> float | None:
-        """The one number, where low and high agree within 1e-7."""
+        """The single number, if low and high agree within 1e-7; otherwise None."""
         if self.low is None or self.high is None or self.high - self.low > POINT:
             return None
         return (self.low + self.high) / 2
@@ -71,7 +74,7 @@ def solve(
     person: str,
     polytope: Polytope,
     event: Event,
-    given: Event = SURE,
+    condition: Event = SURE,
     engine: str = "lp",
     *,
     reading: str = "centre",
@@ -79,57 +82,57 @@ def solve(
     draws: int = 100_000,
     seed: int = 0,
 ) -> Answer:
-    """P(event | given) from one person's statements by one engine.
+    """P(event | condition) from one person's statements by one engine.
 
     Args:
-        person: whose.
-        polytope: claims as constraints, bridges as rules.
-        event, given: the question.
+        person: the person's name.
+        polytope: the person's claims as constraints, and the bridges as rules.
+        event, condition: the question.
         engine: 'lp' (no independence), 'net' or 'credal' (independence as in a network), 'sample' (Betas).
-        reading: how the values in the polytope were read; for the record, and 'beta' for sampling.
-        values: each claim's reading, from which sampling takes Betas.
-        draws, seed: for sampling.
+        reading: how the values in the polytope were read; recorded in the answer.
+        values: each claim's reading, whose Beta 'sample' draws from.
+        draws, seed: for 'sample'.
 
-    Returns an `Answer`; its interval under 'lp' contains that under 'credal', which contains that under 'net'
-    at the centres.
+    Returns an `Answer`. Its interval under 'lp' contains the interval under 'credal', which contains the
+    interval under 'net' at the centres.
     """
     pick_named("engine", engine, ENGINES)
-    part = polytope.part(join(event, given).atoms())
-    answer = Answer(person, str(event), str(given), "undefined", engine, reading)
+    part = polytope.part(join(event, condition).atoms())
+    answer = Answer(person, str(event), str(condition), "undefined", engine, reading)
     claims, bridges = (tuple(item.id for item in items) for items in (part.constraints, part.rules))
     answer = replace(answer, claims=claims, bridges=bridges)
     if engine == "lp":
-        bounds = polytope.bound(event, given)
-        notes = ["no independence is assumed, and none that is declared is used"]
+        bounds = polytope.bound(event, condition)
+        notes = ["no independence is assumed, and no declared independence is used"]
         answer = replace(answer, status=bounds.status, low=bounds.low, high=bounds.high)
         return _classify(answer, notes)
-    network, notes = CredalNet.about(part, event, given), [INDEPENDENCE]
+    network, notes = CredalNet.about(part, event, condition), [INDEPENDENCE]
     if engine in ("net", "credal"):
-        found = find_extremes(network, event, given)
-        unstated = [e.id for e in network.entries if not e.stated and e.id in found.free]
+        extremes = find_extremes(network, event, condition)
+        unstated = [e.id for e in network.entries if not e.stated and e.id in extremes.free]
         if unstated:
             notes.append("unstated, so anything in [0, 1]: " + "; ".join(unstated))
-        if not found.exact:
+        if not extremes.exact:
             notes.append("an inner bound: too many free entries to visit all vertices")
-        elif found.free:
-            notes.append("entries vary in their sets independently of each other")
-        return _classify(replace(answer, low=found.low, high=found.high), notes)
+        elif extremes.free:
+            notes.append("entries vary in their intervals independently of each other")
+        return _classify(replace(answer, low=extremes.low, high=extremes.high), notes)
     betas = [values[e.id].beta() if values and e.id in values else None for e in network.entries]
-    drawn = draw(network, betas, event, given, draws, seed=seed)
-    if drawn is None:
+    sample = draw(network, betas, event, condition, draws, seed=seed)
+    if sample is None:
         return _classify(answer, notes)
     notes.append(
         f"second order: {draws} draws (seed {seed}) of independent maximum-entropy Betas; 5 % and 95 % shown"
     )
-    if drawn.vertices:
-        ends = "; ".join(drawn.vertices)
-        notes.append(f"no distribution, so at the ends of their sets in every draw: {ends}")
-    low, high = drawn.quantiles()
-    return _classify(replace(answer, low=low, high=high, mean=drawn.mean(), quantiles=(low, high)), notes)
+    if sample.vertices:
+        ends = "; ".join(sample.vertices)
+        notes.append(f"without a distribution, so at the ends of their intervals in every draw: {ends}")
+    low, high = sample.quantiles()
+    return _classify(replace(answer, low=low, high=high, mean=sample.mean(), quantiles=(low, high)), notes)
 
 
 def _classify(answer: Answer, notes: Sequence[str]) -> Answer:
-    """The same answer with its assumptions, and its status by its interval: one number, vacuous, or a range."""
+    """The answer with its assumptions, and with the status that its interval implies."""
     answer = replace(answer, assumptions=tuple(notes))
     if answer.low is None or answer.high is None:
         return answer

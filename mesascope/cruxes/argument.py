@@ -1,4 +1,4 @@
-"""The argument: everything a crux file says, and the questions one can put to it."""
+"""The argument: the content of a crux file, and the questions you can ask of it."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def _read(text: str, name: str, conventions: Conventions) -> Content:
 
 
 class Argument:
-    """A crux file under one set of conventions; nothing on it ever changes.
+    """A crux file read under one set of conventions; it never changes.
 
     Args:
         text: the TOML.
-        name: what messages call the file.
-        conventions: how it is read.
+        name: the file's name in messages.
+        conventions: how the file is read.
     """
 
     def __init__(self, text: str, name: str = "crux file", conventions: Conventions | None = None):
@@ -44,10 +44,9 @@ class Argument:
         self.content: Content = _read(text, name, self.conventions)
 
     def read(self, **changes: Any) -> Argument:
-        """The same file under other conventions; the names are the fields of `Conventions`."""
-        known = Conventions.__dataclass_fields__
+        """The same file read under other conventions; the arguments are fields of `Conventions`."""
         for name in changes:
-            pick_named("convention", name, known)
+            pick_named("convention", name, Conventions.__dataclass_fields__)
         for name in ("bridges", "wordings"):
             if name in changes:
                 changes[name] = tuple(changes[name])
@@ -59,19 +58,19 @@ class Argument:
         """A hash of the file's text."""
         return hashlib.sha256(self.text.encode()).hexdigest()[:16]
 
-    # what was said
+    # statements
 
     def person(self, name: str) -> str:
-        """The name itself, if there is such a person."""
+        """The name, if the file has such a person; otherwise an error."""
         return pick_named("person", name, self.content.people)
 
     @property
     def compared(self) -> tuple[str, ...]:
-        """The people whom the file's query compares; nobody where it asks nothing."""
+        """The people whom the file's query compares; empty if there is no query."""
         return self.content.query.compare if self.content.query else ()
 
     def pair(self, one: str | None, other: str | None) -> tuple[str, str]:
-        """Two people by name; the first two whom the file compares, where one is left out."""
+        """Two people by name; by default the first two whom the file compares."""
         if one is None or other is None:
             if len(self.compared) < 2:
                 raise MesascopeError("Two people are needed.", "Name them: --between ann,bob.")
@@ -79,32 +78,34 @@ class Argument:
         return self.person(one), self.person(other)
 
     def event(self, text: str | Event) -> Event:
-        """An event of this file, definitions expanded."""
+        """An event over this file's atoms, with definitions expanded."""
         event = parse(text) if isinstance(text, str) else text
         names = {*self.content.atoms, *self.content.definitions}
         return require_known(event, names).expand(self.content.definitions)
 
     def numeric_claims(self, person: str) -> tuple[Claim, ...]:
-        """The claims of one person that enter inference, in the wording chosen, less what they refuse."""
-        found = []
+        """The claims of one person that enter inference, in the chosen wording, without refused questions."""
+        claims = []
         for claim in self.content.claims.values():
             if claim.kind in NUMERIC and claim.by == (person,) and claim.used:
                 for label, wording in claim.wordings.items():
                     if label in self.conventions.wordings:
-                        claim = replace(claim, event=wording.event, given=wording.given, value=wording.value)
+                        claim = replace(
+                            claim, event=wording.event, given=wording.condition, value=wording.value
+                        )
                 assert claim.event is not None
                 if self.refusal(person, claim.event) is None:
-                    found.append(claim)
-        return tuple(found)
+                    claims.append(claim)
+        return tuple(claims)
 
     def value_of(self, claim: Claim) -> Reading:
-        """The reading in force: the reflective one where that is chosen and stated."""
+        """The reading of a claim's value: the reflective one if it is chosen and stated."""
         value = claim.reflective if self.conventions.reflective and claim.reflective else claim.value
         assert value is not None
         return value
 
     def refusal(self, person: str, event: Event) -> Refusal | None:
-        """The refusal by which a person declines an event (or its negation), whatever its condition."""
+        """The refusal with which a person declines an event or its negation, under any condition."""
         for refusal in self.content.refusals:
             if refusal.by == person:
                 for name in refusal.of:
@@ -114,7 +115,7 @@ class Argument:
         return None
 
     def bridges_for(self, person: str) -> tuple[str, ...]:
-        """Ids of the modeller's bridges in force for one person."""
+        """Ids of the modeller's bridges that apply to one person."""
         return tuple(
             b.id
             for b in self.content.bridges.values()
@@ -122,7 +123,7 @@ class Argument:
         )
 
     def polytope(self, person: str, leave_out: Iterable[str] = ()) -> Polytope:
-        """One person's claims as constraints and the bridges in force as rules."""
+        """One person's claims as constraints, and the bridges that apply as rules."""
         self.person(person)
         mode = "set" if self.conventions.reading == "beta" else self.conventions.reading
         constraints = []
@@ -137,49 +138,51 @@ class Argument:
         ]
         return Polytope(constraints, rules)
 
-    # what follows
+    # questions
 
     def default_question(
-        self, person: str, target: str | Event | None, given: str | Event | None
+        self, person: str, target: str | Event | None, condition: str | Event | None
     ) -> tuple[Event, Event]:
-        """The question asked of a person where target or condition are left out: the file's query."""
+        """The target and condition asked of a person; by default those of the file's query."""
+        if target is not None:
+            return self.event(target), self.condition(condition)
         query = self.content.query
-        if target is None:
-            if query is None:
-                raise MesascopeError(f"{self.name} has no [query].", "Name a target: --target X.")
-            condition = query.given.get(person, SURE) if given is None else None
-            return query.target, condition if condition is not None else self.condition(given)
-        return self.event(target), self.condition(given)
+        if query is None:
+            raise MesascopeError(f"{self.name} has no [query].", "Name a target: --target X.")
+        if condition is None:
+            return query.target, query.given.get(person, SURE)
+        return query.target, self.condition(condition)
 
-    def condition(self, given: str | Event | None) -> Event:
-        """A condition; nothing, or an empty text, is the sure event."""
-        return SURE if given is None or given == "" else self.event(given)
+    def condition(self, text: str | Event | None) -> Event:
+        """A condition as an event; None or an empty text is the sure event."""
+        return SURE if text is None or text == "" else self.event(text)
 
     def answer(
         self,
         person: str,
         target: str | Event | None = None,
-        given: str | Event | None = None,
+        condition: str | Event | None = None,
         engine: str = "lp",
         draws: int = 100_000,
         *,
         seed: int = 0,
         wordings: bool = True,
     ) -> Answer:
-        """What a person's statements say of P(target | given).
+        """What a person's statements imply about P(target | condition).
 
         Args:
-            person: whose.
-            target: an event; the file's query where left out.
-            given: the condition; the query's for this person where the target is left out too, "" for none.
+            person: the person's name.
+            target: an event; by default the file's query.
+            condition: an event, or "" for none. By default none; without a target, the query's condition for
+                this person.
             engine: 'lp', 'net', 'credal' or 'sample'.
             draws, seed: for 'sample'.
-            wordings: whether to ask again under every other wording of this person's ambiguous claims.
+            wordings: whether to answer again under every other wording of this person's ambiguous claims.
 
         Returns an `Answer`; refused, undefined and incoherent are statuses, not errors.
         """
         self.person(person)
-        event, condition = self.default_question(person, target, given)
+        event, condition = self.default_question(person, target, condition)
         empty = Answer(person, str(event), str(condition), "inapplicable", engine, self.conventions.reading)
         refusal = self.refusal(person, event)
         if refusal is not None:
@@ -207,7 +210,7 @@ class Argument:
         return replace(answer, wordings=others)
 
     def wordings_of(self, person: str, claims: Sequence[str]) -> tuple[str, ...]:
-        """Labels of the wordings not chosen, of some claims of a person."""
+        """Labels of the wordings of some claims that the conventions do not choose."""
         labels = (
             label
             for c in claims
@@ -217,21 +220,25 @@ class Argument:
         return tuple(dict.fromkeys(labels))
 
     def translate(
-        self, event: str | Event, to: str, given: str | Event | None = None, engine: str = "lp"
+        self, event: str | Event, to: str, condition: str | Event | None = None, engine: str = "lp"
     ) -> Answer:
-        """What an event of any vocabulary comes to in a person's own claims (bounds on its definition).
+        """What one person's claims imply about an event from another vocabulary.
 
-        Where `given` is left out it is the query's condition for this person; "" is none.
+        Args:
+            event: an event or definition.
+            to: the person's name.
+            condition: an event, or "" for none; by default the query's condition for this person.
+            engine: see `answer`.
         """
         query = self.content.query
-        if given is None:
-            given = query.given.get(to, SURE) if query else SURE
-        return self.answer(to, event, given, engine)
+        if condition is None:
+            condition = query.given.get(to, SURE) if query else SURE
+        return self.answer(to, event, condition, engine)
 
     def __getattr__(self, name: str) -> Any:
-        # Verbs that live in files of their own are found by name, so that each file stays about one thing.
+        # These methods are defined in other modules, one topic each, and looked up by name.
         if name not in _VERBS:
-            raise AttributeError(f"An argument has no {name!r}; it has {', '.join(sorted(_VERBS))}.")
+            raise AttributeError(f"Argument has no attribute {name!r}; it has {', '.join(sorted(_VERBS))}.")
         module, function = _VERBS[name]
         return partial(getattr(import_module(f"mesascope.cruxes.{module}"), function), self)
 
@@ -262,9 +269,9 @@ def load(path: str | Path, **conventions: Any) -> Argument:
 
     Args:
         path: a TOML file of format mesascope-crux/1, at most 1 MB.
-        conventions: see `Conventions`.
+        conventions: fields of `Conventions`.
 
-    Returns an `Argument`; a mistake in the file raises `MesascopeError` that names the entry and line.
+    Returns an `Argument`; a mistake in the file raises `MesascopeError` with the entry and line.
     """
     return Argument(read_text(path), Path(path).name).read(**conventions)
 

@@ -18,15 +18,15 @@ _TIGHT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1
 
 @dataclass(frozen=True)
 class Constraint:
-    """P(event | given) lies in [low, high].
+    """P(event | condition) lies in [low, high].
 
     Args:
-        place: file, line and name of the claim it comes from, for messages.
+        place: file, line and name of the claim, for messages.
     """
 
     id: str
     event: Event
-    given: Event
+    condition: Event
     low: float
     high: float
     place: str = field(default="", compare=False, repr=False)
@@ -34,12 +34,12 @@ class Constraint:
     @property
     def atoms(self) -> frozenset[str]:
         """Every atom in it."""
-        return self.event.atoms() | self.given.atoms()
+        return self.event.atoms() | self.condition.atoms()
 
 
 @dataclass(frozen=True)
 class Rule:
-    """An event that happens in every world that is allowed."""
+    """An event that happens in every allowed world."""
 
     id: str
     event: Event
@@ -50,22 +50,26 @@ class Rule:
         return self.event.atoms()
 
 
-class Spanned:
-    """Anything with two ends that may be missing."""
+class HasSpan:
+    """A result with two ends, either of which may be None."""
 
     low: float | None
     high: float | None
 
     @property
     def span(self) -> tuple[float, float] | None:
-        """Both ends, where there is an interval at all."""
+        """Both ends, or None if there is no interval."""
         return None if self.low is None or self.high is None else (self.low, self.high)
 
 
 @dataclass(frozen=True)
-class Bounds(Spanned):
-    """The result of a bound query; `status` is 'bounded', 'undefined' (the condition cannot happen) or
-    'incoherent' (the statements contradict each other), and the ends are None unless 'bounded'.
+class Bounds(HasSpan):
+    """The result of a query for bounds.
+
+    Args:
+        status: 'bounded', 'undefined' (the condition cannot happen) or 'incoherent' (the statements contradict
+            each other).
+        low, high: the ends; None unless the status is 'bounded'.
     """
 
     status: str
@@ -80,26 +84,28 @@ class Polytope:
         constraints: statements with their intervals.
         rules: events that are certain.
 
-    Only the statements connected with a query through shared atoms enter its programs; worlds that all
-    statements and the query treat alike are merged into one variable, which changes no bound.
+    Only the statements connected with a query through shared atoms enter its linear programs. Worlds that every
+    statement and the query treat alike are merged into one variable; this does not change the bounds.
     """
 
     def __init__(self, constraints: Iterable[Constraint], rules: Iterable[Rule] = ()):
         self.constraints, self.rules = tuple(constraints), tuple(rules)
         self.items = (*self.constraints, *self.rules)
 
-    def bound(self, event: Event, given: Event = SURE, evidence: tuple[Event, float] | None = None) -> Bounds:
-        """The least and greatest P(event | given); sharp, and without any independence.
+    def bound(
+        self, event: Event, condition: Event = SURE, evidence: tuple[Event, float] | None = None
+    ) -> Bounds:
+        """The least and greatest P(event | condition): sharp bounds without any independence.
 
         Args:
-            event, given: the question.
-            evidence: an event and the likelihood ratio of something observed that bears on it alone.
+            event, condition: the question.
+            evidence: an event, and the likelihood ratio of an observation that depends on this event alone.
 
-        Where P(given) may be zero, the bounds are over the distributions in which it is not.
+        The bounds are over the distributions in which P(condition) is above zero.
         """
         about, ratio = evidence or (SURE, 1.0)
-        part = self.part(join(event, given, about).atoms())
-        columns, (inside, base, tilted) = part.columns([join(event, given), given, about])
+        part = self.part(join(event, condition, about).atoms())
+        columns, (inside, base, tilted) = part.columns([join(event, condition), condition, about])
         weight = np.where(tilted > 0, ratio, 1.0)
         inside, base = inside * weight, base * weight
         matrix, equal = part.matrix(columns)
@@ -113,43 +119,45 @@ class Polytope:
         return Bounds("bounded", low, high)
 
     def explore(
-        self, events: Sequence[Event], given: Event = SURE, directions: int = 24, seed: int = 0
+        self, events: Sequence[Event], condition: Event = SURE, directions: int = 24, seed: int = 0
     ) -> np.ndarray:
-        """Some vertices of the set of possible (P(e1 | given), P(e2 | given), …), [vertices, events].
+        """Some vertices of the set of possible (P(e1 | condition), P(e2 | condition), …), [vertices, events].
 
         Args:
-            events: which probabilities.
-            directions, seed: each coordinate both ways first, then random directions.
+            events: the events e1, e2, ….
+            condition: the condition.
+            directions: number of directions searched: both ways along each coordinate, then random ones.
+            seed: of the random directions.
 
-        Every row is attained by a distribution that agrees with the statements; empty where there is none.
+        Each row belongs to a distribution that agrees with the statements; no rows if there is none.
         """
-        part = self.part(join(given, *events).atoms())
-        columns, (base, *inside) = part.columns([given, *(join(e, given) for e in events)])
+        part = self.part(join(condition, *events).atoms())
+        columns, (base, *inside) = part.columns([condition, *(join(e, condition) for e in events)])
         matrix, equal = part.matrix(columns)
         table = np.array(inside)
         axes = np.concatenate([np.eye(len(events)), -np.eye(len(events))])
         random = np.random.default_rng(seed).normal(size=(max(0, directions - len(axes)), len(events)))
-        found = []
+        vertices = []
         for direction in np.concatenate([axes, random]):
             result = _minimise(direction @ table, matrix, equal, base)
             if result is not None:
-                found.append(table @ np.asarray(result.x))
-        return np.clip(np.array(found).reshape(-1, len(events)), 0, 1)
+                vertices.append(table @ np.asarray(result.x))
+        return np.clip(np.array(vertices).reshape(-1, len(events)), 0, 1)
 
     @cached_property
     def feasible(self) -> bool:
         """Whether any distribution agrees with all statements."""
-        return all(part._fits() for part in self._components())
+        return all(part._is_feasible() for part in self._components())
 
-    def _fits(self) -> bool:
+    def _is_feasible(self) -> bool:
         columns, _ = self.columns([])
         ones = np.ones(columns.shape[1])
         return _minimise(0 * ones, *self.matrix(columns), ones) is not None
 
     def repair(self) -> dict[str, float]:
-        """The least total change (L1, in joint probability) that makes the statements agree, per statement.
+        """The change of each statement in the smallest repair (least L1 total, in joint probability).
 
-        Empty where they agree already, or where the rules alone contradict each other.
+        Empty if the statements agree already, or if the rules alone contradict each other.
         """
         slacks: dict[str, float] = {}
         for part in self._components():
@@ -172,23 +180,20 @@ class Polytope:
         return {c.id: float(s) for c, s in zip(self.constraints, slack, strict=True) if s > 1e-8}
 
     def conflict(self) -> tuple[str, ...]:
-        """Ids of an irreducible conflicting subset (by deletion): without any one of them the rest agree.
-
-        Empty where nothing conflicts; the ids of rules are included.
-        """
+        """Ids of a minimal set of conflicting statements and rules, found by deletion; empty if nothing conflicts."""
         if self.feasible:
             return ()
-        part = next(part for part in self._components() if not part._fits())
-        kept: list[Constraint | Rule] = [*part.rules, *part.constraints]
-        for item in list(kept):
-            fewer = [x for x in kept if x is not item]
-            if not _polytope(fewer).feasible:
-                kept = fewer
-        return tuple(item.id for item in kept)
+        part = next(part for part in self._components() if not part._is_feasible())
+        core: list[Constraint | Rule] = [*part.rules, *part.constraints]
+        for item in list(core):
+            fewer = [x for x in core if x is not item]
+            if not _make_polytope(fewer).feasible:
+                core = fewer
+        return tuple(item.id for item in core)
 
     def without(self, *ids: str) -> Polytope:
-        """The same statements less some."""
-        return _polytope(item for item in self.items if item.id not in ids)
+        """The same statements without some of them."""
+        return _make_polytope(item for item in self.items if item.id not in ids)
 
     def _components(self) -> list[Polytope]:
         groups: list[tuple[set[str], list[Constraint | Rule]]] = []
@@ -199,27 +204,28 @@ class Polytope:
                 atoms |= group[0]
                 members = group[1] + members
             groups.append((atoms, members))
-        return [_polytope(members) for _, members in groups]
+        return [_make_polytope(members) for _, members in groups]
 
     def part(self, atoms: frozenset[str]) -> Polytope:
         """The statements connected with some atoms, directly or through shared atoms."""
         touched = [part for part in self._components() if part.atoms & atoms]
         inside = {id(item) for part in touched for item in part.items}
-        merged = _polytope(item for item in self.items if id(item) in inside)
+        merged = _make_polytope(item for item in self.items if id(item) in inside)
         merged.__dict__["atoms"] = merged.atoms | atoms
         return merged
 
     @cached_property
     def atoms(self) -> frozenset[str]:
-        """Every atom that the statements mention (and, inside a query, the query's)."""
+        """Every atom that the statements mention; in a part made for a query, also the query's atoms."""
         return frozenset().union(*(item.atoms for item in self.items))
 
     def columns(self, events: Sequence[Event]) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Merged worlds: codes [m, n] (0 outside the condition, 1 in it without the event, 2 with the event)
-        and, for each extra event, whether it holds [n].
+        """Merged worlds, as codes [statements, n], and for each extra event whether it happens [n].
+
+        A code is 0 outside the statement's condition, 1 inside it without the event, 2 with the event.
         """
         if len(self.atoms) > MOST_ATOMS:
-            raise self._too_large(f"{len(self.atoms)} atoms", MOST_ATOMS)
+            raise self._make_size_error(f"{len(self.atoms)} atoms", MOST_ATOMS)
         worlds = enumerate_worlds(sorted(self.atoms))
         allowed = np.ones(len(next(iter(worlds.values()))), dtype=bool)
         for rule in self.rules:
@@ -227,8 +233,8 @@ class Polytope:
         worlds = {name: column[allowed] for name, column in worlds.items()}
         rows = []
         for c in self.constraints:
-            given = c.given.holds(worlds)
-            rows.append(given.astype(np.int8) + (given & c.event.holds(worlds)))
+            condition = c.condition.holds(worlds)
+            rows.append(condition.astype(np.int8) + (condition & c.event.holds(worlds)))
         extra = [event.holds(worlds) for event in events]
         rows += [x.astype(np.int8) for x in extra]
         n = int(allowed.sum())
@@ -240,36 +246,40 @@ class Polytope:
             key, size = key * 3 + row, size * 3
         _, first = np.unique(key, return_index=True)
         if len(first) > MOST_COLUMNS:
-            raise self._too_large(f"{len(first)} kinds of world", MOST_COLUMNS)
+            raise self._make_size_error(f"{len(first)} kinds of world", MOST_COLUMNS)
         codes = np.array([row[first] for row in rows[: len(self.constraints)]], dtype=np.int8)
         codes = codes.reshape(len(self.constraints), len(first))
         return codes, [x[first].astype(float) for x in extra]
 
-    def _too_large(self, what: str, most: int) -> MesascopeError:
+    def _make_size_error(self, amount: str, most: int) -> MesascopeError:
         ids = [item.id for item in self.items]
         listed = ", ".join(ids[1:4]) + (", …" if len(ids) > 4 else "")
         place = self.constraints[0].place if self.constraints else ""
-        head = f"{place}: With {len(ids) - 1} more ({listed}) it ties" if place else "These statements tie"
+        head = (
+            f"{place}: With {len(ids) - 1} more ({listed}) it connects"
+            if place
+            else "These statements connect"
+        )
         return MesascopeError(
-            f"{head} {what} together; at most {most} can be.",
+            f"{head} {amount}; at most {most} are possible.",
             "Remove atoms or bridges, or ask with --engine net.",
         )
 
     def sides(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The two inequality rows of each statement: event - high·given <= 0 and low·given - event <= 0."""
-        given, event = (codes > 0).astype(float), (codes == 2).astype(float)
+        """Two inequality rows per statement: event - high·condition <= 0 and low·condition - event <= 0."""
+        condition, event = (codes > 0).astype(float), (codes == 2).astype(float)
         high = np.array([c.high for c in self.constraints]).reshape(-1, 1)
         low = np.array([c.low for c in self.constraints]).reshape(-1, 1)
-        return event - high * given, low * given - event
+        return event - high * condition, low * condition - event
 
     def matrix(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Inequality rows (at most 0) and equality rows (intervals that are points; 0)."""
+        """The inequality rows (<= 0), and for intervals that are points the equality rows (= 0)."""
         over, under = self.sides(codes)
         point = np.array([c.low == c.high for c in self.constraints], dtype=bool)
         return np.concatenate([over[~point], under[~point]]), over[point]
 
 
-def _polytope(items: Iterable[Constraint | Rule]) -> Polytope:
+def _make_polytope(items: Iterable[Constraint | Rule]) -> Polytope:
     items = list(items)
     return Polytope(
         [x for x in items if isinstance(x, Constraint)], [x for x in items if isinstance(x, Rule)]
@@ -277,7 +287,7 @@ def _polytope(items: Iterable[Constraint | Rule]) -> Polytope:
 
 
 def _minimise(cost: np.ndarray, matrix: np.ndarray, equal: np.ndarray, base: np.ndarray):
-    """The least cost over x >= 0 with base·x = 1, equal·x = 0 and matrix·x <= 0; None where there is no such x."""
+    """The least cost over x >= 0 with base·x = 1, equal·x = 0 and matrix·x <= 0; None if there is no such x."""
     if not base.any():
         return None
     from scipy.optimize import linprog

@@ -1,4 +1,4 @@
-"""What is stated, by whom, and what the modeller adds; all frozen, all with the line they came from."""
+"""The entries of a crux file as frozen data: who states what, and what the modeller adds."""
 
 from dataclasses import dataclass, field
 
@@ -9,11 +9,11 @@ from mesascope.errors import pick_named, require
 NUMERIC = ("prob", "prior")
 KINDS = {
     "prob": "a probability",
-    "prior": "a probability held before the evidence",
+    "prior": "a probability before the evidence",
     "fraction": "a share of a population",
     "trend": "a direction in time",
     "count": "a count without a number",
-    "scope": "what all else is conditional on",
+    "scope": "a condition of everything else that is said",
     "crux": "a declared crux",
     "cruxes": "a list of cruxes",
     "placement": "where cruxes belong",
@@ -26,7 +26,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Person:
-    """Who speaks: a role, whether the readings are inferred or endorsed, and what all they say is under."""
+    """A speaker: role, whether the readings are inferred or endorsed, and the scope of everything they say."""
 
     id: str
     name: str
@@ -37,19 +37,19 @@ class Person:
 
 @dataclass(frozen=True)
 class Wording:
-    """One way to take an ambiguous claim."""
+    """One reading of an ambiguous claim."""
 
     event: Event
-    given: Event
+    condition: Event
     value: Reading
 
 
 @dataclass(frozen=True)
 class Claim:
-    """Something a person said.
+    """A statement of a person.
 
-    `event`, `given` and `value` are the default reading; `wordings` holds the others by label.
-    Only kinds in `NUMERIC` enter inference. `says` are the atoms as written, before definitions.
+    `event`, `given` and `value` are the default reading; `wordings` are the other readings by label.
+    Only kinds in `NUMERIC` enter inference. `written` is the event before definitions are expanded.
     """
 
     id: str
@@ -76,7 +76,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A person declines questions: `of` names the claims that put them, `instead` a claim of theirs."""
+    """A person declines the questions that the claims `of` answer; `instead` names a claim of their own."""
 
     by: str
     of: tuple[str, ...]
@@ -87,7 +87,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Bridge:
-    """A rule of the modeller's that ties a person's vocabulary to the target; never that person's claim."""
+    """A rule of the modeller that connects people's vocabulary with the target; it is never a claim of theirs."""
 
     id: str
     people: tuple[str, ...]
@@ -112,10 +112,14 @@ class Question:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Something observable that bears on an event; ratios only for people for whom the file states one.
+    """An observation that bears on an event.
 
-    `ratios`: likelihood ratio sets where it is observed; `against`: where it is observed not to hold;
-    `hypotheses`: per person ((a1, b1), (a0, b0)), Betas of the success rate if the event holds, if not.
+    Args:
+        ratios: likelihood ratio intervals if it is observed, only for people for whom the file states one.
+        against: the same if it is observed not to hold.
+        hypotheses: per person ((a1, b1), (a0, b0)), Betas of the success rate if the event holds and if not.
+        stated: the ratios as written.
+        counts: whether it counts k of n.
     """
 
     id: str
@@ -131,10 +135,10 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Measure:
-    """How findings become one k of n for an evidence item.
+    """How findings become k of n for an evidence item.
 
-    Either `placement` (a rung of the ladder: at or above it counts as observed) or `metric` with `above`
-    (the whole interval above it counts as observed). `counts` says what one unit is.
+    A unit counts as observed if it is placed at the rung `placement` or above, or if the whole interval of
+    `metric` is above `above`. `counts` says what one unit is.
     """
 
     id: str
@@ -151,7 +155,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Cut:
-    """A way to cut the gap: the target is the product of the parts, or one minus it."""
+    """A way to split the gap: the target is the product of the parts, or one minus the product."""
 
     id: str
     text: str
@@ -167,7 +171,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class Bottom:
-    """At which line a person's target is read in a comparison: bridges, reflection, and where in the set."""
+    """How a person's bottom line is read in a comparison: bridges, reflection, and the point of the interval."""
 
     bridges: tuple[str, ...] = ()
     reflective: bool = False
@@ -176,7 +180,7 @@ class Bottom:
 
 @dataclass(frozen=True)
 class Filing:
-    """A remark on where cruxes belong, checked against a cut under each way to file its parts."""
+    """A remark on where cruxes belong, checked against a cut under each assignment of its parts."""
 
     id: str
     text: str
@@ -187,7 +191,7 @@ class Filing:
 
 @dataclass(frozen=True)
 class Query:
-    """What is asked by default: the target, the people compared, and what each one's target is given."""
+    """The default question: the target, the people compared, and each person's condition."""
 
     target: Event
     compare: tuple[str, ...]
@@ -197,15 +201,15 @@ class Query:
 
 @dataclass(frozen=True)
 class Conventions:
-    """How the file is read; every field is an option and is stated in the output.
+    """How the file is read; every field is an option, and the output states it.
 
     Args:
         reading: 'centre', 'set' or 'beta'.
         words: scale for bare words: 'union', 'ipcc' or 'icd'.
         plus_minus: half-width of '~p' read as a set.
-        reflective: whether the value that a person expects to hold on reflection replaces the one held now.
+        reflective: whether the value that a person expects on reflection replaces the present value.
         bridges: optional bridges that are switched on.
-        wordings: labels of alternative wordings that are chosen.
+        wordings: labels of the alternative wordings that are chosen.
     """
 
     reading: str = "centre"
@@ -216,7 +220,7 @@ class Conventions:
     wordings: tuple[str, ...] = ()
 
     def check(self) -> None:
-        """Raise `MesascopeError` for an unknown mode, scale or an unusable width."""
+        """Raise `MesascopeError` for an unknown reading or scale, or an unusable width."""
         pick_named("reading", self.reading, MODES)
         pick_named("scale of words", self.words, WORDS)
         require(

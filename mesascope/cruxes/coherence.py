@@ -1,4 +1,4 @@
-"""Does it hang together: clashes with their smallest repair, warnings of scope, presupposition, wording."""
+"""Checks of an argument: contradictions with their smallest repair, and warnings about its claims."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -16,12 +16,12 @@ ERRORS = ("incoherent",)
 KINDS = {
     "incoherent": "statements that contradict each other",
     "scope": "claims under different scopes are compared",
-    "presupposition": "one side takes for granted what the other doubts",
+    "presupposition": "one person takes for granted what the other doubts",
     "ambiguous": "several readings",
     "refused": "a question that is declined",
-    "unstated": "nothing is said about the target",
-    "impossible_given": "a condition that cannot happen, so the claim says nothing",
-    "word": "a number and the word beside it disagree, or a scale lacks a word",
+    "unstated": "no claim is about the target",
+    "impossible_given": "a condition that cannot happen, so the claim does not apply",
+    "word": "a number and its word disagree, or a scale lacks a word",
     "fraction": "shares, not chances",
     "question": "asked and not answered",
     "vocabulary": "an objection to a word",
@@ -33,9 +33,9 @@ class Issue:
     """One thing to know before believing a number.
 
     Args:
-        kind: one of `KINDS`; only 'incoherent' is an error, all else are warnings.
-        people, claims, bridges: who and what is involved; bridges are the modeller's, never a person's.
-        says: what is the matter, in one sentence.
+        kind: one of `KINDS`; 'incoherent' is an error, every other kind is a warning.
+        people, claims, bridges: the people, their claims and the modeller's bridges that are involved.
+        says: the problem in one sentence.
         fix: what would settle it.
     """
 
@@ -58,8 +58,8 @@ class Clash:
 
     Args:
         claims, bridges: an irreducible subset: without any one of them the rest agree.
-        repair: the least total change (L1, in joint probability) over all of the person's claims.
-        single: per claim of the subset, the values in [low, high] that would settle it alone.
+        repair: the change of each claim in the smallest repair (L1, in joint probability) of all the claims.
+        single: per claim, the interval of values that would settle the clash if only this claim changed.
     """
 
     claims: tuple[str, ...]
@@ -73,9 +73,9 @@ def find_clashes(polytope: Polytope, most: int = 12) -> list[Clash]:
 
     Args:
         polytope: one person's statements.
-        most: how many clashes are named at most.
+        most: the largest number of clashes to find.
 
-    Returns [] exactly where the statements agree; no clash contains another.
+    Returns [] if and only if the statements agree; no clash contains another.
     """
     if polytope.feasible:
         return []
@@ -101,20 +101,20 @@ def find_clashes(polytope: Polytope, most: int = 12) -> list[Clash]:
 
 def _describe(polytope: Polytope, core: tuple[str, ...], rules: set[str], repair: dict[str, float]) -> Clash:
     claims = tuple(i for i in core if i not in rules)
-    kept = polytope.without(*({c.id for c in polytope.constraints} | rules) - set(core))
+    clashing = polytope.without(*({c.id for c in polytope.constraints} | rules) - set(core))
     single = {}
-    for claim in kept.constraints:
-        if span := kept.without(claim.id).bound(claim.event, claim.given).span:
+    for claim in clashing.constraints:
+        if span := clashing.without(claim.id).bound(claim.event, claim.condition).span:
             single[claim.id] = span
     changes = {claim: change for claim, change in repair.items() if claim in claims}
     return Clash(claims, tuple(i for i in core if i in rules), changes, single)
 
 
 def check_argument(argument: Argument) -> list[Issue]:
-    """Everything a reader should know before believing a number on this argument.
+    """Everything a reader should know before believing a number of this argument.
 
     Args:
-        argument: the argument, under its conventions.
+        argument: the argument.
 
     Returns issues, errors first; only incoherence is an error.
     """
@@ -123,13 +123,13 @@ def check_argument(argument: Argument) -> list[Issue]:
         *_check_comparison(argument),
         *_check_fractions(argument),
         *_check_words(argument),
-        *_check_talk(argument),
+        *_check_conversation(argument),
     ]
     return sorted(issues, key=lambda issue: not issue.error)
 
 
-def _about(claim: Claim, kind: str, says: str, fix: str) -> Issue:
-    return Issue(kind, claim.by, (claim.id,), says, fix)
+def _make_issue(claim: Claim, kind: str, message: str, fix: str) -> Issue:
+    return Issue(kind, claim.by, (claim.id,), message, fix)
 
 
 def _check_person(argument: Argument, person: str) -> Iterator[Issue]:
@@ -141,26 +141,28 @@ def _check_person(argument: Argument, person: str) -> Iterator[Issue]:
         singles = [f"{c} alone to within [{lo:.4g}, {hi:.4g}]" for c, (lo, hi) in clash.single.items()]
         fix = " — ".join(fixes + (["; or ".join(singles)] if singles else [])) or "Change one of the bridges."
         named = ", ".join((*clash.claims, *clash.bridges))
-        says = f"{named} contradict each other, and no smaller part of them does."
-        yield Issue("incoherent", (person,), clash.claims, says, fix, clash.bridges)
+        message = f"{named} contradict each other, and no smaller part of them does."
+        yield Issue("incoherent", (person,), clash.claims, message, fix, clash.bridges)
     for claim in [] if clashes else argument.numeric_claims(person):
         chance = polytope.bound(claim.given).span if claim.given != SURE else None
         if chance and chance[1] <= 1e-9:
-            says = f"{claim.id} is conditional on {claim.given}, which {person}'s claims exclude."
+            message = f"{claim.id} is conditional on {claim.given}, which {person}'s claims exclude."
             fix, bridges = "Leave it: it is satisfied whatever its value.", argument.bridges_for(person)
-            yield Issue("impossible_given", (person,), (claim.id,), says, fix, bridges)
+            yield Issue("impossible_given", (person,), (claim.id,), message, fix, bridges)
     for claim in argument.content.claims.values():
         if claim.by == (person,) and claim.wordings:
             ways = ", or ".join(map(repr, claim.wordings))
-            says = f"{claim.id} can be read in {len(claim.wordings) + 1} ways: as written, or {ways}."
-            yield _about(claim, "ambiguous", says, "Every answer that rests on it is given under each.")
+            message = f"{claim.id} can be read in {len(claim.wordings) + 1} ways: as written, or {ways}."
+            yield _make_issue(
+                claim, "ambiguous", message, "Every answer that uses it is repeated under each reading."
+            )
     query = argument.content.query
     if query and not clashes and person in query.compare:
         with suppress(MesascopeError):
             if argument.answer(person, wordings=False).status == "unstated":
-                says = f"{person} says nothing that bounds {query.target}: [0, 1]."
+                message = f"{person}'s claims do not bound {query.target}: [0, 1]."
                 fix = "State a claim that bears on it, or add a bridge."
-                yield Issue("unstated", (person,), (), says, fix)
+                yield Issue("unstated", (person,), (), message, fix)
 
 
 def _check_comparison(argument: Argument) -> Iterator[Issue]:
@@ -170,17 +172,19 @@ def _check_comparison(argument: Argument) -> Iterator[Issue]:
     for one, other in combinations(query.compare, 2):
         first, second = content.people[one].scope, content.people[other].scope
         if set(first) != set(second):
-            says = f"{one} speaks under {_list(first)}, {other} under {_list(second)}."
-            fix = "Ask each for the other's scope, or read the gap as one of scope in part."
-            yield Issue("scope", (one, other), (), says, fix)
+            message = f"{one} speaks under {_join_names(first)}, {other} under {_join_names(second)}."
+            fix = "Ask each under the other's scope; part of the gap may be due to scope."
+            yield Issue("scope", (one, other), (), message, fix)
     conditions = {p: query.given.get(p, SURE) for p in query.compare}
     if len({str(c) for c in conditions.values()}) > 1:
-        said = ", ".join(f"{p} outright" if c == SURE else f"{p} given {c}" for p, c in conditions.items())
-        says = f"The target {query.target} is compared: {said}."
+        questions = ", ".join(
+            f"{p} unconditionally" if c == SURE else f"{p} given {c}" for p, c in conditions.items()
+        )
+        message = f"The target {query.target} is compared under different conditions: {questions}."
         fix = "Do not subtract one from the other without a claim on the condition."
-        yield Issue("presupposition", tuple(conditions), (), says, fix)
-    said_by = [(person, claim) for person in query.compare for claim in argument.numeric_claims(person)]
-    for (one, claim), (other, rival) in permutations(said_by, 2):
+        yield Issue("presupposition", tuple(conditions), (), message, fix)
+    claims = [(person, claim) for person in query.compare for claim in argument.numeric_claims(person)]
+    for (one, claim), (other, rival) in permutations(claims, 2):
         if (
             one == other
             or claim.given == SURE
@@ -188,10 +192,10 @@ def _check_comparison(argument: Argument) -> Iterator[Issue]:
             or same(claim.given, rival.given)
         ):
             continue
-        how = "unconditional" if rival.given == SURE else f"given {rival.given}"
-        says = f"{claim.id} is given {claim.given}; {rival.id} is {how}."
+        rival_condition = "unconditional" if rival.given == SURE else f"given {rival.given}"
+        message = f"{claim.id} is given {claim.given}; {rival.id} is {rival_condition}."
         fix = "They answer different questions: translate one before comparing."
-        yield Issue("presupposition", (one, other), (claim.id, rival.id), says, fix)
+        yield Issue("presupposition", (one, other), (claim.id, rival.id), message, fix)
 
 
 def _overlap(one: Claim, other: Claim) -> bool:
@@ -207,11 +211,13 @@ def _check_fractions(argument: Argument) -> Iterator[Issue]:
         ids = tuple(c.id for c in claims)
         least = sum(argument.value_of(c).span("set")[0] for c in claims)
         if population and len(claims) > 1 and least > 1 + 1e-12:
-            says = f"{', '.join(ids)} are shares of the same {population}; together they are at least {least:.4g}."
-            yield Issue("incoherent", (person,), ids, says, f"Lower them by {least - 1:.4g} in total.")
+            message = f"{', '.join(ids)} are shares of the same {population}; together they are at least {least:.4g}."
+            yield Issue("incoherent", (person,), ids, message, f"Lower them by {least - 1:.4g} in total.")
         else:
-            says = f"{', '.join(ids)} are shares of a population, not chances."
-            yield Issue("fraction", (person,), ids, says, "They enter no chain of probabilities.")
+            message = f"{', '.join(ids)} are shares of a population, not chances."
+            yield Issue(
+                "fraction", (person,), ids, message, "They cannot be parts of a chain of probabilities."
+            )
 
 
 def _check_words(argument: Argument) -> Iterator[Issue]:
@@ -221,45 +227,47 @@ def _check_words(argument: Argument) -> Iterator[Issue]:
         if value is None:
             continue
         if value.shape == "word" and not has_word(words, value.stated):
-            says = f"{claim.id} says {value.stated!r}, which the scale {words!r} does not have."
-            fix = f"It is read as [{value.low:g}, {value.high:g}], as under 'union'."
-            yield _about(claim, "word", says, fix)
+            message = f"{claim.id} says {value.stated!r}, which the scale {words!r} does not have."
+            fix = f"It is read as under 'union': [{value.low:g}, {value.high:g}]."
+            yield _make_issue(claim, "word", message, fix)
         fits = fits_scales(value, claim.verbal) if claim.verbal and value.shape != "word" else {}
         right = [scale for scale, good in fits.items() if good]
         wrong = [scale for scale, good in fits.items() if not good]
         if wrong:
-            says = f"{claim.id} says {claim.verbal!r} and {value.stated}, which does not fit {_list(wrong)}"
-            says += f" (it fits {_list(right)})." if right else "."
-            yield _about(claim, "word", says, "The number wins.")
+            message = f"{claim.id} says {claim.verbal!r} and {value.stated}, which does not fit {_join_names(wrong)}"
+            message += f" (it fits {_join_names(right)})." if right else "."
+            yield _make_issue(claim, "word", message, "The number wins.")
 
 
-def _check_talk(argument: Argument) -> Iterator[Issue]:
+def _check_conversation(argument: Argument) -> Iterator[Issue]:
     for refusal in argument.content.refusals:
-        says = f"{refusal.by} declines what {', '.join(refusal.of)} put, for this reason: {refusal.reason}"
-        says += f" and offers {refusal.instead} instead." if refusal.instead else "."
-        fix = "It enters no share and no pool of that person."
-        yield Issue("refused", (refusal.by,), refusal.of, says, fix)
+        message = f"{refusal.by} declines the question of {', '.join(refusal.of)}: {refusal.reason}"
+        message += f"; offers {refusal.instead} instead." if refusal.instead else "."
+        fix = "This question is left out of that person's shares and pools."
+        yield Issue("refused", (refusal.by,), refusal.of, message, fix)
     for question in argument.content.questions.values():
         by, to, about, via = question.by, question.to, question.about, question.via
-        says = f"{question.id}: {by} asked {to}: {question.text or about}"
+        message = f"{question.id}: {by} asked {to}: {question.text or about}"
         fix = f"It needs {to}'s P({about} | {via}) and P({about} | {negate(via)})."
-        yield Issue("question", (by, to), (), says, fix)
+        yield Issue("question", (by, to), (), message, fix)
     for claim in argument.content.claims.values():
         if claim.kind == "ambiguity":
             events = ", ".join(map(str, claim.events))
-            says = f"{claim.phrase!r} stands for {len(claim.events)} events: {events}."
-            yield _about(claim, "ambiguous", says, "Ask about each on its own.")
+            message = f"{claim.phrase!r} stands for {len(claim.events)} events: {events}."
+            yield _make_issue(claim, "ambiguous", message, "Ask about each event separately.")
         elif claim.kind == "objection":
-            yield _about(claim, "vocabulary", f"{claim.phrase!r}: {claim.text}.", "Say the event instead.")
+            yield _make_issue(
+                claim, "vocabulary", f"{claim.phrase!r}: {claim.text}.", "Name the event instead."
+            )
         elif (
             claim.kind in NUMERIC
             and claim.used
             and claim.event
             and argument.refusal(claim.by[0], claim.event)
         ):
-            says = f"{claim.id} answers a question that {claim.by[0]} declines."
-            yield _about(claim, "refused", says, "It is left out; withdraw the refusal to use it.")
+            message = f"{claim.id} answers a question that {claim.by[0]} declines."
+            yield _make_issue(claim, "refused", message, "It is left out; withdraw the refusal to use it.")
 
 
-def _list(items: Sequence[str]) -> str:
+def _join_names(items: Sequence[str]) -> str:
     return " and ".join(map(repr, items)) if items else "no stated scope"

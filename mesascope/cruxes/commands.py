@@ -1,4 +1,4 @@
-"""The verbs of `mesascope crux`, over the argument; no logic of their own."""
+"""The commands of `mesascope crux`; each calls a method of the argument."""
 
 from typing import Annotated, Any
 
@@ -9,12 +9,12 @@ from mesascope.cruxes.argument import Argument
 from mesascope.cruxes.options import (
     Base,
     Between,
+    Condition,
     CruxEngine,
     Engine,
     Findings,
-    Given,
+    Output,
     Person,
-    Shown,
     Target,
     choose_people,
     on_argument,
@@ -29,19 +29,19 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="A quantitative model of the cruxes of a dispute; without FILE, the shipped thread.",
+    help="A quantitative model of the cruxes of a dispute. Without FILE, the shipped thread is read.",
 )
 
 
 @app.command()
 @on_argument
-def check(argument: Argument) -> Shown:
-    """Say what contradicts itself and what to know before believing a number; only a contradiction exits 1.
+def check(argument: Argument) -> Output:
+    """List contradictions, and warnings to read before believing a number; only a contradiction exits 1.
 
     Example: mesascope crux check
     """
     issues = argument.check()
-    return Shown(issues, texts.tell_issues(issues), failed=any(issue.error for issue in issues))
+    return Output(issues, texts.tell_issues(issues), failed=any(issue.error for issue in issues))
 
 
 @app.command()
@@ -50,20 +50,23 @@ def answer(
     argument: Argument,
     person: Person = None,
     target: Target = None,
-    given: Given = None,
+    condition: Condition = None,
     engine: Engine = "lp",
-    draws: Annotated[int, typer.Option(min=1, max=10_000_000, help="For --engine sample.")] = 100_000,
-    seed: Annotated[int, typer.Option(min=0, help="For --engine sample.")] = 0,
-) -> Shown:
-    """Say what follows for each person, as bounds that assume no independence (or by another engine).
+    draws: Annotated[
+        int, typer.Option(min=1, max=10_000_000, help="For --engine sample: number of draws.")
+    ] = 100_000,
+    seed: Annotated[int, typer.Option(min=0, help="For --engine sample: random seed.")] = 0,
+) -> Output:
+    """Answer a question from each person's claims, as bounds without independence (or by another engine).
 
     Example: mesascope crux answer --person lister --engine net
     """
-    found = [
-        argument.answer(p, target, given, engine, draws, seed=seed) for p in choose_people(argument, person)
+    answers = [
+        argument.answer(p, target, condition, engine, draws, seed=seed)
+        for p in choose_people(argument, person)
     ]
-    lines = [line for a in found for line in texts.tell_answer(a)]
-    return Shown(found, lines, failed=any(a.status == "incoherent" for a in found))
+    lines = [line for a in answers for line in texts.tell_answer(a)]
+    return Output(answers, lines, failed=any(a.status == "incoherent" for a in answers))
 
 
 @app.command()
@@ -73,11 +76,13 @@ def translate(
     event: Annotated[
         str | None, typer.Option("--event", help="An event or definition of any vocabulary.")
     ] = None,
-    to: Annotated[list[str] | None, typer.Option("--to", help="Into whose claims; repeatable.")] = None,
-    given: Given = None,
+    to: Annotated[
+        list[str] | None, typer.Option("--to", help="A person to translate for; repeatable.")
+    ] = None,
+    condition: Condition = None,
     engine: Engine = "lp",
-) -> Shown:
-    """Say what an event of one vocabulary comes to in each person's own claims.
+) -> Output:
+    """Translate an event of one vocabulary into each person's own claims.
 
     Example: mesascope crux translate --event fix_cheap --to lister --given P
     """
@@ -86,10 +91,12 @@ def translate(
         raise MesascopeError(
             f"{argument.name} has no [defs] to translate.", "Name an event: --event 'T & C'."
         )
-    found = [argument.translate(e, p, given, engine) for e in events for p in choose_people(argument, to)]
+    answers = [
+        argument.translate(e, p, condition, engine) for e in events for p in choose_people(argument, to)
+    ]
     written = argument.content.written
     lines = [f"{name} is defined as {written[name]}" for name in events if name in written]
-    return Shown(found, lines + [line for a in found for line in texts.tell_answer(a)])
+    return Output(answers, lines + [line for a in answers for line in texts.tell_answer(a)])
 
 
 @app.command()
@@ -98,21 +105,21 @@ def gap(
     argument: Argument,
     between: Between = None,
     cut: Annotated[
-        str | None, typer.Option(help="One cut of the file, or 'shared claims'; all if left out.")
+        str | None, typer.Option(help="One cut of the file, or 'shared claims'; by default all cuts.")
     ] = None,
     scale: Annotated[str, typer.Option(help="prob, log or logodds.")] = "prob",
     method: Annotated[str, typer.Option(help="shapley, owen, oat, oat-back, lmdi or path.")] = "shapley",
     group: Annotated[
-        list[str] | None, typer.Option(help="Parts kept together for owen, 'a,b'; repeatable.")
+        list[str] | None, typer.Option(help="Parts to keep together for owen, 'a,b'; repeatable.")
     ] = None,
-) -> Shown:
-    """Cut the difference between two people into shares that add up, under every cut of the file.
+) -> Output:
+    """Split the difference between two people into shares that add up, under every cut of the file.
 
     Example: mesascope crux gap --scale log
     """
     groups = [tuple(part.strip() for part in g.split(",")) for g in group or []]
     report = argument.cuts(*read_pair(between), scale=scale, method=method, cut=cut, groups=groups)
-    return Shown(report, texts.tell_gap(report))
+    return Output(report, texts.tell_gap(report))
 
 
 @app.command()
@@ -120,52 +127,53 @@ def gap(
 def voi(
     argument: Argument,
     person: Person = None,
-    crux: Annotated[str | None, typer.Option(help="One crux; every candidate if left out.")] = None,
+    crux: Annotated[str | None, typer.Option(help="One crux; by default every candidate.")] = None,
     target: Target = None,
-    given: Given = None,
+    condition: Condition = None,
     base: Base = "10",
     form: Annotated[str, typer.Option(help="log (mutual information), naive or quadratic.")] = "log",
     engine: CruxEngine = "auto",
     claims: Annotated[
-        bool, typer.Option("--claims", help="Sobol shares of the person's numbers instead.")
+        bool, typer.Option("--claims", help="Rank the person's own numbers instead, by Sobol shares.")
     ] = False,
     cost: Annotated[
-        float | None, typer.Option(min=0, max=1, help="With --claims: cost of acting; adds EVPI, EVPPI.")
+        float | None,
+        typer.Option(min=0, max=1, help="With --claims: the cost of acting; adds EVPI and EVPPI."),
     ] = None,
-) -> Shown:
-    """Say how much each person's belief would move on learning a crux: the value of information.
+) -> Output:
+    """Rank cruxes by how much learning them would change each person's belief: the value of information.
 
     Example: mesascope crux voi --person lister
     """
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     lines: list[str] = []
-    for who in choose_people(argument, person):
-        lines.append(f"{who}:")
+    for name in choose_people(argument, person):
+        lines.append(f"{name}:")
         if not claims:
-            found[who] = argument.voi(
-                who, crux, target, given, base=read_base(base), form=form, engine=engine
+            results[name] = argument.voi(
+                name, crux, target, condition, base=read_base(base), form=form, engine=engine
             )
             unit = {"log": f"log base {base}", "naive": "probability", "quadratic": "probability squared"}[
                 form
             ]
-            lines += texts.tell_values(found[who], unit, "value of information")
+            lines += texts.tell_values(results[name], unit, "value of information")
             continue
         try:
-            weights, whole, notes = argument.sensitivity(who, target, given, cost)
+            weights, evpi, notes = argument.sensitivity(name, target, condition, cost)
         except MesascopeError as error:
-            found[who] = {"reason": str(error)}
+            results[name] = {"reason": str(error)}
             lines.append(f"  no answer: {error}")
             continue
-        found[who] = {"claims": weights, "evpi": whole, "assumptions": notes}
+        results[name] = {"claims": weights, "evpi": evpi, "assumptions": notes}
         rows = [["claim", "first order", "total", "EVPPI"]]
         rows += [
             [w.claim, texts.number(w.first), texts.number(w.total), texts.number(w.partial)] for w in weights
         ]
         lines += texts.align(rows) + (
-            [f"  EVPI at cost {texts.number(cost)}: {texts.number(whole)}"] if cost is not None else []
+            [f"  EVPI at cost {texts.number(cost)}: {texts.number(evpi)}"] if cost is not None else []
         )
         lines += [f"  assumes: {note}" for note in notes]
-    return Shown(found, lines)
+    return Output(results, lines)
 
 
 @app.command()
@@ -173,27 +181,27 @@ def voi(
 def vod(
     argument: Argument,
     between: Between = None,
-    crux: Annotated[str | None, typer.Option(help="One crux; every candidate of both if left out.")] = None,
+    crux: Annotated[str | None, typer.Option(help="One crux; by default every candidate of both.")] = None,
     target: Target = None,
     base: Base = "10",
     form: Annotated[str, typer.Option(help="log (symmetric KL) or naive (absolute differences).")] = "log",
     weights: Annotated[str, typer.Option(help="gmo or mean of the two P(C).")] = "gmo",
     engine: CruxEngine = "auto",
-) -> Shown:
-    """Say how far learning a crux is expected to bring two people together; negative drives them apart.
+) -> Output:
+    """Rank cruxes by how far learning them brings two people together; a negative value drives them apart.
 
     Example: mesascope crux vod --form naive
     """
-    found = argument.vod(
+    values = argument.vod(
         *read_pair(between), crux, target, base=read_base(base), weights=weights, form=form, engine=engine
     )
     unit = f"log base {base}, weights {weights}" if form == "log" else f"probability, weights {weights}"
     lines = (
-        texts.tell_values(found, unit, "value of discrimination")
-        if found
-        else ["no crux that both can be asked about"]
+        texts.tell_values(values, unit, "value of discrimination")
+        if values
+        else ["no crux that both people's claims mention"]
     )
-    return Shown(found, lines)
+    return Output(values, lines)
 
 
 @app.command()
@@ -204,24 +212,26 @@ def update(
         str | None,
         typer.Option(
             "--evidence",
-            help="An evidence item or open question; all single observations and questions if left out.",
+            help="An evidence item or open question; by default all single observations and questions.",
         ),
     ] = None,
-    k: Annotated[int | None, typer.Option("--k", help="How many, for evidence that counts.")] = None,
-    n: Annotated[int | None, typer.Option("--n", help="Of how many.")] = None,
-    against: Annotated[bool, typer.Option("--against", help="It was observed not to hold.")] = False,
+    k: Annotated[int | None, typer.Option("--k", help="For evidence that counts: how many.")] = None,
+    n: Annotated[int | None, typer.Option("--n", help="For evidence that counts: out of how many.")] = None,
+    against: Annotated[
+        bool, typer.Option("--against", help="The evidence was observed not to hold.")
+    ] = False,
     to: Annotated[
-        str | None, typer.Option(help="For a question: the belief it is asked under, '60%'.")
+        str | None, typer.Option(help="For a question: the new belief that it supposes, '60%'.")
     ] = None,
     findings: Findings = None,
-) -> Shown:
-    """Say what an observation should do to each person, through that person's own ratios only.
+) -> Output:
+    """Update each person on an observation, using only the person's own likelihood ratios.
 
     Example: mesascope crux update --evidence e3
     """
     if findings is not None:
         tallies = argument.update_from(findings)
-        return Shown(tallies, texts.tell_tallies(tallies))
+        return Output(tallies, texts.tell_tallies(tallies))
     content = argument.content
     items = (
         [item]
@@ -230,14 +240,15 @@ def update(
     )
     if not items:
         raise MesascopeError(
-            f"{argument.name} has no evidence to put.", "Add [evidence], or say --evidence NAME."
+            f"{argument.name} has neither a single observation nor a question.",
+            "Name an item: --evidence NAME.",
         )
-    found = {name: argument.update(name, k, n, not against, to=to) for name in items}
+    results = {name: argument.update(name, k, n, not against, to=to) for name in items}
     lines = []
-    for name, updates in found.items():
-        what = content.evidence[name].text if name in content.evidence else content.questions[name].text
-        lines += [f"{name}: {what}", *(f"  {line}" for line in texts.tell_updates(updates))]
-    return Shown(found, lines)
+    for name, updates in results.items():
+        text = content.evidence[name].text if name in content.evidence else content.questions[name].text
+        lines += [f"{name}: {text}", *(f"  {line}" for line in texts.tell_updates(updates))]
+    return Output(results, lines)
 
 
 @app.command()
@@ -246,17 +257,17 @@ def pool(
     argument: Argument,
     person: Person = None,
     target: Target = None,
-    given: Given = None,
+    condition: Condition = None,
     method: Annotated[str, typer.Option(help="linear, log, gmo, geometric or extremised.")] = "gmo",
     weights: Annotated[str | None, typer.Option(help="One per person, '2,1'.")] = None,
     factor: Annotated[
         float | None,
-        typer.Option(min=0, max=100, help="Of extremising; by the number of people if left out."),
+        typer.Option(min=0, max=100, help="For extremised; by default set by the number of people."),
     ] = None,
-    base_rate: Annotated[float, typer.Option(help="For extremising.")] = 0.5,
+    base_rate: Annotated[float, typer.Option(help="For extremised: the base rate.")] = 0.5,
     engine: Engine = "lp",
-) -> Shown:
-    """Put several people's answers together, end by end; who refuses or says nothing is left out by name.
+) -> Output:
+    """Pool several people's answers, end by end; a person who refuses or states nothing is left out.
 
     Example: mesascope crux pool --method linear
     """
@@ -265,10 +276,10 @@ def pool(
     except ValueError:
         raise MesascopeError(f"The weights {weights!r} are not numbers.", "Example: --weights 2,1.") from None
     people = choose_people(argument, person)
-    found = argument.pool(
-        people, target, given, method, weights=numbers, factor=factor, base=base_rate, engine=engine
+    result = argument.pool(
+        people, target, condition, method, weights=numbers, factor=factor, base=base_rate, engine=engine
     )
-    return Shown(found, texts.tell_pool(found))
+    return Output(result, texts.tell_pool(result))
 
 
 app.command()(report)

@@ -1,4 +1,4 @@
-"""Imprecise networks: one person's claims as a credal network, and the extremes of a query over its entries."""
+"""Credal networks: one person's claims as a network with interval entries, and the range of a query over them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ INDEPENDENCE = "each atom is independent of its non-descendants given the atoms 
 
 @dataclass(frozen=True)
 class Entry:
-    """One uncertain number of a network: the claim it comes from (or the row left unstated) and its span."""
+    """One uncertain number of a network: the id of its claim (or of the unstated row) and its interval."""
 
     id: str
     low: float
@@ -32,43 +32,45 @@ class Entry:
 @dataclass(frozen=True)
 class _Node:
     parents: tuple[str, ...]
-    index: np.ndarray  # entry number per row of the table, -1 where the rule fixes the row
+    index: np.ndarray  # entry number per row of the table, -1 if a rule fixes the row
     flip: np.ndarray  # whether the entry is the chance of 'no'
     fixed: np.ndarray  # 0 or 1 for rows that a rule fixes
 
 
 class CredalNet:
-    """A person's claims as a Bayesian network whose entries are stated, or unstated and then anything in [0, 1].
+    """A person's claims as a Bayesian network; an entry that no claim states may be anything in [0, 1].
 
     Args:
-        constraints: claims; each event an atom, its negation, or a conjunction whose other part is claimed
-            under the same condition; each condition a conjunction of atoms and negations.
+        constraints: claims. Each event is an atom, its negation, or a conjunction with another event that is
+            claimed under the same condition. Each condition is a conjunction of atoms and negations.
         rules: bridges of the form `atom <-> event` for an atom without claims.
 
     Assumes that each atom is independent of its non-descendants given the atoms in its claims' conditions.
-    Anything that is no network raises `MesascopeError` and points to the bounds engine.
+    Claims that do not form a network raise `MesascopeError`, which points to the engine 'lp'.
     """
 
     def __init__(self, constraints: Sequence[Constraint], rules: Sequence[Rule]):
         self.entries = [Entry(c.id, c.low, c.high, True) for c in constraints]
         self.nodes: dict[str, _Node] = {}
-        # of each stated conjunction: which entry divides it, and its sign
+        # number of a stated conjunction -> number of the entry that divides it, and the sign
         self.ratios: dict[int, tuple[int, bool]] = {}
         rows: dict[str, list[tuple[dict[str, bool], bool, int]]] = {}
         for number, c in enumerate(constraints):
-            given = literals(c.given)
-            if given is None:
-                raise MesascopeError(f"The condition of {c.id!r}, {c.given}, is no conjunction.", _USE_LP)
-            atom, sign = self._head(number, given, constraints)
-            rows.setdefault(atom, []).append((given, sign, number))
+            condition = literals(c.condition)
+            if condition is None:
+                raise MesascopeError(
+                    f"The condition of {c.id!r}, {c.condition}, is not a conjunction.", _USE_LP
+                )
+            atom, sign = self._find_head(number, condition, constraints)
+            rows.setdefault(atom, []).append((condition, sign, number))
         for rule in rules:
             self._define(rule, rows)
-        for atom, claimed in rows.items():
-            self._tabulate(atom, claimed)
+        for atom, claimed_rows in rows.items():
+            self._tabulate(atom, claimed_rows)
 
     @classmethod
     def about(cls, polytope: Polytope, *events: Event) -> CredalNet:
-        """The network of the statements that are connected with some events, with every atom in the events."""
+        """The network of the statements connected with some events; it has every atom of the events."""
         atoms = join(*events).atoms()
         part = polytope.part(atoms)
         network = cls(part.constraints, part.rules)
@@ -79,15 +81,15 @@ class CredalNet:
         self.entries.append(Entry(name, 0.0, 1.0, False))
         return len(self.entries) - 1
 
-    def _head(
-        self, number: int, given: dict[str, bool], constraints: Sequence[Constraint]
+    def _find_head(
+        self, number: int, condition: dict[str, bool], constraints: Sequence[Constraint]
     ) -> tuple[str, bool]:
         c = constraints[number]
         event = literals(c.event) or {}
         if len(event) == 1:
             ((atom, sign),) = event.items()
-            if atom in given:
-                raise MesascopeError(f"{c.id!r} states {atom} given {c.given}.", _USE_LP)
+            if atom in condition:
+                raise MesascopeError(f"{c.id!r} states {atom} given {c.condition}.", _USE_LP)
             return atom, sign
         for i, source in enumerate(constraints[:number]):
             first = literals(source.event) or {}
@@ -95,12 +97,12 @@ class CredalNet:
             if (
                 len(first) == len(rest) == 1
                 and first.keys() <= event.keys()
-                and literals(source.given) == given
+                and literals(source.condition) == condition
             ):
                 if c.low != c.high or source.low != source.high:
-                    raise MesascopeError(f"{c.id!r} states a conjunction as a set.", _USE_LP)
+                    raise MesascopeError(f"{c.id!r} states a conjunction as an interval.", _USE_LP)
                 (atom,), (joined,) = rest, first
-                given[joined] = event[joined]
+                condition[joined] = event[joined]
                 self.ratios[number] = i, first[joined] == event[joined]
                 return atom, event[atom]
         raise MesascopeError(
@@ -108,47 +110,47 @@ class CredalNet:
         )
 
     def _define(self, rule: Rule, rows: dict) -> None:
-        left, right = rule.event.parts if rule.event.operator == "<->" else (SURE, SURE)
-        if right.operator == "atom" and left.operator != "atom":
-            left, right = right, left
-        if left.operator != "atom" or left.name in {*rows, *self.nodes, *right.atoms()}:
-            raise MesascopeError(f"The bridge {rule.id!r} defines no atom that is free of claims.", _USE_LP)
-        parents = tuple(sorted(right.atoms()))
-        _require_narrow(left.name, parents)
+        head, body = rule.event.parts if rule.event.operator == "<->" else (SURE, SURE)
+        if body.operator == "atom" and head.operator != "atom":
+            head, body = body, head
+        if head.operator != "atom" or head.name in {*rows, *self.nodes, *body.atoms()}:
+            raise MesascopeError(f"The bridge {rule.id!r} does not define an atom without claims.", _USE_LP)
+        parents = tuple(sorted(body.atoms()))
+        _require_narrow(head.name, parents)
         shape = (2,) * len(parents)
-        fixed = right.holds(enumerate_worlds(parents)).reshape(shape)
-        self.nodes[left.name] = _Node(parents, np.full(shape, -1), np.zeros(shape, dtype=bool), fixed)
+        fixed = body.holds(enumerate_worlds(parents)).reshape(shape)
+        self.nodes[head.name] = _Node(parents, np.full(shape, -1), np.zeros(shape, dtype=bool), fixed)
 
-    def _tabulate(self, atom: str, claimed: list[tuple[dict[str, bool], bool, int]]) -> None:
-        parents = tuple(sorted({a for given, *_ in claimed for a in given}))
+    def _tabulate(self, atom: str, claimed_rows: list[tuple[dict[str, bool], bool, int]]) -> None:
+        parents = tuple(sorted({a for condition, *_ in claimed_rows for a in condition}))
         _require_narrow(atom, parents)
         shape = (2,) * len(parents)
         index, flip, depth = np.full(shape, -1), np.zeros(shape, dtype=bool), np.full(shape, -1)
-        for given, sign, number in sorted(claimed, key=lambda x: len(x[0])):
-            where = tuple(int(given[p]) if p in given else slice(None) for p in parents)
-            if np.any(index[where] >= 0):
-                same = np.any(depth[where] == len(given))
-                how = f"state {atom} under one condition" if same else f"overlap on {atom}"
+        for condition, sign, number in sorted(claimed_rows, key=lambda x: len(x[0])):
+            cells = tuple(int(condition[p]) if p in condition else slice(None) for p in parents)
+            if np.any(index[cells] >= 0):
+                same = np.any(depth[cells] == len(condition))
+                how = f"state {atom} under the same condition" if same else f"overlap on {atom}"
                 raise MesascopeError(f"{self.entries[number].id!r} and another claim {how}.", _USE_LP)
-            index[where], flip[where], depth[where] = number, not sign, len(given)
+            index[cells], flip[cells], depth[cells] = number, not sign, len(condition)
         for row in map(tuple, np.argwhere(index < 0)):
-            given = " & ".join(p if v else f"!{p}" for p, v in zip(parents, row, strict=True))
-            index[row] = self._add_unstated(f"{atom} given {given}")
+            row_condition = " & ".join(p if v else f"!{p}" for p, v in zip(parents, row, strict=True))
+            index[row] = self._add_unstated(f"{atom} given {row_condition}")
         self.nodes[atom] = _Node(parents, index, flip, np.zeros(shape, dtype=bool))
 
     def close(self, atoms: frozenset[str]) -> None:
-        """Add every atom that is asked about or conditioned on and has no claim, as wholly unstated."""
+        """Add an unstated node for each of these atoms, and each parent, that has no claim."""
         for atom in sorted(atoms | {p for node in self.nodes.values() for p in node.parents}):
             if atom not in self.nodes:
                 number = np.array(self._add_unstated(atom))
                 self.nodes[atom] = _Node((), number, np.array(False), np.array(False))
 
     def net(self, theta: np.ndarray) -> Net:
-        """The network for entries theta [number of entries] or [number of entries, N draws]."""
+        """The network with the entries theta, [entries] or [entries, N draws]."""
         values = np.array(theta, dtype=float)
         for number, (base, sign) in self.ratios.items():
-            under = values[base] if sign else 1 - values[base]
-            values[number] = _divide(values[number], under, self.entries[number].id)
+            whole_event = values[base] if sign else 1 - values[base]
+            values[number] = _divide(values[number], whole_event, self.entries[number].id)
         tables = {}
         for name, node in self.nodes.items():
             yes = values[np.maximum(node.index, 0)]
@@ -159,26 +161,26 @@ class CredalNet:
         parents = {name: node.parents for name, node in self.nodes.items()}
         return Net({name: ("no", "yes") for name in self.nodes}, parents, tables)
 
-    def evaluate(self, theta: np.ndarray, event: Event, given: Event = SURE) -> np.ndarray:
-        """P(event | given) for entries theta [entries, N]; nan in draws where the condition cannot happen.
+    def evaluate(self, theta: np.ndarray, event: Event, condition: Event = SURE) -> np.ndarray:
+        """P(event | condition) for entries theta [entries, N]; nan in draws where the condition cannot happen.
 
-        Exact in every draw: no sampling is nested inside.
+        Each draw is answered exactly, without further sampling.
         """
-        atoms = sorted(event.atoms() | given.atoms())
+        atoms = sorted(event.atoms() | condition.atoms())
         joint = self.net(theta).eliminate(tuple(atoms), {}, {})
         worlds = {a: w.reshape((2,) * len(atoms)) for a, w in enumerate_worlds(atoms).items()}
-        condition = given.holds(worlds)
-        inside = joint[event.holds(worlds) & condition].sum(axis=0)
-        total = joint[condition].sum(axis=0)
+        allowed = condition.holds(worlds)
+        inside = joint[event.holds(worlds) & allowed].sum(axis=0)
+        total = joint[allowed].sum(axis=0)
         inside, total = np.broadcast_to(inside, theta.shape[1:]), np.broadcast_to(total, theta.shape[1:])
         return np.where(total < VANISHING, np.nan, inside / np.where(total < VANISHING, 1.0, total))
 
     def spans(self) -> np.ndarray:
-        """The span of every entry, [entries, 2]."""
+        """The interval of every entry, [entries, 2]."""
         return np.array([(e.low, e.high) for e in self.entries]).reshape(-1, 2)
 
-    def relevant(self, event: Event, given: Event = SURE) -> np.ndarray:
-        """Which entries can change P(event | given): tried from five interior points, [entries]."""
+    def relevant(self, event: Event, condition: Event = SURE) -> np.ndarray:
+        """Which entries can change P(event | condition), tested at five interior points [entries]."""
         spans, k = self.spans(), len(self.entries)
         rng = np.random.default_rng(20200818)
         changes = np.zeros(k, dtype=bool)
@@ -188,23 +190,25 @@ class CredalNet:
             both = np.repeat(base[:, None], 2 * k, axis=1)
             both[np.arange(k), 2 * np.arange(k)] = 0.25
             both[np.arange(k), 2 * np.arange(k) + 1] = 0.75
-            both[tied] = base[tied, None]  # a stated conjunction stays below what it is part of
-            values = self.evaluate(both, event, given)
+            both[tied] = base[tied, None]  # a conjunction must not exceed its part
+            values = self.evaluate(both, event, condition)
             changes |= ~(np.abs(values[1::2] - values[::2]) < 1e-13)
         changes[tied] = True
         return changes
 
 
-def _divide(value: np.ndarray, under: np.ndarray, name: str) -> np.ndarray:
-    if np.any(under <= 0) or np.any(value > under + 1e-12):
-        raise MesascopeError(f"{name!r} states more for a conjunction than is stated for its part.", _USE_LP)
-    return np.minimum(value / under, 1.0)
+def _divide(value: np.ndarray, divisor: np.ndarray, name: str) -> np.ndarray:
+    if np.any(divisor <= 0) or np.any(value > divisor + 1e-12):
+        raise MesascopeError(
+            f"{name!r} gives a conjunction a higher chance than one of its parts has.", _USE_LP
+        )
+    return np.minimum(value / divisor, 1.0)
 
 
 def _require_narrow(name: str, parents: tuple[str, ...]) -> None:
     if len(parents) > MOST_PARENTS:
         raise MesascopeError(
-            f"{name!r} depends on {len(parents)} atoms; a table holds at most {MOST_PARENTS}.", _USE_LP
+            f"{name!r} depends on {len(parents)} atoms; a table allows at most {MOST_PARENTS}.", _USE_LP
         )
 
 
@@ -213,9 +217,9 @@ class Extremes:
     """The least and greatest value over the vertices.
 
     Args:
-        low, high: the ends; None where the condition cannot happen at any vertex.
-        exact: True where all vertices were visited; False for the inner bound by coordinate ascent.
-        free: ids of the entries that the query depends on and that are not points.
+        low, high: the ends; None if the condition cannot happen at any vertex.
+        exact: True if all vertices were visited; False for an inner bound by coordinate ascent.
+        free: ids of the entries that change the query and are not points.
     """
 
     low: float | None
@@ -225,20 +229,21 @@ class Extremes:
 
 
 def find_extremes(
-    network: CredalNet, event: Event, given: Event = SURE, starts: int = 4, seed: int = 0
+    network: CredalNet, event: Event, condition: Event = SURE, starts: int = 4, seed: int = 0
 ) -> Extremes:
-    """The range of P(event | given) when every entry varies in its interval, independently of the others.
+    """The range of P(event | condition) when every entry varies in its interval, independently of the others.
 
     Args:
         network: a network with interval entries.
-        event, given: the question.
-        starts, seed: random vertices to climb from, where more than 20 entries are free.
+        event, condition: the question.
+        starts, seed: random vertices to climb from, used if more than 20 entries are free.
 
-    P(event | given) is a ratio of two multilinear functions, (aθ+b)/(cθ+d) in each entry, hence monotone in
-    each: its extremes lie at vertices. With at most 20 free entries all 2^k vertices are visited: exact.
+    P(event | condition) is a ratio of two multilinear functions. In each entry it is (aθ+b)/(cθ+d), which is
+    monotone, so its extremes lie at vertices. With at most 20 free entries all 2^k vertices are visited, and
+    the result is exact.
     """
     spans = network.spans()
-    free = np.flatnonzero(network.relevant(event, given) & (spans[:, 1] > spans[:, 0]))
+    free = np.flatnonzero(network.relevant(event, condition) & (spans[:, 1] > spans[:, 0]))
     names = tuple(network.entries[i].id for i in free)
 
     def climb(sign: float) -> float | None:
@@ -251,7 +256,7 @@ def find_extremes(
                 trials = np.repeat(theta[:, None], len(free), axis=1)
                 flipped = np.where(theta[free] == spans[free, 0], spans[free, 1], spans[free, 0])
                 trials[free, np.arange(len(free))] = flipped
-                values = sign * np.nan_to_num(network.evaluate(trials, event, given), nan=-sign * np.inf)
+                values = sign * np.nan_to_num(network.evaluate(trials, event, condition), nan=-sign * np.inf)
                 if values.max() <= current + 1e-15:
                     break
                 current = float(values.max())
@@ -267,6 +272,6 @@ def find_extremes(
         codes = np.arange(start, min(start + _CHUNK, 2 ** len(free)))
         theta = np.repeat(spans.mean(axis=1, keepdims=True), len(codes), axis=1)
         theta[free] = np.where((codes >> np.arange(len(free))[:, None]) & 1, spans[free, 1:], spans[free, :1])
-        values = network.evaluate(theta, event, given)
+        values = network.evaluate(theta, event, condition)
         low, high = np.fmin.reduce(values, initial=low), np.fmax.reduce(values, initial=high)
     return Extremes(None, None, True, names) if low > high else Extremes(float(low), float(high), True, names)

@@ -1,4 +1,4 @@
-"""A gap f(B) - f(A) cut into shares that add up: Shapley, Owen, one at a time, LMDI, along a path."""
+"""A gap f(B) - f(A) split into shares: Shapley, Owen, one at a time, LMDI, or along a path."""
 
 from collections.abc import Callable, Iterator, Sequence
 from math import factorial
@@ -16,13 +16,15 @@ Game = Callable[[np.ndarray], np.ndarray]
 
 
 def put_on_scale(values: np.ndarray, scale: str) -> np.ndarray:
-    """Probabilities as they are, as natural logs, or as natural log-odds."""
+    """Probabilities, their natural logs, or their natural log-odds."""
     pick_named("scale", scale, SCALES)
     values = np.asarray(values, dtype=float)
     if scale == "prob":
         return values
     if np.any(values <= 0) or (scale == "logodds" and np.any(values >= 1)):
-        raise MesascopeError(f"A value of 0 or 1 has no place on the scale {scale!r}.", "Use --scale prob.")
+        raise MesascopeError(
+            f"The scale {scale!r} has no value for a probability of 0 or 1.", "Use --scale prob."
+        )
     return np.log(values) if scale == "log" else np.log(values) - np.log1p(-values)
 
 
@@ -32,11 +34,11 @@ def product(theta: np.ndarray) -> np.ndarray:
 
 
 def tabulate_game(game: Game, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The value of every coalition: [2^n], where bit i of the index says that parameter i is B's."""
+    """The value of every coalition, [2^n]: if bit i of the index is set, parameter i is B's."""
     n = len(a)
     if n > MOST_PLAYERS:
         raise MesascopeError(
-            f"{n} parts are too many for exact shares; at most {MOST_PLAYERS}.", "Put some together."
+            f"{n} parts are too many for exact shares; at most {MOST_PLAYERS}.", "Merge some parts."
         )
     masks = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
     return np.asarray(game(np.where(masks, b, a)), dtype=float)
@@ -68,37 +70,37 @@ def share_owen(values: np.ndarray, groups: Sequence[Sequence[int]]) -> np.ndarra
         values: [2^n].
         groups: a partition of the n players.
 
-    Returns [n]; a group's total is the Shapley share of the group as one player, so it does not change when
-    a member is cut further.
+    Returns [n]; a group's total is the Shapley share of the group as one player, so it does not change if
+    a member is split further.
     """
     n = int(np.log2(len(values)))
     if sorted(i for g in groups for i in g) != list(range(n)):
         raise MesascopeError(
-            "The groups do not hold every part exactly once.", "List each part in one group."
+            "The groups do not contain every part exactly once.", "List each part in one group."
         )
     shares = np.zeros(n)
     bits = [sum(1 << i for i in group) for group in groups]
     m = len(groups)
     for j, group in enumerate(groups):
         k = len(group)
-        for before, size in _unite([bit for bit in bits if bit != bits[j]]):
+        for earlier, size in _unite([bit for bit in bits if bit != bits[j]]):
             outer = factorial(size) * factorial(m - size - 1) / factorial(m)
             for chosen, count in _unite([1 << player for player in group]):
                 for player in (player for player in group if not chosen >> player & 1):
                     weight = outer * factorial(count) * factorial(k - count - 1) / factorial(k)
-                    base = before | chosen
+                    base = earlier | chosen
                     shares[player] += weight * (values[base | (1 << player)] - values[base])
     return shares
 
 
 def _unite(coalitions: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """The union of every choice among disjoint coalitions, and how many were chosen."""
+    """Every union of some disjoint coalitions, and how many coalitions are in it."""
     for code in range(2 ** len(coalitions)):
         yield sum(bit for i, bit in enumerate(coalitions) if code >> i & 1), code.bit_count()
 
 
 def share_one_at_a_time(values: np.ndarray, back: bool = False) -> np.ndarray:
-    """Each parameter moved alone, from A (or, with `back`, from B towards A); need not add up."""
+    """The change when each parameter alone moves from A to B (with `back`, from B to A); need not add up."""
     n = int(np.log2(len(values)))
     if back:
         return np.array([values[-1] - values[(2**n - 1) ^ (1 << i)] for i in range(n)])
@@ -106,7 +108,7 @@ def share_one_at_a_time(values: np.ndarray, back: bool = False) -> np.ndarray:
 
 
 def share_lmdi(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Logarithmic mean Divisia shares of a product (Ang 2004): L·ln(b/a), L the log mean of the products.
+    """Logarithmic mean Divisia shares of a product (Ang 2004): L·ln(b/a), with L the log mean of the products.
 
     Returns [n] shares that sum to prod(b) - prod(a).
     """
@@ -148,29 +150,30 @@ def decompose(
     *,
     groups: Sequence[Sequence[int]] = (),
 ) -> np.ndarray:
-    """Shares of f(B) - f(A) by a named method on a named scale.
+    """Shares of f(B) - f(A) by one method on one scale.
 
     Args:
-        game: f, values as probabilities; the scale is applied to its result.
+        game: f, whose values are probabilities; the scale is applied to its result.
         a, b: the two people's parameters [n].
-        method: one of `METHODS`; 'owen' needs groups; 'lmdi' is for products on the scale 'prob'.
+        method: one of `METHODS`; 'lmdi' is for products on the scale 'prob'.
         scale: 'prob', 'log' or 'logodds'.
+        groups: a partition of the parameters, for 'owen'.
 
-    Returns [n]; sums to the gap on that scale, except for 'oat' and 'oat-back'.
+    Returns [n] shares that sum to the gap on that scale, except with 'oat' and 'oat-back'.
     """
     pick_named("method", method, METHODS)
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     if method == "lmdi":
         if scale != "prob":
-            raise MesascopeError("LMDI shares are of the product itself.", "Use --scale prob.")
+            raise MesascopeError("LMDI works on the scale 'prob' only.", "Use --scale prob.")
         return share_lmdi(a, b) * (1.0 if game is product else -1.0)
 
-    def scaled(theta: np.ndarray) -> np.ndarray:
+    def evaluate(theta: np.ndarray) -> np.ndarray:
         return put_on_scale(game(theta), scale)
 
     if method == "path":
-        return share_path(scaled, a, b)
-    values = tabulate_game(scaled, a, b)
+        return share_path(evaluate, a, b)
+    values = tabulate_game(evaluate, a, b)
     if method == "owen":
         return share_owen(values, groups or [[i] for i in range(len(a))])
     if method == "shapley":

@@ -1,4 +1,4 @@
-"""Entries about claims: refusals, questions, bridges, the query, cuts, evidence, measures."""
+"""Readers of the entries that refer to claims: refusals, questions, bridges, query, cuts, evidence, measures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RUNGS = ("inert", "reactive", "tracking", "locating", "acquiring", "general")
 
 @dataclass
 class Names:
-    """What the entries read so far have named; filled in the order of the file's tables."""
+    """The names defined by the entries read so far; filled in the order of the file's tables."""
 
     source: Source
     atoms: dict[str, str] = field(default_factory=dict)
@@ -25,38 +25,38 @@ class Names:
     people: dict[str, claims.Person] = field(default_factory=dict)
     claims: dict[str, claims.Claim] = field(default_factory=dict)
 
-    def known_person(self, name: str) -> str:
-        """The name itself, if there is such a person."""
+    def pick_person(self, name: str) -> str:
+        """The name, if the file has such a person; otherwise an error."""
         return pick_named("person", name, self.people)
 
     def event(self, fields: Fields, key: str, needed: bool = True) -> Event:
-        """An event field over the known atoms and definitions, definitions expanded."""
+        """An event field over the atoms and definitions read so far, with definitions expanded."""
         return fields.event(key, self.atoms, self.definitions, needed)
 
-    def each(self, table: str, read: Callable[[str, object], Any]) -> dict[str, Any]:
-        """Every entry of a table by its name; errors name the entry and its line."""
-        found = {}
+    def read_each(self, table: str, read: Callable[[str, object], Any]) -> dict[str, Any]:
+        """Every entry of a table by its name; errors give the entry and its line."""
+        entries = {}
         for key, value in self.source.table(table).items():
             with self.source.at(table, key):
-                found[key] = read(key, value)
-        return found
+                entries[key] = read(key, value)
+        return entries
 
 
-def require_possible(given: Event) -> None:
-    """Raise `MesascopeError` where a condition holds in no world (looked at for up to 16 atoms)."""
-    atoms = sorted(given.atoms())
+def require_possible(condition: Event) -> None:
+    """Raise `MesascopeError` if a condition of at most 16 atoms cannot happen."""
+    atoms = sorted(condition.atoms())
     if atoms and len(atoms) <= 16:
-        possible = bool(given.holds(enumerate_worlds(atoms)).any())
+        possible = bool(condition.holds(enumerate_worlds(atoms)).any())
         require(
             possible,
-            f"The condition {str(given)[:80]!r} is impossible.",
+            f"The condition {str(condition)[:80]!r} is impossible.",
             "Condition on something that can happen.",
         )
 
 
 def read_refusals(names: Names) -> tuple[claims.Refusal, ...]:
     """All refusals."""
-    found = []
+    refusals = []
     for i, table in enumerate(names.source.entries("refusals")):
         with names.source.at("refusals", str(i)):
             fields = Fields(table, ("by", "of", "reason", "instead"))
@@ -64,49 +64,49 @@ def read_refusals(names: Names) -> tuple[claims.Refusal, ...]:
             instead = fields.text("instead")
             for name in (*of, *([instead] if instead else [])):
                 pick_named("claim", name, names.claims)
-            by = names.known_person(fields.text("by", needed=True))
+            by = names.pick_person(fields.text("by", needed=True))
             require(
                 not instead or by in names.claims[instead].by,
                 f"{instead!r} is not a claim of {by!r}.",
-                "A replacement is a claim of the one who refuses.",
+                "Name a claim of the person who refuses.",
             )
             line = names.source.line("refusals", str(i))
-            found.append(claims.Refusal(by, of, fields.text("reason", needed=True), instead, line))
-    return tuple(found)
+            refusals.append(claims.Refusal(by, of, fields.text("reason", needed=True), instead, line))
+    return tuple(refusals)
 
 
 def read_questions(names: Names) -> dict[str, claims.Question]:
     """All open questions, by id."""
-    found: dict[str, claims.Question] = {}
+    questions: dict[str, claims.Question] = {}
     for i, table in enumerate(names.source.entries("questions")):
         with names.source.at("questions", str(i)):
             fields = Fields(table, ("id", "by", "to", "about", "via", "text", "answered"))
             key = fields.text("id", needed=True)
-            require(key not in found, f"There are two questions {key!r}.", "Give each its own id.")
+            require(key not in questions, f"There are two questions {key!r}.", "Give each its own id.")
             require(
                 not fields.flag("answered"),
-                "An answered question is a claim.",
+                "This question is marked as answered.",
                 "Write the answer in [claims].",
             )
-            found[key] = claims.Question(
+            questions[key] = claims.Question(
                 key,
-                names.known_person(fields.text("by", needed=True)),
-                names.known_person(fields.text("to", needed=True)),
+                names.pick_person(fields.text("by", needed=True)),
+                names.pick_person(fields.text("to", needed=True)),
                 names.event(fields, "about"),
                 names.event(fields, "via"),
                 fields.text("text"),
                 names.source.line("questions", str(i)),
             )
-    return found
+    return questions
 
 
 def read_bridge(names: Names, key: str, table: object) -> claims.Bridge:
-    """One bridge of the modeller."""
+    """One bridge."""
     require(key not in names.claims, f"{key!r} is a claim already.", "A bridge is never a claim: rename it.")
     fields = Fields(table, ("for", "rule", "optional", "independent"))
-    people = fields.texts("for", needed='Say whose claims it joins: for = "ann".')
+    people = fields.texts("for", needed='Name the person it is for: for = "ann".')
     for name in people:
-        names.known_person(name)
+        names.pick_person(name)
     groups = fields.groups("independent", "atom", names.atoms, '[["S", "G"]]')
     return claims.Bridge(
         key,
@@ -124,12 +124,12 @@ def read_query(names: Names) -> claims.Query | None:
         return None
     with names.source.at("query"):
         fields = Fields(names.source.data["query"], ("target", "compare", "given"))
-        compare = tuple(names.known_person(name) for name in fields.texts("compare"))
-        conditions = fields.inner("given")
-        given = {names.known_person(person): names.event(conditions, person) for person in conditions.table}
-        for condition in given.values():
+        compare = tuple(names.pick_person(name) for name in fields.texts("compare"))
+        by_person = fields.inner("given")
+        conditions = {names.pick_person(name): names.event(by_person, name) for name in by_person.table}
+        for condition in conditions.values():
             require_possible(condition)
-        return claims.Query(names.event(fields, "target"), compare, given, fields.text("target"))
+        return claims.Query(names.event(fields, "target"), compare, conditions, fields.text("target"))
 
 
 def read_cut(names: Names, key: str, table: object) -> claims.Cut:
@@ -138,26 +138,26 @@ def read_cut(names: Names, key: str, table: object) -> claims.Cut:
     pieces = fields.inner("parts")
     parts = {name: names.event(pieces, name) for name in pieces.table}
     require(bool(parts), "The field 'parts' is missing.", 'Write parts = { a = "T", b = "C & L" }.')
-    require(len(parts) <= 15, f"There are {len(parts)} parts.", "At most 15; put some together.")
+    require(len(parts) <= 15, f"There are {len(parts)} parts.", "At most 15 are possible; merge some.")
     assume: dict[str, dict[str, str]] = {}
     for person, values in fields.nested("assume").items():
-        names.known_person(person)
+        names.pick_person(person)
         inner = Fields(values, parts)
         assume[person] = {name: inner.text(name, needed=True) for name in inner.table}
         for value in assume[person].values():
             require(
                 value == "rest" or read_value(value).centre is not None,
-                f"{value!r} is no single number.",
+                f"{value!r} is not a single number.",
                 'Assume a point such as "90%", or "rest".',
             )
-        require(list(assume[person].values()).count("rest") <= 1, "Two parts are 'rest'.", "One can be.")
+        require(list(assume[person].values()).count("rest") <= 1, "Two parts are 'rest'.", "Only one can be.")
     groups = fields.groups("groups", "part", parts, '[["a", "b"]]')
-    given = names.event(fields, "given", needed=False)
+    condition = names.event(fields, "given", needed=False)
     return claims.Cut(
         key,
         fields.text("text"),
         names.event(fields, "target"),
-        given,
+        condition,
         fields.choice("form", ("product", "complement"), "product"),
         parts,
         assume,
@@ -168,8 +168,8 @@ def read_cut(names: Names, key: str, table: object) -> claims.Cut:
 
 
 def read_bottom(names: Names, bridges: dict[str, claims.Bridge], key: str, table: object) -> claims.Bottom:
-    """At which line one person is read in a comparison."""
-    names.known_person(key)
+    """How one person's bottom line is read in a comparison."""
+    names.pick_person(key)
     fields = Fields(table, ("bridges", "reflective", "at"))
     for name in fields.texts("bridges"):
         pick_named("bridge", name, bridges)
@@ -181,14 +181,14 @@ def read_bottom(names: Names, bridges: dict[str, claims.Bridge], key: str, table
 
 
 def read_filing(names: Names, cuts: dict[str, claims.Cut], key: str, table: object) -> claims.Filing:
-    """One filing of parts under a remark."""
+    """One remark, with the parts that may belong to it."""
     fields = Fields(table, ("text", "claim", "cut", "options"))
     cut, claim = fields.text("cut", needed=True), fields.text("claim")
     pick_named("cut", cut, cuts)
     if claim:
         pick_named("claim", claim, names.claims)
-    filed = fields.inner("options")
-    options = {label: filed.texts(label) for label in filed.table}
+    choices = fields.inner("options")
+    options = {label: choices.texts(label) for label in choices.table}
     for part in (part for parts in options.values() for part in parts):
         pick_named("part", part, cuts[cut].parts)
     return claims.Filing(key, fields.text("text"), claim, cut, options)
@@ -197,15 +197,15 @@ def read_filing(names: Names, cuts: dict[str, claims.Cut], key: str, table: obje
 def read_evidence(names: Names, key: str, table: object) -> claims.Evidence:
     """One evidence item."""
     fields = Fields(table, ("text", "about", "lr", "lr_against", "hypotheses", "counts"))
-    ratios = {names.known_person(who): read_ratio(x) for who, x in fields.nested("lr").items()}
-    against = {names.known_person(who): read_ratio(x) for who, x in fields.nested("lr_against").items()}
+    ratios = {names.pick_person(person): read_ratio(x) for person, x in fields.nested("lr").items()}
+    against = {names.pick_person(person): read_ratio(x) for person, x in fields.nested("lr_against").items()}
     hypotheses = {}
-    for who, both in fields.nested("hypotheses").items():
+    for person, both in fields.nested("hypotheses").items():
         inner = Fields(both, ("if_true", "if_false"))
-        hypotheses[names.known_person(who)] = tuple(
+        hypotheses[names.pick_person(person)] = tuple(
             _read_beta(inner, side) for side in ("if_true", "if_false")
         )
-    stated = {who: str(x) for who, x in fields.nested("lr").items()}
+    stated = {person: str(x) for person, x in fields.nested("lr").items()}
     return claims.Evidence(
         key,
         fields.text("text"),
@@ -222,7 +222,7 @@ def read_evidence(names: Names, key: str, table: object) -> claims.Evidence:
 def read_measure(
     names: Names, evidence: dict[str, claims.Evidence], key: str, table: object
 ) -> claims.Measure:
-    """One rule from findings to an evidence item."""
+    """One rule that turns findings into k of n for an evidence item."""
     fields = Fields(
         table, ("feeds", "placement", "metric", "above", "counts", "undetermined", "measured", "claimed")
     )

@@ -1,4 +1,4 @@
-"""What an observation should do to each person: through that person's own ratios, or not at all."""
+"""Updates on evidence: each person moves only through likelihood ratios that the file gives for that person."""
 
 from dataclasses import dataclass, replace
 
@@ -15,24 +15,24 @@ MOST_COUNTED = 10**9
 
 
 def update_set(prior: Interval, ratio: Interval) -> Interval:
-    """Bayes on sets: posterior odds are prior odds times the ratio, end by end.
+    """Bayes' rule on intervals: the posterior odds are the prior odds times the ratio, end by end.
 
     Args:
         prior: [l, u] in [0, 1].
         ratio: [r, R], positive.
 
-    0 and 1 never move, and [0, 1] stays [0, 1].
+    An end at 0 or 1 does not move, so [0, 1] stays [0, 1].
     """
     (low, high), (least, most) = prior, ratio
     return low * least / (1 - low + low * least), high * most / (1 - high + high * most)
 
 
 def weigh_count(k: int, n: int, if_true: Interval, if_false: Interval) -> float:
-    """The likelihood ratio of k of n under two hypotheses about the rate, each a Beta (beta-binomial).
+    """The likelihood ratio of k of n under two hypotheses about the rate, each a Beta distribution (beta-binomial).
 
     Args:
         k, n: 0 <= k <= n.
-        if_true, if_false: (a, b) of the rate if the event holds, and if not.
+        if_true, if_false: (a, b) of the Beta of the rate if the event holds, and if it does not.
     """
     require_count(k, n)
     from scipy.special import betaln
@@ -46,15 +46,17 @@ def weigh_count(k: int, n: int, if_true: Interval, if_false: Interval) -> float:
 def require_count(k: int, n: int) -> None:
     """Raise `MesascopeError` unless 0 <= k <= n and 1 <= n <= 10^9."""
     if n > MOST_COUNTED:
-        raise MesascopeError("That is more than can have been counted.", f"n is at most {MOST_COUNTED}.")
+        raise MesascopeError("The number n is too large.", f"n is at most {MOST_COUNTED}.")
     if not (0 <= k <= n and n >= 1):
-        raise MesascopeError(f"{k} of {n} is no count.", "Give 0 <= k <= n and n at least 1: --k 7 --n 10.")
+        raise MesascopeError(
+            f"{k} of {n} is not a possible count.", "Give 0 <= k <= n and n at least 1: --k 7 --n 10."
+        )
 
 
 def carry_over(if_yes: Interval, if_no: Interval, via: Interval) -> Interval:
-    """Jeffrey's rule on sets: P'(M) = P(M|I)·P'(I) + P(M|not I)·(1 - P'(I)).
+    """Jeffrey's rule on intervals: P'(M) = P(M|I)·P'(I) + P(M|not I)·(1 - P'(I)).
 
-    Valid only if P(M|I) and P(M|not I) are unchanged by the evidence. Ends lie at ends of P'(I).
+    It is valid only if the evidence changes neither P(M|I) nor P(M|not I). The ends of P'(M) lie at ends of P'(I).
     """
     low = min(if_yes[0] * p + if_no[0] * (1 - p) for p in via)
     return low, max(if_yes[1] * p + if_no[1] * (1 - p) for p in via)
@@ -62,13 +64,15 @@ def carry_over(if_yes: Interval, if_no: Interval, via: Interval) -> Interval:
 
 @dataclass(frozen=True)
 class Update:
-    """What one observation does to one person.
+    """How one observation changes one person's belief.
 
     Args:
-        status: 'moved', 'cannot move' (and why), 'asked' (only this person can give what is missing).
-        prior, posterior: intervals; ratio: the likelihood ratio set; shift: change of log-odds, as a set.
-        target: the query's target before and after, where the evidence reaches it.
-        reason: why not, or what is asked for; kept beside the number otherwise.
+        status: 'moved', 'cannot move', or 'asked' (only this person can state what is missing).
+        prior, posterior: intervals of P(about).
+        ratio: the interval of the likelihood ratio.
+        shift: the interval of the change of the log-odds.
+        target: the query's target before and after, if the evidence changes it.
+        reason: why the belief cannot move, what to ask for, or a remark on the numbers.
     """
 
     person: str
@@ -91,16 +95,16 @@ def update_people(
     *,
     to: str | None = None,
 ) -> list[Update]:
-    """What an evidence item (or an open question) should do to each person.
+    """The update of each person on an evidence item, or of one person on an open question.
 
     Args:
         argument: the argument.
         item: the id of an evidence entry or of a question.
-        k, n: for evidence that counts.
-        observed: False where it was observed not to hold.
-        to: for a question, P'(via) as a value such as '60%', the belief it is asked under.
+        k, n: the count, for evidence that counts.
+        observed: False if the evidence was observed not to hold.
+        to: for a question, the new belief P'(via) as a value such as '60%'.
 
-    A person moves only through a ratio that the file gives for that person; none is ever supplied.
+    A person moves only through a ratio that the file gives for that person; there are no default ratios.
     """
     if item in argument.content.questions:
         return [_answer_question(argument, argument.content.questions[item], to)]
@@ -110,7 +114,7 @@ def update_people(
     evidence = argument.content.evidence[item]
     if evidence.counts and (k is None or n is None):
         raise MesascopeError(
-            f"{item!r} counts: how many of how many?", "Say --k 7 --n 10, or --findings DIR."
+            f"{item!r} counts, so k and n are needed.", "Use --k 7 --n 10, or --findings DIR."
         )
     if not evidence.counts and k is not None:
         raise MesascopeError(f"{item!r} is a single observation.", "Leave --k and --n out.")
@@ -125,12 +129,12 @@ def update_people(
 def ratio_for(
     evidence: Evidence, person: str, k: int | None, n: int | None, observed: bool
 ) -> tuple[Interval | None, str]:
-    """The likelihood ratio set that the file gives for a person, or None and what has to be asked."""
+    """The likelihood ratio interval that the file gives for a person; or None, and what to ask for."""
     if k is not None and n is not None:
         if person not in evidence.hypotheses:
             return None, (
                 f"the file gives {person} no hypotheses for {evidence.id}: ask for the rate they expect if "
-                f"{evidence.about} holds and if not"
+                f"{evidence.about} holds and if it does not"
             )
         ratio = weigh_count(k, n, *evidence.hypotheses[person])
         return (ratio, ratio), ""
@@ -152,36 +156,38 @@ def _update_person(
     bounds = argument.polytope(person).bound(about)
     prior = bounds.span
     if prior is None:
-        return replace(update, reason=f"{person}'s claims are {bounds.status} on {about}")
+        return replace(update, reason=f"the status of {about} in {person}'s claims is {bounds.status}")
     if ratio is None:
         return replace(update, status="asked", prior=prior, reason=ask)
     shift = (float(np.log(ratio[0])), float(np.log(ratio[1])))
     update = replace(update, prior=prior, ratio=ratio, posterior=prior, shift=shift)
     if prior[0] <= 0 and prior[1] >= 1:
-        return replace(update, reason="nothing is said beforehand: [0, 1] stays [0, 1] under any ratio")
+        return replace(update, reason="there is no prior claim, and [0, 1] stays [0, 1] under any ratio")
     if prior in ((0.0, 0.0), (1.0, 1.0)):
-        return replace(update, reason="certainty never moves")
+        return replace(update, reason="a probability of 0 or 1 does not move")
     reason = ""
     if prior[0] <= 0:
-        reason = "the lower end 0 never moves: a lower bound is needed for it to be updatable"
+        reason = "the lower end 0 does not move: only a claim with a lower bound can change that"
     elif prior[1] >= 1:
-        reason = "the upper end 1 never moves: an upper bound is needed for it to be updatable"
-    target, posterior = _reach(argument, person, about, ratio), update_set(prior, ratio)
+        reason = "the upper end 1 does not move: only a claim with an upper bound can change that"
+    target, posterior = _update_target(argument, person, about, ratio), update_set(prior, ratio)
     return replace(update, status="moved", posterior=posterior, target=target, reason=reason)
 
 
-def _reach(
+def _update_target(
     argument: Argument, person: str, about: Event, ratio: Interval
 ) -> tuple[Interval, Interval] | None:
     if argument.content.query is None:
         return None
-    target, given = argument.default_question(person, None, None)
+    target, condition = argument.default_question(person, None, None)
     polytope = argument.polytope(person)
-    if not polytope.part(target.atoms() | given.atoms()).atoms & about.atoms():
+    if not polytope.part(target.atoms() | condition.atoms()).atoms & about.atoms():
         return None
-    before = polytope.bound(target, given).span
+    before = polytope.bound(target, condition).span
     spans = [
-        bounds.span for bounds in (polytope.bound(target, given, (about, r)) for r in ratio) if bounds.span
+        bounds.span
+        for bounds in (polytope.bound(target, condition, (about, r)) for r in ratio)
+        if bounds.span
     ]
     if before is None or not spans:
         return None
@@ -197,13 +203,15 @@ def _answer_question(argument: Argument, question: Question, to: str | None) -> 
         for condition, span in sides.items()
         if span is None or (span[0] <= 0 and span[1] >= 1)
     ]
-    told = f"{question.id}, asked by {question.by}"
+    head = f"{question.id}, asked by {question.by}"
     update = Update(person, str(about), "asked")
     if missing:
-        unsaid = " and no ".join(missing)
-        return replace(update, reason=f"{told}: {person} states no {unsaid}; without, any answer is possible")
+        unstated = " and no ".join(missing)
+        return replace(
+            update, reason=f"{head}: {person} states no {unstated}; without them any answer is possible"
+        )
     if to is None:
-        return replace(update, reason=f"{told}: under which P({via})? Say --to 60%")
+        return replace(update, reason=f"{head}: the new P({via}) is needed: --to 60%")
     now = polytope.bound(via).span
     yes, no = (span or (0.0, 1.0) for span in sides.values())
     return replace(
@@ -211,5 +219,5 @@ def _answer_question(argument: Argument, question: Question, to: str | None) -> 
         status="moved",
         prior=carry_over(yes, no, now) if now else None,
         posterior=carry_over(yes, no, read_value(to).span("centre")),
-        reason=f"{told}: valid only if P({about} | {via}) and P({about} | {negate(via)}) stay what they were",
+        reason=f"{head}: valid only if P({about} | {via}) and P({about} | {negate(via)}) do not change",
     )

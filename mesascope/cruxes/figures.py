@@ -1,4 +1,4 @@
-"""Drawings as inline SVG, from numbers that were computed elsewhere; all text is escaped."""
+"""Drawings as inline SVG, from numbers that other modules compute; all text is escaped."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ INK, PALE, RULE = "#1d2433", "#6b7280", "#d5d9e0"
 COLOURS = ("#1b6ca8", "#b4511a", "#3d7a4a", "#7a4a9a", "#8a6d1a", "#a03050")
 
 
-def _text(
+def _draw_text(
     x: float,
     y: float,
     words: object,
@@ -28,21 +28,23 @@ def _text(
     )
 
 
-def _rect(x: float, y: float, width: float, height: float, fill: str, **others: object) -> str:
-    told = "".join(f' {name.replace("_", "-")}="{value}"' for name, value in others.items())
-    return f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{fill}"{told}/>'
+def _draw_rectangle(x: float, y: float, width: float, height: float, fill: str, **others: object) -> str:
+    attributes = "".join(f' {name.replace("_", "-")}="{value}"' for name, value in others.items())
+    return (
+        f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{fill}"{attributes}/>'
+    )
 
 
-def _frame(width: float, height: float, body: Sequence[str], says: str) -> str:
+def _wrap_svg(width: float, height: float, body: Sequence[str], title: str) -> str:
     return (
         f'<svg viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" role="img" '
-        f'aria-label="{escape(says, quote=True)}"><title>{escape(says)}</title>{"".join(body)}</svg>'
+        f'aria-label="{escape(title, quote=True)}"><title>{escape(title)}</title>{"".join(body)}</svg>'
     )
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One interval in a drawing: label, ends, colour, and whether it is minor."""
+    """One interval in a drawing: label, ends, colour, and whether it is drawn small and pale."""
 
     label: str
     span: tuple[float, float]
@@ -50,37 +52,37 @@ class Bar:
     minor: bool = False
 
 
-def draw_intervals(bars: Sequence[Bar], says: str, left: float = 330) -> str:
-    """Intervals on one axis from 0 to 1, one row each; a point is a dot."""
+def draw_intervals(bars: Sequence[Bar], title: str, start: float = 330) -> str:
+    """Intervals on one axis from 0 to 1, one row each; a point is drawn as a dot."""
     width, span, row, top = 980, 440, 26, 30
     body = []
     for tick in (0, 0.25, 0.5, 0.75, 1):
-        x = left + tick * span
+        x = start + tick * span
         body.append(f'<line x1="{x}" y1="{top - 8}" x2="{x}" y2="{top + row * len(bars)}" stroke="{RULE}"/>')
-        body.append(_text(x, top - 14, f"{tick:g}", 11, PALE, anchor="middle"))
+        body.append(_draw_text(x, top - 14, f"{tick:g}", 11, PALE, anchor="middle"))
     for i, bar in enumerate(bars):
         y = top + row * i + row / 2
         ink = PALE if bar.minor else INK
-        body.append(_text(left - 14, y + 4, bar.label, 12, ink, anchor="end"))
-        a, b = (left + end * span for end in bar.span)
+        body.append(_draw_text(start - 14, y + 4, bar.label, 12, ink, anchor="end"))
+        a, b = (start + end * span for end in bar.span)
         if b - a < 2:
             body.append(f'<circle cx="{(a + b) / 2:.1f}" cy="{y:.1f}" r="5" fill="{bar.colour}"/>')
         else:
             half, opacity = (4, 0.45) if bar.minor else (6, 0.9)
-            body.append(_rect(a, y - half, b - a, 2 * half, bar.colour, rx=3, opacity=opacity))
-        body.append(_text(left + span + 16, y + 4, interval(*bar.span), 12, ink))
-    return _frame(width, top + row * len(bars) + 10, body, says)
+            body.append(_draw_rectangle(a, y - half, b - a, 2 * half, bar.colour, rx=3, opacity=opacity))
+        body.append(_draw_text(start + span + 16, y + 4, interval(*bar.span), 12, ink))
+    return _wrap_svg(width, top + row * len(bars) + 10, body, title)
 
 
 def draw_waterfall(
-    start: tuple[str, float], steps: Sequence[tuple[str, float, str]], end: tuple[str, float], says: str
+    start: tuple[str, float], steps: Sequence[tuple[str, float, str]], end: tuple[str, float], title: str
 ) -> str:
-    """From one number to another in labelled steps that add up.
+    """A waterfall chart from one number to another, in steps that add up.
 
     Args:
         start, end: label and value.
-        steps: label, signed change, and a note for each.
-        says: the drawing in one sentence.
+        steps: label, signed change and note of each step.
+        title: a description of the drawing.
     """
     width, height, base, top, n = 980, 300, 240, 30, len(steps) + 2
     levels = list(accumulate((change for _, change, _ in steps), initial=start[1]))
@@ -100,39 +102,39 @@ def draw_waterfall(
     for i, (label, a, b, colour, note) in enumerate(columns):
         x = 60 + i * step
         y, h = min(place(a), place(b)), abs(place(a) - place(b))
-        body.append(_rect(x, y, step * 0.6, max(h, 1.5), colour))
-        body.append(_text(x + step * 0.3, y - 7, note, 12, INK, anchor="middle"))
+        body.append(_draw_rectangle(x, y, step * 0.6, max(h, 1.5), colour))
+        body.append(_draw_text(x + step * 0.3, y - 7, note, 12, INK, anchor="middle"))
         for k, line in enumerate(wrap(label, max(14, int(step / 7)))[:2]):
-            body.append(_text(x + step * 0.3, base + 20 + 15 * k, line, 12, INK, anchor="middle"))
+            body.append(_draw_text(x + step * 0.3, base + 20 + 15 * k, line, 12, INK, anchor="middle"))
         if i < len(columns) - 1:
             y = place(b)
             body.append(
                 f'<line x1="{x + step * 0.6:.1f}" y1="{y:.1f}" x2="{x + step:.1f}" y2="{y:.1f}" '
                 f'stroke="{PALE}" stroke-dasharray="3 3"/>'
             )
-    return _frame(width, height, body, says)
+    return _wrap_svg(width, height, body, title)
 
 
 @dataclass(frozen=True)
 class Box:
-    """One box of the argument: its name, what it says, and one coloured line per person's number."""
+    """One box of the argument: its name, its text, and one coloured line per person's number."""
 
     name: str
-    says: str
+    text: str
     lines: tuple[tuple[str, str], ...]
     kind: str = "event"
 
 
-def draw_argument(boxes: Mapping[str, Box], arrows: Sequence[tuple[str, str, bool]], says: str) -> str:
+def draw_argument(boxes: Mapping[str, Box], arrows: Sequence[tuple[str, str, bool]], title: str) -> str:
     """Boxes in columns from causes to the target.
 
     Args:
         boxes: by name; kinds 'event', 'claim' (about several events) and 'target'.
         arrows: from, to, and whether the arrow is the modeller's (dashed).
-        says: the drawing in one sentence.
+        title: a description of the drawing.
     """
     level = dict.fromkeys(boxes, 0)
-    for _ in boxes:  # longest path; a cycle stops growing after as many rounds as there are boxes
+    for _ in boxes:  # longest path; len(boxes) rounds, so that a cycle ends
         for a, b, _ in arrows:
             if level[b] <= level[a] < len(boxes):
                 level[b] = min(level[a] + 1, len(boxes))
@@ -141,13 +143,13 @@ def draw_argument(boxes: Mapping[str, Box], arrows: Sequence[tuple[str, str, boo
     column = {name: ranks.index(level[name]) for name in boxes}
     for name in targets:
         column[name] = max(column.values(), default=0)
-    for name in sorted(boxes, key=lambda n: -column[n]):  # a source stands just before what it first leads to
+    for name in sorted(boxes, key=lambda n: -column[n]):  # move a source next to its first successor
         after = [column[b] for a, b, _ in arrows if a == name and column[b] > column[name]]
         if after and all(b != name for _, b, _ in arrows):
             column[name] = min(after) - 1
     columns = [[n for n in boxes if column[n] == i] for i in range(max(column.values(), default=0) + 1)]
     wide, gap, margin = 182.0, 34.0, 10.0
-    heights = {n: 40 + 14 * len(wrap(b.says, 26)[:4]) + 15 * len(b.lines) for n, b in boxes.items()}
+    heights = {n: 40 + 14 * len(wrap(b.text, 26)[:4]) + 15 * len(b.lines) for n, b in boxes.items()}
     total = max(sum(heights[n] + 18 for n in names) for names in columns) + 20
     places: dict[str, tuple[float, float]] = {}
     for i, names in enumerate(columns):
@@ -175,13 +177,13 @@ def draw_argument(boxes: Mapping[str, Box], arrows: Sequence[tuple[str, str, boo
         x, y = places[name]
         fill = {"event": "#ffffff", "claim": "#f6f3ea", "target": "#eef2f8"}[box.kind]
         edge, thick = (INK, 2) if box.kind == "target" else (RULE, 1.2)
-        body.append(_rect(x, y, wide, heights[name], fill, rx=6, stroke=edge, stroke_width=thick))
-        body.append(_text(x + 9, y + 18, box.name, 13, INK, weight="700"))
+        body.append(_draw_rectangle(x, y, wide, heights[name], fill, rx=6, stroke=edge, stroke_width=thick))
+        body.append(_draw_text(x + 9, y + 18, box.name, 13, INK, weight="700"))
         line = y + 33
-        for words in wrap(box.says, 26)[:4]:
-            body.append(_text(x + 9, line, words, 11, PALE))
+        for words in wrap(box.text, 26)[:4]:
+            body.append(_draw_text(x + 9, line, words, 11, PALE))
             line += 14
         for words, colour in box.lines:
-            body.append(_text(x + 9, line + 3, words, 11.5, colour, weight="600"))
+            body.append(_draw_text(x + 9, line + 3, words, 11.5, colour, weight="600"))
             line += 15
-    return _frame(margin * 2 + len(columns) * (wide + gap), total, body, says)
+    return _wrap_svg(margin * 2 + len(columns) * (wide + gap), total, body, title)

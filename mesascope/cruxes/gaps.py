@@ -1,4 +1,4 @@
-"""Where two people differ: their gap on a target, cut by a cut of the file or by the claims they share."""
+"""Where two people differ: their gap on a target, split into parts by a cut of the file or by shared claims."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,7 +21,7 @@ ASSUMED = "assumed by the modeller"
 
 @dataclass(frozen=True)
 class GapReport:
-    """The gap under every cut of the file, with warnings where the ranking depends on the cut."""
+    """The gap under every cut of the file, with warnings if the largest part depends on the cut."""
 
     gaps: tuple[Gap, ...]
     warnings: tuple[str, ...]
@@ -38,15 +38,15 @@ def explain_cuts(
     cut: str | None = None,
     groups: Sequence[Sequence[str]] = (),
 ) -> GapReport:
-    """The gap under every cut of the file (or the one named; or by shared claims where the file has none).
+    """The gap under every cut of the file; by shared claims if the file has no cuts.
 
     Args:
         argument: the argument.
-        one, other: the two people; the file's pair where left out.
+        one, other: the two people; by default the file's pair.
         scale, method, groups: see `explain_gap`.
         cut: only this cut.
 
-    Returns a `GapReport`; warnings name each dependence of the largest part on cut, scale or method.
+    Returns a `GapReport`; its warnings say if the largest part depends on the cut, the scale or the method.
     """
     names = [cut] if cut else list(argument.content.cuts) or [SHARED]
     people = argument.pair(one, other)
@@ -55,19 +55,19 @@ def explain_cuts(
         if name == SHARED:
             gaps.append(explain_shared(argument, *people, None, scale, method=method))
             continue
-        found = _find_cut(argument, name)
-        sides = [_read_side(argument, person, found) for person in people]
-        gaps.append(_cut_gap(people, found, sides, scale, method, groups=groups))
-        for what, values in (("scale", SCALES), ("method", ("shapley", "oat", "oat-back"))):
+        chosen_cut = _find_cut(argument, name)
+        sides = [_read_side(argument, person, chosen_cut) for person in people]
+        gaps.append(_split_gap(people, chosen_cut, sides, scale, method, groups=groups))
+        for option, values in (("scale", SCALES), ("method", ("shapley", "oat", "oat-back"))):
             tops: dict[str, list[str]] = {}
             for value in values:
-                settings = {"scale": scale, "method": method, what: value}
+                settings = {"scale": scale, "method": method, option: value}
                 with suppress(MesascopeError):
-                    again = _cut_gap(people, found, sides, **settings, groups=groups)
-                    tops.setdefault(again.top.name, []).append(value)
+                    gap = _split_gap(people, chosen_cut, sides, **settings, groups=groups)
+                    tops.setdefault(gap.top.name, []).append(value)
             if len(tops) > 1:
-                told = ", ".join(f"{top!r} by {' and '.join(by)}" for top, by in tops.items())
-                warnings.append(f"in the cut {name!r} the largest part depends on the {what}: {told}")
+                listed = ", ".join(f"{top!r} by {' and '.join(by)}" for top, by in tops.items())
+                warnings.append(f"in the cut {name!r} the largest part depends on the {option}: {listed}")
     for first, second in combinations(gaps, 2):
         a, b = argument.event(first.top.event).atoms(), argument.event(second.top.event).atoms()
         if not (a <= b or b <= a):
@@ -96,25 +96,25 @@ def explain_gap(
     cut: str | None = None,
     groups: Sequence[Sequence[str]] = (),
 ) -> Gap:
-    """The difference between two people, in shares that add up.
+    """The difference between two people, split into shares that add up.
 
     Args:
         argument: the argument.
-        one, other: from whom to whom; the file's pair where left out.
-        target: an event, for a cut by shared claims; a cut has its own.
+        one, other: the gap leads from one to other; by default the file's pair.
+        target: an event, used for shared claims; a cut of the file has its own target.
         scale: 'prob' (of the target), 'log' (of the product of the parts) or 'logodds' (of the target).
         method: 'shapley', 'owen', 'oat', 'oat-back', 'lmdi' or 'path'.
-        cut: a cut of the file; left out: the shared claims and one remainder.
-        groups: names of parts to keep together, for 'owen'; the cut's own where left out.
+        cut: a cut of the file; by default the shared claims and one remainder.
+        groups: names of parts to keep together, for 'owen'; by default the cut's own groups.
 
-    Swapping the two people changes the sign of every share and nothing else (but for one at a time).
+    Swapping the two people only changes the sign of every share, except with 'oat' and 'oat-back'.
     """
     one, other = argument.pair(one, other)
     if cut is None or cut == SHARED:
         return explain_shared(argument, one, other, target, scale, method=method)
-    found = _find_cut(argument, cut)
-    sides = [_read_side(argument, person, found) for person in (one, other)]
-    return _cut_gap((one, other), found, sides, scale, method, groups=groups)
+    chosen = _find_cut(argument, cut)
+    sides = [_read_side(argument, person, chosen) for person in (one, other)]
+    return _split_gap((one, other), chosen, sides, scale, method, groups=groups)
 
 
 def _find_cut(argument: Argument, name: str) -> Cut:
@@ -124,7 +124,7 @@ def _find_cut(argument: Argument, name: str) -> Cut:
 
 @dataclass(frozen=True)
 class _Side:
-    """One person's numbers for the parts of a cut; the part left for the rest, if any, is None."""
+    """One person's numbers for the parts of a cut; the part assumed as "rest", if any, is None."""
 
     person: str
     values: tuple[float | None, ...]
@@ -134,22 +134,22 @@ class _Side:
     at: str
 
     def numbers(self, cut: Cut, at: str | None = None) -> np.ndarray:
-        """All parts as numbers, with the bottom line read at its low end, middle or high end."""
+        """All parts as numbers; the bottom line is read at its low end, middle or high end."""
         if self.bottom is None:
             return np.array(self.values, dtype=float)
         low, high = self.bottom
         line = {"low": low, "middle": (low + high) / 2, "high": high}[at or self.at]
         others = float(np.prod([v for v in self.values if v is not None]))
-        left = ((1 - line) if cut.form == "complement" else line) / others if others else np.inf
-        if not 0 <= left <= 1 + 1e-9:
+        rest = ((1 - line) if cut.form == "complement" else line) / others if others else np.inf
+        if not 0 <= rest <= 1 + 1e-9:
             raise MesascopeError(
-                f"What is left for {self.person} in the cut {cut.id!r} is {left:.4g}.",
-                "Its assumptions contradict the bottom line; change them.",
+                f"The rest of the cut {cut.id!r} would be {rest:.4g} for {self.person}.",
+                "The assumptions of the cut contradict the bottom line; change them.",
             )
-        return np.array([left if v is None else v for v in self.values], dtype=float)
+        return np.array([rest if v is None else v for v in self.values], dtype=float)
 
 
-def _cut_gap(
+def _split_gap(
     people: tuple[str, str],
     cut: Cut,
     sides: list[_Side],
@@ -173,11 +173,11 @@ def _cut_gap(
     for i, (name, event) in enumerate(cut.parts.items()):
         values, sources = (float(a[i]), float(b[i])), (sides[0].sources[i], sides[1].sources[i])
         parts.append(make_part(name, event, values, sources, shares[i], total=total, span=spans[i]))
-    whole = f"1 − {cut.target}" if cut.form == "complement" else str(cut.target)
-    under = f" and {cut.given}" if cut.given != SURE else ""
-    notes = [f"{whole} is the product of the parts, each given the parts before it{under}"]
+    product_name = f"1 − {cut.target}" if cut.form == "complement" else str(cut.target)
+    condition = f" and {cut.given}" if cut.given != SURE else ""
+    notes = [f"{product_name} is the product of the parts, each given the parts before it{condition}"]
     if scale == "log":
-        notes.append(f"shares are of ln({whole})")
+        notes.append(f"shares are of ln({product_name})")
     notes += [note for side in sides for note in side.notes]
     if any(source == ASSUMED for side in sides for source in side.sources) and cut.why:
         notes.append(f"the modeller assumes: {cut.why}")
@@ -231,7 +231,7 @@ def _find_spans(
 
 
 def read_bottom(argument: Argument, person: str, cut: Cut) -> tuple[Answer, str]:
-    """A person's answer on a cut's target under the file's [bottom], and the line at which it is read."""
+    """A person's answer on a cut's target under the file's [bottom], and a note on how it is read."""
     bottom = argument.content.bottom.get(person, Bottom())
     view = argument.read(
         reflective=argument.conventions.reflective or bottom.reflective,
@@ -240,51 +240,51 @@ def read_bottom(argument: Argument, person: str, cut: Cut) -> tuple[Answer, str]
     query = argument.content.query
     answer = view.answer(person, cut.target, query.given.get(person, SURE) if query else SURE, wordings=False)
     if not answer.span or answer.status == "unstated":
-        raise MesascopeError(f"{person} says nothing that bounds {cut.target}.", "Choose another cut.")
-    told = f"{person}'s bottom line is read at the {bottom.at} of [{answer.low:.4g}, {answer.high:.4g}]"
-    told += f", with {', '.join(bottom.bridges)} switched on" if bottom.bridges else ""
-    return answer, told + (", on reflection" if bottom.reflective else "")
+        raise MesascopeError(f"{person}'s claims do not bound {cut.target}.", "Choose another cut.")
+    note = f"{person}'s bottom line is read at the {bottom.at} of [{answer.low:.4g}, {answer.high:.4g}]"
+    note += f", with {', '.join(bottom.bridges)} switched on" if bottom.bridges else ""
+    return answer, note + (", on reflection" if bottom.reflective else "")
 
 
 def _read_side(argument: Argument, person: str, cut: Cut) -> _Side:
     values: list[float | None] = []
     sources: list[str] = []
     notes: list[str] = []
-    before, assumed = cut.given, cut.assume.get(person, {})
+    condition, assumed = cut.given, cut.assume.get(person, {})
     ends = None
     for name, event in cut.parts.items():
         if assumed.get(name) == "rest":
-            answer, told = read_bottom(argument, person, cut)
+            answer, note = read_bottom(argument, person, cut)
             ends = answer.span
-            notes.append(told)
+            notes.append(note)
             values.append(None)
             sources.append("rest")
         elif name in assumed:
             values.append(read_value(assumed[name]).centre)
             sources.append(ASSUMED)
         else:
-            values.append(_own_number(argument, person, name, event, before, notes=notes))
+            values.append(_find_number(argument, person, name, event, condition, notes=notes))
             sources.append("stated or implied")
-        before = join(before, event)
+        condition = join(condition, event)
     at = argument.content.bottom.get(person, Bottom()).at
     return _Side(person, tuple(values), tuple(sources), tuple(notes), ends, at)
 
 
-def _own_number(
-    argument: Argument, person: str, name: str, event: Event, given: Event, *, notes: list[str]
+def _find_number(
+    argument: Argument, person: str, name: str, event: Event, condition: Event, *, notes: list[str]
 ) -> float:
     if argument.refusal(person, event):
         raise MesascopeError(
-            f"{person} declines the question {name!r}.", f'Assume "rest" for {person} in the cut.'
+            f"{person} declines the question {name!r}.", f'Write "rest" for {person} in the cut\'s assume.'
         )
     for engine in ("net", "lp"):
         with suppress(MesascopeError):
-            point = argument.answer(person, event, given, engine=engine, wordings=False).point
+            point = argument.answer(person, event, condition, engine=engine, wordings=False).point
             if point is not None:
                 if engine == "net":
                     notes.append(f"{person}'s parts are read with independence as in a network")
                 return point
     raise MesascopeError(
-        f"{person} states no one number for {name!r} ({event} given {given}).",
+        f"{person}'s claims give no single number for {name!r} ({event} given {condition}).",
         f'Write assume = {{ {person} = {{ {name} = "…" }} }} in the cut, or "rest".',
     )

@@ -1,4 +1,4 @@
-"""Value of information and of discrimination of a crux, as the Forecasting Research Institute defines them.
+"""Value of information and value of discrimination of a crux, as the Forecasting Research Institute defines them.
 
 Notation: pu = P(U), the target; pc = P(C), the crux; puc = P(U | C); pun = P(U | not C). 0·log 0 = 0.
 """
@@ -19,7 +19,7 @@ def _terms(p: np.ndarray, q: np.ndarray, base: float) -> np.ndarray:
 
 
 def measure_kl(p: float | np.ndarray, q: float | np.ndarray, base: float = 10.0) -> np.ndarray:
-    """KL(p, q) of two binary distributions; inf where q excludes what p allows."""
+    """KL(p, q) of two binary distributions; inf if q excludes an outcome that p allows."""
     p, q = np.asarray(p, dtype=float), np.asarray(q, dtype=float)
     return _terms(p, q, base) + _terms(1 - p, 1 - q, base)
 
@@ -32,9 +32,9 @@ def measure_entropy(p: float | np.ndarray, base: float = 10.0) -> np.ndarray:
 
 
 def find_complement(pu: float, puc: float, pc: float) -> float | None:
-    """P(U | not C) = (pu - puc·pc)/(1 - pc); None where pc is 1.
+    """P(U | not C) = (pu - puc·pc)/(1 - pc); None if pc is 1.
 
-    Outside [0, 1] the three numbers contradict each other, and a `MesascopeError` says so.
+    A result outside [0, 1] means that the three numbers contradict each other, and raises `MesascopeError`.
     """
     if pc >= 1:
         return None
@@ -49,7 +49,7 @@ def find_complement(pu: float, puc: float, pc: float) -> float | None:
 
 
 def find_complements(rows: np.ndarray, certain: float = 1.0) -> np.ndarray:
-    """P(U | not C) of every row (pu, puc, pc); P(U) where the crux is certain."""
+    """P(U | not C) of every row (pu, puc, pc); P(U) if the crux is certain."""
     pu, puc, pc = rows.T
     return np.where(pc < certain, (pu - puc * pc) / np.where(pc < certain, 1 - pc, 1), pu).clip(0, 1)
 
@@ -64,17 +64,17 @@ def value_information(
     stated: float | np.ndarray | None = None,
     form: str = "log",
 ) -> float | np.ndarray:
-    """The value of learning C for one's belief in U.
+    """The value of learning C for a belief in U.
 
     Args:
-        pu, puc, pc: the triad; or, with `stated`, arrays of one shape.
-        base: of the logarithm; 10 gives dits.
-        weight: another camp's P(C), in place of pc as the weight.
-        stated: P(U | not C) as stated, even where it contradicts the triad (the 'updatable' form).
-        form: 'log' (mutual information, when weight and stated are left out), 'naive' (mean absolute change)
-            or 'quadratic' (the variance of E[U|C]: the first-order Sobol numerator).
+        pu, puc, pc: the triad; with `stated`, arrays of the same shape are possible.
+        base: the base of the logarithm; 10 gives dits.
+        weight: another camp's P(C), used as the weight in place of pc.
+        stated: P(U | not C) as stated, even if it contradicts the triad (the 'updatable' form).
+        form: 'log' (mutual information, without weight and stated), 'naive' (mean absolute change) or
+            'quadratic' (the variance of E[U|C], the numerator of the first-order Sobol index).
 
-    Returns a number of at least 0; for 'log' at most the entropy of U, attained when C is U.
+    Returns a number of at least 0; for 'log' at most the entropy of U, which it reaches if C is U.
     """
     changes = {
         "log": lambda q: measure_kl(q, pu, base),
@@ -89,7 +89,7 @@ def value_information(
 
 
 def _weigh(w: float | np.ndarray, yes: float | np.ndarray, no: float | np.ndarray) -> np.ndarray:
-    """w·yes + (1 - w)·no, in which what has no weight adds nothing, be it infinite or not a number."""
+    """w·yes + (1 - w)·no; a term of weight 0 is 0, even if its value is infinite or nan."""
     w = np.asarray(w, dtype=float)
     with np.errstate(invalid="ignore"):
         return np.where(w > 0, w * yes, 0.0) + np.where(w < 1, (1 - w) * no, 0.0)
@@ -105,23 +105,24 @@ def value_information_states(pu_given: Sequence[float], pc: Sequence[float], bas
     q, w = np.asarray(pu_given, dtype=float), np.asarray(pc, dtype=float)
     if q.shape != w.shape or w.min() < 0 or abs(w.sum() - 1) > 1e-9:
         raise MesascopeError(
-            "The states of a crux need one weight each, summing to one.", "Give P(state) for each."
+            "Each state of a crux needs a weight, and the weights must sum to one.", "Give P(state) for each."
         )
-    kept = w > 0
-    return float(w[kept] @ measure_kl(q[kept], float(w @ q), base))
+    possible = w > 0
+    return float(w[possible] @ measure_kl(q[possible], float(w @ q), base))
 
 
 def measure_skl(a: float | np.ndarray, b: float | np.ndarray, base: float = 10.0) -> np.ndarray:
-    """KL(a, b) + KL(b, a): how far apart two people's numbers are."""
+    """The symmetric divergence KL(a, b) + KL(b, a) of two people's numbers."""
     return measure_kl(a, b, base) + measure_kl(b, a, base)
 
 
 def mean_odds(a: float, b: float) -> float:
-    """The geometric mean of two odds, as a probability; that of the complements is its complement."""
+    """The geometric mean of two odds, as a probability; complements give the complement."""
     yes, no = np.sqrt(a * b), np.sqrt((1 - a) * (1 - b))
     if yes + no == 0:
         raise MesascopeError(
-            "One side gives the crux 0, the other 1: there is no common weight.", "Use --weights mean."
+            "One person gives the crux 0 and the other 1, so there is no common weight.",
+            "Use --weights mean.",
         )
     return float(yes / (yes + no))
 
@@ -136,13 +137,13 @@ def value_discrimination(
     """How much learning C is expected to bring two people's beliefs in U together.
 
     Args:
-        a, b: each one's (pu, puc, pc).
-        base: of the logarithm.
+        a, b: each person's (pu, puc, pc).
+        base: the base of the logarithm.
         weights: 'gmo' (preferred) or 'mean' of the two P(C).
         form: 'log' (symmetric KL) or 'naive' (absolute difference).
 
-    Returns at most the present disagreement; negative where learning C is expected to drive them apart, which
-    is legitimate and never clipped; nan where both present and expected disagreement are infinite.
+    Returns at most the present disagreement. It is negative, and not clipped, if learning C is expected to drive
+    the two apart; it is nan if both the present and the expected disagreement are infinite.
     """
     pick_named("form of discrimination", form, ("log", "naive"))
     pick_named("weights", weights, ("gmo", "mean"))
@@ -150,7 +151,7 @@ def value_discrimination(
     na, nb = find_complement(*a), find_complement(*b)
     if (na is None or nb is None) and g < 1:
         raise MesascopeError(
-            "One side is certain of the crux, so nothing is said of its absence.", "Use another crux."
+            "One person is certain of the crux, so P(U | not C) is not defined.", "Use another crux."
         )
     return float(value_discriminations(np.array([a]), np.array([b]), base, weights, form)[0])
 
@@ -158,13 +159,13 @@ def value_discrimination(
 def value_discriminations(
     a: np.ndarray, b: np.ndarray, base: float = 10.0, weights: str = "gmo", form: str = "log"
 ) -> np.ndarray:
-    """`value_discrimination` of many pairs of coherent triads at once, [m].
+    """`value_discrimination` of many pairs of coherent triads, [m].
 
     Args:
         a, b: [m, 3], rows of (pu, puc, pc).
         base, weights, form: see `value_discrimination`.
 
-    nan also where one side is certain of the crux, or one excludes what the other is certain of.
+    nan also if one person is certain of the crux, or excludes what the other is certain of.
     """
     (pu_a, puc_a, pc_a), (pu_b, puc_b, pc_b) = a.T, b.T
 

@@ -1,4 +1,4 @@
-"""Other formats: Bayesian networks as BIF, out and in; triads as CSV in FRI's columns, out and in."""
+"""Import and export: Bayesian networks as BIF, and triads as CSV with the columns of the FRI."""
 
 import csv
 import io
@@ -19,7 +19,7 @@ from mesascope.errors import MesascopeError, pick_named
 COLUMNS = ("person", "Camp", "ID", "PU", "Pc", "PUc")
 _LARGEST = 20_000_000
 _WORD = re.compile(r'"[^"\n]*"|[^\s"(){},;|]+')
-_CURLY, _ROUND = (rf'(?:"[^"\n]*"|[^"{ends}])*+' for ends in ("{}", "()"))  # what stands in such brackets
+_CURLY, _ROUND = (rf'(?:"[^"\n]*"|[^"{ends}])*+' for ends in ("{}", "()"))  # the text inside such brackets
 _BLOCK = re.compile(
     rf"\s*(?:network\b{_CURLY}\{{{_CURLY}\}}"
     rf"|variable\s+(?P<name>{_WORD.pattern})\s*\{{\s*type\s+discrete\b{_CURLY}\{{(?P<states>{_CURLY})\}}\s*;?\s*\}}"
@@ -29,46 +29,46 @@ _LINE = re.compile(rf"\s*(?:(?P<kind>table|default)\b|\((?P<given>{_ROUND})\))(?
 
 
 def write_net(net: Net, name: str = "net") -> str:
-    """A network as BIF 0.15; `read_bif` gives the same tables back bit for bit.
+    """A network as BIF 0.15; `read_bif` restores the same tables bit for bit.
 
     Args:
-        net: without a batch axis.
-        name: of the network.
+        net: the network, without a batch axis.
+        name: the network's name in the text.
     """
-    lines = [f"network {_safe(name)} {{\n}}"]
+    lines = [f"network {_clean_name(name)} {{\n}}"]
     for node in net.order:
         labels = ", ".join(net.states[node])
         lines.append(f"variable {node} {{\n  type discrete [ {len(net.states[node])} ] {{ {labels} }};\n}}")
     for node in net.order:
         parents, table = net.parents[node], net.tables[node]
         if not parents:
-            lines.append(f"probability ( {node} ) {{\n  table {_row(table)};\n}}")
+            lines.append(f"probability ( {node} ) {{\n  table {_format_row(table)};\n}}")
             continue
         rows = []
         for index in itertools.product(*(range(len(net.states[p])) for p in parents)):
             labels = ", ".join(net.states[p][i] for p, i in zip(parents, index, strict=True))
-            rows.append(f"  ({labels}) {_row(table[index])};")
+            rows.append(f"  ({labels}) {_format_row(table[index])};")
         lines.append(f"probability ( {node} | {', '.join(parents)} ) {{\n" + "\n".join(rows) + "\n}")
     return "\n".join(lines) + "\n"
 
 
-def _row(values: np.ndarray) -> str:
+def _format_row(values: np.ndarray) -> str:
     return ", ".join(repr(float(v)) for v in values)
 
 
-def _safe(name: str) -> str:
+def _clean_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_]", "_", name) or "net"
 
 
 def write_bif(argument: Argument, person: str, at: str = "middle") -> str:
-    """A person's claims as a BIF network; unstated entries are written at the middle (or an end) of [0, 1].
+    """A person's claims as a BIF network; an unstated entry becomes the middle (or an end) of [0, 1].
 
     Args:
         argument: the argument.
-        person: whose claims, which must form a network.
-        at: 'low', 'middle' or 'high' of each entry's span.
+        person: the person whose claims are written; they must form a network.
+        at: 'low', 'middle' or 'high' point of each entry's interval.
 
-    A comment at the top names every entry that the person did not state, and the modeller's bridges.
+    Comments at the top name every entry that the person did not state, and the modeller's bridges.
     """
     polytope = argument.polytope(person)
     network = CredalNet(polytope.constraints, polytope.rules)
@@ -78,84 +78,86 @@ def write_bif(argument: Argument, person: str, at: str = "middle") -> str:
     theta = spans[:, 0] + weight * (spans[:, 1] - spans[:, 0])
     unstated = [e.id for e in network.entries if not e.stated]
     head = [
-        f"// claims of {person}, readings inferred by the modeller; independence as in a network is assumed",
-        "// bridges, the modeller's and not theirs: " + (", ".join(r.id for r in polytope.rules) or "none"),
+        f"// claims of {person}, as the modeller reads them; independence as in a network is assumed",
+        "// bridges that the modeller adds: " + (", ".join(r.id for r in polytope.rules) or "none"),
     ]
     head += [f"// not stated, written at the {at} of [0, 1]: {name}" for name in unstated]
     return "\n".join(head) + "\n" + write_net(network.net(theta), person)
 
 
 def read_bif(text: str) -> Net:
-    """A BIF text as a network.
+    """The network in a BIF text.
 
     Args:
         text: BIF 0.15: network, variable and probability blocks; comments and properties are skipped.
 
-    Returns a `Net` with numbers in double precision; a row that misses 1 by up to 1e-4 is rescaled.
+    Returns a `Net` in double precision; a row whose sum differs from 1 by up to 1e-4 is rescaled.
     """
     if len(text) > _LARGEST:
-        raise MesascopeError("This BIF text is larger than 20 MB.", "Cut the network.")
+        raise MesascopeError("This BIF text is larger than 20 MB.", "Use a smaller network.")
     text = re.sub(r"//[^\n]*|/\*.*?\*/", " ", text, flags=re.S)
     text = re.sub(r"\bproperty\b[^;]*;", " ", text)
     states: dict[str, list[str]] = {}
     parents: dict[str, list[str]] = {}
     tables: dict[str, np.ndarray] = {}
-    for block in _each(_BLOCK, text):
+    for block in _match_each(_BLOCK, text):
         if block["name"]:
-            name, labels = _words(block["name"])[0], _words(block["states"])
+            name, labels = _split_words(block["name"])[0], _split_words(block["states"])
             if name in states or len(labels) < 2 or len(set(labels)) != len(labels):
-                raise _broken(f"variable {name[:60]!r} is repeated, or has no two different states")
+                raise _make_error(
+                    f"variable {name[:60]!r} is repeated, or does not have two different states"
+                )
             states[name] = labels
         elif block["of"] is not None:
-            node, *above = _words(block["of"]) or [""]
+            node, *above = _split_words(block["of"]) or [""]
             for name in (node, *above):
                 if name not in states:
-                    raise _broken(f"text has a probability for {name[:60]!r}, which is no variable")
+                    raise _make_error(f"text has a probability for {name[:60]!r}, which is not a variable")
             if node in tables:
-                raise _broken(f"text has two probabilities for {node[:60]!r}")
+                raise _make_error(f"text has two probabilities for {node[:60]!r}")
             parents[node], tables[node] = above, _read_table(block["rows"], node, [*above, node], states)
     missing = [name for name in states if name not in tables]
     if missing or not states:
-        raise _broken(f"text has no probability for {', '.join(missing) or 'any variable'}")
+        raise _make_error(f"text has no probability for {', '.join(missing) or 'any variable'}")
     return Net(states, parents, tables)
 
 
-def _broken(what: str) -> MesascopeError:
-    return MesascopeError(f"The BIF {what}.", "Mend it, or write it anew from its program.")
+def _make_error(problem: str) -> MesascopeError:
+    return MesascopeError(f"The BIF {problem}.", "Correct it, or export it again from its program.")
 
 
-def _each(part: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
-    """What stands one after the other in a text, to its end."""
+def _match_each(part: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """Consecutive matches of a pattern, until the end of the text."""
     place, end = 0, len(text.rstrip())
     while place < end:
         match = part.match(text, place)
         if not match:
             rest = " ".join(text[place : place + 60].split())
-            raise _broken(f"text has {rest[:40]!r}, which is no whole part of a network")
+            raise _make_error(f"text has {rest[:40]!r}, which is not a complete part of a network")
         yield match
         place = match.end()
 
 
-def _words(text: str) -> list[str]:
+def _split_words(text: str) -> list[str]:
     return [word.strip('"') for word in _WORD.findall(text)]
 
 
 def _read_table(rows: str, node: str, names: list[str], states: dict[str, list[str]]) -> np.ndarray:
-    """P(node | parents) from the lines of a block, the node's own states last."""
-    what, shape = f"table of {node[:60]!r}", [len(states[n]) for n in names]
+    """P(node | parents) from the lines of a block; the last axis is the node's own states."""
+    label, shape = f"table of {node[:60]!r}", [len(states[n]) for n in names]
     if np.prod(shape, dtype=float) > 2**22:
-        raise MesascopeError(f"The {what} is too large.", "Reduce its parents.")
+        raise MesascopeError(f"The {label} is too large.", "Give it fewer parents.")
     table, flat = np.full(shape, np.nan), int(np.prod(shape))
-    for line in _each(_LINE, rows):
+    for line in _match_each(_LINE, rows):
         try:
-            numbers = np.array([float(w) for w in _words(line["numbers"])])
-            labels = zip(names[:-1], _words(line["given"] or ""), strict=line["given"] is not None)
-            index = tuple(states[p].index(label) for p, label in labels)
+            numbers = np.array([float(w) for w in _split_words(line["numbers"])])
+            pairs = zip(names[:-1], _split_words(line["given"] or ""), strict=line["given"] is not None)
+            index = tuple(states[parent].index(state) for parent, state in pairs)
         except ValueError:
-            raise _broken(f"{what} holds no number, or no state of a parent, where one should be") from None
-        wanted = flat if line["kind"] == "table" else shape[-1]
-        if len(numbers) != wanted:
-            raise _broken(f"{what} has a row of {len(numbers)} numbers; {wanted} are needed")
+            raise _make_error(f"{label} lacks a number, or a parent's state, where one is needed") from None
+        expected = flat if line["kind"] == "table" else shape[-1]
+        if len(numbers) != expected:
+            raise _make_error(f"{label} has a row of {len(numbers)} numbers; {expected} are needed")
         if line["kind"] == "table":  # the node's states slowest, the last parent fastest
             table = np.moveaxis(numbers.reshape([shape[-1], *shape[:-1]]), 0, -1)
         elif line["kind"] == "default":
@@ -164,13 +166,13 @@ def _read_table(rows: str, node: str, names: list[str], states: dict[str, list[s
             table[index] = numbers
     total = table.sum(axis=-1, keepdims=True)
     if np.isnan(table).any() or table.min() < 0 or abs(total - 1).max() > 1e-4:
-        raise _broken(f"{what} has a missing row or one that does not sum to one")
+        raise _make_error(f"{label} has a missing row, or a row that does not sum to one")
     return np.where(abs(total - 1) < 1e-12, table, table / total)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One triad in FRI's columns: who, which camp, which crux, P(U), P(C), P(U | C)."""
+    """One triad in the columns of the FRI: person, camp, crux, P(U), P(C) and P(U | C)."""
 
     person: str
     camp: str
@@ -186,33 +188,33 @@ class Row:
 
 
 def write_triads(argument: Argument, crux: str | None = None) -> str:
-    """Every person's point triads for the file's target, as CSV: person, Camp, ID, PU, Pc, PUc.
+    """Every person's triads for the file's target, as CSV with the columns person, Camp, ID, PU, Pc, PUc.
 
     Args:
         argument: the argument.
         crux: only this one.
 
-    Only triads that are single numbers are written: a set has no place in these columns.
+    Only triads of single numbers are written: these columns cannot hold an interval.
     """
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for person in argument.content.people:
-        target, given = argument.default_question(person, None, None)
-        names = {crux: argument.event(crux)} if crux else default_cruxes(argument, person, target, given)
+        target, condition = argument.default_question(person, None, None)
+        names = {crux: argument.event(crux)} if crux else default_cruxes(argument, person, target, condition)
         for name, event in names.items():
             try:
-                rows = find_triads(argument, person, event, target, given, engine="net").rows
+                rows = find_triads(argument, person, event, target, condition, engine="net").rows
             except MesascopeError:
                 continue
             pu, puc, pc = (repr(float(x)) for x in rows[0])
             camp = " / ".join(argument.content.people[person].scope)
             writer.writerow([person, camp, name, pu, pc, puc])
-    return out.getvalue()
+    return text.getvalue()
 
 
 def read_triads(text: str) -> list[Row]:
-    """Triads from CSV with FRI's columns; an impossible or missing number is an error with its line."""
+    """Triads from CSV with the columns of the FRI; an impossible or missing number raises an error with its line."""
     reader = csv.DictReader(io.StringIO(text))
     if not reader.fieldnames or any(c not in reader.fieldnames for c in COLUMNS if c != "Camp"):
         raise MesascopeError(
@@ -230,7 +232,7 @@ def read_triads(text: str) -> list[Row]:
                     value = float("nan")
                 if not 0 <= value <= 1:
                     raise MesascopeError(
-                        f"CSV line {reader.line_num}: {column} is {line[column]!r:.40}, no probability.",
+                        f"CSV line {reader.line_num}: {column} is {line[column]!r:.40}, not a probability.",
                         "Write a number between 0 and 1.",
                     )
                 values.append(value)
@@ -243,16 +245,16 @@ def read_triads(text: str) -> list[Row]:
 
 
 def value_triads(rows: list[Row], base: float = 10.0) -> list[dict[str, object]]:
-    """The value of information of every row, and of discrimination for every two people on one crux.
+    """The value of information of every row, and the value of discrimination of every two people on one crux.
 
     Args:
         rows: see `read_triads`.
-        base: of the logarithm.
+        base: the base of the logarithm.
 
-    Coherent rows with P(U | not C) of 0 or 1 keep their value; a contradictory row has the note that says so.
+    A coherent row with P(U | not C) of 0 or 1 keeps its value; a contradictory row gets a note instead.
     """
     pairs = [(a, b) for a, b in itertools.combinations(rows, 2) if a.crux == b.crux and a.person != b.person]
-    found: list[dict[str, object]] = []
+    values: list[dict[str, object]] = []
     for group in (*((row,) for row in rows), *pairs):
         entry: dict[str, object] = {
             "crux": group[0].crux,
@@ -267,5 +269,5 @@ def value_triads(rows: list[Row], base: float = 10.0) -> list[dict[str, object]]
                 entry["value"] = value_discrimination(group[0].triad, group[1].triad, base)
         except MesascopeError as error:
             entry |= {"value": None, "note": error.problem}
-        found.append(entry)
-    return found
+        values.append(entry)
+    return values

@@ -1,4 +1,4 @@
-"""The event language: `!` binds before `&`, `&` before `|`, `|` before `->`, `->` before `<->`."""
+"""The event language; operators from the tightest to the loosest: `!`, `&`, `|`, `->`, `<->`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mesascope.errors import MesascopeError, pick_named
 
 LONGEST = 2000
 DEEPEST = 60
-TALLEST, LARGEST = 150, 5000  # of the tree that an event is, definitions put in
+TALLEST, LARGEST = 150, 5000  # of an event's tree, with definitions expanded
 _TOKEN = re.compile(r"\s*(?:(<->|->|[!&|()])|([A-Za-z_][A-Za-z0-9_]*))")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
@@ -33,13 +33,13 @@ class Event:
     name: str = ""
 
     def atoms(self) -> frozenset[str]:
-        """The names of all atoms in it."""
+        """The names of its atoms."""
         if self.operator == "atom":
             return frozenset((self.name,))
         return frozenset().union(*(part.atoms() for part in self.parts))
 
     def holds(self, worlds: Mapping[str, np.ndarray]) -> np.ndarray:
-        """In which worlds it happens; `worlds` maps every atom to a boolean array, all of one shape."""
+        """In which worlds the event happens; `worlds` maps every atom to a boolean array of the same shape."""
         if self.operator == "atom":
             return worlds[self.name]
         if self.operator == "sure":
@@ -50,17 +50,17 @@ class Event:
         return _TRUTH[self.operator](first, self.parts[1].holds(worlds))
 
     def expand(self, definitions: Mapping[str, Event]) -> Event:
-        """The same event with every defined name replaced by what it stands for, if that is of a usable size."""
+        """The same event with every defined name replaced by its definition; an error if it becomes too large."""
 
-        def put_in(event: Event) -> Event:
+        def substitute(event: Event) -> Event:
             if event.operator == "atom":
                 return definitions.get(event.name, event)
-            return Event(event.operator, tuple(put_in(part) for part in event.parts))
+            return Event(event.operator, tuple(substitute(part) for part in event.parts))
 
-        return _require_small(put_in(self))
+        return _require_small(substitute(self))
 
     def rename(self, names: Mapping[str, str]) -> Event:
-        """The same event over other atom names; names that are not in the map stay."""
+        """The same event with atoms renamed; a name that is not in the map does not change."""
         if self.operator == "atom":
             return Event("atom", name=names.get(self.name, self.name))
         return Event(self.operator, tuple(part.rename(names) for part in self.parts))
@@ -85,17 +85,17 @@ _TRUTH = {"&": np.logical_and, "|": np.logical_or, "->": np.less_equal, "<->": n
 
 
 def _require_small(event: Event) -> Event:
-    # Without recursion: everything else walks events recursively and relies on this.
-    waiting, size = [(event, 1)], 0
-    while waiting:
-        part, height = waiting.pop()
+    # This check is not recursive, because the other functions recurse on events and rely on it.
+    pending, size = [(event, 1)], 0
+    while pending:
+        part, height = pending.pop()
         size += 1
         if size > LARGEST or height > TALLEST:
             raise MesascopeError(
-                f"An event of more than {LARGEST} parts, or {TALLEST} inside each other, is too large.",
-                "Shorten it, and the definitions in it.",
+                f"An event of more than {LARGEST} parts, or more than {TALLEST} levels, is too large.",
+                "Shorten it, or its definitions.",
             )
-        waiting += [(inner, height + 1) for inner in part.parts]
+        pending += [(inner, height + 1) for inner in part.parts]
     return event
 
 
@@ -105,9 +105,9 @@ def negate(event: Event) -> Event:
 
 
 def join(*events: Event) -> Event:
-    """The conjunction of events; sure events drop out, and nothing left is the sure event."""
-    kept = [event for event in events if event.operator != "sure"]
-    return reduce(lambda left, right: Event("&", (left, right)), kept) if kept else SURE
+    """The conjunction of events; sure events are dropped, and the conjunction of none is the sure event."""
+    parts = [event for event in events if event.operator != "sure"]
+    return reduce(lambda first, second: Event("&", (first, second)), parts) if parts else SURE
 
 
 def parse(text: str) -> Event:
@@ -116,18 +116,18 @@ def parse(text: str) -> Event:
     Args:
         text: at most 2 000 characters, 60 levels of brackets and 150 parts in a row.
 
-    Returns an `Event` whose `str` parses back to the same event; bad text raises `MesascopeError`.
+    Returns an `Event` whose `str` parses to the same event; malformed text raises `MesascopeError`.
     """
     if not isinstance(text, str):
         raise MesascopeError(
-            f"An event is a string, this is {type(text).__name__}.", 'Quote it: event = "T & C".'
+            f"An event is a string, not {type(text).__name__}.", 'Quote it: event = "T & C".'
         )
     if len(text) > LONGEST:
         raise MesascopeError(
             f"An event of {len(text)} characters is too long.",
-            f"Cut it with [defs]; at most {LONGEST} characters.",
+            f"Shorten it with [defs]; at most {LONGEST} characters.",
         )
-    return _require_small(_Parser(text).whole())
+    return _require_small(_Parser(text).parse_event())
 
 
 class _Parser:
@@ -140,77 +140,77 @@ class _Parser:
             if not match:
                 rest = text[place:].strip()
                 raise MesascopeError(
-                    f"{rest[:1]!r} has no meaning in the event {text[:80]!r}.",
-                    "Events are made of names, ! & | -> <-> and brackets.",
+                    f"The event {text[:80]!r} has the unexpected character {rest[:1]!r}.",
+                    "Events consist of names, ! & | -> <-> and brackets.",
                 )
             self.tokens.append(match.group(1) or match.group(2))
             place = match.end()
 
-    def fail(self, wanted: str) -> MesascopeError:
+    def make_error(self, expected: str) -> MesascopeError:
         found = repr(self.tokens[self.at]) if self.at < len(self.tokens) else "the end"
         return MesascopeError(
-            f"In the event {self.text[:80]!r}, {wanted} was expected and {found} found.",
+            f"In the event {self.text[:80]!r}, {expected} was expected, not {found}.",
             "Example: P & !(T | C) -> X.",
         )
 
-    def next_is(self, token: str) -> bool:
+    def accept(self, token: str) -> bool:
         if self.at < len(self.tokens) and self.tokens[self.at] == token:
             self.at += 1
             return True
         return False
 
-    def whole(self) -> Event:
-        event = self.binary()
+    def parse_event(self) -> Event:
+        event = self.parse_binary()
         if self.at < len(self.tokens):
-            raise self.fail("an operator")
+            raise self.make_error("an operator")
         return event
 
-    def binary(self, level: int = 0) -> Event:
-        """Events joined by one operator; inside each of them stand those that bind more tightly."""
+    def parse_binary(self, level: int = 0) -> Event:
+        """Events joined by the operator of one level; the parts of a level belong to tighter levels."""
         if level == len(_LOOSEST_FIRST):
-            return self.unary()
-        operator, parts = _LOOSEST_FIRST[level], [self.binary(level + 1)]
-        while self.next_is(operator):
-            parts.append(self.binary(level + 1))
+            return self.parse_unary()
+        operator, parts = _LOOSEST_FIRST[level], [self.parse_binary(level + 1)]
+        while self.accept(operator):
+            parts.append(self.parse_binary(level + 1))
         if operator == "->":  # a -> b -> c is a -> (b -> c)
-            return reduce(lambda right, left: Event("->", (left, right)), reversed(parts))
-        return reduce(lambda left, right: Event(operator, (left, right)), parts)
+            return reduce(lambda second, first: Event("->", (first, second)), reversed(parts))
+        return reduce(lambda first, second: Event(operator, (first, second)), parts)
 
-    def unary(self) -> Event:
+    def parse_unary(self) -> Event:
         self.depth += 1
         if self.depth > DEEPEST:
             raise MesascopeError(
                 f"The event {self.text[:40]!r}… is nested more than {DEEPEST} deep.",
-                "Give parts of it names in [defs].",
+                "Define parts of it in [defs].",
             )
-        if self.next_is("!"):
-            event = Event("!", (self.unary(),))
-        elif self.next_is("("):
-            event = self.binary()
-            if not self.next_is(")"):
-                raise self.fail("')'")
+        if self.accept("!"):
+            event = Event("!", (self.parse_unary(),))
+        elif self.accept("("):
+            event = self.parse_binary()
+            if not self.accept(")"):
+                raise self.make_error("')'")
         elif self.at < len(self.tokens) and NAME.fullmatch(self.tokens[self.at]):
             event = Event("atom", name=self.tokens[self.at])
             self.at += 1
         else:
-            raise self.fail("a name, '!' or '('")
+            raise self.make_error("a name, '!' or '('")
         self.depth -= 1
         return event
 
 
 def require_known(event: Event, atoms: Iterable[str]) -> Event:
-    """The event itself, if every atom in it exists; otherwise an error with the nearest names."""
-    known = set(atoms)
+    """The event, if all its atoms exist; otherwise an error with the nearest names."""
+    names = set(atoms)
     for name in sorted(event.atoms()):
-        pick_named("atom or definition", name, known)
+        pick_named("atom or definition", name, names)
     return event
 
 
 def enumerate_worlds(atoms: Iterable[str]) -> dict[str, np.ndarray]:
     """Every combination of yes and no over n atoms: one boolean array [2^n] per atom.
 
-    The first atom varies slowest, as in a truth table (and as in a C-ordered joint array). Without atoms there
-    is one world, of no name.
+    The first atom varies slowest, as in a truth table and in a C-ordered joint array. Without atoms there is one
+    world, under the name "".
     """
     names = list(atoms)
     index = np.arange(2 ** len(names))
@@ -219,7 +219,7 @@ def enumerate_worlds(atoms: Iterable[str]) -> dict[str, np.ndarray]:
 
 
 def same(one: Event, other: Event) -> bool:
-    """Whether two events happen in exactly the same worlds (by truth table)."""
+    """Whether two events happen in the same worlds, by truth table for up to 16 atoms."""
     atoms = sorted(one.atoms() | other.atoms())
     if one.operator == other.operator == "sure":
         return True
@@ -230,7 +230,7 @@ def same(one: Event, other: Event) -> bool:
 
 
 def literals(event: Event) -> dict[str, bool] | None:
-    """The atoms and signs of a conjunction of literals, or None where the event is anything else."""
+    """The atoms and signs of a conjunction of literals; None for any other event."""
     if event.operator == "sure":
         return {}
     if event.operator == "atom":
@@ -239,7 +239,7 @@ def literals(event: Event) -> dict[str, bool] | None:
         return {event.parts[0].name: False}
     if event.operator != "&":
         return None
-    left, right = (literals(part) for part in event.parts)
-    if left is None or right is None or any(left[a] != right[a] for a in left.keys() & right.keys()):
+    first, second = (literals(part) for part in event.parts)
+    if first is None or second is None or any(first[a] != second[a] for a in first.keys() & second.keys()):
         return None
-    return left | right
+    return first | second

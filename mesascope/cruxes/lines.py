@@ -1,4 +1,4 @@
-"""Where things stand in a TOML text, told from its lines alone, so that a text that does not parse has them too."""
+"""The line of every entry in a TOML text, found without parsing it, so that it works for broken files."""
 
 import re
 import tomllib
@@ -15,7 +15,7 @@ _FENCES = ('"""', "'''")
 _TEXT = re.compile(r"\"\"\"|'''|\"(?:\\.|[^\"\\])*+(?:\"|$)|'[^']*+(?:'|$)|#.*")
 _DOTTED = re.compile(rf"(?<![\w\-\"])(?:(?:\"\"|[A-Za-z0-9_\-]+)\s*\.\s*){{{MOST_PARTS},}}")
 _DIGITS = re.compile(rf"(?<![0-9_])[0-9_]{{{MOST_DIGITS},}}")
-_DEEP = 4  # parts of a path that are kept
+_DEEP = 4  # number of parts of a path to store
 ENTRIES = {
     "claims": "claim",
     "people": "person",
@@ -34,7 +34,7 @@ Path = tuple[str, ...]
 
 
 def name_entry(*path: str) -> str:
-    """What messages call an entry: claim 'd1', refusal 2, [atoms] 'P', or [claims] for a whole table."""
+    """An entry's name in messages: claim 'd1', refusal 2, [atoms] 'P', or [claims] for a whole table."""
     if not path:
         return "the file"
     table, *rest = (part[:80] for part in path)
@@ -50,27 +50,27 @@ class Lines:
     """The entries of a TOML text by line.
 
     Args:
-        text: the text, whether it parses or not; a line ends where TOML's do, at a line feed.
+        text: the text, valid or not; lines end at a line feed, as in TOML.
 
     Attributes:
-        deepest: the line on which brackets are nested most deeply.
-        dotted: the first line with a dotted name of more than `MOST_PARTS` parts; 0 where there is none.
+        deepest: the line with the most deeply nested brackets.
+        dotted: the first line with a dotted name of more than `MOST_PARTS` parts; 0 if there is none.
     """
 
     def __init__(self, text: str):
         self._text = text
         self._starts: dict[Path, int] = {}
-        self._owners: list[tuple[Path, int]] = []  # per line: the entry it belongs to, and where that starts
+        self._owners: list[tuple[Path, int]] = []  # per line: its entry, and the line where the entry starts
         self.deepest, self.dotted, depth, most = 1, 0, 0, 0
         header: Path = ()
         counts: dict[Path, int] = {}
         quoted, owner = "", (header, 1)
         for number, line in enumerate(text.split("\n"), 1):
-            heading = None
+            header_match = None
             if not quoted and not depth:
-                if heading := _HEADER.fullmatch(line):
-                    header = _split(heading.group(2))
-                    if heading.group(1) == "[[":
+                if header_match := _HEADER.fullmatch(line):
+                    header = _split(header_match.group(2))
+                    if header_match.group(1) == "[[":
                         counts[header] = counts.get(header, -1) + 1
                         header = (*header, str(counts[header]))
                     owner = (header, number)
@@ -84,29 +84,29 @@ class Lines:
             quoted, bare = _empty_texts(line, quoted)
             if not self.dotted and _DOTTED.search(bare):
                 self.dotted = number
-            for bracket in re.findall(r"[\[\]{}]", "" if heading else bare):
+            for bracket in re.findall(r"[\[\]{}]", "" if header_match else bare):
                 depth = depth + 1 if bracket in "[{" else max(0, depth - 1)
                 if depth > most:
                     self.deepest, most = number, depth
         self._open = bool(quoted or depth)
 
     def start(self, *path: str) -> int:
-        """The line on which an entry stands; its table's where the entry is not found, 1 at worst."""
+        """The line of an entry; if it is not found, the line of its table, or 1."""
         for n in range(len(path), 0, -1):
             if path[:n] in self._starts:
                 return self._starts[path[:n]]
         return 1
 
     def name(self, line: int) -> str:
-        """What to call the entry that a line begins or goes on with."""
+        """The name of the entry that a line belongs to."""
         return name_entry(*self._owners[min(line, len(self._owners)) - 1][0])
 
     def end(self) -> int:
-        """Where a text that ends too early goes wrong: at the entry left open, or on its last line."""
+        """The line to name if a text ends too early: that of the unclosed entry, or the last line."""
         return self._owners[-1][1] if self._open else self._text.rstrip().count("\n") + 1
 
     def long_number(self) -> int:
-        """The first line with a decimal number longer than Python reads; 1 where there is none."""
+        """The first line with a decimal number too long for Python; 1 if there is none."""
         match = _DIGITS.search(self._text)
         return self._text.count("\n", 0, match.start()) + 1 if match else 1
 
@@ -120,13 +120,13 @@ def _unquote(part: str) -> str:
     if part[0] not in "\"'":
         return part
     try:
-        return tomllib.loads(f"key = {part}")["key"]  # for its escapes
+        return tomllib.loads(f"key = {part}")["key"]  # decodes the escapes
     except tomllib.TOMLDecodeError:
         return part[1:-1]
 
 
 def _empty_texts(line: str, quoted: str) -> tuple[str, str]:
-    """The fence that is open after a line, and the line with its texts emptied and without its comment."""
+    """The quotes that are still open after a line, and the line with empty texts and without its comment."""
     bare, place = [], 0
     while True:
         if quoted:

@@ -1,4 +1,4 @@
-"""A crux file, checked entry by entry, as frozen claims; every error names the entry and its line."""
+"""Reading a crux file into frozen entries; every error names the entry and its line."""
 
 from dataclasses import fields
 from functools import partial
@@ -19,7 +19,7 @@ CLAIM_FIELDS |= {"within", "mass", "readings", "given_text", "direction", "of_gr
 
 
 def read_content(source: Source, conventions: Conventions) -> Content:
-    """Check a whole file.
+    """All entries of a file, checked.
 
     Args:
         source: the parsed TOML.
@@ -28,14 +28,14 @@ def read_content(source: Source, conventions: Conventions) -> Content:
     Returns its `Content`; the first mistake raises `MesascopeError` with the entry and line.
     """
     conventions.check()
-    return _Loader(source, conventions).content()
+    return _Loader(source, conventions).read_content()
 
 
 class _Loader:
     def __init__(self, source: Source, conventions: Conventions):
         self.source, self.conventions, self.names = source, conventions, entries.Names(source)
 
-    def content(self) -> Content:
+    def read_content(self) -> Content:
         source, at = self.source, self.source.at
         for key in source.data:
             with at(key):
@@ -45,7 +45,7 @@ class _Loader:
                 source.data.get("format") == FORMAT,
                 f"The format is {describe(source.data['format'])}."
                 if "format" in source.data
-                else "No format is named.",
+                else "The field 'format' is missing.",
                 f'Write format = "{FORMAT}" in the first line.',
             )
         top = Fields({k: v for k, v in source.data.items() if k in ("title", "source")}, TABLES)
@@ -53,25 +53,27 @@ class _Loader:
             title = top.text("title", default="untitled")
         with at("source"):
             origin = top.text("source")
-        self.names.atoms = self.named_texts("atoms")
+        self.names.atoms = self.read_texts("atoms")
         with at("atoms"):
-            require(bool(self.names.atoms), "There are no atoms.", 'Write [atoms] and P = "what P says".')
+            require(
+                bool(self.names.atoms), "There are no atoms.", 'Write [atoms] and P = "the meaning of P".'
+            )
         self.names.definitions, written = self.read_definitions()
         self.read_people()
-        groups = self.named_texts("groups")
+        groups = self.read_texts("groups")
         for key, value in source.table("claims").items():
             with at("claims", key):
                 self.names.claims[key] = self.read_claim(key, value)
         self.check_references()
         names = self.names
-        bridges = names.each("bridges", partial(entries.read_bridge, names))
+        bridges = names.read_each("bridges", partial(entries.read_bridge, names))
         for name in self.conventions.bridges:
             pick_named("bridge", name, bridges)
         labels = {label for claim in self.names.claims.values() for label in claim.wordings}
         for label in self.conventions.wordings:
             pick_named("wording", label, labels)
-        cuts = names.each("cuts", partial(entries.read_cut, names))
-        evidence = names.each("evidence", partial(entries.read_evidence, names))
+        cuts = names.read_each("cuts", partial(entries.read_cut, names))
+        evidence = names.read_each("evidence", partial(entries.read_evidence, names))
         return Content(
             title,
             origin,
@@ -87,14 +89,14 @@ class _Loader:
             entries.read_questions(names),
             bridges,
             cuts,
-            names.each("bottom", partial(entries.read_bottom, names, bridges)),
-            names.each("filings", partial(entries.read_filing, names, cuts)),
+            names.read_each("bottom", partial(entries.read_bottom, names, bridges)),
+            names.read_each("filings", partial(entries.read_filing, names, cuts)),
             evidence,
-            names.each("measures", partial(entries.read_measure, names, evidence)),
+            names.read_each("measures", partial(entries.read_measure, names, evidence)),
             self.conventions,
         )
 
-    def named_texts(self, name: str) -> dict[str, str]:
+    def read_texts(self, name: str) -> dict[str, str]:
         table = self.source.table(name)
         for key in table:
             with self.source.at(name, key):
@@ -115,8 +117,8 @@ class _Loader:
                 key = min(pending)
                 with self.source.at("defs", key):
                     raise MesascopeError(
-                        f"The definitions {', '.join(sorted(pending))} go round in a circle.",
-                        "Define each one by atoms or by definitions that stand alone.",
+                        f"The definitions {', '.join(sorted(pending))} form a cycle.",
+                        "Define each of them by atoms, or by definitions outside the cycle.",
                     )
             for key in ready:
                 with self.source.at("defs", key):
@@ -134,7 +136,7 @@ class _Loader:
                 name = fields.text("name", needed=True)
                 if name in names:
                     raise MesascopeError(
-                        f"{name!r} is also the name of {names[name]!r}.", "Name each person once."
+                        f"{name!r} is also the name of {names[name]!r}.", "Give each person a different name."
                     )
                 names[name] = key
                 attribution = fields.choice("attribution", ("inferred", "endorsed"), "inferred")
@@ -150,7 +152,7 @@ class _Loader:
         by = fields.texts("by", needed='Add by = "…", one of the people.')
         for name in by:
             if name != "unknown":
-                self.names.known_person(name)
+                self.names.pick_person(name)
         kind = fields.choice("kind", KINDS, "prob")
         line = self.source.line("claims", key)
         common: dict[str, Any] = {"id": key, "by": by, "kind": kind, "line": line}
@@ -158,26 +160,31 @@ class _Loader:
         texts = ("text", "verbal", "hedge", "phrase", "denied_by", "of", "population")
         common |= {name: fields.text(name) for name in texts}
         if kind in NUMERIC:
-            require(len(by) == 1, "A number is stated by one person.", "Write one claim per person.")
-            event, given = self.names.event(fields, "event"), self.names.event(fields, "given", needed=False)
-            entries.require_possible(given)
+            require(len(by) == 1, "A number needs exactly one person.", "Write one claim per person.")
+            event, condition = (
+                self.names.event(fields, "event"),
+                self.names.event(fields, "given", needed=False),
+            )
+            entries.require_possible(condition)
             wordings = {}
             for label, change in fields.nested("readings").items():
                 other = Fields(change, ("event", "given", "value"))
                 require(
-                    label.isprintable() and bool(label.strip()), "A reading has no usable label.", "Name it."
+                    label.isprintable() and bool(label.strip()),
+                    "A reading has no usable label.",
+                    "Give it a printable label.",
                 )
                 wordings[label] = Wording(
                     self.names.event(other, "event") if "event" in other.table else event,
-                    self.names.event(other, "given") if "given" in other.table else given,
-                    self.value(other if "value" in other.table else fields, "value"),
+                    self.names.event(other, "given") if "given" in other.table else condition,
+                    self.read_claim_value(other if "value" in other.table else fields, "value"),
                 )
-                entries.require_possible(wordings[label].given)
-            reflective = self.value(fields, "reflective") if "reflective" in fields.table else None
+                entries.require_possible(wordings[label].condition)
+            reflective = self.read_claim_value(fields, "reflective") if "reflective" in fields.table else None
             return Claim(
                 event=event,
-                given=given,
-                value=self.value(fields, "value"),
+                given=condition,
+                value=self.read_claim_value(fields, "value"),
                 reflective=reflective,
                 wordings=wordings,
                 written=fields.text("event"),
@@ -185,27 +192,29 @@ class _Loader:
             )
         if kind == "fraction":
             require(
-                bool(common["of"]), "The field 'of' is missing.", 'Say whose share: of = "researchers who …".'
+                bool(common["of"]),
+                "The field 'of' is missing.",
+                'Describe the share: of = "researchers who …".',
             )
-            return Claim(value=self.value(fields, "value"), **common)
-        for unfit in ("value", "given", "reflective", "readings"):
+            return Claim(value=self.read_claim_value(fields, "value"), **common)
+        for unused in ("value", "given", "reflective", "readings"):
             require(
-                unfit not in fields.table, f"A claim of kind {kind!r} has no field {unfit!r}.", "Remove it."
+                unused not in fields.table, f"A claim of kind {kind!r} has no field {unused!r}.", "Remove it."
             )
-        known, definitions = {*self.names.atoms, *self.names.definitions}, self.names.definitions
-        events = tuple(require_known(parse(e), known).expand(definitions) for e in fields.texts("events"))
+        names, definitions = {*self.names.atoms, *self.names.definitions}, self.names.definitions
+        events = tuple(require_known(parse(e), names).expand(definitions) for e in fields.texts("events"))
         event = self.names.event(fields, "event") if "event" in fields.table else None
         require(
             kind != "ambiguity" or len(events) > 1,
             "An ambiguity needs at least two events.",
-            'events = ["A", "B"].',
+            'Write events = ["A", "B"].',
         )
         return Claim(event=event, events=events, **common)
 
-    def value(self, fields: Fields, key: str) -> Reading:
-        stated = fields.require_there(key, f'Add {key} = "~85%".')
-        told = f"The field {key!r} is {describe(stated)}, not quoted text."
-        require(isinstance(stated, str), told, f'Write it as it was said, quoted: {key} = "~85%".')
+    def read_claim_value(self, fields: Fields, key: str) -> Reading:
+        stated = fields.require_field(key, f'Add {key} = "~85%".')
+        problem = f"The field {key!r} is {describe(stated)}, not quoted text."
+        require(isinstance(stated, str), problem, f'Quote the original words: {key} = "~85%".')
         mass = fields.number("mass", 0.9) if "mass" in fields.table else None
         within, conventions = fields.text("within", default="vacuous"), self.conventions
         return read_value(stated, conventions.words, conventions.plus_minus, mass, within)

@@ -1,4 +1,4 @@
-"""Findings of the instrument, counted by the rules of a crux file into k of n for one evidence item."""
+"""Findings of mesascope as evidence: the rules of a crux file count them as k of n."""
 
 import json
 from dataclasses import dataclass
@@ -12,17 +12,18 @@ from mesascope.cruxes.evidence import Update, update_people
 from mesascope.errors import MesascopeError, pick_named
 
 FORMAT = "mesascope-finding/2"
-OLD_FORMAT = "mesascope-finding/1"  # says probe for metric
-UNKNOWN = "not available"  # what a finding calls the fingerprint of a subject without weights
+OLD_FORMAT = "mesascope-finding/1"  # uses the key 'probe' for 'metric'
+UNKNOWN = "not available"  # the fingerprint in a finding of a subject without weights
 LARGEST = 50_000_000
 
 
 @dataclass(frozen=True)
 class Unit:
-    """One thing that counts once.
+    """One counted unit.
 
     Args:
-        name: the subject (or its fingerprint); verdict: 'observed', 'not observed' or 'undetermined'.
+        name: the subject or its fingerprint.
+        verdict: 'observed', 'not observed' or 'undetermined'.
         reason: the numbers behind the verdict.
     """
 
@@ -33,13 +34,14 @@ class Unit:
 
 @dataclass(frozen=True)
 class Tally:
-    """What one measure makes of a folder of findings.
+    """The count of one measure over a folder of findings.
 
     Args:
-        k, n: how many of how many; None where nothing counts.
+        measure, feeds: the ids of the measure and of its evidence item.
+        k, n: the count; None if no unit counts.
         units: every unit with its verdict.
-        gap: what was measured, beside what the claim is about; always printed.
-        updates: what the evidence item then does to each person.
+        gap: the network measured and the network of the claim; always printed.
+        updates: the update of each person on the evidence item.
     """
 
     measure: str
@@ -52,12 +54,12 @@ class Tally:
 
 
 def read_findings(path: str | Path) -> list[dict[str, Any]]:
-    """Subjects with their findings, from findings.json or the folder that holds it.
+    """Subjects with their findings, from findings.json or its folder.
 
     Args:
-        path: a folder, or a file: {"subjects": [...]} or a bare list of findings in mesascope-finding/2 or /1.
+        path: a folder, or a file with {"subjects": [...]} or a list of findings in mesascope-finding/2 or /1.
 
-    Returns one dict per subject with 'subject', 'findings' and, where there is one, 'placement'.
+    Returns one dict per subject with 'subject', 'findings' and, if it was placed, 'placement'.
     """
     path = Path(path)
     file = path / "findings.json" if path.is_dir() else path
@@ -69,7 +71,7 @@ def read_findings(path: str | Path) -> list[dict[str, Any]]:
         data = json.loads(file.read_bytes())
     except OSError as error:
         raise MesascopeError(
-            f"{str(file)!r} cannot be read: {error.strerror}.", "Name a folder that holds findings.json."
+            f"{str(file)!r} cannot be read: {error.strerror}.", "Name a folder with findings.json."
         ) from None
     except (ValueError, RecursionError):
         raise MesascopeError(
@@ -82,17 +84,18 @@ def read_findings(path: str | Path) -> list[dict[str, Any]]:
         for finding in data:
             name = str(finding.get("subject")) if isinstance(finding, dict) else "?"
             by_name.setdefault(name, []).append(finding)
-        subjects = [{"subject": name, "findings": found} for name, found in by_name.items()]
+        subjects = [{"subject": name, "findings": findings} for name, findings in by_name.items()]
     else:
         raise MesascopeError(
-            f"{str(file)!r} holds neither subjects nor a list of findings.",
+            f"{str(file)!r} contains neither subjects nor a list of findings.",
             'Expected {"subjects": [...]} or [finding, …].',
         )
     for subject in subjects:
         findings = subject.get("findings") if isinstance(subject, dict) else None
         if not isinstance(findings, list) or not all(isinstance(f, dict) for f in findings):
             raise MesascopeError(
-                f"A subject in {str(file)!r} has no list of findings.", "Write it anew with examine."
+                f"A subject in {str(file)!r} has no list of findings.",
+                "Write it again with `mesascope examine --out`.",
             )
         for finding in findings:
             if finding.get("format") not in (FORMAT, OLD_FORMAT):
@@ -106,15 +109,15 @@ def read_findings(path: str | Path) -> list[dict[str, Any]]:
 def count(
     measure: Measure, subjects: list[dict[str, Any]]
 ) -> tuple[int | None, int | None, tuple[Unit, ...]]:
-    """k of n by one measure's rule, and the verdict on each unit.
+    """k and n by one measure's rule, and the verdict on each unit.
 
     Args:
         measure: the rule.
         subjects: see `read_findings`.
 
-    Units with one fingerprint (the same weights) count once where the rule counts fingerprints, and by their
-    subject's name where they have none; if their verdicts differ, the unit is undetermined. Undetermined
-    units are left out or counted as not.
+    If the rule counts fingerprints, subjects with the same fingerprint (the same weights) are one unit, and a
+    subject without a fingerprint counts by its name. A unit with different verdicts is undetermined. By the
+    rule, an undetermined unit is left out or counts as not observed.
     """
     verdicts: dict[str, list[tuple[str, str]]] = {}
     for subject in subjects:
@@ -126,8 +129,8 @@ def count(
         verdicts.setdefault(key, []).append(_judge(measure, subject))
     units = []
     for key, several in verdicts.items():
-        agreed = {v for v, _ in several}
-        verdict = agreed.pop() if len(agreed) == 1 else "undetermined"
+        distinct = {v for v, _ in several}
+        verdict = distinct.pop() if len(distinct) == 1 else "undetermined"
         units.append(Unit(key, verdict, "; ".join(dict.fromkeys(r for _, r in several))))
     k = sum(u.verdict == "observed" for u in units)
     n = (
@@ -146,46 +149,46 @@ def _judge(measure: Measure, subject: dict[str, Any]) -> tuple[str, str]:
         if lowest not in RUNGS or highest not in RUNGS:
             return "undetermined", "no placement"
         bar = RUNGS.index(measure.placement)
-        told = f"placed {lowest}" if lowest == highest else f"placed between {lowest} and {highest}"
+        reason = f"placed {lowest}" if lowest == highest else f"placed between {lowest} and {highest}"
         if RUNGS.index(lowest) >= bar:
-            return "observed", told
-        return ("not observed" if RUNGS.index(highest) < bar else "undetermined"), told
-    found = [f for f in subject["findings"] if f.get("metric", f.get("probe")) == measure.metric]
-    if not found:
+            return "observed", reason
+        return ("not observed" if RUNGS.index(highest) < bar else "undetermined"), reason
+    findings = [f for f in subject["findings"] if f.get("metric", f.get("probe")) == measure.metric]
+    if not findings:
         return "undetermined", f"no finding of {measure.metric}"
-    verdicts, told = set(), []
-    for finding in found:
+    verdicts, reasons = set(), []
+    for finding in findings:
         low, high = finding.get("low"), finding.get("high")
-        if finding.get("status") != "measured" or not _number(low) or not _number(high):
+        if finding.get("status") != "measured" or not _is_number(low) or not _is_number(high):
             verdicts.add("undetermined")
-            told.append(str(finding.get("status", "no status")))
+            reasons.append(str(finding.get("status", "no status")))
             continue
-        told.append(f"{measure.metric} in [{low:.3g}, {high:.3g}]")
+        reasons.append(f"{measure.metric} in [{low:.3g}, {high:.3g}]")
         verdicts.add(
             "observed" if low > measure.above else "not observed" if high < measure.above else "undetermined"
         )
-    return (verdicts.pop() if len(verdicts) == 1 else "undetermined"), "; ".join(told)
+    return (verdicts.pop() if len(verdicts) == 1 else "undetermined"), "; ".join(reasons)
 
 
-def _number(x: object) -> bool:
+def _is_number(x: object) -> bool:
     return isinstance(x, int | float) and not isinstance(x, bool) and x == x
 
 
 def update_from_findings(argument: Argument, path: str | Path, measure: str | None = None) -> list[Tally]:
-    """Every measure of the file (or the one named) put to a folder of findings.
+    """Update each person on a folder of findings, by every measure of the file.
 
     Args:
-        argument: the argument, whose file holds the rules.
+        argument: the argument; its file contains the rules.
         path: see `read_findings`.
         measure: only this rule.
 
-    Returns a `Tally` per measure. Nobody moves without a ratio of their own; the gap between what was
-    measured and what is claimed comes with every tally.
+    Returns a `Tally` per measure, with the gap between the network measured and the network of the claim.
+    Nobody moves without a ratio of their own.
     """
     measures = argument.content.measures
     if not measures:
         raise MesascopeError(
-            f"{argument.name} has no [measures].", "Say there which findings count for which evidence."
+            f"{argument.name} has no [measures].", "Add [measures]: which findings count for which evidence."
         )
     chosen = list(measures) if measure is None else [pick_named("measure", measure, measures)]
     subjects = read_findings(path)

@@ -1,4 +1,4 @@
-"""Exact inference in discrete networks: a dense joint where it is small, elimination by einsum above."""
+"""Exact inference in discrete networks: a dense joint table if it is small, otherwise elimination by einsum."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ VANISHING = 1e-300
 
 @dataclass(frozen=True)
 class Undefined:
-    """The typed result of a question whose condition has probability below 1e-300."""
+    """The result of a question whose condition has a probability below 1e-300."""
 
     reason: str
 
@@ -26,9 +26,9 @@ class Net:
 
     Args:
         states: the state names of every node; nodes in any order.
-        parents: the parents of every node that has some.
-        tables: P(node | parents), shape (states of each parent…, states of the node), and optionally one
-            trailing batch axis [N]: N draws of all tables answer every question N times.
+        parents: the parents of the nodes; a node without parents may be missing.
+        tables: P(node | parents), shape (states of each parent…, states of the node). An optional last axis [N]
+            is a batch: N draws of the tables answer every question N times.
 
     Tables must sum to one over the node's states within 1e-6; the graph must be acyclic.
     """
@@ -41,26 +41,29 @@ class Net:
     ):
         self.states = {name: tuple(labels) for name, labels in states.items()}
         self.parents = {name: tuple(parents.get(name, ())) for name in states}
-        self.order = _sort(self.parents)
+        self.order = _sort_nodes(self.parents)
         self.tables = {name: np.asarray(tables[name], dtype=float) for name in self.order}
         self.sizes = tuple(len(self.states[name]) for name in self.order)
         self.batch: tuple[int, ...] = ()
         for name in self.order:
-            table, wanted = self.tables[name], tuple(len(self.states[p]) for p in (*self.parents[name], name))
-            if table.shape[: len(wanted)] != wanted or table.ndim > len(wanted) + 1:
+            table, expected = (
+                self.tables[name],
+                tuple(len(self.states[p]) for p in (*self.parents[name], name)),
+            )
+            if table.shape[: len(expected)] != expected or table.ndim > len(expected) + 1:
                 raise MesascopeError(
-                    f"The table of {name!r} has shape {table.shape}; its parents ask for {wanted}.",
-                    "List the last parent fastest, then the states of the node.",
+                    f"The table of {name!r} has shape {table.shape}; its parents require {expected}.",
+                    "The axes are the parents in order, then the node's states.",
                 )
             if (
                 not np.all(np.isfinite(table))
                 or table.min() < 0
-                or np.abs(table.sum(len(wanted) - 1) - 1).max() > 1e-6
+                or np.abs(table.sum(len(expected) - 1) - 1).max() > 1e-6
             ):
                 raise MesascopeError(
                     f"The table of {name!r} does not sum to one.", "Give each row a total of 1."
                 )
-            if table.ndim > len(wanted):
+            if table.ndim > len(expected):
                 self.batch = table.shape[-1:]
 
     @cached_property
@@ -83,16 +86,16 @@ class Net:
             raise MesascopeError(
                 "The joint table would have more than a million entries.", "Ask for marginals."
             )
-        whole = self._views[0]
+        product = self._views[0]
         for view in self._views[1:]:
-            whole = whole * view
-        return whole
+            product = product * view
+        return product
 
     def marginals(self) -> dict[str, np.ndarray]:
         """P(node) for every node, as arrays over its states (and the batch axis)."""
         total = np.prod(self.sizes, dtype=float)
         if total <= 4096 and not self.batch:
-            flat = self.joint().reshape(-1) @ _indicators(self.sizes)
+            flat = self.joint().reshape(-1) @ _make_indicators(self.sizes)
             result, start = {}, 0
             for name, size in zip(self.order, self.sizes, strict=True):
                 result[name] = flat[start : start + size]
@@ -120,10 +123,10 @@ class Net:
             likelihood: virtual evidence: a weight per state of a node.
 
         Returns an array over the states of the nodes in the order asked (batch axis last) that sums to one,
-        or `Undefined` where the evidence has probability below 1e-300 (in any draw of a batch).
+        or `Undefined` if the evidence has probability below 1e-300 (in any draw of a batch).
         """
         nodes = (nodes,) if isinstance(nodes, str) else tuple(nodes)
-        observed = {name: self._state(name, label) for name, label in (evidence or {}).items()}
+        observed = {name: self._find_state(name, label) for name, label in (evidence or {}).items()}
         for name in (*nodes, *(likelihood or {})):
             pick_named("node", name, self.order)
         joint = self.eliminate(nodes, observed, dict(likelihood or {}))
@@ -132,16 +135,16 @@ class Net:
             return Undefined(f"The evidence {dict(evidence or {})} cannot happen.")
         return joint / total
 
-    def _state(self, name: str, label: str) -> int:
+    def _find_state(self, name: str, label: str) -> int:
         labels = self.states[pick_named("node", name, self.order)]
         return labels.index(pick_named(f"state of {name}", label, labels))
 
     def eliminate(
         self, nodes: tuple[str, ...], observed: Mapping[str, int], likelihood: Mapping[str, np.ndarray]
     ) -> np.ndarray:
-        """P(nodes, what is observed), weighted by the likelihoods: an array over the states of the nodes."""
+        """P(nodes, observed states), weighted by the likelihoods: an array over the states of the nodes."""
         needed, stack = set(), [*nodes, *observed, *likelihood]
-        while stack:  # nodes that are no ancestor of anything asked sum to one
+        while stack:  # other nodes sum to one: they are not ancestors of the question
             name = stack.pop()
             if name not in needed:
                 needed.add(name)
@@ -159,7 +162,7 @@ class Net:
             factors.append(self._slice((name,), weights, observed, nodes))
         hidden = needed - set(nodes) - set(observed)
         while hidden:
-            costs = {name: self._width(name, factors) for name in hidden}
+            costs = {name: self._measure_factor(name, factors) for name in hidden}
             best = min(sorted(hidden), key=costs.__getitem__)
             hidden.remove(best)
             touching = [f for f in factors if best in f[0]]
@@ -174,7 +177,7 @@ class Net:
         for name in names:
             if name not in observed:
                 continue
-            if name in nodes:  # asked about and observed: keep the axis, zero the other states
+            if name in nodes:  # queried and observed: keep the axis, set the other states to zero
                 mask = np.zeros(len(self.states[name]))
                 mask[observed[name]] = 1.0
                 shape = [1] * table.ndim
@@ -183,7 +186,7 @@ class Net:
         index = tuple(observed[n] if n in observed and n not in nodes else slice(None) for n in names)
         return tuple(n for n in names if n not in observed or n in nodes), table[index]
 
-    def _width(self, name: str, factors: Iterable[tuple[tuple[str, ...], np.ndarray]]) -> float:
+    def _measure_factor(self, name: str, factors: Iterable[tuple[tuple[str, ...], np.ndarray]]) -> float:
         around = {v for f in factors if name in f[0] for v in f[0]}
         return float(np.prod([len(self.states[v]) for v in around], dtype=float))
 
@@ -192,7 +195,7 @@ class Net:
     ) -> np.ndarray:
         names = list(dict.fromkeys(v for f in factors for v in f[0]))
         if np.prod([len(self.states[v]) for v in names], dtype=float) > LARGEST_FACTOR or len(names) > 40:
-            raise MesascopeError("This network is too tangled for exact inference.", "Remove arcs.")
+            raise MesascopeError("This network is too densely connected for exact inference.", "Remove arcs.")
         place = {name: i for i, name in enumerate(names)}
         operands: list[Any] = []
         for inner, table in factors:
@@ -201,7 +204,7 @@ class Net:
         return np.einsum(*operands, optimize=len(factors) > 2 and "greedy")
 
 
-def _sort(parents: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+def _sort_nodes(parents: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     done: dict[str, None] = {}
     pending = dict(parents)
     for name, above in pending.items():
@@ -218,7 +221,7 @@ def _sort(parents: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=64)
-def _indicators(sizes: tuple[int, ...]) -> np.ndarray:
+def _make_indicators(sizes: tuple[int, ...]) -> np.ndarray:
     index = np.indices(sizes).reshape(len(sizes), -1)
     return np.concatenate(
         [(row[:, None] == np.arange(size)) for row, size in zip(index, sizes, strict=True)], axis=1

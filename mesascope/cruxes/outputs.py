@@ -1,4 +1,4 @@
-"""The verbs that write and read files: the page, and other formats."""
+"""The commands that write and read files: the page, and other formats."""
 
 import json
 from pathlib import Path
@@ -7,14 +7,14 @@ from typing import Annotated, Any
 import typer
 
 from mesascope.cruxes.argument import Argument
-from mesascope.cruxes.options import Base, Findings, Json, Shown, on_argument, read_base
+from mesascope.cruxes.options import Base, Findings, Json, Output, on_argument, read_base
 from mesascope.cruxes.source import read_text
 from mesascope.cruxes.texts import align, number, to_plain
 from mesascope.errors import MesascopeError, pick_named
 
 
 def _require_folder(path: Path) -> None:
-    """Raise `MesascopeError` before any work where the folder of a file to be written does not exist."""
+    """Raise `MesascopeError` if the folder of an output file does not exist."""
     if not path.parent.is_dir():
         raise MesascopeError(
             f"{str(path)!r} cannot be written: there is no folder {str(path.parent)!r}.",
@@ -23,7 +23,7 @@ def _require_folder(path: Path) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a text file; a place that cannot be written is the user's mistake."""
+    """Write a text file; raise `MesascopeError` if that fails."""
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -37,14 +37,14 @@ def report(
     argument: Argument,
     out: Annotated[Path, typer.Option(help="Where the page is written.")] = Path("crux.html"),
     findings: Findings = None,
-) -> Shown:
-    """Write one HTML page: the argument, the bottom lines, the gap, the cruxes, before and after evidence.
+) -> Output:
+    """Write one HTML page: the argument, the bottom lines, the gap, the cruxes and the effect of evidence.
 
     Example: mesascope crux report --out crux.html
     """
     _require_folder(out)
     _write(out, argument.html(findings))
-    return Shown({"out": str(out)}, [f"wrote {out}"])
+    return Output({"out": str(out)}, [f"wrote {out}"])
 
 
 @on_argument
@@ -53,20 +53,20 @@ def export(
     form: Annotated[
         str, typer.Option("--format", help="bif (one person's network) or csv (triads).")
     ] = "csv",
-    person: Annotated[str | None, typer.Option(help="For bif: whose.")] = None,
-    out: Annotated[Path | None, typer.Option(help="A file; standard output if left out.")] = None,
-) -> Shown:
-    """Write a person's network as BIF, or everyone's triads as CSV in FRI's columns.
+    person: Annotated[str | None, typer.Option(help="For bif: the person.")] = None,
+    out: Annotated[Path | None, typer.Option(help="A file; by default standard output.")] = None,
+) -> Output:
+    """Write a person's network as BIF, or everyone's triads as CSV with the columns of the FRI.
 
     Example: mesascope crux export --format bif --person lister
     """
     if pick_named("format", form, ("bif", "csv")) == "bif" and person is None:
-        raise MesascopeError("BIF holds one person's network.", "Say whose: --person lister.")
+        raise MesascopeError("A BIF file contains one person's network.", "Name the person: --person lister.")
     text = argument.to_bif(argument.person(person)) if form == "bif" and person else argument.to_fri_csv()
     if out is not None:
         _write(out, text)
     lines = [f"wrote {out}" if out else text.rstrip("\n")]
-    return Shown({"format": form, "text": text}, lines, bare=True)
+    return Output({"format": form, "text": text}, lines, bare=True)
 
 
 def import_file(
@@ -82,25 +82,26 @@ def import_file(
 
     text = read_text(file)
     if file.suffix.lower() == ".csv":
-        found: Any = value_triads(read_triads(text), read_base(base))
+        result: Any = value_triads(read_triads(text), read_base(base))
         rows = [["crux", "people", "value of", "", f"log base {base}"]]
         rows += [
-            [v["crux"], " / ".join(v["people"]), v["kind"], v["note"], number(v["value"])] for v in found
+            [v["crux"], " / ".join(v["people"]), v["kind"], v["note"], number(v["value"])] for v in result
         ]
         lines = align(rows, "")
     elif file.suffix.lower() == ".bif":
         net = read_bif(text)
-        found = {
+        result = {
             name: dict(zip(net.states[name], p.tolist(), strict=True)) for name, p in net.marginals().items()
         }
         lines = align(
-            [[n, ", ".join(f"{s} {number(p)}" for s, p in states.items())] for n, states in found.items()], ""
+            [[n, ", ".join(f"{s} {number(p)}" for s, p in states.items())] for n, states in result.items()],
+            "",
         )
     else:
         raise MesascopeError(f"{str(file)!r} is neither .bif nor .csv.", "Name one of those.")
     if as_json:
         typer.echo(
-            json.dumps({"command": "import", "file": file.name, "result": to_plain(found)}, allow_nan=False)
+            json.dumps({"command": "import", "file": file.name, "result": to_plain(result)}, allow_nan=False)
         )
         return
     typer.echo("\n".join(lines))

@@ -1,4 +1,4 @@
-"""One self-contained HTML page of an argument: readable without scripts, and in print."""
+"""One self-contained HTML page of an argument, which needs no scripts and can be printed."""
 
 from contextlib import suppress
 from itertools import cycle
@@ -21,9 +21,9 @@ def render_page(argument: Argument, findings: str | Path | None = None) -> str:
 
     Args:
         argument: the argument.
-        findings: a folder with findings.json to read by the file's rules.
+        findings: a folder with findings.json, which the file's rules count.
 
-    Returns HTML with inline SVG and style, no script and no outside address; all text is escaped.
+    Returns HTML with inline SVG and styles, without scripts or external addresses; all text is escaped.
     """
     from jinja2 import Environment, FileSystemLoader
     from markupsafe import Markup
@@ -36,7 +36,7 @@ def render_page(argument: Argument, findings: str | Path | None = None) -> str:
     content = argument.content
     colours = dict(zip(dict.fromkeys((*argument.compared, *content.people)), cycle(COLOURS), strict=False))
     answers = [argument.answer(p) for p in argument.compared]
-    gaps = _gaps(argument)
+    gaps = _explain_gaps(argument)
     return environment.get_template("page.html").render(
         argument=argument,
         content=content,
@@ -49,10 +49,10 @@ def render_page(argument: Argument, findings: str | Path | None = None) -> str:
         intervals=_draw_bottom_lines(argument, answers, colours) if answers else "",
         gaps=gaps,
         waterfalls=_draw_waterfalls(gaps),
-        influence=_influence(argument),
-        said=_said(argument),
-        evidence=_evidence(argument),
-        drawn=_draw_evidence(argument, colours, tallies),
+        influence=_rank_cruxes(argument),
+        statements=_list_statements(argument),
+        evidence=_list_evidence(argument),
+        evidence_drawing=_draw_evidence(argument, colours, tallies),
         interval=interval,
         question=tell_question,
         tallies=tallies,
@@ -79,25 +79,25 @@ def _draw_bottom_lines(argument: Argument, answers: list[Answer], colours: dict[
             add(f"worded “{label}”"[:52], other)
         if bottom.reflective or bottom.bridges:
             view = argument.read(reflective=True, bridges=(*argument.conventions.bridges, *bottom.bridges))
-            how = ["on reflection"] if bottom.reflective else []
-            how += [f"with {', '.join(bottom.bridges)}"] if bottom.bridges else []
-            add(" and ".join(how), view.answer(person, wordings=False))
-    return draw_intervals(bars, "What follows for each person, as intervals on one axis")
+            changes = ["on reflection"] if bottom.reflective else []
+            changes += [f"with {', '.join(bottom.bridges)}"] if bottom.bridges else []
+            add(" and ".join(changes), view.answer(person, wordings=False))
+    return draw_intervals(bars, "The answer of each person, as intervals on one axis")
 
 
 def _draw_arguments(argument: Argument, colours: dict[str, str]) -> list[tuple[str, str]]:
-    """The part tied to the target, then whatever else was said with a number."""
+    """The claims connected with the target, then all other claims with a number."""
     content = argument.content
     target = content.query.target.atoms() if content.query else frozenset()
-    tied: set[str] = set()
+    connected: set[str] = set()
     for person in content.people if target else ():
         part = argument.polytope(person).part(target)
-        tied |= {item.id for item in part.items}
+        connected |= {item.id for item in part.items}
     drawings = [
         (title, _draw_argument(argument, colours, target, chosen))
         for title, chosen in (
-            (f"What bears on {', '.join(sorted(target))}", tied),
-            ("What else was said with a number", content.claims.keys() - tied),
+            (f"Claims that bear on {', '.join(sorted(target))}", connected),
+            ("Other claims with a number", content.claims.keys() - connected),
         )
     ]
     return [(title, drawing) for title, drawing in drawings if drawing]
@@ -114,7 +114,7 @@ def _draw_argument(
         for claim in argument.numeric_claims(person):
             if claim.id not in chosen or claim.event is None:
                 continue
-            head, under = literals(claim.event), claim.given.atoms()
+            head, sources = literals(claim.event), claim.given.atoms()
             stated = argument.value_of(claim).stated
             if head is not None and len(head) == 1:
                 ((atom, sign),) = head.items()
@@ -125,8 +125,8 @@ def _draw_argument(
                 atom = claim.id
                 line = (f"{person}: {stated}", colours[person])
                 compound[atom] = Box(atom, claim.written or str(claim.event), (line,), "claim")
-                under = under | claim.event.atoms()
-            arrows |= {(g, atom): False for g in under}
+                sources = sources | claim.event.atoms()
+            arrows |= {(source, atom): False for source in sources}
         for name in argument.bridges_for(person):
             event = content.bridges[name].rule
             if name in chosen:
@@ -135,31 +135,31 @@ def _draw_argument(
                     arrows.setdefault(pair, True)
     names = {n for pair in arrows for n in pair} | set(lines)
     boxes = {
-        atom: Box(atom, says, tuple(lines.get(atom, ())), "target" if atom in target else "event")
-        for atom, says in content.atoms.items()
+        atom: Box(atom, text, tuple(lines.get(atom, ())), "target" if atom in target else "event")
+        for atom, text in content.atoms.items()
         if atom in names
     } | compound
-    kept = [
+    direct_arrows = [
         (a, b, dashed)
         for (a, b), dashed in sorted(arrows.items())
         if not _reaches(a, b, [pair for pair in arrows if pair != (a, b)])
     ]
-    says = "The argument as a graph with each person's stated numbers"
-    return draw_argument(boxes, kept, says) if boxes else ""
+    title = "The argument as a graph with each person's stated numbers"
+    return draw_argument(boxes, direct_arrows, title) if boxes else ""
 
 
 def _reaches(start: str, end: str, pairs: list[tuple[str, str]]) -> bool:
     seen, stack = {start}, [start]
     while stack:
-        here = stack.pop()
+        node = stack.pop()
         for a, b in pairs:
-            if a == here and b not in seen:
+            if a == node and b not in seen:
                 seen.add(b)
                 stack.append(b)
     return end in seen
 
 
-def _gaps(argument: Argument) -> GapReport | str:
+def _explain_gaps(argument: Argument) -> GapReport | str:
     try:
         return argument.cuts()
     except MesascopeError as error:
@@ -169,44 +169,45 @@ def _gaps(argument: Argument) -> GapReport | str:
 def _draw_waterfalls(report: GapReport | str) -> list[str]:
     if isinstance(report, str):
         return []
-    drawn = []
+    drawings = []
     for gap in report.gaps:
         steps = [(p.name, p.share, "" if p.fraction is None else f"({p.fraction:.0%})") for p in gap.parts]
         if gap.remainder:
             steps.append(("not additive", gap.remainder, ""))
         one, other = gap.people
-        says = f"From {one} to {other} by the cut {gap.cut}"
-        drawn.append(draw_waterfall((one, gap.ends[0]), steps, (other, gap.ends[1]), says))
-    return drawn
+        title = f"From {one} to {other} by the cut {gap.cut}"
+        drawings.append(draw_waterfall((one, gap.ends[0]), steps, (other, gap.ends[1]), title))
+    return drawings
 
 
-def _influence(argument: Argument) -> list[dict[str, Any]]:
-    found = []
+def _rank_cruxes(argument: Argument) -> list[dict[str, Any]]:
+    blocks = []
     for person in argument.compared:
         try:
-            found.append({"person": person, "values": argument.voi(person), "reason": ""})
+            blocks.append({"person": person, "values": argument.voi(person), "reason": ""})
         except MesascopeError as error:
-            found.append({"person": person, "values": [], "reason": str(error)})
-    return found
+            blocks.append({"person": person, "values": [], "reason": str(error)})
+    return blocks
 
 
-def _said(argument: Argument) -> list[dict[str, Any]]:
+def _list_statements(argument: Argument) -> list[dict[str, Any]]:
     content, rows = argument.content, []
     for claim in content.claims.values():
         if claim.kind in NUMERIC and claim.event is not None and claim.value is not None:
-            what = tell_question(claim.written or str(claim.event), str(claim.given))
+            subject = tell_question(claim.written or str(claim.event), str(claim.given))
             read = argument.value_of(claim).rule
         else:
-            what = claim.of or claim.phrase or (str(claim.event) if claim.event else "")
+            subject = claim.of or claim.phrase or (str(claim.event) if claim.event else "")
             read = KINDS[claim.kind]
         marks = ["ambiguous"] if claim.wordings or claim.kind == "ambiguity" else []
         marks += [f"refused by {r.by}" for r in content.refusals if claim.id in r.of]
         stated = claim.value.stated if claim.value else ""
-        rows.append({"claim": claim, "what": what, "read": read, "marks": ", ".join(marks), "stated": stated})
+        row = {"claim": claim, "subject": subject, "read": read, "marks": ", ".join(marks), "stated": stated}
+        rows.append(row)
     return rows
 
 
-def _evidence(argument: Argument) -> list[dict[str, Any]]:
+def _list_evidence(argument: Argument) -> list[dict[str, Any]]:
     content = argument.content
     counted = {name for name, evidence in content.evidence.items() if evidence.counts}
     return [
@@ -222,10 +223,10 @@ def _evidence(argument: Argument) -> list[dict[str, Any]]:
 
 
 def _draw_evidence(argument: Argument, colours: dict[str, str], tallies: list[Tally]) -> str:
-    found = [(name, argument.update(name)) for name, e in argument.content.evidence.items() if not e.counts]
-    found += [(f"{t.feeds} ({t.k} of {t.n})", list(t.updates)) for t in tallies]
+    results = [(name, argument.update(name)) for name, e in argument.content.evidence.items() if not e.counts]
+    results += [(f"{t.feeds} ({t.k} of {t.n})", list(t.updates)) for t in tallies]
     bars = []
-    for name, updates in found:
+    for name, updates in results:
         for update in updates:
             if update.status == "asked" or update.prior is None or update.posterior is None:
                 continue

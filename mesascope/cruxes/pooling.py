@@ -1,4 +1,4 @@
-"""Several people's numbers as one: linear, logarithmic, geometric mean of odds, extremised."""
+"""Pooling several people's numbers: linear, logarithmic, geometric mean of odds, or extremised."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,15 +24,15 @@ def _prepare(
 
 
 def pool_linear(p: Sequence[float] | np.ndarray, weights: Sequence[float] | None = None) -> float:
-    """Σ w·p: commutes with taking marginals, not with a common likelihood ratio."""
+    """Σ w·p, which commutes with marginalisation but not with a common likelihood ratio."""
     values, w = _prepare(p, weights)
     return float(w @ values)
 
 
 def pool_log(p: Sequence[float] | np.ndarray, weights: Sequence[float] | None = None) -> float:
-    """∏p^w / (∏p^w + ∏(1-p)^w): commutes with a common likelihood ratio (Genest 1984).
+    """∏p^w / (∏p^w + ∏(1-p)^w), which commutes with a common likelihood ratio (Genest 1984).
 
-    A single 0 (or 1) with positive weight is a veto: the pool is 0 (or 1); nan where both occur.
+    A single 0 (or 1) with positive weight is a veto: the pool is 0 (or 1). If both occur, it is nan.
     """
     values, w = _prepare(p, weights)
     values, w = values[w > 0], w[w > 0]
@@ -43,7 +43,7 @@ def pool_log(p: Sequence[float] | np.ndarray, weights: Sequence[float] | None = 
 
 
 def pool_geometric(p: Sequence[float] | np.ndarray, weights: Sequence[float] | None = None) -> float:
-    """The geometric mean of the probabilities; with that of the complements it does not sum to one."""
+    """The geometric mean of the probabilities; it and the same mean of the complements do not sum to one."""
     values, w = _prepare(p, weights)
     with np.errstate(divide="ignore"):
         return float(np.exp(w[w > 0] @ np.log(values[w > 0])))
@@ -55,11 +55,11 @@ def extremising_factor(n: int) -> float:
 
 
 def pool_extremised(p: Sequence[float] | np.ndarray, factor: float | None = None, base: float = 0.5) -> float:
-    """σ(ℓ₀ + d·(mean ℓ - ℓ₀)): the mean log-odds pushed away from a base rate.
+    """σ(ℓ₀ + d·(mean ℓ - ℓ₀)): the mean log-odds, moved away from a base rate.
 
     Args:
         p: the numbers.
-        factor: d; that of Neyman and Roughgarden for their count where left out.
+        factor: d; by default the factor of Neyman and Roughgarden for this many numbers.
         base: the base rate, strictly between 0 and 1.
     """
     if not 0 < base < 1:
@@ -79,10 +79,11 @@ class Pool:
     """Several people's answers as one interval.
 
     Args:
-        low, high: the pooled ends; None where nobody has a number, or where a veto meets its opposite.
-        members: person -> their interval; excluded: person -> why not.
-        vetoes: people whose 0 or 1 decides an end alone.
-        warnings: what to know before using it.
+        low, high: the pooled ends; None if nobody has a number, or if one veto is 0 and another 1.
+        members: person -> interval.
+        excluded: person -> reason.
+        vetoes: people whose 0 or 1 alone decides an end.
+        warnings: what to know before using the pool.
     """
 
     target: str
@@ -100,7 +101,7 @@ def pool_people(
     argument: Argument,
     people: Sequence[str] = (),
     target: str | None = None,
-    given: str | None = None,
+    condition: str | None = None,
     method: str = "gmo",
     *,
     weights: Sequence[float] | None = None,
@@ -112,14 +113,14 @@ def pool_people(
 
     Args:
         argument: the argument.
-        people: whose; the file's pair where left out.
-        target, given: the question; the file's query where left out.
+        people: the people; by default the file's pair.
+        target, condition: the question; by default the file's query.
         method: 'linear', 'log', 'gmo', 'geometric' or 'extremised'.
-        weights: for linear, log and geometric.
-        factor, base: for extremised.
-        engine: by which each answer is found.
+        weights: one per person, for 'linear', 'log' and 'geometric'.
+        factor, base: for 'extremised'.
+        engine: the engine that finds each answer.
 
-    A person who refuses the question, says nothing on it, or has no number is left out, with the reason.
+    A person who refuses the question, whose claims do not bound it, or who has no number is left out.
     """
     pick_named("pooling method", method, METHODS)
     people = list(people) or list(
@@ -129,13 +130,13 @@ def pool_people(
     excluded: dict[str, str] = {}
     conditions, warnings = set(), []
     for person in people:
-        answer = argument.answer(person, target, given, engine, wordings=False)
+        answer = argument.answer(person, target, condition, engine, wordings=False)
         if answer.status == "refused" and answer.refusal:
             excluded[person] = f"declines the question: {answer.refusal.reason}"
         elif answer.status == "unstated":
-            excluded[person] = "says nothing on it: [0, 1]"
+            excluded[person] = "states nothing on it: [0, 1]"
         elif answer.low is None or answer.high is None:
-            excluded[person] = answer.status
+            excluded[person] = f"has no number: {answer.status}"
         else:
             members[person] = (answer.low, answer.high)
             conditions.add(answer.given)
@@ -148,15 +149,17 @@ def pool_people(
         raise MesascopeError(
             f"There are {len(weights)} weights for {len(people)} people.", "Give one per person."
         )
-    kept = None if weights is None else [w for w, p in zip(weights, people, strict=True) if p in members]
-    if method in ("gmo", "extremised") and kept is not None:
-        raise MesascopeError(f"The method {method!r} has no weights.", "Use --method log.")
+    member_weights = (
+        None if weights is None else [w for w, p in zip(weights, people, strict=True) if p in members]
+    )
+    if method in ("gmo", "extremised") and member_weights is not None:
+        raise MesascopeError(f"The method {method!r} does not use weights.", "Use --method log.")
     ends: list[float | None] = [None, None]
     vetoes: list[str] = []
     if members:
         for i in (0, 1):
             values = [m[i] for m in members.values()]
-            ends[i] = _pool(values, method, kept, factor, base)
+            ends[i] = _pool(values, method, member_weights, factor, base)
             if method != "linear":
                 vetoes += [
                     f"{p} at the {('lower', 'upper')[i]} end"
@@ -165,8 +168,8 @@ def pool_people(
                 ]
     if any(e is not None and np.isnan(e) for e in ends):
         ends = [None, None]
-        warnings.append("one member's 0 meets another's 1: there is no pool")
-    event = str(argument.default_question(people[0], target, given)[0])
+        warnings.append("one member's answer is 0 and another's is 1, so there is no pool")
+    event = str(argument.default_question(people[0], target, condition)[0])
     return Pool(event, method, ends[0], ends[1], members, excluded, tuple(vetoes), tuple(warnings), engine)
 
 

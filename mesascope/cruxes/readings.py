@@ -1,4 +1,4 @@
-"""How stated words and numbers are read: '~85%', '<10%', '~1-20%', 'very unlikely', 'small amount'."""
+"""Reading stated numbers and words: '~85%', '<10%', '~1-20%', 'very unlikely', 'small amount'."""
 
 import re
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ PLUS_MINUS = 0.05
 MASS = 0.90
 LONGEST = 80
 
-# IPCC AR4 (2007) and ICD-203 (2015): the span each standard gives the word; a bare word is the union,
-# closed towards the end of the scale that the word points at.
+# The interval of each word in IPCC AR4 (2007) and ICD-203 (2015). A bare word is read as the union of both,
+# extended to the end of the scale that the word points at.
 SCALES = {
     "ipcc": {
         "very unlikely": (0.01, 0.10),
@@ -53,7 +53,7 @@ UNION = {
     "roughly even": (0.33, 0.66),
     "black swan": (0.0, 0.20),
 }
-# Evidence words are sets of likelihood ratios; cut points 3, 20, 150 after Kass and Raftery (1995).
+# Evidence words are intervals of likelihood ratios; the limits 3, 20 and 150 are from Kass and Raftery (1995).
 RATIOS = {
     "~zero evidence": (1 / 1.1, 1.1),
     "small amount": (1.1, 3.0),
@@ -66,14 +66,14 @@ _SHAPE = re.compile(rf"(~?)\s*(<=|>=|<|>)?\s*{_NUMBER}\s*(%?)(?:\s*[-–]\s*{_NU
 
 @dataclass(frozen=True)
 class Reading:
-    """A stated value as the machine reads it.
+    """A stated value as an interval, a number or a distribution.
 
     Args:
         stated: the value as written.
         shape: "exact" (85%), "about" (~85%), "range" (1-20%), "bound" (<10%) or "word".
-        low, high: the set under the reading "set"; under "centre" unless `centre` is given.
-        centre: the one number of "exact" and "about", else None.
-        mass: how much of a Beta lies in [low, high]; None where the value stays a set.
+        low, high: the interval, used under the reading "set" and, without a centre, under "centre".
+        centre: the single number of "exact" and "about", otherwise None.
+        mass: the mass of a Beta in [low, high]; None if the value has no distribution.
         rule: the convention, in words.
     """
 
@@ -86,13 +86,13 @@ class Reading:
     rule: str
 
     def span(self, mode: str = "centre") -> tuple[float, float]:
-        """The interval that enters the model under a mode: a point where the centre is read."""
+        """The interval that enters the model under a mode: the centre as a point, if there is one."""
         if mode == "centre" and self.centre is not None:
             return self.centre, self.centre
         return self.low, self.high
 
     def beta(self) -> tuple[float, float] | None:
-        """The maximum-entropy Beta with `mass` in [low, high]; None where the value has no distribution."""
+        """The maximum-entropy Beta with `mass` in [low, high]; None if the value has no distribution."""
         if self.mass is None or self.high <= self.low:
             return None
         return fit_beta(self.low, self.high, self.mass)
@@ -111,14 +111,14 @@ def read_value(
         stated: '85%', '~85%', '~1-20%', '<10%', '>90%', '.85' or a word such as 'likely'.
         words: the scale for a bare word: 'union', 'ipcc' or 'icd'.
         plus_minus: half the width of '~p'.
-        mass: share of a Beta inside a range or '~p'; .90 unless stated.
-        within: 'vacuous' (a bound says nothing inside) or 'uniform' (explicit opt-in).
+        mass: mass of a Beta inside a range or '~p'; by default .90.
+        within: 'vacuous' (a bound has no distribution) or 'uniform' (it is uniform inside).
 
-    Returns a `Reading` with 0 <= low <= high <= 1; anything else raises `MesascopeError`.
+    Returns a `Reading` with 0 <= low <= high <= 1; any other value raises `MesascopeError`.
     """
     if not isinstance(stated, str):
         raise MesascopeError(
-            f"The value {stated!r} is not quoted text.", 'Write it as it was said, quoted: value = "~85%".'
+            f"The value {stated!r} is not quoted text.", 'Quote the original words: value = "~85%".'
         )
     text = _require_short(stated).strip()
     match = _SHAPE.fullmatch(text)
@@ -144,21 +144,21 @@ def read_value(
                 f"The range {stated!r} is reversed.", f"Write {second}-{first}{per2 or per1}."
             )
         weight = (mass or MASS) if (about or mass) else None
-        rule = f"the set [{low:g}, {high:g}]" + (f", {weight:.0%} of the mass" if weight else "")
+        rule = f"the interval [{low:g}, {high:g}]" + (f", {weight:.0%} of the mass" if weight else "")
         return Reading(stated, "range", low, high, None, weight, rule)
     value = numbers[0]
     if sign:
         low, high = (0.0, value) if sign[0] == "<" else (value, 1.0)
         if within not in ("vacuous", "uniform"):
-            raise MesascopeError(f"'within' cannot be {within!r}.", "There are: vacuous, uniform.")
+            raise MesascopeError(f"'within' cannot be {within!r}.", "Use 'vacuous' or 'uniform'.")
         uniform = within == "uniform"
-        tail = "uniform inside, as the file asks" if uniform else "nothing is said inside"
-        rule = f"the closed set [{low:g}, {high:g}], {tail}"
+        tail = "uniform inside, as the file says" if uniform else "without a distribution"
+        rule = f"the closed interval [{low:g}, {high:g}], {tail}"
         return Reading(stated, "bound", low, high, None, 1.0 if uniform else None, rule)
     if about:
         low, high = max(0.0, value - plus_minus), min(1.0, value + plus_minus)
         mass = mass or MASS
-        rule = f"centre {value:g}; as a set [{low:g}, {high:g}]; as a Beta {mass:.0%} inside it"
+        rule = f"centre {value:g}; as an interval [{low:g}, {high:g}]; as a Beta with {mass:.0%} inside it"
         return Reading(stated, "about", low, high, value, mass, rule)
     return Reading(stated, "exact", value, value, value, None, f"exactly {value:g}")
 
@@ -169,23 +169,27 @@ def _read_word(text: str, words: str) -> Reading:
     if key not in UNION:
         raise unknown("number or probability word", text[:60], UNION)
     low, high = (SCALES | {"union": UNION})[words].get(key, UNION[key])
-    known = any(key in scale for scale in SCALES.values())
-    union = "the union of IPCC AR4 and ICD-203" if known else "by this tool, for no standard has the word"
+    standard = any(key in scale for scale in SCALES.values())
+    union = (
+        "the union of IPCC AR4 and ICD-203"
+        if standard
+        else "set by this tool, since no standard has the word"
+    )
     source = {"union": union, "ipcc": "IPCC AR4", "icd": "ICD-203"}[words]
     if not has_word(words, text):
-        source = f"for {words} has no such word"
-    return Reading(text, "word", low, high, None, None, f"the set [{low:g}, {high:g}], {source}")
+        source = f"read by 'union', since {words} does not have the word"
+    return Reading(text, "word", low, high, None, None, f"the interval [{low:g}, {high:g}], {source}")
 
 
 def has_word(words: str, text: str) -> bool:
-    """Whether a scale ('union', 'ipcc' or 'icd') holds a bare word; what it lacks is read by the union."""
+    """Whether a scale ('union', 'ipcc' or 'icd') has a bare word; a missing word is read by the union."""
     return " ".join(text.lower().split()) in (UNION if words == "union" else SCALES[words])
 
 
 def read_ratio(stated: object) -> tuple[float, float]:
-    """Read a likelihood ratio: '3', '~3', '2-5', '>=2', or an evidence word; always a set [low, high].
+    """Read a likelihood ratio as an interval [low, high]: '3', '~3', '2-5' or an evidence word.
 
-    Words are sets, never points: '~zero evidence', 'small amount', 'significant', 'strong'.
+    The words are '~zero evidence', 'small amount', 'significant' and 'strong'.
     """
     if isinstance(stated, int | float) and not isinstance(stated, bool) and 0 < stated < 1e12:
         return float(stated), float(stated)
@@ -218,10 +222,10 @@ def _require_short(stated: str) -> str:
 
 
 def fits_scales(reading: Reading, verbal: str) -> dict[str, bool]:
-    """Whether a number agrees with the word said beside it, on each scale that knows the word.
+    """Whether a number agrees with the word stated with it, on each scale that has the word.
 
-    'fairly', 'quite' and 'pretty' before a word are ignored. The number counts as fitting where its centre,
-    or any part of its set, lies in the span of the word.
+    'fairly', 'quite', 'pretty' and 'rather' before a word are ignored. The number fits if its centre, or any
+    part of its interval without a centre, lies in the interval of the word.
     """
     key = re.sub(r"^(fairly|quite|pretty|rather)\s+", "", " ".join(verbal.lower().split()))
     low, high = reading.span("centre")
@@ -234,10 +238,10 @@ def fits_scales(reading: Reading, verbal: str) -> dict[str, bool]:
 
 @lru_cache(maxsize=4096)
 def fit_beta(low: float, high: float, mass: float = MASS) -> tuple[float, float]:
-    """The Beta of greatest entropy among those with `mass` in [low, high].
+    """The Beta of greatest entropy with `mass` in [low, high], as PreliZ defines it.
 
-    For each mean in (low, high) the concentration is solved for, then the mean is chosen.
-    Satisfies F(high) - F(low) = mass to 1e-9. As PreliZ defines it.
+    For each mean in (low, high) the concentration is solved for; then the mean is chosen. The result satisfies
+    F(high) - F(low) = mass to 1e-9.
     """
     from scipy.optimize import brentq, minimize_scalar
     from scipy.special import betainc, betaln, digamma
@@ -268,11 +272,11 @@ def fit_beta(low: float, high: float, mass: float = MASS) -> tuple[float, float]
     best = int(np.argmin(costs))
     if not np.isfinite(costs[best]):
         raise MesascopeError(
-            f"No Beta holds {mass:.0%} of its mass in [{low:g}, {high:g}].", "Use --reading set."
+            f"No Beta has {mass:.0%} of its mass in [{low:g}, {high:g}].", "Use --reading set."
         )
     around = means[max(best - 1, 0)], means[min(best + 1, len(means) - 1)]
-    found = minimize_scalar(cost, bounds=around, method="bounded", options={"xatol": 1e-9 * (high - low)})
-    mean = float(found.x)  # type: ignore[union-attr]
+    result = minimize_scalar(cost, bounds=around, method="bounded", options={"xatol": 1e-9 * (high - low)})
+    mean = float(result.x)  # type: ignore[union-attr]
     k = concentrate(mean)
     assert k is not None
     return mean * k, (1 - mean) * k

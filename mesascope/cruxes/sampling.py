@@ -1,4 +1,4 @@
-"""Second order: entries drawn from Betas, every draw answered exactly."""
+"""Second-order answers: entries are drawn from Betas, and every draw is answered exactly."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ class Draws:
     """Second-order answers: one exact probability per draw.
 
     Args:
-        low, high: [draws], the ends over the vertices; equal where there are none.
-        vertices: entries without a distribution, which each draw held at the ends of their sets.
+        low, high: [draws], the ends over the vertices; equal if every entry has a distribution.
+        vertices: ids of the entries without a distribution, which take both ends of their intervals in each draw.
     """
 
     low: np.ndarray
@@ -26,7 +26,7 @@ class Draws:
     vertices: tuple[str, ...]
 
     def mean(self) -> tuple[float, float]:
-        """The mean probability, as an interval where some entries are sets."""
+        """The mean probability, as an interval if some entries have no distribution."""
         return float(self.low.mean()), float(self.high.mean())
 
     def quantiles(self) -> tuple[float, float]:
@@ -38,7 +38,7 @@ def draw(
     network: CredalNet,
     betas: Sequence[tuple[float, float] | None],
     event: Event,
-    given: Event = SURE,
+    condition: Event = SURE,
     draws: int = 100_000,
     *,
     seed: int = 0,
@@ -47,19 +47,19 @@ def draw(
 
     Args:
         network: the network.
-        betas: per entry, (a, b), or None where it has no distribution and stays a set.
-        event, given: the question.
-        draws, seed: how many, and from which stream; the same seed gives the same draws.
+        betas: per entry (a, b), or None if it has no distribution.
+        event, condition: the question.
+        draws, seed: the number of draws and the random seed.
 
-    Returns `Draws`, or None where the condition cannot happen. For a multilinear query without condition the
-    mean equals the value at the mean entries; with a condition it does not.
+    Returns `Draws`, or None if the condition cannot happen. Without a condition the mean equals the value at the
+    mean entries, because the query is multilinear; with a condition it does not.
     """
     spans = network.spans()
-    moves = network.relevant(event, given)
+    moves = network.relevant(event, condition)
     sets = [int(i) for i in np.flatnonzero(moves) if betas[int(i)] is None and spans[i, 1] > spans[i, 0]]
     if len(sets) > 10:
         raise MesascopeError(
-            f"{len(sets)} numbers have no distribution; at most 10 can stay sets while drawing.",
+            f"{len(sets)} numbers have no distribution; sampling allows at most 10.",
             "Ask with --engine credal.",
         )
     rng = np.random.default_rng(seed)
@@ -74,7 +74,7 @@ def draw(
         for code in range(2 ** len(sets)):
             for j, i in enumerate(sets):
                 theta[i] = spans[i, (code >> j) & 1]
-            values = network.evaluate(theta, event, given)
+            values = network.evaluate(theta, event, condition)
             low, high = np.fmin(low, values), np.fmax(high, values)
         lows.append(low)
         highs.append(high)

@@ -1,4 +1,4 @@
-"""The gap of two people by the claims that both state, and one remainder for everything else."""
+"""The gap between two people by the claims that both state, with one remainder for everything else."""
 
 from dataclasses import dataclass, replace
 
@@ -21,11 +21,12 @@ class Part:
     """One part of a gap.
 
     Args:
-        name, event: what it is.
+        name, event: the part's name and event.
         values: each person's number for it, given the parts before it; None for a remainder.
-        sources: where each number comes from: 'stated or implied', 'assumed by the modeller', 'rest'.
-        share: its part of the gap, on the gap's scale; fraction: of the whole.
-        span: the least and greatest fraction as a bottom line goes through its interval.
+        sources: the source of each number: 'stated or implied', 'assumed by the modeller' or 'rest'.
+        share: its share of the gap, on the gap's scale.
+        fraction: the share divided by the gap.
+        span: the least and greatest fraction over the interval of the bottom line.
     """
 
     name: str
@@ -47,7 +48,7 @@ def make_part(
     total: float,
     span: tuple[float, float] | None = None,
 ) -> Part:
-    """A part with its fraction of the whole gap, where there is a gap."""
+    """A part with its fraction of the gap, if the gap is not zero."""
     fraction = float(share) / total if abs(total) > POINT else None
     return Part(name, str(event), values, sources, float(share), fraction, span)
 
@@ -57,11 +58,14 @@ class Gap:
     """The difference between two people, in parts.
 
     Args:
-        people: from, to.
-        ends: each one's number on the target; total: their difference on the scale, the sum of the shares
-            (for one at a time, which need not add up, `remainder` is what is missing).
-        cut, form, scale, method: how it was cut.
-        assumptions: printed with it.
+        people: the gap leads from the first to the second.
+        target, given: the question.
+        cut, text, form, scale, method: how the gap was split.
+        ends: each person's number on the target.
+        total: the difference of the ends on the scale.
+        remainder: the total minus the sum of the shares; 0 unless the method moves parts one at a time.
+        parts: the parts with their shares.
+        assumptions: the assumptions, printed with the gap.
     """
 
     people: tuple[str, str]
@@ -87,16 +91,17 @@ class Gap:
 def explain_shared(
     argument: Argument, one: str, other: str, target: str | Event | None, scale: str, *, method: str
 ) -> Gap:
-    """The gap by shared claims: a claim counts as shared where event and condition are the same.
+    """The gap by shared claims; a claim is shared if both people state the same event and condition.
 
     Args:
         argument: the argument.
-        one, other: from whom to whom.
-        target: an event; the file's query where left out.
-        scale: 'prob', 'log' or 'logodds'; method: 'shapley' only.
+        one, other: the gap leads from one to other.
+        target: an event; by default the file's query.
+        scale: 'prob', 'log' or 'logodds'.
+        method: only 'shapley'.
 
-    A coalition holds some shared claims at the other's values; the rest (vocabulary, bridges, what only
-    one states) is one more player, so the shares add up whatever the two do not share.
+    Each shared claim is a player, which takes one person's value or the other's. The rest (vocabulary, bridges
+    and claims of one person only) is one more player, so the shares always add up to the gap.
     """
     if method != "shapley":
         raise MesascopeError(
@@ -104,16 +109,16 @@ def explain_shared(
         )
     questions = [argument.default_question(p, target, None) for p in (one, other)]
     models = [argument.polytope(p) for p in (one, other)]
-    parts = [m.part(join(*q).atoms()) for m, q in zip(models, questions, strict=True)]
+    relevant = [m.part(join(*q).atoms()) for m, q in zip(models, questions, strict=True)]
     pairs = [
         (a, b)
-        for a in parts[0].constraints
-        for b in parts[1].constraints
-        if same(a.given, b.given) and same(a.event, b.event)
+        for a in relevant[0].constraints
+        for b in relevant[1].constraints
+        if same(a.condition, b.condition) and same(a.event, b.event)
     ]
     if len(pairs) > MOST_SHARED:
         raise MesascopeError(
-            f"{len(pairs)} claims are shared; at most {MOST_SHARED} are cut without a cut.",
+            f"{len(pairs)} claims are shared; at most {MOST_SHARED} can be split without a cut.",
             "Add [cuts] to the file.",
         )
     n = len(pairs)
@@ -130,29 +135,29 @@ def explain_shared(
         answer = solve((one, other)[side], Polytope(swapped, models[side].rules), *questions[side])
         if answer.span is None:
             raise MesascopeError(
-                "The two people's shared claims cannot be exchanged: they contradict the rest.",
+                "The two people's shared claims cannot be exchanged: the rest contradicts them.",
                 "Add [cuts] to the file.",
             )
         if answer.status == "unstated" and code in (0, len(values) - 1):
             person = (one, other)[side]
             raise MesascopeError(
-                f"Nothing {person} says bounds {questions[side][0]}: [0, 1] has no gap to anything.",
+                f"{person}'s claims do not bound {questions[side][0]}, so there is no gap.",
                 f"Choose another target, or add a claim of {person} or a bridge.",
             )
         values[code] = sum(answer.span) / 2
     shares = share_shapley(put_on_scale(values, scale))
     scaled = put_on_scale(values[[0, -1]], scale)
     total = float(scaled[1] - scaled[0])
-    found = []
+    parts = []
     for (a, b), share in zip(pairs, shares, strict=False):
         first, second = (c.low if c.low == c.high else None for c in (a, b))
         sources = ("stated or implied", "stated or implied")
-        found.append(make_part(f"{a.id} / {b.id}", a.event, (first, second), sources, share, total=total))
+        parts.append(make_part(f"{a.id} / {b.id}", a.event, (first, second), sources, share, total=total))
     rest = ("rest", "rest")
-    found.append(make_part(REST, questions[0][0], (None, None), rest, shares[-1], total=total))
+    parts.append(make_part(REST, questions[0][0], (None, None), rest, shares[-1], total=total))
     notes = [
         "each bottom line is the middle of its bounds",
-        "claims count as shared where event and condition are the same",
+        "claims are shared if event and condition are the same",
     ]
     for a, b in pairs:
         if a.low != a.high or b.low != b.high:
@@ -171,6 +176,6 @@ def explain_shared(
         (float(values[0]), float(values[-1])),
         total,
         0.0,
-        tuple(found),
+        tuple(parts),
         tuple(notes),
     )

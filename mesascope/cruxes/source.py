@@ -1,4 +1,4 @@
-"""The text of a crux file: TOML with the line of every entry, and checks that name that line."""
+"""The text of a crux file: TOML with the line of every entry, for error messages."""
 
 from __future__ import annotations
 
@@ -35,9 +35,7 @@ def read_text(path: str | Path) -> str:
         if path.is_dir():
             raise MesascopeError(f"{str(path)!r} is a folder.", "Name a TOML file.")
         if path.stat().st_size > LARGEST:
-            raise MesascopeError(
-                f"{str(path)!r} is larger than 1 MB.", "A crux file is a page or two of text."
-            )
+            raise MesascopeError(f"{str(path)!r} is larger than 1 MB.", "Use a shorter crux file.")
         data = path.read_bytes().removeprefix(_BOM)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
@@ -55,50 +53,52 @@ def read_text(path: str | Path) -> str:
 
 
 class Source:
-    """A parsed TOML text that knows where every entry stands.
+    """A parsed TOML text with the line of every entry.
 
     Args:
         text: the TOML.
-        name: what messages call it.
+        name: the file's name in messages.
     """
 
     def __init__(self, text: str, name: str):
         self.name, self._lines = name, Lines(text)
         if self._lines.dotted:
-            raise self._broken(self._lines.dotted, f"a name of more than {MOST_PARTS} parts", "Shorten it.")
+            raise self._make_error(
+                self._lines.dotted, f"a name of more than {MOST_PARTS} parts", "Shorten it."
+            )
         try:
             self.data: dict[str, Any] = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             place = _PLACE.search(str(error))
             line, column = place.groups() if place else (None, None)
-            what = str(error)[: place.start() if place else None][:200]
-            what += f" (column {column})" if column else " at the end of the file"
-            raise self._broken(
+            problem = str(error)[: place.start() if place else None][:200]
+            problem += f" (column {column})" if column else " at the end of the file"
+            raise self._make_error(
                 int(line) if line else self._lines.end(),
-                f"not TOML: {what}",
-                'One entry on a line, every value quoted: value = "~85%".',
+                f"not TOML: {problem}",
+                'Write one entry per line, with quoted values: value = "~85%".',
             ) from None
         except (RecursionError, MemoryError):
-            raise self._broken(self._lines.deepest, "nested too deeply", "Nest less deeply.") from None
+            raise self._make_error(self._lines.deepest, "nested too deeply", "Nest less deeply.") from None
         except (ValueError, OverflowError):
-            raise self._broken(
+            raise self._make_error(
                 self._lines.long_number(), "a number that is too long", "Write shorter numbers."
             ) from None
 
-    def _broken(self, line: int, what: str, remedy: str) -> MesascopeError:
-        return MesascopeError(f"{self.name}: line {line}: {self._lines.name(line)}: {what}.", remedy)
+    def _make_error(self, line: int, problem: str, remedy: str) -> MesascopeError:
+        return MesascopeError(f"{self.name}: line {line}: {self._lines.name(line)}: {problem}.", remedy)
 
     def line(self, *path: str) -> int:
-        """The line on which an entry stands (its table's line where the entry is not found; 1 at worst)."""
+        """The line of an entry; if it is not found, the line of its table, or 1."""
         return self._lines.start(*path)
 
     def place(self, *path: str) -> str:
-        """Where an entry is and what it is called: file, line and name."""
+        """An entry's file, line and name, for messages."""
         return f"{self.name}: line {self.line(*path)}: {name_entry(*path)}"
 
     @contextmanager
     def at(self, *path: str) -> Iterator[None]:
-        """Errors raised inside name the file, the line and the entry first."""
+        """A context in which every error message starts with the file, the line and the entry."""
         try:
             yield
         except MesascopeError as error:
@@ -108,7 +108,7 @@ class Source:
             raise MesascopeError(f"{self.place(*path)}: {problem}", remedy) from None
 
     def table(self, name: str) -> dict[str, Any]:
-        """A top-level table whose keys are names; missing is empty, anything but a table an error."""
+        """A top-level table whose keys are names; empty if it is missing, an error if it is not a table."""
         value = self.data.get(name, {})
         with self.at(name):
             require(isinstance(value, dict), f"This is {describe(value)}, not a table.", f"Write [{name}].")
@@ -117,13 +117,13 @@ class Source:
             with self.at(name, key):
                 require(
                     bool(NAME.fullmatch(key)),
-                    f"The name {key[:80]!r} is not usable.",
+                    f"The name {key[:80]!r} is not allowed.",
                     "Names are letters, digits and _, start with a letter, and have at most 64 characters.",
                 )
         return value
 
     def entries(self, name: str) -> list[dict[str, Any]]:
-        """A top-level array of tables; missing is empty."""
+        """A top-level array of tables; empty if it is missing."""
         value = self.data.get(name, [])
         with self.at(name):
             require(
@@ -135,12 +135,12 @@ class Source:
         return value
 
 
-def _require_few(value: Sized, told: str) -> None:
-    require(len(value) <= MOST_ENTRIES, told, f"At most {MOST_ENTRIES}.")
+def _require_few(value: Sized, problem: str) -> None:
+    require(len(value) <= MOST_ENTRIES, problem, f"At most {MOST_ENTRIES} are possible.")
 
 
 def describe(value: object) -> str:
-    """A short name for what was found where something else was wanted."""
+    """A short description of a value of the wrong kind."""
     kind = _KINDS.get(type(value), type(value).__name__)
     try:
         return f"{kind} {reprlib.repr(value)[:40]}"
@@ -149,7 +149,7 @@ def describe(value: object) -> str:
 
 
 class Fields:
-    """One table, read field by field; unknown fields and wrong types are errors, missing ones where needed.
+    """One table, read field by field; unknown fields, wrong types and missing required fields are errors.
 
     Args:
         table: the table.
@@ -167,12 +167,12 @@ class Fields:
             if key not in allowed:
                 raise unknown("field", str(key)[:80], allowed)
 
-    def _require_kind(self, good: bool, key: str, wanted: str, example: str) -> None:
-        told = f"The field {key!r} is {describe(self.table.get(key))}, not {wanted}."
-        require(good, told, f"Write {key} = {example}.")
+    def _require_kind(self, good: bool, key: str, expected: str, example: str) -> None:
+        problem = f"The field {key!r} is {describe(self.table.get(key))}, not {expected}."
+        require(good, problem, f"Write {key} = {example}.")
 
-    def require_there(self, key: str, remedy: str) -> Any:
-        """What stands in a field that may not be missing."""
+    def require_field(self, key: str, remedy: str) -> Any:
+        """The value of a required field."""
         require(key in self.table, f"The field {key!r} is missing.", remedy)
         return self.table[key]
 
@@ -180,15 +180,19 @@ class Fields:
         """A text field, without control characters."""
         if key not in self.table and not needed:
             return default
-        value = self.require_there(key, f'Add {key} = "…".')
+        value = self.require_field(key, f'Add {key} = "…".')
         self._require_kind(isinstance(value, str), key, "text", '"…"')
-        require(value.isprintable(), f"The field {key!r} holds control characters.", "Remove them.")
-        require(len(value) <= 2000, f"The field {key!r} has {len(value)} characters.", "At most 2000.")
+        require(value.isprintable(), f"The field {key!r} has control characters.", "Remove them.")
+        require(
+            len(value) <= 2000,
+            f"The field {key!r} has {len(value)} characters.",
+            "At most 2000 are possible.",
+        )
         require(not needed or bool(value.strip()), f"The field {key!r} is empty.", f'Write {key} = "…".')
         return value
 
     def texts(self, key: str, needed: str = "") -> tuple[str, ...]:
-        """A list of texts; one text counts as a list of one; missing is empty, or an error with what is needed."""
+        """A list of texts, or a single text; empty if it is missing, or an error with the remedy `needed`."""
         value = self.table.get(key, [])
         value = [value] if isinstance(value, str) else value
         good = isinstance(value, list) and all(isinstance(x, str) and x.isprintable() for x in value)
@@ -210,26 +214,26 @@ class Fields:
         self._require_kind(good, key, "a usable number", "0.5")
         return float(value)
 
-    def choice(self, key: str, known: Collection[str], default: str) -> str:
-        """A text field that is one of a few."""
-        return pick_named(key, self.text(key, default=default), known)
+    def choice(self, key: str, options: Collection[str], default: str) -> str:
+        """A text field with one of several options."""
+        return pick_named(key, self.text(key, default=default), options)
 
     def nested(self, key: str) -> dict[str, Any]:
-        """A table inside the table; missing is empty."""
+        """A table inside the table; empty if it is missing."""
         value = self.table.get(key, {})
         self._require_kind(isinstance(value, dict), key, "a table", "{ name = … }")
         _require_few(value, f"The field {key!r} has {len(value)} entries.")
         return value
 
     def groups(
-        self, key: str, kind: str, known: Collection[str], example: str
+        self, key: str, kind: str, valid_names: Collection[str], example: str
     ) -> tuple[tuple[str, ...], ...]:
-        """A list of lists of known names; missing is empty."""
+        """A list of lists of valid names; empty if it is missing."""
         value = self.table.get(key, [])
         good = isinstance(value, list) and all(isinstance(group, list) for group in value)
         good = good and all(isinstance(name, str) for group in value for name in group)
         self._require_kind(good, key, "a list of lists of names", example)
-        return tuple(tuple(pick_named(kind, name, known) for name in group) for group in value)
+        return tuple(tuple(pick_named(kind, name, valid_names) for name in group) for group in value)
 
     def inner(self, key: str) -> Fields:
         """A table inside the table, whose fields may have any name."""
@@ -238,10 +242,10 @@ class Fields:
     def event(
         self, key: str, atoms: Iterable[str], definitions: Mapping[str, Event], needed: bool = True
     ) -> Event:
-        """An event over known names, definitions expanded; the sure event where missing and not needed."""
+        """An event with definitions expanded; the sure event if it is missing and not needed."""
         if key not in self.table and not needed:
             return SURE
-        text = self.require_there(key, f'Add {key} = "T & C".')
-        told = f"The field {key!r} is {describe(text)}, not text."
-        require(isinstance(text, str), told, f'Quote it: {key} = "T & C".')
+        text = self.require_field(key, f'Add {key} = "T & C".')
+        problem = f"The field {key!r} is {describe(text)}, not text."
+        require(isinstance(text, str), problem, f'Quote it: {key} = "T & C".')
         return require_known(parse(text), {*atoms, *definitions}).expand(definitions)

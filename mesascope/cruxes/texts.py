@@ -46,7 +46,7 @@ def number(x: float | None) -> str:
 
 
 def interval(low: float | None, high: float | None) -> str:
-    """One number where the ends agree, else [low, high]."""
+    """One number if the ends agree, otherwise [low, high]."""
     if low is None or high is None:
         return "–"
     return number((low + high) / 2) if high - low < 1e-7 else f"[{number(low)}, {number(high)}]"
@@ -71,7 +71,7 @@ def tell_conventions(c: Conventions) -> str:
     if c.reading != "centre":
         parts.append(f"~p is p ± {number(c.plus_minus)}")
     if c.reflective:
-        parts.append("on reflection where said")
+        parts.append("on reflection if stated")
     if c.bridges:
         parts.append("switched on: " + ", ".join(c.bridges))
     if c.wordings:
@@ -80,7 +80,7 @@ def tell_conventions(c: Conventions) -> str:
 
 
 def tell_issues(issues: Sequence[Issue]) -> list[str]:
-    """The check, one issue a paragraph."""
+    """The issues of a check, one paragraph each."""
     errors = sum(issue.error for issue in issues)
     lines = [f"{errors or 'no'} contradiction{'s' if errors != 1 else ''}, {len(issues) - errors} warnings"]
     for issue in issues:
@@ -91,15 +91,15 @@ def tell_issues(issues: Sequence[Issue]) -> list[str]:
     return lines
 
 
-def tell_question(event: str, given: str) -> str:
-    """P(event) or P(event | given), with brackets where an 'or' could be taken for the bar."""
-    if given not in ("anything", ""):
-        event, given = (f"({x})" if "|" in x else x for x in (event, given))
-    return f"P({event})" if given in ("anything", "") else f"P({event} | {given})"
+def tell_question(event: str, condition: str) -> str:
+    """P(event) or P(event | condition), with brackets around an event that contains the sign '|'."""
+    if condition not in ("anything", ""):
+        event, condition = (f"({x})" if "|" in x else x for x in (event, condition))
+    return f"P({event})" if condition in ("anything", "") else f"P({event} | {condition})"
 
 
 def tell_answer(answer: Answer) -> list[str]:
-    """One answer: the number, what it rests on, and every other wording."""
+    """One answer: the number, its claims and assumptions, and every other wording."""
     head = (
         f"{answer.person}: {tell_question(answer.event, answer.given)} = {interval(answer.low, answer.high)}"
     )
@@ -126,7 +126,7 @@ def tell_answer(answer: Answer) -> list[str]:
 
 
 def tell_gap(report: GapReport) -> list[str]:
-    """Each cut as a table of parts, then the warnings and filings."""
+    """Each cut as a table of its parts, then the warnings and filings."""
     lines = []
     for gap in report.gaps:
         one, other = gap.people
@@ -147,7 +147,7 @@ def tell_gap(report: GapReport) -> list[str]:
         lines += align(rows)
         if gap.remainder:
             lines.append(
-                f"  the shares miss the gap by {gap.remainder:+.5f}: moved one at a time they need not add up"
+                f"  the shares differ from the gap by {gap.remainder:+.5f}: parts moved one at a time need not add up"
             )
         lines += [f"  assumes: {note}" for note in gap.assumptions]
     lines += [f"warning: {warning}" for warning in report.warnings]
@@ -155,9 +155,9 @@ def tell_gap(report: GapReport) -> list[str]:
     return lines
 
 
-def tell_values(values: Sequence[Value], unit: str, what: str) -> list[str]:
-    """Cruxes with their value, largest upper end first."""
-    rows = [["crux", what, "at most", "engine", "P(U), P(U|C), P(C)"]]
+def tell_values(values: Sequence[Value], unit: str, quantity: str) -> list[str]:
+    """Cruxes with their values; the largest upper end comes first."""
+    rows = [["crux", quantity, "at most", "engine", "P(U), P(U|C), P(C)"]]
     for v in values:
         triads = [f"{number(t[0])}, {number(t[1])}, {number(t[2])}" if t else "a set" for t in v.triads]
         rows.append([v.crux, interval(v.low, v.high), number(v.most), v.engine, " / ".join(triads)])
@@ -168,7 +168,7 @@ def tell_values(values: Sequence[Value], unit: str, what: str) -> list[str]:
 
 
 def tell_updates(updates: Iterable[Update]) -> list[str]:
-    """Each person before and after, or why not."""
+    """Each person's belief before and after, or why it does not move."""
     lines = []
     for u in updates:
         if u.status == "asked":
@@ -191,10 +191,10 @@ def tell_updates(updates: Iterable[Update]) -> list[str]:
 
 
 def tell_tallies(tallies: Sequence[Tally]) -> list[str]:
-    """Each rule: every unit's verdict, the count, the gap to the claim, and what it does."""
+    """Each rule: the count, every unit's verdict, the gap to the claim, and the updates."""
     lines = []
     for tally in tallies:
-        count = f"{tally.k} of {tally.n}" if tally.n else "nothing that counts"
+        count = f"{tally.k} of {tally.n}" if tally.n else "no unit counts"
         lines.append(f"{tally.measure} → {tally.feeds}: {count}")
         lines += align([[u.name, u.verdict, u.reason] for u in tally.units])
         lines.append(f"  {tally.gap}")
@@ -203,7 +203,7 @@ def tell_tallies(tallies: Sequence[Tally]) -> list[str]:
 
 
 def tell_pool(pool: Pool) -> list[str]:
-    """The pooled interval, its members, who is left out and why."""
+    """The pooled interval, its members, and the people who are left out, with the reason."""
     lines = [f"pool of P({pool.target}) by {pool.method}: {interval(pool.low, pool.high)}"]
     lines += [f"  {person}: {interval(*ends)}" for person, ends in pool.members.items()]
     lines += [f"  left out: {person}, who {reason}" for person, reason in pool.excluded.items()]

@@ -206,7 +206,7 @@ def test_a_real_run_by_the_command(run_folder, tmp_path):
     result = CliRunner().invoke(app, ["update", str(tmp_path / "own.toml"), "--findings", str(run_folder)])
     assert result.exit_code == 0, result.exception
     assert "probed → seen: 1 of 1" in result.stdout
-    assert "open → above: nothing that counts" in result.stdout
+    assert "open → above: no unit counts" in result.stdout
     assert "ann: moved, P(A) 0.3 → 0.5625, likelihood ratio 3, log-odds +1.099\n" in result.stdout
     assert "    and the target: 0.15 → 0.2812\n" in result.stdout
     assert "cy: asked, P(A) (now [0, 1]). the file gives cy no likelihood ratio for seen" in result.stdout

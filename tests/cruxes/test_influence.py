@@ -107,5 +107,5 @@ def test_a_gap_under_another_wording():
 
 
 def test_there_is_no_gap_to_somebody_who_says_nothing():
-    with pytest.raises(MesascopeError, match="cy says bounds X"):
+    with pytest.raises(MesascopeError, match="cy's claims do not bound X"):
         small().gap("ann", "cy")

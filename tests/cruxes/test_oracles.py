@@ -269,7 +269,7 @@ def test_merging_worlds_changes_no_bound():
         worlds, event = enumerate_worlds(atoms), Event("atom", name=atoms[-1])
         rows = []
         for c in claims:
-            given, both = c.given.holds(worlds), c.given.holds(worlds) & c.event.holds(worlds)
+            given, both = c.condition.holds(worlds), c.condition.holds(worlds) & c.event.holds(worlds)
             rows += [both - c.high * given, c.low * given - both]
         ends = [
             s

@@ -83,7 +83,7 @@ def test_negating_the_question_mirrors_its_bounds(polytope, event, condition):
 @QUICK
 def test_negating_a_claim_changes_nothing(polytope, event):
     flipped = Polytope(
-        [Constraint(c.id, negate(c.event), c.given, 1 - c.high, 1 - c.low) for c in polytope.constraints]
+        [Constraint(c.id, negate(c.event), c.condition, 1 - c.high, 1 - c.low) for c in polytope.constraints]
     )
     one, other = polytope.bound(event), flipped.bound(event)
     assert (one.low, one.high) == pytest.approx((other.low, other.high), abs=2e-6)
@@ -95,7 +95,7 @@ def test_renaming_atoms_changes_nothing(polytope, event, names):
     new = dict(zip("ABC", names, strict=True))
     renamed = Polytope(
         [
-            Constraint(c.id, c.event.rename(new), c.given.rename(new), c.low, c.high)
+            Constraint(c.id, c.event.rename(new), c.condition.rename(new), c.low, c.high)
             for c in polytope.constraints
         ]
     )
@@ -123,7 +123,7 @@ def test_splitting_a_claim_on_what_is_sure_changes_nothing(polytope, event):
     """P(E | G) in [l, u] said twice, or as an event with an atom that equals E, is the same claim."""
     first = polytope.constraints[:1]
     assume(first)
-    twin = Constraint("twin", parse("T"), first[0].given, first[0].low, first[0].high)
+    twin = Constraint("twin", parse("T"), first[0].condition, first[0].low, first[0].high)
     rule = Rule("r", Event("<->", (parse("T"), first[0].event)))
     one, other = polytope.bound(event), Polytope([*polytope.constraints[1:], twin], [rule]).bound(event)
     assert (one.low, one.high) == pytest.approx((other.low, other.high), abs=2e-6)
@@ -164,7 +164,7 @@ def test_every_clash_is_irreducible_and_its_repair_repairs(pu, puc, pc):
         assert set(clash.claims) == {"pu", "puc", "pc"}
         assert sum(clash.repair.values()) == pytest.approx(excess, abs=1e-7)
         for name, (low, high) in clash.single.items():
-            fixed = [Constraint(c.id, c.event, c.given, low, high) if c.id == name else c for c in claims]
+            fixed = [Constraint(c.id, c.event, c.condition, low, high) if c.id == name else c for c in claims]
             assert Polytope(fixed).feasible
 
 

@@ -138,7 +138,7 @@ def test_4_11_thread_critic(changes, bounds):
 
 def test_1c_same_word_two_vocabularies():
     argument = cruxes.default()
-    own = argument.translate("fix_cheap", to="lister", given="P")
+    own = argument.translate("fix_cheap", to="lister", condition="P")
     assert (own.low, own.high) == pytest.approx((0.015, 0.015), abs=1e-9)
     naive = 1 - 0.85
     assert log_odds(0.90) - log_odds(naive) == pytest.approx(3.93, abs=5e-3)
