@@ -39,7 +39,7 @@ PLACES = {  # where files of each kind lie, here
 INSTALLED = "A plug-in of your own package shows once the package is installed: pip install -e ."
 STUDIES = ROOT / "studies"  # folders of data, not plug-ins: adding one adds a study
 LISTED = {**KINDS, "studies": "study"}
-BOUND = ("family", "lived", "out", "progress", "trust")  # parameters that are handed over, never typed
+BOUND = ("family", "rollouts", "lived", "out", "progress", "trust")  # parameters that are passed, never typed
 
 
 def names(kind: str) -> list[str]:

@@ -277,7 +277,7 @@ def test_arrays():
     for data in (head.getvalue(), bytes(200 << 20)):
         with zipfile.ZipFile("a.npz", "w", zipfile.ZIP_DEFLATED) as made:
             made.writestr("a.npy", data)
-        assert "is no finished rollout" in refused(bench.load_rollout, Path("a.npz"))
+        assert "is not a finished rollout" in refused(bench.load_rollout, Path("a.npz"))
 
 
 def test_parquet():

@@ -1,1 +1,1 @@
-"""The command line: verbs over the package, no logic."""
+"""The command line: commands over the package, no logic."""

@@ -1,4 +1,4 @@
-"""The tables that the terminal shows: of plug-ins, of the validation, of a study."""
+"""Tables for the terminal: plug-ins, the validation, a study."""
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from mesascope.cli.output import escape_controls
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> Table:
-    """A table of texts from anyone."""
+    """A table of texts from any source, with control characters escaped."""
     table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False, title=title)
     for column in table.columns:
         column.overflow = "fold"
@@ -26,8 +26,8 @@ def plugins(rows: Sequence[Mapping[str, Any]], settings: bool) -> Group:
     """The plug-ins, kind by kind, as `mesascope list` prints them.
 
     Args:
-        rows: as `catalogue.describe` gives them.
-        settings: whether each shows its settings.
+        rows: the rows of `catalogue.describe`.
+        settings: whether to show the settings of each.
     """
     parts: list[Any] = []
     for kind, group in itertools.groupby(rows, key=lambda row: row["kind"]):
@@ -39,52 +39,52 @@ def plugins(rows: Sequence[Mapping[str, Any]], settings: bool) -> Group:
             if row.get("package"):
                 text.append(f" (from {escape_controls(row['package'])})", style="italic")
             if settings and row["settings"]:
-                shown = (k if v is None else f"{k}={v}" for k, v in row["settings"].items())
-                text.append(f"\n{escape_controls(', '.join(shown))}", style="dim")
+                settings_text = (k if v is None else f"{k}={v}" for k, v in row["settings"].items())
+                text.append(f"\n{escape_controls(', '.join(settings_text))}", style="dim")
             table.add_row(Text(escape_controls(row["name"]), style="bold"), text)
         parts += [Text(f"{kind} ({table.row_count})", style="underline"), table, Text()]
     return Group(*parts)
 
 
-def validation(found: Mapping[str, Any]) -> Group:
+def validation(results: Mapping[str, Any]) -> Group:
     """The confusion matrix, the shares and the coverage, as `mesascope validate` prints them."""
-    readings = sorted({r for row in found["confusion"].values() for r in row})
+    readings = sorted({r for row in results["confusion"].values() for r in row})
     matrix = _table(
         ("truth", *readings),
-        ((truth, *(row.get(r, 0) or "·" for r in readings)) for truth, row in found["confusion"].items()),
+        ((truth, *(row.get(r, 0) or "·" for r in readings)) for truth, row in results["confusion"].items()),
         "runs by truth (rows) and reading (columns)",
     )
     for column in matrix.columns[1:]:
         column.justify = "right"
-    known = [("", row) for row in found["subjects"]]
-    known += [(f"{name}: ", row) for name, axis in found["axes"].items() for row in axis["subjects"]]
+    rows = [("", row) for row in results["subjects"]]
+    rows += [(f"{name}: ", row) for name, axis in results["axes"].items() for row in axis["subjects"]]
     subjects = _table(
         ("subject", "truth", "readings"),
         (
-            (row["subject"], of + row["truth"], ", ".join(f"{r} {n}" for r, n in row["readings"].items()))
-            for of, row in known
+            (row["subject"], prefix + row["truth"], ", ".join(f"{r} {n}" for r, n in row["readings"].items()))
+            for prefix, row in rows
         ),
     )
     lines = [
-        f"right {found['right']:.1%} of {found['runs']['demanded']} runs that demand a reading (bound 97 %)",
-        f"wrong {found['wrong']:.2%} and undetermined {found['undetermined']:.1%} of {found['runs']['all']} runs",
-        f"false positives {found['false_positives']} of {found['runs']['cannot acquire']}",
+        f"right {results['right']:.1%} of {results['runs']['demanded']} runs that demand a reading (bound 97 %)",
+        f"wrong {results['wrong']:.2%} and undetermined {results['undetermined']:.1%} of {results['runs']['all']} runs",
+        f"false positives {results['false_positives']} of {results['runs']['cannot acquire']}",
         *(
             f"{c['study']}, N = {c['n']}: the 95 % interval covers in {c['covered']:.1%} of {c['studies']} studies"
-            for c in found["coverage"]
+            for c in results["coverage"]
         ),
         *(
-            f"axis {name}: right in {told['right']:.1%} of {told['runs']} runs, "
-            f"{told['false_positives']} controls read as what they must not be"
-            for name, told in found["axes"].items()
+            f"axis {name}: right in {axis['right']:.1%} of {axis['runs']} runs, "
+            f"{axis['false_positives']} controls with a forbidden reading"
+            for name, axis in results["axes"].items()
         ),
-        *found["missed"],
+        *results["missed"],
     ]
     return Group(subjects, matrix, Text("\n".join(lines)))
 
 
-def outcome(found: Mapping[str, Any]) -> Group:
-    """A study's table and what became of its expectations, as `mesascope reproduce` prints them."""
+def outcome(results: Mapping[str, Any]) -> Group:
+    """A study's table and the outcomes of its expectations, as `mesascope reproduce` prints them."""
     from mesascope.reproduction import outcomes
 
     rows = _table(
@@ -97,9 +97,9 @@ def outcome(found: Mapping[str, Any]) -> Group:
                 outcomes.format_ours(r),
                 outcomes.judge_row(r),
             )
-            for r in found["rows"]
+            for r in results["rows"]
         ),
     )
-    asked = ("expected before the run", "size", "seen", "outcome")
-    expected = _table(asked, map(outcomes.format_expectation, found["expects"]))
-    return Group(Text(escape_controls(found["says"])), Text(outcomes.label(found)), rows, expected)
+    columns = ("expected before the run", "size", "seen", "outcome")
+    expected = _table(columns, map(outcomes.format_expectation, results["expects"]))
+    return Group(Text(escape_controls(results["says"])), Text(outcomes.label(results)), rows, expected)

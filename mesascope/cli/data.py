@@ -1,4 +1,4 @@
-"""The verbs of `mesascope data`, over the data sets of other packages and the logs that were read; no logic."""
+"""The commands of `mesascope data`, for data sets of other packages and for logs; no logic."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,37 +13,37 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="Logs that other packages carry, and logs in the schema of ArviZ.",
+    help="Logs in other installed packages, and logs in the schema of ArviZ.",
 )
 
 
 @app.command("import", epilog="Example: mesascope data import hbayesdm:ts")
 def import_(
-    source: Annotated[str, typer.Argument(help="package:name, as `mesascope data list` gives them.")],
+    source: Annotated[str, typer.Argument(help="package:name, from `mesascope data list`.")],
     as_json: Json = False,
 ) -> None:
-    """Copy a log from an installed package to your cache; its licence is stated, and nothing else is copied."""
+    """Copy a log from an installed package to your cache, and print its licence."""
     from mesascope.logs.sets import import_set
 
-    got = import_set(source)
+    result = import_set(source)
     if as_json:
-        write_json(got)
+        write_json(result)
         return
-    path = _short(got["path"])
-    write(f"{got['source']}: {got['says']}")
+    path = _short(result["path"])
+    write(f"{result['source']}: {result['says']}")
     write(
-        f"Copied from {got['distribution']} {got['version']}, whose licence, {got['licence']}, holds for the copy; "
-        "it is no part of mesascope."
+        f"Copied from {result['distribution']} {result['version']}, whose licence, {result['licence']}, "
+        "applies to the copy; it is not part of mesascope."
     )
     write(f"{path}\nNext: mesascope measure {path}")
 
 
 @app.command("list", epilog="Example: mesascope data list")
 def list_(as_json: Json = False) -> None:
-    """List the logs that can be copied, with the package and the licence of each."""
+    """List the logs that can be copied, with their packages and licences."""
     from mesascope.logs.sets import sets
 
-    rows: list[dict[str, Any]] = [{"source": name, **told} for name, told in sets().items()]
+    rows: list[dict[str, Any]] = [{"source": name, **description} for name, description in sets().items()]
     if as_json:
         write_json(rows)
         return
@@ -56,10 +56,10 @@ def export(
     log: Annotated[Path, typer.Argument(help="A .csv, .tsv, .txt, .jsonl or .parquet file of trials.")],
     out: Annotated[Path, typer.Option("--out", help="The netCDF file to write.")],
     columns: Annotated[str, typer.Option(help="Your names for ours: action=key,participant=who.")] = "",
-    choices: Annotated[int, typer.Option(help="Number of choices where not all occur; 0 to count them.")] = 0,
+    choices: Annotated[int, typer.Option(help="Number of choices, if not all occur; 0 to count them.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Write a log in the schema of ArviZ: groups observed_data and constant_data; ArviZ itself is not needed."""
+    """Write a log in the schema of ArviZ: groups observed_data and constant_data. ArviZ is not needed."""
     from mesascope.logs import read_log
     from mesascope.logs.columns import parse_roles
     from mesascope.logs.datatree import save_datatree

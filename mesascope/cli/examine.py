@@ -1,4 +1,4 @@
-"""The verbs that examine: demo, examine, measure, report."""
+"""The commands demo, examine, measure and report."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ from mesascope.cli.output import (
 )
 from mesascope.guards.secrecy import redact
 
-DEMO = (  # three bundled networks beside five scripted subjects
+DEMO = (  # three bundled networks and five scripted subjects
     *(f"recurrent:path={name}" for name in ("unlimited", "bank_of_four", "memoryless")),
     *("thompson:discount=0.93", "thompson", "locator", "two_loss_reflex", "uniform"),
 )
@@ -29,7 +29,7 @@ def demo(out: Out = None, as_json: Json = False) -> None:
     """Examine the bundled networks and scripted subjects side by side; write report.html."""
     from mesascope.agents.networks import recurrent
 
-    family = recurrent.family_of("bank_of_four")  # with the bank that one of them was trained on
+    family = recurrent.family_of("bank_of_four")  # with the bank of the network bank_of_four
     _examine(DEMO, family, out or Path("demo"), as_json)
 
 
@@ -46,15 +46,16 @@ def examine_(
     ],
     family: Annotated[str, typer.Option(help="Name with settings; by default the checkpoint's own.")] = "",
     trained_on: Annotated[
-        str, typer.Option(help="unlimited, bank:M@seed or unknown; by default what it says.")
+        str, typer.Option(help="unlimited, bank:M@seed or unknown; by default the subject's own value.")
     ] = "",
     splits: Annotated[
-        list[str] | None, typer.Option(help="Comma-separated or repeated; by default all of the family.")
+        list[str] | None,
+        typer.Option(help="Comma-separated or repeated; by default all splits of the family."),
     ] = None,
     metrics: Metrics = None,
     lifetimes: Lifetimes = 512,
     seed: Seed = 0,
-    trust: Annotated[bool, typer.Option("--trust", help="Run code that a subject's file brings.")] = False,
+    trust: Annotated[bool, typer.Option("--trust", help="Run code from a subject's file.")] = False,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
@@ -81,24 +82,24 @@ def measure_(
         list[str] | None,
         typer.Option(help="Your names for ours, comma-separated or repeated: action=key,participant=who."),
     ] = None,
-    choices: Annotated[int, typer.Option(help="Number of choices where not all occur; 0 to count them.")] = 0,
+    choices: Annotated[int, typer.Option(help="Number of choices, if not all occur; 0 to count them.")] = 0,
     metrics: Metrics = None,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
-    """Measure logged trials without the subject that made them."""
+    """Measure logged trials without the subject that produced them."""
     from mesascope.examination import runs
     from mesascope.examination.logged import measure
     from mesascope.logs.columns import parse_roles
 
     out = runs.prepare(out or runs.unused_folder(Path("runs") / trials.stem, command()))
-    columns_read = parse_roles(",".join(columns or ()))
-    found = measure(trials, split_commas(metrics), columns=columns_read, choices=choices or None)
-    found = found if isinstance(found, list) else [found]
-    for note in found[0].notes:
+    roles = parse_roles(",".join(columns or ()))
+    examinations = measure(trials, split_commas(metrics), columns=roles, choices=choices or None)
+    examinations = examinations if isinstance(examinations, list) else [examinations]
+    for note in examinations[0].notes:
         notify(note)
-    folder = runs.write(found, out, command(), lived=False)
-    _show(found, folder, as_json)
+    folder = runs.write(examinations, out, command(), rolled_out=False)
+    _show(examinations, folder, as_json)
 
 
 @app.command("report", epilog="Example: mesascope report demo --out report.html")
@@ -113,8 +114,8 @@ def report_(
     from mesascope.examination import runs
     from mesascope.reporting import write_report
 
-    found, command = runs.read_run(folder)
-    page = write_report(found, command, out or folder / "report.html")
+    examinations, command = runs.read_run(folder)
+    page = write_report(examinations, command, out or folder / "report.html")
     write_json({"report": str(page)}) if as_json else write(f"{page}")
 
 
@@ -128,26 +129,26 @@ def _examine(subjects: Sequence[Any], family: str, out: Path | None, as_json: bo
     family = family or default_family(subjects, bool(options.get("trust")))
     out = runs.prepare(out or runs.unused_folder(Path("runs") / _slug(subjects), command()), command())
     with show_progress() as progress:
-        found = examine(list(subjects), family, out=out, progress=progress, **options)
-    _show(found, runs.write(found, out, command()), as_json)
+        examinations = examine(list(subjects), family, out=out, progress=progress, **options)
+    _show(examinations, runs.write(examinations, out, command()), as_json)
 
 
-def _show(found: Sequence[Any], folder: Path, as_json: bool) -> None:
+def _show(examinations: Sequence[Any], folder: Path, as_json: bool) -> None:
     """Writes the page, then prints the placements or the JSON document."""
     from mesascope.examination import runs
     from mesascope.reporting import write_report
 
-    page = write_report(found, command(), folder / "report.html")
+    page = write_report(examinations, command(), folder / "report.html")
     if as_json:
-        write_json(runs.as_document(found))
+        write_json(runs.as_document(examinations))
         return
     from mesascope.reporting.terminal import summary
 
-    write(summary(found))
+    write(summary(examinations))
     write(f"The report: {page}")
 
 
 def _slug(subjects: Sequence[str]) -> str:
     """A folder name from the first subject."""
-    kept = "".join(c if c.isalnum() or c in "-_." else "_" for c in Path(redact(str(subjects[0]))).name)
-    return kept.strip("._")[:60] or "run"
+    slug = "".join(c if c.isalnum() or c in "-_." else "_" for c in Path(redact(str(subjects[0]))).name)
+    return slug.strip("._")[:60] or "run"

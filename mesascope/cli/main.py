@@ -1,4 +1,4 @@
-"""The command line: verbs over the library, no logic. Only this folder prints."""
+"""The command line: commands over the library, no logic. Only this folder prints."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ from mesascope.cruxes.commands import app as crux
 from mesascope.errors import MesascopeError, MesascopeWarning
 from mesascope.guards import gate
 
-VERBS = (examine, studies, plugins)  # each adds its own when it is imported
+VERBS = (examine, studies, plugins)  # each adds its commands when it is imported
 app.add_typer(crux, name="crux")
 app.add_typer(data, name="data")
 
@@ -28,32 +28,32 @@ def run(arguments: Sequence[str]) -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always", MesascopeWarning)
-            warnings.showwarning = _warned
+            warnings.showwarning = _show_warning
             code = int(app(list(arguments), prog_name="mesascope", standalone_mode=False) or 0)
     except (KeyboardInterrupt, typer.Abort):
         code = 130
     except BaseException as error:
-        return _failed(error)
+        return _report_error(error)
     if code == 130:
-        notify(f"Stopped. What was finished is kept; to go on: {command()}")
+        notify(f"Stopped. Finished work is kept; to continue: {command()}")
     return code
 
 
-def _warned(
+def _show_warning(
     message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None
 ) -> None:
-    """Says a warning of ours; shows another as Python does."""
+    """Prints a warning of ours as a notice, and any other as Python does."""
     if issubclass(category, MesascopeWarning):
         notify(f"mesascope: {message}")
     else:
         sys.stderr.write(warnings.formatwarning(message, category, filename, lineno, line))
 
 
-def _failed(error: Any) -> int:
-    """Says what went wrong, whose mistake it is and what to do; the exit code."""
+def _report_error(error: Any) -> int:
+    """Prints what went wrong, whose error it is and what to do; returns the exit code."""
     from mesascope.guards.blame import exit_error, locate_error, plugin_error
 
-    # the parser makes an exit of a pipe whose reader went away
+    # the parser turns a closed pipe into an exit
     cause = error.__context__ if isinstance(error, SystemExit) else error
     if isinstance(cause, BrokenPipeError) and not locate_error(cause):
         return 0
@@ -69,13 +69,13 @@ def _failed(error: Any) -> int:
             return error.exit_code
         path = getattr(getattr(error, "ctx", None), "command_path", "mesascope")
         problem, remedy = error.format_message(), f"Type {path} --help."
-    elif of_others := plugin_error(error):
-        problem, remedy = of_others.problem, of_others.remedy
+    elif other_error := plugin_error(error):
+        problem, remedy = other_error.problem, other_error.remedy
     elif isinstance(error, OSError) and error.filename:
         problem = f"{str(error.filename)!r}: {error.strerror}."
         remedy = "Name another file or folder, or make it readable and writable."
     else:
-        code, problem = 3, f"a mistake of ours, not of yours: {type(error).__name__}: {error}"
+        code, problem = 3, f"an error in mesascope, not in your input: {type(error).__name__}: {error}"
         remedy = "Please report it with the output of: MESASCOPE_TRACEBACK=1 " + command()
     notify(f"mesascope: {problem}" + (f"\n{remedy}" if remedy else ""))
     return code

@@ -1,4 +1,4 @@
-"""The application, and the options that several verbs have."""
+"""The application, and the options that several commands share."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +16,9 @@ app = typer.Typer(
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else.")
 ]
-Out = Annotated[Path | None, typer.Option("--out", help="Folder of the run; a stopped run goes on from it.")]
+Out = Annotated[
+    Path | None, typer.Option("--out", help="Folder of the run; a stopped run continues from it.")
+]
 Seed = Annotated[int, typer.Option(help="Of the tasks and of all draws.", min=0, max=2**31 - 1)]
 Metrics = Annotated[list[str] | None, typer.Option(help="Comma-separated or repeated; by default all.")]
 Lifetimes = Annotated[int, typer.Option(help="Lifetimes on every split.", min=3, max=1_000_000)]

@@ -10,11 +10,11 @@ from typing import Any
 
 from mesascope.guards.secrecy import redact
 
-ARGUMENTS: list[str] = []  # of the command that runs
+ARGUMENTS: list[str] = []  # of the current command
 
 
 def command() -> str:
-    """The command that runs, as one would type it again."""
+    """The current command, as a user would type it again."""
     from mesascope.examination.runs import command_line
 
     return command_line(ARGUMENTS)
@@ -25,19 +25,19 @@ def write_json(document: Any) -> None:
     sys.stdout.write(json.dumps(document, allow_nan=False) + "\n")
 
 
-def write(what: Any) -> None:
-    """Writes a text or a table to standard output, without blanks at the ends of lines."""
+def write(item: Any) -> None:
+    """Writes a text or a table to standard output, without trailing blanks."""
     from rich.console import Console
 
-    what = escape_controls(what) if isinstance(what, str) else what
-    console = Console(file=sys.stdout, markup=False, highlight=False, soft_wrap=isinstance(what, str))
-    with console.capture() as shown:
-        console.print(what)
-    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in shown.get().splitlines()))
+    item = escape_controls(item) if isinstance(item, str) else item
+    console = Console(file=sys.stdout, markup=False, highlight=False, soft_wrap=isinstance(item, str))
+    with console.capture() as capture:
+        console.print(item)
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
 
 
 def escape_controls(text: str) -> str:
-    """Text from anyone with its lines kept: characters that steer a terminal show as �."""
+    """The text with its lines kept; terminal control characters become �."""
     return "".join(
         "\ufffd" if unicodedata.category(c) in ("Cc", "Cf", "Cs") and c not in "\n\t" else c for c in text
     )
@@ -74,8 +74,8 @@ def show_progress() -> Iterator[Callable[[float, str], None]]:
             task = bar.add_task("", total=1.0)
             yield lambda share, doing: bar.update(task, completed=share, description=escape_controls(doing))
         return
-    begun = last = time.monotonic()
-    first = None  # a run that goes on does not begin at 0
+    start = last = time.monotonic()
+    first = None  # a continued run does not begin at 0
 
     def tell(share: float, doing: str) -> None:
         nonlocal last, first
@@ -84,13 +84,17 @@ def show_progress() -> Iterator[Callable[[float, str], None]]:
         if now - last < 10:
             return
         last = now
-        gone = share - first
-        left = f", about {(now - begun) * (1 - share) / gone:.0f} s left" if gone > 0.02 else ""
-        sys.stderr.write(f"{share:4.0%} {escape_controls(doing)}{left}\n")
+        progress_made = share - first
+        remaining = (
+            f", about {(now - start) * (1 - share) / progress_made:.0f} s left"
+            if progress_made > 0.02
+            else ""
+        )
+        sys.stderr.write(f"{share:4.0%} {escape_controls(doing)}{remaining}\n")
 
     yield tell
 
 
 def split_commas(texts: list[str] | None) -> list[str] | None:
-    """The parts of comma-separated texts, None where there are none."""
+    """The parts of comma-separated texts, or None."""
     return [t.strip() for text in texts or () for t in text.split(",") if t.strip()] or None

@@ -1,4 +1,4 @@
-"""The verbs of plug-ins: list, check."""
+"""The commands list and check."""
 
 from typing import Annotated
 
@@ -13,12 +13,12 @@ def list_(
     kind: Annotated[
         str,
         typer.Argument(
-            help="families, subjects, conditions, metrics, recipes, axes or studies; all without."
+            help="families, subjects, conditions, metrics, recipes, axes or studies; by default all."
         ),
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """List the plug-ins and studies that there are, with their settings."""
+    """List the available plug-ins and studies, with their settings."""
     from mesascope import catalogue
 
     if kind and kind not in catalogue.LISTED:
@@ -43,7 +43,7 @@ def check_(
         ),
     ],
     family: Annotated[
-        str, typer.Option(help="What to try it on; by default what its module names as TRIED.")
+        str, typer.Option(help="The family to try it on; by default TRIED in its module.")
     ] = "",
     as_json: Json = False,
 ) -> None:
@@ -51,10 +51,10 @@ def check_(
     from mesascope.examination.checks import check_plugin
 
     keep_compiled(short=True)
-    broken = check_plugin(plugin, family or None)
+    problems = check_plugin(plugin, family or None)
     if as_json:
-        write_json({"plugin": plugin, "holds": not broken, "broken": broken})
+        write_json({"plugin": plugin, "holds": not problems, "broken": problems})
     else:
-        write("\n".join(broken) if broken else f"{plugin} keeps its contract.")
-    if broken:
+        write("\n".join(problems) if problems else f"{plugin} keeps its contract.")
+    if problems:
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""The verbs of studies: train, reproduce, validate."""
+"""The commands train, reproduce and validate."""
 
 import shutil
 from pathlib import Path
@@ -16,14 +16,16 @@ from mesascope.cli.output import keep_compiled, show_progress, write, write_json
 )
 def train_(
     recipe: Annotated[str, typer.Argument(help="Name with settings, as ppo_recurrent:width=32.")],
-    family: Annotated[str, typer.Option(help="Name with settings; a bank in it is what is trained on.")],
+    family: Annotated[
+        str, typer.Option(help="Name with settings; if it has a bank, training uses the bank's tasks.")
+    ],
     out: Annotated[Path, typer.Option("--out", help="Folder for checkpoints and the network.")],
     seeds: Annotated[
-        int, typer.Option(help="How many networks, with seeds from the recipe's own upwards.", min=1)
+        int, typer.Option(help="How many networks; seeds count up from the recipe's seed.", min=1)
     ] = 1,
     as_json: Json = False,
 ) -> None:
-    """Train subjects by a recipe; a stopped run goes on from its last checkpoint."""
+    """Train subjects with a recipe; a stopped run continues from its last checkpoint."""
     from mesascope.recipes.training import train
 
     keep_compiled()
@@ -38,27 +40,31 @@ def train_(
 
 @app.command("reproduce", epilog="Example: mesascope reproduce task_diversity --quick")
 def reproduce_(
-    study: Annotated[str, typer.Argument(help="A name that `mesascope list studies` gives, or a folder.")],
-    quick: Annotated[bool, typer.Option("--quick", help="One seed, short: shows that it runs.")] = False,
+    study: Annotated[str, typer.Argument(help="A name from `mesascope list studies`, or a folder.")],
+    quick: Annotated[
+        bool, typer.Option("--quick", help="One seed, short trainings: shows that the study runs.")
+    ] = False,
     seeds: Annotated[int, typer.Option(help="Training seeds; 0 for the study's own.", min=0, max=1000)] = 0,
-    trust: Annotated[bool, typer.Option("--trust", help="Run code that another's study brings.")] = False,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Run the code of a study that does not ship with mesascope.")
+    ] = False,
     workers: Workers = 0,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
-    """Run a study: published value, exact value, ours, in one table; a stopped one goes on."""
+    """Run a study: published, exact and our values in one table; a stopped run continues."""
     from mesascope.reproduction.run import home, reproduce
 
     keep_compiled()
     with show_progress() as progress:
-        found = reproduce(study, quick, seeds, out, trust, progress=progress, workers=workers)
+        results = reproduce(study, quick, seeds, out, trust, progress=progress, workers=workers)
     if as_json:
-        write_json(found)
+        write_json(results)
         return
     from mesascope.cli.console import outcome
 
-    write(outcome(found))
-    write(f"The table and the figure: {out or home(found)}")
+    write(outcome(results))
+    write(f"The table and the figure: {out or home(results)}")
 
 
 @app.command("validate", epilog="Example: mesascope validate --quick")
@@ -72,16 +78,16 @@ def validate_(
     workers: Workers = 0,
     as_json: Json = False,
 ) -> None:
-    """Run the instrument over every scripted subject whose answer is known; exit 1 if it misses its bounds."""
+    """Run the instrument over every scripted subject with a known answer; exit 1 if it misses its bounds."""
     from mesascope.cli.console import validation
     from mesascope.files import cache
     from mesascope.validation.ladder import results_folder, validate
 
     keep_compiled(short=True)
-    kept = results_folder(cache("validation"), quick, seeds, first, lifetimes)
+    folder = results_folder(cache("validation"), quick, seeds, first, lifetimes)
     with show_progress() as progress:
-        found = validate(quick, seeds, first, lifetimes, progress, workers=workers, kept=kept)
-    write_json(found) if as_json else write(validation(found))
-    shutil.rmtree(kept, ignore_errors=True)
-    if not found["holds"]:
+        results = validate(quick, seeds, first, lifetimes, progress, workers=workers, folder=folder)
+    write_json(results) if as_json else write(validation(results))
+    shutil.rmtree(folder, ignore_errors=True)
+    if not results["holds"]:
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""The rollouts of one examination: each made once, shared by all that need it, kept in a folder."""
+"""The rollouts of one examination: each runs once, is shared by its users and kept in a folder."""
 
 import functools
 import hashlib
@@ -27,25 +27,25 @@ from mesascope.rollouts.rollouts import BLOCK, distinct_kinds, rollout
 
 Progress = Callable[[float, str], None]
 LABELS = "labels of the conditions"
-TOLD = "dimensions, attributes and the code that was loaded"
-COMPARED = ("learner", "discounting")  # references that live on every split
-REFERRED = {"strongest": ("fresh",), "locator": ("seen", "fresh")}  # splits of the others
+METADATA = "dimensions, attributes and the code that was loaded"
+COMPARED = ("learner", "discounting")  # references that run on every split
+REFERRED = {"strongest": ("fresh",), "locator": ("seen", "fresh")}  # splits of the other references
 
 
 class Bench:
-    """The rollouts of one examination: each made once, shared by all that need it, kept in a folder.
+    """The rollouts of one examination: each runs once, is shared by its users and kept in a folder.
 
     Args:
-        family: what is lived.
-        labels: of the conditions that are lived on fresh tasks.
-        splits: which splits; by default all of the family.
+        family: the family.
+        labels: of the conditions on fresh tasks.
+        splits: names of splits; by default all splits of the family.
         lifetimes: N on every split.
         seed: of the tasks and all draws.
-        out: a folder in which finished rollouts are kept.
-        progress: called with the share that is done and what is being done.
-        made: rollouts that were made before.
-        beyond: labels of conditions that are lived on splits of other kinds too, with those kinds.
-        together: blocks that one call of the compiled scan lives, for subjects whose responses cost next to nothing.
+        out: a folder for finished rollouts.
+        progress: called with the share that is done and the current task.
+        rollouts: earlier rollouts by their digest; new ones are added.
+        beyond: labels of conditions that also run on splits of other kinds, with these kinds.
+        together: blocks per call of the compiled scan, for subjects with very cheap responses.
     """
 
     def __init__(
@@ -58,94 +58,104 @@ class Bench:
         *,
         out: Path | None = None,
         progress: Progress = lambda share, doing: None,
-        made: dict[str, xr.Dataset] | None = None,
+        rollouts: dict[str, xr.Dataset] | None = None,
         beyond: Mapping[str, Sequence[str]] | None = None,
         together: int = 1,
     ):
         self.family, self.lifetimes, self.seed = family, lifetimes, seed
-        self.wanted, self.out, self.progress, self.together = splits, out, progress, together
+        self.requested, self.out, self.progress, self.together = splits, out, progress, together
         self.done, self.total, self.doing = 0, 1, ""
-        self.made = {} if made is None else made
+        self.rollouts = {} if rollouts is None else rollouts
         self.tasks: dict[str, dict[Any, Any]] = {}  # by the family's name, with its bank
-        self.essences: dict[int, tuple[Subject, str]] = {}  # as they were before they lived
-        loaded_modules()  # as the files are now: later they may hold other code than what runs
+        self.essences: dict[int, tuple[Subject, str]] = {}  # from before their first rollout
+        loaded_modules()  # hashes the files now: they may change while the run continues
         for split in splits or ():
-            if split not in self._known(family):
-                raise unknown("split", split, self._known(family))
+            if split not in self._list_splits(family):
+                raise unknown("split", split, self._list_splits(family))
         self.beyond = dict(beyond or {})
         unique = dict.fromkeys([*(trials.spell_out(label, family.horizon) for label in labels), *self.beyond])
-        asked = [catalogue.make("conditions", label) for label in unique]
-        self.conditions = [c for c in asked if not c.unfit(family)]
+        candidates = [catalogue.make("conditions", label) for label in unique]
+        self.conditions = [c for c in candidates if not c.unfit(family)]
         self.kinds = distinct_kinds(self.conditions)
         self.blocks = -(-lifetimes // BLOCK)
 
     @staticmethod
-    def _known(family: Family) -> list[str]:
+    def _list_splits(family: Family) -> list[str]:
         return ["seen", *(r for r in family.split_names if r != "seen")]
 
     def splits(self, family: Family) -> list[str]:
-        """The splits of a family that were asked for."""
-        return [r for r in family.split_names if self.wanted is None or r in self.wanted]
+        """The requested splits of a family."""
+        return [r for r in family.split_names if self.requested is None or r in self.requested]
 
     def expect(self, subjects: int) -> None:
         """Sets the amount of work to come, in blocks of lifetimes."""
-        splits = self._known(self.family)
-        more = sum(len(self._here(self.family, split)) - 1 for split in splits if kind(split) != "fresh")
-        self.total = (subjects * (len(self.conditions) + len(splits) + more) + 3 * len(splits)) * self.blocks
+        splits = self._list_splits(self.family)
+        extra = sum(
+            len(self._conditions_on(self.family, split)) - 1 for split in splits if kind(split) != "fresh"
+        )
+        self.total = (subjects * (len(self.conditions) + len(splits) + extra) + 3 * len(splits)) * self.blocks
 
     def home(self, trained_on: str) -> Family:
-        """The family with the bank that a subject was trained on, where it was."""
+        """The family, with the bank that a subject was trained on, if any."""
         return self.family if trained_on in ("unlimited", "unknown") else self.family.with_bank(trained_on)
 
     def place(self, subject: Subject, trained_on: str, rule: Rule | None = None):
         """A subject's trials, the references on the same tasks, and its placement (None without the fresh split)."""
         family = self.home(trained_on)
-        lived, references = self.live(subject, family), self.references(family)
-        if "fresh" not in lived:
-            return lived, references, None
-        placement = place(lived, references, trained_on, rule)
+        trials_by_split, references = self.live(subject, family), self.references(family)
+        if "fresh" not in trials_by_split:
+            return trials_by_split, references, None
+        placement = place(trials_by_split, references, trained_on, rule)
         if placement.direction == "against":
             references |= self.references(family, " against")
-            placement = place(lived, references, trained_on, rule)
-        return lived, references, placement
+            placement = place(trials_by_split, references, trained_on, rule)
+        return trials_by_split, references, placement
 
     def live(self, subject: Subject, family: Family) -> dict[str, xr.Dataset]:
-        """A subject's trials on every split: all conditions where they belong, intact elsewhere."""
+        """A subject's trials on every split, under the conditions of that split."""
         return {
-            split: self._roll(subject, family, split, self._here(family, split), self._held(family, split))
+            split: self._roll(
+                subject,
+                family,
+                split,
+                self._conditions_on(family, split),
+                self._compiled_kinds(family, split),
+            )
             for split in self.splits(family)
         }
 
-    def _here(self, family: Family, split: str) -> list[Condition]:
-        """The conditions of a split: all on fresh tasks; the placement's shuffled ones where no bank could hold them,
-        and those that go beyond fresh tasks.
+    def _conditions_on(self, family: Family, split: str) -> list[Condition]:
+        """The conditions of a split.
+
+        Fresh tasks have all. A split beyond banks has the shuffled conditions of the placement. Conditions in `beyond`
+        run on their kinds of split. Every split has the intact condition.
         """
         if kind(split) == "fresh":
             return self.conditions
         beyond_banks = {s.name for s in family.splits() if s.beyond_banks}
         shuffled = set(conditions(family.horizon)) if split in beyond_banks else set()
-        placed = [c for c in self.conditions if c.needs_donors and not c.one_step and c.label in shuffled]
-        placed += [c for c in self.conditions if kind(split) in self.beyond.get(c.label, ())]
-        return [c for c in self.conditions if type(c).__name__ == "Intact" or c in placed]
+        chosen = [c for c in self.conditions if c.needs_donors and not c.one_step and c.label in shuffled]
+        chosen += [c for c in self.conditions if kind(split) in self.beyond.get(c.label, ())]
+        return [c for c in self.conditions if type(c).__name__ == "Intact" or c in chosen]
 
     def responses(self, family: Family) -> int:
-        """The responses that `live` asks of a subject, donors included."""
+        """How many responses `live` requests from a subject, donors included."""
 
-        def asked(split: str) -> int:
-            here = self._here(family, split)
-            donors = 0 if family.full_feedback else len({c.draw for c in here if c.needs_donors})
-            return (sum(c.asks for c in here) + donors) * family.split(split).trials
+        def count(split: str) -> int:
+            conditions = self._conditions_on(family, split)
+            donors = 0 if family.full_feedback else len({c.draw for c in conditions if c.needs_donors})
+            return (sum(c.asks for c in conditions) + donors) * family.split(split).trials
 
-        return sum(map(asked, self.splits(family))) * self.blocks * BLOCK
+        return sum(map(count, self.splits(family))) * self.blocks * BLOCK
 
     def references(self, family: Family, suffix: str = "") -> dict[str, dict[str, xr.Dataset]]:
         """The reference procedures of a family on the same tasks, by role."""
-        out: dict[str, dict[str, xr.Dataset]] = {}
-        intact, unbanked = catalogue.make("conditions", "intact"), family.with_bank(None)
+        references: dict[str, dict[str, xr.Dataset]] = {}
+        intact, without_bank = catalogue.make("conditions", "intact"), family.with_bank(None)
         for role in (*COMPARED, *(("locator",) if family.bank else ()), *(() if suffix else ("strongest",))):
             if role + suffix not in family.references:
                 continue
-            home = family if role == "locator" else unbanked
+            home = family if role == "locator" else without_bank
             procedure = catalogue.make("subjects", family.references[role + suffix], home)
             for split in self.splits(family):
                 if kind(split) not in REFERRED.get(role, (kind(split),)):
@@ -153,14 +163,14 @@ class Bench:
                 conditions, change = [intact], family.split(split).changes_at
                 if change and role == "learner":
                     conditions.append(catalogue.make("conditions", f"carry_reset:at={change}"))
-                kinds = self._held(family, split) if role in COMPARED else (intact,)
-                where = family if split == "seen" else home
-                lived = self._roll(procedure, where, split, conditions, kinds)
-                out.setdefault(role + suffix, {})[split] = lived
-        return out
+                kinds = self._compiled_kinds(family, split) if role in COMPARED else (intact,)
+                family_there = family if split == "seen" else home
+                trials = self._roll(procedure, family_there, split, conditions, kinds)
+                references.setdefault(role + suffix, {})[split] = trials
+        return references
 
-    def _held(self, family: Family, split: str) -> Sequence[Condition]:
-        """The kinds of condition in the compiled lifetimes of a split: intact alone where their length differs."""
+    def _compiled_kinds(self, family: Family, split: str) -> Sequence[Condition]:
+        """The kinds of condition in the compiled lifetimes of a split: intact alone if their length differs."""
         return self.kinds if family.split(split).trials == family.horizon else (Intact(),)
 
     def _roll(
@@ -171,27 +181,36 @@ class Bench:
         conditions: Sequence[Condition],
         kinds: Sequence[Condition],
     ) -> xr.Dataset:
-        """One rollout, from memory or from the folder where it was made before."""
+        """One rollout, from memory or from the folder if it ran before."""
         home = family if split == "seen" else family.with_bank(None)
-        where = home.name
-        told = [subject.name, self.essence(subject), where, home.code(), split, self.lifetimes, self.seed]
-        told += [c.label for c in conditions] + [_code()]
-        digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]
-        if digest in self.made:
-            return self.made[digest]
+        home_name = home.name
+        inputs = [
+            subject.name,
+            self.essence(subject),
+            home_name,
+            home.code(),
+            split,
+            self.lifetimes,
+            self.seed,
+        ]
+        inputs += [c.label for c in conditions] + [_hash_package()]
+        digest = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:24]
+        if digest in self.rollouts:
+            return self.rollouts[digest]
         self.doing = f"{subject.name} on {split}"
         path = self.out / "rollouts" / f"{digest}.npz" if self.out else None
         if path and path.is_file():
             try:
-                lived = load_rollout(path)
+                trials = load_rollout(path)
                 self._tick(self.blocks * len(conditions))
             except MesascopeError:
                 path.unlink()
                 return self._roll(subject, family, split, conditions, kinds)
         else:
-            stated = kind(split) in ("fresh", "seen")  # elsewhere no metric compares probabilities
-            tasks = self.tasks.setdefault(where, {}) if family.traceable else None
-            lived = rollout(
+            # on other splits no metric compares probabilities
+            keeps_log_probs = kind(split) in ("fresh", "seen")
+            tasks = self.tasks.setdefault(home_name, {}) if family.traceable else None
+            trials = rollout(
                 subject,
                 family,
                 split,
@@ -200,18 +219,18 @@ class Bench:
                 conditions=conditions,
                 kinds=kinds,
                 record=(),
-                log_probs=stated,
+                log_probs=keeps_log_probs,
                 done=self._tick,
                 tasks=tasks,
                 together=self.together,
             )
             if path:
-                save_rollout(lived, path)
-        self.made[digest] = lived
-        return lived
+                save_rollout(trials, path)
+        self.rollouts[digest] = trials
+        return trials
 
     def essence(self, subject: Subject) -> str:
-        """What tells a subject from others, as it was when this was first asked: what it counts since is no part."""
+        """The identity of a subject at the first call; later changes of its own counters do not count."""
         if id(subject) not in self.essences:
             self.essences[id(subject)] = subject, identify(subject)
         return self.essences[id(subject)][1]
@@ -222,43 +241,45 @@ class Bench:
 
 
 @functools.cache
-def _code() -> str:
-    """Of the package: what other code lived is not taken for this one's."""
+def _hash_package() -> str:
+    """A hash of the package's code, so that rollouts of other code are not reused."""
     return fingerprint(Path(mesascope.__file__).parent, (".py",))
 
 
 def save_rollout(rollout: xr.Dataset, path: Path) -> None:
-    """Keeps one split's trials until the run is whole: one plain .npz, twenty times faster than netCDF."""
+    """Keeps one split's trials until the run is complete: one plain .npz, twenty times faster than netCDF."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    told = {
-        "dims": {str(name): list(map(str, v.dims)) for name, v in rollout.data_vars.items()},
+    metadata = {
+        "dims": {str(name): list(map(str, variable.dims)) for name, variable in rollout.data_vars.items()},
         "attrs": rollout.attrs,
         "code": loaded_modules(),
     }
-    arrays = {str(name): v.values for name, v in rollout.data_vars.items()}
+    arrays = {str(name): variable.values for name, variable in rollout.data_vars.items()}
     labels = np.asarray(rollout.condition.values.tolist(), np.str_)
     with replacing(path) as part, part.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays, **{LABELS: labels, TOLD: np.asarray(json.dumps(told))})
+        np.savez(
+            file, allow_pickle=False, **arrays, **{LABELS: labels, METADATA: np.asarray(json.dumps(metadata))}
+        )
 
 
 def load_rollout(path: Path) -> xr.Dataset:
-    """Reads what `keep` wrote.
+    """Reads a file of `save_rollout`.
 
     Raises:
-        MesascopeError: it is broken, or other code lived it.
+        MesascopeError: the file is broken, or other code wrote it.
     """
     try:
         limits.check_npz(path)
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            told = limits.parse_json(str(file[TOLD]))
-            data = {name: (dims, file[name]) for name, dims in told["dims"].items()}
+            metadata = limits.parse_json(str(file[METADATA]))
+            data = {name: (dims, file[name]) for name, dims in metadata["dims"].items()}
             labels = file[LABELS].tolist()
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise MesascopeError(
-            f"{str(path)!r} is no finished rollout: {type(error).__name__}.", "Delete it and run again."
+            f"{str(path)!r} is not a finished rollout: {type(error).__name__}.", "Delete it and run again."
         ) from None
-    if not is_unchanged(told["code"]):
-        raise MesascopeError(f"{str(path)!r} was lived by other code.", "Delete it and run again.")
-    rollout = xr.Dataset(data, coords={"condition": labels}, attrs=told["attrs"])
+    if not is_unchanged(metadata["code"]):
+        raise MesascopeError(f"{str(path)!r} was written by other code.", "Delete it and run again.")
+    rollout = xr.Dataset(data, coords={"condition": labels}, attrs=metadata["attrs"])
     trials.check(rollout)
     return rollout

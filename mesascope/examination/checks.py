@@ -1,4 +1,4 @@
-"""Does my family, subject, condition, metric or recipe keep its contract? One sentence for each way it does not."""
+"""Checks whether a plug-in keeps its contract; one sentence for each breach."""
 
 import contextlib
 import dataclasses
@@ -31,55 +31,55 @@ from mesascope.rollouts.leaks import refuse_leaks
 from mesascope.rollouts.replays import Replays
 from mesascope.rollouts.rollouts import BLOCK, rollout
 
-# what plug-ins of other kinds are tried on; a plug-in's file may name its own, a recipe's also settings, SMALL
+# the default families of the check; a plug-in's file may define its own TRIED, and a recipe's file settings, SMALL
 TRIED = "bernoulli_bandit:arms=3,trials=12,bank=2"
 TRIED_LONGER = (
-    "bernoulli_bandit:arms=3,trials=40,bank=2"  # a metric is held to what it expects of the controls
+    "bernoulli_bandit:arms=3,trials=40,bank=2"  # long enough to test what a metric expects of the controls
 )
 LATENTS = ("chance", "best", "worst", "fixed")
 
 
 def check_plugin(name: str, family: str | None = None) -> list[str]:
-    """Every way in which a plug-in breaks its contract; an empty list where it keeps it.
+    """All breaches of a plug-in's contract; an empty list if it keeps the contract.
 
     Args:
-        name: 'kind/name', or a name that only one kind has, with settings where it needs some; or
-            package.module:factory, a subject of one's own.
-        family: what to try it on, as one would type it; by default what its module names (TRIED), else a small bandit.
+        name: 'kind/name', or a name that only one kind has, with settings if it needs some; or
+            package.module:factory for your own subject.
+        family: the family to try it on, as a user types it; by default TRIED in its module, or a small bandit.
 
     Raises:
-        MesascopeError: there is no such plug-in, or it is a family and another family is named.
+        MesascopeError: there is no such plug-in, or it is a family and `family` is given.
     """
     gate.allow_from_python(name, family)
-    kind, spec = _find(name)
+    kind, spec = _parse_name(name)
     if family and kind == "families":
         raise MesascopeError(
             "A family is checked by itself.", "Leave out --family, and put its settings behind its name."
         )
-    made = catalogue.factory(kind, catalogue.parse_spec(spec)[0])
-    broken = (
+    factory = catalogue.factory(kind, catalogue.parse_spec(spec)[0])
+    problems = (
         []
-        if catalogue.summary_line(made).endswith((".", "?"))
+        if catalogue.summary_line(factory).endswith((".", "?"))
         else ["Its factory has no docstring of one sentence."]
     )
     try:
         with contain_exits():
             if kind == "families":
-                broken += _family(spec)
+                problems += _check_family(spec)
             else:
-                usual = TRIED_LONGER if kind == "metrics" else TRIED
-                home = family or getattr(
-                    catalogue.module(kind, catalogue.parse_spec(spec)[0]), "TRIED", usual
+                default = TRIED_LONGER if kind == "metrics" else TRIED
+                tried = family or getattr(
+                    catalogue.module(kind, catalogue.parse_spec(spec)[0]), "TRIED", default
                 )
-                broken += TESTS[kind](spec, _home(home, kind))
+                problems += TESTS[kind](spec, _open_family(tried, kind))
     except MesascopeError as error:
-        broken.append(str(error))
+        problems.append(str(error))
     except Exception as error:
-        broken.append(f"{locate_error(error) or 'It'} raised {describe(error)}.")
-    return broken
+        problems.append(f"{locate_error(error) or 'It'} raised {describe(error)}.")
+    return problems
 
 
-def _find(name: str) -> tuple[str, str]:
+def _parse_name(name: str) -> tuple[str, str]:
     head, colon, _ = name.partition(":")
     if colon and not set("=/") & set(name) and not any(head in catalogue.names(k) for k in catalogue.KINDS):
         return "subjects", f"function:path={name}"
@@ -88,29 +88,27 @@ def _find(name: str) -> tuple[str, str]:
     if slash and kind in catalogue.KINDS:
         catalogue.module(kind, catalogue.parse_spec(rest)[0])
         return kind, rest
-    having = [k for k in catalogue.KINDS if head in catalogue.names(k)]
-    if len(having) == 1:
-        return having[0], name
-    if having:
-        raise MesascopeError(
-            f"{head!r} is the name of {' and of '.join(having)}.", f"Type {having[0]}/{name}."
-        )
+    kinds = [k for k in catalogue.KINDS if head in catalogue.names(k)]
+    if len(kinds) == 1:
+        return kinds[0], name
+    if kinds:
+        raise MesascopeError(f"{head!r} is the name of {' and of '.join(kinds)}.", f"Type {kinds[0]}/{name}.")
     error = unknown("plug-in", head, [n for k in catalogue.KINDS for n in catalogue.names(k)])
     raise MesascopeError(error.problem, f"{error.remedy} {catalogue.INSTALLED}")
 
 
-def _home(spec: str, kind: str) -> Family:
-    """The family that a plug-in is tried on."""
+def _open_family(spec: str, kind: str) -> Family:
+    """The family to try a plug-in on."""
     family = catalogue.make("families", spec)
     if kind in ("metrics", "axes") and not family.controls:
         raise MesascopeError(
             f"{family.name} has no controls to try {kind} on.",
-            "Give it some: {'learner': 'thompson', 'lookalike': 'two_loss_reflex', 'still': 'uniform'}, say.",
+            "Add some, for example {'learner': 'thompson', 'lookalike': 'two_loss_reflex', 'still': 'uniform'}.",
         )
     return family
 
 
-def _family(spec: str) -> Iterator[str]:
+def _check_family(spec: str) -> Iterator[str]:
     family = catalogue.make("families", spec)
     if not isinstance(family, Family):
         yield f"Its factory returned {type(family).__name__}, not a mesascope.Family."
@@ -126,15 +124,15 @@ def _family(spec: str) -> Iterator[str]:
     for roles in (family.controls, family.references):
         for role, subject in roles.items():
             if catalogue.parse_spec(subject)[0] not in catalogue.names("subjects"):
-                yield f"Its {role} {subject!r} is no subject."
+                yield f"Its {role} {subject!r} is not a subject."
     lacking = {"learner", "lookalike", "still"} - set(family.controls)
     if family.controls and lacking:
         yield f"Its controls lack {', '.join(sorted(lacking))}."
     for split in family.split_names:
-        yield from _split(family, split)
+        yield from _check_split(family, split)
 
 
-def _split(family: Family, split: str) -> Iterator[str]:
+def _check_split(family: Family, split: str) -> Iterator[str]:
     key, trials = jax.random.key(3), family.split(split).trials
     tasks = family.split(split).draw(key, BLOCK)
     again = family.split(split).draw(key, BLOCK)
@@ -146,17 +144,17 @@ def _split(family: Family, split: str) -> Iterator[str]:
     latents = family.latents(tasks, split)
     for name in LATENTS:
         if name not in latents or np.shape(latents[name]) != (BLOCK, trials):
-            yield f"On {split} its latents hold no {name} of shape ({BLOCK}, {trials})."
+            yield f"On {split} its latents contain no {name} of shape ({BLOCK}, {trials})."
             return
     low, high = latents["worst"] - 1e-5, latents["best"] + 1e-5
     if (latents["chance"] < low).any() or (latents["chance"] > high).any():
         yield f"On {split} chance is not between worst and best."
     if family.steps > 1:
-        yield from _steps(family, split, tasks)
+        yield from _check_steps(family, split, tasks)
         return
     state, percept = family.begin(key, tasks)
-    none = 0 if family.choices is None else -1  # the last action before the first
-    if not bool(jnp.asarray(percept.first).all()) or bool((jnp.asarray(percept.action) != none).any()):
+    no_action = 0 if family.choices is None else -1  # the last action before the first
+    if not bool(jnp.asarray(percept.first).all()) or bool((jnp.asarray(percept.action) != no_action).any()):
         yield f"On {split} the start-of-life percept has first false or a last action."
 
     def kinds(tree: Any) -> Any:
@@ -172,7 +170,7 @@ def _split(family: Family, split: str) -> Iterator[str]:
         if np.shape(score) != (BLOCK,) or (score < low[:, t]).any() or (score > high[:, t]).any():
             yield f"On {split} a score at trial {t} is not between worst and best."
         if not bool((percept.trial == t + 1).all()) or not bool((percept.action == action).all()):
-            yield f"On {split} the percept after trial {t} does not tell the action and trial {t + 1}."
+            yield f"On {split} the percept after trial {t} does not contain the action and trial {t + 1}."
 
 
 def _actions(family: Family, seed: int) -> np.ndarray:
@@ -183,34 +181,34 @@ def _actions(family: Family, seed: int) -> np.ndarray:
     return rng.integers(0, family.choices, BLOCK).astype(np.int32)
 
 
-def _steps(family: Family, split: str, tasks: Any) -> Iterator[str]:
-    """The same of trials with steps, over the first two trials."""
-    key, alive = jax.random.key(3), np.ones(BLOCK, bool)
+def _check_steps(family: Family, split: str, tasks: Any) -> Iterator[str]:
+    """Checks a split with several steps per trial, over the first two trials."""
+    key, awake = jax.random.key(3), np.ones(BLOCK, bool)
     state, percept = family.begin(key, tasks)
     if not np.asarray(percept.first).all():
         yield f"On {split} the start-of-life percept has first false."
     for now in range(2 * family.steps):
         t, s = divmod(now, family.steps)
         idle = family.idle(state) if s else None
-        alive = np.ones(BLOCK, bool) if idle is None else ~np.asarray(idle)
-        for part, wanted in (("trial", t), ("step", s)):
-            if (np.asarray(getattr(percept, part))[alive] != wanted).any():
-                yield f"On {split} the percept of step {s} in trial {t} names another {part}."
+        awake = np.ones(BLOCK, bool) if idle is None else ~np.asarray(idle)
+        for part, expected in (("trial", t), ("step", s)):
+            if (np.asarray(getattr(percept, part))[awake] != expected).any():
+                yield f"On {split} the percept of step {s} in trial {t} has another {part}."
                 return
         action = _actions(family, now)
         if not family.traceable:
-            action = np.where(alive, action, np.nan if family.choices is None else -1).astype(action.dtype)
-        after, told, score = family.step(jax.random.fold_in(key, now), tasks, state, action)
-        if np.shape(score) != (BLOCK,) or not np.isfinite(np.asarray(score)[alive]).all():
-            yield f"On {split} a score at step {s} is no number."
-        if (np.asarray(told.action)[alive] != action[alive]).any():
-            yield f"On {split} the percept after step {s} does not tell the action."
-        still = jnp.asarray(~alive)
-        state = select(still, state, after) if family.traceable else after
-        percept = select(still if family.traceable else ~alive, percept, told)
+            action = np.where(awake, action, np.nan if family.choices is None else -1).astype(action.dtype)
+        after, next_percept, score = family.step(jax.random.fold_in(key, now), tasks, state, action)
+        if np.shape(score) != (BLOCK,) or not np.isfinite(np.asarray(score)[awake]).all():
+            yield f"On {split} a score at step {s} is not a number."
+        if (np.asarray(next_percept.action)[awake] != action[awake]).any():
+            yield f"On {split} the percept after step {s} does not contain the action."
+        idle_mask = jnp.asarray(~awake)
+        state = select(idle_mask, state, after) if family.traceable else after
+        percept = select(idle_mask if family.traceable else ~awake, percept, next_percept)
 
 
-def _subject(spec: str, family: Family) -> Iterator[str]:
+def _check_subject(spec: str, family: Family) -> Iterator[str]:
     subject = catalogue.make("subjects", spec, family)
     if not isinstance(subject, Subject):
         yield f"Its factory returned {type(subject).__name__}, not a mesascope.Subject."
@@ -220,57 +218,63 @@ def _subject(spec: str, family: Family) -> Iterator[str]:
     for leaf in jax.tree.leaves(subject.fresh(7)):
         if np.shape(leaf)[:1] != (7,):
             yield f"A part of its fresh carry has shape {np.shape(leaf)}, not 7 lifetimes."
-    kinds = [catalogue.make("conditions", c) for c in EVERY]
-    lived = rollout(subject, family, "fresh", BLOCK, conditions=kinds)
-    action = lived.action.values
-    none = np.nan if family.choices is None else -1 if family.steps > 1 else 0
-    if family.choices is not None and (action.min() < none or action.max() >= family.choices):
+    kinds = [catalogue.make("conditions", c) for c in SUBJECT_CONDITIONS]
+    trials = rollout(subject, family, "fresh", BLOCK, conditions=kinds)
+    action = trials.action.values
+    lowest = np.nan if family.choices is None else -1 if family.steps > 1 else 0
+    if family.choices is not None and (action.min() < lowest or action.max() >= family.choices):
         yield f"It took the action {action.max() if action.max() >= family.choices else action.min()}."
-    if "log_probs" in lived:
-        stated = lived.log_probs.sel(condition="intact").values
-        total = np.exp(stated[np.isfinite(stated).any(-1)]).sum(-1)
+    if "log_probs" in trials:
+        log_probs = trials.log_probs.sel(condition="intact").values
+        total = np.exp(log_probs[np.isfinite(log_probs).any(-1)]).sum(-1)
         if not np.allclose(total, 1, atol=1e-3):
             yield f"Its probabilities sum to {total.flat[np.abs(total - 1).argmax()]:.3f}."
     again = rollout(subject, family, "fresh", BLOCK, kinds=kinds)
     if not np.array_equal(again.action.values[0], action[0], equal_nan=action.dtype.kind == "f"):
-        yield "With the same seed it acts otherwise the second time."
+        yield "With the same seed it acts differently the second time."
     try:
         refuse_leaks(subject, family, kinds=kinds)
     except MesascopeError as leak:
         yield leak.problem
 
 
-EVERY = ("intact", "feedback_shuffled", "carry_reset", "carry_swapped:at=6", "carry_exchanged_once")
+SUBJECT_CONDITIONS = (
+    "intact",
+    "feedback_shuffled",
+    "carry_reset",
+    "carry_swapped:at=6",
+    "carry_exchanged_once",
+)
 
 
-def _condition(spec: str, family: Family) -> Iterator[str]:
+def _check_condition(spec: str, family: Family) -> Iterator[str]:
     condition = catalogue.make("conditions", spec)
     if catalogue.make("conditions", condition.label).label != condition.label:
-        yield f"Its label {condition.label!r} does not make it again."
+        yield f"Its label {condition.label!r} does not create it again."
     subject = open_subject(family.controls.get("learner", "uniform"), family)
-    plain = rollout(subject, family, "fresh", BLOCK)
-    both = [Intact(), *([condition] if condition.label != "intact" else [])]
-    once, again = (rollout(subject, family, "fresh", BLOCK, conditions=both).action for _ in range(2))
-    if not (once.sel(condition="intact").values == plain.action.values[0]).all():
-        yield "With it in the run, the intact lifetimes are others."
+    alone = rollout(subject, family, "fresh", BLOCK)
+    conditions = [Intact(), *([condition] if condition.label != "intact" else [])]
+    once, again = (rollout(subject, family, "fresh", BLOCK, conditions=conditions).action for _ in range(2))
+    if not (once.sel(condition="intact").values == alone.action.values[0]).all():
+        yield "With it in the run, the intact lifetimes change."
     if not (once == again).sel(condition=condition.label).all():
-        yield "With the same seed it disturbs otherwise the second time."
+        yield "With the same seed it disturbs differently the second time."
 
 
-def _asks(asker: Metric | Axis, name: str) -> Iterator[str]:
-    """What must hold of all that ask something."""
+def _check_question(asker: Metric | Axis, name: str) -> Iterator[str]:
+    """Checks the name and the question of a metric or axis."""
     if asker.name != name:
-        yield f"Its name is {asker.name!r}, its file's another."
+        yield f"Its name is {asker.name!r}, but its file is {name!r}."
     if not asker.question.endswith("?"):
-        yield f"Its question {asker.question!r} is no question."
+        yield f"Its question {asker.question!r} does not end with a question mark."
 
 
-def _metric(spec: str, family: Family) -> Iterator[str]:
+def _check_metric(spec: str, family: Family) -> Iterator[str]:
     metric = catalogue.make("metrics", spec)
     if not isinstance(metric, Metric):
         yield f"Its factory returned {type(metric).__name__}, not a mesascope.Metric."
         return
-    yield from _asks(metric, catalogue.parse_spec(spec)[0])
+    yield from _check_question(metric, catalogue.parse_spec(spec)[0])
     if not isinstance(metric.expects, Mapping):
         yield f"It expects {metric.expects!r}, not a sign per control, as {{'learner': '+', 'still': '0'}}."
         return
@@ -278,32 +282,34 @@ def _metric(spec: str, family: Family) -> Iterator[str]:
         if role not in ("learner", "lookalike", "still"):
             yield f"It expects something of {role!r}; the controls are the learner, the lookalike and the still one."
         elif metric.expects.get(role) not in ("+", "-", "0", "any"):
-            yield f"It does not say what it must read on the {role}: '+', '-', '0' or 'any'."
+            yield f"It does not say what it expects on the {role}: '+', '-', '0' or 'any'."
     splits = [r for r in family.split_names if r.partition(":")[0] in (*metric.splits, "fresh")]
     bench = Bench(family, ("intact", *metric.conditions), splits, 4 * BLOCK)
     skipped, applied = [], False
     for role in family.controls:
         control = open_subject(family.controls[role], family)
-        lived = bench.live(control, family)
-        asked = answer([metric], lived, bench.references(family), Replays(control))
-        if not asked:
+        trials = bench.live(control, family)
+        findings = answer([metric], trials, bench.references(family), Replays(control))
+        if not findings:
             yield f"It gave no reading of the {role}."
-        skipped += [finding.reason for finding in asked if finding.status == "does not apply"]
-        applied |= any(finding.status == "measured" for finding in asked)
-        for finding in asked:
+        skipped += [finding.reason for finding in findings if finding.status == "does not apply"]
+        applied |= any(finding.status == "measured" for finding in findings)
+        for finding in findings:
             if finding.status == "failed":
                 yield f"On the {role} it failed: {finding.reason}."
-            elif finding.status == "measured" and not _reads(finding, metric.expects.get(role, "any")):
-                yield f"On the {role} {finding.metric} must read {metric.expects[role]!r} and read {finding.text()}."
+            elif finding.status == "measured" and not _has_sign(finding, metric.expects.get(role, "any")):
+                yield f"On the {role} {finding.metric} expects {metric.expects[role]!r} and measured {finding.text()}."
     if skipped and not applied:
-        told = f"{metric.name} applies to none of the controls on {family.name}: {skipped[0]}."
+        message = f"{metric.name} applies to none of the controls on {family.name}: {skipped[0]}."
         warnings.warn(
-            f"{told} What it must read was not tried; name another --family.", MesascopeWarning, stacklevel=2
+            f"{message} What it expects was not tested; name another --family.",
+            MesascopeWarning,
+            stacklevel=2,
         )
 
 
-def _reads(finding: Any, expected: str) -> bool:
-    """Whether an estimate is of the expected sign; one that is exactly at its null is 0."""
+def _has_sign(finding: Any, expected: str) -> bool:
+    """Whether an estimate has the expected sign; an estimate at its null has sign 0."""
     if expected == "any" or finding.low is None:
         return True
     above, below = finding.low > finding.null + 1e-9, finding.high < finding.null - 1e-9
@@ -311,40 +317,40 @@ def _reads(finding: Any, expected: str) -> bool:
     return {"+": above, "-": below, "0": near}[expected]
 
 
-def _recipe(spec: str, family: Family) -> Iterator[str]:
-    name, given = catalogue.parse_spec(spec)
-    made = catalogue.factory("recipes", name)
-    known = inspect.signature(made).parameters
+def _check_recipe(spec: str, family: Family) -> Iterator[str]:
+    name, settings = catalogue.parse_spec(spec)
+    factory = catalogue.factory("recipes", name)
+    parameters = inspect.signature(factory).parameters
     for needed in ("family", "out", "seed", "updates", "progress"):
-        if needed not in known:
+        if needed not in parameters:
             yield f"Its factory takes no {needed}."
-    if not {"family", "out", "updates", "seed"} <= set(known):
+    if not {"family", "out", "updates", "seed"} <= set(parameters):
         return
     small = {"updates": 2, "seed": 1, **getattr(catalogue.module("recipes", name), "SMALL", {})}
-    small |= catalogue.convert(made, given, f"recipe {name!r}")
+    small |= catalogue.convert(factory, settings, f"recipe {name!r}")
     with tempfile.TemporaryDirectory() as folder:
-        paths = [Path(made(family, Path(folder) / str(i), **small).path) for i in (0, 1)]
+        paths = [Path(factory(family, Path(folder) / str(i), **small).path) for i in (0, 1)]
         if paths[0].read_bytes() != paths[1].read_bytes():
             yield "With the same seed it trains another network the second time."
         subject = catalogue.make("subjects", find_adapter(str(paths[0])), family, path=str(paths[0]))
         if subject.trained_on != (family.bank or "unlimited"):
-            yield f"It was trained on {family.bank or 'unlimited tasks'} and says {subject.trained_on!r}."
+            yield f"It was trained on {family.bank or 'unlimited tasks'}, but says {subject.trained_on!r}."
         rollout(subject, family, "fresh", BLOCK)
 
 
-def _axis(spec: str, family: Family) -> Iterator[str]:
+def _check_axis(spec: str, family: Family) -> Iterator[str]:
     axis, name = catalogue.make("axes", spec), catalogue.parse_spec(spec)[0]
     if not isinstance(axis, Axis):
         yield f"Its factory returned {type(axis).__name__}, not a mesascope.contracts.axis.Axis."
         return
-    yield from _asks(axis, name)
+    yield from _check_question(axis, name)
     if UNDETERMINED not in axis.words:
         yield f"Its readings are {', '.join(axis.words)}; {UNDETERMINED!r} is not among them."
     splits = [r for r in family.split_names if split_kind(r) in axis.tested]
     for role, control in family.controls.items():
-        who, asked = open_subject(control, family), axis.conditions_for(family)
-        lived = {split: rollout(who, family, split, BLOCK, conditions=asked) for split in splits}
-        verdict = axis.read(lived, family)
+        subject, conditions = open_subject(control, family), axis.conditions_for(family)
+        trials = {split: rollout(subject, family, split, BLOCK, conditions=conditions) for split in splits}
+        verdict = axis.read(trials, family)
         if verdict is None:
             continue
         json.dumps(dataclasses.asdict(verdict), allow_nan=False)
@@ -354,7 +360,7 @@ def _axis(spec: str, family: Family) -> Iterator[str]:
             yield f"On the {role} its shares of resamples sum to {sum(verdict.probability.values()):.3f}."
 
 
-TESTS: dict[str, Callable[[str, Family], Iterator[str]]] = {  # of a plug-in by its kind
-    **{"subjects": _subject, "conditions": _condition, "metrics": _metric},
-    **{"recipes": _recipe, "axes": _axis},
+TESTS: dict[str, Callable[[str, Family], Iterator[str]]] = {  # by kind of plug-in
+    **{"subjects": _check_subject, "conditions": _check_condition, "metrics": _check_metric},
+    **{"recipes": _check_recipe, "axes": _check_axis},
 }

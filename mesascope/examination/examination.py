@@ -1,4 +1,4 @@
-"""Everything that some metric needs, rolled out once; then every metric, then the placement."""
+"""Runs every rollout that some metric needs once, then every metric, then the placement."""
 
 import dataclasses
 import os
@@ -38,8 +38,8 @@ class Examination:
         trials: its data set per split, axes condition, lifetime, trial.
         references: by role, the data sets of the reference procedures on the same tasks.
         answers: every metric's findings, as objects.
-        placement: where it stands on the spectrum; None where there was nothing to place.
-        notes: what was decided in reading a file.
+        placement: its level on the spectrum; None if the fresh split was not run.
+        notes: decisions made when a file was read.
     """
 
     subject: str
@@ -61,7 +61,7 @@ class Examination:
         """One finding, by the metric's name and the split.
 
         Raises:
-            MesascopeError: there is none of that name on that split.
+            MesascopeError: there is no such finding on that split.
         """
         on_split = {f.metric: f for f in self.answers if f.split == split}
         if metric not in on_split:
@@ -72,14 +72,14 @@ class Examination:
         """A matplotlib Figure: 'adaptation', 'lifetimes', 'splits', 'conditions', 'spectrum' or another of the page's.
 
         Raises:
-            MesascopeError: this examination has nothing to draw for it.
+            MesascopeError: this examination has no data for that figure.
         """
         from mesascope.reporting import plot
 
         return plot([self], name)
 
     def report(self, path: str | os.PathLike, command: str = "") -> Path:
-        """Writes the page of this examination, one HTML file that needs nothing beside itself."""
+        """Writes the page of this examination as one self-contained HTML file."""
         from mesascope.reporting import write_report
 
         return write_report([self], command, path)
@@ -113,21 +113,21 @@ def examine(
 
     Args:
         subjects: a Subject, a function f(percept, state, rng), a file, or a name such as 'thompson'; for several a
-            list of these, or a mapping from the names that reports shall use.
-        family: a family or its name with settings, such as 'bernoulli_bandit:arms=5,trials=100'; by default that
-            of the first subject that is a file which says its own.
+            list of these, or a mapping from names for the reports.
+        family: a family or its name with settings, such as 'bernoulli_bandit:arms=5,trials=100'; by default
+            the family that the first file among the subjects states.
         trained_on: overrides what the subject says: 'unlimited', 'bank:M@seed' or 'unknown'.
-        splits: one or several; by default all of the family.
+        splits: one or several; by default all splits of the family.
         metrics: one or several, by name or as objects; by default all.
         lifetimes: N on every split.
         seed: of the tasks and all draws.
-        out: a folder in which finished rollouts are kept; a run that was stopped goes on from there.
+        out: a folder for finished rollouts; a stopped run continues from there.
         rule: the constants of the placement rule.
-        progress: called with the share that is done and what is being done.
-        trust: whether code that a subject's file brings may run.
+        progress: called with the share that is done and the current task.
+        trust: whether code from a subject's file may run.
 
     Returns:
-        An `Examination`; a list of them, in order, where `subjects` is a list or a mapping.
+        An `Examination`; a list of them, in order, if `subjects` is a list or a mapping.
     """
     several = isinstance(subjects, list | tuple | Mapping)
     specs = (
@@ -136,50 +136,59 @@ def examine(
     gate.allow_from_python(family, *specs)
     base = open_family(family or default_family(specs, trust))
     group = open_subjects(subjects, base, trust)
-    asked, splits = open_all("metrics", metrics), as_list(splits)
-    labels = [*conditions(base.horizon, rule), *(c for p in asked for c in p.conditions)]
-    kept: dict[str, Any] = {
+    metric_list, splits = open_all("metrics", metrics), as_list(splits)
+    labels = [*conditions(base.horizon, rule), *(c for p in metric_list for c in p.conditions)]
+    bench_settings: dict[str, Any] = {
         "out": Path(out) if out else None,
         "progress": progress,
         "beyond": axes.conditions_read(base),
     }
-    bench = Bench(base, labels, splits, lifetimes, seed, **kept)
-    homes = [bench.home(trained_on or one.trained_on) for one in group]
-    for one, home in zip(group, homes, strict=True):
-        if told := one.announce(bench.responses(home)):
-            warnings.warn(told, MesascopeWarning, stacklevel=2)
+    bench = Bench(base, labels, splits, lifetimes, seed, **bench_settings)
+    homes = [bench.home(trained_on or subject.trained_on) for subject in group]
+    for subject, home in zip(group, homes, strict=True):
+        if announcement := subject.announce(bench.responses(home)):
+            warnings.warn(announcement, MesascopeWarning, stacklevel=2)
         if not bench.splits(home):
             raise MesascopeError(
                 f"{home.name} has none of the splits {', '.join(splits or ())}.",
                 "Add fresh to them, or a bank to the family.",
             )
-        bench.essence(one)
-        # a mistake in the last subject shows before the first is lived
-        refuse_leaks(one, home, seed, bench.kinds)
+        bench.essence(subject)
+        # refuses a faulty last subject before the first one runs
+        refuse_leaks(subject, home, seed, bench.kinds)
     unbanked = base.with_bank(None)
     controls = {role: open_subject(name, unbanked) for role, name in base.controls.items()}
     bench.expect(len(group) + sum(c.name not in {s.name for s in group} for c in controls.values()))
     waiting = {}
-    with ThreadPoolExecutor(1) as aside:  # controls are measured while the next subject is compiled
+    with ThreadPoolExecutor(1) as pool:  # controls are measured while the next subject is compiled
         for role, control in controls.items():
-            if lived := bench.live(control, unbanked):
-                put, references = [p for p in asked if role in p.expects], bench.references(unbanked)
-                waiting[role] = aside.submit(answer, put, lived, references, Replays(control))
-        placed: list[Any] = [bench.place(one, trained_on or one.trained_on, rule) for one in group]
+            if trials := bench.live(control, unbanked):
+                expected, references = (
+                    [p for p in metric_list if role in p.expects],
+                    bench.references(unbanked),
+                )
+                waiting[role] = pool.submit(answer, expected, trials, references, Replays(control))
+        placements: list[Any] = [
+            bench.place(subject, trained_on or subject.trained_on, rule) for subject in group
+        ]
         by_role = {role: waiting[role].result() if role in waiting else [] for role in controls}
-    for i, one in enumerate(group):
-        floor, why = one.drift()
-        if why:
+    for i, subject in enumerate(group):
+        floor, reason = subject.drift()
+        if reason:
             raise MesascopeError(
-                f"{one.name} is not what it was at the start: {why}.",
+                f"{subject.name} changed since the start: {reason}.",
                 "Examine it again while it stays the same.",
             )
         if floor:
-            noted = {split: lived.assign_attrs(floor=floor) for split, lived in placed[i][0].items()}
-            placed[i] = (noted, *placed[i][1:])
-    out_of = []
-    for one, home, (lived, references, placement) in zip(group, homes, placed, strict=True):
-        told = trained_on or one.trained_on
-        found = answer(asked, lived, references, Replays(one), by_role)
-        out_of.append(Examination(one.name, home.name, told, lived, references, found, placement))
-    return out_of if several else out_of[0]
+            with_floor = {
+                split: trials.assign_attrs(floor=floor) for split, trials in placements[i][0].items()
+            }
+            placements[i] = (with_floor, *placements[i][1:])
+    results = []
+    for subject, home, (trials, references, placement) in zip(group, homes, placements, strict=True):
+        training = trained_on or subject.trained_on
+        findings = answer(metric_list, trials, references, Replays(subject), by_role)
+        results.append(
+            Examination(subject.name, home.name, training, trials, references, findings, placement)
+        )
+    return results if several else results[0]

@@ -1,4 +1,4 @@
-"""Measures and places trials without the subject that made them."""
+"""Measures and places trials without the subject that produced them."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -23,8 +23,8 @@ from mesascope.rollouts.inspected import read_eval
 from mesascope.rollouts.replays import Replays
 
 
-class Known(NamedTuple):
-    """Trials of a subject per split, of reference procedures by role, and what the subject was trained on."""
+class SubjectTrials(NamedTuple):
+    """A subject's trials per split, its references' trials by role, and what it was trained on."""
 
     trials: Splits
     references: Mapping[str, Splits]
@@ -39,27 +39,27 @@ def measure(
     columns: Mapping[str, Any] | None = None,
     choices: int | None = None,
 ) -> Any:
-    """Measures trials without the subject that made them: logged ones, or what `rollout` returned.
+    """Measures trials without the subject that produced them: a log, or the result of `rollout`.
 
     Args:
-        trials: a path or DataFrame that `read_log` reads, a .nc or .eval file, a folder that `examine` wrote, what
-            `rollout` returned, a mapping of that by split, or an `Examination`.
+        trials: a path or DataFrame that `read_log` reads, a .nc or .eval file, a folder that `examine` wrote, the
+            result of `rollout`, a mapping of such results by split, or an `Examination`.
         metrics: one or several, by name or as objects; by default all.
         columns: your names for ours.
-        choices: how many there were, where not all occur.
+        choices: how many choices there were, if not all occur.
 
     Returns:
-        An `Examination`; a list of them, where there are several subjects.
+        An `Examination`; a list of them for several subjects.
 
     Raises:
         MesascopeError: the trials cannot be read, or a metric is unknown.
     """
-    asked = open_all("metrics", metrics)
-    if (known := _known(trials)) is None:
-        found = _logged(asked, trials, columns, choices)
+    metric_list = open_all("metrics", metrics)
+    if (subjects := _read_subjects(trials)) is None:
+        examinations = _examine_log(metric_list, trials, columns, choices)
     else:
-        found = [_examined(asked, *one) for one in known]
-    return found[0] if len(found) == 1 else found
+        examinations = [_examine_trials(metric_list, *subject) for subject in subjects]
+    return examinations[0] if len(examinations) == 1 else examinations
 
 
 def place(
@@ -72,110 +72,119 @@ def place(
     """Places a subject on the spectrum by its trials in one of our families.
 
     Args:
-        trials: an `Examination`, a folder that `examine` wrote, what `rollout` returned under the conditions that
-            `examine` runs, or a mapping of that by split.
-        references: by role, a reference procedure's trials by split; by default those that `trials` comes with.
-        trained_on: 'unlimited', 'bank:M@seed' or 'unknown'; by default what the trials say.
+        trials: an `Examination`, a folder that `examine` wrote, the result of `rollout` under the conditions of
+            `examine`, or a mapping of such results by split.
+        references: by role, a reference procedure's trials by split; by default the references in `trials`.
+        trained_on: 'unlimited', 'bank:M@seed' or 'unknown'; by default the value in the trials.
         rule: the constants of the rule.
 
     Returns:
-        A `Placement`; a list of them, where there are several subjects.
+        A `Placement`; a list of them for several subjects.
 
     Raises:
         MesascopeError: the trials are a log, or a split or a condition is missing.
     """
-    if (known := _known(trials)) is None:
+    if (subjects := _read_subjects(trials)) is None:
         raise MesascopeError(
             "A log of choices cannot be placed: the rule compares with undisturbed lifetimes of the same subject.",
-            "Give what `examine` or `rollout` returned, or use `measure`.",
+            "Give the result of `examine` or `rollout`, or use `measure`.",
         )
-    placed = [
-        put_on_spectrum(one.trials, references or one.references, trained_on or one.trained_on, rule)
-        for one in known
+    placements = [
+        put_on_spectrum(
+            subject.trials, references or subject.references, trained_on or subject.trained_on, rule
+        )
+        for subject in subjects
     ]
-    return placed[0] if len(placed) == 1 else placed
+    return placements[0] if len(placements) == 1 else placements
 
 
-def _logged(
-    asked: Sequence[Metric], source: Any, columns: Mapping[str, Any] | None, choices: int | None
+def _examine_log(
+    metrics: Sequence[Metric], source: Any, columns: Mapping[str, Any] | None, choices: int | None
 ) -> list[Examination]:
-    """What is found in a log of choices or of curves."""
+    """The examinations of a log of choices or of curves."""
     if curves := read_curves(source, columns):
         logs, notes = curves
     else:
         log, notes = read_log(source, columns, choices)
         logs = [log]
-    found = []
+    examinations = []
     for log in logs:
         by_split = {str(log.attrs["split"]): log}
-        answers = answer(asked, by_split, replay=Replays())
-        who = (str(log.attrs["subject"]), "log", "unknown")
-        found.append(Examination(*who, by_split, {}, answers, None, tuple(notes)))
-    return found
+        answers = answer(metrics, by_split, replay=Replays())
+        identity = (str(log.attrs["subject"]), "log", "unknown")
+        examinations.append(Examination(*identity, by_split, {}, answers, None, tuple(notes)))
+    return examinations
 
 
-def _known(source: Any) -> list[Known] | None:
-    """Trials in our own families, subject by subject; None where the source is a log."""
+def _read_subjects(source: Any) -> list[SubjectTrials] | None:
+    """Trials in our own families, subject by subject; None if the source is a log."""
     if isinstance(source, Examination):
-        return [Known(source.trials, source.references, source.trained_on)]
+        return [SubjectTrials(source.trials, source.references, source.trained_on)]
     if isinstance(source, xr.Dataset) and "condition" in source.dims:
         source = {str(source.attrs.get("split", "fresh")): source}
     if isinstance(source, Mapping) and all(isinstance(one, xr.Dataset) for one in source.values()):
-        return [Known(source, {}, str(next(iter(source.values())).attrs.get("trained_on", "unknown")))]
+        return [
+            SubjectTrials(source, {}, str(next(iter(source.values())).attrs.get("trained_on", "unknown")))
+        ]
     if not isinstance(source, str | os.PathLike):
         return None
     path = Path(source)
     if path.suffix == ".eval":
         log = read_eval(str(path))
-        return [Known({str(log.attrs["split"]): log}, {}, "unknown")]
+        return [SubjectTrials({str(log.attrs["split"]): log}, {}, "unknown")]
     folder = path.parent if path.name == "trials.nc" else path
     if (folder / "findings.json").is_file():
-        return [Known(e.trials, e.references, e.trained_on) for e in read_run(folder)[0]]
-    return _by_subject(files.open_trials(path)) if path.suffix == ".nc" else None
+        return [SubjectTrials(e.trials, e.references, e.trained_on) for e in read_run(folder)[0]]
+    return _group_subjects(files.open_trials(path)) if path.suffix == ".nc" else None
 
 
-def _examined(
-    asked: Sequence[Metric], lived: Splits, references: Mapping[str, Splits], trained_on: str
+def _examine_trials(
+    metrics: Sequence[Metric], trials: Splits, references: Mapping[str, Splits], trained_on: str
 ) -> Examination:
-    """What is found of a subject in our own families, without it."""
-    some = next(iter(lived.values())).attrs
+    """The examination of a subject in our own families, from its trials alone."""
+    attrs = next(iter(trials.values())).attrs
     try:
-        placement = put_on_spectrum(lived, references, trained_on)
+        placement = put_on_spectrum(trials, references, trained_on)
     except MesascopeError:
         placement = None
-    found, who = answer(asked, lived, references, Replays()), (str(some["subject"]), str(some["family"]))
-    return Examination(*who, trained_on, lived, references, found, placement)
+    findings, identity = (
+        answer(metrics, trials, references, Replays()),
+        (str(attrs["subject"]), str(attrs["family"])),
+    )
+    return Examination(*identity, trained_on, trials, references, findings, placement)
 
 
 def open_run(folder: str | os.PathLike) -> Any:
-    """What `examine`, `measure` or `demo` wrote into a folder.
+    """Reads a folder that `examine`, `measure` or `demo` wrote.
 
     Returns:
-        An `Examination`; a list of them, where there are several subjects.
+        An `Examination`; a list of them for several subjects.
 
     Raises:
-        MesascopeError: no such folder, or a file in it is missing or not ours.
+        MesascopeError: no such folder, or a file in it is missing or not from mesascope.
     """
-    found = read_run(folder)[0]
-    return found[0] if len(found) == 1 else found
+    examinations = read_run(folder)[0]
+    return examinations[0] if len(examinations) == 1 else examinations
 
 
-def _by_subject(groups: Mapping[str, xr.Dataset]) -> list[Known]:
-    """Trials per split, references per role and training tasks of each subject in a file without its run's folder.
+def _group_subjects(groups: Mapping[str, xr.Dataset]) -> list[SubjectTrials]:
+    """The subjects in a file of trials without its run's folder.
 
-    Groups are named 's0 SPLIT' and 's0 ROLE SPLIT' by a run; reference procedures that several subjects share
-    stand with the first. Groups of other names are splits of the subject that they name.
+    A run names its groups 's0 SPLIT' and 's0 ROLE SPLIT'. Subjects that share a reference find it with the first
+    subject. Any other group is a split of the subject in its attributes.
     """
-    out: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
-    for name, lived in groups.items():
-        split, *before = reversed(name.split(" "))
-        who, role = (
-            (before[-1], " ".join(reversed(before[:-1]))) if before else (str(lived.attrs.get("subject")), "")
+    subjects: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+    for name, trials in groups.items():
+        split, *prefix = reversed(name.split(" "))
+        subject, role = (
+            (prefix[-1], " ".join(reversed(prefix[:-1])))
+            if prefix
+            else (str(trials.attrs.get("subject")), "")
         )
-        splits, references = out.setdefault(who, ({}, {}))
-        (references.setdefault(role, {}) if role else splits)[split] = lived
+        splits, references = subjects.setdefault(subject, ({}, {}))
+        (references.setdefault(role, {}) if role else splits)[split] = trials
     return [
-        Known(splits, references, str(next(iter(splits.values())).attrs.get("trained_on", "unknown")))
-        for splits, references in out.values()
+        SubjectTrials(splits, references, str(next(iter(splits.values())).attrs.get("trained_on", "unknown")))
+        for splits, references in subjects.values()
         if splits
     ]

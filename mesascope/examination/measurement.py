@@ -25,85 +25,91 @@ def answer(
     replay: Any = None,
     controls: Mapping[str, Sequence[Finding]] | None = None,
 ) -> list[Finding]:
-    """Puts every metric to the trials of one subject.
+    """Measures the trials of one subject with every metric.
 
     Args:
-        metrics: what is asked.
+        metrics: the metrics.
         trials: the subject's data set per split.
         references: by role, a reference procedure's data sets on the same tasks.
-        replay: forces a procedure along recorded trials; None where nothing can be replayed.
-        controls: by role, the same findings of a control.
+        replay: forces a procedure along recorded trials; None if nothing can be replayed.
+        controls: by role, the findings of a control.
 
     Returns:
-        One finding per question, in the order of the metrics; a metric that does not apply or fails gives one that
-        says so. p-values are adjusted (Holm) over all that were measured.
+        The findings in the order of the metrics. A metric that does not apply or fails gives one finding that says so.
+        p-values are adjusted (Holm) over all measured findings.
     """
     findings: list[Finding] = []
-    some = next(iter(trials.values()))
+    first = next(iter(trials.values()))
     for metric in metrics:
         try:
             with contain_exits():
                 readings = _ask(metric, trials, references or {}, replay)
-                findings += [_finding(metric, reading, trials) for reading in readings]
-        except DoesNotApply as why:
-            findings.append(_blank(metric, some, "does not apply", str(why) or "the metric does not say why"))
-        except Exception as error:  # a plug-in's mistake must not lose the other findings
-            told = str(error) if isinstance(error, MesascopeError) else f"{type(error).__name__}: {error}"
-            findings.append(_blank(metric, some, "failed", told))
+                findings += [_make_finding(metric, reading, trials) for reading in readings]
+        except DoesNotApply as reason:
+            findings.append(
+                _make_blank(metric, first, "does not apply", str(reason) or "the metric does not say why")
+            )
+        except Exception as error:  # an error in one plug-in must not lose the other findings
+            message = str(error) if isinstance(error, MesascopeError) else f"{type(error).__name__}: {error}"
+            findings.append(_make_blank(metric, first, "failed", message))
     adjusted = holm(np.asarray([np.nan if f.p is None else f.p for f in findings]))
-    out = []
+    results = []
     for finding, p in zip(findings, adjusted, strict=True):
-        same = {
-            role: _brief(f)
+        controls_here = {
+            role: _summarize(f)
             for role, found in (controls or {}).items()
             for f in found
             if (f.metric, f.split) == (finding.metric, finding.split)
         }
-        out.append(dataclasses.replace(finding, holm=None if np.isnan(p) else float(p), controls=same))
-    return out
+        results.append(
+            dataclasses.replace(finding, holm=None if np.isnan(p) else float(p), controls=controls_here)
+        )
+    return results
 
 
 def _ask(metric: Metric, trials: Splits, references: Mapping[str, Splits], replay: Any) -> Sequence[Reading]:
     """The readings of one metric, on the splits that it needs."""
-    wanted = {r: d for r, d in trials.items() if r.partition(":")[0] in (*metric.splits, "fresh", "logged")}
-    if not any(r.partition(":")[0] in (*metric.splits, "logged") for r in wanted):
+    needed = {r: d for r, d in trials.items() if r.partition(":")[0] in (*metric.splits, "fresh", "logged")}
+    if not any(r.partition(":")[0] in (*metric.splits, "logged") for r in needed):
         raise DoesNotApply(f"no split of kind {' or '.join(metric.splits)} was run")
-    first = next(iter(wanted.values()))
-    if "logged" in wanted and "chance" not in first and metric.splits != ("fresh",):
+    first = next(iter(needed.values()))
+    if "logged" in needed and "chance" not in first and metric.splits != ("fresh",):
         raise DoesNotApply("a log without the tasks' pay-offs has no chance and best to compare with")
-    if "logged" in wanted and metric.conditions != ("intact",):
-        raise DoesNotApply("a log holds undisturbed trials only; the question needs the subject itself")
-    return metric.measure(wanted, {r: references[r] for r in metric.references if r in references}, replay)
+    if "logged" in needed and metric.conditions != ("intact",):
+        raise DoesNotApply("a log contains undisturbed trials only; the question needs the subject itself")
+    return metric.measure(needed, {r: references[r] for r in metric.references if r in references}, replay)
 
 
-def _finding(metric: Metric, reading: Reading, trials: Splits) -> Finding:
+def _make_finding(metric: Metric, reading: Reading, trials: Splits) -> Finding:
     """A reading with its interval."""
-    lived = trials.get(reading.split, next(iter(trials.values())))
-    values, lifetimes = np.asarray(reading.values, float), lived.sizes["lifetime"]
-    if values.ndim != 1 or (len(values) != lifetimes and (not reading.unit or reading.unit in lived)):
+    split_trials = trials.get(reading.split, next(iter(trials.values())))
+    values, lifetimes = np.asarray(reading.values, float), split_trials.sizes["lifetime"]
+    if values.ndim != 1 or (len(values) != lifetimes and (not reading.unit or reading.unit in split_trials)):
         raise MesascopeError(
             f"{metric.name} gave values of shape {values.shape} for {lifetimes} lifetimes.",
-            "Give one value per lifetime, NaN where there is none.",
+            "Give one value per lifetime, NaN for a lifetime without one.",
         )
     if not np.isfinite(reading.null):
         raise MesascopeError(f"{metric.name} compares with {reading.null}.", "Give a finite null.")
-    unit = reading.unit or str(lived.attrs.get("unit", "lifetime"))
-    if unit in lived and lived[unit].dims == ("lifetime",):
-        values = by_unit(values, lived[unit].values)
+    unit = reading.unit or str(split_trials.attrs.get("unit", "lifetime"))
+    if unit in split_trials and split_trials[unit].dims == ("lifetime",):
+        values = by_unit(values, split_trials[unit].values)
     estimate, low, high, n, p = (column[0] for column in interval(values[None], reading.null))
     if not np.isfinite(estimate):
-        return _blank(metric, lived, "does not apply", reading.reason or "no lifetime gave a number", reading)
-    blank = _blank(metric, lived, "failed", "-", reading)
+        return _make_blank(
+            metric, split_trials, "does not apply", reading.reason or "no lifetime gave a number", reading
+        )
+    blank = _make_blank(metric, split_trials, "failed", "-", reading)
     low, high, p = (float(x) if np.isfinite(x) else None for x in (low, high, p))
     numbers: dict[str, Any] = {"estimate": float(estimate), "low": low, "high": high, "p": p, "n": int(n)}
     return dataclasses.replace(blank, **numbers, unit=unit, status="measured", reason=reading.reason or "")
 
 
-def _blank(
-    metric: Metric, lived: xr.Dataset, status: Any, reason: str, reading: Reading | None = None
+def _make_blank(
+    metric: Metric, split_trials: xr.Dataset, status: Any, reason: str, reading: Reading | None = None
 ) -> Finding:
     """A finding without a number."""
-    attrs = lived.attrs
+    attrs = split_trials.attrs
     label = f": {reading.label}" if reading and reading.label else ""
     split = str(attrs.get("split", "fresh"))
     return Finding(
@@ -128,12 +134,12 @@ def _blank(
     )
 
 
-def _brief(finding: Finding) -> dict[str, Any]:
+def _summarize(finding: Finding) -> dict[str, Any]:
     return {k: getattr(finding, k) for k in ("subject", "estimate", "low", "high", "status")}
 
 
 def hash_fingerprint(fingerprint: Any) -> str:
-    """One hash over the hashes of all weights, 'not available' where there are none."""
+    """One hash over the hashes of all weights; 'not available' without weights."""
     if not fingerprint:
         return "not available"
     return hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()[:16]

@@ -24,9 +24,9 @@ from mesascope.questions.spectrum.placement import Placement, Rule
 
 
 def command_line(arguments: Sequence[str]) -> str:
-    """The command that has these arguments, without user, password and query of addresses in them, and without keys."""
-    whole = (re.sub(" *([,=]) *", r"\1", a).replace(" ", "%20") if "://" in a else a for a in arguments)
-    return shlex.join(["mesascope", *map(redact, whole)])
+    """The command with these arguments, without keys and without the user, password and query of any address."""
+    words = (re.sub(" *([,=]) *", r"\1", a).replace(" ", "%20") if "://" in a else a for a in arguments)
+    return shlex.join(["mesascope", *map(redact, words)])
 
 
 def as_document(examinations: Sequence[Examination]) -> dict[str, Any]:
@@ -46,45 +46,48 @@ def as_document(examinations: Sequence[Examination]) -> dict[str, Any]:
 
 
 def unused_folder(folder: Path, command: str) -> Path:
-    """The folder, or the first of folder-2, folder-3, … that holds nothing of another command.
+    """The folder, or the first of folder-2, folder-3, … without the results of another command.
 
     Args:
-        folder: named after what is run.
-        command: what repeats the run; it may ask for --json or not.
+        folder: the default folder of the run.
+        command: the command that repeats the run, with or without --json.
     """
 
-    def asked(text: str) -> list[str]:
+    def list_words(text: str) -> list[str]:
         return [word for word in text.split() if word != "--json"]
 
-    def others(tried: Path) -> bool:
-        told = tried / "command.txt"
-        if not told.is_file() or not ((tried / "findings.json").exists() or (tried / "rollouts").exists()):
+    def holds_other(candidate: Path) -> bool:
+        command_file = candidate / "command.txt"
+        if not command_file.is_file() or not (
+            (candidate / "findings.json").exists() or (candidate / "rollouts").exists()
+        ):
             return False
-        return asked(told.read_text(errors="replace")) != asked(command)
+        return list_words(command_file.read_text(errors="replace")) != list_words(command)
 
-    tried, number = folder, 1
-    while others(tried):
+    candidate, number = folder, 1
+    while holds_other(candidate):
         number += 1
-        tried = folder.with_name(f"{folder.name}-{number}")
-    return tried
+        candidate = folder.with_name(f"{folder.name}-{number}")
+    return candidate
 
 
 def prepare(folder: str | os.PathLike, command: str = "") -> Path:
-    """The folder of a run, made where it is missing, found to be writable before anything is lived.
+    """The folder of a run, created if missing and tested to be writable before any rollout.
 
     Args:
-        folder: made where it is missing.
-        command: what repeats the run; put where no other run has ended, so that a stopped run keeps the folder.
+        folder: created if missing.
+        command: the command that repeats the run, written unless a finished run is there; so a stopped run keeps its
+            folder.
 
     Raises:
-        MesascopeError: it is a file, or nothing can be written there.
+        MesascopeError: it is a file or not writable.
     """
     folder = Path(folder)
-    trial = folder / ".writable"
+    probe = folder / ".writable"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        trial.touch()
-        trial.unlink()
+        probe.touch()
+        probe.unlink()
     except OSError as error:
         raise MesascopeError(
             f"{str(folder)!r} cannot be the folder of a run: {error.strerror}.",
@@ -96,31 +99,34 @@ def prepare(folder: str | os.PathLike, command: str = "") -> Path:
 
 
 def write(
-    examinations: Sequence[Examination], folder: str | os.PathLike, command: str, lived: bool = True
+    examinations: Sequence[Examination], folder: str | os.PathLike, command: str, rolled_out: bool = True
 ) -> Path:
-    """Writes a run; each file appears whole or not at all.
+    """Writes a run; each file appears complete or not at all.
 
     Args:
         examinations: what was found.
-        folder: made where it is missing.
-        command: what repeats the run.
-        lived: whether rollouts were kept there until now; a run that lived none leaves those of others.
+        folder: created if missing.
+        command: the command that repeats the run.
+        rolled_out: whether the run made the rollouts in the folder, so that they are deleted; `measure` makes none.
     """
     folder = prepare(folder)
     groups: dict[str, xr.Dataset] = {}
     index: list[dict[str, Any]] = []
     shared: dict[int, str] = {}  # a reference that several subjects share is written once
 
-    def put(prefix: str, splits: Mapping[str, xr.Dataset], known: dict[int, str]) -> dict[str, str]:
-        for split, lived in splits.items():
-            if id(lived) not in known:
-                known[id(lived)] = f"{prefix} {split}"
-                groups[known[id(lived)]] = lived
-        return {split: known[id(lived)] for split, lived in splits.items()}
+    def add_groups(prefix: str, datasets: Mapping[str, xr.Dataset], names: dict[int, str]) -> dict[str, str]:
+        for split, dataset in datasets.items():
+            if id(dataset) not in names:
+                names[id(dataset)] = f"{prefix} {split}"
+                groups[names[id(dataset)]] = dataset
+        return {split: names[id(dataset)] for split, dataset in datasets.items()}
 
-    for i, e in enumerate(examinations):
-        references = {role: put(f"s{i} {role}", splits, shared) for role, splits in e.references.items()}
-        index.append({"trials": put(f"s{i}", e.trials, {}), "references": references})
+    for i, examination in enumerate(examinations):
+        references = {
+            role: add_groups(f"s{i} {role}", splits, shared)
+            for role, splits in examination.references.items()
+        }
+        index.append({"trials": add_groups(f"s{i}", examination.trials, {}), "references": references})
     trials.save(groups, folder / "trials.nc")
     write_text(folder / "index.json", json.dumps(index))
     write_text(folder / "findings.json", json.dumps(as_document(examinations), indent=1))
@@ -128,18 +134,18 @@ def write(
     with replacing(folder / "findings.csv") as part, part.open("w", newline="") as file:
         rows = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
         rows.writeheader()
-        for e in examinations:
-            rows.writerows({k: _cell(v) for k, v in to_json(f).items()} for f in e.answers)
-    if lived:
+        for examination in examinations:
+            rows.writerows({k: _cell(v) for k, v in to_json(f).items()} for f in examination.answers)
+    if rolled_out:
         shutil.rmtree(folder / "rollouts", ignore_errors=True)  # they are in trials.nc now
     return folder
 
 
 def read_run(folder: str | os.PathLike) -> tuple[list[Examination], str]:
-    """Reads what `write` wrote: the examinations and the command.
+    """Reads the examinations and the command that `write` wrote.
 
     Raises:
-        MesascopeError: no such folder, or a file in it is missing or not ours.
+        MesascopeError: no such folder, or a file in it is missing or not from mesascope.
     """
     folder = Path(folder)
     if not (folder / "findings.json").is_file():
@@ -148,26 +154,28 @@ def read_run(folder: str | os.PathLike) -> tuple[list[Examination], str]:
             "Name the folder that examine, measure or demo wrote.",
         )
     try:
-        told = limits.parse_json((folder / "findings.json").read_text())["subjects"]
+        subject_rows = limits.parse_json((folder / "findings.json").read_text())["subjects"]
         index = limits.parse_json((folder / "index.json").read_text())
         groups = trials.open_trials(folder / "trials.nc")
-        out = []
+        examinations = []
 
-        def of(splits: Mapping[str, str]) -> dict[str, xr.Dataset]:
+        def read_splits(splits: Mapping[str, str]) -> dict[str, xr.Dataset]:
             return {split: groups[name] for split, name in splits.items()}
 
-        for row, where in zip(told, index, strict=True):
-            who = (row["subject"], row["family"], row["trained_on"])
-            lived, found = of(where["trials"]), [from_json(f) for f in row["findings"]]
-            references = {role: of(splits) for role, splits in where["references"].items()}
-            out.append(Examination(*who, lived, references, found, _placement(row["placement"])))
+        for row, entry in zip(subject_rows, index, strict=True):
+            identity = (row["subject"], row["family"], row["trained_on"])
+            datasets, findings = read_splits(entry["trials"]), [from_json(f) for f in row["findings"]]
+            references = {role: read_splits(splits) for role, splits in entry["references"].items()}
+            examinations.append(
+                Examination(*identity, datasets, references, findings, _placement(row["placement"]))
+            )
         command = (folder / "command.txt").read_text().strip()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise MesascopeError(
             f"The run in {str(folder)!r} is incomplete or broken: {type(error).__name__}: {error}.",
             "Run the command again; finished rollouts in its folder are not repeated.",
         ) from None
-    return out, command
+    return examinations, command
 
 
 def _placement(data: dict[str, Any] | None) -> Placement | None:
@@ -175,5 +183,5 @@ def _placement(data: dict[str, Any] | None) -> Placement | None:
 
 
 def _cell(value: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula."""
+    """A cell that no spreadsheet reads as a formula."""
     return f"'{value}" if isinstance(value, str) and value.startswith(tuple("=+-@\t\r")) else value

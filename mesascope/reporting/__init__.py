@@ -1,4 +1,4 @@
-"""What was found, as one self-contained page and as a table for the terminal."""
+"""The results as one self-contained HTML page and as a table for the terminal."""
 
 import os
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ __all__ = ["plot", "summary", "write_report"]
 
 
 def write_report(examinations: Sequence[Examination], command: str, path: str | os.PathLike) -> Path:
-    """Writes one HTML page that needs nothing beside itself; it appears whole or not at all.
+    """Writes one self-contained HTML page; it appears complete or not at all.
 
     Args:
-        examinations: what was found, one per subject, as `examine` returns or `runs.read_run` reads it.
-        command: what repeats the run.
-        path: the file to write; its folder is made where it is missing.
+        examinations: one per subject, as `examine` returns or `runs.read_run` reads them.
+        command: the command that repeats the run.
+        path: the file to write; its folder is created if missing.
 
     Returns:
         The path. The same examinations and command give the same bytes.
@@ -31,28 +31,28 @@ def write_report(examinations: Sequence[Examination], command: str, path: str | 
 
 
 def plot(examinations: Sequence[Examination], name: str = "adaptation") -> Figure:
-    """One figure of the page, as a matplotlib Figure that can be shown, changed and saved.
+    """One figure of the page as a matplotlib Figure.
 
     Args:
         examinations: one panel or row per subject.
         name: 'adaptation', 'lifetimes', 'splits', 'conditions', 'spectrum' or another of the page's figures.
 
     Raises:
-        MesascopeError: these examinations have nothing to draw for it, or no figure has that name.
+        MesascopeError: no figure has that name, or these examinations have no data for it.
     """
     from mesascope.reporting.figures import style
     from mesascope.reporting.gallery import figures
 
     with style():
-        drawn = {key: found[0] for key, found in figures(examinations).items() if found}
-    if name not in drawn:
-        raise unknown("figure", name, drawn)
-    drawn[name].set_facecolor("white")
-    return drawn[name]
+        drawings = {key: figure_list[0] for key, figure_list in figures(examinations).items() if figure_list}
+    if name not in drawings:
+        raise unknown("figure", name, drawings)
+    drawings[name].set_facecolor("white")
+    return drawings[name]
 
 
 def summary(examinations: Sequence[Examination]) -> Group:
-    """The placements as something that a rich console prints within 80 columns."""
+    """The placements as a rich renderable within 80 columns."""
     from mesascope.reporting.terminal import summary
 
     return summary(examinations)

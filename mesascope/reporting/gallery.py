@@ -1,4 +1,4 @@
-"""Every picture of the page, by name."""
+"""The pictures of the page, by name."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ from mesascope.reporting.figures import (
 )
 from mesascope.reporting.hints import Examination, Figure
 
-SAID = {  # to a screen reader
+DESCRIPTIONS = {  # for screen readers
     "spectrum": "Where every subject stands on the ladder from inert to general.",
     "adaptation": "Mean pay-off over the trials of a lifetime, a panel per subject.",
     "lifetimes": "Every lifetime as a row of coloured trials, a panel per subject.",
@@ -24,48 +24,48 @@ SAID = {  # to a screen reader
     "bank": "The position between the ideal locator of the bank and any learner.",
     "conditions": "The gain under every condition, a panel per subject.",
     "strip": "Frames of the task as they are and as conditions paint on them.",
-    "acquisition": "What is recognised and what is acquired by the shots in the context, a panel per subject.",
+    "acquisition": "Recognition and acquisition by the number of shots in the context, a panel per subject.",
     "memory": "The gain by how many of the last trials keep their true feedback, a panel per subject.",
 }
 
 
 def pictures(examinations: Sequence[Examination]) -> dict[str, list[str]]:
-    """Every picture as an SVG element; none where there is nothing to draw."""
+    """The pictures as SVG elements by name; an empty list without data."""
     with draw.style():
-        made = figures(examinations)
+        by_name = figures(examinations)
         return {
-            name: [draw.svg(f, f"{name} {i}", said) for i, f in enumerate(made[name])]
-            for name, said in SAID.items()
+            name: [draw.svg(drawing, f"{name} {i}", description) for i, drawing in enumerate(by_name[name])]
+            for name, description in DESCRIPTIONS.items()
         }
 
 
 def figures(examinations: Sequence[Examination]) -> dict[str, list[Figure]]:
     """The figures by name; to be called within `style()`."""
-    out: dict[str, list[Figure]] = {name: [] for name in SAID}
-    if placed := spectrum.standings(examinations):
-        out["spectrum"].append(spectrum.figure(placed))
-    whole = [e for e in examinations if all("intact" in x.condition for x in e.trials.values())]
-    curves = [adaptation.curves(e) for e in whole]
-    lives = [lifetimes.lives(e) for e in whole]
-    for normalised in (True, False):  # what has another unit has a figure of its own
-        if some := [c for c in curves if c[0].normalised == normalised]:
-            out["adaptation"].append(adaptation.figure(some))
-        if some := [one for one in lives if one.normalised == normalised]:
-            out["lifetimes"].append(lifetimes.figure(some))
+    by_name: dict[str, list[Figure]] = {name: [] for name in DESCRIPTIONS}
+    if rows := spectrum.standings(examinations):
+        by_name["spectrum"].append(spectrum.figure(rows))
+    complete = [e for e in examinations if all("intact" in x.condition for x in e.trials.values())]
+    curves = [adaptation.curves(e) for e in complete]
+    lives = [lifetimes.lives(e) for e in complete]
+    for normalised in (True, False):  # one figure per unit of the y axis
+        if group := [c for c in curves if c[0].normalised == normalised]:
+            by_name["adaptation"].append(adaptation.figure(group))
+        if group := [one for one in lives if one.normalised == normalised]:
+            by_name["lifetimes"].append(lifetimes.figure(group))
     names = [e.subject for e in examinations]
     gained = [(g, name) for g, name in zip(map(splits.gains, examinations), names, strict=True) if g]
     if gained:
-        out["splits"].append(splits.figure(*zip(*gained, strict=True)))
+        by_name["splits"].append(splits.figure(*zip(*gained, strict=True)))
     if positions := bank.positions(examinations):
-        out["bank"].append(bank.figure(positions))
-    told = zip(map(conditions.others, examinations), names, strict=True)
-    if told := [(d, name) for d, name in told if len(d) > 1]:
-        out["conditions"].append(conditions.figure(*zip(*told, strict=True)))
+        by_name["bank"].append(bank.figure(positions))
+    disturbed = zip(map(conditions.others, examinations), names, strict=True)
+    if disturbed := [(d, name) for d, name in disturbed if len(d) > 1]:
+        by_name["conditions"].append(conditions.figure(*zip(*disturbed, strict=True)))
     if spans := [s for s in map(memory_span.span, examinations) if s]:
-        out["memory"].append(memory_span.figure(spans))
-    grown = [g for g in map(acquisition.growth, examinations) if g]
-    for way in sorted({g.asked for g in grown}):  # ways of asking are not compared in one figure
-        out["acquisition"].append(acquisition.figure([g for g in grown if g.asked == way]))
+        by_name["memory"].append(memory_span.figure(spans))
+    growths = [g for g in map(acquisition.growth, examinations) if g]
+    for way in sorted({g.asked for g in growths}):  # one figure per way of asking
+        by_name["acquisition"].append(acquisition.figure([g for g in growths if g.asked == way]))
     if strips := [s for s in map(strip.strip, examinations) if s]:
-        out["strip"].append(strip.figure(strips))
-    return out
+        by_name["strip"].append(strip.figure(strips))
+    return by_name

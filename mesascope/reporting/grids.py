@@ -14,8 +14,8 @@ class Grid(NamedTuple):
     """One number per row and column, with its interval.
 
     Attributes:
-        columns: under what.
-        rows: who, and a cell per column.
+        columns: the splits or conditions.
+        rows: names, and a cell per column.
         units: n and unit of the numbers.
     """
 
@@ -27,28 +27,30 @@ class Grid(NamedTuple):
 def split_grid(examinations: Sequence[Examination]) -> Grid | None:
     """The gain on every split, of the subjects and then of the references."""
     gains = [g for e in examinations for g in splits.gains(e)]
-    own: list[tuple[str, dict[str, Cell]]] = []  # rows, the references last
-    others: dict[str, list[dict[str, Cell]]] = {}
+    rows: list[tuple[str, dict[str, Cell]]] = []  # rows, the references last
+    reference_cells: dict[str, list[dict[str, Cell]]] = {}
     for e in examinations:
-        by: dict[tuple[str, str], dict[str, Cell]] = {}
+        by_procedure: dict[tuple[str, str], dict[str, Cell]] = {}
         for g in splits.gains(e):
-            by.setdefault((g.role, g.name), {})[g.split] = _cell(g)
-        for (role, name), cells in by.items():
+            by_procedure.setdefault((g.role, g.name), {})[g.split] = _cell(g)
+        for (role, name), cells in by_procedure.items():
             if role == "subject":
-                own.append((name, cells))
-            elif cells not in others.setdefault(name, []):
-                others[name].append(cells)  # a locator of another bank is another row
-    for name, found in others.items():
-        for i, cells in enumerate(found, 1):
-            own.append((f"{name}, reference" + (f" ({i})" if len(found) > 1 else ""), cells))
-    return _grid(own, splits.order(gains), describe_split, examinations)
+                rows.append((name, cells))
+            elif cells not in reference_cells.setdefault(name, []):
+                reference_cells[name].append(cells)  # a locator of another bank has its own row
+    for name, variants in reference_cells.items():
+        for i, cells in enumerate(variants, 1):
+            rows.append((f"{name}, reference" + (f" ({i})" if len(variants) > 1 else ""), cells))
+    return _grid(rows, splits.order(gains), describe_split, examinations)
 
 
 def condition_grid(examinations: Sequence[Examination]) -> Grid | None:
     """The gain on fresh tasks under every condition."""
-    found = [(e.subject, conditions.disturbed(e)) for e in examinations]
-    cells = [(name, {d.condition: _cell(d) for d in told}) for name, told in found if told]
-    return _grid(cells, conditions.order([d for _, told in found for d in told]), condition, examinations)
+    by_subject = [(e.subject, conditions.disturbed(e)) for e in examinations]
+    cells = [(name, {d.condition: _cell(d) for d in rows}) for name, rows in by_subject if rows]
+    return _grid(
+        cells, conditions.order([d for _, rows in by_subject for d in rows]), condition, examinations
+    )
 
 
 def _cell(one: splits.Gain | conditions.Disturbed) -> Cell:
@@ -58,13 +60,13 @@ def _cell(one: splits.Gain | conditions.Disturbed) -> Cell:
 def _grid(
     rows: Sequence[tuple[str, dict[str, Cell]]],
     labels: Sequence[str],
-    worded: Callable[[str], str],
+    describe: Callable[[str], str],
     examinations: Sequence[Examination],
 ) -> Grid | None:
-    """Rows of cells under the labels; None where there are none."""
+    """Rows of cells under the labels; None without rows or labels."""
     if not rows or not labels:
         return None
-    lived = [next(iter(e.trials.values())) for e in examinations]
-    units = dict.fromkeys(f"{d.sizes['lifetime']} {d.attrs.get('unit', 'lifetime')}s" for d in lived)
-    cells = [(name, [held.get(label, ("–", "")) for label in labels]) for name, held in rows]
-    return Grid([worded(label) for label in labels], cells, ", ".join(units))
+    trials = [next(iter(e.trials.values())) for e in examinations]
+    units = dict.fromkeys(f"{d.sizes['lifetime']} {d.attrs.get('unit', 'lifetime')}s" for d in trials)
+    cells = [(name, [by_label.get(label, ("–", "")) for label in labels]) for name, by_label in rows]
+    return Grid([describe(label) for label in labels], cells, ", ".join(units))

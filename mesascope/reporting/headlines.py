@@ -1,4 +1,4 @@
-"""The numbers that stand beside every level, and where they are found."""
+"""The headline numbers beside every level, and their findings."""
 
 import xarray as xr
 
@@ -6,7 +6,7 @@ from mesascope.contracts.axis import Verdict
 from mesascope.findings import Finding
 from mesascope.reporting.hints import Examination
 
-HEADLINES = {  # in the report's order: what it is called, on the page and in the terminal, and which fresh finding
+HEADLINES = {  # in the report's order: name on the page, name in the terminal, finding on fresh tasks
     "gain": ("gain on fresh tasks", "gain", "performance"),
     "reset": ("lost by reset", "lost by\nreset", "cost_of_reset: every trial"),
     "shuffling": ("lost by shuffling", "lost by\nshuffling", "benefit"),
@@ -15,7 +15,7 @@ HEADLINES = {  # in the report's order: what it is called, on the page and in th
 
 
 def find_measured(examination: Examination, metric: str, split: str | None = None) -> Finding | None:
-    """One measured finding, on a split or on whichever; None where it was not measured."""
+    """One measured finding, on one split or on any; None if it was not measured."""
     for finding in examination.answers:
         if finding.metric == metric and split in (None, finding.split) and finding.status == "measured":
             return finding
@@ -29,26 +29,30 @@ def headlines(examination: Examination) -> dict[str, Finding | None]:
 
 def describe_ends(examination: Examination) -> str:
     """The placement with both ends of its interval on the ladder."""
-    placed = examination.placement
-    if placed is None:
+    placement = examination.placement
+    if placement is None:
         return "not placed"
-    return placed.lowest if placed.lowest == placed.highest else f"{placed.lowest} … {placed.highest}"
+    return (
+        placement.lowest
+        if placement.lowest == placement.highest
+        else f"{placement.lowest} … {placement.highest}"
+    )
 
 
 def log_trials(examination: Examination) -> xr.Dataset | None:
-    """The trials or the curve of a log; None where a subject was lived with."""
+    """The trials or the curve of a log; None for an examined subject."""
     return next(iter(examination.trials.values())) if examination.family == "log" else None
 
 
 def axes(examination: Examination) -> list[tuple[str, str, str]]:
-    """On every other axis that was read: its name, the reading with its share of resamples, and why."""
+    """The name, the reading with its share of resamples, and the reason, for every axis besides the spectrum."""
     read = examination.placement.axes if examination.placement else {}
-    verdicts = {name: Verdict(**told) for name, told in read.items()}
+    verdicts = {name: Verdict(**fields) for name, fields in read.items()}
     return [(name, verdict.text(), verdict.reason) for name, verdict in verdicts.items()]
 
 
 def explain_level(examination: Examination) -> str:
-    """The reason for the placement, or for there being none."""
+    """The reason for the placement, or for its absence."""
     if examination.placement is not None:
         return examination.placement.reason
     if log_trials(examination) is not None:

@@ -1,4 +1,4 @@
-"""Types that only hints name: the modules that they come from are slow to import, and a report may do without them."""
+"""Types for hints only: their modules are slow to import, and a report may not need them."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""The page: what it holds, in order, from examinations alone."""
+"""Renders the page from examinations alone."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +29,7 @@ def render(examinations: Sequence[Examination], command: str) -> str:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_shown,
+        finalize=_escape,
     ).get_template("page.html")
     return template.render(
         css=_markup((HERE / "page.css").read_text(encoding="utf-8")),
@@ -37,7 +37,7 @@ def render(examinations: Sequence[Examination], command: str) -> str:
         title=title(examinations),
         paragraph=paragraph(examinations),
         measured=any(f for e in examinations for f in headlines(e).values()),
-        figures={name: [_markup(one) for one in drawn] for name, drawn in pictures(examinations).items()},
+        figures={name: [_markup(one) for one in svgs] for name, svgs in pictures(examinations).items()},
         grids={"splits": split_grid(examinations), "conditions": condition_grid(examinations)},
         ladder=[(rung, WORDS[rung]) for rung in LADDER],
         heads=[head for head, _, _ in HEADLINES.values()],
@@ -50,46 +50,49 @@ def render(examinations: Sequence[Examination], command: str) -> str:
     )
 
 
-def _shown(value: Any) -> Any:
-    """What the template prints: text from anyone as one line of visible characters."""
+def _escape(value: Any) -> Any:
+    """A value for the template: text becomes one line of visible characters, except markup."""
     return visible_text(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def _markup(text: str) -> Any:
-    """Text of our own making that is markup already."""
+    """Our own text as markup."""
     import markupsafe
 
     return markupsafe.Markup(text)
 
 
-def _subject(index: int, e: Examination) -> dict[str, Any]:
-    """What the page says of one subject."""
-    placed = e.placement
-    asked = [f for f in e.answers if f.confirmatory], [f for f in e.answers if not f.confirmatory]
+def _subject(index: int, examination: Examination) -> dict[str, Any]:
+    """The page's data of one subject."""
+    placement = examination.placement
+    by_kind = (
+        [f for f in examination.answers if f.confirmatory],
+        [f for f in examination.answers if not f.confirmatory],
+    )
     return {
         "anchor": f"subject-{index + 1}",
-        "name": e.subject,
-        "trained_on": e.trained_on,
-        "level": describe_ends(e),
-        "open": placed is not None and placed.lowest != placed.highest,
-        "direction": placed.direction if placed else "–",
-        "why": explain_level(e),
-        "axes": axes(e),
-        "sentences": describe_findings(e),
-        "headlines": [format_finding(f) for f in headlines(e).values()],
-        "units": next((f"{f.n} {f.unit}s" for f in headlines(e).values() if f), "–"),
-        "controls": _controls(e.answers),
+        "name": examination.subject,
+        "trained_on": examination.trained_on,
+        "level": describe_ends(examination),
+        "open": placement is not None and placement.lowest != placement.highest,
+        "direction": placement.direction if placement else "–",
+        "why": explain_level(examination),
+        "axes": axes(examination),
+        "sentences": describe_findings(examination),
+        "headlines": [format_finding(f) for f in headlines(examination).values()],
+        "units": next((f"{f.n} {f.unit}s" for f in headlines(examination).values() if f), "–"),
+        "controls": _controls(examination.answers),
         "tables": [
-            ("Confirmatory", "named in the placement rule", _groups(asked[0])),
-            ("Descriptive", DESCRIPTIVE, _groups(asked[1])),
+            ("Confirmatory", "named in the placement rule", _groups(by_kind[0])),
+            ("Descriptive", DESCRIPTIVE, _groups(by_kind[1])),
         ],
     }
 
 
 def _controls(findings: Sequence[Finding]) -> list[tuple[str, str]]:
-    """The controls beside the findings: role and who it is."""
-    who = {role: str(told.get("subject", "")) for f in findings for role, told in f.controls.items()}
-    return list(who.items())
+    """The controls beside the findings: role and name."""
+    names = {role: str(control.get("subject", "")) for f in findings for role, control in f.controls.items()}
+    return list(names.items())
 
 
 def _groups(findings: Sequence[Finding]) -> list[dict[str, Any]]:
@@ -104,7 +107,7 @@ def _groups(findings: Sequence[Finding]) -> list[dict[str, Any]]:
                 "split": f.split,
                 "status": f.status,
                 "text": f.text(),
-                "controls": {role: _control(told) for role, told in f.controls.items()},
+                "controls": {role: _control(control) for role, control in f.controls.items()},
                 "p": _p(f.holm),
                 "reason": f.reason if f.status == "measured" else "",
             }
@@ -112,11 +115,11 @@ def _groups(findings: Sequence[Finding]) -> list[dict[str, Any]]:
     return list(groups.values())
 
 
-def _control(told: dict[str, Any]) -> tuple[str, str]:
+def _control(control: dict[str, Any]) -> tuple[str, str]:
     """A control's number and its interval."""
-    estimate, low, high = (told.get(k) for k in ("estimate", "low", "high"))
+    estimate, low, high = (control.get(k) for k in ("estimate", "low", "high"))
     if estimate is None:
-        return str(told.get("status", "–")), ""
+        return str(control.get("status", "–")), ""
     return f"{estimate:.3f}", "" if low is None or high is None else f"[{low:.3f}, {high:.3f}]"
 
 

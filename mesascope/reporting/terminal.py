@@ -12,14 +12,14 @@ from mesascope.reporting.headlines import HEADLINES, axes, describe_ends, explai
 from mesascope.reporting.hints import Examination
 from mesascope.reporting.words import describe_findings, format_finding, format_number, shorten, visible_text
 
-WIDTH = 19  # of a name in the table; a longer one goes on below after its colon
+WIDTH = 19  # of a name in the table; a longer one breaks after its colon
 LONGEST = 60  # of a name in the text below the table
 
 
 def summary(examinations: Sequence[Examination]) -> Group:
-    """The placements as something that a rich console prints within 80 columns.
+    """The placements as a rich renderable within 80 columns.
 
-    Names and reasons are text: no markup in them acts, and control characters are shown as �.
+    Names and reasons are plain text: markup in them has no effect, and control characters become �.
     """
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("subject", width=WIDTH, overflow="fold")
@@ -35,10 +35,10 @@ def summary(examinations: Sequence[Examination]) -> Group:
             Text(examination.placement.direction if examination.placement else "–"),
             *(Text(format_number(f.estimate if f else None)) for f in numbers.values()),
         )
-    return Group(table, *(part for e in examinations for part in _told(e)))
+    return Group(table, *(part for e in examinations for part in _describe(e)))
 
 
-def _told(examination: Examination) -> list[RenderableType]:
+def _describe(examination: Examination) -> list[RenderableType]:
     """One subject's level, its gain with the interval, and the reason for its level."""
     head = Text(shorten(examination.subject, LONGEST), style="bold")
     if examination.placement:
@@ -55,14 +55,14 @@ def _told(examination: Examination) -> list[RenderableType]:
     )
     lines += [f"{name}: {reading}: {reason}" for name, reading, reason in axes(examination)]
     lines += [f"{f.metric} failed: {f.reason}" for f in examination.answers if f.status == "failed"]
-    lines += _logged(examination) if log_trials(examination) is not None else []
+    lines += _describe_log(examination) if log_trials(examination) is not None else []
     return [head, *(Padding(Text(visible_text(line)), (0, 0, 0, 2)) for line in lines), Text()]
 
 
-def _logged(examination: Examination) -> list[str]:
-    """What was measured of a log, which has no placement to sum it up, and that other metrics do not apply to it."""
+def _describe_log(examination: Examination) -> list[str]:
+    """The findings of a log, and a note if other metrics do not apply to it."""
     measured = [f for f in examination.answers if f.status == "measured"]
-    other = any(f.status == "does not apply" for f in examination.answers)
-    told = [f"{f.metric}: {f.text()}{f' ({f.reason})' if f.reason else ''}" for f in measured]
-    more = ["The other metrics do not apply to it; findings.json says why."] if other else []
-    return ["Descriptive findings; of the log nothing is confirmatory:", *told, *more]
+    inapplicable = any(f.status == "does not apply" for f in examination.answers)
+    lines = [f"{f.metric}: {f.text()}{f' ({f.reason})' if f.reason else ''}" for f in measured]
+    note = ["The other metrics do not apply to it; findings.json says why."] if inapplicable else []
+    return ["Descriptive findings; a log has no confirmatory ones:", *lines, *note]

@@ -1,4 +1,4 @@
-"""What was asked of a subject in words, and what it said: the first lifetime of each condition, word for word."""
+"""The questions to a subject in words and its answers, verbatim, in the first lifetime of each condition."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,30 +9,36 @@ from mesascope.reporting.hints import Examination
 
 
 def list_transcripts(examinations: Sequence[Examination]) -> list[dict[str, Any]]:
-    """Per subject and condition the last question as it was sent, and every answer; none for subjects without words."""
+    """Per subject and condition the last question as sent, and every answer; empty for subjects without words."""
     return [
         {
             "subject": e.subject,
             "split": words.describe_split(split),
             "condition": words.condition(str(label)),
-            **_told(limits.parse_json(str(text))),
+            **_format(limits.parse_json(str(text))),
         }
         for e in examinations
-        for split, lived in e.trials.items()
-        if "transcript" in lived
-        for label, text in zip(lived.condition.values, lived.transcript.values, strict=True)
+        for split, trials in e.trials.items()
+        if "transcript" in trials
+        for label, text in zip(trials.condition.values, trials.transcript.values, strict=True)
     ]
 
 
-def _told(kept: dict[str, Any]) -> dict[str, Any]:
-    """A kept transcript as the page shows it."""
+def _format(transcript: dict[str, Any]) -> dict[str, Any]:
+    """A saved transcript in the form of the page."""
     rows = [
         (
-            a["asked"].splitlines()[-1] if a["asked"] else "",
-            a["said"],
-            a["how"],
-            "–" if a["probabilities"] is None else ", ".join(f"{p:.3f}" for p in a["probabilities"]),
+            answer["asked"].splitlines()[-1] if answer["asked"] else "",
+            answer["said"],
+            answer["how"],
+            "–"
+            if answer["probabilities"] is None
+            else ", ".join(f"{p:.3f}" for p in answer["probabilities"]),
         )
-        for a in kept["answers"]
+        for answer in transcript["answers"]
     ]
-    return {"sent": str(kept["sent"]).split("\n"), "labels": ", ".join(kept["labels"]), "rows": rows}
+    return {
+        "sent": str(transcript["sent"]).split("\n"),
+        "labels": ", ".join(transcript["labels"]),
+        "rows": rows,
+    }

@@ -1,4 +1,4 @@
-"""Words for what was seen: text from users made plain, names of conditions and splits, short sentences."""
+"""Words for the reports: plain text from users, names of conditions and splits, short sentences."""
 
 import math
 import unicodedata
@@ -8,17 +8,17 @@ from mesascope.reporting.headlines import find_measured, headlines
 from mesascope.reporting.hints import Examination
 
 COUNTED = ("seen", "fresh", "shifted", "exchanged", "restructured")  # kinds that a placement can read
-HIDDEN = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")  # categories of characters that steer and are not seen
+HIDDEN = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp")  # categories of invisible control characters
 
 
 def visible_text(text: object) -> str:
-    """Text from anyone as one line of visible characters: what steers a terminal or breaks XML shows as �."""
+    """Any text as one line of visible characters; control characters and invalid XML become �."""
     spaced = str(text).replace("\r\n", " ").replace("\n", " ").replace("\t", " ")
     return "".join("\ufffd" if unicodedata.category(c) in HIDDEN else c for c in spaced)
 
 
 def shorten(text: object, longest: int) -> str:
-    """Plain text, shortened in its middle where it is longer than that."""
+    """Plain text, shortened in its middle if it is too long."""
     line = visible_text(text)
     if len(line) <= longest:
         return line
@@ -26,7 +26,7 @@ def shorten(text: object, longest: int) -> str:
     return f"{line[: longest - tail - 1]}…{line[len(line) - tail :]}"
 
 
-ONCE = {  # what is disturbed in one response at a time
+ONCE = {  # conditions that disturb one response at a time
     "percept_exchanged_once:action=0": "the last feedback flipped",
     "percept_exchanged_once:action=1": "another last action",
     "carry_exchanged_once:fresh=0": "another lifetime's carry",
@@ -37,23 +37,23 @@ ONCE = {  # what is disturbed in one response at a time
 
 
 def condition(label: str) -> str:
-    """A condition in words; its label where there are none."""
+    """A condition in words, or its label."""
     name, _, rest = label.partition(":")
-    told = {k: v for k, equals, v in (pair.partition("=") for pair in rest.split(",")) if equals}
-    at = f" at trial {told['at']}" if told.get("at") else ""
+    settings = {k: v for k, equals, v in (pair.partition("=") for pair in rest.split(",")) if equals}
+    at_trial = f" at trial {settings['at']}" if settings.get("at") else ""
     if name == "intact":
         return "undisturbed"
-    if name == "feedback_shuffled" and "older_than" in told:
-        older = told["older_than"]
+    if name == "feedback_shuffled" and "older_than" in settings:
+        older = settings["older_than"]
         which = "all feedback" if older == "0" else f"feedback older than {older} trial{'s' * (older != '1')}"
         return f"{which} from other lifetimes"
     if name == "carry_reset":
-        once = f"carry made fresh once,{at}, and the percept of birth shown"
-        return once if at else "carry made fresh before every trial"
-    if name == "carry_frozen" and at:
-        return f"carry kept as it was{at}"
-    if name == "carry_swapped" and at:
-        return f"carry exchanged with another lifetime's{at}"
+        once = f"carry made fresh once,{at_trial}, and the percept of birth shown"
+        return once if at_trial else "carry made fresh before every trial"
+    if name == "carry_frozen" and at_trial:
+        return f"carry kept as it was{at_trial}"
+    if name == "carry_swapped" and at_trial:
+        return f"carry exchanged with another lifetime's{at_trial}"
     if name == "observation_swapped":
         return "observation from another lifetime"
     if name == "percept_masked":
@@ -81,7 +81,7 @@ def is_counted(name: str) -> bool:
 
 
 def format_number(value: float | None) -> str:
-    """A number to two places, zero without a sign; a dash where there is none."""
+    """A number to two decimals, zero without a sign; a dash for None or NaN."""
     if value is None or math.isnan(value):
         return "–"
     text = f"{value:.2f}"
@@ -89,13 +89,13 @@ def format_number(value: float | None) -> str:
 
 
 def format_interval(low: float | None, high: float | None) -> str:
-    """An interval to two places; nothing where there is none."""
-    held = low is not None and high is not None and not math.isnan(low)
-    return f"[{format_number(low)}, {format_number(high)}]" if held else ""
+    """An interval to two decimals; '' without an interval."""
+    has_interval = low is not None and high is not None and not math.isnan(low)
+    return f"[{format_number(low)}, {format_number(high)}]" if has_interval else ""
 
 
 def format_finding(finding: Finding | None) -> str:
-    """Estimate and interval to two places; a dash where there is nothing."""
+    """Estimate and interval to two decimals; a dash without a finding."""
     if finding is None:
         return "–"
     if finding.status != "measured":
@@ -104,40 +104,44 @@ def format_finding(finding: Finding | None) -> str:
 
 
 def describe_findings(examination: Examination) -> list[str]:
-    """What was seen of one subject, in short sentences; only of what was measured."""
-    out = []
-    if gained := find_measured(examination, "performance", "fresh"):
-        out.append(
-            f"On fresh tasks it gained {format_number(gained.estimate)} of what the best act would gain over chance"
-            f"{', which is no more than chance explains' if _null(gained) else ''}."
+    """The measured findings of one subject in short sentences."""
+    sentences = []
+    if gain := find_measured(examination, "performance", "fresh"):
+        sentences.append(
+            f"On fresh tasks it gained {format_number(gain.estimate)} of what the best act would gain over chance"
+            f"{', which is no more than chance explains' if _null(gain) else ''}."
         )
     if rise := find_measured(examination, "adaptation"):
-        what = "realised pay-off" if rise.reason == "realised pay-off" else "gain"
+        quantity = "realised pay-off" if rise.reason == "realised pay-off" else "gain"
         change = (
             f"{'rose' if (rise.estimate or 0) > 0 else 'fell'} by {format_number(abs(rise.estimate or 0))}"
         )
         change = "changed no more than chance explains" if _null(rise) else change
-        out.append(f"From the first tenth of a lifetime to its last quarter its {what} {change}.")
+        sentences.append(f"From the first tenth of a lifetime to its last quarter its {quantity} {change}.")
     shuffled, reset = (headlines(examination)[k] for k in ("shuffling", "reset"))
-    if gained and shuffled:
+    if gain and shuffled:
         older = shuffled.settings.get("older_than", "a few")
-        change = _change(gained, shuffled)
-        out.append(f"When feedback older than {older} trials came from other lifetimes, its gain {change}.")
-    if gained and reset:
-        out.append(f"When its carry was made fresh before every trial, its gain {_change(gained, reset)}.")
+        change = _change(gain, shuffled)
+        sentences.append(
+            f"When feedback older than {older} trials came from other lifetimes, its gain {change}."
+        )
+    if gain and reset:
+        sentences.append(
+            f"When its carry was made fresh before every trial, its gain {_change(gain, reset)}."
+        )
     percept = find_measured(examination, "dependence_on_percept: feedback flipped")
     carry = find_measured(examination, "dependence_on_carry: another lifetime's carry")
     if percept and carry:
-        out.append(
+        sentences.append(
             f"With the last feedback flipped, {_percent(percept)} of its next choices changed; "
             f"with another lifetime's carry, {_percent(carry)}."
         )
-    place = find_measured(examination, "locate_or_learn: position")
-    if place and examination.trained_on.startswith("bank"):
-        out.append(
-            f"Between the ideal locator of its bank (0) and any learner (1) it stands at {format_finding(place)}."
+    position = find_measured(examination, "locate_or_learn: position")
+    if position and examination.trained_on.startswith("bank"):
+        sentences.append(
+            f"Between the ideal locator of its bank (0) and any learner (1) it stands at {format_finding(position)}."
         )
-    return out
+    return sentences
 
 
 def _percent(finding: Finding) -> str:
@@ -145,7 +149,7 @@ def _percent(finding: Finding) -> str:
 
 
 def _null(finding: Finding) -> bool:
-    """Whether the interval holds what the number would be if nothing were there, or there is no interval."""
+    """Whether the interval contains the null, or there is no interval."""
     return finding.low is None or finding.high is None or finding.low <= finding.null <= finding.high
 
 

@@ -15,51 +15,51 @@ def run_in_processes(
     workers: int,
     progress: Callable[[float, str], None],
 ) -> None:
-    """Does what a study lacks; afterwards its workshop finds everything there.
+    """Runs the unfinished units of a study; afterwards its workshop finds all results in the folder.
 
     Args:
-        shop: the study's.
-        part: does the units at some places of the plan in any process, whispering into a folder; is pickled.
+        shop: the study's workshop.
+        part: runs the units at some places of the plan in any process and reports progress in a folder; is pickled.
         workers: processes, 0 for one per core.
-        progress: called with the share that is done and what is being done, also from another thread.
+        progress: called with the share that is done and the current task, also from another thread.
     """
     if not any(shop.lacks(u) for u in shop.plan):
         return
-    told, heard = Message(shop.plan, shop.seconds, progress, in_order=False), shop.out / "heard"
-    shop.note()  # the folder is this study's from now on
-    with relay_progress(told, heard):
+    message, relay_folder = Message(shop.plan, shop.seconds, progress, in_order=False), shop.out / "heard"
+    shop.note()  # claims the folder for this study
+    with relay_progress(message, relay_folder):
         for chunks in (group_trainings, group_measurements):
             lacking = [i for i, unit in enumerate(shop.plan) if shop.lacks(unit)]
-            told.shares = [float(i not in lacking) for i in range(len(shop.plan))]
+            message.shares = [float(i not in lacking) for i in range(len(shop.plan))]
             todo = chunks(shop, lacking)
-            done = spread(part, [(chunk, heard) for chunk in todo], workers)
+            done = spread(part, [(chunk, relay_folder) for chunk in todo], workers)
             for chunk, _ in zip(todo, done, strict=True):
                 shop.take(seconds_file(chunk))
 
 
 def seconds_file(places: Sequence[int]) -> str:
-    """The file where the process that does these units notes their seconds."""
+    """The file in which the process of these units records their seconds."""
     return f"seconds-{places[0]}.json"
 
 
 def group_trainings(shop: Workshop, lacking: Sequence[int]) -> list[list[int]]:
-    """Every training is work for one process; the longest come first, for one begun last would end alone."""
-    training = [i for i in lacking if shop.plan[i].kind == "train"]
-    return [[i] for i in sorted(training, key=lambda i: -_length(shop.plan[i]))]
+    """One chunk per training, the longest first, so that no long training runs alone at the end."""
+    trainings = [i for i in lacking if shop.plan[i].kind == "train"]
+    return [[i] for i in sorted(trainings, key=lambda i: -_length(shop.plan[i]))]
 
 
 def _length(unit: Unit) -> float:
-    """How many trials a training lives, as far as its settings say."""
-    name, given = catalogue.parse_spec(fill_seed(unit.cell.recipe, unit.seed))
-    made = catalogue.factory("recipes", name)
-    told = {k: p.default for k, p in catalogue.settings(made).items()}
-    told |= catalogue.convert(made, given, f"recipe {name!r}")
+    """How many trials a training takes, estimated from its settings."""
+    name, typed = catalogue.parse_spec(fill_seed(unit.cell.recipe, unit.seed))
+    factory = catalogue.factory("recipes", name)
+    settings = {k: p.default for k, p in catalogue.settings(factory).items()}
+    settings |= catalogue.convert(factory, typed, f"recipe {name!r}")
     family = catalogue.make("families", unit.family)
-    return told.get("updates", 1) * told.get("lifetimes", 1) * family.horizon * family.steps
+    return settings.get("updates", 1) * settings.get("lifetimes", 1) * family.horizon * family.steps
 
 
 def group_measurements(shop: Workshop, lacking: list[int]) -> list[list[int]]:
-    """Placements of one seed share lifetimes of reference procedures, rollouts of one subject what is compiled."""
+    """Chunks of measurements: placements of one seed share references, rollouts of one subject share compiled code."""
     chunks: dict[tuple, list[int]] = {}
     for i in lacking:
         unit = shop.plan[i]
@@ -70,6 +70,6 @@ def group_measurements(shop: Workshop, lacking: list[int]) -> list[list[int]]:
 
 
 def collect_seconds(shop: Workshop) -> None:
-    """Takes over the seconds that processes noted in a run that was stopped."""
+    """Merges the seconds that the processes of a stopped run recorded."""
     for path in sorted(shop.out.glob("seconds-*.json")):
         shop.take(path.name)

@@ -1,4 +1,4 @@
-"""A study's figure, drawn from its document alone: one panel for each [[panels]] of the plan."""
+"""Draws a study's figure from its document alone: one panel for each [[panels]] of the plan."""
 
 import itertools
 import textwrap
@@ -16,12 +16,12 @@ MARKS = "osD^vPX*"
 Numbers = Mapping[tuple[str, str], Mapping[str, Any]]
 
 
-def draw(study: Study, found: Mapping[str, Any], path: Path) -> Path | None:
-    """Writes the figure; None where the plan has no panels.
+def draw(study: Study, document: Mapping[str, Any], path: Path) -> Path | None:
+    """Writes the figure; None if the plan has no panels.
 
     Args:
-        study: its panels and the values of its axes.
-        found: its document.
+        study: the study, with its panels and the values of its axes.
+        document: the study's document.
         path: a .png; the same document gives the same bytes.
     """
     if not study.panels:
@@ -33,32 +33,32 @@ def draw(study: Study, found: Mapping[str, Any], path: Path) -> Path | None:
         columns = min(count, 3)
         rows = -(-count // columns)
         figure = Figure(figsize=(4.3 * columns, 3.4 * rows + 0.5), layout="constrained", facecolor="white")
-        numbers = {(v["quantity"], v["subject"]): v for v in found["values"]}
+        numbers = {(v["quantity"], v["subject"]): v for v in document["values"]}
         axes = {cell.name: cell.axes for cell in study.cells}
         for place, panel in enumerate(study.panels):
             ax = figure.add_subplot(rows, columns, place + 1)
             KINDS[panel["draw"]](ax, panel, numbers, axes)
-            ax.set_title(textwrap.fill(panel["title"], _room(ax)))
-        if found["quick"]:
+            ax.set_title(textwrap.fill(panel["title"], _title_width(ax)))
+        if document["quick"]:
             figure.suptitle("QUICK: one seed, short trainings; settles nothing", color=SECOND)
         with replacing(path) as part:
             figure.savefig(part, format="png", dpi=140, metadata={"Software": None}, facecolor="white")
     return path
 
 
-def _room(ax) -> int:
-    """Characters of a title that fit above a panel, whose labels on the left take from its width."""
+def _title_width(ax) -> int:
+    """How many characters of a title fit above a panel; labels on the left reduce its width."""
     return max(16, 40 - max((len(t.get_text()) * 3 // 5 for t in ax.get_yticklabels()), default=0))
 
 
 def _points(group, panel, axes) -> tuple[list[str], list[str], list[str]]:
-    """A line's subjects in order, where they stand on x, and what is written there."""
+    """A line's subjects in order, their values on x, and the labels of these values."""
     order = [str(axes[name].get(group["axis"], name)) for name in group["names"]]
     return group["names"], order, [panel["called"].get(group["axis"], {}).get(o, o) for o in order]
 
 
-def _scale(panel, axes) -> dict[str, int]:
-    """Where each value of x stands: evenly, in the order of the longest line."""
+def _place_values(panel, axes) -> dict[str, int]:
+    """The position of each value on x: evenly spaced, in the order of the longest line."""
     places: dict[str, int] = {}
     for group in sorted(panel["groups"], key=lambda g: -len(g["names"])):
         for value in _points(group, panel, axes)[1]:
@@ -69,13 +69,13 @@ def _scale(panel, axes) -> dict[str, int]:
 def _ticks(ax, panel, axes, places) -> None:
     words = {}
     for group in panel["groups"]:
-        _, values, told = _points(group, panel, axes)
-        words.update(zip(values, told, strict=True))
-    _along(ax, panel, list(places.values()), [words[v] for v in places])
+        _, values, labels = _points(group, panel, axes)
+        words.update(zip(values, labels, strict=True))
+    _label_x(ax, panel, list(places.values()), [words[v] for v in places])
 
 
-def _along(ax, panel, places, words) -> None:
-    """What stands on x, and lines to read y by."""
+def _label_x(ax, panel, places, words) -> None:
+    """Labels the x axis and adds horizontal grid lines."""
     ax.set_xticks(places, words)
     ax.set_xlabel(panel["x"])
     ax.grid(axis="y", color=LINE, linewidth=0.6)
@@ -87,59 +87,63 @@ def _names(panel) -> list[str]:
     return [name for group in panel["groups"] for name in group["names"]]
 
 
-def _there(numbers: Numbers, asked) -> tuple[list[float], list[Mapping[str, Any]]]:
-    """Of places on x with (quantity, subject): those that have a number, and what is known of it."""
-    got = [(x, numbers.get(key)) for x, key in asked]
-    got = [(x, told) for x, told in got if told and told["ours"] is not None]
-    return [x for x, _ in got], [told for _, told in got]
+def _find_numbers(numbers: Numbers, keys) -> tuple[list[float], list[Mapping[str, Any]]]:
+    """The positions on x with a number, and the summaries of these numbers, from pairs (x, (quantity, subject))."""
+    found = [(x, numbers.get(key)) for x, key in keys]
+    found = [(x, summary) for x, summary in found if summary and summary["ours"] is not None]
+    return [x for x, _ in found], [summary for _, summary in found]
 
 
 def _lines(ax, panel, numbers: Numbers, axes) -> None:
     """Means with intervals over seeds, and every seed as a dot."""
-    places, style_of = _scale(panel, axes), 0
-    several = len(panel["quantities"]) > 1
+    places, style_of = _place_values(panel, axes), 0
+    many = len(panel["quantities"]) > 1
     for group in panel["groups"]:
         for quantity in panel["quantities"]:
             names, values, _ = _points(group, panel, axes)
-            asked = ((places[v], (quantity, n)) for n, v in zip(names, values, strict=True))
-            xs, got = _there(numbers, asked)
+            keys = ((places[v], (quantity, n)) for n, v in zip(names, values, strict=True))
+            xs, summaries = _find_numbers(numbers, keys)
             colour, mark = COLOURS[style_of % len(COLOURS)], MARKS[style_of % len(MARKS)]
             words = [group["label"]] if len(panel["groups"]) > 1 else []
-            words += [quantity] if several or not words else []
+            words += [quantity] if many or not words else []
             xs, line = [x + 0.06 * (style_of - 1) for x in xs], {"color": colour, "marker": mark}
             label = ", ".join(words)
-            ax.plot(xs, [t["ours"] for t in got], **line, markersize=5, linewidth=1.4, label=label)
-            for x, told in zip(xs, got, strict=True):
-                if told["low"] is not None and not told["rate"]:
-                    ax.plot([x] * 2, [told["low"], told["high"]], color=colour, linewidth=0.9, alpha=0.6)
-                seeds = [s for s in told["by_seed"] if s is not None]
+            ax.plot(xs, [t["ours"] for t in summaries], **line, markersize=5, linewidth=1.4, label=label)
+            for x, summary in zip(xs, summaries, strict=True):
+                if summary["low"] is not None and not summary["rate"]:
+                    ax.plot(
+                        [x] * 2, [summary["low"], summary["high"]], color=colour, linewidth=0.9, alpha=0.6
+                    )
+                seeds = [s for s in summary["by_seed"] if s is not None]
                 ax.plot([x] * len(seeds), seeds, ".", color=colour, markersize=3, alpha=0.6)
             style_of += 1
-    known = (numbers.get((q, n)) for n in _names(panel) for q in panel["quantities"])
-    values = [s for told in known if told for s in told["by_seed"] if s is not None]
+    all_summaries = (numbers.get((q, n)) for n in _names(panel) for q in panel["quantities"])
+    values = [s for summary in all_summaries if summary for s in summary["by_seed"] if s is not None]
     if values:
-        room = 0.15 * (max(values) - min(values) or 1.0)
-        ax.set_ylim(min(values) - room, max(values) + room)  # an interval of few seeds must not hide the rest
+        margin = 0.15 * (max(values) - min(values) or 1.0)
+        ax.set_ylim(
+            min(values) - margin, max(values) + margin
+        )  # a wide interval of few seeds must not hide the rest
     _ticks(ax, panel, axes, places)
     ax.legend(loc="best")
 
 
 def _curves(ax, panel, numbers: Numbers, axes) -> None:
-    """One line per subject along the values that the quantities' name was made from, every seed as a thin one."""
+    """One line per subject over the grid values in the quantities' names, and a thin line per seed."""
     for i, name in enumerate(_names(panel)):
-        xs, got = _there(numbers, ((x, (q, name)) for x, q in enumerate(panel["quantities"])))
+        xs, summaries = _find_numbers(numbers, ((x, (q, name)) for x, q in enumerate(panel["quantities"])))
         line = {"color": COLOURS[i % len(COLOURS)], "marker": MARKS[i % len(MARKS)]}
-        ax.plot(xs, [t["ours"] for t in got], **line, markersize=4, linewidth=1.4, label=name)
-        for seed in zip(*(t["by_seed"] for t in got), strict=False):
-            shown = [float("nan") if s is None else s for s in seed]
-            ax.plot(xs, shown, color=line["color"], alpha=0.3)
-    _along(ax, panel, range(len(panel["along"])), panel["along"])
+        ax.plot(xs, [t["ours"] for t in summaries], **line, markersize=4, linewidth=1.4, label=name)
+        for seed in zip(*(t["by_seed"] for t in summaries), strict=False):
+            values = [float("nan") if s is None else s for s in seed]
+            ax.plot(xs, values, color=line["color"], alpha=0.3)
+    _label_x(ax, panel, range(len(panel["along"])), panel["along"])
     ax.legend(loc="best")
 
 
 def _rungs(ax, panel, numbers: Numbers, axes) -> None:
-    """From the lowest to the highest rung of every seed: a dot where they coincide, a bar where undetermined."""
-    places = _scale(panel, axes)
+    """The interval of rungs of every seed: a dot if the rungs coincide, else a bar."""
+    places = _place_values(panel, axes)
     low, high = panel["quantities"]
     for i, group in enumerate(panel["groups"]):
         names, values, _ = _points(group, panel, axes)
@@ -167,33 +171,33 @@ def _bars(ax, panel, numbers: Numbers, axes) -> None:
     height = 0.8 / len(panel["quantities"])
     for i, quantity in enumerate(panel["quantities"]):
         for j, name in enumerate(names):
-            told = numbers.get((quantity, name))
-            if not told or told["ours"] is None:
+            summary = numbers.get((quantity, name))
+            if not summary or summary["ours"] is None:
                 continue
             y, colour = j + i * height, COLOURS[i % len(COLOURS)]
-            ax.barh(y, told["ours"], height=height * 0.9, color=colour, alpha=0.55)
-            if told["low"] is not None:
-                ax.plot([told["low"], told["high"]], [y, y], color=INK, linewidth=0.9)
-            seeds = [s for s in told["by_seed"] if s is not None]
+            ax.barh(y, summary["ours"], height=height * 0.9, color=colour, alpha=0.55)
+            if summary["low"] is not None:
+                ax.plot([summary["low"], summary["high"]], [y, y], color=INK, linewidth=0.9)
+            seeds = [s for s in summary["by_seed"] if s is not None]
             ax.plot(seeds, [y] * len(seeds), ".", color=INK, markersize=3)
     if len(panel["quantities"]) > 1:
         from matplotlib.patches import Patch
 
-        told = [
+        patches = [
             Patch(color=c, alpha=0.55, label=q) for c, q in zip(itertools.cycle(COLOURS), panel["quantities"])
         ]
-        ax.legend(handles=told, loc="upper right", bbox_to_anchor=(1.0, -0.08))
+        ax.legend(handles=patches, loc="upper right", bbox_to_anchor=(1.0, -0.08))
     ax.set_yticks([j + 0.4 - height / 2 for j in range(len(names))], names)
     ax.invert_yaxis()
     ax.axvline(0, color=SOFT, linewidth=0.7)
 
 
 def _matrix(ax, panel, numbers: Numbers, axes) -> None:
-    """Numbers with subjects down and quantities across."""
+    """A table of numbers: subjects in rows, quantities in columns."""
     names = _names(panel)
     grid = [[(numbers.get((q, n)) or {}).get("ours") for q in panel["quantities"]] for n in names]
-    shown = [[float("nan") if v is None else v for v in line] for line in grid]
-    ax.imshow(shown, cmap="Blues", aspect="auto", alpha=0.7)
+    values = [[float("nan") if v is None else v for v in line] for line in grid]
+    ax.imshow(values, cmap="Blues", aspect="auto", alpha=0.7)
     for y, line in enumerate(grid):
         for x, value in enumerate(line):
             if value is not None:

@@ -1,4 +1,4 @@
-"""What came out of a study: published, exact and ours in one table; every expectation met or not."""
+"""The results of a study: published, exact and our numbers in one table, and whether each expectation was met."""
 
 import math
 import shlex
@@ -19,7 +19,7 @@ Values = Mapping[tuple[str, str, int], Value]
 
 
 def document(study: Study, values: Values, trusted: bool = False) -> dict[str, Any]:
-    """Everything that came out, as plain data without times: the same work gives the same document."""
+    """All results as plain data without times, so that the same work gives the same document."""
     others = {} if study.ours else {"path": str(study.folder), "trusted": trusted}
     origin = provenance(None)
     numbers = {
@@ -40,115 +40,126 @@ def document(study: Study, values: Values, trusted: bool = False) -> dict[str, A
         "plan": study.digest,
         "commit": origin["commit"],
         "versions": origin["versions"],
-        "rows": [row(told, numbers) for told in study.rows if (told["quantity"], told["subject"]) in numbers],
-        "expects": [expectation(told, numbers) for told in study.expects],
+        "rows": [
+            row(entry, numbers) for entry in study.rows if (entry["quantity"], entry["subject"]) in numbers
+        ],
+        "expects": [expectation(entry, numbers) for entry in study.expects],
         "values": [
-            {"quantity": quantity, "subject": subject, **told}
-            for (quantity, subject), told in numbers.items()
+            {"quantity": quantity, "subject": subject, **summarized}
+            for (quantity, subject), summarized in numbers.items()
         ],
     }
 
 
 def _rate(q: Quantity) -> bool:
-    """Whether it is 0 or 1 for each seed."""
+    """Whether the quantity is 0 or 1 for each seed."""
     rates = {"measure": ("read_as",), "placed": RATES}
     return q.kind == "axis" or q.spec.partition(":")[0] in rates.get(q.kind, ())
 
 
 def summary(study: Study, rate: bool, quantity: str, subject: str, values: Values) -> dict[str, Any]:
-    """Mean and interval over training seeds; exact for rates (0 or 1 for each seed), Student t else.
+    """Mean and interval over training seeds: exact for rates (0 or 1 for each seed), else Student t.
 
     Returns:
-        `ours`, `low`, `high` (None below three seeds), `n` seeds that gave a number, `by_seed`, `error` (mean
-        standard error over the lifetimes of a seed), `lifetimes`, `texts` (levels by seed), `why` there is none.
+        `ours`, `low`, `high` (None below three seeds), `n` (seeds with a number), `by_seed`, `error` (mean standard
+        error over the lifetimes of a seed), `lifetimes`, `texts` (levels by seed), `why` (the reason for a missing
+        number).
     """
-    got = [values[quantity, subject, seed] for seed in range(study.seeds)]
-    numbers = np.asarray([math.nan if v.number is None else v.number for v in got])
-    found = interval(numbers[None])
-    n = int(found.n[0])
-    low, high = (None if math.isnan(x) else float(x) for x in (found.low[0], found.high[0]))
+    seed_values = [values[quantity, subject, seed] for seed in range(study.seeds)]
+    numbers = np.asarray([math.nan if v.number is None else v.number for v in seed_values])
+    mean_interval = interval(numbers[None])
+    n = int(mean_interval.n[0])
+    low, high = (None if math.isnan(x) else float(x) for x in (mean_interval.low[0], mean_interval.high[0]))
     if rate and n >= 3:
         low, high = proportion(int(np.nansum(numbers)), n)
-    errors = [v.error for v in got if v.error is not None and math.isfinite(v.error)]
+    errors = [v.error for v in seed_values if v.error is not None and math.isfinite(v.error)]
     return {
-        "ours": float(found.estimate[0]) if n else None,
+        "ours": float(mean_interval.estimate[0]) if n else None,
         "low": low,
         "high": high,
         "n": n,
-        "by_seed": [v.number for v in got],
+        "by_seed": [v.number for v in seed_values],
         "error": float(np.mean(errors)) if errors else None,
-        "lifetimes": max(v.n for v in got),
+        "lifetimes": max(v.n for v in seed_values),
         "rate": rate,
-        "texts": [v.text for v in got if v.text],
-        "why": next((v.why for v in got if v.why), ""),
+        "texts": [v.text for v in seed_values if v.text],
+        "why": next((v.why for v in seed_values if v.why), ""),
     }
 
 
-def row(told: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
+def row(planned: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
     """One line of the table.
 
     Returns:
-        What the plan says of it, the numbers, and `within`: whether ours is as near to the exact value as the plan's
-        tolerance, or else within 1.96 standard errors of the published one (its own and ours over seeds together);
-        None where neither can be said.
+        The plan's entry, the numbers, and `within`: whether our number is within the plan's tolerance of the exact
+        value, or else within 1.96 standard errors of the published one (its error and ours over seeds combined). None
+        if the plan gives neither.
     """
-    got = numbers[told["quantity"], told["subject"]]
-    ours, within, against = got["ours"], None, ""
-    if ours is not None and "exact" in told and "tolerance" in told:
-        against = f"exact ± {told['tolerance']:g}"
-        within = abs(ours - told["exact"]) <= told["tolerance"] + CLOSE
-    elif ours is not None and "published" in told and "published_error" in told:
-        own = standard_error(np.asarray([x for x in got["by_seed"] if x is not None]))
-        own = own if math.isfinite(own) else (got["error"] or 0.0)
-        reach = 1.96 * math.hypot(told["published_error"], own)
+    measured = numbers[planned["quantity"], planned["subject"]]
+    ours, within, against = measured["ours"], None, ""
+    if ours is not None and "exact" in planned and "tolerance" in planned:
+        against = f"exact ± {planned['tolerance']:g}"
+        within = abs(ours - planned["exact"]) <= planned["tolerance"] + CLOSE
+    elif ours is not None and "published" in planned and "published_error" in planned:
+        own_error = standard_error(np.asarray([x for x in measured["by_seed"] if x is not None]))
+        own_error = own_error if math.isfinite(own_error) else (measured["error"] or 0.0)
+        reach = 1.96 * math.hypot(planned["published_error"], own_error)
         against = f"published ± {reach:.2g}"
-        within = abs(ours - told["published"]) <= reach
-    kept = {k: got[k] for k in ("ours", "low", "high", "n", "error", "lifetimes", "rate", "texts", "why")}
-    return {**told, **kept, "within": within, "against": against}
+        within = abs(ours - planned["published"]) <= reach
+    reported = {
+        k: measured[k] for k in ("ours", "low", "high", "n", "error", "lifetimes", "rate", "texts", "why")
+    }
+    return {**planned, **reported, "within": within, "against": against}
 
 
 def expectation(
-    told: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping[str, Any]]
+    planned: Mapping[str, Any], numbers: Mapping[tuple[str, str], Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Whether an expectation was met.
 
     Returns:
-        What it says, `difference` (value minus than, paired by seed, mean), its interval (Student t over seeds; exact
-        for a rate beside a number, none for a rate beside a rate), and `met`: the mean has the sign and reaches the
-        smallest size ('0': stays within the largest). `clear`: the interval holds nothing else. `met` is None where
+        The plan's entry; `difference` (value minus than, paired by seed, mean) and its interval (Student t over seeds;
+        exact for a rate against a number, none for a rate against a rate); `met`: the mean has the sign and reaches the
+        smallest size ('0': stays within the largest); `clear`: the whole interval agrees with `met`. `met` is None if
         the study did not run it or no seed gave a number.
     """
-    out = {**told, "difference": None, "low": None, "high": None, "n": 0, "met": None, "clear": None}
-    value, than = (numbers.get(tuple(s)) if isinstance(s, list) else s for s in (told["value"], told["than"]))
+    result = {**planned, "difference": None, "low": None, "high": None, "n": 0, "met": None, "clear": None}
+    value, than = (
+        numbers.get(tuple(s)) if isinstance(s, list) else s for s in (planned["value"], planned["than"])
+    )
     if value is None or than is None:
-        return {**out, "why": "not run"}
-    beside = isinstance(than, Mapping)  # another quantity
+        return {**result, "why": "not run"}
+    is_pair = isinstance(than, Mapping)  # `than` is another quantity
     ours = np.asarray(value["by_seed"], float)  # NaN for None
-    found = interval((ours - (np.asarray(than["by_seed"], float) if beside else than))[None])
-    n, seeds = int(found.n[0]), len(ours)
+    mean_interval = interval((ours - (np.asarray(than["by_seed"], float) if is_pair else than))[None])
+    n, seeds = int(mean_interval.n[0]), len(ours)
     if not n:
-        return {**out, "why": value["why"]}
-    mean, low, high = float(found.estimate[0]), float(found.low[0]), float(found.high[0])
-    if value["rate"] and beside and than["rate"]:
+        return {**result, "why": value["why"]}
+    mean, low, high = (
+        float(mean_interval.estimate[0]),
+        float(mean_interval.low[0]),
+        float(mean_interval.high[0]),
+    )
+    if value["rate"] and is_pair and than["rate"]:
         low = high = math.nan
     elif value["rate"] and not isinstance(than, Mapping) and n >= 3:
         low, high = (end - than for end in proportion(int(np.nansum(ours)), n))
 
     def reached(x: float) -> bool:
-        if told["sign"] == "0":
-            return abs(x) <= told["size"] + CLOSE
-        return (x if told["sign"] == "+" else -x) >= told["size"] - CLOSE
+        if planned["sign"] == "0":
+            return abs(x) <= planned["size"] + CLOSE
+        return (x if planned["sign"] == "+" else -x) >= planned["size"] - CLOSE
 
     def within(ends: tuple[float, float]) -> bool:
-        """Whether any number of the interval is as expected."""
-        if told["sign"] == "0":
-            return ends[0] <= told["size"] + CLOSE and ends[1] >= -told["size"] - CLOSE
+        """Whether any number in the interval is as expected."""
+        if planned["sign"] == "0":
+            return ends[0] <= planned["size"] + CLOSE and ends[1] >= -planned["size"] - CLOSE
         return reached(ends[0]) or reached(ends[1])
 
     sure, met = not math.isnan(low), reached(mean)
     clear = (reached(low) and reached(high)) if met else not within((low, high))
     return {
-        **out,
+        **result,
         "difference": mean,
         "low": low if sure else None,
         "high": high if sure else None,
@@ -159,110 +170,112 @@ def expectation(
     }
 
 
-def verdict(told: Mapping[str, Any]) -> str:
+def verdict(entry: Mapping[str, Any]) -> str:
     """An expectation's outcome in words."""
-    if told["met"] is None:
-        return told["why"]
-    word = "met" if told["met"] else "not met"
-    note = f"; {told['why']}" if told["why"] else ""
-    if told["clear"] is None or told["clear"]:
+    if entry["met"] is None:
+        return entry["why"]
+    word = "met" if entry["met"] else "not met"
+    note = f"; {entry['why']}" if entry["why"] else ""
+    if entry["clear"] is None or entry["clear"]:
         return word + note
     return f"{word}, but the interval reaches across{note}"
 
 
 def format_number(value: float | None) -> str:
-    """A number with as many digits as a table needs."""
+    """A number for a table: two decimals from 10 on, else three."""
     if value is None:
         return "–"
     return f"{value:.2f}" if abs(value) >= 9.995 else f"{value:.3f}"
 
 
-def format_ours(told: Mapping[str, Any]) -> str:
-    """Our number with its interval, its rate, or why there is none."""
-    if told["ours"] is None:
-        return f"– ({told['why'].partition(';')[0]})"
-    levels = ", ".join(f"{text} ×{count}" for text, count in Counter(told["texts"]).items())
+def format_ours(entry: Mapping[str, Any]) -> str:
+    """Our number with its interval, or its rate, or the reason why there is none."""
+    if entry["ours"] is None:
+        return f"– ({entry['why'].partition(';')[0]})"
+    levels = ", ".join(f"{text} ×{count}" for text, count in Counter(entry["texts"]).items())
     levels = f" ({levels})" if levels else ""
-    if told["rate"]:
-        return f"{round(told['ours'] * told['n'])} of {told['n']}{levels}"
+    if entry["rate"]:
+        return f"{round(entry['ours'] * entry['n'])} of {entry['n']}{levels}"
     if levels:
         return levels.strip(" ()")
     spread = (
-        f" [{format_number(told['low'])}, {format_number(told['high'])}]" if told["low"] is not None else ""
+        f" [{format_number(entry['low'])}, {format_number(entry['high'])}]"
+        if entry["low"] is not None
+        else ""
     )
-    return f"{format_number(told['ours'])}{spread}"
+    return f"{format_number(entry['ours'])}{spread}"
 
 
-def judge_row(told: Mapping[str, Any]) -> str:
-    """Whether a row is where it should be, and what that was held against."""
-    return "" if told["within"] is None else f"{'yes' if told['within'] else 'no'} ({told['against']})"
+def judge_row(entry: Mapping[str, Any]) -> str:
+    """Whether a row's number agrees, and with which reference; '' without a reference."""
+    return "" if entry["within"] is None else f"{'yes' if entry['within'] else 'no'} ({entry['against']})"
 
 
-def format_references(told: Mapping[str, Any]) -> tuple[str, str]:
-    """The published and the exact value as they stand in the table."""
+def format_references(entry: Mapping[str, Any]) -> tuple[str, str]:
+    """The published and the exact value as text for the table."""
     published = ""
-    if "published" in told:
-        error = f" ± {told['published_error']:g}" if "published_error" in told else ""
-        published = f"{told['published']:g}{error}"
-    return published, f"{told['exact']:g}" if "exact" in told else ""
+    if "published" in entry:
+        error = f" ± {entry['published_error']:g}" if "published_error" in entry else ""
+        published = f"{entry['published']:g}{error}"
+    return published, f"{entry['exact']:g}" if "exact" in entry else ""
 
 
-def label(found: Mapping[str, Any]) -> str:
-    """What kind of run it was, in one line."""
-    kind = ("seed of lifetimes", "seeds of lifetimes")  # of networks that were there
-    if found.get("trained", True):
+def label(document: Mapping[str, Any]) -> str:
+    """The kind of run, in one line."""
+    kind = ("seed of lifetimes", "seeds of lifetimes")  # without trained networks
+    if document.get("trained", True):
         kind = ("training seed", "training seeds")
-    seeds = f"{found['seeds']} {kind[found['seeds'] > 1]}"
-    if found["quick"]:
+    seeds = f"{document['seeds']} {kind[document['seeds'] > 1]}"
+    if document["quick"]:
         return f"QUICK: {seeds}, short trainings and few lifetimes; it shows that the study runs and settles nothing"
     return f"{seeds}; intervals are 95 % over {kind[1]} (Student t, rates exact)"
 
 
-def table(found: Mapping[str, Any]) -> str:
-    """The outcome as Markdown."""
-    lines = [f"# {found['study']}", "", found["says"], "", f"{label(found)}.", ""]
+def table(document: Mapping[str, Any]) -> str:
+    """The results as Markdown."""
+    lines = [f"# {document['study']}", "", document["says"], "", f"{label(document)}.", ""]
     lines += ["| what | of | published | exact | ours | n | within |", "|---|---|---|---|---|---|---|"]
-    for told in found["rows"]:
-        many = f"{told['n']} × {told['lifetimes']}" if told["n"] else ""
+    for entry in document["rows"]:
+        many = f"{entry['n']} × {entry['lifetimes']}" if entry["n"] else ""
         cells = [
-            told["quantity"],
-            told["subject"],
-            *format_references(told),
-            format_ours(told),
+            entry["quantity"],
+            entry["subject"],
+            *format_references(entry),
+            format_ours(entry),
             many,
-            judge_row(told),
+            judge_row(entry),
         ]
         lines.append("| " + " | ".join(_cell(c) for c in cells) + " |")
     lines += ["", "n: seeds × lifetimes of each.", ""]
     lines += ["| expected before the run | size | seen | outcome |", "|---|---|---|---|"]
-    for told in found["expects"]:
-        lines.append("| " + " | ".join(_cell(c) for c in format_expectation(told)) + " |")
-    sources = list(dict.fromkeys(r["source"] for r in found["rows"] if "source" in r))
-    exact = list(dict.fromkeys(r["exact_source"] for r in found["rows"] if "exact_source" in r))
+    for entry in document["expects"]:
+        lines.append("| " + " | ".join(_cell(c) for c in format_expectation(entry)) + " |")
+    sources = list(dict.fromkeys(r["source"] for r in document["rows"] if "source" in r))
+    exact = list(dict.fromkeys(r["exact_source"] for r in document["rows"] if "exact_source" in r))
     lines += ["", *(f"Published: {s}." for s in sources), *(f"Exact: {s}." for s in exact)]
-    versions = ", ".join(f"{k} {v}" for k, v in found["versions"].items())
-    lines.append(f"Made by `{command(found)}` at commit {found['commit']} with {versions}.")
+    versions = ", ".join(f"{k} {v}" for k, v in document["versions"].items())
+    lines.append(f"Made by `{command(document)}` at commit {document['commit']} with {versions}.")
     return "\n".join(lines).rstrip() + "\n"
 
 
-def format_expectation(told: Mapping[str, Any]) -> Sequence[str]:
-    """An expectation's line: what it says, its bound, what was seen, the outcome."""
-    bound = {"+": "at least ", "-": "at most −", "0": "within ± "}[told["sign"]] + f"{told['size']:g}"
-    than = told["than"]
+def format_expectation(entry: Mapping[str, Any]) -> Sequence[str]:
+    """An expectation's line: its text, its bound, the measured difference, the outcome."""
+    bound = {"+": "at least ", "-": "at most −", "0": "within ± "}[entry["sign"]] + f"{entry['size']:g}"
+    than = entry["than"]
     if not isinstance(than, list) and than:
         bound += f" from {than:g}"
-    seen = format_number(told["difference"])
-    if told["low"] is not None:
-        seen += f" [{format_number(told['low'])}, {format_number(told['high'])}]"
-    return told["says"], bound, seen, verdict(told)
+    seen = format_number(entry["difference"])
+    if entry["low"] is not None:
+        seen += f" [{format_number(entry['low'])}, {format_number(entry['high'])}]"
+    return entry["says"], bound, seen, verdict(entry)
 
 
-def command(found: Mapping[str, Any]) -> str:
-    """What makes the same document."""
-    typed = shlex.quote(found.get("path") or found["study"])
-    trusted = " --trust" if found.get("trusted") else ""
-    quick = " --quick" if found["quick"] else ""
-    return f"mesascope reproduce {typed}{quick} --seeds {found['seeds']}{trusted}"
+def command(document: Mapping[str, Any]) -> str:
+    """The command that makes this document again."""
+    typed = shlex.quote(document.get("path") or document["study"])
+    trusted = " --trust" if document.get("trusted") else ""
+    quick = " --quick" if document["quick"] else ""
+    return f"mesascope reproduce {typed}{quick} --seeds {document['seeds']}{trusted}"
 
 
 def _cell(text: str) -> str:

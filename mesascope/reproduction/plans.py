@@ -1,7 +1,7 @@
-"""Reads a study: plan.toml says what is run and shown, expects.toml what was expected before the run.
+"""Reads a study: plan.toml says what to run and show, expects.toml what was expected before the run.
 
-Texts hold placeholders: `{M}` in a name stands for every value of M in [values], so that one entry is a grid. [called]
-gives values a name of their own in what is shown; [quick] replaces values.
+Texts contain placeholders: `{M}` in a name stands for every value of M in [values], so one entry is a grid. [called]
+gives values a display name; [quick] replaces values.
 """
 
 import dataclasses
@@ -28,9 +28,9 @@ ROW = (
     *("exact", "exact_source", "tolerance"),
 )
 PANEL = ("draw", "title", "of", "quantities", "x")
-DRAWN = ("lines", "curves", "rungs", "bars", "matrix")
+DRAWINGS = ("lines", "curves", "rungs", "bars", "matrix")
 EXPECTED = ("says", "value", "than", "sign", "smallest", "largest")
-SEED = "{seed}"  # filled in when it is run
+SEED = "{seed}"  # filled in at run time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,12 +38,12 @@ class Cell:
     """One subject of a study, run once per seed.
 
     Attributes:
-        name: as it is shown.
-        axes: the values that its name was made from.
-        recipe: what trains it; '' for a scripted one.
-        subject: name with settings; '' for a trained one.
-        family: with settings; may hold {seed}, as subject and trained_on may.
-        trained_on: overrides what it says of itself.
+        name: the display name.
+        axes: the grid values in its name.
+        recipe: the recipe that trains it; '' for a scripted subject.
+        subject: name with settings; '' for a trained subject.
+        family: with settings; may contain {seed}, like subject and trained_on.
+        trained_on: overrides the subject's own value.
     """
 
     name: str
@@ -59,13 +59,13 @@ class Quantity:
     """One number per subject and seed.
 
     Attributes:
-        name: as it is shown.
-        axes: the values that its name was made from.
+        name: the display name.
+        axes: the grid values in its name.
         kind: 'measure' (of intact lifetimes), 'placed' (of a placement), 'metric' (a finding) or 'axis' (a reading).
         spec: the measure, the placement's number, the metric or the axis, with settings.
-        label: which of a metric's or an axis's readings.
-        split: where.
-        family: where, if not in the subject's own.
+        label: one of the readings of a metric or an axis.
+        split: the split.
+        family: the family, if not the subject's own.
         lifetimes: how many.
         of: the subjects' names.
     """
@@ -83,22 +83,22 @@ class Quantity:
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """A study as it will be run.
+    """A study with its grid filled in.
 
     Attributes:
         name: of its folder.
-        folder: where it stands.
+        folder: its folder.
         ours: whether it ships with the package.
         says: its question.
-        source: where the question is from.
-        minutes: the most it may take on two idle cores.
+        source: the source of the question.
+        minutes: an upper limit on two idle cores.
         seeds: how many training seeds.
-        quick: whether this is the short form, which shows that it runs and settles nothing.
+        quick: whether this is the short form, which only shows that the study runs.
         cells: its subjects.
-        quantities: what is measured.
+        quantities: the quantities to measure.
         rows: of its table.
         panels: of its figure.
-        expects: what was expected.
+        expects: the expectations.
         digest: a hash of both files.
     """
 
@@ -119,10 +119,10 @@ class Study:
 
 
 def find(name: str) -> Path:
-    """The folder of a study that ships, or the folder that is named.
+    """The folder of a study that ships, or a folder by its path.
 
     Raises:
-        MesascopeError: there is none.
+        MesascopeError: there is no such study.
     """
     if name in catalogue.names("studies"):
         return catalogue.STUDIES / name
@@ -135,8 +135,8 @@ def load(name: str, quick: bool = False, seeds: int = 0) -> Study:
     """Reads a study.
 
     Args:
-        name: of a study that ships, or a folder with a plan.toml.
-        quick: with the values of [quick].
+        name: a study that ships, or a folder with a plan.toml.
+        quick: whether to use the values of [quick].
         seeds: how many training seeds; 0 for the plan's own.
 
     Raises:
@@ -154,8 +154,8 @@ def load(name: str, quick: bool = False, seeds: int = 0) -> Study:
     for key in short:
         pick_named(f"value in [quick] of {where}", key, values)
     grid = Grid({**values, **short}, tables.table(plan, "called", where), where)
-    cells = _cells(tables.table(plan, "subjects", where), grid)
-    quantities = _quantities(tables.table(plan, "measured", where), grid, {c.name for c in cells})
+    cells = _read_cells(tables.table(plan, "subjects", where), grid)
+    quantities = _read_quantities(tables.table(plan, "measured", where), grid, {c.name for c in cells})
     text = b"".join((folder / f).read_bytes() for f in ("plan.toml", "expects.toml"))
     study = Study(
         name=folder.name if folder.name else folder.resolve().name,
@@ -168,13 +168,13 @@ def load(name: str, quick: bool = False, seeds: int = 0) -> Study:
         quick=quick,
         cells=cells,
         quantities=quantities,
-        rows=tuple(_rows(plan.get("rows", []), grid)),
-        panels=tuple(_panels(plan.get("panels", []), grid)),
-        expects=tuple(_expects(expects.get("expects", []), folder.name)),
+        rows=tuple(_read_rows(plan.get("rows", []), grid)),
+        panels=tuple(_read_panels(plan.get("panels", []), grid)),
+        expects=tuple(_read_expects(expects.get("expects", []), folder.name)),
         digest=hashlib.sha256(text).hexdigest()[:16],
     )
-    if not quick:  # the short form lacks subjects that rows and expectations name
-        _refers(study)
+    if not quick:  # the short form may lack subjects of rows and expectations
+        _check_references(study)
     return study
 
 
@@ -191,18 +191,18 @@ class Grid:
         for point in itertools.product(*lists):
             yield dict(zip(names, point, strict=True))
 
-    def shown(self, template: str, point: Mapping[str, Any]) -> str:
-        """A text to be shown."""
+    def show(self, template: str, point: Mapping[str, Any]) -> str:
+        """A template filled in for display."""
         return self._fill(template, {k: self.called.get(k, {}).get(str(v), v) for k, v in point.items()})
 
-    def filled(self, template: Any, point: Mapping[str, Any]) -> str:
-        """A text to be run; single values need not be in the point."""
+    def fill(self, template: Any, point: Mapping[str, Any]) -> str:
+        """A template filled in to be run; single values need not be in the point."""
         single = {k: v for k, v in self.values.items() if not isinstance(v, list)}
         return self._fill(str(template), {**single, **point})
 
     def names(self, templates: Iterable[str]) -> list[str]:
-        """What several texts are shown as, over all their points."""
-        return [self.shown(t, p) for t in templates for p in self.points(t)]
+        """The display names of several templates, over all their points."""
+        return [self.show(t, p) for t in templates for p in self.points(t)]
 
     def placeholders(self, template: str) -> Iterator[str]:
         """The values that a text has placeholders for, in order."""
@@ -224,60 +224,61 @@ class Grid:
         return template.format(**{**point, "seed": SEED})
 
 
-def _cells(table: Mapping[str, Any], grid: Grid) -> tuple[Cell, ...]:
-    """Every subject, in the order of the plan."""
-    out: dict[str, Cell] = {}
-    for template, told in table.items():
+def _read_cells(table: Mapping[str, Any], grid: Grid) -> tuple[Cell, ...]:
+    """All subjects, in the order of the plan."""
+    cells: dict[str, Cell] = {}
+    for template, entry in table.items():
         where = f"[subjects.{template!r}] of {grid.where}"
-        tables.check_keys(told, SUBJECT, where)
-        if ("recipe" in told) == ("subject" in told):
+        tables.check_keys(entry, SUBJECT, where)
+        if ("recipe" in entry) == ("subject" in entry):
             raise MesascopeError(f"{where} needs a recipe or a subject.", "Give one of the two.")
-        if "family" not in told:
-            raise MesascopeError(f"{where} has no family.", "Say what it is put to.")
+        if "family" not in entry:
+            raise MesascopeError(f"{where} has no family.", "Name its family.")
         for point in grid.points(template):
-            name = grid.shown(template, point)
-            if name in out:
+            name = grid.show(template, point)
+            if name in cells:
                 raise MesascopeError(f"Two subjects of {grid.where} are called {name!r}.", "Rename one.")
-            parts = {k: formats.reword_spec(grid.filled(told.get(k, ""), point)) for k in SUBJECT}
-            out[name] = Cell(name, point, **parts)
-    if not out:
+            parts = {k: formats.reword_spec(grid.fill(entry.get(k, ""), point)) for k in SUBJECT}
+            cells[name] = Cell(name, point, **parts)
+    if not cells:
         raise MesascopeError(f"{grid.where} has no subjects.", "Add a table [subjects.NAME].")
-    return tuple(out.values())
+    return tuple(cells.values())
 
 
-def _quantities(table: Mapping[str, Any], grid: Grid, known: set[str]) -> tuple[Quantity, ...]:
-    """Everything that is measured, in the order of the plan."""
-    out: dict[str, Quantity] = {}
-    for template, told in table.items():
+def _read_quantities(table: Mapping[str, Any], grid: Grid, subjects: set[str]) -> tuple[Quantity, ...]:
+    """All quantities, in the order of the plan."""
+    quantities: dict[str, Quantity] = {}
+    for template, entry in table.items():
         where = f"[measured.{template!r}] of {grid.where}"
-        told = formats.reword(told) if isinstance(told, Mapping) else told
-        tables.check_keys(told, MEASURED, where)
-        kinds = [k for k in KINDS if k in told]
+        entry = formats.reword(entry) if isinstance(entry, Mapping) else entry
+        tables.check_keys(entry, MEASURED, where)
+        kinds = [k for k in KINDS if k in entry]
         if len(kinds) != 1:
             raise MesascopeError(f"{where} needs one of {', '.join(KINDS)}.", "Give one of them.")
-        if kinds == ["axis"] and "label" not in told:
-            raise MesascopeError(
-                f"{where} names no reading of the axis.", 'Give one: label = "undetermined".'
-            )
-        lifetimes = told.get("lifetimes", "lifetimes")
+        if kinds == ["axis"] and "label" not in entry:
+            raise MesascopeError(f"{where} has no label for the axis.", 'Give one: label = "undetermined".')
+        lifetimes = entry.get("lifetimes", "lifetimes")
         lifetimes = grid.values.get(lifetimes, lifetimes) if isinstance(lifetimes, str) else lifetimes
         if type(lifetimes) is not int or lifetimes < 3:
-            raise MesascopeError(f"lifetimes={lifetimes!r} in {where} is no number from 3.", "Give a number.")
-        of = grid.names(tables.text_list(told, "of", grid.where))
+            raise MesascopeError(
+                f"lifetimes={lifetimes!r} in {where} is not a whole number from 3.",
+                "Give a whole number from 3.",
+            )
+        of = grid.names(tables.text_list(entry, "of", grid.where))
         for name in of:
-            pick_named(f"subject in {where}", name, known)
+            pick_named(f"subject in {where}", name, subjects)
         for point in grid.points(template):
-            name = grid.shown(template, point)
-            if name in out:
+            name = grid.show(template, point)
+            if name in quantities:
                 raise MesascopeError(f"Two quantities of {grid.where} are called {name!r}.", "Rename one.")
-            parts = {k: grid.filled(told.get(k, ""), point) for k in ("label", "split", "family")}
+            parts = {k: grid.fill(entry.get(k, ""), point) for k in ("label", "split", "family")}
             parts["split"] = parts["split"] or "fresh"
-            spec, many = grid.filled(told[kinds[0]], point), {"lifetimes": lifetimes, "of": tuple(of)}
-            out[name] = Quantity(name, point, kinds[0], spec, **parts, **many)
-    return tuple(out.values())
+            spec, rest = grid.fill(entry[kinds[0]], point), {"lifetimes": lifetimes, "of": tuple(of)}
+            quantities[name] = Quantity(name, point, kinds[0], spec, **parts, **rest)
+    return tuple(quantities.values())
 
 
-def _rows(rows: Sequence[Mapping[str, Any]], grid: Grid) -> Iterator[dict[str, Any]]:
+def _read_rows(rows: Sequence[Mapping[str, Any]], grid: Grid) -> Iterator[dict[str, Any]]:
     for row in rows:
         tables.check_keys(row, ROW, f"[[rows]] of {grid.where}")
         if "quantity" not in row or "subject" not in row:
@@ -289,67 +290,71 @@ def _rows(rows: Sequence[Mapping[str, Any]], grid: Grid) -> Iterator[dict[str, A
                 yield {**row, "quantity": quantity, "subject": subject}
 
 
-def _panels(panels: Sequence[Mapping[str, Any]], grid: Grid) -> Iterator[dict[str, Any]]:
+def _read_panels(panels: Sequence[Mapping[str, Any]], grid: Grid) -> Iterator[dict[str, Any]]:
     for panel in panels:
         tables.check_keys(panel, PANEL, f"[[panels]] of {grid.where}")
-        pick_named("way to draw", str(panel.get("draw")), DRAWN)
+        pick_named("way to draw", str(panel.get("draw")), DRAWINGS)
         groups = [
-            {"label": _line(t), "axis": (list(grid.placeholders(t)) or [""])[-1], "names": grid.names([t])}
+            {
+                "label": _name_line(t),
+                "axis": (list(grid.placeholders(t)) or [""])[-1],
+                "names": grid.names([t]),
+            }
             for t in tables.text_list(panel, "of", grid.where)
         ]
-        asked = tables.text_list(panel, "quantities", grid.where)
+        templates = tables.text_list(panel, "quantities", grid.where)
         called = {k: dict(v) for k, v in grid.called.items()}
         yield {
             "x": panel.get("x", ""),
             "draw": panel["draw"],
             "title": panel.get("title", ""),
             "groups": groups,
-            "quantities": grid.names(asked),
-            "along": [str([*p.values()][-1]) if p else t for t in asked for p in grid.points(t)],
+            "quantities": grid.names(templates),
+            "along": [str([*p.values()][-1]) if p else t for t in templates for p in grid.points(t)],
             "called": called,
         }
 
 
-def _line(template: str) -> str:
-    """What a line of a figure is called: 'network, M={M}' is 'network'."""
+def _name_line(template: str) -> str:
+    """The name of a line in a figure: 'network' for 'network, M={M}'."""
     head = template.partition("{")[0]
     return head.rpartition(",")[0] or head.rstrip(" ,=") or template
 
 
-def _expects(rows: Sequence[Mapping[str, Any]], study: str) -> Iterator[dict[str, Any]]:
+def _read_expects(rows: Sequence[Mapping[str, Any]], study: str) -> Iterator[dict[str, Any]]:
     where = f"{study}/expects.toml"
     for row in rows:
         tables.check_keys(row, EXPECTED, where)
-        says, sign = row.get("says", "?"), row.get("sign")
+        text, sign = row.get("says", "?"), row.get("sign")
         if sign not in ("+", "-", "0"):
-            raise MesascopeError(f"{says!r} in {where} has no sign.", "Give '+', '-' or '0'.")
+            raise MesascopeError(f"{text!r} in {where} has no sign.", "Give '+', '-' or '0'.")
         size = "largest" if sign == "0" else "smallest"
         if not isinstance(row.get(size), int | float) or row[size] < 0:
             raise MesascopeError(
-                f"{says!r} in {where} has no {size} size.", f"Give {size} = a number from 0."
+                f"{text!r} in {where} has no {size} size.", f"Give {size} = a number from 0."
             )
         value, than = row.get("value"), row.get("than", 0.0)
         pair = isinstance(value, list) and len(value) == 2
         if not pair or not (isinstance(than, int | float) or (isinstance(than, list) and len(than) == 2)):
             raise MesascopeError(
-                f"{says!r} in {where} does not say what is compared.",
+                f"{text!r} in {where} does not say what is compared.",
                 "Give value = [quantity, subject], and than = the same or a number.",
             )
-        yield {"says": says, "value": value, "than": than, "sign": sign, "size": float(row[size])}
+        yield {"says": text, "value": value, "than": than, "sign": sign, "size": float(row[size])}
 
 
-def _refers(study: Study) -> None:
-    """Raises where a row, a panel or an expectation names what is not measured."""
-    there = {(q.name, name) for q in study.quantities for name in q.of}
+def _check_references(study: Study) -> None:
+    """Raises an error if a row, a panel or an expectation uses a quantity that is not measured."""
+    measured = {(q.name, name) for q in study.quantities for name in q.of}
     for panel in study.panels:
-        for kind, names, known in (
-            ("subject", [n for group in panel["groups"] for n in group["names"]], [s for _, s in there]),
-            ("quantity", panel["quantities"], [q for q, _ in there]),
+        for kind, names, valid_names in (
+            ("subject", [n for group in panel["groups"] for n in group["names"]], [s for _, s in measured]),
+            ("quantity", panel["quantities"], [q for q, _ in measured]),
         ):
             for name in names:
-                pick_named(f"{kind} in a panel of {study.name}", name, set(known))
+                pick_named(f"{kind} in a panel of {study.name}", name, set(valid_names))
     sides = (side for e in study.expects for side in (e["value"], e["than"]) if isinstance(side, list))
     for quantity, subject in [*((r["quantity"], r["subject"]) for r in study.rows), *sides]:
-        if (quantity, subject) not in there:
-            known = [f"{q} of {s}" for q, s in there]
-            raise unknown(f"quantity in {study.name}", f"{quantity} of {subject}", known)
+        if (quantity, subject) not in measured:
+            valid_names = [f"{q} of {s}" for q, s in measured]
+            raise unknown(f"quantity in {study.name}", f"{quantity} of {subject}", valid_names)

@@ -1,4 +1,4 @@
-"""How far a study is, also when processes side by side work on it."""
+"""Reports the progress of a study, also across parallel processes."""
 
 import contextlib
 import shutil
@@ -10,18 +10,18 @@ from pathlib import Path
 from mesascope.files import write_text
 from mesascope.reproduction.work import Unit
 
-GUESS = {"train": 60.0, "live": 10.0, "place": 20.0}  # seconds, before any was seen
+GUESS = {"train": 60.0, "live": 10.0, "place": 20.0}  # seconds, until one was measured
 OFTEN = 0.5  # seconds
 
 
 class Message:
-    """Progress by the time that each kind of unit took so far.
+    """Estimates progress from the time that each kind of unit took so far.
 
     Args:
         plan: the units.
-        seconds: those that are known, by 'kind name'; may grow.
-        progress: called with the share of the whole that is done, which never falls, and what is being done.
-        in_order: whether units are done one after the other, so that all before one that is heard of are done.
+        seconds: measured seconds by 'kind name'; may grow.
+        progress: called with the share of the study that is done, which never falls, and the current task.
+        in_order: whether units run one after the other, so that a report of one means that all earlier ones are done.
     """
 
     def __init__(
@@ -35,52 +35,52 @@ class Message:
         self.shares, self.most = [0.0] * len(plan), 0.0
 
     def __call__(self, place: int, share: float, doing: str) -> None:
-        """Hears from the unit at a place that a share of it is done."""
+        """Records that a share of the unit at a place is done."""
         if self.in_order:
             self.shares[:place] = [1.0] * place
         self.shares[place] = share
         per = {}
         for kind, guess in GUESS.items():
-            known = [s for k, s in dict(self.seconds).items() if k.startswith(f"{kind} ")] or [guess]
-            per[kind] = sum(known) / len(known)
+            measured = [s for k, s in dict(self.seconds).items() if k.startswith(f"{kind} ")] or [guess]
+            per[kind] = sum(measured) / len(measured)
         cost = [per[u.kind] for u in self.plan]
         done = sum(c * s for c, s in zip(cost, self.shares, strict=True))
-        self.most = max(self.most, min(done / sum(cost), 1.0))  # what is known of costs changes
+        self.most = max(self.most, min(done / sum(cost), 1.0))  # the estimated costs change
         self.progress(self.most, doing)
 
 
 class Relay:
-    """Says to the process that began this one how far a unit is: through a file, now and then."""
+    """Reports a unit's progress to the parent process through a file, at most twice a second."""
 
     def __init__(self, folder: Path):
         self.folder, self.last = folder, 0.0
 
     def __call__(self, place: int, share: float, doing: str) -> None:
-        """Says that a share of the unit at a place is done."""
+        """Reports that a share of the unit at a place is done."""
         if time.monotonic() - self.last >= OFTEN or share in (0.0, 1.0):
             self.last = time.monotonic()
-            with contextlib.suppress(OSError):  # who listened has gone
+            with contextlib.suppress(OSError):  # the parent process has ended
                 write_text(self.folder / str(place), f"{share} {doing}")
 
 
 @contextlib.contextmanager
-def relay_progress(told: Callable[[int, float, str], None], folder: Path) -> Iterator[None]:
-    """Passes on, from a thread of its own, what is whispered into a folder, which is there only meanwhile."""
+def relay_progress(report: Callable[[int, float, str], None], folder: Path) -> Iterator[None]:
+    """Passes on the reports of a `Relay` from a thread; the folder exists only within this context."""
     over = threading.Event()
-    shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
+    shutil.rmtree(folder, ignore_errors=True)  # left by a run that was killed
     folder.mkdir()
 
     def listen() -> None:
-        seen: dict[Path, str] = {}
+        texts: dict[Path, str] = {}
         last = False
         while not last:
-            last = over.wait(OFTEN)  # then once more: what was said since the last look
+            last = over.wait(OFTEN)  # then one last look
             for path in folder.glob("[0-9]*"):
                 text = path.read_text()
-                if seen.get(path) != text:
-                    seen[path] = text
+                if texts.get(path) != text:
+                    texts[path] = text
                     share, _, doing = text.partition(" ")
-                    told(int(path.name), float(share), doing)
+                    report(int(path.name), float(share), doing)
 
     thread = threading.Thread(target=listen, daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""Runs a study from nothing: trains, measures, and puts published, exact and our numbers in one table."""
+"""Runs a study from scratch: trains, measures, and writes published, exact and our numbers into one table."""
 
 import functools
 import json
@@ -34,21 +34,20 @@ def reproduce(
     progress: Callable[[float, str], None] = lambda share, doing: None,
     workers: int = 1,
 ) -> dict[str, Any]:
-    """Runs a study; what is finished in the folder is not repeated.
+    """Runs a study; units that are finished in the folder are not repeated.
 
     Args:
         study: a study that ships, by name, or a folder with plan.toml and expects.toml.
-        quick: one seed and the plan's short values; labelled so, and no evidence.
+        quick: one seed and the plan's short values; labelled as quick, and not evidence.
         seeds: how many training seeds; 0 for the plan's own.
         out: the folder; runs/reproduce/STUDY by default.
-        trust: whether code that a study which does not ship names may run.
-        progress: called with the share that is done and what is being done; with several workers from another thread.
-        workers: processes side by side, 0 for one per core; not 1 only from a module that may be imported without
-            doing anything.
+        trust: whether code of a study that does not ship with mesascope may run.
+        progress: called with the share that is done and the current task; with several workers from another thread.
+        workers: parallel processes, 0 for one per core. With more than one, the calling module must be importable
+            without side effects.
 
     Returns:
-        The document that results.json holds. Beside it in the folder: table.md, figure.png, and seconds.json, which
-        alone has times.
+        The document in results.json. The folder also has table.md, figure.png, and seconds.json with the times.
 
     Raises:
         MesascopeError: no such study, a mistake in its files, or code in it that is not trusted.
@@ -56,23 +55,23 @@ def reproduce(
     plan = load(study, quick, seeds)
     measures = known_measures(plan, trust)
     folder = runs.prepare(out or home({"study": plan.name, "quick": quick}))
-    shop = Workshop(plan, folder, measures, lambda place, share, doing: told(place, share, doing))
-    told = Message(shop.plan, shop.seconds, progress)
+    shop = Workshop(plan, folder, measures, lambda place, share, doing: message(place, share, doing))
+    message = Message(shop.plan, shop.seconds, progress)
     collect_seconds(shop)
-    there = [i for i, u in enumerate(shop.plan) if u.kind == "train" and not shop.lacks(u)]
-    shop.work(there)  # a network of another training is refused before there is work
+    trained = [i for i, u in enumerate(shop.plan) if u.kind == "train" and not shop.lacks(u)]
+    shop.work(trained)  # refuses a network of another training before other work starts
     if workers != 1:
-        asked = Request(study, quick, seeds, folder, trust, shop.code)
-        run_in_processes(shop, functools.partial(_part, asked), workers, progress)
-    found = document(plan, shop.work(), trust)
-    write_text(folder / "results.json", json.dumps(found, indent=1, allow_nan=False) + "\n")
-    write_text(folder / "table.md", table(found))
-    draw(plan, found, folder / "figure.png")
-    return found
+        request = Request(study, quick, seeds, folder, trust, shop.code)
+        run_in_processes(shop, functools.partial(_run_part, request), workers, progress)
+    results = document(plan, shop.work(), trust)
+    write_text(folder / "results.json", json.dumps(results, indent=1, allow_nan=False) + "\n")
+    write_text(folder / "table.md", table(results))
+    draw(plan, results, folder / "figure.png")
+    return results
 
 
 class Request(NamedTuple):
-    """What `reproduce` was asked, in which folder, and the code that began it."""
+    """The arguments of `reproduce`, the folder, and the hashes of the code at its start."""
 
     study: str
     quick: bool
@@ -82,64 +81,68 @@ class Request(NamedTuple):
     code: list[str]
 
 
-def _part(asked: Request, places: Sequence[int], heard: Path) -> None:
-    """Does the units at some places of a study's plan, in any process."""
-    plan = load(asked.study, asked.quick, asked.seeds)
-    measures = known_measures(plan, asked.trust)
+def _run_part(request: Request, places: Sequence[int], relay_folder: Path) -> None:
+    """Runs the units at some places of a study's plan, in any process."""
+    plan = load(request.study, request.quick, request.seeds)
+    measures = known_measures(plan, request.trust)
     try:
-        shop = Workshop(plan, asked.folder, measures, Relay(heard), seconds_file(places))
-        if shop.code != asked.code:
+        shop = Workshop(plan, request.folder, measures, Relay(relay_folder), seconds_file(places))
+        if shop.code != request.code:
             raise MesascopeError("The code was changed while the study ran.", "Give the command again.")
         shop.work(places)
-    except Exception as error:  # where it was raised is not known in the process that began this one
-        of_others = None if isinstance(error, MesascopeError) else plugin_error(error)
-        if of_others is None or os.environ.get("MESASCOPE_TRACEBACK"):
+    except Exception as error:  # the parent process does not know where it was raised
+        other_error = None if isinstance(error, MesascopeError) else plugin_error(error)
+        if other_error is None or os.environ.get("MESASCOPE_TRACEBACK"):
             raise
-        raise of_others from error
+        raise other_error from error
 
 
-def home(found: Mapping[str, Any]) -> Path:
-    """The folder of a study that is given none."""
-    return Path("runs") / "reproduce" / (found["study"] + ("-quick" if found["quick"] else ""))
+def home(document: Mapping[str, Any]) -> Path:
+    """The default folder of a study."""
+    return Path("runs") / "reproduce" / (document["study"] + ("-quick" if document["quick"] else ""))
 
 
 def known_measures(study: Study, trust: bool) -> dict[str, Measure]:
-    """The measures that ship and the study's own; refuses code of others that was not asked for."""
-    own = study.folder / "measures.py"
+    """The measures that ship and the study's own; refuses code of others without `trust`."""
+    own_file = study.folder / "measures.py"
     texts = [t for c in study.cells for t in (c.recipe, c.subject, c.family)]
     texts += [t for q in study.quantities for t in (q.spec, q.family)]
     if trust:
         gate.allow(*texts)
     if not (study.ours or trust):
-        if own.is_file():
-            raise _untrusted(f"{str(own)!r} is code")
+        if own_file.is_file():
+            raise _untrusted_error(f"{str(own_file)!r} is code")
         for cell in study.cells:
             name = cell.subject.partition(":")[0]
             if cell.subject and name not in catalogue.names("subjects"):
-                raise _untrusted(f"its subject {cell.subject!r} would run code")
+                raise _untrusted_error(f"its subject {cell.subject!r} would run code")
         for text in texts:
-            if running := sorted(set(re.findall(r"\w+", text)) & _runs_code()):
-                raise _untrusted(f"{running[0]} in {text!r} would run code")
-    if not own.is_file():
+            if running := sorted(set(re.findall(r"\w+", text)) & _list_code_runners()):
+                raise _untrusted_error(f"{running[0]} in {text!r} would run code")
+    if not own_file.is_file():
         return SHIPPED
-    module = gate.run_file(own, f"mesascope_study_{study.name}")
-    named = {k: v for k, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__}
-    own_measures: dict[str, Any] = {k: v for k, v in named.items() if callable(v) and not k.startswith("_")}
+    module = gate.run_file(own_file, f"mesascope_study_{study.name}")
+    definitions = {k: v for k, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__}
+    own_measures: dict[str, Any] = {
+        k: v for k, v in definitions.items() if callable(v) and not k.startswith("_")
+    }
     return {**SHIPPED, **own_measures}
 
 
-def _runs_code() -> set[str]:
-    """Names of the subjects and families that run what their settings name."""
-    out = set()
+def _list_code_runners() -> set[str]:
+    """Names of the subjects and families that run code from their settings."""
+    found = set()
     for kind in ("subjects", "families"):
         for name in catalogue.names(kind):
             try:
                 module = catalogue.module(kind, name)
-            except MesascopeError:  # another package's, broken: nothing of it runs
+            except MesascopeError:  # a broken plug-in of another package runs nothing
                 continue
-            out |= {name} if getattr(module, "RUNS_CODE", False) else set()
-    return out
+            found |= {name} if getattr(module, "RUNS_CODE", False) else set()
+    return found
 
 
-def _untrusted(why: str) -> MesascopeError:
-    return MesascopeError(f"The study does not ship with mesascope, and {why}.", "Read it, then add --trust.")
+def _untrusted_error(reason: str) -> MesascopeError:
+    return MesascopeError(
+        f"The study does not ship with mesascope, and {reason}.", "Read it, then add --trust."
+    )

@@ -1,4 +1,4 @@
-"""Reads the tables of a plan; every mistake is told with what to write."""
+"""Reads the tables of a plan; every error says what to write."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -9,14 +9,14 @@ from mesascope.errors import MesascopeError, pick_named
 from mesascope.guards import limits
 
 
-def text_list(told: Mapping[str, Any], key: str, where: str) -> list[str]:
-    """A list of texts that must not be empty."""
-    got = told.get(key)
-    if not isinstance(got, list) or not got or not all(isinstance(x, str) for x in got):
+def text_list(table: Mapping[str, Any], key: str, where: str) -> list[str]:
+    """A list of texts; raises an error if it is missing or empty."""
+    texts = table.get(key)
+    if not isinstance(texts, list) or not texts or not all(isinstance(x, str) for x in texts):
         raise MesascopeError(
             f"A panel or quantity of {where} has no list {key!r}.", f'Write {key} = ["NAME"].'
         )
-    return got
+    return texts
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -28,27 +28,27 @@ def read_toml(path: Path) -> dict[str, Any]:
             f"There is no {str(path)!r}.", "A study has plan.toml and expects.toml."
         ) from None
     except (ValueError, RecursionError) as error:
-        raise MesascopeError(f"{str(path)!r} is no TOML: {error}.", "Mend it there.") from None
+        raise MesascopeError(f"{str(path)!r} is not TOML: {error}.", "Correct it there.") from None
 
 
-def check_keys(told: Any, keys: Sequence[str], where: str) -> None:
-    """Raises where a table has a key that means nothing."""
-    if not isinstance(told, Mapping):
-        raise MesascopeError(f"{where} is no table.", f"Its keys are {', '.join(keys)}.")
-    for key in told:
+def check_keys(table: Any, keys: Sequence[str], where: str) -> None:
+    """Raises an error if a table has an unknown key."""
+    if not isinstance(table, Mapping):
+        raise MesascopeError(f"{where} is not a table.", f"Its keys are {', '.join(keys)}.")
+    for key in table:
         pick_named(f"key in {where}", key, keys)
 
 
 def table(plan: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
-    """A table of the plan, empty where it is not there."""
-    told = plan.get(key, {})
-    if not isinstance(told, Mapping):
-        raise MesascopeError(f"{key} in {where} is no table.", f"Write [{key}].")
-    return told
+    """A table of the plan, empty if it is missing."""
+    entry = plan.get(key, {})
+    if not isinstance(entry, Mapping):
+        raise MesascopeError(f"{key} in {where} is not a table.", f"Write [{key}].")
+    return entry
 
 
 def number(plan: Mapping[str, Any], key: str, where: str) -> float:
     """A number of the plan."""
     if not isinstance(plan.get(key), int | float):
-        raise MesascopeError(f"{where} has no number {key!r}.", f"Write {key} = 3, say.")
+        raise MesascopeError(f"{where} has no number {key!r}.", f"Write, for example, {key} = 3.")
     return plan[key]

@@ -1,7 +1,7 @@
-"""Trains and measures what a study asks for; everything that is finished is kept in its folder.
+"""Trains and measures the subjects of a study, and keeps every finished unit in its folder.
 
-A unit of work is a training, the intact rollout of one subject somewhere, or its placement. Units are keyed by all
-that decides their outcome, so a study that was stopped at any moment goes on and ends with the same bytes.
+A unit of work is a training, an intact rollout of one subject, or its placement. A unit's key covers everything that
+affects its result, so a stopped study continues and ends with the same bytes.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ from mesascope.contracts.split import kind as split_kind
 from mesascope.contracts.subject import Subject
 from mesascope.errors import MesascopeError, pick_named
 from mesascope.examination.bench import Bench
-from mesascope.examination.measurement import answer as ask
+from mesascope.examination.measurement import answer as measure_with
 from mesascope.execution import fingerprint
 from mesascope.files import write_text
 from mesascope.guards import limits
@@ -51,11 +51,11 @@ class Value:
     """One quantity of one subject and seed.
 
     Attributes:
-        number: None where there is none.
-        error: its standard error over lifetimes, where that applies.
-        n: lifetimes.
+        number: the number, or None.
+        error: its standard error over lifetimes, or None.
+        n: how many lifetimes.
         text: a level in words.
-        why: why there is no number.
+        why: the reason for a missing number.
     """
 
     number: float | None
@@ -67,7 +67,7 @@ class Value:
 
 @dataclasses.dataclass(frozen=True)
 class Unit:
-    """What is done in one go: kind 'train', 'live' or 'place', of which subject and seed, and for which quantities."""
+    """One unit of work: its kind 'train', 'live' or 'place', its subject and seed, and its quantities."""
 
     kind: str
     cell: Cell
@@ -79,17 +79,17 @@ class Unit:
 
     @property
     def first_seed(self) -> int:
-        """Of its lifetimes."""
+        """The first seed of its lifetimes."""
         return 10_000 * (self.seed + 1)
 
 
 def units(study: Study) -> list[Unit]:
-    """All units, seed by seed; one process does them in this order."""
-    out = []
+    """All units, seed by seed; a single process runs them in this order."""
+    unit_list = []
     for seed in range(study.seeds):
         for cell in study.cells:
             if cell.recipe:
-                out.append(Unit("train", cell, seed, fill_seed(cell.family, seed)))
+                unit_list.append(Unit("train", cell, seed, fill_seed(cell.family, seed)))
             groups: dict[tuple, list[Quantity]] = {}
             for q in study.quantities:
                 if cell.name in q.of:
@@ -97,9 +97,9 @@ def units(study: Study) -> list[Unit]:
                     kind = "live" if q.kind == "measure" else "place"
                     split = q.split if kind == "live" else ""
                     groups.setdefault((kind, family, split, q.lifetimes), []).append(q)
-            for (kind, family, split, lifetimes), asked in groups.items():
-                out.append(Unit(kind, cell, seed, family, split, lifetimes, tuple(asked)))
-    return out
+            for (kind, family, split, lifetimes), quantities in groups.items():
+                unit_list.append(Unit(kind, cell, seed, family, split, lifetimes, tuple(quantities)))
+    return unit_list
 
 
 def fill_seed(text: str, seed: int) -> str:
@@ -111,11 +111,11 @@ class Workshop:
     """The folder of one study: networks, finished measurements, seconds.
 
     Args:
-        study: what is done.
+        study: the study.
         out: the folder.
-        measures: by name.
-        tell: called with a unit's place in the plan, the share of it that is done, and what is being done.
-        clock: the file in the folder where seconds are noted; processes side by side each have their own.
+        measures: measures by name.
+        tell: called with a unit's place in the plan, the share of it that is done, and the current task.
+        clock: the file of seconds in the folder; parallel processes each have their own.
     """
 
     def __init__(
@@ -128,8 +128,8 @@ class Workshop:
     ):
         self.study, self.out, self.measures, self.tell, self.clock = study, out, measures, tell, clock
         self.plan = units(study)
-        told = read(out / "seconds.json")
-        if (other := told.get("study", study.name)) != study.name:
+        saved = read(out / "seconds.json")
+        if (other := saved.get("study", study.name)) != study.name:
             raise MesascopeError(
                 f"{str(out)!r} is the folder of the study {other!r}.", "Name another with --out."
             )
@@ -140,161 +140,173 @@ class Workshop:
             fingerprint(Path(mesascope.__file__).parent, code),
             fingerprint(study.folder, code, without=out),
         ]
-        self.made: dict[str, Any] = {}  # rollouts of reference procedures, shared within a seed
+        self.reference_rollouts: dict[str, Any] = {}  # rollouts of reference procedures, shared within a seed
         self.seed = -1
 
     def work(self, places: Sequence[int] | None = None) -> dict[tuple[str, str, int], Value]:
-        """Does the units at these places of the plan, all by default; the values by quantity, subject and seed."""
-        out = {}
+        """Runs the units at these places of the plan, by default all; the values by quantity, subject and seed."""
+        values = {}
         for place in range(len(self.plan)) if places is None else places:
             unit = self.plan[place]
             if unit.seed != self.seed:
-                self.seed, self.made = unit.seed, {}
+                self.seed, self.reference_rollouts = unit.seed, {}
             tell = functools.partial(self.tell, place)
             if unit.kind == "train":
                 self._train(unit, tell)
             else:
-                for name, value in self._measured(unit, tell).items():
-                    out[name, unit.cell.name, unit.seed] = value
-        return out
+                for name, value in self._measure_unit(unit, tell).items():
+                    values[name, unit.cell.name, unit.seed] = value
+        return values
 
     def lacks(self, unit: Unit) -> bool:
-        """Whether a unit is still to be done."""
+        """Whether a unit is unfinished."""
         if unit.cell.recipe and not (self._network(unit) / NETWORK).is_file():
             return True
-        return unit.kind != "train" and not _kept(self._path(unit)[0])
+        return unit.kind != "train" and not _read_values(self._path(unit)[0])
 
     def _network(self, unit: Unit) -> Path:
         """The folder of a unit's network."""
-        told = json.dumps([unit.cell.recipe, fill_seed(unit.cell.family, unit.seed), unit.seed])
+        key = json.dumps([unit.cell.recipe, fill_seed(unit.cell.family, unit.seed), unit.seed])
         slug = "".join(c if c.isalnum() else "_" for c in unit.cell.name)[:40]
-        return self.out / "networks" / f"{slug}-{unit.seed}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+        return self.out / "networks" / f"{slug}-{unit.seed}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
 
     def _train(self, unit: Unit, tell: Progress) -> None:
         folder = self._network(unit)
-        there = (folder / NETWORK).is_file()  # then the recipe only looks whether it is its own
+        exists = (folder / NETWORK).is_file()  # the recipe then only checks that the network is its own
         recipe = fill_seed(unit.cell.recipe, unit.seed)
         spec = f"{recipe}{',' if ':' in recipe else ':'}seed={unit.seed}"
         start = time.monotonic()
         train(spec, unit.family, folder, progress=lambda s, doing: tell(s, f"{unit.cell.name}: {doing}"))
-        if not there:
-            self._took("train", folder.name, time.monotonic() - start)
+        if not exists:
+            self._record_seconds("train", folder.name, time.monotonic() - start)
 
     def _subject(self, unit: Unit, family: Family) -> Subject:
-        """The unit's subject, as what it is put to knows it."""
+        """The unit's subject, opened for a family."""
         if unit.cell.recipe:
             return open_subject(str(self._network(unit) / NETWORK), family)
         return open_subject(fill_seed(unit.cell.subject, unit.seed), family)
 
     def _path(self, unit: Unit) -> tuple[Path, list[Any]]:
-        """The file of a measurement, named by all that decides its values, and what that is."""
-        told: list[Any] = [unit.kind, unit.cell.name, unit.seed, unit.family, unit.split, unit.lifetimes]
-        told += [fill_seed(unit.cell.subject, unit.seed), fill_seed(unit.cell.trained_on, unit.seed)]
-        made = (self._network(unit) / NETWORK).read_bytes() if unit.cell.recipe else b""
-        told += [hashlib.sha256(made).hexdigest() if made else ""]
-        told += [[q.name, q.kind, q.spec, q.label, q.split] for q in unit.quantities]
-        told += self.code
-        name = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]
-        return self.out / "measurements" / f"{name}.json", told
+        """The file of a measurement, named by a hash of its inputs, and these inputs."""
+        inputs: list[Any] = [unit.kind, unit.cell.name, unit.seed, unit.family, unit.split, unit.lifetimes]
+        inputs += [fill_seed(unit.cell.subject, unit.seed), fill_seed(unit.cell.trained_on, unit.seed)]
+        network = (self._network(unit) / NETWORK).read_bytes() if unit.cell.recipe else b""
+        inputs += [hashlib.sha256(network).hexdigest() if network else ""]
+        inputs += [[q.name, q.kind, q.spec, q.label, q.split] for q in unit.quantities]
+        inputs += self.code
+        name = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:24]
+        return self.out / "measurements" / f"{name}.json", inputs
 
-    def _measured(self, unit: Unit, tell: Progress) -> dict[str, Value]:
-        """A unit's values, from the folder where they are there."""
-        path, told = self._path(unit)
-        if kept := _kept(path):
-            return kept
-        tell(0.0, f"{unit.cell.name}, seed {unit.seed}")  # what is kept is no work: the time left stays right
+    def _measure_unit(self, unit: Unit, tell: Progress) -> dict[str, Value]:
+        """A unit's values, read from the folder if they are there."""
+        path, inputs = self._path(unit)
+        if saved := _read_values(path):
+            return saved
+        # not called for saved values, so that the estimate of the time left is right
+        tell(0.0, f"{unit.cell.name}, seed {unit.seed}")
         start = time.monotonic()
         family = catalogue.make("families", unit.family)
         subject = self._subject(unit, family)
         values = (self._live if unit.kind == "live" else self._place)(unit, subject, family)
         path.parent.mkdir(parents=True, exist_ok=True)
-        document = {"of": told, "values": {k: dataclasses.asdict(v) for k, v in values.items()}}
+        document = {"of": inputs, "values": {k: dataclasses.asdict(v) for k, v in values.items()}}
         write_text(path, json.dumps(document, indent=1))
-        self._took(unit.kind, path.stem, time.monotonic() - start)
+        self._record_seconds(unit.kind, path.stem, time.monotonic() - start)
         tell(1.0, f"{unit.cell.name}, seed {unit.seed}")
         return values
 
     def _live(self, unit: Unit, subject: Subject, family: Family) -> dict[str, Value]:
-        """Values from intact lifetimes, some thousand at a time."""
-        asked = {q.name: measure(q.spec, self.measures) for q in unit.quantities}
+        """Values from intact lifetimes, in chunks of CHUNK."""
+        measures = {q.name: measure(q.spec, self.measures) for q in unit.quantities}
         parts: dict[str, list[np.ndarray]] = {}
         lacking: dict[str, str] = {}
         for chunk, start in enumerate(range(0, unit.lifetimes, CHUNK)):
             lifetimes, seed = min(CHUNK, unit.lifetimes - start), unit.first_seed + chunk
-            lived = Rollouts(rollout(subject, family, unit.split, lifetimes, seed), subject, family)
-            for name, of in asked.items():
+            rollouts = Rollouts(rollout(subject, family, unit.split, lifetimes, seed), subject, family)
+            for name, function in measures.items():
                 try:
-                    parts.setdefault(name, []).append(np.atleast_2d(of(lived)))
-                except DoesNotApply as why:
-                    lacking[name] = str(why)
-        return {n: Value(None, why=lacking[n]) if n in lacking else combine(parts[n]) for n in asked}
+                    parts.setdefault(name, []).append(np.atleast_2d(function(rollouts)))
+                except DoesNotApply as reason:
+                    lacking[name] = str(reason)
+        return {n: Value(None, why=lacking[n]) if n in lacking else combine(parts[n]) for n in measures}
 
     def _place(self, unit: Unit, subject: Subject, family: Family) -> dict[str, Value]:
-        """Values from a placement and from metrics, the rollouts made once."""
+        """Values from a placement, metrics and axes, on shared rollouts."""
         metrics = {q.spec: catalogue.make("metrics", q.spec) for q in unit.quantities if q.kind == "metric"}
-        asked = {q.spec: catalogue.make("axes", q.spec) for q in unit.quantities if q.kind == "axis"}
+        axes_by_spec = {q.spec: catalogue.make("axes", q.spec) for q in unit.quantities if q.kind == "axis"}
         placed = any(q.kind == "placed" and q.spec != "share" for q in unit.quantities)
         labels = conditions(family.horizon) if placed else ("intact",)
         labels = [*labels, *(c for p in metrics.values() for c in p.conditions)]
-        told = fill_seed(unit.cell.trained_on, unit.seed) or subject.trained_on
+        trained_on = fill_seed(unit.cell.trained_on, unit.seed) or subject.trained_on
         splits = {q.split for q in unit.quantities} | {"fresh"}
-        own = family.with_bank(told) if told.startswith("bank:") else family  # its bank decides what was seen
+        # the bank determines the split 'seen'
+        family_banked = family.with_bank(trained_on) if trained_on.startswith("bank:") else family
         if placed or metrics:
-            splits |= {split.name for split in own.splits() if split.counted}
+            splits |= {split.name for split in family_banked.splits() if split.counted}
         read_on = {k for p in metrics.values() for k in p.splits}
-        read_on |= {k for axis in asked.values() for k in axis.tested}
-        there = [r for r in own.split_names if r in splits or split_kind(r) in read_on]
-        beyond = axes.conditions_read(family) if asked else {}
-        bench = Bench(family, labels, there, unit.lifetimes, unit.first_seed, made=self.made, beyond=beyond)
-        home, placement = bench.home(told), None
+        read_on |= {k for axis in axes_by_spec.values() for k in axis.tested}
+        requested = [r for r in family_banked.split_names if r in splits or split_kind(r) in read_on]
+        beyond = axes.conditions_read(family) if axes_by_spec else {}
+        bench = Bench(
+            family,
+            labels,
+            requested,
+            unit.lifetimes,
+            unit.first_seed,
+            rollouts=self.reference_rollouts,
+            beyond=beyond,
+        )
+        home, placement = bench.home(trained_on), None
         if placed:
-            lived, references, placement = bench.place(subject, told)
+            trials, references, placement = bench.place(subject, trained_on)
         else:
-            lived = bench.live(subject, home)
+            trials = bench.live(subject, home)
             references = bench.references(home) if metrics else {}
-        found = {spec: ask([p], lived, references, Replays(subject)) for spec, p in metrics.items()}
-        out = {}
+        findings = {
+            spec: measure_with([p], trials, references, Replays(subject)) for spec, p in metrics.items()
+        }
+        values = {}
         for q in unit.quantities:
             if q.kind == "metric":
-                out[q.name] = _finding(found[q.spec], q)
+                values[q.name] = _pick_finding(findings[q.spec], q)
             elif q.kind == "axis":
-                verdict = asked[q.spec].read(lived, home)
-                out[q.name] = of_verdict(asked[q.spec], q.label, verdict, unit.lifetimes)
-            elif q.spec == "share" and q.split in lived:
-                out[q.name] = combine([np.stack(gains(lived[q.split], "intact"))])
+                verdict = axes_by_spec[q.spec].read(trials, home)
+                values[q.name] = of_verdict(axes_by_spec[q.spec], q.label, verdict, unit.lifetimes)
+            elif q.spec == "share" and q.split in trials:
+                values[q.name] = combine([np.stack(gains(trials[q.split], "intact"))])
             elif q.spec == "share":
-                out[q.name] = Value(None, why=f"there is no split {q.split}")
+                values[q.name] = Value(None, why=f"there is no split {q.split}")
             else:
                 assert placement is not None
-                out[q.name] = of_placement(q.spec, placement, unit.lifetimes)
-        return out
+                values[q.name] = of_placement(q.spec, placement, unit.lifetimes)
+        return values
 
-    def _took(self, kind: str, what: str, seconds: float) -> None:
-        """Notes how long a unit took."""
-        self.seconds[f"{kind} {what}"] = round(seconds, 2)
+    def _record_seconds(self, kind: str, name: str, seconds: float) -> None:
+        """Records how long a unit took."""
+        self.seconds[f"{kind} {name}"] = round(seconds, 2)
         self.note()
 
     def take(self, name: str) -> None:
-        """Takes over the seconds in another's file."""
+        """Merges the seconds in another process's file."""
         if (self.out / name).is_file():
             self.seconds.update(read_seconds(self.out / name))
             self.note()
             (self.out / name).unlink()
 
     def note(self) -> None:
-        """Writes down how long the units took, and under what load of the machine."""
+        """Writes how long the units took, and the load of the machine."""
         load = [round(x, 2) for x in os.getloadavg()] if hasattr(os, "getloadavg") else []
-        told = {"study": self.study.name, "total": round(sum(self.seconds.values()), 1)}
-        told |= {"cores": os.cpu_count(), "load": load}
-        write_text(self.out / self.clock, json.dumps({**told, "units": self.seconds}, indent=1))
+        summary = {"study": self.study.name, "total": round(sum(self.seconds.values()), 1)}
+        summary |= {"cores": os.cpu_count(), "load": load}
+        write_text(self.out / self.clock, json.dumps({**summary, "units": self.seconds}, indent=1))
 
 
 def combine(parts: list[np.ndarray]) -> Value:
     """A value from parts [1 or 2, N] of several rollouts: their mean, or their ratio of sums."""
-    whole = np.concatenate(parts, axis=1)
-    if len(whole) == 2 and not abs(whole[1].sum()) > 0:
+    joined = np.concatenate(parts, axis=1)
+    if len(joined) == 2 and not abs(joined[1].sum()) > 0:
         return Value(None, why="there is nothing to gain there")
-    values = whole[0] if len(whole) == 1 else ratio(whole[0], whole[1])
+    values = joined[0] if len(joined) == 1 else ratio(joined[0], joined[1])
     if not np.isfinite(values).any():
         return Value(None, why="no lifetime gave a number")
     n = int(np.isfinite(values).sum())
@@ -304,70 +316,72 @@ def combine(parts: list[np.ndarray]) -> Value:
 def of_placement(spec: str, placement: Placement, lifetimes: int) -> Value:
     """A number of a placement: rungs are numbered from 0, inert, to 5, general."""
     pick_named("number of a placement", spec, PLACED)
-    told = placement.text()
+    level = placement.text()
     if spec in ("lowest", "highest"):
         rung = getattr(placement, spec)
         return Value(float(LADDER.index(rung)), n=lifetimes, text=rung)
     if spec in RATES:
         passed = LADDER.index(placement.lowest) >= LADDER.index("acquiring")
         return Value(
-            float(passed if spec == "acquiring" else placement.level == spec), n=lifetimes, text=told
+            float(passed if spec == "acquiring" else placement.level == spec), n=lifetimes, text=level
         )
     number = placement.numbers.get(spec)
     if number is None:
-        why = placement.reason.partition("because ")[2].partition(":")[0].partition(";")[0].rstrip(".")
-        return Value(None, why=why or f"not read by the rule, which says {told}")
+        reason = placement.reason.partition("because ")[2].partition(":")[0].partition(";")[0].rstrip(".")
+        return Value(None, why=reason or f"not read by the rule, which says {level}")
     return Value(float(number), placement.numbers.get(f"{spec}_error"), lifetimes)
 
 
 def of_verdict(axis: axes.Axis, reading: str, verdict: axes.Verdict | None, lifetimes: int) -> Value:
-    """1 where an axis reads a subject so, else 0."""
+    """1 if an axis gives a subject this reading, else 0."""
     pick_named(f"reading of the axis {axis.name!r}", reading, axis.words)
     if verdict is None:
         return Value(None, why=f"the axis {axis.name!r} does not arise there")
     return Value(float(verdict.reading == reading), n=lifetimes, text=verdict.text())
 
 
-def _finding(found: list[Any], q: Quantity) -> Value:
-    """The finding that a quantity asks for."""
-    there = [f for f in found if q.label in ("", f.metric.partition(": ")[2]) and q.split in (f.split, "any")]
-    if not there and all(f.status != "measured" for f in found):
-        return Value(None, why=found[0].reason if found else "it gave no reading")
-    if not there:
-        labels = sorted({f"{f.metric.partition(': ')[2]} on {f.split}" for f in found})
+def _pick_finding(findings: list[Any], q: Quantity) -> Value:
+    """The value of the finding that a quantity selects."""
+    matching = [
+        f for f in findings if q.label in ("", f.metric.partition(": ")[2]) and q.split in (f.split, "any")
+    ]
+    if not matching and all(f.status != "measured" for f in findings):
+        return Value(None, why=findings[0].reason if findings else "it gave no reading")
+    if not matching:
+        labels = sorted({f"{f.metric.partition(': ')[2]} on {f.split}" for f in findings})
         raise MesascopeError(
             f"The metric {q.spec!r} gives no {q.label!r} on {q.split}.", f"It gives: {'; '.join(labels)}."
         )
-    f = there[0]
+    f = matching[0]
     if f.estimate is None:
         return Value(None, why=f.reason)
     return Value(float(f.estimate), None, f.n)
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A JSON file of ours; nothing where it is missing or broken, so that it is made again."""
+    """A JSON file of ours; empty if it is missing or broken, so that it is computed again."""
     try:
-        return _dict(limits.parse_json(path.read_text()))
+        return _as_dict(limits.parse_json(path.read_text()))
     except (OSError, ValueError):
         return {}
 
 
 def read_seconds(path: Path) -> dict[str, float]:
-    """The seconds of every unit that a file notes."""
-    units = _dict(read(path).get("units"))
+    """The seconds of every unit in a file."""
+    units = _as_dict(read(path).get("units"))
     return {str(k): float(v) for k, v in units.items() if isinstance(v, (int, float))}
 
 
-def _dict(told: Any) -> dict[str, Any]:
-    return told if isinstance(told, dict) else {}
+def _as_dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
-def _kept(path: Path) -> dict[str, Value]:
-    """The values of a finished measurement; nothing where its file is missing or broken."""
-    values = _dict(read(path).get("values"))
+def _read_values(path: Path) -> dict[str, Value]:
+    """The values of a finished measurement; empty if its file is missing or broken."""
+    values = _as_dict(read(path).get("values"))
     try:
-        kept = {name: Value(**v) for name, v in values.items()}
+        saved = {name: Value(**fields) for name, fields in values.items()}
     except TypeError:
         return {}
-    numbers = [x for v in kept.values() for x in (v.number, v.error) if x is not None]
-    return kept if all(isinstance(x, (int, float)) for x in numbers) else {}
+    numbers = [x for fields in saved.values() for x in (fields.number, fields.error) if x is not None]
+    return saved if all(isinstance(x, (int, float)) for x in numbers) else {}

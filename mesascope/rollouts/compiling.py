@@ -1,7 +1,7 @@
-"""How hard the compiler tries: a run spends more time compiling than living.
+"""How hard the compiler optimises: a run spends more time on compilation than on lifetimes.
 
-At level 1 a scan compiles in four fifths of the time of the default and runs as fast; at level 0 a draw of tasks
-compiles in less than half of it, and it runs once per block.
+At level 1 a scan compiles in four fifths of the default's time and runs as fast. At level 0 a draw of tasks compiles
+in less than half of the default's time, and it runs once per block.
 """
 
 import os
@@ -18,25 +18,25 @@ F = TypeVar("F", bound=Callable)
 
 
 def compile_loop(function: F) -> F:
-    """Compiles what runs for long."""
-    return _at(1, function)
+    """Compiles a function that runs for a long time."""
+    return _compile_at(1, function)
 
 
 def compile_once(function: F) -> F:
-    """Compiles what runs once or a few times."""
-    return _at(0, function)
+    """Compiles a function that runs once or a few times."""
+    return _compile_at(0, function)
 
 
-def _at(level: int, function: Callable) -> Any:
+def _compile_at(level: int, function: Callable) -> Any:
     options: dict[str, Any] = {"compiler_options": {"xla_backend_optimization_level": level}}
     return eqx.filter_jit(function, **options)
 
 
 def cache_compiled(short: bool = False) -> None:
-    """Keeps compiled code between runs, in the user's cache folder; for processes that this one begins too.
+    """Keeps compiled code between runs in the user's cache folder, also for processes that this one starts.
 
-    A short run compiles for longer than it lives: it takes emitters that compile in two thirds of the time, whose
-    code runs a quarter longer. An unknown flag would end the process, so only known versions are told.
+    A short run compiles for longer than it runs. It uses emitters that compile in two thirds of the time; their code
+    takes a quarter longer to run. An unknown flag would end the process, so only known versions receive it.
     """
     if short and version("jaxlib").startswith("0.10."):
         os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")

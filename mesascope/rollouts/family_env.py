@@ -12,19 +12,19 @@ from mesascope.contracts.percept import Percept
 from mesascope.keys import address
 from mesascope.rollouts.compiling import compile_once
 
-WIDEST = 1e6  # of real actions: stable-baselines3 takes no space without bounds
+WIDEST = 1e6  # bound of real actions: stable-baselines3 rejects a space without bounds
 
 
 class FamilyEnv(gymnasium.Env):
     """One lifetime per episode; a new task is drawn at every reset.
 
-    The observation is a flat vector: what the task shows [D], the last action as one of K [K] (as itself where actions
-    are real), the last feedback, the trial as a part of the horizon, and 1 at the first step. The reward is the
-    feedback; `info` holds the score (the expected pay-off), chance and best of the trial.
+    The observation is a flat vector: the task's observation [D], the last action as one of K [K] (a real action as
+    itself), the last feedback, the trial as a fraction of the horizon, and 1 at the first step. The reward is the
+    feedback. `info` contains the score (the expected pay-off), chance and best of the trial.
 
     Args:
-        family: which family.
-        split: which split; 'seen' draws from its bank.
+        family: the family.
+        split: one of its splits; 'seen' draws from its bank.
     """
 
     metadata = {"render_modes": ["ansi"]}  # noqa: RUF012 (Gymnasium's own form)
@@ -35,48 +35,53 @@ class FamilyEnv(gymnasium.Env):
         self.observe = make_observer(family)._replace(horizon=self.length)
         if family.choices is None:
             self.action_space = gymnasium.spaces.Box(-WIDEST, WIDEST, (1,), np.float32)
-            acts = [(-np.inf, np.inf)]
+            action_bounds = [(-np.inf, np.inf)]
         else:
-            self.action_space, acts = gymnasium.spaces.Discrete(family.choices), [(0, 1)] * family.choices
-        shown = [(-np.inf, np.inf)] * self.observe.shown
-        bounds = np.asarray([*shown, *acts, (-np.inf, np.inf), (0, 1), (0, 1)], np.float32)
+            self.action_space, action_bounds = (
+                gymnasium.spaces.Discrete(family.choices),
+                [(0, 1)] * family.choices,
+            )
+        observation_bounds = [(-np.inf, np.inf)] * self.observe.shown
+        bounds = np.asarray(
+            [*observation_bounds, *action_bounds, (-np.inf, np.inf), (0, 1), (0, 1)], np.float32
+        )
         self.observation_space = gymnasium.spaces.Box(*bounds.T)
-        self.told = ""
+        self.message = ""
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         """Draws a task and begins a lifetime."""
         super().reset(seed=seed)
-        life = int(self.np_random.integers(2**31 - 1))
-        self.key = address(jax.random.key(life), "gymnasium")
-        begin = _begun if self.family.traceable else _begin
+        number = int(self.np_random.integers(2**31 - 1))
+        self.key = address(jax.random.key(number), "gymnasium")
+        begin = _begin_compiled if self.family.traceable else _begin
         self.tasks, self.state, percept = begin(self.family, self.key, self.split)
-        self.known = self.family.latents(self.tasks, self.split)
-        self.tick, self.told = 0, ""
+        self.latents = self.family.latents(self.tasks, self.split)
+        self.tick, self.message = 0, ""
         return self._flat(percept), {}
 
     def step(self, action: Any):
         """Takes one action."""
         kind = np.int32 if self.family.choices else np.float32
-        taken = np.asarray(action).reshape(-1)[:1].astype(kind)
-        step, trial = _stepped if self.family.traceable else _step, self.tick // self.steps
-        told = step(self.family, self.key, np.int32(self.tick), self.tasks, self.state, action=taken)
-        self.state, percept, score = told[0], *jax.device_get(told[1:])
+        actions = np.asarray(action).reshape(-1)[:1].astype(kind)
+        step, trial = _step_compiled if self.family.traceable else _step, self.tick // self.steps
+        result = step(self.family, self.key, np.int32(self.tick), self.tasks, self.state, action=actions)
+        self.state, percept, score = result[0], *jax.device_get(result[1:])
         self.tick += 1
         if self.tick % self.steps and self._idle():
             self.tick += self.steps - self.tick % self.steps
-        info = {"score": float(score[0])} | {k: float(self.known[k][0, trial]) for k in ("chance", "best")}
+        info = {"score": float(score[0])} | {k: float(self.latents[k][0, trial]) for k in ("chance", "best")}
         feedback = float(percept.feedback[0])
-        self.told = self.family.text(taken[0].item(), feedback)
+        self.message = self.family.text(actions[0].item(), feedback)
         return self._flat(percept), feedback, self.tick >= self.length * self.steps, False, info
 
     def render(self) -> str | None:
         """The last trial in words."""
-        return self.told if self.render_mode == "ansi" else None
+        return self.message if self.render_mode == "ansi" else None
 
     def _idle(self) -> bool:
-        """Whether the lifetime has ended its trial early."""
-        idle = self.family.idle(self.state)
-        return idle is not None and bool(np.asarray(idle)[0])
+        """Whether the lifetime ended its trial early."""
+        mask = self.family.idle(self.state)
+        return mask is not None and bool(np.asarray(mask)[0])
 
     def _flat(self, percept: Percept) -> np.ndarray:
         return self.observe(jax.device_get(percept))[0]
@@ -94,4 +99,4 @@ def _step(
     return family.step(address(key, "pay", tick), tasks, state, action)
 
 
-_begun, _stepped = compile_once(_begin), compile_once(_step)
+_begin_compiled, _step_compiled = compile_once(_begin), compile_once(_step)

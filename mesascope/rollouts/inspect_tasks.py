@@ -1,6 +1,6 @@
 """Tasks for Inspect AI: inspect eval mesascope/word_labels --model openai-api/local/NAME -T labels=gold
 
-One sample is one lifetime: the whole context is asked anew at every trial. mesascope does not import this file.
+One sample is one lifetime. Every trial sends the whole context again. mesascope does not import this file.
 """
 
 from typing import Any
@@ -17,19 +17,19 @@ from mesascope.rollouts.inspected import KEPT, Lifetime
 
 @solver
 def play(family: str, split: str, seed: int):
-    """Lives one lifetime, trial by trial."""
+    """Runs one lifetime, trial by trial."""
 
     async def solve(state: Any, generate: Any) -> Any:
         number = int(state.metadata["number"])
-        life = Lifetime(family, split, seed, number)
-        for _ in range(life.length):
-            asked = ChatMessageUser(content=life.ask().turn)
-            output = await get_model().generate([asked], config=GenerateConfig(temperature=0, max_tokens=8))
-            life.tell(output.completion)
-            state.messages += [asked, output.message]
+        lifetime = Lifetime(family, split, seed, number)
+        for _ in range(lifetime.length):
+            message = ChatMessageUser(content=lifetime.ask().turn)
+            output = await get_model().generate([message], config=GenerateConfig(temperature=0, max_tokens=8))
+            lifetime.tell(output.completion)
+            state.messages += [message, output.message]
             state.output = output
-        told = {"family": family, "split": split, "seed": seed, "number": number, "trials": life.trials}
-        state.store.set(KEPT, told)
+        record = {"family": family, "split": split, "seed": seed, "number": number, "trials": lifetime.trials}
+        state.store.set(KEPT, record)
         return state
 
     return solve
@@ -40,14 +40,14 @@ def mean_score():
     """The mean score of a lifetime's answered trials."""
 
     async def score(state: Any, target: Any) -> Score:
-        scores = [t["score"] for t in state.store.get(KEPT)["trials"] if t["score"] is not None]
+        scores = [trial["score"] for trial in state.store.get(KEPT)["trials"] if trial["score"] is not None]
         return Score(value=float(np.mean(scores)) if scores else 0.0, answer=state.output.completion)
 
     return score
 
 
 def task_of(family: str, split: str, lifetimes: int, seed: int) -> Task:
-    """A task whose samples are the lifetimes of a family on one split."""
+    """An Inspect task with the lifetimes of a family on one split as samples."""
     samples = [
         Sample(id=i + 1, input=Lifetime(family, split, seed, i).ask().turn, metadata={"number": i})
         for i in range(lifetimes)
@@ -65,7 +65,7 @@ def word_labels(
     *,
     seed: int = 0,
 ) -> Task:
-    """Words are to be given one of two labels; the right one is told after every answer."""
+    """The model gives each word one of two labels; the right label follows every answer."""
     return task_of(f"word_labels:labels={labels},trials={trials},wording={wording}", split, lifetimes, seed)
 
 

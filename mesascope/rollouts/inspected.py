@@ -1,6 +1,6 @@
-"""Our families as Inspect AI lives them, one lifetime per sample, and its .eval logs read back as trials.
+"""Our families as Inspect AI runs them, one lifetime per sample, and its .eval logs read back as trials.
 
-A lifetime here is the one of the same number, split and seed in our own rollouts: same task, same draws.
+A lifetime has the task and the draws of the lifetime with this number, split and seed in our own rollouts.
 """
 
 import zipfile
@@ -23,17 +23,17 @@ from mesascope.rollouts.lives import BLOCK, Record
 from mesascope.rollouts.rollouts import attributes, draw_tasks
 from mesascope.trials import assemble
 
-KEPT = "mesascope"  # the key of a sample's store under which its trials stand
+KEPT = "mesascope"  # the key of the trials in a sample's store
 
 
 class Lifetime:
-    """One lifetime of a family, asked and told from outside.
+    """One lifetime of a family that a caller steps from outside.
 
     Args:
-        family: the family with its settings, as one would type it.
+        family: the family with its settings, as a user types it.
         split: one of its splits.
         seed: of tasks and draws, as in a rollout.
-        number: which lifetime, from 0.
+        number: the number of the lifetime, from 0.
     """
 
     def __init__(self, family: str, split: str, seed: int, number: int):
@@ -52,25 +52,25 @@ class Lifetime:
         """The question of the coming trial."""
         return self.family.question(self.past, row(np.asarray(self.percept.observation)[self.row]))
 
-    def tell(self, said: str) -> Answer:
-        """Takes an answer in words, and goes on to the next trial."""
-        answer = parse_label(said, self.ask().labels)
+    def tell(self, text: str) -> Answer:
+        """Takes an answer in words and goes on to the next trial."""
+        answer = parse_label(text, self.ask().labels)
         action = np.zeros(BLOCK, np.int32)
         action[self.row] = answer.action
-        shown = row(np.asarray(self.percept.observation)[self.row])
+        observation = row(np.asarray(self.percept.observation)[self.row])
         key = self._key("pay", len(self.trials))
         self.state, self.percept, score = self.family.step(key, self.tasks, self.state, jnp.asarray(action))
         feedback = float(np.asarray(self.percept.feedback)[self.row])
-        after = row(np.asarray(self.percept.observation)[self.row])
-        self.past = (*self.past, Moment(after, answer.action, feedback))
-        told = {"observation": shown, "action": answer.action, "code": answer.code, "said": said}
-        paid = {"feedback": feedback, "score": float(np.asarray(score)[self.row])}
-        self.trials.append(told | {k: None if np.isnan(v) else v for k, v in paid.items()})
+        next_observation = row(np.asarray(self.percept.observation)[self.row])
+        self.past = (*self.past, Moment(next_observation, answer.action, feedback))
+        record = {"observation": observation, "action": answer.action, "code": answer.code, "said": text}
+        outcome = {"feedback": feedback, "score": float(np.asarray(score)[self.row])}
+        self.trials.append(record | {k: None if np.isnan(v) else v for k, v in outcome.items()})
         return answer
 
 
 def read_eval(path: str) -> xr.Dataset:
-    """The trials in an .eval log of one of our tasks, as a rollout would give them.
+    """The trials in an .eval log of one of our tasks, in the form that a rollout gives.
 
     Raises:
         MesascopeError: inspect-ai is missing, or the log is not of one of our tasks.
@@ -83,53 +83,54 @@ def read_eval(path: str) -> xr.Dataset:
         ) from None
     try:
         if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as held:
-                limits.zip_members(held, limits.file_size(path))
+            with zipfile.ZipFile(path) as archive:
+                limits.zip_members(archive, limits.file_size(path))
         log = read_eval_log(str(path))
     except (OSError, ValueError, RecursionError, zipfile.BadZipFile) as error:
         raise MesascopeError(
-            f"{path!r} is no .eval log: {error}.", "Name a log that inspect wrote."
+            f"{path!r} is not an .eval log: {error}.", "Name a log that inspect wrote."
         ) from None
-    kept = [s.store[KEPT] for s in log.samples or [] if KEPT in s.store]
-    if not kept:
+    saved = [sample.store[KEPT] for sample in log.samples or [] if KEPT in sample.store]
+    if not saved:
         raise MesascopeError(
-            f"{path!r} holds no lifetimes of ours.", "Run: inspect eval mesascope/word_labels --model …"
+            f"{path!r} contains no lifetimes of mesascope's tasks.",
+            "Run: inspect eval mesascope/word_labels --model …",
         )
-    known = [limits.parse_json(k) if isinstance(k, str) else k for k in kept]
-    known.sort(key=lambda k: k["number"])
-    return _assembled(known, str(log.eval.model))
+    records = [limits.parse_json(record) if isinstance(record, str) else record for record in saved]
+    records.sort(key=lambda record: record["number"])
+    return _assemble(records, str(log.eval.model))
 
 
-def _assembled(known: Sequence[dict[str, Any]], model: str) -> xr.Dataset:
-    """Trials from lifetimes in the order of their numbers; those that were not finished are missing to their end."""
-    first = known[0]
+def _assemble(records: Sequence[dict[str, Any]], model: str) -> xr.Dataset:
+    """Trials from the records of lifetimes, by number; unfinished lifetimes end in missing trials."""
+    first = records[0]
     family: Family = catalogue.make("families", first["family"])
-    split, seed, numbers = first["split"], int(first["seed"]), [int(k["number"]) for k in known]
+    split, seed, numbers = first["split"], int(first["seed"]), [int(record["number"]) for record in records]
     length = family.split(split).trials
 
     def field(name: str, absent: Any, kind: Any) -> np.ndarray:
-        out = np.full((length, len(known), *np.shape(absent)), absent, kind)
-        for i, life in enumerate(known):
-            for t, trial in enumerate(life["trials"]):
-                out[t, i] = absent if trial[name] is None else trial[name]
-        return out
+        trials = np.full((length, len(records), *np.shape(absent)), absent, kind)
+        for i, record in enumerate(records):
+            for t, trial in enumerate(record["trials"]):
+                trials[t, i] = absent if trial[name] is None else trial[name]
+        return trials
 
-    shown = np.full(family.shown, np.nan)
+    missing = np.full(family.shown, np.nan)
     record = Record(
         field("action", -1, np.int32),
         field("feedback", np.nan, np.float32),
         field("score", np.nan, np.float32),
-        np.zeros((length, len(known)), np.int32),
+        np.zeros((length, len(records)), np.int32),
         None,
-        field("observation", shown, np.float32),
+        field("observation", missing, np.float32),
         {"answered": field("code", 4, np.int8)[..., None]},
     )
     blocks = {n // BLOCK for n in numbers}
     tables = {b: family.latents(draw_tasks(family, split, (b,), seed), split) for b in blocks}
-    of = {n: {k: v[n % BLOCK] for k, v in tables[n // BLOCK].items()} for n in numbers}
-    latents = {k: np.stack([of[n][k] for n in numbers]) for k in of[numbers[0]]}
+    rows = {n: {record: values[n % BLOCK] for record, values in tables[n // BLOCK].items()} for n in numbers}
+    latents = {record: np.stack([rows[n][record] for n in numbers]) for record in rows[numbers[0]]}
     attrs = attributes(family, split, f"inspect:{model}", "unknown", {}, seed=seed)
     attrs["elicited"] = "answer"
-    out = assemble([[record]], latents, ["intact"], [False], len(known), attrs=attrs)
-    answered = out.tap_answered.values[..., 0]
-    return out.drop_vars("tap_answered").assign(answered=(("condition", "lifetime", "trial"), answered))
+    trials = assemble([[record]], latents, ["intact"], [False], len(records), attrs=attrs)
+    answered = trials.tap_answered.values[..., 0]
+    return trials.drop_vars("tap_answered").assign(answered=(("condition", "lifetime", "trial"), answered))

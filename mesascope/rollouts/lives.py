@@ -1,7 +1,7 @@
-"""What a rollout is made of: a block of lifetimes, what it leaves behind, what a condition may use while it lives.
+"""The parts of a rollout: a block of lifetimes, its record, and what a condition may use while it runs.
 
 A lifetime is T trials of S steps, and step s of trial t is its tick t·S + s. Draws are addressed by tick, partners by
-trial. With S = 1 trial, step and tick are one thing, and no axis of steps is anywhere.
+trial. With S = 1 trial, step and tick are the same, and no array has an axis of steps.
 """
 
 import dataclasses
@@ -26,22 +26,22 @@ class Keys(Protocol):
     """The keys of a block."""
 
     def __call__(self, name: str, tick: Any, /) -> jax.Array:
-        """The key of what `name` stands for ('act', 'pay', 'disturb') at a tick."""
+        """The key for the purpose `name` ('act', 'pay', 'disturb') at a tick."""
         ...
 
 
 class Record(NamedTuple):
-    """What one block leaves behind, each with leading axes T, N; where trials have steps some with T, S, N.
+    """The record of one block: arrays with leading axes T, N; some with T, S, N if trials have steps.
 
     Attributes:
-        action: of the kept steps; -1, or NaN where actions are real, at idle ones.
+        action: of the kept steps; at idle steps -1, or NaN if actions are real.
         feedback: the sum over the steps of a trial.
-        score: the same of the expected pay-offs.
+        score: the sum of the expected pay-offs over the steps of a trial.
         partner: whose carry or outcome may have been used.
         log_probs: [..., K] of the kept steps.
-        observation: [..., D] before each step, of all steps; None where steps are many or not asked for.
+        observation: [..., D] before each step, of all steps; None if there are too many steps or none are requested.
         taps: [..., U] of the kept steps.
-        steps: the steps that were lived; None with S = 1.
+        steps: how many steps ran; None with S = 1.
         paid: the feedback of all steps, 0 at idle ones; None with S = 1.
     """
 
@@ -57,10 +57,10 @@ class Record(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What one step leaves behind, each with leading axis N.
+    """The record of one step: arrays with leading axis N.
 
     Attributes:
-        action: what was done.
+        action: the action.
         score: its expected pay-off.
         paid: its feedback.
         log_probs: [N, K] of all actions, or None.
@@ -75,14 +75,14 @@ class Step(NamedTuple):
 
 
 class Outcomes(NamedTuple):
-    """What donors got: feedback [T·S, N] of the act at a tick, 0 at an idle one, observation [T·S, N, D] before it."""
+    """The donors' feedback [T·S, N] at every tick, 0 at an idle one, and observation [T·S, N, D] before it."""
 
     feedback: Any
     observation: Any
 
 
 class Disturbed(NamedTuple):
-    """A condition under which lifetimes are lived, what its donors got, and the partners [T, N]."""
+    """A condition under which lifetimes run, its donors' outcomes, and the partners [T, N]."""
 
     condition: Condition
     donated: Outcomes
@@ -90,7 +90,7 @@ class Disturbed(NamedTuple):
 
 
 class Life(NamedTuple):
-    """What goes from one tick to the next inside a block."""
+    """The state of a block between two ticks."""
 
     state: Any
     percept: Percept
@@ -100,9 +100,9 @@ class Life(NamedTuple):
 
 
 class Past(NamedTuple):
-    """What is known of a tick: the percept then, who was idle [N], the last tick that each had lived until then [N].
+    """A past tick: the percept, which lifetimes were idle [N], and the last tick before it at which each was awake [N].
 
-    The last two are None where nobody is ever idle.
+    The last two are None if lifetimes are never idle.
     """
 
     percept: Percept
@@ -111,45 +111,47 @@ class Past(NamedTuple):
 
 
 def lendable(record: Record) -> Outcomes:
-    """What a block's lifetimes lend to others."""
+    """The outcomes that a block's lifetimes lend to others."""
     if record.paid is None:
         return Outcomes(record.feedback, record.observation)
-    paid, shown = np.asarray(record.paid), record.observation
-    shown = np.zeros((*paid.shape, 0), np.float32) if shown is None else np.asarray(shown)
-    return Outcomes(paid.reshape(-1, paid.shape[-1]), np.concatenate(list(shown)))
+    feedback, observation = np.asarray(record.paid), record.observation
+    observation = (
+        np.zeros((*feedback.shape, 0), np.float32) if observation is None else np.asarray(observation)
+    )
+    return Outcomes(feedback.reshape(-1, feedback.shape[-1]), np.concatenate(list(observation)))
 
 
 def lends_observations(family: Family) -> bool:
-    """Whether what donors saw is ever asked for: where an observation tells the outcome."""
+    """Whether conditions use the donors' observations: they do if an observation shows the outcome."""
     return type(family).with_outcome is not Family.with_outcome
 
 
 def keeps_observations(family: Family, trials: int) -> bool:
-    """Whether all that is seen in a lifetime of so many trials is kept."""
-    seen = trials * family.steps * math.prod(family.shown)
-    return family.steps <= KEPT and seen <= LARGEST
+    """Whether all observations of a lifetime of so many trials are kept."""
+    size = trials * family.steps * math.prod(family.shown)
+    return family.steps <= KEPT and size <= LARGEST
 
 
 def empty_outcomes(family: Family, trials: int) -> Outcomes:
-    """What stands where no donors are asked for, in lifetimes of so many trials."""
+    """Outcomes of zeros, for lifetimes of so many trials without donors."""
     shape = (trials * family.steps, BLOCK)
-    shown = (*shape, *(family.shown if family.steps == 1 or lends_observations(family) else (0,)))
-    if not family.traceable:  # never read there, and large where pictures are shown
-        return Outcomes(np.zeros(shape, np.float32), np.broadcast_to(np.float32(0), shown))
-    return Outcomes(np.zeros(shape, np.float32), np.zeros(shown, np.float32))
+    observation_shape = (*shape, *(family.shown if family.steps == 1 or lends_observations(family) else (0,)))
+    if not family.traceable:  # never read, and large if observations are pictures
+        return Outcomes(np.zeros(shape, np.float32), np.broadcast_to(np.float32(0), observation_shape))
+    return Outcomes(np.zeros(shape, np.float32), np.zeros(observation_shape, np.float32))
 
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """What stays the same in a block, from which a condition's context is made at every tick.
+    """The constants of a block, from which a condition's context is made at every tick.
 
     Attributes:
-        family: what is lived.
+        family: the family.
         fresh: the carry at birth.
         start: the start-of-life percept.
-        donated: what donors got.
+        donated: the donors' outcomes.
         keys: keys(name, tick).
-        subject: who lives, or what answers for it.
+        subject: the subject, or its compiled or looped form.
         repeat: as in `Context`.
     """
 
@@ -162,7 +164,7 @@ class Setting:
     repeat: Repeat
 
     def context(self, t: Any, s: Any, partner: Any, past: Callable[[Any], Past]) -> Context:
-        """What a condition may use at step s of trial t; past(i) tells of i ticks ago."""
+        """What a condition may use at step s of trial t; past(i) is the tick i ticks ago."""
         family, steps = self.family, self.family.steps
         now = t if steps == 1 else t * steps + s
 
@@ -170,9 +172,9 @@ class Setting:
             last = past(i).last
             last = now - 1 - i if last is None else last
             at, before = (max(x, 0) if isinstance(x, int) else jnp.clip(x, 0) for x in (now - i, last))
-            paid = self.donated.feedback
-            paid = paid[before][partner] if jnp.ndim(before) == 0 else paid[before, partner]
-            return family.with_outcome(old, paid, self.donated.observation[at][partner])
+            feedback = self.donated.feedback
+            feedback = feedback[before][partner] if jnp.ndim(before) == 0 else feedback[before, partner]
+            return family.with_outcome(old, feedback, self.donated.observation[at][partner])
 
         def live(i, carry, percept):
             after, idle = self.subject.absorb(self.keys("act", now - i), carry, percept), past(i).idle
@@ -203,13 +205,16 @@ class Setting:
 
 
 def select_idle(idle: Any, before: Life, after: Life) -> Life:
-    """How the life goes on where those that are idle [N] stay where they were."""
-    kept = {k: select(idle, getattr(before, k), getattr(after, k)) for k in ("state", "percept", "carry")}
-    return after._replace(**kept)
+    """The lifetimes after a step; those that are idle [N] stay as they were before."""
+    chosen = {
+        name: select(idle, getattr(before, name), getattr(after, name))
+        for name in ("state", "percept", "carry")
+    }
+    return after._replace(**chosen)
 
 
 def blank_idle(idle: Any, real: bool, step: Step) -> Step:
-    """What a step left behind, without that of lifetimes that are idle [N]."""
+    """The record of a step with idle lifetimes [N] blanked."""
     xp = np if isinstance(idle, np.ndarray) else jnp
 
     def blank(x):
@@ -224,18 +229,18 @@ def blank_idle(idle: Any, real: bool, step: Step) -> Step:
 
 
 def is_undisturbed(condition: Condition) -> bool:
-    """Whether the life goes on as if nothing had been disturbed."""
+    """Whether the lifetime continues as if nothing had been disturbed."""
     return type(condition) is Intact or bool(condition.one_step)
 
 
 def present_only(present: Past) -> Callable[[Any], Past]:
-    """The past where no condition looks back upon it."""
+    """A past of the present tick alone, for conditions that do not look back."""
 
     def past(i: Any) -> Past:
         if isinstance(i, int) and i == 0:
             return present
         raise MesascopeError(
-            "A condition looks back upon percepts of trials with steps and does not say so.",
+            "A condition looks back on percepts of trials with steps and does not say so.",
             "Give it the class variable looks_back = True.",
         )
 

@@ -1,4 +1,4 @@
-"""One block of lifetimes trial by trial in Python, where JAX cannot trace the subject or the family."""
+"""One block of lifetimes trial by trial in Python, for a subject or family that JAX cannot trace."""
 
 import collections
 from collections.abc import Sequence
@@ -21,21 +21,21 @@ from mesascope.trials import kept_steps
 def run_looped(
     subject, family, tasks, keys, disturbed: Sequence[Disturbed], *, record, whole: bool
 ) -> list[Record]:
-    """One block of lifetimes under several conditions that live them alike, or under any one: NumPy arrays of each.
+    """One block of lifetimes under one condition, or under several that share its lifetimes: NumPy arrays of each.
 
-    Conditions that leave the life undisturbed share one, so that nothing is lived twice.
+    Conditions that leave the lifetimes undisturbed share them, so that nothing runs twice.
 
     Args:
-        subject: who lives.
-        family: what is lived.
-        tasks: of the block.
+        subject: the subject.
+        family: the family.
+        tasks: the tasks of the block.
         keys: keys(name, t) is a key of the block.
         disturbed: one condition, or several that are intact or disturb one response at a time.
         record: names of taps to keep.
-        whole: whether to keep every observation of trials with steps, where nothing is disturbed.
+        whole: whether to keep every observation of trials with steps, for the intact condition.
     """
-    subject, world = _Compiled(subject) if subject.traceable else subject, _World(family, tasks)
-    state, start = world.begin(keys("begin"))
+    subject, env = _Compiled(subject) if subject.traceable else subject, _World(family, tasks)
+    state, start = env.begin(keys("begin"))
     fresh, steps, real = subject.fresh(BLOCK), family.steps, family.choices is None
 
     def repeat(low, high, body, carry):
@@ -46,9 +46,9 @@ def run_looped(
     settings = [Setting(family, fresh, start, d.donated, keys, subject, repeat) for d in disturbed]
     conditions: list[Any] = [d.condition for d in disturbed]
     partners = [np.asarray(d.partners) for d in disturbed]
-    calm = all(lives.is_undisturbed(c) for c in conditions)
-    looked = any(c.looks_back for c in conditions) or steps == 1
-    recent = collections.deque(maxlen=RECENT * steps if looked else 1)  # newest first
+    undisturbed = all(lives.is_undisturbed(c) for c in conditions)
+    looks_back = any(c.looks_back for c in conditions) or steps == 1
+    recent = collections.deque(maxlen=RECENT * steps if looks_back else 1)  # newest first
 
     def past(i):
         return recent[int(i)] if int(i) < len(recent) else Past(start)
@@ -57,111 +57,115 @@ def run_looped(
         now = t * steps + s
         present = Past(life.percept, idle, last)
         recent.appendleft(present)
-        plain = subject.respond(keys("act", now), life.carry, life.percept) if calm else None
+        intact_answer = subject.respond(keys("act", now), life.carry, life.percept) if undisturbed else None
         shadows, answers = [], []
         for i, (condition, setting) in enumerate(zip(conditions, settings, strict=True)):
-            if plain and type(condition) is Intact:
-                shadows, answers = [*shadows, life.shadow[i]], [*answers, plain]
+            if intact_answer and type(condition) is Intact:
+                shadows, answers = [*shadows, life.shadow[i]], [*answers, intact_answer]
                 continue
-            allowed = setting.context(t, s, partners[i][t], past if looked else lives.present_only(present))
-            told = condition.apply(life.carry, life.percept, life.shadow[i], allowed)
-            answers = [*answers, subject.respond(keys("act", now), *told[:2])]
-            shadows = [*shadows, told[2]]
-        lived, acted = plain or answers[0]
-        state, percept, score = world.step(keys("pay", now), life.state, acted.action, idle)
+            context = setting.context(
+                t, s, partners[i][t], past if looks_back else lives.present_only(present)
+            )
+            carry, percept, shadow = condition.apply(life.carry, life.percept, life.shadow[i], context)
+            answers = [*answers, subject.respond(keys("act", now), carry, percept)]
+            shadows = [*shadows, shadow]
+        carry, response = intact_answer or answers[0]
+        state, percept, score = env.step(keys("pay", now), life.state, response.action, idle)
         score, paid = np.asarray(score), np.asarray(percept.feedback)
-        out = [
-            Step(np.asarray(response.action), score, paid, *_stated(subject, carry, response, record))
+        records = [
+            Step(np.asarray(response.action), score, paid, *_read_kept(subject, carry, response, record))
             for carry, response in answers
         ]
-        after = Life(state, percept, lived, shadows, ())
+        after = Life(state, percept, carry, shadows, ())
         if idle is None or not idle.any():
-            return after, out
-        out = [lives.blank_idle(idle, real, x) for x in out]
-        if not family.traceable:  # it kept its idle lifetimes as they were
+            return after, records
+        records = [lives.blank_idle(idle, real, x) for x in records]
+        if not family.traceable:  # such a family keeps its idle lifetimes as they were
             lasting = lives.select_idle(idle, life._replace(state=()), after._replace(state=()))
-            return lasting._replace(state=state), out
-        return lives.select_idle(idle, life, after), out
+            return lasting._replace(state=state), records
+        return lives.select_idle(idle, life, after), records
 
-    life, out = Life(state, start, fresh, [fresh] * len(disturbed), ()), [[] for _ in disturbed]
+    life, rows = Life(state, start, fresh, [fresh] * len(disturbed), ()), [[] for _ in disturbed]
     last = None if steps == 1 or family.idle(state) is None else np.full(BLOCK, -1)
     for t in range(len(partners[0])):
         if steps == 1:
-            shown = life.percept.observation
-            life, made = live(life, t, 0, None, None)
-            for i, step in enumerate(made):
-                known = step.log_probs, shown, step.taps
-                out[i].append(Record(step.action, step.paid, step.score, partners[i][t], *known))
+            observation = life.percept.observation
+            life, trial_steps = live(life, t, 0, None, None)
+            for i, step in enumerate(trial_steps):
+                rest = step.log_probs, observation, step.taps
+                rows[i].append(Record(step.action, step.paid, step.score, partners[i][t], *rest))
             continue
-        made = []
+        trial_steps = []
         for s in range(steps):
             idle = family.idle(life.state) if s else None
             idle = None if idle is None else np.asarray(idle)
             if idle is not None and idle.all():
                 break
-            shown = life.percept.observation if whole else None
+            observation = life.percept.observation if whole else None
             life, step = live(life, t, s, idle, last)
             awake = np.ones(BLOCK, bool) if idle is None else ~idle
             last = last if last is None else np.where(awake, t * steps + s, last)
-            made.append((step, shown, awake))
-        skipped = steps - len(made)
-        for _ in range(skipped if looked else 0):
+            trial_steps.append((step, observation, awake))
+        skipped = steps - len(trial_steps)
+        for _ in range(skipped if looks_back else 0):
             recent.appendleft(Past(life.percept, np.ones(BLOCK, bool), last))
-        for i, (records, mates) in enumerate(zip(out, partners, strict=True)):
-            sees = type(conditions[i]) is Intact
-            own = [(step[i], shown if sees else None, awake) for step, shown, awake in made]
-            records.append(_trial(own, steps, mates[t], real))
-    return [jax.tree.map(lambda *xs: np.stack(xs), *records) for records in out]
+        for i, (row, partner) in enumerate(zip(rows, partners, strict=True)):
+            intact = type(conditions[i]) is Intact
+            condition_steps = [
+                (step[i], observation if intact else None, awake) for step, observation, awake in trial_steps
+            ]
+            row.append(_join_trial(condition_steps, steps, partner[t], real))
+    return [jax.tree.map(lambda *xs: np.stack(xs), *row) for row in rows]
 
 
-def _stated(subject: Any, carry: Any, response: Any, record: Any) -> tuple[Any, dict[str, np.ndarray]]:
-    """The log-probabilities of a response, and the taps that are to be kept."""
+def _read_kept(subject: Any, carry: Any, response: Any, record: Any) -> tuple[Any, dict[str, np.ndarray]]:
+    """The log-probabilities of a response, and the taps to keep."""
     log_probs = None if response.log_probs is None else np.asarray(response.log_probs)
     return log_probs, {k: np.asarray(v) for k, v in subject.taps(carry).items() if k in record}
 
 
-def _trial(made: list[tuple[Step, Any, Any]], steps: int, partner: Any, real: bool) -> Record:
-    """A trial's record from its steps, those behind the last one that anybody lived filled up."""
-    step, shown, awake = jax.tree.map(lambda *xs: np.stack(xs), *made)
-    kept, lived = kept_steps(steps), len(step.action)
+def _join_trial(trial_steps: list[tuple[Step, Any, Any]], steps: int, partner: Any, real: bool) -> Record:
+    """A trial's record from the steps that ran, padded to `steps`."""
+    step, observation, awake = jax.tree.map(lambda *xs: np.stack(xs), *trial_steps)
+    kept_rows, ran = kept_steps(steps), len(step.action)
 
-    def filled(x, value, rows):
-        more = np.full((steps - lived, *x.shape[1:]), value, x.dtype)
-        return np.concatenate([x, more])[rows]
+    def pad(x, value, rows):
+        padding = np.full((steps - ran, *x.shape[1:]), value, x.dtype)
+        return np.concatenate([x, padding])[rows]
 
     every = np.arange(steps)
-    log_probs, taps = jax.tree.map(lambda x: filled(x, np.nan, kept), (step.log_probs, step.taps))
+    log_probs, taps = jax.tree.map(lambda x: pad(x, np.nan, kept_rows), (step.log_probs, step.taps))
     return Record(
-        filled(step.action, np.nan if real else -1, kept),
+        pad(step.action, np.nan if real else -1, kept_rows),
         step.paid.sum(0),
         step.score.sum(0),
         partner,
         log_probs,
-        None if shown is None else filled(shown, 0, every),
+        None if observation is None else pad(observation, 0, every),
         taps,
         awake.sum(0),
-        filled(step.paid, 0.0, every),
+        pad(step.paid, 0.0, every),
     )
 
 
 def watch(subject, family, tasks, keys, ticks: int) -> Percept:
-    """What is seen at the first ticks of an undisturbed block, with axes T·S, N."""
-    subject, world = _Compiled(subject) if subject.traceable else subject, _World(family, tasks)
-    (state, percept), carry, seen = world.begin(keys("begin")), subject.fresh(BLOCK), []
+    """The percepts at the first ticks of an undisturbed block, with axes T·S, N."""
+    subject, env = _Compiled(subject) if subject.traceable else subject, _World(family, tasks)
+    (state, percept), carry, percepts = env.begin(keys("begin")), subject.fresh(BLOCK), []
     for now in range(ticks):
-        seen.append(percept)
+        percepts.append(percept)
         idle = family.idle(state) if now % family.steps else None
         idle = np.zeros(BLOCK, bool) if idle is None else np.asarray(idle)
         after, response = subject.respond(keys("act", now), carry, percept)
-        stepped, told, _ = world.step(keys("pay", now), state, response.action, idle)
-        state = select(idle, state, stepped) if family.traceable else stepped
+        next_state, next_percept, _ = env.step(keys("pay", now), state, response.action, idle)
+        state = select(idle, state, next_state) if family.traceable else next_state
         carry = select(idle, carry, after) if idle.any() else after
-        percept = select(idle, percept, told)
-    return jax.tree.map(lambda *xs: np.stack(xs), *seen)
+        percept = select(idle, percept, next_percept)
+    return jax.tree.map(lambda *xs: np.stack(xs), *percepts)
 
 
 class _World:
-    """A family as a loop lives in it, in NumPy."""
+    """A family with its tasks for a loop, in NumPy."""
 
     def __init__(self, family: Family, tasks: Any):
         self.family, self.tasks = family, tasks
@@ -177,7 +181,7 @@ class _World:
             if idle is not None:
                 action = np.where(idle, np.nan if self.kind is np.float32 else -1, action).astype(self.kind)
             return self.family.step(key, self.tasks, state, action)
-        state, percept, score = _stepped(self.family, key, self.tasks, state, jnp.asarray(action))
+        state, percept, score = _step_compiled(self.family, key, self.tasks, state, jnp.asarray(action))
         return (*jax.tree.map(np.asarray, (state, percept)), score)
 
 
@@ -188,17 +192,17 @@ class _Compiled:
         self.subject, self.fresh, self.taps = subject, subject.fresh, subject.taps
 
     def respond(self, key: Any, carry: Any, percept: Any) -> Any:
-        return _responded(self.subject, key, carry, percept)
+        return _respond_compiled(self.subject, key, carry, percept)
 
     def absorb(self, key: Any, carry: Any, percept: Any) -> Any:
-        return _responded(self.subject, key, carry, percept)[0]
+        return _respond_compiled(self.subject, key, carry, percept)[0]
 
 
 @eqx.filter_jit
-def _stepped(family, key, tasks, state, action):
+def _step_compiled(family, key, tasks, state, action):
     return family.step(key, tasks, state, action)
 
 
 @eqx.filter_jit
-def _responded(subject, key, carry, percept):
+def _respond_compiled(subject, key, carry, percept):
     return subject.respond(key, carry, percept)

@@ -26,8 +26,8 @@ from mesascope.rollouts.rollouts import strip_names
 class Replay(NamedTuple):
     """action [N, T] that the procedure would have drawn; log_probs [N, T, K], or None; taps [N, T, U] by name.
 
-    Where trials have several steps [N, T, S], [N, T, S, K] and [N, T, S, U]; what stands at steps that were not lived
-    means nothing.
+    If trials have several steps: [N, T, S], [N, T, S, K] and [N, T, S, U]. Values at steps that did not run are
+    meaningless.
     """
 
     action: np.ndarray
@@ -40,16 +40,16 @@ class Replays:
     """Replays for the metrics of one examination: of any procedure, by name, and of the subject itself.
 
     Attributes:
-        itself: who is examined; None where only its trials are known.
+        itself: the examined subject; None if only its trials are available.
     """
 
     itself: Subject | None = None
 
     def __call__(self, procedure: Subject | str, trials: xr.Dataset, **options: Any) -> Replay:
-        """`replay` of a subject, a subject's name with settings, 'itself' or 'untrained' (its twin, never trained).
+        """`replay` of a subject, a subject's name with settings, 'itself' or 'untrained' (its untrained twin).
 
         Raises:
-            MesascopeError: the subject is not at hand, or it offers no untrained twin.
+            MesascopeError: the subject is not available, or it has no untrained twin.
         """
         return replay(self.find(procedure, trials), trials, **options)
 
@@ -61,7 +61,7 @@ class Replays:
             return catalogue.make("subjects", procedure, self.home(trials))
         if self.itself is None:
             raise MesascopeError(
-                "The subject itself is not at hand, only its trials.", "Examine it to ask this."
+                "The subject itself is not available, only its trials.", "Examine it to ask this."
             )
         if procedure == "itself":
             return self.itself
@@ -76,11 +76,11 @@ class Replays:
         """The names of a subject's taps.
 
         Raises:
-            MesascopeError: it has none.
+            MesascopeError: it has no taps.
         """
         subject = self.find(procedure, trials)
-        shown = subject.taps(subject.fresh(2))
-        names = tuple(k for k, v in shown.items() if np.size(v) and k not in subject.recorded)
+        values = subject.taps(subject.fresh(2))
+        names = tuple(k for k, v in values.items() if np.size(v) and k not in subject.recorded)
         if not names:
             raise MesascopeError(
                 f"{subject.name} shows no activations.", "Give the subject a method taps(carry)."
@@ -88,7 +88,7 @@ class Replays:
         return names
 
     def home(self, trials: xr.Dataset) -> Family:
-        """The family that trials are of, with the bank that the subject was trained on."""
+        """The family of the trials, with the bank that the subject was trained on."""
         family = catalogue.make("families", str(trials.attrs["family"]))
         bank = str(trials.attrs.get("trained_on", ""))
         return family.with_bank(bank) if bank.startswith("bank:") else family
@@ -106,121 +106,125 @@ def replay(
     """What a procedure would do at every trial of recorded lifetimes, given the recorded past.
 
     Args:
-        procedure: a subject for as many choices as were recorded.
-        trials: one split, or a log; missing trials are taken as they stand.
-        label: the condition whose trials are followed.
-        seed: of the procedure's draws; by default that of the trials.
+        procedure: a subject with the recorded number of choices.
+        trials: one split, or a log; missing trials are used as they are.
+        label: the condition of the trials to follow.
+        seed: of the procedure's draws; by default the seed of the trials.
         record: names of the procedure's taps to keep, as they are when it acts.
-        push: by tap, what is added to it before every response [N, T, U]: each response is given from the true carry
-            so moved, and the life goes on unmoved. [N, T, S, U] where trials have several steps.
+        push: by tap, the vector to add before every response [N, T, U]. Each response comes from the moved carry; the
+            lifetime continues from the carry that was not moved. [N, T, S, U] if trials have several steps.
 
     Raises:
-        MesascopeError: the trials have steps, and these were not kept, or `label` is not 'intact'.
+        MesascopeError: the trials have steps that were not kept, or `label` is not 'intact'.
     """
-    lived = trials.sel(condition=label)
+    selected = trials.sel(condition=label)
     stepwise = int(trials.attrs.get("steps", 1)) > 1
-    if stepwise and ("step_feedback" not in lived or label != "intact"):
+    if stepwise and ("step_feedback" not in selected or label != "intact"):
         raise MesascopeError(
             f"The single steps of {label!r} were not kept, so its lifetimes cannot be replayed.",
-            "Replay intact trials, in a family whose trials are shorter or that shows less.",
+            "Replay intact trials, in a family with shorter trials or smaller observations.",
         )
     key = jax.random.key(int(trials.attrs.get("seed") or 0) if seed is None else seed)
-    (n, *shape), out = lived.action.shape, []  # shape: T, or T, S
+    (n, *shape), parts = selected.action.shape, []  # shape: T, or T, S
 
-    def along(x: np.ndarray) -> np.ndarray:
+    def flatten(x: np.ndarray) -> np.ndarray:
         """Activations [N, T, U] or [N, T, S, U] with axes T·S, N, U."""
         flat = x.reshape(len(x), -1, *x.shape[1 + len(shape) :])
         return np.moveaxis(flat, 0, 1).astype(np.float32)
 
     for block in range(-(-n // BLOCK)):
         rows = np.minimum(np.arange(block * BLOCK, (block + 1) * BLOCK), n - 1)
-        part = lived.isel(lifetime=rows)
+        part = selected.isel(lifetime=rows)
         past, idle = percepts_by_step(part) if stepwise else (percepts_by_trial(part), None)
-        pushed = {k: along(v[rows]) for k, v in (push or {}).items()}
-        out.append(_forced(procedure, past, address(key, "lives", block), pushed, tuple(record), idle=idle))
-    told = jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *out)
-    response, taps = jax.tree.map(lambda x: x.reshape(n, *shape, *x.shape[2:]), told)
+        pushed = {name: flatten(activations[rows]) for name, activations in (push or {}).items()}
+        parts.append(_force(procedure, past, address(key, "lives", block), pushed, tuple(record), idle=idle))
+    joined = jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *parts)
+    response, taps = jax.tree.map(lambda x: x.reshape(n, *shape, *x.shape[2:]), joined)
     return Replay(response.action, response.log_probs, taps)
 
 
-def percepts_by_trial(lived: xr.Dataset) -> Percept:
-    """What was seen before each trial of one condition's trials without steps, fields with axes T, N."""
-    action, feedback = acts(lived), np.nan_to_num(lived.feedback.values)
-    shown = lived.observation.values if "observation" in lived else np.zeros((*action.shape, 0), np.float32)
-    return percepts(action, feedback, shown)
+def percepts_by_trial(trials: xr.Dataset) -> Percept:
+    """The percept before each trial of one condition, for trials without steps: fields with axes T, N."""
+    action, feedback = acts(trials), np.nan_to_num(trials.feedback.values)
+    observation = (
+        trials.observation.values if "observation" in trials else np.zeros((*action.shape, 0), np.float32)
+    )
+    return percepts(action, feedback, observation)
 
 
-def percepts_by_step(lived: xr.Dataset) -> tuple[Percept, np.ndarray]:
-    """What was seen before each step, fields with axes T·S, N, and who was idle, of one condition's trials."""
-    n, trials, steps = lived.action.shape
-    there = (np.arange(steps) < lived.n_steps.values[..., None]).reshape(n, -1)
-    ticks = np.arange(trials * steps)
-    last = np.maximum.accumulate(np.where(there, ticks, -1), 1)  # the last step lived until then
+def percepts_by_step(trials: xr.Dataset) -> tuple[Percept, np.ndarray]:
+    """The percept before each step of one condition, fields with axes T·S, N, and the idle lifetimes [T·S, N]."""
+    n, length, steps = trials.action.shape
+    awake = (np.arange(steps) < trials.n_steps.values[..., None]).reshape(n, -1)
+    ticks = np.arange(length * steps)
+    last = np.maximum.accumulate(np.where(awake, ticks, -1), 1)  # the last step that ran until then
     last = np.concatenate([np.full((n, 1), -1), last[:, :-1]], 1)
-    action, real = lived.action.values.reshape(n, -1), lived.attrs.get("actions") == "real"
-    before = np.where(last < 0, 0 if real else -1, np.take_along_axis(action, np.maximum(last, 0), 1))
-    paid = np.take_along_axis(lived.step_feedback.values.reshape(n, -1), np.maximum(last, 0), 1)
-    shown = lived.observation.values if "observation" in lived else np.zeros((n, trials, steps, 0))
+    action, real = trials.action.values.reshape(n, -1), trials.attrs.get("actions") == "real"
+    last_action = np.where(last < 0, 0 if real else -1, np.take_along_axis(action, np.maximum(last, 0), 1))
+    feedback = np.take_along_axis(trials.step_feedback.values.reshape(n, -1), np.maximum(last, 0), 1)
+    observation = trials.observation.values if "observation" in trials else np.zeros((n, length, steps, 0))
     trial, step = (np.repeat(x[:, None], n, 1).astype(np.int32) for x in np.divmod(ticks, steps))
-    seen = Percept(
-        np.moveaxis(shown.reshape(n, trials * steps, *shown.shape[3:]), 0, 1).astype(np.float32),
-        before.T.astype(np.float32 if real else np.int32),
-        np.where(last < 0, 0, paid).T.astype(np.float32),
+    percepts = Percept(
+        np.moveaxis(observation.reshape(n, length * steps, *observation.shape[3:]), 0, 1).astype(np.float32),
+        last_action.T.astype(np.float32 if real else np.int32),
+        np.where(last < 0, 0, feedback).T.astype(np.float32),
         trial,
         step,
         np.repeat(ticks[:, None] == 0, n, 1),
     )
-    return seen, ~there.T
+    return percepts, ~awake.T
 
 
-def acts(lived: xr.Dataset) -> np.ndarray:
+def acts(trials: xr.Dataset) -> np.ndarray:
     """[N, T] the actions as a subject sees them."""
-    if lived.attrs.get("actions") == "real":
-        return np.nan_to_num(lived.action.values.astype(np.float32))
-    return lived.action.values.astype(np.int32)
+    if trials.attrs.get("actions") == "real":
+        return np.nan_to_num(trials.action.values.astype(np.float32))
+    return trials.action.values.astype(np.int32)
 
 
 def percepts(action: np.ndarray, feedback: np.ndarray, observation: np.ndarray) -> Percept:
-    """What was seen before each trial: fields with axes T, N from records [N, T]."""
-    n, trials = action.shape
-    none = np.zeros((n, 1), np.float32) if action.dtype.kind == "f" else np.full((n, 1), -1, np.int32)
-    before = np.concatenate([none, action[:, :-1]], 1).T
-    paid = np.concatenate([np.zeros((n, 1), np.float32), feedback[:, :-1]], 1).T
-    index = np.repeat(np.arange(trials, dtype=np.int32)[:, None], n, 1)
-    shown = np.moveaxis(observation, 0, 1).astype(np.float32)
-    return Percept(shown, before, paid.astype(np.float32), index, np.zeros_like(index), index == 0)
+    """The percept before each trial: fields with axes T, N from records [N, T]."""
+    n, length = action.shape
+    no_action = np.zeros((n, 1), np.float32) if action.dtype.kind == "f" else np.full((n, 1), -1, np.int32)
+    last_action = np.concatenate([no_action, action[:, :-1]], 1).T
+    last_feedback = np.concatenate([np.zeros((n, 1), np.float32), feedback[:, :-1]], 1).T
+    index = np.repeat(np.arange(length, dtype=np.int32)[:, None], n, 1)
+    observations = np.moveaxis(observation, 0, 1).astype(np.float32)
+    return Percept(
+        observations, last_action, last_feedback.astype(np.float32), index, np.zeros_like(index), index == 0
+    )
 
 
 def force(procedure: Subject, past: Percept, key: jax.Array) -> Response:
     """The responses of one block, with leading axes N, T, to percepts with axes T, N."""
-    return _forced(procedure, past, key, {}, ())[0]
+    return _force(procedure, past, key, {}, ())[0]
 
 
-def _forced(
+def _force(
     procedure: Subject,
     past: Percept,
     key: jax.Array,
-    pushed: dict[str, np.ndarray],
+    pushes: dict[str, np.ndarray],
     record: tuple[str, ...],
     *,
     idle: np.ndarray | None = None,
 ) -> tuple[Response, dict[str, np.ndarray]]:
-    """The same with every response from a carry whose taps were moved [T, N, U], and with the taps recorded.
+    """The responses of one block from a carry with moved taps [T, N, U], and the recorded taps.
 
-    Where a lifetime is idle [T, N] its carry stays as it is.
+    The carry of an idle lifetime [T, N] stays as it is.
     """
     if procedure.traceable:
-        out = jax.device_get(_scanned(strip_names(procedure), past, key, pushed, record, idle=idle))
+        result = jax.device_get(_force_scanned(strip_names(procedure), past, key, pushes, record, idle=idle))
     else:
         carry, steps = procedure.fresh(past.action.shape[1]), []
         for t in range(len(past.action)):
             now = Percept(*(field[t] for field in past))
-            pushes = {k: v[t] for k, v in pushed.items()}
-            after, step = _trial(procedure, act(key, t), carry, now, pushes, record=record)
+            push = {name: values[t] for name, values in pushes.items()}
+            after, step = _step_forced(procedure, act(key, t), carry, now, push, record=record)
             carry = after if idle is None or not idle[t].any() else select(idle[t], carry, after)
             steps.append(jax.tree.map(np.asarray, step))
-        out = jax.tree.map(lambda *xs: np.stack(xs), *steps)
-    return jax.tree.map(lambda x: np.moveaxis(x, 0, 1), out)
+        result = jax.tree.map(lambda *xs: np.stack(xs), *steps)
+    return jax.tree.map(lambda x: np.moveaxis(x, 0, 1), result)
 
 
 @jax.jit
@@ -229,8 +233,8 @@ def act(key: jax.Array, t: Any) -> jax.Array:
     return address(key, "act", t)
 
 
-def _trial(procedure: Subject, key: jax.Array, carry: Any, now: Percept, push: Any, *, record: Any):
-    """One trial of a forced life: the next carry, and the response and taps."""
+def _step_forced(procedure: Subject, key: jax.Array, carry: Any, now: Percept, push: Any, *, record: Any):
+    """One tick of a forced lifetime: the next carry, and the response and taps."""
     after, response = procedure.respond(key, carry, now)
     taps = {k: v for k, v in procedure.taps(after).items() if k in record}
     if push:
@@ -256,13 +260,13 @@ def write_taps(procedure: Subject, carry: Any, taps: Mapping[str, Any]) -> Any:
 
 
 @compiling.compile_loop
-def _scanned(
-    procedure: Subject, past: Percept, key: jax.Array, pushed: Any, record: tuple[str, ...], *, idle: Any
+def _force_scanned(
+    procedure: Subject, past: Percept, key: jax.Array, pushes: Any, record: tuple[str, ...], *, idle: Any
 ) -> Any:
-    def trial(carry, xs):
-        t, now, push, still = xs
-        after, out = _trial(procedure, address(key, "act", t), carry, now, push, record=record)
-        return after if still is None else select(still, carry, after), out
+    def step(carry, xs):
+        t, now, push, asleep = xs
+        after, out = _step_forced(procedure, address(key, "act", t), carry, now, push, record=record)
+        return after if asleep is None else select(asleep, carry, after), out
 
     start = procedure.fresh(past.action.shape[1])
-    return jax.lax.scan(trial, start, (jnp.arange(len(past.action)), past, pushed, idle))[1]
+    return jax.lax.scan(step, start, (jnp.arange(len(past.action)), past, pushes, idle))[1]

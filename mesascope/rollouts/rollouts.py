@@ -1,8 +1,8 @@
-"""Puts a family's tasks to a frozen subject under conditions and returns trials.
+"""Runs a frozen subject on a family's tasks under conditions and returns trials.
 
-Lifetimes run in fixed blocks of 64, the last one padded, and every block of every condition and split goes through
-the same compiled scan: adding conditions, splits or blocks changes no other trial and compiles nothing again. Where JAX
-cannot trace the subject or the family, blocks are looped in Python.
+Lifetimes run in fixed blocks of 64; the last one is padded. Every block of every condition and split uses the same
+compiled scan, so adding conditions, splits or blocks changes no other trial and compiles nothing again. If JAX cannot
+trace the subject or the family, blocks are looped in Python.
 """
 
 import dataclasses
@@ -41,7 +41,7 @@ Place = tuple[str | int, ...]  # the address of a block: its number, or ('lent',
 
 
 class Job(NamedTuple):
-    """A block of lifetimes to live."""
+    """A block of lifetimes to run."""
 
     place: Place
     condition: Condition
@@ -64,23 +64,22 @@ def rollout(
     tasks: dict[tuple[str, Place], Any] | None = None,
     together: int = 1,
 ) -> xr.Dataset:
-    """Lives `lifetimes` lifetimes of a split under each condition.
+    """Runs `lifetimes` lifetimes of a split under each condition.
 
     Args:
-        subject: who is tested, as `examine` takes it; its fingerprint is taken before and after.
-        family: what it is put to, or its text.
-        split: which of the family's splits.
+        subject: the subject, as `examine` takes it; its fingerprint is compared before and after.
+        family: the family, or its text.
+        split: one of the family's splits.
         lifetimes: N.
         seed: of the tasks and of all draws; conditions share their draws, so contrasts are paired.
-        conditions: what is disturbed, each once, as objects or texts such as 'carry_reset:at=5'; the first run of a
-            kind decides what is compiled.
-        kinds: one example of every kind of condition that the same compiled scan is to hold; by default
-            those in `conditions`. Give the same ones on every split to compile once.
+        conditions: the conditions, each once, as objects or texts such as 'carry_reset:at=5'.
+        kinds: one example of every kind of condition in the compiled scan; by default the kinds of `conditions`. Give
+            the same kinds on every split to compile once.
         record: names of the subject's taps to keep.
         log_probs: whether to keep the log-probabilities.
-        done: called with the number of finished blocks each time some are finished.
-        tasks: of the same family and seed that were drawn before; those drawn here are added.
-        together: blocks that one call of the compiled scan lives. Many pay where a response costs next to nothing.
+        done: called with the number of blocks each time some blocks are finished.
+        tasks: tasks of the same family and seed from earlier calls; the tasks drawn here are added.
+        together: blocks per call of the compiled scan. Many are faster if a response costs next to nothing.
 
     Returns:
         Trials with axes condition, lifetime, trial.
@@ -97,85 +96,103 @@ def rollout(
     if len(set(labels)) != len(labels):
         raise MesascopeError("A condition is listed twice.", "Name every condition once.")
     for condition in conditions:
-        if why := condition.unfit(family):
+        if reason := condition.unfit(family):
             raise MesascopeError(
-                f"{condition.label} does not apply to {family.name}: {why}.", "Leave that condition out."
+                f"{condition.label} does not apply to {family.name}: {reason}.", "Leave that condition out."
             )
-    before, kept = subject.fingerprint(), tuple(dict.fromkeys([*record, *subject.recorded]))
+    before, recorded = subject.fingerprint(), tuple(dict.fromkeys([*record, *subject.recorded]))
     blocks = range(-(-lifetimes // BLOCK))
     examples = distinct_kinds([*(kinds or ()), *conditions])
-    home, whole = strip_names(family.with_bank(None)), strip_names(family)
-    # one that is looped is its own object: what it does to itself must show
-    one = strip_names(subject) if subject.traceable else subject
-    none, unlent = (lives.empty_outcomes(family, family.split(where).trials) for where in (split, "fresh"))
-    side = WORKERS if subject.traceable and family.traceable else 1
+    home, banked = strip_names(family.with_bank(None)), strip_names(family)
+    # a looped subject runs as the caller's own object, so that changes to it are seen
+    stripped_subject = strip_names(subject) if subject.traceable else subject
+    no_outcomes, no_fresh_outcomes = (
+        lives.empty_outcomes(family, family.split(name).trials) for name in (split, "fresh")
+    )
+    threads = WORKERS if subject.traceable and family.traceable else 1
     tasks = {} if tasks is None else tasks
 
-    def lent(condition: Condition, block: int) -> Place:
-        """Where the donors live: on tasks of their own, so that no donor's task is a recipient's, others per draw."""
+    def locate_donors(condition: Condition, block: int) -> Place:
+        """The place of the donors: each draw has tasks of its own, so that no donor shares a recipient's task."""
         return ("lent", condition.draw, block)
 
-    def live(where: str, jobs: Sequence[Job]) -> list[Record]:
-        missing = [job.place for job in jobs if (where, job.place) not in tasks]
-        made = _drawn(whole if where == "seen" else home, where, missing, seed)
-        tasks.update({(where, place): put for place, put in zip(missing, made, strict=True)})
-        put = [tasks[where, job.place] for job in jobs]
-        who = _Still() if jobs[0].place[0] == "lent" and family.full_feedback else one
-        lasting = family.split(where).trials  # without its bank a family has no split 'seen'
-        out = _lived(who, home, where, put, seed, jobs=jobs, examples=examples, record=kept, trials=lasting)
+    def run_jobs(run_split: str, jobs: Sequence[Job]) -> list[Record]:
+        missing = [job.place for job in jobs if (run_split, job.place) not in tasks]
+        new_tasks = _draw_several(banked if run_split == "seen" else home, run_split, missing, seed)
+        tasks.update(
+            {(run_split, place): block_tasks for place, block_tasks in zip(missing, new_tasks, strict=True)}
+        )
+        unit_tasks = [tasks[run_split, job.place] for job in jobs]
+        actor = _Still() if jobs[0].place[0] == "lent" and family.full_feedback else stripped_subject
+        trials = family.split(run_split).trials  # a family without its bank has no split 'seen'
+        unit_records = _run_unit(
+            actor,
+            home,
+            run_split,
+            unit_tasks,
+            seed,
+            jobs=jobs,
+            examples=examples,
+            record=recorded,
+            trials=trials,
+        )
         done(len(jobs))
-        return out
+        return unit_records
 
-    def all_of(where: str, jobs: Sequence[Job]) -> dict[tuple[str, Place], Record]:
-        units = _units(jobs, side, together, subject.in_turn)
-        lived = itertools.chain(*_spread(side, functools.partial(live, where), units))
-        pairs = zip(itertools.chain(*units), lived, strict=True)
+    def run_all(run_split: str, jobs: Sequence[Job]) -> dict[tuple[str, Place], Record]:
+        units = _group_jobs(jobs, threads, together, subject.in_turn)
+        finished = itertools.chain(*_spread(threads, functools.partial(run_jobs, run_split), units))
+        pairs = zip(itertools.chain(*units), finished, strict=True)
         return {(job.condition.label, job.place): record for job, record in pairs}
 
-    places = list(dict.fromkeys(lent(c, b) for c in conditions if c.needs_donors for b in blocks))
-    made = all_of("fresh", [Job(place, Intact(), unlent) for place in places])
-    donors = {place: lives.lendable(record) for (_, place), record in made.items()}
-    known = all_of(
+    places = list(dict.fromkeys(locate_donors(c, b) for c in conditions if c.needs_donors for b in blocks))
+    donor_records = run_all("fresh", [Job(place, Intact(), no_fresh_outcomes) for place in places])
+    donors = {place: lives.lendable(record) for (_, place), record in donor_records.items()}
+    records = run_all(
         split,
-        [Job((b,), c, donors[lent(c, b)] if c.needs_donors else none) for c in conditions for b in blocks],
+        [
+            Job((b,), c, donors[locate_donors(c, b)] if c.needs_donors else no_outcomes)
+            for c in conditions
+            for b in blocks
+        ],
     )
     refuse_changed(subject, before)
-    latents = [family.latents(tasks[where], split) for where in ((split, (b,)) for b in blocks)]
+    latents = [family.latents(tasks[split, (b,)], split) for b in blocks]
     if not log_probs:
-        known = {k: r._replace(log_probs=None) for k, r in known.items()}
-    lived = assemble(
-        [[known[label, (b,)] for b in blocks] for label in labels],
+        records = {k: r._replace(log_probs=None) for k, r in records.items()}
+    trials = assemble(
+        [[records[label, (b,)] for b in blocks] for label in labels],
         {name: np.concatenate([x[name] for x in latents])[:lifetimes] for name in latents[0]},
         labels,
         [c.one_step for c in conditions],
         lifetimes,
         attrs=attributes(family, split, subject.name, subject.trained_on, before, seed=seed),
     )
-    return subject.annotate(lived)
+    return subject.annotate(trials)
 
 
 def attributes(
     family: Family, split: str, subject: str, trained_on: str, fingerprint: dict[str, str], *, seed: int
 ) -> dict[str, Any]:
-    """The attributes of trials: who lived what."""
-    of = family.split(split)
+    """The attributes of trials: the family, the split and the subject."""
+    split_data = family.split(split)
     return {
         "family": family.name,
         "split": split,
-        "counted": of.counted,
+        "counted": split_data.counted,
         "subject": subject,
         "trained_on": trained_on,
         "fingerprint": fingerprint,
         "seed": seed,
-        "changes": of.changes_at,
+        "changes": split_data.changes_at,
         **({"actions": "real"} if family.choices is None else {}),
         **({"steps": family.steps} if family.steps > 1 else {}),
-        **({"inexpressible": True} if of.beyond_banks else {}),
+        **({"inexpressible": True} if split_data.beyond_banks else {}),
     }
 
 
 class _Still(Scripted):
-    """A donor where what donors hand over is told whatever they do: nobody need be asked."""
+    """A donor for families in which the observation shows the outcome of every action, whatever the donor does."""
 
     name: str = "still"
 
@@ -191,36 +208,40 @@ def distinct_kinds(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
 
 
 def strip_names(module: Any) -> Any:
-    """A family or subject without what only says who it is: those that differ in nothing else share compiled code."""
+    """A family or subject without its identity fields: modules that differ only in these share compiled code."""
     fields = [f.name for f in dataclasses.fields(module) if f.name in type(module).identity]
 
-    def named(m: Any) -> list[Any]:
+    def read_fields(m: Any) -> list[Any]:
         return [getattr(m, f) for f in fields]
 
-    return eqx.tree_at(named, module, [None] * len(fields), is_leaf=lambda x: x is None) if fields else module
+    return (
+        eqx.tree_at(read_fields, module, [None] * len(fields), is_leaf=lambda x: x is None)
+        if fields
+        else module
+    )
 
 
 def refuse_changed(subject: Subject, before: dict[str, str]) -> None:
-    """Raises where the subject's weights are not what they were."""
+    """Raises an error if the subject's weights changed."""
     after = subject.fingerprint()
     changed = sorted(k for k in before.keys() | after.keys() if before.get(k) != after.get(k))
     if changed:
-        more = f" and {len(changed) - 8} more" if len(changed) > 8 else ""
+        others = f" and {len(changed) - 8} more" if len(changed) > 8 else ""
         raise MesascopeError(
-            f"The weights of {subject.name} changed while it ran: {', '.join(changed[:8])}{more}.",
-            "mesascope measures frozen subjects: hand it a copy that does not train; what it remembers of a lifetime "
-            "belongs in the carry (a function's state).",
+            f"The weights of {subject.name} changed while it ran: {', '.join(changed[:8])}{others}.",
+            "mesascope measures frozen subjects: pass a copy that does not train. Memory of a lifetime belongs in the "
+            "carry (a function's state).",
         )
 
 
 def _spread(
-    side: int, work: Callable[[list[Job]], list[Record]], units: Sequence[list[Job]]
+    threads: int, work: Callable[[list[Job]], list[Record]], units: Sequence[list[Job]]
 ) -> list[list[Record]]:
-    """Runs units on so many threads side by side: two where lifetimes are compiled, one where they are looped."""
-    if side < 2 or len(units) < 2:
+    """Runs units on several threads: two if lifetimes are compiled, one if they are looped."""
+    if threads < 2 or len(units) < 2:
         return [work(u) for u in units]
-    head = work(units[0])  # compiles once, before the threads ask for the same
-    with ThreadPoolExecutor(side) as pool:
+    head = work(units[0])  # compiles once, before the threads need the same code
+    with ThreadPoolExecutor(threads) as pool:
         futures = [pool.submit(work, u) for u in units[1:]]
         try:
             return [head, *(f.result() for f in futures)]
@@ -235,7 +256,7 @@ def _draw(family: Family, key: jax.Array, split: str) -> Any:
 
 
 def draw_tasks(family: Family, split: str, place: Place, seed: int) -> Any:
-    """The tasks of a block; 'fresh' and the splits made from it share their draws."""
+    """The tasks of a block; 'fresh' and the splits derived from it share their draws."""
     key = fold_address(seed, "tasks", *place)
     return _draw(family, key, split) if family.traceable else family.split(split).draw(key, BLOCK)
 
@@ -245,7 +266,7 @@ def _draws(family: Family, keys: jax.Array, split: str) -> Any:
     return jax.vmap(lambda key: family.split(split).draw(key, BLOCK))(keys)
 
 
-def _drawn(family: Family, split: str, places: Sequence[Place], seed: int) -> list[Any]:
+def _draw_several(family: Family, split: str, places: Sequence[Place], seed: int) -> list[Any]:
     """The tasks of several blocks."""
     if len(places) < 2 or not family.traceable:
         return [draw_tasks(family, split, place, seed) for place in places]
@@ -254,79 +275,81 @@ def _drawn(family: Family, split: str, places: Sequence[Place], seed: int) -> li
     return [jax.tree.map(operator.itemgetter(i), tasks) for i in range(len(places))]
 
 
-def _units(jobs: Sequence[Job], side: int, together: int, apart: bool) -> list[list[Job]]:
-    """Jobs that are lived in one go.
+def _group_jobs(jobs: Sequence[Job], threads: int, together: int, apart: bool) -> list[list[Job]]:
+    """Groups jobs into units that run in one call.
 
-    Compiled: `together` blocks of one condition, what is left over one by one, so that no third size is compiled.
-    Looped: all conditions of a block that leave the life undisturbed, or each of them apart.
+    Compiled: `together` blocks of one condition, and the remaining blocks one by one, so that no third size is
+    compiled. Looped: all conditions of a block that leave the lifetimes undisturbed, or each condition by itself.
     """
-    gone: dict[Any, list[Job]] = {}
+    groups: dict[Any, list[Job]] = {}
     for job in jobs:
-        calm = (job.place, (lives.is_undisturbed(job.condition) and not apart) or job.condition.label)
-        gone.setdefault(job.condition.label if side > 1 else calm, []).append(job)
-    if side == 1:
-        return list(gone.values())
+        shared = (job.place, (lives.is_undisturbed(job.condition) and not apart) or job.condition.label)
+        groups.setdefault(job.condition.label if threads > 1 else shared, []).append(job)
+    if threads == 1:
+        return list(groups.values())
     units: list[list[Job]] = []
-    for alike in gone.values():
-        whole = len(alike) - len(alike) % together
-        units += [alike[i : i + together] for i in range(0, whole, together)]
-        units += [[job] for job in alike[whole:]]
+    for group in groups.values():
+        even = len(group) - len(group) % together
+        units += [group[i : i + together] for i in range(0, even, together)]
+        units += [[job] for job in group[even:]]
     return units
 
 
-def _lived(subject, family, split, tasks, seed, *, jobs, examples, record, trials) -> list[Record]:
-    """Jobs that are lived in one go, each with its tasks, as NumPy arrays."""
+def _run_unit(subject, family, split, tasks, seed, *, jobs, examples, record, trials) -> list[Record]:
+    """Runs the jobs of one unit, each with its tasks; the records hold NumPy arrays."""
     place, condition, _ = jobs[0]
     for job in jobs:
-        if (long := len(job.donated.feedback) // family.steps) != trials:
+        if (length := len(job.donated.feedback) // family.steps) != trials:
             raise MesascopeError(
-                f"{job.condition.label} needs lifetimes of {long} trials, {split!r} has {trials}.",
+                f"{job.condition.label} needs lifetimes of {length} trials, {split!r} has {trials}.",
                 "Run it on a split of the same length as fresh.",
             )
 
-    def partners(job):
+    def find_partners(job):
         if job.place[0] == "lent":
-            return np.zeros((trials, BLOCK), np.int32)  # none are asked for
+            return np.zeros((trials, BLOCK), np.int32)  # not used
         return _partners(seed, job.place, job.condition.draw, trials)
 
-    whole = (
+    keeps_observations = (
         lives.lends_observations(family) if place[0] == "lent" else lives.keeps_observations(family, trials)
     )
     if subject.traceable and family.traceable:
         blocks = [
-            Block(fold_address(seed, "lives", *job.place), put, job.donated, partners(job))
-            for job, put in zip(jobs, tasks, strict=True)
+            Block(fold_address(seed, "lives", *job.place), block_tasks, job.donated, find_partners(job))
+            for job, block_tasks in zip(jobs, tasks, strict=True)
         ]
-        lived = run_scanned(subject, family, blocks, condition, examples, trials=trials, record=record)
-        blind = family.steps > 1 and not (whole and type(condition) is Intact)
-        return [r._replace(observation=None) for r in lived] if blind else lived
+        records = run_scanned(subject, family, blocks, condition, examples, trials=trials, record=record)
+        drop_observations = family.steps > 1 and not (keeps_observations and type(condition) is Intact)
+        return [r._replace(observation=None) for r in records] if drop_observations else records
 
-    disturbed = [Disturbed(job.condition, job.donated, partners(job)) for job in jobs]
-    return run_looped(subject, family, tasks[0], _keys(seed, place), disturbed, record=record, whole=whole)
+    disturbed = [Disturbed(job.condition, job.donated, find_partners(job)) for job in jobs]
+    return run_looped(
+        subject, family, tasks[0], _make_keys(seed, place), disturbed, record=record, whole=keeps_observations
+    )
 
 
 def watch_block(
     subject: Subject, family: Family, split: str, place: Place, seed: int, *, ticks: int
 ) -> Percept:
-    """What a subject sees at the first ticks of a block, axes T·S, N; the lifetimes are looped."""
-    tasks, most = draw_tasks(family, split, place, seed), family.split(split).trials * family.steps
-    return watch(subject, family, tasks, _keys(seed, place), min(ticks, most))
+    """The percepts at the first ticks of a block, axes T·S, N; the lifetimes are looped."""
+    tasks, limit = draw_tasks(family, split, place, seed), family.split(split).trials * family.steps
+    return watch(subject, family, tasks, _make_keys(seed, place), min(ticks, limit))
 
 
 @functools.lru_cache(maxsize=1024)
 def _partners(seed: int, place: Place, draw: int, trials: int) -> jax.Array:
-    """[T, N] one random cycle through the block for every trial: nobody is its own partner."""
+    """[T, N] one random cycle through the block for every trial, so that no lifetime is its own partner."""
     return _cycles(fold_address(seed, "lives", *place, "partners", draw), trials)
 
 
-def _keys(seed: int, place: Place) -> Keys:
+def _make_keys(seed: int, place: Place) -> Keys:
     """The keys of a looped block."""
-    return lambda name, *t: _located(seed, place, name, *map(int, t))
+    return lambda name, *t: _fold_cached(seed, place, name, *map(int, t))
 
 
 @functools.lru_cache(maxsize=1 << 14)
-def _located(seed: int, place: Place, name: str, *t: int) -> jax.Array:
-    """A key inside a block, made once for all conditions."""
+def _fold_cached(seed: int, place: Place, name: str, *t: int) -> jax.Array:
+    """A key inside a block, computed once for all conditions."""
     return fold_address(seed, "lives", *place, name, *t)
 
 

@@ -28,7 +28,7 @@ from mesascope.trials import kept_steps
 
 
 class Block(NamedTuple):
-    """What one block is lived with: its key, its tasks, what donors got, the partners [T, N]."""
+    """The inputs of one block: its key, its tasks, the donors' outcomes, the partners [T, N]."""
 
     key: Any
     tasks: Any
@@ -42,44 +42,49 @@ def run_scanned(
     """Blocks of one condition in one call, as NumPy arrays.
 
     Args:
-        subject: who lives.
-        family: what is lived.
-        blocks: how each is lived.
-        condition: what is disturbed.
-        examples: one condition of every kind that the compiled scan holds.
+        subject: the subject.
+        family: the family.
+        blocks: the inputs of each block.
+        condition: the condition.
+        examples: one condition of every kind in the compiled scan.
         trials: T.
         record: names of taps to keep.
     """
     kinds = tuple(condition if type(condition) is type(k) else k for k in examples)
     which = np.asarray([type(condition) is type(k) for k in examples]).argmax().astype(np.int32)
-    told: Any = {"kinds": jax.tree.map(_number, kinds), "which": which, "trials": trials, "record": record}
+    scan_options: Any = {
+        "kinds": jax.tree.map(_as_number, kinds),
+        "which": which,
+        "trials": trials,
+        "record": record,
+    }
     if len(blocks) == 1:
-        return [jax.device_get(_scanned(subject, family, blocks[0], **told))]
-    stacked = jax.tree.map(_stacked, *blocks)
-    lived = jax.device_get(_side_by_side(subject, family, stacked, **told))
-    return [jax.tree.map(operator.itemgetter(i), lived) for i in range(len(blocks))]
+        return [jax.device_get(_scan_block(subject, family, blocks[0], **scan_options))]
+    stacked = jax.tree.map(_stack, *blocks)
+    records = jax.device_get(_scan_blocks(subject, family, stacked, **scan_options))
+    return [jax.tree.map(operator.itemgetter(i), records) for i in range(len(blocks))]
 
 
-def _stacked(*x: Any) -> Any:
+def _stack(*x: Any) -> Any:
     return np.stack(x) if isinstance(x[0], np.ndarray) else jnp.stack(x)
 
 
-def _number(x: Any) -> np.ndarray:
-    """A condition's number as JAX would hold it."""
+def _as_number(x: Any) -> np.ndarray:
+    """A condition's number with the type that JAX gives it."""
     x = np.asarray(x)
     return x.astype(np.int32 if x.dtype.kind == "i" else np.float32 if x.dtype.kind == "f" else x.dtype)
 
 
 @compiling.compile_loop
-def _side_by_side(subject, family, blocks, **told) -> Record:
+def _scan_blocks(subject, family, blocks, **options) -> Record:
     """Blocks of one condition, with a leading axis of blocks."""
-    return jax.vmap(lambda block: _scan(subject, family, block, **told))(blocks)
+    return jax.vmap(lambda block: _scan(subject, family, block, **options))(blocks)
 
 
 @compiling.compile_loop
-def _scanned(subject, family, block, **told) -> Record:
+def _scan_block(subject, family, block, **options) -> Record:
     """One block."""
-    return _scan(subject, family, block, **told)
+    return _scan(subject, family, block, **options)
 
 
 def _scan(subject, family, block: Block, *, kinds, which, trials, record) -> Record:
@@ -95,74 +100,83 @@ def _scan(subject, family, block: Block, *, kinds, which, trials, record) -> Rec
 
     setting = Setting(family, fresh, start, donated, keys, subject, repeat)
 
-    def live(life: Life, allowed, t, now):
-        """One step: the disturbed response, and how the life goes on."""
+    def live(life: Life, context, t, now):
+        """One step: the lifetimes after it, and the record of the disturbed response."""
 
         def disturb(kind):
-            return lambda: kind.apply(life.carry, life.percept, life.shadow, allowed)
+            return lambda: kind.apply(life.carry, life.percept, life.shadow, context)
 
         carry, percept, shadow = jax.lax.switch(which, [disturb(k) for k in kinds])
         after, response = subject.respond(address(key, "act", now), carry, percept)
-        lived, action = jax.lax.cond(
+        next_carry, action = jax.lax.cond(
             one_step,
-            lambda: _strip(subject.respond(address(key, "act", now), life.carry, life.percept)),
+            lambda: _drop_log_probs(subject.respond(address(key, "act", now), life.carry, life.percept)),
             lambda: (after, response.action),
         )
         state, percept, score = family.step(address(key, "pay", now), tasks, life.state, action)
         taps = {k: v for k, v in subject.taps(after).items() if k in record}
-        out = Step(response.action, score, percept.feedback, response.log_probs, taps)
-        return Life(state, percept, lived, shadow, life.recent), out
+        result = Step(response.action, score, percept.feedback, response.log_probs, taps)
+        return Life(state, percept, next_carry, shadow, life.recent), result
 
     def trial(life: Life, xs):
         t, partner = xs
         recent = jax.tree.map(
             lambda old, new: jnp.concatenate([new[None], old[:-1]]), life.recent, life.percept
         )
-        allowed = setting.context(t, 0, partner, lambda i: Past(jax.tree.map(lambda x: x[i], recent)))
-        after, out = live(life._replace(recent=recent), allowed, t, t)
-        seen = life.percept.observation
-        return after, Record(out.action, out.paid, out.score, partner, out.log_probs, seen, out.taps)
+        context = setting.context(t, 0, partner, lambda i: Past(jax.tree.map(lambda x: x[i], recent)))
+        after, result = live(life._replace(recent=recent), context, t, t)
+        observation = life.percept.observation
+        return after, Record(
+            result.action, result.paid, result.score, partner, result.log_probs, observation, result.taps
+        )
 
-    def stepwise(begun, xs):
+    def stepwise(state_and_last, xs):
         t, partner = xs
 
-        def step(begun, s):
-            life, last = begun
+        def step(state_and_last, s):
+            life, last = state_and_last
             now, idle = t * family.steps + s, family.idle(life.state)
             idle = None if idle is None else idle & (s > 0)
             present = Past(life.percept, idle, last)
             recent = jax.tree.map(
-                lambda old, new: old.at[now % len(old)].set(new), life.recent, present if looked else ()
+                lambda old, new: old.at[now % len(old)].set(new), life.recent, present if looks_back else ()
             )
 
             def past(i):
                 return jax.tree.map(lambda x: x[(now - i) % len(x)], recent)
 
-            allowed = setting.context(t, s, partner, past if looked else present_only(present))
-            after, out = live(life._replace(recent=recent), allowed, t, now)
+            context = setting.context(t, s, partner, past if looks_back else present_only(present))
+            after, result = live(life._replace(recent=recent), context, t, now)
             if idle is not None:
-                after, out = select_idle(idle, life, after), blank_idle(idle, family.choices is None, out)
+                after, result = (
+                    select_idle(idle, life, after),
+                    blank_idle(idle, family.choices is None, result),
+                )
                 last = jnp.where(idle, last, now)
             awake = jnp.ones(BLOCK, bool) if idle is None else ~idle
-            return (after, last), (out, life.percept.observation, awake)
+            return (after, last), (result, life.percept.observation, awake)
 
-        begun, (out, shown, awake) = jax.lax.scan(step, begun, jnp.arange(family.steps))
-        known = (out.action, out.log_probs, out.taps)
-        action, log_probs, taps = jax.tree.map(lambda x: x[kept], known)
-        sums = out.paid.sum(0), out.score.sum(0)
-        return begun, Record(action, *sums, partner, log_probs, shown, taps, awake.sum(0), out.paid)
+        state_and_last, (result, observations, awake) = jax.lax.scan(
+            step, state_and_last, jnp.arange(family.steps)
+        )
+        single_steps = (result.action, result.log_probs, result.taps)
+        action, log_probs, taps = jax.tree.map(lambda x: x[kept_rows], single_steps)
+        sums = result.paid.sum(0), result.score.sum(0)
+        return state_and_last, Record(
+            action, *sums, partner, log_probs, observations, taps, awake.sum(0), result.paid
+        )
 
     if family.steps == 1:
         recent = jax.tree.map(lambda x: jnp.repeat(x[None], RECENT, 0), start)
         life = Life(state, start, fresh, fresh, recent)
         return jax.lax.scan(trial, life, (jnp.arange(trials), partners))[1]
-    kept, idle = kept_steps(family.steps), family.idle(state)
-    none, last = (None, None) if idle is None else (jnp.zeros(BLOCK, bool), jnp.full(BLOCK, -1))
-    looked, past = any(k.looks_back for k in kinds), Past(start, none, last)
-    recent = jax.tree.map(lambda x: jnp.repeat(x[None], RECENT * family.steps, 0), past) if looked else ()
+    kept_rows, idle = kept_steps(family.steps), family.idle(state)
+    no_idle, last = (None, None) if idle is None else (jnp.zeros(BLOCK, bool), jnp.full(BLOCK, -1))
+    looks_back, past = any(k.looks_back for k in kinds), Past(start, no_idle, last)
+    recent = jax.tree.map(lambda x: jnp.repeat(x[None], RECENT * family.steps, 0), past) if looks_back else ()
     life = Life(state, start, fresh, fresh, recent)
     return jax.lax.scan(stepwise, (life, last), (jnp.arange(trials), partners))[1]
 
 
-def _strip(answer: tuple[Any, Response]) -> tuple[Any, jax.Array]:
+def _drop_log_probs(answer: tuple[Any, Response]) -> tuple[Any, jax.Array]:
     return answer[0], answer[1].action

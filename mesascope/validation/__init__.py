@@ -1,1 +1,1 @@
-"""The instrument over subjects whose answer is known."""
+"""The instrument over subjects with a known answer."""

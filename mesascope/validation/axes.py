@@ -1,4 +1,4 @@
-"""Holds every axis to the scripted subjects whose reading is known; their truth stands beside the axis."""
+"""Tests every axis on scripted subjects with a known reading; the truth is in a .toml file beside the axis."""
 
 import importlib.util
 import tomllib
@@ -17,9 +17,9 @@ RIGHT = 0.95  # of the runs of every subject
 
 
 class Case(NamedTuple):
-    """One line of an axis's truth; splits that are empty stand for all those that the axis is tested on.
+    """One line of an axis's truth; empty splits mean all splits that the axis is tested on.
 
-    Where readings are near a limit a line is read on so many times the lifetimes of the others.
+    `times` multiplies the lifetimes of a line with readings near a limit.
     """
 
     name: str
@@ -32,49 +32,49 @@ class Case(NamedTuple):
 
 
 def truth_lines(path: Path, quick: bool) -> list[dict[str, Any]]:
-    """The subjects in a truth, with the file's defaults; with quick those that the short validation reads."""
-    told = tomllib.loads(path.read_text())
+    """The subjects in a truth file, with its defaults; with quick only the lines of the short validation."""
+    truth = tomllib.loads(path.read_text())
     rows = [
-        {"name": name, "subject": name, **told["defaults"], **row} for name, row in told["subjects"].items()
+        {"name": name, "subject": name, **truth["defaults"], **row} for name, row in truth["subjects"].items()
     ]
     return [row for row in rows if not quick or row.get("quick", True)]
 
 
 def parse_line(case: type[NamedTuple], row: Mapping[str, Any]) -> Any:
-    """What a line says of a case."""
+    """The fields of a case in one line of a truth file."""
     return {k: tuple(v) if isinstance(v, list) else v for k, v in row.items() if k in case._fields}
 
 
 def cases(axis: str, quick: bool = False) -> list[Case]:
-    """The lines of an axis's truth, with quick those that the short validation reads; none without a file beside it.
+    """The lines of an axis's truth, with quick only those of the short validation; none without a truth file.
 
-    Lines whose package is not installed are passed over.
+    Lines that need a package which is not installed are left out.
     """
     path = Path(str(catalogue.module("axes", axis).__file__)).with_suffix(".toml")
     if not path.is_file():
         return []
-    there = (
+    rows = (
         row
         for row in truth_lines(path, quick)
         if not row.get("needs") or importlib.util.find_spec(row["needs"])
     )
-    return [Case(**parse_line(Case, row if row.get("control") else row | {"never": ()})) for row in there]
+    return [Case(**parse_line(Case, row if row.get("control") else row | {"never": ()})) for row in rows]
 
 
 def list_calls(
     seeds: int, first: int, lifetimes: int, quick: bool = False, only: str | None = None
 ) -> list[tuple]:
-    """The work of reading every scripted subject of every axis in several runs, as calls to be made.
+    """The calls that read every scripted subject of every axis in several runs.
 
     Args:
         seeds: runs per subject.
         first: the first seed.
         lifetimes: per split and run.
-        quick: only the lines that the short validation reads.
-        only: one axis; all of them where None.
+        quick: only the lines of the short validation.
+        only: one axis; None for all.
     """
     return [
-        (_readings, name, case, seeds, first, lifetimes)
+        (_count_case, name, case, seeds, first, lifetimes)
         for name in catalogue.names("axes")
         if only in (None, name)
         for case in cases(name, quick)
@@ -84,53 +84,54 @@ def list_calls(
 def count_readings(
     units: list[tuple], answers: list[dict[str, int]], seeds: int
 ) -> dict[str, dict[str, Any]]:
-    """What the calls gave.
+    """Summarises the answers of the calls.
 
     Returns:
         By axis: `confusion` {truth: {reading: count}}, `subjects` with their readings, `right` (share of runs),
-        `false_positives` (a control was read as what a control must never be), and what was `missed`.
+        `false_positives` (runs of a control with a reading in its `never`), and the bounds that were `missed`.
     """
-    out: dict[str, dict[str, Any]] = {}
+    results: dict[str, dict[str, Any]] = {}
     for (_, name, case, *_), readings in zip(units, answers, strict=True):
-        none = {"confusion": {}, "right": 0.0, "false_positives": 0, "runs": 0, "subjects": []}
-        found = out.setdefault(name, none)
-        counts = found["confusion"].setdefault(case.reading, Counter())
+        empty = {"confusion": {}, "right": 0.0, "false_positives": 0, "runs": 0, "subjects": []}
+        result = results.setdefault(name, empty)
+        counts = result["confusion"].setdefault(case.reading, Counter())
         counts.update(readings)
-        found["false_positives"] += sum(readings.get(r, 0) for r in case.never)
+        result["false_positives"] += sum(readings.get(r, 0) for r in case.never)
         row = {"subject": case.name, "truth": case.reading, "readings": dict(readings)}
-        found["subjects"].append(row | {"right": readings.get(case.reading, 0) / seeds})
-    for name, found in out.items():
-        rows, false = found["subjects"], found["false_positives"]
+        result["subjects"].append(row | {"right": readings.get(case.reading, 0) / seeds})
+    for name, result in results.items():
+        rows, false = result["subjects"], result["false_positives"]
         missed = [
             f"{name}: {r['subject']} is read as {r['truth']} in {r['right']:.0%} of the runs, the bound is {RIGHT:.0%}"
             for r in rows
             if r["right"] < RIGHT
         ]
         if false:
-            missed.append(f"{name}: {false} runs of controls were read as what a control must never be")
-        found |= {
+            missed.append(f"{name}: {false} runs of controls had a reading that a control must never have")
+        result |= {
             "right": sum(r["right"] for r in rows) / len(rows),
             "runs": seeds * len(rows),
             "missed": missed,
         }
-    return out
+    return results
 
 
-def _readings(axis: str, case: Case, seeds: int, first: int, lifetimes: int) -> dict[str, int]:
-    """How often each reading came out."""
+def _count_case(axis: str, case: Case, seeds: int, first: int, lifetimes: int) -> dict[str, int]:
+    """How often each reading occurred."""
     return Counter(read_cases(axis, case, seed, lifetimes) for seed in range(first, first + seeds))
 
 
 def read_cases(axis: str, case: Case, seed: int, lifetimes: int) -> str:
-    """What the axis reads in one run of a subject."""
-    made: axes.Axis = catalogue.make("axes", axis)
+    """The axis's reading in one run of a subject."""
+    reader: axes.Axis = catalogue.make("axes", axis)
     family = catalogue.make("families", case.family.format(seed=seed))
     subject = open_subject(case.subject, family)
-    splits = case.splits or tuple(r for r in family.split_names if kind(r) in made.tested)
-    asked = made.conditions_for(family)
+    splits = case.splits or tuple(r for r in family.split_names if kind(r) in reader.tested)
+    conditions = reader.conditions_for(family)
     n = lifetimes * case.times
-    lived = {
-        split: rollout(subject, family, split, n, seed, conditions=asked, log_probs=False) for split in splits
+    trials = {
+        split: rollout(subject, family, split, n, seed, conditions=conditions, log_probs=False)
+        for split in splits
     }
-    verdict = made.read(lived, family)
+    verdict = reader.read(trials, family)
     return "none" if verdict is None else verdict.reading

@@ -1,7 +1,7 @@
-"""Runs the instrument over every scripted subject whose answer is known.
+"""Runs the instrument over every scripted subject with a known answer.
 
-The truth was written down before the placement rule was, but for four labels that its header names; the seeds of a
-full run are for the caller to choose: those that docs/validity.md names were used.
+The truth was written before the placement rule, except for four labels in its header. The caller chooses the seeds of
+a full run; the seeds in docs/validity.md were used before.
 """
 
 import collections
@@ -28,7 +28,7 @@ from mesascope.validation.axes import count_readings, list_calls, parse_line, tr
 
 TRUTH = Path(__file__).parent / "truth.toml"
 CANNOT_ACQUIRE = ("inert", "reactive", "tracking")
-STUDIES = {  # contrasts that vary; the first three are null
+STUDIES = {  # contrasts with variance; the first three are null
     "two_loss_reflex": "no benefit",
     "feedback_hash": "no benefit",
     "hash_commit": "no benefit",
@@ -40,7 +40,7 @@ BOUNDS = {"right": 0.97, "wrong": 0.005, "committed": 1, "coverage": (0.935, 0.9
 
 
 class Reading(NamedTuple):
-    """What one run read: the level, the interval that it comes from, and the direction."""
+    """The reading of one run: the level, the interval of rungs, and the direction."""
 
     level: str
     lowest: str
@@ -48,7 +48,7 @@ class Reading(NamedTuple):
     direction: str
 
     def text(self) -> str:
-        """The level, or the interval where it is undetermined."""
+        """The level, or the interval if it is undetermined."""
         return self.level if self.level != "undetermined" else f"{self.lowest}–{self.highest}"
 
 
@@ -64,12 +64,12 @@ class Case(NamedTuple):
 
 
 def cases(path: Path = TRUTH, quick: bool = False) -> list[Case]:
-    """The lines of the truth; with quick those that the short validation reads."""
+    """The lines of the truth; with quick only those of the short validation."""
     return [Case(**parse_line(Case, row)) for row in truth_lines(path, quick)]
 
 
 def read(case: Case, placement: Reading) -> str:
-    """Whether a reading is right, undetermined (its interval holds the truth) or wrong."""
+    """Whether a reading is right, undetermined (its interval contains the truth) or wrong."""
     low, high, truth = (LADDER.index(x) for x in (placement.lowest, placement.highest, case.level))
     if not low <= truth <= high or placement.direction not in ("none", case.direction):
         return "wrong"
@@ -84,19 +84,20 @@ def validate(
     progress: Progress = lambda share, doing: None,
     *,
     workers: int = 1,
-    kept: Path | None = None,
+    folder: Path | None = None,
 ) -> dict[str, Any]:
     """Places every scripted subject of the truth in several runs and counts the readings.
 
     Args:
         quick: three seeds, and no studies of coverage and of chance benefits.
-        seeds: runs per subject, 20 (quick: 3) where 0.
+        seeds: runs per subject; 0 for 20 (quick: 3).
         first: the first seed.
-        lifetimes: per split and run, 320 (quick: 128) where 0; axes are read on 256 (quick: 128).
-        progress: called with the share that is done and what is being done.
-        workers: processes side by side, 0 for one per core; not 1 only from a module that may be imported without
-            doing anything.
-        kept: a folder from which a stopped run goes on, as `folder` names it; whoever has the answer removes it.
+        lifetimes: per split and run; 0 for 320 (quick: 128). Axes are read on 256 (quick: 128).
+        progress: called with the share that is done and the current task.
+        workers: parallel processes, 0 for one per core. With more than one, the calling module must be importable
+            without side effects.
+        folder: a folder of finished answers, from which a stopped run continues; see `results_folder`. The caller
+            removes it.
 
     Raises:
         MesascopeError: fewer than three lifetimes.
@@ -104,8 +105,8 @@ def validate(
     Returns:
         `confusion` {truth: {reading: count}}, the shares `right` (over the subjects that demand a reading),
         `undetermined` and `wrong` (over all), `false_positives` (lowest end at 'locating' or above for a subject
-        that cannot acquire), `coverage`, `subjects`, the same of the `axes`, whether it `holds` and which bounds it
-        `missed`.
+        that cannot acquire), `coverage`, `subjects`, the results of the `axes`, the bounds that were `missed`, and
+        `holds` (none was missed).
     """
     if 0 < lifetimes < 3:
         raise MesascopeError(
@@ -113,24 +114,24 @@ def validate(
         )
     seeds = seeds or (3 if quick else 20)
     lifetimes = lifetimes or (128 if quick else 320)
-    known = cases(quick=quick)
-    groups = [(group, seed) for seed in range(first, first + seeds) for group in _grouped(known)]
+    case_list = cases(quick=quick)
+    groups = [(group, seed) for seed in range(first, first + seeds) for group in _group_cases(case_list)]
     parts = {  # the longest first
-        "studies": [(_study, name, first) for name in ([] if quick else STUDIES)],
+        "studies": [(_measure_coverage, name, first) for name in ([] if quick else STUDIES)],
         "axes": list_calls(seeds, first, 128 if quick else 256, quick),
-        "placements": [(_placed, group, seed, lifetimes) for group, seed in groups],
+        "placements": [(_place_group, group, seed, lifetimes) for group, seed in groups],
     }
-    answers = _answers(parts, progress, workers, kept)
-    placed = list(_placements(groups, answers["placements"]))
+    answers = _collect(parts, progress, workers, folder)
+    placements = list(_pair_placements(groups, answers["placements"]))
     confusion, verdicts, readings = (collections.defaultdict(Counter) for _ in range(3))
-    for _, case, placement in placed:
+    for _, case, placement in placements:
         confusion[case.level][placement.level] += 1
         verdicts[case.name][read(case, placement)] += 1
         readings[case.name][placement.text()] += 1
-    demanded = [verdicts[c.name] for c in known if c.demanded]
-    cannot = [placement for _, case, placement in placed if case.level in CANNOT_ACQUIRE]
-    runs = {"all": seeds * len(known), "demanded": seeds * len(demanded), "cannot acquire": len(cannot)}
-    found: dict[str, Any] = {
+    demanded = [verdicts[c.name] for c in case_list if c.demanded]
+    cannot = [placement for _, case, placement in placements if case.level in CANNOT_ACQUIRE]
+    runs = {"all": seeds * len(case_list), "demanded": seeds * len(demanded), "cannot acquire": len(cannot)}
+    results: dict[str, Any] = {
         "confusion": {level: dict(confusion[level]) for level in LADDER if level in confusion},
         "right": sum(v["right"] for v in demanded) / runs["demanded"],
         "undetermined": sum(v["undetermined"] for v in verdicts.values()) / runs["all"],
@@ -144,7 +145,7 @@ def validate(
         "committed": None,
         "wrong_runs": [
             {"subject": case.name, "seed": seed, "truth": case.level, "reading": placement.text()}
-            for seed, case, placement in placed
+            for seed, case, placement in placements
             if read(case, placement) == "wrong"
         ],
         "subjects": [
@@ -155,152 +156,153 @@ def validate(
                 "readings": dict(readings[c.name]),
                 **{v: verdicts[c.name][v] for v in ("right", "undetermined", "wrong")},
             }
-            for c in known
+            for c in case_list
         ],
         "axes": count_readings(parts["axes"], answers["axes"], seeds),
     }
     if not quick:
-        found["coverage"] = [row for rows, _ in answers["studies"] for row in rows]
+        results["coverage"] = [row for rows, _ in answers["studies"] for row in rows]
         above = dict(zip(STUDIES, (above for _, above in answers["studies"]), strict=True))
-        found["committed"] = {"runs": COMMITTED, "benefit": above["hash_commit"]}
-    found["missed"] = missed_bounds(found, quick)
-    found["holds"] = not found["missed"]
-    return found
+        results["committed"] = {"runs": COMMITTED, "benefit": above["hash_commit"]}
+    results["missed"] = missed_bounds(results, quick)
+    results["holds"] = not results["missed"]
+    return results
 
 
 def results_folder(cache: Path, *settings: int) -> Path:
-    """Where a run with these settings of this code keeps what is finished: what other code computed is not used."""
+    """The folder of finished answers for these settings and this version of the code."""
     return cache / "-".join([fingerprint(Path(__file__).parents[1]), *(f"{s:d}" for s in settings)])
 
 
-def _answers(
-    parts: dict[str, list[tuple]], progress: Progress, workers: int, kept: Path | None
+def _collect(
+    parts: dict[str, list[tuple]], progress: Progress, workers: int, folder: Path | None
 ) -> dict[str, list[Any]]:
-    """What every unit of every part gives, from one row of processes."""
+    """The answers of all units by part, computed by one pool of processes."""
     units = [unit for part in parts.values() for unit in part]
-    given = spread(_answer, units, workers, kept)
-    out: dict[str, list[Any]] = {}
+    answers = spread(_run_unit, units, workers, folder)
+    by_part: dict[str, list[Any]] = {}
     for name, part in parts.items():
-        out[name] = []
+        by_part[name] = []
         for _ in part:
-            out[name].append(next(given))
-            done = sum(map(len, out.values()))
+            by_part[name].append(next(answers))
+            done = sum(map(len, by_part.values()))
             progress(done / len(units), f"{name}, {done} of {len(units)}")
-    return out
+    return by_part
 
 
-def _answer(work: Work, *unit: Any) -> Any:
-    """What one unit gives."""
+def _run_unit(work: Work, *unit: Any) -> Any:
+    """The answer of one unit."""
     return work(*unit)
 
 
-def _placements(
-    groups: list[tuple[list[Case], int]], placed: list[list[Sequence[str]]]
+def _pair_placements(
+    groups: list[tuple[list[Case], int]], placements: list[list[Sequence[str]]]
 ) -> Iterator[tuple[int, Case, Reading]]:
-    """Every case in every run."""
-    for (group, seed), told in zip(groups, placed, strict=True):
-        for case, reading in zip(group, told, strict=True):
+    """Every case in every run, with its reading."""
+    for (group, seed), readings in zip(groups, placements, strict=True):
+        for case, reading in zip(group, readings, strict=True):
             yield seed, case, Reading(*reading)
 
 
-def _grouped(known: list[Case]) -> list[list[Case]]:
-    """Cases that share tasks and reference procedures, in groups that are not too unequal."""
+def _group_cases(case_list: list[Case]) -> list[list[Case]]:
+    """Groups of cases that share tasks and reference procedures, of similar size."""
     by_family: dict[str, list[Case]] = {}
-    for case in known:
+    for case in case_list:
         by_family.setdefault(case.family, []).append(case)
-    cut = [cases[i : i + GROUP] for cases in by_family.values() for i in range(0, len(cases), GROUP)]
-    return sorted(cut, key=len, reverse=True)
+    groups = [cases[i : i + GROUP] for cases in by_family.values() for i in range(0, len(cases), GROUP)]
+    return sorted(groups, key=len, reverse=True)
 
 
-def _placed(group: list[Case], seed: int, lifetimes: int) -> list[Reading]:
-    """The readings of cases that share a family in one run; the reference procedures are lived once."""
+def _place_group(group: list[Case], seed: int, lifetimes: int) -> list[Reading]:
+    """The readings of cases that share a family in one run; the reference procedures run once."""
     family = catalogue.make("families", group[0].family.format(seed=seed))
     splits = [split.name for split in family.splits() if split.counted]
     blocks = -(-lifetimes // BLOCK)
-    together = next(n for n in (5, 4, 3, 2, 1) if not blocks % n)  # blocks left over would be compiled apart
+    # a remainder of blocks would need another compilation
+    together = next(n for n in (5, 4, 3, 2, 1) if not blocks % n)
     bench = Bench(family, conditions(family.horizon), splits, lifetimes, seed, together=together)
-    out = []
+    readings = []
     for case in group:
         subject = open_subject(case.subject, family)
         placement = bench.place(subject, subject.trained_on)[2]
         assert placement is not None  # the fresh split is among the splits
-        out.append(Reading(placement.level, placement.lowest, placement.highest, placement.direction))
-    return out
+        readings.append(Reading(placement.level, placement.lowest, placement.highest, placement.direction))
+    return readings
 
 
 def check_refusals(path: Path = TRUTH) -> dict[str, str]:
-    """Why each subject that must be refused was, '' where it was not."""
-    told = tomllib.loads(path.read_text())
-    family = catalogue.make("families", told["defaults"]["family"])
-    out = {}
-    for name in told.get("refused", {}):
+    """The reason for refusing each subject that must be refused; '' if it was not refused."""
+    truth = tomllib.loads(path.read_text())
+    family = catalogue.make("families", truth["defaults"]["family"])
+    reasons = {}
+    for name in truth.get("refused", {}):
         try:
             refuse_leaks(open_subject(name, family), family)
-            out[name] = ""
-        except MesascopeError as why:
-            out[name] = why.problem
-    return out
+            reasons[name] = ""
+        except MesascopeError as error:
+            reasons[name] = error.problem
+    return reasons
 
 
-def _study(
-    name: str, first: int, many: int = 2000, sizes: tuple[int, ...] = (64, 256), chunk: int = 8192
+def _measure_coverage(
+    name: str, first: int, studies: int = 2000, sizes: tuple[int, ...] = (64, 256), chunk: int = 8192
 ) -> tuple[list[dict[str, Any]], int | None]:
     """Coverage of one subject's intervals by size, and how many of the first studies of 256 show a benefit.
 
-    The mean is that over all lifetimes of all studies of the subject, 2,000 times as many as one study has.
+    The true mean is taken over all lifetimes of all studies, 2,000 times as many as one study has.
     """
     family = catalogue.make("families", "bernoulli_bandit:arms=5,trials=100")
-    needed = [c for c in conditions(family.horizon) if c.startswith(("intact", "feedback_shuffled"))]
-    shuffled = [catalogue.make("conditions", label) for label in needed]
+    labels = [c for c in conditions(family.horizon) if c.startswith(("intact", "feedback_shuffled"))]
+    shuffled = [catalogue.make("conditions", label) for label in labels]
     subject, parts, rule = open_subject(name, family), [], Rule()
-    for j in range(many * max(sizes) // chunk + 1):
-        lived = rollout(
+    for j in range(studies * max(sizes) // chunk + 1):
+        trials = rollout(
             subject, family, "fresh", chunk, first + j, conditions=shuffled, log_probs=False, together=16
         )
-        intact, room = gain(lived)
+        intact, possible = gain(trials)
         shuffle = f"feedback_shuffled:older_than={rule.older_than}"
-        parts.append(np.stack([intact, gains(lived, shuffle)[0], room]))
-    pool = np.concatenate(parts, axis=1)[:, : many * max(sizes)]
+        parts.append(np.stack([intact, gains(trials, shuffle)[0], possible]))
+    pool = np.concatenate(parts, axis=1)[:, : studies * max(sizes)]
     truth = (pool[0].sum() - pool[1].sum()) / pool[2].sum()
     coverage, above = [], None
     for n in sizes:
-        rows = pool[:, : many * n].reshape(3, many, n)
+        rows = pool[:, : studies * n].reshape(3, studies, n)
         values = np.stack(
-            [ratio(rows[0, k], rows[2, k]) - ratio(rows[1, k], rows[2, k]) for k in range(many)]
+            [ratio(rows[0, k], rows[2, k]) - ratio(rows[1, k], rows[2, k]) for k in range(studies)]
         )
-        got = interval(values)
-        held = (got.low <= truth) & (truth <= got.high)
-        told = {"study": f"{name}, {STUDIES[name]}", "n": n, "studies": many}
-        coverage.append({**told, "covered": float(held.mean()), "truth": float(truth)})
+        intervals = interval(values)
+        covered = (intervals.low <= truth) & (truth <= intervals.high)
+        row = {"study": f"{name}, {STUDIES[name]}", "n": n, "studies": studies}
+        coverage.append({**row, "covered": float(covered.mean()), "truth": float(truth)})
         if n == 256:
             error = np.asarray([standard_error(v) for v in values[:COMMITTED]])
-            away = np.abs(values[:COMMITTED].mean(-1)) - rule.smallest_benefit
-            above = int((away > rule.errors * error).sum())
+            distance = np.abs(values[:COMMITTED].mean(-1)) - rule.smallest_benefit
+            above = int((distance > rule.errors * error).sum())
     return coverage, above
 
 
-def missed_bounds(found: dict[str, Any], quick: bool) -> list[str]:
-    """The bounds that were missed, in words; with three seeds only those that so few can show."""
-    out = []
-    if found["false_positives"]:
-        out.append(
-            f"{found['false_positives']} runs of subjects that cannot acquire were placed at locating or above"
+def missed_bounds(results: dict[str, Any], quick: bool) -> list[str]:
+    """The bounds that were missed, in words; with quick only the bounds that three seeds can test."""
+    missed = []
+    if results["false_positives"]:
+        missed.append(
+            f"{results['false_positives']} runs of subjects that cannot acquire were placed at locating or above"
         )
-    out += [f"{name} was not refused" for name, why in found["refused"].items() if not why]
-    out += [line for told in found["axes"].values() for line in told["missed"]]
-    if found["wrong"] > BOUNDS["wrong"] and (not quick or len(found["wrong_runs"]) > 1):
-        out.append(f"{found['wrong']:.2%} of the runs are wrong, the bound is {BOUNDS['wrong']:.1%}")
+    missed += [f"{name} was not refused" for name, reason in results["refused"].items() if not reason]
+    missed += [line for axis in results["axes"].values() for line in axis["missed"]]
+    if results["wrong"] > BOUNDS["wrong"] and (not quick or len(results["wrong_runs"]) > 1):
+        missed.append(f"{results['wrong']:.2%} of the runs are wrong, the bound is {BOUNDS['wrong']:.1%}")
     least = BOUNDS["right"] - (0.02 if quick else 0.0)
-    if found["right"] < least:
-        out.append(
-            f"{found['right']:.1%} of the runs that demand a reading are right, the bound is {least:.0%}"
+    if results["right"] < least:
+        missed.append(
+            f"{results['right']:.1%} of the runs that demand a reading are right, the bound is {least:.0%}"
         )
     low, high = BOUNDS["coverage"]
-    for c in found["coverage"]:
+    for c in results["coverage"]:
         if not low <= c["covered"] <= high:
-            out.append(
+            missed.append(
                 f"{c['study']}, N = {c['n']}: intervals cover in {c['covered']:.2%}, not {low:.1%} to {high:.1%}"
             )
-    if found["committed"] and found["committed"]["benefit"] > BOUNDS["committed"]:
-        out.append(f"hash_commit shows a benefit in {found['committed']['benefit']} of {COMMITTED} runs")
-    return out
+    if results["committed"] and results["committed"]["benefit"] > BOUNDS["committed"]:
+        missed.append(f"hash_commit shows a benefit in {results['committed']['benefit']} of {COMMITTED} runs")
+    return missed

@@ -252,7 +252,7 @@ CASES = {
     "draws of its own": (
         agent("own_randomness"),
         "of the actions change",
-        "draw only from what is handed in",
+        "draw only from the key that is passed in",
     ),
     "second subject": (
         examine("uniform", "agents_under_test:half_action"),

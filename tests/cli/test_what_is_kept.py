@@ -114,7 +114,7 @@ def test_a_function_that_hangs_is_left_alone_until_ctrl_c(tmp_path, monkeypatch,
     assert process.returncode == 130, err
     assert out == ""
     assert "Traceback" not in err
-    assert f"Stopped. What was finished is kept; to go on: mesascope {' '.join(arguments)}" in err
+    assert f"Stopped. Finished work is kept; to continue: mesascope {' '.join(arguments)}" in err
     finished = kept(run_folder)
     assert finished  # of the controls and the first subject
     lived = []

@@ -25,9 +25,9 @@ BROKEN = {
     "families/bankless": "With the bank 'bank:2@1' its bank is None",
     "subjects/overconfident": "Its probabilities sum to 1.5",
     "subjects/raising": "OverflowError: too wide",
-    "conditions/unsteady": "With the same seed it disturbs otherwise the second time",
+    "conditions/unsteady": "With the same seed it disturbs differently the second time",
     "conditions/branching": "branching.py, line 10, raised TracerBoolConversionError: it needs the value of an array",
-    "metrics/contradicting": "On the still contradicting must read '0'",
+    "metrics/contradicting": "On the still contradicting expects '0'",
     "recipes/restless": "With the same seed it trains another network the second time",
 }
 FAMILY = "lucky_lever:choices=3,trials=12"

@@ -78,13 +78,13 @@ def test_curve_of_a_log_is_the_realised_pay_off():
 
 def test_lifetimes_are_sorted_by_the_task(examined):
     one = lifetimes.lives(examined[0])
-    assert one.got.shape == (64, 12)
+    assert one.shares.shape == (64, 12)
     assert sum(one.blocks) == 64
     lived = examined[0].trials["fresh"]
     best = lived.means.values[:, 0].argmax(-1)
     assert one.blocks == tuple((best == k).sum() for k in range(3))
     hit = lived.action.sel(condition="intact").values == best[:, None]
-    assert (one.got == 1).sum() == hit.sum()
+    assert (one.shares == 1).sum() == hit.sum()
     long = lifetimes.coarse(np.arange(600.0 * 250).reshape(600, 250))
     assert long.shape == (200, 84)
     assert long[0, 0] == pytest.approx(np.mean([r * 250 + c for r in range(3) for c in range(3)]))
@@ -98,7 +98,7 @@ def test_bank_shows_those_that_were_trained_on_one(examined):
     wild = one._replace(estimate=9.0, low=-40.0, high=60.0)
     axes = Figure().subplots()
     bank.draw(axes, [one, wild])
-    assert axes.get_xlim() == bank.SHOWN
+    assert axes.get_xlim() == bank.LIMITS
 
 
 def test_spectrum_draws_both_ends_and_every_share(examined):

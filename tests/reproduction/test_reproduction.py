@@ -190,7 +190,7 @@ def test_ctrl_c_says_how_to_go_on_and_what_is_done_is_kept(often, tmp_path):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 130 and "Traceback" not in told, told
-    assert "Stopped. What was finished is kept" in told
+    assert "Stopped. Finished work is kept" in told
     kept = finished()
     assert kept and not (here / "results.json").exists()
     subprocess.run(command(study, here, 2), check=True, timeout=240, stderr=subprocess.DEVNULL)
@@ -271,7 +271,7 @@ def test_a_mistake_in_code_of_others_is_theirs_in_every_process(tmp_path):
     (study / "measures.py").write_text("def mine(lived):\n    return [][0]\n")
     with pytest.raises(MesascopeError, match=r"measures\.py, line 2, raised IndexError") as raised:
         reproduce(str(study), out=tmp_path / "out", trust=True, workers=2)
-    assert "Mend it there" in raised.value.remedy
+    assert "Correct it there" in raised.value.remedy
 
 
 def test_studies_are_listed(capsys):

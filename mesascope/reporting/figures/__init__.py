@@ -1,4 +1,4 @@
-"""The report's figures: each file holds its numbers and how they are drawn onto given axes."""
+"""The report's figures: each file computes its numbers and draws them onto axes."""
 
 import base64
 import contextlib
@@ -11,9 +11,9 @@ from mesascope.reporting.hints import Axes, Figure
 from mesascope.reporting.words import shorten
 
 GAINED = "share of what could be gained (0 chance, 1 the best act every time)"
-WIDTH = 9.0  # inches; 72 units of the picture each
+WIDTH = 9.0  # inches of 72 units
 SCALE = 1.6  # pixels of the page to a unit of the picture, at most
-COLOURS = {  # ink by name; the page's style sheet may turn each, so that a dark page stays readable
+COLOURS = {  # ink by name; the page's style sheet may replace each, for a readable dark page
     "ink": "#1b1b1c",
     "soft": "#66666b",
     "line": "#dcdce0",
@@ -42,7 +42,7 @@ STYLE = {
 
 @contextlib.contextmanager
 def style() -> Iterator[None]:
-    """Within it every figure looks alike, whatever the user's own style; outside nothing is changed."""
+    """Gives all figures one style, whatever the user's own style; restores the user's style afterwards."""
     import matplotlib
 
     with matplotlib.rc_context():
@@ -54,13 +54,13 @@ def style() -> Iterator[None]:
             yield
 
 
-def svg(figure: Figure, name: str, described: str) -> str:
-    """A figure as one SVG element for a page that holds several.
+def svg(figure: Figure, name: str, description: str) -> str:
+    """A figure as one SVG element for a page with several.
 
     Args:
-        figure: made and drawn within `style()`.
+        figure: drawn within `style()`.
         name: of the figure; keeps identifiers of several figures apart.
-        described: what a screen reader says.
+        description: text for a screen reader.
 
     Returns:
         The same text for the same figure: no dates, no random identifiers.
@@ -69,19 +69,19 @@ def svg(figure: Figure, name: str, described: str) -> str:
 
     import matplotlib
 
-    out = io.StringIO()
+    buffer = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": f"mesascope {name}"}):
-        figure.savefig(out, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    text = out.getvalue()
+        figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, count=1, flags=re.DOTALL)
-    text = re.sub(r"<[^>]*>", _tag, text)  # text between tags is not touched: its '<' are escaped
+    text = re.sub(r"<[^>]*>", _tag, text)  # only tags change: '<' in text is escaped
     text = re.sub(r">\n\s*<", ">\n<", text)
-    return _root(text, html.escape(described, quote=True))
+    return _root(text, html.escape(description, quote=True))
 
 
 def _root(text: str, label: str) -> str:
-    """The root element with a label, and with a largest size in place of a fixed one."""
+    """The root element with a label, and a maximum size instead of a fixed one."""
     head, rest = text.split(">", 1)
     box = re.search(r'viewBox="\S+ \S+ (\S+) \S+"', head)
     widest = f' style="max-width: {SCALE * float(box.group(1)):.0f}px"' if box else ""
@@ -90,20 +90,20 @@ def _root(text: str, label: str) -> str:
 
 
 def _tag(match: re.Match[str]) -> str:
-    """One tag with colours that a style sheet can turn, and without what a page does not need."""
+    """One tag with colours that a style sheet can replace, and without unneeded identifiers."""
     tag = match.group()
     if tag.startswith("<g id="):
         tag = "<g/>" if tag.endswith("/>") else "<g>"
     elif tag.startswith("<image "):
         tag = re.sub(r' id="[^"]*"', "", tag)
-        tag = re.sub(r"(?<=data:image/png;base64,)[^\"]*", _indexed, tag)
+        tag = re.sub(r"(?<=data:image/png;base64,)[^\"]*", _index_colours, tag)
     for name, colour in COLOURS.items():
         tag = tag.replace(colour, f"var(--{name}, {colour})")
     return tag
 
 
-def _indexed(match: re.Match[str]) -> str:
-    """The same picture with a palette, where it has few colours: half the size."""
+def _index_colours(match: re.Match[str]) -> str:
+    """The picture with a palette if it has at most 256 colours: half the size."""
     import numpy as np
     from PIL import Image
 
@@ -112,14 +112,14 @@ def _indexed(match: re.Match[str]) -> str:
     colours, index = np.unique(pixels.reshape(-1, 4), axis=0, return_inverse=True)
     if len(colours) > 256:
         return match.group()
-    made, out = Image.fromarray(index.reshape(pixels.shape[:2]).astype(np.uint8), "P"), io.BytesIO()
-    made.putpalette(colours.tobytes(), "RGBA")
-    made.save(out, "PNG", optimize=True)
-    return base64.b64encode(out.getvalue()).decode()
+    indexed, buffer = Image.fromarray(index.reshape(pixels.shape[:2]).astype(np.uint8), "P"), io.BytesIO()
+    indexed.putpalette(colours.tobytes(), "RGBA")
+    indexed.save(buffer, "PNG", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def label_rows(axes: Axes, count: int, title: str) -> None:
-    """Makes a panel one of so many rows: a line for each, one at zero, and a title."""
+    """Prepares a panel of rows: a line for each row, a line at zero, and a title."""
     axes.axvline(0, color=INK, lw=0.7, ls=(0, (2, 2)), zorder=1)
     for y in range(count):
         axes.axhline(y, color=LINE, lw=0.5, zorder=0)
@@ -128,14 +128,14 @@ def label_rows(axes: Axes, count: int, title: str) -> None:
 
 
 def panels(count: int, most: int, height: float, x: str, y: str = ""):
-    """A figure with a panel per subject, at most so many in a row, and the panels in order.
+    """A figure with a panel per subject, and the panels in order.
 
     Args:
-        count: panels.
-        most: in a row.
+        count: how many panels.
+        most: panels in a row.
         height: of a row in inches.
-        x: what stands below all of them.
-        y: what stands at their side.
+        x: the label below all panels.
+        y: the label at their side.
     """
     from matplotlib.figure import Figure
 
@@ -147,7 +147,7 @@ def panels(count: int, most: int, height: float, x: str, y: str = ""):
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for spare in grid.ravel()[count:]:
         spare.remove()
-    for row, line in enumerate(grid):  # the lowest panel of a column keeps its numbers
+    for row, line in enumerate(grid):  # the lowest panel of a column keeps its tick labels
         for column, axes in enumerate(line):
             if row * columns + column < count <= (row + 1) * columns + column:
                 axes.tick_params(labelbottom=True)

@@ -1,4 +1,4 @@
-"""What a subject recognises and what it acquires, by the shots in its context; a figure per way of asking."""
+"""Recognition and acquisition by the number of shots in the context; a figure per way of asking."""
 
 import re
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ PROBE = "recognition_and_acquisition"
 
 
 class Growth(NamedTuple):
-    """Both numbers by shots: rows of [shots, estimate, low, high].
+    """Recognition and acquisition by shots: rows of [shots, estimate, low, high].
 
     Attributes:
         name: the subject's.
-        asked: log_probs, samples, answer, or '' for a subject that is not asked in words.
+        asked: log_probs, samples, answer, or '' for a subject without questions in words.
         recognition: [S, 4].
         acquisition: [S, 4].
     """
@@ -30,17 +30,17 @@ class Growth(NamedTuple):
 
 
 def growth(examination: Examination) -> Growth | None:
-    """Both numbers of one subject, None where they were not measured."""
+    """Recognition and acquisition of one subject; None if they were not measured."""
     rows: dict[str, list[list[float]]] = {"recognition": [], "acquisition": []}
     for f in examination.answers:
-        found = re.fullmatch(rf"{PROBE}: (recognition|acquisition), (\d+) shots", f.metric)
-        if found and f.status == "measured" and f.low is not None and f.high is not None:
-            rows[found[1]].append([int(found[2]), float(f.estimate or 0.0), f.low, f.high])
+        match = re.fullmatch(rf"{PROBE}: (recognition|acquisition), (\d+) shots", f.metric)
+        if match and f.status == "measured" and f.low is not None and f.high is not None:
+            rows[match[1]].append([int(match[2]), float(f.estimate or 0.0), f.low, f.high])
     if not all(rows.values()):
         return None
     fresh = examination.trials.get("fresh")
-    asked = "" if fresh is None else str(fresh.attrs.get("elicited", ""))
-    return Growth(examination.subject, asked, *(np.asarray(found) for found in rows.values()))
+    elicited = "" if fresh is None else str(fresh.attrs.get("elicited", ""))
+    return Growth(examination.subject, elicited, *(np.asarray(points) for points in rows.values()))
 
 
 def draw(axes: Axes, one: Growth) -> None:
@@ -58,9 +58,9 @@ def draw(axes: Axes, one: Growth) -> None:
 def figure(group: Sequence[Growth]) -> Figure:
     """A panel per subject, all asked in the same way."""
     y = "accuracy above chance, and what true labels add"
-    made, axes = panels(len(group), 3, 1.9 if len(group) > 1 else 2.6, "shots in the context", y)
+    drawing, axes = panels(len(group), 3, 1.9 if len(group) > 1 else 2.6, "shots in the context", y)
     for a, one in zip(axes, group, strict=True):
         draw(a, one)
     axes[0].legend(loc="upper left")
     axes[0].set_ylim(-0.6, 0.75)
-    return made
+    return drawing

@@ -12,7 +12,7 @@ from mesascope.reporting.intervals import comparable, mean_payoff, means, share
 from mesascope.reporting.words import shorten
 
 BINS = 25  # at most, over a lifetime
-ROLES = ("learner", "strongest")  # references that are drawn
+ROLES = ("learner", "strongest")  # references in the figure
 
 
 class Curve(NamedTuple):
@@ -20,7 +20,7 @@ class Curve(NamedTuple):
 
     Attributes:
         role: 'subject', 'seen' (the subject on its training tasks), or a reference's role.
-        name: who it is.
+        name: the procedure's name.
         trial: [B] the middle of each bin, from 1.
         estimate: [B].
         low: [B], NaN where there are too few units.
@@ -38,32 +38,32 @@ class Curve(NamedTuple):
 
 
 def curves(examination: Examination) -> list[Curve]:
-    """The subject's curve on fresh tasks (or in the log), on seen ones, and those of the references."""
-    lives = examination.trials
-    split = next((r for r in ("fresh", "logged") if r in lives), next(iter(lives)))
-    out = [curve(lives[split], "subject", examination.subject)]
-    if split == "fresh" and "seen" in lives and examination.trained_on.startswith("bank"):
-        out.append(curve(lives["seen"], "seen", f"{examination.subject} on its training tasks"))
+    """The subject's curves on fresh tasks (or in the log) and on seen tasks, and the references' curves."""
+    trials = examination.trials
+    split = next((r for r in ("fresh", "logged") if r in trials), next(iter(trials)))
+    curve_list = [curve(trials[split], "subject", examination.subject)]
+    if split == "fresh" and "seen" in trials and examination.trained_on.startswith("bank"):
+        curve_list.append(curve(trials["seen"], "seen", f"{examination.subject} on its training tasks"))
     for role in ROLES:
-        lived = examination.references.get(role, {}).get(split)
-        if lived is not None:
-            out.append(curve(lived, role, str(lived.attrs.get("subject", role))))
-    return out
+        reference_trials = examination.references.get(role, {}).get(split)
+        if reference_trials is not None:
+            curve_list.append(curve(reference_trials, role, str(reference_trials.attrs.get("subject", role))))
+    return curve_list
 
 
-def curve(lived: xr.Dataset, role: str, name: str) -> Curve:
-    """One curve, summed before it is divided where chance and best are known."""
-    length = lived.sizes["trial"]
+def curve(trials: xr.Dataset, role: str, name: str) -> Curve:
+    """One curve; if chance and best are known, a ratio of sums over lifetimes."""
+    length = trials.sizes["trial"]
     width = -(-length // BINS)
     windows = [slice(start, min(start + width, length)) for start in range(0, length, width)]
-    normalised = comparable(lived)
-    rows = [share(lived, window=w) if normalised else mean_payoff(lived, w) for w in windows]
-    got = means(lived, np.stack(rows))
+    normalised = comparable(trials)
+    rows = [share(trials, window=w) if normalised else mean_payoff(trials, w) for w in windows]
+    intervals = means(trials, np.stack(rows))
     trial = np.array([(w.start + 1 + w.stop) / 2 for w in windows])
-    return Curve(role, name, trial, got.estimate, got.low, got.high, normalised)
+    return Curve(role, name, trial, intervals.estimate, intervals.low, intervals.high, normalised)
 
 
-LOOKS = {  # role: colour, line, width, in the key
+LOOKS = {  # role: colour, line, width, label in the key
     "subject": (SUBJECT, "-", 1.8, "the subject on fresh tasks, 95 % intervals"),
     "seen": (SECOND, (0, (4, 1.5)), 1.4, "the subject on its training tasks"),
     "learner": (SOFT, "-", 0.9, None),
@@ -91,16 +91,16 @@ def figure(groups: Sequence[Sequence[Curve]]) -> Figure:
     normalised = groups[0][0].normalised
     y = "share of what could be gained\n(0 chance, 1 the best act every time)"
     y = y if normalised else "realised pay-off"
-    made, axes = panels(len(groups), 3, 2.0 if len(groups) > 1 else 3.0, "trial of the lifetime", y)
+    drawing, axes = panels(len(groups), 3, 2.0 if len(groups) > 1 else 3.0, "trial of the lifetime", y)
     for one, curves in zip(axes, groups, strict=True):
         draw(one, curves)
     names = {c.role: c.name for curves in groups for c in curves}
     handles = []
-    for role, (colour, line, width, said) in LOOKS.items():
+    for role, (colour, line, width, description) in LOOKS.items():
         if role in names:
             best = " (best known)" if role == "strongest" else ""
-            label = said or f"{shorten(names[role], 24)}{best}"
+            label = description or f"{shorten(names[role], 24)}{best}"
             label = label if normalised else "mean, with 95 % intervals"
             handles.append(Line2D([], [], color=colour, ls=line, lw=width, label=label))
-    made.legend(handles=handles, loc="outside upper left", ncols=4 if len(groups) > 1 else 2)
-    return made
+    drawing.legend(handles=handles, loc="outside upper left", ncols=4 if len(groups) > 1 else 2)
+    return drawing

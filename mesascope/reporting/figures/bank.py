@@ -8,7 +8,7 @@ from mesascope.reporting.headlines import find_measured
 from mesascope.reporting.hints import Axes, Examination, Figure
 from mesascope.reporting.words import shorten
 
-SHOWN = (-0.5, 1.5)
+LIMITS = (-0.5, 1.5)
 
 
 class Position(NamedTuple):
@@ -20,8 +20,8 @@ class Position(NamedTuple):
         estimate: with its interval low and high.
         low: lower end.
         high: upper end.
-        kept: the share that the ideal locator keeps on fresh tasks.
-        cut: the rule's.
+        kept: the share of its gain that the ideal locator keeps on fresh tasks.
+        cut: the cut in the placement rule.
     """
 
     name: str
@@ -34,48 +34,53 @@ class Position(NamedTuple):
 
 
 def positions(examinations: Sequence[Examination]) -> list[Position]:
-    """The positions of those that were trained on a bank, where they were measured with an interval."""
-    out = []
+    """The measured positions, with intervals, of subjects that were trained on a bank."""
+    rows = []
     for e in examinations:
-        place, kept = (
+        position, kept_finding = (
             find_measured(e, f"locate_or_learn: {w}") for w in ("position", "kept by the ideal locator")
         )
-        if place is None or place.low is None or place.high is None or not e.trained_on.startswith("bank"):
+        if (
+            position is None
+            or position.low is None
+            or position.high is None
+            or not e.trained_on.startswith("bank")
+        ):
             continue
         cut_at = e.placement.rule.cut if e.placement else 0.5
-        share = kept.estimate if kept and kept.estimate is not None else float("nan")
-        found_at = (place.estimate or 0.0, place.low, place.high)
-        out.append(Position(e.subject, e.trained_on, *found_at, share, cut_at))
-    return out
+        share = kept_finding.estimate if kept_finding and kept_finding.estimate is not None else float("nan")
+        estimates = (position.estimate or 0.0, position.low, position.high)
+        rows.append(Position(e.subject, e.trained_on, *estimates, share, cut_at))
+    return rows
 
 
 def draw(axes: Axes, rows: Sequence[Position]) -> None:
-    """Draws a row per subject; what lies outside the picture ends in an arrow."""
+    """Draws a row per subject; an arrow marks a number outside the picture."""
     for x in (0, 1):
         axes.axvline(x, color=INK, lw=0.8, zorder=1)
     axes.axvline(rows[0].cut, color=SOFT, lw=0.8, ls=(0, (2, 2)), zorder=1)
     for y, row in enumerate(rows):
         axes.axhline(y, color=LINE, lw=0.5, zorder=0)
-        low, high = max(row.low, SHOWN[0]), min(row.high, SHOWN[1])
+        low, high = max(row.low, LIMITS[0]), min(row.high, LIMITS[1])
         if low < high:
             axes.plot([low, high], [y, y], color=SUBJECT, lw=2)
-        mark = "<" if row.estimate < SHOWN[0] else ">" if row.estimate > SHOWN[1] else "o"
-        x = min(max(row.estimate, SHOWN[0]), SHOWN[1])
+        mark = "<" if row.estimate < LIMITS[0] else ">" if row.estimate > LIMITS[1] else "o"
+        x = min(max(row.estimate, LIMITS[0]), LIMITS[1])
         axes.plot(x, y, mark, color=SUBJECT, ms=6, clip_on=False, zorder=4)
-    told = [f"{shorten(r.name, 26)}\n{shorten(r.bank, 20)}, its locator keeps {r.kept:.2f}" for r in rows]
-    axes.set_yticks(range(len(rows)), told)
+    labels = [f"{shorten(r.name, 26)}\n{shorten(r.bank, 20)}, its locator keeps {r.kept:.2f}" for r in rows]
+    axes.set_yticks(range(len(rows)), labels)
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_xlim(*SHOWN)
+    axes.set_xlim(*LIMITS)
     axes.spines.left.set_visible(False)
     axes.tick_params(axis="y", length=0)
-    named = {0: "ideal locator of the bank", rows[0].cut: "the rule's cut", 1: "any learner"}
-    axes.set_xticks(list(named), [f"{x:g}\n{name}" for x, name in named.items()])
+    tick_names = {0: "ideal locator of the bank", rows[0].cut: "the rule's cut", 1: "any learner"}
+    axes.set_xticks(list(tick_names), [f"{x:g}\n{name}" for x, name in tick_names.items()])
 
 
 def figure(rows: Sequence[Position]) -> Figure:
     """The whole picture."""
     from matplotlib.figure import Figure
 
-    made = Figure(figsize=(6.5, 0.42 * len(rows) + 0.75), layout="constrained")
-    draw(made.subplots(), rows)
-    return made
+    drawing = Figure(figsize=(6.5, 0.42 * len(rows) + 0.75), layout="constrained")
+    draw(drawing.subplots(), rows)
+    return drawing

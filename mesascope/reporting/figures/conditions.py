@@ -1,4 +1,4 @@
-"""The gain on fresh tasks under every condition that was lived through."""
+"""The gain on fresh tasks under every condition of the run."""
 
 import re
 from collections.abc import Sequence
@@ -24,19 +24,19 @@ class Disturbed(NamedTuple):
 
 
 def disturbed(examination: Examination) -> list[Disturbed]:
-    """The gain under every condition on fresh tasks; those of one response have no pay-off of their own."""
-    lived = examination.trials.get("fresh")
-    if lived is None or "score" not in lived or not comparable(lived):
+    """The gain under every condition on fresh tasks; one-step conditions have no pay-off of their own."""
+    trials = examination.trials.get("fresh")
+    if trials is None or "score" not in trials or not comparable(trials):
         return []
-    own = lived.condition.values[np.isfinite(lived.score.values).any((1, 2))]
-    names = list(dict.fromkeys(re.sub(r",?replicate=\d+", "", str(c)) for c in own))
-    got = means(lived, np.stack([ratio(*gains(lived, c)) for c in names]))
-    rows = [Disturbed(c, *(float(v[i]) for v in got[:3])) for i, c in enumerate(names)]
+    labels = trials.condition.values[np.isfinite(trials.score.values).any((1, 2))]
+    names = list(dict.fromkeys(re.sub(r",?replicate=\d+", "", str(c)) for c in labels))
+    intervals = means(trials, np.stack([ratio(*gains(trials, c)) for c in names]))
+    rows = [Disturbed(c, *(float(v[i]) for v in intervals[:3])) for i, c in enumerate(names)]
     return sorted(rows, key=lambda r: _rank(r.condition))
 
 
 def others(examination: Examination) -> list[Disturbed]:
-    """The same without those that the figure of the memory span shows, save the one with no true feedback."""
+    """The disturbed gains without the conditions in the figure of the memory span."""
     spans = re.compile(r"feedback_shuffled:older_than=[1-9]")
     return [d for d in disturbed(examination) if not spans.match(d.condition)]
 
@@ -47,7 +47,7 @@ def order(rows: Sequence[Disturbed]) -> list[str]:
 
 
 def _rank(label: str) -> tuple[int, str, int]:
-    """Undisturbed first, then by kind, then by their number."""
+    """A sort key: undisturbed first, then by kind, then by number."""
     kind, _, rest = label.partition(":")
     number = re.search(r"\d+", rest)
     return (kind != "intact", kind, int(number.group()) if number else -1)
@@ -59,18 +59,18 @@ def draw(axes: Axes, rows: Sequence[Disturbed], labels: Sequence[str], title: st
     y = [labels.index(r.condition) for r in rows]
     axes.hlines(y, [r.low for r in rows], [r.high for r in rows], color=SUBJECT, lw=1.5)
     for mark, intact in (("s", True), ("o", False)):
-        some = [r for r in rows if (r.condition == "intact") == intact]
-        at = [labels.index(r.condition) for r in some]
-        axes.plot([r.estimate for r in some], at, mark, color=SUBJECT, ms=4.5)
-        for r in some if intact else ():
+        marked = [r for r in rows if (r.condition == "intact") == intact]
+        at = [labels.index(r.condition) for r in marked]
+        axes.plot([r.estimate for r in marked], at, mark, color=SUBJECT, ms=4.5)
+        for r in marked if intact else ():
             axes.axvline(r.estimate, color=SUBJECT, lw=0.6, alpha=0.5, zorder=1)
 
 
 def figure(groups: Sequence[Sequence[Disturbed]], names: Sequence[str]) -> Figure:
     """A panel per subject, rows shared."""
     labels = order([r for rows in groups for r in rows])
-    made, axes = panels(len(groups), 3, 0.19 * len(labels) + 0.5, GAINED)
+    drawing, axes = panels(len(groups), 3, 0.19 * len(labels) + 0.5, GAINED)
     for one, rows, name in zip(axes, groups, names, strict=True):
         draw(one, rows, labels, name)
     axes[0].set_yticks(range(len(labels)), [shorten(condition(c), 44) for c in labels])
-    return made
+    return drawing

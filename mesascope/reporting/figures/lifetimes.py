@@ -1,4 +1,4 @@
-"""All lifetimes of a subject as one picture: a row per lifetime, sorted by what there was to gain."""
+"""All lifetimes of a subject as one picture: a row per lifetime, sorted by the possible gain."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,24 +13,24 @@ from mesascope.stats import mean
 from mesascope.trials import payoff
 
 MOST = (256, 120)  # rows and columns of the picture; longer ones are averaged
-LEVELS = 9  # of colour, so that the page stays small
-NAMED = 10  # acts at most that are named at the side
+LEVELS = 9  # colours, so that the page stays small
+NAMED = 10  # at most so many acts are named at the side
 
 
 class Lives(NamedTuple):
-    """What every lifetime got on every trial.
+    """The normalised pay-off of every lifetime on every trial.
 
     Attributes:
         name: the subject's.
         got: [rows, columns] from 0 to 1, NaN where missing.
-        lifetimes: how many there are.
-        trials: in the longest.
+        lifetimes: the number of lifetimes.
+        trials: the length of the longest.
         normalised: 1 is the best act of the trial and 0 the worst; else the realised pay-off in its range.
-        blocks: how many lifetimes each act is the best one of, in order; empty where that is not known.
+        blocks: for each act, the number of lifetimes in which it is best; empty if that is not known.
     """
 
     name: str
-    got: np.ndarray
+    shares: np.ndarray
     lifetimes: int
     trials: int
     normalised: bool
@@ -40,31 +40,33 @@ class Lives(NamedTuple):
 def lives(examination: Examination) -> Lives:
     """The subject's lifetimes on fresh tasks, or in the log.
 
-    Rows are sorted by the task: its best act where the acts' means are known, then how much there is to gain.
+    Rows are sorted by the task's best act, if the acts' means are known, and then by the possible gain.
     """
     splits = examination.trials
-    lived = splits[next((r for r in ("fresh", "logged") if r in splits), next(iter(splits)))]
-    paid, blocks = payoff(lived), ()
-    normalised = comparable(lived) and "worst" in lived
+    trials = splits[next((r for r in ("fresh", "logged") if r in splits), next(iter(splits)))]
+    payoffs, blocks = payoff(trials), ()
+    normalised = comparable(trials) and "worst" in trials
     if normalised:
-        best, worst, chance = (lived[v].values.astype(float) for v in ("best", "worst", "chance"))
+        best, worst, chance = (trials[v].values.astype(float) for v in ("best", "worst", "chance"))
         with np.errstate(invalid="ignore", divide="ignore"):
-            got = np.where(best > worst, (paid - worst) / (best - worst), np.nan)
+            shares = np.where(best > worst, (payoffs - worst) / (best - worst), np.nan)
         keys = [-(best - chance).mean(-1)]
-        if "means" in lived and lived.sizes["choice"] <= NAMED:
-            act = lived.means.values[:, 0].argmax(-1)
+        if "means" in trials and trials.sizes["choice"] <= NAMED:
+            act = trials.means.values[:, 0].argmax(-1)
             keys.append(act)
-            blocks = tuple(np.bincount(act, minlength=lived.sizes["choice"]).tolist())
+            blocks = tuple(np.bincount(act, minlength=trials.sizes["choice"]).tolist())
         order = np.lexsort(keys)
     else:
-        low, high = (np.nanmin(paid), np.nanmax(paid)) if np.isfinite(paid).any() else (0.0, 1.0)
-        got = (paid - low) / max(high - low, 1e-12)
-        order = np.argsort(-mean(got, 1), kind="stable")
-    return Lives(examination.subject, coarse(got[order]), len(paid), paid.shape[1], normalised, blocks)
+        low, high = (np.nanmin(payoffs), np.nanmax(payoffs)) if np.isfinite(payoffs).any() else (0.0, 1.0)
+        shares = (payoffs - low) / max(high - low, 1e-12)
+        order = np.argsort(-mean(shares, 1), kind="stable")
+    return Lives(
+        examination.subject, coarse(shares[order]), len(payoffs), payoffs.shape[1], normalised, blocks
+    )
 
 
 def coarse(values: np.ndarray) -> np.ndarray:
-    """The same picture with at most MOST rows and columns: neighbours averaged, missing ones left out."""
+    """The picture reduced to at most MOST rows and columns by averaging neighbours without missing ones."""
     for axis, most in enumerate(MOST):
         width = -(-values.shape[axis] // most)
         starts = range(0, values.shape[axis], width)
@@ -75,37 +77,41 @@ def coarse(values: np.ndarray) -> np.ndarray:
 
 
 def draw(axes: Axes, one: Lives):
-    """Draws one subject's picture; returns it, for the key of colours."""
+    """Draws one subject's picture and returns it for the colour bar."""
     import matplotlib
 
     colours = matplotlib.colormaps["cividis"].resampled(LEVELS).with_extremes(bad=(0, 0, 0, 0))
     extent = (0.5, one.trials + 0.5, one.lifetimes, 0)
     look = {"aspect": "auto", "interpolation": "none", "extent": extent}
-    drawn = axes.imshow(one.got, cmap=colours, vmin=0, vmax=1, **look)
+    image = axes.imshow(one.shares, cmap=colours, vmin=0, vmax=1, **look)
     for edge in np.cumsum(one.blocks)[:-1]:
         axes.axhline(edge, color="white", lw=1.2)
     axes.set_title(shorten(one.name, 26))
-    return drawn
+    return image
 
 
 def figure(group: Sequence[Lives]) -> Figure:
     """A picture per subject."""
     blocks, normalised = group[0].blocks, group[0].normalised
-    alike = blocks and all(one.blocks == blocks for one in group)
-    order = "by the task's best act" if alike else "most to gain on top"
+    same_blocks = blocks and all(one.blocks == blocks for one in group)
+    order = "by the task's best act" if same_blocks else "most to gain on top"
     y = f"lifetimes, {order if normalised else 'highest pay-off on top'}"
-    made, axes = panels(len(group), 4, 2.1 if len(group) > 1 else 3.2, "trial of the lifetime", y)
-    if not alike:
+    drawing, axes = panels(len(group), 4, 2.1 if len(group) > 1 else 3.2, "trial of the lifetime", y)
+    if not same_blocks:
         group = [one._replace(blocks=()) for one in group]
-    drawn = [draw(a, one) for a, one in zip(axes, group, strict=True)]
-    if alike:
+    images = [draw(a, one) for a, one in zip(axes, group, strict=True)]
+    if same_blocks:
         starts = np.cumsum(blocks) - blocks
-        held = [(s + n / 2, f"act {i + 1}") for i, (s, n) in enumerate(zip(starts, blocks, strict=True)) if n]
-        axes[0].set_yticks([y for y, _ in held], [said for _, said in held])
+        ticks = [
+            (s + n / 2, f"act {i + 1}") for i, (s, n) in enumerate(zip(starts, blocks, strict=True)) if n
+        ]
+        axes[0].set_yticks([y for y, _ in ticks], [text for _, text in ticks])
         axes[0].tick_params(axis="y", length=0)
     else:
         axes[0].yaxis.get_major_locator().set_params(integer=True)
-    key = made.colorbar(drawn[0], ax=axes, fraction=0.02, pad=0.01, aspect=20, shrink=0.5, anchor=(0, 1.0))
+    key = drawing.colorbar(
+        images[0], ax=axes, fraction=0.02, pad=0.01, aspect=20, shrink=0.5, anchor=(0, 1.0)
+    )
     key.set_ticks([0, 1], labels=["worst act", "best act"] if normalised else ["lowest", "highest"])
     key.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
-    return made
+    return drawing

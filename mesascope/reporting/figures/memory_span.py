@@ -1,4 +1,4 @@
-"""What is left of the gain when feedback older than w trials comes from other lifetimes, for several w."""
+"""The gain when feedback older than w trials comes from other lifetimes, for several w."""
 
 import re
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ class Span(NamedTuple):
 
     Attributes:
         name: the subject's.
-        older: [W] the trials whose feedback stays true.
+        older: [W] the values of w.
         estimate: [W + 1] the last one undisturbed.
         low: [W + 1].
         high: [W + 1].
@@ -33,18 +33,18 @@ class Span(NamedTuple):
 
 
 def span(examination: Examination) -> Span | None:
-    """The memory span on fresh tasks; None where these conditions were not run."""
-    lived = examination.trials.get("fresh")
-    if lived is None or not comparable(lived):
+    """The memory span on fresh tasks; None if these conditions were not run."""
+    trials = examination.trials.get("fresh")
+    if trials is None or not comparable(trials):
         return None
-    labels = [str(c) for c in lived.condition.values]
-    found = (re.match(r"feedback_shuffled:older_than=(\d+)(?:,|$)", c) for c in labels)
-    older = tuple(sorted({int(m.group(1)) for m in found if m}))
+    labels = [str(c) for c in trials.condition.values]
+    matches = (re.match(r"feedback_shuffled:older_than=(\d+)(?:,|$)", c) for c in labels)
+    older = tuple(sorted({int(m.group(1)) for m in matches if m}))
     if not older or "intact" not in labels:
         return None
-    asked = (*(f"feedback_shuffled:older_than={w}" for w in older), "intact")
-    got = means(lived, np.stack([ratio(*gains(lived, c)) for c in asked]))
-    return Span(examination.subject, older, got.estimate, got.low, got.high)
+    span_labels = (*(f"feedback_shuffled:older_than={w}" for w in older), "intact")
+    intervals = means(trials, np.stack([ratio(*gains(trials, c)) for c in span_labels]))
+    return Span(examination.subject, older, intervals.estimate, intervals.low, intervals.high)
 
 
 def draw(axes: Axes, one: Span, steps: Sequence[int]) -> None:
@@ -63,10 +63,10 @@ def figure(group: Sequence[Span]) -> Figure:
     """A panel per subject."""
     steps = sorted({w for one in group for w in one.older})
     x = "last trials whose feedback stays true (all: undisturbed)"
-    made, axes = panels(len(group), 4, 1.6 if len(group) > 1 else 2.6, x, "share of what could be gained")
+    drawing, axes = panels(len(group), 4, 1.6 if len(group) > 1 else 2.6, x, "share of what could be gained")
     for a, one in zip(axes, group, strict=True):
         draw(a, one, steps)
     axes[0].set_xticks(range(len(steps) + 1), [*(str(w) for w in steps), "all"])
     lowest = min(float(np.nanmin(one.estimate)) for one in group)
     axes[0].set_ylim(min(-0.12, lowest - 0.1), 1.02)
-    return made
+    return drawing

@@ -21,8 +21,8 @@ class Standing(NamedTuple):
         lowest: index of a rung.
         highest: index of a rung.
         direction: for, against or none.
-        shares: of resamples, per rung.
-        unclear: of resamples, in which the bank does not tell.
+        shares: the share of resamples per rung.
+        unclear: the share of resamples in which the bank does not separate locating from learning.
         numbers: the headline numbers as text.
     """
 
@@ -61,7 +61,9 @@ def draw(axes: Axes, rows: Sequence[Standing]) -> None:
     above: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 7.5}
     for x, head in enumerate(heads):
         axes.text(x, -0.62, head, weight="bold" if x < len(LADDER) else "normal", **above)
-    for x, head in zip(places, [*(_broken(h) for h, _, _ in HEADLINES.values()), "direction"], strict=True):
+    for x, head in zip(
+        places, [*(_break_line(h) for h, _, _ in HEADLINES.values()), "direction"], strict=True
+    ):
         axes.text(x, -0.62, head, color=SOFT, **above)
     for x in range(columns + 1):
         axes.plot([x - 0.5, x - 0.5], [-0.5, len(rows) - 0.5], color=LINE, lw=0.7)
@@ -72,8 +74,10 @@ def draw(axes: Axes, rows: Sequence[Standing]) -> None:
         for x, share in enumerate(shares):
             if share > 0:
                 axes.bar(x, -0.48 * share, bottom=y + 0.22, width=0.8, color=SHARE, lw=0)
-                told = f"{100 * share:.0f} %" if share >= 0.005 else "<1 %"
-                axes.text(x, y + 0.2 - 0.48 * share, told, ha="center", va="bottom", fontsize=7, color=INK)
+                share_text = f"{100 * share:.0f} %" if share >= 0.005 else "<1 %"
+                axes.text(
+                    x, y + 0.2 - 0.48 * share, share_text, ha="center", va="bottom", fontsize=7, color=INK
+                )
         colour = SECOND if row.direction == "against" else SUBJECT
         ends = [row.lowest - 0.4, row.highest + 0.4]
         axes.plot(ends, [y + 0.33, y + 0.33], color=colour, lw=3, solid_capstyle="butt")
@@ -86,7 +90,7 @@ def draw(axes: Axes, rows: Sequence[Standing]) -> None:
     axes.axis("off")
 
 
-def _broken(head: str) -> str:
+def _break_line(head: str) -> str:
     """A heading on two lines."""
     words = head.split()
     return " ".join(words[: len(words) // 2]) + "\n" + " ".join(words[len(words) // 2 :])
@@ -97,7 +101,7 @@ def figure(rows: Sequence[Standing]) -> Figure:
     from matplotlib.figure import Figure
 
     height = 0.55 * len(rows) + 0.45
-    made = Figure(figsize=(WIDE, height))
-    axes = made.add_axes((0.165, 0.01, 0.83, 1 - 0.42 / height))
+    drawing = Figure(figsize=(WIDE, height))
+    axes = drawing.add_axes((0.165, 0.01, 0.83, 1 - 0.42 / height))
     draw(axes, rows)
-    return made
+    return drawing

@@ -9,7 +9,7 @@ from mesascope.reporting.intervals import comparable, means, share
 from mesascope.reporting.words import describe_split, is_counted, shorten
 
 ROLES = ("learner", "discounting", "locator")
-MARKS = {  # who: colour, mark, size
+MARKS = {  # role: colour, mark, size
     "subject": (SUBJECT, "o", 5),
     "learner": (SOFT, "|", 9),
     "discounting": (SOFT, "D", 4),
@@ -29,23 +29,25 @@ class Gain(NamedTuple):
 
 
 def gains(examination: Examination) -> list[Gain]:
-    """The subject's gain and those of the references on every split where there is something to gain."""
-    out = []
-    for name, lived in examination.trials.items():
-        if not comparable(lived):
+    """The gains of the subject and the references on every split with something to gain."""
+    rows = []
+    for name, trials in examination.trials.items():
+        if not comparable(trials):
             continue
-        others = {r: examination.references.get(r, {}).get(name) for r in ROLES}
-        for role, trials in {"subject": lived, **others}.items():
-            if trials is None:
+        references = {r: examination.references.get(r, {}).get(name) for r in ROLES}
+        for role, procedure_trials in {"subject": trials, **references}.items():
+            if procedure_trials is None:
                 continue
-            got = means(trials, share(trials)[None])
-            who = examination.subject if role == "subject" else str(trials.attrs.get("subject", role))
-            out.append(Gain(name, role, who, *(float(v[0]) for v in got[:3])))
-    return out
+            intervals = means(procedure_trials, share(procedure_trials)[None])
+            label = (
+                examination.subject if role == "subject" else str(procedure_trials.attrs.get("subject", role))
+            )
+            rows.append(Gain(name, role, label, *(float(v[0]) for v in intervals[:3])))
+    return rows
 
 
 def order(gains: Sequence[Gain]) -> list[str]:
-    """The splits, those that a placement can read first."""
+    """The splits; those that a placement can read come first."""
     names = list(dict.fromkeys(g.split for g in gains))
     return sorted(names, key=lambda n: not is_counted(n))
 
@@ -54,12 +56,12 @@ def draw(axes: Axes, gains: Sequence[Gain], splits: Sequence[str], title: str) -
     """Draws one subject's panel: a row per split."""
     label_rows(axes, len(splits), title)
     for role, (colour, mark, size) in MARKS.items():
-        some = [g for g in gains if g.role == role]
-        y = [splits.index(g.split) for g in some]
+        marked = [g for g in gains if g.role == role]
+        y = [splits.index(g.split) for g in marked]
         filled = colour if mark == "o" else "none"
         if role == "subject":
-            axes.hlines(y, [g.low for g in some], [g.high for g in some], color=colour, lw=1.5, zorder=3)
-        axes.plot([g.estimate for g in some], y, mark, color=colour, ms=size, mfc=filled, zorder=4)
+            axes.hlines(y, [g.low for g in marked], [g.high for g in marked], color=colour, lw=1.5, zorder=3)
+        axes.plot([g.estimate for g in marked], y, mark, color=colour, ms=size, mfc=filled, zorder=4)
 
 
 def figure(groups: Sequence[Sequence[Gain]], names: Sequence[str]) -> Figure:
@@ -67,21 +69,21 @@ def figure(groups: Sequence[Sequence[Gain]], names: Sequence[str]) -> Figure:
     from matplotlib.lines import Line2D
 
     splits = order([g for gains in groups for g in gains])
-    made, axes = panels(len(groups), 3, 0.19 * len(splits) + 0.5, GAINED)
+    drawing, axes = panels(len(groups), 3, 0.19 * len(splits) + 0.5, GAINED)
     for one, gains, name in zip(axes, groups, names, strict=True):
         draw(one, gains, splits, name)
-    told = [describe_split(r) if is_counted(r) else f"{describe_split(r)} *" for r in splits]
-    axes[0].set_yticks(range(len(splits)), told)
-    shown = [g.estimate for gains in groups for g in gains]
-    axes[0].set_xlim(max(min([-0.1, *shown]) - 0.06, -1.3), min(max([1.0, *shown]) + 0.06, 1.5))
-    who = {g.role: g.name for gains in groups for g in gains}
+    labels = [describe_split(r) if is_counted(r) else f"{describe_split(r)} *" for r in splits]
+    axes[0].set_yticks(range(len(splits)), labels)
+    estimates = [g.estimate for gains in groups for g in gains]
+    axes[0].set_xlim(max(min([-0.1, *estimates]) - 0.06, -1.3), min(max([1.0, *estimates]) + 0.06, 1.5))
+    names_by_role = {g.role: g.name for gains in groups for g in gains}
     handles = []
     for role, (colour, mark, size) in MARKS.items():
-        if role in who:
-            own = role == "subject"
-            label = "the subject, with 95 % interval" if own else shorten(who[role], 30)
+        if role in names_by_role:
+            is_subject = role == "subject"
+            label = "the subject, with 95 % interval" if is_subject else shorten(names_by_role[role], 30)
             label += " (ideal for the bank)" if role == "locator" else ""
             look = {"color": colour, "marker": mark, "ms": size, "mfc": colour if mark == "o" else "none"}
-            handles.append(Line2D([], [], **look, lw=1.5 if own else 0, label=label))
-    made.legend(handles=handles, loc="outside upper left", ncols=4 if len(groups) > 1 else 2)
-    return made
+            handles.append(Line2D([], [], **look, lw=1.5 if is_subject else 0, label=label))
+    drawing.legend(handles=handles, loc="outside upper left", ncols=4 if len(groups) > 1 else 2)
+    return drawing
