@@ -43,21 +43,21 @@ def describe(error: BaseException) -> str:
 MANY = 150  # names that a message does not list
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> MesascopeError:
+def unknown(kind: str, name: str, options: Iterable[str]) -> MesascopeError:
     """The error for a name that does not exist: the nearest names and all that there are."""
-    known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=3)
+    options = sorted(options)
+    close = difflib.get_close_matches(name, options, n=3)
     guess = f"Did you mean {' or '.join(repr(c) for c in close)}? " if close else ""
-    told = f"There are: {', '.join(known) or 'none'}."
-    if len(known) > MANY:
-        told = f"There are {len(known)}: mesascope list shows them."
-    return MesascopeError(f"There is no {kind} {name!r}.", f"{guess}{told}")
+    listing = f"There are: {', '.join(options) or 'none'}."
+    if len(options) > MANY:
+        listing = f"There are {len(options)}: mesascope list shows them."
+    return MesascopeError(f"There is no {kind} {name!r}.", f"{guess}{listing}")
 
 
-def pick_named(kind: str, name: str, known: Collection[str]) -> str:
+def pick_named(kind: str, name: str, options: Collection[str]) -> str:
     """The name itself, if it is among those known; otherwise the error raised names the nearest of them."""
-    if name not in known:
-        raise unknown(kind, name, known)
+    if name not in options:
+        raise unknown(kind, name, options)
     return name
 
 

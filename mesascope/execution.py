@@ -54,21 +54,21 @@ def spread(work: Work, units: Sequence[tuple], workers: int = 1, kept: Path | No
     """
     workers = workers or cores()
     if kept is not None:
-        work = functools.partial(_kept, kept, work)
+        work = functools.partial(_run_saved, kept, work)
     if workers < 2 or len(units) < 2:
         yield from (work(*unit) for unit in units)
         return
     before = multiprocessing.active_children()
     # forking a process in which JAX has started threads can hang it
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begun)
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _prepare_worker)
     try:
-        with _deaf():  # processes begin as units come in
-            futures = [pool.submit(_unit, work, *unit) for unit in units]
-        yield from _answers(futures)
+        with _ignore_interrupts():  # processes begin as units come in
+            futures = [pool.submit(_run_unit, work, *unit) for unit in units]
+        yield from _collect(futures)
     except BaseException as error:
         # the pool's own thread cancels; if this one does, that one can die of it
         pool.shutdown(wait=False, cancel_futures=True)
-        _end([p for p in multiprocessing.active_children() if p not in before])
+        _end_processes([p for p in multiprocessing.active_children() if p not in before])
         if isinstance(error, BrokenProcessPool):
             raise MesascopeError(
                 "A process was ended from outside, perhaps for lack of memory.",
@@ -79,17 +79,17 @@ def spread(work: Work, units: Sequence[tuple], workers: int = 1, kept: Path | No
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _answers(futures: Sequence[Future]) -> Iterator[Any]:
+def _collect(futures: Sequence[Future]) -> Iterator[Any]:
     """Answers in the order of their units; what fails is raised at once, a warning passed on once."""
-    waiting, told = set(futures), set()
+    waiting, issued = set(futures), set()
     for future in futures:
         while future in waiting:
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             for each in done:
-                for said in each.result()[1]:
-                    if said not in told:
-                        told.add(said)
-                        warnings.warn_explicit(*said)
+                for warning in each.result()[1]:
+                    if warning not in issued:
+                        issued.add(warning)
+                        warnings.warn_explicit(*warning)
         yield future.result()[0]
 
 
@@ -103,7 +103,7 @@ class Warned(NamedTuple):
 
 
 @contain_exits()
-def _unit(work: Work, *unit: Any) -> tuple[Any, list[Warned]]:
+def _run_unit(work: Work, *unit: Any) -> tuple[Any, list[Warned]]:
     """The answer to one unit, and what was warned of; one that is ended may keep what it has, as after Ctrl-C."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -122,7 +122,7 @@ def _unit(work: Work, *unit: Any) -> tuple[Any, list[Warned]]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _end(processes: Sequence[Any]) -> None:
+def _end_processes(processes: Sequence[Any]) -> None:
     """Ends processes, which otherwise would keep us waiting; they have a moment to keep what they have."""
     for process in processes:
         process.terminate()
@@ -134,7 +134,7 @@ def _end(processes: Sequence[Any]) -> None:
 
 
 @contextlib.contextmanager
-def _deaf() -> Iterator[None]:
+def _ignore_interrupts() -> Iterator[None]:
     """Processes that begin in here do not hear Ctrl-C: it is for the one that began them, which hears it afterwards."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
@@ -146,10 +146,12 @@ def _deaf() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _kept(folder: Path, work: Work, *unit: Any) -> Any:
+def _run_saved(folder: Path, work: Work, *unit: Any) -> Any:
     """The answer to one unit, from its file if that is there and whole."""
-    asked = " ".join(f"{u.__module__}.{u.__qualname__}" if callable(u) else repr(u) for u in (work, *unit))
-    path = folder / f"{hashlib.sha256(asked.encode()).hexdigest()[:24]}.json"
+    description = " ".join(
+        f"{u.__module__}.{u.__qualname__}" if callable(u) else repr(u) for u in (work, *unit)
+    )
+    path = folder / f"{hashlib.sha256(description.encode()).hexdigest()[:24]}.json"
     try:
         return json.loads(path.read_text())["answer"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -157,7 +159,7 @@ def _kept(folder: Path, work: Work, *unit: Any) -> Any:
     with contextlib.suppress(OSError):  # what cannot be kept is computed again
         folder.mkdir(parents=True, exist_ok=True)  # another run that was done may have emptied it
         with replacing(path, os.getpid()) as part:
-            part.write_text(json.dumps({"asked": asked, "answer": answer}))
+            part.write_text(json.dumps({"asked": description, "answer": answer}))
     return answer
 
 
@@ -169,15 +171,15 @@ def fingerprint(folder: Path, kinds: tuple[str, ...] = (".py", ".toml"), without
         kinds: of files.
         without: a folder in it that is left out.
     """
-    told = hashlib.sha256()
-    left_out = without.resolve() if without else None
+    hasher = hashlib.sha256()
+    excluded = without.resolve() if without else None
     for path in sorted(p for p in folder.rglob("*") if p.suffix in kinds):
-        if left_out is None or not path.resolve().is_relative_to(left_out):
-            told.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return told.hexdigest()[:16]
+        if excluded is None or not path.resolve().is_relative_to(excluded):
+            hasher.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return hasher.hexdigest()[:16]
 
 
-def _begun() -> None:
+def _prepare_worker() -> None:
     """A process does not hear Ctrl-C, and ends when the one that began it has, however that came."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):

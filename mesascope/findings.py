@@ -177,21 +177,21 @@ def read(folder: str | os.PathLike) -> list[Finding]:
 def provenance(seed: Any) -> dict[str, Any]:
     """What a number was made with: commit, versions, key, when."""
     when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    return {"commit": _commit(), "versions": _versions(), "key": seed, "when": when}
+    return {"commit": _find_commit(), "versions": _list_versions(), "key": seed, "when": when}
 
 
 @functools.cache
-def _commit() -> str:
-    here = Path(mesascope.__file__).parent
+def _find_commit() -> str:
+    root = Path(mesascope.__file__).parent
     try:
-        asked = ["git", "-C", str(here), "rev-parse", "--short=12", "HEAD"]
-        told = subprocess.run(asked, capture_output=True, text=True, timeout=5, check=False)
+        command = ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
     except (OSError, subprocess.SubprocessError):
         return "release"
-    inside = (here.parent / ".git").exists()
-    return told.stdout.strip() if inside and told.returncode == 0 else "release"
+    inside = (root.parent / ".git").exists()
+    return result.stdout.strip() if inside and result.returncode == 0 else "release"
 
 
 @functools.cache
-def _versions() -> dict[str, str]:
+def _list_versions() -> dict[str, str]:
     return {"mesascope": mesascope.__version__} | {p: version(p) for p in ("jax", "numpy", "scipy", "xarray")}

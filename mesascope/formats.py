@@ -10,9 +10,9 @@ NETWORK = "mesascope-network/2"
 OLD_WORDS = {"ring": "split", "probe": "metric", "told": "observes"}  # of format 1 → ours
 
 
-def is_old(found: Any, wanted: str) -> bool:
+def is_old(found: Any, current: str) -> bool:
     """Whether a format is the first version of the one that we write now."""
-    return found == f"{wanted.rpartition('/')[0]}/1"
+    return found == f"{current.rpartition('/')[0]}/1"
 
 
 def reword(table: Mapping[str, Any]) -> dict[str, Any]:

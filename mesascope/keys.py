@@ -22,11 +22,11 @@ def address(key: jax.Array, *parts: str | int | jax.Array) -> jax.Array:
 def fold_address(seed: int, *parts: str | int) -> jax.Array:
     """`address(jax.random.key(seed), *parts)` in one compiled call."""
     codes = [zlib.crc32(part.encode()) if isinstance(part, str) else part for part in parts]
-    return _folded(seed, np.asarray(codes, np.uint32))
+    return _fold_codes(seed, np.asarray(codes, np.uint32))
 
 
 @jax.jit
-def _folded(seed: jax.Array, codes: jax.Array) -> jax.Array:
+def _fold_codes(seed: jax.Array, codes: jax.Array) -> jax.Array:
     key = jax.random.key(seed)
     for i in range(codes.shape[0]):
         key = jax.random.fold_in(key, codes[i])

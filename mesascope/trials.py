@@ -66,13 +66,13 @@ def assemble(
 
     stepwise = records[0][0].steps is not None
 
-    def whole(parts, lifetime=1):
+    def stack(parts, lifetime=1):
         """The blocks of each condition, one after the other, lifetimes first."""
         moved = [[np.moveaxis(np.asarray(x), lifetime, 0) for x in row] for row in parts]
         return np.stack([np.concatenate(row)[:lifetimes] for row in moved])
 
     def join(name, lifetime=1):
-        return whole([[getattr(r, name) for r in row] for row in records], lifetime)
+        return stack([[getattr(r, name) for r in row] for row in records], lifetime)
 
     lifetime, each = (2, (*AXES, "step")) if stepwise else (1, AXES)  # of what is kept of single steps
     action = join("action", lifetime)
@@ -88,19 +88,19 @@ def assemble(
         data[name] = (AXES, np.where(single, np.float32(np.nan), data[name][1]))
     # kept where a metric compares responses; the file is a fifth of the size
     if records[0][0].log_probs is not None:
-        kept = single[:, 0, 0] | (np.asarray(labels) == "intact")
-        stated = join("log_probs", lifetime)
-        if not stepwise or stated[0, 0].size <= LARGEST:
-            stated = np.where(kept.reshape(-1, *[1] * (stated.ndim - 1)), stated, np.nan)
-            data["log_probs"] = ((*each, "choice"), stated.astype(np.float32))
+        compared = single[:, 0, 0] | (np.asarray(labels) == "intact")
+        log_probs = join("log_probs", lifetime)
+        if not stepwise or log_probs[0, 0].size <= LARGEST:
+            log_probs = np.where(compared.reshape(-1, *[1] * (log_probs.ndim - 1)), log_probs, np.nan)
+            data["log_probs"] = ((*each, "choice"), log_probs.astype(np.float32))
     if stepwise:
-        data |= _steps(records, labels, whole, join, int(attrs["steps"]))
+        data |= _step_variables(records, labels, stack, join, int(attrs["steps"]))
         attrs = {**attrs, "kept": kept_steps(int(attrs["steps"])).tolist()}
     elif np.asarray(records[0][0].observation).shape[-1]:
         data["observation"] = ((*AXES, "shown"), join("observation").astype(np.float32))
     for tap in records[0][0].taps or {}:
-        shown = whole([[r.taps[tap] for r in row] for row in records], lifetime)
-        data[f"tap_{tap}"] = ((*each, f"unit_{tap}"), shown)
+        activations = stack([[r.taps[tap] for r in row] for row in records], lifetime)
+        data[f"tap_{tap}"] = ((*each, f"unit_{tap}"), activations)
     for name, value in latents.items():
         data[name] = (("lifetime", "trial", "choice")[: value.ndim], np.asarray(value, np.float32))
     trials = xr.Dataset(data, coords={"condition": list(labels)}, attrs={"format": TRIALS, **attrs})
@@ -108,7 +108,7 @@ def assemble(
     return trials
 
 
-def _steps(records, labels, whole, join, steps: int) -> dict[str, Any]:
+def _step_variables(records, labels, stack, join, steps: int) -> dict[str, Any]:
     """How many steps were lived, and what the intact run can be replayed from."""
     data: dict[str, Any] = {"n_steps": (AXES, join("steps").astype(np.int32))}
     if "intact" not in labels:
@@ -116,11 +116,11 @@ def _steps(records, labels, whole, join, steps: int) -> dict[str, Any]:
     intact, axes = records[list(labels).index("intact")], ("lifetime", "trial", "step")
     if intact[0].observation is None:
         return data
-    data["step_feedback"] = (axes, whole([[r.paid for r in intact]], 2)[0].astype(np.float32))
-    shown = whole([[r.observation for r in intact]], 2)[0].astype(np.float32)
-    if shown.size:
-        more = ("shown", *(f"shown_{i}" for i in range(1, shown.ndim - 3)))
-        data["observation"] = ((*axes, *more), shown)
+    data["step_feedback"] = (axes, stack([[r.paid for r in intact]], 2)[0].astype(np.float32))
+    observation = stack([[r.observation for r in intact]], 2)[0].astype(np.float32)
+    if observation.size:
+        more = ("shown", *(f"shown_{i}" for i in range(1, observation.ndim - 3)))
+        data["observation"] = ((*axes, *more), observation)
     return data
 
 
@@ -212,7 +212,7 @@ def open_trials(path: str | os.PathLike) -> dict[str, xr.Dataset]:
         ) from None
     if not splits:
         raise MesascopeError(f"{str(path)!r} holds no splits.", "Name a .nc file that mesascope wrote.")
-    out = {}
+    result = {}
     for split, trials in splits.items():
         try:
             attrs = {k: limits.parse_json(v) for k, v in trials.attrs.items() if isinstance(v, str)}
@@ -220,10 +220,10 @@ def open_trials(path: str | os.PathLike) -> dict[str, xr.Dataset]:
             attrs = dict(trials.attrs)
         if formats.is_old(attrs.get("format"), TRIALS):
             attrs = formats.reword(attrs) | {"format": TRIALS}
-        out[split] = trials.assign_attrs()
-        out[split].attrs = attrs
-        check(out[split])
-    return out
+        result[split] = trials.assign_attrs()
+        result[split].attrs = attrs
+        check(result[split])
+    return result
 
 
 def counted_trials(trials: xr.Dataset) -> slice:

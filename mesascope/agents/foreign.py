@@ -37,10 +37,12 @@ class Foreign(NamedSubject):
         """The response to what the network gives [N, K], of GIVES; the action itself where actions are real numbers."""
         if self.observe.choices is None:
             return Response(scores[:, 0].astype(np.float32), None)
-        return _drawn(key, np.asarray(scores, np.float64), gives, self.stochastic, self.epsilon)
+        return _draw_response(key, np.asarray(scores, np.float64), gives, self.stochastic, self.epsilon)
 
 
-def _drawn(key: jax.Array, scores: np.ndarray, gives: str, stochastic: bool, epsilon: float) -> Response:
+def _draw_response(
+    key: jax.Array, scores: np.ndarray, gives: str, stochastic: bool, epsilon: float
+) -> Response:
     """Draws from 'logits', 'probabilities', or 'values' taken at their best but for ε."""
     count = scores.shape[-1]
     if not np.isfinite(scores).all():
@@ -80,12 +82,12 @@ class FileKind(NamedTuple):
     """
 
     name: str
-    wanted: str
-    again: str
+    if_missing: str
+    if_broken: str
 
     def broken(self, path: str, reason: str) -> MesascopeError:
         """The error for a file that is no whole one."""
-        return MesascopeError(f"{path!r} is no whole {self.name}: {reason}.", self.again)
+        return MesascopeError(f"{path!r} is no whole {self.name}: {reason}.", self.if_broken)
 
     @contextlib.contextmanager
     def reading(self, path: str) -> Iterator[None]:
@@ -95,10 +97,10 @@ class FileKind(NamedTuple):
         except MesascopeError:
             raise
         except FileNotFoundError:
-            raise MesascopeError(f"There is no file {path!r}.", self.wanted) from None
+            raise MesascopeError(f"There is no file {path!r}.", self.if_missing) from None
         except OSError as error:
-            raise MesascopeError(f"{path!r} cannot be read: {error.strerror}.", self.wanted) from None
+            raise MesascopeError(f"{path!r} cannot be read: {error.strerror}.", self.if_missing) from None
         except Exception as error:  # whatever the reader of the broken part raises
-            kind, told = type(error).__name__, str(error).strip()
-            plain = told and isinstance(error, ValueError)
-            raise self.broken(path, told if plain else f"{kind}: {told or 'no message'}") from None
+            kind, message = type(error).__name__, str(error).strip()
+            plain = message and isinstance(error, ValueError)
+            raise self.broken(path, message if plain else f"{kind}: {message or 'no message'}") from None

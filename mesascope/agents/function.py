@@ -39,7 +39,7 @@ class Function(NamedSubject):
         n = len(percept.action)
         seen = {k: np.array(v) for k, v in percept._asdict().items()}
         rng = np.random.default_rng(np.asarray(jax.random.key_data(key), np.uint32).tolist())
-        state = _copied(self.name, carry)
+        state = _copy_state(self.name, carry)
         try:
             answer = self.function(seen, state, rng)
         except Exception as error:
@@ -53,8 +53,8 @@ class Function(NamedSubject):
                 f"{self.name} returned {type(answer).__name__}, not a pair.",
                 "Return (action or probabilities, state).",
             )
-        response = _response(self.name, answer[0], n, self.choices, rng)
-        return _state(self.name, answer[1], n), response
+        response = _read_response(self.name, answer[0], n, self.choices, rng)
+        return _check_state(self.name, answer[1], n), response
 
     def fingerprint(self) -> dict[str, str]:
         """The arrays that the function can reach: in its closure, its defaults, the globals that it names, its object
@@ -64,39 +64,39 @@ class Function(NamedSubject):
         return {path or "itself": digest(x) for path, x in found if isinstance(x, np.ndarray)}
 
 
-def _response(name: str, answer: Any, n: int, choices: int | None, rng: np.random.Generator) -> Response:
-    def odd(what: str, remedy: str = "Return whole numbers.") -> MesascopeError:
-        return MesascopeError(f"{name} returned {what}.", remedy)
+def _read_response(name: str, answer: Any, n: int, choices: int | None, rng: np.random.Generator) -> Response:
+    def wrong_answer(found: str, remedy: str = "Return whole numbers.") -> MesascopeError:
+        return MesascopeError(f"{name} returned {found}.", remedy)
 
     try:
-        got = np.asarray(answer)
+        array = np.asarray(answer)
     except (TypeError, ValueError) as error:
-        raise odd(f"no array: {error}", f"Return actions [{n}].") from None
-    if choices is not None and got.shape == (n, choices) and got.dtype.kind in "fiu":
-        return _draw(name, got.astype(float), rng)
-    if got.shape != (n,):
+        raise wrong_answer(f"no array: {error}", f"Return actions [{n}].") from None
+    if choices is not None and array.shape == (n, choices) and array.dtype.kind in "fiu":
+        return _draw(name, array.astype(float), rng)
+    if array.shape != (n,):
         either = "" if choices is None else f" or probabilities of shape ({n}, {choices})"
-        raise odd(f"an array of shape {got.shape}", f"Return actions of shape ({n},){either}.")
+        raise wrong_answer(f"an array of shape {array.shape}", f"Return actions of shape ({n},){either}.")
     if choices is None:
-        if got.dtype.kind not in "fiu" or not np.isfinite(got).all():
-            raise odd("an action that is no number", "Return finite numbers.")
-        return Response(got.astype(np.float32), None)
-    if got.dtype.kind not in "fiub":
-        raise odd(f"actions of type {got.dtype}")
-    if not np.isfinite(got).all():
-        raise odd("an action that is not a number")
-    if (broken := got != np.round(got)).any():
-        raise odd(f"the action {got[broken][0]}")
-    if (beyond := (got < 0) | (got >= choices)).any():
-        raise odd(f"the action {int(got[beyond][0])}", f"Actions run from 0 to {choices - 1}.")
-    return Response(got.astype(np.int32), None)
+        if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
+            raise wrong_answer("an action that is no number", "Return finite numbers.")
+        return Response(array.astype(np.float32), None)
+    if array.dtype.kind not in "fiub":
+        raise wrong_answer(f"actions of type {array.dtype}")
+    if not np.isfinite(array).all():
+        raise wrong_answer("an action that is not a number")
+    if (broken := array != np.round(array)).any():
+        raise wrong_answer(f"the action {array[broken][0]}")
+    if (beyond := (array < 0) | (array >= choices)).any():
+        raise wrong_answer(f"the action {int(array[beyond][0])}", f"Actions run from 0 to {choices - 1}.")
+    return Response(array.astype(np.int32), None)
 
 
 def _draw(name: str, probs: np.ndarray, rng: np.random.Generator) -> Response:
     """Actions drawn by probabilities [N, K]."""
-    odd = ~np.isfinite(probs).all(1) | (probs < 0).any(1) | (np.abs(probs.sum(1) - 1) > 1e-3)
-    if odd.any():
-        row = int(np.argmax(odd))
+    invalid = ~np.isfinite(probs).all(1) | (probs < 0).any(1) | (np.abs(probs.sum(1) - 1) > 1e-3)
+    if invalid.any():
+        row = int(np.argmax(invalid))
         raise MesascopeError(
             f"{name} returned probabilities {probs[row].tolist()} for lifetime {row}.",
             "They need to be finite, not negative and sum to 1.",
@@ -107,18 +107,18 @@ def _draw(name: str, probs: np.ndarray, rng: np.random.Generator) -> Response:
         return Response(action.astype(np.int32), np.log(probs).astype(np.float32))
 
 
-def _state(name: str, state: Any, n: int) -> Any:
+def _check_state(name: str, state: Any, n: int) -> Any:
     for path, leaf in jax.tree_util.tree_flatten_with_path(state)[0]:
         if not isinstance(leaf, np.ndarray | jax.Array) or leaf.ndim < 1 or len(leaf) != n:
-            what = f"an array of shape {leaf.shape}" if hasattr(leaf, "shape") else type(leaf).__name__
+            found = f"an array of shape {leaf.shape}" if hasattr(leaf, "shape") else type(leaf).__name__
             raise MesascopeError(
-                f"{name} returned a state whose part {jax.tree_util.keystr(path) or 'itself'} is {what}.",
+                f"{name} returned a state whose part {jax.tree_util.keystr(path) or 'itself'} is {found}.",
                 f"Every part needs leading axis {n}, one row per lifetime; use object arrays for anything else.",
             )
     return jax.tree.map(np.array, state)
 
 
-def _copied(name: str, state: Any) -> Any:
+def _copy_state(name: str, state: Any) -> Any:
     try:
         return copy_carry(state)
     except Exception as error:  # whatever an object raises
@@ -145,11 +145,11 @@ def subject(family: Family, path: str, trained_on: str = "unknown") -> Subject:
         trained_on: unlimited, bank:M@seed or unknown.
     """
     remedy = "Type package.module:factory, with the module on PYTHONPATH or in this folder."
-    got = gate.call_factory(path, gate.find_function(path, "The function", remedy), family)
-    if isinstance(got, Subject):
-        return got
-    if not callable(got):
+    result = gate.call_factory(path, gate.find_function(path, "The function", remedy), family)
+    if isinstance(result, Subject):
+        return result
+    if not callable(result):
         raise MesascopeError(
-            f"{path} returned {type(got).__name__}.", "Return f(percept, state, rng), or a Subject."
+            f"{path} returned {type(result).__name__}.", "Return f(percept, state, rng), or a Subject."
         )
-    return wrap(got, family, path, trained_on)
+    return wrap(result, family, path, trained_on)

@@ -26,9 +26,9 @@ class Inert:
 
     def __new__(cls, *args: Any, **keywords: Any) -> Self:
         """An instance that remembers its arguments."""
-        made = object.__new__(cls)
-        made.args, made.state, made.items = args, None, []
-        return made
+        instance = object.__new__(cls)
+        instance.args, instance.state, instance.items = args, None, []
+        return instance
 
     args: tuple[Any, ...]
     state: Any
@@ -79,7 +79,7 @@ class _Reader(pickle._Unpickler):  # type: ignore[name-defined]  # pyright: igno
 _Reader.dispatch[pickle.BYTEARRAY8[0]] = _Reader.load_bytearray8
 
 
-def _hashing(name: str, keys: Callable[[list[Any]], list[Any]]) -> None:
+def _guard_keys(name: str, keys: Callable[[list[Any]], list[Any]]) -> None:
     """Has the reader refuse tuples of tuples where they would be hashed, which takes as long as they unroll to."""
     usual = _Reader.dispatch[getattr(pickle, name)[0]]
 
@@ -92,11 +92,11 @@ def _hashing(name: str, keys: Callable[[list[Any]], list[Any]]) -> None:
     _Reader.dispatch[getattr(pickle, name)[0]] = load
 
 
-_hashing("SETITEM", lambda stack: stack[-2:-1])
+_guard_keys("SETITEM", lambda stack: stack[-2:-1])
 for _name in ("SETITEMS", "DICT"):
-    _hashing(_name, lambda stack: stack[::2])
+    _guard_keys(_name, lambda stack: stack[::2])
 for _name in ("ADDITEMS", "FROZENSET"):
-    _hashing(_name, lambda stack: stack)
+    _guard_keys(_name, lambda stack: stack)
 
 
 def describe_value(value: Any) -> list[Any]:
@@ -124,22 +124,24 @@ def tensors(data: bytes, after: int = 0) -> Any:
     Raises:
         ValueError: it is broken, larger than LARGEST, nested too deeply, or unrolls to too much.
     """
-    return _loaded(data, _Tensors, after)
+    return _load(data, _Tensors, after)
 
 
-def read(data: bytes, what: str) -> Any:
+def read(data: bytes, label: str) -> Any:
     """What a pickle holds, with Inert in place of everything that is not plain Python data.
 
     Raises:
         MesascopeError: it is broken, larger than LARGEST, nested too deeply, or unrolls to too much.
     """
     try:
-        return _loaded(data, _Reader)
+        return _load(data, _Reader)
     except ValueError as error:
-        raise MesascopeError(f"{what} is no whole pickle: {error}.", "Copy or save the file again.") from None
+        raise MesascopeError(
+            f"{label} is no whole pickle: {error}.", "Copy or save the file again."
+        ) from None
 
 
-def _loaded(data: bytes, kind: Any, after: int = 0) -> Any:
+def _load(data: bytes, kind: Any, after: int = 0) -> Any:
     if len(data) > LARGEST:
         raise ValueError(f"it has {len(data):,} bytes")
     file, found = io.BytesIO(data), None
@@ -168,32 +170,32 @@ def to_array(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return tuple(to_array(x) for x in value[:64])
     if (origin := find_reference(value)) and origin[0] == "numpy":
-        return _dtype(origin[1])
+        return _parse_dtype(origin[1])
     if not isinstance(value, Inert) or value.origin[0].partition(".")[0] != "numpy":
         raise ValueError("it is not made of numbers")
     name = value.origin[1]
     if name == "dtype":
-        return _dtype(value.args[0])
+        return _parse_dtype(value.args[0])
     if name == "scalar":
         kind, data = value.args
-        return _filled(data, (), to_array(kind), False)[()]
+        return _fill_array(data, (), to_array(kind), False)[()]
     if name == "_frombuffer":
         data, kind, shape, order = value.args
-        return _filled(data, to_array(shape), to_array(kind), order == "F")
+        return _fill_array(data, to_array(shape), to_array(kind), order == "F")
     if name == "_reconstruct" and isinstance(value.state, tuple):
         _, shape, kind, fortran, data = value.state
-        return _filled(data, to_array(shape), to_array(kind), bool(fortran))
+        return _fill_array(data, to_array(shape), to_array(kind), bool(fortran))
     raise ValueError(f"it holds numpy.{name}")
 
 
-def _dtype(text: Any) -> np.dtype:
-    made = np.dtype(str(text).removesuffix("_") if str(text) != "bool_" else "bool")
-    if made.kind not in KINDS:
-        raise ValueError(f"it holds numbers of type {made}")
-    return made
+def _parse_dtype(text: Any) -> np.dtype:
+    dtype = np.dtype(str(text).removesuffix("_") if str(text) != "bool_" else "bool")
+    if dtype.kind not in KINDS:
+        raise ValueError(f"it holds numbers of type {dtype}")
+    return dtype
 
 
-def _filled(data: Any, shape: tuple[int, ...], kind: np.dtype, fortran: bool) -> np.ndarray:
+def _fill_array(data: Any, shape: tuple[int, ...], kind: np.dtype, fortran: bool) -> np.ndarray:
     if isinstance(data, str):  # protocol 2 and older
         data = data.encode("latin1")
     elif isinstance(data, Inert) and data.origin[1] == "encode":

@@ -51,14 +51,14 @@ def read(path: str, shape: tuple[int, ...]) -> Statistics | None:
         MesascopeError: no such file, it is broken, or it is of observations of another shape.
     """
     with FILE.reading(path):
-        held: Any = _inert.read(limits.read(path, _inert.LARGEST), repr(path))
-        if held.origin[1] != "VecNormalize":
-            raise ValueError(f"it holds {'.'.join(held.origin)}")
-        if _inert.to_array(held.state.get("norm_obs", True)) is False:
+        content: Any = _inert.read(limits.read(path, _inert.LARGEST), repr(path))
+        if content.origin[1] != "VecNormalize":
+            raise ValueError(f"it holds {'.'.join(content.origin)}")
+        if _inert.to_array(content.state.get("norm_obs", True)) is False:
             return None
-        kept = held.state["obs_rms"].state
-        mean, var = (np.asarray(_inert.to_array(kept[k]), np.float64) for k in ("mean", "var"))
-        clip, epsilon = (float(_inert.to_array(held.state[k])) for k in ("clip_obs", "epsilon"))
+        moments = content.state["obs_rms"].state
+        mean, var = (np.asarray(_inert.to_array(moments[k]), np.float64) for k in ("mean", "var"))
+        clip, epsilon = (float(_inert.to_array(content.state[k])) for k in ("clip_obs", "epsilon"))
     if mean.shape != shape or var.shape != shape:
         raise MesascopeError(
             f"{path!r} is of observations of shape {mean.shape}, the agent's are {shape}.",

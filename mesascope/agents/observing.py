@@ -84,17 +84,17 @@ def make_observer(family: Family, observes: str = ALL, width: int | None = None)
                 raise unknown("part of the percept", part, PARTS)
         if len(set(parts)) != len(parts):
             raise MesascopeError(f"observes={observes!r} names a part twice.", f"Type e.g. observes={ALL}.")
-        made = Observer(parts, *sizes)
-        if width not in (None, made.width):
+        observer = Observer(parts, *sizes)
+        if width not in (None, observer.width):
             raise MesascopeError(
-                f"The network takes {width} numbers; {family.name} observed as {observes} gives {made.width}.",
+                f"The network takes {width} numbers; {family.name} observed as {observes} gives {observer.width}.",
                 f"Set observes to the parts that it was trained on, of {', '.join(PARTS)}.",
             )
-        return made
-    known = [Observer(tuple(t.split("+")), *sizes) for t in (ALL, SHOWN)]
-    fitting = [o for o in known if width in (None, o.width)]
+        return observer
+    options = [Observer(tuple(t.split("+")), *sizes) for t in (ALL, SHOWN)]
+    fitting = [o for o in options if width in (None, o.width)]
     if not fitting or not fitting[0].width:
-        widths = " and ".join(f"{o.width} observed as {o.text}" for o in known)
+        widths = " and ".join(f"{o.width} observed as {o.text}" for o in options)
         raise MesascopeError(
             f"The network takes {width} numbers; {family.name} gives {widths}.",
             f"Set observes to the parts that it was trained on, of {', '.join(PARTS)}, or put it to its own family.",

@@ -46,7 +46,7 @@ class Port(NamedTuple):
         value = np.moveaxis(value, self.axis, 0)
         return np.ascontiguousarray(value.reshape(len(value), -1))
 
-    def filled(self, rows: np.ndarray) -> np.ndarray:
+    def fill(self, rows: np.ndarray) -> np.ndarray:
         """The input of shape `shape` from rows [N, U]."""
         value = np.moveaxis(rows.reshape(len(rows), *(size or 1 for size in self.rest)), 0, self.axis)
         return np.ascontiguousarray(value, self.kind)
@@ -111,8 +111,8 @@ class Onnx(Foreign):
         parts = []
         for start in range(0, n, size):
             rows = np.minimum(np.arange(start, start + size), n - 1)
-            given = run_session(self.session, self.path, self.inputs, self.outputs, [x[rows] for x in fed])
-            parts.append([port.rows(value) for port, value in zip(self.outputs, given, strict=True)])
+            values = run_session(self.session, self.path, self.inputs, self.outputs, [x[rows] for x in fed])
+            parts.append([port.rows(value) for port, value in zip(self.outputs, values, strict=True)])
         return [np.concatenate(column)[:n] for column in zip(*parts, strict=True)]
 
     def taps(self, carry: Any) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def run_session(
     Raises:
         MesascopeError: the network refused its inputs.
     """
-    named = {port.name: port.filled(rows) for port, rows in zip(inputs, fed, strict=True)}
+    named = {port.name: port.fill(rows) for port, rows in zip(inputs, fed, strict=True)}
     try:
         return [np.asarray(x) for x in session.run([port.name for port in outputs], named)]
     except Exception as error:  # onnxruntime's own
@@ -186,9 +186,9 @@ def subject(
         session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise _onnx_file.ONNX.broken(path, str(error).strip().splitlines()[0][:300]) from None
-    inputs = {p.name: p for p in (_port(path, x, "input") for x in session.get_inputs())}
-    outputs = {p.name: p for p in (_port(path, x, "output") for x in session.get_outputs())}
-    sees = _named(path, "input", observation, inputs) if observation else next(iter(inputs.values()))
+    inputs = {p.name: p for p in (_read_port(path, x, "input") for x in session.get_inputs())}
+    outputs = {p.name: p for p in (_read_port(path, x, "output") for x in session.get_outputs())}
+    sees = _find_port(path, "input", observation, inputs) if observation else next(iter(inputs.values()))
     starts = next((p for name, p in inputs.items() if name.lower() in STARTS and p.width == 1), None)
     taking = [p for p in inputs.values() if p not in (sees, starts)]
     after = _next_states(path, state, taking, outputs, logits)
@@ -198,22 +198,22 @@ def subject(
             f"{path!r} gives no logits: its outputs are {', '.join(outputs)}, all of them state.",
             "Export the logits as an output too.",
         )
-    scores = _named(path, "output", logits, outputs) if logits else giving[0]
+    scores = _find_port(path, "output", logits, outputs) if logits else giving[0]
     watch = make_observer(family, observes, None if 0 in sees.rest else sees.width)
     sees = sees._replace(
         shape=tuple(x or (watch.width if i != sees.axis else 0) for i, x in enumerate(sees.shape))
     )
-    taken = (sees, *taking, *([starts] if starts else []))
-    given = _laid(session, path, taken, [scores, *after], watch.width)
-    for port, out in zip(taking, given[1:], strict=True):
+    ports = (sees, *taking, *([starts] if starts else []))
+    results = _measure_outputs(session, path, ports, [scores, *after], watch.width)
+    for port, out in zip(taking, results[1:], strict=True):
         if out.width != port.width:
             raise MesascopeError(
                 f"{path!r} takes {port.width} numbers in {port.name!r} and gives {out.width} in {out.name!r}.",
                 "Pair them with state=input>output+input>output.",
             )
-    if given[0].width != (family.choices or 1):
+    if results[0].width != (family.choices or 1):
         raise MesascopeError(
-            f"{path!r} gives {given[0].width} numbers in {given[0].name!r}, {family.name} has "
+            f"{path!r} gives {results[0].width} numbers in {results[0].name!r}, {family.name} has "
             f"{family.choices or 'real-valued'} actions.",
             f"Name the logits with logits=OUTPUT, of {', '.join(outputs)}, or put it to its own family.",
         )
@@ -223,8 +223,8 @@ def subject(
         session=session,
         path=path,
         observe=watch,
-        inputs=taken,
-        outputs=given,
+        inputs=ports,
+        outputs=results,
         graph=hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest(),
         weights=_onnx_file.weights(path, model),
         gives=gives,
@@ -233,25 +233,25 @@ def subject(
     )
 
 
-def _port(path: str, told: Any, what: str) -> Port:
-    if told.type not in TYPES:
+def _read_port(path: str, tensor: Any, role: str) -> Port:
+    if tensor.type not in TYPES:
         raise MesascopeError(
-            f"The {what} {told.name!r} of {path!r} is {told.type}.", "Export it with plain tensors."
+            f"The {role} {tensor.name!r} of {path!r} is {tensor.type}.", "Export it with plain tensors."
         )
-    shape = tuple(x if isinstance(x, int) and x > 0 else 0 for x in told.shape)
+    shape = tuple(x if isinstance(x, int) and x > 0 else 0 for x in tensor.shape)
     free = [i for i, size in enumerate(shape) if not size]
     axis = free[0] if free else (1 if len(shape) == 3 else 0)
     if not shape:
         raise MesascopeError(
-            f"The {what} {told.name!r} of {path!r} is one number.", "Give it an axis of the batch."
+            f"The {role} {tensor.name!r} of {path!r} is one number.", "Give it an axis of the batch."
         )
-    return Port(told.name, shape, TYPES[told.type], axis)
+    return Port(tensor.name, shape, TYPES[tensor.type], axis)
 
 
-def _named(path: str, what: str, name: str, known: dict[str, Port]) -> Port:
-    if name not in known:
-        raise MesascopeError(f"{path!r} has no {what} {name!r}.", f"Its {what}s are: {', '.join(known)}.")
-    return known[name]
+def _find_port(path: str, role: str, name: str, ports: dict[str, Port]) -> Port:
+    if name not in ports:
+        raise MesascopeError(f"{path!r} has no {role} {name!r}.", f"Its {role}s are: {', '.join(ports)}.")
+    return ports[name]
 
 
 def _next_states(
@@ -262,22 +262,24 @@ def _next_states(
     Raises:
         MesascopeError: an input has no output, which is named.
     """
-    told = {pair.partition(">")[0]: pair.partition(">")[2] for pair in filter(None, typed.split("+"))}
-    unknown = sorted(told.keys() - {p.name for p in taking})
+    pairs = {pair.partition(">")[0]: pair.partition(">")[2] for pair in filter(None, typed.split("+"))}
+    unknown = sorted(pairs.keys() - {p.name for p in taking})
     if unknown:
-        known = ", ".join(p.name for p in taking) or "none"
-        raise MesascopeError(f"{path!r} has no input of a state {unknown[0]!r}.", f"There are: {known}.")
-    left = [o for o in outputs.values() if o.name != logits]
-    free = left[1:] if not logits and len(left) > 1 else left if logits else []
-    out, lacking = [], []
+        valid_names = ", ".join(p.name for p in taking) or "none"
+        raise MesascopeError(
+            f"{path!r} has no input of a state {unknown[0]!r}.", f"There are: {valid_names}."
+        )
+    candidates = [o for o in outputs.values() if o.name != logits]
+    free = candidates[1:] if not logits and len(candidates) > 1 else candidates if logits else []
+    result, lacking = [], []
     for i, port in enumerate(taking):
         close = [o for o in free if port.name.lower() in o.name.lower()]
-        if port.name in told:
-            out.append(_named(path, "output", told[port.name], outputs))
+        if port.name in pairs:
+            result.append(_find_port(path, "output", pairs[port.name], outputs))
         elif len(close) == 1:
-            out.append(close[0])
+            result.append(close[0])
         elif len(free) == len(taking):
-            out.append(free[i])
+            result.append(free[i])
         else:
             lacking.append(port.name)
     if lacking:
@@ -286,10 +288,10 @@ def _next_states(
             f"outputs are missing; there are only {', '.join(outputs)}.",
             "Export the next state as an output too, or pair them with state=input>output.",
         )
-    return out
+    return result
 
 
-def _laid(
+def _measure_outputs(
     session: Any, path: str, inputs: Sequence[Port], outputs: list[Port], width: int
 ) -> tuple[Port, ...]:
     """The outputs with the axis of the batch and the shape that they have in two runs.
@@ -303,7 +305,7 @@ def _laid(
     for n in sizes:
         fed = [np.zeros((n, width if i == 0 else port.width)) for i, port in enumerate(inputs)]
         shapes.append([x.shape for x in run_session(session, path, inputs, outputs, fed)])
-    out = []
+    result = []
     for port, *seen in zip(outputs, *shapes, strict=True):
         if any(len(s) != len(seen[0]) for s in seen):
             raise MesascopeError(
@@ -317,5 +319,5 @@ def _laid(
             )
         axis = port.axis if port.axis in moved else moved[0]
         shape = tuple(0 if i == axis and not fixed else x for i, x in enumerate(seen[-1]))
-        out.append(port._replace(axis=axis, shape=shape))
-    return tuple(out)
+        result.append(port._replace(axis=axis, shape=shape))
+    return tuple(result)

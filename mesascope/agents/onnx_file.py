@@ -44,17 +44,17 @@ def weights(path: str, model: Any) -> dict[str, str]:
     numpy_helper = require("onnx.numpy_helper", "onnx")
     folder = str(Path(path).resolve().parent)
     try:
-        held = {
+        arrays = {
             t.name or f"constant {i}": numpy_helper.to_array(t, folder) for i, t in enumerate(tensors(model))
         }
     except Exception as error:
         raise ONNX.broken(path, f"a weight cannot be read: {error}") from None
-    return {name: digest(value) for name, value in sorted(held.items()) if value.dtype.kind in "fiubc"}
+    return {name: digest(value) for name, value in sorted(arrays.items()) if value.dtype.kind in "fiubc"}
 
 
 def tensors(model: Any) -> Iterator[Any]:
     """Every tensor in it: initialisers, constants, those of subgraphs and of functions."""
-    for graph in _graphs(model):
+    for graph in _list_graphs(model):
         yield from getattr(graph, "initializer", ())
         for sparse in getattr(graph, "sparse_initializer", ()):
             yield from (sparse.values, sparse.indices)
@@ -67,7 +67,7 @@ def tensors(model: Any) -> Iterator[Any]:
                     yield from (attribute.sparse_tensor.values, attribute.sparse_tensor.indices)
 
 
-def _graphs(model: Any) -> Iterator[Any]:
+def _list_graphs(model: Any) -> Iterator[Any]:
     """Its graph, those nested in it, its functions and training graphs."""
     waiting = [model.graph, *model.functions]
     waiting += [g for t in model.training_info for g in (t.initialization, t.algorithm)]
@@ -84,10 +84,10 @@ def _refuse_outside(path: str, model: Any) -> None:
     """Raises where weights are to be read from outside the model's folder, or from beyond the end of a file."""
     folder = Path(path).resolve().parent
     for tensor in tensors(model):
-        told = {entry.key: entry.value for entry in tensor.external_data}
-        if tensor.data_location != 1 and not told:
+        reference = {entry.key: entry.value for entry in tensor.external_data}
+        if tensor.data_location != 1 and not reference:
             continue
-        place = told.get("location", "")
+        place = reference.get("location", "")
         parts = PureWindowsPath(place)  # which knows both kinds of slashes
         inside = place and not parts.anchor and ".." not in parts.parts
         if not inside or not (folder / place).resolve().is_relative_to(folder):
@@ -102,7 +102,7 @@ def _refuse_outside(path: str, model: Any) -> None:
             )
         size = os.path.getsize(folder / place)
         try:
-            offset, length = int(told.get("offset", 0)), int(told.get("length", 0))
+            offset, length = int(reference.get("offset", 0)), int(reference.get("length", 0))
         except ValueError:
             raise ONNX.broken(path, f"the weight {tensor.name!r} is at no number") from None
         if offset < 0 or length < 0 or offset + length > size:
@@ -113,10 +113,10 @@ def _refuse_large(path: str, model: Any) -> None:
     """Raises where a few numbers in the file would have a runtime make many."""
     inference = require("onnx.shape_inference", "onnx")
     try:
-        known = inference.infer_shapes(model, data_prop=True)
+        inferred = inference.infer_shapes(model, data_prop=True)
     except Exception as error:  # its own; a shape that cannot be found is the runtime's to refuse
         raise ONNX.broken(path, f"its shapes cannot be found: {str(error).strip()[:200]}") from None
-    graphs = [g for g in _graphs(known) if hasattr(g, "initializer")]
+    graphs = [g for g in _list_graphs(inferred) if hasattr(g, "initializer")]
     shapes = [v.type.tensor_type.shape.dim for g in graphs for v in (*g.value_info, *g.output)]
     shapes += [t.dims for t in tensors(model)]
     largest = max((math.prod(max(1, getattr(d, "dim_value", d)) for d in s) for s in shapes), default=0)
@@ -127,10 +127,10 @@ def _refuse_large(path: str, model: Any) -> None:
 def _refuse_operators(path: str, model: Any) -> None:
     """Raises where operators are asked for that only a library of the user's would bring."""
     own = {(f.domain, f.name) for f in model.functions}
-    asked = {(node.domain, node.op_type) for graph in _graphs(model) for node in graph.node}
+    required = {(node.domain, node.op_type) for graph in _list_graphs(model) for node in graph.node}
     foreign = sorted(
         f"{domain or 'ai.onnx'}:{name}"
-        for domain, name in asked - own
+        for domain, name in required - own
         if domain not in KNOWN or name in REACHING_OUT
     )
     if foreign:

@@ -89,8 +89,8 @@ def open_subject(subject: Any, family: Family, trust: bool = False) -> Subject:
     name = catalogue.parse_spec(spec)[0] if "=" in spec or ":" not in spec else spec.partition(":")[0]
     if name in catalogue.names("subjects"):
         spec, called = _split_name(spec, name)
-        made = catalogue.make("subjects", spec, family, **catalogue.trust_setting("subjects", name, trust))
-        return rename(made, called) if called else made
+        opened = catalogue.make("subjects", spec, family, **catalogue.trust_setting("subjects", name, trust))
+        return rename(opened, called) if called else opened
     if Path(spec).is_file():
         name = find_adapter(spec)
         return catalogue.make(
@@ -109,9 +109,9 @@ def _split_name(spec: str, subject: str) -> tuple[str, str]:
     """A subject's text without the setting 'name', which every subject has, and that name, '' without."""
     if "name=" not in spec or "name" in catalogue.settings(catalogue.factory("subjects", subject)):
         return spec, ""
-    given = catalogue.parse_spec(spec)[1]
-    called = given.pop("name", "")
-    rest = ",".join(f"{k}={v}" for k, v in given.items())
+    settings = catalogue.parse_spec(spec)[1]
+    called = settings.pop("name", "")
+    rest = ",".join(f"{k}={v}" for k, v in settings.items())
     return f"{subject}:{rest}" if rest else subject, called
 
 
@@ -122,8 +122,8 @@ def default_family(subjects: Sequence[Any], trust: bool = False) -> str:
         MesascopeError: no subject says one, or code that the file names with it is not trusted.
     """
     for spec in map(str, subjects):
-        name, given = catalogue.parse_spec(spec) if "path=" in spec else ("", {})
-        path = given.get("path", spec)
+        name, settings = catalogue.parse_spec(spec) if "path=" in spec else ("", {})
+        path = settings.get("path", spec)
         if name or Path(path).is_file():
             module = catalogue.module("subjects", name or find_adapter(path))
             if hasattr(module, "family_of"):
@@ -154,8 +154,8 @@ def find_adapter(path: str) -> str:
             claims.append(name)
     if len(claims) == 1:
         return claims[0]
-    told = f"{' and '.join(claims)} both claim it" if claims else "no adapter opens it"
+    reason = f"{' and '.join(claims)} both claim it" if claims else "no adapter opens it"
     remedy = "Name the adapter, as adapter:path=FILE."
     if path.endswith(".py"):
         remedy = f"Name the function in it that makes the subject, as {Path(path).stem}:factory."
-    raise MesascopeError(f"{path!r} cannot be opened as a subject: {told}.", remedy)
+    raise MesascopeError(f"{path!r} cannot be opened as a subject: {reason}.", remedy)

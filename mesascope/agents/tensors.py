@@ -30,18 +30,18 @@ def measure(source: Any) -> None:
     inside = isinstance(source, io.BytesIO)
     stored = source.getbuffer().nbytes if inside else limits.file_size(source)
     if zipfile.is_zipfile(source):
-        with zipfile.ZipFile(source) as held:
-            _zipped(held, stored)
+        with zipfile.ZipFile(source) as archive:
+            _check_archive(archive, stored)
     else:
         with io.BytesIO(source.getvalue()) if inside else open(source, "rb") as file:
             found = _inert.tensors(file.read(_inert.LARGEST), BEFORE)
-        _announced(found, {}, stored)
+        _check_tensors(found, {}, stored)
     if inside:
         source.seek(0)
 
 
-def _zipped(held: zipfile.ZipFile, stored: int) -> None:
-    named = limits.zip_members(held, stored)
+def _check_archive(archive: zipfile.ZipFile, stored: int) -> None:
+    named = limits.zip_members(archive, stored)
     if any(name.endswith("/constants.pkl") for name in named):
         return  # TorchScript, which is not read at all
     if any(x.compress_type != zipfile.ZIP_STORED for x in named.values()):
@@ -49,32 +49,32 @@ def _zipped(held: zipfile.ZipFile, stored: int) -> None:
     limits.check_array(sum(x.file_size for x in named.values()), stored, "what it holds")
     for name in named:
         if name.endswith("data.pkl"):
-            found = _inert.tensors(held.read(name))
+            found = _inert.tensors(archive.read(name))
             folder = name.removesuffix(".pkl")
-            _announced(found, {n.removeprefix(f"{folder}/"): x.file_size for n, x in named.items()}, 0)
+            _check_tensors(found, {n.removeprefix(f"{folder}/"): x.file_size for n, x in named.items()}, 0)
 
 
-def _announced(found: Any, sizes: dict[str, int], otherwise: int) -> None:
+def _check_tensors(content: Any, sizes: dict[str, int], otherwise: int) -> None:
     """Looks at every tensor in a pickle, and at all else that it would have made."""
-    waiting, seen = [found], set()
+    waiting, seen = [content], set()
     while waiting:
-        now = waiting.pop()
-        if id(now) in seen:
+        current = waiting.pop()
+        if id(current) in seen:
             continue
-        seen.add(id(now))
-        waiting += _inert.describe_value(now)
-        module, name = now.origin if isinstance(now, _inert.Inert) else ("", "")
+        seen.add(id(current))
+        waiting += _inert.describe_value(current)
+        module, name = current.origin if isinstance(current, _inert.Inert) else ("", "")
         if name in REBUILT and module == "torch._utils":
-            _tensor(now.args, sizes, otherwise)
+            _check_tensor(current.args, sizes, otherwise)
         elif module.partition(".")[0] in ("torch", "builtins", "__builtin__") and name not in SMALL:
             raise ValueError(f"it holds a {name.removeprefix('_rebuild_')}, which is not read")
 
 
-def _tensor(told: tuple[Any, ...], sizes: dict[str, int], otherwise: int) -> None:
-    kept, offset, shape, strides = told[:4]
-    if not isinstance(kept, _inert.Stored):
+def _check_tensor(arguments: tuple[Any, ...], sizes: dict[str, int], otherwise: int) -> None:
+    storage, offset, shape, strides = arguments[:4]
+    if not isinstance(storage, _inert.Stored):
         raise ValueError("a tensor of it has no numbers")
-    _, kind, key, _, count = kept.args[:5]
+    _, kind, key, _, count = storage.args[:5]
     width = BYTES[(_inert.find_reference(kind) or ("", ""))[1]]
     limits.check_array(count * width, sizes.get(str(key), otherwise), f"tensor {key}")
     size, last = math.prod(shape), offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))

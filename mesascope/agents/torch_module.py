@@ -66,12 +66,12 @@ class TorchModule(TorchSubject):
     def _call(self, x: np.ndarray, carry: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Scores and the next carry of lifetimes that have all begun, or none of them."""
         if self.state and carry["begun"].all():
-            state = self.structure.unflatten(self.restored(carry))
+            state = self.structure.unflatten(self.restore_state(carry))
         else:
             state = initial_state(self.module, len(x))
-        with run_hooked(self.module, self.hooks) as got:
-            scores, given = call_module(self.module, x, state, self.layout, bool(self.state))
-        after = self.carried(jax.tree.leaves(given), got, len(x))
+        with run_hooked(self.module, self.hooks) as hooked:
+            scores, next_state = call_module(self.module, x, state, self.layout, bool(self.state))
+        after = self.pack_carry(jax.tree.leaves(next_state), hooked, len(x))
         return scores, after | ({"begun": np.ones(len(x), bool)} if self.state else {})
 
     def untrained(self, seed: int) -> Self | None:
@@ -100,22 +100,22 @@ def call_module(
         MesascopeError: it raised, or gave something else.
     """
     torch = require("torch", "torch")
-    shown = torch.tensor(x)
-    shown = {"batch": shown, "time": shown[None], "batch_time": shown[:, None]}[layout]
+    inputs = torch.tensor(x)
+    inputs = {"batch": inputs, "time": inputs[None], "batch_time": inputs[:, None]}[layout]
     try:
-        given = module(shown, state) if recurrent else module(shown)
+        outputs = module(inputs, state) if recurrent else module(inputs)
     except Exception as error:
         raise MesascopeError(
             f"The module {type(module).__name__} raised {type(error).__name__}: {error}.",
-            f"It was called as module(x{', state' * recurrent}) with x of shape {tuple(shown.shape)}: "
+            f"It was called as module(x{', state' * recurrent}) with x of shape {tuple(inputs.shape)}: "
             "see observes, for what is in x, and layout.",
         ) from error
-    if recurrent and not (isinstance(given, tuple) and len(given) >= 2):
+    if recurrent and not (isinstance(outputs, tuple) and len(outputs) >= 2):
         raise MesascopeError(
-            f"The module {type(module).__name__} takes a state and gave back {type(given).__name__}.",
+            f"The module {type(module).__name__} takes a state and gave back {type(outputs).__name__}.",
             "Return (logits, state).",
         )
-    first = given[0] if isinstance(given, tuple | list) else given
+    first = outputs[0] if isinstance(outputs, tuple | list) else outputs
     size = getattr(first, "shape", None)
     if size is None or not len(size) or first.numel() % len(x) or first.numel() == 0:
         raise MesascopeError(
@@ -123,7 +123,7 @@ def call_module(
             f"{type(first).__name__ if size is None else f'of shape {tuple(size)}'} for {len(x)} lifetimes.",
             f"Return logits of shape ({len(x)}, choices) first.",
         )
-    return first.detach().float().cpu().numpy().reshape(len(x), -1), given[-1] if recurrent else None
+    return first.detach().float().cpu().numpy().reshape(len(x), -1), outputs[-1] if recurrent else None
 
 
 def wrap(
@@ -154,9 +154,9 @@ def wrap(
     check_choice(GIVES, gives=gives)
     check_range(0, 1, epsilon=epsilon)
     module, watch = _torch.freeze(module), make_observer(family, observes or ALL)
-    wanted, recurrent = _torch.match_paths(module, hooks), _takes_state(module)
+    paths, recurrent = _torch.match_paths(module, hooks), _takes_state(module)
     every = [path for path, _ in module.named_modules() if path]
-    with _torch.no_grad_seeded(0), run_hooked(module, every) as got:
+    with _torch.no_grad_seeded(0), run_hooked(module, every) as hooked:
         runs = [
             call_module(module, np.zeros((n, watch.width), np.float32), None, layout, recurrent)
             for n in SIZES
@@ -172,8 +172,8 @@ def wrap(
             f"The network gives {count} numbers, {family.name} has {family.choices or 'real-valued'} actions.",
             "Put it to a family with as many choices, or return the logits first.",
         )
-    state = _torch.state_layout(small, large, SIZES, got) if recurrent else ()
-    got = {path: got[path] for path in wanted if path in got}
+    state = _torch.state_layout(small, large, SIZES, hooked) if recurrent else ()
+    hooked = {path: hooked[path] for path in paths if path in hooked}
     return TorchModule(
         name=name or f"{type(module).__name__}(stochastic={stochastic})",
         trained_on=trained_on,
@@ -183,10 +183,10 @@ def wrap(
         gives=gives,
         stochastic=stochastic,
         epsilon=epsilon,
-        hooks=tuple(got),
+        hooks=tuple(hooked),
         state=state,
         structure=jax.tree.structure(runs[0][1]),
-        seen=_torch.tap_widths(got, SIZES[1], state),
+        seen=_torch.tap_widths(hooked, SIZES[1], state),
         again=again,
     )
 
@@ -221,10 +221,10 @@ def subject(
         trust: whether a factory that the file names may run.
     """
     require("torch", "torch")
-    held = _torch.load(path, repr(path)) if path else None
-    weights, named = held, ""
-    if isinstance(held, dict) and isinstance(held.get("state_dict"), dict):
-        weights, named = held["state_dict"], held.get("factory", "")
+    content = _torch.load(path, repr(path)) if path else None
+    weights, named = content, ""
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        weights, named = content["state_dict"], content.get("factory", "")
     if not factory:
         if not isinstance(named, str) or not named:
             raise MesascopeError(
@@ -239,13 +239,13 @@ def subject(
                 f"Read it, then add --trust, or type torch_module:factory={named},path={path}.",
             )
         gate.allow(named)
-    make = functools.partial(_made, factory or named, family)
+    make = functools.partial(_make_module, factory or named, family)
     module = make()
     if weights is not None:
         _torch.load_weights(module, weights, repr(path))
-    shown = "" if observes == ALL else observes
+    parts = "" if observes == ALL else observes
     name = name_with_settings(
-        "torch_module", factory=factory, path=path, observes=shown, stochastic=stochastic
+        "torch_module", factory=factory, path=path, observes=parts, stochastic=stochastic
     )
     return wrap(
         module,
@@ -262,23 +262,23 @@ def subject(
     )
 
 
-def _made(factory: str, family: Family) -> Any:
+def _make_module(path: str, family: Family) -> Any:
     """The module that package.module:factory gives."""
     remedy = "Type factory=package.module:factory, with the module on PYTHONPATH or in this folder."
-    made: Any = gate.find_function(factory, "The factory", remedy)
-    got = gate.call_factory(factory, lambda: made(family) if _needs_any(made) else made())
-    if not isinstance(got, require("torch", "torch").nn.Module):
-        raise MesascopeError(f"{factory} returned {type(got).__name__}.", "Return a torch.nn.Module.")
-    return got
+    function: Any = gate.find_function(path, "The factory", remedy)
+    module = gate.call_factory(path, lambda: function(family) if _needs_argument(function) else function())
+    if not isinstance(module, require("torch", "torch").nn.Module):
+        raise MesascopeError(f"{path} returned {type(module).__name__}.", "Return a torch.nn.Module.")
+    return module
 
 
-def _needs_any(function: Callable[..., Any]) -> bool:
+def _needs_argument(function: Callable[..., Any]) -> bool:
     """Whether it cannot be called with nothing."""
-    known = inspect.signature(function).parameters.values()
-    return any(p.default is p.empty and p.kind < 2 for p in known)
+    parameters = inspect.signature(function).parameters.values()
+    return any(p.default is p.empty and p.kind < 2 for p in parameters)
 
 
 def _takes_state(module: Any) -> bool:
     """Whether its forward takes a second argument."""
-    known = inspect.signature(module.forward).parameters.values()
-    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in known) >= 2
+    parameters = inspect.signature(module.forward).parameters.values()
+    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters) >= 2

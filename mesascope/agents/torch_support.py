@@ -52,8 +52,8 @@ class Leaf(NamedTuple):
         """The tensor again."""
         torch = require("torch", "torch")
         value = np.concatenate([np.asarray(carry[k], self.kind) for k in self.names], axis=1)
-        whole = np.moveaxis(value.reshape(len(value), *self.shape), 0, self.axis)
-        return torch.tensor(np.ascontiguousarray(whole))
+        array = np.moveaxis(value.reshape(len(value), *self.shape), 0, self.axis)
+        return torch.tensor(np.ascontiguousarray(array))
 
 
 class TorchSubject(Foreign):
@@ -73,27 +73,27 @@ class TorchSubject(Foreign):
 
     def fresh(self, n: int) -> dict[str, np.ndarray]:
         """Zeros."""
-        out: dict[str, np.ndarray] = {SEEN + k: np.zeros((n, u), np.float32) for k, u in self.seen.items()}
+        carry: dict[str, np.ndarray] = {SEEN + k: np.zeros((n, u), np.float32) for k, u in self.seen.items()}
         for leaf in self.state:
             width = math.prod(leaf.shape) // len(leaf.names)
-            out |= {k: np.zeros((n, width), leaf.kind) for k in leaf.names}
-        return out
+            carry |= {k: np.zeros((n, width), leaf.kind) for k in leaf.names}
+        return carry
 
-    def restored(self, carry: dict[str, Any]) -> list[Any]:
+    def restore_state(self, carry: dict[str, Any]) -> list[Any]:
         """The tensors of its state from a carry."""
         return [leaf.tensor(carry) for leaf in self.state]
 
-    def carried(self, state: Sequence[Any], got: dict[str, Any], n: int) -> dict[str, np.ndarray]:
+    def pack_carry(self, state: Sequence[Any], hooked: dict[str, Any], n: int) -> dict[str, np.ndarray]:
         """The carry that holds the tensors of a state, and what was gathered by hooks."""
-        found, out = outputs(got, n), {}
+        found, carry = outputs(hooked, n), {}
         for leaf, tensor in zip(self.state, state, strict=True):
-            out |= leaf.rows(tensor)
-        return out | {SEEN + k: found[k] for k in self.seen}
+            carry |= leaf.rows(tensor)
+        return carry | {SEEN + k: found[k] for k in self.seen}
 
     def taps(self, carry: Any) -> dict[str, Any]:
         """Its state by name ('gru.h', 'lstm.c'), and the outputs of hooked submodules by path ('head')."""
-        held = {k: carry[k] for leaf in self.state for k in leaf.names}
-        return held | {k: np.array(carry[SEEN + k]) for k in self.seen}  # copies: nothing acts by them
+        state = {k: carry[k] for leaf in self.state for k in leaf.names}
+        return state | {k: np.array(carry[SEEN + k]) for k in self.seen}  # copies: nothing acts by them
 
     def fingerprint(self) -> dict[str, str]:
         """Every parameter and buffer by name."""
@@ -131,11 +131,11 @@ def freeze(module: Any) -> Any:
 
 def fingerprint(module: Any) -> dict[str, str]:
     """A hash of every parameter and buffer, by its name in the state dict."""
-    held = dict(module.named_parameters()) | dict(module.named_buffers())
-    return {name: digest(_plain(tensor)) for name, tensor in sorted(held.items())}
+    tensors = dict(module.named_parameters()) | dict(module.named_buffers())
+    return {name: digest(_to_numpy(tensor)) for name, tensor in sorted(tensors.items())}
 
 
-def _plain(tensor: Any) -> np.ndarray:
+def _to_numpy(tensor: Any) -> np.ndarray:
     torch = require("torch", "torch")
     tensor = tensor.detach().cpu()
     return (tensor.view(torch.uint8) if tensor.dtype == torch.bfloat16 else tensor).numpy()
@@ -144,7 +144,7 @@ def _plain(tensor: Any) -> np.ndarray:
 @contextlib.contextmanager
 def run_hooked(module: Any, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
     """The last outputs of submodules by path, gathered by forward hooks that are taken off again."""
-    got: dict[str, Any] = {}
+    hooked: dict[str, Any] = {}
     parts = dict(module.named_modules())
 
     cells = require("torch", "torch").nn.RNNCellBase
@@ -153,45 +153,45 @@ def run_hooked(module: Any, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
         def hook(part: Any, _: Any, output: Any) -> None:
             if isinstance(part, cells):  # as the layer of the same kind gives it
                 output = (output[0] if isinstance(output, tuple) else output, output)
-            got[path] = output
+            hooked[path] = output
 
         return hook
 
     handles = [parts[path].register_forward_hook(keep(path)) for path in paths]
     try:
-        yield got
+        yield hooked
     finally:
         for handle in handles:
             handle.remove()
 
 
-def match_paths(module: Any, wanted: str) -> tuple[str, ...]:
+def match_paths(module: Any, patterns: str) -> tuple[str, ...]:
     """The submodules whose paths fit one of some patterns, joined by '+'.
 
     Raises:
         MesascopeError: a pattern fits none.
     """
-    known = [path for path, _ in module.named_modules() if path]
-    out: list[str] = []
-    for pattern in filter(None, wanted.split("+")):
-        fitting = fnmatch.filter(known, pattern)
+    paths = [path for path, _ in module.named_modules() if path]
+    result: list[str] = []
+    for pattern in filter(None, patterns.split("+")):
+        fitting = fnmatch.filter(paths, pattern)
         if not fitting:
             raise MesascopeError(
-                f"hooks={pattern!r} fits no submodule.", f"There are: {', '.join(known[:40])}."
+                f"hooks={pattern!r} fits no submodule.", f"There are: {', '.join(paths[:40])}."
             )
-        out += fitting
-    return tuple(dict.fromkeys(out))
+        result += fitting
+    return tuple(dict.fromkeys(result))
 
 
-def outputs(got: dict[str, Any], n: int) -> dict[str, np.ndarray]:
+def outputs(hooked: dict[str, Any], n: int) -> dict[str, np.ndarray]:
     """Taps [N, U] from the outputs of submodules: 'path' of a tensor, 'path.h' and 'path.c' of recurrent ones."""
     taps: dict[str, np.ndarray] = {}
-    for path, output in got.items():
+    for path, output in hooked.items():
         for name, tensor in label_tensors(path, output):
             shape = tuple(tensor.shape)
             axis = next((i for i, size in enumerate(shape[:2]) if size == n), None)
             if axis is not None and tensor.numel() <= n * WIDEST:
-                value = np.moveaxis(_plain(tensor), axis, 0)
+                value = np.moveaxis(_to_numpy(tensor), axis, 0)
                 taps[name] = np.array(value.reshape(n, -1), np.float32)
     return taps
 
@@ -210,10 +210,10 @@ def label_tensors(path: str, output: Any) -> Iterator[tuple[str, Any]]:
     yield from ((path, x) for x in found[:1])
 
 
-def tap_widths(got: dict[str, Any], n: int, state: Sequence[Leaf]) -> dict[str, int]:
+def tap_widths(hooked: dict[str, Any], n: int, state: Sequence[Leaf]) -> dict[str, int]:
     """The widths of the taps from outputs of submodules, but for those that a state holds."""
     own = {k for leaf in state for k in leaf.names}
-    return {k: v.shape[1] for k, v in outputs(got, n).items() if k not in own}
+    return {k: v.shape[1] for k, v in outputs(hooked, n).items() if k not in own}
 
 
 def tap_names(name: str, count: int) -> tuple[str, ...]:
@@ -222,15 +222,15 @@ def tap_names(name: str, count: int) -> tuple[str, ...]:
 
 
 def state_layout(
-    small: list[Any], large: list[Any], sizes: tuple[int, int], got: dict[str, Any]
+    small: list[Any], large: list[Any], sizes: tuple[int, int], hooked: dict[str, Any]
 ) -> tuple[Leaf, ...]:
     """The layout of a state from two runs of different batch sizes, named by the submodule that gave it.
 
     Raises:
         MesascopeError: a part of it has no axis of the batch.
     """
-    out = []
-    given = [pair for path, output in got.items() for pair in label_tensors(path, output)]
+    layout = []
+    named = [pair for path, output in hooked.items() for pair in label_tensors(path, output)]
     for i, (a, b) in enumerate(zip(small, large, strict=True)):
         moved = [j for j, (x, y) in enumerate(zip(a.shape, b.shape, strict=True)) if (x, y) == sizes]
         if len(moved) != 1:
@@ -241,14 +241,14 @@ def state_layout(
             )
         rest = tuple(x for j, x in enumerate(a.shape) if j != moved[0])
         same = [
-            name for name, x in given if x.shape == b.shape and x.dtype == b.dtype and bool((x == b).all())
+            name for name, x in named if x.shape == b.shape and x.dtype == b.dtype and bool((x == b).all())
         ]
         name = max(same, key=lambda k: k.endswith((".h", ".c"))) if same else f"state.{i}"
-        taken = {x for leaf in out for x in leaf.names}
-        name = name if name not in taken and f"{name}_l0" not in taken else f"state.{i}"
+        used = {x for leaf in layout for x in leaf.names}
+        name = name if name not in used and f"{name}_l0" not in used else f"state.{i}"
         layers = rest[0] if len(rest) == 2 and rest[0] > 1 and moved[0] == 1 else 1
-        out.append(Leaf(tap_names(name, layers), moved[0], rest, _plain(a).dtype))
-    return tuple(out)
+        layout.append(Leaf(tap_names(name, layers), moved[0], rest, _to_numpy(a).dtype))
+    return tuple(layout)
 
 
 def opens(path: str | os.PathLike) -> bool:
@@ -256,15 +256,15 @@ def opens(path: str | os.PathLike) -> bool:
     if Path(path).suffix.lower() in (".pt", ".pth", ".ckpt"):
         return True
     try:
-        with zipfile.ZipFile(path) as held:
-            listed = held.infolist()
-            whole = min((x.header_offset for x in listed), default=1) == 0  # not one inside a broken file
-            return whole and any(re.fullmatch(r"[^/]+/data\.pkl", x.filename) for x in listed)
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            at_start = min((x.header_offset for x in members), default=1) == 0  # not one inside a broken file
+            return at_start and any(re.fullmatch(r"[^/]+/data\.pkl", x.filename) for x in members)
     except (OSError, zipfile.BadZipFile, ValueError):
         return False
 
 
-def load(source: Any, what: str) -> Any:
+def load(source: Any, label: str) -> Any:
     """What torch.save wrote, tensors and plain data only: weights_only=True.
 
     Raises:
@@ -275,34 +275,34 @@ def load(source: Any, what: str) -> Any:
         _tensors.measure(source)
         return gate.load_weights(source)
     except FileNotFoundError:
-        raise MesascopeError(f"There is no file {what}.", "Name a file of weights.") from None
+        raise MesascopeError(f"There is no file {label}.", "Name a file of weights.") from None
     except pickle.UnpicklingError as error:
         reason = str(error).partition("Please file an issue")[0].strip().splitlines()
-        told = next((line for line in reason if "Unsupported" in line or "GLOBAL" in line), "")
+        message = next((line.strip() for line in reason if "Unsupported" in line or "GLOBAL" in line), "")
         raise MesascopeError(
-            f"{what} holds more than weights, so reading it would run code{': ' + told.strip() if told else ''}.",
+            f"{label} holds more than weights, so reading it would run code{': ' * bool(message)}{message}.",
             "Save only the weights: torch.save(module.state_dict(), path).",
         ) from None
     except Exception as error:  # whatever the reader of the broken part raises
         first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        told = f"{what} is no whole file of weights: {first}."
+        message = f"{label} is no whole file of weights: {first}."
         if "TorchScript" in str(error):
-            told = f"{what} is a TorchScript archive, which holds code."
+            message = f"{label} is a TorchScript archive, which holds code."
         raise MesascopeError(
-            told, "Copy it again, or save the weights: torch.save(module.state_dict(), path)."
+            message, "Copy it again, or save the weights: torch.save(module.state_dict(), path)."
         ) from None
 
 
 @contextlib.contextmanager
-def limit_parameters(weights: int, why: Exception) -> Iterator[None]:
+def limit_parameters(weights: int, excess: Exception) -> Iterator[None]:
     """Raises `why` where modules made in here have many more weights than these."""
-    asked = 0
+    count = 0
 
     def bounded(module: Any, name: str, weight: Any) -> None:
-        nonlocal asked
-        asked += 0 if weight is None else weight.numel()
-        if asked > weights + SLACK:  # before it is filled: what is only allocated takes no memory
-            raise why
+        nonlocal count
+        count += 0 if weight is None else weight.numel()
+        if count > weights + SLACK:  # before it is filled: what is only allocated takes no memory
+            raise excess
 
     torch = require("torch", "torch")
     watching = torch.nn.modules.module.register_module_parameter_registration_hook(bounded)
@@ -312,21 +312,21 @@ def limit_parameters(weights: int, why: Exception) -> Iterator[None]:
         watching.remove()
 
 
-def load_weights(module: Any, weights: Any, what: str) -> None:
+def load_weights(module: Any, weights: Any, label: str) -> None:
     """Puts a state dict into a module; every weight must have its place and its shape."""
     if not isinstance(weights, dict) or not all(
         isinstance(k, str) and hasattr(v, "shape") for k, v in weights.items()
     ):
-        raise MesascopeError(f"{what} is no state dict.", "Save torch.save(module.state_dict(), path).")
-    odd = sorted(k for k, v in weights.items() if v.is_floating_point() and not bool(v.isfinite().all()))
-    if odd:
+        raise MesascopeError(f"{label} is no state dict.", "Save torch.save(module.state_dict(), path).")
+    infinite = sorted(k for k, v in weights.items() if v.is_floating_point() and not bool(v.isfinite().all()))
+    if infinite:
         raise MesascopeError(
-            f"{what}: the weights {', '.join(odd[:8])} are not all finite.", "Train or save it again."
+            f"{label}: the weights {', '.join(infinite[:8])} are not all finite.", "Train or save it again."
         )
     try:
         module.load_state_dict(weights, strict=True)
     except RuntimeError as error:
-        told = "; ".join(line.strip() for line in str(error).splitlines()[1:6])
+        details = "; ".join(line.strip() for line in str(error).splitlines()[1:6])
         raise MesascopeError(
-            f"{what} does not fit the network: {told}", "Name the module that it was saved from."
+            f"{label} does not fit the network: {details}", "Name the module that it was saved from."
         ) from None

@@ -14,9 +14,9 @@ class CarryFrozen(Condition):
 
     def apply(self, carry, percept, shadow, context):
         """The shadow holds the carry of trial t."""
-        held = select(context.comes(self.at), carry, shadow)
+        stored = select(context.comes(self.at), carry, shadow)
         late = context.trial >= self.at
-        return select(late if context.steps == 1 else late & context.begins, held, carry), percept, held
+        return select(late if context.steps == 1 else late & context.begins, stored, carry), percept, stored
 
 
 def condition(at: int = 10) -> CarryFrozen:

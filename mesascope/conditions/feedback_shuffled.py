@@ -28,7 +28,7 @@ class FeedbackShuffled(Condition):
     def apply(self, carry, percept, shadow, context):
         """Feeds the shadow, then replays the last w percepts true."""
         if context.steps > 1:
-            return self._whole(carry, percept, shadow, context)
+            return self._apply_to_trials(carry, percept, shadow, context)
         w = self.older_than
         old = context.past(w)
         old = select(old.first, old, context.exchange(w, old))
@@ -46,7 +46,7 @@ class FeedbackShuffled(Condition):
         plain = select(percept.first, percept, context.exchange(0, percept))
         return select(w > 0, replayed, carry), select(w > 0, percept, plain), fed
 
-    def _whole(self, carry, percept, shadow, context):
+    def _apply_to_trials(self, carry, percept, shadow, context):
         """The same with trials of several steps: whole trials are fed and replayed before the first step of one."""
         w, begins = self.older_than, context.begins
         newest, now = w * context.steps, context.trial * context.steps

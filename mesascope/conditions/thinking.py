@@ -46,15 +46,15 @@ class Thinking(Condition):
         theirs = take(percept.observation, context.partner)
 
         def tick(i, c):
-            where = percept._replace(observation=select(i < self.elsewhere, theirs, percept.observation))
-            return context.absorb(address(context.random(), i), c, select(i == 0, where, _silent(where)))
+            seen = percept._replace(observation=select(i < self.elsewhere, theirs, percept.observation))
+            return context.absorb(address(context.random(), i), c, select(i == 0, seen, _silence(seen)))
 
         thought = context.repeat(0, self.ticks - 1, tick, carry)
         thought = select(self.scrambled == 1, take(thought, context.partner), thought)
-        return thought, select(self.ticks > 1, _silent(percept), percept), shadow
+        return thought, select(self.ticks > 1, _silence(percept), percept), shadow
 
 
-def _silent(percept):
+def _silence(percept):
     """The same observation, and no word of an act or an outcome."""
     xp = np if isinstance(percept.feedback, np.ndarray) else jnp
     none = xp.full_like(percept.action, -1 if percept.action.dtype.kind == "i" else 0)

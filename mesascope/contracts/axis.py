@@ -65,22 +65,22 @@ class Axis:
 
     def conditions_for(self, family: Any) -> list[Any]:
         """Its conditions that make sense for a family."""
-        made = (catalogue.make("conditions", label) for label in self.conditions)
-        return [c for c in made if not c.unfit(family)]
+        conditions = (catalogue.make("conditions", label) for label in self.conditions)
+        return [c for c in conditions if not c.unfit(family)]
 
 
 def conditions_read(family: Any) -> dict[str, tuple[str, ...]]:
     """What the axes read in a family: labels of conditions, each with the kinds of split on which it is lived."""
-    out: dict[str, tuple[str, ...]] = {}
+    result: dict[str, tuple[str, ...]] = {}
     for name in catalogue.names("axes"):
         axis: Axis = catalogue.make("axes", name)
         for condition in axis.conditions_for(family):
-            out[condition.label] = tuple(dict.fromkeys((*out.get(condition.label, ()), *axis.tested)))
-    return out
+            result[condition.label] = tuple(dict.fromkeys((*result.get(condition.label, ()), *axis.tested)))
+    return result
 
 
 @functools.lru_cache(maxsize=64)
-def _family(name: str) -> Any:
+def _make_family(name: str) -> Any:
     """A family by name, made once for all the placements in it."""
     return catalogue.make("families", name)
 
@@ -88,16 +88,16 @@ def _family(name: str) -> Any:
 def read(trials: Splits) -> dict[str, dict[str, Any]]:
     """The verdict of every axis that applies, by the axis's name, as plain data."""
     kinds = {split.partition(":")[0] for split in trials}
-    out = {}
+    result = {}
     for name in catalogue.names("axes"):
         axis: Axis = catalogue.make("axes", name)
         if not kinds & set(axis.applies):
             continue
         try:
-            family = _family(str(next(iter(trials.values())).attrs.get("family")))
+            family = _make_family(str(next(iter(trials.values())).attrs.get("family")))
         except MesascopeError:  # lived in an object that no name makes again
             continue
         verdict = axis.read(trials, family)
         if verdict is not None:
-            out[name] = dataclasses.asdict(verdict)
-    return out
+            result[name] = dataclasses.asdict(verdict)
+    return result

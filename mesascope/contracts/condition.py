@@ -165,8 +165,10 @@ def select(mask: Any, yes: Any, no: Any) -> Any:
 
     def pick(a, b):
         xp = np if isinstance(a, np.ndarray) else jnp
-        held = xp.asarray(mask)
-        return xp.where(held.reshape(held.shape + (1,) * (a.ndim - held.ndim)) if held.ndim else held, a, b)
+        flags = xp.asarray(mask)
+        return xp.where(
+            flags.reshape(flags.shape + (1,) * (a.ndim - flags.ndim)) if flags.ndim else flags, a, b
+        )
 
     return jax.tree.map(pick, yes, no)
 

@@ -106,7 +106,7 @@ class Family(eqx.Module):
             return tuple(self.begin(key, self.draw(key, 1))[1].observation.shape[1:])
         leaves, kind = jax.tree.flatten(self)
         shapes = (jax.ShapeDtypeStruct(x.shape, x.dtype) if eqx.is_array(x) else x for x in leaves)
-        return _shown(kind, tuple(shapes))
+        return _trace_observation_shape(kind, tuple(shapes))
 
     @property
     def steps(self) -> int:
@@ -135,12 +135,12 @@ class Family(eqx.Module):
     @property
     def bank(self) -> str | None:
         """The bank's name, 'bank:M@seed', or None where the tasks are unlimited."""
-        given = dict(self.settings or ())
-        return f"bank:{given['bank']}@{given['bank_seed']}" if given.get("bank") else None
+        settings = dict(self.settings or ())
+        return f"bank:{settings['bank']}@{settings['bank_seed']}" if settings.get("bank") else None
 
-    def with_settings(self, name: str, given: Mapping[str, Any]) -> Self:
+    def with_settings(self, name: str, settings: Mapping[str, Any]) -> Self:
         """The same family that knows what its factory was given, with the name that this gives it if it has none."""
-        new = self.name or name, tuple(given.items())
+        new = self.name or name, tuple(settings.items())
         return eqx.tree_at(lambda f: (f.name, f.settings), self, new, is_leaf=lambda x: x is None)
 
     def with_bank(self, bank: str | None) -> Self:
@@ -178,8 +178,10 @@ class Family(eqx.Module):
                 "Define latents(tasks, split): chance, best, worst and fixed, each [N, T].",
             )
         trials = self.split(split).trials
-        means = np.asarray(_tried(self, tasks, trials))
-        others = _tried(self, self.split(split).draw(address(jax.random.key(0), FRESH), TRIED), trials)
+        means = np.asarray(_score_every_action(self, tasks, trials))
+        others = _score_every_action(
+            self, self.split(split).draw(address(jax.random.key(0), FRESH), TRIED), trials
+        )
         blind = np.asarray(others).mean(0).argmax(-1)  # [T]
         return payoff_latents(means, means[:, np.arange(trials), blind]) | {"best": best}
 
@@ -312,9 +314,9 @@ def draw_bank(
     if not size:
         return None
     for attempt in range(1000):
-        drawn = draw(address(jax.random.key(seed), "bank", attempt))
-        if size == 1 or len(np.unique(tell(drawn), axis=0)) > 1:
-            return drawn
+        tasks = draw(address(jax.random.key(seed), "bank", attempt))
+        if size == 1 or len(np.unique(tell(tasks), axis=0)) > 1:
+            return tasks
     raise MesascopeError(f"No bank of {size} {what} in 1,000 draws.", remedy)
 
 
@@ -325,7 +327,7 @@ def pick(key: jax.Array, bank: Any, n: int) -> Any:
 
 
 @functools.lru_cache(maxsize=256)
-def _shown(kind: Any, leaves: tuple[Any, ...]) -> tuple[int, ...]:
+def _trace_observation_shape(kind: Any, leaves: tuple[Any, ...]) -> tuple[int, ...]:
     """The shape of one observation of a family of this structure: traced once, asked for by every rollout."""
 
     def begin(family: Family) -> Percept:
@@ -336,7 +338,7 @@ def _shown(kind: Any, leaves: tuple[Any, ...]) -> tuple[int, ...]:
 
 
 @eqx.filter_jit
-def _tried(family: Family, tasks: Any, trials: int) -> jax.Array:
+def _score_every_action(family: Family, tasks: Any, trials: int) -> jax.Array:
     """[N, T, K] what every act is expected to pay at every trial."""
     key = jax.random.key(0)
     state, percept = family.begin(key, tasks)

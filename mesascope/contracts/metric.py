@@ -97,7 +97,7 @@ def make_metric(question: str, measure: Measure, **settings: Any) -> Metric:
     return Metric(measure.__module__.rpartition(".")[2], question, measure, settings=settings)
 
 
-def asks(question: str, **told: Any) -> Callable[[Measure], Callable[[], Metric]]:
+def asks(question: str, **attributes: Any) -> Callable[[Measure], Callable[[], Metric]]:
     """Turns what a metric without settings measures into its factory; the metric is called what its file is called.
 
     Args:
@@ -107,7 +107,7 @@ def asks(question: str, **told: Any) -> Callable[[Measure], Callable[[], Metric]
 
     def factory_of(measure: Measure) -> Callable[[], Metric]:
         def metric() -> Metric:
-            return Metric(measure.__module__.rpartition(".")[2], question, measure, **told)
+            return Metric(measure.__module__.rpartition(".")[2], question, measure, **attributes)
 
         metric.__module__, metric.__doc__ = measure.__module__, measure.__doc__
         return metric
@@ -140,15 +140,15 @@ def under(trials: Splits, condition: str, split: str = "fresh") -> xr.Dataset:
     Raises:
         DoesNotApply: the split or the condition was not run; a condition is left out where it makes no sense.
     """
-    lived = fresh(trials) if split == "fresh" else trials.get(split)
-    if lived is None:
+    selected = fresh(trials) if split == "fresh" else trials.get(split)
+    if selected is None:
         raise DoesNotApply(f"the split {split!r} was not run")
-    label = catalogue.make("conditions", spell_out(condition, lived.sizes["trial"])).label
-    if label not in lived.condition.values:
+    label = catalogue.make("conditions", spell_out(condition, selected.sizes["trial"])).label
+    if label not in selected.condition.values:
         raise DoesNotApply(
-            f"the condition {label!r} was not run on {lived.attrs.get('family', 'this family')}"
+            f"the condition {label!r} was not run on {selected.attrs.get('family', 'this family')}"
         )
-    return lived.sel(condition=label)
+    return selected.sel(condition=label)
 
 
 def require_choices(trials: xr.Dataset) -> xr.Dataset:
@@ -196,7 +196,7 @@ def family_of(replay: Any, trials: xr.Dataset) -> Any:
         raise DoesNotApply(f"the family is not at hand: {error.problem}") from None
 
 
-def taps(replay: Any, trials: xr.Dataset, who: str = "itself") -> dict[str, np.ndarray]:
+def taps(replay: Any, trials: xr.Dataset, role: str = "itself") -> dict[str, np.ndarray]:
     """Every tap [N, T, U] of the subject itself, or of its untrained twin, along its recorded trials.
 
     Raises:
@@ -205,6 +205,6 @@ def taps(replay: Any, trials: xr.Dataset, who: str = "itself") -> dict[str, np.n
     if replay is None:
         raise DoesNotApply("nothing can be replayed here; the question needs the subject itself")
     try:
-        return dict(replay(who, trials, record=replay.taps(who, trials)).taps)
+        return dict(replay(role, trials, record=replay.taps(role, trials)).taps)
     except MesascopeError as error:
         raise DoesNotApply(f"{error.problem} {error.remedy}") from None

@@ -41,5 +41,5 @@ def observed(trials: xr.Dataset, family: str, remedy: str = "") -> np.ndarray:
     """
     if "observation" not in trials:
         raise MesascopeError(f"Of these trials of {family} no observations were kept.", remedy)
-    shown = trials.observation
-    return (shown.sel(condition="intact") if "condition" in shown.dims else shown).values
+    observation = trials.observation
+    return (observation.sel(condition="intact") if "condition" in observation.dims else observation).values

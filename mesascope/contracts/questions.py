@@ -51,6 +51,6 @@ class Question(NamedTuple):
         return f"{self.text}\n\n{self.request}"
 
 
-def row(shown: np.ndarray) -> tuple[float, ...]:
+def row(observation: np.ndarray) -> tuple[float, ...]:
     """An observation [D] as plain numbers."""
-    return tuple(float(x) for x in shown)
+    return tuple(float(x) for x in observation)

@@ -120,7 +120,7 @@ class Scripted(Subject):
         """An empty carry."""
         return ()
 
-    def with_settings(self, name: str, given: Mapping[str, Any]) -> Self:
+    def with_settings(self, name: str, settings: Mapping[str, Any]) -> Self:
         """The same subject, with the name that its settings give it where it has none of its own."""
         return self if self.name else eqx.tree_at(lambda s: s.name, self, name)
 
@@ -144,13 +144,13 @@ def identify(subject: Subject) -> str:
 def copy_carry(carry: Any) -> Any:
     """A copy of a carry, and of every object in it: lifetimes that hold the same one get one each."""
 
-    def one(leaf: Any) -> np.ndarray:
-        out = np.array(leaf)
-        if out.dtype == object:
-            out[...] = np.frompyfunc(copy.deepcopy, 1, 1)(out)
-        return out
+    def copy_leaf(leaf: Any) -> np.ndarray:
+        result = np.array(leaf)
+        if result.dtype == object:
+            result[...] = np.frompyfunc(copy.deepcopy, 1, 1)(result)
+        return result
 
-    return jax.tree.map(one, carry)
+    return jax.tree.map(copy_leaf, carry)
 
 
 def choose(key: jax.Array, log_probs: jax.Array) -> Response:

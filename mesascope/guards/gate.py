@@ -42,7 +42,7 @@ def allow_from_python(*texts: Any) -> None:
         allow(*texts)
 
 
-def permit(name: str, what: str, does: str = "would import and run code") -> None:
+def permit(name: str, label: str, does: str = "would import and run code") -> None:
     """Refuses a name that is no whole part of anything that the user typed.
 
     Args:
@@ -53,14 +53,14 @@ def permit(name: str, what: str, does: str = "would import and run code") -> Non
     Raises:
         MesascopeError: only a file names it.
     """
-    whole = re.compile(rf"(?<![\w.:-]){re.escape(name)}(?![\w.:-])")
-    if not any(whole.search(text) for text in _TYPED):
+    pattern = re.compile(rf"(?<![\w.:-]){re.escape(name)}(?![\w.:-])")
+    if not any(pattern.search(text) for text in _TYPED):
         raise MesascopeError(
-            f"{what} {name!r} {does} that a file names.", "Read it, then add --trust, or type it yourself."
+            f"{label} {name!r} {does} that a file names.", "Read it, then add --trust, or type it yourself."
         )
 
 
-def find_function(path: str, what: str, remedy: str) -> Any:
+def find_function(path: str, label: str, remedy: str) -> Any:
     """What 'package.module:name' stands for; the module may lie in the present folder.
 
     Args:
@@ -71,25 +71,25 @@ def find_function(path: str, what: str, remedy: str) -> Any:
     Raises:
         MesascopeError: only a file names it, it cannot be imported, or holds nothing of that name.
     """
-    permit(path, what)
+    permit(path, label)
     place, _, name = path.partition(":")
-    module = _module(place.removesuffix(".py"), remedy)
-    if not callable(made := getattr(module, name, None)):
+    module = _import_own(place.removesuffix(".py"), remedy)
+    if not callable(function := getattr(module, name, None)):
         raise MesascopeError(f"The module {module.__name__!r} has no function {name!r}.", remedy)
-    return made
+    return function
 
 
-def call_factory(path: str, factory: Callable[..., Any], *given: Any) -> Any:
+def call_factory(path: str, factory: Callable[..., Any], *arguments: Any) -> Any:
     """What the user's factory gives; what it raises is an error that names it."""
     try:
-        return factory(*given)
+        return factory(*arguments)
     except Exception as error:
         raise MesascopeError(
             f"{path} raised {type(error).__name__}: {error}.", "It is called as factory(family)."
         ) from error
 
 
-def _module(place: str, remedy: str) -> ModuleType:
+def _import_own(place: str, remedy: str) -> ModuleType:
     _OWN.watch()
     try:
         return importlib.import_module(place)
@@ -118,32 +118,32 @@ def make_environment(make: Callable[..., Any], name: Any, keywords: dict[str, An
     return make(own, **keywords)
 
 
-def check_settings(told: Any) -> None:
+def check_settings(settings: Any) -> None:
     """Refuses texts among an environment's settings that are more than a word, and that the user did not type.
 
     Raises:
         MesascopeError: only a file names such a text.
     """
-    for text in _texts(told):
+    for text in _list_texts(settings):
         if not PLAIN.fullmatch(text):
             permit(text, "The setting of an environment")
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _list_texts(value: Any) -> Iterator[str]:
     """Every text in plain data."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
-        yield from _texts([*value, *value.values()])
+        yield from _list_texts([*value, *value.values()])
     elif isinstance(value, list | tuple | set):
         for part in value:
-            yield from _texts(part)
+            yield from _list_texts(part)
 
 
-def call_drawer(told: Any) -> Any:
+def call_drawer(result: Any) -> Any:
     """What the user's own function returned, which is as good as typed."""
-    allow(*_texts(told))
-    return told
+    allow(*_list_texts(result))
+    return result
 
 
 def import_plugin(name: str) -> ModuleType:
@@ -179,9 +179,9 @@ def load_weights(source: Any) -> Any:
     return import_package("torch").load(source, map_location="cpu", weights_only=True)
 
 
-def load_pretrained(kind: Any, folder: str, trusted: bool, **told: Any) -> Any:
+def load_pretrained(kind: Any, folder: str, trusted: bool, **options: Any) -> Any:
     """A tokenizer or model of transformers from a folder; its own code runs where that is trusted; nobody is asked."""
-    return kind.from_pretrained(folder, local_files_only=True, trust_remote_code=trusted, **told)
+    return kind.from_pretrained(folder, local_files_only=True, trust_remote_code=trusted, **options)
 
 
 class _Own:
@@ -202,10 +202,10 @@ class _Own:
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         """As `importlib` asks for it."""
-        return None if path is not None or not _asked() else PathFinder.find_spec(name, self.folders)
+        return None if path is not None or not _is_own_import() else PathFinder.find_spec(name, self.folders)
 
 
-def _asked() -> bool:
+def _is_own_import() -> bool:
     """Whether an import is this gate's, the user's own code's, or of what came into a process of the user's."""
     frame: Any = sys._getframe(2)
     while frame and str(frame.f_globals.get("__name__")).startswith("importlib"):

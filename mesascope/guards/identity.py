@@ -41,12 +41,12 @@ def hash_code(value: Any) -> str:
 
     It is the same in every process.
     """
-    told = []
+    lines = []
     for path, x in reachable_parts(value):
         if isinstance(x, types.CodeType):
-            x = _spelled(x)
-        told.append(f"{path}={digest(x) if isinstance(x, np.ndarray) else repr(x)}")
-    return hashlib.sha256("\n".join(sorted(told)).encode(errors="backslashreplace")).hexdigest()
+            x = _spell_out(x)
+        lines.append(f"{path}={digest(x) if isinstance(x, np.ndarray) else repr(x)}")
+    return hashlib.sha256("\n".join(sorted(lines)).encode(errors="backslashreplace")).hexdigest()
 
 
 def reachable_parts(value: Any) -> Iterator[tuple[str, Any]]:
@@ -60,15 +60,15 @@ def reachable_parts(value: Any) -> Iterator[tuple[str, Any]]:
             yield path, x
         elif id(x) not in seen:
             seen[id(x)] = x  # held, so that no other value gets its number
-            array = _array(x)
+            array = _to_array(x)
             if array is not None and array.dtype != object:
                 yield path, array
                 continue
-            parts = list(_parts(x if array is None else array.ravel().tolist(), path))
+            parts = list(_list_parts(x if array is None else array.ravel().tolist(), path))
             waiting += [(k if len(k) < LONG else digest(np.array(k)), v) for k, v in reversed(parts)]
 
 
-def _array(value: Any) -> np.ndarray | None:
+def _to_array(value: Any) -> np.ndarray | None:
     """A value as an array of NumPy, if it is one, of any library."""
     if isinstance(value, type) or not hasattr(value, "__array__"):
         return None
@@ -80,7 +80,7 @@ def _array(value: Any) -> np.ndarray | None:
     return None
 
 
-def _parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+def _list_parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     """What a value holds, with how it is reached."""
     dot, kind = f"{path}." if path else "", type(value)
     own = getattr(value, "__dict__", {})
@@ -89,8 +89,8 @@ def _parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield path, value.__qualname__
         for base in value.__mro__:
             if _library(base.__module__) not in LIBRARIES:
-                known = {k: v for k, v in vars(base).items() if not k.startswith("__") or callable(v)}
-                yield from ((dot + k, v) for k, v in known.items())
+                attributes = {k: v for k, v in vars(base).items() if not k.startswith("__") or callable(v)}
+                yield from ((dot + k, v) for k, v in attributes.items())
     elif _library(kind.__module__) in EMPTY and kind.__module__ not in PLAINEST:
         yield path, own.get("__wrapped__")  # of what is compiled
     elif isinstance(value, Mapping):
@@ -108,7 +108,7 @@ def _parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, property):
         yield from ((path, f) for f in (value.fget, value.fset))
     elif inspect.isfunction(value):
-        yield from _of_function(value, path, dot)
+        yield from _list_function_parts(value, path, dot)
     else:
         yield path, (library and getattr(value, "__name__", "")) or kind.__qualname__
     if isinstance(value, type | types.FunctionType | types.MethodType | types.ModuleType):
@@ -121,7 +121,7 @@ def _parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield f"{dot}class", kind
 
 
-def _of_function(function: Any, path: str, dot: str) -> Iterator[tuple[str, Any]]:
+def _list_function_parts(function: Any, path: str, dot: str) -> Iterator[tuple[str, Any]]:
     code, space = function.__code__, function.__globals__
     for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
         if cell != types.CellType():
@@ -133,7 +133,7 @@ def _of_function(function: Any, path: str, dot: str) -> Iterator[tuple[str, Any]
         yield path, function.__qualname__
         return
     yield f"{dot}code", code
-    names = dict.fromkeys(_names(code))
+    names = dict.fromkeys(_list_names(code))
     for name in names:
         if name in space:
             yield dot + name, space[name]
@@ -142,27 +142,27 @@ def _of_function(function: Any, path: str, dot: str) -> Iterator[tuple[str, Any]
                 yield from ((f"{dot}{name}.{k}", vars(module)[k]) for k in names if k in vars(module))
 
 
-def _names(code: types.CodeType) -> Iterator[str]:
+def _list_names(code: types.CodeType) -> Iterator[str]:
     """What a piece of code names, and the code inside it."""
     yield from code.co_names
     for inner in code.co_consts:
         if isinstance(inner, types.CodeType):
-            yield from _names(inner)
+            yield from _list_names(inner)
 
 
-def _spelled(x: Any) -> str:
+def _spell_out(x: Any) -> str:
     """Code, or a constant of it, without addresses and in an order that no seed of hashes decides."""
     if isinstance(x, types.CodeType):
-        return repr((x.co_code.hex(), x.co_names, [_spelled(c) for c in x.co_consts]))
+        return repr((x.co_code.hex(), x.co_names, [_spell_out(c) for c in x.co_consts]))
     if isinstance(x, tuple | frozenset):
-        parts = [_spelled(c) for c in x]
+        parts = [_spell_out(c) for c in x]
         return repr(parts if isinstance(x, tuple) else sorted(parts))
     return repr(x)
 
 
 def _key(key: Any) -> str:
-    told = repr(key)
-    return type(key).__qualname__ if " at 0x" in told else told
+    text = repr(key)
+    return type(key).__qualname__ if " at 0x" in text else text
 
 
 def _library(module: Any) -> str:
@@ -174,34 +174,34 @@ def loaded_modules() -> dict[str, list[str]]:
 
     What a file held is what it held when it was first asked for here: later it may hold what was not loaded.
     """
-    out = {}
+    result = {}
     for name, module in list(sys.modules.items()):
         file, spec = (getattr(module, "__dict__", {}).get(k) for k in ("__file__", "__spec__"))
         if not isinstance(file, str):
             continue
         if name not in _SEEN or _SEEN[name][0] is not spec:  # a module that is loaded again has another
-            _SEEN[name] = spec, _held(name, Path(file))
-        if held := _SEEN[name][1]:
-            out[name] = held
-    return out
+            _SEEN[name] = spec, _file_state(name, Path(file))
+        if state := _SEEN[name][1]:
+            result[name] = state
+    return result
 
 
-def _held(name: str, path: Path) -> list[str]:
+def _file_state(name: str, path: Path) -> list[str]:
     """Empty for Python's own modules, ours, and those inside an installed package."""
     path = next(p for p in (path, *path.parents) if p.exists()).resolve()  # it may lie in a .zip
-    if HOME in path.parents or (PYTHON in path.parents and not _installed(path)):
+    if HOME in path.parents or (PYTHON in path.parents and not _is_installed(path)):
         return []
-    if not _installed(path):
+    if not _is_installed(path):
         return [str(path), hashlib.sha256(path.read_bytes() if path.is_file() else b"").hexdigest()]
     inside = "." in name and getattr(sys.modules.get(_library(name)), "__file__", None)
     return [] if inside else [str(path), f"{path.stat().st_size} {path.stat().st_mtime_ns}"]
 
 
-def _installed(path: Path) -> bool:
+def _is_installed(path: Path) -> bool:
     return bool({"site-packages", "dist-packages"} & set(path.parts))
 
 
 def is_unchanged(before: Mapping[str, list[str]]) -> bool:
     """Whether what was loaded then is what is loaded now, or what its file holds where it is not loaded yet."""
     now = loaded_modules()
-    return all((now.get(k) or _held(k, Path(held[0]))) == held for k, held in before.items())
+    return all((now.get(k) or _file_state(k, Path(state[0]))) == state for k, state in before.items())

@@ -28,20 +28,22 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     pieces = [piece for secret in secrets for piece in secret.split()]
     parts = {p[i : i + LEAST] for p in pieces for i in range(max(len(p) - LEAST, 0) + 1)}
     if parts:
-        text = re.sub(r"\S+", lambda word: GONE if any(_tells(word[0], p) for p in parts) else word[0], text)
+        text = re.sub(
+            r"\S+", lambda word: GONE if any(_reveals(word[0], p) for p in parts) else word[0], text
+        )
     text = _HEADER.sub(rf"\1 {GONE}", _MASKED.sub(GONE, text))
-    return _SETTING.sub(_named, _QUERY.sub(r"\1", _USER.sub(r"\1", text)))
+    return _SETTING.sub(_mask_setting, _QUERY.sub(r"\1", _USER.sub(r"\1", text)))
 
 
-def _tells(word: str, part: str) -> bool:
+def _reveals(word: str, part: str) -> bool:
     """Whether a word holds a part of a secret; one of three letters, such as 'x', only where it stands alone."""
     return part in word if len(part) > 3 else part in re.split(r"[^\w-]+", word)
 
 
-def _named(found: re.Match[str]) -> str:
+def _mask_setting(found: re.Match[str]) -> str:
     """A setting whose value is kept where it is the name of an environment variable, or no key."""
     name, equals, value = found.groups()
     before = found.string[: found.start()].rpartition(" ")[2]
     served = "://" in before or "openai_api:" in before
-    known = value in os.environ or value == USUAL or (not served and WORD.fullmatch(value))
-    return found[0] if known else f"{name}{equals}{GONE}"
+    harmless = value in os.environ or value == USUAL or (not served and WORD.fullmatch(value))
+    return found[0] if harmless else f"{name}{equals}{GONE}"

@@ -52,12 +52,12 @@ def choices(reply: Any, many: int) -> list[Mapping[str, Any]]:
     Raises:
         WrongShape: there are not as many, or they are none.
     """
-    got = reply.get("choices") if isinstance(reply, Mapping) else None
-    if not isinstance(got, list) or not all(isinstance(c, Mapping) for c in got):
+    listed = reply.get("choices") if isinstance(reply, Mapping) else None
+    if not isinstance(listed, list) or not all(isinstance(c, Mapping) for c in listed):
         raise WrongShape("it holds no list of choices")
-    if len(got) != many:
-        raise WrongShape(f"it holds {len(got)} choices for {many} questions")
-    return sorted(got, key=lambda c: c.get("index") or 0)
+    if len(listed) != many:
+        raise WrongShape(f"it holds {len(listed)} choices for {many} questions")
+    return sorted(listed, key=lambda c: c.get("index") or 0)
 
 
 def text_of(choice: Mapping[str, Any]) -> str:
@@ -78,10 +78,10 @@ def text_of(choice: Mapping[str, Any]) -> str:
 
 def list_tokens(choice: Mapping[str, Any]) -> list[tuple[str, float]] | None:
     """The likeliest first tokens with their log-probabilities, from either shape; None where there are none."""
-    told = choice.get("logprobs")
-    if not isinstance(told, Mapping):
+    logprobs = choice.get("logprobs")
+    if not isinstance(logprobs, Mapping):
         return None
-    content, top = told.get("content"), told.get("top_logprobs")
+    content, top = logprobs.get("content"), logprobs.get("top_logprobs")
     if isinstance(content, list) and content and isinstance(content[0], Mapping):
         rows = content[0].get("top_logprobs") or [content[0]]
         pairs = [(r.get("token"), r.get("logprob")) for r in rows if isinstance(r, Mapping)]
@@ -89,8 +89,8 @@ def list_tokens(choice: Mapping[str, Any]) -> list[tuple[str, float]] | None:
         pairs = list(top[0].items())
     else:
         return None
-    kept = [(t, float(p)) for t, p in pairs if isinstance(t, str) and isinstance(p, int | float)]
-    return [(t, p) for t, p in kept if p > -9000] or None  # -9999 stands for 'not listed'
+    valid = [(t, float(p)) for t, p in pairs if isinstance(t, str) and isinstance(p, int | float)]
+    return [(t, p) for t, p in valid if p > -9000] or None  # -9999 stands for 'not listed'
 
 
 def is_prefix_of_label(token: str, label: str) -> bool:

@@ -42,7 +42,7 @@ class Asker(Protocol):
         """A hash of the weights, empty where they cannot be seen."""
         ...
 
-    def told(self, question: Question) -> str:
+    def render(self, question: Question) -> str:
         """The question as it is sent, word for word."""
         ...
 
@@ -52,14 +52,14 @@ class Context(NamedTuple):
 
     Attributes:
         past: [N] tuples of moments.
-        asked: [N, 1] the number of the last question.
+        question: [N, 1] the number of the last question.
         answered: [N, 1] the code of the last answer.
         mass: [N, 1] the probability of all labels together at the last question.
         hidden: [N, U] activations at the last question, U = 0 where none are shown.
     """
 
     past: np.ndarray
-    asked: np.ndarray
+    question: np.ndarray
     answered: np.ndarray
     mass: np.ndarray
     hidden: np.ndarray
@@ -111,20 +111,20 @@ class LanguageModel(NamedSubject):
 
     def absorb(self, key, carry: Context, percept: Percept) -> Context:
         """The context with what the percept tells of the last trial; nothing is asked."""
-        shown, action, feedback, first = (
+        observation, action, feedback, first = (
             np.asarray(x) for x in (percept.observation, percept.action, percept.feedback, percept.first)
         )
         past = np.empty(len(action), object)
         for i, before in enumerate(carry.past):
-            told = Moment(row(shown[i]), int(action[i]), float(feedback[i]))
-            past[i] = before if first[i] else (*before, told)
+            moment = Moment(row(observation[i]), int(action[i]), float(feedback[i]))
+            past[i] = before if first[i] else (*before, moment)
         return carry._replace(past=past)
 
     def respond(self, key, carry: Context, percept: Percept):
         """Asks one question per lifetime."""
-        carry, shown = self.absorb(key, carry, percept), np.asarray(percept.observation)
+        carry, observation = self.absorb(key, carry, percept), np.asarray(percept.observation)
         questions = [
-            self.family.question(past, row(now)) for past, now in zip(carry.past, shown, strict=True)
+            self.family.question(past, row(now)) for past, now in zip(carry.past, observation, strict=True)
         ]
         seeds = np.random.default_rng(np.asarray(jax.random.key_data(key), np.uint32).tolist())
         draws = seeds.integers(0, 2**31 - 1, len(questions)).tolist()
@@ -139,9 +139,9 @@ class LanguageModel(NamedSubject):
             np.asarray([[a.mass] for a in answers], np.float32),
             carry.hidden if hidden is None else hidden,
         )
-        return carry, self._response(key, answers, len(questions[0].labels))
+        return carry, self._make_response(key, answers, len(questions[0].labels))
 
-    def _response(self, key, answers: list[Answer], choices: int) -> Response:
+    def _make_response(self, key, answers: list[Answer], choices: int) -> Response:
         action = np.asarray([a.action for a in answers], np.int32)
         if self.asker.mode == "answer":
             return Response(action, None)
@@ -150,8 +150,8 @@ class LanguageModel(NamedSubject):
         if self.asker.mode == "log_probs" and self.temperature > 0:
             scaled = stated / self.temperature
             scaled -= np.log(np.exp(scaled).sum(-1, keepdims=True))
-            drawn = np.asarray(choose(key, jnp.asarray(scaled)).action)
-            action, stated = np.where(action < 0, -1, drawn).astype(np.int32), scaled
+            sampled = np.asarray(choose(key, jnp.asarray(scaled)).action)
+            action, stated = np.where(action < 0, -1, sampled).astype(np.int32), scaled
         return Response(action, stated)
 
     def _note(self, questions: list[Question], draws: list[int], answers: list[Answer]) -> None:
@@ -170,22 +170,22 @@ class LanguageModel(NamedSubject):
 
     def taps(self, carry: Context) -> dict[str, Any]:
         """The number of the question, the code of the answer and the labels' mass; activations where they are shown."""
-        told = {"asked": carry.asked, "answered": carry.answered, "mass": carry.mass}
-        return told | ({"hidden": carry.hidden} if carry.hidden.shape[1] else {})
+        activations = {"asked": carry.question, "answered": carry.answered, "mass": carry.mass}
+        return activations | ({"hidden": carry.hidden} if carry.hidden.shape[1] else {})
 
     def annotate(self, trials: xr.Dataset) -> xr.Dataset:
         """Trials with answered and mass [C, N, T] and, per condition, a transcript of the first lifetime."""
         axes = ("condition", "lifetime", "trial")
-        asked = trials.tap_asked.values[..., 0]
-        shown = [self._transcript([self.log.rows[i] for i in numbers]) for numbers in asked[:, 0]]
-        told = {
+        indices = trials.tap_asked.values[..., 0]
+        transcripts = [self._transcript([self.log.rows[i] for i in numbers]) for numbers in indices[:, 0]]
+        variables = {
             "answered": (axes, trials.tap_answered.values[..., 0]),
             "mass": (axes, trials.tap_mass.values[..., 0]),
-            "transcript": (("condition",), np.asarray(shown, np.str_)),
+            "transcript": (("condition",), np.asarray(transcripts, np.str_)),
         }
-        out = trials.drop_vars(["tap_asked", "tap_answered", "tap_mass"]).assign(told)
+        result = trials.drop_vars(["tap_asked", "tap_answered", "tap_mass"]).assign(variables)
         self.log.rows.clear()
-        return out.assign_attrs(elicited=self.asker.mode)
+        return result.assign_attrs(elicited=self.asker.mode)
 
     def _transcript(self, rows: list[tuple[Question, Answer]]) -> str:
         """The last question of a lifetime word for word, and every answer, as JSON."""
@@ -199,7 +199,7 @@ class LanguageModel(NamedSubject):
             for q, a in rows
         ]
         last = rows[-1][0]
-        return json.dumps({"sent": self.asker.told(last), "labels": last.labels, "answers": answers})
+        return json.dumps({"sent": self.asker.render(last), "labels": last.labels, "answers": answers})
 
     def fingerprint(self) -> dict[str, str]:
         """A hash of the weights, empty for a model behind an address."""
@@ -218,22 +218,22 @@ class LanguageModel(NamedSubject):
         Raises:
             MesascopeError: it costs more than the budget.
         """
-        length = len(self.asker.told(self.example())) / 4
+        length = len(self.asker.render(self.example())) / 4
         inward = responses * length
         outward = responses * (1 if self.asker.mode == "log_probs" else 8) * self.asker.samples
-        told = (
+        summary = (
             f"{self.name}: at most {responses:,} questions of about {length:.0f} tokens, "
             f"{inward / 1e6:.2f} million tokens in and {outward / 1e6:.2f} million out"
         )
         cost = (inward * self.price[0] + outward * self.price[1]) / 1e6
         if not any(self.price):
-            return f"{told}; no price was given."
+            return f"{summary}; no price was given."
         if cost > self.budget:
             raise MesascopeError(
-                f"{told}, about {cost:.2f} at the prices given.",
+                f"{summary}, about {cost:.2f} at the prices given.",
                 f"Give budget={np.ceil(100 * cost) / 100:g} or more to go on, or fewer lifetimes, splits or metrics.",
             )
-        return f"{told}, about {cost:.2f} of a budget of {self.budget:g}."
+        return f"{summary}, about {cost:.2f} of a budget of {self.budget:g}."
 
     def example(self) -> Question:
         """The question in the middle of a lifetime."""
@@ -268,8 +268,8 @@ class LanguageModel(NamedSubject):
             floor, mean = np.abs(first - second).max(), np.abs(np.exp(first) - np.exp(second)).mean()
         else:
             floor = mean = np.mean([a.action != b.action for a, b in pairs])
-        why = f"its answers to the first {len(pairs)} questions moved by {mean:.2f} on average"
-        return float(floor), why if mean > most else ""
+        reason = f"its answers to the first {len(pairs)} questions moved by {mean:.2f} on average"
+        return float(floor), reason if mean > most else ""
 
 
 def require_words(family: Family) -> Any:

@@ -74,9 +74,9 @@ def subject(
     talks = require_words(family)
     gate.permit(path, "The address", "would be asked, with your key, at a place")
     server = Server(path, key, timeout, retries)
-    kept = Cache(cache_path(cache, home, model), home)
+    saved = Cache(cache_path(cache, home, model), home)
     asker = Prompts(
-        server.ask, kept, model, chat, mode, top=top, samples=samples, words=words, side=side, batch=batch
+        server.ask, saved, model, chat, mode, top=top, samples=samples, words=words, side=side, batch=batch
     )
     out = LanguageModel("", "unknown", talks, asker, Log(), "", temperature, (price_in, price_out), budget)
     if mode in ("auto", "log_probs"):
@@ -86,7 +86,12 @@ def subject(
                 f"The model server at {home} gives no log-probabilities.", "Type mode=samples or mode=answer."
             )
         asker.mode = found
-    told = {"samples": samples} if mode == "samples" else {}
-    told = {"model": model, "mode": asker.mode, "chat": chat, "temperature": float(temperature)} | told
-    name = name_with_settings(subject, path=home, **told)
+    settings = {"samples": samples} if mode == "samples" else {}
+    settings = {
+        "model": model,
+        "mode": asker.mode,
+        "chat": chat,
+        "temperature": float(temperature),
+    } | settings
+    name = name_with_settings(subject, path=home, **settings)
     return dataclasses.replace(out, name=name, identity_code=name)

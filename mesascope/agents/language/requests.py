@@ -39,10 +39,10 @@ def split_address(address: str) -> SplitResult:
     """
     try:
         parts = urlsplit(address)
-        known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
-        known = False
-    if not known:
+        valid = False
+    if not valid:
         raise MesascopeError(
             "The address of a model server begins with http:// or https:// and names a host.",
             "Type for example http://127.0.0.1:8080/v1; in a password, write / as %2F, ? as %3F and # as %23.",
@@ -75,13 +75,13 @@ def key_of(name: str) -> str:
             "What key= says is not the name of an environment variable that is set.",
             "Put the key into an environment variable, and let key= name that one.",
         )
-    held = os.environ.get(name, "").strip() if name else ""
-    if not (held.isascii() and held.isprintable()):
+    value = os.environ.get(name, "").strip() if name else ""
+    if not (value.isascii() and value.isprintable()):
         raise MesascopeError(
             f"The key in the environment variable {name} holds a character that no header can carry.",
             "Put it there again, on one line.",
         )
-    return held
+    return value
 
 
 class Cache:
@@ -91,8 +91,8 @@ class Cache:
     """
 
     def __init__(self, path: Path | None, home: str):
-        self.path, self.home, self.known, self.lock = path, home, {}, threading.Lock()
-        self.asked = 0  # questions that went out
+        self.path, self.home, self.saved, self.lock = path, home, {}, threading.Lock()
+        self.sent = 0  # questions that went out
         if path is None:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -102,18 +102,18 @@ class Cache:
             for line in lines:
                 with contextlib.suppress(ValueError, KeyError, TypeError):  # cut off when a run was stopped
                     row = json.loads(line)
-                    self.known[row["key"]] = row["answer"]
+                    self.saved[row["key"]] = row["answer"]
 
     def key(self, place: str, body: Mapping[str, Any]) -> str:
         """The name of a question: a hash of all that was to be sent, and where."""
-        told = json.dumps([self.home, place, body], sort_keys=True)
-        return hashlib.sha256(told.encode()).hexdigest()
+        request = json.dumps([self.home, place, body], sort_keys=True)
+        return hashlib.sha256(request.encode()).hexdigest()
 
-    def put(self, place: str, body: Mapping[str, Any], answer: Any) -> None:
+    def store(self, place: str, body: Mapping[str, Any], answer: Any) -> None:
         """Keeps an answer, at once and whole."""
         key = self.key(place, body)
         with self.lock:
-            self.known[key] = answer
+            self.saved[key] = answer
             if self.path is None:
                 return
             row = {"key": key, "address": f"{self.home}/{place}", "request": body, "answer": answer}
@@ -148,20 +148,20 @@ class Server:
     """
 
     def __init__(self, address: str, key: str, timeout: float, retries: int, wait: float = 0.5):
-        self.home, parts, held = plain_address(address), split_address(address), key_of(key)
+        self.home, parts, token = plain_address(address), split_address(address), key_of(key)
         httpx = require("httpx", "lm")
         for chatty in ("httpx", "httpcore"):  # they would log the query, and what a server repeats in headers
             logging.getLogger(chatty).setLevel(logging.WARNING)
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
         basic = base64.b64encode(f"{user}:{password}".encode()).decode() if user else ""
-        asked = [value for name, value in parse_qsl(parts.query) if KEYLIKE.search(name)]
-        told = {held, password or user, parts.password or "", basic, *asked, *map(quote, asked)}
-        self.secrets = told - {""}
+        query_keys = [value for name, value in parse_qsl(parts.query) if KEYLIKE.search(name)]
+        secrets = {token, password or user, parts.password or "", basic, *query_keys, *map(quote, query_keys)}
+        self.secrets = secrets - {""}
         self.http, self.retries, self.wait = httpx, retries, wait
         self.query = parts.query
         self.client = httpx.Client(
-            headers={"Authorization": f"Bearer {held}"} if held else {},
-            auth=(user, password) if user and not held else None,
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            auth=(user, password) if user and not token else None,
             timeout=timeout,
             follow_redirects=False,
         )
@@ -178,7 +178,7 @@ class Server:
             MesascopeError: it cannot be reached, or it refuses the key, the model or the request.
         """
         url = f"{self.home}/{place}" + (f"?{self.query}" if self.query else "")
-        why, pause = "", 0.0
+        reason, pause = "", 0.0
         for attempt in range(self.retries + 1):
             if attempt:
                 time.sleep(min(pause, LONGEST))
@@ -188,29 +188,29 @@ class Server:
                 if reply.status_code < 300:
                     return reply.json()
             except self.http.ConnectError:
-                why = "refused"
+                reason = "refused"
             except self.http.TimeoutException:
-                why = "it took longer than the timeout"
+                reason = "it took longer than the timeout"
             except self.http.HTTPError as error:  # half an answer, a broken connection
-                why = f"the answer broke off ({type(error).__name__})"
+                reason = f"the answer broke off ({type(error).__name__})"
             except ValueError:
-                why = "its answer is no JSON"
+                reason = "its answer is no JSON"
             else:
                 if reply.status_code not in AGAIN:
-                    raise self._refused(reply)
-                why = f"it said {reply.status_code}"
+                    raise self._status_error(reply)
+                reason = f"it said {reply.status_code}"
                 with contextlib.suppress(TypeError, ValueError):  # where it does not say how long to wait
                     pause = max(float(reply.headers.get("retry-after")), 0.0)
-        if why == "refused":
+        if reason == "refused":
             raise MesascopeError(
                 f"No model server answers at {self.home}.",
                 "Start it, or mend the address; what was answered so far is kept.",
             )
-        raise Failed(why)
+        raise Failed(reason)
 
-    def _refused(self, reply: Any) -> Exception:
+    def _status_error(self, reply: Any) -> Exception:
         """What a status that will not pass means."""
-        told = " ".join(redact(reply.text, self.secrets).split())[:200]
+        message = " ".join(redact(reply.text, self.secrets).split())[:200]
         if reply.status_code in (400, 413, 422) and any(mark in reply.text.lower() for mark in TOO_LONG):
             return Failed(f"the context is too long for it ({reply.status_code})")
         remedy = {
@@ -218,4 +218,4 @@ class Server:
             403: "Put a valid key into the environment variable that key= names.",
             404: "Check the address (it often ends in /v1) and the name of the model.",
         }.get(reply.status_code, "Check the model's name and the settings.")
-        return MesascopeError(f"{self.home} said {reply.status_code}: {told}.", remedy)
+        return MesascopeError(f"{self.home} said {reply.status_code}: {message}.", remedy)

@@ -41,21 +41,21 @@ def read_header(path: str | os.PathLike, kind: "OurFiles | None" = None) -> tupl
         with Path(path).open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             if not 2 <= length <= HEADER:
-                raise _refused(path, kind, f"its first eight bytes announce a header of {length:,} bytes")
+                raise _file_error(path, kind, f"its first eight bytes announce a header of {length:,} bytes")
             header = json.loads(file.read(length))
         tensors = {k: v for k, v in header.items() if k != "__metadata__"}
         shapes = {k: (str(v["dtype"]), tuple(map(int, v["shape"]))) for k, v in tensors.items()}
         size = max((int(v["data_offsets"][1]) for v in tensors.values()), default=0)
-        told = json.loads(header.get("__metadata__", {}).get("mesascope", "{}"))
-        if not isinstance(told, dict):
+        metadata = json.loads(header.get("__metadata__", {}).get("mesascope", "{}"))
+        if not isinstance(metadata, dict):
             raise TypeError("its metadata is no object")
     except FileNotFoundError:
         raise MesascopeError(f"There is no file {str(path)!r}.", _remedy(kind)) from None
     except OSError as error:
         raise MesascopeError(f"{str(path)!r} cannot be read: {error.strerror}.", _remedy(kind)) from None
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError):
-        raise _refused(path, kind, "it has no readable safetensors header") from None
-    return told, shapes, 8 + length + size
+        raise _file_error(path, kind, "it has no readable safetensors header") from None
+    return metadata, shapes, 8 + length + size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,13 +66,13 @@ class OurFiles:
         format: as their header names it.
         called: what an error calls such a network.
         wholes: the whole numbers that a header must hold, each with its least and its most.
-        odd: says what else is wrong with what a header says, '' where nothing is.
+        find_fault: says what else is wrong in a header; '' if nothing is.
     """
 
     format: str
     called: str
     wholes: Mapping[str, tuple[int, int]]
-    odd: Callable[[Mapping[str, Any]], str] = lambda told: ""
+    find_fault: Callable[[Mapping[str, Any]], str] = lambda metadata: ""
 
     def opens(self, path: str | os.PathLike) -> bool:
         """Whether a file is such a network, by its header alone."""
@@ -108,23 +108,23 @@ class OurFiles:
         Raises:
             MesascopeError: not such a file, or what it says is missing or of another kind.
         """
-        told = read_header(path, self)[0]
-        if not self._is_ours(told.get("format")):
-            raise self.broken(path, f"its format is {told.get('format')!r}, not {self.format!r}")
-        if formats.is_old(told["format"], self.format):
-            told = formats.reword(told)
-            if isinstance(settings := told.get("settings"), dict):
-                told["settings"] = formats.reword(settings)
-            told["command"] = formats.reword_spec(str(told.get("command", "")))
+        metadata = read_header(path, self)[0]
+        if not self._is_ours(metadata.get("format")):
+            raise self.broken(path, f"its format is {metadata.get('format')!r}, not {self.format!r}")
+        if formats.is_old(metadata["format"], self.format):
+            metadata = formats.reword(metadata)
+            if isinstance(settings := metadata.get("settings"), dict):
+                metadata["settings"] = formats.reword(settings)
+            metadata["command"] = formats.reword_spec(str(metadata.get("command", "")))
         for key in ("family", "trained_on"):
-            if not isinstance(told.get(key), str):
+            if not isinstance(metadata.get(key), str):
                 raise self.broken(path, f"its metadata has no text {key!r}")
         for key, (least, most) in self.wholes.items():
-            if type(told.get(key)) is not int or not least <= told[key] <= most:
+            if type(metadata.get(key)) is not int or not least <= metadata[key] <= most:
                 raise self.broken(path, f"its metadata has no whole number {key!r} in range")
-        if reason := self.odd(told):
+        if reason := self.find_fault(metadata):
             raise self.broken(path, reason)
-        return told
+        return metadata
 
     def filled(self, path: str | os.PathLike, empty: Any) -> Any:
         """A pytree whose arrays, or shapes of arrays, are replaced by what a file holds under their paths.
@@ -135,8 +135,8 @@ class OurFiles:
         expected = {k: ("F32", tuple(v.shape)) for k, v in name_weights(empty).items()}
         _, shapes, size = read_header(path, self)
         for weight in sorted(expected.keys() | shapes.keys()):
-            if (here := shapes.get(weight)) != (right := expected.get(weight)):
-                raise self.broken(path, f"its tensor {weight!r} is {here}, not {right}")
+            if (shape := shapes.get(weight)) != (expected_shape := expected.get(weight)):
+                raise self.broken(path, f"its tensor {weight!r} is {shape}, not {expected_shape}")
         if (found := os.path.getsize(path)) != size:
             raise self.broken(path, f"it has {found:,} bytes, its header announces {size:,}")
         try:
@@ -151,10 +151,10 @@ class OurFiles:
 
     def broken(self, path: str | os.PathLike, reason: str) -> MesascopeError:
         """What is said of a file that is no such network."""
-        return _refused(path, self, reason)
+        return _file_error(path, self, reason)
 
 
-def _refused(path: str | os.PathLike, kind: OurFiles | None, reason: str) -> MesascopeError:
+def _file_error(path: str | os.PathLike, kind: OurFiles | None, reason: str) -> MesascopeError:
     called = kind.called if kind else "network of ours"
     return MesascopeError(f"{str(path)!r} is no {called}: {reason}.", _remedy(kind))
 

@@ -38,25 +38,25 @@ MEMORIES: dict[str, Callable[..., Memory]] = {
 LAYERED = ("transformer", "linear_attention")  # those that are told depth and heads
 
 
-def _odd(told: Mapping[str, Any]) -> str:
+def _find_fault(metadata: Mapping[str, Any]) -> str:
     """What is wrong with what a header says of memory, choices and percept."""
-    if not isinstance(told.get("memory"), str):
+    if not isinstance(metadata.get("memory"), str):
         return "its metadata has no text 'memory'"
-    if told["trained_on"] not in ("unlimited", "unknown"):
-        parse_bank(told["trained_on"])
-    choices = told.get("choices", 0)
+    if metadata["trained_on"] not in ("unlimited", "unknown"):
+        parse_bank(metadata["trained_on"])
+    choices = metadata.get("choices", 0)
     if choices is not None and (type(choices) is not int or not 2 <= choices <= MOST):  # None: real numbers
         return "its metadata has no whole number 'choices' in range"
-    if not all(type(told.get(k, 1)) is int for k in ("depth", "heads")):
+    if not all(type(metadata.get(k, 1)) is int for k in ("depth", "heads")):
         return "its depth and heads are no whole numbers"
-    parts = told.get("observes")
+    parts = metadata.get("observes")
     if not isinstance(parts, list) or not all(isinstance(p, str) for p in parts):
         return "its metadata does not list what it observes"
     return ""
 
 
 WHOLES = {"width": (1, MOST), "observation": (0, MOST), "horizon": (1, MOST)}
-OURS = OurFiles(NETWORK, "network of ours", WHOLES, _odd)
+OURS = OurFiles(NETWORK, "network of ours", WHOLES, _find_fault)
 opens, bundled, family_of, about = OURS.opens, OURS.bundled, OURS.family_of, OURS.about
 
 
@@ -126,7 +126,7 @@ class Recurrent(NamedSubject):
 
     def untrained(self, seed: int) -> "Recurrent":
         """A network of the same shape as training starts from."""
-        kind = next(k for k, made in MEMORIES.items() if made is type(self.memory))
+        kind = next(k for k, factory in MEMORIES.items() if factory is type(self.memory))
 
         def twin(observation: int) -> Recurrent:
             sizes = (self.choices, observation, self.horizon)
@@ -220,42 +220,42 @@ def subject(family: Family, path: str = "") -> Recurrent:
         path: the file, or the name of a network that ships.
     """
     file = OURS.find(path)
-    told = about(file)
-    network = _filled(file, told, f"recurrent:path={path}")
+    metadata = about(file)
+    network = _load_network(file, metadata, f"recurrent:path={path}")
     if network.choices != family.choices:
         raise MesascopeError(
-            f"{str(path)!r} {_acts(network.choices)}, {family.name} has {family.choices or 'real numbers'}.",
-            f"Put it to its own family, {told['family']}, or to one with {network.choices or 'real'} choices.",
+            f"{str(path)!r} {_name_actions(network.choices)}, {family.name} has {family.choices or 'real numbers'}.",
+            f"Put it to its own family, {metadata['family']}, or to one with {network.choices or 'real'} choices.",
         )
-    shown = observation_width(family)
-    if "observation" in network.observes and shown != told["observation"]:
+    width = observation_width(family)
+    if "observation" in network.observes and width != metadata["observation"]:
         raise MesascopeError(
-            f"{str(path)!r} observes {told['observation']} numbers, {family.name} shows {shown}.",
-            f"Put it to its own family, {told['family']}.",
+            f"{str(path)!r} observes {metadata['observation']} numbers, {family.name} shows {width}.",
+            f"Put it to its own family, {metadata['family']}.",
         )
-    return eqx.tree_at(lambda n: n.trained_on, network, _there(family, told))
+    return eqx.tree_at(lambda n: n.trained_on, network, _match_training(family, metadata))
 
 
-def _filled(path: str | os.PathLike, told: dict[str, Any], name: str) -> Recurrent:
+def _load_network(path: str | os.PathLike, metadata: dict[str, Any], name: str) -> Recurrent:
     """The network of a file, every tensor checked before it is read."""
-    sizes = (told["choices"], told["observation"], told["horizon"])
+    sizes = (metadata["choices"], metadata["observation"], metadata["horizon"])
     try:
-        settings = told["memory"], told["width"], tuple(told["observes"])
-        layout = {k: told[k] for k in ("depth", "heads") if k in told}
+        settings = metadata["memory"], metadata["width"], tuple(metadata["observes"])
+        layout = {k: metadata[k] for k in ("depth", "heads") if k in metadata}
         empty = eqx.filter_eval_shape(create, jax.random.key(0), *settings, sizes, layout=layout)
     except MesascopeError as error:
         raise OURS.broken(path, error.problem.rstrip(".")) from None
     network = OURS.filled(path, empty)
-    return eqx.tree_at(lambda n: (n.name, n.trained_on), network, (name, told["trained_on"]))
+    return eqx.tree_at(lambda n: (n.name, n.trained_on), network, (name, metadata["trained_on"]))
 
 
-def _there(family: Family, told: dict[str, Any]) -> str:
+def _match_training(family: Family, metadata: dict[str, Any]) -> str:
     """What it was trained on as this family knows it: a bank of another family is unknown here."""
-    bank = told["trained_on"]
-    if bank.startswith("bank:") and family.with_bank(bank).name != told["family"]:
+    bank = metadata["trained_on"]
+    if bank.startswith("bank:") and family.with_bank(bank).name != metadata["family"]:
         return "unknown"
     return bank
 
 
-def _acts(choices: int | None) -> str:
+def _name_actions(choices: int | None) -> str:
     return "acts by real numbers" if choices is None else f"chooses between {choices} actions"

@@ -56,9 +56,9 @@ class Attention(eqx.Module):
         """[..., W] as [..., heads, W / heads]."""
         return x.reshape(*x.shape[:-1], len(self.distance), -1)
 
-    def finish(self, h: jax.Array, looked: jax.Array) -> jax.Array:
+    def finish(self, h: jax.Array, attended: jax.Array) -> jax.Array:
         """Adds what was looked up [..., heads, W / heads] to h [..., W], then the dense layers."""
-        h = h + looked.reshape(h.shape) @ self.joining
+        h = h + attended.reshape(h.shape) @ self.joining
         return h + jax.nn.gelu(layer_norm(h) @ self.up + self.up_bias) @ self.down
 
 
@@ -128,16 +128,20 @@ class Transformer(AttentionMemory):
         """Writes the percept's keys and values over the oldest ones, then looks at all that are there."""
         rows, slot = jnp.arange(len(x)), carry.seen % self.window
         ago = (slot[:, None] - jnp.arange(self.window)) % self.window  # [N, window]
-        there = (ago <= carry.seen[:, None])[:, None]
+        valid = (ago <= carry.seen[:, None])[:, None]
         keys, values = carry.keys, carry.values
         h = x @ self.entry + self.entry_bias
         for i, layer in enumerate(self.layers):
             query, key, value = layer.split(h)
             keys, values = keys.at[rows, i, slot].set(key), values.at[rows, i, slot].set(value)
-            query, own, held = layer.heads(query), layer.heads(keys[:, i]), layer.heads(values[:, i])
-            logits = jnp.einsum("nhd,nwhd->nhw", query, own) / jnp.sqrt(query.shape[-1])
-            logits = jnp.where(there, logits + jnp.moveaxis(layer.distance[:, ago], 0, 1), FAR)
-            h = layer.finish(h, jnp.einsum("nhw,nwhd->nhd", jax.nn.softmax(logits), held))
+            query, stored_keys, stored_values = (
+                layer.heads(query),
+                layer.heads(keys[:, i]),
+                layer.heads(values[:, i]),
+            )
+            logits = jnp.einsum("nhd,nwhd->nhw", query, stored_keys) / jnp.sqrt(query.shape[-1])
+            logits = jnp.where(valid, logits + jnp.moveaxis(layer.distance[:, ago], 0, 1), FAR)
+            h = layer.finish(h, jnp.einsum("nhw,nwhd->nhd", jax.nn.softmax(logits), stored_values))
         return LookupMemory(keys, values, carry.seen + 1), layer_norm(h)
 
     def weigh(self, layer, logits):
@@ -175,9 +179,9 @@ class LinearAttention(AttentionMemory):
 
     def fresh(self, n: int) -> SumMemory:
         """Empty sums."""
-        width, told = self.entry.shape[1], self.layout
-        size = width // told["heads"]
-        sums = jnp.zeros((n, told["depth"], told["heads"], size, size))
+        width, layout = self.entry.shape[1], self.layout
+        size = width // layout["heads"]
+        sums = jnp.zeros((n, layout["depth"], layout["heads"], size, size))
         return SumMemory(sums, jnp.zeros(n, jnp.int32))
 
     def step(self, carry: SumMemory, x):
@@ -186,10 +190,10 @@ class LinearAttention(AttentionMemory):
         h = x @ self.entry + self.entry_bias
         for i, layer in enumerate(self.layers):
             query, key, value = (layer.heads(part) for part in layer.split(h))
-            own = sums[:, i] + key[..., :, None] * value[..., None, :]
-            sums = sums.at[:, i].set(own)
-            looked = jnp.einsum("nhd,nhde->nhe", query, own) / jnp.sqrt(query.shape[-1])
-            h = layer.finish(h, looked / seen[:, None, None])
+            updated = sums[:, i] + key[..., :, None] * value[..., None, :]
+            sums = sums.at[:, i].set(updated)
+            attended = jnp.einsum("nhd,nhde->nhe", query, updated) / jnp.sqrt(query.shape[-1])
+            h = layer.finish(h, attended / seen[:, None, None])
         return SumMemory(sums, seen), layer_norm(h)
 
     def weigh(self, layer, logits):
@@ -270,7 +274,7 @@ class LRU(Memory):
         """One trial through all layers."""
         h, after = self.begin(x), []
         for i, layer in enumerate(self.layers):
-            state = _turned(layer.factor(), (carry[:, i, 0], carry[:, i, 1]), layer.enter(h))
+            state = _rotate(layer.factor(), (carry[:, i, 0], carry[:, i, 1]), layer.enter(h))
             h = layer.leave(h, *state)
             after.append(jnp.stack(state, 1))
         return jnp.stack(after, 1), layer_norm(h)
@@ -279,9 +283,9 @@ class LRU(Memory):
         """Layer by layer; only the products with λ run one after the other."""
         h = self.begin(xs)
         for layer in self.layers:
-            turn = functools.partial(_turned, layer.factor())
+            turn = functools.partial(_rotate, layer.factor())
             zero = jnp.zeros(h.shape[1:])
-            states = jax.lax.scan(functools.partial(_doubled, turn), (zero, zero), layer.enter(h))[1]
+            states = jax.lax.scan(functools.partial(_scan_step, turn), (zero, zero), layer.enter(h))[1]
             h = layer.leave(h, *states)
         return layer_norm(h)
 
@@ -296,13 +300,13 @@ def layer_norm(x: jax.Array) -> jax.Array:
     return x * jax.lax.rsqrt(jnp.square(x).mean(-1, keepdims=True) + 1e-6)
 
 
-def _turned(factor, state, entering):
+def _rotate(factor, state, entering):
     """λ h + input in real numbers."""
     (a, b), (real, imaginary), (x, y) = factor, state, entering
     return a * real - b * imaginary + x, a * imaginary + b * real + y
 
 
-def _doubled(turn, state, entering):
+def _scan_step(turn, state, entering):
     """A step of a scan whose state is what it puts out."""
     after = turn(state, entering)
     return after, after

@@ -60,7 +60,7 @@ def gather_neighbours(values: jax.Array) -> jax.Array:
     return jnp.concatenate(parts, -1)
 
 
-def tick(mix: jax.Array, bias: jax.Array, held: jax.Array, given: jax.Array, inside: jax.Array) -> jax.Array:
+def tick(mix: jax.Array, bias: jax.Array, state: jax.Array, drive: jax.Array, inside: jax.Array) -> jax.Array:
     """What the cells hold one tick later.
 
     Shifts and one product of matrices: a convolution inside a differentiated scan is many times slower on a CPU.
@@ -72,10 +72,10 @@ def tick(mix: jax.Array, bias: jax.Array, held: jax.Array, given: jax.Array, ins
         given: [N, H, W, 2 C] what the pictures add, `recalled`.
         inside: [N, H, W, 1] whether a cell belongs to the problem; beyond it nothing is held.
     """
-    width = held.shape[-1]
-    mixed = gather_neighbours(held) @ mix[: 5 * width] + given + bias
+    width = state.shape[-1]
+    mixed = gather_neighbours(state) @ mix[: 5 * width] + drive + bias
     gate, then = jnp.split(mixed, 2, -1)
-    return inside * (held + jax.nn.sigmoid(gate) * (jnp.tanh(then) - held))
+    return inside * (state + jax.nn.sigmoid(gate) * (jnp.tanh(then) - state))
 
 
 def project_input(mix: jax.Array, pictures: jax.Array) -> jax.Array:
@@ -84,23 +84,23 @@ def project_input(mix: jax.Array, pictures: jax.Array) -> jax.Array:
     return gather_neighbours(pictures) @ mix[5 * width :]
 
 
-def run_ticks(weights: Weights, held: jax.Array, pictures: jax.Array, ticks: Any) -> jax.Array:
+def run_ticks(weights: Weights, state: jax.Array, pictures: jax.Array, ticks: Any) -> jax.Array:
     """What the cells of a recurrent network hold after so many ticks at the same pictures."""
-    given, inside = project_input(weights.mix[0], pictures), pictures[..., -1:]
+    drive, inside = project_input(weights.mix[0], pictures), pictures[..., -1:]
 
-    def once(_, held):
-        return tick(weights.mix[0], weights.bias[0], held, given, inside)
+    def once(_, state):
+        return tick(weights.mix[0], weights.bias[0], state, drive, inside)
 
-    return jax.lax.fori_loop(0, ticks, once, held)
+    return jax.lax.fori_loop(0, ticks, once, state)
 
 
 def run_layers(weights: Weights, pictures: jax.Array) -> jax.Array:
     """What the cells of a feed-forward network hold after its last layer."""
     inside = pictures[..., -1:]
 
-    def layer(held, own):
-        mix, bias = own
-        return tick(mix, bias, held, project_input(mix, pictures), inside), None
+    def layer(state, parameters):
+        mix, bias = parameters
+        return tick(mix, bias, state, project_input(mix, pictures), inside), None
 
     return jax.lax.scan(layer, zero_state(weights, pictures), (weights.mix, weights.bias))[0]
 
@@ -110,9 +110,9 @@ def zero_state(weights: Weights, pictures: jax.Array) -> jax.Array:
     return jnp.zeros((*pictures.shape[:3], len(weights.policy)))
 
 
-def logits(weights: Weights, held: jax.Array) -> jax.Array:
+def logits(weights: Weights, state: jax.Array) -> jax.Array:
     """[N, H, W, K] of the moves from every cell: its plan for the whole field."""
-    return held @ weights.policy + weights.policy_bias
+    return state @ weights.policy + weights.policy_bias
 
 
 class ThinkingNetwork(NamedSubject):
@@ -133,10 +133,10 @@ class ThinkingNetwork(NamedSubject):
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
         """Thinks for its ticks at what is shown, then acts by the plan for the cell where it stands."""
-        pictures, here = self.home.planes(percept.observation)  # pyright: ignore[reportAttributeAccessIssue]
+        pictures, cell = self.home.planes(percept.observation)  # pyright: ignore[reportAttributeAccessIssue]
         carry = run_ticks(self.weights, carry, pictures, self.ticks) if self.recurrent else carry
-        held = carry if self.recurrent else run_layers(self.weights, pictures)
-        flat = held.reshape(len(here), -1, held.shape[-1])[jnp.arange(len(here)), here]
+        state = carry if self.recurrent else run_layers(self.weights, pictures)
+        flat = state.reshape(len(cell), -1, state.shape[-1])[jnp.arange(len(cell)), cell]
         return carry, choose(key, jax.nn.log_softmax(logits(self.weights, flat)))
 
     def absorb(self, key: jax.Array, carry: Any, percept: Percept) -> Any:
@@ -169,21 +169,27 @@ def subject(family: Family, path: str = "", ticks: int = 1) -> ThinkingNetwork:
     """
     check_range(1, MOST, ticks=ticks)
     file = OURS.find(path)
-    told = about(file)
+    metadata = about(file)
     side, planes = field_shape(family)
-    if planes != told["planes"] or family.choices != told["choices"]:
+    if planes != metadata["planes"] or family.choices != metadata["choices"]:
         raise MesascopeError(
-            f"{str(path)!r} looks at {told['planes']} pictures and chooses between {told['choices']} moves; "
+            f"{str(path)!r} looks at {metadata['planes']} pictures and chooses between {metadata['choices']} moves; "
             f"{family.name} has others.",
-            f"Put it to its own family, {told['family']}, of any size.",
+            f"Put it to its own family, {metadata['family']}, of any size.",
         )
-    empty = jax.eval_shape(lambda: create(jax.random.key(0), *(told[k] for k in SIZES)))
+    empty = jax.eval_shape(lambda: create(jax.random.key(0), *(metadata[k] for k in SIZES)))
     weights = OURS.filled(file, empty)
     name = f"thinking_network:path={path}" + (f",ticks={ticks}" if ticks != 1 else "")
     bare = family.with_bank(None)
     bare = eqx.tree_at(lambda f: f.name, bare, "")
     return ThinkingNetwork(
-        name, told["trained_on"], weights, bare, jnp.asarray(ticks, jnp.int32), not told["layers"], side
+        name,
+        metadata["trained_on"],
+        weights,
+        bare,
+        jnp.asarray(ticks, jnp.int32),
+        not metadata["layers"],
+        side,
     )
 
 
@@ -195,6 +201,6 @@ def field_shape(family: Family) -> tuple[int, int]:
     """
     if not isinstance(family, ShowsFields) or family.choices is None:
         raise MesascopeError(f"{family.name} shows no fields.", "Take a family that does: maze.")
-    shown = jax.ShapeDtypeStruct((1, *family.shown), jnp.float32)
-    pictures = jax.eval_shape(lambda x: family.planes(x)[0], shown)
+    observation = jax.ShapeDtypeStruct((1, *family.shown), jnp.float32)
+    pictures = jax.eval_shape(lambda x: family.planes(x)[0], observation)
     return pictures.shape[1], pictures.shape[-1]
