@@ -1,6 +1,6 @@
-"""Names → plug-ins: our folders and other packages' entry points are the registry.
+"""Finds plug-ins by name in our folders and in the entry points of other packages.
 
-A plug-in is a module with one factory named after its kind. It is imported only when it is asked for by name.
+A plug-in is a module with one factory named after its kind. It is imported only when it is requested by name.
 """
 
 import functools
@@ -28,7 +28,7 @@ KINDS = {
     "axes": "axis",
 }
 ROOT = Path(__file__).parent
-PLACES = {  # where files of each kind lie, here
+PLACES = {  # where this package keeps the files of each kind
     "families": ("worlds/*/families/*.py",),
     "subjects": ("worlds/*/subjects/*.py", "agents/*.py", "agents/*/*.py"),
     "conditions": ("conditions/*.py", "worlds/*/conditions/*.py"),
@@ -39,7 +39,13 @@ PLACES = {  # where files of each kind lie, here
 INSTALLED = "A plug-in of your own package shows once the package is installed: pip install -e ."
 STUDIES = ROOT / "studies"  # folders of data, not plug-ins: adding one adds a study
 LISTED = {**KINDS, "studies": "study"}
-BOUND = ("family", "lived", "out", "progress", "trust")  # parameters that are handed over, never typed
+BOUND = (
+    "family",
+    "lived",
+    "out",
+    "progress",
+    "trust",
+)  # parameters that callers pass, never typed as settings
 
 
 def names(kind: str) -> list[str]:
@@ -51,7 +57,7 @@ def names(kind: str) -> list[str]:
 
 @functools.cache
 def _find_outside(kind: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
-    """The entry points of other packages; reading them takes milliseconds, so once per search path."""
+    """The entry points of other packages; cached per search path, because reading them takes milliseconds."""
     return tuple(entry_points(group=f"mesascope.{kind}"))
 
 
@@ -74,7 +80,7 @@ def module(kind: str, name: str) -> ModuleType:
     """The module of one plug-in.
 
     Raises:
-        MesascopeError: no such name (with the nearest ones), or it cannot be imported.
+        MesascopeError: the name does not exist (the message lists the nearest ones), or the import fails.
     """
     if kind not in KINDS:
         raise unknown("kind of plug-in", kind, KINDS)
@@ -85,7 +91,7 @@ def module(kind: str, name: str) -> ModuleType:
     own = _find_own(kind).get(name)
     if len(claims := [*([own] if own else []), *found]) > 1:
         raise MesascopeError(
-            f"The {KINDS[kind]} {name!r} is claimed by {' and by '.join(claims)}.",
+            f"{' and '.join(claims)} both define the {KINDS[kind]} {name!r}.",
             "Rename one of them, or uninstall its package.",
         )
     target = claims[0]
@@ -109,12 +115,12 @@ def factory(kind: str, name: str) -> Callable[..., Any]:
 
 
 def settings(maker: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """The settings of a factory: its parameters but for what is handed over."""
+    """The settings of a factory: its parameters, except those that callers pass (BOUND)."""
     return {k: p for k, p in inspect.signature(maker).parameters.items() if k not in BOUND}
 
 
 def parse_spec(spec: str) -> tuple[str, dict[str, str]]:
-    """'name:k=v,k=v' as a name and its settings, still text.
+    """Splits 'name:k=v,k=v' into the name and its settings, both as text.
 
     Raises:
         MesascopeError: a setting without '='.
@@ -125,7 +131,7 @@ def parse_spec(spec: str) -> tuple[str, dict[str, str]]:
         key, equals, value = pair.partition("=")
         if not equals or not key.strip():
             label = f"{pair!r} in {spec!r}" if "://" not in spec else f"What follows a comma in {spec!r}"
-            raise MesascopeError(f"{label} is no setting.", f"Type {name}:key=value,key=value.")
+            raise MesascopeError(f"{label} is not a setting.", f"Type {name}:key=value,key=value.")
         if key.strip() in settings:
             raise MesascopeError(f"{key.strip()!r} is set twice in {spec!r}.", "Set it once.")
         settings[key.strip()] = value.strip()
@@ -134,13 +140,13 @@ def parse_spec(spec: str) -> tuple[str, dict[str, str]]:
 
 @contain_exits()
 def make(kind: str, spec: str, *arguments: Any, **preset: Any) -> Any:
-    """Makes the plug-in that a text names.
+    """Makes the plug-in that a spec names.
 
     Args:
         kind: families, subjects, conditions, metrics or recipes.
         spec: 'name' or 'name:key=value,…'.
-        handed: what the factory takes first, e.g. the family for a subject.
-        preset: settings in Python, over those in the text.
+        arguments: the factory's first arguments, e.g. the family for a subject.
+        preset: settings from Python; they override those in the spec.
     """
     gate.allow_from_python(spec, *preset.values())
     name, texts = parse_spec(spec)
@@ -165,19 +171,19 @@ def make(kind: str, spec: str, *arguments: Any, **preset: Any) -> Any:
 
 
 def as_list(value: Any) -> list[Any] | None:
-    """One thing as a list of it, several as they are, None for none."""
+    """A single value as a list of one; a list or tuple as a list; None as None."""
     if value is None:
         return None
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def open_all(kind: str, requested: Any = None) -> list[Any]:
-    """Plug-ins of a kind from one or several names or objects; every one there is, where none is named."""
+    """Plug-ins of a kind from one or several names or objects; all of the kind by default."""
     return [make(kind, one) if isinstance(one, str) else one for one in as_list(requested) or names(kind)]
 
 
 def convert(maker: Callable[..., Any], texts: dict[str, str], label: str) -> dict[str, Any]:
-    """Settings from text by the types in the factory's signature.
+    """Converts settings from text to the types in the factory's signature.
 
     Raises:
         MesascopeError: an unknown setting, or a value of another type.
@@ -185,7 +191,7 @@ def convert(maker: Callable[..., Any], texts: dict[str, str], label: str) -> dic
     parameters = settings(maker)
     try:
         hints = typing.get_type_hints(maker)
-    except NameError:  # a name that only a type checker imports
+    except NameError:  # an annotation that only a type checker imports
         hints = {k: type(p.default) for k, p in parameters.items()}
     result = {}
     for key, text in texts.items():
@@ -210,7 +216,7 @@ def _parse_value(kind: Any, text: str, example: str, label: str) -> Any:
             value = kind(text)
         except ValueError:
             word = "whole number" if kind is int else "number"
-            raise MesascopeError(f"{label} is no {word}.", f"Type e.g. {example}.") from None
+            raise MesascopeError(f"{label} is not a {word}.", f"Type e.g. {example}.") from None
         if value != value or value in (float("inf"), float("-inf")):
             raise MesascopeError(f"{label} is not finite.", f"Type e.g. {example}.")
         return value
@@ -218,7 +224,7 @@ def _parse_value(kind: Any, text: str, example: str, label: str) -> Any:
 
 
 def trust_setting(kind: str, name: str, trusted: bool) -> dict[str, bool]:
-    """The user's trust in code that a file brings, for a factory that asks for it."""
+    """{'trust': True} if the user trusts the file's code and the factory has that setting; otherwise {}."""
     takes_trust = trusted and "trust" in inspect.signature(factory(kind, name)).parameters
     return {"trust": True} if takes_trust else {}
 
@@ -229,7 +235,7 @@ def summary_line(maker: Callable[..., Any]) -> str:
 
 
 def describe(kind: str) -> list[dict[str, Any]]:
-    """Every plug-in of a kind, or every study: kind, name, what it says of itself, its settings with their defaults."""
+    """Every plug-in of a kind, or every study: kind, name, summary, settings with their defaults, package."""
     if kind == "studies":
         return [_describe_study(name) for name in names(kind)]
     rows = []
@@ -247,12 +253,12 @@ def describe(kind: str) -> list[dict[str, Any]]:
 
 
 def _find_package(kind: str, name: str) -> str:
-    """The package of others that a plug-in comes from."""
+    """The name of the other package that provides a plug-in."""
     return next(e.module.partition(".")[0] for e in _find_outside(kind, tuple(sys.path)) if e.name == name)
 
 
 def _describe_study(name: str) -> dict[str, Any]:
-    """A study's line: its question, and for how many seeds and minutes it runs."""
+    """A study's question, its number of seeds and its minutes."""
     try:
         plan = tomllib.loads((STUDIES / name / "plan.toml").read_text(encoding="utf-8"))
         summary, settings = str(plan.get("says", "")), {k: plan.get(k) for k in ("seeds", "minutes")}
@@ -262,7 +268,7 @@ def _describe_study(name: str) -> dict[str, Any]:
 
 
 def _to_json(default: Any) -> Any:
-    """A default as JSON holds it; None where there is none."""
+    """A setting's default as a JSON value; None if it has no default."""
     if default is inspect.Parameter.empty:
         return None
     return default if isinstance(default, str | int | float | bool | None) else str(default)

@@ -1,4 +1,4 @@
-"""The only intervals and tests in the package, thin over SciPy."""
+"""All intervals and tests of the package, built on SciPy."""
 
 import functools
 from collections.abc import Callable
@@ -21,16 +21,16 @@ class Interval(NamedTuple):
 
 
 def interval(values: np.ndarray, null: np.ndarray | float = 0.0, confidence: float = CONFIDENCE) -> Interval:
-    """Student t intervals for the means of many rows at once; NaN entries are missing units.
+    """Student t intervals for the means of many rows; NaN entries are missing units.
 
     Args:
         values: [P, N] one number per metric and unit.
-        null: [P] or one number: what p is taken against.
+        null: [P] or one number: the null hypothesis for p.
         confidence: the share of such intervals that hold the mean.
 
     Returns:
-        Rows with fewer than three units have low, high and p NaN: no interval and no claim. Rows whose numbers are
-        all equal have an interval of width 0.
+        Rows with fewer than three units have no interval: low, high and p are NaN. Rows of equal numbers have an
+        interval of width 0.
     """
     values = np.asarray(values, float)
     n = np.isfinite(values).sum(-1)
@@ -58,14 +58,14 @@ def proportion(hits: int, n: int, confidence: float = CONFIDENCE) -> tuple[float
 
 
 def standard_error(values: np.ndarray) -> float:
-    """The standard error of the mean of one row of numbers, NaN entries left out."""
+    """The standard error of the mean of one row of numbers, without NaN entries."""
     values = np.asarray(values, float)
     values = values[np.isfinite(values)]
     return float(stats.sem(values)) if len(values) > 1 else float("nan")
 
 
 def mean(values: np.ndarray, axis: int = -1) -> np.ndarray:
-    """The mean along an axis, NaN entries left out; NaN where there is nothing else."""
+    """The mean along an axis without NaN entries; NaN if all entries are NaN."""
     valid = np.isfinite(values)
     count = valid.sum(axis)
     return np.where(count > 0, np.where(valid, values, 0.0).sum(axis) / np.maximum(count, 1), np.nan)
@@ -75,7 +75,7 @@ def linearise(function: Callable[[np.ndarray], Any], parts: np.ndarray) -> np.nd
     """One number per unit whose mean is function(means) and whose spread gives its standard error (delta method).
 
     Args:
-        function: of the means [M] of M parts, e.g. a ratio of sums; smooth.
+        function: a smooth function of the means [M] of M parts, e.g. a ratio of sums.
         parts: [M, N] per unit; units with a NaN part give NaN. Parts of splits that were drawn independently may
             share a column: their covariance is 0 in expectation.
     """
@@ -97,7 +97,7 @@ def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
 
 
 def by_unit(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """The mean [units] of values [N] within each unit, NaN entries left out."""
+    """The mean [units] of values [N] within each unit, without NaN entries."""
     names, index = np.unique(unit, return_inverse=True)
     valid = np.isfinite(values)
     count = np.bincount(index, valid, len(names))
@@ -107,7 +107,7 @@ def by_unit(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=32)
 def resampling(n: int, resamples: int, seed: int) -> np.ndarray:
-    """[resamples, n] how often each unit is drawn in a bootstrap; each row sums to n."""
+    """[resamples, n] bootstrap counts: how often each unit is drawn; each row sums to n."""
     rng = np.random.default_rng(seed)
     counts = rng.multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
     counts.flags.writeable = False
@@ -115,7 +115,7 @@ def resampling(n: int, resamples: int, seed: int) -> np.ndarray:
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """Holm's adjusted p-values (1979); NaN stays NaN and does not count."""
+    """Holm's adjusted p-values (1979); NaN entries stay NaN and are not counted."""
     p = np.asarray(p, float)
     result, valid = np.full(len(p), np.nan), np.flatnonzero(np.isfinite(p))
     order = valid[np.argsort(p[valid], kind="stable")]

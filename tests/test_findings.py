@@ -36,7 +36,7 @@ def test_it_goes_through_json_and_back():
         ({"low": None}, "has no interval"),
         ({"estimate": None}, "has no estimate"),
         ({"estimate": float("nan")}, "has no estimate"),
-        ({"low": 0.55}, "does not hold its estimate"),
+        ({"low": 0.55}, "does not contain its estimate"),
         ({"status": "maybe"}, "status is 'maybe'"),
         ({"status": "failed", "reason": ""}, "is not measured"),
     ],

@@ -76,7 +76,7 @@ class FileKind(NamedTuple):
     """Files of one kind, and what is said of one that cannot be read.
 
     Attributes:
-        name: as in 'is no whole ONNX file'.
+        name: as in 'is not a valid ONNX file'.
         wanted: what to name where there is none.
         again: what to do about a broken one.
     """
@@ -87,7 +87,7 @@ class FileKind(NamedTuple):
 
     def broken(self, path: str, reason: str) -> MesascopeError:
         """The error for a file that is no whole one."""
-        return MesascopeError(f"{path!r} is no whole {self.name}: {reason}.", self.if_broken)
+        return MesascopeError(f"{path!r} is not a valid {self.name}: {reason}.", self.if_broken)
 
     @contextlib.contextmanager
     def reading(self, path: str) -> Iterator[None]:

@@ -46,7 +46,7 @@ class Function(NamedSubject):
             raise MesascopeError(
                 f"{self.name} raised {type(error).__name__}: {error}.",
                 f"It was called as f(percept, state, rng), with {n} lifetimes at trial {int(seen['trial'][0])}, state "
-                f"{'None' if carry is None else 'as it returned it'}; percept holds {', '.join(seen)}.",
+                f"{'None' if carry is None else 'as it returned it'}; percept contains {', '.join(seen)}.",
             ) from error
         if not isinstance(answer, tuple) or len(answer) != 2:
             raise MesascopeError(
@@ -79,7 +79,7 @@ def _read_response(name: str, answer: Any, n: int, choices: int | None, rng: np.
         raise wrong_answer(f"an array of shape {array.shape}", f"Return actions of shape ({n},){either}.")
     if choices is None:
         if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
-            raise wrong_answer("an action that is no number", "Return finite numbers.")
+            raise wrong_answer("an action that is not a number", "Return finite numbers.")
         return Response(array.astype(np.float32), None)
     if array.dtype.kind not in "fiub":
         raise wrong_answer(f"actions of type {array.dtype}")

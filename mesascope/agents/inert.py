@@ -100,7 +100,7 @@ for _name in ("ADDITEMS", "FROZENSET"):
 
 
 def describe_value(value: Any) -> list[Any]:
-    """What a value of such a pickle holds."""
+    """What a value of such a pickle contains."""
     if isinstance(value, Inert):
         items = [x for pair in value.items for x in (pair if type(pair) is tuple else [pair])]
         return [*value.args, value.state, *items]
@@ -119,7 +119,7 @@ class _Tensors(_Reader):
 
 
 def tensors(data: bytes, after: int = 0) -> Any:
-    """What a pickle holds that may refer to numbers outside of it; `after` other pickles come before it.
+    """What a pickle contains that may refer to numbers outside of it; `after` other pickles come before it.
 
     Raises:
         ValueError: it is broken, larger than LARGEST, nested too deeply, or unrolls to too much.
@@ -128,7 +128,7 @@ def tensors(data: bytes, after: int = 0) -> Any:
 
 
 def read(data: bytes, label: str) -> Any:
-    """What a pickle holds, with Inert in place of everything that is not plain Python data.
+    """What a pickle contains, with Inert in place of everything that is not plain Python data.
 
     Raises:
         MesascopeError: it is broken, larger than LARGEST, nested too deeply, or unrolls to too much.
@@ -137,7 +137,7 @@ def read(data: bytes, label: str) -> Any:
         return _load(data, _Reader)
     except ValueError as error:
         raise MesascopeError(
-            f"{label} is no whole pickle: {error}.", "Copy or save the file again."
+            f"{label} is not a valid pickle: {error}.", "Copy or save the file again."
         ) from None
 
 
@@ -185,13 +185,13 @@ def to_array(value: Any) -> Any:
     if name == "_reconstruct" and isinstance(value.state, tuple):
         _, shape, kind, fortran, data = value.state
         return _fill_array(data, to_array(shape), to_array(kind), bool(fortran))
-    raise ValueError(f"it holds numpy.{name}")
+    raise ValueError(f"it contains numpy.{name}")
 
 
 def _parse_dtype(text: Any) -> np.dtype:
     dtype = np.dtype(str(text).removesuffix("_") if str(text) != "bool_" else "bool")
     if dtype.kind not in KINDS:
-        raise ValueError(f"it holds numbers of type {dtype}")
+        raise ValueError(f"it contains numbers of type {dtype}")
     return dtype
 
 

@@ -53,7 +53,7 @@ def read(path: str, shape: tuple[int, ...]) -> Statistics | None:
     with FILE.reading(path):
         content: Any = _inert.read(limits.read(path, _inert.LARGEST), repr(path))
         if content.origin[1] != "VecNormalize":
-            raise ValueError(f"it holds {'.'.join(content.origin)}")
+            raise ValueError(f"it contains {'.'.join(content.origin)}")
         if _inert.to_array(content.state.get("norm_obs", True)) is False:
             return None
         moments = content.state["obs_rms"].state

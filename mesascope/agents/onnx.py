@@ -168,7 +168,7 @@ def subject(
         observes: parts of the percept that it observes, joined by '+', in order; '' for all or the observation alone,
             whichever fits.
         observation: the input that takes the observation; by default the first.
-        logits: the output that gives the logits; by default the first that is no state.
+        logits: the output that gives the logits; by default the first that is not state.
         state: input>output of each part of the state, joined by '+'; by default matched by name, else by order.
         gives: logits, probabilities, or values of the actions.
         stochastic: draw actions; else take the best.

@@ -32,7 +32,7 @@ def read(path: str) -> Any:
             )
         model = onnx.load_model_from_string(Path(path).read_bytes())
     if not model.HasField("graph") or not model.graph.node or not model.opset_import:
-        raise ONNX.broken(path, "it holds no graph")
+        raise ONNX.broken(path, "it contains no graph")
     _refuse_outside(path, model)
     _refuse_operators(path, model)
     _refuse_large(path, model)

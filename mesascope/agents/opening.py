@@ -84,7 +84,7 @@ def open_subject(subject: Any, family: Family, trust: bool = False) -> Subject:
             f"{type(subject).__name__} is not a subject.", "Give a Subject, a function, a name or a file."
         )
     gate.allow_from_python(spec := os.fspath(subject))
-    if spec.partition("://")[0].isalpha() and "://" in spec:  # an address, whatever its password holds
+    if spec.partition("://")[0].isalpha() and "://" in spec:  # an address, whatever its password contains
         return catalogue.make("subjects", find_adapter(spec), family, path=spec)
     name = catalogue.parse_spec(spec)[0] if "=" in spec or ":" not in spec else spec.partition(":")[0]
     if name in catalogue.names("subjects"):

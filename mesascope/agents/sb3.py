@@ -205,7 +205,7 @@ def _match_observer(path: str, space: Any, family: Family, observes: str, stack:
     size = int(np.prod(space.shape, dtype=int))
     if size % stack:
         raise MesascopeError(
-            f"{path!r} observes {size} numbers, which are no {stack} frames.", "Set stack=1."
+            f"{path!r} observes {size} numbers, which do not divide into {stack} frames.", "Set stack=1."
         )
     return make_observer(family, observes, size // stack)
 

@@ -94,7 +94,7 @@ def read(path: str) -> Zip:
                 raise ZIP.broken(path, f"its data has {zipped.getinfo('data').file_size:,} bytes")
             data, weights = limits.parse_json(zipped.read("data")), zipped.read("policy.pth")
     if not isinstance(data, dict):
-        raise ZIP.broken(path, "its data is no JSON object")
+        raise ZIP.broken(path, "its data is not JSON object")
     return Zip(path, data, weights)
 
 
@@ -142,7 +142,9 @@ def policy(archive: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust:
     kind, settings = _find_class(archive, trust), _read_settings(archive, trust)
     weights = _torch.load(io.BytesIO(archive.weights), f"The member policy.pth of {archive.path!r}")
     found = sum(getattr(w, "numel", int)() for w in weights.values()) if isinstance(weights, dict) else 0
-    excess = ZIP.broken(archive.path, f"its settings ask for more weights than the {found:,} that it holds")
+    excess = ZIP.broken(
+        archive.path, f"its settings ask for more weights than the {found:,} that it contains"
+    )
     try:
         with _torch.limit_parameters(2 * found, excess), _torch.fork_seed(0):
             network = _build(kind, spaces, settings)
@@ -224,7 +226,7 @@ def _resolve(value: Any, depth: int = 0) -> Any:
 
 
 def _unpickle_trusted(archive: Zip, name: str, trust: bool, origin: str) -> Any:
-    """An entry that is no standard class: unpickled if that is trusted."""
+    """An entry that is not a standard class: unpickled if that is trusted."""
     if not trust:
         raise MesascopeError(
             f"{archive.path!r} is customised: its {name} is {origin}, and to unpickle it would run code from the file.",

@@ -46,7 +46,7 @@ def _check_archive(archive: zipfile.ZipFile, stored: int) -> None:
         return  # TorchScript, which is not read at all
     if any(x.compress_type != zipfile.ZIP_STORED for x in named.values()):
         raise ValueError("a member of it is packed")
-    limits.check_array(sum(x.file_size for x in named.values()), stored, "what it holds")
+    limits.check_array(sum(x.file_size for x in named.values()), stored, "what it contains")
     for name in named:
         if name.endswith("data.pkl"):
             found = _inert.tensors(archive.read(name))
@@ -67,7 +67,7 @@ def _check_tensors(content: Any, sizes: dict[str, int], otherwise: int) -> None:
         if name in REBUILT and module == "torch._utils":
             _check_tensor(current.args, sizes, otherwise)
         elif module.partition(".")[0] in ("torch", "builtins", "__builtin__") and name not in SMALL:
-            raise ValueError(f"it holds a {name.removeprefix('_rebuild_')}, which is not read")
+            raise ValueError(f"it contains a {name.removeprefix('_rebuild_')}, which is not read")
 
 
 def _check_tensor(arguments: tuple[Any, ...], sizes: dict[str, int], otherwise: int) -> None:

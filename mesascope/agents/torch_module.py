@@ -148,7 +148,7 @@ def wrap(
     torch = require("torch", "torch")
     if not isinstance(module, torch.nn.Module):
         raise MesascopeError(
-            f"{type(module).__name__} is no torch.nn.Module.", "Hand over the module itself."
+            f"{type(module).__name__} is not a torch.nn.Module.", "Hand over the module itself."
         )
     check_choice(LAYOUTS, layout=layout)
     check_choice(GIVES, gives=gives)
@@ -228,7 +228,7 @@ def subject(
     if not factory:
         if not isinstance(named, str) or not named:
             raise MesascopeError(
-                f"{path!r} holds weights, not the module that they are of."
+                f"{path!r} contains weights, not the module that they are of."
                 if path
                 else "No module is named.",
                 f"Type torch_module:factory=package.module:factory{',path=' + path if path else ''}.",

@@ -84,7 +84,7 @@ class TorchSubject(Foreign):
         return [leaf.tensor(carry) for leaf in self.state]
 
     def pack_carry(self, state: Sequence[Any], hooked: dict[str, Any], n: int) -> dict[str, np.ndarray]:
-        """The carry that holds the tensors of a state, and what was gathered by hooks."""
+        """The carry that contains the tensors of a state, and what was gathered by hooks."""
         found, carry = outputs(hooked, n), {}
         for leaf, tensor in zip(self.state, state, strict=True):
             carry |= leaf.rows(tensor)
@@ -211,7 +211,7 @@ def label_tensors(path: str, output: Any) -> Iterator[tuple[str, Any]]:
 
 
 def tap_widths(hooked: dict[str, Any], n: int, state: Sequence[Leaf]) -> dict[str, int]:
-    """The widths of the taps from outputs of submodules, but for those that a state holds."""
+    """The widths of the taps from outputs of submodules, but for those that a state contains."""
     own = {k for leaf in state for k in leaf.names}
     return {k: v.shape[1] for k, v in outputs(hooked, n).items() if k not in own}
 
@@ -268,7 +268,7 @@ def load(source: Any, label: str) -> Any:
     """What torch.save wrote, tensors and plain data only: weights_only=True.
 
     Raises:
-        MesascopeError: it is broken, or holds anything that would have to be run.
+        MesascopeError: it is broken, or contains anything that would have to be run.
     """
     require("torch", "torch")
     try:
@@ -280,14 +280,14 @@ def load(source: Any, label: str) -> Any:
         reason = str(error).partition("Please file an issue")[0].strip().splitlines()
         message = next((line.strip() for line in reason if "Unsupported" in line or "GLOBAL" in line), "")
         raise MesascopeError(
-            f"{label} holds more than weights, so reading it would run code{': ' * bool(message)}{message}.",
+            f"{label} contains more than weights, so reading it would run code{': ' * bool(message)}{message}.",
             "Save only the weights: torch.save(module.state_dict(), path).",
         ) from None
     except Exception as error:  # whatever the reader of the broken part raises
         first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        message = f"{label} is no whole file of weights: {first}."
+        message = f"{label} is not a valid file of weights: {first}."
         if "TorchScript" in str(error):
-            message = f"{label} is a TorchScript archive, which holds code."
+            message = f"{label} is a TorchScript archive, which contains code."
         raise MesascopeError(
             message, "Copy it again, or save the weights: torch.save(module.state_dict(), path)."
         ) from None
@@ -317,7 +317,7 @@ def load_weights(module: Any, weights: Any, label: str) -> None:
     if not isinstance(weights, dict) or not all(
         isinstance(k, str) and hasattr(v, "shape") for k, v in weights.items()
     ):
-        raise MesascopeError(f"{label} is no state dict.", "Save torch.save(module.state_dict(), path).")
+        raise MesascopeError(f"{label} is not a state dict.", "Save torch.save(module.state_dict(), path).")
     infinite = sorted(k for k, v in weights.items() if v.is_floating_point() and not bool(v.isfinite().all()))
     if infinite:
         raise MesascopeError(

@@ -1,4 +1,4 @@
-"""Settings that a factory's signature declares: the name that one would type, and checks that say what to type."""
+"""Settings that a factory's signature declares: names that include them, and checks of their values."""
 
 import functools
 import inspect
@@ -7,7 +7,7 @@ from typing import Any, TypeVar, overload
 
 from mesascope.errors import MesascopeError, unknown
 
-MOST_GIB = 1.0  # that what a block of lifetimes shows may take
+MOST_GIB = 1.0  # memory limit for the observations of a block of lifetimes
 SEEDS = (0, 2**32 - 1)
 F = TypeVar("F", bound=Callable[..., Any])
 Range = tuple[float, float] | tuple[str, ...]
@@ -18,12 +18,12 @@ def keep_settings(factory: F, /) -> F: ...
 @overload
 def keep_settings(**allowed: Range) -> Callable[[F], F]: ...
 def keep_settings(factory: Any = None, /, **allowed: Range) -> Any:
-    """A factory whose plug-ins are named by their settings, defaults included; families also keep these.
+    """Decorates a factory: its plug-ins are named by their settings, and families also store all settings.
 
     Args:
-        factory: of families or subjects.
-        allowed: the range of each setting that is a number, least and most, and the words that a text may be.
-            Others are raised for; seeds of banks are always checked.
+        factory: a factory of families or subjects.
+        allowed: by setting, the range (least, most) of a number or the allowed words of a text; other values raise
+            `MesascopeError`. Seeds of banks are always checked.
     """
     if factory is None:
         return functools.partial(_keep, allowed=allowed)
@@ -54,9 +54,9 @@ def _check(valid: Any, /, **setting: Any) -> None:
 
 
 def name_with_settings(factory: Callable[..., Any], **settings: Any) -> str:
-    """The plug-in's name (its file's) with the settings that are not the factory's defaults.
+    """The plug-in's name (its file's) with the settings that differ from the factory's defaults.
 
-    A bank's settings are shown together, and only where there is a bank.
+    The settings of a bank appear together, and only if there is a bank.
     """
     defaults = inspect.signature(factory).parameters
     visible = {
@@ -68,7 +68,7 @@ def name_with_settings(factory: Callable[..., Any], **settings: Any) -> str:
 
 
 def check_range(low: float, high: float, /, **values: float) -> None:
-    """Raises where a setting is not a number from low to high."""
+    """Raises `MesascopeError` if a setting is not a number from low to high."""
     for label, value in values.items():
         if not low <= value <= high:
             integers = all(isinstance(x, int) for x in (low, high, value))
@@ -80,14 +80,14 @@ def check_range(low: float, high: float, /, **values: float) -> None:
 
 
 def check_choice(valid: tuple[str, ...], /, **values: str) -> None:
-    """Raises where a setting is not one of the known words."""
+    """Raises `MesascopeError` if a setting is not one of the valid words."""
     for label, value in values.items():
         if value not in valid:
             raise unknown(f"{label} setting", value, valid)
 
 
 def check_memory(numbers: int, label: str, remedy: str) -> None:
-    """Raises where what one lifetime shows, so many numbers, does not fit into memory for a whole block of them."""
+    """Raises `MesascopeError` if a block's observations, `numbers` per lifetime, do not fit into memory."""
     size = 4 * 64 * numbers / 2**30
     if size > MOST_GIB:
         raise MesascopeError(

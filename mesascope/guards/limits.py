@@ -1,6 +1,6 @@
-"""How large, how deep, how many: a file is measured before anything in it is unpacked, unrolled or allocated.
+"""Limits of size, depth and number: a file is measured before anything in it is unpacked or allocated.
 
-Every function raises ValueError with the reason, as a clause without a full stop, for its caller's own sentence.
+Every function raises ValueError with the reason, a clause without a full stop that the caller puts into a sentence.
 """
 
 import itertools
@@ -15,46 +15,46 @@ from pathlib import Path
 from typing import IO, Any
 
 SLACK = 64 << 20  # bytes that any file may unpack to
-RATIO = 200  # times its size that a file may unpack to beyond that
+RATIO = 200  # beyond that, a file may unpack to this many times its size
 SETTINGS = 16 << 20  # bytes of a file of settings
 PARTS = 5_000_000  # values in one JSON document
 DEEP = 64  # levels of plain data
-NODES = 1 << 21  # values of plain data, with what is shared counted as often as it is met
-COLUMNS = 10_000  # of a log
-CELLS = 1 << 27  # of a log
+NODES = 1 << 21  # values of plain data; shared values count each time they occur
+COLUMNS = 10_000  # columns of a log
+CELLS = 1 << 27  # cells of a log
 GROUPS = 4  # levels of groups in a netCDF file
-OBJECTS = 200_000  # groups and variables of one
+OBJECTS = 200_000  # groups and variables in a netCDF file
 CHUNK = 16 << 20  # bytes of a chunk
 STRINGS = 4096  # texts of variable length in one variable
 WIDEST = 1 << 24  # numbers in one observation
 
 
 def file_size(path: str | os.PathLike) -> int:
-    """The bytes of a file, which is none of the system's devices or pipes."""
+    """The size in bytes of a regular file (not a device or pipe)."""
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
-        raise ValueError("it is no regular file")
+        raise ValueError("it is not a regular file")
     return status.st_size
 
 
 def read(path: str | os.PathLike, most: int) -> bytes:
-    """The bytes of a file that is no larger than `most`."""
+    """The bytes of a file of at most `most` bytes."""
     if (found := file_size(path)) > most:
-        raise ValueError(f"it has {found:,} bytes, and {most:,} are the most")
+        raise ValueError(f"it has {found:,} bytes, and at most {most:,} are read")
     return Path(path).read_bytes()
 
 
 def check_ratio(declared: int, stored: int) -> None:
-    """Refuses what would be much larger than the file that holds it."""
+    """Refuses content that would be much larger than its file."""
     if declared > SLACK + RATIO * stored:
         raise ValueError(f"it would unpack to {declared:,} bytes from {stored:,}")
 
 
 def parse_json(text: str | bytes) -> Any:
-    """A JSON document."""
+    """Parses a JSON document of limited size and depth."""
     marks: Any = (",", "[", "{") if isinstance(text, str) else (b",", b"[", b"{")
     if sum(text.count(mark) for mark in marks) > PARTS:
-        raise ValueError(f"it holds more than {PARTS:,} values")
+        raise ValueError(f"it contains more than {PARTS:,} values")
     try:
         return json.loads(text)
     except RecursionError:
@@ -62,11 +62,11 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def check_nesting(value: Any, inside: Callable[[Any], list[Any]]) -> None:
-    """Refuses data that is too deep or, with what is shared counted as often as it is met, too much; and circles.
+    """Refuses data that is nested too deeply, unrolls to too many values, or contains itself.
 
     Args:
         value: plain data.
-        inside: the values that one holds.
+        inside: a function that lists the values in a value.
     """
     measured: dict[int, tuple[int, int]] = {}
     open_: set[int] = set()
@@ -78,7 +78,7 @@ def check_nesting(value: Any, inside: Callable[[Any], list[Any]]) -> None:
         parts = inside(current)
         if not finished:
             if id(current) in open_:
-                raise ValueError("it holds itself")
+                raise ValueError("it contains itself")
             open_.add(id(current))
             waiting.append((current, True))
             waiting += [(x, False) for x in parts]
@@ -92,7 +92,7 @@ def check_nesting(value: Any, inside: Callable[[Any], list[Any]]) -> None:
 
 
 def zip_members(archive: zipfile.ZipFile, stored: int) -> dict[str, zipfile.ZipInfo]:
-    """The members of a zip by name."""
+    """The members of a zip by name, after checks of names and sizes."""
     members = archive.infolist()
     named = {x.filename: x for x in members}
     if len(named) < len(members):
@@ -102,7 +102,7 @@ def zip_members(archive: zipfile.ZipFile, stored: int) -> dict[str, zipfile.ZipI
 
 
 def check_npz(path: str | os.PathLike) -> None:
-    """Looks at the headers of an .npz."""
+    """Checks the headers of an .npz."""
     from numpy.lib import format as npy
 
     with zipfile.ZipFile(path) as archive:
@@ -115,13 +115,13 @@ def check_npz(path: str | os.PathLike) -> None:
 
 
 def check_array(declared: int, stored: int, name: str) -> None:
-    """Refuses an array of more bytes than are there."""
+    """Refuses an array that declares more bytes than are stored."""
     if declared > stored:
-        raise ValueError(f"{name!r} is announced with {declared:,} bytes, and {stored:,} are there")
+        raise ValueError(f"{name!r} declares {declared:,} bytes, and {stored:,} are stored")
 
 
 def check_netcdf(path: str | os.PathLike) -> None:
-    """Looks through the groups, variables and attributes of a netCDF 4 file."""
+    """Checks the groups, variables and attributes of a netCDF 4 file."""
     import h5py
 
     stored, seen, objects, total = file_size(path), set(), 0, 0
@@ -135,7 +135,7 @@ def check_netcdf(path: str | os.PathLike) -> None:
             seen.add(place)
             objects += len(group)
             if objects > OBJECTS:
-                raise ValueError(f"it holds more than {OBJECTS:,} variables")
+                raise ValueError(f"it contains more than {OBJECTS:,} variables")
             _check_attributes(group)
             for name in group:
                 if not isinstance(group.get(name, getlink=True), h5py.HardLink):
@@ -150,7 +150,7 @@ def check_netcdf(path: str | os.PathLike) -> None:
 
 
 def _check_attributes(node: Any) -> None:
-    """Refuses attributes by which a small file could ask for much."""
+    """Refuses attributes for which a small file could allocate much memory."""
     import h5py
 
     for name in node.attrs:
@@ -161,7 +161,7 @@ def _check_attributes(node: Any) -> None:
 
 
 def _is_variable_text(kind: Any) -> bool:
-    """Whether a type is of texts of variable length."""
+    """Whether a type stands for texts of variable length."""
     import h5py
 
     text = h5py.check_string_dtype(kind)
@@ -169,7 +169,7 @@ def _is_variable_text(kind: Any) -> bool:
 
 
 def _variable_size(variable: Any) -> int:
-    """The bytes that reading a variable takes."""
+    """The bytes that a variable needs in memory; refuses what is not read."""
     import h5py
 
     plan, count = variable.id.get_create_plist(), math.prod(variable.shape or ())
@@ -184,10 +184,10 @@ def _variable_size(variable: Any) -> int:
         raise ValueError(f"{variable.name!r} is kept in another file, or packed in a way that is not read")
     if _is_variable_text(variable.dtype):
         if count > STRINGS:
-            raise ValueError(f"{variable.name!r} holds {count:,} texts")
+            raise ValueError(f"{variable.name!r} contains {count:,} texts")
         return _text_size(variable)
     if variable.dtype.kind not in "iufbcS" and not h5py.check_ref_dtype(variable.dtype):
-        raise ValueError(f"{variable.name!r} holds {variable.dtype}")
+        raise ValueError(f"{variable.name!r} contains {variable.dtype}")
     chunk = math.prod(variable.chunks or ()) * variable.dtype.itemsize
     if chunk > CHUNK:
         raise ValueError(f"{variable.name!r} is read in chunks of {chunk:,} bytes")
@@ -197,7 +197,7 @@ def _variable_size(variable: Any) -> int:
 
 
 def _text_size(variable: Any) -> int:
-    """The bytes of texts, read one by one."""
+    """The total bytes of a variable's texts."""
     total = 0
     for place in itertools.product(*map(range, variable.shape)):
         total += len(variable[place])
@@ -207,7 +207,7 @@ def _text_size(variable: Any) -> int:
 
 
 def _check_chunks(variable: Any, chunk: int) -> None:
-    """Refuses chunks that unpack to more than they are announced with."""
+    """Refuses chunks that unpack to more bytes than declared."""
     offsets: list[Any] = []
 
     def look(info: Any) -> None:
@@ -225,11 +225,11 @@ def _check_chunks(variable: Any, chunk: int) -> None:
 
 GGUF = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}  # bytes of numbers by their type
 TEXT, ARRAY = 8, 9
-TEXTS = "BYTE_ARRAY"  # as parquet calls what has no fixed length
+TEXTS = "BYTE_ARRAY"  # parquet's name for values without a fixed length
 
 
 def check_gguf(path: str | os.PathLike) -> None:
-    """Looks through the header of a GGUF file."""
+    """Checks the header of a GGUF file."""
     size = file_size(path)
     with open(path, "rb") as file:
         if file.read(4) != b"GGUF":
@@ -249,7 +249,7 @@ def check_gguf(path: str | os.PathLike) -> None:
             elif kind in GGUF:
                 _skip(file, GGUF[kind] * count, size)
             else:
-                raise ValueError("its header holds values of an unknown type")
+                raise ValueError("its header contains values of an unknown type")
         for _ in range(tensors):
             _skip(file, _read_number(file, 8), size)
             if (axes := _read_number(file, 4)) > 8:
@@ -271,7 +271,7 @@ def _skip(file: IO[bytes], length: int, size: int) -> None:
 
 
 def read_parquet(path: str | os.PathLike) -> Any:
-    """The rows of a parquet file as an Arrow table; what its dictionaries stand for is counted before."""
+    """The rows of a parquet file as an Arrow table; the size of expanded dictionaries is checked first."""
     import pyarrow as pa
     import pyarrow.parquet as pq
     from pyarrow import compute as _compute
@@ -282,12 +282,12 @@ def read_parquet(path: str | os.PathLike) -> Any:
     columns = [g.column(j) for g in groups for j in range(g.num_columns)]
     cells = max(metadata.num_rows * metadata.num_columns, sum(c.num_values for c in columns))
     if metadata.num_columns > COLUMNS or cells > CELLS:
-        raise ValueError(f"it holds {metadata.num_rows:,} rows of {metadata.num_columns:,} columns")
+        raise ValueError(f"it contains {metadata.num_rows:,} rows of {metadata.num_columns:,} columns")
     check_ratio(sum(c.total_uncompressed_size for c in columns), file_size(path))
     leaves = [metadata.schema.column(i) for i in range(metadata.num_columns)]
     texts = [leaf for leaf in leaves if leaf.physical_type == TEXTS]
     if lists := [leaf.path for leaf in texts if leaf.max_repetition_level]:
-        raise ValueError(f"its column {lists[0]!r} holds lists of texts")
+        raise ValueError(f"its column {lists[0]!r} contains lists of texts")
     names = [leaf.path for leaf in texts]
     table = pq.read_table(path, read_dictionary=names)
     for i, name in enumerate(table.column_names):

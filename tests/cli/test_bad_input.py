@@ -47,8 +47,8 @@ CASES = {
     "nc cut short": (log("cut.nc"), "no netCDF file of trials", "Name a .nc file"),
     "nc of noise": (log("noise.nc"), "no netCDF file of trials", "Name a .nc file"),
     "csv of noise": (log("noise.csv"), "noise.csv", "Logs are .csv"),
-    "nc not ours": (log("foreign.nc"), "holds no splits", "Name a .nc file"),
-    "nc of another format": (log("other.nc"), "no mesascope-trials/2", "read_log"),
+    "nc not ours": (log("foreign.nc"), "contains no splits", "Name a .nc file"),
+    "nc of another format": (log("other.nc"), "not a mesascope-trials/2", "read_log"),
     "log of unknown kind": (log("log.xyz"), "log.xyz", ".csv"),
     "network missing": (examine("nowhere/net.safetensors"), "There is no file", "Name a file"),
     "network of noise": (examine("{here}/noise.safetensors"), "no adapter opens it", "Name the adapter"),
@@ -97,7 +97,7 @@ CASES = {
     # values
     "arms not a number": (
         examine("uniform", family="bernoulli_bandit:arms=nan"),
-        "no whole number",
+        "not a whole number",
         "arms=5",
     ),
     "one arm": (
@@ -105,7 +105,7 @@ CASES = {
         "arms=1 is out of range",
         "from 2 to 26",
     ),
-    "arms 1e9": (examine("uniform", family="bernoulli_bandit:arms=1e9"), "no whole number", "arms=5"),
+    "arms 1e9": (examine("uniform", family="bernoulli_bandit:arms=1e9"), "not a whole number", "arms=5"),
     "a billion arms": (
         examine("uniform", family="bernoulli_bandit:arms=1000000000"),
         "out of range",
@@ -264,7 +264,7 @@ CASES = {
     "report of a file": (["report", "{here}/log.csv"], "no findings.json", "Name the folder"),
     "findings cut short": (report("findings cut"), "incomplete or broken", "Run the command again"),
     "findings a list": (report("findings list"), "incomplete or broken", "Run the command again"),
-    "findings of another format": (report("findings format"), "no mesascope-finding/2", "findings.json"),
+    "findings of another format": (report("findings format"), "not a mesascope-finding/2", "findings.json"),
     "finding incomplete": (report("findings fields"), "incomplete", "fields are"),
     "index missing": (report("index missing"), "index.json", "Run the command again"),
     "index of other groups": (report("index other"), "incomplete or broken", "Run the command again"),

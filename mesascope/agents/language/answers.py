@@ -54,9 +54,9 @@ def choices(reply: Any, many: int) -> list[Mapping[str, Any]]:
     """
     listed = reply.get("choices") if isinstance(reply, Mapping) else None
     if not isinstance(listed, list) or not all(isinstance(c, Mapping) for c in listed):
-        raise WrongShape("it holds no list of choices")
+        raise WrongShape("it contains no list of choices")
     if len(listed) != many:
-        raise WrongShape(f"it holds {len(listed)} choices for {many} questions")
+        raise WrongShape(f"it contains {len(listed)} choices for {many} questions")
     return sorted(listed, key=lambda c: c.get("index") or 0)
 
 
@@ -72,7 +72,7 @@ def text_of(choice: Mapping[str, Any]) -> str:
     if isinstance(refusal, str) and refusal:
         return refusal
     if not isinstance(text, str):
-        raise WrongShape("a choice holds no text")
+        raise WrongShape("a choice contains no text")
     return text
 
 
@@ -124,7 +124,7 @@ def weigh_labels(tokens: Sequence[tuple[str, float]], labels: Sequence[str], tex
 
 
 def parse_label(text: str, labels: Sequence[str]) -> Answer:
-    """The one label that an answer names; a refusal, or none or several labels, is no answer."""
+    """The one label that an answer names; a refusal, or none or several labels, is not an answer."""
     refused = REFUSAL.search(text)
     named = [i for i, label in enumerate(labels) if _names(text, label)]
     first = [i for i in named if re.match(rf"\W*{re.escape(labels[i])}\b", text, _flags(labels[i]))]

@@ -55,7 +55,7 @@ def subject(
         top: how many first tokens are listed with their probabilities; OpenAI gives at most 20, or 5
             where texts are completed.
         words: tokens that an answer may have where it is read as text.
-        key: the environment variable that holds the key.
+        key: the environment variable that contains the key.
         timeout: seconds that an answer may take.
         retries: how often a failed question is asked again.
         side: requests at a time.

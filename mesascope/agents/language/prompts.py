@@ -142,7 +142,7 @@ class Prompts:
             if self.mode == "log_probs":
                 tokens = list_tokens(listed[0])
                 if tokens is None:
-                    raise WrongShape("it holds no log-probabilities")
+                    raise WrongShape("it contains no log-probabilities")
                 return weigh_labels(tokens, question.labels, text_of(listed[0]))
             found = [parse_label(text_of(c), question.labels) for c in listed]
         except WrongShape as error:

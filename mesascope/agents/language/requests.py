@@ -35,7 +35,7 @@ def split_address(address: str) -> SplitResult:
     """The parts of an address.
 
     Raises:
-        MesascopeError: it is no http address, or it is not clear where its password ends; nothing of it is repeated.
+        MesascopeError: it is not an http address, or the end of its password is ambiguous; no part of it is repeated.
     """
     try:
         parts = urlsplit(address)
@@ -49,7 +49,7 @@ def split_address(address: str) -> SplitResult:
         )
     if "@" in parts.path + parts.query + parts.fragment or re.search(r"\s", address):
         raise MesascopeError(
-            "The address of a model server holds a space, or an @ behind its host.",
+            "The address of a model server contains a space, or an @ behind its host.",
             "Write %20 for a space and %40 for an @; in a password, / as %2F, ? as %3F and # as %23.",
         )
     return parts
@@ -68,7 +68,7 @@ def key_of(name: str) -> str:
 
     Raises:
         MesascopeError: there is no such variable (what was typed may be the key itself and is not repeated), or no
-            header can carry what it holds.
+            header can carry what it contains.
     """
     if name and name != USUAL and name not in os.environ:
         raise MesascopeError(
@@ -78,7 +78,7 @@ def key_of(name: str) -> str:
     value = os.environ.get(name, "").strip() if name else ""
     if not (value.isascii() and value.isprintable()):
         raise MesascopeError(
-            f"The key in the environment variable {name} holds a character that no header can carry.",
+            f"The key in the environment variable {name} contains a character that no header can carry.",
             "Put it there again, on one line.",
         )
     return value
@@ -87,7 +87,7 @@ def key_of(name: str) -> str:
 class Cache:
     """Answers by question, in memory and, where a file is named, on disk: one line each, only for the user to read.
 
-    A line holds the address, the request's body and the answer, and no header.
+    A line contains the address, the request's body and the answer, and no header.
     """
 
     def __init__(self, path: Path | None, home: str):
@@ -141,7 +141,7 @@ class Server:
 
     Args:
         address: its base address, such as http://127.0.0.1:8080/v1; user and password in it are used, never recorded.
-        key: the name of the environment variable that holds the key.
+        key: the name of the environment variable that contains the key.
         timeout: seconds that an answer may take.
         retries: how often a failed question is asked again.
         wait: seconds before the first repetition, doubled each time.
@@ -194,7 +194,7 @@ class Server:
             except self.http.HTTPError as error:  # half an answer, a broken connection
                 reason = f"the answer broke off ({type(error).__name__})"
             except ValueError:
-                reason = "its answer is no JSON"
+                reason = "its answer is not JSON"
             else:
                 if reply.status_code not in AGAIN:
                     raise self._status_error(reply)

@@ -154,7 +154,7 @@ class Forward:
         return self.tokens.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
 
     def answers(self, questions: Sequence[Question], draws: Sequence[int], again: bool) -> list[Answer]:
-        """An answer to each question; `hidden` then holds [N, U] activations at their ends."""
+        """An answer to each question; `hidden` then contains [N, U] activations at their ends."""
         texts = [self.render(q) for q in questions]
         names = [f"{text}\n{q.labels}" for text, q in zip(texts, questions, strict=True)]
         pending = {

@@ -48,7 +48,7 @@ def read_header(path: str | os.PathLike, kind: "OurFiles | None" = None) -> tupl
         size = max((int(v["data_offsets"][1]) for v in tensors.values()), default=0)
         metadata = json.loads(header.get("__metadata__", {}).get("mesascope", "{}"))
         if not isinstance(metadata, dict):
-            raise TypeError("its metadata is no object")
+            raise TypeError("its metadata is not an object")
     except FileNotFoundError:
         raise MesascopeError(f"There is no file {str(path)!r}.", _remedy(kind)) from None
     except OSError as error:
@@ -89,7 +89,7 @@ class OurFiles:
         return {p.stem: p for p in sorted(NETWORKS.glob("*.safetensors")) if self.opens(p)}
 
     def find(self, path: str | os.PathLike) -> Path:
-        """The file of this path, or of a network that ships under this name; else the path, which is no file.
+        """The file of this path, or of a network that ships under this name; else the path, which is not a file.
 
         Raises:
             MesascopeError: no path is given.
@@ -127,10 +127,10 @@ class OurFiles:
         return metadata
 
     def filled(self, path: str | os.PathLike, empty: Any) -> Any:
-        """A pytree whose arrays, or shapes of arrays, are replaced by what a file holds under their paths.
+        """A pytree whose arrays, or shapes of arrays, are replaced by what a file contains under their paths.
 
         Raises:
-            MesascopeError: the file holds other tensors, is cut short, or holds no finite numbers.
+            MesascopeError: the file contains other tensors, is cut short, or contains numbers that are not finite.
         """
         expected = {k: ("F32", tuple(v.shape)) for k, v in name_weights(empty).items()}
         _, shapes, size = read_header(path, self)
@@ -156,7 +156,7 @@ class OurFiles:
 
 def _file_error(path: str | os.PathLike, kind: OurFiles | None, reason: str) -> MesascopeError:
     called = kind.called if kind else "network of ours"
-    return MesascopeError(f"{str(path)!r} is no {called}: {reason}.", _remedy(kind))
+    return MesascopeError(f"{str(path)!r} is not a {called}: {reason}.", _remedy(kind))
 
 
 def _remedy(kind: OurFiles | None) -> str:

@@ -1,6 +1,6 @@
 """A network of ours: percept → memory → policy, its weights read from one .safetensors file.
 
-A file holds the weights and, in its header, one JSON text under the key 'mesascope': format, memory, width,
+A file contains the weights and, in its header, one JSON text under the key 'mesascope': format, memory, width,
 observes, choices, observation, horizon, family, trained_on, and what made it. Nothing in a file is ever run.
 """
 
@@ -48,7 +48,7 @@ def _find_fault(metadata: Mapping[str, Any]) -> str:
     if choices is not None and (type(choices) is not int or not 2 <= choices <= MOST):  # None: real numbers
         return "its metadata has no whole number 'choices' in range"
     if not all(type(metadata.get(k, 1)) is int for k in ("depth", "heads")):
-        return "its depth and heads are no whole numbers"
+        return "its depth and heads are not whole numbers"
     parts = metadata.get("observes")
     if not isinstance(parts, list) or not all(isinstance(p, str) for p in parts):
         return "its metadata does not list what it observes"
@@ -168,7 +168,7 @@ def create(
     check_range(1, DEEPEST, depth=depth)
     check_range(1, width, heads=heads)
     if width % heads:
-        raise MesascopeError(f"width={width} is no multiple of heads={heads}.", "Give a multiple.")
+        raise MesascopeError(f"width={width} is not a multiple of heads={heads}.", "Give a multiple.")
     for part in observes:
         if part not in OBSERVED:
             raise unknown("part of the percept", part, OBSERVED)

@@ -220,7 +220,7 @@ def test_truncated_and_foreign_files_say_so(tmp_path):
     whole, path = counting().SerializeToString(), tmp_path / "net.onnx"
     for content in (whole[: len(whole) // 2], whole[:-3], b"", b"PK\x03\x04 no", b"\xff" * 64):
         path.write_bytes(content)
-        with pytest.raises(MesascopeError, match="is no whole ONNX file"):
+        with pytest.raises(MesascopeError, match="is not a valid ONNX file"):
             open_subject(str(path), SMALL)
     with pytest.raises(MesascopeError, match="There is no file"):
         open_subject(str(tmp_path / "gone.onnx"), SMALL)
