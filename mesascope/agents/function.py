@@ -1,8 +1,8 @@
 """A plain Python function as a subject: f(percept, state, rng) → (action or probabilities, state).
 
 `percept` is a dict of NumPy arrays with leading axis N; `state` is None at the start, then whatever the function
-returned: None or a pytree of arrays with leading axis N (object arrays too); `rng` is a NumPy generator. What is handed
-in is a copy: the function may write into it.
+returned: None or a pytree of arrays with leading axis N (object arrays too); `rng` is a NumPy generator. The function
+receives copies, so it may write into them.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 from mesascope.guards.identity import digest, reachable_parts
 
-RUNS_CODE = True  # whoever types a path has it run
+RUNS_CODE = True  # typing a path runs its code
 
 
 class Function(NamedSubject):
@@ -31,11 +31,11 @@ class Function(NamedSubject):
     traceable: ClassVar = False
 
     def fresh(self, n: int) -> Any:
-        """None, which is what the function sees at the start."""
+        """None, which the function receives at the start."""
         return None
 
     def respond(self, key, carry, percept: Percept):
-        """Calls the function with copies, which it may write into, and checks what it returns."""
+        """Calls the function with copies and checks its result."""
         n = len(percept.action)
         seen = {k: np.array(v) for k, v in percept._asdict().items()}
         rng = np.random.default_rng(np.asarray(jax.random.key_data(key), np.uint32).tolist())
@@ -57,9 +57,7 @@ class Function(NamedSubject):
         return _check_state(self.name, answer[1], n), response
 
     def fingerprint(self) -> dict[str, str]:
-        """The arrays that the function can reach: in its closure, its defaults, the globals that it names, its object
-        and that object's class, and in what it finds there.
-        """
+        """A hash of every array that the function can reach through its closure, defaults, globals, object or class."""
         found = reachable_parts(self.function)
         return {path or "itself": digest(x) for path, x in found if isinstance(x, np.ndarray)}
 
@@ -71,7 +69,7 @@ def _read_response(name: str, answer: Any, n: int, choices: int | None, rng: np.
     try:
         array = np.asarray(answer)
     except (TypeError, ValueError) as error:
-        raise wrong_answer(f"no array: {error}", f"Return actions [{n}].") from None
+        raise wrong_answer(f"something that is not an array: {error}", f"Return actions [{n}].") from None
     if choices is not None and array.shape == (n, choices) and array.dtype.kind in "fiu":
         return _draw(name, array.astype(float), rng)
     if array.shape != (n,):
@@ -93,7 +91,7 @@ def _read_response(name: str, answer: Any, n: int, choices: int | None, rng: np.
 
 
 def _draw(name: str, probs: np.ndarray, rng: np.random.Generator) -> Response:
-    """Actions drawn by probabilities [N, K]."""
+    """Draws actions from probabilities [N, K]."""
     invalid = ~np.isfinite(probs).all(1) | (probs < 0).any(1) | (np.abs(probs.sum(1) - 1) > 1e-3)
     if invalid.any():
         row = int(np.argmax(invalid))
@@ -124,7 +122,7 @@ def _copy_state(name: str, state: Any) -> Any:
     except Exception as error:  # whatever an object raises
         raise MesascopeError(
             f"An object in the state of {name} cannot be copied: {type(error).__name__}: {error}.",
-            "Keep what changes in it, and keep locks, files, generators and networks in the function itself.",
+            "Put only changing data into the state; keep locks, files, generators and networks in the function itself.",
         ) from error
 
 
@@ -137,10 +135,10 @@ def wrap(
 
 
 def subject(family: Family, path: str, trained_on: str = "unknown") -> Subject:
-    """A Python function of your own: path names a factory(family) that returns it, as package.module:factory.
+    """Your own Python function: path names a factory(family) that returns it, as package.module:factory.
 
     Args:
-        family: handed to the factory.
+        family: the argument of the factory.
         path: package.module:factory.
         trained_on: unlimited, bank:M@seed or unknown.
     """

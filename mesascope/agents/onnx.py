@@ -31,9 +31,9 @@ class Port(NamedTuple):
 
     Attributes:
         name: as in the file.
-        shape: with 0 for axes of any size.
+        shape: its shape, with 0 for axes of any size.
         kind: its dtype.
-        axis: of the batch.
+        axis: the batch axis.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Port(NamedTuple):
 
     @property
     def batch(self) -> int:
-        """The one batch that it takes, 0 for any."""
+        """The only batch size that it accepts, 0 for any size."""
         return self.shape[self.axis]
 
 
@@ -71,12 +71,11 @@ class Onnx(Foreign):
     """A network with its weights frozen.
 
     Attributes:
-        inputs: the one that takes the observation, those of the state, and the one that says where a lifetime begins,
-            where there is one.
-        outputs: the one that is acted by, and the next state in the order of the inputs.
+        inputs: the observation, the state, and the start-of-lifetime flag if it has one.
+        outputs: the scores for choosing, then the next state in the order of the inputs.
         graph: a hash of the model.
-        weights: a hash of every weight by its name.
-        gives: what its first output is, of GIVES.
+        weights: name → hash of every weight.
+        gives: the kind of its first output, of GIVES.
     """
 
     session: Any = eqx.field(static=True)
@@ -97,7 +96,7 @@ class Onnx(Foreign):
         return {port.name: np.zeros((n, port.width), port.kind) for port in self.state}
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
-        """One run for all lifetimes, or as many as its batch asks for."""
+        """One run for all lifetimes, or several if its batch size is fixed."""
         x, starts = self.observe(percept), np.asarray(percept.first)[:, None]
         fed = [x, *(np.asarray(carry[port.name]) for port in self.state), starts][: len(self.inputs)]
         scores, *after = self._run(fed)
@@ -105,7 +104,7 @@ class Onnx(Foreign):
         return state, self.choose(key, scores, self.gives)
 
     def _run(self, fed: list[np.ndarray]) -> list[np.ndarray]:
-        """The outputs as rows [N, U], in parts of the one batch that the network takes where it takes only one."""
+        """The outputs as rows [N, U]; a network with a fixed batch size is run in parts."""
         n = len(fed[0])
         size = max(port.batch for port in self.inputs) or n
         parts = []
@@ -116,11 +115,11 @@ class Onnx(Foreign):
         return [np.concatenate(column)[:n] for column in zip(*parts, strict=True)]
 
     def taps(self, carry: Any) -> dict[str, Any]:
-        """Its state, under the names of the inputs that take it."""
+        """Its state, under the names of its inputs."""
         return dict(carry)
 
     def fingerprint(self) -> dict[str, str]:
-        """Every weight by name, as it was in the file: what runs was read from it and cannot change."""
+        """Name → hash of every weight in the file; the running model was read from it and cannot change."""
         return dict(self.weights)
 
 
@@ -130,7 +129,7 @@ def run_session(
     """The outputs for rows [N, U] of every input.
 
     Raises:
-        MesascopeError: the network refused its inputs.
+        MesascopeError: the network raised an error on its inputs.
     """
     named = {port.name: port.fill(rows) for port, rows in zip(inputs, fed, strict=True)}
     try:
@@ -138,12 +137,12 @@ def run_session(
     except Exception as error:  # onnxruntime's own
         raise MesascopeError(
             f"{path!r} refused its inputs: {str(error).strip().splitlines()[0][:300]}.",
-            "Export it with a free batch axis, and see observes, for what it observes.",
+            "Export it with a free batch axis, and set observes to the parts that it was trained on.",
         ) from None
 
 
 def opens(path: str | os.PathLike) -> bool:
-    """Whether a file is named .onnx: nothing at its start says so."""
+    """Whether a file's name ends in .onnx; ONNX files have no signature."""
     return Path(path).suffix.lower() == ".onnx"
 
 
@@ -163,16 +162,16 @@ def subject(
     """A network in an .onnx file: observation and state in, logits and state out.
 
     Args:
-        family: what it is put to.
+        family: the family that it is run on.
         path: the file.
         observes: parts of the percept that it observes, joined by '+', in order; '' for all or the observation alone,
             whichever fits.
-        observation: the input that takes the observation; by default the first.
-        logits: the output that gives the logits; by default the first that is not state.
-        state: input>output of each part of the state, joined by '+'; by default matched by name, else by order.
-        gives: logits, probabilities, or values of the actions.
-        stochastic: draw actions; else take the best.
-        epsilon: part of the choices that is even, where it gives values.
+        observation: the input for the observation; by default the first.
+        logits: the output with the logits; by default the first that is not state.
+        state: input>output of each part of the state, joined by '+'; by default matched by name, then by order.
+        gives: the kind of output: logits, probabilities, or values of the actions.
+        stochastic: draw actions; otherwise take the best.
+        epsilon: fraction of uniform choices, if it gives values.
         trained_on: unlimited, bank:M@seed or unknown.
     """
     check_choice(GIVES, gives=gives)
@@ -215,7 +214,7 @@ def subject(
         raise MesascopeError(
             f"{path!r} gives {results[0].width} numbers in {results[0].name!r}, {family.name} has "
             f"{family.choices or 'real-valued'} actions.",
-            f"Name the logits with logits=OUTPUT, of {', '.join(outputs)}, or put it to its own family.",
+            f"Name the logits with logits=OUTPUT, of {', '.join(outputs)}, or run it on its own family.",
         )
     return Onnx(
         name=name_with_settings("onnx", path=path, observes=observes, stochastic=stochastic),
@@ -257,10 +256,10 @@ def _find_port(path: str, role: str, name: str, ports: dict[str, Port]) -> Port:
 def _next_states(
     path: str, typed: str, taking: list[Port], outputs: dict[str, Port], logits: str
 ) -> list[Port]:
-    """For each input of the state the output that gives its next value.
+    """For each input of the state, the output with its next value.
 
     Raises:
-        MesascopeError: an input has no output, which is named.
+        MesascopeError: an input has no matching output; the message names it.
     """
     pairs = {pair.partition(">")[0]: pair.partition(">")[2] for pair in filter(None, typed.split("+"))}
     unknown = sorted(pairs.keys() - {p.name for p in taking})
@@ -294,7 +293,7 @@ def _next_states(
 def _measure_outputs(
     session: Any, path: str, inputs: Sequence[Port], outputs: list[Port], width: int
 ) -> tuple[Port, ...]:
-    """The outputs with the axis of the batch and the shape that they have in two runs.
+    """The outputs with the batch axis and shape that two runs reveal.
 
     Raises:
         MesascopeError: an output has no row per lifetime.

@@ -34,11 +34,11 @@ class SB3(TorchSubject):
     """A policy with its weights frozen; `module` is the policy, `state` the layout of its recurrent state (h, c).
 
     Attributes:
-        archive: the zip that it comes from.
-        statistics: by which observations are normalised, where they are.
-        episode: where episode_start is true: at the start of the lifetime, or of every trial.
-        stack: observations that it sees at once, the last ones carried.
-        trust: whether classes of the user's own may be unpickled.
+        archive: the zip that it was read from.
+        statistics: for normalising observations; None if they are not normalised.
+        episode: when episode_start is true: at the start of the lifetime, or of every trial.
+        stack: the number of observations that it receives at once; the older ones are carry.
+        trust: whether the user's own classes may be unpickled.
     """
 
     archive: _sb3_zip.Zip = eqx.field(static=True)
@@ -48,7 +48,7 @@ class SB3(TorchSubject):
     trust: bool
 
     def fresh(self, n: int) -> dict[str, np.ndarray]:
-        """Zeros, as the policy has them where episode_start is true."""
+        """Zeros, the policy's state when episode_start is true."""
         frames = {FRAMES: np.zeros((n, self.stack - 1, self.observe.width), np.float32)}
         return super().fresh(n) | (frames if self.stack > 1 else {})
 
@@ -64,7 +64,7 @@ class SB3(TorchSubject):
         return self.pack_carry(state, hooked, len(x)) | frames, self.choose(key, scores, gives)
 
     def _call(self, x: np.ndarray, carry: Any, starts: np.ndarray) -> tuple[np.ndarray, str, Sequence[Any]]:
-        """What the policy gives for observations, what kind that is, and its next state."""
+        """The policy's outputs for observations, their kind, and its next state."""
         torch, policy = require("torch", "sb3"), self.module
         seen, _ = policy.obs_to_tensor(self._shape_observations(x))
         arguments = (seen, tuple(self.restore_state(carry)), torch.tensor(starts)) if self.state else (seen,)
@@ -87,7 +87,7 @@ class SB3(TorchSubject):
         return np.eye(self.observe.choices)[action.astype(int)], "probabilities", ()
 
     def _shape_observations(self, x: np.ndarray) -> np.ndarray:
-        """Observations [N, F] or [N, stack, F] as the policy's space has them."""
+        """Observations [N, F] or [N, stack, F] in the shape of the policy's observation space."""
         space, n = self.module.observation_space, len(x)
         if hasattr(space, "n") and not space.shape:
             return x[:, 0].astype(np.int64) if x.shape[1] == 1 else x.argmax(-1)
@@ -121,18 +121,18 @@ def subject(
     """An agent of stable-baselines3 or sb3-contrib (PPO, A2C, DQN, QR-DQN, RecurrentPPO and others), from its zip.
 
     Args:
-        family: what it is put to.
+        family: the family that it is run on.
         path: the zip that model.save() wrote.
         observes: parts of the percept that it observes, joined by '+', in order; '' for all or the observation alone,
             whichever fits.
-        stochastic: draw actions as in training; else take the best.
-        epsilon: part of the choices of a DQN that is even; below 0 for the file's exploration_rate.
-        episode: lifetime or trial: where episode_start is true and a recurrent state begins anew.
+        stochastic: draw actions as in training; otherwise take the best.
+        epsilon: fraction of uniform choices of a DQN; below 0 for the file's exploration_rate.
+        episode: lifetime or trial: when episode_start is true and a recurrent state is reset.
         normalize: a VecNormalize file; '' for the one beside the zip, none to leave it out.
-        stack: how many observations it sees at once, as VecFrameStack.
+        stack: how many observations it receives at once, as with VecFrameStack.
         hooks: patterns of submodules whose outputs are taps, joined by '+', as in hooks=*.
         trained_on: unlimited, bank:M@seed or unknown.
-        trust: whether classes of the user's own may be unpickled.
+        trust: whether the user's own classes may be unpickled.
     """
     require("torch", "sb3")
     require("stable_baselines3", "sb3")
@@ -176,7 +176,7 @@ def subject(
 
 
 def _attach_hooks(agent: SB3) -> SB3:
-    """With the hooks that fire when it acts, and their widths."""
+    """The agent with only the hooks that fire when it acts, and their widths."""
     n, stacked = 3, (agent.stack,) if agent.stack > 1 else ()
     x = np.zeros((n, *stacked, agent.observe.width), np.float32)
     with _torch.no_grad_seeded(0), run_hooked(agent.module, agent.hooks) as hooked:
@@ -185,7 +185,7 @@ def _attach_hooks(agent: SB3) -> SB3:
 
 
 def _state_layout(policy: Any) -> tuple[Leaf, ...]:
-    """The layout of (h, c), each [layers, N, H], of the actor's LSTM."""
+    """The layout of the state (h, c), each [layers, N, H], of the actor's LSTM."""
     if not hasattr(policy, "lstm_actor"):
         return ()
     layers, _, width = policy.lstm_hidden_state_shape
@@ -199,7 +199,7 @@ def _match_observer(path: str, space: Any, family: Family, observes: str, stack:
         if observer.width not in (1, int(space.n)):
             raise MesascopeError(
                 f"{path!r} observes one of {space.n}, {family.name} shows {observer.width} numbers.",
-                "Put it to the family that it was trained on.",
+                "Run it on the family that it was trained on.",
             )
         return observer
     size = int(np.prod(space.shape, dtype=int))
@@ -220,27 +220,25 @@ def _refuse_actions(path: str, space: Any, family: Family) -> None:
     if not fits:
         raise MesascopeError(
             f"{path!r} acts in {space}, {family.name} has {has}.",
-            "Put it to the family that it was trained on.",
+            "Run it on the family that it was trained on.",
         )
 
 
 def _find_statistics(
     archive: _sb3_zip.Zip, normalize: str, shape: tuple[int, ...]
 ) -> tuple[Statistics | None, str]:
-    """The statistics to use and their file; warns of a file that lies beside the zip."""
+    """The statistics to use and their file; warns if it uses a file beside the zip."""
     if normalize not in ("", NONE):
         return _normalising.read(normalize, shape), normalize
     found = [] if normalize else _normalising.find_statistics(archive.path)
     if len(found) > 1:
         raise MesascopeError(
-            f"Beside {archive.path!r} lie {' and '.join(map(repr, found))}.",
+            f"There are several VecNormalize files beside {archive.path!r}: {' and '.join(map(repr, found))}.",
             f"Add normalize={found[0]}, or normalize={NONE}.",
         )
     statistics = _normalising.read(found[0], shape) if found else None
     if found:
-        message = (
-            f"A VecNormalize file lies beside {archive.path!r}: observations are normalised by {found[0]!r}; "
-        )
+        message = f"There is a VecNormalize file beside {archive.path!r}: {found[0]!r} normalises the observations; "
         message += f"normalize={NONE} leaves that out."
     elif "gae_lambda" not in archive.data or archive.data.get("_last_original_obs") is None:
         return None, normalize

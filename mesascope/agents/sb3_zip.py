@@ -1,9 +1,9 @@
-"""A zip of stable-baselines3 or sb3-contrib as a frozen policy, its pickled parts read as data.
+"""Reads a zip of stable-baselines3 or sb3-contrib as a frozen policy; its pickled parts are read as data.
 
-What a policy is built of is all in the zip: its weights (policy.pth, read with weights_only) and, in `data`, pickles of
-its class, its settings and its spaces. Those name standard classes in all but customised agents; they are read by
-`_inert`, which imports and calls nothing, and looked up here. So zips of old versions, whose pickles need packages
-that are gone (gym), open as they are.
+The zip contains everything to build a policy: its weights (policy.pth, read with weights_only) and, in `data`, pickles
+of its class, settings and spaces. These name standard classes, except in customised agents. `inert` reads them without
+imports or calls, and this module looks the classes up. So zips of old versions open even if their pickles need a
+package that is not installed (gym).
 """
 
 import base64
@@ -34,7 +34,7 @@ LAYERS = re.compile(r"torch\.nn\.modules\.\w+")
 EXTRACTORS = "stable_baselines3.common.torch_layers"
 UNUSED = ("optimizer_class", "optimizer_kwargs")
 WIDEST = 1 << 16
-SPACE = ("n", "start", "nvec", "low", "high", "dtype")  # what tells a space of its kind from another
+SPACE = ("n", "start", "nvec", "low", "high", "dtype")  # the fields that define a space
 ZIP = FileKind(
     "agent of stable-baselines3",
     "Name a zip that model.save() wrote.",
@@ -43,14 +43,14 @@ ZIP = FileKind(
 
 
 class Zip(NamedTuple):
-    """What a zip says, its pickles unread: `data`, and the bytes of the weights."""
+    """The content of a zip, with pickles still encoded: `data`, and the bytes of the weights."""
 
     path: str
     data: dict[str, Any]
     weights: bytes
 
     def entry(self, name: str) -> Any:
-        """One entry of `data`, its pickle as inert data."""
+        """One entry of `data`; a pickle is read as inert data."""
         value = self.data.get(name)
         if isinstance(value, dict) and ":serialized:" in value:
             return _inert.read(self.pickled(name), f"{self.path!r}, {name},")
@@ -65,7 +65,7 @@ class Zip(NamedTuple):
 
 
 def opens(path: str | os.PathLike) -> bool:
-    """Whether a file is such a zip, by its list of members; a broken .zip is taken for one, to say what is wrong."""
+    """Whether a file is such a zip, by its members; true for a broken .zip, so that the error can say what is wrong."""
     try:
         with zipfile.ZipFile(path) as zipped:
             at_start = min((x.header_offset for x in zipped.infolist()), default=1) == 0
@@ -77,10 +77,10 @@ def opens(path: str | os.PathLike) -> bool:
 
 
 def read(path: str) -> Zip:
-    """Reads a zip, bounded in memory; nothing in it is run.
+    """Reads a zip with limited memory; nothing in it is run.
 
     Raises:
-        MesascopeError: there is none, it is truncated, or it unpacks to much more than it is.
+        MesascopeError: the file does not exist, is truncated, or would unpack to far more than its size.
     """
     with ZIP.reading(path):
         size = limits.file_size(path)
@@ -99,10 +99,10 @@ def read(path: str) -> Zip:
 
 
 def space(archive: Zip, name: str) -> gymnasium.Space:
-    """A space from its pickle of any version of gym or gymnasium.
+    """A space from its pickle, of any version of gym or gymnasium.
 
     Raises:
-        MesascopeError: it is none of Box, Discrete, MultiDiscrete and MultiBinary.
+        MesascopeError: it is not Box, Discrete, MultiDiscrete or MultiBinary.
     """
     value = archive.entry(name)
     origin = getattr(value, "origin", ("", ""))
@@ -128,7 +128,7 @@ def space(archive: Zip, name: str) -> gymnasium.Space:
     if origin[1] in ("Dict", "Tuple", "Text", "Graph", "Sequence"):
         raise MesascopeError(
             f"The {name} of {archive.path!r} is a {origin[1]}.",
-            "mesascope shows a subject one array; flatten the space.",
+            "Flatten the space: a subject's observation in mesascope is one array.",
         )
     raise ZIP.broken(archive.path, f"its {name} is none of Gymnasium's spaces")
 
@@ -137,7 +137,7 @@ def policy(archive: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust:
     """The policy of a zip with its weights, frozen, on the CPU.
 
     Raises:
-        MesascopeError: its class or settings are the user's own and not trusted, or the weights do not fit.
+        MesascopeError: its class or settings are customised and not trusted, or the weights do not fit.
     """
     kind, settings = _find_class(archive, trust), _read_settings(archive, trust)
     weights = _torch.load(io.BytesIO(archive.weights), f"The member policy.pth of {archive.path!r}")
@@ -167,7 +167,7 @@ def untrained_policy(
 
 
 def _build(kind: Any, spaces: tuple[gymnasium.Space, gymnasium.Space], settings: dict[str, Any]) -> Any:
-    """A policy; those that are not trained by gradients take no schedule of the learning rate."""
+    """Builds a policy; passes a learning-rate schedule only if its class accepts one."""
     parameters = inspect.signature(kind).parameters
     if "lr_schedule" in parameters:
         return kind(*spaces, lr_schedule=lambda _: 0.0, **settings)
@@ -188,7 +188,7 @@ def _find_class(archive: Zip, trust: bool) -> Any:
 
 
 def _read_settings(archive: Zip, trust: bool) -> dict[str, Any]:
-    """The policy's settings, the names of standard classes in them looked up."""
+    """The policy's settings, with standard classes in place of their names."""
     content = archive.entry("policy_kwargs")
     try:
         if not isinstance(content, dict | None):
@@ -205,7 +205,7 @@ def _read_settings(archive: Zip, trust: bool) -> dict[str, Any]:
 
 
 class _Unknown(Exception):
-    """A setting that only running code could make."""
+    """A setting that can only be made by running code."""
 
 
 def _resolve(value: Any, depth: int = 0) -> Any:
@@ -226,10 +226,10 @@ def _resolve(value: Any, depth: int = 0) -> Any:
 
 
 def _unpickle_trusted(archive: Zip, name: str, trust: bool, origin: str) -> Any:
-    """An entry that is not a standard class: unpickled if that is trusted."""
+    """Unpickles a customised entry, if the user trusts the file."""
     if not trust:
         raise MesascopeError(
-            f"{archive.path!r} is customised: its {name} is {origin}, and to unpickle it would run code from the file.",
+            f"{archive.path!r} is customised: its {name} is {origin}, and unpickling it would run code from the file.",
             "If you know who made it, add --trust (trust=True in Python).",
         )
     value = archive.data.get(name)

@@ -1,4 +1,4 @@
-"""What a file of torch.save announces, looked at before torch makes any of it."""
+"""Checks what a file of torch.save declares before torch allocates any of it."""
 
 import io
 import math
@@ -12,14 +12,14 @@ BYTES = {
     **{"DoubleStorage": 8, "LongStorage": 8, "ComplexFloatStorage": 8, "ComplexDoubleStorage": 16},
     **{"FloatStorage": 4, "IntStorage": 4, "HalfStorage": 2, "BFloat16Storage": 2, "ShortStorage": 2},
     **{"CharStorage": 1, "ByteStorage": 1, "BoolStorage": 1, "UntypedStorage": 1},
-}  # of one number
+}  # bytes of one number
 REBUILT = ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3")
-SMALL = ("_rebuild_parameter", "Size", "device", "_get_layout", "set", "complex")  # made of what is there
-BEFORE = 3  # pickles before that of the tensors, in files before torch 1.6
+SMALL = ("_rebuild_parameter", "Size", "device", "_get_layout", "set", "complex")  # need no new memory
+BEFORE = 3  # pickles before the tensors' one in files of torch before 1.6
 
 
 def measure(source: Any) -> None:
-    """Refuses a file whose tensors are more than the numbers that are there, or kept in another way.
+    """Refuses a file whose tensors declare more numbers than it stores, or that stores them in an unknown way.
 
     Args:
         source: the path, or the bytes in a BytesIO.
@@ -43,7 +43,7 @@ def measure(source: Any) -> None:
 def _check_archive(archive: zipfile.ZipFile, stored: int) -> None:
     named = limits.zip_members(archive, stored)
     if any(name.endswith("/constants.pkl") for name in named):
-        return  # TorchScript, which is not read at all
+        return  # TorchScript, which is refused elsewhere
     if any(x.compress_type != zipfile.ZIP_STORED for x in named.values()):
         raise ValueError("a member of it is packed")
     limits.check_array(sum(x.file_size for x in named.values()), stored, "what it contains")
@@ -55,7 +55,7 @@ def _check_archive(archive: zipfile.ZipFile, stored: int) -> None:
 
 
 def _check_tensors(content: Any, sizes: dict[str, int], otherwise: int) -> None:
-    """Looks at every tensor in a pickle, and at all else that it would have made."""
+    """Checks every tensor in a pickle, and every other object that the pickle would create."""
     waiting, seen = [content], set()
     while waiting:
         current = waiting.pop()

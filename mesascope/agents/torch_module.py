@@ -1,6 +1,6 @@
 """A PyTorch module as a subject: forward(x, state) → (logits, state), or forward(x) → logits.
 
-x [N, F] is the percept in the encoding of `_observing`; the carry is the module's own state, row by row.
+x [N, F] is the percept in the encoding of `observing`; the carry is the module's state, one row per lifetime.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ from mesascope.contracts.subject import Response
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 
-RUNS_CODE = True  # whoever types a factory has it run
+RUNS_CODE = True  # typing a factory runs its code
 LAYOUTS = ("batch", "time", "batch_time")  # x [N, F], [1, N, F] or [N, 1, F]
 
 opens = _torch.opens
@@ -35,9 +35,9 @@ class TorchModule(TorchSubject):
     """A module with its weights frozen.
 
     Attributes:
-        layout: of what it is handed, of LAYOUTS.
-        gives: what its first output is, of GIVES.
-        structure: of its state, whose tensors are laid out in `state`.
+        layout: the layout of its input, of LAYOUTS.
+        gives: the kind of its first output, of GIVES.
+        structure: the pytree structure of its state; `state` describes the tensors.
         again: makes the module with fresh weights.
     """
 
@@ -47,11 +47,11 @@ class TorchModule(TorchSubject):
     again: Callable[[], Any] | None = eqx.field(static=True)
 
     def fresh(self, n: int) -> dict[str, np.ndarray]:
-        """Nothing begun: the module is called with state None, and rows of zeros stand where its state will."""
+        """Rows of zeros, marked as not begun: the module is then called with its initial state."""
         return super().fresh(n) | ({"begun": np.zeros(n, bool)} if self.state else {})
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
-        """One call of the module for all lifetimes; two where some have just begun."""
+        """One call of the module for all lifetimes, or two if only some have begun."""
         x = self.observe(percept)
         begun = np.asarray(carry["begun"]) if self.state else np.zeros(len(x), bool)
         groups = [rows for which in (True, False) if len(rows := np.flatnonzero(begun == which))]
@@ -64,7 +64,7 @@ class TorchModule(TorchSubject):
         return after, self.choose(key, scores, self.gives)
 
     def _call(self, x: np.ndarray, carry: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Scores and the next carry of lifetimes that have all begun, or none of them."""
+        """Scores and the next carry of lifetimes that have either all begun or all not."""
         if self.state and carry["begun"].all():
             state = self.structure.unflatten(self.restore_state(carry))
         else:
@@ -75,7 +75,7 @@ class TorchModule(TorchSubject):
         return scores, after | ({"begun": np.ones(len(x), bool)} if self.state else {})
 
     def untrained(self, seed: int) -> Self | None:
-        """The module as its factory makes it, before weights are put in; None where those would be the same."""
+        """The module as its factory makes it, before weights are loaded; None if these are the same."""
         if self.again is None:
             return None
         with _torch.fork_seed(seed):
@@ -86,7 +86,7 @@ class TorchModule(TorchSubject):
 
 
 def initial_state(module: Any, n: int) -> Any:
-    """The state at birth: what the module's initial_state(n) gives where it has one, else None."""
+    """The state at birth: the module's initial_state(n) if it has that method, otherwise None."""
     make = getattr(module, "initial_state", None)
     return make(n) if callable(make) else None
 
@@ -94,10 +94,10 @@ def initial_state(module: Any, n: int) -> Any:
 def call_module(
     module: Any, x: np.ndarray, state: Any, layout: str, recurrent: bool
 ) -> tuple[np.ndarray, Any]:
-    """What a module gives for x [N, F]: scores [N, K] and its next state.
+    """Calls a module on x [N, F]: scores [N, K] and its next state.
 
     Raises:
-        MesascopeError: it raised, or gave something else.
+        MesascopeError: it raised, or returned something else.
     """
     torch = require("torch", "torch")
     inputs = torch.tensor(x)
@@ -108,7 +108,7 @@ def call_module(
         raise MesascopeError(
             f"The module {type(module).__name__} raised {type(error).__name__}: {error}.",
             f"It was called as module(x{', state' * recurrent}) with x of shape {tuple(inputs.shape)}: "
-            "see observes, for what is in x, and layout.",
+            "check observes (the content of x) and layout.",
         ) from error
     if recurrent and not (isinstance(outputs, tuple) and len(outputs) >= 2):
         raise MesascopeError(
@@ -143,13 +143,11 @@ def wrap(
     """A module in Python as a subject; see `subject` for the settings.
 
     Args:
-        again: makes the module with fresh weights, for the untrained twin that decoding is compared with.
+        again: makes the module with fresh weights, for the untrained twin as a control for decoding.
     """
     torch = require("torch", "torch")
     if not isinstance(module, torch.nn.Module):
-        raise MesascopeError(
-            f"{type(module).__name__} is not a torch.nn.Module.", "Hand over the module itself."
-        )
+        raise MesascopeError(f"{type(module).__name__} is not a torch.nn.Module.", "Pass the module itself.")
     check_choice(LAYOUTS, layout=layout)
     check_choice(GIVES, gives=gives)
     check_range(0, 1, epsilon=epsilon)
@@ -164,13 +162,13 @@ def wrap(
     small, large = ([t for t in jax.tree.leaves(state) if hasattr(t, "shape")] for _, state in runs)
     if recurrent and not small:
         raise MesascopeError(
-            f"{type(module).__name__} takes a state and gave none.", "Return (logits, state)."
+            f"{type(module).__name__} takes a state and returned none.", "Return (logits, state)."
         )
     count = runs[0][0].shape[1]
     if count != (family.choices or 1):
         raise MesascopeError(
             f"The network gives {count} numbers, {family.name} has {family.choices or 'real-valued'} actions.",
-            "Put it to a family with as many choices, or return the logits first.",
+            "Run it on a family with as many choices, or return the logits first.",
         )
     state = _torch.state_layout(small, large, SIZES, hooked) if recurrent else ()
     hooked = {path: hooked[path] for path in paths if path in hooked}
@@ -208,15 +206,15 @@ def subject(
     """A PyTorch module, recurrent or not, with weights from a state dict.
 
     Args:
-        family: what it is put to.
+        family: the family that it is run on.
         path: a state dict written by torch.save; '' for the weights that the factory sets.
-        factory: package.module:factory, called as factory(family), or without if it takes nothing; gives the module.
+        factory: package.module:factory, called as factory(family) or factory(); returns the module.
         observes: parts of the percept that it observes, joined by '+', in order.
         layout: x is [N, F] (batch), [1, N, F] (time) or [N, 1, F] (batch_time).
-        gives: logits, probabilities, or values of the actions.
-        hooks: patterns of submodules whose outputs are taps, joined by '+', as in hooks=*.
-        stochastic: draw actions; else take the best.
-        epsilon: part of the choices that is even, where it gives values.
+        gives: the kind of output: logits, probabilities, or values of the actions.
+        hooks: patterns of submodules to tap, joined by '+', such as hooks=*.
+        stochastic: draw actions; otherwise take the best.
+        epsilon: fraction of uniform choices, if it gives values.
         trained_on: unlimited, bank:M@seed or unknown.
         trust: whether a factory that the file names may run.
     """
@@ -228,9 +226,7 @@ def subject(
     if not factory:
         if not isinstance(named, str) or not named:
             raise MesascopeError(
-                f"{path!r} contains weights, not the module that they are of."
-                if path
-                else "No module is named.",
+                f"{path!r} contains weights without their module." if path else "There is no module.",
                 f"Type torch_module:factory=package.module:factory{',path=' + path if path else ''}.",
             )
         if not trust:
@@ -263,7 +259,7 @@ def subject(
 
 
 def _make_module(path: str, family: Family) -> Any:
-    """The module that package.module:factory gives."""
+    """The module that package.module:factory returns."""
     remedy = "Type factory=package.module:factory, with the module on PYTHONPATH or in this folder."
     function: Any = gate.find_function(path, "The factory", remedy)
     module = gate.call_factory(path, lambda: function(family) if _needs_argument(function) else function())
@@ -273,12 +269,12 @@ def _make_module(path: str, family: Family) -> Any:
 
 
 def _needs_argument(function: Callable[..., Any]) -> bool:
-    """Whether it cannot be called with nothing."""
+    """Whether a function cannot be called without arguments."""
     parameters = inspect.signature(function).parameters.values()
     return any(p.default is p.empty and p.kind < 2 for p in parameters)
 
 
 def _takes_state(module: Any) -> bool:
-    """Whether its forward takes a second argument."""
+    """Whether a module's forward takes a second argument."""
     parameters = inspect.signature(module.forward).parameters.values()
     return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters) >= 2

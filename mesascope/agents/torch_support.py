@@ -1,4 +1,4 @@
-"""What subjects made of PyTorch modules share: safe loading, seeding, hooks, states of any layout, fingerprints."""
+"""Shared code of PyTorch subjects: safe loading, seeding, hooks, states of any layout, fingerprints."""
 
 import contextlib
 import fnmatch
@@ -23,17 +23,17 @@ from mesascope.guards import gate
 from mesascope.guards.identity import digest
 
 WIDEST = 1 << 16  # units of one tap
-SLACK = 1 << 20  # weights that are built and not saved
-SEEN = "seen "  # before the names of hooked activations in a carry
+SLACK = 1 << 20  # weights that a network may build without saving them
+SEEN = "seen "  # prefix of hooked activations in a carry
 
 
 class Leaf(NamedTuple):
     """One tensor of a module's state.
 
     Attributes:
-        names: its taps: one, or one per layer where it is [L, N, H].
-        axis: of the batch.
-        shape: the other axes.
+        names: the names of its taps: one, or one per layer if it is [L, N, H].
+        axis: the batch axis.
+        shape: the sizes of the other axes.
         kind: its dtype in NumPy.
     """
 
@@ -43,13 +43,13 @@ class Leaf(NamedTuple):
     kind: Any
 
     def rows(self, tensor: Any) -> dict[str, np.ndarray]:
-        """By name [N, U] from a tensor."""
+        """Name → [N, U] from a tensor."""
         value = np.moveaxis(tensor.detach().cpu().numpy(), self.axis, 0)
         parts = np.split(value, len(self.names), axis=1) if len(self.names) > 1 else [value]
         return {k: np.array(p.reshape(len(p), -1)) for k, p in zip(self.names, parts, strict=True)}
 
     def tensor(self, carry: dict[str, Any]) -> Any:
-        """The tensor again."""
+        """The tensor from a carry."""
         torch = require("torch", "torch")
         value = np.concatenate([np.asarray(carry[k], self.kind) for k in self.names], axis=1)
         array = np.moveaxis(value.reshape(len(value), *self.shape), 0, self.axis)
@@ -60,10 +60,10 @@ class TorchSubject(Foreign):
     """A module with its weights frozen; subclasses are final.
 
     Attributes:
-        module: what is called.
-        hooks: paths of submodules whose outputs are taps.
+        module: the PyTorch module.
+        hooks: paths of submodules that are tapped.
         state: the layout of its state, empty for a feed-forward module.
-        seen: the widths of the taps of hooked submodules by name.
+        seen: name → width of the taps of hooked submodules.
     """
 
     module: Any = eqx.field(static=True)
@@ -84,7 +84,7 @@ class TorchSubject(Foreign):
         return [leaf.tensor(carry) for leaf in self.state]
 
     def pack_carry(self, state: Sequence[Any], hooked: dict[str, Any], n: int) -> dict[str, np.ndarray]:
-        """The carry that contains the tensors of a state, and what was gathered by hooks."""
+        """The carry: the tensors of a state and the hooked outputs."""
         found, carry = outputs(hooked, n), {}
         for leaf, tensor in zip(self.state, state, strict=True):
             carry |= leaf.rows(tensor)
@@ -93,16 +93,18 @@ class TorchSubject(Foreign):
     def taps(self, carry: Any) -> dict[str, Any]:
         """Its state by name ('gru.h', 'lstm.c'), and the outputs of hooked submodules by path ('head')."""
         state = {k: carry[k] for leaf in self.state for k in leaf.names}
-        return state | {k: np.array(carry[SEEN + k]) for k in self.seen}  # copies: nothing acts by them
+        return state | {
+            k: np.array(carry[SEEN + k]) for k in self.seen
+        }  # copies, which the subject does not read
 
     def fingerprint(self) -> dict[str, str]:
-        """Every parameter and buffer by name."""
+        """Name → hash of every parameter and buffer."""
         return fingerprint(self.module)
 
 
 @contextlib.contextmanager
 def fork_seed(seed: int) -> Iterator[Any]:
-    """Torch with its draws seeded here and the global ones left as they were."""
+    """Torch with a seed inside this context; the global random state is unchanged."""
     torch = require("torch", "torch")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -122,7 +124,7 @@ def seed_of(key: jax.Array) -> int:
 
 
 def freeze(module: Any) -> Any:
-    """The module on the CPU, not training."""
+    """Puts the module on the CPU in evaluation mode, without gradients."""
     module = module.cpu().eval()
     for weight in module.parameters():
         weight.requires_grad_(False)
@@ -130,7 +132,7 @@ def freeze(module: Any) -> Any:
 
 
 def fingerprint(module: Any) -> dict[str, str]:
-    """A hash of every parameter and buffer, by its name in the state dict."""
+    """Name in the state dict → hash of every parameter and buffer."""
     tensors = dict(module.named_parameters()) | dict(module.named_buffers())
     return {name: digest(_to_numpy(tensor)) for name, tensor in sorted(tensors.items())}
 
@@ -143,7 +145,7 @@ def _to_numpy(tensor: Any) -> np.ndarray:
 
 @contextlib.contextmanager
 def run_hooked(module: Any, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The last outputs of submodules by path, gathered by forward hooks that are taken off again."""
+    """Path → last output of submodules, collected by forward hooks inside this context."""
     hooked: dict[str, Any] = {}
     parts = dict(module.named_modules())
 
@@ -151,7 +153,7 @@ def run_hooked(module: Any, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
 
     def keep(path: str) -> Callable[..., None]:
         def hook(part: Any, _: Any, output: Any) -> None:
-            if isinstance(part, cells):  # as the layer of the same kind gives it
+            if isinstance(part, cells):  # in the form of the corresponding layer
                 output = (output[0] if isinstance(output, tuple) else output, output)
             hooked[path] = output
 
@@ -166,10 +168,10 @@ def run_hooked(module: Any, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 
 def match_paths(module: Any, patterns: str) -> tuple[str, ...]:
-    """The submodules whose paths fit one of some patterns, joined by '+'.
+    """The paths of submodules that match patterns joined by '+'.
 
     Raises:
-        MesascopeError: a pattern fits none.
+        MesascopeError: a pattern matches no submodule.
     """
     paths = [path for path, _ in module.named_modules() if path]
     result: list[str] = []
@@ -177,14 +179,14 @@ def match_paths(module: Any, patterns: str) -> tuple[str, ...]:
         fitting = fnmatch.filter(paths, pattern)
         if not fitting:
             raise MesascopeError(
-                f"hooks={pattern!r} fits no submodule.", f"There are: {', '.join(paths[:40])}."
+                f"hooks={pattern!r} matches no submodule.", f"There are: {', '.join(paths[:40])}."
             )
         result += fitting
     return tuple(dict.fromkeys(result))
 
 
 def outputs(hooked: dict[str, Any], n: int) -> dict[str, np.ndarray]:
-    """Taps [N, U] from the outputs of submodules: 'path' of a tensor, 'path.h' and 'path.c' of recurrent ones."""
+    """Taps [N, U] from the outputs of submodules: 'path' for a tensor, 'path.h' and 'path.c' for recurrent states."""
     taps: dict[str, np.ndarray] = {}
     for path, output in hooked.items():
         for name, tensor in label_tensors(path, output):
@@ -197,7 +199,7 @@ def outputs(hooked: dict[str, Any], n: int) -> dict[str, np.ndarray]:
 
 
 def label_tensors(path: str, output: Any) -> Iterator[tuple[str, Any]]:
-    """The tensors in a submodule's output, named: an LSTM's h and c, a GRU's h, else its first tensor."""
+    """Names the tensors in a submodule's output: an LSTM's h and c, a GRU's h, otherwise its first tensor."""
     if isinstance(output, tuple) and len(output) == 2 and hasattr(output[0], "shape"):
         yield path, output[0]
         if isinstance(output[1], tuple) and len(output[1]) == 2:
@@ -211,7 +213,7 @@ def label_tensors(path: str, output: Any) -> Iterator[tuple[str, Any]]:
 
 
 def tap_widths(hooked: dict[str, Any], n: int, state: Sequence[Leaf]) -> dict[str, int]:
-    """The widths of the taps from outputs of submodules, but for those that a state contains."""
+    """The widths of the taps of submodules, except those already in the state."""
     own = {k for leaf in state for k in leaf.names}
     return {k: v.shape[1] for k, v in outputs(hooked, n).items() if k not in own}
 
@@ -224,10 +226,10 @@ def tap_names(name: str, count: int) -> tuple[str, ...]:
 def state_layout(
     small: list[Any], large: list[Any], sizes: tuple[int, int], hooked: dict[str, Any]
 ) -> tuple[Leaf, ...]:
-    """The layout of a state from two runs of different batch sizes, named by the submodule that gave it.
+    """The layout of a state, found by two runs with different batch sizes; parts are named after their submodules.
 
     Raises:
-        MesascopeError: a part of it has no axis of the batch.
+        MesascopeError: a part has no batch axis.
     """
     layout = []
     named = [pair for path, output in hooked.items() for pair in label_tensors(path, output)]
@@ -236,8 +238,8 @@ def state_layout(
         if len(moved) != 1:
             raise MesascopeError(
                 f"Part {i} of the network's state has shape {tuple(a.shape)} for {sizes[0]} lifetimes and "
-                f"{tuple(b.shape)} for {sizes[1]}: no axis is theirs.",
-                "Keep one row per lifetime, or set layout to time or batch_time if it takes sequences.",
+                f"{tuple(b.shape)} for {sizes[1]}: no axis is the batch axis.",
+                "Use one row per lifetime, or set layout to time or batch_time if it takes sequences.",
             )
         rest = tuple(x for j, x in enumerate(a.shape) if j != moved[0])
         same = [
@@ -252,23 +254,25 @@ def state_layout(
 
 
 def opens(path: str | os.PathLike) -> bool:
-    """Whether a file looks as torch.save writes them, by its name or its list of members."""
+    """Whether a file looks like one of torch.save, by its name or its members."""
     if Path(path).suffix.lower() in (".pt", ".pth", ".ckpt"):
         return True
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-            at_start = min((x.header_offset for x in members), default=1) == 0  # not one inside a broken file
+            at_start = (
+                min((x.header_offset for x in members), default=1) == 0
+            )  # not a zip inside a broken file
             return at_start and any(re.fullmatch(r"[^/]+/data\.pkl", x.filename) for x in members)
     except (OSError, zipfile.BadZipFile, ValueError):
         return False
 
 
 def load(source: Any, label: str) -> Any:
-    """What torch.save wrote, tensors and plain data only: weights_only=True.
+    """Reads what torch.save wrote, only tensors and plain data: weights_only=True.
 
     Raises:
-        MesascopeError: it is broken, or contains anything that would have to be run.
+        MesascopeError: the file is broken, or reading it would run code.
     """
     require("torch", "torch")
     try:
@@ -295,13 +299,13 @@ def load(source: Any, label: str) -> Any:
 
 @contextlib.contextmanager
 def limit_parameters(weights: int, excess: Exception) -> Iterator[None]:
-    """Raises `why` where modules made in here have many more weights than these."""
+    """Raises `excess` if modules made in this context have many more than `weights` weights."""
     count = 0
 
     def bounded(module: Any, name: str, weight: Any) -> None:
         nonlocal count
         count += 0 if weight is None else weight.numel()
-        if count > weights + SLACK:  # before it is filled: what is only allocated takes no memory
+        if count > weights + SLACK:  # before the weights are initialised: allocation alone takes no memory
             raise excess
 
     torch = require("torch", "torch")
@@ -313,7 +317,7 @@ def limit_parameters(weights: int, excess: Exception) -> Iterator[None]:
 
 
 def load_weights(module: Any, weights: Any, label: str) -> None:
-    """Puts a state dict into a module; every weight must have its place and its shape."""
+    """Loads a state dict into a module; names and shapes of all weights must match."""
     if not isinstance(weights, dict) or not all(
         isinstance(k, str) and hasattr(v, "shape") for k, v in weights.items()
     ):

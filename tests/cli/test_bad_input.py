@@ -173,7 +173,7 @@ CASES = {
     "option": (examine("uniform", ringz="fresh"), "ringz", "--help"),
     "subject": (examine("thompsn"), "no subject 'thompsn'", "Did you mean 'thompson'"),
     "family": (examine("uniform", family="bernouli_bandit"), "no family", "Did you mean 'bernoulli_bandit'"),
-    "family missing": (examine("uniform", family=""), "No subject says", "Add --family"),
+    "family missing": (examine("uniform", family=""), "No subject names its family", "Add --family"),
     "split": (
         examine("uniform", splits="fresh,shifted:lo"),
         "no split 'shifted:lo'",
@@ -221,7 +221,7 @@ CASES = {
     "action in words": (agent("words"), "of type <U4", "whole numbers"),
     "one action too few": (agent("too_short"), "shape (63,)", "shape (64,)"),
     "one action for all": (agent("scalar"), "shape ()", "shape (64,)"),
-    "ragged": (agent("ragged"), "no array", "actions [64]"),
+    "ragged": (agent("ragged"), "not an array", "actions [64]"),
     "probabilities sum to 2.7": (agent("unnormalised"), "[0.9, 0.9, 0.9]", "sum to 1"),
     "probability negative": (agent("negative"), "-0.5", "not negative"),
     "probability NaN": (agent("nan_probabilities"), "nan", "finite"),

@@ -1,4 +1,4 @@
-"""Our own network files: the header and every tensor checked before it is read."""
+"""Files of our own networks; the header and every tensor are checked before they are used."""
 
 import dataclasses
 import json
@@ -17,7 +17,7 @@ from safetensors.numpy import load
 from mesascope import formats
 from mesascope.errors import MesascopeError
 
-HEADER = 1 << 20  # bytes; a larger header is not ours
+HEADER = 1 << 20  # the most bytes of a header
 NETWORKS = Path(__file__).parent / "shipped"
 
 
@@ -28,14 +28,14 @@ def name_weights(network: Any) -> dict[str, Any]:
 
 
 def read_header(path: str | os.PathLike, kind: "OurFiles | None" = None) -> tuple[dict, dict, int]:
-    """The JSON under 'mesascope' in a safetensors header, the tensors' types and shapes, the file's bytes.
+    """The JSON under 'mesascope' in a safetensors header, the tensors' types and shapes, the file's size in bytes.
 
     Args:
         path: the file.
-        kind: what errors take it for; None for any network of ours.
+        kind: the kind of file for error messages; None for any of our networks.
 
     Raises:
-        MesascopeError: no such file, or its header is not one of safetensors.
+        MesascopeError: the file does not exist, or its header is not a safetensors header.
     """
     try:
         with Path(path).open("rb") as file:
@@ -60,13 +60,13 @@ def read_header(path: str | os.PathLike, kind: "OurFiles | None" = None) -> tupl
 
 @dataclasses.dataclass(frozen=True)
 class OurFiles:
-    """The network files of one format: which are such, which ship, and what they say of themselves.
+    """The network files of one format: recognises, lists, checks and reads them.
 
     Attributes:
-        format: as their header names it.
-        called: what an error calls such a network.
-        wholes: the whole numbers that a header must hold, each with its least and its most.
-        find_fault: says what else is wrong in a header; '' if nothing is.
+        format: the format's name in the header.
+        called: what errors call such a network.
+        wholes: the integers that a header must contain, each with its minimum and maximum.
+        find_fault: describes anything else that is wrong in a header; '' if nothing is.
     """
 
     format: str
@@ -85,14 +85,14 @@ class OurFiles:
         return found == self.format or formats.is_old(found, self.format)
 
     def bundled(self) -> dict[str, Path]:
-        """The networks that ship, by name."""
+        """Name → file of the networks that ship with mesascope."""
         return {p.stem: p for p in sorted(NETWORKS.glob("*.safetensors")) if self.opens(p)}
 
     def find(self, path: str | os.PathLike) -> Path:
-        """The file of this path, or of a network that ships under this name; else the path, which is not a file.
+        """The file at a path, or the shipped network of that name; otherwise the path itself.
 
         Raises:
-            MesascopeError: no path is given.
+            MesascopeError: the path is empty.
         """
         if not os.fspath(path):
             raise MesascopeError("No network is named.", _remedy(self))
@@ -103,10 +103,10 @@ class OurFiles:
         return self.about(self.find(path))["family"]
 
     def about(self, path: str | os.PathLike) -> dict[str, Any]:
-        """What a network's file says of it, checked.
+        """The checked metadata of a network's file.
 
         Raises:
-            MesascopeError: not such a file, or what it says is missing or of another kind.
+            MesascopeError: the file has another format, or its metadata are incomplete or invalid.
         """
         metadata = read_header(path, self)[0]
         if not self._is_ours(metadata.get("format")):
@@ -127,10 +127,10 @@ class OurFiles:
         return metadata
 
     def filled(self, path: str | os.PathLike, empty: Any) -> Any:
-        """A pytree whose arrays, or shapes of arrays, are replaced by what a file contains under their paths.
+        """The pytree `empty` with its arrays (or their shapes) replaced by the file's tensors of the same paths.
 
         Raises:
-            MesascopeError: the file contains other tensors, is cut short, or contains numbers that are not finite.
+            MesascopeError: the file has other tensors, is truncated, or has numbers that are not finite.
         """
         expected = {k: ("F32", tuple(v.shape)) for k, v in name_weights(empty).items()}
         _, shapes, size = read_header(path, self)
@@ -150,7 +150,7 @@ class OurFiles:
         return eqx.combine(read, rest)
 
     def broken(self, path: str | os.PathLike, reason: str) -> MesascopeError:
-        """What is said of a file that is no such network."""
+        """The error for a file that is not such a network."""
         return _file_error(path, self, reason)
 
 
@@ -160,7 +160,7 @@ def _file_error(path: str | os.PathLike, kind: OurFiles | None, reason: str) -> 
 
 
 def _remedy(kind: OurFiles | None) -> str:
-    """What to name instead: what ships of the kind, or of any."""
+    """The remedy for a wrong file: it lists the shipped networks of the kind, or all."""
     names = kind.bundled() if kind else [p.stem for p in sorted(NETWORKS.glob("*.safetensors"))]
     ships = ", ".join(names) or "none"
     return f"Name a file that `mesascope train` wrote, or a network that ships: {ships}."

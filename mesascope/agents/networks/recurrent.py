@@ -1,7 +1,7 @@
-"""A network of ours: percept → memory → policy, its weights read from one .safetensors file.
+"""Our recurrent networks: percept → memory → policy, with weights from one .safetensors file.
 
 A file contains the weights and, in its header, one JSON text under the key 'mesascope': format, memory, width,
-observes, choices, observation, horizon, family, trained_on, and what made it. Nothing in a file is ever run.
+observes, choices, observation, horizon, family, trained_on, and its provenance. Nothing in a file is ever run.
 """
 
 import os
@@ -25,7 +25,7 @@ from mesascope.keys import address
 
 OBSERVED = ("action", "feedback", "trial", "first", "observation", "step")
 WIDEST = 4096
-MOST = 10**6  # of any whole number in a header
+MOST = 10**6  # the maximum of any integer in a header
 DEEPEST = 64  # layers
 MEMORIES: dict[str, Callable[..., Memory]] = {
     "none": NoMemory,
@@ -35,11 +35,11 @@ MEMORIES: dict[str, Callable[..., Memory]] = {
     "linear_attention": LinearAttention,
     "lru": LRU,
 }
-LAYERED = ("transformer", "linear_attention")  # those that are told depth and heads
+LAYERED = ("transformer", "linear_attention")  # memories with the settings depth and heads
 
 
 def _find_fault(metadata: Mapping[str, Any]) -> str:
-    """What is wrong with what a header says of memory, choices and percept."""
+    """What is wrong in a header about memory, choices and percept; '' if nothing is."""
     if not isinstance(metadata.get("memory"), str):
         return "its metadata has no text 'memory'"
     if metadata["trained_on"] not in ("unlimited", "unknown"):
@@ -64,13 +64,13 @@ class Recurrent(NamedSubject):
     """A trained network with its weights frozen.
 
     Attributes:
-        memory: what is carried from trial to trial.
-        policy: weights [W, K] of the action's logits, [W, 1] of the action itself where actions are real.
+        memory: the recurrent part.
+        policy: weights [W, K] of the action's logits, or [W, 1] of the action itself if actions are real.
         policy_bias: [K], or [1].
         value: weights [W] of the critic, used in training only.
         value_bias: [].
-        observes: which parts of the percept it observes, of OBSERVED.
-        choices: K, None where actions are real numbers.
+        observes: the parts of the percept that it observes, of OBSERVED.
+        choices: K, None if actions are real numbers.
         horizon: the steps of a training lifetime, by which the trial index is divided.
     """
 
@@ -84,7 +84,7 @@ class Recurrent(NamedSubject):
     horizon: int
 
     def encode(self, percept: Percept) -> jax.Array:
-        """What it observes, as features [N, F]."""
+        """The observed parts of the percept as features [N, F]."""
         parts = {
             "action": percept.action[:, None]
             if self.choices is None
@@ -102,14 +102,14 @@ class Recurrent(NamedSubject):
         return self.memory.fresh(n)
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept):
-        """Takes in the percept, then draws from the policy, or says a real number."""
+        """Updates the memory, then draws an action from the policy, or returns a real action."""
         carry, features = self.memory.step(carry, self.encode(percept))
         if self.choices is None:
             return carry, Response(self.number(features), None)
         return carry, choose(key, self.log_probs(features))
 
     def number(self, features: jax.Array) -> jax.Array:
-        """The action [...] from features [..., W] where actions are real numbers."""
+        """The real action [...] from features [..., W]."""
         return (features @ self.policy + self.policy_bias)[..., 0]
 
     def log_probs(self, features: jax.Array) -> jax.Array:
@@ -117,7 +117,7 @@ class Recurrent(NamedSubject):
         return jax.nn.log_softmax(features @ self.policy + self.policy_bias)
 
     def worth(self, features: jax.Array) -> jax.Array:
-        """The critic's estimate [...] of the discounted reward to come, for training."""
+        """The critic's estimate [...] of the discounted return, for training."""
         return features @ self.value + self.value_bias
 
     def taps(self, carry: Any) -> dict[str, jax.Array]:
@@ -125,7 +125,7 @@ class Recurrent(NamedSubject):
         return self.memory.taps(carry)
 
     def untrained(self, seed: int) -> "Recurrent":
-        """A network of the same shape as training starts from."""
+        """An untrained network of the same shape."""
         kind = next(k for k, factory in MEMORIES.items() if factory is type(self.memory))
 
         def twin(observation: int) -> Recurrent:
@@ -173,7 +173,7 @@ def create(
         if part not in OBSERVED:
             raise unknown("part of the percept", part, OBSERVED)
     if not observes or len(set(observes)) != len(observes):
-        raise MesascopeError("observes names nothing, or a part twice.", f"Type {'+'.join(OBSERVED)}.")
+        raise MesascopeError("observes is empty, or names a part twice.", f"Type {'+'.join(OBSERVED)}.")
     choices, observation, horizon = sizes
     outputs = 1 if choices is None else choices
     features = sum({"action": outputs, "observation": observation}.get(part, 1) for part in observes)
@@ -213,10 +213,10 @@ def observation_width(family: Family) -> int:
 
 
 def subject(family: Family, path: str = "") -> Recurrent:
-    """A trained network of ours, read from its .safetensors file.
+    """One of our trained networks, read from its .safetensors file.
 
     Args:
-        family: what it is put to; it needs the network's number of choices.
+        family: the family that it is run on; it needs the network's number of choices.
         path: the file, or the name of a network that ships.
     """
     file = OURS.find(path)
@@ -225,19 +225,19 @@ def subject(family: Family, path: str = "") -> Recurrent:
     if network.choices != family.choices:
         raise MesascopeError(
             f"{str(path)!r} {_name_actions(network.choices)}, {family.name} has {family.choices or 'real numbers'}.",
-            f"Put it to its own family, {metadata['family']}, or to one with {network.choices or 'real'} choices.",
+            f"Run it on its own family, {metadata['family']}, or to one with {network.choices or 'real'} choices.",
         )
     width = observation_width(family)
     if "observation" in network.observes and width != metadata["observation"]:
         raise MesascopeError(
             f"{str(path)!r} observes {metadata['observation']} numbers, {family.name} shows {width}.",
-            f"Put it to its own family, {metadata['family']}.",
+            f"Run it on its own family, {metadata['family']}.",
         )
     return eqx.tree_at(lambda n: n.trained_on, network, _match_training(family, metadata))
 
 
 def _load_network(path: str | os.PathLike, metadata: dict[str, Any], name: str) -> Recurrent:
-    """The network of a file, every tensor checked before it is read."""
+    """The network in a file; every tensor is checked."""
     sizes = (metadata["choices"], metadata["observation"], metadata["horizon"])
     try:
         settings = metadata["memory"], metadata["width"], tuple(metadata["observes"])
@@ -250,7 +250,7 @@ def _load_network(path: str | os.PathLike, metadata: dict[str, Any], name: str) 
 
 
 def _match_training(family: Family, metadata: dict[str, Any]) -> str:
-    """What it was trained on as this family knows it: a bank of another family is unknown here."""
+    """The network's `trained_on`, or 'unknown' if it is a bank of another family."""
     bank = metadata["trained_on"]
     if bank.startswith("bank:") and family.with_bank(bank).name != metadata["family"]:
         return "unknown"
