@@ -45,12 +45,11 @@ def subject(
         family: one with words.
         path: the GGUF file.
         chat: ask in turns of a conversation instead of texts to be completed.
-        temperature: at which label probabilities are drawn from; 0 takes the likeliest.
+        temperature: for drawing labels from their probabilities; 0 takes the likeliest.
         served: ask it over its own server on 127.0.0.1 instead of in this process.
-        threads: of llama.cpp.
-        slots: contexts that are held at a time, so that the beginning that a question has in common with an earlier one
-            is not computed again.
-        context: tokens of each.
+        threads: the number of llama.cpp's threads.
+        slots: the number of cached contexts; a beginning shared with an earlier question is not computed again.
+        context: tokens per context.
         top: how many first tokens are listed with their probabilities.
     """
     check_range(1, 1024, threads=threads, slots=slots, top=top)
@@ -103,7 +102,7 @@ def load(path: str, threads: int = 2, slots: int = 64, context: int = 512) -> An
 
 
 def _make_sender(engine: Any) -> Any:
-    """A function that puts requests to llama.cpp in this process."""
+    """A function that sends requests to llama.cpp in this process."""
 
     def send(place: str, body: Mapping[str, Any]) -> Any:
         handle = engine.handle_chat_completions if place.startswith("chat") else engine.handle_completions
@@ -120,7 +119,7 @@ def _make_sender(engine: Any) -> Any:
 
 
 def _shorten_error(message: str) -> str:
-    """An error of llama.cpp in short."""
+    """A short text for an error of llama.cpp."""
     long = any(mark in message.lower() for mark in TOO_LONG)
     return "the context is too long for it" if long else f"llama.cpp said: {' '.join(message.split())[:200]}"
 

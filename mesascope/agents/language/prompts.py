@@ -27,21 +27,21 @@ Send = Callable[[str, Mapping[str, Any]], Any]
 
 @dataclasses.dataclass(eq=False)
 class Prompts:
-    """Asks through a function that sends a request's body to a place such as 'chat/completions'.
+    """Asks questions through a function that sends a request's body to a place such as 'chat/completions'.
 
     Attributes:
-        send: send(place, body) → the reply; raises `Failed` where none came.
-        kept: what was answered before.
+        send: send(place, body) → the reply; raises `Failed` without a reply.
+        cache: saved answers.
         model: the model's name at the server, '' to name none.
         chat: whether questions are turns of a conversation instead of texts to be completed.
         mode: log_probs, samples or answer.
         top: how many first tokens are listed with their probabilities.
         samples: answers per question in the mode samples.
-        words: tokens that an answer may have where it is read as text.
-        side: requests at a time.
-        batch: texts per request, where they are to be completed.
-        weights: fingerprint() of the weights, where they can be seen.
-        engine: what must live as long as this.
+        words: the maximum tokens of an answer that is read as text.
+        side: the number of parallel requests.
+        batch: texts per request, for completions.
+        weights: returns the fingerprint of the weights, {} if they are hidden.
+        engine: an object to keep alive as long as this one.
     """
 
     hidden = None
@@ -67,7 +67,7 @@ class Prompts:
             self.batch = 1
 
     def fingerprint(self) -> dict[str, str]:
-        """A hash of the weights, empty where they cannot be seen."""
+        """A hash of the weights; empty if they are hidden."""
         return self.weights()
 
     @property
@@ -105,7 +105,7 @@ class Prompts:
         ]
 
     def _send_all(self, pending: Mapping[str, dict[str, Any]], again: bool) -> dict[str, Any]:
-        """Replies, or why none came, by key."""
+        """Key → reply, or the exception without one."""
         rows = list(pending.items())
         groups = [rows[i : i + self.batch] for i in range(0, len(rows), self.batch)]
 
@@ -155,7 +155,7 @@ class Prompts:
         return first._replace(log_probs=log_probs)
 
     def check(self, question: Question) -> str:
-        """The mode that the server can serve, log_probs or answer, found out by one question.
+        """The mode that the server supports, log_probs or answer; asks one question.
 
         Raises:
             MesascopeError: it gives no usable answer at all.
@@ -173,7 +173,7 @@ class Prompts:
 
 
 def _shorten(choice: Mapping[str, Any]) -> dict[str, Any]:
-    """What is kept of a choice: its text and its listed first tokens."""
+    """The saved part of a choice: its text and its listed first tokens."""
     out: dict[str, Any] = {"text": text_of(choice)}
     if tokens := list_tokens(choice):
         out["logprobs"] = {"top_logprobs": [dict(tokens)]}

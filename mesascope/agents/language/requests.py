@@ -1,4 +1,4 @@
-"""How questions reach a model server: addresses without secrets, answers kept on disk, retries, failures in words."""
+"""Requests to a model server: addresses without secrets, answers saved on disk, retries, errors in words."""
 
 import base64
 import contextlib
@@ -19,8 +19,8 @@ from mesascope.errors import MesascopeError
 from mesascope.files import cache
 from mesascope.guards.secrecy import KEYLIKE, USUAL, redact
 
-AGAIN = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # states of a server that may pass
-LONGEST = 30.0  # seconds that a server may ask to wait
+AGAIN = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # status codes worth a retry
+LONGEST = 30.0  # the longest pause in seconds that a server may request
 TOO_LONG = (
     *("context length", "context_length", "context size", "maximum context"),
     *("too long", "exceed_context"),
@@ -28,7 +28,7 @@ TOO_LONG = (
 
 
 class Failed(Exception):
-    """A question that no answer came to, though the server is there; its text says why."""
+    """A reachable server did not answer a question; the text says why."""
 
 
 def split_address(address: str) -> SplitResult:
@@ -56,7 +56,7 @@ def split_address(address: str) -> SplitResult:
 
 
 def plain_address(address: str) -> str:
-    """An address without user, password, query and fragment: what may be written down."""
+    """An address without user, password, query and fragment, which may be recorded."""
     parts = split_address(address)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     port = f":{parts.port}" if parts.port else ""
@@ -64,15 +64,15 @@ def plain_address(address: str) -> str:
 
 
 def key_of(name: str) -> str:
-    """The key in an environment variable, '' where none is named.
+    """The key in an environment variable, '' without a name.
 
     Raises:
-        MesascopeError: there is no such variable (what was typed may be the key itself and is not repeated), or no
-            header can carry what it contains.
+        MesascopeError: the variable is not set (the typed text may be the key, so it is not repeated), or its value
+            is not valid in a header.
     """
     if name and name != USUAL and name not in os.environ:
         raise MesascopeError(
-            "What key= says is not the name of an environment variable that is set.",
+            "The value of key= is not the name of an environment variable that is set.",
             "Put the key into an environment variable, and let key= name that one.",
         )
     value = os.environ.get(name, "").strip() if name else ""
@@ -85,9 +85,9 @@ def key_of(name: str) -> str:
 
 
 class Cache:
-    """Answers by question, in memory and, where a file is named, on disk: one line each, only for the user to read.
+    """Answers by question, in memory and optionally in a file with one line each, readable only by the user.
 
-    A line contains the address, the request's body and the answer, and no header.
+    A line contains the address, the request's body and the answer, but no header.
     """
 
     def __init__(self, path: Path | None, home: str):
@@ -105,12 +105,12 @@ class Cache:
                     self.saved[row["key"]] = row["answer"]
 
     def key(self, place: str, body: Mapping[str, Any]) -> str:
-        """The name of a question: a hash of all that was to be sent, and where."""
+        """The key of a question: a hash of the request and its address."""
         request = json.dumps([self.home, place, body], sort_keys=True)
         return hashlib.sha256(request.encode()).hexdigest()
 
     def store(self, place: str, body: Mapping[str, Any], answer: Any) -> None:
-        """Keeps an answer, at once and whole."""
+        """Saves an answer at once, in a single write."""
         key = self.key(place, body)
         with self.lock:
             self.saved[key] = answer
@@ -126,7 +126,7 @@ class Cache:
 
 
 def cache_path(setting: str, home: str, model: str) -> Path | None:
-    """Where answers are kept: 'none' for memory alone, '' for the user's cache folder, else the file that is named."""
+    """The file for saved answers: None for 'none', in the user's cache folder for '', otherwise the named file."""
     if setting == "none":
         return None
     if setting:
@@ -137,7 +137,7 @@ def cache_path(setting: str, home: str, model: str) -> Path | None:
 
 
 class Server:
-    """A model server; knows its key from the environment and tells it to nobody else.
+    """A model server; the key is read from the environment and sent to this server only.
 
     Args:
         address: its base address, such as http://127.0.0.1:8080/v1; user and password in it are used, never recorded.
@@ -150,7 +150,7 @@ class Server:
     def __init__(self, address: str, key: str, timeout: float, retries: int, wait: float = 0.5):
         self.home, parts, token = plain_address(address), split_address(address), key_of(key)
         httpx = require("httpx", "lm")
-        for chatty in ("httpx", "httpcore"):  # they would log the query, and what a server repeats in headers
+        for chatty in ("httpx", "httpcore"):  # they would log the query and the server's headers
             logging.getLogger(chatty).setLevel(logging.WARNING)
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
         basic = base64.b64encode(f"{user}:{password}".encode()).decode() if user else ""
@@ -174,8 +174,8 @@ class Server:
         """The server's answer to one request.
 
         Raises:
-            Failed: it was there, and gave no usable answer however often it was asked.
-            MesascopeError: it cannot be reached, or it refuses the key, the model or the request.
+            Failed: the server gave no usable answer after all retries.
+            MesascopeError: the server cannot be reached, or rejects the key, the model or the request.
         """
         url = f"{self.home}/{place}" + (f"?{self.query}" if self.query else "")
         reason, pause = "", 0.0
@@ -199,17 +199,17 @@ class Server:
                 if reply.status_code not in AGAIN:
                     raise self._status_error(reply)
                 reason = f"it said {reply.status_code}"
-                with contextlib.suppress(TypeError, ValueError):  # where it does not say how long to wait
+                with contextlib.suppress(TypeError, ValueError):  # without a valid waiting time
                     pause = max(float(reply.headers.get("retry-after")), 0.0)
         if reason == "refused":
             raise MesascopeError(
                 f"No model server answers at {self.home}.",
-                "Start it, or mend the address; what was answered so far is kept.",
+                "Start it, or correct the address; the answers so far are saved.",
             )
         raise Failed(reason)
 
     def _status_error(self, reply: Any) -> Exception:
-        """What a status that will not pass means."""
+        """The error for a status code that is not worth a retry."""
         message = " ".join(redact(reply.text, self.secrets).split())[:200]
         if reply.status_code in (400, 413, 422) and any(mark in reply.text.lower() for mark in TOO_LONG):
             return Failed(f"the context is too long for it ({reply.status_code})")

@@ -35,13 +35,13 @@ def subject(
 
     Args:
         family: one with words.
-        path: a folder that save_pretrained wrote, or a GGUF file; nothing is fetched.
+        path: a folder that save_pretrained wrote, or a GGUF file; nothing is downloaded.
         chat: ask in turns of a conversation, in the model's own form, instead of texts to be completed.
-        temperature: at which label probabilities are drawn from; 0 takes the likeliest.
-        layer: whose activations at the end of the question are the tap 'hidden'; 0 the embedding, -1 the last.
-        batch: questions at a time; other batches round otherwise.
-        top: how many first tokens are looked at for the labels.
-        trust: whether code that the folder brings may run.
+        temperature: for drawing labels from their probabilities; 0 takes the likeliest.
+        layer: the layer of the tap 'hidden', at the end of the question; 0 the embedding, -1 the last.
+        batch: questions per forward pass; the batch size affects rounding.
+        top: how many first tokens are searched for the labels.
+        trust: whether code in the folder may run.
     """
     check_range(1, 4096, batch=batch, top=top)
     talks = require_words(family)
@@ -60,7 +60,7 @@ def load(path: str, trust: bool = False) -> tuple[Any, Any]:
     """The model and its tokenizer, in single precision on the CPU.
 
     Raises:
-        MesascopeError: a package is missing, there is no model, or it brings code that is not trusted.
+        MesascopeError: a package or the model is missing, or the model has code that is not trusted.
     """
     place = Path(path)
     if not place.exists():
@@ -96,7 +96,7 @@ def load(path: str, trust: bool = False) -> tuple[Any, Any]:
 
 
 def _refuse_code(folder: Path) -> None:
-    """Raises where a folder's settings name code: its own (auto_map), or kernels to be fetched."""
+    """Raises `MesascopeError` if a folder's settings name code: its own (auto_map), or kernels to download."""
     for file in sorted(folder.glob("*.json")):
         if file.name in ("config.json", "tokenizer_config.json", "processor_config.json"):
             settings = _read_settings(file)
@@ -126,10 +126,10 @@ class Forward:
         model: the language model.
         tokens: its tokenizer.
         chat: whether questions are turns of a conversation instead of texts to be completed.
-        layer: whose activations are kept.
-        batch: questions at a time.
-        top: how many first tokens are looked at.
-        known: answers and activations of what was asked before.
+        layer: the layer of `hidden`.
+        batch: questions per forward pass.
+        top: how many first tokens are searched for the labels.
+        saved: answers and activations of earlier questions.
         hidden: [N, U] activations at the ends of the last questions.
     """
 
@@ -147,7 +147,7 @@ class Forward:
     hidden: np.ndarray | None = None
 
     def render(self, question: Question) -> str:
-        """The question as the model gets it."""
+        """The question as the model receives it."""
         if not self.chat:
             return question.text
         turn = [{"role": "user", "content": question.turn}]
