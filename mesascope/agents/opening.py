@@ -38,7 +38,14 @@ def make(kind: str, spec: Any, *family: Any, trust: bool = False, **settings: An
 
 def open_family(family: Family | str) -> Family:
     """The family itself, or the family with this name."""
-    return catalogue.make("families", family) if isinstance(family, str) else family
+    if isinstance(family, str):
+        return catalogue.make("families", family)
+    if not isinstance(family, Family):
+        raise MesascopeError(
+            f"{type(family).__name__} is not a family.",
+            "Give a Family, or a name such as 'bernoulli_bandit:arms=5'.",
+        )
+    return family
 
 
 def open_subjects(subjects: Any, family: Family, trust: bool = False) -> list[Subject]:
@@ -90,27 +97,33 @@ def open_subject(subject: Any, family: Family, trust: bool = False) -> Subject:
     if name in catalogue.names("subjects"):
         spec, called = _split_name(spec, name)
         opened = catalogue.make("subjects", spec, family, **catalogue.trust_setting("subjects", name, trust))
-        return rename(opened, called) if called else opened
+        return opened if called is None else rename(opened, called)
     if Path(spec).is_file():
         name = find_adapter(spec)
         return catalogue.make(
             "subjects", name, family, path=spec, **catalogue.trust_setting("subjects", name, trust)
         )
-    if os.sep in spec or Path(spec).suffix in (".safetensors", ".zip", ".onnx"):
-        raise MesascopeError(
-            f"There is no file {spec!r}.", "Name a file, a subject or package.module:factory."
-        )
+    _refuse_missing(spec)
     if ":" in spec and "=" not in spec:
         return catalogue.make("subjects", "function", family, path=spec)
     return catalogue.make("subjects", spec, family)  # raises an error that lists the names
 
 
-def _split_name(spec: str, subject: str) -> tuple[str, str]:
-    """Splits the setting 'name', which every subject accepts, off a spec; the name is '' if not set."""
+def _refuse_missing(spec: str) -> None:
+    """Raises `MesascopeError` if a text can only name a file and there is no such file."""
+    named = os.sep in spec or (Path(spec).suffix and ":" not in spec and "=" not in spec)
+    if named and not Path(spec).is_file():
+        raise MesascopeError(
+            f"There is no file {spec!r}.", "Name a file, a subject or package.module:factory."
+        )
+
+
+def _split_name(spec: str, subject: str) -> tuple[str, str | None]:
+    """Splits the setting 'name', which every subject accepts, off a spec; the name is None if not set."""
     if "name=" not in spec or "name" in catalogue.settings(catalogue.factory("subjects", subject)):
-        return spec, ""
+        return spec, None
     settings = catalogue.parse_spec(spec)[1]
-    called = settings.pop("name", "")
+    called = settings.pop("name", None)
     rest = ",".join(f"{k}={v}" for k, v in settings.items())
     return f"{subject}:{rest}" if rest else subject, called
 
@@ -133,6 +146,8 @@ def default_family(subjects: Sequence[Any], trust: bool = False) -> str:
                 else:
                     catalogue.make("families", spec)  # raises an error if it would run code
                 return spec
+        else:
+            _refuse_missing(path)
     raise MesascopeError(
         "No subject names its family.", "Add for example --family bernoulli_bandit:arms=5,trials=100."
     )
