@@ -167,7 +167,7 @@ def test_files_are_opened_by_make_and_missing_ones_named(tmp_path):
         (lambda: mesascope.examine([], HOME), "No subject is named"),
         (lambda: mesascope.examine("thompson", HOME, splits="frsh"), "There is no split 'frsh'"),
         (lambda: mesascope.examine("thompson", HOME, metrics="benfit"), "There is no metric 'benfit'"),
-        (lambda: mesascope.examine("thompson"), "No subject says which family"),
+        (lambda: mesascope.examine("thompson"), "No subject names its family"),
         (lambda: mesascope.measure(3), "int"),
         (lambda: mesascope.place("nothing.csv"), "cannot be placed"),
         (lambda: mesascope.make("subject", "thompson", HOME), "There is no kind of plug-in 'subject'"),
