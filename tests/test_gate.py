@@ -181,7 +181,7 @@ def test_only_whole_names_count_as_typed(monkeypatch, typed, named, passes):
 
 
 def test_packages_that_our_code_does_not_name_are_refused():
-    with pytest.raises(ValueError, match="no package that mesascope uses"):
+    with pytest.raises(ValueError, match="not a package that mesascope uses"):
         gate.import_package("evil")
 
 

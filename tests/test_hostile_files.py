@@ -336,7 +336,7 @@ def test_headers_that_announce_much(capsys):
 
 
 def test_what_is_no_file_is_not_read():
-    with pytest.raises(ValueError, match="no regular file"):
+    with pytest.raises(ValueError, match="not a regular file"):
         limits.read("/dev/zero", limits.SETTINGS)
 
 

@@ -164,7 +164,7 @@ def test_files_are_opened_by_make_and_missing_ones_named(tmp_path):
         (lambda: mesascope.rollout("thompson", HOME, conditions="reset"), "There is no condition 'reset'"),
         (lambda: mesascope.rollout(3, HOME), "int is not a subject"),
         (lambda: mesascope.rollout("thompson", 3), "int is not a family"),
-        (lambda: mesascope.examine([], HOME), "No subject is named"),
+        (lambda: mesascope.examine([], HOME), "There is no subject"),
         (lambda: mesascope.examine("thompson", HOME, splits="frsh"), "There is no split 'frsh'"),
         (lambda: mesascope.examine("thompson", HOME, metrics="benfit"), "There is no metric 'benfit'"),
         (lambda: mesascope.examine("thompson"), "No subject names its family"),

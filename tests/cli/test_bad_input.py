@@ -44,8 +44,8 @@ CASES = {
     "csv empty": (log("empty.csv"), "empty", "line of column names"),
     "csv a folder": (log("folder.csv"), "folder", "file"),
     "nc a folder": (log("folder.nc"), "no file", "Name a .nc file"),
-    "nc cut short": (log("cut.nc"), "no netCDF file of trials", "Name a .nc file"),
-    "nc of noise": (log("noise.nc"), "no netCDF file of trials", "Name a .nc file"),
+    "nc cut short": (log("cut.nc"), "not a netCDF file of trials", "Name a .nc file"),
+    "nc of noise": (log("noise.nc"), "not a netCDF file of trials", "Name a .nc file"),
     "csv of noise": (log("noise.csv"), "noise.csv", "Logs are .csv"),
     "nc not ours": (log("foreign.nc"), "contains no splits", "Name a .nc file"),
     "nc of another format": (log("other.nc"), "not a mesascope-trials/2", "read_log"),
@@ -173,7 +173,11 @@ CASES = {
     "option": (examine("uniform", ringz="fresh"), "ringz", "--help"),
     "subject": (examine("thompsn"), "no subject 'thompsn'", "Did you mean 'thompson'"),
     "family": (examine("uniform", family="bernouli_bandit"), "no family", "Did you mean 'bernoulli_bandit'"),
-    "family missing": (examine("uniform", family=""), "No subject names its family", "Add --family"),
+    "family missing": (
+        examine("uniform", family=""),
+        "No subject names its family",
+        "--family bernoulli_bandit",
+    ),
     "split": (
         examine("uniform", splits="fresh,shifted:lo"),
         "no split 'shifted:lo'",
@@ -270,7 +274,7 @@ CASES = {
     "index of other groups": (report("index other"), "incomplete or broken", "Run the command again"),
     "index too short": (report("index short"), "incomplete or broken", "Run the command again"),
     "trials missing": (report("trials missing"), "no file", "Name a .nc file"),
-    "trials cut short": (report("trials cut"), "no netCDF file of trials", "Name a .nc file"),
+    "trials cut short": (report("trials cut"), "not a netCDF file of trials", "Name a .nc file"),
     "placement incomplete": (report("placement"), "incomplete or broken", "Run the command again"),
     "report into a file": (
         ["report", "{here}/runs/whole", "--out", "/dev/null/page.html"],
