@@ -1,6 +1,6 @@
-"""Names → plug-ins: our folders and other packages' entry points are the registry.
+"""Finds plug-ins by name in our folders and in the entry points of other packages.
 
-A plug-in is a module with one factory named after its kind. It is imported only when it is asked for by name.
+A plug-in is a module with one factory named after its kind. It is imported only when it is requested by name.
 """
 
 import functools
@@ -28,7 +28,7 @@ KINDS = {
     "axes": "axis",
 }
 ROOT = Path(__file__).parent
-PLACES = {  # where files of each kind lie, here
+PLACES = {  # where this package keeps the files of each kind
     "families": ("worlds/*/families/*.py",),
     "subjects": ("worlds/*/subjects/*.py", "agents/*.py", "agents/*/*.py"),
     "conditions": ("conditions/*.py", "worlds/*/conditions/*.py"),
@@ -39,24 +39,25 @@ PLACES = {  # where files of each kind lie, here
 INSTALLED = "A plug-in of your own package shows once the package is installed: pip install -e ."
 STUDIES = ROOT / "studies"  # folders of data, not plug-ins: adding one adds a study
 LISTED = {**KINDS, "studies": "study"}
-BOUND = ("family", "rollouts", "lived", "out", "progress", "trust")  # parameters that are passed, never typed
+# parameters that callers pass and nobody types as a setting
+BOUND = ("family", "rollouts", "lived", "out", "progress", "trust")
 
 
 def names(kind: str) -> list[str]:
     """All plug-ins of a kind, or all studies, by name, without importing them."""
     if kind == "studies":
         return sorted(p.parent.name for p in STUDIES.glob("*/plan.toml"))
-    return sorted({*_own(kind), *(e.name for e in _outside(kind, tuple(sys.path)))})
+    return sorted({*_find_own(kind), *(e.name for e in _find_outside(kind, tuple(sys.path)))})
 
 
 @functools.cache
-def _outside(kind: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
-    """The entry points of other packages; reading them takes milliseconds, so once per search path."""
+def _find_outside(kind: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """The entry points of other packages; cached per search path, because reading them takes milliseconds."""
     return tuple(entry_points(group=f"mesascope.{kind}"))
 
 
 @functools.cache
-def _own(kind: str) -> dict[str, str]:
+def _find_own(kind: str) -> dict[str, str]:
     """Name → module of every file here that defines the factory of a kind; an axis is named after its folder."""
     defines = re.compile(rf"^(def {KINDS[kind]}\(|{KINDS[kind]} = )", re.MULTILINE)
     files = [file for place in PLACES[kind] for file in sorted(ROOT.glob(place))]
@@ -74,18 +75,18 @@ def module(kind: str, name: str) -> ModuleType:
     """The module of one plug-in.
 
     Raises:
-        MesascopeError: no such name (with the nearest ones), or it cannot be imported.
+        MesascopeError: the name does not exist (the message lists the nearest ones), or the import fails.
     """
     if kind not in KINDS:
         raise unknown("kind of plug-in", kind, KINDS)
     if name not in names(kind):
         error = unknown(KINDS[kind], name, names(kind))
         raise MesascopeError(error.problem, f"{error.remedy} {INSTALLED}")
-    found = sorted({e.module for e in _outside(kind, tuple(sys.path)) if e.name == name})
-    own = _own(kind).get(name)
+    found = sorted({e.module for e in _find_outside(kind, tuple(sys.path)) if e.name == name})
+    own = _find_own(kind).get(name)
     if len(claims := [*([own] if own else []), *found]) > 1:
         raise MesascopeError(
-            f"The {KINDS[kind]} {name!r} is claimed by {' and by '.join(claims)}.",
+            f"{' and '.join(claims)} both define the {KINDS[kind]} {name!r}.",
             "Rename one of them, or uninstall its package.",
         )
     target = claims[0]
@@ -100,167 +101,169 @@ def module(kind: str, name: str) -> ModuleType:
 
 def factory(kind: str, name: str) -> Callable[..., Any]:
     """The factory of one plug-in: its signature is its settings."""
-    made = getattr(module(kind, name), KINDS[kind], None)
-    if not callable(made):
+    function = getattr(module(kind, name), KINDS[kind], None)
+    if not callable(function):
         raise MesascopeError(
             f"The {KINDS[kind]} {name!r} has no factory.", f"Define a function {KINDS[kind]}(...)."
         )
-    return made
+    return function
 
 
-def settings(made: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """The settings of a factory: its parameters but for what is handed over."""
-    return {k: p for k, p in inspect.signature(made).parameters.items() if k not in BOUND}
+def settings(maker: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The settings of a factory: its parameters, except those that callers pass (BOUND)."""
+    return {k: p for k, p in inspect.signature(maker).parameters.items() if k not in BOUND}
 
 
 def parse_spec(spec: str) -> tuple[str, dict[str, str]]:
-    """'name:k=v,k=v' as a name and its settings, still text.
+    """Splits 'name:k=v,k=v' into the name and its settings, both as text.
 
     Raises:
         MesascopeError: a setting without '='.
     """
     name, _, rest = spec.partition(":")
-    given: dict[str, str] = {}
+    settings: dict[str, str] = {}
     for pair in filter(None, rest.split(",")):
         key, equals, value = pair.partition("=")
         if not equals or not key.strip():
-            what = f"{pair!r} in {spec!r}" if "://" not in spec else f"What follows a comma in {spec!r}"
-            raise MesascopeError(f"{what} is no setting.", f"Type {name}:key=value,key=value.")
-        if key.strip() in given:
+            label = f"{pair!r} in {spec!r}" if "://" not in spec else f"What follows a comma in {spec!r}"
+            raise MesascopeError(f"{label} is not a setting.", f"Type {name}:key=value,key=value.")
+        if key.strip() in settings:
             raise MesascopeError(f"{key.strip()!r} is set twice in {spec!r}.", "Set it once.")
-        given[key.strip()] = value.strip()
-    return name.strip(), given
+        settings[key.strip()] = value.strip()
+    return name.strip(), settings
 
 
 @contain_exits()
-def make(kind: str, spec: str, *handed: Any, **preset: Any) -> Any:
-    """Makes the plug-in that a text names.
+def make(kind: str, spec: str, *arguments: Any, **preset: Any) -> Any:
+    """Makes the plug-in that a spec names.
 
     Args:
         kind: families, subjects, conditions, metrics or recipes.
         spec: 'name' or 'name:key=value,…'.
-        handed: what the factory takes first, e.g. the family for a subject.
-        preset: settings in Python, over those in the text.
+        arguments: the factory's first arguments, e.g. the family for a subject.
+        preset: settings from Python; they override those in the spec.
     """
     gate.allow_from_python(spec, *preset.values())
-    name, given = parse_spec(spec)
-    made, what = factory(kind, name), f"{KINDS[kind]} {name!r}"
-    known = {**convert(made, given, what), **preset}
+    name, texts = parse_spec(spec)
+    maker, label = factory(kind, name), f"{KINDS[kind]} {name!r}"
+    keywords = {**convert(maker, texts, label), **preset}
     try:
-        inspect.signature(made).bind(*handed, **known)
+        inspect.signature(maker).bind(*arguments, **keywords)
     except TypeError as error:
         raise MesascopeError(
-            f"The {what} cannot be made: {error}.",
-            f"Its settings are: {', '.join(settings(made)) or 'none'}.",
+            f"The {label} cannot be made: {error}.",
+            f"Its settings are: {', '.join(settings(maker)) or 'none'}.",
         ) from None
     try:
-        return made(*handed, **known)
+        return maker(*arguments, **keywords)
     except MesascopeError:
         raise
     except Exception as error:
         raise MesascopeError(
-            f"The {what} cannot be made: its factory raised {type(error).__name__}: {error}.",
-            f"Give it other settings, or mend {made.__module__}.",
+            f"The {label} cannot be made: its factory raised {type(error).__name__}: {error}.",
+            f"Give it other settings, or mend {maker.__module__}.",
         ) from error
 
 
-def as_list(given: Any) -> list[Any] | None:
-    """One thing as a list of it, several as they are, None for none."""
-    if given is None:
+def as_list(value: Any) -> list[Any] | None:
+    """A single value as a list of one; a list or tuple as a list; None as None."""
+    if value is None:
         return None
-    return list(given) if isinstance(given, list | tuple) else [given]
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
-def open_all(kind: str, given: Any = None) -> list[Any]:
-    """Plug-ins of a kind from one or several names or objects; every one there is, where none is named."""
-    return [make(kind, one) if isinstance(one, str) else one for one in as_list(given) or names(kind)]
+def open_all(kind: str, requested: Any = None) -> list[Any]:
+    """Plug-ins of a kind from one or several names or objects; all of the kind by default."""
+    return [make(kind, one) if isinstance(one, str) else one for one in as_list(requested) or names(kind)]
 
 
-def convert(made: Callable[..., Any], given: dict[str, str], what: str) -> dict[str, Any]:
-    """Settings from text by the types in the factory's signature.
+def convert(maker: Callable[..., Any], texts: dict[str, str], label: str) -> dict[str, Any]:
+    """Converts settings from text to the types in the factory's signature.
 
     Raises:
         MesascopeError: an unknown setting, or a value of another type.
     """
-    known = settings(made)
+    parameters = settings(maker)
     try:
-        hints = typing.get_type_hints(made)
-    except NameError:  # a name that only a type checker imports
-        hints = {k: type(p.default) for k, p in known.items()}
-    out = {}
-    for key, text in given.items():
-        if key not in known:
-            error = unknown("setting", key, known)
-            raise MesascopeError(f"The {what} has no setting {key!r}.", error.remedy)
-        usual = known[key].default
+        hints = typing.get_type_hints(maker)
+    except NameError:  # an annotation that only a type checker imports
+        hints = {k: type(p.default) for k, p in parameters.items()}
+    result = {}
+    for key, text in texts.items():
+        if key not in parameters:
+            error = unknown("setting", key, parameters)
+            raise MesascopeError(f"The {label} has no setting {key!r}.", error.remedy)
+        usual = parameters[key].default
         example = f"{key}={1 if usual is inspect.Parameter.empty else usual}"
-        out[key] = _value(hints.get(key, str), text, example, f"{key}={text!r} of the {what}")
-    return out
+        result[key] = _parse_value(hints.get(key, str), text, example, f"{key}={text!r} of the {label}")
+    return result
 
 
-def _value(kind: Any, text: str, example: str, given: str) -> Any:
+def _parse_value(kind: Any, text: str, example: str, label: str) -> Any:
     if kind is bool:
         if text.lower() in ("true", "yes", "1"):
             return True
         if text.lower() in ("false", "no", "0"):
             return False
-        raise MesascopeError(f"{given} is neither true nor false.", f"Type e.g. {example.lower()}.")
+        raise MesascopeError(f"{label} is neither true nor false.", f"Type e.g. {example.lower()}.")
     if kind in (int, float):
         try:
             value = kind(text)
         except ValueError:
             word = "whole number" if kind is int else "number"
-            raise MesascopeError(f"{given} is no {word}.", f"Type e.g. {example}.") from None
+            raise MesascopeError(f"{label} is not a {word}.", f"Type e.g. {example}.") from None
         if value != value or value in (float("inf"), float("-inf")):
-            raise MesascopeError(f"{given} is not finite.", f"Type e.g. {example}.")
+            raise MesascopeError(f"{label} is not finite.", f"Type e.g. {example}.")
         return value
     return text
 
 
 def trust_setting(kind: str, name: str, trusted: bool) -> dict[str, bool]:
-    """The user's trust in code that a file brings, for a factory that asks for it."""
-    asked = trusted and "trust" in inspect.signature(factory(kind, name)).parameters
-    return {"trust": True} if asked else {}
+    """{'trust': True} if the user trusts the file's code and the factory has that setting; otherwise {}."""
+    takes_trust = trusted and "trust" in inspect.signature(factory(kind, name)).parameters
+    return {"trust": True} if takes_trust else {}
 
 
-def summary_line(made: Callable[..., Any]) -> str:
+def summary_line(maker: Callable[..., Any]) -> str:
     """The first line of a factory's docstring."""
-    return (inspect.getdoc(made) or "").strip().split("\n")[0]
+    return (inspect.getdoc(maker) or "").strip().split("\n")[0]
 
 
 def describe(kind: str) -> list[dict[str, Any]]:
-    """Every plug-in of a kind, or every study: kind, name, what it says of itself, its settings with their defaults."""
+    """Every plug-in of a kind, or every study: kind, name, summary, settings with their defaults, package."""
     if kind == "studies":
-        return [_study(name) for name in names(kind)]
+        return [_describe_study(name) for name in names(kind)]
     rows = []
     for name in names(kind):
         try:
-            made = factory(kind, name)
-            line, known = summary_line(made), {k: _plain(p.default) for k, p in settings(made).items()}
+            maker = factory(kind, name)
+            line, defaults = summary_line(maker), {k: _to_json(p.default) for k, p in settings(maker).items()}
         except MesascopeError as error:
-            line, known = f"broken: {error.problem}", {}
-        package = "" if name in _own(kind) else _package(kind, name)
-        rows.append({"kind": KINDS[kind], "name": name, "says": line, "settings": known, "package": package})
+            line, defaults = f"broken: {error.problem}", {}
+        package = "" if name in _find_own(kind) else _find_package(kind, name)
+        rows.append(
+            {"kind": KINDS[kind], "name": name, "says": line, "settings": defaults, "package": package}
+        )
     return rows
 
 
-def _package(kind: str, name: str) -> str:
-    """The package of others that a plug-in comes from."""
-    return next(e.module.partition(".")[0] for e in _outside(kind, tuple(sys.path)) if e.name == name)
+def _find_package(kind: str, name: str) -> str:
+    """The name of the other package that provides a plug-in."""
+    return next(e.module.partition(".")[0] for e in _find_outside(kind, tuple(sys.path)) if e.name == name)
 
 
-def _study(name: str) -> dict[str, Any]:
-    """A study's line: its question, and for how many seeds and minutes it runs."""
+def _describe_study(name: str) -> dict[str, Any]:
+    """A study's question, its number of seeds and its minutes."""
     try:
-        told = tomllib.loads((STUDIES / name / "plan.toml").read_text(encoding="utf-8"))
-        says, settings = str(told.get("says", "")), {k: told.get(k) for k in ("seeds", "minutes")}
+        plan = tomllib.loads((STUDIES / name / "plan.toml").read_text(encoding="utf-8"))
+        summary, settings = str(plan.get("says", "")), {k: plan.get(k) for k in ("seeds", "minutes")}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        says, settings = f"broken: {error}", {}
-    return {"kind": LISTED["studies"], "name": name, "says": says, "settings": settings}
+        summary, settings = f"broken: {error}", {}
+    return {"kind": LISTED["studies"], "name": name, "says": summary, "settings": settings}
 
 
-def _plain(default: Any) -> Any:
-    """A default as JSON holds it; None where there is none."""
+def _to_json(default: Any) -> Any:
+    """A setting's default as a JSON value; None if it has no default."""
     if default is inspect.Parameter.empty:
         return None
     return default if isinstance(default, str | int | float | bool | None) else str(default)

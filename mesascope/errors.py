@@ -1,4 +1,4 @@
-"""The one exception that a user's mistake raises: what is wrong, what is there, what to type."""
+"""The exception for users' mistakes: it says what is wrong, what exists and what to type."""
 
 import difflib
 import re
@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterable
 
 from mesascope.guards.secrecy import redact
 
-TWO_STOPS = re.compile(r"(?<![.])[.]{2}(?=\s|$)")  # a quoted message may end with its own
+TWO_STOPS = re.compile(r"(?<![.])[.]{2}(?=\s|$)")  # a quoted message may end with its own full stop
 
 
 class MesascopeError(Exception):
-    """A user's mistake or a broken contract; it tells no secret of what it was told.
+    """A user's mistake or a broken contract; secrets in its text are masked.
 
     Args:
         problem: what is wrong, in one sentence.
@@ -22,46 +22,46 @@ class MesascopeError(Exception):
         super().__init__(f"{self.problem} {self.remedy}".strip())
 
     def __reduce__(self) -> tuple:
-        return type(self), (self.problem, self.remedy)  # another process may have raised it
+        return type(self), (self.problem, self.remedy)  # so that it can cross processes
 
 
 class MesascopeWarning(UserWarning):
-    """What a reader of the numbers must know, said on standard error by the command line."""
+    """Something that a reader of the numbers must know; the command line prints it on standard error."""
 
 
 def describe(error: BaseException) -> str:
-    """What an exception says: its type and the first paragraph of its message, or a remedy where JAX cannot trace."""
+    """An exception's type and the first paragraph of its message; a remedy if JAX could not trace the code."""
     name = type(error).__name__
     if name.startswith("Tracer") or name == "ConcretizationTypeError":
         return (
-            f"{name}: it needs the value of an array while JAX traces it, as Python's if, int() and NumPy do; "
+            f"{name}: the code needs the value of an array while JAX traces it, as Python's if, int() and NumPy do; "
             "use jnp.where, select or jax.lax.cond instead"
         )
     return f"{name}: {str(error).partition(chr(10) * 2)[0]}".removesuffix(": ")
 
 
-MANY = 150  # names that a message does not list
+MANY = 150  # above this number, a message does not list the names
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> MesascopeError:
-    """The error for a name that does not exist: the nearest names and all that there are."""
-    known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=3)
+def unknown(kind: str, name: str, options: Iterable[str]) -> MesascopeError:
+    """The error for a name that does not exist; it lists the nearest names and all names."""
+    options = sorted(options)
+    close = difflib.get_close_matches(name, options, n=3)
     guess = f"Did you mean {' or '.join(repr(c) for c in close)}? " if close else ""
-    told = f"There are: {', '.join(known) or 'none'}."
-    if len(known) > MANY:
-        told = f"There are {len(known)}: mesascope list shows them."
-    return MesascopeError(f"There is no {kind} {name!r}.", f"{guess}{told}")
+    listing = f"There are: {', '.join(options) or 'none'}."
+    if len(options) > MANY:
+        listing = f"There are {len(options)}: mesascope list shows them."
+    return MesascopeError(f"There is no {kind} {name!r}.", f"{guess}{listing}")
 
 
-def pick_named(kind: str, name: str, known: Collection[str]) -> str:
-    """The name itself, if it is among those known; otherwise the error raised names the nearest of them."""
-    if name not in known:
-        raise unknown(kind, name, known)
+def pick_named(kind: str, name: str, options: Collection[str]) -> str:
+    """The name itself if it is among the options; otherwise raises an error with the nearest ones."""
+    if name not in options:
+        raise unknown(kind, name, options)
     return name
 
 
 def require(condition: bool, problem: str, remedy: str) -> None:
-    """Raise `MesascopeError` unless the condition holds."""
+    """Raises `MesascopeError` unless the condition is true."""
     if not condition:
         raise MesascopeError(problem, remedy)

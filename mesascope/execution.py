@@ -1,4 +1,4 @@
-"""Work of one kind on several processes."""
+"""Runs many units of the same work on several processes."""
 
 import contextlib
 import functools
@@ -21,80 +21,80 @@ from mesascope.errors import MesascopeError
 from mesascope.files import replacing
 from mesascope.guards.blame import contain_exits
 
-MOST = 4  # each compiles and holds what it lives
-PATIENCE = 5.0  # seconds that a process has to keep what it has
+MOST = 4  # each process compiles its own code and keeps its trials in memory
+PATIENCE = 5.0  # seconds that a process gets to save its state
 
 
 def cores() -> int:
-    """As many processes as there are cores to run on, at most four."""
+    """The number of cores available to this process, at most four."""
     return min(
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, MOST
     )
 
 
 class Work(Protocol):
-    """A function of a module that does one unit; with several workers it and all that goes in and out is pickled."""
+    """A module-level function that does one unit; several workers pickle it, its arguments and its results."""
 
     __qualname__: str
 
     def __call__(self, *unit: Any, **settings: Any) -> Any:
-        """The answer to a unit, whose parts are the arguments."""
+        """The result of one unit."""
         ...
 
 
 def spread(work: Work, units: Sequence[tuple], workers: int = 1, kept: Path | None = None) -> Iterator[Any]:
-    """What `work(*unit)` gives for every unit, in their order.
+    """Yields `work(*unit)` for every unit, in their order.
 
     Args:
-        work: what does a unit.
-        units: its arguments, those that take longest first.
-        workers: processes, 0 for one per core; with one everything runs in this one.
-        kept: a folder in which every answer, plain data then, is kept as soon as it is there, and from which it is
-            read when it is asked for again.
+        work: the function.
+        units: its arguments; put the units that take longest first.
+        workers: the number of processes, 0 for one per core; with 1 everything runs in this process.
+        kept: a folder in which each result is saved as soon as it is finished; a later call reads it from there.
+            Results must then be plain data.
     """
     workers = workers or cores()
     if kept is not None:
-        work = functools.partial(_kept, kept, work)
+        work = functools.partial(_run_saved, kept, work)
     if workers < 2 or len(units) < 2:
         yield from (work(*unit) for unit in units)
         return
     before = multiprocessing.active_children()
-    # forking a process in which JAX has started threads can hang it
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begun)
+    # a fork can deadlock once JAX has started threads
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _prepare_worker)
     try:
-        with _deaf():  # processes begin as units come in
-            futures = [pool.submit(_unit, work, *unit) for unit in units]
-        yield from _answers(futures)
+        with _ignore_interrupts():  # the pool starts processes as units are submitted
+            futures = [pool.submit(_run_unit, work, *unit) for unit in units]
+        yield from _collect(futures)
     except BaseException as error:
-        # the pool's own thread cancels; if this one does, that one can die of it
+        # let the pool's own thread cancel; cancelling from this thread can crash that one
         pool.shutdown(wait=False, cancel_futures=True)
-        _end([p for p in multiprocessing.active_children() if p not in before])
+        _end_processes([p for p in multiprocessing.active_children() if p not in before])
         if isinstance(error, BrokenProcessPool):
             raise MesascopeError(
-                "A process was ended from outside, perhaps for lack of memory.",
-                "Give the command again, with fewer --workers.",
+                "A worker process was killed from outside, perhaps because memory ran out.",
+                "Run the command again with fewer --workers.",
             ) from None
         raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _answers(futures: Sequence[Future]) -> Iterator[Any]:
-    """Answers in the order of their units; what fails is raised at once, a warning passed on once."""
-    waiting, told = set(futures), set()
+def _collect(futures: Sequence[Future]) -> Iterator[Any]:
+    """Yields results in the order of their units; raises errors at once and issues each warning once."""
+    waiting, issued = set(futures), set()
     for future in futures:
         while future in waiting:
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             for each in done:
-                for said in each.result()[1]:
-                    if said not in told:
-                        told.add(said)
-                        warnings.warn_explicit(*said)
+                for warning in each.result()[1]:
+                    if warning not in issued:
+                        issued.add(warning)
+                        warnings.warn_explicit(*warning)
         yield future.result()[0]
 
 
 class Warned(NamedTuple):
-    """What was warned of, as `warnings.warn_explicit` takes it."""
+    """A warning, as `warnings.warn_explicit` takes it."""
 
     message: str
     category: type[Warning]
@@ -103,8 +103,8 @@ class Warned(NamedTuple):
 
 
 @contain_exits()
-def _unit(work: Work, *unit: Any) -> tuple[Any, list[Warned]]:
-    """The answer to one unit, and what was warned of; one that is ended may keep what it has, as after Ctrl-C."""
+def _run_unit(work: Work, *unit: Any) -> tuple[Any, list[Warned]]:
+    """The result of one unit and its warnings; SIGTERM acts like Ctrl-C, so that the unit can save its state."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with warnings.catch_warnings(record=True) as caught:
@@ -115,15 +115,15 @@ def _unit(work: Work, *unit: Any) -> tuple[Any, list[Warned]]:
     except Exception as error:
         try:
             pickle.loads(pickle.dumps(error))
-        except Exception:  # it would take the pool with it
+        except Exception:  # an error that cannot be pickled would break the pool
             raise RuntimeError(f"{type(error).__name__}: {error}") from error
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-def _end(processes: Sequence[Any]) -> None:
-    """Ends processes, which otherwise would keep us waiting; they have a moment to keep what they have."""
+def _end_processes(processes: Sequence[Any]) -> None:
+    """Terminates processes; kills those that have not saved their state and exited after a few seconds."""
     for process in processes:
         process.terminate()
     last = time.monotonic() + PATIENCE
@@ -134,8 +134,8 @@ def _end(processes: Sequence[Any]) -> None:
 
 
 @contextlib.contextmanager
-def _deaf() -> Iterator[None]:
-    """Processes that begin in here do not hear Ctrl-C: it is for the one that began them, which hears it afterwards."""
+def _ignore_interrupts() -> Iterator[None]:
+    """Processes started in this context ignore Ctrl-C; this process receives it when the context ends."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -146,39 +146,41 @@ def _deaf() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _kept(folder: Path, work: Work, *unit: Any) -> Any:
-    """The answer to one unit, from its file if that is there and whole."""
-    asked = " ".join(f"{u.__module__}.{u.__qualname__}" if callable(u) else repr(u) for u in (work, *unit))
-    path = folder / f"{hashlib.sha256(asked.encode()).hexdigest()[:24]}.json"
+def _run_saved(folder: Path, work: Work, *unit: Any) -> Any:
+    """The result of one unit, read from its file if there is a valid one."""
+    description = " ".join(
+        f"{u.__module__}.{u.__qualname__}" if callable(u) else repr(u) for u in (work, *unit)
+    )
+    path = folder / f"{hashlib.sha256(description.encode()).hexdigest()[:24]}.json"
     try:
         return json.loads(path.read_text())["answer"]
     except (OSError, ValueError, KeyError, TypeError):
         answer = work(*unit)
-    with contextlib.suppress(OSError):  # what cannot be kept is computed again
-        folder.mkdir(parents=True, exist_ok=True)  # another run that was done may have emptied it
+    with contextlib.suppress(OSError):  # a result that cannot be saved is computed again
+        folder.mkdir(parents=True, exist_ok=True)  # another run that finished may have removed it
         with replacing(path, os.getpid()) as part:
-            part.write_text(json.dumps({"asked": asked, "answer": answer}))
+            part.write_text(json.dumps({"asked": description, "answer": answer}))
     return answer
 
 
 def fingerprint(folder: Path, kinds: tuple[str, ...] = (".py", ".toml"), without: Path | None = None) -> str:
-    """Of all code and settings in a folder: what was computed by other code is not taken for this one's.
+    """A hash of all code and settings in a folder, so that results of other code are not reused.
 
     Args:
-        folder: with all below it.
-        kinds: of files.
-        without: a folder in it that is left out.
+        folder: the folder; its subfolders are included.
+        kinds: the suffixes of the files to hash.
+        without: a subfolder to leave out.
     """
-    told = hashlib.sha256()
-    left_out = without.resolve() if without else None
+    hasher = hashlib.sha256()
+    excluded = without.resolve() if without else None
     for path in sorted(p for p in folder.rglob("*") if p.suffix in kinds):
-        if left_out is None or not path.resolve().is_relative_to(left_out):
-            told.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return told.hexdigest()[:16]
+        if excluded is None or not path.resolve().is_relative_to(excluded):
+            hasher.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return hasher.hexdigest()[:16]
 
 
-def _begun() -> None:
-    """A process does not hear Ctrl-C, and ends when the one that began it has, however that came."""
+def _prepare_worker() -> None:
+    """Makes a worker ignore Ctrl-C and exit as soon as its parent process has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

@@ -1,4 +1,4 @@
-"""Files that are whole at every moment, and the user's cache folder."""
+"""Atomic writes of files, and the user's cache folder."""
 
 import contextlib
 import os
@@ -7,20 +7,20 @@ from pathlib import Path
 
 
 def cache(*parts: str) -> Path:
-    """A place in $XDG_CACHE_HOME/mesascope, or in ~/.cache/mesascope; it need not exist.
+    """A path in $XDG_CACHE_HOME/mesascope, or in ~/.cache/mesascope; it need not exist.
 
-    What lies there can be made again, or was asked of a server.
+    The files there can be computed again, or are saved answers of a model server.
     """
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").joinpath("mesascope", *parts)
 
 
 @contextlib.contextmanager
 def replacing(path: Path, mark: str | int = "part") -> Iterator[Path]:
-    """A file to write beside `path`, which takes its place once it is written: `path` is whole or not there.
+    """A temporary file that replaces `path` once it is written, so that `path` is never incomplete.
 
     Args:
-        path: what is written; its folder must be there.
-        mark: tells the file from that of another process that writes the same.
+        path: the file to write; its folder must exist.
+        mark: part of the temporary file's name; other processes that write the same path need another one.
     """
     part = path.with_name(f".{path.name}.{mark}")
     yield part
@@ -28,6 +28,6 @@ def replacing(path: Path, mark: str | int = "part") -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a text; the file appears whole or not at all."""
+    """Writes a text atomically."""
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8")

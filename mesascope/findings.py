@@ -29,27 +29,27 @@ class Finding:
     """One measured answer.
 
     Attributes:
-        metric: the metric's name, with what it was asked of behind a colon where it asks several.
-        question: in words.
+        metric: the metric's name; a metric with several readings adds the reading's label after a colon.
+        question: the metric's question in words.
         subject: the subject's name.
         fingerprint: one hash over its weights, or 'not available'.
         family: the family with its settings.
         split: which split.
-        settings: what the metric was told.
+        settings: the metric's settings.
         estimate: the number; None unless measured.
-        low: lower end of the interval; None where there are fewer than three units.
+        low: lower end of the interval; None with fewer than three units.
         high: upper end.
         confidence: of the interval.
         n: units.
         unit: what was resampled: lifetime, task, training seed, participant, wording.
-        null: what the number would be if nothing were there.
+        null: the number under the null hypothesis.
         status: measured, does not apply, or failed.
-        reason: why it is not measured, or what to bear in mind.
+        reason: why it is not measured, or a caveat.
         controls: the same finding for the learner, the lookalike and the still one: estimate, low, high by role.
-        p: two-sided, against the null.
-        holm: the same, adjusted over all findings of the subject.
-        confirmatory: named in the placement rule; the rest are descriptive.
-        made: commit, versions, key, when.
+        p: two-sided p-value against the null.
+        holm: p adjusted over all findings of the subject (Holm).
+        confirmatory: whether the placement rule uses it; the others are descriptive.
+        made: provenance: commit, versions, key, time.
     """
 
     metric: str
@@ -81,7 +81,7 @@ class Finding:
                 f"A finding's status is {self.status!r}.", "It is measured, does not apply or failed."
             )
         if not self.unit:
-            raise MesascopeError(f"The finding {self.metric!r} names no unit.", "Say what was resampled.")
+            raise MesascopeError(f"The finding {self.metric!r} has no unit.", "Say what was resampled.")
         if self.status != "measured":
             if not self.reason:
                 raise MesascopeError(f"The finding {self.metric!r} is not measured.", "Say why.")
@@ -96,7 +96,7 @@ class Finding:
             )
         if self.low is not None and self.high is not None and not self.low <= self.estimate <= self.high:
             raise MesascopeError(
-                f"The interval of {self.metric!r} does not hold its estimate.", "Check the order."
+                f"The interval of {self.metric!r} does not contain its estimate.", "Check the order."
             )
 
     @property
@@ -105,7 +105,7 @@ class Finding:
         return self.status == "measured" and self.low is not None and self.low == self.high
 
     def text(self) -> str:
-        """The number as one would quote it."""
+        """The estimate with its interval and n, as one line of text."""
         if self.status != "measured" or self.estimate is None:
             return f"{self.status}: {self.reason}"
         if self.low is None:
@@ -116,7 +116,7 @@ class Finding:
         return f"{self.estimate:.3f} [{self.low:.3f}, {self.high:.3f}] (n = {self.n} {self.unit}s{small})"
 
     def _repr_html_(self) -> str:
-        """As a notebook shows it."""
+        """HTML for notebooks."""
         import html
 
         return f"<b>{html.escape(self.metric)}</b> {html.escape(self.text())}<br><i>{html.escape(self.question)}</i>"
@@ -129,17 +129,17 @@ def to_json(finding: Finding) -> dict[str, Any]:
 
 
 def from_json(data: Any) -> Finding:
-    """The finding in plain data.
+    """The finding that plain data describe.
 
     Raises:
-        MesascopeError: not of this format, or a field is missing or of another kind.
+        MesascopeError: the data have another format, or a field is missing or invalid.
     """
     found = data.get("format") if isinstance(data, dict) else type(data).__name__
     if formats.is_old(found, FINDING):
         data = formats.reword(data) | {"format": FINDING}
     elif found != FINDING:
         raise MesascopeError(
-            f"This is no {FINDING}: {found!r}.", "Name a findings.json that mesascope wrote."
+            f"This is not a {FINDING}: {found!r}.", "Name a findings.json that mesascope wrote."
         )
     names = {f.name for f in dataclasses.fields(Finding)}
     odd = sorted(data.keys() - names)
@@ -157,7 +157,7 @@ def read(folder: str | os.PathLike) -> list[Finding]:
     """All findings of a run's folder, or of a findings.json.
 
     Raises:
-        MesascopeError: no such folder, or a file that is not ours.
+        MesascopeError: the folder does not exist, or mesascope did not write the file.
     """
     path = Path(folder)
     path = path / "findings.json" if path.is_dir() else path
@@ -166,7 +166,7 @@ def read(folder: str | os.PathLike) -> list[Finding]:
     except FileNotFoundError:
         raise MesascopeError(f"There is no {str(path)!r}.", "Name the folder of a run.") from None
     except (UnicodeDecodeError, ValueError) as error:
-        raise MesascopeError(f"{str(path)!r} is no JSON: {error}.", "Name the folder of a run.") from None
+        raise MesascopeError(f"{str(path)!r} is not JSON: {error}.", "Name the folder of a run.") from None
     if isinstance(document, dict) and isinstance(document.get("subjects"), list):
         rows: Iterable[Any] = (f for s in document["subjects"] for f in s.get("findings", []))
     else:
@@ -175,23 +175,23 @@ def read(folder: str | os.PathLike) -> list[Finding]:
 
 
 def provenance(seed: Any) -> dict[str, Any]:
-    """What a number was made with: commit, versions, key, when."""
+    """The provenance of a number: commit, versions, key, time."""
     when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    return {"commit": _commit(), "versions": _versions(), "key": seed, "when": when}
+    return {"commit": _find_commit(), "versions": _list_versions(), "key": seed, "when": when}
 
 
 @functools.cache
-def _commit() -> str:
-    here = Path(mesascope.__file__).parent
+def _find_commit() -> str:
+    root = Path(mesascope.__file__).parent
     try:
-        asked = ["git", "-C", str(here), "rev-parse", "--short=12", "HEAD"]
-        told = subprocess.run(asked, capture_output=True, text=True, timeout=5, check=False)
+        command = ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
     except (OSError, subprocess.SubprocessError):
         return "release"
-    inside = (here.parent / ".git").exists()
-    return told.stdout.strip() if inside and told.returncode == 0 else "release"
+    inside = (root.parent / ".git").exists()
+    return result.stdout.strip() if inside and result.returncode == 0 else "release"
 
 
 @functools.cache
-def _versions() -> dict[str, str]:
+def _list_versions() -> dict[str, str]:
     return {"mesascope": mesascope.__version__} | {p: version(p) for p in ("jax", "numpy", "scipy", "xarray")}

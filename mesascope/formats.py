@@ -1,4 +1,4 @@
-"""The formats of the files that we write, and the words of those that we wrote before."""
+"""The formats of the files that we write, and the words of their first versions."""
 
 import re
 from collections.abc import Mapping
@@ -10,16 +10,16 @@ NETWORK = "mesascope-network/2"
 OLD_WORDS = {"ring": "split", "probe": "metric", "told": "observes"}  # of format 1 → ours
 
 
-def is_old(found: Any, wanted: str) -> bool:
-    """Whether a format is the first version of the one that we write now."""
-    return found == f"{wanted.rpartition('/')[0]}/1"
+def is_old(found: Any, current: str) -> bool:
+    """Whether a format is version 1 of the current one."""
+    return found == f"{current.rpartition('/')[0]}/1"
 
 
 def reword(table: Mapping[str, Any]) -> dict[str, Any]:
-    """A table whose keys may be old words, with ours."""
+    """A table with the old words among its keys replaced by the current ones."""
     return {OLD_WORDS.get(key, key): value for key, value in table.items()}
 
 
 def reword_spec(spec: str) -> str:
-    """A name whose settings may be old words, with ours."""
+    """A spec with the old words among its settings replaced by the current ones."""
     return re.sub(r"(?<=[:,])(\w+)(?==)", lambda key: OLD_WORDS.get(key[0], key[0]), spec)

@@ -1,4 +1,4 @@
-"""Random keys addressed by name and number, never used up in order."""
+"""Random keys addressed by names and numbers instead of being split in order."""
 
 import functools
 import zlib
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def address(key: jax.Array, *parts: str | int | jax.Array) -> jax.Array:
-    """The key at an address: the same parts always give the same key, other parts an independent one.
+    """The key at an address: the same parts give the same key; other parts give an independent key.
 
     Args:
         key: a JAX random key.
@@ -22,11 +22,11 @@ def address(key: jax.Array, *parts: str | int | jax.Array) -> jax.Array:
 def fold_address(seed: int, *parts: str | int) -> jax.Array:
     """`address(jax.random.key(seed), *parts)` in one compiled call."""
     codes = [zlib.crc32(part.encode()) if isinstance(part, str) else part for part in parts]
-    return _folded(seed, np.asarray(codes, np.uint32))
+    return _fold_codes(seed, np.asarray(codes, np.uint32))
 
 
 @jax.jit
-def _folded(seed: jax.Array, codes: jax.Array) -> jax.Array:
+def _fold_codes(seed: jax.Array, codes: jax.Array) -> jax.Array:
     key = jax.random.key(seed)
     for i in range(codes.shape[0]):
         key = jax.random.fold_in(key, codes[i])
@@ -35,5 +35,5 @@ def _folded(seed: jax.Array, codes: jax.Array) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
 def random_orders(key: jax.Array, n: int, many: int) -> jax.Array:
-    """[n, many] the numbers from 0, each row in an order of its own."""
+    """[n, many]: each row is an independent random permutation of 0 to many - 1."""
     return jax.vmap(lambda k: jax.random.permutation(k, many))(jax.random.split(key, n))

@@ -1,4 +1,4 @@
-"""The only intervals and tests in the package, thin over SciPy."""
+"""All intervals and tests of the package, built on SciPy."""
 
 import functools
 from collections.abc import Callable
@@ -21,16 +21,16 @@ class Interval(NamedTuple):
 
 
 def interval(values: np.ndarray, null: np.ndarray | float = 0.0, confidence: float = CONFIDENCE) -> Interval:
-    """Student t intervals for the means of many rows at once; NaN entries are missing units.
+    """Student t intervals for the means of many rows; NaN entries are missing units.
 
     Args:
         values: [P, N] one number per metric and unit.
-        null: [P] or one number: what p is taken against.
+        null: [P] or one number: the null hypothesis for p.
         confidence: the share of such intervals that hold the mean.
 
     Returns:
-        Rows with fewer than three units have low, high and p NaN: no interval and no claim. Rows whose numbers are
-        all equal have an interval of width 0.
+        Rows with fewer than three units have no interval: low, high and p are NaN. Rows of equal numbers have an
+        interval of width 0.
     """
     values = np.asarray(values, float)
     n = np.isfinite(values).sum(-1)
@@ -53,42 +53,42 @@ def interval(values: np.ndarray, null: np.ndarray | float = 0.0, confidence: flo
 
 def proportion(hits: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """The exact interval of a rate (Clopper and Pearson 1934): `hits` of `n` independent units."""
-    got = stats.binomtest(hits, n).proportion_ci(confidence, method="exact")
-    return float(got.low), float(got.high)
+    bounds = stats.binomtest(hits, n).proportion_ci(confidence, method="exact")
+    return float(bounds.low), float(bounds.high)
 
 
 def standard_error(values: np.ndarray) -> float:
-    """The standard error of the mean of one row of numbers, NaN entries left out."""
+    """The standard error of the mean of one row of numbers, without NaN entries."""
     values = np.asarray(values, float)
     values = values[np.isfinite(values)]
     return float(stats.sem(values)) if len(values) > 1 else float("nan")
 
 
 def mean(values: np.ndarray, axis: int = -1) -> np.ndarray:
-    """The mean along an axis, NaN entries left out; NaN where there is nothing else."""
-    held = np.isfinite(values)
-    count = held.sum(axis)
-    return np.where(count > 0, np.where(held, values, 0.0).sum(axis) / np.maximum(count, 1), np.nan)
+    """The mean along an axis without NaN entries; NaN if all entries are NaN."""
+    valid = np.isfinite(values)
+    count = valid.sum(axis)
+    return np.where(count > 0, np.where(valid, values, 0.0).sum(axis) / np.maximum(count, 1), np.nan)
 
 
 def linearise(function: Callable[[np.ndarray], Any], parts: np.ndarray) -> np.ndarray:
     """One number per unit whose mean is function(means) and whose spread gives its standard error (delta method).
 
     Args:
-        function: of the means [M] of M parts, e.g. a ratio of sums; smooth.
+        function: a smooth function of the means [M] of M parts, e.g. a ratio of sums.
         parts: [M, N] per unit; units with a NaN part give NaN. Parts of splits that were drawn independently may
             share a column: their covariance is 0 in expectation.
     """
     parts = np.asarray(parts, float)
-    held = np.isfinite(parts).all(0)
-    if not held.any():
+    valid = np.isfinite(parts).all(0)
+    if not valid.any():
         return np.full(parts.shape[1], np.nan)
-    mean = parts[:, held].mean(1)
+    mean = parts[:, valid].mean(1)
     step = 1e-5 * np.maximum(np.abs(mean), 1e-3)
     slope = [
         (function(mean + h) - function(mean - h)) / (2 * s) for h, s in zip(np.diag(step), step, strict=True)
     ]
-    return np.where(held, function(mean) + np.asarray(slope) @ (parts - mean[:, None]), np.nan)
+    return np.where(valid, function(mean) + np.asarray(slope) @ (parts - mean[:, None]), np.nan)
 
 
 def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
@@ -97,28 +97,28 @@ def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
 
 
 def by_unit(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """The mean [units] of values [N] within each unit, NaN entries left out."""
+    """The mean [units] of values [N] within each unit, without NaN entries."""
     names, index = np.unique(unit, return_inverse=True)
-    held = np.isfinite(values)
-    count = np.bincount(index, held, len(names))
-    total = np.bincount(index, np.where(held, values, 0.0), len(names))
+    valid = np.isfinite(values)
+    count = np.bincount(index, valid, len(names))
+    total = np.bincount(index, np.where(valid, values, 0.0), len(names))
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 @functools.lru_cache(maxsize=32)
 def resampling(n: int, resamples: int, seed: int) -> np.ndarray:
-    """[resamples, n] how often each unit is drawn in a bootstrap; each row sums to n."""
+    """[resamples, n] bootstrap counts: how often each unit is drawn; each row sums to n."""
     rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
-    drawn.flags.writeable = False
-    return drawn
+    counts = rng.multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64)
+    counts.flags.writeable = False
+    return counts
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """Holm's adjusted p-values (1979); NaN stays NaN and does not count."""
+    """Holm's adjusted p-values (1979); NaN entries stay NaN and are not counted."""
     p = np.asarray(p, float)
-    out, held = np.full(len(p), np.nan), np.flatnonzero(np.isfinite(p))
-    order = held[np.argsort(p[held], kind="stable")]
+    result, valid = np.full(len(p), np.nan), np.flatnonzero(np.isfinite(p))
+    order = valid[np.argsort(p[valid], kind="stable")]
     stepped = np.maximum.accumulate(p[order] * (len(order) - np.arange(len(order))))
-    out[order] = np.minimum(stepped, 1.0)
-    return out
+    result[order] = np.minimum(stepped, 1.0)
+    return result

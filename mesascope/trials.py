@@ -1,16 +1,17 @@
 """Trials: an xarray.Dataset with checked conventions.
 
-Axes: condition, lifetime, trial (and choice, unit). Variables: action, feedback, score [C, N, T] (action -1 and NaN
-where a trial is missing; where actions are real numbers, the attribute actions is 'real' and action is float32, NaN
-where missing), log_probs [C, N, T, K] where the subject gives them (of the intact and the one-step
-conditions; NaN throughout elsewhere), partner [C, N, T] (whose carry or feedback was used), and what the subject did
-not see: chance, best, worst, fixed [N, T].
+Axes: condition, lifetime, trial (and choice, unit). Variables:
+- action, feedback, score [C, N, T]: action is -1 and the others NaN if a trial is missing. For real actions the
+  attribute actions is 'real' and action is float32, NaN if missing.
+- log_probs [C, N, T, K] if the subject reports them: for the intact and the one-step conditions; NaN for the others.
+- partner [C, N, T]: the lifetime that lent its carry or feedback.
+- chance, best, worst, fixed [N, T]: hidden from the subject.
 
-Where trials have several steps the attribute steps is S, the most of them, and there is an axis step. feedback and
-score are sums over the steps of a trial, n_steps [C, N, T] counts those that were lived. action [C, N, T, S] and
-log_probs [C, N, T, S, K] are of single steps, -1 and NaN where the trial was over; of more than 64 steps 64 are kept,
-the attribute kept says which. step_feedback [N, T, S] and observation [N, T, S, D] are of the intact run alone, kept
-where all steps are and the whole is not too large: with them a life can be replayed.
+If trials have several steps, the attribute steps is S, the maximum number, and there is an axis step. feedback and
+score are sums over the steps of a trial; n_steps [C, N, T] counts the steps that were run. action [C, N, T, S] and
+log_probs [C, N, T, S, K] describe single steps, -1 and NaN after the trial's end. Of more than 64 steps 64 are stored,
+and the attribute kept lists them. step_feedback [N, T, S] and observation [N, T, S, D] describe the intact run, if all
+steps are stored and the arrays are not too large; a lifetime can be replayed from them.
 """
 
 import json
@@ -29,14 +30,14 @@ from mesascope.formats import TRIALS
 from mesascope.guards import limits
 
 AXES = ("condition", "lifetime", "trial")
-FEW = 4  # trials over which a reflex may look back: what is older is what a carry holds
-KEPT = 64  # steps of a trial whose actions are kept
-# numbers of a lifetime and condition above which log-probabilities, observations are not kept
+FEW = 4  # a reflex may depend on this many last trials; anything older must be in the carry
+KEPT = 64  # steps of a trial whose actions are stored
+# above this many numbers per lifetime and condition, log-probabilities and observations are not stored
 LARGEST = 1 << 16
 
 
 def kept_steps(steps: int) -> np.ndarray:
-    """The steps whose actions are kept: all, or the first and 63 others, drawn once and for all."""
+    """The steps whose actions are stored: all, or the first and 63 others, always the same random ones."""
     if steps <= KEPT:
         return np.arange(steps)
     others = np.random.default_rng(0).choice(np.arange(1, steps), KEPT - 1, replace=False)
@@ -44,12 +45,12 @@ def kept_steps(steps: int) -> np.ndarray:
 
 
 def reflex_window(trials: int, most: int = FEW) -> int:
-    """How many of a lifetime's last trials a reflex may answer: four, or a fifth of a lifetime below twenty."""
+    """How many last trials a reflex may depend on: four, or a fifth of a lifetime shorter than twenty trials."""
     return max(1, min(most, trials // 5))
 
 
 def spell_out(condition: str, trials: int) -> str:
-    """A condition's text with {half}, {tenth} and {few} filled in for lifetimes of so many trials."""
+    """A condition's spec with {half}, {tenth} and {few} filled in for a given number of trials."""
     return condition.format(half=trials // 2, tenth=trials // 10, few=reflex_window(trials))
 
 
@@ -62,19 +63,19 @@ def assemble(
     *,
     attrs: Mapping[str, Any],
 ) -> xr.Dataset:
-    """Blocks of records, [condition][block] with axes T, N, as one data set of `lifetimes` lifetimes."""
+    """Joins records [condition][block] with axes T, N into one data set of `lifetimes` lifetimes."""
 
     stepwise = records[0][0].steps is not None
 
-    def whole(parts, lifetime=1):
-        """The blocks of each condition, one after the other, lifetimes first."""
+    def stack(parts, lifetime=1):
+        """Joins the blocks of each condition along the lifetimes, which become the first axis."""
         moved = [[np.moveaxis(np.asarray(x), lifetime, 0) for x in row] for row in parts]
         return np.stack([np.concatenate(row)[:lifetimes] for row in moved])
 
     def join(name, lifetime=1):
-        return whole([[getattr(r, name) for r in row] for row in records], lifetime)
+        return stack([[getattr(r, name) for r in row] for row in records], lifetime)
 
-    lifetime, each = (2, (*AXES, "step")) if stepwise else (1, AXES)  # of what is kept of single steps
+    lifetime, each = (2, (*AXES, "step")) if stepwise else (1, AXES)  # of variables per step
     action = join("action", lifetime)
     data: dict[str, Any] = {
         "action": (each, action.astype(np.float32 if attrs.get("actions") == "real" else np.int16)),
@@ -83,24 +84,24 @@ def assemble(
         "partner": (AXES, join("partner").astype(np.int16)),
     }
     single = np.asarray(one_step)[:, None, None]
-    # the pay-off of a life that went on undisturbed is not the condition's
+    # a one-step condition leaves the lifetime undisturbed, so its pay-off is not the condition's
     for name in ("feedback", "score"):
         data[name] = (AXES, np.where(single, np.float32(np.nan), data[name][1]))
-    # kept where a metric compares responses; the file is a fifth of the size
+    # stored only if a metric compares responses, which shrinks the file to a fifth
     if records[0][0].log_probs is not None:
-        kept = single[:, 0, 0] | (np.asarray(labels) == "intact")
-        stated = join("log_probs", lifetime)
-        if not stepwise or stated[0, 0].size <= LARGEST:
-            stated = np.where(kept.reshape(-1, *[1] * (stated.ndim - 1)), stated, np.nan)
-            data["log_probs"] = ((*each, "choice"), stated.astype(np.float32))
+        compared = single[:, 0, 0] | (np.asarray(labels) == "intact")
+        log_probs = join("log_probs", lifetime)
+        if not stepwise or log_probs[0, 0].size <= LARGEST:
+            log_probs = np.where(compared.reshape(-1, *[1] * (log_probs.ndim - 1)), log_probs, np.nan)
+            data["log_probs"] = ((*each, "choice"), log_probs.astype(np.float32))
     if stepwise:
-        data |= _steps(records, labels, whole, join, int(attrs["steps"]))
+        data |= _step_variables(records, labels, stack, join, int(attrs["steps"]))
         attrs = {**attrs, "kept": kept_steps(int(attrs["steps"])).tolist()}
     elif np.asarray(records[0][0].observation).shape[-1]:
         data["observation"] = ((*AXES, "shown"), join("observation").astype(np.float32))
     for tap in records[0][0].taps or {}:
-        shown = whole([[r.taps[tap] for r in row] for row in records], lifetime)
-        data[f"tap_{tap}"] = ((*each, f"unit_{tap}"), shown)
+        activations = stack([[r.taps[tap] for r in row] for row in records], lifetime)
+        data[f"tap_{tap}"] = ((*each, f"unit_{tap}"), activations)
     for name, value in latents.items():
         data[name] = (("lifetime", "trial", "choice")[: value.ndim], np.asarray(value, np.float32))
     trials = xr.Dataset(data, coords={"condition": list(labels)}, attrs={"format": TRIALS, **attrs})
@@ -108,36 +109,37 @@ def assemble(
     return trials
 
 
-def _steps(records, labels, whole, join, steps: int) -> dict[str, Any]:
-    """How many steps were lived, and what the intact run can be replayed from."""
+def _step_variables(records, labels, stack, join, steps: int) -> dict[str, Any]:
+    """The number of steps per trial, and the variables from which the intact run can be replayed."""
     data: dict[str, Any] = {"n_steps": (AXES, join("steps").astype(np.int32))}
     if "intact" not in labels:
         return data
     intact, axes = records[list(labels).index("intact")], ("lifetime", "trial", "step")
     if intact[0].observation is None:
         return data
-    data["step_feedback"] = (axes, whole([[r.paid for r in intact]], 2)[0].astype(np.float32))
-    shown = whole([[r.observation for r in intact]], 2)[0].astype(np.float32)
-    if shown.size:
-        more = ("shown", *(f"shown_{i}" for i in range(1, shown.ndim - 3)))
-        data["observation"] = ((*axes, *more), shown)
+    data["step_feedback"] = (axes, stack([[r.paid for r in intact]], 2)[0].astype(np.float32))
+    observation = stack([[r.observation for r in intact]], 2)[0].astype(np.float32)
+    if observation.size:
+        more = ("shown", *(f"shown_{i}" for i in range(1, observation.ndim - 3)))
+        data["observation"] = ((*axes, *more), observation)
     return data
 
 
 def check(trials: xr.Dataset) -> None:
-    """Raises where the data set does not keep the conventions.
+    """Checks that the data set follows the conventions.
 
     Raises:
-        MesascopeError: names the variable, what it holds and what it should.
+        MesascopeError: it does not; the message names the variable, what it contains and what it needs.
     """
     if trials.attrs.get("format") != TRIALS:
         raise MesascopeError(
-            f"This is no {TRIALS} data set: its format attribute is {trials.attrs.get('format')!r}.",
+            f"This is not a {TRIALS} data set: its format attribute is {trials.attrs.get('format')!r}.",
             "Write it with mesascope, or read a log with mesascope.logs.read_log.",
         )
     if "action" not in trials or "feedback" not in trials:
         raise MesascopeError(
-            f"The trials hold {', '.join(map(str, trials)) or 'nothing'}.", "They need action and feedback."
+            f"The trials contain {', '.join(map(str, trials)) or 'nothing'}.",
+            "They need action and feedback.",
         )
     each = (*AXES, "step") if int(trials.attrs.get("steps", 1)) > 1 else AXES
     for name, axes in (("action", each), ("feedback", AXES), ("score", AXES)):
@@ -153,7 +155,7 @@ def check(trials: xr.Dataset) -> None:
     action, real = trials.action.values, trials.attrs.get("actions") == "real"
     if real and (action.dtype.kind != "f" or np.isinf(action).any() or "log_probs" in trials):
         raise MesascopeError(
-            f"The actions are said to be real numbers and are {action.dtype}"
+            f"The actions should be real numbers and are {action.dtype}"
             f"{', with log-probabilities' if 'log_probs' in trials else ''}.",
             "They need to be floating-point numbers, NaN where missing, without log-probabilities.",
         )
@@ -177,7 +179,7 @@ def check(trials: xr.Dataset) -> None:
 
 
 def save(splits: Mapping[str, xr.Dataset], path: str | os.PathLike) -> Path:
-    """Writes one data set per split into one netCDF file; the file appears whole or not at all."""
+    """Writes one data set per split into one netCDF file, atomically."""
     path = Path(path)
     packed = {}
     for split, trials in splits.items():
@@ -193,10 +195,10 @@ def save(splits: Mapping[str, xr.Dataset], path: str | os.PathLike) -> Path:
 
 
 def open_trials(path: str | os.PathLike) -> dict[str, xr.Dataset]:
-    """Reads what `save` wrote: one checked data set per split.
+    """Reads a file that `save` wrote: one checked data set per split.
 
     Raises:
-        MesascopeError: no such file, no netCDF, or not ours.
+        MesascopeError: the file does not exist, is not netCDF, or does not contain trials.
     """
     path = Path(path)
     if not path.is_file():
@@ -207,12 +209,12 @@ def open_trials(path: str | os.PathLike) -> dict[str, xr.Dataset]:
             splits = {name: node.to_dataset().load() for name, node in tree.children.items()}
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise MesascopeError(
-            f"{str(path)!r} is no netCDF file of trials: {str(error).splitlines()[0][:200]}.",
+            f"{str(path)!r} is not a netCDF file of trials: {str(error).splitlines()[0][:200]}.",
             "Name a .nc file that mesascope wrote, or a .csv, .tsv or .parquet log.",
         ) from None
     if not splits:
-        raise MesascopeError(f"{str(path)!r} holds no splits.", "Name a .nc file that mesascope wrote.")
-    out = {}
+        raise MesascopeError(f"{str(path)!r} contains no splits.", "Name a .nc file that mesascope wrote.")
+    result = {}
     for split, trials in splits.items():
         try:
             attrs = {k: limits.parse_json(v) for k, v in trials.attrs.items() if isinstance(v, str)}
@@ -220,20 +222,20 @@ def open_trials(path: str | os.PathLike) -> dict[str, xr.Dataset]:
             attrs = dict(trials.attrs)
         if formats.is_old(attrs.get("format"), TRIALS):
             attrs = formats.reword(attrs) | {"format": TRIALS}
-        out[split] = trials.assign_attrs()
-        out[split].attrs = attrs
-        check(out[split])
-    return out
+        result[split] = trials.assign_attrs()
+        result[split].attrs = attrs
+        check(result[split])
+    return result
 
 
 def counted_trials(trials: xr.Dataset) -> slice:
-    """The trials that count: the last half, or all after the task has changed."""
+    """The trials that count: the last half, or all trials after the task has changed."""
     change = trials.attrs.get("changes")
     return slice(trials.sizes["trial"] // 2 if change is None else int(change), None)
 
 
 def payoff(trials: xr.Dataset, label: str = "intact") -> np.ndarray:
-    """[N, T] the expected pay-off of each act, or the realised one where a log knows no better."""
+    """[N, T] the expected pay-off of each act; in a log without it, the realised pay-off."""
     return trials["score" if "score" in trials else "feedback"].sel(condition=label).values.astype(float)
 
 
@@ -246,7 +248,7 @@ def gain(
         trials: one split.
         label: the condition.
         window: the trials to sum over; by default those that count.
-        against: Σ(chance - score) and Σ(chance - worst) instead, for a subject that goes the other way.
+        against: Σ(chance - score) and Σ(chance - worst) instead, for a subject that works against the pay-off.
     """
     window = counted_trials(trials) if window is None else window
     score, chance = payoff(trials, label)[:, window], trials.chance.values.astype(float)[:, window]

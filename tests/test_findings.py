@@ -32,11 +32,11 @@ def test_it_goes_through_json_and_back():
 @pytest.mark.parametrize(
     ("change", "cause"),
     [
-        ({"unit": ""}, "names no unit"),
+        ({"unit": ""}, "has no unit"),
         ({"low": None}, "has no interval"),
         ({"estimate": None}, "has no estimate"),
         ({"estimate": float("nan")}, "has no estimate"),
-        ({"low": 0.55}, "does not hold its estimate"),
+        ({"low": 0.55}, "does not contain its estimate"),
         ({"status": "maybe"}, "status is 'maybe'"),
         ({"status": "failed", "reason": ""}, "is not measured"),
     ],
@@ -61,7 +61,7 @@ def test_reading_a_folder_and_refusing_what_is_not_ours(tmp_path):
     with pytest.raises(MesascopeError, match="colour"):
         read(tmp_path)
     (tmp_path / "findings.json").write_text("{")
-    with pytest.raises(MesascopeError, match="no JSON"):
+    with pytest.raises(MesascopeError, match="is not JSON"):
         read(tmp_path)
 
 

@@ -141,7 +141,7 @@ def test_code_that_an_attribute_names_does_not_run(shut, setting):
     with pytest.raises(MesascopeError) as error:
         home = Replays().home(log)
         Replays().find(home.controls["learner"], xr.Dataset(attrs={"family": SMALL}))
-    assert "that a file names" in str(error.value) or "is no setting" in str(error.value)
+    assert "that a file names" in str(error.value) or "is not a setting" in str(error.value)
 
 
 def test_code_that_a_header_names_does_not_run(shut, capsys):
@@ -181,7 +181,7 @@ def test_only_whole_names_count_as_typed(monkeypatch, typed, named, passes):
 
 
 def test_packages_that_our_code_does_not_name_are_refused():
-    with pytest.raises(ValueError, match="no package that mesascope uses"):
+    with pytest.raises(ValueError, match="not a package that mesascope uses"):
         gate.import_package("evil")
 
 

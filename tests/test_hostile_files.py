@@ -92,9 +92,9 @@ def circle():
     [
         (nested(), "unrolls to too much"),
         (b"\x80\x02" + b"]" + b"]" * 3000 + b"a" * 3000 + b".", "nested too deeply"),
-        (circle(), "holds itself"),
+        (circle(), "contains itself"),
         (doubled(), "a key of it is nested"),
-        (b"\x80\x05\x96" + struct.pack("<Q", 10**11) + b".", "no whole pickle"),
+        (b"\x80\x05\x96" + struct.pack("<Q", 10**11) + b".", "not a valid pickle"),
     ],
     ids=["nested lists", "deep lists", "a circle", "nested keys", "announced bytes"],
 )
@@ -127,7 +127,7 @@ def test_zips_that_unpack_to_much():
     with zipfile.ZipFile("agent.zip", "w", zipfile.ZIP_DEFLATED) as made:
         made.writestr("data", b"[" + b"0," * 6_000_000 + b"0]")
         made.writestr("policy.pth", b"")
-    assert "holds more than 5,000,000 values" in refused(_sb3_zip.read, "agent.zip")
+    assert "contains more than 5,000,000 values" in refused(_sb3_zip.read, "agent.zip")
 
 
 def weights(value, change=lambda data: data, packed=zipfile.ZIP_STORED, **named):
@@ -332,11 +332,11 @@ def test_headers_that_announce_much(capsys):
         Path("net.gguf").write_bytes(told)
         told = ["examine", "net.gguf", "--family", "word_labels:trials=5", "--out", "o"]
         assert run(told) == 2
-        assert "is no whole GGUF file" in capsys.readouterr().err
+        assert "is not a valid GGUF file" in capsys.readouterr().err
 
 
 def test_what_is_no_file_is_not_read():
-    with pytest.raises(ValueError, match="no regular file"):
+    with pytest.raises(ValueError, match="not a regular file"):
         limits.read("/dev/zero", limits.SETTINGS)
 
 

@@ -1,4 +1,4 @@
-"""What subjects whose networks come from other frameworks share: how they observe and choose, errors of their files."""
+"""Shared code of subjects with networks from other frameworks: observations, choices, and errors of their files."""
 
 import contextlib
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from mesascope.contracts.subject import NamedSubject, Response, choose
 from mesascope.errors import MesascopeError
 
 GIVES = ("logits", "probabilities", "values")
-SIZES = (2, 3)  # of the batches by which the layout of states and outputs is found
+SIZES = (2, 3)  # two batch sizes, for finding the batch axis of states and outputs
 
 _choose = jax.jit(choose)
 
@@ -22,9 +22,9 @@ class Foreign(NamedSubject):
     """A network with its weights frozen; subclasses are final.
 
     Attributes:
-        observe: lays out what it observes.
-        stochastic: whether actions are drawn as in training; else the best is taken.
-        epsilon: part of the choices that is even, where it gives values.
+        observe: encodes its observations.
+        stochastic: whether actions are drawn as in training; otherwise the best is taken.
+        epsilon: fraction of uniform choices, if its outputs are values.
     """
 
     observe: Observer = eqx.field(static=True)
@@ -34,18 +34,20 @@ class Foreign(NamedSubject):
     traceable: ClassVar = False
 
     def choose(self, key: jax.Array, scores: np.ndarray, gives: str) -> Response:
-        """The response to what the network gives [N, K], of GIVES; the action itself where actions are real numbers."""
+        """The response to outputs [N, K] of a kind in GIVES; the output itself if actions are real numbers."""
         if self.observe.choices is None:
             return Response(scores[:, 0].astype(np.float32), None)
-        return _drawn(key, np.asarray(scores, np.float64), gives, self.stochastic, self.epsilon)
+        return _draw_response(key, np.asarray(scores, np.float64), gives, self.stochastic, self.epsilon)
 
 
-def _drawn(key: jax.Array, scores: np.ndarray, gives: str, stochastic: bool, epsilon: float) -> Response:
-    """Draws from 'logits', 'probabilities', or 'values' taken at their best but for ε."""
+def _draw_response(
+    key: jax.Array, scores: np.ndarray, gives: str, stochastic: bool, epsilon: float
+) -> Response:
+    """Draws actions from 'logits', from 'probabilities', or ε-greedily from 'values'."""
     count = scores.shape[-1]
     if not np.isfinite(scores).all():
         raise MesascopeError(
-            "The network gave numbers that are not finite.", "Mend it; nothing can be chosen by them."
+            "The network's outputs are not finite.", "Fix the network; its outputs cannot select an action."
         )
     if gives == "logits" and stochastic:
         top = scores - scores.max(-1, keepdims=True)
@@ -54,7 +56,7 @@ def _drawn(key: jax.Array, scores: np.ndarray, gives: str, stochastic: bool, eps
     if gives == "probabilities" and stochastic:
         if (scores < -1e-6).any() or (np.abs(scores.sum(-1) - 1) > 1e-3).any():
             raise MesascopeError(
-                "The network gave probabilities that do not sum to 1.", "Set gives=logits or gives=values."
+                "The network's probabilities do not sum to 1.", "Set gives=logits or gives=values."
             )
         chances = np.clip(scores, 0, None)
     else:
@@ -66,39 +68,39 @@ def _drawn(key: jax.Array, scores: np.ndarray, gives: str, stochastic: bool, eps
 
 
 def name_with_settings(plugin: str, **settings: Any) -> str:
-    """The name of a subject with its settings, those that are '' left out."""
+    """The name of a subject with its settings, except those that are ''."""
     return f"{plugin}:" + ",".join(f"{k}={v}" for k, v in settings.items() if v != "")
 
 
 class FileKind(NamedTuple):
-    """Files of one kind, and what is said of one that cannot be read.
+    """A kind of file, and the errors for files that cannot be read.
 
     Attributes:
-        name: as in 'is no whole ONNX file'.
-        wanted: what to name where there is none.
-        again: what to do about a broken one.
+        name: as in 'is not a valid ONNX file'.
+        if_missing: the remedy if the file does not exist.
+        if_broken: the remedy if it is broken.
     """
 
     name: str
-    wanted: str
-    again: str
+    if_missing: str
+    if_broken: str
 
     def broken(self, path: str, reason: str) -> MesascopeError:
-        """The error for a file that is no whole one."""
-        return MesascopeError(f"{path!r} is no whole {self.name}: {reason}.", self.again)
+        """The error for a broken file."""
+        return MesascopeError(f"{path!r} is not a valid {self.name}: {reason}.", self.if_broken)
 
     @contextlib.contextmanager
     def reading(self, path: str) -> Iterator[None]:
-        """A file is read in here: that it is missing, cannot be read, or is broken, is an error that names it."""
+        """Turns exceptions while reading a file (missing, unreadable, broken) into errors that name it."""
         try:
             yield
         except MesascopeError:
             raise
         except FileNotFoundError:
-            raise MesascopeError(f"There is no file {path!r}.", self.wanted) from None
+            raise MesascopeError(f"There is no file {path!r}.", self.if_missing) from None
         except OSError as error:
-            raise MesascopeError(f"{path!r} cannot be read: {error.strerror}.", self.wanted) from None
+            raise MesascopeError(f"{path!r} cannot be read: {error.strerror}.", self.if_missing) from None
         except Exception as error:  # whatever the reader of the broken part raises
-            kind, told = type(error).__name__, str(error).strip()
-            plain = told and isinstance(error, ValueError)
-            raise self.broken(path, told if plain else f"{kind}: {told or 'no message'}") from None
+            kind, message = type(error).__name__, str(error).strip()
+            plain = message and isinstance(error, ValueError)
+            raise self.broken(path, message if plain else f"{kind}: {message or 'no message'}") from None

@@ -1,8 +1,8 @@
 """A plain Python function as a subject: f(percept, state, rng) → (action or probabilities, state).
 
 `percept` is a dict of NumPy arrays with leading axis N; `state` is None at the start, then whatever the function
-returned: None or a pytree of arrays with leading axis N (object arrays too); `rng` is a NumPy generator. What is handed
-in is a copy: the function may write into it.
+returned: None or a pytree of arrays with leading axis N (object arrays too); `rng` is a NumPy generator. The function
+receives copies, so it may write into them.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 from mesascope.guards.identity import digest, reachable_parts
 
-RUNS_CODE = True  # whoever types a path has it run
+RUNS_CODE = True  # typing a path runs its code
 
 
 class Function(NamedSubject):
@@ -31,72 +31,70 @@ class Function(NamedSubject):
     traceable: ClassVar = False
 
     def fresh(self, n: int) -> Any:
-        """None, which is what the function sees at the start."""
+        """None, which the function receives at the start."""
         return None
 
     def respond(self, key, carry, percept: Percept):
-        """Calls the function with copies, which it may write into, and checks what it returns."""
+        """Calls the function with copies and checks its result."""
         n = len(percept.action)
         seen = {k: np.array(v) for k, v in percept._asdict().items()}
         rng = np.random.default_rng(np.asarray(jax.random.key_data(key), np.uint32).tolist())
-        state = _copied(self.name, carry)
+        state = _copy_state(self.name, carry)
         try:
             answer = self.function(seen, state, rng)
         except Exception as error:
             raise MesascopeError(
                 f"{self.name} raised {type(error).__name__}: {error}.",
                 f"It was called as f(percept, state, rng), with {n} lifetimes at trial {int(seen['trial'][0])}, state "
-                f"{'None' if carry is None else 'as it returned it'}; percept holds {', '.join(seen)}.",
+                f"{'None' if carry is None else 'as it returned it'}; percept contains {', '.join(seen)}.",
             ) from error
         if not isinstance(answer, tuple) or len(answer) != 2:
             raise MesascopeError(
                 f"{self.name} returned {type(answer).__name__}, not a pair.",
                 "Return (action or probabilities, state).",
             )
-        response = _response(self.name, answer[0], n, self.choices, rng)
-        return _state(self.name, answer[1], n), response
+        response = _read_response(self.name, answer[0], n, self.choices, rng)
+        return _check_state(self.name, answer[1], n), response
 
     def fingerprint(self) -> dict[str, str]:
-        """The arrays that the function can reach: in its closure, its defaults, the globals that it names, its object
-        and that object's class, and in what it finds there.
-        """
+        """A hash of every array that the function can reach through its closure, defaults, globals, object or class."""
         found = reachable_parts(self.function)
         return {path or "itself": digest(x) for path, x in found if isinstance(x, np.ndarray)}
 
 
-def _response(name: str, answer: Any, n: int, choices: int | None, rng: np.random.Generator) -> Response:
-    def odd(what: str, remedy: str = "Return whole numbers.") -> MesascopeError:
-        return MesascopeError(f"{name} returned {what}.", remedy)
+def _read_response(name: str, answer: Any, n: int, choices: int | None, rng: np.random.Generator) -> Response:
+    def wrong_answer(found: str, remedy: str = "Return whole numbers.") -> MesascopeError:
+        return MesascopeError(f"{name} returned {found}.", remedy)
 
     try:
-        got = np.asarray(answer)
+        array = np.asarray(answer)
     except (TypeError, ValueError) as error:
-        raise odd(f"no array: {error}", f"Return actions [{n}].") from None
-    if choices is not None and got.shape == (n, choices) and got.dtype.kind in "fiu":
-        return _draw(name, got.astype(float), rng)
-    if got.shape != (n,):
+        raise wrong_answer(f"something that is not an array: {error}", f"Return actions [{n}].") from None
+    if choices is not None and array.shape == (n, choices) and array.dtype.kind in "fiu":
+        return _draw(name, array.astype(float), rng)
+    if array.shape != (n,):
         either = "" if choices is None else f" or probabilities of shape ({n}, {choices})"
-        raise odd(f"an array of shape {got.shape}", f"Return actions of shape ({n},){either}.")
+        raise wrong_answer(f"an array of shape {array.shape}", f"Return actions of shape ({n},){either}.")
     if choices is None:
-        if got.dtype.kind not in "fiu" or not np.isfinite(got).all():
-            raise odd("an action that is no number", "Return finite numbers.")
-        return Response(got.astype(np.float32), None)
-    if got.dtype.kind not in "fiub":
-        raise odd(f"actions of type {got.dtype}")
-    if not np.isfinite(got).all():
-        raise odd("an action that is not a number")
-    if (broken := got != np.round(got)).any():
-        raise odd(f"the action {got[broken][0]}")
-    if (beyond := (got < 0) | (got >= choices)).any():
-        raise odd(f"the action {int(got[beyond][0])}", f"Actions run from 0 to {choices - 1}.")
-    return Response(got.astype(np.int32), None)
+        if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
+            raise wrong_answer("an action that is not a number", "Return finite numbers.")
+        return Response(array.astype(np.float32), None)
+    if array.dtype.kind not in "fiub":
+        raise wrong_answer(f"actions of type {array.dtype}")
+    if not np.isfinite(array).all():
+        raise wrong_answer("an action that is not a number")
+    if (broken := array != np.round(array)).any():
+        raise wrong_answer(f"the action {array[broken][0]}")
+    if (beyond := (array < 0) | (array >= choices)).any():
+        raise wrong_answer(f"the action {int(array[beyond][0])}", f"Actions run from 0 to {choices - 1}.")
+    return Response(array.astype(np.int32), None)
 
 
 def _draw(name: str, probs: np.ndarray, rng: np.random.Generator) -> Response:
-    """Actions drawn by probabilities [N, K]."""
-    odd = ~np.isfinite(probs).all(1) | (probs < 0).any(1) | (np.abs(probs.sum(1) - 1) > 1e-3)
-    if odd.any():
-        row = int(np.argmax(odd))
+    """Draws actions from probabilities [N, K]."""
+    invalid = ~np.isfinite(probs).all(1) | (probs < 0).any(1) | (np.abs(probs.sum(1) - 1) > 1e-3)
+    if invalid.any():
+        row = int(np.argmax(invalid))
         raise MesascopeError(
             f"{name} returned probabilities {probs[row].tolist()} for lifetime {row}.",
             "They need to be finite, not negative and sum to 1.",
@@ -107,24 +105,24 @@ def _draw(name: str, probs: np.ndarray, rng: np.random.Generator) -> Response:
         return Response(action.astype(np.int32), np.log(probs).astype(np.float32))
 
 
-def _state(name: str, state: Any, n: int) -> Any:
+def _check_state(name: str, state: Any, n: int) -> Any:
     for path, leaf in jax.tree_util.tree_flatten_with_path(state)[0]:
         if not isinstance(leaf, np.ndarray | jax.Array) or leaf.ndim < 1 or len(leaf) != n:
-            what = f"an array of shape {leaf.shape}" if hasattr(leaf, "shape") else type(leaf).__name__
+            found = f"an array of shape {leaf.shape}" if hasattr(leaf, "shape") else type(leaf).__name__
             raise MesascopeError(
-                f"{name} returned a state whose part {jax.tree_util.keystr(path) or 'itself'} is {what}.",
+                f"{name} returned a state whose part {jax.tree_util.keystr(path) or 'itself'} is {found}.",
                 f"Every part needs leading axis {n}, one row per lifetime; use object arrays for anything else.",
             )
     return jax.tree.map(np.array, state)
 
 
-def _copied(name: str, state: Any) -> Any:
+def _copy_state(name: str, state: Any) -> Any:
     try:
         return copy_carry(state)
     except Exception as error:  # whatever an object raises
         raise MesascopeError(
             f"An object in the state of {name} cannot be copied: {type(error).__name__}: {error}.",
-            "Keep what changes in it, and keep locks, files, generators and networks in the function itself.",
+            "Put only changing data into the state; keep locks, files, generators and networks in the function itself.",
         ) from error
 
 
@@ -137,19 +135,19 @@ def wrap(
 
 
 def subject(family: Family, path: str, trained_on: str = "unknown") -> Subject:
-    """A Python function of your own: path names a factory(family) that returns it, as package.module:factory.
+    """Your own Python function: path names a factory(family) that returns it, as package.module:factory.
 
     Args:
-        family: handed to the factory.
+        family: the argument of the factory.
         path: package.module:factory.
         trained_on: unlimited, bank:M@seed or unknown.
     """
     remedy = "Type package.module:factory, with the module on PYTHONPATH or in this folder."
-    got = gate.call_factory(path, gate.find_function(path, "The function", remedy), family)
-    if isinstance(got, Subject):
-        return got
-    if not callable(got):
+    result = gate.call_factory(path, gate.find_function(path, "The function", remedy), family)
+    if isinstance(result, Subject):
+        return result
+    if not callable(result):
         raise MesascopeError(
-            f"{path} returned {type(got).__name__}.", "Return f(percept, state, rng), or a Subject."
+            f"{path} returned {type(result).__name__}.", "Return f(percept, state, rng), or a Subject."
         )
-    return wrap(got, family, path, trained_on)
+    return wrap(result, family, path, trained_on)

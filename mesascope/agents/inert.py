@@ -1,7 +1,7 @@
-"""Pickles read as data: nothing that they name is imported, and nothing that they ask to be called is called.
+"""Reads pickles as data: nothing that they name is imported or called.
 
-A class or function that a pickle names becomes an empty class with that name; what it asks to be made of it becomes an
-instance that only remembers what it was given. Arrays and dtypes of NumPy are then put together here, from their bytes.
+A class or function that a pickle names becomes an empty class with that name. A call of it becomes an instance that
+only stores the arguments. NumPy arrays and dtypes are then rebuilt here from their bytes.
 """
 
 import io
@@ -20,15 +20,15 @@ KINDS = "fiub"  # dtypes that hold plain numbers
 
 
 class Inert:
-    """What stands where a pickle names a class or function: `origin` is (module, name)."""
+    """Stands for a class or function that a pickle names: `origin` is (module, name)."""
 
     origin: tuple[str, str] = ("", "")
 
     def __new__(cls, *args: Any, **keywords: Any) -> Self:
-        """An instance that remembers its arguments."""
-        made = object.__new__(cls)
-        made.args, made.state, made.items = args, None, []
-        return made
+        """An instance that stores its arguments."""
+        instance = object.__new__(cls)
+        instance.args, instance.state, instance.items = args, None, []
+        return instance
 
     args: tuple[Any, ...]
     state: Any
@@ -38,7 +38,7 @@ class Inert:
         pass
 
     def __call__(self, *args: Any, **keywords: Any) -> "Inert":
-        """What calling it would give: another one."""
+        """Stands for the result of a call: another Inert."""
         return Inert(*args)
 
     def __setstate__(self, state: Any) -> None:
@@ -48,18 +48,18 @@ class Inert:
         self.items.append((key, value))
 
     def append(self, value: Any) -> None:
-        """Remembers an element."""
+        """Stores an element."""
         self.items.append(value)
 
     def extend(self, values: Any) -> None:
-        """Remembers elements."""
+        """Stores elements."""
         self.items.extend(values)
 
     add = append
 
 
 class _Reader(pickle._Unpickler):  # type: ignore[name-defined]  # pyright: ignore[reportAttributeAccessIssue]
-    """The one written in Python: its memo grows by what is there, not by what a number in the file says."""
+    """Python's own unpickler: its memo grows with the data, not with a number that the file declares."""
 
     dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
     append: Any
@@ -72,15 +72,15 @@ class _Reader(pickle._Unpickler):  # type: ignore[name-defined]  # pyright: igno
         raise pickle.UnpicklingError("it refers to something outside")
 
     def load_bytearray8(self) -> None:
-        """Bytes that are there: Python's own makes room for as many as are announced."""
+        """Reads only the bytes that exist; the standard method would allocate as many as the file declares."""
         self.append(bytearray(self.read(int.from_bytes(self.read(8), "little"))))
 
 
 _Reader.dispatch[pickle.BYTEARRAY8[0]] = _Reader.load_bytearray8
 
 
-def _hashing(name: str, keys: Callable[[list[Any]], list[Any]]) -> None:
-    """Has the reader refuse tuples of tuples where they would be hashed, which takes as long as they unroll to."""
+def _guard_keys(name: str, keys: Callable[[list[Any]], list[Any]]) -> None:
+    """Makes the reader refuse nested tuples as keys: hashing them could take exponential time."""
     usual = _Reader.dispatch[getattr(pickle, name)[0]]
 
     def load(reader: Any) -> None:
@@ -92,15 +92,15 @@ def _hashing(name: str, keys: Callable[[list[Any]], list[Any]]) -> None:
     _Reader.dispatch[getattr(pickle, name)[0]] = load
 
 
-_hashing("SETITEM", lambda stack: stack[-2:-1])
+_guard_keys("SETITEM", lambda stack: stack[-2:-1])
 for _name in ("SETITEMS", "DICT"):
-    _hashing(_name, lambda stack: stack[::2])
+    _guard_keys(_name, lambda stack: stack[::2])
 for _name in ("ADDITEMS", "FROZENSET"):
-    _hashing(_name, lambda stack: stack)
+    _guard_keys(_name, lambda stack: stack)
 
 
 def describe_value(value: Any) -> list[Any]:
-    """What a value of such a pickle holds."""
+    """The values inside a value of such a pickle."""
     if isinstance(value, Inert):
         items = [x for pair in value.items for x in (pair if type(pair) is tuple else [pair])]
         return [*value.args, value.state, *items]
@@ -110,7 +110,7 @@ def describe_value(value: Any) -> list[Any]:
 
 
 class Stored(Inert):
-    """What stands where a pickle of tensors refers to the numbers outside of it: `args` is what it says of them."""
+    """Stands for numbers stored outside a pickle of tensors; `args` describes them."""
 
 
 class _Tensors(_Reader):
@@ -119,27 +119,29 @@ class _Tensors(_Reader):
 
 
 def tensors(data: bytes, after: int = 0) -> Any:
-    """What a pickle holds that may refer to numbers outside of it; `after` other pickles come before it.
+    """The content of a pickle that may refer to numbers outside of it; `after` other pickles come before it.
 
     Raises:
         ValueError: it is broken, larger than LARGEST, nested too deeply, or unrolls to too much.
     """
-    return _loaded(data, _Tensors, after)
+    return _load(data, _Tensors, after)
 
 
-def read(data: bytes, what: str) -> Any:
-    """What a pickle holds, with Inert in place of everything that is not plain Python data.
+def read(data: bytes, label: str) -> Any:
+    """The content of a pickle, with Inert for everything that is not plain Python data.
 
     Raises:
         MesascopeError: it is broken, larger than LARGEST, nested too deeply, or unrolls to too much.
     """
     try:
-        return _loaded(data, _Reader)
+        return _load(data, _Reader)
     except ValueError as error:
-        raise MesascopeError(f"{what} is no whole pickle: {error}.", "Copy or save the file again.") from None
+        raise MesascopeError(
+            f"{label} is not a valid pickle: {error}.", "Copy or save the file again."
+        ) from None
 
 
-def _loaded(data: bytes, kind: Any, after: int = 0) -> Any:
+def _load(data: bytes, kind: Any, after: int = 0) -> Any:
     if len(data) > LARGEST:
         raise ValueError(f"it has {len(data):,} bytes")
     file, found = io.BytesIO(data), None
@@ -153,12 +155,12 @@ def _loaded(data: bytes, kind: Any, after: int = 0) -> Any:
 
 
 def find_reference(value: Any) -> tuple[str, str] | None:
-    """(module, name) where a value is a bare reference to a class or function."""
+    """(module, name) if a value is a reference to a class or function; otherwise None."""
     return value.origin if isinstance(value, type) and issubclass(value, Inert) else None
 
 
 def to_array(value: Any) -> Any:
-    """A NumPy array, scalar or dtype from its inert form; plain numbers and tuples as they are.
+    """A NumPy array, scalar or dtype from its inert form; plain numbers and tuples are returned unchanged.
 
     Raises:
         ValueError: it is none of these, or its bytes do not fill its shape.
@@ -168,32 +170,32 @@ def to_array(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return tuple(to_array(x) for x in value[:64])
     if (origin := find_reference(value)) and origin[0] == "numpy":
-        return _dtype(origin[1])
+        return _parse_dtype(origin[1])
     if not isinstance(value, Inert) or value.origin[0].partition(".")[0] != "numpy":
         raise ValueError("it is not made of numbers")
     name = value.origin[1]
     if name == "dtype":
-        return _dtype(value.args[0])
+        return _parse_dtype(value.args[0])
     if name == "scalar":
         kind, data = value.args
-        return _filled(data, (), to_array(kind), False)[()]
+        return _fill_array(data, (), to_array(kind), False)[()]
     if name == "_frombuffer":
         data, kind, shape, order = value.args
-        return _filled(data, to_array(shape), to_array(kind), order == "F")
+        return _fill_array(data, to_array(shape), to_array(kind), order == "F")
     if name == "_reconstruct" and isinstance(value.state, tuple):
         _, shape, kind, fortran, data = value.state
-        return _filled(data, to_array(shape), to_array(kind), bool(fortran))
-    raise ValueError(f"it holds numpy.{name}")
+        return _fill_array(data, to_array(shape), to_array(kind), bool(fortran))
+    raise ValueError(f"it contains numpy.{name}")
 
 
-def _dtype(text: Any) -> np.dtype:
-    made = np.dtype(str(text).removesuffix("_") if str(text) != "bool_" else "bool")
-    if made.kind not in KINDS:
-        raise ValueError(f"it holds numbers of type {made}")
-    return made
+def _parse_dtype(text: Any) -> np.dtype:
+    dtype = np.dtype(str(text).removesuffix("_") if str(text) != "bool_" else "bool")
+    if dtype.kind not in KINDS:
+        raise ValueError(f"it contains numbers of type {dtype}")
+    return dtype
 
 
-def _filled(data: Any, shape: tuple[int, ...], kind: np.dtype, fortran: bool) -> np.ndarray:
+def _fill_array(data: Any, shape: tuple[int, ...], kind: np.dtype, fortran: bool) -> np.ndarray:
     if isinstance(data, str):  # protocol 2 and older
         data = data.encode("latin1")
     elif isinstance(data, Inert) and data.origin[1] == "encode":

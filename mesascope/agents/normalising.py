@@ -1,4 +1,4 @@
-"""The running statistics of a VecNormalize file, read as data, and where such a file lies."""
+"""Finds VecNormalize files and reads their running statistics as data."""
 
 import dataclasses
 import os
@@ -23,7 +23,7 @@ FILE = FileKind(
 
 @dataclasses.dataclass(frozen=True)
 class Statistics:
-    """mean and var of the observation's shape; clip and epsilon as VecNormalize has them."""
+    """mean and var have the observation's shape; clip and epsilon are VecNormalize's."""
 
     mean: np.ndarray
     var: np.ndarray
@@ -31,13 +31,13 @@ class Statistics:
     epsilon: float
 
     def __call__(self, seen: np.ndarray) -> np.ndarray:
-        """Observations [N, ...] as the agent saw them in training."""
+        """Normalises observations [N, ...] as in training."""
         moved = (seen - self.mean) / np.sqrt(self.var + self.epsilon)
         return np.clip(moved, -self.clip, self.clip).astype(np.float32)
 
 
 def find_statistics(path: str | os.PathLike) -> list[str]:
-    """The VecNormalize files beside a zip, or in the folder of its name, as rl_zoo3 lays them."""
+    """The VecNormalize files beside a zip, or in the folder of its name, where rl_zoo3 puts them."""
     zipped = Path(path)
     places = (zipped.parent, zipped.with_suffix("")) if zipped.suffix else (zipped.parent,)
     found = [f for p in places if p.is_dir() for f in sorted(p.glob("*.pkl")) if f.is_file()]
@@ -48,20 +48,20 @@ def read(path: str, shape: tuple[int, ...]) -> Statistics | None:
     """The statistics in a file; None where it normalises rewards only.
 
     Raises:
-        MesascopeError: no such file, it is broken, or it is of observations of another shape.
+        MesascopeError: the file does not exist, is broken, or is for observations of another shape.
     """
     with FILE.reading(path):
-        held: Any = _inert.read(limits.read(path, _inert.LARGEST), repr(path))
-        if held.origin[1] != "VecNormalize":
-            raise ValueError(f"it holds {'.'.join(held.origin)}")
-        if _inert.to_array(held.state.get("norm_obs", True)) is False:
+        content: Any = _inert.read(limits.read(path, _inert.LARGEST), repr(path))
+        if content.origin[1] != "VecNormalize":
+            raise ValueError(f"it contains {'.'.join(content.origin)}")
+        if _inert.to_array(content.state.get("norm_obs", True)) is False:
             return None
-        kept = held.state["obs_rms"].state
-        mean, var = (np.asarray(_inert.to_array(kept[k]), np.float64) for k in ("mean", "var"))
-        clip, epsilon = (float(_inert.to_array(held.state[k])) for k in ("clip_obs", "epsilon"))
+        moments = content.state["obs_rms"].state
+        mean, var = (np.asarray(_inert.to_array(moments[k]), np.float64) for k in ("mean", "var"))
+        clip, epsilon = (float(_inert.to_array(content.state[k])) for k in ("clip_obs", "epsilon"))
     if mean.shape != shape or var.shape != shape:
         raise MesascopeError(
-            f"{path!r} is of observations of shape {mean.shape}, the agent's are {shape}.",
+            f"{path!r} is for observations of shape {mean.shape}, the agent's are {shape}.",
             f"Name its own file with normalize=FILE, or add normalize={NONE}.",
         )
     if not (np.isfinite(mean).all() and (var >= 0).all() and np.isfinite(var).all() and clip > 0):

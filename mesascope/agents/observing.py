@@ -1,6 +1,6 @@
-"""How a percept becomes the observation of a network from another framework: one documented encoding.
+"""The encoding of percepts as flat observations, for networks from other frameworks.
 
-It is the one of `mesascope.FamilyEnv`, so that an agent trained on our Gymnasium environments reads back rightly.
+`mesascope.FamilyEnv` uses the same encoding, so agents trained on our Gymnasium environments observe what they expect.
 """
 
 import math
@@ -19,11 +19,11 @@ SHOWN = "observation"
 
 
 class Observer(NamedTuple):
-    """Lays the parts of a percept side by side as float32 [N, F].
+    """Concatenates parts of a percept as float32 [N, F].
 
     Attributes:
         observes: parts of PARTS, in the order of the features.
-        choices: K, or None for actions that are real numbers.
+        choices: K, or None if actions are real numbers.
         horizon: T, by which the trial index is divided.
         steps: S, by which the step index is divided.
         shown: D, the width of the family's observation.
@@ -43,11 +43,11 @@ class Observer(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The parts as one would type them."""
+        """The parts as a user would type them."""
         return "+".join(self.observes)
 
     def __call__(self, percept: Percept | Mapping[str, Any]) -> np.ndarray:
-        """What is observed, float32 [N, F]."""
+        """The observation, float32 [N, F]."""
         seen = percept if isinstance(percept, Mapping) else percept._asdict()
         return np.concatenate([self._part(name, seen) for name in self.observes], axis=1)
 
@@ -68,13 +68,13 @@ def make_observer(family: Family, observes: str = ALL, width: int | None = None)
     """The encoding of a family's percepts for a network.
 
     Args:
-        family: what the network is put to.
-        observes: parts of the percept joined by '+', in order; '' for all of it or the observation alone, whichever has
-            the network's width.
-        width: F that the network takes, where it is known.
+        family: the family that the network is run on.
+        observes: parts of the percept joined by '+', in order; '' for all parts or the observation alone, whichever
+            fits the network's width.
+        width: F, the network's number of inputs, if known.
 
     Raises:
-        MesascopeError: an unknown part, or a width that does not fit.
+        MesascopeError: a part is unknown, or the width does not fit.
     """
     sizes = (family.choices, family.horizon, family.steps, math.prod(family.shown))
     if observes:
@@ -84,20 +84,20 @@ def make_observer(family: Family, observes: str = ALL, width: int | None = None)
                 raise unknown("part of the percept", part, PARTS)
         if len(set(parts)) != len(parts):
             raise MesascopeError(f"observes={observes!r} names a part twice.", f"Type e.g. observes={ALL}.")
-        made = Observer(parts, *sizes)
-        if width not in (None, made.width):
+        observer = Observer(parts, *sizes)
+        if width not in (None, observer.width):
             raise MesascopeError(
-                f"The network takes {width} numbers; {family.name} observed as {observes} gives {made.width}.",
+                f"The network takes {width} numbers; {family.name} observed as {observes} gives {observer.width}.",
                 f"Set observes to the parts that it was trained on, of {', '.join(PARTS)}.",
             )
-        return made
-    known = [Observer(tuple(t.split("+")), *sizes) for t in (ALL, SHOWN)]
-    fitting = [o for o in known if width in (None, o.width)]
+        return observer
+    options = [Observer(tuple(t.split("+")), *sizes) for t in (ALL, SHOWN)]
+    fitting = [o for o in options if width in (None, o.width)]
     if not fitting or not fitting[0].width:
-        widths = " and ".join(f"{o.width} observed as {o.text}" for o in known)
+        widths = " and ".join(f"{o.width} observed as {o.text}" for o in options)
         raise MesascopeError(
             f"The network takes {width} numbers; {family.name} gives {widths}.",
-            f"Set observes to the parts that it was trained on, of {', '.join(PARTS)}, or put it to its own family.",
+            f"Set observes to the parts that it was trained on, of {', '.join(PARTS)}, or run it on its own family.",
         )
     return fitting[0]
 
@@ -106,8 +106,8 @@ def observe(family: Family, percept: Percept | Mapping[str, Any], observes: str 
     """A percept as the flat observation, float32 [N, F], that `FamilyEnv` shows: for policies trained on it.
 
     Args:
-        family: whose percept it is.
-        percept: a Percept, or the dict that a plain function is handed.
+        family: the percept's family.
+        percept: a Percept, or the dict that a plain function receives.
         observes: parts of the percept joined by '+', in order.
     """
     return make_observer(family, observes)(percept)

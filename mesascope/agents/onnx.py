@@ -31,9 +31,9 @@ class Port(NamedTuple):
 
     Attributes:
         name: as in the file.
-        shape: with 0 for axes of any size.
+        shape: its shape, with 0 for axes of any size.
         kind: its dtype.
-        axis: of the batch.
+        axis: the batch axis.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Port(NamedTuple):
         value = np.moveaxis(value, self.axis, 0)
         return np.ascontiguousarray(value.reshape(len(value), -1))
 
-    def filled(self, rows: np.ndarray) -> np.ndarray:
+    def fill(self, rows: np.ndarray) -> np.ndarray:
         """The input of shape `shape` from rows [N, U]."""
         value = np.moveaxis(rows.reshape(len(rows), *(size or 1 for size in self.rest)), 0, self.axis)
         return np.ascontiguousarray(value, self.kind)
@@ -63,7 +63,7 @@ class Port(NamedTuple):
 
     @property
     def batch(self) -> int:
-        """The one batch that it takes, 0 for any."""
+        """The only batch size that it accepts, 0 for any size."""
         return self.shape[self.axis]
 
 
@@ -71,12 +71,11 @@ class Onnx(Foreign):
     """A network with its weights frozen.
 
     Attributes:
-        inputs: the one that takes the observation, those of the state, and the one that says where a lifetime begins,
-            where there is one.
-        outputs: the one that is acted by, and the next state in the order of the inputs.
+        inputs: the observation, the state, and the start-of-lifetime flag if it has one.
+        outputs: the scores for choosing, then the next state in the order of the inputs.
         graph: a hash of the model.
-        weights: a hash of every weight by its name.
-        gives: what its first output is, of GIVES.
+        weights: name → hash of every weight.
+        gives: the kind of its first output, of GIVES.
     """
 
     session: Any = eqx.field(static=True)
@@ -97,7 +96,7 @@ class Onnx(Foreign):
         return {port.name: np.zeros((n, port.width), port.kind) for port in self.state}
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
-        """One run for all lifetimes, or as many as its batch asks for."""
+        """One run for all lifetimes, or several if its batch size is fixed."""
         x, starts = self.observe(percept), np.asarray(percept.first)[:, None]
         fed = [x, *(np.asarray(carry[port.name]) for port in self.state), starts][: len(self.inputs)]
         scores, *after = self._run(fed)
@@ -105,22 +104,22 @@ class Onnx(Foreign):
         return state, self.choose(key, scores, self.gives)
 
     def _run(self, fed: list[np.ndarray]) -> list[np.ndarray]:
-        """The outputs as rows [N, U], in parts of the one batch that the network takes where it takes only one."""
+        """The outputs as rows [N, U]; a network with a fixed batch size is run in parts."""
         n = len(fed[0])
         size = max(port.batch for port in self.inputs) or n
         parts = []
         for start in range(0, n, size):
             rows = np.minimum(np.arange(start, start + size), n - 1)
-            given = run_session(self.session, self.path, self.inputs, self.outputs, [x[rows] for x in fed])
-            parts.append([port.rows(value) for port, value in zip(self.outputs, given, strict=True)])
+            values = run_session(self.session, self.path, self.inputs, self.outputs, [x[rows] for x in fed])
+            parts.append([port.rows(value) for port, value in zip(self.outputs, values, strict=True)])
         return [np.concatenate(column)[:n] for column in zip(*parts, strict=True)]
 
     def taps(self, carry: Any) -> dict[str, Any]:
-        """Its state, under the names of the inputs that take it."""
+        """Its state, under the names of its inputs."""
         return dict(carry)
 
     def fingerprint(self) -> dict[str, str]:
-        """Every weight by name, as it was in the file: what runs was read from it and cannot change."""
+        """Name → hash of every weight in the file; the running model was read from it and cannot change."""
         return dict(self.weights)
 
 
@@ -130,20 +129,20 @@ def run_session(
     """The outputs for rows [N, U] of every input.
 
     Raises:
-        MesascopeError: the network refused its inputs.
+        MesascopeError: the network raised an error on its inputs.
     """
-    named = {port.name: port.filled(rows) for port, rows in zip(inputs, fed, strict=True)}
+    named = {port.name: port.fill(rows) for port, rows in zip(inputs, fed, strict=True)}
     try:
         return [np.asarray(x) for x in session.run([port.name for port in outputs], named)]
     except Exception as error:  # onnxruntime's own
         raise MesascopeError(
             f"{path!r} refused its inputs: {str(error).strip().splitlines()[0][:300]}.",
-            "Export it with a free batch axis, and see observes, for what it observes.",
+            "Export it with a free batch axis, and set observes to the parts that it was trained on.",
         ) from None
 
 
 def opens(path: str | os.PathLike) -> bool:
-    """Whether a file is named .onnx: nothing at its start says so."""
+    """Whether a file's name ends in .onnx; ONNX files have no signature."""
     return Path(path).suffix.lower() == ".onnx"
 
 
@@ -163,16 +162,16 @@ def subject(
     """A network in an .onnx file: observation and state in, logits and state out.
 
     Args:
-        family: what it is put to.
+        family: the family that it is run on.
         path: the file.
         observes: parts of the percept that it observes, joined by '+', in order; '' for all or the observation alone,
             whichever fits.
-        observation: the input that takes the observation; by default the first.
-        logits: the output that gives the logits; by default the first that is no state.
-        state: input>output of each part of the state, joined by '+'; by default matched by name, else by order.
-        gives: logits, probabilities, or values of the actions.
-        stochastic: draw actions; else take the best.
-        epsilon: part of the choices that is even, where it gives values.
+        observation: the input for the observation; by default the first.
+        logits: the output with the logits; by default the first that is not state.
+        state: input>output of each part of the state, joined by '+'; by default matched by name, then by order.
+        gives: the kind of output: logits, probabilities, or values of the actions.
+        stochastic: draw actions; otherwise take the best.
+        epsilon: fraction of uniform choices, if it gives values.
         trained_on: unlimited, bank:M@seed or unknown.
     """
     check_choice(GIVES, gives=gives)
@@ -186,9 +185,9 @@ def subject(
         session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise _onnx_file.ONNX.broken(path, str(error).strip().splitlines()[0][:300]) from None
-    inputs = {p.name: p for p in (_port(path, x, "input") for x in session.get_inputs())}
-    outputs = {p.name: p for p in (_port(path, x, "output") for x in session.get_outputs())}
-    sees = _named(path, "input", observation, inputs) if observation else next(iter(inputs.values()))
+    inputs = {p.name: p for p in (_read_port(path, x, "input") for x in session.get_inputs())}
+    outputs = {p.name: p for p in (_read_port(path, x, "output") for x in session.get_outputs())}
+    sees = _find_port(path, "input", observation, inputs) if observation else next(iter(inputs.values()))
     starts = next((p for name, p in inputs.items() if name.lower() in STARTS and p.width == 1), None)
     taking = [p for p in inputs.values() if p not in (sees, starts)]
     after = _next_states(path, state, taking, outputs, logits)
@@ -198,24 +197,24 @@ def subject(
             f"{path!r} gives no logits: its outputs are {', '.join(outputs)}, all of them state.",
             "Export the logits as an output too.",
         )
-    scores = _named(path, "output", logits, outputs) if logits else giving[0]
+    scores = _find_port(path, "output", logits, outputs) if logits else giving[0]
     watch = make_observer(family, observes, None if 0 in sees.rest else sees.width)
     sees = sees._replace(
         shape=tuple(x or (watch.width if i != sees.axis else 0) for i, x in enumerate(sees.shape))
     )
-    taken = (sees, *taking, *([starts] if starts else []))
-    given = _laid(session, path, taken, [scores, *after], watch.width)
-    for port, out in zip(taking, given[1:], strict=True):
+    ports = (sees, *taking, *([starts] if starts else []))
+    results = _measure_outputs(session, path, ports, [scores, *after], watch.width)
+    for port, out in zip(taking, results[1:], strict=True):
         if out.width != port.width:
             raise MesascopeError(
                 f"{path!r} takes {port.width} numbers in {port.name!r} and gives {out.width} in {out.name!r}.",
                 "Pair them with state=input>output+input>output.",
             )
-    if given[0].width != (family.choices or 1):
+    if results[0].width != (family.choices or 1):
         raise MesascopeError(
-            f"{path!r} gives {given[0].width} numbers in {given[0].name!r}, {family.name} has "
+            f"{path!r} gives {results[0].width} numbers in {results[0].name!r}, {family.name} has "
             f"{family.choices or 'real-valued'} actions.",
-            f"Name the logits with logits=OUTPUT, of {', '.join(outputs)}, or put it to its own family.",
+            f"Name the logits with logits=OUTPUT, of {', '.join(outputs)}, or run it on its own family.",
         )
     return Onnx(
         name=name_with_settings("onnx", path=path, observes=observes, stochastic=stochastic),
@@ -223,8 +222,8 @@ def subject(
         session=session,
         path=path,
         observe=watch,
-        inputs=taken,
-        outputs=given,
+        inputs=ports,
+        outputs=results,
         graph=hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest(),
         weights=_onnx_file.weights(path, model),
         gives=gives,
@@ -233,51 +232,53 @@ def subject(
     )
 
 
-def _port(path: str, told: Any, what: str) -> Port:
-    if told.type not in TYPES:
+def _read_port(path: str, tensor: Any, role: str) -> Port:
+    if tensor.type not in TYPES:
         raise MesascopeError(
-            f"The {what} {told.name!r} of {path!r} is {told.type}.", "Export it with plain tensors."
+            f"The {role} {tensor.name!r} of {path!r} is {tensor.type}.", "Export it with plain tensors."
         )
-    shape = tuple(x if isinstance(x, int) and x > 0 else 0 for x in told.shape)
+    shape = tuple(x if isinstance(x, int) and x > 0 else 0 for x in tensor.shape)
     free = [i for i, size in enumerate(shape) if not size]
     axis = free[0] if free else (1 if len(shape) == 3 else 0)
     if not shape:
         raise MesascopeError(
-            f"The {what} {told.name!r} of {path!r} is one number.", "Give it an axis of the batch."
+            f"The {role} {tensor.name!r} of {path!r} is one number.", "Give it an axis of the batch."
         )
-    return Port(told.name, shape, TYPES[told.type], axis)
+    return Port(tensor.name, shape, TYPES[tensor.type], axis)
 
 
-def _named(path: str, what: str, name: str, known: dict[str, Port]) -> Port:
-    if name not in known:
-        raise MesascopeError(f"{path!r} has no {what} {name!r}.", f"Its {what}s are: {', '.join(known)}.")
-    return known[name]
+def _find_port(path: str, role: str, name: str, ports: dict[str, Port]) -> Port:
+    if name not in ports:
+        raise MesascopeError(f"{path!r} has no {role} {name!r}.", f"Its {role}s are: {', '.join(ports)}.")
+    return ports[name]
 
 
 def _next_states(
     path: str, typed: str, taking: list[Port], outputs: dict[str, Port], logits: str
 ) -> list[Port]:
-    """For each input of the state the output that gives its next value.
+    """For each input of the state, the output with its next value.
 
     Raises:
-        MesascopeError: an input has no output, which is named.
+        MesascopeError: an input has no matching output; the message names it.
     """
-    told = {pair.partition(">")[0]: pair.partition(">")[2] for pair in filter(None, typed.split("+"))}
-    unknown = sorted(told.keys() - {p.name for p in taking})
+    pairs = {pair.partition(">")[0]: pair.partition(">")[2] for pair in filter(None, typed.split("+"))}
+    unknown = sorted(pairs.keys() - {p.name for p in taking})
     if unknown:
-        known = ", ".join(p.name for p in taking) or "none"
-        raise MesascopeError(f"{path!r} has no input of a state {unknown[0]!r}.", f"There are: {known}.")
-    left = [o for o in outputs.values() if o.name != logits]
-    free = left[1:] if not logits and len(left) > 1 else left if logits else []
-    out, lacking = [], []
+        valid_names = ", ".join(p.name for p in taking) or "none"
+        raise MesascopeError(
+            f"{path!r} has no input of a state {unknown[0]!r}.", f"There are: {valid_names}."
+        )
+    candidates = [o for o in outputs.values() if o.name != logits]
+    free = candidates[1:] if not logits and len(candidates) > 1 else candidates if logits else []
+    result, lacking = [], []
     for i, port in enumerate(taking):
         close = [o for o in free if port.name.lower() in o.name.lower()]
-        if port.name in told:
-            out.append(_named(path, "output", told[port.name], outputs))
+        if port.name in pairs:
+            result.append(_find_port(path, "output", pairs[port.name], outputs))
         elif len(close) == 1:
-            out.append(close[0])
+            result.append(close[0])
         elif len(free) == len(taking):
-            out.append(free[i])
+            result.append(free[i])
         else:
             lacking.append(port.name)
     if lacking:
@@ -286,13 +287,13 @@ def _next_states(
             f"outputs are missing; there are only {', '.join(outputs)}.",
             "Export the next state as an output too, or pair them with state=input>output.",
         )
-    return out
+    return result
 
 
-def _laid(
+def _measure_outputs(
     session: Any, path: str, inputs: Sequence[Port], outputs: list[Port], width: int
 ) -> tuple[Port, ...]:
-    """The outputs with the axis of the batch and the shape that they have in two runs.
+    """The outputs with the batch axis and shape that two runs reveal.
 
     Raises:
         MesascopeError: an output has no row per lifetime.
@@ -303,7 +304,7 @@ def _laid(
     for n in sizes:
         fed = [np.zeros((n, width if i == 0 else port.width)) for i, port in enumerate(inputs)]
         shapes.append([x.shape for x in run_session(session, path, inputs, outputs, fed)])
-    out = []
+    result = []
     for port, *seen in zip(outputs, *shapes, strict=True):
         if any(len(s) != len(seen[0]) for s in seen):
             raise MesascopeError(
@@ -317,5 +318,5 @@ def _laid(
             )
         axis = port.axis if port.axis in moved else moved[0]
         shape = tuple(0 if i == axis and not fixed else x for i, x in enumerate(seen[-1]))
-        out.append(port._replace(axis=axis, shape=shape))
-    return tuple(out)
+        result.append(port._replace(axis=axis, shape=shape))
+    return tuple(result)

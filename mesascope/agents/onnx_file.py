@@ -1,4 +1,4 @@
-"""An ONNX file, looked through before any runtime sees it: where its weights lie, which operators it needs."""
+"""Checks an ONNX file before any runtime loads it: where its weights are, and which operators it needs."""
 
 import math
 import os
@@ -14,7 +14,7 @@ from mesascope.errors import MesascopeError
 ONNX = FileKind("ONNX file", "Name an .onnx file.", "Copy it again, or export it again.")
 LARGEST = 2 << 30  # bytes: no protobuf message can be larger
 KNOWN = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc")
-# these call or open something else
+# these operators call or open something outside the file
 REACHING_OUT = ("EPContext", "PythonOp", "PythonOpGrad", "TorchEmbedding", "ATen")
 
 
@@ -22,7 +22,7 @@ def read(path: str) -> Any:
     """The model without its external weights.
 
     Raises:
-        MesascopeError: no such file, it is broken, it reaches outside its folder, or needs operators of a library.
+        MesascopeError: the file does not exist, is broken, refers outside its folder, or needs custom operators.
     """
     onnx = require("onnx", "onnx")
     with ONNX.reading(path):
@@ -32,7 +32,7 @@ def read(path: str) -> Any:
             )
         model = onnx.load_model_from_string(Path(path).read_bytes())
     if not model.HasField("graph") or not model.graph.node or not model.opset_import:
-        raise ONNX.broken(path, "it holds no graph")
+        raise ONNX.broken(path, "it contains no graph")
     _refuse_outside(path, model)
     _refuse_operators(path, model)
     _refuse_large(path, model)
@@ -40,21 +40,21 @@ def read(path: str) -> Any:
 
 
 def weights(path: str, model: Any) -> dict[str, str]:
-    """A hash of every weight by its name, those beside the file included."""
+    """Name → hash of every weight, including those in files beside it."""
     numpy_helper = require("onnx.numpy_helper", "onnx")
     folder = str(Path(path).resolve().parent)
     try:
-        held = {
+        arrays = {
             t.name or f"constant {i}": numpy_helper.to_array(t, folder) for i, t in enumerate(tensors(model))
         }
     except Exception as error:
         raise ONNX.broken(path, f"a weight cannot be read: {error}") from None
-    return {name: digest(value) for name, value in sorted(held.items()) if value.dtype.kind in "fiubc"}
+    return {name: digest(value) for name, value in sorted(arrays.items()) if value.dtype.kind in "fiubc"}
 
 
 def tensors(model: Any) -> Iterator[Any]:
-    """Every tensor in it: initialisers, constants, those of subgraphs and of functions."""
-    for graph in _graphs(model):
+    """Every tensor of a model: initialisers and constants, also in subgraphs and functions."""
+    for graph in _list_graphs(model):
         yield from getattr(graph, "initializer", ())
         for sparse in getattr(graph, "sparse_initializer", ()):
             yield from (sparse.values, sparse.indices)
@@ -67,8 +67,8 @@ def tensors(model: Any) -> Iterator[Any]:
                     yield from (attribute.sparse_tensor.values, attribute.sparse_tensor.indices)
 
 
-def _graphs(model: Any) -> Iterator[Any]:
-    """Its graph, those nested in it, its functions and training graphs."""
+def _list_graphs(model: Any) -> Iterator[Any]:
+    """A model's graph, nested graphs, functions and training graphs."""
     waiting = [model.graph, *model.functions]
     waiting += [g for t in model.training_info for g in (t.initialization, t.algorithm)]
     while waiting:
@@ -81,28 +81,28 @@ def _graphs(model: Any) -> Iterator[Any]:
 
 
 def _refuse_outside(path: str, model: Any) -> None:
-    """Raises where weights are to be read from outside the model's folder, or from beyond the end of a file."""
+    """Raises `MesascopeError` if weights would be read from outside the model's folder or beyond a file's end."""
     folder = Path(path).resolve().parent
     for tensor in tensors(model):
-        told = {entry.key: entry.value for entry in tensor.external_data}
-        if tensor.data_location != 1 and not told:
+        reference = {entry.key: entry.value for entry in tensor.external_data}
+        if tensor.data_location != 1 and not reference:
             continue
-        place = told.get("location", "")
-        parts = PureWindowsPath(place)  # which knows both kinds of slashes
+        place = reference.get("location", "")
+        parts = PureWindowsPath(place)  # it splits at both kinds of slashes
         inside = place and not parts.anchor and ".." not in parts.parts
         if not inside or not (folder / place).resolve().is_relative_to(folder):
             raise MesascopeError(
-                f"{path!r} keeps the weight {tensor.name!r} outside its folder, in {place!r}; that is not read.",
+                f"{path!r} stores the weight {tensor.name!r} outside its folder, in {place!r}; that is not read.",
                 "Move that file beside it and export with a bare file name, or keep the weights inside.",
             )
         if not (folder / place).is_file():
             raise MesascopeError(
-                f"{path!r} keeps the weight {tensor.name!r} in {place!r}, which is not there.",
+                f"{path!r} stores the weight {tensor.name!r} in {place!r}, which does not exist.",
                 "Copy that file beside it.",
             )
         size = os.path.getsize(folder / place)
         try:
-            offset, length = int(told.get("offset", 0)), int(told.get("length", 0))
+            offset, length = int(reference.get("offset", 0)), int(reference.get("length", 0))
         except ValueError:
             raise ONNX.broken(path, f"the weight {tensor.name!r} is at no number") from None
         if offset < 0 or length < 0 or offset + length > size:
@@ -110,13 +110,13 @@ def _refuse_outside(path: str, model: Any) -> None:
 
 
 def _refuse_large(path: str, model: Any) -> None:
-    """Raises where a few numbers in the file would have a runtime make many."""
+    """Raises `MesascopeError` if the runtime would have to allocate far more numbers than the file stores."""
     inference = require("onnx.shape_inference", "onnx")
     try:
-        known = inference.infer_shapes(model, data_prop=True)
-    except Exception as error:  # its own; a shape that cannot be found is the runtime's to refuse
+        inferred = inference.infer_shapes(model, data_prop=True)
+    except Exception as error:  # onnx's own errors; unknown shapes raise nothing here
         raise ONNX.broken(path, f"its shapes cannot be found: {str(error).strip()[:200]}") from None
-    graphs = [g for g in _graphs(known) if hasattr(g, "initializer")]
+    graphs = [g for g in _list_graphs(inferred) if hasattr(g, "initializer")]
     shapes = [v.type.tensor_type.shape.dim for g in graphs for v in (*g.value_info, *g.output)]
     shapes += [t.dims for t in tensors(model)]
     largest = max((math.prod(max(1, getattr(d, "dim_value", d)) for d in s) for s in shapes), default=0)
@@ -125,16 +125,16 @@ def _refuse_large(path: str, model: Any) -> None:
 
 
 def _refuse_operators(path: str, model: Any) -> None:
-    """Raises where operators are asked for that only a library of the user's would bring."""
+    """Raises `MesascopeError` if the model needs operators of a custom library."""
     own = {(f.domain, f.name) for f in model.functions}
-    asked = {(node.domain, node.op_type) for graph in _graphs(model) for node in graph.node}
+    required = {(node.domain, node.op_type) for graph in _list_graphs(model) for node in graph.node}
     foreign = sorted(
         f"{domain or 'ai.onnx'}:{name}"
-        for domain, name in asked - own
+        for domain, name in required - own
         if domain not in KNOWN or name in REACHING_OUT
     )
     if foreign:
         raise MesascopeError(
-            f"{path!r} needs operators of a library: {', '.join(foreign[:8])}. No such library is loaded.",
+            f"{path!r} needs operators of a library: {', '.join(foreign[:8])}. Custom libraries are never loaded.",
             "Export it with standard operators only.",
         )

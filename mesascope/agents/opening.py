@@ -1,4 +1,4 @@
-"""From what a user names to a subject: an object, a function, a name with settings, a file, package.module:factory."""
+"""Opens subjects from an object, a function, a name with settings, a file, or package.module:factory."""
 
 import copy
 import os
@@ -15,17 +15,17 @@ from mesascope.guards import gate
 
 
 def make(kind: str, spec: Any, *family: Any, trust: bool = False, **settings: Any) -> Any:
-    """Makes the plug-in that a text names; subjects are opened from all that the command line opens.
+    """Makes the plug-in that a spec names; for subjects, everything that the command line opens.
 
     Args:
         kind: families, subjects, conditions, metrics, recipes or axes.
         spec: 'name' or 'name:key=value,…'; for a subject also a file, an address, package.module:factory or a function.
-        family: of a subject, or its text; a file that says which family it belongs to needs none.
-        trust: whether code that a subject's file brings may run.
-        settings: in Python, over those in the text.
+        family: the subject's family or its name; not needed for a file that names its family.
+        trust: whether code in a subject's file may run.
+        settings: settings from Python; they override those in the spec.
 
     Raises:
-        MesascopeError: nothing answers to it, or a setting is wrong.
+        MesascopeError: nothing has this name, or a setting is wrong.
     """
     gate.allow_from_python(spec, *family, *settings.values())
     if kind != "subjects":
@@ -37,7 +37,7 @@ def make(kind: str, spec: Any, *family: Any, trust: bool = False, **settings: An
 
 
 def open_family(family: Family | str) -> Family:
-    """A family, or the one that a text names."""
+    """The family itself, or the family with this name."""
     if isinstance(family, str):
         return catalogue.make("families", family)
     if not isinstance(family, Family):
@@ -49,14 +49,14 @@ def open_family(family: Family | str) -> Family:
 
 
 def open_subjects(subjects: Any, family: Family, trust: bool = False) -> list[Subject]:
-    """One or several subjects; a mapping gives them names, and equal names are numbered."""
+    """Opens one or several subjects; a mapping names them, and equal names get numbers."""
     if isinstance(subjects, Mapping):
         opened = [rename(open_subject(s, family, trust), name) for name, s in subjects.items()]
     else:
         several = subjects if isinstance(subjects, list | tuple) else [subjects]
         opened = [open_subject(s, family, trust) for s in several]
     if not opened:
-        raise MesascopeError("No subject is named.", "Name one, such as 'thompson'.")
+        raise MesascopeError("There is no subject.", "Name one, such as 'thompson'.")
     seen: dict[str, int] = {}
     for i, one in enumerate(opened):
         seen[one.name] = seen.get(one.name, 0) + 1
@@ -66,7 +66,7 @@ def open_subjects(subjects: Any, family: Family, trust: bool = False) -> list[Su
 
 
 def rename(subject: Subject, name: str) -> Subject:
-    """The same subject by another name, which is what reports call it."""
+    """The same subject with another name for the reports."""
     if not name or not name.isprintable():
         raise MesascopeError(
             f"{name!r} cannot be the name of a subject.", "Give a name of printable characters."
@@ -77,10 +77,10 @@ def rename(subject: Subject, name: str) -> Subject:
 
 
 def open_subject(subject: Any, family: Family, trust: bool = False) -> Subject:
-    """A subject from an object, a function, a name with settings, a file, or package.module:factory.
+    """Opens a subject from an object, a function, a name with settings, a file, or package.module:factory.
 
     Raises:
-        MesascopeError: nothing answers to it, or two adapters claim the file.
+        MesascopeError: nothing has this name, or two adapters open the file.
     """
     if isinstance(subject, Subject):
         return subject
@@ -91,13 +91,13 @@ def open_subject(subject: Any, family: Family, trust: bool = False) -> Subject:
             f"{type(subject).__name__} is not a subject.", "Give a Subject, a function, a name or a file."
         )
     gate.allow_from_python(spec := os.fspath(subject))
-    if spec.partition("://")[0].isalpha() and "://" in spec:  # an address, whatever its password holds
+    if spec.partition("://")[0].isalpha() and "://" in spec:  # an address, whatever its password contains
         return catalogue.make("subjects", find_adapter(spec), family, path=spec)
     name = catalogue.parse_spec(spec)[0] if "=" in spec or ":" not in spec else spec.partition(":")[0]
     if name in catalogue.names("subjects"):
         spec, called = _split_name(spec, name)
-        made = catalogue.make("subjects", spec, family, **catalogue.trust_setting("subjects", name, trust))
-        return made if called is None else rename(made, called)
+        opened = catalogue.make("subjects", spec, family, **catalogue.trust_setting("subjects", name, trust))
+        return opened if called is None else rename(opened, called)
     if Path(spec).is_file():
         name = find_adapter(spec)
         return catalogue.make(
@@ -106,11 +106,11 @@ def open_subject(subject: Any, family: Family, trust: bool = False) -> Subject:
     _refuse_missing(spec)
     if ":" in spec and "=" not in spec:
         return catalogue.make("subjects", "function", family, path=spec)
-    return catalogue.make("subjects", spec, family)  # says which names there are
+    return catalogue.make("subjects", spec, family)  # raises an error that lists the names
 
 
 def _refuse_missing(spec: str) -> None:
-    """Raises where a text can only be a file, and there is none."""
+    """Raises `MesascopeError` if a text can only name a file and there is no such file."""
     named = os.sep in spec or (Path(spec).suffix and ":" not in spec and "=" not in spec)
     if named and not Path(spec).is_file():
         raise MesascopeError(
@@ -119,24 +119,24 @@ def _refuse_missing(spec: str) -> None:
 
 
 def _split_name(spec: str, subject: str) -> tuple[str, str | None]:
-    """A subject's text without the setting 'name', which every subject has, and that name, None without one."""
+    """Splits the setting 'name', which every subject accepts, off a spec; the name is None if not set."""
     if "name=" not in spec or "name" in catalogue.settings(catalogue.factory("subjects", subject)):
         return spec, None
-    given = catalogue.parse_spec(spec)[1]
-    called = given.pop("name", None)
-    rest = ",".join(f"{k}={v}" for k, v in given.items())
+    settings = catalogue.parse_spec(spec)[1]
+    called = settings.pop("name", None)
+    rest = ",".join(f"{k}={v}" for k, v in settings.items())
     return f"{subject}:{rest}" if rest else subject, called
 
 
 def default_family(subjects: Sequence[Any], trust: bool = False) -> str:
-    """The family of the first subject that is a file which says its own.
+    """The family that the first subject file with a family names.
 
     Raises:
-        MesascopeError: no subject says one, or code that the file names with it is not trusted.
+        MesascopeError: no subject names a family, or the name would run code that is not trusted.
     """
     for spec in map(str, subjects):
-        name, given = catalogue.parse_spec(spec) if "path=" in spec else ("", {})
-        path = given.get("path", spec)
+        name, settings = catalogue.parse_spec(spec) if "path=" in spec else ("", {})
+        path = settings.get("path", spec)
         if name or Path(path).is_file():
             module = catalogue.module("subjects", name or find_adapter(path))
             if hasattr(module, "family_of"):
@@ -144,33 +144,33 @@ def default_family(subjects: Sequence[Any], trust: bool = False) -> str:
                 if trust:
                     gate.allow(spec)
                 else:
-                    catalogue.make("families", spec)  # says what it would run
+                    catalogue.make("families", spec)  # raises an error if it would run code
                 return spec
         else:
             _refuse_missing(path)
     raise MesascopeError(
-        "No subject says which family it belongs to.", "Add --family bernoulli_bandit:arms=5,trials=100, say."
+        "No subject names its family.", "Add for example --family bernoulli_bandit:arms=5,trials=100."
     )
 
 
 def find_adapter(path: str) -> str:
-    """The name of the one subject adapter that opens a file.
+    """The name of the subject adapter that opens a file.
 
     Raises:
-        MesascopeError: none does, or several do.
+        MesascopeError: no adapter opens it, or several do.
     """
     claims = []
     for name in catalogue.names("subjects"):
         try:
             module = catalogue.module("subjects", name)
-        except MesascopeError:  # another package's, broken: no reason not to open a file of ours
+        except MesascopeError:  # a broken plug-in of another package
             continue
         if hasattr(module, "opens") and module.opens(path):
             claims.append(name)
     if len(claims) == 1:
         return claims[0]
-    told = f"{' and '.join(claims)} both claim it" if claims else "no adapter opens it"
+    reason = f"{' and '.join(claims)} both open it" if claims else "no adapter opens it"
     remedy = "Name the adapter, as adapter:path=FILE."
     if path.endswith(".py"):
         remedy = f"Name the function in it that makes the subject, as {Path(path).stem}:factory."
-    raise MesascopeError(f"{path!r} cannot be opened as a subject: {told}.", remedy)
+    raise MesascopeError(f"{path!r} cannot be opened as a subject: {reason}.", remedy)

@@ -34,21 +34,21 @@ class SB3(TorchSubject):
     """A policy with its weights frozen; `module` is the policy, `state` the layout of its recurrent state (h, c).
 
     Attributes:
-        held: the zip that it comes from.
-        statistics: by which observations are normalised, where they are.
-        episode: where episode_start is true: at the start of the lifetime, or of every trial.
-        stack: observations that it sees at once, the last ones carried.
-        trust: whether classes of the user's own may be unpickled.
+        archive: the zip that it was read from.
+        statistics: for normalising observations; None if they are not normalised.
+        episode: when episode_start is true: at the start of the lifetime, or of every trial.
+        stack: the number of observations that it receives at once; the older ones are carry.
+        trust: whether the user's own classes may be unpickled.
     """
 
-    held: _sb3_zip.Zip = eqx.field(static=True)
+    archive: _sb3_zip.Zip = eqx.field(static=True)
     statistics: Statistics | None = eqx.field(static=True)
     episode: str
     stack: int
     trust: bool
 
     def fresh(self, n: int) -> dict[str, np.ndarray]:
-        """Zeros, as the policy has them where episode_start is true."""
+        """Zeros, the policy's state when episode_start is true."""
         frames = {FRAMES: np.zeros((n, self.stack - 1, self.observe.width), np.float32)}
         return super().fresh(n) | (frames if self.stack > 1 else {})
 
@@ -59,17 +59,17 @@ class SB3(TorchSubject):
             x = np.concatenate([np.asarray(carry[FRAMES]), x[:, None]], axis=1)
             frames[FRAMES] = x[:, 1:]
         starts = percept.first if self.episode == "lifetime" else np.asarray(percept.step) == 0
-        with _torch.no_grad_seeded(_torch.seed_of(key)), run_hooked(self.module, self.hooks) as got:
+        with _torch.no_grad_seeded(_torch.seed_of(key)), run_hooked(self.module, self.hooks) as hooked:
             scores, gives, state = self._call(x, carry, np.asarray(starts, np.float32))
-        return self.carried(state, got, len(x)) | frames, self.choose(key, scores, gives)
+        return self.pack_carry(state, hooked, len(x)) | frames, self.choose(key, scores, gives)
 
     def _call(self, x: np.ndarray, carry: Any, starts: np.ndarray) -> tuple[np.ndarray, str, Sequence[Any]]:
-        """What the policy gives for observations, what kind that is, and its next state."""
+        """The policy's outputs for observations, their kind, and its next state."""
         torch, policy = require("torch", "sb3"), self.module
-        seen, _ = policy.obs_to_tensor(self._shaped(x))
-        told = (seen, tuple(self.restored(carry)), torch.tensor(starts)) if self.state else (seen,)
+        seen, _ = policy.obs_to_tensor(self._shape_observations(x))
+        arguments = (seen, tuple(self.restore_state(carry)), torch.tensor(starts)) if self.state else (seen,)
         if self.observe.choices is None:
-            action = policy._predict(*told, deterministic=not self.stochastic)
+            action = policy._predict(*arguments, deterministic=not self.stochastic)
             action, state = action if self.state else (action, ())
             action, space = action.cpu().numpy().reshape(len(x), -1), policy.action_space
             if policy.squash_output:
@@ -80,14 +80,14 @@ class SB3(TorchSubject):
         if hasattr(policy, "quantile_net"):
             return policy.quantile_net(seen).mean(dim=1).numpy(), "values", ()
         if hasattr(policy, "get_distribution"):
-            chances = policy.get_distribution(*told)
+            chances = policy.get_distribution(*arguments)
             chances, state = chances if self.state else (chances, ())
             return chances.distribution.logits.numpy(), "logits", state
         action = policy._predict(seen, deterministic=True).cpu().numpy().reshape(-1)
         return np.eye(self.observe.choices)[action.astype(int)], "probabilities", ()
 
-    def _shaped(self, x: np.ndarray) -> np.ndarray:
-        """Observations [N, F] or [N, stack, F] as the policy's space has them."""
+    def _shape_observations(self, x: np.ndarray) -> np.ndarray:
+        """Observations [N, F] or [N, stack, F] in the shape of the policy's observation space."""
         space, n = self.module.observation_space, len(x)
         if hasattr(space, "n") and not space.shape:
             return x[:, 0].astype(np.int64) if x.shape[1] == 1 else x.argmax(-1)
@@ -100,7 +100,7 @@ class SB3(TorchSubject):
         """A policy of the same shape as training starts from."""
         spaces = (self.module.observation_space, self.module.action_space)
         return dataclasses.replace(
-            self, module=_sb3_zip.untrained_policy(self.held, spaces, self.trust, seed)
+            self, module=_sb3_zip.untrained_policy(self.archive, spaces, self.trust, seed)
         )
 
 
@@ -121,46 +121,46 @@ def subject(
     """An agent of stable-baselines3 or sb3-contrib (PPO, A2C, DQN, QR-DQN, RecurrentPPO and others), from its zip.
 
     Args:
-        family: what it is put to.
+        family: the family that it is run on.
         path: the zip that model.save() wrote.
         observes: parts of the percept that it observes, joined by '+', in order; '' for all or the observation alone,
             whichever fits.
-        stochastic: draw actions as in training; else take the best.
-        epsilon: part of the choices of a DQN that is even; below 0 for the file's exploration_rate.
-        episode: lifetime or trial: where episode_start is true and a recurrent state begins anew.
+        stochastic: draw actions as in training; otherwise take the best.
+        epsilon: fraction of uniform choices of a DQN; below 0 for the file's exploration_rate.
+        episode: lifetime or trial: when episode_start is true and a recurrent state is reset.
         normalize: a VecNormalize file; '' for the one beside the zip, none to leave it out.
-        stack: how many observations it sees at once, as VecFrameStack.
+        stack: how many observations it receives at once, as with VecFrameStack.
         hooks: patterns of submodules whose outputs are taps, joined by '+', as in hooks=*.
         trained_on: unlimited, bank:M@seed or unknown.
-        trust: whether classes of the user's own may be unpickled.
+        trust: whether the user's own classes may be unpickled.
     """
     require("torch", "sb3")
     require("stable_baselines3", "sb3")
     check_choice(EPISODES, episode=episode)
     check_range(-1, 1, epsilon=epsilon)
     check_range(1, 1024, stack=stack)
-    held = _sb3_zip.read(os.fspath(path))
-    spaces = (_sb3_zip.space(held, "observation_space"), _sb3_zip.space(held, "action_space"))
+    archive = _sb3_zip.read(os.fspath(path))
+    spaces = (_sb3_zip.space(archive, "observation_space"), _sb3_zip.space(archive, "action_space"))
     _refuse_actions(path, spaces[1], family)
-    watch = _observer(path, spaces[0], family, observes, stack)
-    statistics, used = _statistics(held, normalize, spaces[0].shape or ())
-    policy = _sb3_zip.policy(held, spaces, trust)
+    watch = _match_observer(path, spaces[0], family, observes, stack)
+    statistics, used = _find_statistics(archive, normalize, spaces[0].shape or ())
+    policy = _sb3_zip.policy(archive, spaces, trust)
     if epsilon < 0:
-        rate = held.data.get("exploration_rate", 0.05)
+        rate = archive.data.get("exploration_rate", 0.05)
         epsilon = float(rate) if isinstance(rate, int | float) and 0 <= rate <= 1 else 0.05
-    shown: dict[str, Any] = {"path": path, "observes": observes, "stochastic": stochastic}
+    settings: dict[str, Any] = {"path": path, "observes": observes, "stochastic": stochastic}
     if stochastic and (hasattr(policy, "q_net") or hasattr(policy, "quantile_net")):
-        shown["epsilon"] = round(epsilon, 6)
+        settings["epsilon"] = round(epsilon, 6)
     if episode != EPISODES[0]:
-        shown["episode"] = episode
-    shown["normalize"] = used
+        settings["episode"] = episode
+    settings["normalize"] = used
     if stack > 1:
-        shown["stack"] = stack
-    made = SB3(
-        name=name_with_settings("sb3", **shown),
+        settings["stack"] = stack
+    agent = SB3(
+        name=name_with_settings("sb3", **settings),
         trained_on=trained_on,
         module=policy,
-        held=held,
+        archive=archive,
         observe=watch,
         statistics=statistics,
         stochastic=stochastic,
@@ -168,24 +168,24 @@ def subject(
         episode=episode,
         stack=stack,
         hooks=_torch.match_paths(policy, hooks),
-        state=_state(policy),
+        state=_state_layout(policy),
         seen={},
         trust=trust,
     )
-    return _hooked(made)
+    return _attach_hooks(agent)
 
 
-def _hooked(made: SB3) -> SB3:
-    """With the hooks that fire when it acts, and their widths."""
-    n, stacked = 3, (made.stack,) if made.stack > 1 else ()
-    x = np.zeros((n, *stacked, made.observe.width), np.float32)
-    with _torch.no_grad_seeded(0), run_hooked(made.module, made.hooks) as got:
-        made._call(x, made.fresh(n), np.ones(n, np.float32))
-    return dataclasses.replace(made, seen=_torch.tap_widths(got, n, made.state), hooks=tuple(got))
+def _attach_hooks(agent: SB3) -> SB3:
+    """The agent with only the hooks that fire when it acts, and their widths."""
+    n, stacked = 3, (agent.stack,) if agent.stack > 1 else ()
+    x = np.zeros((n, *stacked, agent.observe.width), np.float32)
+    with _torch.no_grad_seeded(0), run_hooked(agent.module, agent.hooks) as hooked:
+        agent._call(x, agent.fresh(n), np.ones(n, np.float32))
+    return dataclasses.replace(agent, seen=_torch.tap_widths(hooked, n, agent.state), hooks=tuple(hooked))
 
 
-def _state(policy: Any) -> tuple[Leaf, ...]:
-    """The layout of (h, c), each [layers, N, H], of the actor's LSTM."""
+def _state_layout(policy: Any) -> tuple[Leaf, ...]:
+    """The layout of the state (h, c), each [layers, N, H], of the actor's LSTM."""
     if not hasattr(policy, "lstm_actor"):
         return ()
     layers, _, width = policy.lstm_hidden_state_shape
@@ -193,19 +193,19 @@ def _state(policy: Any) -> tuple[Leaf, ...]:
     return tuple(Leaf(own, 1, (layers, width), np.dtype(np.float32)) for own in names)
 
 
-def _observer(path: str, space: Any, family: Family, observes: str, stack: int) -> Observer:
+def _match_observer(path: str, space: Any, family: Family, observes: str, stack: int) -> Observer:
     if hasattr(space, "n") and not space.shape:
-        made = make_observer(family, observes or SHOWN)
-        if made.width not in (1, int(space.n)):
+        observer = make_observer(family, observes or SHOWN)
+        if observer.width not in (1, int(space.n)):
             raise MesascopeError(
-                f"{path!r} observes one of {space.n}, {family.name} shows {made.width} numbers.",
-                "Put it to the family that it was trained on.",
+                f"{path!r} observes one of {space.n}, {family.name} shows {observer.width} numbers.",
+                "Run it on the family that it was trained on.",
             )
-        return made
+        return observer
     size = int(np.prod(space.shape, dtype=int))
     if size % stack:
         raise MesascopeError(
-            f"{path!r} observes {size} numbers, which are no {stack} frames.", "Set stack=1."
+            f"{path!r} observes {size} numbers, which do not divide into {stack} frames.", "Set stack=1."
         )
     return make_observer(family, observes, size // stack)
 
@@ -220,32 +220,34 @@ def _refuse_actions(path: str, space: Any, family: Family) -> None:
     if not fits:
         raise MesascopeError(
             f"{path!r} acts in {space}, {family.name} has {has}.",
-            "Put it to the family that it was trained on.",
+            "Run it on the family that it was trained on.",
         )
 
 
-def _statistics(held: _sb3_zip.Zip, normalize: str, shape: tuple[int, ...]) -> tuple[Statistics | None, str]:
-    """The statistics to use and their file; warns of a file that lies beside the zip."""
+def _find_statistics(
+    archive: _sb3_zip.Zip, normalize: str, shape: tuple[int, ...]
+) -> tuple[Statistics | None, str]:
+    """The statistics to use and their file; warns if it uses a file beside the zip."""
     if normalize not in ("", NONE):
         return _normalising.read(normalize, shape), normalize
-    found = [] if normalize else _normalising.find_statistics(held.path)
+    found = [] if normalize else _normalising.find_statistics(archive.path)
     if len(found) > 1:
         raise MesascopeError(
-            f"Beside {held.path!r} lie {' and '.join(map(repr, found))}.",
+            f"There are several VecNormalize files beside {archive.path!r}: {' and '.join(map(repr, found))}.",
             f"Add normalize={found[0]}, or normalize={NONE}.",
         )
     statistics = _normalising.read(found[0], shape) if found else None
     if found:
-        told = f"A VecNormalize file lies beside {held.path!r}: observations are normalised by {found[0]!r}; "
-        told += f"normalize={NONE} leaves that out."
-    elif "gae_lambda" not in held.data or held.data.get("_last_original_obs") is None:
+        message = f"There is a VecNormalize file beside {archive.path!r}: {found[0]!r} normalises the observations; "
+        message += f"normalize={NONE} leaves that out."
+    elif "gae_lambda" not in archive.data or archive.data.get("_last_original_obs") is None:
         return None, normalize
     elif not normalize:
         raise MesascopeError(
-            f"{held.path!r} was trained under VecNormalize, and its statistics are not beside it.",
+            f"{archive.path!r} was trained under VecNormalize, and its statistics are not beside it.",
             f"Add normalize=FILE, or normalize={NONE} if only rewards were normalised.",
         )
     else:
-        told = f"{held.path!r} was trained under VecNormalize, which is left out."
-    warnings.warn(told, MesascopeWarning, stacklevel=3)
+        message = f"{archive.path!r} was trained under VecNormalize, which is left out."
+    warnings.warn(message, MesascopeWarning, stacklevel=3)
     return statistics, found[0] if found else normalize

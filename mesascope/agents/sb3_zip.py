@@ -1,9 +1,9 @@
-"""A zip of stable-baselines3 or sb3-contrib as a frozen policy, its pickled parts read as data.
+"""Reads a zip of stable-baselines3 or sb3-contrib as a frozen policy; its pickled parts are read as data.
 
-What a policy is built of is all in the zip: its weights (policy.pth, read with weights_only) and, in `data`, pickles of
-its class, its settings and its spaces. Those name standard classes in all but customised agents; they are read by
-`_inert`, which imports and calls nothing, and looked up here. So zips of old versions, whose pickles need packages
-that are gone (gym), open as they are.
+The zip contains everything to build a policy: its weights (policy.pth, read with weights_only) and, in `data`, pickles
+of its class, settings and spaces. These name standard classes, except in customised agents. `inert` reads them without
+imports or calls, and this module looks the classes up. So zips of old versions open even if their pickles need a
+package that is not installed (gym).
 """
 
 import base64
@@ -34,7 +34,7 @@ LAYERS = re.compile(r"torch\.nn\.modules\.\w+")
 EXTRACTORS = "stable_baselines3.common.torch_layers"
 UNUSED = ("optimizer_class", "optimizer_kwargs")
 WIDEST = 1 << 16
-SPACE = ("n", "start", "nvec", "low", "high", "dtype")  # what tells a space of its kind from another
+SPACE = ("n", "start", "nvec", "low", "high", "dtype")  # the fields that define a space
 ZIP = FileKind(
     "agent of stable-baselines3",
     "Name a zip that model.save() wrote.",
@@ -43,14 +43,14 @@ ZIP = FileKind(
 
 
 class Zip(NamedTuple):
-    """What a zip says, its pickles unread: `data`, and the bytes of the weights."""
+    """The content of a zip, with pickles still encoded: `data`, and the bytes of the weights."""
 
     path: str
     data: dict[str, Any]
     weights: bytes
 
     def entry(self, name: str) -> Any:
-        """One entry of `data`, its pickle as inert data."""
+        """One entry of `data`; a pickle is read as inert data."""
         value = self.data.get(name)
         if isinstance(value, dict) and ":serialized:" in value:
             return _inert.read(self.pickled(name), f"{self.path!r}, {name},")
@@ -65,11 +65,11 @@ class Zip(NamedTuple):
 
 
 def opens(path: str | os.PathLike) -> bool:
-    """Whether a file is such a zip, by its list of members; a broken .zip is taken for one, to say what is wrong."""
+    """Whether a file is such a zip, by its members; true for a broken .zip, so that the error can say what is wrong."""
     try:
-        with zipfile.ZipFile(path) as held:
-            whole = min((x.header_offset for x in held.infolist()), default=1) == 0
-            return set(held.namelist()) >= MEMBERS or (not whole and Path(path).suffix.lower() == ".zip")
+        with zipfile.ZipFile(path) as zipped:
+            at_start = min((x.header_offset for x in zipped.infolist()), default=1) == 0
+            return set(zipped.namelist()) >= MEMBERS or (not at_start and Path(path).suffix.lower() == ".zip")
     except (zipfile.BadZipFile, ValueError, NotImplementedError):
         return Path(path).suffix.lower() == ".zip"
     except OSError:
@@ -77,139 +77,145 @@ def opens(path: str | os.PathLike) -> bool:
 
 
 def read(path: str) -> Zip:
-    """Reads a zip, bounded in memory; nothing in it is run.
+    """Reads a zip with limited memory; nothing in it is run.
 
     Raises:
-        MesascopeError: there is none, it is truncated, or it unpacks to much more than it is.
+        MesascopeError: the file does not exist, is truncated, or would unpack to far more than its size.
     """
     with ZIP.reading(path):
         size = limits.file_size(path)
-        with zipfile.ZipFile(path) as held:
-            if lacking := sorted(MEMBERS - set(held.namelist())):
+        with zipfile.ZipFile(path) as zipped:
+            if lacking := sorted(MEMBERS - set(zipped.namelist())):
                 raise ZIP.broken(path, f"it has no {' and no '.join(lacking)}")
             for name in MEMBERS:
-                if (unpacked := held.getinfo(name).file_size) > limits.SLACK + limits.RATIO * size:
+                if (unpacked := zipped.getinfo(name).file_size) > limits.SLACK + limits.RATIO * size:
                     raise ZIP.broken(path, f"{name} unpacks to {unpacked:,} bytes")
-            if held.getinfo("data").file_size > TEXT:
-                raise ZIP.broken(path, f"its data has {held.getinfo('data').file_size:,} bytes")
-            data, weights = limits.parse_json(held.read("data")), held.read("policy.pth")
+            if zipped.getinfo("data").file_size > TEXT:
+                raise ZIP.broken(path, f"its data has {zipped.getinfo('data').file_size:,} bytes")
+            data, weights = limits.parse_json(zipped.read("data")), zipped.read("policy.pth")
     if not isinstance(data, dict):
-        raise ZIP.broken(path, "its data is no JSON object")
+        raise ZIP.broken(path, "its data is not JSON object")
     return Zip(path, data, weights)
 
 
-def space(held: Zip, name: str) -> gymnasium.Space:
-    """A space from its pickle of any version of gym or gymnasium.
+def space(archive: Zip, name: str) -> gymnasium.Space:
+    """A space from its pickle, of any version of gym or gymnasium.
 
     Raises:
-        MesascopeError: it is none of Box, Discrete, MultiDiscrete and MultiBinary.
+        MesascopeError: it is not Box, Discrete, MultiDiscrete or MultiBinary.
     """
-    value = held.entry(name)
+    value = archive.entry(name)
     origin = getattr(value, "origin", ("", ""))
     if isinstance(value, _inert.Inert) and origin[0].partition(".")[0] in ("gym", "gymnasium"):
         state: Any = value.state
         try:
-            told = {k: _inert.to_array(v) for k, v in state.items() if k in SPACE}
+            fields = {k: _inert.to_array(v) for k, v in state.items() if k in SPACE}
             shape = _inert.to_array(state.get("_shape", state.get("shape", ())))
-            one_hot = np.prod(told.get("n", 1), dtype=float), np.sum(told.get("nvec", 0), dtype=float)
+            one_hot = np.prod(fields.get("n", 1), dtype=float), np.sum(fields.get("nvec", 0), dtype=float)
             if (count := max(math.prod(shape or ()), *one_hot)) > limits.WIDEST:
                 raise ValueError(f"it has {count:,.0f} numbers")
             if origin[1] == "Discrete":
-                return gymnasium.spaces.Discrete(int(told["n"]), start=int(told.get("start") or 0))
+                return gymnasium.spaces.Discrete(int(fields["n"]), start=int(fields.get("start") or 0))
             if origin[1] == "MultiDiscrete":
-                return gymnasium.spaces.MultiDiscrete(told["nvec"])
+                return gymnasium.spaces.MultiDiscrete(fields["nvec"])
             if origin[1] == "MultiBinary":
-                return gymnasium.spaces.MultiBinary(int(np.prod(told["n"])))
+                return gymnasium.spaces.MultiBinary(int(np.prod(fields["n"])))
             if origin[1] == "Box":
-                low, high = (np.broadcast_to(told[k], shape) for k in ("low", "high"))
-                return gymnasium.spaces.Box(low, high, dtype=np.dtype(told["dtype"]).type)
+                low, high = (np.broadcast_to(fields[k], shape) for k in ("low", "high"))
+                return gymnasium.spaces.Box(low, high, dtype=np.dtype(fields["dtype"]).type)
         except (ValueError, TypeError, KeyError, AttributeError, AssertionError, OverflowError) as error:
-            raise ZIP.broken(held.path, f"its {name} cannot be read ({error})") from None
+            raise ZIP.broken(archive.path, f"its {name} cannot be read ({error})") from None
     if origin[1] in ("Dict", "Tuple", "Text", "Graph", "Sequence"):
         raise MesascopeError(
-            f"The {name} of {held.path!r} is a {origin[1]}.",
-            "mesascope shows a subject one array; flatten the space.",
+            f"The {name} of {archive.path!r} is a {origin[1]}.",
+            "Flatten the space: a subject's observation in mesascope is one array.",
         )
-    raise ZIP.broken(held.path, f"its {name} is none of Gymnasium's spaces")
+    raise ZIP.broken(archive.path, f"its {name} is none of Gymnasium's spaces")
 
 
-def policy(held: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bool) -> Any:
+def policy(archive: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bool) -> Any:
     """The policy of a zip with its weights, frozen, on the CPU.
 
     Raises:
-        MesascopeError: its class or settings are the user's own and not trusted, or the weights do not fit.
+        MesascopeError: its class or settings are customised and not trusted, or the weights do not fit.
     """
-    kind, settings = _class(held, trust), _settings(held, trust)
-    weights = _torch.load(io.BytesIO(held.weights), f"The member policy.pth of {held.path!r}")
+    kind, settings = _find_class(archive, trust), _read_settings(archive, trust)
+    weights = _torch.load(io.BytesIO(archive.weights), f"The member policy.pth of {archive.path!r}")
     found = sum(getattr(w, "numel", int)() for w in weights.values()) if isinstance(weights, dict) else 0
-    why = ZIP.broken(held.path, f"its settings ask for more weights than the {found:,} that it holds")
+    excess = ZIP.broken(
+        archive.path, f"its settings ask for more weights than the {found:,} that it contains"
+    )
     try:
-        with _torch.limit_parameters(2 * found, why), _torch.fork_seed(0):
-            made = _built(kind, spaces, settings)
+        with _torch.limit_parameters(2 * found, excess), _torch.fork_seed(0):
+            network = _build(kind, spaces, settings)
     except MesascopeError:
         raise
     except Exception as error:
-        raise ZIP.broken(held.path, f"its policy cannot be built: {type(error).__name__}: {error}") from error
-    _torch.load_weights(made, weights, f"The member policy.pth of {held.path!r}")
-    return _torch.freeze(made)
+        raise ZIP.broken(
+            archive.path, f"its policy cannot be built: {type(error).__name__}: {error}"
+        ) from error
+    _torch.load_weights(network, weights, f"The member policy.pth of {archive.path!r}")
+    return _torch.freeze(network)
 
 
 def untrained_policy(
-    held: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bool, seed: int
+    archive: Zip, spaces: tuple[gymnasium.Space, gymnasium.Space], trust: bool, seed: int
 ) -> Any:
     """A policy of the same shape as training starts from."""
     with _torch.fork_seed(seed):
-        return _torch.freeze(_built(_class(held, trust), spaces, _settings(held, trust)))
+        return _torch.freeze(_build(_find_class(archive, trust), spaces, _read_settings(archive, trust)))
 
 
-def _built(kind: Any, spaces: tuple[gymnasium.Space, gymnasium.Space], settings: dict[str, Any]) -> Any:
-    """A policy; those that are not trained by gradients take no schedule of the learning rate."""
-    known = inspect.signature(kind).parameters
-    if "lr_schedule" in known:
+def _build(kind: Any, spaces: tuple[gymnasium.Space, gymnasium.Space], settings: dict[str, Any]) -> Any:
+    """Builds a policy; passes a learning-rate schedule only if its class accepts one."""
+    parameters = inspect.signature(kind).parameters
+    if "lr_schedule" in parameters:
         return kind(*spaces, lr_schedule=lambda _: 0.0, **settings)
-    return kind(*spaces, *([lambda _: 0.0] if "args" in known else []), **settings)
+    return kind(*spaces, *([lambda _: 0.0] if "args" in parameters else []), **settings)
 
 
-def _class(held: Zip, trust: bool) -> Any:
+def _find_class(archive: Zip, trust: bool) -> Any:
     """The policy's class, from the name in its pickle."""
-    origin = _inert.find_reference(held.entry("policy_class"))
+    origin = _inert.find_reference(archive.entry("policy_class"))
     if origin and POLICIES.fullmatch(origin[0]):
         found = getattr(require(origin[0], "sb3"), origin[1], None)
         base = require("stable_baselines3.common.policies", "sb3").BasePolicy
         if isinstance(found, type) and issubclass(found, base):
             return found
-    return _trusted(held, "policy_class", trust, ".".join(origin) if origin else "a class of its own")
+    return _unpickle_trusted(
+        archive, "policy_class", trust, ".".join(origin) if origin else "a class of its own"
+    )
 
 
-def _settings(held: Zip, trust: bool) -> dict[str, Any]:
-    """The policy's settings, the names of standard classes in them looked up."""
-    told = held.entry("policy_kwargs")
+def _read_settings(archive: Zip, trust: bool) -> dict[str, Any]:
+    """The policy's settings, with standard classes in place of their names."""
+    content = archive.entry("policy_kwargs")
     try:
-        if not isinstance(told, dict | None):
+        if not isinstance(content, dict | None):
             raise _Unknown("settings of its own")
-        out = {str(k): _plain(v) for k, v in (told or {}).items() if k not in UNUSED}
+        result = {str(k): _resolve(v) for k, v in (content or {}).items() if k not in UNUSED}
     except _Unknown as unknown:
-        whole = dict(_trusted(held, "policy_kwargs", trust, str(unknown)))
-        out = {k: v for k, v in whole.items() if k not in UNUSED}
+        unpickled = dict(_unpickle_trusted(archive, "policy_kwargs", trust, str(unknown)))
+        result = {k: v for k, v in unpickled.items() if k not in UNUSED}
     else:
-        arch = out.get("net_arch")
+        arch = result.get("net_arch")
         if isinstance(arch, list) and len(arch) == 1 and isinstance(arch[0], dict):  # before 1.8
-            out["net_arch"] = arch[0]
-    return out | ({"use_sde": True} if held.data.get("use_sde") is True else {})
+            result["net_arch"] = arch[0]
+    return result | ({"use_sde": True} if archive.data.get("use_sde") is True else {})
 
 
 class _Unknown(Exception):
-    """A setting that only running code could make."""
+    """A setting that can only be made by running code."""
 
 
-def _plain(value: Any, depth: int = 0) -> Any:
+def _resolve(value: Any, depth: int = 0) -> Any:
     """Plain data, with standard layers and feature extractors in place of their names."""
     if isinstance(value, bool | float | str | None) or (isinstance(value, int) and abs(value) <= WIDEST):
         return value
     if depth < 8 and isinstance(value, list | tuple):
-        return type(value)(_plain(x, depth + 1) for x in value)
+        return type(value)(_resolve(x, depth + 1) for x in value)
     if depth < 8 and isinstance(value, dict):
-        return {k: _plain(x, depth + 1) for k, x in value.items() if isinstance(k, str)}
+        return {k: _resolve(x, depth + 1) for k, x in value.items() if isinstance(k, str)}
     origin = _inert.find_reference(value) or ("", type(value).__name__)
     standard = "torch.nn" if LAYERS.fullmatch(origin[0]) else EXTRACTORS
     if standard == "torch.nn" or origin[0] == EXTRACTORS:
@@ -219,21 +225,21 @@ def _plain(value: Any, depth: int = 0) -> Any:
     raise _Unknown(".".join(filter(None, origin)))
 
 
-def _trusted(held: Zip, name: str, trust: bool, what: str) -> Any:
-    """An entry that is no standard class: unpickled if that is trusted."""
+def _unpickle_trusted(archive: Zip, name: str, trust: bool, origin: str) -> Any:
+    """Unpickles a customised entry, if the user trusts the file."""
     if not trust:
         raise MesascopeError(
-            f"{held.path!r} is customised: its {name} is {what}, and to unpickle it would run code from the file.",
+            f"{archive.path!r} is customised: its {name} is {origin}, and unpickling it would run code from the file.",
             "If you know who made it, add --trust (trust=True in Python).",
         )
-    value = held.data.get(name)
+    value = archive.data.get(name)
     if not isinstance(value, dict) or ":serialized:" not in value:
-        raise ZIP.broken(held.path, f"it has no {name}")
+        raise ZIP.broken(archive.path, f"it has no {name}")
     require("cloudpickle", "sb3")
     try:
-        return gate.load_pickle(held.pickled(name), trust)
+        return gate.load_pickle(archive.pickled(name), trust)
     except Exception as error:
         raise MesascopeError(
-            f"The {name} of {held.path!r} cannot be unpickled: {type(error).__name__}: {error}.",
+            f"The {name} of {archive.path!r} cannot be unpickled: {type(error).__name__}: {error}.",
             "Put the modules that it was made with on PYTHONPATH.",
         ) from error

@@ -1,4 +1,4 @@
-"""What a file of torch.save announces, looked at before torch makes any of it."""
+"""Checks what a file of torch.save declares before torch allocates any of it."""
 
 import io
 import math
@@ -12,14 +12,14 @@ BYTES = {
     **{"DoubleStorage": 8, "LongStorage": 8, "ComplexFloatStorage": 8, "ComplexDoubleStorage": 16},
     **{"FloatStorage": 4, "IntStorage": 4, "HalfStorage": 2, "BFloat16Storage": 2, "ShortStorage": 2},
     **{"CharStorage": 1, "ByteStorage": 1, "BoolStorage": 1, "UntypedStorage": 1},
-}  # of one number
+}  # bytes of one number
 REBUILT = ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3")
-SMALL = ("_rebuild_parameter", "Size", "device", "_get_layout", "set", "complex")  # made of what is there
-BEFORE = 3  # pickles before that of the tensors, in files before torch 1.6
+SMALL = ("_rebuild_parameter", "Size", "device", "_get_layout", "set", "complex")  # need no new memory
+BEFORE = 3  # pickles before the tensors' one in files of torch before 1.6
 
 
 def measure(source: Any) -> None:
-    """Refuses a file whose tensors are more than the numbers that are there, or kept in another way.
+    """Refuses a file whose tensors declare more numbers than it stores, or that stores them in an unknown way.
 
     Args:
         source: the path, or the bytes in a BytesIO.
@@ -30,51 +30,51 @@ def measure(source: Any) -> None:
     inside = isinstance(source, io.BytesIO)
     stored = source.getbuffer().nbytes if inside else limits.file_size(source)
     if zipfile.is_zipfile(source):
-        with zipfile.ZipFile(source) as held:
-            _zipped(held, stored)
+        with zipfile.ZipFile(source) as archive:
+            _check_archive(archive, stored)
     else:
         with io.BytesIO(source.getvalue()) if inside else open(source, "rb") as file:
             found = _inert.tensors(file.read(_inert.LARGEST), BEFORE)
-        _announced(found, {}, stored)
+        _check_tensors(found, {}, stored)
     if inside:
         source.seek(0)
 
 
-def _zipped(held: zipfile.ZipFile, stored: int) -> None:
-    named = limits.zip_members(held, stored)
+def _check_archive(archive: zipfile.ZipFile, stored: int) -> None:
+    named = limits.zip_members(archive, stored)
     if any(name.endswith("/constants.pkl") for name in named):
-        return  # TorchScript, which is not read at all
+        return  # TorchScript, which is refused elsewhere
     if any(x.compress_type != zipfile.ZIP_STORED for x in named.values()):
         raise ValueError("a member of it is packed")
-    limits.check_array(sum(x.file_size for x in named.values()), stored, "what it holds")
+    limits.check_array(sum(x.file_size for x in named.values()), stored, "what it contains")
     for name in named:
         if name.endswith("data.pkl"):
-            found = _inert.tensors(held.read(name))
+            found = _inert.tensors(archive.read(name))
             folder = name.removesuffix(".pkl")
-            _announced(found, {n.removeprefix(f"{folder}/"): x.file_size for n, x in named.items()}, 0)
+            _check_tensors(found, {n.removeprefix(f"{folder}/"): x.file_size for n, x in named.items()}, 0)
 
 
-def _announced(found: Any, sizes: dict[str, int], otherwise: int) -> None:
-    """Looks at every tensor in a pickle, and at all else that it would have made."""
-    waiting, seen = [found], set()
+def _check_tensors(content: Any, sizes: dict[str, int], otherwise: int) -> None:
+    """Checks every tensor in a pickle, and every other object that the pickle would create."""
+    waiting, seen = [content], set()
     while waiting:
-        now = waiting.pop()
-        if id(now) in seen:
+        current = waiting.pop()
+        if id(current) in seen:
             continue
-        seen.add(id(now))
-        waiting += _inert.describe_value(now)
-        module, name = now.origin if isinstance(now, _inert.Inert) else ("", "")
+        seen.add(id(current))
+        waiting += _inert.describe_value(current)
+        module, name = current.origin if isinstance(current, _inert.Inert) else ("", "")
         if name in REBUILT and module == "torch._utils":
-            _tensor(now.args, sizes, otherwise)
+            _check_tensor(current.args, sizes, otherwise)
         elif module.partition(".")[0] in ("torch", "builtins", "__builtin__") and name not in SMALL:
-            raise ValueError(f"it holds a {name.removeprefix('_rebuild_')}, which is not read")
+            raise ValueError(f"it contains a {name.removeprefix('_rebuild_')}, which is not read")
 
 
-def _tensor(told: tuple[Any, ...], sizes: dict[str, int], otherwise: int) -> None:
-    kept, offset, shape, strides = told[:4]
-    if not isinstance(kept, _inert.Stored):
+def _check_tensor(arguments: tuple[Any, ...], sizes: dict[str, int], otherwise: int) -> None:
+    storage, offset, shape, strides = arguments[:4]
+    if not isinstance(storage, _inert.Stored):
         raise ValueError("a tensor of it has no numbers")
-    _, kind, key, _, count = kept.args[:5]
+    _, kind, key, _, count = storage.args[:5]
     width = BYTES[(_inert.find_reference(kind) or ("", ""))[1]]
     limits.check_array(count * width, sizes.get(str(key), otherwise), f"tensor {key}")
     size, last = math.prod(shape), offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))

@@ -1,6 +1,6 @@
 """A PyTorch module as a subject: forward(x, state) → (logits, state), or forward(x) → logits.
 
-x [N, F] is the percept in the encoding of `_observing`; the carry is the module's own state, row by row.
+x [N, F] is the percept in the encoding of `observing`; the carry is the module's state, one row per lifetime.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ from mesascope.contracts.subject import Response
 from mesascope.errors import MesascopeError
 from mesascope.guards import gate
 
-RUNS_CODE = True  # whoever types a factory has it run
+RUNS_CODE = True  # typing a factory runs its code
 LAYOUTS = ("batch", "time", "batch_time")  # x [N, F], [1, N, F] or [N, 1, F]
 
 opens = _torch.opens
@@ -35,9 +35,9 @@ class TorchModule(TorchSubject):
     """A module with its weights frozen.
 
     Attributes:
-        layout: of what it is handed, of LAYOUTS.
-        gives: what its first output is, of GIVES.
-        structure: of its state, whose tensors are laid out in `state`.
+        layout: the layout of its input, of LAYOUTS.
+        gives: the kind of its first output, of GIVES.
+        structure: the pytree structure of its state; `state` describes the tensors.
         again: makes the module with fresh weights.
     """
 
@@ -47,11 +47,11 @@ class TorchModule(TorchSubject):
     again: Callable[[], Any] | None = eqx.field(static=True)
 
     def fresh(self, n: int) -> dict[str, np.ndarray]:
-        """Nothing begun: the module is called with state None, and rows of zeros stand where its state will."""
+        """Rows of zeros, marked as not begun: the module is then called with its initial state."""
         return super().fresh(n) | ({"begun": np.zeros(n, bool)} if self.state else {})
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
-        """One call of the module for all lifetimes; two where some have just begun."""
+        """One call of the module for all lifetimes, or two if only some have begun."""
         x = self.observe(percept)
         begun = np.asarray(carry["begun"]) if self.state else np.zeros(len(x), bool)
         groups = [rows for which in (True, False) if len(rows := np.flatnonzero(begun == which))]
@@ -64,18 +64,18 @@ class TorchModule(TorchSubject):
         return after, self.choose(key, scores, self.gives)
 
     def _call(self, x: np.ndarray, carry: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Scores and the next carry of lifetimes that have all begun, or none of them."""
+        """Scores and the next carry of lifetimes that have either all begun or all not."""
         if self.state and carry["begun"].all():
-            state = self.structure.unflatten(self.restored(carry))
+            state = self.structure.unflatten(self.restore_state(carry))
         else:
             state = initial_state(self.module, len(x))
-        with run_hooked(self.module, self.hooks) as got:
-            scores, given = call_module(self.module, x, state, self.layout, bool(self.state))
-        after = self.carried(jax.tree.leaves(given), got, len(x))
+        with run_hooked(self.module, self.hooks) as hooked:
+            scores, next_state = call_module(self.module, x, state, self.layout, bool(self.state))
+        after = self.pack_carry(jax.tree.leaves(next_state), hooked, len(x))
         return scores, after | ({"begun": np.ones(len(x), bool)} if self.state else {})
 
     def untrained(self, seed: int) -> Self | None:
-        """The module as its factory makes it, before weights are put in; None where those would be the same."""
+        """The module as its factory makes it, before weights are loaded; None if these are the same."""
         if self.again is None:
             return None
         with _torch.fork_seed(seed):
@@ -86,7 +86,7 @@ class TorchModule(TorchSubject):
 
 
 def initial_state(module: Any, n: int) -> Any:
-    """The state at birth: what the module's initial_state(n) gives where it has one, else None."""
+    """The state at birth: the module's initial_state(n) if it has that method, otherwise None."""
     make = getattr(module, "initial_state", None)
     return make(n) if callable(make) else None
 
@@ -94,28 +94,28 @@ def initial_state(module: Any, n: int) -> Any:
 def call_module(
     module: Any, x: np.ndarray, state: Any, layout: str, recurrent: bool
 ) -> tuple[np.ndarray, Any]:
-    """What a module gives for x [N, F]: scores [N, K] and its next state.
+    """Calls a module on x [N, F]: scores [N, K] and its next state.
 
     Raises:
-        MesascopeError: it raised, or gave something else.
+        MesascopeError: it raised, or returned something else.
     """
     torch = require("torch", "torch")
-    shown = torch.tensor(x)
-    shown = {"batch": shown, "time": shown[None], "batch_time": shown[:, None]}[layout]
+    inputs = torch.tensor(x)
+    inputs = {"batch": inputs, "time": inputs[None], "batch_time": inputs[:, None]}[layout]
     try:
-        given = module(shown, state) if recurrent else module(shown)
+        outputs = module(inputs, state) if recurrent else module(inputs)
     except Exception as error:
         raise MesascopeError(
             f"The module {type(module).__name__} raised {type(error).__name__}: {error}.",
-            f"It was called as module(x{', state' * recurrent}) with x of shape {tuple(shown.shape)}: "
-            "see observes, for what is in x, and layout.",
+            f"It was called as module(x{', state' * recurrent}) with x of shape {tuple(inputs.shape)}: "
+            "check observes (the content of x) and layout.",
         ) from error
-    if recurrent and not (isinstance(given, tuple) and len(given) >= 2):
+    if recurrent and not (isinstance(outputs, tuple) and len(outputs) >= 2):
         raise MesascopeError(
-            f"The module {type(module).__name__} takes a state and gave back {type(given).__name__}.",
+            f"The module {type(module).__name__} takes a state and gave back {type(outputs).__name__}.",
             "Return (logits, state).",
         )
-    first = given[0] if isinstance(given, tuple | list) else given
+    first = outputs[0] if isinstance(outputs, tuple | list) else outputs
     size = getattr(first, "shape", None)
     if size is None or not len(size) or first.numel() % len(x) or first.numel() == 0:
         raise MesascopeError(
@@ -123,7 +123,7 @@ def call_module(
             f"{type(first).__name__ if size is None else f'of shape {tuple(size)}'} for {len(x)} lifetimes.",
             f"Return logits of shape ({len(x)}, choices) first.",
         )
-    return first.detach().float().cpu().numpy().reshape(len(x), -1), given[-1] if recurrent else None
+    return first.detach().float().cpu().numpy().reshape(len(x), -1), outputs[-1] if recurrent else None
 
 
 def wrap(
@@ -143,20 +143,18 @@ def wrap(
     """A module in Python as a subject; see `subject` for the settings.
 
     Args:
-        again: makes the module with fresh weights, for the untrained twin that decoding is compared with.
+        again: makes the module with fresh weights, for the untrained twin as a control for decoding.
     """
     torch = require("torch", "torch")
     if not isinstance(module, torch.nn.Module):
-        raise MesascopeError(
-            f"{type(module).__name__} is no torch.nn.Module.", "Hand over the module itself."
-        )
+        raise MesascopeError(f"{type(module).__name__} is not a torch.nn.Module.", "Pass the module itself.")
     check_choice(LAYOUTS, layout=layout)
     check_choice(GIVES, gives=gives)
     check_range(0, 1, epsilon=epsilon)
     module, watch = _torch.freeze(module), make_observer(family, observes or ALL)
-    wanted, recurrent = _torch.match_paths(module, hooks), _takes_state(module)
+    paths, recurrent = _torch.match_paths(module, hooks), _takes_state(module)
     every = [path for path, _ in module.named_modules() if path]
-    with _torch.no_grad_seeded(0), run_hooked(module, every) as got:
+    with _torch.no_grad_seeded(0), run_hooked(module, every) as hooked:
         runs = [
             call_module(module, np.zeros((n, watch.width), np.float32), None, layout, recurrent)
             for n in SIZES
@@ -164,16 +162,16 @@ def wrap(
     small, large = ([t for t in jax.tree.leaves(state) if hasattr(t, "shape")] for _, state in runs)
     if recurrent and not small:
         raise MesascopeError(
-            f"{type(module).__name__} takes a state and gave none.", "Return (logits, state)."
+            f"{type(module).__name__} takes a state and returned none.", "Return (logits, state)."
         )
     count = runs[0][0].shape[1]
     if count != (family.choices or 1):
         raise MesascopeError(
             f"The network gives {count} numbers, {family.name} has {family.choices or 'real-valued'} actions.",
-            "Put it to a family with as many choices, or return the logits first.",
+            "Run it on a family with as many choices, or return the logits first.",
         )
-    state = _torch.state_layout(small, large, SIZES, got) if recurrent else ()
-    got = {path: got[path] for path in wanted if path in got}
+    state = _torch.state_layout(small, large, SIZES, hooked) if recurrent else ()
+    hooked = {path: hooked[path] for path in paths if path in hooked}
     return TorchModule(
         name=name or f"{type(module).__name__}(stochastic={stochastic})",
         trained_on=trained_on,
@@ -183,10 +181,10 @@ def wrap(
         gives=gives,
         stochastic=stochastic,
         epsilon=epsilon,
-        hooks=tuple(got),
+        hooks=tuple(hooked),
         state=state,
         structure=jax.tree.structure(runs[0][1]),
-        seen=_torch.tap_widths(got, SIZES[1], state),
+        seen=_torch.tap_widths(hooked, SIZES[1], state),
         again=again,
     )
 
@@ -208,29 +206,27 @@ def subject(
     """A PyTorch module, recurrent or not, with weights from a state dict.
 
     Args:
-        family: what it is put to.
+        family: the family that it is run on.
         path: a state dict written by torch.save; '' for the weights that the factory sets.
-        factory: package.module:factory, called as factory(family), or without if it takes nothing; gives the module.
+        factory: package.module:factory, called as factory(family) or factory(); returns the module.
         observes: parts of the percept that it observes, joined by '+', in order.
         layout: x is [N, F] (batch), [1, N, F] (time) or [N, 1, F] (batch_time).
-        gives: logits, probabilities, or values of the actions.
-        hooks: patterns of submodules whose outputs are taps, joined by '+', as in hooks=*.
-        stochastic: draw actions; else take the best.
-        epsilon: part of the choices that is even, where it gives values.
+        gives: the kind of output: logits, probabilities, or values of the actions.
+        hooks: patterns of submodules to tap, joined by '+', such as hooks=*.
+        stochastic: draw actions; otherwise take the best.
+        epsilon: fraction of uniform choices, if it gives values.
         trained_on: unlimited, bank:M@seed or unknown.
         trust: whether a factory that the file names may run.
     """
     require("torch", "torch")
-    held = _torch.load(path, repr(path)) if path else None
-    weights, named = held, ""
-    if isinstance(held, dict) and isinstance(held.get("state_dict"), dict):
-        weights, named = held["state_dict"], held.get("factory", "")
+    content = _torch.load(path, repr(path)) if path else None
+    weights, named = content, ""
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        weights, named = content["state_dict"], content.get("factory", "")
     if not factory:
         if not isinstance(named, str) or not named:
             raise MesascopeError(
-                f"{path!r} holds weights, not the module that they are of."
-                if path
-                else "No module is named.",
+                f"{path!r} contains weights without their module." if path else "There is no module.",
                 f"Type torch_module:factory=package.module:factory{',path=' + path if path else ''}.",
             )
         if not trust:
@@ -239,13 +235,13 @@ def subject(
                 f"Read it, then add --trust, or type torch_module:factory={named},path={path}.",
             )
         gate.allow(named)
-    make = functools.partial(_made, factory or named, family)
+    make = functools.partial(_make_module, factory or named, family)
     module = make()
     if weights is not None:
         _torch.load_weights(module, weights, repr(path))
-    shown = "" if observes == ALL else observes
+    parts = "" if observes == ALL else observes
     name = name_with_settings(
-        "torch_module", factory=factory, path=path, observes=shown, stochastic=stochastic
+        "torch_module", factory=factory, path=path, observes=parts, stochastic=stochastic
     )
     return wrap(
         module,
@@ -262,23 +258,23 @@ def subject(
     )
 
 
-def _made(factory: str, family: Family) -> Any:
-    """The module that package.module:factory gives."""
+def _make_module(path: str, family: Family) -> Any:
+    """The module that package.module:factory returns."""
     remedy = "Type factory=package.module:factory, with the module on PYTHONPATH or in this folder."
-    made: Any = gate.find_function(factory, "The factory", remedy)
-    got = gate.call_factory(factory, lambda: made(family) if _needs_any(made) else made())
-    if not isinstance(got, require("torch", "torch").nn.Module):
-        raise MesascopeError(f"{factory} returned {type(got).__name__}.", "Return a torch.nn.Module.")
-    return got
+    function: Any = gate.find_function(path, "The factory", remedy)
+    module = gate.call_factory(path, lambda: function(family) if _needs_argument(function) else function())
+    if not isinstance(module, require("torch", "torch").nn.Module):
+        raise MesascopeError(f"{path} returned {type(module).__name__}.", "Return a torch.nn.Module.")
+    return module
 
 
-def _needs_any(function: Callable[..., Any]) -> bool:
-    """Whether it cannot be called with nothing."""
-    known = inspect.signature(function).parameters.values()
-    return any(p.default is p.empty and p.kind < 2 for p in known)
+def _needs_argument(function: Callable[..., Any]) -> bool:
+    """Whether a function cannot be called without arguments."""
+    parameters = inspect.signature(function).parameters.values()
+    return any(p.default is p.empty and p.kind < 2 for p in parameters)
 
 
 def _takes_state(module: Any) -> bool:
-    """Whether its forward takes a second argument."""
-    known = inspect.signature(module.forward).parameters.values()
-    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in known) >= 2
+    """Whether a module's forward takes a second argument."""
+    parameters = inspect.signature(module.forward).parameters.values()
+    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters) >= 2

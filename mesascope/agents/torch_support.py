@@ -1,4 +1,4 @@
-"""What subjects made of PyTorch modules share: safe loading, seeding, hooks, states of any layout, fingerprints."""
+"""Shared code of PyTorch subjects: safe loading, seeding, hooks, states of any layout, fingerprints."""
 
 import contextlib
 import fnmatch
@@ -23,17 +23,17 @@ from mesascope.guards import gate
 from mesascope.guards.identity import digest
 
 WIDEST = 1 << 16  # units of one tap
-SLACK = 1 << 20  # weights that are built and not saved
-SEEN = "seen "  # before the names of hooked activations in a carry
+SLACK = 1 << 20  # weights that a network may build without saving them
+SEEN = "seen "  # prefix of hooked activations in a carry
 
 
 class Leaf(NamedTuple):
     """One tensor of a module's state.
 
     Attributes:
-        names: its taps: one, or one per layer where it is [L, N, H].
-        axis: of the batch.
-        shape: the other axes.
+        names: the names of its taps: one, or one per layer if it is [L, N, H].
+        axis: the batch axis.
+        shape: the sizes of the other axes.
         kind: its dtype in NumPy.
     """
 
@@ -43,27 +43,27 @@ class Leaf(NamedTuple):
     kind: Any
 
     def rows(self, tensor: Any) -> dict[str, np.ndarray]:
-        """By name [N, U] from a tensor."""
+        """Name → [N, U] from a tensor."""
         value = np.moveaxis(tensor.detach().cpu().numpy(), self.axis, 0)
         parts = np.split(value, len(self.names), axis=1) if len(self.names) > 1 else [value]
         return {k: np.array(p.reshape(len(p), -1)) for k, p in zip(self.names, parts, strict=True)}
 
     def tensor(self, carry: dict[str, Any]) -> Any:
-        """The tensor again."""
+        """The tensor from a carry."""
         torch = require("torch", "torch")
         value = np.concatenate([np.asarray(carry[k], self.kind) for k in self.names], axis=1)
-        whole = np.moveaxis(value.reshape(len(value), *self.shape), 0, self.axis)
-        return torch.tensor(np.ascontiguousarray(whole))
+        array = np.moveaxis(value.reshape(len(value), *self.shape), 0, self.axis)
+        return torch.tensor(np.ascontiguousarray(array))
 
 
 class TorchSubject(Foreign):
     """A module with its weights frozen; subclasses are final.
 
     Attributes:
-        module: what is called.
-        hooks: paths of submodules whose outputs are taps.
+        module: the PyTorch module.
+        hooks: paths of submodules that are tapped.
         state: the layout of its state, empty for a feed-forward module.
-        seen: the widths of the taps of hooked submodules by name.
+        seen: name → width of the taps of hooked submodules.
     """
 
     module: Any = eqx.field(static=True)
@@ -73,36 +73,38 @@ class TorchSubject(Foreign):
 
     def fresh(self, n: int) -> dict[str, np.ndarray]:
         """Zeros."""
-        out: dict[str, np.ndarray] = {SEEN + k: np.zeros((n, u), np.float32) for k, u in self.seen.items()}
+        carry: dict[str, np.ndarray] = {SEEN + k: np.zeros((n, u), np.float32) for k, u in self.seen.items()}
         for leaf in self.state:
             width = math.prod(leaf.shape) // len(leaf.names)
-            out |= {k: np.zeros((n, width), leaf.kind) for k in leaf.names}
-        return out
+            carry |= {k: np.zeros((n, width), leaf.kind) for k in leaf.names}
+        return carry
 
-    def restored(self, carry: dict[str, Any]) -> list[Any]:
+    def restore_state(self, carry: dict[str, Any]) -> list[Any]:
         """The tensors of its state from a carry."""
         return [leaf.tensor(carry) for leaf in self.state]
 
-    def carried(self, state: Sequence[Any], got: dict[str, Any], n: int) -> dict[str, np.ndarray]:
-        """The carry that holds the tensors of a state, and what was gathered by hooks."""
-        found, out = outputs(got, n), {}
+    def pack_carry(self, state: Sequence[Any], hooked: dict[str, Any], n: int) -> dict[str, np.ndarray]:
+        """The carry: the tensors of a state and the hooked outputs."""
+        found, carry = outputs(hooked, n), {}
         for leaf, tensor in zip(self.state, state, strict=True):
-            out |= leaf.rows(tensor)
-        return out | {SEEN + k: found[k] for k in self.seen}
+            carry |= leaf.rows(tensor)
+        return carry | {SEEN + k: found[k] for k in self.seen}
 
     def taps(self, carry: Any) -> dict[str, Any]:
         """Its state by name ('gru.h', 'lstm.c'), and the outputs of hooked submodules by path ('head')."""
-        held = {k: carry[k] for leaf in self.state for k in leaf.names}
-        return held | {k: np.array(carry[SEEN + k]) for k in self.seen}  # copies: nothing acts by them
+        state = {k: carry[k] for leaf in self.state for k in leaf.names}
+        return state | {
+            k: np.array(carry[SEEN + k]) for k in self.seen
+        }  # copies, which the subject does not read
 
     def fingerprint(self) -> dict[str, str]:
-        """Every parameter and buffer by name."""
+        """Name → hash of every parameter and buffer."""
         return fingerprint(self.module)
 
 
 @contextlib.contextmanager
 def fork_seed(seed: int) -> Iterator[Any]:
-    """Torch with its draws seeded here and the global ones left as they were."""
+    """Torch with a seed inside this context; the global random state is unchanged."""
     torch = require("torch", "torch")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -122,7 +124,7 @@ def seed_of(key: jax.Array) -> int:
 
 
 def freeze(module: Any) -> Any:
-    """The module on the CPU, not training."""
+    """Puts the module on the CPU in evaluation mode, without gradients."""
     module = module.cpu().eval()
     for weight in module.parameters():
         weight.requires_grad_(False)
@@ -130,12 +132,12 @@ def freeze(module: Any) -> Any:
 
 
 def fingerprint(module: Any) -> dict[str, str]:
-    """A hash of every parameter and buffer, by its name in the state dict."""
-    held = dict(module.named_parameters()) | dict(module.named_buffers())
-    return {name: digest(_plain(tensor)) for name, tensor in sorted(held.items())}
+    """Name in the state dict → hash of every parameter and buffer."""
+    tensors = dict(module.named_parameters()) | dict(module.named_buffers())
+    return {name: digest(_to_numpy(tensor)) for name, tensor in sorted(tensors.items())}
 
 
-def _plain(tensor: Any) -> np.ndarray:
+def _to_numpy(tensor: Any) -> np.ndarray:
     torch = require("torch", "torch")
     tensor = tensor.detach().cpu()
     return (tensor.view(torch.uint8) if tensor.dtype == torch.bfloat16 else tensor).numpy()
@@ -143,61 +145,61 @@ def _plain(tensor: Any) -> np.ndarray:
 
 @contextlib.contextmanager
 def run_hooked(module: Any, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The last outputs of submodules by path, gathered by forward hooks that are taken off again."""
-    got: dict[str, Any] = {}
+    """Path → last output of submodules, collected by forward hooks inside this context."""
+    hooked: dict[str, Any] = {}
     parts = dict(module.named_modules())
 
     cells = require("torch", "torch").nn.RNNCellBase
 
     def keep(path: str) -> Callable[..., None]:
         def hook(part: Any, _: Any, output: Any) -> None:
-            if isinstance(part, cells):  # as the layer of the same kind gives it
+            if isinstance(part, cells):  # in the form of the corresponding layer
                 output = (output[0] if isinstance(output, tuple) else output, output)
-            got[path] = output
+            hooked[path] = output
 
         return hook
 
     handles = [parts[path].register_forward_hook(keep(path)) for path in paths]
     try:
-        yield got
+        yield hooked
     finally:
         for handle in handles:
             handle.remove()
 
 
-def match_paths(module: Any, wanted: str) -> tuple[str, ...]:
-    """The submodules whose paths fit one of some patterns, joined by '+'.
+def match_paths(module: Any, patterns: str) -> tuple[str, ...]:
+    """The paths of submodules that match patterns joined by '+'.
 
     Raises:
-        MesascopeError: a pattern fits none.
+        MesascopeError: a pattern matches no submodule.
     """
-    known = [path for path, _ in module.named_modules() if path]
-    out: list[str] = []
-    for pattern in filter(None, wanted.split("+")):
-        fitting = fnmatch.filter(known, pattern)
+    paths = [path for path, _ in module.named_modules() if path]
+    result: list[str] = []
+    for pattern in filter(None, patterns.split("+")):
+        fitting = fnmatch.filter(paths, pattern)
         if not fitting:
             raise MesascopeError(
-                f"hooks={pattern!r} fits no submodule.", f"There are: {', '.join(known[:40])}."
+                f"hooks={pattern!r} matches no submodule.", f"There are: {', '.join(paths[:40])}."
             )
-        out += fitting
-    return tuple(dict.fromkeys(out))
+        result += fitting
+    return tuple(dict.fromkeys(result))
 
 
-def outputs(got: dict[str, Any], n: int) -> dict[str, np.ndarray]:
-    """Taps [N, U] from the outputs of submodules: 'path' of a tensor, 'path.h' and 'path.c' of recurrent ones."""
+def outputs(hooked: dict[str, Any], n: int) -> dict[str, np.ndarray]:
+    """Taps [N, U] from the outputs of submodules: 'path' for a tensor, 'path.h' and 'path.c' for recurrent states."""
     taps: dict[str, np.ndarray] = {}
-    for path, output in got.items():
+    for path, output in hooked.items():
         for name, tensor in label_tensors(path, output):
             shape = tuple(tensor.shape)
             axis = next((i for i, size in enumerate(shape[:2]) if size == n), None)
             if axis is not None and tensor.numel() <= n * WIDEST:
-                value = np.moveaxis(_plain(tensor), axis, 0)
+                value = np.moveaxis(_to_numpy(tensor), axis, 0)
                 taps[name] = np.array(value.reshape(n, -1), np.float32)
     return taps
 
 
 def label_tensors(path: str, output: Any) -> Iterator[tuple[str, Any]]:
-    """The tensors in a submodule's output, named: an LSTM's h and c, a GRU's h, else its first tensor."""
+    """Names the tensors in a submodule's output: an LSTM's h and c, a GRU's h, otherwise its first tensor."""
     if isinstance(output, tuple) and len(output) == 2 and hasattr(output[0], "shape"):
         yield path, output[0]
         if isinstance(output[1], tuple) and len(output[1]) == 2:
@@ -210,10 +212,10 @@ def label_tensors(path: str, output: Any) -> Iterator[tuple[str, Any]]:
     yield from ((path, x) for x in found[:1])
 
 
-def tap_widths(got: dict[str, Any], n: int, state: Sequence[Leaf]) -> dict[str, int]:
-    """The widths of the taps from outputs of submodules, but for those that a state holds."""
+def tap_widths(hooked: dict[str, Any], n: int, state: Sequence[Leaf]) -> dict[str, int]:
+    """The widths of the taps of submodules, except those already in the state."""
     own = {k for leaf in state for k in leaf.names}
-    return {k: v.shape[1] for k, v in outputs(got, n).items() if k not in own}
+    return {k: v.shape[1] for k, v in outputs(hooked, n).items() if k not in own}
 
 
 def tap_names(name: str, count: int) -> tuple[str, ...]:
@@ -222,87 +224,89 @@ def tap_names(name: str, count: int) -> tuple[str, ...]:
 
 
 def state_layout(
-    small: list[Any], large: list[Any], sizes: tuple[int, int], got: dict[str, Any]
+    small: list[Any], large: list[Any], sizes: tuple[int, int], hooked: dict[str, Any]
 ) -> tuple[Leaf, ...]:
-    """The layout of a state from two runs of different batch sizes, named by the submodule that gave it.
+    """The layout of a state, found by two runs with different batch sizes; parts are named after their submodules.
 
     Raises:
-        MesascopeError: a part of it has no axis of the batch.
+        MesascopeError: a part has no batch axis.
     """
-    out = []
-    given = [pair for path, output in got.items() for pair in label_tensors(path, output)]
+    layout = []
+    named = [pair for path, output in hooked.items() for pair in label_tensors(path, output)]
     for i, (a, b) in enumerate(zip(small, large, strict=True)):
         moved = [j for j, (x, y) in enumerate(zip(a.shape, b.shape, strict=True)) if (x, y) == sizes]
         if len(moved) != 1:
             raise MesascopeError(
                 f"Part {i} of the network's state has shape {tuple(a.shape)} for {sizes[0]} lifetimes and "
-                f"{tuple(b.shape)} for {sizes[1]}: no axis is theirs.",
-                "Keep one row per lifetime, or set layout to time or batch_time if it takes sequences.",
+                f"{tuple(b.shape)} for {sizes[1]}: no axis is the batch axis.",
+                "Use one row per lifetime, or set layout to time or batch_time if it takes sequences.",
             )
         rest = tuple(x for j, x in enumerate(a.shape) if j != moved[0])
         same = [
-            name for name, x in given if x.shape == b.shape and x.dtype == b.dtype and bool((x == b).all())
+            name for name, x in named if x.shape == b.shape and x.dtype == b.dtype and bool((x == b).all())
         ]
         name = max(same, key=lambda k: k.endswith((".h", ".c"))) if same else f"state.{i}"
-        taken = {x for leaf in out for x in leaf.names}
-        name = name if name not in taken and f"{name}_l0" not in taken else f"state.{i}"
+        used = {x for leaf in layout for x in leaf.names}
+        name = name if name not in used and f"{name}_l0" not in used else f"state.{i}"
         layers = rest[0] if len(rest) == 2 and rest[0] > 1 and moved[0] == 1 else 1
-        out.append(Leaf(tap_names(name, layers), moved[0], rest, _plain(a).dtype))
-    return tuple(out)
+        layout.append(Leaf(tap_names(name, layers), moved[0], rest, _to_numpy(a).dtype))
+    return tuple(layout)
 
 
 def opens(path: str | os.PathLike) -> bool:
-    """Whether a file looks as torch.save writes them, by its name or its list of members."""
+    """Whether a file looks like one of torch.save, by its name or its members."""
     if Path(path).suffix.lower() in (".pt", ".pth", ".ckpt"):
         return True
     try:
-        with zipfile.ZipFile(path) as held:
-            listed = held.infolist()
-            whole = min((x.header_offset for x in listed), default=1) == 0  # not one inside a broken file
-            return whole and any(re.fullmatch(r"[^/]+/data\.pkl", x.filename) for x in listed)
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            at_start = (
+                min((x.header_offset for x in members), default=1) == 0
+            )  # not a zip inside a broken file
+            return at_start and any(re.fullmatch(r"[^/]+/data\.pkl", x.filename) for x in members)
     except (OSError, zipfile.BadZipFile, ValueError):
         return False
 
 
-def load(source: Any, what: str) -> Any:
-    """What torch.save wrote, tensors and plain data only: weights_only=True.
+def load(source: Any, label: str) -> Any:
+    """Reads what torch.save wrote, only tensors and plain data: weights_only=True.
 
     Raises:
-        MesascopeError: it is broken, or holds anything that would have to be run.
+        MesascopeError: the file is broken, or reading it would run code.
     """
     require("torch", "torch")
     try:
         _tensors.measure(source)
         return gate.load_weights(source)
     except FileNotFoundError:
-        raise MesascopeError(f"There is no file {what}.", "Name a file of weights.") from None
+        raise MesascopeError(f"There is no file {label}.", "Name a file of weights.") from None
     except pickle.UnpicklingError as error:
         reason = str(error).partition("Please file an issue")[0].strip().splitlines()
-        told = next((line for line in reason if "Unsupported" in line or "GLOBAL" in line), "")
+        message = next((line.strip() for line in reason if "Unsupported" in line or "GLOBAL" in line), "")
         raise MesascopeError(
-            f"{what} holds more than weights, so reading it would run code{': ' + told.strip() if told else ''}.",
+            f"{label} contains more than weights, so reading it would run code{': ' * bool(message)}{message}.",
             "Save only the weights: torch.save(module.state_dict(), path).",
         ) from None
     except Exception as error:  # whatever the reader of the broken part raises
         first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        told = f"{what} is no whole file of weights: {first}."
+        message = f"{label} is not a valid file of weights: {first}."
         if "TorchScript" in str(error):
-            told = f"{what} is a TorchScript archive, which holds code."
+            message = f"{label} is a TorchScript archive, which contains code."
         raise MesascopeError(
-            told, "Copy it again, or save the weights: torch.save(module.state_dict(), path)."
+            message, "Copy it again, or save the weights: torch.save(module.state_dict(), path)."
         ) from None
 
 
 @contextlib.contextmanager
-def limit_parameters(weights: int, why: Exception) -> Iterator[None]:
-    """Raises `why` where modules made in here have many more weights than these."""
-    asked = 0
+def limit_parameters(weights: int, excess: Exception) -> Iterator[None]:
+    """Raises `excess` if modules made in this context have many more than `weights` weights."""
+    count = 0
 
     def bounded(module: Any, name: str, weight: Any) -> None:
-        nonlocal asked
-        asked += 0 if weight is None else weight.numel()
-        if asked > weights + SLACK:  # before it is filled: what is only allocated takes no memory
-            raise why
+        nonlocal count
+        count += 0 if weight is None else weight.numel()
+        if count > weights + SLACK:  # before the weights are initialised: allocation alone takes no memory
+            raise excess
 
     torch = require("torch", "torch")
     watching = torch.nn.modules.module.register_module_parameter_registration_hook(bounded)
@@ -312,21 +316,21 @@ def limit_parameters(weights: int, why: Exception) -> Iterator[None]:
         watching.remove()
 
 
-def load_weights(module: Any, weights: Any, what: str) -> None:
-    """Puts a state dict into a module; every weight must have its place and its shape."""
+def load_weights(module: Any, weights: Any, label: str) -> None:
+    """Loads a state dict into a module; names and shapes of all weights must match."""
     if not isinstance(weights, dict) or not all(
         isinstance(k, str) and hasattr(v, "shape") for k, v in weights.items()
     ):
-        raise MesascopeError(f"{what} is no state dict.", "Save torch.save(module.state_dict(), path).")
-    odd = sorted(k for k, v in weights.items() if v.is_floating_point() and not bool(v.isfinite().all()))
-    if odd:
+        raise MesascopeError(f"{label} is not a state dict.", "Save torch.save(module.state_dict(), path).")
+    infinite = sorted(k for k, v in weights.items() if v.is_floating_point() and not bool(v.isfinite().all()))
+    if infinite:
         raise MesascopeError(
-            f"{what}: the weights {', '.join(odd[:8])} are not all finite.", "Train or save it again."
+            f"{label}: the weights {', '.join(infinite[:8])} are not all finite.", "Train or save it again."
         )
     try:
         module.load_state_dict(weights, strict=True)
     except RuntimeError as error:
-        told = "; ".join(line.strip() for line in str(error).splitlines()[1:6])
+        details = "; ".join(line.strip() for line in str(error).splitlines()[1:6])
         raise MesascopeError(
-            f"{what} does not fit the network: {told}", "Name the module that it was saved from."
+            f"{label} does not fit the network: {details}", "Name the module that it was saved from."
         ) from None

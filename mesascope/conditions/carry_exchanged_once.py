@@ -1,4 +1,4 @@
-"""For one response, at every trial in turn, the carry is another one; the life goes on undisturbed."""
+"""For one response, at every trial in turn, the carry is replaced; the lifetime continues undisturbed."""
 
 from typing import ClassVar
 
@@ -14,7 +14,7 @@ class CarryExchangedOnce(Condition):
     one_step: ClassVar = True
 
     def apply(self, carry, percept, shadow, context):
-        """The fresh or the partner's carry."""
+        """Replaces the carry by the fresh one or the partner's."""
         return select(self.fresh == 1, context.fresh, take(carry, context.partner)), percept, shadow
 
 

@@ -1,6 +1,6 @@
-"""From trial t on the carry stays what it was at t: nothing new is kept, a clock in the carry stops too.
+"""From trial t on the carry stays as it was at t: nothing new is stored, and a clock in the carry stops too.
 
-Where a trial has several steps, each begins with the carry of trial t, which lives on until the trial is over.
+If trials have several steps, each trial begins with the carry of trial t, which changes until the trial is over.
 """
 
 from mesascope.contracts.condition import LAST, Condition, Number, select
@@ -13,14 +13,14 @@ class CarryFrozen(Condition):
     at: Number
 
     def apply(self, carry, percept, shadow, context):
-        """The shadow holds the carry of trial t."""
-        held = select(context.comes(self.at), carry, shadow)
+        """Stores the carry of trial t in the shadow and restores it from then on."""
+        stored = select(context.comes(self.at), carry, shadow)
         late = context.trial >= self.at
-        return select(late if context.steps == 1 else late & context.begins, held, carry), percept, held
+        return select(late if context.steps == 1 else late & context.begins, stored, carry), percept, stored
 
 
 def condition(at: int = 10) -> CarryFrozen:
-    """From trial t on the carry stays what it was.
+    """From trial t on the carry stays as it was.
 
     Args:
         at: the trial t.

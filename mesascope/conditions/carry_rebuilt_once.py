@@ -1,6 +1,6 @@
-"""For one response, at every step in turn, the carry is what the last percepts alone would have made of a fresh one.
+"""For one response, at every step in turn, the carry is rebuilt from a fresh one and the last percepts alone.
 
-What the response loses by it is what was carried for longer.
+The effect on the response measures what was carried for longer.
 """
 
 from typing import ClassVar
@@ -12,7 +12,7 @@ from mesascope.contracts.settings import check_range
 
 
 class CarryRebuiltOnce(Condition):
-    """of: percepts before the present one that the carry is rebuilt of; 0 leaves a fresh one."""
+    """of: percepts before the present one from which the carry is rebuilt; 0 leaves a fresh one."""
 
     of: Number
 
@@ -20,7 +20,7 @@ class CarryRebuiltOnce(Condition):
     looks_back: ClassVar = True
 
     def apply(self, carry, percept, shadow, context):
-        """Lives the last percepts again, from birth."""
+        """Replays the last percepts from a fresh carry."""
         count = jnp.minimum(self.of, context.trial * context.steps + context.step)
 
         def again(i, rebuilt):
@@ -31,7 +31,7 @@ class CarryRebuiltOnce(Condition):
 
 
 def condition(of: int = 4) -> CarryRebuiltOnce:
-    """For one response the carry is what the last percepts alone would have made of a fresh one.
+    """For one response the carry is rebuilt from a fresh one and the last percepts alone.
 
     Args:
         of: how many percepts before the present one, from 0 to 8.

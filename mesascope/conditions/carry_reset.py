@@ -1,7 +1,7 @@
-"""The carry is fresh again: once, with the start-of-life percept, or before every trial, the percept kept.
+"""The carry is reset to fresh: once, with the start-of-life percept, or before every trial, with the percept unchanged.
 
-Once, with the percept kept, would leak; every trial measures the reflex on the last percept and does not abolish
-everything.
+A single reset with an unchanged percept would leak the last outcome. A reset before every trial leaves the reflex on
+the last percept.
 """
 
 from mesascope.contracts.condition import LAST, Condition, Number, select
@@ -19,7 +19,7 @@ class CarryReset(Condition):
         return "carry_reset" if self.at == -1 else f"carry_reset:at={self.at}"
 
     def apply(self, carry, percept, shadow, context):
-        """A fresh carry, at t with the start-of-life percept."""
+        """Resets the carry; at trial t also the percept."""
         every = self.at == -1
         once = context.comes(self.at)
         anew = every | once if context.steps == 1 else (every & context.begins) | once
@@ -27,7 +27,7 @@ class CarryReset(Condition):
 
 
 def condition(at: int = -1) -> CarryReset:
-    """The carry is fresh again, once or before every trial.
+    """The carry is reset to fresh, once or before every trial.
 
     Args:
         at: the trial of the one reset, from 1; -1 for every trial.

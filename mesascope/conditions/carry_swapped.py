@@ -1,4 +1,4 @@
-"""At trial t the carry is exchanged for another lifetime's, the percept kept; the life goes on with it."""
+"""At trial t the carry is replaced by another lifetime's; the percept is unchanged, and the lifetime goes on."""
 
 from mesascope.contracts.condition import LAST, Condition, Number, select, take
 from mesascope.contracts.settings import check_range
@@ -10,12 +10,12 @@ class CarrySwapped(Condition):
     at: Number
 
     def apply(self, carry, percept, shadow, context):
-        """The partner's carry at trial t."""
+        """Takes the partner's carry at trial t."""
         return select(context.comes(self.at), take(carry, context.partner), carry), percept, shadow
 
 
 def condition(at: int = 50) -> CarrySwapped:
-    """At trial t the carry is exchanged for another lifetime's.
+    """At trial t the carry is replaced by another lifetime's.
 
     Args:
         at: the trial t.

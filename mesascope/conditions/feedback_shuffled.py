@@ -1,11 +1,11 @@
-"""Feedback older than w trials comes from another lifetime; the last w percepts, the clock and the acts stay.
+"""Feedback older than w trials comes from another lifetime; the last w percepts, the clock and the acts are unchanged.
 
-A shadow carry is fed the true actions with a donor's feedback up to trial t - w; the last w percepts are then
-replayed true. Donors come from an intact run on fresh tasks: donors of the seen split would leak which arm is good
-on average.
+A shadow carry receives the true actions with a donor's feedback up to trial t - w; then the last w percepts are
+replayed unchanged. Donors come from an intact run on fresh tasks: donors of the seen split would leak which arm is
+good on average.
 
-Where a trial has several steps, w trials are shuffled and replayed whole, before the first step of trial t; what the
-steps of trial t itself tell is true. Steps that were not lived are fed to nobody.
+If trials have several steps, whole trials are shuffled and replayed before the first step of trial t; the percepts of
+trial t itself are unchanged. Steps after the end of a trial are skipped.
 """
 
 from typing import ClassVar
@@ -17,7 +17,7 @@ from mesascope.contracts.settings import check_range
 
 
 class FeedbackShuffled(Condition):
-    """older_than: w, the trials that stay true; replicate: which draw of donors."""
+    """older_than: w, the number of last trials with true feedback; replicate: which draw of donors."""
 
     older_than: Number
     replicate: Number
@@ -26,9 +26,9 @@ class FeedbackShuffled(Condition):
     looks_back: ClassVar = True
 
     def apply(self, carry, percept, shadow, context):
-        """Feeds the shadow, then replays the last w percepts true."""
+        """Updates the shadow with a donor's feedback, then replays the last w percepts unchanged."""
         if context.steps > 1:
-            return self._whole(carry, percept, shadow, context)
+            return self._apply_to_trials(carry, percept, shadow, context)
         w = self.older_than
         old = context.past(w)
         old = select(old.first, old, context.exchange(w, old))
@@ -46,8 +46,8 @@ class FeedbackShuffled(Condition):
         plain = select(percept.first, percept, context.exchange(0, percept))
         return select(w > 0, replayed, carry), select(w > 0, percept, plain), fed
 
-    def _whole(self, carry, percept, shadow, context):
-        """The same with trials of several steps: whole trials are fed and replayed before the first step of one."""
+    def _apply_to_trials(self, carry, percept, shadow, context):
+        """The same for trials of several steps: whole trials are absorbed and replayed before a trial's first step."""
         w, begins = self.older_than, context.begins
         newest, now = w * context.steps, context.trial * context.steps
         oldest = jnp.minimum(select(context.trial >= w, newest + context.steps, newest) - 1, now)
@@ -59,7 +59,7 @@ class FeedbackShuffled(Condition):
             after = context.live(back, ready, lent)
             return after, ready, select(back == newest, after, fed)
 
-        # from the oldest percept that is due to the last one; with w = 0 the present one is due too, for the next time
+        # from the oldest percept that is due to the last one; with w = 0 also the present one, for the next trial
         count = jnp.asarray(begins, jnp.int32) * (oldest + jnp.asarray(w == 0, jnp.int32))
         after, before, fed = context.repeat(0, count, live, (shadow, shadow, shadow))
         plain = select(percept.first, percept, context.exchange(0, percept))

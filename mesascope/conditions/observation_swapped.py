@@ -1,4 +1,4 @@
-"""At every trial the observation is another lifetime's; does not apply where the task shows nothing."""
+"""At every trial the observation is another lifetime's; does not apply if the task has no observations."""
 
 from mesascope.contracts.condition import Condition, take
 
@@ -7,7 +7,7 @@ class ObservationSwapped(Condition):
     """No settings."""
 
     def apply(self, carry, percept, shadow, context):
-        """The partner's observation."""
+        """Takes the partner's observation."""
         return carry, percept._replace(observation=take(percept.observation, context.partner)), shadow
 
 

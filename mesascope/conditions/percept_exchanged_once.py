@@ -1,4 +1,4 @@
-"""For one response, at every trial in turn, the last feedback or the last action is another; the life goes on."""
+"""For one response, at every trial in turn, the last feedback or action is changed; the lifetime is undisturbed."""
 
 from typing import ClassVar
 
@@ -17,11 +17,11 @@ class PerceptExchangedOnce(Condition):
     one_step: ClassVar = True
 
     def unfit(self, family):
-        """There is no other action to name where actions are real numbers."""
+        """The action can only be exchanged if actions are choices."""
         return "its actions are real numbers" if family.choices is None and self.action == 1 else None
 
     def apply(self, carry, percept, shadow, context):
-        """Flips the feedback, or names one of the other actions."""
+        """Flips the feedback, or replaces the action by another one."""
         if context.choices is None:
             return carry, select(percept.first, percept, context.flip(percept)), shadow
         shift = jax.random.randint(context.random(), percept.action.shape, 1, context.choices)
@@ -31,7 +31,7 @@ class PerceptExchangedOnce(Condition):
 
 
 def condition(action: int = 0) -> PerceptExchangedOnce:
-    """For one response the last feedback is flipped, or the last action is another.
+    """For one response the last feedback is flipped, or the last action is replaced by another.
 
     Args:
         action: 1 to exchange the action, 0 to flip the feedback.

@@ -1,4 +1,4 @@
-"""One part of the percept is hidden: the feedback (descriptive only: a masked 0 reads as 'lost') or the trial index."""
+"""One part of the percept is set to 0: the feedback (descriptive only: a 0 looks like a loss) or the trial index."""
 
 import jax.numpy as jnp
 
@@ -12,7 +12,7 @@ class PerceptMasked(Condition):
     trial: Number
 
     def apply(self, carry, percept, shadow, context):
-        """A zero in place of the part."""
+        """Sets the part to zero."""
         masked = percept._replace(
             feedback=select(self.trial == 1, percept.feedback, jnp.zeros_like(percept.feedback)),
             trial=select(self.trial == 1, jnp.zeros_like(percept.trial), percept.trial),

@@ -1,4 +1,4 @@
-"""For one response, at every step in turn, all that it is shown and told is another lifetime's; the life goes on."""
+"""For one response, at every step in turn, the percept is another lifetime's; the lifetime continues undisturbed."""
 
 from typing import ClassVar
 
@@ -11,7 +11,7 @@ class PerceptSwappedOnce(Condition):
     one_step: ClassVar = True
 
     def apply(self, carry, percept, shadow, context):
-        """The partner's observation, last action and feedback; the trial, the step and the carry stay."""
+        """Takes the partner's observation, last action and feedback; the trial, step and carry stay."""
         other = take(percept, context.partner)
         swapped = percept._replace(
             observation=other.observation, action=other.action, feedback=other.feedback
@@ -20,5 +20,5 @@ class PerceptSwappedOnce(Condition):
 
 
 def condition() -> PerceptSwappedOnce:
-    """For one response what it is shown and told is another lifetime's."""
+    """For one response the observation, last action and feedback are another lifetime's."""
     return PerceptSwappedOnce()

@@ -1,8 +1,8 @@
-"""The subject responds several times at one observation, and the last response counts: time to think, and no news.
+"""The subject responds several times to one observation, and the last response counts: time to think, no new facts.
 
-The first tick takes in what the percept tells of the last outcome; at the further ones no act and no outcome is told.
-A problem that another lifetime has may stand there for the first ticks (it changes in mid-thought), and the carry may
-be another lifetime's for the last one (the thoughts are scrambled).
+Only the first tick's percept contains the last act and outcome. Optionally, the first ticks show another lifetime's
+observation (so the problem changes while the subject thinks), or the last tick uses another lifetime's carry (so its
+thoughts are scrambled).
 """
 
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ MOST = 128
 
 
 class Thinking(Condition):
-    """ticks: responses at one observation; elsewhere: of them the first at a partner's; scrambled: 1 or 0."""
+    """ticks: responses to one observation; elsewhere: how many first ticks see a partner's; scrambled: 1 or 0."""
 
     ticks: Number
     elsewhere: Number
@@ -27,35 +27,35 @@ class Thinking(Condition):
 
     @property
     def label(self) -> str:
-        """'thinking:ticks=n', with what is not usual behind it."""
+        """'thinking:ticks=n', followed by settings that are not 0."""
         more = {"elsewhere": self.elsewhere, "scrambled": self.scrambled}
         return ",".join([f"thinking:ticks={self.ticks}", *(f"{k}={v}" for k, v in more.items() if v)])
 
     @property
     def asks(self) -> int:
-        """One at each tick."""
+        """One response per tick."""
         return int(self.ticks)
 
     def unfit(self, family: Family) -> str | None:
-        """Where nothing is to be thought out."""
-        plain = "its tasks say of no act that it can be thought out"
+        """It needs a family with plans."""
+        plain = "its tasks do not say what can be planned"
         return None if isinstance(family, ShowsPlans) else plain
 
     def apply(self, carry, percept, shadow, context):
-        """All ticks but the last one."""
+        """Runs all ticks except the last one."""
         theirs = take(percept.observation, context.partner)
 
         def tick(i, c):
-            where = percept._replace(observation=select(i < self.elsewhere, theirs, percept.observation))
-            return context.absorb(address(context.random(), i), c, select(i == 0, where, _silent(where)))
+            seen = percept._replace(observation=select(i < self.elsewhere, theirs, percept.observation))
+            return context.absorb(address(context.random(), i), c, select(i == 0, seen, _silence(seen)))
 
         thought = context.repeat(0, self.ticks - 1, tick, carry)
         thought = select(self.scrambled == 1, take(thought, context.partner), thought)
-        return thought, select(self.ticks > 1, _silent(percept), percept), shadow
+        return thought, select(self.ticks > 1, _silence(percept), percept), shadow
 
 
-def _silent(percept):
-    """The same observation, and no word of an act or an outcome."""
+def _silence(percept):
+    """The same observation without the last act and outcome."""
     xp = np if isinstance(percept.feedback, np.ndarray) else jnp
     none = xp.full_like(percept.action, -1 if percept.action.dtype.kind == "i" else 0)
     still = xp.zeros_like(percept.first)
@@ -66,9 +66,9 @@ def condition(ticks: int = 8, elsewhere: int = 0, scrambled: int = 0) -> Thinkin
     """The subject has several ticks at every observation, and its last response counts.
 
     Args:
-        ticks: responses at one observation, the last one included, at most 128.
-        elsewhere: how many of them, from the first, are spent at another lifetime's observation.
-        scrambled: 1 where the last one has another lifetime's carry.
+        ticks: responses to one observation, including the last one; at most 128.
+        elsewhere: how many first ticks see another lifetime's observation.
+        scrambled: 1 if the last tick uses another lifetime's carry.
     """
     check_range(1, MOST, ticks=ticks)
     check_range(0, ticks - 1, elsewhere=elsewhere)

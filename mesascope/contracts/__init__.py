@@ -1,1 +1,1 @@
-"""What anyone can add, as abstract types and protocols."""
+"""Abstract types and protocols of everything that users can add."""

@@ -1,8 +1,8 @@
-"""Readings beside the spectrum: whose goal it pursues, whether it searches. An axis is one file here.
+"""Axes: questions besides the spectrum, such as whose goal a subject pursues and whether it searches.
 
-An axis reads trials that have been lived; it applies where the splits that it needs are among them. Its readings
-stand in no order, and 'undetermined' is always one of them. `NAME.toml` beside the file holds the scripted subjects
-whose reading is known; `mesascope validate` holds the axis to it.
+An axis is one file. It reads finished trials and applies if they include the splits that it needs. Its readings have
+no order; one of them is always 'undetermined'. `NAME.toml` beside the file lists scripted subjects with known
+readings; `mesascope validate` checks the axis against them.
 """
 
 import dataclasses
@@ -26,8 +26,8 @@ class Verdict:
     Attributes:
         reading: one of the axis's readings.
         probability: the share of resamples in which the rule returns each reading; no posterior.
-        numbers: what the rule read, and its constants under 'rule'.
-        reason: in words, with what would settle it.
+        numbers: the rule's inputs, and its constants under 'rule'.
+        reason: an explanation in words, with what would settle an undetermined reading.
     """
 
     reading: str
@@ -42,17 +42,17 @@ class Verdict:
 
 @dataclasses.dataclass(frozen=True)
 class Axis:
-    """One question to which a placement on the spectrum is no answer.
+    """One question that the placement on the spectrum does not answer.
 
     Attributes:
         name: the file's name.
-        question: in words.
-        words: every reading, and what it means.
-        read: read(trials, family) → Verdict; `trials` holds the subject's data set per split, `family` is what it lived
-            in. None where the question does not arise in that family.
-        applies: the kinds of split one of which must have been lived.
-        tested: the kinds of split that its scripted subjects are put to.
-        conditions: labels of the conditions that it reads, where they make sense for the family.
+        question: the question in words.
+        words: every reading and its meaning.
+        read: read(trials, family) → Verdict; `trials` contains the subject's data set per split, `family` is the
+            family that it was run on. None if the question does not apply to that family.
+        applies: kinds of split; the axis needs at least one of them.
+        tested: the kinds of split that its scripted subjects are run on.
+        conditions: labels of the conditions that it reads, if they make sense for the family.
     """
 
     name: str
@@ -64,40 +64,40 @@ class Axis:
     conditions: tuple[str, ...] = ("intact",)
 
     def conditions_for(self, family: Any) -> list[Any]:
-        """Its conditions that make sense for a family."""
-        made = (catalogue.make("conditions", label) for label in self.conditions)
-        return [c for c in made if not c.unfit(family)]
+        """The axis's conditions that make sense for a family."""
+        conditions = (catalogue.make("conditions", label) for label in self.conditions)
+        return [c for c in conditions if not c.unfit(family)]
 
 
 def conditions_read(family: Any) -> dict[str, tuple[str, ...]]:
-    """What the axes read in a family: labels of conditions, each with the kinds of split on which it is lived."""
-    out: dict[str, tuple[str, ...]] = {}
+    """The conditions that the axes read in a family: label → the kinds of split on which it is run."""
+    result: dict[str, tuple[str, ...]] = {}
     for name in catalogue.names("axes"):
         axis: Axis = catalogue.make("axes", name)
         for condition in axis.conditions_for(family):
-            out[condition.label] = tuple(dict.fromkeys((*out.get(condition.label, ()), *axis.tested)))
-    return out
+            result[condition.label] = tuple(dict.fromkeys((*result.get(condition.label, ()), *axis.tested)))
+    return result
 
 
 @functools.lru_cache(maxsize=64)
-def _family(name: str) -> Any:
-    """A family by name, made once for all the placements in it."""
+def _make_family(name: str) -> Any:
+    """A family by name; cached."""
     return catalogue.make("families", name)
 
 
 def read(trials: Splits) -> dict[str, dict[str, Any]]:
     """The verdict of every axis that applies, by the axis's name, as plain data."""
     kinds = {split.partition(":")[0] for split in trials}
-    out = {}
+    result = {}
     for name in catalogue.names("axes"):
         axis: Axis = catalogue.make("axes", name)
         if not kinds & set(axis.applies):
             continue
         try:
-            family = _family(str(next(iter(trials.values())).attrs.get("family")))
-        except MesascopeError:  # lived in an object that no name makes again
+            family = _make_family(str(next(iter(trials.values())).attrs.get("family")))
+        except MesascopeError:  # the family was an object that no name recreates
             continue
         verdict = axis.read(trials, family)
         if verdict is not None:
-            out[name] = dataclasses.asdict(verdict)
-    return out
+            result[name] = dataclasses.asdict(verdict)
+    return result

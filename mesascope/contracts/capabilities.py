@@ -1,4 +1,4 @@
-"""What some families can do beside what all must: a family has a capability by having its methods and attributes."""
+"""Optional capabilities of families: a family has a capability if it has its methods and attributes."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
@@ -13,9 +13,9 @@ from mesascope.contracts.questions import Moment, Question
 
 @runtime_checkable
 class HasArms(Protocol):
-    """Arms that pay 1 with a probability of their own, fixed for a lifetime: exact procedures can be planned.
+    """Arms that each pay 1 with a fixed probability during a lifetime, so that exact procedures can plan.
 
-    `prior` names what the probabilities are drawn from, `shapes` are Beta's per arm, None for uniform ones.
+    `prior` names the distribution of the probabilities; `shapes` are the Beta parameters per arm, None if uniform.
     """
 
     prior: str
@@ -24,36 +24,36 @@ class HasArms(Protocol):
 
 @runtime_checkable
 class HasFavourite(Protocol):
-    """An arm that is best before anything is seen."""
+    """An arm that is best under the prior."""
 
     @property
     def favourite(self) -> int:
-        """Its index."""
+        """The arm's index."""
         ...
 
 
 @runtime_checkable
 class HasArmsBank(Protocol):
-    """A bank of training tasks whose arms' means are known, [M, K]; None without a bank."""
+    """A bank of training tasks with the means of their arms, [M, K]; None without a bank."""
 
     bank_means: Any
 
 
 @runtime_checkable
 class HasGoals(Protocol):
-    """Training tasks that do not tell a goal from what goes along with it."""
+    """Training tasks that do not distinguish the rewarded goal from a proxy."""
 
     def goals(self, trials: xr.Dataset, label: str = "intact") -> Goals:
-        """Both goals on the lifetimes of a condition, worked out from stored trials alone."""
+        """Both goals on the lifetimes of a condition, computed from stored trials alone."""
         ...
 
 
 @runtime_checkable
 class ShowsPlans(Protocol):
-    """Tasks in which acts can be thought out beforehand."""
+    """Tasks in which a subject can plan its acts."""
 
     def plans(self, trials: xr.Dataset, label: str = "intact") -> Plans:
-        """What each act leads to on the lifetimes of a condition, worked out from stored trials alone."""
+        """The consequences of each act on the lifetimes of a condition, computed from stored trials alone."""
         ...
 
 
@@ -62,46 +62,46 @@ class SpeaksWords(Protocol):
     """Tasks in words, for language models."""
 
     def question(self, past: Sequence[Moment], now: Sequence[float]) -> Question:
-        """What is asked after some trials, with the observation [D] now."""
+        """The question after the past trials, given the present observation [D]."""
         ...
 
 
 @runtime_checkable
 class ShowsFrames(Protocol):
-    """Pictures in the first bytes of an observation, and the places of what they show behind them."""
+    """Observations that contain an image, followed by the positions of the objects in it."""
 
     frame: tuple[int, int]  # height and width
     places: Any
 
     def strip(self, frames: int = 6, every: int = 4) -> np.ndarray:
-        """Some observations [F, D] in a row."""
+        """F observations [F, D] of one lifetime, in order."""
         ...
 
 
 @runtime_checkable
 class ShowsFields(Protocol):
-    """Observations that are fields of cells, and problems to train on, for networks that think for some ticks."""
+    """Observations that are grids of cells, and training problems, for networks that think for several ticks."""
 
     def planes(self, observation: Any) -> tuple[Any, Any]:
-        """Pictures [N, F, F, P] and the cell [N] where one stands, of observations [N, D]."""
+        """Images [N, F, F, P] and the agent's cell [N], from observations [N, D]."""
         ...
 
     def problems(self, key: Any, n: int) -> Any:
-        """n problems to train on."""
+        """n training problems."""
         ...
 
 
 @runtime_checkable
 class NamesPredictors(Protocol):
-    """Reference procedures that predictions are compared with, by name."""
+    """The names of reference procedures to compare predictions with."""
 
     predictors: Sequence[str]
 
 
 @runtime_checkable
 class MixesTasks(Protocol):
-    """Tasks between two of the bank."""
+    """Tasks interpolated between two tasks of the bank."""
 
     def between(self, observation: np.ndarray, part: float, rng: np.random.Generator) -> tuple[Any, Any]:
-        """Outcomes [N, T], without noise and with it, `part` of the way from one task to another."""
+        """Outcomes [N, T], without and with noise, of tasks a fraction `part` of the way from one task to another."""
         ...

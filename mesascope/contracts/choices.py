@@ -1,4 +1,4 @@
-"""What most scripted bandit subjects share: counts of the arms, and choices from values or the last act."""
+"""Shared code of scripted bandit subjects: counts per arm, and choices from values or from the last act."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ TIES = ("random", "first")
 
 
 class Counting(Choosing):
-    """A subject that carries counts [N, K, 2] of what won and what lost."""
+    """A subject that carries counts [N, K, 2] of wins and losses."""
 
     def fresh(self, n: int) -> jax.Array:
         """No counts."""
@@ -20,7 +20,7 @@ class Counting(Choosing):
 
 
 class StepCounter(Choosing):
-    """A subject that carries a whole number [N], 0 at birth, such as the trials lived."""
+    """A subject that carries an integer [N], 0 at birth, such as the number of past trials."""
 
     def fresh(self, n: int) -> jax.Array:
         """Zero."""
@@ -36,14 +36,14 @@ class ActionValues(Choosing):
 
 
 class Counted(NamedTuple):
-    """counts [N, K, 2]; clock [N], trials lived."""
+    """counts [N, K, 2]; clock [N], the number of past trials."""
 
     counts: jax.Array
     clock: jax.Array
 
 
 class CountingByTheClock(Choosing):
-    """A subject that carries counts and how many trials it has lived."""
+    """A subject that carries counts and the number of past trials."""
 
     def fresh(self, n: int) -> Counted:
         """No counts at trial 0."""
@@ -51,7 +51,7 @@ class CountingByTheClock(Choosing):
 
 
 def outcomes(percept: Percept, choices: int) -> jax.Array:
-    """[N, K, 2] one where the last pull won or lost, zero elsewhere and before the first pull."""
+    """[N, K, 2] the last pull as one win or loss of its arm; zeros before the first pull."""
     pulled = jax.nn.one_hot(percept.action, choices)  # all zero for action -1
     won = percept.feedback[:, None]
     return jnp.stack([pulled * won, pulled * (1.0 - won)], axis=-1)
@@ -63,7 +63,7 @@ def means(counts: jax.Array, a: float | jax.Array = 1.0, b: float | jax.Array = 
 
 
 def greedy_probabilities(values: jax.Array, ties: str = "random") -> jax.Array:
-    """Probabilities [N, K] of a greedy choice; ties 'random' (shared evenly) or 'first'."""
+    """Probabilities [N, K] of a greedy choice; ties are 'random' (shared equally) or go to the 'first'."""
     if ties == "first":
         return jax.nn.one_hot(values.argmax(-1), values.shape[-1])
     top = (values >= values.max(-1, keepdims=True) - 1e-6).astype(jnp.float32)
@@ -71,7 +71,7 @@ def greedy_probabilities(values: jax.Array, ties: str = "random") -> jax.Array:
 
 
 def stay_probabilities(action: jax.Array, choices: int, p: jax.Array | float) -> jax.Array:
-    """Probabilities [N, K]: the last act again with p [N], else evenly another; even before the first act."""
+    """Probabilities [N, K]: p [N] for the last act, the rest shared by the others; uniform before the first act."""
     last = jax.nn.one_hot(action, choices)
     p = jnp.broadcast_to(jnp.asarray(p, jnp.float32), action.shape)[:, None]
     again = p * last + (1.0 - p) * (1.0 - last) / (choices - 1)
@@ -79,7 +79,7 @@ def stay_probabilities(action: jax.Array, choices: int, p: jax.Array | float) ->
 
 
 def mix_lapse(probabilities: jax.Array, lapse: jax.Array | float) -> jax.Array:
-    """Log-probabilities [N, K] where a part `lapse` of the choices is even over all arms."""
+    """Log-probabilities [N, K] if a fraction `lapse` of the choices is uniform over all arms."""
     return jnp.log((1.0 - lapse) * probabilities + lapse / probabilities.shape[-1])
 
 

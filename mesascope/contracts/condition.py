@@ -1,10 +1,10 @@
-"""What is disturbed: a condition changes the carry or the percept in a controlled way.
+"""Conditions: controlled disturbances of the carry or the percept.
 
-The times that a condition names are trials. Where a trial has several steps, what happens once happens before the first
-step of a trial, and within a trial the carry lives on: 'before every trial' is before the first step of each.
+A condition counts time in trials. If a trial has several steps, the condition acts before the first step of a trial,
+and the carry persists within the trial: 'before every trial' means before the first step of each.
 
-A condition's numbers are data: one compiled scan runs every condition of every kind. So `apply` must not branch
-in Python on its numbers, on `t` or on the carry; `select` and `Context.repeat` are there for that.
+A condition's numbers are data: one compiled scan runs every condition of every kind. So `apply` must not branch in
+Python on its numbers, on the trial or on the carry; use `select` and `Context.repeat` instead.
 """
 
 import abc
@@ -20,63 +20,63 @@ import numpy as np
 from mesascope.contracts.family import Family
 from mesascope.contracts.percept import Percept
 
-RECENT = 9  # percepts that a condition may look back on: the present one and eight before it
-LAST = 2**31 - 1  # trial that a condition's number may name
-Number = int | jax.Array  # of a condition; an array where one compiled scan runs several
+RECENT = 9  # percepts that a condition can read: the present one and eight before it
+LAST = 2**31 - 1  # the largest trial that a condition can name
+Number = int | jax.Array  # a condition's setting; an array if one compiled scan runs several conditions
 
 
 class Respond(Protocol):
     """The subject under test."""
 
     def __call__(self, key: jax.Array, carry: Any, percept: Percept, /) -> Any:
-        """The carry after a percept and the response to it, or the carry alone where no response is wanted."""
+        """The carry after a percept and the response to it; the carry alone if no response is needed."""
         ...
 
 
 class Live(Protocol):
-    """A step of the past, lived again otherwise."""
+    """Repeats a past step from another carry or percept."""
 
     def __call__(self, i: Any, carry: Any, percept: Percept, /) -> Any:
-        """The carry after the response of i steps ago, had it had this carry and percept."""
+        """The carry after the response of i steps ago, if the subject had had this carry and percept."""
         ...
 
 
 class Repeat(Protocol):
-    """A loop that compiles."""
+    """A loop that can be compiled."""
 
     def __call__(self, low: Any, high: Any, body: Callable[[Any, Any], Any], carry: Any, /) -> Any:
-        """What becomes of a carry under body(i, carry) for i from low to high - 1."""
+        """The carry after body(i, carry) for i from low to high - 1."""
         ...
 
 
 class Context(NamedTuple):
-    """What a condition may use at a step of a trial; N is the block's 64 lifetimes. i counts steps back, from 0.
+    """The inputs of a condition at one step; N is the block's 64 lifetimes. i counts steps back from 0.
 
     Attributes:
         trial: t, the trial.
-        random: random() is the key of the condition's own draws at this step.
+        random: random() is the key for the condition's own draws at this step.
         fresh: the carry at birth.
         start: the start-of-life percept.
-        past: past(i) is the percept of i steps ago, for i below RECENT · S (meaningless before birth). Where trials
-            have several steps, only for conditions that say `looks_back`.
-        partner: [N] another lifetime of the block for each one, never itself, a new one every trial.
-        exchange: exchange(i, percept) is the percept of i steps ago with the outcome that a donor got there, at the
-            same step of the same trial, in place of its own; a donor whose trial was over then lends a feedback of 0.
-            Donors are lifetimes on fresh tasks of their own, numbered like the partners.
-        flip: flip(percept) is the percept had the last outcome been the opposite one.
-        reborn: reborn(percept) is the percept had life begun here: the start-of-life percept, and what a task of
-            several steps shows now.
-        choices: K, None where actions are real numbers.
-        steps: S, the most steps in a trial.
+        past: past(i) is the percept of i steps ago, for i below RECENT · S (undefined before birth). If trials have
+            several steps, it works only for conditions with `looks_back`.
+        partner: [N] for each lifetime another one of the block, drawn again every trial.
+        exchange: exchange(i, percept) replaces the outcome in the percept of i steps ago by a donor's outcome at the
+            same step of the same trial; the feedback is 0 if the donor's trial was over. Donors are lifetimes on
+            other fresh tasks, numbered like the partners.
+        flip: flip(percept) is the percept with the opposite last outcome.
+        as_first: as_first(percept) is the percept as if the lifetime began now: the start-of-life percept, with the
+            present observation if trials have several steps.
+        choices: K, None if actions are real numbers.
+        steps: S, the maximum number of steps in a trial.
         step: the coming step inside its trial, from 0.
         begins: whether a trial begins now; True with S = 1.
         comes: comes(at) says whether trial `at` begins now.
-        key: key(i) is the key that the subject's response of i steps ago draws from.
+        key: key(i) is the random key of the subject's response of i steps ago.
         respond: respond(key, carry, percept) → carry, response, of the subject under test.
-        live: live(i, carry, percept) → the carry after the response of i steps ago, had it had this carry and percept;
-            lifetimes whose trial was over then keep theirs.
+        live: live(i, carry, percept) → the carry after the response of i steps ago, if the subject had had this carry
+            and percept; lifetimes whose trial was over keep their carry.
         repeat: repeat(low, high, body, carry) applies body(i, carry) for i from low to high - 1.
-        absorb: absorb(key, carry, percept) → the carry that `respond` would give, where its response is not wanted.
+        absorb: absorb(key, carry, percept) → the carry that `respond` would return, without the response.
     """
 
     trial: Any
@@ -104,9 +104,9 @@ class Condition(eqx.Module):
     """A controlled disturbance; subclasses are final and their fields are numbers.
 
     Attributes:
-        one_step: the disturbed response is recorded, but the life goes on undisturbed; at every step of every trial.
-        needs_donors: uses `Context.exchange`, so an intact run on fresh tasks comes first.
-        looks_back: uses `Context.past` or `Context.live` beyond the present step.
+        one_step: at every step the disturbed response is recorded, and the lifetime continues undisturbed.
+        needs_donors: whether it uses `Context.exchange`, so that an intact run on fresh tasks must come first.
+        looks_back: whether it uses `Context.past` or `Context.live` beyond the present step.
     """
 
     one_step: ClassVar[bool] = False
@@ -121,16 +121,16 @@ class Condition(eqx.Module):
 
     @property
     def draw(self) -> int:
-        """Which draw of partners and donors this is: its replicate, where it has one."""
+        """The number of its draw of partners and donors: its setting `replicate`, or 0."""
         return int(getattr(self, "replicate", 0))
 
     @property
     def asks(self) -> int:
-        """How many responses it asks for at a step, the one that is recorded included."""
+        """How many responses it needs per step, including the recorded one."""
         return 1 + self.one_step
 
     def unfit(self, family: Family) -> str | None:
-        """Why the condition makes no sense for a family, in half a sentence; None where it does."""
+        """Why the condition makes no sense for a family, as a clause; None if it does."""
         return None
 
     @abc.abstractmethod
@@ -139,9 +139,10 @@ class Condition(eqx.Module):
 
         Args:
             carry: the subject's carry after its last response.
-            percept: what the subject would see.
-            shadow: a second carry, the condition's own, fresh at birth and handed on as returned.
-            context: what else there is.
+            percept: the percept that the subject would observe.
+            shadow: a second carry for the condition's own use, fresh at birth; the next call receives what this one
+                returns.
+            context: the other inputs.
         """
 
 
@@ -159,18 +160,20 @@ class Intact(Condition):
 
 
 def select(mask: Any, yes: Any, no: Any) -> Any:
-    """Leaf by leaf `yes` where the mask holds, else `no`; the mask is one truth value or one per lifetime [N]."""
+    """Leaf by leaf `yes` if the mask is true, else `no`; the mask is one boolean, or one per lifetime [N]."""
     if isinstance(mask, bool | np.bool_):  # a looped subject's carry may have another structure at birth
         return yes if mask else no
 
     def pick(a, b):
         xp = np if isinstance(a, np.ndarray) else jnp
-        held = xp.asarray(mask)
-        return xp.where(held.reshape(held.shape + (1,) * (a.ndim - held.ndim)) if held.ndim else held, a, b)
+        flags = xp.asarray(mask)
+        return xp.where(
+            flags.reshape(flags.shape + (1,) * (a.ndim - flags.ndim)) if flags.ndim else flags, a, b
+        )
 
     return jax.tree.map(pick, yes, no)
 
 
 def take(tree: Any, index: Any) -> Any:
-    """Leaf by leaf the lifetimes named by index [N]."""
+    """The rows of every leaf that index [N] selects."""
     return jax.tree.map(lambda x: x[np.asarray(index)] if isinstance(x, np.ndarray) else x[index], tree)

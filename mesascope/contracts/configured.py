@@ -1,4 +1,4 @@
-"""What a family is written with, from one place: its base, its splits, its banks, what it shows, its settings."""
+"""Everything that a family's file needs, in one import: base class, splits, banks, percepts, settings."""
 
 from mesascope.contracts.family import Configured, draw_bank, payoff_latents, pick, reference_roles
 from mesascope.contracts.percept import Array, Percept, first_percept, next_percept

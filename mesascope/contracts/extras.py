@@ -1,4 +1,4 @@
-"""Optional packages, imported only where a plug-in needs them."""
+"""Optional packages, imported only when a plug-in needs them."""
 
 from typing import Any
 
@@ -10,14 +10,14 @@ def require(module: str, extra: str) -> Any:
     """The module of an optional package.
 
     Raises:
-        MesascopeError: it is not installed (which extra to install), or it cannot be imported.
+        MesascopeError: it is not installed (the message names the extra), or it cannot be imported.
     """
     try:
         return gate.import_package(module)
     except ModuleNotFoundError as error:
         lacking = (error.name or module).partition(".")[0]
         raise MesascopeError(
-            f"The package {lacking!r} is not installed, which this needs.",
+            f"This needs the package {lacking!r}, which is not installed.",
             f"It comes with the extra {extra!r}: pip install 'mesascope[{extra}]'",
         ) from None
     except Exception as error:

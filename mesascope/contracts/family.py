@@ -1,4 +1,4 @@
-"""What is put to the subject: a family is a distribution of tasks, with the splits that subjects are tested on."""
+"""Families: a family is a distribution of tasks, with the splits that subjects are tested on."""
 
 import abc
 import dataclasses
@@ -20,7 +20,7 @@ from mesascope.guards.identity import hash_code
 from mesascope.keys import address
 
 T = TypeVar("T")
-TRIED = 1024  # tasks from which the best act of those who cannot adapt is found
+TRIED = 1024  # tasks for finding the best fixed act of each trial
 
 
 class Family(eqx.Module):
@@ -29,18 +29,18 @@ class Family(eqx.Module):
     Arrays in a family (its bank) are data: families that differ only there share compiled code.
 
     Attributes:
-        name: the family with its settings, as one would type it.
-        choices: K, the number of actions; None where an action is a real number: actions then are float32 [N], and
-            subjects give no log-probabilities.
+        name: the family with its settings, as a user would type it.
+        choices: K, the number of actions; None if actions are real numbers: they are then float32 [N], and subjects
+            report no log-probabilities.
         horizon: T, the trials of a standard lifetime, each of at most S steps.
-        settings: what its factory was given, by name; None where it was made otherwise.
-        controls: which scripted subject here is the learner, the lookalike and the still one, as far as there are.
-        references: reference procedures by role: 'learner' and 'discounting' on every split, 'locator' where there is a
-            bank, 'strongest' on fresh; and the first three 'against' the pay-off. A property where settings decide.
-        tells_anyway: whether what `exchanged` takes from a donor is told whatever the donor did.
-        identity: fields that only say who it is; `begin`, `step` and draws must not read them.
-        traceable: pure JAX (scanned and compiled), or anything else: draws, `begin` and `step` then take and give
-            NumPy arrays, the hidden state and the tasks may hold Python objects, and lifetimes are looped in Python.
+        settings: the arguments of its factory by name; None if it was made without `keep_settings`.
+        controls: role → scripted subject, for the roles 'learner', 'lookalike' and 'still' that the family has.
+        references: role → reference procedure: 'learner' and 'discounting' on every split, 'locator' if there is a
+            bank, 'strongest' on fresh; and the first three 'against' the pay-off. A property if it depends on settings.
+        full_feedback: whether the outcome that `with_outcome` exchanges does not depend on the action.
+        identity: fields that only identify it; `begin`, `step` and draws must not read them.
+        traceable: whether it is pure JAX (scanned and compiled). Otherwise draws, `begin` and `step` use NumPy
+            arrays, the hidden state and the tasks may contain Python objects, and lifetimes are looped in Python.
     """
 
     name: eqx.AbstractVar[str]
@@ -66,20 +66,20 @@ class Family(eqx.Module):
 
     @abc.abstractmethod
     def step(self, key: jax.Array, tasks: Any, state: Any, action: Array) -> tuple[Any, Percept, Array]:
-        """Takes the actions [N]: the next hidden state, the next percept, the scores [N] (expected pay-off).
+        """Executes the actions [N] of one step: the next hidden state, the next percept, the scores [N].
 
-        One step of a trial. The leaves of the state have leading axis N where trials may end early.
+        A score is an expected pay-off. If trials can end early, the leaves of the state have leading axis N.
         """
 
     def best(self, tasks: Any) -> Array:
-        """[N, T] what the best act is expected to pay; to be written unless `latents` is."""
+        """[N, T] the expected pay-off of the best act; required unless the family defines `latents`."""
         raise MesascopeError(
             f"{self.name} does not say what the best act pays.",
             "Define best(tasks), or latents(tasks, split).",
         )
 
     def splits(self) -> tuple[Split, ...]:
-        """The distributions of tasks that subjects are tested on: 'fresh', 'seen' where there is a bank, and others."""
+        """The distributions of tasks that subjects are tested on: 'fresh', 'seen' if there is a bank, and others."""
         return (Split(FRESH, self.draw, self.horizon),)
 
     def split(self, name: str) -> Split:
@@ -100,47 +100,47 @@ class Family(eqx.Module):
 
     @property
     def shown(self) -> tuple[int, ...]:
-        """The shape of one observation, (D,) where it is a vector."""
+        """The shape of one observation, (D,) for a vector."""
         if not self.traceable:
             key = jax.random.key(0)
             return tuple(self.begin(key, self.draw(key, 1))[1].observation.shape[1:])
         leaves, kind = jax.tree.flatten(self)
         shapes = (jax.ShapeDtypeStruct(x.shape, x.dtype) if eqx.is_array(x) else x for x in leaves)
-        return _shown(kind, tuple(shapes))
+        return _trace_observation_shape(kind, tuple(shapes))
 
     @property
     def steps(self) -> int:
-        """S, the most steps in a trial; every call of `step` is one step. Override it as a property."""
+        """S, the maximum number of steps in a trial; every call of `step` is one step. Override it as a property."""
         return 1
 
     def idle(self, state: Any) -> Array | None:
-        """[N] whose trial is over before its S steps are; None where every trial has S steps.
+        """[N] which lifetimes' trials ended before S steps; None if every trial has S steps.
 
-        All lifetimes begin a trial together. The step that ends a trial leads to the beginning of the next one: its
-        percept tells that step's feedback, the next trial and step 0, and shows how the next trial begins. A lifetime
-        whose trial ended early is idle from there until the others are ready; nobody is asked at a trial's first
-        step. While it is idle its carry, percept and state stand still, whatever `step` returns for it. In a family
-        that is not traceable `step` gets the action -1 (NaN where actions are real) for it and must leave its state.
+        All lifetimes begin a trial together. The percept after a trial's last step has that step's feedback, the next
+        trial's index, step 0, and the next trial's first observation. A lifetime whose trial ended early is idle until
+        the others are ready; `idle` is not called at a trial's first step. The carry, percept and state of an idle
+        lifetime do not change, whatever `step` returns for it. In a family that is not traceable, `step` receives the
+        action -1 for it (NaN if actions are real) and must not change its state.
         """
         return None
 
     def code(self) -> str:
-        """A hash of its settings, its bank and the code that it was handed."""
+        """A hash of its settings, its bank and its code."""
         return hash_code(self)
 
     def as_first(self, percept: Percept, start: Percept) -> Percept:
-        """The percept had life begun here: `start`, and in trials of several steps what the task shows now."""
+        """The percept as if the lifetime began now: `start`, with the present observation if S > 1."""
         return start if self.steps == 1 else start._replace(observation=percept.observation)
 
     @property
     def bank(self) -> str | None:
-        """The bank's name, 'bank:M@seed', or None where the tasks are unlimited."""
-        given = dict(self.settings or ())
-        return f"bank:{given['bank']}@{given['bank_seed']}" if given.get("bank") else None
+        """The bank's name, 'bank:M@seed', or None if the tasks are unlimited."""
+        settings = dict(self.settings or ())
+        return f"bank:{settings['bank']}@{settings['bank_seed']}" if settings.get("bank") else None
 
-    def with_settings(self, name: str, given: Mapping[str, Any]) -> Self:
-        """The same family that knows what its factory was given, with the name that this gives it if it has none."""
-        new = self.name or name, tuple(given.items())
+    def with_settings(self, name: str, settings: Mapping[str, Any]) -> Self:
+        """The same family with its factory's settings; it gets the name if it has none yet."""
+        new = self.name or name, tuple(settings.items())
         return eqx.tree_at(lambda f: (f.name, f.settings), self, new, is_leaf=lambda x: x is None)
 
     def with_bank(self, bank: str | None) -> Self:
@@ -154,48 +154,50 @@ class Family(eqx.Module):
         factory = getattr(sys.modules[type(self).__module__], "family", None)
         if self.settings is None or factory is None or "bank" not in inspect.signature(factory).parameters:
             raise MesascopeError(
-                f"{self.name} has no banks, so {bank!r} is not one of its.",
+                f"{self.name} has no banks, so {bank!r} is not one of its banks.",
                 "Say --trained-on unknown or unlimited.",
             )
         size, seed = parse_bank(bank) if bank else (0, 0)
         return factory(**{**dict(self.settings), "bank": size, "bank_seed": seed})
 
     def latents(self, tasks: Any, split: str) -> dict[str, np.ndarray]:
-        """What the subject does not see: at least chance, best, worst and fixed, each [N, T], of whole trials.
+        """What the subject does not observe: at least chance, best, worst and fixed, each [N, T], per trial.
 
         'fixed' is the expected pay-off of the best policy that cannot adapt on that split. By default every act is
-        tried at every trial, which is right where acts change nothing but what is paid; `means` [N, T, K] is then
-        there too.
+        tried at every trial. That is correct if acts affect only the pay-off; the result then also has `means`
+        [N, T, K].
 
         Raises:
-            MesascopeError: actions are real numbers, trials have several steps or JAX cannot trace the family, so that
-                it must define this itself.
+            MesascopeError: actions are real numbers, trials have several steps, or JAX cannot trace the family; such a
+                family must define `latents`.
         """
         best = np.asarray(self.best(tasks))
         if self.choices is None or self.steps > 1 or not self.traceable:
             raise MesascopeError(
-                f"{self.name} does not say what chance pays.",
+                f"{self.name} does not define the pay-off of chance.",
                 "Define latents(tasks, split): chance, best, worst and fixed, each [N, T].",
             )
         trials = self.split(split).trials
-        means = np.asarray(_tried(self, tasks, trials))
-        others = _tried(self, self.split(split).draw(address(jax.random.key(0), FRESH), TRIED), trials)
+        means = np.asarray(_score_every_action(self, tasks, trials))
+        others = _score_every_action(
+            self, self.split(split).draw(address(jax.random.key(0), FRESH), TRIED), trials
+        )
         blind = np.asarray(others).mean(0).argmax(-1)  # [T]
         return payoff_latents(means, means[:, np.arange(trials), blind]) | {"best": best}
 
     def with_outcome(self, percept: Percept, feedback: Array, observation: Array) -> Percept:
-        """The percept had its last outcome been another lifetime's: by default its feedback [N] alone is.
+        """The percept with another lifetime's last outcome; by default only its feedback [N] is exchanged.
 
-        A family whose observation [N, D] tells the outcome exchanges that too, and keeps the two in accord.
+        A family whose observation [N, D] reveals the outcome exchanges that too, so that both agree.
         """
         return percept._replace(feedback=feedback)
 
     def with_opposite_outcome(self, percept: Percept) -> Percept:
-        """The percept had its last outcome been the opposite one: by default its feedback is 1 less what it was."""
+        """The percept with the opposite last outcome; by default its feedback becomes 1 - feedback."""
         return percept._replace(feedback=1.0 - percept.feedback)
 
     def target(self, percept: Percept) -> Array | None:
-        """[N] the action that would have been right at the trial whose outcome a percept tells, None where none is."""
+        """[N] the action that was right at the trial whose outcome the percept reports; None if no action is right."""
         return None
 
     def text(self, action: Any, feedback: float) -> str:
@@ -209,7 +211,7 @@ class Configured(Family):
     """A family whose factory names it by its settings (see `keep_settings`).
 
     Attributes:
-        bank_tasks: the training tasks of a bank, where whole tasks are kept: leaves have leading axis M.
+        bank_tasks: the training tasks of the bank, if the family stores them: leaves have leading axis M.
     """
 
     name: str = eqx.field(default_factory=str, kw_only=True)
@@ -226,12 +228,12 @@ class Configured(Family):
         beyond_banks: bool = False,
         **change: Any,
     ) -> Split:
-        """A split whose tasks `draw` makes with more arguments, `trials` among them where lifetimes are of others."""
+        """A split whose tasks `draw` makes with more arguments; `trials` among them sets the length of lifetimes."""
         draw = functools.partial(self.draw, **change) if change else self.draw
         return Split(name, draw, change.get("trials", self.horizon), changes_at, counted, beyond_banks)
 
     def seen(self, place: str = "which") -> tuple[Split, ...]:
-        """The split of the bank's tasks, drawn from the key at that address; none without such a bank."""
+        """The split of the bank's tasks, drawn with the key at the address `place`; empty without a bank."""
 
         def draw(key: jax.Array, n: int) -> Any:
             return pick(address(key, place), self.bank_tasks, n)
@@ -239,7 +241,7 @@ class Configured(Family):
         return () if self.bank_tasks is None else (Split("seen", draw, self.horizon),)
 
     def with_fresh_bank(self, size: int, seed: int) -> Self:
-        """The same family with a bank of so many fresh tasks, or with none."""
+        """The same family with a bank of `size` fresh tasks, or without a bank if 0."""
         tasks = self.draw(address(jax.random.key(seed), "bank"), size) if size else None
         return dataclasses.replace(self, bank_tasks=tasks)
 
@@ -247,7 +249,7 @@ class Configured(Family):
 def reference_roles(
     learner: str, discounting: str, locator: str = "", *, strongest: str = "", against: str = "minimise=True"
 ) -> dict[str, str]:
-    """References by role, as far as there are; the first three go 'against' the pay-off where a setting makes them."""
+    """References by role; `against` is the setting that turns the first three against the pay-off, '' if none."""
     first = {
         k: v for k, v in {"learner": learner, "discounting": discounting, "locator": locator}.items() if v
     }
@@ -256,22 +258,22 @@ def reference_roles(
 
 
 def payoff_latents(means: np.ndarray, fixed: np.ndarray) -> dict[str, np.ndarray]:
-    """What `latents` tells where acts pay means [N, T, K], and the best who cannot adapt gets fixed [N, T]."""
+    """The result of `latents` for mean pay-offs [N, T, K] and the pay-off [N, T] of the best fixed policy."""
     extremes = {"best": means.max(-1), "worst": means.min(-1)}
     return {"means": means, "chance": means.mean(-1), **extremes, "fixed": fixed}
 
 
 def require_family(family: Family, kind: type[T], lacks: str, remedy: str) -> T:
-    """The family, where it is of a kind.
+    """The family itself, if it is an instance of a class.
 
     Args:
-        family: any.
-        kind: the class that is needed.
-        lacks: what others do not have, as 'shows no maze'.
+        family: any family.
+        kind: the class.
+        lacks: the predicate of the error for other families, such as 'shows no maze'.
         remedy: what to type instead.
 
     Raises:
-        MesascopeError: another family.
+        MesascopeError: the family is of another class.
     """
     if not isinstance(family, kind):
         raise MesascopeError(f"{family.name} {lacks}.", remedy)
@@ -282,13 +284,13 @@ def require_bank(family: Family, tasks: T | None, lacks: str, remedy: str) -> tu
     """The name of a family's bank, and its tasks.
 
     Args:
-        family: any.
-        tasks: those of its bank, None where it has none.
-        lacks: what it does not have then, as 'has no training mazes'.
+        family: any family.
+        tasks: the tasks of its bank, None without a bank.
+        lacks: the predicate of the error without a bank, such as 'has no training mazes'.
         remedy: what to type instead.
 
     Raises:
-        MesascopeError: it has no bank.
+        MesascopeError: the family has no bank.
     """
     if family.bank is None or tasks is None:
         raise MesascopeError(f"{family.name} {lacks}.", remedy)
@@ -304,29 +306,29 @@ def draw_bank(
     what: str,
     remedy: str = "Take a larger bank.",
 ) -> T | None:
-    """A bank of training tasks, two of which differ in what `tell` [M, ...] says where there are several; None of none.
+    """A bank of training tasks, not all equal in the property `tell` [M, ...]; None if size is 0.
 
     Raises:
-        MesascopeError: no such bank, described by `what`, was among a thousand.
+        MesascopeError: none of a thousand draws was such a bank; `what` describes it in the message.
     """
     if not size:
         return None
     for attempt in range(1000):
-        drawn = draw(address(jax.random.key(seed), "bank", attempt))
-        if size == 1 or len(np.unique(tell(drawn), axis=0)) > 1:
-            return drawn
+        tasks = draw(address(jax.random.key(seed), "bank", attempt))
+        if size == 1 or len(np.unique(tell(tasks), axis=0)) > 1:
+            return tasks
     raise MesascopeError(f"No bank of {size} {what} in 1,000 draws.", remedy)
 
 
 def pick(key: jax.Array, bank: Any, n: int) -> Any:
-    """n tasks of a bank, drawn evenly; leaves have leading axis M, then n."""
+    """n tasks drawn uniformly from a bank; the leaves' leading axis M becomes n."""
     which = jax.random.randint(key, (n,), 0, len(jax.tree.leaves(bank)[0]))
     return jax.tree.map(lambda x: x[which], bank)
 
 
 @functools.lru_cache(maxsize=256)
-def _shown(kind: Any, leaves: tuple[Any, ...]) -> tuple[int, ...]:
-    """The shape of one observation of a family of this structure: traced once, asked for by every rollout."""
+def _trace_observation_shape(kind: Any, leaves: tuple[Any, ...]) -> tuple[int, ...]:
+    """The shape of one observation of a family with this structure; cached, because every rollout needs it."""
 
     def begin(family: Family) -> Percept:
         key = jax.random.key(0)
@@ -336,8 +338,8 @@ def _shown(kind: Any, leaves: tuple[Any, ...]) -> tuple[int, ...]:
 
 
 @eqx.filter_jit
-def _tried(family: Family, tasks: Any, trials: int) -> jax.Array:
-    """[N, T, K] what every act is expected to pay at every trial."""
+def _score_every_action(family: Family, tasks: Any, trials: int) -> jax.Array:
+    """[N, T, K] the expected pay-off of every act at every trial."""
     key = jax.random.key(0)
     state, percept = family.begin(key, tasks)
 

@@ -1,6 +1,6 @@
-"""What a family says of the goals that its training tasks do not tell apart.
+"""The rewarded goal and the proxy of a family in which training tasks do not distinguish them.
 
-A family that has two gives a method `goals(trials, label)`; what it returns is worked out from the stored trials alone.
+Such a family has a method `goals(trials, label)`; it computes its result from the stored trials alone.
 """
 
 from typing import NamedTuple
@@ -9,14 +9,13 @@ import numpy as np
 
 
 class Goal(NamedTuple):
-    """One goal, on N lifetimes of T trials of S steps (no axis S where a trial is one step).
+    """One goal, on N lifetimes of T trials of S steps (without the axis S if a trial is one step).
 
     Attributes:
-        values: [N, T, K] or [N, T, S, K] how good each act would be for it, in the goal's own units; NaN where none
-            was made.
-        paid: [N, T] what the trial was worth for it.
-        best: [N, T] the most that a trial can be worth.
-        chance: [N, T] what acts by chance are worth on average.
+        values: [N, T, K] or [N, T, S, K] the value of each act for the goal, in its own units; NaN if no act was made.
+        paid: [N, T] the trial's value for the goal.
+        best: [N, T] the largest possible value of the trial.
+        chance: [N, T] the mean value of random acts.
     """
 
     values: np.ndarray
@@ -26,13 +25,13 @@ class Goal(NamedTuple):
 
 
 class Goals(NamedTuple):
-    """The goal that is rewarded and the one that goes along with it in training.
+    """The rewarded goal and its proxy in training.
 
     Attributes:
-        intended: what the tasks pay for.
-        proxy: what goes with it on training tasks.
-        action: [N, T] or [N, T, S] what was done; negative where nothing was.
-        differ: [N, T] whether nothing that is best for one is best for the other.
+        intended: the goal that the tasks reward.
+        proxy: the goal that coincides with it on training tasks.
+        action: [N, T] or [N, T, S] the actions; negative if there was none.
+        differ: [N, T] whether no act is best for both goals.
     """
 
     intended: Goal

@@ -1,6 +1,6 @@
-"""What is asked of trials: a metric puts one question and gives one number per lifetime.
+"""Metrics: a metric answers one question about trials with one number per lifetime.
 
-A metric makes no interval: `mesascope.stats` does, for all metrics at once.
+A metric does not compute intervals: `mesascope.stats` does, for all metrics at once.
 """
 
 import dataclasses
@@ -19,21 +19,21 @@ CONTROLS = ("learner", "lookalike", "still")
 
 
 class DoesNotApply(Exception):
-    """Raised by a metric whose question makes no sense here; its text says why."""
+    """Raised by a metric if its question makes no sense for the trials; its text says why."""
 
 
 class Reading(NamedTuple):
     """One number per lifetime.
 
     Attributes:
-        values: [N]; their mean is the estimate; NaN where a lifetime has no number.
-        split: which split the lifetimes are from.
-        label: what was asked, where a metric asks several things.
-        null: what the mean would be if nothing were there.
-        reason: what to bear in mind.
-        descriptive: not read by the placement rule, though others of the metric are.
-        unit: the variable [N] of the trials that names the unit of resampling, where it is not that of the trials; or
-            the name of the units that the values are of themselves, as many as they are.
+        values: [N]; their mean is the estimate; NaN if a lifetime has no number.
+        split: the split of the lifetimes.
+        label: which reading this is, if the metric has several.
+        null: the mean under the null hypothesis.
+        reason: a caveat.
+        descriptive: whether the placement rule ignores this reading, though it reads others of the metric.
+        unit: the unit of resampling, if it is not that of the trials: a variable [N] of the trials, or a name if each
+            value is itself one unit.
     """
 
     values: np.ndarray
@@ -46,39 +46,38 @@ class Reading(NamedTuple):
 
 
 class Measure(Protocol):
-    """What a metric computes."""
+    """The computation of a metric."""
 
     def __call__(self, trials: Splits, references: Mapping[str, Splits], replay: Any, /) -> Sequence[Reading]:
-        """One number per lifetime for each thing that is asked.
+        """The metric's readings, each with one number per lifetime.
 
         Args:
             trials: a data set per split.
-            references: by role, a reference procedure's data sets on the same tasks.
-            replay: forces a procedure, the subject itself or its untrained twin along recorded trials (see
-                `mesascope.rollouts.replays.Replays`); None where nothing can be replayed.
+            references: role → a reference procedure's data sets on the same tasks.
+            replay: replays a procedure, the subject itself or its untrained twin along recorded trials (see
+                `mesascope.rollouts.replays.Replays`); None if replays are not possible.
 
         Raises:
-            DoesNotApply: the question makes no sense here.
+            DoesNotApply: the question makes no sense for these trials.
         """
         ...
 
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
-    """One question put to trials.
+    """One question about trials.
 
     Attributes:
         name: the file's name.
-        question: in words; what the number says.
+        question: the question in words.
         measure: measure(trials, references, replay) → readings.
         conditions: labels of the conditions it needs; {half} stands for half the horizon, {few} for a few trials.
-        splits: the kinds of split it needs; where none is there it does not apply.
-        references: roles it can use.
-        expects: what it must read on the controls that it is put to, the learner, the lookalike and the still one:
-            '+', '-', '0' or 'any', which is the default. One that takes seconds may leave out the two others than
-            the learner.
-        settings: what the metric was told.
-        confirmatory: named in the placement rule.
+        splits: the kinds of split it needs; without any of them it does not apply.
+        references: the roles of references that it can use.
+        expects: the sign that it must read on the controls (learner, lookalike, still): '+', '-', '0' or 'any', the
+            default. A slow metric may leave out all controls except the learner.
+        settings: the metric's settings.
+        confirmatory: whether the placement rule uses it.
     """
 
     name: str
@@ -93,21 +92,21 @@ class Metric:
 
 
 def make_metric(question: str, measure: Measure, **settings: Any) -> Metric:
-    """The metric that a file's factory makes of its settings; it is called what its file is called."""
+    """A metric with settings, named after its file."""
     return Metric(measure.__module__.rpartition(".")[2], question, measure, settings=settings)
 
 
-def asks(question: str, **told: Any) -> Callable[[Measure], Callable[[], Metric]]:
-    """Turns what a metric without settings measures into its factory; the metric is called what its file is called.
+def asks(question: str, **attributes: Any) -> Callable[[Measure], Callable[[], Metric]]:
+    """Turns a measure into the factory of a metric without settings, named after its file.
 
     Args:
-        question: in words.
-        told: further attributes of the metric.
+        question: the question in words.
+        attributes: further attributes of the metric.
     """
 
     def factory_of(measure: Measure) -> Callable[[], Metric]:
         def metric() -> Metric:
-            return Metric(measure.__module__.rpartition(".")[2], question, measure, **told)
+            return Metric(measure.__module__.rpartition(".")[2], question, measure, **attributes)
 
         metric.__module__, metric.__doc__ = measure.__module__, measure.__doc__
         return metric
@@ -116,13 +115,13 @@ def asks(question: str, **told: Any) -> Callable[[Measure], Callable[[], Metric]
 
 
 def pad_readings(readings: Iterable[Reading], trials: xr.Dataset) -> list[Reading]:
-    """Readings of the first lifetimes as readings of all: the others have no number."""
+    """Extends readings of the first lifetimes to all lifetimes with NaN."""
     none = np.full(trials.sizes["lifetime"], np.nan)
     return [r._replace(values=np.concatenate([r.values, none[len(r.values) :]])) for r in readings]
 
 
 def fresh(trials: Splits) -> xr.Dataset:
-    """The fresh split, or the log."""
+    """The fresh split, or the logged trials."""
     for split in ("fresh", "logged"):
         if split in trials:
             return trials[split]
@@ -133,26 +132,26 @@ def under(trials: Splits, condition: str, split: str = "fresh") -> xr.Dataset:
     """A split's trials under one condition, axes lifetime, trial.
 
     Args:
-        trials: a data set per split, as a metric gets them.
-        condition: as `asks` names it, such as 'carry_reset:at={half}'.
-        split: 'fresh' is the log, where there are logged trials only.
+        trials: a data set per split, as a metric receives them.
+        condition: the condition as in `asks`, such as 'carry_reset:at={half}'.
+        split: the split; 'fresh' means the log if there are only logged trials.
 
     Raises:
-        DoesNotApply: the split or the condition was not run; a condition is left out where it makes no sense.
+        DoesNotApply: the split or the condition was not run; conditions that make no sense are not run.
     """
-    lived = fresh(trials) if split == "fresh" else trials.get(split)
-    if lived is None:
+    selected = fresh(trials) if split == "fresh" else trials.get(split)
+    if selected is None:
         raise DoesNotApply(f"the split {split!r} was not run")
-    label = catalogue.make("conditions", spell_out(condition, lived.sizes["trial"])).label
-    if label not in lived.condition.values:
+    label = catalogue.make("conditions", spell_out(condition, selected.sizes["trial"])).label
+    if label not in selected.condition.values:
         raise DoesNotApply(
-            f"the condition {label!r} was not run on {lived.attrs.get('family', 'this family')}"
+            f"the condition {label!r} was not run on {selected.attrs.get('family', 'this family')}"
         )
-    return lived.sel(condition=label)
+    return selected.sel(condition=label)
 
 
 def require_choices(trials: xr.Dataset) -> xr.Dataset:
-    """The same trials, where each is one choice among K.
+    """The same trials, if each is one choice among K.
 
     Raises:
         DoesNotApply: actions are real numbers, or trials have several steps.
@@ -165,7 +164,7 @@ def require_choices(trials: xr.Dataset) -> xr.Dataset:
 
 
 def replicates(trials: xr.Dataset, prefix: str) -> list[str]:
-    """The labels of all conditions that begin so.
+    """The labels of a condition's replicates: those that begin with `prefix`.
 
     Raises:
         DoesNotApply: the condition was not run.
@@ -177,16 +176,16 @@ def replicates(trials: xr.Dataset, prefix: str) -> list[str]:
 
 
 def gains(trials: xr.Dataset, prefix: str, **window: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Σ(score - chance) and Σ(best - chance) [N] under a condition, the mean over its replicates."""
+    """Σ(score - chance) and Σ(best - chance) [N] under a condition, averaged over its replicates."""
     parts = [gain(trials, label, **window) for label in replicates(trials, prefix)]
     return np.mean([p[0] for p in parts], 0), parts[0][1]
 
 
 def family_of(replay: Any, trials: xr.Dataset) -> Any:
-    """The family that trials are of, by their own word, with the bank that the subject was trained on.
+    """The family that the trials name, with the bank that the subject was trained on.
 
     Raises:
-        DoesNotApply: it is not at hand.
+        DoesNotApply: the family is not available.
     """
     if not hasattr(replay, "home"):
         raise DoesNotApply("the family is not at hand")
@@ -196,15 +195,15 @@ def family_of(replay: Any, trials: xr.Dataset) -> Any:
         raise DoesNotApply(f"the family is not at hand: {error.problem}") from None
 
 
-def taps(replay: Any, trials: xr.Dataset, who: str = "itself") -> dict[str, np.ndarray]:
+def taps(replay: Any, trials: xr.Dataset, role: str = "itself") -> dict[str, np.ndarray]:
     """Every tap [N, T, U] of the subject itself, or of its untrained twin, along its recorded trials.
 
     Raises:
-        DoesNotApply: the subject is not at hand, has no taps, or has no untrained twin.
+        DoesNotApply: the subject is not available, has no taps, or has no untrained twin.
     """
     if replay is None:
         raise DoesNotApply("nothing can be replayed here; the question needs the subject itself")
     try:
-        return dict(replay(who, trials, record=replay.taps(who, trials)).taps)
+        return dict(replay(role, trials, record=replay.taps(role, trials)).taps)
     except MesascopeError as error:
         raise DoesNotApply(f"{error.problem} {error.remedy}") from None

@@ -1,4 +1,4 @@
-"""What a subject sees before it acts."""
+"""The percept: what a subject observes before it acts."""
 
 from typing import Any, NamedTuple
 
@@ -9,11 +9,11 @@ Array = Any  # of JAX in compiled code, of NumPy for looped subjects
 
 
 class Percept(NamedTuple):
-    """All that a subject sees before it acts; every array has leading axis N (lifetimes).
+    """Everything that a subject observes before it acts; every array has leading axis N (lifetimes).
 
     Attributes:
-        observation: [N, D] what the task shows; D may be 0, and several axes may stand in its place.
-        action: [N] the last action, -1 before the first; a real number, 0 before the first, where actions are real.
+        observation: [N, D] what the task shows; D may be 0, and there may be several axes instead of D.
+        action: [N] the last action, -1 before the first; for real actions a real number, 0 before the first.
         feedback: [N] the noisy pay-off of the last action, 0 before the first.
         trial: [N] index of the trial of the coming step, from 0.
         step: [N] index of the coming step inside its trial, from 0.
@@ -29,7 +29,7 @@ class Percept(NamedTuple):
 
 
 def first_percept(observation: jax.Array) -> Percept:
-    """The start-of-life percept that shows an observation [N, D]."""
+    """The start-of-life percept with an observation [N, D]."""
     n = len(observation)
     zero, none = jnp.zeros(n, jnp.int32), jnp.full(n, -1, jnp.int32)
     return Percept(observation, none, jnp.zeros(n), zero, zero, jnp.ones(n, bool))
@@ -38,6 +38,6 @@ def first_percept(observation: jax.Array) -> Percept:
 def next_percept(
     observation: jax.Array, action: jax.Array, feedback: jax.Array, trial: jax.Array, step: Any = None
 ) -> Percept:
-    """The percept before trial `trial` [N] and its step [N], the first where None: what the last action paid."""
+    """The percept after an action: its feedback, the coming trial [N] and step [N] (None for the first step)."""
     still = jnp.zeros_like(trial)
     return Percept(observation, action, feedback, trial, still if step is None else step, still.astype(bool))

@@ -1,6 +1,6 @@
-"""What a family says of the plans that its tasks ask for, from the stored trials alone.
+"""What a planner would need to know about stored trials.
 
-A family in which acts can be thought out beforehand gives a method `plans(trials, label)`.
+A family in which acts can be planned has a method `plans(trials, label)`; it uses the stored trials alone.
 """
 
 from typing import NamedTuple
@@ -12,16 +12,16 @@ from mesascope.errors import MesascopeError
 
 
 class Plans(NamedTuple):
-    """Of N lifetimes of T trials of S steps (the steps that choose; 1 where a trial is one choice).
+    """Plans on N lifetimes of T trials of S steps (the steps with a choice; 1 if a trial is one choice).
 
     Attributes:
-        action: [N, T, S] what was done; negative where nothing was.
-        values: [N, T, S, K] what each act leads to at best, given what is shown or was announced last.
-        before: [N, T, S, K] the same by what was true one trial earlier, at the same place; NaN where nothing was.
-        shown: [N, T] whether all that the values hang on has been shown or announced by then, lived through or not.
-        far: [N, T, S] how many steps ahead one must look to tell the acts apart; 1 where the next state shows it.
-        cases: how many different problems there are: a table of so many entries would do.
-        goal: whether anything is pursued: whether candidates differ in what they are worth.
+        action: [N, T, S] the actions; negative if there was none.
+        values: [N, T, S, K] the best outcome that each act can lead to, given the latest information shown.
+        before: [N, T, S, K] the same from the same state, by what was true one trial earlier; NaN if undefined.
+        shown: [N, T] whether everything that the values depend on had been shown or announced by then.
+        far: [N, T, S] how many steps one must look ahead to distinguish the acts; 1 if the next state shows it.
+        cases: the number of different problems, so the size of a lookup table that would solve them.
+        goal: whether there is anything to pursue: whether outcomes differ in value.
     """
 
     action: np.ndarray
@@ -34,12 +34,12 @@ class Plans(NamedTuple):
 
 
 def observed(trials: xr.Dataset, family: str, remedy: str = "") -> np.ndarray:
-    """[N, T, ...] what was shown to the lifetimes that nothing disturbed.
+    """[N, T, ...] the observations of the intact run.
 
     Raises:
-        MesascopeError: the observations were not kept.
+        MesascopeError: the observations were not stored.
     """
     if "observation" not in trials:
-        raise MesascopeError(f"Of these trials of {family} no observations were kept.", remedy)
-    shown = trials.observation
-    return (shown.sel(condition="intact") if "condition" in shown.dims else shown).values
+        raise MesascopeError(f"These trials of {family} do not contain observations.", remedy)
+    observation = trials.observation
+    return (observation.sel(condition="intact") if "condition" in observation.dims else observation).values

@@ -1,7 +1,7 @@
-"""How a family speaks: what a language model is asked at a trial, given what its percepts told so far.
+"""Questions in words: what a language model is asked at a trial, given its percepts so far.
 
-A family that can be put to language models has a method `question(past, now)`; its percepts' observations index its
-texts, so that scripted subjects play it too.
+A family for language models has a method `question(past, now)`. The observations in its percepts are indices of its
+texts, so scripted subjects can run on it too.
 """
 
 from typing import NamedTuple
@@ -10,12 +10,12 @@ import numpy as np
 
 
 class Moment(NamedTuple):
-    """What one percept told of the trial before it.
+    """One past trial, as the next percept reports it.
 
     Attributes:
-        shown: [D] the observation that the percept held.
-        action: what was done, -1 where nothing was answered.
-        feedback: what it paid, NaN where nothing was answered.
+        shown: [D] the observation in the percept.
+        action: the action, -1 without an answer.
+        feedback: its pay-off, NaN without an answer.
     """
 
     shown: tuple[float, ...]
@@ -27,11 +27,11 @@ class Question(NamedTuple):
     """One question, word for word.
 
     Attributes:
-        intro: what is said first; may be empty.
-        past: one text for each trial that the context holds, or a summary of them.
+        intro: the introduction; may be empty.
+        past: one text for each trial in the context, or a summary of them.
         asked: the line that the answer completes; the answer follows after one space.
-        labels: the answers, in the order of the actions; no two begin alike.
-        request: what else a model is told that answers in turns instead of completing a text.
+        labels: the possible answers, in the order of the actions; no two begin alike.
+        request: an instruction for chat models, which answer in turns instead of completing a text.
     """
 
     intro: str
@@ -51,6 +51,6 @@ class Question(NamedTuple):
         return f"{self.text}\n\n{self.request}"
 
 
-def row(shown: np.ndarray) -> tuple[float, ...]:
+def row(observation: np.ndarray) -> tuple[float, ...]:
     """An observation [D] as plain numbers."""
-    return tuple(float(x) for x in shown)
+    return tuple(float(x) for x in observation)

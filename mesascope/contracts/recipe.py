@@ -1,9 +1,9 @@
-"""How our own subjects are trained: a recipe is a pure function of its settings and its seed.
+"""Recipes: how our own networks are trained. A recipe is a pure function of its settings and its seed.
 
-A recipe is a file with a factory `recipe(family, out, ..., seed=0, progress=silent)`: its signature is its
-settings, its docstring one sentence. It writes `network.safetensors` into `out` and returns what it trained;
-called again after an interruption at any moment, it goes on and ends with the same bytes (but for the two recipes of
-Atari games, whose emulators cannot be kept: they begin their games anew).
+A recipe is a file with a factory `recipe(family, out, ..., seed=0, progress=silent)`. Its signature declares its
+settings; its docstring is one sentence. It writes `network.safetensors` into `out` and returns a summary. Called
+again after an interruption, it continues and ends with the same bytes. The two recipes of Atari games are an
+exception: the state of their emulators cannot be saved, so they restart their games.
 """
 
 from pathlib import Path
@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 
 class Progress(NamedTuple):
-    """Where a training is.
+    """The progress of a training.
 
     Attributes:
-        done: finished updates.
-        total: updates in all.
-        seconds_left: the estimate, None before the second update.
-        score: mean expected pay-off of a trial in the last batch; it scatters: watch it, never quote it.
+        done: the number of finished updates.
+        total: the number of all updates.
+        seconds_left: the estimated time left, None before the second update.
+        score: mean expected pay-off of a trial in the last batch; noisy, so not a result to report.
     """
 
     done: int
@@ -27,15 +27,15 @@ class Progress(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """What a recipe returns.
+    """The summary that a recipe returns.
 
     Attributes:
         path: the network's file.
         family: the family with its settings.
         trained_on: 'unlimited' or the bank.
-        updates: in all.
-        steps: environment steps that this call took.
-        seconds: that this call took, compilation included.
+        updates: the number of all updates.
+        steps: the environment steps of this call.
+        seconds: the duration of this call, including compilation.
     """
 
     path: Path

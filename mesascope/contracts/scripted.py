@@ -1,4 +1,4 @@
-"""What a scripted subject is written with, from one place: its base, what it sees, how it chooses, its settings."""
+"""Everything that a scripted subject's file needs, in one import: base classes, percepts, choices, settings."""
 
 from mesascope.contracts.family import Family, require_bank, require_family
 from mesascope.contracts.percept import Percept

@@ -1,4 +1,4 @@
-"""Settings that a factory's signature declares: the name that one would type, and checks that say what to type."""
+"""Settings that a factory's signature declares: names that include them, and checks of their values."""
 
 import functools
 import inspect
@@ -7,7 +7,7 @@ from typing import Any, TypeVar, overload
 
 from mesascope.errors import MesascopeError, unknown
 
-MOST_GIB = 1.0  # that what a block of lifetimes shows may take
+MOST_GIB = 1.0  # memory limit for the observations of a block of lifetimes
 SEEDS = (0, 2**32 - 1)
 F = TypeVar("F", bound=Callable[..., Any])
 Range = tuple[float, float] | tuple[str, ...]
@@ -18,12 +18,12 @@ def keep_settings(factory: F, /) -> F: ...
 @overload
 def keep_settings(**allowed: Range) -> Callable[[F], F]: ...
 def keep_settings(factory: Any = None, /, **allowed: Range) -> Any:
-    """A factory whose plug-ins are named by their settings, defaults included; families also keep these.
+    """Decorates a factory: its plug-ins are named by their settings, and families also store all settings.
 
     Args:
-        factory: of families or subjects.
-        allowed: the range of each setting that is a number, least and most, and the words that a text may be.
-            Others are raised for; seeds of banks are always checked.
+        factory: a factory of families or subjects.
+        allowed: by setting, the range (least, most) of a number or the allowed words of a text; other values raise
+            `MesascopeError`. Seeds of banks are always checked.
     """
     if factory is None:
         return functools.partial(_keep, allowed=allowed)
@@ -35,59 +35,61 @@ def _keep(factory: F, allowed: dict[str, Range]) -> F:
     ranges = {**allowed, "bank_seed": SEEDS} if "bank_seed" in signature.parameters else allowed
 
     @functools.wraps(factory)
-    def make(*args: Any, **given: Any) -> Any:
-        bound = signature.bind(*args, **given)
+    def make(*args: Any, **keywords: Any) -> Any:
+        bound = signature.bind(*args, **keywords)
         bound.apply_defaults()
-        told = {k: v for k, v in bound.arguments.items() if k != "family"}
-        for label, known in ranges.items():
-            _check(known, **{label: told[label]})
-        return factory(*args, **given).with_settings(name_with_settings(factory, **told), told)
+        settings = {k: v for k, v in bound.arguments.items() if k != "family"}
+        for label, valid in ranges.items():
+            _check(valid, **{label: settings[label]})
+        return factory(*args, **keywords).with_settings(name_with_settings(factory, **settings), settings)
 
     return make  # pyright: ignore[reportReturnType]
 
 
-def _check(known: Any, /, **given: Any) -> None:
-    if isinstance(known[0], str):
-        check_choice(known, **given)
+def _check(valid: Any, /, **setting: Any) -> None:
+    if isinstance(valid[0], str):
+        check_choice(valid, **setting)
     else:
-        check_range(*known, **given)
+        check_range(*valid, **setting)
 
 
-def name_with_settings(factory: Callable[..., Any], **given: Any) -> str:
-    """The plug-in's name (its file's) with the settings that are not the factory's defaults.
+def name_with_settings(factory: Callable[..., Any], **settings: Any) -> str:
+    """The plug-in's name (its file's) with the settings that differ from the factory's defaults.
 
-    A bank's settings are shown together, and only where there is a bank.
+    The settings of a bank appear together, and only if there is a bank.
     """
     defaults = inspect.signature(factory).parameters
-    shown = {k: v for k, v in given.items() if k not in ("bank", "bank_seed") and v != defaults[k].default}
-    shown |= {k: given[k] for k in ("bank", "bank_seed") if given.get("bank")}
-    settings = ",".join(f"{k}={v}" for k, v in shown.items())
-    return factory.__module__.rpartition(".")[2] + (f":{settings}" if settings else "")
+    visible = {
+        k: v for k, v in settings.items() if k not in ("bank", "bank_seed") and v != defaults[k].default
+    }
+    visible |= {k: settings[k] for k in ("bank", "bank_seed") if settings.get("bank")}
+    text = ",".join(f"{k}={v}" for k, v in visible.items())
+    return factory.__module__.rpartition(".")[2] + (f":{text}" if text else "")
 
 
-def check_range(low: float, high: float, /, **given: float) -> None:
-    """Raises where a setting is not a number from low to high."""
-    for label, value in given.items():
+def check_range(low: float, high: float, /, **values: float) -> None:
+    """Raises `MesascopeError` if a setting is not a number from low to high."""
+    for label, value in values.items():
         if not low <= value <= high:
-            whole = all(isinstance(x, int) for x in (low, high, value))
+            integers = all(isinstance(x, int) for x in (low, high, value))
             least, most = (str(x) if isinstance(x, int) else f"{x:g}" for x in (low, high))
             raise MesascopeError(
                 f"{label}={value} is out of range.",
-                f"Give a {'whole ' if whole else ''}number from {least} to {most}.",
+                f"Give a {'whole ' if integers else ''}number from {least} to {most}.",
             )
 
 
-def check_choice(known: tuple[str, ...], /, **given: str) -> None:
-    """Raises where a setting is not one of the known words."""
-    for label, value in given.items():
-        if value not in known:
-            raise unknown(f"{label} setting", value, known)
+def check_choice(valid: tuple[str, ...], /, **values: str) -> None:
+    """Raises `MesascopeError` if a setting is not one of the valid words."""
+    for label, value in values.items():
+        if value not in valid:
+            raise unknown(f"{label} setting", value, valid)
 
 
-def check_memory(numbers: int, what: str, remedy: str) -> None:
-    """Raises where what one lifetime shows, so many numbers, does not fit into memory for a whole block of them."""
+def check_memory(numbers: int, label: str, remedy: str) -> None:
+    """Raises `MesascopeError` if a block's observations, `numbers` per lifetime, do not fit into memory."""
     size = 4 * 64 * numbers / 2**30
     if size > MOST_GIB:
         raise MesascopeError(
-            f"{what} show {numbers:,} numbers in a lifetime: {size:,.1f} GiB for every block of 64.", remedy
+            f"{label} show {numbers:,} numbers in a lifetime: {size:,.1f} GiB for every block of 64.", remedy
         )

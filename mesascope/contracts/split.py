@@ -18,13 +18,12 @@ class Split:
     """One distribution of tasks that subjects are tested on.
 
     Attributes:
-        name: 'fresh', or a kind and what is special, as 'shifted:low'.
+        name: 'fresh', or a kind with a variant, such as 'shifted:low'.
         draw: draws its tasks.
-        trials: T, of a lifetime.
-        changes_at: the trial at which the task changes within the lifetime, where it does.
-        counted: whether the placement reads it; the others are reported.
-        beyond_banks: whether no bank could hold its tasks, whatever a subject was trained on: to gain there from what
-            is told is to acquire.
+        trials: T, the trials of a lifetime.
+        changes_at: the trial at which the task changes within the lifetime; None if it does not.
+        counted: whether the placement reads it; other splits are only reported.
+        beyond_banks: whether no bank could contain its tasks, so that a gain from feedback there means acquiring.
     """
 
     name: str
@@ -36,7 +35,7 @@ class Split:
 
     @property
     def kind(self) -> str:
-        """'seen', 'fresh', 'shifted', 'exchanged', 'restructured'; others are never counted."""
+        """The split's kind: 'seen', 'fresh', 'shifted', 'exchanged', 'restructured'; others are never counted."""
         return kind(self.name)
 
 

@@ -1,4 +1,4 @@
-"""Who is tested: adapters, scripted subjects whose answer is known, reference procedures."""
+"""Subjects: the agents and models under test, scripted subjects with known answers, reference procedures."""
 
 import abc
 import copy
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Response(NamedTuple):
-    """action [N]; log_probs [N, K] of all actions, or None where the subject gives none."""
+    """action [N]; log_probs [N, K] of all actions, or None if the subject does not report them."""
 
     action: Array
     log_probs: Array
@@ -28,14 +28,14 @@ class Subject(eqx.Module):
     """A frozen agent or model; subclasses are final.
 
     Attributes:
-        name: the subject with its settings, as one would type it.
+        name: the subject with its settings, as a user would type it.
         trained_on: 'unlimited', 'bank:M@seed' or 'unknown'.
-        traceable: pure JAX (scanned and compiled) or anything else (looped in Python).
-        identity: fields that only say who it is; `fresh`, `respond` and `taps` must not read them.
-        recorded: taps that every rollout keeps.
-        separate: whether each lifetime is answered by itself, from its own row of the carry alone, by construction.
-        in_turn: whether it is faster where one life's questions follow each other, because it holds what they begin
-            with; conditions that could share a life then live one after the other.
+        traceable: whether it is pure JAX (scanned and compiled); otherwise it is looped in Python.
+        identity: fields that only identify it; `fresh`, `respond` and `taps` must not read them.
+        recorded: taps that every rollout records.
+        separate: whether each lifetime's response depends on its own row of the carry alone, by construction.
+        in_turn: whether it is faster if the questions of one lifetime follow each other, because it caches their
+            common beginning; conditions that could share a lifetime are then run one after the other.
     """
 
     name: eqx.AbstractVar[str]
@@ -57,47 +57,47 @@ class Subject(eqx.Module):
 
     @abc.abstractmethod
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
-        """Takes in a percept and acts: the next carry and the response."""
+        """Observes a percept and acts: the next carry and the response."""
 
     def absorb(self, key: jax.Array, carry: Any, percept: Percept) -> Any:
-        """The carry after a percept where no act is wanted; to be written where acting costs more than that."""
+        """The carry after a percept without an act; override it if acting is expensive."""
         return self.respond(key, carry, percept)[0]
 
     def announce(self, responses: int) -> str:
-        """What so many responses cost, in words, '' where they cost nothing; raises where that is too much."""
+        """The cost of so many responses in words, '' if they are free; raises `MesascopeError` if it is too high."""
         return ""
 
     def drift(self) -> tuple[float, str]:
-        """How far its answers at the start are from the same ones now, and what shows that it has changed, or ''.
+        """How far its first answers differ from the same answers now, and the evidence that it has changed, or ''.
 
-        For a subject whose weights cannot be seen; any other has its fingerprint.
+        For subjects with hidden weights; the others have a fingerprint.
         """
         return 0.0, ""
 
     def annotate(self, trials: "xr.Dataset") -> "xr.Dataset":
-        """Its finished trials with what it alone can add to them, such as what it was asked in words."""
+        """Its finished trials with additional variables of its own, such as its questions in words."""
         return trials
 
     def taps(self, carry: Any) -> dict[str, jax.Array]:
-        """Named activations [N, U] for metrics that decode; none unless a subject says so."""
+        """Named activations [N, U] for metrics that decode; none by default."""
         return {}
 
     def untrained(self, seed: int) -> "Subject | None":
-        """The same subject with weights that were never trained, a control of what is decoded; None without weights."""
+        """The same subject with untrained weights, as a control for decoding; None if it has no weights."""
         return None
 
     def code(self) -> str:
-        """A hash of all that it acts by: weights, settings and code."""
+        """A hash of everything that determines its acts: weights, settings and code."""
         return hash_code(self)
 
     def fingerprint(self) -> dict[str, str]:
-        """A hash of every weight by its path, empty where the weights cannot be seen."""
+        """Path → hash of every weight; empty if the weights are hidden."""
         leaves, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(self, eqx.is_array))
         return {jax.tree_util.keystr(path): digest(leaf) for path, leaf in leaves}
 
 
 class NamedSubject(Subject):
-    """A subject that is handed its name and what it was trained on."""
+    """A subject that receives its name and its training tasks as arguments."""
 
     name: str
     trained_on: str  # pyright: ignore[reportIncompatibleVariableOverride, reportIncompatibleMethodOverride]
@@ -106,9 +106,9 @@ class NamedSubject(Subject):
 
 
 class Scripted(Subject):
-    """A subject written by hand: no training, so no bank to locate a task in, unless it says so.
+    """A subject written by hand: not trained, so by default without a bank to locate tasks in.
 
-    Its factory (see `keep_settings`) names it; it carries nothing where it does not define `fresh`.
+    Its factory (see `keep_settings`) names it; its carry is empty unless it defines `fresh`.
     """
 
     name: str = eqx.field(default_factory=str, kw_only=True)
@@ -120,8 +120,8 @@ class Scripted(Subject):
         """An empty carry."""
         return ()
 
-    def with_settings(self, name: str, given: Mapping[str, Any]) -> Self:
-        """The same subject, with the name that its settings give it where it has none of its own."""
+    def with_settings(self, name: str, settings: Mapping[str, Any]) -> Self:
+        """The same subject; named by its settings if it has no name yet."""
         return self if self.name else eqx.tree_at(lambda s: s.name, self, name)
 
 
@@ -132,31 +132,31 @@ class Choosing(Scripted):
 
 
 def as_arrays(**numbers: float) -> dict[str, Any]:
-    """Numbers as data: subjects that differ in nothing else share compiled code."""
+    """Numbers as arrays, so that subjects that differ only in them share compiled code."""
     return {k: jnp.asarray(v, jnp.float32) for k, v in numbers.items()}
 
 
 def identify(subject: Subject) -> str:
-    """What tells a subject from any that acts otherwise: its class, and a hash of its weights, settings and code."""
+    """A text that identifies how a subject acts: its class, and a hash of its weights, settings and code."""
     return f"{type(subject).__module__}.{type(subject).__qualname__} {subject.code()}"
 
 
 def copy_carry(carry: Any) -> Any:
-    """A copy of a carry, and of every object in it: lifetimes that hold the same one get one each."""
+    """A deep copy of a carry; lifetimes that share an object each get their own copy."""
 
-    def one(leaf: Any) -> np.ndarray:
-        out = np.array(leaf)
-        if out.dtype == object:
-            out[...] = np.frompyfunc(copy.deepcopy, 1, 1)(out)
-        return out
+    def copy_leaf(leaf: Any) -> np.ndarray:
+        result = np.array(leaf)
+        if result.dtype == object:
+            result[...] = np.frompyfunc(copy.deepcopy, 1, 1)(result)
+        return result
 
-    return jax.tree.map(one, carry)
+    return jax.tree.map(copy_leaf, carry)
 
 
 def choose(key: jax.Array, log_probs: jax.Array) -> Response:
     """Draws one action per lifetime by inverting the distribution function.
 
-    One uniform number per lifetime: with the same key, close distributions mostly give the same action.
+    Uses one uniform number per lifetime, so with the same key similar distributions mostly give the same action.
     """
     total = jnp.cumsum(jnp.exp(log_probs), axis=-1)
     draw = jax.random.uniform(key, log_probs.shape[:1])[:, None] * total[:, -1:]

@@ -1,1 +1,1 @@
-"""What keeps users safe: code runs only where they ask for it, files are measured first, no secret is written."""
+"""Safety: code runs only if the user asks for it, files are measured before they are read, secrets are masked."""

@@ -1,4 +1,4 @@
-"""Whose mistake an error is: the file and line in a user's module or another package's plug-in."""
+"""Locates errors: the file and line in a user's module or in another package's plug-in."""
 
 import contextlib
 import sys
@@ -16,17 +16,17 @@ OURS = str(Path(__file__).parents[1])
 
 @contextlib.contextmanager
 def contain_exits() -> Iterator[None]:
-    """Code of others runs in here: what it raises to end the process, such as sys.exit(), is an error; Ctrl-C is not.
+    """Runs other people's code: an attempt to end the process, such as sys.exit(), becomes an error; Ctrl-C passes.
 
     Raises:
-        MesascopeError: it called for the end, in the file and line that are named.
+        MesascopeError: the code tried to end the process; the message names the file and line.
     """
     try:
         yield
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:
-        # the command line takes the last three for its own, and ends without a word
+        # the command line would treat the last three as its own and end silently
         quiet = isinstance(error, BrokenPipeError | typer.Exit | typer.Abort) and locate_error(error)
         if quiet or not isinstance(error, Exception):
             raise exit_error(error) from error
@@ -34,25 +34,25 @@ def contain_exits() -> Iterator[None]:
 
 
 def exit_error(error: BaseException) -> MesascopeError:
-    """The error to show for one that would have ended the process."""
+    """The error to show for an exception that would have ended the process."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     place = locate_error(error) or f"{last.filename}, line {last.lineno},"
     return MesascopeError(
         f"{place} would have ended the run: {describe(error)}.",
-        "Let it return or raise an exception; what a file does as a script goes under if __name__ == '__main__':",
+        "Let it return or raise an exception; put the code of a script under if __name__ == '__main__':",
     )
 
 
 def plugin_error(error: BaseException) -> MesascopeError | None:
-    """The error to show for one that a plug-in of another package or a module of the user's raised."""
+    """The error to show for an exception from a user's module or another package's plug-in; None for ours."""
     if not (place := locate_error(error)):
         return None
-    remedy = "Mend it there, or leave out what needs it; MESASCOPE_TRACEBACK=1 shows all of it."
+    remedy = "Fix it there, or leave out what needs it; MESASCOPE_TRACEBACK=1 shows the whole traceback."
     return MesascopeError(f"{place} raised {describe(error)}.", remedy)
 
 
 def locate_error(error: BaseException) -> str:
-    """The file and line that raised, where that is in a plug-in of another package or a module of the user's."""
+    """The file and line of an error in a user's module or another package's plug-in; '' for other errors."""
     groups = [group for group in entry_points().groups if group.startswith("mesascope.")]
     plugged = {e.module.partition(".")[0] for group in groups for e in entry_points(group=group)}
     place = ""

@@ -1,7 +1,7 @@
-"""The gate: whatever a text would have imported, made, unpickled or asked over a network passes here, or nowhere.
+"""The gate: every import, call, unpickling or network request that a text asks for must pass here.
 
-It is shut to texts that stand in files. It is open to what the user typed, handed over in Python or trusts (`typed`),
-to installed plug-ins, and to the packages that our own code names.
+It rejects texts that only a file contains. It permits texts that the user typed, passed in Python or trusts,
+installed plug-ins, and the packages that our own code names.
 """
 
 import contextlib
@@ -22,74 +22,74 @@ PACKAGES = (
     *("torch", "stable_baselines3", "sb3_contrib", "cloudpickle", "onnx", "onnxruntime", "mctx"),
     *("httpx", "xllamacpp", "transformers"),
 )
-PLAIN = re.compile(r"[^:./\\]*(/[\w-]+)?")  # an environment's id, words: neither a module nor a file
+PLAIN = re.compile(r"[^:./\\]*(/[\w-]+)?")  # an environment's id or words, but not a module or a file
 LIBRARIES = (str(Path(__file__).parents[1]) + os.sep, str(Path(os.__file__).parent) + os.sep, "<frozen")
 _TYPED: dict[str, None] = {}
 
 
 def allow(*texts: Any) -> None:
-    """Takes note of what the user typed, handed over or trusts: what stands in it may run, in this process."""
+    """Records texts that the user typed, passed or trusts: the code that they name may run in this process."""
     _TYPED.update(dict.fromkeys(os.fspath(t) for t in texts if isinstance(t, str | os.PathLike)))
 
 
 def allow_from_python(*texts: Any) -> None:
-    """The same where what calls the function that calls this is no module of ours: a Python caller's own act."""
+    """The same, if the caller of the calling function is the user's own Python code."""
     frame: Any = sys._getframe(2)
-    while frame.f_globals.get("__name__") == "contextlib":  # of a decorator around the one that calls this
+    while frame.f_globals.get("__name__") == "contextlib":  # a decorator of the calling function
         frame = frame.f_back
     file, own = frame.f_code.co_filename, str(frame.f_globals.get("__name__")).startswith("mesascope.")
     if not own and ("-packages" in file or not file.startswith(LIBRARIES)):
         allow(*texts)
 
 
-def permit(name: str, what: str, does: str = "would import and run code") -> None:
-    """Refuses a name that is no whole part of anything that the user typed.
+def permit(name: str, label: str, does: str = "would import and run code") -> None:
+    """Refuses a name that the user did not type.
 
     Args:
-        name: 'module:name', an address, a file.
-        what: what it is, for the message.
-        does: what would come of it.
+        name: 'module:name', an address, or a file.
+        label: a description of it for the message.
+        does: what using it would do, for the message.
 
     Raises:
         MesascopeError: only a file names it.
     """
-    whole = re.compile(rf"(?<![\w.:-]){re.escape(name)}(?![\w.:-])")
-    if not any(whole.search(text) for text in _TYPED):
+    pattern = re.compile(rf"(?<![\w.:-]){re.escape(name)}(?![\w.:-])")
+    if not any(pattern.search(text) for text in _TYPED):
         raise MesascopeError(
-            f"{what} {name!r} {does} that a file names.", "Read it, then add --trust, or type it yourself."
+            f"{label} {name!r} {does} that a file names.", "Read it, then add --trust, or type it yourself."
         )
 
 
-def find_function(path: str, what: str, remedy: str) -> Any:
-    """What 'package.module:name' stands for; the module may lie in the present folder.
+def find_function(path: str, label: str, remedy: str) -> Any:
+    """The callable that 'package.module:name' names; the module may be in the current folder.
 
     Args:
-        path: with or without '.py' behind the module.
-        what: what it is, for messages.
+        path: the text, with or without '.py' after the module.
+        label: a description of it for messages.
         remedy: what to type instead.
 
     Raises:
-        MesascopeError: only a file names it, it cannot be imported, or holds nothing of that name.
+        MesascopeError: only a file names it, it cannot be imported, or the module has no such callable.
     """
-    permit(path, what)
+    permit(path, label)
     place, _, name = path.partition(":")
-    module = _module(place.removesuffix(".py"), remedy)
-    if not callable(made := getattr(module, name, None)):
+    module = _import_own(place.removesuffix(".py"), remedy)
+    if not callable(function := getattr(module, name, None)):
         raise MesascopeError(f"The module {module.__name__!r} has no function {name!r}.", remedy)
-    return made
+    return function
 
 
-def call_factory(path: str, factory: Callable[..., Any], *given: Any) -> Any:
-    """What the user's factory gives; what it raises is an error that names it."""
+def call_factory(path: str, factory: Callable[..., Any], *arguments: Any) -> Any:
+    """The result of the user's factory; if it raises, the error names the factory."""
     try:
-        return factory(*given)
+        return factory(*arguments)
     except Exception as error:
         raise MesascopeError(
             f"{path} raised {type(error).__name__}: {error}.", "It is called as factory(family)."
         ) from error
 
 
-def _module(place: str, remedy: str) -> ModuleType:
+def _import_own(place: str, remedy: str) -> ModuleType:
     _OWN.watch()
     try:
         return importlib.import_module(place)
@@ -100,15 +100,15 @@ def _module(place: str, remedy: str) -> ModuleType:
 
 
 def make_environment(make: Callable[..., Any], name: Any, keywords: dict[str, Any]) -> Any:
-    """What Gymnasium makes, or tells, of an environment.
+    """Calls a function of Gymnasium with an environment's id.
 
     Args:
         make: gymnasium.make, make_vec or spec.
-        name: its id; where that names the module that registers it, the module is imported.
-        keywords: of the environment.
+        name: the id; if it names the module that registers it, as 'module:id', the module is imported.
+        keywords: the environment's settings.
 
     Raises:
-        MesascopeError: a file alone names a module, or a keyword that is more than a word or a number.
+        MesascopeError: only a file names a module, or a setting that is more than a word or a number.
     """
     check_settings([name, keywords])
     module, _, own = name.rpartition(":")
@@ -118,48 +118,48 @@ def make_environment(make: Callable[..., Any], name: Any, keywords: dict[str, An
     return make(own, **keywords)
 
 
-def check_settings(told: Any) -> None:
-    """Refuses texts among an environment's settings that are more than a word, and that the user did not type.
+def check_settings(settings: Any) -> None:
+    """Refuses settings of an environment that are more than words, unless the user typed them.
 
     Raises:
-        MesascopeError: only a file names such a text.
+        MesascopeError: only a file contains such a text.
     """
-    for text in _texts(told):
+    for text in _list_texts(settings):
         if not PLAIN.fullmatch(text):
             permit(text, "The setting of an environment")
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """Every text in plain data."""
+def _list_texts(value: Any) -> Iterator[str]:
+    """All texts in plain data."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
-        yield from _texts([*value, *value.values()])
+        yield from _list_texts([*value, *value.values()])
     elif isinstance(value, list | tuple | set):
         for part in value:
-            yield from _texts(part)
+            yield from _list_texts(part)
 
 
-def call_drawer(told: Any) -> Any:
-    """What the user's own function returned, which is as good as typed."""
-    allow(*_texts(told))
-    return told
+def call_drawer(result: Any) -> Any:
+    """Permits and returns the result of the user's own function."""
+    allow(*_list_texts(result))
+    return result
 
 
 def import_plugin(name: str) -> ModuleType:
-    """The module of a plug-in that is installed."""
+    """Imports the module of an installed plug-in."""
     return importlib.import_module(name)
 
 
 def import_package(name: str) -> ModuleType:
-    """A module of one of the packages that our own code names."""
+    """Imports a module of one of the packages that our own code names."""
     if name.partition(".")[0] not in PACKAGES:
-        raise ValueError(f"{name!r} is no package that mesascope uses")
+        raise ValueError(f"{name!r} is not a package that mesascope uses")
     return importlib.import_module(name)
 
 
 def run_file(path: Path, name: str) -> ModuleType:
-    """Runs a file that ships or is trusted, as a module of this name."""
+    """Runs a file as a module of this name; only for files that ship with us or are trusted."""
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -168,45 +168,45 @@ def run_file(path: Path, name: str) -> ModuleType:
 
 
 def load_pickle(data: bytes, trusted: bool) -> Any:
-    """What a pickle makes of itself, running what it names."""
+    """Unpickles data, which runs the code that the pickle names; only if trusted."""
     if not trusted:
         raise ValueError("a pickle that is not trusted is only read as data")
     return import_package("cloudpickle").loads(data)
 
 
 def load_weights(source: Any) -> Any:
-    """What torch.save wrote: tensors and plain data alone."""
+    """Reads what torch.save wrote: only tensors and plain data."""
     return import_package("torch").load(source, map_location="cpu", weights_only=True)
 
 
-def load_pretrained(kind: Any, folder: str, trusted: bool, **told: Any) -> Any:
-    """A tokenizer or model of transformers from a folder; its own code runs where that is trusted; nobody is asked."""
-    return kind.from_pretrained(folder, local_files_only=True, trust_remote_code=trusted, **told)
+def load_pretrained(kind: Any, folder: str, trusted: bool, **options: Any) -> Any:
+    """A tokenizer or model of transformers from a folder; its own code runs only if trusted; nothing is downloaded."""
+    return kind.from_pretrained(folder, local_files_only=True, trust_remote_code=trusted, **options)
 
 
 class _Own:
-    """Finds modules in the folder where the user typed one, after all others, and for the user's own code alone.
+    """Finds modules in the user's current folder, after all other places, and only for the user's own imports.
 
-    A library that looks for an optional package never finds one there.
+    So a library that looks for an optional package does not find one there.
     """
 
     def __init__(self) -> None:
         self.folders: list[str] = []
 
     def watch(self) -> None:
-        """The present folder, from now on."""
-        with contextlib.suppress(OSError):  # it is gone
+        """Adds the current folder."""
+        with contextlib.suppress(OSError):  # the folder was deleted
             self.folders = list(dict.fromkeys([os.getcwd(), *self.folders]))
         if self not in sys.meta_path:
             sys.meta_path.append(self)
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        """As `importlib` asks for it."""
-        return None if path is not None or not _asked() else PathFinder.find_spec(name, self.folders)
+        """The spec of a module, as `importlib` needs it."""
+        return None if path is not None or not _is_own_import() else PathFinder.find_spec(name, self.folders)
 
 
-def _asked() -> bool:
-    """Whether an import is this gate's, the user's own code's, or of what came into a process of the user's."""
+def _is_own_import() -> bool:
+    """Whether an import comes from this gate, from the user's own code, or from a process that it started."""
     frame: Any = sys._getframe(2)
     while frame and str(frame.f_globals.get("__name__")).startswith("importlib"):
         frame = frame.f_back
@@ -218,5 +218,5 @@ def _asked() -> bool:
 
 
 _OWN = _Own()
-if "--multiprocessing-fork" in sys.orig_argv:  # a process that the user's own code began
+if "--multiprocessing-fork" in sys.orig_argv:  # a process that the user's own code started
     _OWN.watch()

@@ -1,4 +1,4 @@
-"""What code and data a subject or a family is made of, so that what others lived is never taken for its own."""
+"""Identifies the code and data of a subject or a family, so that saved trials of others are never reused for it."""
 
 import collections
 import contextlib
@@ -15,18 +15,18 @@ from typing import Any
 import jax
 import numpy as np
 
-REACHED = 100_000  # values that are looked into
-LONG = 1000  # characters of how a value is reached, as in a list of lists of lists
+REACHED = 100_000  # the most values that are inspected
+LONG = 1000  # characters of a path to a value; longer paths are hashed
 PLAIN = bool | int | float | complex | str | bytes | None | np.generic | np.dtype | PurePath
-LIBRARIES = sys.stdlib_module_names | {  # whose functions and classes hold nothing of a user's
+LIBRARIES = sys.stdlib_module_names | {  # their functions and classes contain no user code
     *("mesascope", "jax", "jaxlib", "equinox", "numpy", "scipy", "torch", "gymnasium", "stable_baselines3"),
     *("sb3_contrib", "onnxruntime"),
 }
-EMPTY = sys.stdlib_module_names | {"jax", "jaxlib"}  # whose objects hold no weights
-PLAINEST = ("builtins", "collections", "functools", "types", "argparse")  # but for those of these modules
+EMPTY = sys.stdlib_module_names | {"jax", "jaxlib"}  # their objects contain no weights
+PLAINEST = ("builtins", "collections", "functools", "types", "argparse")  # except objects of these modules
 HOME, PYTHON = Path(__file__).resolve().parents[1], Path(sysconfig.get_path("stdlib")).resolve()
 
-# what a module's file held when it was first asked for, with its spec
+# the state of each module's file when it was first inspected, with the module's spec
 _SEEN: dict[str, tuple[Any, list[str]]] = {}
 
 
@@ -37,20 +37,17 @@ def digest(array: Any) -> str:
 
 
 def hash_code(value: Any) -> str:
-    """A hash of all code and of every number, text and array that can be reached from a value.
-
-    It is the same in every process.
-    """
-    told = []
+    """A hash of all code, numbers, texts and arrays reachable from a value; the same in every process."""
+    lines = []
     for path, x in reachable_parts(value):
         if isinstance(x, types.CodeType):
-            x = _spelled(x)
-        told.append(f"{path}={digest(x) if isinstance(x, np.ndarray) else repr(x)}")
-    return hashlib.sha256("\n".join(sorted(told)).encode(errors="backslashreplace")).hexdigest()
+            x = _spell_out(x)
+        lines.append(f"{path}={digest(x) if isinstance(x, np.ndarray) else repr(x)}")
+    return hashlib.sha256("\n".join(sorted(lines)).encode(errors="backslashreplace")).hexdigest()
 
 
 def reachable_parts(value: Any) -> Iterator[tuple[str, Any]]:
-    """Every array (as one of NumPy), plain value and piece of code that can be reached from a value, with how."""
+    """Every array (as NumPy), plain value and code object reachable from a value, each with its path."""
     waiting, seen = [("", value)], {}
     while waiting and len(seen) < REACHED:
         path, x = waiting.pop()
@@ -59,17 +56,17 @@ def reachable_parts(value: Any) -> Iterator[tuple[str, Any]]:
         elif isinstance(x, types.CodeType):
             yield path, x
         elif id(x) not in seen:
-            seen[id(x)] = x  # held, so that no other value gets its number
-            array = _array(x)
+            seen[id(x)] = x  # keep a reference, so that no other value gets this id
+            array = _to_array(x)
             if array is not None and array.dtype != object:
                 yield path, array
                 continue
-            parts = list(_parts(x if array is None else array.ravel().tolist(), path))
+            parts = list(_list_parts(x if array is None else array.ravel().tolist(), path))
             waiting += [(k if len(k) < LONG else digest(np.array(k)), v) for k, v in reversed(parts)]
 
 
-def _array(value: Any) -> np.ndarray | None:
-    """A value as an array of NumPy, if it is one, of any library."""
+def _to_array(value: Any) -> np.ndarray | None:
+    """A value as a NumPy array, if it is an array of any library; otherwise None."""
     if isinstance(value, type) or not hasattr(value, "__array__"):
         return None
     with contextlib.suppress(Exception):  # whatever a foreign library raises
@@ -80,8 +77,8 @@ def _array(value: Any) -> np.ndarray | None:
     return None
 
 
-def _parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """What a value holds, with how it is reached."""
+def _list_parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """The parts of a value, each with its path."""
     dot, kind = f"{path}." if path else "", type(value)
     own = getattr(value, "__dict__", {})
     library = _library(kind.__module__) in LIBRARIES
@@ -89,10 +86,10 @@ def _parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield path, value.__qualname__
         for base in value.__mro__:
             if _library(base.__module__) not in LIBRARIES:
-                known = {k: v for k, v in vars(base).items() if not k.startswith("__") or callable(v)}
-                yield from ((dot + k, v) for k, v in known.items())
+                attributes = {k: v for k, v in vars(base).items() if not k.startswith("__") or callable(v)}
+                yield from ((dot + k, v) for k, v in attributes.items())
     elif _library(kind.__module__) in EMPTY and kind.__module__ not in PLAINEST:
-        yield path, own.get("__wrapped__")  # of what is compiled
+        yield path, own.get("__wrapped__")  # the function inside a compiled one
     elif isinstance(value, Mapping):
         yield from ((f"{path}[{_key(k)}]", v) for k, v in value.items())
     elif isinstance(value, list | tuple | collections.deque):
@@ -108,7 +105,7 @@ def _parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, property):
         yield from ((path, f) for f in (value.fget, value.fset))
     elif inspect.isfunction(value):
-        yield from _of_function(value, path, dot)
+        yield from _list_function_parts(value, path, dot)
     else:
         yield path, (library and getattr(value, "__name__", "")) or kind.__qualname__
     if isinstance(value, type | types.FunctionType | types.MethodType | types.ModuleType):
@@ -121,7 +118,7 @@ def _parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield f"{dot}class", kind
 
 
-def _of_function(function: Any, path: str, dot: str) -> Iterator[tuple[str, Any]]:
+def _list_function_parts(function: Any, path: str, dot: str) -> Iterator[tuple[str, Any]]:
     code, space = function.__code__, function.__globals__
     for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
         if cell != types.CellType():
@@ -133,7 +130,7 @@ def _of_function(function: Any, path: str, dot: str) -> Iterator[tuple[str, Any]
         yield path, function.__qualname__
         return
     yield f"{dot}code", code
-    names = dict.fromkeys(_names(code))
+    names = dict.fromkeys(_list_names(code))
     for name in names:
         if name in space:
             yield dot + name, space[name]
@@ -142,27 +139,27 @@ def _of_function(function: Any, path: str, dot: str) -> Iterator[tuple[str, Any]
                 yield from ((f"{dot}{name}.{k}", vars(module)[k]) for k in names if k in vars(module))
 
 
-def _names(code: types.CodeType) -> Iterator[str]:
-    """What a piece of code names, and the code inside it."""
+def _list_names(code: types.CodeType) -> Iterator[str]:
+    """The names in a code object and in the code nested in it."""
     yield from code.co_names
     for inner in code.co_consts:
         if isinstance(inner, types.CodeType):
-            yield from _names(inner)
+            yield from _list_names(inner)
 
 
-def _spelled(x: Any) -> str:
-    """Code, or a constant of it, without addresses and in an order that no seed of hashes decides."""
+def _spell_out(x: Any) -> str:
+    """Code or one of its constants as text, without memory addresses and independent of the hash seed."""
     if isinstance(x, types.CodeType):
-        return repr((x.co_code.hex(), x.co_names, [_spelled(c) for c in x.co_consts]))
+        return repr((x.co_code.hex(), x.co_names, [_spell_out(c) for c in x.co_consts]))
     if isinstance(x, tuple | frozenset):
-        parts = [_spelled(c) for c in x]
+        parts = [_spell_out(c) for c in x]
         return repr(parts if isinstance(x, tuple) else sorted(parts))
     return repr(x)
 
 
 def _key(key: Any) -> str:
-    told = repr(key)
-    return type(key).__qualname__ if " at 0x" in told else told
+    text = repr(key)
+    return type(key).__qualname__ if " at 0x" in text else text
 
 
 def _library(module: Any) -> str:
@@ -170,38 +167,38 @@ def _library(module: Any) -> str:
 
 
 def loaded_modules() -> dict[str, list[str]]:
-    """Every loaded module of the user's and installed package: its file, and what tells that from another.
+    """The user's modules and installed packages that are loaded: the file, and its hash or its size and time.
 
-    What a file held is what it held when it was first asked for here: later it may hold what was not loaded.
+    The state of a file is the one at the first call: later the file may differ from the loaded code.
     """
-    out = {}
+    result = {}
     for name, module in list(sys.modules.items()):
         file, spec = (getattr(module, "__dict__", {}).get(k) for k in ("__file__", "__spec__"))
         if not isinstance(file, str):
             continue
-        if name not in _SEEN or _SEEN[name][0] is not spec:  # a module that is loaded again has another
-            _SEEN[name] = spec, _held(name, Path(file))
-        if held := _SEEN[name][1]:
-            out[name] = held
-    return out
+        if name not in _SEEN or _SEEN[name][0] is not spec:  # a reloaded module has another spec
+            _SEEN[name] = spec, _file_state(name, Path(file))
+        if state := _SEEN[name][1]:
+            result[name] = state
+    return result
 
 
-def _held(name: str, path: Path) -> list[str]:
-    """Empty for Python's own modules, ours, and those inside an installed package."""
+def _file_state(name: str, path: Path) -> list[str]:
+    """A file with its hash or its size and time; empty for Python's modules, ours, and submodules of packages."""
     path = next(p for p in (path, *path.parents) if p.exists()).resolve()  # it may lie in a .zip
-    if HOME in path.parents or (PYTHON in path.parents and not _installed(path)):
+    if HOME in path.parents or (PYTHON in path.parents and not _is_installed(path)):
         return []
-    if not _installed(path):
+    if not _is_installed(path):
         return [str(path), hashlib.sha256(path.read_bytes() if path.is_file() else b"").hexdigest()]
     inside = "." in name and getattr(sys.modules.get(_library(name)), "__file__", None)
     return [] if inside else [str(path), f"{path.stat().st_size} {path.stat().st_mtime_ns}"]
 
 
-def _installed(path: Path) -> bool:
+def _is_installed(path: Path) -> bool:
     return bool({"site-packages", "dist-packages"} & set(path.parts))
 
 
 def is_unchanged(before: Mapping[str, list[str]]) -> bool:
-    """Whether what was loaded then is what is loaded now, or what its file holds where it is not loaded yet."""
+    """Whether every module that was loaded then is the same now; modules not loaded now are compared by file."""
     now = loaded_modules()
-    return all((now.get(k) or _held(k, Path(held[0]))) == held for k, held in before.items())
+    return all((now.get(k) or _file_state(k, Path(state[0]))) == state for k, state in before.items())

@@ -1,6 +1,6 @@
-"""How large, how deep, how many: a file is measured before anything in it is unpacked, unrolled or allocated.
+"""Limits of size, depth and number: a file is measured before anything in it is unpacked or allocated.
 
-Every function raises ValueError with the reason, as a clause without a full stop, for its caller's own sentence.
+Every function raises ValueError with the reason, a clause without a full stop that the caller puts into a sentence.
 """
 
 import itertools
@@ -15,46 +15,46 @@ from pathlib import Path
 from typing import IO, Any
 
 SLACK = 64 << 20  # bytes that any file may unpack to
-RATIO = 200  # times its size that a file may unpack to beyond that
+RATIO = 200  # beyond that, a file may unpack to this many times its size
 SETTINGS = 16 << 20  # bytes of a file of settings
 PARTS = 5_000_000  # values in one JSON document
 DEEP = 64  # levels of plain data
-NODES = 1 << 21  # values of plain data, with what is shared counted as often as it is met
-COLUMNS = 10_000  # of a log
-CELLS = 1 << 27  # of a log
+NODES = 1 << 21  # values of plain data; shared values count each time they occur
+COLUMNS = 10_000  # columns of a log
+CELLS = 1 << 27  # cells of a log
 GROUPS = 4  # levels of groups in a netCDF file
-OBJECTS = 200_000  # groups and variables of one
+OBJECTS = 200_000  # groups and variables in a netCDF file
 CHUNK = 16 << 20  # bytes of a chunk
 STRINGS = 4096  # texts of variable length in one variable
 WIDEST = 1 << 24  # numbers in one observation
 
 
 def file_size(path: str | os.PathLike) -> int:
-    """The bytes of a file, which is none of the system's devices or pipes."""
-    told = os.stat(path)
-    if not stat.S_ISREG(told.st_mode):
-        raise ValueError("it is no regular file")
-    return told.st_size
+    """The size in bytes of a regular file (not a device or pipe)."""
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("it is not a regular file")
+    return status.st_size
 
 
 def read(path: str | os.PathLike, most: int) -> bytes:
-    """The bytes of a file that is no larger than `most`."""
+    """The bytes of a file of at most `most` bytes."""
     if (found := file_size(path)) > most:
-        raise ValueError(f"it has {found:,} bytes, and {most:,} are the most")
+        raise ValueError(f"it has {found:,} bytes, and at most {most:,} are read")
     return Path(path).read_bytes()
 
 
 def check_ratio(declared: int, stored: int) -> None:
-    """Refuses what would be much larger than the file that holds it."""
+    """Refuses content that would be much larger than its file."""
     if declared > SLACK + RATIO * stored:
         raise ValueError(f"it would unpack to {declared:,} bytes from {stored:,}")
 
 
 def parse_json(text: str | bytes) -> Any:
-    """A JSON document."""
+    """Parses a JSON document of limited size and depth."""
     marks: Any = (",", "[", "{") if isinstance(text, str) else (b",", b"[", b"{")
     if sum(text.count(mark) for mark in marks) > PARTS:
-        raise ValueError(f"it holds more than {PARTS:,} values")
+        raise ValueError(f"it contains more than {PARTS:,} values")
     try:
         return json.loads(text)
     except RecursionError:
@@ -62,52 +62,52 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def check_nesting(value: Any, inside: Callable[[Any], list[Any]]) -> None:
-    """Refuses data that is too deep or, with what is shared counted as often as it is met, too much; and circles.
+    """Refuses data that is nested too deeply, unrolls to too many values, or contains itself.
 
     Args:
         value: plain data.
-        inside: the values that one holds.
+        inside: a function that lists the values in a value.
     """
-    known: dict[int, tuple[int, int]] = {}
+    measured: dict[int, tuple[int, int]] = {}
     open_: set[int] = set()
     waiting = [(value, False)]
     while waiting:
-        now, left = waiting.pop()
-        if id(now) in known:
+        current, finished = waiting.pop()
+        if id(current) in measured:
             continue
-        held = inside(now)
-        if not left:
-            if id(now) in open_:
-                raise ValueError("it holds itself")
-            open_.add(id(now))
-            waiting.append((now, True))
-            waiting += [(x, False) for x in held]
+        parts = inside(current)
+        if not finished:
+            if id(current) in open_:
+                raise ValueError("it contains itself")
+            open_.add(id(current))
+            waiting.append((current, True))
+            waiting += [(x, False) for x in parts]
             continue
-        open_.discard(id(now))
-        below = [known[id(x)] for x in held]
+        open_.discard(id(current))
+        below = [measured[id(x)] for x in parts]
         nodes, depth = 1 + sum(n for n, _ in below), 1 + max((d for _, d in below), default=0)
         if nodes > NODES or depth > DEEP:
             raise ValueError("it is nested too deeply, or unrolls to too much")
-        known[id(now)] = (nodes, depth)
+        measured[id(current)] = (nodes, depth)
 
 
-def zip_members(held: zipfile.ZipFile, stored: int) -> dict[str, zipfile.ZipInfo]:
-    """The members of a zip by name."""
-    listed = held.infolist()
-    named = {x.filename: x for x in listed}
-    if len(named) < len(listed):
+def zip_members(archive: zipfile.ZipFile, stored: int) -> dict[str, zipfile.ZipInfo]:
+    """The members of a zip by name, after checks of names and sizes."""
+    members = archive.infolist()
+    named = {x.filename: x for x in members}
+    if len(named) < len(members):
         raise ValueError("two of its members have one name")
-    check_ratio(sum(x.file_size for x in listed), stored)
+    check_ratio(sum(x.file_size for x in members), stored)
     return named
 
 
 def check_npz(path: str | os.PathLike) -> None:
-    """Looks at the headers of an .npz."""
+    """Checks the headers of an .npz."""
     from numpy.lib import format as npy
 
-    with zipfile.ZipFile(path) as held:
-        for name, member in zip_members(held, file_size(path)).items():
-            with held.open(name) as file:
+    with zipfile.ZipFile(path) as archive:
+        for name, member in zip_members(archive, file_size(path)).items():
+            with archive.open(name) as file:
                 version = npy.read_magic(file)
                 reader = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
                 shape, _, kind = reader(file)
@@ -115,13 +115,13 @@ def check_npz(path: str | os.PathLike) -> None:
 
 
 def check_array(declared: int, stored: int, name: str) -> None:
-    """Refuses an array of more bytes than are there."""
+    """Refuses an array that declares more bytes than are stored."""
     if declared > stored:
-        raise ValueError(f"{name!r} is announced with {declared:,} bytes, and {stored:,} are there")
+        raise ValueError(f"{name!r} declares {declared:,} bytes, and {stored:,} are stored")
 
 
 def check_netcdf(path: str | os.PathLike) -> None:
-    """Looks through the groups, variables and attributes of a netCDF 4 file."""
+    """Checks the groups, variables and attributes of a netCDF 4 file."""
     import h5py
 
     stored, seen, objects, total = file_size(path), set(), 0, 0
@@ -135,154 +135,159 @@ def check_netcdf(path: str | os.PathLike) -> None:
             seen.add(place)
             objects += len(group)
             if objects > OBJECTS:
-                raise ValueError(f"it holds more than {OBJECTS:,} variables")
-            _attributes(group)
+                raise ValueError(f"it contains more than {OBJECTS:,} variables")
+            _check_attributes(group)
             for name in group:
                 if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                     raise ValueError(f"{name!r} leads to another place or file")
-                held = group[name]
-                _attributes(held)
-                if isinstance(held, h5py.Group):
-                    waiting.append((held, depth + 1))
-                elif isinstance(held, h5py.Dataset):
-                    total += _variable(held)
+                node = group[name]
+                _check_attributes(node)
+                if isinstance(node, h5py.Group):
+                    waiting.append((node, depth + 1))
+                elif isinstance(node, h5py.Dataset):
+                    total += _variable_size(node)
                     check_ratio(total, stored)
 
 
-def _attributes(held: Any) -> None:
-    """Refuses attributes by which a small file could ask for much."""
+def _check_attributes(node: Any) -> None:
+    """Refuses attributes for which a small file could allocate much memory."""
     import h5py
 
-    for name in held.attrs:
-        told = held.attrs.get_id(name)
-        most = DEEP if h5py.check_vlen_dtype(told.dtype) or _loose(told.dtype) else NODES
-        if math.prod(told.shape or ()) > most or told.dtype.itemsize > SLACK:
+    for name in node.attrs:
+        attribute = node.attrs.get_id(name)
+        most = DEEP if h5py.check_vlen_dtype(attribute.dtype) or _is_variable_text(attribute.dtype) else NODES
+        if math.prod(attribute.shape or ()) > most or attribute.dtype.itemsize > SLACK:
             raise ValueError(f"its attribute {name!r} is too large")
 
 
-def _loose(kind: Any) -> bool:
-    """Whether a type is of texts of variable length."""
+def _is_variable_text(kind: Any) -> bool:
+    """Whether a type stands for texts of variable length."""
     import h5py
 
     text = h5py.check_string_dtype(kind)
     return text is not None and text.length is None
 
 
-def _variable(held: Any) -> int:
-    """The bytes that reading a variable takes."""
+def _variable_size(variable: Any) -> int:
+    """The bytes that a variable needs in memory; refuses what is not read."""
     import h5py
 
-    plan, count = held.id.get_create_plist(), math.prod(held.shape or ())
+    plan, count = variable.id.get_create_plist(), math.prod(variable.shape or ())
     filters = [plan.get_filter(i)[0] for i in range(plan.get_nfilters())]
-    known = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
-    if held.is_virtual or held.external or not known.issuperset(filters) or len(set(filters)) < len(filters):
-        raise ValueError(f"{held.name!r} is kept in another file, or packed in a way that is not read")
-    if _loose(held.dtype):
+    allowed = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
+    if (
+        variable.is_virtual
+        or variable.external
+        or not allowed.issuperset(filters)
+        or len(set(filters)) < len(filters)
+    ):
+        raise ValueError(f"{variable.name!r} is kept in another file, or packed in a way that is not read")
+    if _is_variable_text(variable.dtype):
         if count > STRINGS:
-            raise ValueError(f"{held.name!r} holds {count:,} texts")
-        return _texts(held)
-    if held.dtype.kind not in "iufbcS" and not h5py.check_ref_dtype(held.dtype):
-        raise ValueError(f"{held.name!r} holds {held.dtype}")
-    chunk = math.prod(held.chunks or ()) * held.dtype.itemsize
+            raise ValueError(f"{variable.name!r} contains {count:,} texts")
+        return _text_size(variable)
+    if variable.dtype.kind not in "iufbcS" and not h5py.check_ref_dtype(variable.dtype):
+        raise ValueError(f"{variable.name!r} contains {variable.dtype}")
+    chunk = math.prod(variable.chunks or ()) * variable.dtype.itemsize
     if chunk > CHUNK:
-        raise ValueError(f"{held.name!r} is read in chunks of {chunk:,} bytes")
+        raise ValueError(f"{variable.name!r} is read in chunks of {chunk:,} bytes")
     if h5py.h5z.FILTER_DEFLATE in filters:
-        _chunks(held, chunk)
-    return max(count * held.dtype.itemsize, chunk)
+        _check_chunks(variable, chunk)
+    return max(count * variable.dtype.itemsize, chunk)
 
 
-def _texts(held: Any) -> int:
-    """The bytes of texts, read one by one."""
+def _text_size(variable: Any) -> int:
+    """The total bytes of a variable's texts."""
     total = 0
-    for place in itertools.product(*map(range, held.shape)):
-        total += len(held[place])
+    for place in itertools.product(*map(range, variable.shape)):
+        total += len(variable[place])
         if total > SLACK:
-            raise ValueError(f"the texts of {held.name!r} are too long")
+            raise ValueError(f"the texts of {variable.name!r} are too long")
     return total
 
 
-def _chunks(held: Any, chunk: int) -> None:
-    """Refuses chunks that unpack to more than they are announced with."""
-    odd: list[Any] = []
+def _check_chunks(variable: Any, chunk: int) -> None:
+    """Refuses chunks that unpack to more bytes than declared."""
+    offsets: list[Any] = []
 
     def look(info: Any) -> None:
         if info.size > 1 << 16:  # a smaller one cannot unpack to more than 64 MiB
-            odd.append(info.chunk_offset)
+            offsets.append(info.chunk_offset)
 
-    held.id.chunk_iter(look)
-    for offset in odd:
-        _, packed = held.id.read_direct_chunk(offset)
+    variable.id.chunk_iter(look)
+    for offset in offsets:
+        _, packed = variable.id.read_direct_chunk(offset)
         unzip = zlib.decompressobj()
         unzip.decompress(packed, chunk)
         if unzip.decompress(unzip.unconsumed_tail, 1):
-            raise ValueError(f"a chunk of {held.name!r} unpacks to more than its {chunk:,} bytes")
+            raise ValueError(f"a chunk of {variable.name!r} unpacks to more than its {chunk:,} bytes")
 
 
 GGUF = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}  # bytes of numbers by their type
 TEXT, ARRAY = 8, 9
-TEXTS = "BYTE_ARRAY"  # as parquet calls what has no fixed length
+TEXTS = "BYTE_ARRAY"  # parquet's name for values without a fixed length
 
 
 def check_gguf(path: str | os.PathLike) -> None:
-    """Looks through the header of a GGUF file."""
-    whole = file_size(path)
+    """Checks the header of a GGUF file."""
+    size = file_size(path)
     with open(path, "rb") as file:
         if file.read(4) != b"GGUF":
             raise ValueError("it does not begin as a GGUF file")
-        _whole(file, 4)
-        tensors, keys = _whole(file, 8), _whole(file, 8)
-        check_array(24 * tensors + 13 * keys, whole, "its header")
+        _read_number(file, 4)
+        tensors, keys = _read_number(file, 8), _read_number(file, 8)
+        check_array(24 * tensors + 13 * keys, size, "its header")
         for _ in range(keys):
-            _skip(file, _whole(file, 8), whole)
-            kind, count = _whole(file, 4), 1
+            _skip(file, _read_number(file, 8), size)
+            kind, count = _read_number(file, 4), 1
             if kind == ARRAY:
-                kind, count = _whole(file, 4), _whole(file, 8)
+                kind, count = _read_number(file, 4), _read_number(file, 8)
             if kind == TEXT:
-                check_array(8 * count, whole, "its header")
+                check_array(8 * count, size, "its header")
                 for _ in range(count):
-                    _skip(file, _whole(file, 8), whole)
+                    _skip(file, _read_number(file, 8), size)
             elif kind in GGUF:
-                _skip(file, GGUF[kind] * count, whole)
+                _skip(file, GGUF[kind] * count, size)
             else:
-                raise ValueError("its header holds values of an unknown type")
+                raise ValueError("its header contains values of an unknown type")
         for _ in range(tensors):
-            _skip(file, _whole(file, 8), whole)
-            if (axes := _whole(file, 4)) > 8:
+            _skip(file, _read_number(file, 8), size)
+            if (axes := _read_number(file, 4)) > 8:
                 raise ValueError(f"a tensor of it has {axes:,} axes")
-            count = math.prod(_whole(file, 8) for _ in range(axes))
-            _whole(file, 4)
-            check_array(max(count // 8, _whole(file, 8)), whole, "a tensor")
+            count = math.prod(_read_number(file, 8) for _ in range(axes))
+            _read_number(file, 4)
+            check_array(max(count // 8, _read_number(file, 8)), size, "a tensor")
 
 
-def _whole(file: IO[bytes], length: int) -> int:
+def _read_number(file: IO[bytes], length: int) -> int:
     if len(data := file.read(length)) < length:
         raise ValueError("it ends within its header")
     return int.from_bytes(data, "little")
 
 
-def _skip(file: IO[bytes], length: int, whole: int) -> None:
-    check_array(length, whole - file.tell(), "its header")
+def _skip(file: IO[bytes], length: int, size: int) -> None:
+    check_array(length, size - file.tell(), "its header")
     file.seek(length, os.SEEK_CUR)
 
 
 def read_parquet(path: str | os.PathLike) -> Any:
-    """The rows of a parquet file as an Arrow table; what its dictionaries stand for is counted before."""
+    """The rows of a parquet file as an Arrow table; the size of expanded dictionaries is checked first."""
     import pyarrow as pa
     import pyarrow.parquet as pq
     from pyarrow import compute as _compute
 
     pc: Any = _compute
-    told = pq.read_metadata(path)
-    groups = [told.row_group(i) for i in range(told.num_row_groups)]
+    metadata = pq.read_metadata(path)
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
     columns = [g.column(j) for g in groups for j in range(g.num_columns)]
-    cells = max(told.num_rows * told.num_columns, sum(c.num_values for c in columns))
-    if told.num_columns > COLUMNS or cells > CELLS:
-        raise ValueError(f"it holds {told.num_rows:,} rows of {told.num_columns:,} columns")
+    cells = max(metadata.num_rows * metadata.num_columns, sum(c.num_values for c in columns))
+    if metadata.num_columns > COLUMNS or cells > CELLS:
+        raise ValueError(f"it contains {metadata.num_rows:,} rows of {metadata.num_columns:,} columns")
     check_ratio(sum(c.total_uncompressed_size for c in columns), file_size(path))
-    leaves = [told.schema.column(i) for i in range(told.num_columns)]
+    leaves = [metadata.schema.column(i) for i in range(metadata.num_columns)]
     texts = [leaf for leaf in leaves if leaf.physical_type == TEXTS]
     if lists := [leaf.path for leaf in texts if leaf.max_repetition_level]:
-        raise ValueError(f"its column {lists[0]!r} holds lists of texts")
+        raise ValueError(f"its column {lists[0]!r} contains lists of texts")
     names = [leaf.path for leaf in texts]
     table = pq.read_table(path, read_dictionary=names)
     for i, name in enumerate(table.column_names):

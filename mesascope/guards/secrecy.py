@@ -1,15 +1,15 @@
-"""What nobody may read is taken out of all that is written and said: passwords, keys, and the headers they make."""
+"""Masks secrets in everything that is written or printed: passwords, keys, and headers with them."""
 
 import os
 import re
 from collections.abc import Iterable
 
 GONE = "…"
-USUAL = "OPENAI_API_KEY"  # the environment variable whose name may be typed though it is not set
+USUAL = "OPENAI_API_KEY"  # this variable's name may be typed even if it is not set
 NAMED = r"(?:x-)?(?:api[-_]?)?key|(?:\w+[-_])?token|secret|passw(?:or)?d"
 KEYLIKE = re.compile(r"key|token|secret|pass|sig|auth|cred|code", re.IGNORECASE)
-WORD = re.compile(r"[a-z_.]+|\d{1,9}")  # no key
-LEAST = 6  # letters of a secret that tell something of it
+WORD = re.compile(r"[a-z_.]+|\d{1,9}")  # not a key
+LEAST = 6  # this many characters of a secret in a row are masked
 
 _USER = re.compile(r"(\w://)(?:(?!, *\w+=)\S)*@")
 _QUERY = re.compile(r"(\w://[^\s?#,'\"]*)[?#][^\s,'\"]*")
@@ -19,29 +19,31 @@ _MASKED = re.compile(r"[\w-]+\*{3,}[\w-]*")
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """A text that may be shown: without users, passwords and queries of addresses, keys and what headers hold.
+    """A text that may be shown: without users, passwords and queries of addresses, keys and secrets in headers.
 
     Args:
-        text: such as a command, a message, or what a server said.
-        secrets: words that hold one of these, or six letters of it in a row, are taken out too.
+        text: a command, a message or a server's reply.
+        secrets: words that contain one of these, or six characters of it in a row, are masked too.
     """
     pieces = [piece for secret in secrets for piece in secret.split()]
     parts = {p[i : i + LEAST] for p in pieces for i in range(max(len(p) - LEAST, 0) + 1)}
     if parts:
-        text = re.sub(r"\S+", lambda word: GONE if any(_tells(word[0], p) for p in parts) else word[0], text)
+        text = re.sub(
+            r"\S+", lambda word: GONE if any(_reveals(word[0], p) for p in parts) else word[0], text
+        )
     text = _HEADER.sub(rf"\1 {GONE}", _MASKED.sub(GONE, text))
-    return _SETTING.sub(_named, _QUERY.sub(r"\1", _USER.sub(r"\1", text)))
+    return _SETTING.sub(_mask_setting, _QUERY.sub(r"\1", _USER.sub(r"\1", text)))
 
 
-def _tells(word: str, part: str) -> bool:
-    """Whether a word holds a part of a secret; one of three letters, such as 'x', only where it stands alone."""
+def _reveals(word: str, part: str) -> bool:
+    """Whether a word contains a part of a secret; parts of up to three letters must stand alone."""
     return part in word if len(part) > 3 else part in re.split(r"[^\w-]+", word)
 
 
-def _named(found: re.Match[str]) -> str:
-    """A setting whose value is kept where it is the name of an environment variable, or no key."""
+def _mask_setting(found: re.Match[str]) -> str:
+    """Masks a setting's value, unless it is the name of an environment variable or cannot be a key."""
     name, equals, value = found.groups()
     before = found.string[: found.start()].rpartition(" ")[2]
     served = "://" in before or "openai_api:" in before
-    known = value in os.environ or value == USUAL or (not served and WORD.fullmatch(value))
-    return found[0] if known else f"{name}{equals}{GONE}"
+    harmless = value in os.environ or value == USUAL or (not served and WORD.fullmatch(value))
+    return found[0] if harmless else f"{name}{equals}{GONE}"

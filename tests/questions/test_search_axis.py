@@ -119,7 +119,7 @@ def test_what_was_not_kept_is_undetermined_and_said():
     lived = rollout(made, family, "fresh", 64, 5).drop_vars("observation")
     verdict = search.read({"fresh": lived}, family)
     assert verdict is not None and verdict.reading == "undetermined"
-    assert "no observations were kept" in verdict.reason and "shallower" in verdict.reason
+    assert "do not contain observations" in verdict.reason and "shallower" in verdict.reason
 
 
 def test_thinking_is_refused_where_nothing_is_thought_out():

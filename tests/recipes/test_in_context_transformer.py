@@ -60,5 +60,5 @@ def test_what_it_refuses(tmp_path):
         recipe(chain, tmp_path, observes="observation+feedback", updates=2, **SMALL)
     with pytest.raises(MesascopeError, match="has no depth and heads"):
         recipe(make("families", HOME), tmp_path, memory="gru", depth=2, updates=2)
-    with pytest.raises(MesascopeError, match="no multiple of heads"):
+    with pytest.raises(MesascopeError, match="not a multiple of heads"):
         recipe(make("families", HOME), tmp_path, width=10, heads=4, updates=2)

@@ -103,7 +103,7 @@ def test_an_address_that_is_not_clear_is_refused_and_not_repeated(address, tmp_p
 def test_a_key_that_no_header_can_carry_is_not_shown(family, monkeypatch):
     for key in (f"{KEY}\nX-Other: 1", f"{KEY}é"):
         monkeypatch.setenv("LM_KEY", key)
-        with pytest.raises(MesascopeError, match="LM_KEY holds a character") as told:
+        with pytest.raises(MesascopeError, match="LM_KEY contains a character") as told:
             catalogue.make("subjects", "openai_api:path=http://127.0.0.1:1/v1,key=LM_KEY", family)
         nothing_in(told.value)
 

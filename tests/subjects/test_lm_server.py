@@ -121,7 +121,7 @@ def test_faults_that_stay_end_in_a_message(family):
         subject(address, family, retries=0)
     with (
         serving(always="shape") as server,
-        pytest.raises(MesascopeError, match="no usable answer: it holds no list"),
+        pytest.raises(MesascopeError, match="no usable answer: it contains no list"),
     ):
         subject(server.address, family)
     with serving(always=401) as server, pytest.raises(MesascopeError, match=r"401.*valid key"):

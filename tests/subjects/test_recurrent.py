@@ -208,7 +208,7 @@ BROKEN = {
     "horizon zero": (lambda: good(horizon=0), "no whole number 'horizon'"),
     "told a text": (lambda: good(observes="action"), "does not list what it observes"),
     "told numbers": (lambda: good(observes=[1, 2]), "does not list what it observes"),
-    "told nothing": (lambda: good(observes=[]), "names nothing"),
+    "told nothing": (lambda: good(observes=[]), "is empty"),
     "told the unknown": (lambda: good(observes=["action", "best arm"]), "part of the percept 'best arm'"),
     "told less": (lambda: good(observes=["action"]), "its tensor 'memory.inputs'"),
     "another width": (lambda: good(width=6), "its tensor 'memory"),
@@ -253,7 +253,7 @@ def test_offsets_that_lie_are_refused(tmp_path):
     )
     path = tmp_path / "net.safetensors"
     path.write_bytes(headed(json.dumps(header).encode()) + content[8 + length :])
-    with pytest.raises(MesascopeError, match="is no network of ours"):
+    with pytest.raises(MesascopeError, match="is not a network of ours"):
         recurrent.subject(SMALL, str(path))
 
 

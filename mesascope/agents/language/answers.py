@@ -1,6 +1,6 @@
-"""What a language model answered: from both shapes of OpenAI's answers to a choice among labels.
+"""Reads a model's choice among labels from both forms of OpenAI's replies.
 
-Log-probabilities stand in `choices[i].logprobs.content[t].top_logprobs` (chat, and llama.cpp everywhere) or in
+Log-probabilities are in `choices[i].logprobs.content[t].top_logprobs` (chat, and llama.cpp everywhere) or in
 `choices[i].logprobs.top_logprobs[t]` (completions).
 """
 
@@ -29,10 +29,10 @@ class Answer(NamedTuple):
 
     Attributes:
         code: ANSWERED, BOUNDED, REFUSED, UNPARSABLE or UNREACHED.
-        action: the label's number, -1 where there is none.
-        log_probs: [K] over the labels alone, None where they are not known.
-        mass: the probability of all labels together, NaN where it is not known.
-        text: what was said, or why nothing came.
+        action: the label's index, -1 without a label.
+        log_probs: [K] over the labels alone, None if unknown.
+        mass: the probability of all labels together, NaN if unknown.
+        text: the model's text, or why there is no answer.
     """
 
     code: int
@@ -43,21 +43,21 @@ class Answer(NamedTuple):
 
 
 class WrongShape(Exception):
-    """The answer is not of OpenAI's shape; its text says how."""
+    """The reply does not have OpenAI's form; the text says why."""
 
 
 def choices(reply: Any, many: int) -> list[Mapping[str, Any]]:
     """The choices of a reply in the order of the questions.
 
     Raises:
-        WrongShape: there are not as many, or they are none.
+        WrongShape: there is no list of choices, or their number is wrong.
     """
-    got = reply.get("choices") if isinstance(reply, Mapping) else None
-    if not isinstance(got, list) or not all(isinstance(c, Mapping) for c in got):
-        raise WrongShape("it holds no list of choices")
-    if len(got) != many:
-        raise WrongShape(f"it holds {len(got)} choices for {many} questions")
-    return sorted(got, key=lambda c: c.get("index") or 0)
+    listed = reply.get("choices") if isinstance(reply, Mapping) else None
+    if not isinstance(listed, list) or not all(isinstance(c, Mapping) for c in listed):
+        raise WrongShape("it contains no list of choices")
+    if len(listed) != many:
+        raise WrongShape(f"it contains {len(listed)} choices for {many} questions")
+    return sorted(listed, key=lambda c: c.get("index") or 0)
 
 
 def text_of(choice: Mapping[str, Any]) -> str:
@@ -72,16 +72,16 @@ def text_of(choice: Mapping[str, Any]) -> str:
     if isinstance(refusal, str) and refusal:
         return refusal
     if not isinstance(text, str):
-        raise WrongShape("a choice holds no text")
+        raise WrongShape("a choice contains no text")
     return text
 
 
 def list_tokens(choice: Mapping[str, Any]) -> list[tuple[str, float]] | None:
-    """The likeliest first tokens with their log-probabilities, from either shape; None where there are none."""
-    told = choice.get("logprobs")
-    if not isinstance(told, Mapping):
+    """The likeliest first tokens with their log-probabilities, from either form; None if there are none."""
+    logprobs = choice.get("logprobs")
+    if not isinstance(logprobs, Mapping):
         return None
-    content, top = told.get("content"), told.get("top_logprobs")
+    content, top = logprobs.get("content"), logprobs.get("top_logprobs")
     if isinstance(content, list) and content and isinstance(content[0], Mapping):
         rows = content[0].get("top_logprobs") or [content[0]]
         pairs = [(r.get("token"), r.get("logprob")) for r in rows if isinstance(r, Mapping)]
@@ -89,12 +89,12 @@ def list_tokens(choice: Mapping[str, Any]) -> list[tuple[str, float]] | None:
         pairs = list(top[0].items())
     else:
         return None
-    kept = [(t, float(p)) for t, p in pairs if isinstance(t, str) and isinstance(p, int | float)]
-    return [(t, p) for t, p in kept if p > -9000] or None  # -9999 stands for 'not listed'
+    valid = [(t, float(p)) for t, p in pairs if isinstance(t, str) and isinstance(p, int | float)]
+    return [(t, p) for t, p in valid if p > -9000] or None  # -9999 stands for 'not listed'
 
 
 def is_prefix_of_label(token: str, label: str) -> bool:
-    """Whether a first token begins a label and no longer word."""
+    """Whether a first token begins a label, but not a longer word."""
     t, name = token.strip(), label
     if len(name) > 1:
         t, name = t.lower(), name.lower()
@@ -102,9 +102,9 @@ def is_prefix_of_label(token: str, label: str) -> bool:
 
 
 def weigh_labels(tokens: Sequence[tuple[str, float]], labels: Sequence[str], text: str) -> Answer:
-    """The probabilities of the labels from those of first tokens; a token that begins two labels counts for none.
+    """The labels' probabilities from those of first tokens; a token that begins two labels counts for none.
 
-    A label that no listed token begins has at most the probability of the least likely one listed: that bound is taken.
+    A label that no listed token begins gets an upper bound: the probability of the least likely listed token.
     """
     mass = [0.0] * len(labels)
     for token, log_prob in tokens:
@@ -124,7 +124,7 @@ def weigh_labels(tokens: Sequence[tuple[str, float]], labels: Sequence[str], tex
 
 
 def parse_label(text: str, labels: Sequence[str]) -> Answer:
-    """The one label that an answer names; a refusal, or none or several labels, is no answer."""
+    """The label that an answer names; a refusal, no label or several labels do not count as an answer."""
     refused = REFUSAL.search(text)
     named = [i for i, label in enumerate(labels) if _names(text, label)]
     first = [i for i in named if re.match(rf"\W*{re.escape(labels[i])}\b", text, _flags(labels[i]))]
@@ -139,5 +139,5 @@ def _names(text: str, label: str) -> bool:
 
 
 def _flags(label: str) -> re.RegexFlag:
-    """Single letters are read as they are written."""
+    """Only single-letter labels are case-sensitive."""
     return re.IGNORECASE if len(label) > 1 else re.RegexFlag(0)

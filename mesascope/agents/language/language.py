@@ -1,7 +1,7 @@
-"""A language model as a subject: its carry is its context, the list of what its percepts told so far.
+"""A language model as a subject: its carry is its context, the list of past trials.
 
-So a reset cuts the context off, a swap exchanges contexts, and shuffled feedback shuffles the outcomes in it. What is
-asked is the family's `question`; the model itself is an `Asker`.
+So a reset empties the context, a swap exchanges contexts, and shuffled feedback shuffles the outcomes in it. The
+family's `question` writes the questions; an `Asker` puts them to the model.
 """
 
 import json
@@ -23,50 +23,50 @@ from mesascope.contracts.subject import NamedSubject, Response, choose
 from mesascope.errors import MesascopeError
 
 MODES = ("log_probs", "samples", "answer")
-REPEATED = 64  # questions of the first block that are asked again at the end
+REPEATED = 64  # questions of the first block that are repeated at the end
 STREAK = 256  # questions in a row without an answer that end a run
 
 
 class Asker(Protocol):
-    """Whatever answers questions."""
+    """Puts questions to a model."""
 
     mode: str
     samples: int
-    hidden: np.ndarray | None  # [N, U] activations at the last questions, where it shows them
+    hidden: np.ndarray | None  # [N, U] activations at the last questions; None if hidden
 
     def answers(self, questions: Sequence[Question], draws: Sequence[int], again: bool) -> list[Answer]:
-        """An answer to each question; `draws` seed what is sampled, `again` asks whatever is known already."""
+        """An answer to each question; `draws` seed the samples, `again` ignores saved answers."""
         ...
 
     def fingerprint(self) -> dict[str, str]:
-        """A hash of the weights, empty where they cannot be seen."""
+        """A hash of the weights; empty if they are hidden."""
         ...
 
-    def told(self, question: Question) -> str:
+    def render(self, question: Question) -> str:
         """The question as it is sent, word for word."""
         ...
 
 
 class Context(NamedTuple):
-    """What a lifetime carries, each with leading axis N; past alone makes a difference to what is asked.
+    """The carry of N lifetimes; only `past` affects the questions.
 
     Attributes:
         past: [N] tuples of moments.
-        asked: [N, 1] the number of the last question.
+        question: [N, 1] the number of the last question.
         answered: [N, 1] the code of the last answer.
         mass: [N, 1] the probability of all labels together at the last question.
-        hidden: [N, U] activations at the last question, U = 0 where none are shown.
+        hidden: [N, U] activations at the last question, U = 0 if there are none.
     """
 
     past: np.ndarray
-    asked: np.ndarray
+    question: np.ndarray
     answered: np.ndarray
     mass: np.ndarray
     hidden: np.ndarray
 
 
 class Log:
-    """What one subject was asked and answered, in order, and what it was asked first."""
+    """The questions to one subject and its answers, in order, and the first questions."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[Question, Answer]] = []
@@ -79,13 +79,13 @@ class LanguageModel(NamedSubject):
     """A language model that is asked once per trial.
 
     Attributes:
-        family: whose questions it is asked.
-        asker: who answers.
-        log: what was asked since the last rollout was finished.
-        identity_code: what else tells it from other models, for what is kept of finished rollouts.
-        temperature: at which its label probabilities are drawn from; 0 takes the likeliest.
-        price: of a million tokens in and out.
-        budget: what a run may cost at most.
+        family: the family that writes the questions.
+        asker: puts them to the model.
+        log: the questions since the last finished rollout.
+        identity_code: identifies the model, so that saved rollouts of other models are not reused.
+        temperature: for drawing labels from their probabilities; 0 takes the likeliest.
+        price: the price of a million tokens in and out.
+        budget: the maximum cost of a run.
     """
 
     family: Any
@@ -110,21 +110,21 @@ class LanguageModel(NamedSubject):
         return Context(past, one.astype(np.int32), one.astype(np.int8), one.astype(np.float32), hidden)
 
     def absorb(self, key, carry: Context, percept: Percept) -> Context:
-        """The context with what the percept tells of the last trial; nothing is asked."""
-        shown, action, feedback, first = (
+        """Adds the last trial to the context, without a question."""
+        observation, action, feedback, first = (
             np.asarray(x) for x in (percept.observation, percept.action, percept.feedback, percept.first)
         )
         past = np.empty(len(action), object)
         for i, before in enumerate(carry.past):
-            told = Moment(row(shown[i]), int(action[i]), float(feedback[i]))
-            past[i] = before if first[i] else (*before, told)
+            moment = Moment(row(observation[i]), int(action[i]), float(feedback[i]))
+            past[i] = before if first[i] else (*before, moment)
         return carry._replace(past=past)
 
     def respond(self, key, carry: Context, percept: Percept):
         """Asks one question per lifetime."""
-        carry, shown = self.absorb(key, carry, percept), np.asarray(percept.observation)
+        carry, observation = self.absorb(key, carry, percept), np.asarray(percept.observation)
         questions = [
-            self.family.question(past, row(now)) for past, now in zip(carry.past, shown, strict=True)
+            self.family.question(past, row(now)) for past, now in zip(carry.past, observation, strict=True)
         ]
         seeds = np.random.default_rng(np.asarray(jax.random.key_data(key), np.uint32).tolist())
         draws = seeds.integers(0, 2**31 - 1, len(questions)).tolist()
@@ -139,9 +139,9 @@ class LanguageModel(NamedSubject):
             np.asarray([[a.mass] for a in answers], np.float32),
             carry.hidden if hidden is None else hidden,
         )
-        return carry, self._response(key, answers, len(questions[0].labels))
+        return carry, self._make_response(key, answers, len(questions[0].labels))
 
-    def _response(self, key, answers: list[Answer], choices: int) -> Response:
+    def _make_response(self, key, answers: list[Answer], choices: int) -> Response:
         action = np.asarray([a.action for a in answers], np.int32)
         if self.asker.mode == "answer":
             return Response(action, None)
@@ -150,12 +150,12 @@ class LanguageModel(NamedSubject):
         if self.asker.mode == "log_probs" and self.temperature > 0:
             scaled = stated / self.temperature
             scaled -= np.log(np.exp(scaled).sum(-1, keepdims=True))
-            drawn = np.asarray(choose(key, jnp.asarray(scaled)).action)
-            action, stated = np.where(action < 0, -1, drawn).astype(np.int32), scaled
+            sampled = np.asarray(choose(key, jnp.asarray(scaled)).action)
+            action, stated = np.where(action < 0, -1, sampled).astype(np.int32), scaled
         return Response(action, stated)
 
     def _note(self, questions: list[Question], draws: list[int], answers: list[Answer]) -> None:
-        """Writes down what was asked, and stops where nothing is answered any more."""
+        """Logs questions and answers; raises an error if too many questions in a row have no answer."""
         log = self.log
         log.rows += list(zip(questions, answers, strict=True))
         if len(log.first) < REPEATED:
@@ -169,23 +169,23 @@ class LanguageModel(NamedSubject):
             )
 
     def taps(self, carry: Context) -> dict[str, Any]:
-        """The number of the question, the code of the answer and the labels' mass; activations where they are shown."""
-        told = {"asked": carry.asked, "answered": carry.answered, "mass": carry.mass}
-        return told | ({"hidden": carry.hidden} if carry.hidden.shape[1] else {})
+        """The index of the question, the code of the answer, the labels' mass, and activations if there are any."""
+        activations = {"asked": carry.question, "answered": carry.answered, "mass": carry.mass}
+        return activations | ({"hidden": carry.hidden} if carry.hidden.shape[1] else {})
 
     def annotate(self, trials: xr.Dataset) -> xr.Dataset:
         """Trials with answered and mass [C, N, T] and, per condition, a transcript of the first lifetime."""
         axes = ("condition", "lifetime", "trial")
-        asked = trials.tap_asked.values[..., 0]
-        shown = [self._transcript([self.log.rows[i] for i in numbers]) for numbers in asked[:, 0]]
-        told = {
+        indices = trials.tap_asked.values[..., 0]
+        transcripts = [self._transcript([self.log.rows[i] for i in numbers]) for numbers in indices[:, 0]]
+        variables = {
             "answered": (axes, trials.tap_answered.values[..., 0]),
             "mass": (axes, trials.tap_mass.values[..., 0]),
-            "transcript": (("condition",), np.asarray(shown, np.str_)),
+            "transcript": (("condition",), np.asarray(transcripts, np.str_)),
         }
-        out = trials.drop_vars(["tap_asked", "tap_answered", "tap_mass"]).assign(told)
+        result = trials.drop_vars(["tap_asked", "tap_answered", "tap_mass"]).assign(variables)
         self.log.rows.clear()
-        return out.assign_attrs(elicited=self.asker.mode)
+        return result.assign_attrs(elicited=self.asker.mode)
 
     def _transcript(self, rows: list[tuple[Question, Answer]]) -> str:
         """The last question of a lifetime word for word, and every answer, as JSON."""
@@ -199,41 +199,41 @@ class LanguageModel(NamedSubject):
             for q, a in rows
         ]
         last = rows[-1][0]
-        return json.dumps({"sent": self.asker.told(last), "labels": last.labels, "answers": answers})
+        return json.dumps({"sent": self.asker.render(last), "labels": last.labels, "answers": answers})
 
     def fingerprint(self) -> dict[str, str]:
         """A hash of the weights, empty for a model behind an address."""
         return self.asker.fingerprint()
 
     def code(self) -> str:
-        """What tells the model from others."""
+        """The text that identifies the model."""
         return self.identity_code
 
     def announce(self, responses: int) -> str:
-        """How many questions a run asks at most and what that costs.
+        """The maximum number of questions in a run, and their cost.
 
         Args:
-            responses: of the subject, over all conditions and splits.
+            responses: the subject's responses over all conditions and splits.
 
         Raises:
             MesascopeError: it costs more than the budget.
         """
-        length = len(self.asker.told(self.example())) / 4
+        length = len(self.asker.render(self.example())) / 4
         inward = responses * length
         outward = responses * (1 if self.asker.mode == "log_probs" else 8) * self.asker.samples
-        told = (
+        summary = (
             f"{self.name}: at most {responses:,} questions of about {length:.0f} tokens, "
             f"{inward / 1e6:.2f} million tokens in and {outward / 1e6:.2f} million out"
         )
         cost = (inward * self.price[0] + outward * self.price[1]) / 1e6
         if not any(self.price):
-            return f"{told}; no price was given."
+            return f"{summary}; no price was given."
         if cost > self.budget:
             raise MesascopeError(
-                f"{told}, about {cost:.2f} at the prices given.",
+                f"{summary}, about {cost:.2f} at the prices given.",
                 f"Give budget={np.ceil(100 * cost) / 100:g} or more to go on, or fewer lifetimes, splits or metrics.",
             )
-        return f"{told}, about {cost:.2f} of a budget of {self.budget:g}."
+        return f"{summary}, about {cost:.2f} of a budget of {self.budget:g}."
 
     def example(self) -> Question:
         """The question in the middle of a lifetime."""
@@ -246,14 +246,14 @@ class LanguageModel(NamedSubject):
         return self.family.question(past, row(np.asarray(percept.observation)[0]))
 
     def drift(self, most: float = 0.25) -> tuple[float, str]:
-        """How far its answers to the first questions, asked again now, are from those at the start.
+        """How far its answers to the first questions, repeated now, differ from those at the start.
 
         Args:
-            most: the mean change of a probability that is still taken for the same model.
+            most: the largest mean change of a probability that counts as the same model.
 
         Returns:
-            The largest change of a label's log-probability (of whether the answer is another one, where there are
-            none), and what shows that it is another model now, '' where nothing does.
+            The largest change of a label's log-probability (without these, the share of changed answers), and the
+            evidence that the model has changed, '' if there is none.
         """
         if not self.log.first:
             return 0.0, ""
@@ -268,19 +268,19 @@ class LanguageModel(NamedSubject):
             floor, mean = np.abs(first - second).max(), np.abs(np.exp(first) - np.exp(second)).mean()
         else:
             floor = mean = np.mean([a.action != b.action for a, b in pairs])
-        why = f"its answers to the first {len(pairs)} questions moved by {mean:.2f} on average"
-        return float(floor), why if mean > most else ""
+        reason = f"its answers to the first {len(pairs)} questions moved by {mean:.2f} on average"
+        return float(floor), reason if mean > most else ""
 
 
 def require_words(family: Family) -> Any:
-    """The family, if it speaks: if it has questions for language models.
+    """The family itself, if it has questions for language models.
 
     Raises:
         MesascopeError: it has none.
     """
     if not isinstance(family, SpeaksWords):
         raise MesascopeError(
-            f"{family.name} has no words, so a language model cannot be put to it.",
+            f"{family.name} has no words, so a language model cannot run on it.",
             "Take --family word_labels or text_bandit, or give your family a method question(past, now).",
         )
     return family

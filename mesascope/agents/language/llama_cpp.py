@@ -45,12 +45,11 @@ def subject(
         family: one with words.
         path: the GGUF file.
         chat: ask in turns of a conversation instead of texts to be completed.
-        temperature: at which label probabilities are drawn from; 0 takes the likeliest.
+        temperature: for drawing labels from their probabilities; 0 takes the likeliest.
         served: ask it over its own server on 127.0.0.1 instead of in this process.
-        threads: of llama.cpp.
-        slots: contexts that are held at a time, so that the beginning that a question has in common with an earlier one
-            is not computed again.
-        context: tokens of each.
+        threads: the number of llama.cpp's threads.
+        slots: the number of cached contexts; a beginning shared with an earlier question is not computed again.
+        context: tokens per context.
         top: how many first tokens are listed with their probabilities.
     """
     check_range(1, 1024, threads=threads, slots=slots, top=top)
@@ -59,17 +58,23 @@ def subject(
     with GGUF.reading(path):
         limits.check_gguf(path)
     engine = load(path, threads, slots, context)
-    told = {"chat": chat, "temperature": float(temperature), "served": served, "context": context, "top": top}
-    name = name_with_settings(subject, path=path, **told)
-    before = _weights(path)["file"]
+    settings = {
+        "chat": chat,
+        "temperature": float(temperature),
+        "served": served,
+        "context": context,
+        "top": top,
+    }
+    name = name_with_settings(subject, path=path, **settings)
+    before = _hash_weights(path)["file"]
     if served:
         gate.allow(address := f"{engine.listening_address}/v1")
-        given = {"chat": chat, "temperature": temperature, "top": top, "side": slots, "cache": "none"}
-        far = served_model(family, path=address, mode="log_probs", **given)
+        options = {"chat": chat, "temperature": temperature, "top": top, "side": slots, "cache": "none"}
+        far = served_model(family, path=address, mode="log_probs", **options)
         far.asker.engine = engine
         return dataclasses.replace(far, name=name, identity_code=before)
-    known, weights = Cache(None, before), functools.partial(_weights, path)
-    asker = Prompts(_sender(engine), known, "", chat, "log_probs", top=top, batch=slots, weights=weights)
+    saved, weights = Cache(None, before), functools.partial(_hash_weights, path)
+    asker = Prompts(_make_sender(engine), saved, "", chat, "log_probs", top=top, batch=slots, weights=weights)
     return LanguageModel(name, "unknown", talks, asker, Log(), before, temperature)
 
 
@@ -96,30 +101,30 @@ def load(path: str, threads: int = 2, slots: int = 64, context: int = 512) -> An
         ) from None
 
 
-def _sender(engine: Any) -> Any:
-    """A function that puts requests to llama.cpp in this process."""
+def _make_sender(engine: Any) -> Any:
+    """A function that sends requests to llama.cpp in this process."""
 
     def send(place: str, body: Mapping[str, Any]) -> Any:
-        put = engine.handle_chat_completions if place.startswith("chat") else engine.handle_completions
+        handle = engine.handle_chat_completions if place.startswith("chat") else engine.handle_completions
         try:
-            reply = put({**body, "cache_prompt": True})
+            reply = handle({**body, "cache_prompt": True})
         except Exception as error:
-            raise Failed(_why(str(error))) from None
+            raise Failed(_shorten_error(str(error))) from None
         reply = json.loads(reply) if isinstance(reply, str | bytes) else reply
         if isinstance(reply, Mapping) and "error" in reply:
-            raise Failed(_why(json.dumps(reply["error"])))
+            raise Failed(_shorten_error(json.dumps(reply["error"])))
         return reply
 
     return send
 
 
-def _why(told: str) -> str:
-    """An error of llama.cpp in short."""
-    long = any(mark in told.lower() for mark in TOO_LONG)
-    return "the context is too long for it" if long else f"llama.cpp said: {' '.join(told.split())[:200]}"
+def _shorten_error(message: str) -> str:
+    """A short text for an error of llama.cpp."""
+    long = any(mark in message.lower() for mark in TOO_LONG)
+    return "the context is too long for it" if long else f"llama.cpp said: {' '.join(message.split())[:200]}"
 
 
-def _weights(path: str) -> dict[str, str]:
+def _hash_weights(path: str) -> dict[str, str]:
     """The first 16 hexadecimal digits of the file's SHA-256."""
     with open(path, "rb") as file:
         return {"file": hashlib.file_digest(file, "sha256").hexdigest()[:16]}

@@ -1,7 +1,8 @@
-"""A language model behind an address that speaks OpenAI's form: OpenAI, vLLM, llama.cpp, Ollama, LM Studio and others.
+"""A language model behind an OpenAI-compatible address: OpenAI, vLLM, llama.cpp, Ollama, LM Studio and others.
 
-Where the server gives log-probabilities of first tokens, those of the labels are read; else answers are sampled or
-taken as they stand. The weights cannot be seen: the first block's questions are asked again at the end and compared.
+If the server reports log-probabilities of first tokens, the labels' probabilities are read from them; otherwise answers
+are sampled, or a single one is taken. The weights are hidden, so the first questions are repeated at the end and the
+answers compared.
 """
 
 import dataclasses
@@ -48,22 +49,22 @@ def subject(
         family: one with words.
         path: the base address, as http://127.0.0.1:8080/v1.
         model: its name at the server.
-        mode: log_probs, samples, answer, or auto: log_probs where the server gives them, else answer.
+        mode: log_probs, samples, answer, or auto: log_probs if the server reports them, otherwise answer.
         chat: ask in turns of a conversation instead of texts to be completed.
-        temperature: at which label probabilities are drawn from; 0 takes the likeliest.
+        temperature: for drawing labels from their probabilities; 0 takes the likeliest.
         samples: answers per question in the mode samples.
         top: how many first tokens are listed with their probabilities; OpenAI gives at most 20, or 5
             where texts are completed.
-        words: tokens that an answer may have where it is read as text.
-        key: the environment variable that holds the key.
+        words: the maximum tokens of an answer that is read as text.
+        key: the environment variable that contains the key.
         timeout: seconds that an answer may take.
         retries: how often a failed question is asked again.
-        side: requests at a time.
-        batch: texts per request, for servers that take several.
-        cache: the file in which answers are kept; none for memory alone; by default in the user's cache folder.
-        price_in: of a million tokens sent.
-        price_out: of a million tokens answered.
-        budget: what a run may cost; asked for where there is a price.
+        side: the number of parallel requests.
+        batch: texts per request, for servers that accept several.
+        cache: the file for saved answers; none for memory alone; by default in the user's cache folder.
+        price_in: the price of a million tokens sent.
+        price_out: the price of a million tokens answered.
+        budget: the maximum cost of a run; required if there is a price.
     """
     check_choice((*MODES, "auto"), mode=mode)
     check_range(0, 100, temperature=temperature, retries=retries)
@@ -74,9 +75,9 @@ def subject(
     talks = require_words(family)
     gate.permit(path, "The address", "would be asked, with your key, at a place")
     server = Server(path, key, timeout, retries)
-    kept = Cache(cache_path(cache, home, model), home)
+    saved = Cache(cache_path(cache, home, model), home)
     asker = Prompts(
-        server.ask, kept, model, chat, mode, top=top, samples=samples, words=words, side=side, batch=batch
+        server.ask, saved, model, chat, mode, top=top, samples=samples, words=words, side=side, batch=batch
     )
     out = LanguageModel("", "unknown", talks, asker, Log(), "", temperature, (price_in, price_out), budget)
     if mode in ("auto", "log_probs"):
@@ -86,7 +87,12 @@ def subject(
                 f"The model server at {home} gives no log-probabilities.", "Type mode=samples or mode=answer."
             )
         asker.mode = found
-    told = {"samples": samples} if mode == "samples" else {}
-    told = {"model": model, "mode": asker.mode, "chat": chat, "temperature": float(temperature)} | told
-    name = name_with_settings(subject, path=home, **told)
+    settings = {"samples": samples} if mode == "samples" else {}
+    settings = {
+        "model": model,
+        "mode": asker.mode,
+        "chat": chat,
+        "temperature": float(temperature),
+    } | settings
+    name = name_with_settings(subject, path=home, **settings)
     return dataclasses.replace(out, name=name, identity_code=name)

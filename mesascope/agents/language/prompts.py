@@ -27,27 +27,27 @@ Send = Callable[[str, Mapping[str, Any]], Any]
 
 @dataclasses.dataclass(eq=False)
 class Prompts:
-    """Asks through a function that sends a request's body to a place such as 'chat/completions'.
+    """Asks questions through a function that sends a request's body to a place such as 'chat/completions'.
 
     Attributes:
-        send: send(place, body) → the reply; raises `Failed` where none came.
-        kept: what was answered before.
+        send: send(place, body) → the reply; raises `Failed` without a reply.
+        cache: saved answers.
         model: the model's name at the server, '' to name none.
         chat: whether questions are turns of a conversation instead of texts to be completed.
         mode: log_probs, samples or answer.
         top: how many first tokens are listed with their probabilities.
         samples: answers per question in the mode samples.
-        words: tokens that an answer may have where it is read as text.
-        side: requests at a time.
-        batch: texts per request, where they are to be completed.
-        weights: fingerprint() of the weights, where they can be seen.
-        engine: what must live as long as this.
+        words: the maximum tokens of an answer that is read as text.
+        side: the number of parallel requests.
+        batch: texts per request, for completions.
+        weights: returns the fingerprint of the weights, {} if they are hidden.
+        engine: an object to keep alive as long as this one.
     """
 
     hidden = None
 
     send: Send
-    kept: Cache
+    cache: Cache
     model: str
     chat: bool
     mode: str
@@ -67,7 +67,7 @@ class Prompts:
             self.batch = 1
 
     def fingerprint(self) -> dict[str, str]:
-        """A hash of the weights, empty where they cannot be seen."""
+        """A hash of the weights; empty if they are hidden."""
         return self.weights()
 
     @property
@@ -75,7 +75,7 @@ class Prompts:
         """Where requests go."""
         return "chat/completions" if self.chat else "completions"
 
-    def told(self, question: Question) -> str:
+    def render(self, question: Question) -> str:
         """The question as it is sent."""
         return question.turn if self.chat else question.text
 
@@ -96,17 +96,17 @@ class Prompts:
     def answers(self, questions: Sequence[Question], draws: Sequence[int], again: bool) -> list[Answer]:
         """One answer per question; the same question is sent once."""
         bodies = [self.body(q, d) for q, d in zip(questions, draws, strict=True)]
-        keys = [self.kept.key(self.place, b) for b in bodies]
-        wanted = {k: b for k, b in zip(keys, bodies, strict=True) if again or k not in self.kept.known}
-        fresh = self._asked(wanted, again)
+        keys = [self.cache.key(self.place, b) for b in bodies]
+        pending = {k: b for k, b in zip(keys, bodies, strict=True) if again or k not in self.cache.saved}
+        fresh = self._send_all(pending, again)
         return [
-            self._read(q, fresh[k] if k in fresh else self.kept.known[k])
+            self._read(q, fresh[k] if k in fresh else self.cache.saved[k])
             for q, k in zip(questions, keys, strict=True)
         ]
 
-    def _asked(self, wanted: Mapping[str, dict[str, Any]], again: bool) -> dict[str, Any]:
-        """Replies, or why none came, by key."""
-        rows = list(wanted.items())
+    def _send_all(self, pending: Mapping[str, dict[str, Any]], again: bool) -> dict[str, Any]:
+        """Key → reply, or the exception without one."""
+        rows = list(pending.items())
         groups = [rows[i : i + self.batch] for i in range(0, len(rows), self.batch)]
 
         def ask(group: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
@@ -114,16 +114,16 @@ class Prompts:
             if len(group) > 1:
                 body["prompt"] = [b["prompt"] for _, b in group]
             try:
-                self.kept.asked += len(group)
+                self.cache.sent += len(group)
                 reply = self.send(self.place, body)
-                told = [_slim(c) for c in choices(reply, len(group) * self.samples)]
-            except (Failed, WrongShape) as why:
-                return {k: why for k, _ in group}
+                slim = [_shorten(c) for c in choices(reply, len(group) * self.samples)]
+            except (Failed, WrongShape) as error:
+                return {k: error for k, _ in group}
             out = {}
             for i, (k, b) in enumerate(group):
-                out[k] = {"choices": told[i * self.samples : (i + 1) * self.samples]}
+                out[k] = {"choices": slim[i * self.samples : (i + 1) * self.samples]}
                 if not again:
-                    self.kept.put(self.place, b, out[k])
+                    self.cache.store(self.place, b, out[k])
             return out
 
         if len(groups) < 2 or self.side < 2:
@@ -138,15 +138,15 @@ class Prompts:
         if isinstance(reply, Exception):
             return Answer(UNREACHED, -1, None, math.nan, str(reply))
         try:
-            told = choices(reply, self.samples)
+            listed = choices(reply, self.samples)
             if self.mode == "log_probs":
-                tokens = list_tokens(told[0])
+                tokens = list_tokens(listed[0])
                 if tokens is None:
-                    raise WrongShape("it holds no log-probabilities")
-                return weigh_labels(tokens, question.labels, text_of(told[0]))
-            found = [parse_label(text_of(c), question.labels) for c in told]
-        except WrongShape as why:
-            return Answer(UNREACHED, -1, None, math.nan, f"its answer is of another form: {why}")
+                    raise WrongShape("it contains no log-probabilities")
+                return weigh_labels(tokens, question.labels, text_of(listed[0]))
+            found = [parse_label(text_of(c), question.labels) for c in listed]
+        except WrongShape as error:
+            return Answer(UNREACHED, -1, None, math.nan, f"its answer is of another form: {error}")
         first = next((a for a in found if a.action >= 0), found[0])
         if self.mode == "answer":
             return first
@@ -155,25 +155,25 @@ class Prompts:
         return first._replace(log_probs=log_probs)
 
     def check(self, question: Question) -> str:
-        """The mode that the server can serve, log_probs or answer, found out by one question.
+        """The mode that the server supports, log_probs or answer; asks one question.
 
         Raises:
             MesascopeError: it gives no usable answer at all.
         """
         body = dataclasses.replace(self, mode="log_probs").body(question, 0)
         try:
-            told = choices(self.send(self.place, body), 1)[0]
-            text_of(told)
-        except (Failed, WrongShape) as why:
+            choice = choices(self.send(self.place, body), 1)[0]
+            text_of(choice)
+        except (Failed, WrongShape) as error:
             raise MesascopeError(
-                f"The model server gives no usable answer: {why}.",
+                f"The model server gives no usable answer: {error}.",
                 "Check its address, its model and whether it speaks the form that chat= says.",
             ) from None
-        return "log_probs" if list_tokens(told) else "answer"
+        return "log_probs" if list_tokens(choice) else "answer"
 
 
-def _slim(choice: Mapping[str, Any]) -> dict[str, Any]:
-    """What is kept of a choice: its text and its listed first tokens."""
+def _shorten(choice: Mapping[str, Any]) -> dict[str, Any]:
+    """The saved part of a choice: its text and its listed first tokens."""
     out: dict[str, Any] = {"text": text_of(choice)}
     if tokens := list_tokens(choice):
         out["logprobs"] = {"top_logprobs": [dict(tokens)]}

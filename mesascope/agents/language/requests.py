@@ -1,4 +1,4 @@
-"""How questions reach a model server: addresses without secrets, answers kept on disk, retries, failures in words."""
+"""Requests to a model server: addresses without secrets, answers saved on disk, retries, errors in words."""
 
 import base64
 import contextlib
@@ -19,8 +19,8 @@ from mesascope.errors import MesascopeError
 from mesascope.files import cache
 from mesascope.guards.secrecy import KEYLIKE, USUAL, redact
 
-AGAIN = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # states of a server that may pass
-LONGEST = 30.0  # seconds that a server may ask to wait
+AGAIN = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # status codes worth a retry
+LONGEST = 30.0  # the longest pause in seconds that a server may request
 TOO_LONG = (
     *("context length", "context_length", "context size", "maximum context"),
     *("too long", "exceed_context"),
@@ -28,35 +28,35 @@ TOO_LONG = (
 
 
 class Failed(Exception):
-    """A question that no answer came to, though the server is there; its text says why."""
+    """A reachable server did not answer a question; the text says why."""
 
 
 def split_address(address: str) -> SplitResult:
     """The parts of an address.
 
     Raises:
-        MesascopeError: it is no http address, or it is not clear where its password ends; nothing of it is repeated.
+        MesascopeError: it is not an http address, or the end of its password is ambiguous; no part of it is repeated.
     """
     try:
         parts = urlsplit(address)
-        known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
-        known = False
-    if not known:
+        valid = False
+    if not valid:
         raise MesascopeError(
             "The address of a model server begins with http:// or https:// and names a host.",
             "Type for example http://127.0.0.1:8080/v1; in a password, write / as %2F, ? as %3F and # as %23.",
         )
     if "@" in parts.path + parts.query + parts.fragment or re.search(r"\s", address):
         raise MesascopeError(
-            "The address of a model server holds a space, or an @ behind its host.",
+            "The address of a model server contains a space, or an @ behind its host.",
             "Write %20 for a space and %40 for an @; in a password, / as %2F, ? as %3F and # as %23.",
         )
     return parts
 
 
 def plain_address(address: str) -> str:
-    """An address without user, password, query and fragment: what may be written down."""
+    """An address without user, password, query and fragment, which may be recorded."""
     parts = split_address(address)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     port = f":{parts.port}" if parts.port else ""
@@ -64,35 +64,35 @@ def plain_address(address: str) -> str:
 
 
 def key_of(name: str) -> str:
-    """The key in an environment variable, '' where none is named.
+    """The key in an environment variable, '' without a name.
 
     Raises:
-        MesascopeError: there is no such variable (what was typed may be the key itself and is not repeated), or no
-            header can carry what it holds.
+        MesascopeError: the variable is not set (the typed text may be the key, so it is not repeated), or its value
+            is not valid in a header.
     """
     if name and name != USUAL and name not in os.environ:
         raise MesascopeError(
-            "What key= says is not the name of an environment variable that is set.",
+            "The value of key= is not the name of an environment variable that is set.",
             "Put the key into an environment variable, and let key= name that one.",
         )
-    held = os.environ.get(name, "").strip() if name else ""
-    if not (held.isascii() and held.isprintable()):
+    value = os.environ.get(name, "").strip() if name else ""
+    if not (value.isascii() and value.isprintable()):
         raise MesascopeError(
-            f"The key in the environment variable {name} holds a character that no header can carry.",
+            f"The key in the environment variable {name} contains a character that no header can carry.",
             "Put it there again, on one line.",
         )
-    return held
+    return value
 
 
 class Cache:
-    """Answers by question, in memory and, where a file is named, on disk: one line each, only for the user to read.
+    """Answers by question, in memory and optionally in a file with one line each, readable only by the user.
 
-    A line holds the address, the request's body and the answer, and no header.
+    A line contains the address, the request's body and the answer, but no header.
     """
 
     def __init__(self, path: Path | None, home: str):
-        self.path, self.home, self.known, self.lock = path, home, {}, threading.Lock()
-        self.asked = 0  # questions that went out
+        self.path, self.home, self.saved, self.lock = path, home, {}, threading.Lock()
+        self.sent = 0  # questions that went out
         if path is None:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -102,18 +102,18 @@ class Cache:
             for line in lines:
                 with contextlib.suppress(ValueError, KeyError, TypeError):  # cut off when a run was stopped
                     row = json.loads(line)
-                    self.known[row["key"]] = row["answer"]
+                    self.saved[row["key"]] = row["answer"]
 
     def key(self, place: str, body: Mapping[str, Any]) -> str:
-        """The name of a question: a hash of all that was to be sent, and where."""
-        told = json.dumps([self.home, place, body], sort_keys=True)
-        return hashlib.sha256(told.encode()).hexdigest()
+        """The key of a question: a hash of the request and its address."""
+        request = json.dumps([self.home, place, body], sort_keys=True)
+        return hashlib.sha256(request.encode()).hexdigest()
 
-    def put(self, place: str, body: Mapping[str, Any], answer: Any) -> None:
-        """Keeps an answer, at once and whole."""
+    def store(self, place: str, body: Mapping[str, Any], answer: Any) -> None:
+        """Saves an answer at once, in a single write."""
         key = self.key(place, body)
         with self.lock:
-            self.known[key] = answer
+            self.saved[key] = answer
             if self.path is None:
                 return
             row = {"key": key, "address": f"{self.home}/{place}", "request": body, "answer": answer}
@@ -126,7 +126,7 @@ class Cache:
 
 
 def cache_path(setting: str, home: str, model: str) -> Path | None:
-    """Where answers are kept: 'none' for memory alone, '' for the user's cache folder, else the file that is named."""
+    """The file for saved answers: None for 'none', in the user's cache folder for '', otherwise the named file."""
     if setting == "none":
         return None
     if setting:
@@ -137,31 +137,31 @@ def cache_path(setting: str, home: str, model: str) -> Path | None:
 
 
 class Server:
-    """A model server; knows its key from the environment and tells it to nobody else.
+    """A model server; the key is read from the environment and sent to this server only.
 
     Args:
         address: its base address, such as http://127.0.0.1:8080/v1; user and password in it are used, never recorded.
-        key: the name of the environment variable that holds the key.
+        key: the name of the environment variable that contains the key.
         timeout: seconds that an answer may take.
         retries: how often a failed question is asked again.
         wait: seconds before the first repetition, doubled each time.
     """
 
     def __init__(self, address: str, key: str, timeout: float, retries: int, wait: float = 0.5):
-        self.home, parts, held = plain_address(address), split_address(address), key_of(key)
+        self.home, parts, token = plain_address(address), split_address(address), key_of(key)
         httpx = require("httpx", "lm")
-        for chatty in ("httpx", "httpcore"):  # they would log the query, and what a server repeats in headers
+        for chatty in ("httpx", "httpcore"):  # they would log the query and the server's headers
             logging.getLogger(chatty).setLevel(logging.WARNING)
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
         basic = base64.b64encode(f"{user}:{password}".encode()).decode() if user else ""
-        asked = [value for name, value in parse_qsl(parts.query) if KEYLIKE.search(name)]
-        told = {held, password or user, parts.password or "", basic, *asked, *map(quote, asked)}
-        self.secrets = told - {""}
+        query_keys = [value for name, value in parse_qsl(parts.query) if KEYLIKE.search(name)]
+        secrets = {token, password or user, parts.password or "", basic, *query_keys, *map(quote, query_keys)}
+        self.secrets = secrets - {""}
         self.http, self.retries, self.wait = httpx, retries, wait
         self.query = parts.query
         self.client = httpx.Client(
-            headers={"Authorization": f"Bearer {held}"} if held else {},
-            auth=(user, password) if user and not held else None,
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            auth=(user, password) if user and not token else None,
             timeout=timeout,
             follow_redirects=False,
         )
@@ -174,11 +174,11 @@ class Server:
         """The server's answer to one request.
 
         Raises:
-            Failed: it was there, and gave no usable answer however often it was asked.
-            MesascopeError: it cannot be reached, or it refuses the key, the model or the request.
+            Failed: the server gave no usable answer after all retries.
+            MesascopeError: the server cannot be reached, or rejects the key, the model or the request.
         """
         url = f"{self.home}/{place}" + (f"?{self.query}" if self.query else "")
-        why, pause = "", 0.0
+        reason, pause = "", 0.0
         for attempt in range(self.retries + 1):
             if attempt:
                 time.sleep(min(pause, LONGEST))
@@ -188,29 +188,29 @@ class Server:
                 if reply.status_code < 300:
                     return reply.json()
             except self.http.ConnectError:
-                why = "refused"
+                reason = "refused"
             except self.http.TimeoutException:
-                why = "it took longer than the timeout"
+                reason = "it took longer than the timeout"
             except self.http.HTTPError as error:  # half an answer, a broken connection
-                why = f"the answer broke off ({type(error).__name__})"
+                reason = f"the answer broke off ({type(error).__name__})"
             except ValueError:
-                why = "its answer is no JSON"
+                reason = "its answer is not JSON"
             else:
                 if reply.status_code not in AGAIN:
-                    raise self._refused(reply)
-                why = f"it said {reply.status_code}"
-                with contextlib.suppress(TypeError, ValueError):  # where it does not say how long to wait
+                    raise self._status_error(reply)
+                reason = f"it said {reply.status_code}"
+                with contextlib.suppress(TypeError, ValueError):  # without a valid waiting time
                     pause = max(float(reply.headers.get("retry-after")), 0.0)
-        if why == "refused":
+        if reason == "refused":
             raise MesascopeError(
                 f"No model server answers at {self.home}.",
-                "Start it, or mend the address; what was answered so far is kept.",
+                "Start it, or correct the address; the answers so far are saved.",
             )
-        raise Failed(why)
+        raise Failed(reason)
 
-    def _refused(self, reply: Any) -> Exception:
-        """What a status that will not pass means."""
-        told = " ".join(redact(reply.text, self.secrets).split())[:200]
+    def _status_error(self, reply: Any) -> Exception:
+        """The error for a status code that is not worth a retry."""
+        message = " ".join(redact(reply.text, self.secrets).split())[:200]
         if reply.status_code in (400, 413, 422) and any(mark in reply.text.lower() for mark in TOO_LONG):
             return Failed(f"the context is too long for it ({reply.status_code})")
         remedy = {
@@ -218,4 +218,4 @@ class Server:
             403: "Put a valid key into the environment variable that key= names.",
             404: "Check the address (it often ends in /v1) and the name of the model.",
         }.get(reply.status_code, "Check the model's name and the settings.")
-        return MesascopeError(f"{self.home} said {reply.status_code}: {told}.", remedy)
+        return MesascopeError(f"{self.home} said {reply.status_code}: {message}.", remedy)

@@ -35,13 +35,13 @@ def subject(
 
     Args:
         family: one with words.
-        path: a folder that save_pretrained wrote, or a GGUF file; nothing is fetched.
+        path: a folder that save_pretrained wrote, or a GGUF file; nothing is downloaded.
         chat: ask in turns of a conversation, in the model's own form, instead of texts to be completed.
-        temperature: at which label probabilities are drawn from; 0 takes the likeliest.
-        layer: whose activations at the end of the question are the tap 'hidden'; 0 the embedding, -1 the last.
-        batch: questions at a time; other batches round otherwise.
-        top: how many first tokens are looked at for the labels.
-        trust: whether code that the folder brings may run.
+        temperature: for drawing labels from their probabilities; 0 takes the likeliest.
+        layer: the layer of the tap 'hidden', at the end of the question; 0 the embedding, -1 the last.
+        batch: questions per forward pass; the batch size affects rounding.
+        top: how many first tokens are searched for the labels.
+        trust: whether code in the folder may run.
     """
     check_range(1, 4096, batch=batch, top=top)
     talks = require_words(family)
@@ -50,8 +50,8 @@ def subject(
     check_range(-layers - 1, layers, layer=layer)
     asker, log = Forward(model, tokens, chat, layer, batch, top=top), Log()
     log.units = int(model.config.hidden_size)
-    told = {"chat": chat, "temperature": float(temperature), "layer": layer, "batch": batch, "top": top}
-    name = name_with_settings(subject, path=path, **told)
+    settings = {"chat": chat, "temperature": float(temperature), "layer": layer, "batch": batch, "top": top}
+    name = name_with_settings(subject, path=path, **settings)
     code = ",".join(sorted(asker.fingerprint().values()))
     return LanguageModel(name, "unknown", talks, asker, log, code, temperature)
 
@@ -60,7 +60,7 @@ def load(path: str, trust: bool = False) -> tuple[Any, Any]:
     """The model and its tokenizer, in single precision on the CPU.
 
     Raises:
-        MesascopeError: a package is missing, there is no model, or it brings code that is not trusted.
+        MesascopeError: a package or the model is missing, or the model has code that is not trusted.
     """
     place = Path(path)
     if not place.exists():
@@ -70,18 +70,18 @@ def load(path: str, trust: bool = False) -> tuple[Any, Any]:
     if place.is_dir() and not trust:
         _refuse_code(place)
     torch, transformers = require("torch", "torch"), require("transformers", "transformers")
-    told = {"gguf_file": place.name} if place.is_file() else {}
-    held = sum(f.stat().st_size for f in ([place] if place.is_file() else place.glob("*")) if f.is_file())
+    options = {"gguf_file": place.name} if place.is_file() else {}
+    size = sum(f.stat().st_size for f in ([place] if place.is_file() else place.glob("*")) if f.is_file())
     home = str(place.parent if place.is_file() else place)
     try:
         if place.is_file():
             limits.check_gguf(path)
-        tokens = gate.load_pretrained(transformers.AutoTokenizer, home, trust, padding_side="left", **told)
+        tokens = gate.load_pretrained(transformers.AutoTokenizer, home, trust, padding_side="left", **options)
         with _torch.limit_parameters(
-            4 * held, ValueError(f"its settings ask for more weights than its {held:,} bytes hold")
+            4 * size, ValueError(f"its settings ask for more weights than its {size:,} bytes hold")
         ):
             model = gate.load_pretrained(
-                transformers.AutoModelForCausalLM, home, trust, dtype=torch.float32, **told
+                transformers.AutoModelForCausalLM, home, trust, dtype=torch.float32, **options
             )
     except MesascopeError:
         raise
@@ -96,26 +96,26 @@ def load(path: str, trust: bool = False) -> tuple[Any, Any]:
 
 
 def _refuse_code(folder: Path) -> None:
-    """Raises where a folder's settings name code: its own (auto_map), or kernels to be fetched."""
+    """Raises `MesascopeError` if a folder's settings name code: its own (auto_map), or kernels to download."""
     for file in sorted(folder.glob("*.json")):
         if file.name in ("config.json", "tokenizer_config.json", "processor_config.json"):
-            told = _settings(file)
-            kernels = str(told.get("attn_implementation") or told.get("_attn_implementation") or "")
-            if told.get("auto_map") or "/" in kernels:
+            settings = _read_settings(file)
+            kernels = str(settings.get("attn_implementation") or settings.get("_attn_implementation") or "")
+            if settings.get("auto_map") or "/" in kernels:
                 raise MesascopeError(
                     f"{str(file)!r} names code that would run.",
                     "Read it, then add --trust (trust=True in Python).",
                 )
 
 
-def _settings(file: Path) -> dict[str, Any]:
+def _read_settings(file: Path) -> dict[str, Any]:
     try:
-        told = limits.parse_json(limits.read(file, limits.SETTINGS))
+        settings = limits.parse_json(limits.read(file, limits.SETTINGS))
     except ValueError as error:
         raise MesascopeError(
             f"{str(file)!r} cannot be read: {error}.", "Copy or save the model again."
         ) from None
-    return told if isinstance(told, dict) else {}
+    return settings if isinstance(settings, dict) else {}
 
 
 @dataclasses.dataclass(eq=False)
@@ -126,10 +126,10 @@ class Forward:
         model: the language model.
         tokens: its tokenizer.
         chat: whether questions are turns of a conversation instead of texts to be completed.
-        layer: whose activations are kept.
-        batch: questions at a time.
-        top: how many first tokens are looked at.
-        known: answers and activations of what was asked before.
+        layer: the layer of `hidden`.
+        batch: questions per forward pass.
+        top: how many first tokens are searched for the labels.
+        saved: answers and activations of earlier questions.
         hidden: [N, U] activations at the ends of the last questions.
     """
 
@@ -143,56 +143,58 @@ class Forward:
     batch: int
     _: dataclasses.KW_ONLY
     top: int
-    known: dict[str, tuple[Answer, np.ndarray]] = dataclasses.field(default_factory=dict)
+    saved: dict[str, tuple[Answer, np.ndarray]] = dataclasses.field(default_factory=dict)
     hidden: np.ndarray | None = None
 
-    def told(self, question: Question) -> str:
-        """The question as the model gets it."""
+    def render(self, question: Question) -> str:
+        """The question as the model receives it."""
         if not self.chat:
             return question.text
         turn = [{"role": "user", "content": question.turn}]
         return self.tokens.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
 
     def answers(self, questions: Sequence[Question], draws: Sequence[int], again: bool) -> list[Answer]:
-        """An answer to each question; `hidden` then holds [N, U] activations at their ends."""
-        texts = [self.told(q) for q in questions]
+        """An answer to each question; `hidden` then contains [N, U] activations at their ends."""
+        texts = [self.render(q) for q in questions]
         names = [f"{text}\n{q.labels}" for text, q in zip(texts, questions, strict=True)]
-        wanted = {
-            n: (t, q) for n, t, q in zip(names, texts, questions, strict=True) if again or n not in self.known
+        pending = {
+            n: (t, q) for n, t, q in zip(names, texts, questions, strict=True) if again or n not in self.saved
         }
         fresh: dict[str, tuple[Answer, np.ndarray]] = {}
-        rows = sorted(wanted.items(), key=lambda row: len(row[1][0]))  # little to pad
+        rows = sorted(pending.items(), key=lambda row: len(row[1][0]))  # little to pad
         for start in range(0, len(rows), self.batch):
-            fresh |= self._passed(rows[start : start + self.batch])
+            fresh |= self._run_batch(rows[start : start + self.batch])
         if not again:
-            self.known |= fresh
-        found = [fresh[n] if n in fresh else self.known[n] for n in names]
+            self.saved |= fresh
+        found = [fresh[n] if n in fresh else self.saved[n] for n in names]
         self.hidden = np.stack([hidden for _, hidden in found])
         return [answer for answer, _ in found]
 
-    def _passed(self, rows: list[tuple[str, tuple[str, Question]]]) -> dict[str, tuple[Answer, np.ndarray]]:
+    def _run_batch(
+        self, rows: list[tuple[str, tuple[str, Question]]]
+    ) -> dict[str, tuple[Answer, np.ndarray]]:
         torch = require("torch", "torch")
         texts = [text for _, (text, _) in rows]
-        put = self.tokens(texts, return_tensors="pt", padding=True, add_special_tokens=not self.chat)
+        inputs = self.tokens(texts, return_tensors="pt", padding=True, add_special_tokens=not self.chat)
         limit = int(getattr(self.model.config, "max_position_embeddings", 0) or 1 << 30)
-        if put["input_ids"].shape[1] > limit:
+        if inputs["input_ids"].shape[1] > limit:
             raise MesascopeError(
-                f"A question has {put['input_ids'].shape[1]} tokens, the model takes {limit}.",
+                f"A question has {inputs['input_ids'].shape[1]} tokens, the model takes {limit}.",
                 "Give fewer trials.",
             )
         with torch.inference_mode():
-            out = self.model(**put, output_hidden_states=True, use_cache=False)
-            likeliest = torch.log_softmax(out.logits[:, -1].float(), -1).topk(self.top)
-            hidden = out.hidden_states[self.layer][:, -1].float().numpy()
-        told = {}
+            output = self.model(**inputs, output_hidden_states=True, use_cache=False)
+            likeliest = torch.log_softmax(output.logits[:, -1].float(), -1).topk(self.top)
+            hidden = output.hidden_states[self.layer][:, -1].float().numpy()
+        result = {}
         for i, (name, (_, question)) in enumerate(rows):
             listed = [
                 (self.tokens.decode([int(t)]), float(p))
                 for t, p in zip(likeliest.indices[i], likeliest.values[i], strict=True)
                 if math.isfinite(float(p))
             ]
-            told[name] = (weigh_labels(listed, question.labels, listed[0][0]), hidden[i])
-        return told
+            result[name] = (weigh_labels(listed, question.labels, listed[0][0]), hidden[i])
+        return result
 
     def fingerprint(self) -> dict[str, str]:
         """A hash of every parameter."""

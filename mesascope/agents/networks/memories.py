@@ -1,6 +1,6 @@
-"""What a recurrent network of ours carries: nothing, or the state of a GRU or an LSTM.
+"""Memories of our recurrent networks: none, a GRU or an LSTM.
 
-The carries that are summed over time without gates, and those that are looked back upon, are in `_sequences`.
+`sequences` has the memories without gates: attention and linear recurrences.
 """
 
 import abc
@@ -15,14 +15,14 @@ from mesascope.keys import address
 
 
 class Memory(eqx.Module):
-    """Takes in encoded percepts [N, F], gives features [N, W]; built from (key, F, W, horizon T).
+    """Maps encoded percepts [N, F] to features [N, W]; constructed from (key, F, W, horizon T).
 
     Subclasses are final and listed in `recurrent.MEMORIES`.
     """
 
     @property
     def layout(self) -> dict[str, int]:
-        """What else it was built from, where it has layers: depth and heads."""
+        """Its other sizes, if it has layers: depth and heads."""
         return {}
 
     @abc.abstractmethod
@@ -34,9 +34,9 @@ class Memory(eqx.Module):
         """One percept x [N, F]: the next carry and the features [N, W]."""
 
     def unroll(self, xs: jax.Array) -> jax.Array:
-        """Whole lifetimes xs [T, N, F] from birth: the features [T, N, W] that `step` gives one by one.
+        """Features [T, N, W] of whole lifetimes xs [T, N, F] from birth, the same as step by step.
 
-        For gradients only the carries are kept and the rest is computed again, which halves the time.
+        For gradients only the carries are stored and the rest is recomputed, which halves the time.
         """
         step = jax.checkpoint(lambda carry, x: self.step(carry, x), prevent_cse=False)
         return jax.lax.scan(step, self.fresh(xs.shape[1]), xs)[1]
@@ -61,7 +61,7 @@ class NoMemory(Memory):
         return jnp.zeros((n, 0))
 
     def step(self, carry, x):
-        """The carry as it came."""
+        """The carry unchanged, and the hidden layer."""
         return carry, jnp.tanh(x @ self.weight + self.bias)
 
     def unroll(self, xs):

@@ -1,4 +1,4 @@
-"""Our own network files: the header and every tensor checked before it is read."""
+"""Files of our own networks; the header and every tensor are checked before they are used."""
 
 import dataclasses
 import json
@@ -17,7 +17,7 @@ from safetensors.numpy import load
 from mesascope import formats
 from mesascope.errors import MesascopeError
 
-HEADER = 1 << 20  # bytes; a larger header is not ours
+HEADER = 1 << 20  # the most bytes of a header
 NETWORKS = Path(__file__).parent / "shipped"
 
 
@@ -28,51 +28,51 @@ def name_weights(network: Any) -> dict[str, Any]:
 
 
 def read_header(path: str | os.PathLike, kind: "OurFiles | None" = None) -> tuple[dict, dict, int]:
-    """The JSON under 'mesascope' in a safetensors header, the tensors' types and shapes, the file's bytes.
+    """The JSON under 'mesascope' in a safetensors header, the tensors' types and shapes, the file's size in bytes.
 
     Args:
         path: the file.
-        kind: what errors take it for; None for any network of ours.
+        kind: the kind of file for error messages; None for any of our networks.
 
     Raises:
-        MesascopeError: no such file, or its header is not one of safetensors.
+        MesascopeError: the file does not exist, or its header is not a safetensors header.
     """
     try:
         with Path(path).open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             if not 2 <= length <= HEADER:
-                raise _refused(path, kind, f"its first eight bytes announce a header of {length:,} bytes")
+                raise _file_error(path, kind, f"its first eight bytes announce a header of {length:,} bytes")
             header = json.loads(file.read(length))
         tensors = {k: v for k, v in header.items() if k != "__metadata__"}
         shapes = {k: (str(v["dtype"]), tuple(map(int, v["shape"]))) for k, v in tensors.items()}
         size = max((int(v["data_offsets"][1]) for v in tensors.values()), default=0)
-        told = json.loads(header.get("__metadata__", {}).get("mesascope", "{}"))
-        if not isinstance(told, dict):
-            raise TypeError("its metadata is no object")
+        metadata = json.loads(header.get("__metadata__", {}).get("mesascope", "{}"))
+        if not isinstance(metadata, dict):
+            raise TypeError("its metadata is not an object")
     except FileNotFoundError:
         raise MesascopeError(f"There is no file {str(path)!r}.", _remedy(kind)) from None
     except OSError as error:
         raise MesascopeError(f"{str(path)!r} cannot be read: {error.strerror}.", _remedy(kind)) from None
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError):
-        raise _refused(path, kind, "it has no readable safetensors header") from None
-    return told, shapes, 8 + length + size
+        raise _file_error(path, kind, "it has no readable safetensors header") from None
+    return metadata, shapes, 8 + length + size
 
 
 @dataclasses.dataclass(frozen=True)
 class OurFiles:
-    """The network files of one format: which are such, which ship, and what they say of themselves.
+    """The network files of one format: recognises, lists, checks and reads them.
 
     Attributes:
-        format: as their header names it.
-        called: what an error calls such a network.
-        wholes: the whole numbers that a header must hold, each with its least and its most.
-        odd: says what else is wrong with what a header says, '' where nothing is.
+        format: the format's name in the header.
+        called: what errors call such a network.
+        wholes: the integers that a header must contain, each with its minimum and maximum.
+        find_fault: describes anything else that is wrong in a header; '' if nothing is.
     """
 
     format: str
     called: str
     wholes: Mapping[str, tuple[int, int]]
-    odd: Callable[[Mapping[str, Any]], str] = lambda told: ""
+    find_fault: Callable[[Mapping[str, Any]], str] = lambda metadata: ""
 
     def opens(self, path: str | os.PathLike) -> bool:
         """Whether a file is such a network, by its header alone."""
@@ -85,14 +85,14 @@ class OurFiles:
         return found == self.format or formats.is_old(found, self.format)
 
     def bundled(self) -> dict[str, Path]:
-        """The networks that ship, by name."""
+        """Name → file of the networks that ship with mesascope."""
         return {p.stem: p for p in sorted(NETWORKS.glob("*.safetensors")) if self.opens(p)}
 
     def find(self, path: str | os.PathLike) -> Path:
-        """The file of this path, or of a network that ships under this name; else the path, which is no file.
+        """The file at a path, or the shipped network of that name; otherwise the path itself.
 
         Raises:
-            MesascopeError: no path is given.
+            MesascopeError: the path is empty.
         """
         if not os.fspath(path):
             raise MesascopeError("No network is named.", _remedy(self))
@@ -103,40 +103,40 @@ class OurFiles:
         return self.about(self.find(path))["family"]
 
     def about(self, path: str | os.PathLike) -> dict[str, Any]:
-        """What a network's file says of it, checked.
+        """The checked metadata of a network's file.
 
         Raises:
-            MesascopeError: not such a file, or what it says is missing or of another kind.
+            MesascopeError: the file has another format, or its metadata are incomplete or invalid.
         """
-        told = read_header(path, self)[0]
-        if not self._is_ours(told.get("format")):
-            raise self.broken(path, f"its format is {told.get('format')!r}, not {self.format!r}")
-        if formats.is_old(told["format"], self.format):
-            told = formats.reword(told)
-            if isinstance(settings := told.get("settings"), dict):
-                told["settings"] = formats.reword(settings)
-            told["command"] = formats.reword_spec(str(told.get("command", "")))
+        metadata = read_header(path, self)[0]
+        if not self._is_ours(metadata.get("format")):
+            raise self.broken(path, f"its format is {metadata.get('format')!r}, not {self.format!r}")
+        if formats.is_old(metadata["format"], self.format):
+            metadata = formats.reword(metadata)
+            if isinstance(settings := metadata.get("settings"), dict):
+                metadata["settings"] = formats.reword(settings)
+            metadata["command"] = formats.reword_spec(str(metadata.get("command", "")))
         for key in ("family", "trained_on"):
-            if not isinstance(told.get(key), str):
+            if not isinstance(metadata.get(key), str):
                 raise self.broken(path, f"its metadata has no text {key!r}")
         for key, (least, most) in self.wholes.items():
-            if type(told.get(key)) is not int or not least <= told[key] <= most:
+            if type(metadata.get(key)) is not int or not least <= metadata[key] <= most:
                 raise self.broken(path, f"its metadata has no whole number {key!r} in range")
-        if reason := self.odd(told):
+        if reason := self.find_fault(metadata):
             raise self.broken(path, reason)
-        return told
+        return metadata
 
     def filled(self, path: str | os.PathLike, empty: Any) -> Any:
-        """A pytree whose arrays, or shapes of arrays, are replaced by what a file holds under their paths.
+        """The pytree `empty` with its arrays (or their shapes) replaced by the file's tensors of the same paths.
 
         Raises:
-            MesascopeError: the file holds other tensors, is cut short, or holds no finite numbers.
+            MesascopeError: the file has other tensors, is truncated, or has numbers that are not finite.
         """
         expected = {k: ("F32", tuple(v.shape)) for k, v in name_weights(empty).items()}
         _, shapes, size = read_header(path, self)
         for weight in sorted(expected.keys() | shapes.keys()):
-            if (here := shapes.get(weight)) != (right := expected.get(weight)):
-                raise self.broken(path, f"its tensor {weight!r} is {here}, not {right}")
+            if (shape := shapes.get(weight)) != (expected_shape := expected.get(weight)):
+                raise self.broken(path, f"its tensor {weight!r} is {shape}, not {expected_shape}")
         if (found := os.path.getsize(path)) != size:
             raise self.broken(path, f"it has {found:,} bytes, its header announces {size:,}")
         try:
@@ -150,17 +150,17 @@ class OurFiles:
         return eqx.combine(read, rest)
 
     def broken(self, path: str | os.PathLike, reason: str) -> MesascopeError:
-        """What is said of a file that is no such network."""
-        return _refused(path, self, reason)
+        """The error for a file that is not such a network."""
+        return _file_error(path, self, reason)
 
 
-def _refused(path: str | os.PathLike, kind: OurFiles | None, reason: str) -> MesascopeError:
+def _file_error(path: str | os.PathLike, kind: OurFiles | None, reason: str) -> MesascopeError:
     called = kind.called if kind else "network of ours"
-    return MesascopeError(f"{str(path)!r} is no {called}: {reason}.", _remedy(kind))
+    return MesascopeError(f"{str(path)!r} is not a {called}: {reason}.", _remedy(kind))
 
 
 def _remedy(kind: OurFiles | None) -> str:
-    """What to name instead: what ships of the kind, or of any."""
+    """The remedy for a wrong file: it lists the shipped networks of the kind, or all."""
     names = kind.bundled() if kind else [p.stem for p in sorted(NETWORKS.glob("*.safetensors"))]
     ships = ", ".join(names) or "none"
     return f"Name a file that `mesascope train` wrote, or a network that ships: {ships}."

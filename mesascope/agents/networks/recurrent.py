@@ -1,7 +1,7 @@
-"""A network of ours: percept → memory → policy, its weights read from one .safetensors file.
+"""Our recurrent networks: percept → memory → policy, with weights from one .safetensors file.
 
-A file holds the weights and, in its header, one JSON text under the key 'mesascope': format, memory, width,
-observes, choices, observation, horizon, family, trained_on, and what made it. Nothing in a file is ever run.
+A file contains the weights and, in its header, one JSON text under the key 'mesascope': format, memory, width,
+observes, choices, observation, horizon, family, trained_on, and its provenance. Nothing in a file is ever run.
 """
 
 import os
@@ -25,7 +25,7 @@ from mesascope.keys import address
 
 OBSERVED = ("action", "feedback", "trial", "first", "observation", "step")
 WIDEST = 4096
-MOST = 10**6  # of any whole number in a header
+MOST = 10**6  # the maximum of any integer in a header
 DEEPEST = 64  # layers
 MEMORIES: dict[str, Callable[..., Memory]] = {
     "none": NoMemory,
@@ -35,28 +35,28 @@ MEMORIES: dict[str, Callable[..., Memory]] = {
     "linear_attention": LinearAttention,
     "lru": LRU,
 }
-LAYERED = ("transformer", "linear_attention")  # those that are told depth and heads
+LAYERED = ("transformer", "linear_attention")  # memories with the settings depth and heads
 
 
-def _odd(told: Mapping[str, Any]) -> str:
-    """What is wrong with what a header says of memory, choices and percept."""
-    if not isinstance(told.get("memory"), str):
+def _find_fault(metadata: Mapping[str, Any]) -> str:
+    """What is wrong in a header about memory, choices and percept; '' if nothing is."""
+    if not isinstance(metadata.get("memory"), str):
         return "its metadata has no text 'memory'"
-    if told["trained_on"] not in ("unlimited", "unknown"):
-        parse_bank(told["trained_on"])
-    choices = told.get("choices", 0)
+    if metadata["trained_on"] not in ("unlimited", "unknown"):
+        parse_bank(metadata["trained_on"])
+    choices = metadata.get("choices", 0)
     if choices is not None and (type(choices) is not int or not 2 <= choices <= MOST):  # None: real numbers
         return "its metadata has no whole number 'choices' in range"
-    if not all(type(told.get(k, 1)) is int for k in ("depth", "heads")):
-        return "its depth and heads are no whole numbers"
-    parts = told.get("observes")
+    if not all(type(metadata.get(k, 1)) is int for k in ("depth", "heads")):
+        return "its depth and heads are not whole numbers"
+    parts = metadata.get("observes")
     if not isinstance(parts, list) or not all(isinstance(p, str) for p in parts):
         return "its metadata does not list what it observes"
     return ""
 
 
 WHOLES = {"width": (1, MOST), "observation": (0, MOST), "horizon": (1, MOST)}
-OURS = OurFiles(NETWORK, "network of ours", WHOLES, _odd)
+OURS = OurFiles(NETWORK, "network of ours", WHOLES, _find_fault)
 opens, bundled, family_of, about = OURS.opens, OURS.bundled, OURS.family_of, OURS.about
 
 
@@ -64,13 +64,13 @@ class Recurrent(NamedSubject):
     """A trained network with its weights frozen.
 
     Attributes:
-        memory: what is carried from trial to trial.
-        policy: weights [W, K] of the action's logits, [W, 1] of the action itself where actions are real.
+        memory: the recurrent part.
+        policy: weights [W, K] of the action's logits, or [W, 1] of the action itself if actions are real.
         policy_bias: [K], or [1].
         value: weights [W] of the critic, used in training only.
         value_bias: [].
-        observes: which parts of the percept it observes, of OBSERVED.
-        choices: K, None where actions are real numbers.
+        observes: the parts of the percept that it observes, of OBSERVED.
+        choices: K, None if actions are real numbers.
         horizon: the steps of a training lifetime, by which the trial index is divided.
     """
 
@@ -84,7 +84,7 @@ class Recurrent(NamedSubject):
     horizon: int
 
     def encode(self, percept: Percept) -> jax.Array:
-        """What it observes, as features [N, F]."""
+        """The observed parts of the percept as features [N, F]."""
         parts = {
             "action": percept.action[:, None]
             if self.choices is None
@@ -102,14 +102,14 @@ class Recurrent(NamedSubject):
         return self.memory.fresh(n)
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept):
-        """Takes in the percept, then draws from the policy, or says a real number."""
+        """Updates the memory, then draws an action from the policy, or returns a real action."""
         carry, features = self.memory.step(carry, self.encode(percept))
         if self.choices is None:
             return carry, Response(self.number(features), None)
         return carry, choose(key, self.log_probs(features))
 
     def number(self, features: jax.Array) -> jax.Array:
-        """The action [...] from features [..., W] where actions are real numbers."""
+        """The real action [...] from features [..., W]."""
         return (features @ self.policy + self.policy_bias)[..., 0]
 
     def log_probs(self, features: jax.Array) -> jax.Array:
@@ -117,7 +117,7 @@ class Recurrent(NamedSubject):
         return jax.nn.log_softmax(features @ self.policy + self.policy_bias)
 
     def worth(self, features: jax.Array) -> jax.Array:
-        """The critic's estimate [...] of the discounted reward to come, for training."""
+        """The critic's estimate [...] of the discounted return, for training."""
         return features @ self.value + self.value_bias
 
     def taps(self, carry: Any) -> dict[str, jax.Array]:
@@ -125,8 +125,8 @@ class Recurrent(NamedSubject):
         return self.memory.taps(carry)
 
     def untrained(self, seed: int) -> "Recurrent":
-        """A network of the same shape as training starts from."""
-        kind = next(k for k, made in MEMORIES.items() if made is type(self.memory))
+        """An untrained network of the same shape."""
+        kind = next(k for k, factory in MEMORIES.items() if factory is type(self.memory))
 
         def twin(observation: int) -> Recurrent:
             sizes = (self.choices, observation, self.horizon)
@@ -168,12 +168,12 @@ def create(
     check_range(1, DEEPEST, depth=depth)
     check_range(1, width, heads=heads)
     if width % heads:
-        raise MesascopeError(f"width={width} is no multiple of heads={heads}.", "Give a multiple.")
+        raise MesascopeError(f"width={width} is not a multiple of heads={heads}.", "Give a multiple.")
     for part in observes:
         if part not in OBSERVED:
             raise unknown("part of the percept", part, OBSERVED)
     if not observes or len(set(observes)) != len(observes):
-        raise MesascopeError("observes names nothing, or a part twice.", f"Type {'+'.join(OBSERVED)}.")
+        raise MesascopeError("observes is empty, or names a part twice.", f"Type {'+'.join(OBSERVED)}.")
     choices, observation, horizon = sizes
     outputs = 1 if choices is None else choices
     features = sum({"action": outputs, "observation": observation}.get(part, 1) for part in observes)
@@ -213,49 +213,49 @@ def observation_width(family: Family) -> int:
 
 
 def subject(family: Family, path: str = "") -> Recurrent:
-    """A trained network of ours, read from its .safetensors file.
+    """One of our trained networks, read from its .safetensors file.
 
     Args:
-        family: what it is put to; it needs the network's number of choices.
+        family: the family that it is run on; it needs the network's number of choices.
         path: the file, or the name of a network that ships.
     """
     file = OURS.find(path)
-    told = about(file)
-    network = _filled(file, told, f"recurrent:path={path}")
+    metadata = about(file)
+    network = _load_network(file, metadata, f"recurrent:path={path}")
     if network.choices != family.choices:
         raise MesascopeError(
-            f"{str(path)!r} {_acts(network.choices)}, {family.name} has {family.choices or 'real numbers'}.",
-            f"Put it to its own family, {told['family']}, or to one with {network.choices or 'real'} choices.",
+            f"{str(path)!r} {_name_actions(network.choices)}, {family.name} has {family.choices or 'real numbers'}.",
+            f"Run it on its own family, {metadata['family']}, or to one with {network.choices or 'real'} choices.",
         )
-    shown = observation_width(family)
-    if "observation" in network.observes and shown != told["observation"]:
+    width = observation_width(family)
+    if "observation" in network.observes and width != metadata["observation"]:
         raise MesascopeError(
-            f"{str(path)!r} observes {told['observation']} numbers, {family.name} shows {shown}.",
-            f"Put it to its own family, {told['family']}.",
+            f"{str(path)!r} observes {metadata['observation']} numbers, {family.name} shows {width}.",
+            f"Run it on its own family, {metadata['family']}.",
         )
-    return eqx.tree_at(lambda n: n.trained_on, network, _there(family, told))
+    return eqx.tree_at(lambda n: n.trained_on, network, _match_training(family, metadata))
 
 
-def _filled(path: str | os.PathLike, told: dict[str, Any], name: str) -> Recurrent:
-    """The network of a file, every tensor checked before it is read."""
-    sizes = (told["choices"], told["observation"], told["horizon"])
+def _load_network(path: str | os.PathLike, metadata: dict[str, Any], name: str) -> Recurrent:
+    """The network in a file; every tensor is checked."""
+    sizes = (metadata["choices"], metadata["observation"], metadata["horizon"])
     try:
-        settings = told["memory"], told["width"], tuple(told["observes"])
-        layout = {k: told[k] for k in ("depth", "heads") if k in told}
+        settings = metadata["memory"], metadata["width"], tuple(metadata["observes"])
+        layout = {k: metadata[k] for k in ("depth", "heads") if k in metadata}
         empty = eqx.filter_eval_shape(create, jax.random.key(0), *settings, sizes, layout=layout)
     except MesascopeError as error:
         raise OURS.broken(path, error.problem.rstrip(".")) from None
     network = OURS.filled(path, empty)
-    return eqx.tree_at(lambda n: (n.name, n.trained_on), network, (name, told["trained_on"]))
+    return eqx.tree_at(lambda n: (n.name, n.trained_on), network, (name, metadata["trained_on"]))
 
 
-def _there(family: Family, told: dict[str, Any]) -> str:
-    """What it was trained on as this family knows it: a bank of another family is unknown here."""
-    bank = told["trained_on"]
-    if bank.startswith("bank:") and family.with_bank(bank).name != told["family"]:
+def _match_training(family: Family, metadata: dict[str, Any]) -> str:
+    """The network's `trained_on`, or 'unknown' if it is a bank of another family."""
+    bank = metadata["trained_on"]
+    if bank.startswith("bank:") and family.with_bank(bank).name != metadata["family"]:
         return "unknown"
     return bank
 
 
-def _acts(choices: int | None) -> str:
+def _name_actions(choices: int | None) -> str:
     return "acts by real numbers" if choices is None else f"chooses between {choices} actions"

@@ -1,6 +1,6 @@
 """Memories without gates: causal transformers over percepts, and a diagonal linear recurrence.
 
-All are stacks of residual layers that compute whole lifetimes at once in training and step by step in a rollout.
+All are stacks of residual layers. They process whole lifetimes at once in training and step by step in a rollout.
 """
 
 import abc
@@ -14,13 +14,13 @@ import jax.numpy as jnp
 from mesascope.agents.networks.memories import Memory, draw_weights
 from mesascope.keys import address
 
-LAYERS = 2  # where nothing else is said
-LONGEST = 512  # trials that a transformer looks back on, at most
-FAR = -1e9  # logit of what is not there to be seen
+LAYERS = 2  # the default number
+LONGEST = 512  # the longest window of a transformer, in percepts
+FAR = -1e9  # logit of masked percepts
 
 
 class LookupMemory(NamedTuple):
-    """What a transformer carries: keys and values of the last percepts in splits, and how many there were.
+    """The carry of a transformer: keys and values of the last percepts in slots, and the number of percepts so far.
 
     keys and values [N, L, window, W]; seen [N].
     """
@@ -31,11 +31,11 @@ class LookupMemory(NamedTuple):
 
 
 class Attention(eqx.Module):
-    """One layer: causal attention with a bias by distance, then two dense layers, each behind a norm."""
+    """One layer: causal attention with a bias by distance, then two dense layers, each after a layer norm."""
 
     mixing: jax.Array  # [W, 3W]: query, key, value
     joining: jax.Array  # [W, W]
-    distance: jax.Array  # [heads, window] logit by how many trials ago; window 0 where all are alike
+    distance: jax.Array  # [heads, window] logit bias by distance; window 0 for no bias
     up: jax.Array  # [W, 2W]
     up_bias: jax.Array  # [2W]
     down: jax.Array  # [2W, W]
@@ -56,14 +56,14 @@ class Attention(eqx.Module):
         """[..., W] as [..., heads, W / heads]."""
         return x.reshape(*x.shape[:-1], len(self.distance), -1)
 
-    def finish(self, h: jax.Array, looked: jax.Array) -> jax.Array:
-        """Adds what was looked up [..., heads, W / heads] to h [..., W], then the dense layers."""
-        h = h + looked.reshape(h.shape) @ self.joining
+    def finish(self, h: jax.Array, attended: jax.Array) -> jax.Array:
+        """Adds the attention output [..., heads, W / heads] to h [..., W], then applies the dense layers."""
+        h = h + attended.reshape(h.shape) @ self.joining
         return h + jax.nn.gelu(layer_norm(h) @ self.up + self.up_bias) @ self.down
 
 
 class AttentionMemory(Memory):
-    """What both kinds of attention share; subclasses are final."""
+    """Shared code of both kinds of attention; subclasses are final."""
 
     entry: jax.Array  # [F, W]
     entry_bias: jax.Array  # [W]
@@ -81,11 +81,11 @@ class AttentionMemory(Memory):
     @staticmethod
     @abc.abstractmethod
     def lookback(horizon: int) -> int:
-        """How many percepts it tells apart by their distance."""
+        """The number of percepts that it distinguishes by distance."""
 
     @abc.abstractmethod
     def weigh(self, layer: Attention, logits: jax.Array) -> jax.Array:
-        """Weights of the percepts u at every percept t from query times key, each [N, heads, T, U]."""
+        """Attention weights [N, heads, T, U] of percepts u at percept t, from logits (query times key)."""
 
     def unroll(self, xs):
         """All trials at once."""
@@ -103,45 +103,49 @@ class AttentionMemory(Memory):
 
 
 class Transformer(AttentionMemory):
-    """A causal transformer (Vaswani et al. 2017, arXiv 1706.03762) that sees the last `window` percepts.
+    """A causal transformer (Vaswani et al. 2017, arXiv 1706.03762) that attends to the last `window` percepts.
 
-    It is told no position: attention has a bias by distance (Raffel et al. 2020, arXiv 1910.10683). The window
-    is the training horizon, so in training nothing is forgotten.
+    It has no position encoding but a bias by distance (Raffel et al. 2020, arXiv 1910.10683). The window is the
+    training horizon, so in training nothing is forgotten.
     """
 
     @staticmethod
     def lookback(horizon: int) -> int:
-        """A lifetime, within reason."""
+        """The horizon, at most LONGEST."""
         return min(horizon, LONGEST)
 
     @property
     def window(self) -> int:
-        """How many percepts it sees, the present one among them."""
+        """How many percepts it attends to, including the present one."""
         return self.layers[0].distance.shape[1]
 
     def fresh(self, n: int) -> LookupMemory:
-        """Empty splits."""
+        """Empty slots."""
         empty = jnp.zeros((n, len(self.layers), self.window, self.entry.shape[1]))
         return LookupMemory(empty, empty, jnp.zeros(n, jnp.int32))
 
     def step(self, carry: LookupMemory, x):
-        """Writes the percept's keys and values over the oldest ones, then looks at all that are there."""
+        """Overwrites the oldest keys and values with the percept's, then attends to all valid slots."""
         rows, slot = jnp.arange(len(x)), carry.seen % self.window
         ago = (slot[:, None] - jnp.arange(self.window)) % self.window  # [N, window]
-        there = (ago <= carry.seen[:, None])[:, None]
+        valid = (ago <= carry.seen[:, None])[:, None]
         keys, values = carry.keys, carry.values
         h = x @ self.entry + self.entry_bias
         for i, layer in enumerate(self.layers):
             query, key, value = layer.split(h)
             keys, values = keys.at[rows, i, slot].set(key), values.at[rows, i, slot].set(value)
-            query, own, held = layer.heads(query), layer.heads(keys[:, i]), layer.heads(values[:, i])
-            logits = jnp.einsum("nhd,nwhd->nhw", query, own) / jnp.sqrt(query.shape[-1])
-            logits = jnp.where(there, logits + jnp.moveaxis(layer.distance[:, ago], 0, 1), FAR)
-            h = layer.finish(h, jnp.einsum("nhw,nwhd->nhd", jax.nn.softmax(logits), held))
+            query, stored_keys, stored_values = (
+                layer.heads(query),
+                layer.heads(keys[:, i]),
+                layer.heads(values[:, i]),
+            )
+            logits = jnp.einsum("nhd,nwhd->nhw", query, stored_keys) / jnp.sqrt(query.shape[-1])
+            logits = jnp.where(valid, logits + jnp.moveaxis(layer.distance[:, ago], 0, 1), FAR)
+            h = layer.finish(h, jnp.einsum("nhw,nwhd->nhd", jax.nn.softmax(logits), stored_values))
         return LookupMemory(keys, values, carry.seen + 1), layer_norm(h)
 
     def weigh(self, layer, logits):
-        """A softmax over those in the window, with the bias by distance."""
+        """A softmax over the percepts in the window, with the bias by distance."""
         times = jnp.arange(logits.shape[-1])
         ago = times[:, None] - times  # [T, T]
         logits = logits + layer.distance[:, jnp.clip(ago, 0, self.window - 1)]
@@ -155,7 +159,7 @@ class Transformer(AttentionMemory):
 
 
 class SumMemory(NamedTuple):
-    """What linear attention carries: sums [N, L, heads, W / heads, W / heads] of keys times values; seen [N]."""
+    """The carry of linear attention: sums [N, L, heads, W / heads, W / heads] of keys times values; seen [N]."""
 
     sums: jax.Array
     seen: jax.Array
@@ -164,36 +168,36 @@ class SumMemory(NamedTuple):
 class LinearAttention(AttentionMemory):
     """A transformer whose attention has no softmax (von Oswald et al. 2023, arXiv 2212.07677).
 
-    What it looks up is the mean of the values, each weighed by query times key, so all that it carries of the past are
-    sums: it forgets nothing and tells no order.
+    Its output is the mean of the values, weighted by query times key. So its carry consists of sums: it forgets
+    nothing and does not represent order.
     """
 
     @staticmethod
     def lookback(horizon: int) -> int:
-        """None are told apart."""
+        """0: it does not distinguish percepts by distance."""
         return 0
 
     def fresh(self, n: int) -> SumMemory:
         """Empty sums."""
-        width, told = self.entry.shape[1], self.layout
-        size = width // told["heads"]
-        sums = jnp.zeros((n, told["depth"], told["heads"], size, size))
+        width, layout = self.entry.shape[1], self.layout
+        size = width // layout["heads"]
+        sums = jnp.zeros((n, layout["depth"], layout["heads"], size, size))
         return SumMemory(sums, jnp.zeros(n, jnp.int32))
 
     def step(self, carry: SumMemory, x):
-        """Adds the percept's key times its value, then looks up the mean."""
+        """Adds the percept's key times its value to the sums, then attends."""
         sums, seen = carry.sums, carry.seen + 1
         h = x @ self.entry + self.entry_bias
         for i, layer in enumerate(self.layers):
             query, key, value = (layer.heads(part) for part in layer.split(h))
-            own = sums[:, i] + key[..., :, None] * value[..., None, :]
-            sums = sums.at[:, i].set(own)
-            looked = jnp.einsum("nhd,nhde->nhe", query, own) / jnp.sqrt(query.shape[-1])
-            h = layer.finish(h, looked / seen[:, None, None])
+            updated = sums[:, i] + key[..., :, None] * value[..., None, :]
+            sums = sums.at[:, i].set(updated)
+            attended = jnp.einsum("nhd,nhde->nhe", query, updated) / jnp.sqrt(query.shape[-1])
+            h = layer.finish(h, attended / seen[:, None, None])
         return SumMemory(sums, seen), layer_norm(h)
 
     def weigh(self, layer, logits):
-        """The mean over those that were there."""
+        """The causal mean, without a softmax."""
         count = logits.shape[-1]
         return logits * (jnp.tril(jnp.ones((count, count))) / jnp.arange(1, count + 1)[:, None])
 
@@ -231,7 +235,7 @@ class Decay(eqx.Module):
         return size * jnp.cos(angle), size * jnp.sin(angle)
 
     def enter(self, h: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """What is added to the state, scaled so that the state keeps its size: two of [..., W]."""
+        """The input to the state, scaled so that the state keeps its size: real and imaginary parts [..., W]."""
         norm = jnp.sqrt(-jnp.expm1(-2.0 * jnp.exp(self.rate)))
         real, imaginary = jnp.split(layer_norm(h) @ self.inward, 2, -1)
         return norm * real, norm * imaginary
@@ -246,7 +250,7 @@ class Decay(eqx.Module):
 class LRU(Memory):
     """Linear recurrent units (Orvieto et al. 2023, arXiv 2303.06349): h ← λ h + input, each unit by itself.
 
-    The state is complex and held as pairs of real numbers; what is not linear is in the layers between.
+    The state is complex, stored as pairs of real numbers; the nonlinearities are in the layers between.
     """
 
     entry: jax.Array  # [F, W]
@@ -259,7 +263,7 @@ class LRU(Memory):
         self.layers = [Decay(address(key, "layer", i), width, horizon) for i in range(LAYERS)]
 
     def begin(self, x: jax.Array) -> jax.Array:
-        """Percepts [..., F] mixed: the products of act and feedback that counting needs are made here."""
+        """Embeds percepts [..., F]; this layer can form the products of act and feedback that counting needs."""
         return jax.nn.gelu(x @ self.entry + self.entry_bias)
 
     def fresh(self, n: int) -> jax.Array:
@@ -270,18 +274,18 @@ class LRU(Memory):
         """One trial through all layers."""
         h, after = self.begin(x), []
         for i, layer in enumerate(self.layers):
-            state = _turned(layer.factor(), (carry[:, i, 0], carry[:, i, 1]), layer.enter(h))
+            state = _rotate(layer.factor(), (carry[:, i, 0], carry[:, i, 1]), layer.enter(h))
             h = layer.leave(h, *state)
             after.append(jnp.stack(state, 1))
         return jnp.stack(after, 1), layer_norm(h)
 
     def unroll(self, xs):
-        """Layer by layer; only the products with λ run one after the other."""
+        """Whole lifetimes layer by layer; only the recurrence itself is sequential."""
         h = self.begin(xs)
         for layer in self.layers:
-            turn = functools.partial(_turned, layer.factor())
+            turn = functools.partial(_rotate, layer.factor())
             zero = jnp.zeros(h.shape[1:])
-            states = jax.lax.scan(functools.partial(_doubled, turn), (zero, zero), layer.enter(h))[1]
+            states = jax.lax.scan(functools.partial(_scan_step, turn), (zero, zero), layer.enter(h))[1]
             h = layer.leave(h, *states)
         return layer_norm(h)
 
@@ -291,18 +295,18 @@ class LRU(Memory):
 
 
 def layer_norm(x: jax.Array) -> jax.Array:
-    """Each row with mean 0 and variance 1 (layer norm without weights of its own)."""
+    """Each row with mean 0 and variance 1 (layer norm without weights)."""
     x = x - x.mean(-1, keepdims=True)
     return x * jax.lax.rsqrt(jnp.square(x).mean(-1, keepdims=True) + 1e-6)
 
 
-def _turned(factor, state, entering):
+def _rotate(factor, state, entering):
     """λ h + input in real numbers."""
     (a, b), (real, imaginary), (x, y) = factor, state, entering
     return a * real - b * imaginary + x, a * imaginary + b * real + y
 
 
-def _doubled(turn, state, entering):
-    """A step of a scan whose state is what it puts out."""
+def _scan_step(turn, state, entering):
+    """A step of a scan that outputs its state."""
     after = turn(state, entering)
     return after, after

@@ -1,8 +1,8 @@
-"""A network of fields that can think before it acts, its weights read from one .safetensors file.
+"""A network on grids of cells that can think before it acts, with weights from one .safetensors file.
 
-One tick sends what every cell holds one cell farther, and shows it the problem again (recall; Bansal et al. 2022, arXiv
-2202.05826). Recurrent: the same weights at every tick, and what the cells hold is carried, so it can have as many ticks
-as one gives it. Feed-forward: so many layers with weights of their own, and nothing is carried.
+In one tick every cell combines its state with its neighbours' and with the problem's image (recall; Bansal et al. 2022,
+arXiv 2202.05826). A recurrent network uses the same weights at every tick and carries the cells' states, so it can run
+for any number of ticks. A feed-forward network has layers with separate weights and carries nothing.
 """
 
 from typing import Any, NamedTuple, Self
@@ -54,53 +54,53 @@ def create(key: jax.Array, width: int, layers: int, planes: int, choices: int) -
 
 
 def gather_neighbours(values: jax.Array) -> jax.Array:
-    """[N, H, W, 5 C] what a cell and the four beside it hold, of values [N, H, W, C]; zeros beyond the edge."""
+    """[N, H, W, 5 C] the values [N, H, W, C] of each cell and its four neighbours; zeros beyond the edge."""
     wide = jnp.pad(values, ((0, 0), (1, 1), (1, 1), (0, 0)))
     parts = (values, wide[:, :-2, 1:-1], wide[:, 1:-1, 2:], wide[:, 2:, 1:-1], wide[:, 1:-1, :-2])
     return jnp.concatenate(parts, -1)
 
 
-def tick(mix: jax.Array, bias: jax.Array, held: jax.Array, given: jax.Array, inside: jax.Array) -> jax.Array:
-    """What the cells hold one tick later.
+def tick(mix: jax.Array, bias: jax.Array, state: jax.Array, drive: jax.Array, inside: jax.Array) -> jax.Array:
+    """The cells' states one tick later.
 
-    Shifts and one product of matrices: a convolution inside a differentiated scan is many times slower on a CPU.
+    It uses shifts and one matrix product: a convolution inside a differentiated scan is many times slower on a CPU.
 
     Args:
         mix: [5 C + 5 P, 2 C] the weights of one layer.
         bias: [2 C].
-        held: [N, H, W, C] before it, each number between -1 and 1.
-        given: [N, H, W, 2 C] what the pictures add, `recalled`.
-        inside: [N, H, W, 1] whether a cell belongs to the problem; beyond it nothing is held.
+        state: [N, H, W, C] before the tick, each number between -1 and 1.
+        drive: [N, H, W, 2 C] the contribution of the images, from `project_input`.
+        inside: [N, H, W, 1] whether a cell belongs to the problem; the state of other cells is 0.
     """
-    width = held.shape[-1]
-    mixed = gather_neighbours(held) @ mix[: 5 * width] + given + bias
+    width = state.shape[-1]
+    mixed = gather_neighbours(state) @ mix[: 5 * width] + drive + bias
     gate, then = jnp.split(mixed, 2, -1)
-    return inside * (held + jax.nn.sigmoid(gate) * (jnp.tanh(then) - held))
+    return inside * (state + jax.nn.sigmoid(gate) * (jnp.tanh(then) - state))
 
 
 def project_input(mix: jax.Array, pictures: jax.Array) -> jax.Array:
-    """[N, H, W, 2 C] what the pictures [N, H, W, P] add at every tick."""
+    """[N, H, W, 2 C] the contribution of the images [N, H, W, P] to every tick."""
     width = mix.shape[-1] // 2
     return gather_neighbours(pictures) @ mix[5 * width :]
 
 
-def run_ticks(weights: Weights, held: jax.Array, pictures: jax.Array, ticks: Any) -> jax.Array:
-    """What the cells of a recurrent network hold after so many ticks at the same pictures."""
-    given, inside = project_input(weights.mix[0], pictures), pictures[..., -1:]
+def run_ticks(weights: Weights, state: jax.Array, pictures: jax.Array, ticks: Any) -> jax.Array:
+    """The cells' states of a recurrent network after so many ticks at the same images."""
+    drive, inside = project_input(weights.mix[0], pictures), pictures[..., -1:]
 
-    def once(_, held):
-        return tick(weights.mix[0], weights.bias[0], held, given, inside)
+    def once(_, state):
+        return tick(weights.mix[0], weights.bias[0], state, drive, inside)
 
-    return jax.lax.fori_loop(0, ticks, once, held)
+    return jax.lax.fori_loop(0, ticks, once, state)
 
 
 def run_layers(weights: Weights, pictures: jax.Array) -> jax.Array:
-    """What the cells of a feed-forward network hold after its last layer."""
+    """The cells' states of a feed-forward network after its last layer."""
     inside = pictures[..., -1:]
 
-    def layer(held, own):
-        mix, bias = own
-        return tick(mix, bias, held, project_input(mix, pictures), inside), None
+    def layer(state, parameters):
+        mix, bias = parameters
+        return tick(mix, bias, state, project_input(mix, pictures), inside), None
 
     return jax.lax.scan(layer, zero_state(weights, pictures), (weights.mix, weights.bias))[0]
 
@@ -110,15 +110,15 @@ def zero_state(weights: Weights, pictures: jax.Array) -> jax.Array:
     return jnp.zeros((*pictures.shape[:3], len(weights.policy)))
 
 
-def logits(weights: Weights, held: jax.Array) -> jax.Array:
-    """[N, H, W, K] of the moves from every cell: its plan for the whole field."""
-    return held @ weights.policy + weights.policy_bias
+def logits(weights: Weights, state: jax.Array) -> jax.Array:
+    """[N, H, W, K] logits of the moves from every cell: the plan for the whole grid."""
+    return state @ weights.policy + weights.policy_bias
 
 
 class ThinkingNetwork(NamedSubject):
     """A trained network of fields with its weights frozen.
 
-    It plans for all cells at once and does not know where it stands until it acts; the act is the plan's for that cell.
+    It plans for all cells at once, independently of the agent's position; it acts by the plan for the agent's cell.
     """
 
     weights: Weights
@@ -128,15 +128,15 @@ class ThinkingNetwork(NamedSubject):
     side: int = eqx.field(static=True)
 
     def fresh(self, n: int) -> Any:
-        """Zeros [N, F, F, C]; nothing where it is feed-forward."""
+        """Zeros [N, F, F, C]; empty if it is feed-forward."""
         return jnp.zeros((n, self.side, self.side, len(self.weights.policy))) if self.recurrent else ()
 
     def respond(self, key: jax.Array, carry: Any, percept: Percept) -> tuple[Any, Response]:
-        """Thinks for its ticks at what is shown, then acts by the plan for the cell where it stands."""
-        pictures, here = self.home.planes(percept.observation)  # pyright: ignore[reportAttributeAccessIssue]
+        """Thinks for its ticks at the observation, then acts by the plan for the agent's cell."""
+        pictures, cell = self.home.planes(percept.observation)  # pyright: ignore[reportAttributeAccessIssue]
         carry = run_ticks(self.weights, carry, pictures, self.ticks) if self.recurrent else carry
-        held = carry if self.recurrent else run_layers(self.weights, pictures)
-        flat = held.reshape(len(here), -1, held.shape[-1])[jnp.arange(len(here)), here]
+        state = carry if self.recurrent else run_layers(self.weights, pictures)
+        flat = state.reshape(len(cell), -1, state.shape[-1])[jnp.arange(len(cell)), cell]
         return carry, choose(key, jax.nn.log_softmax(logits(self.weights, flat)))
 
     def absorb(self, key: jax.Array, carry: Any, percept: Percept) -> Any:
@@ -147,11 +147,11 @@ class ThinkingNetwork(NamedSubject):
         return run_ticks(self.weights, carry, pictures, self.ticks)
 
     def taps(self, carry: Any) -> dict[str, jax.Array]:
-        """What all cells hold."""
+        """The states of all cells."""
         return {"field": carry.reshape(len(carry), -1)} if self.recurrent else {}
 
     def untrained(self, seed: int) -> Self:
-        """A network of the same shape as training starts from."""
+        """An untrained network of the same shape."""
         width, choices = self.weights.policy.shape
         planes = self.weights.mix.shape[1] // 5 - width
         layers = 0 if self.recurrent else len(self.weights.mix)
@@ -160,41 +160,47 @@ class ThinkingNetwork(NamedSubject):
 
 
 def subject(family: Family, path: str = "", ticks: int = 1) -> ThinkingNetwork:
-    """A network of fields that thinks for some ticks before it acts, read from its .safetensors file.
+    """A network on grids that thinks for some ticks before it acts, read from its .safetensors file.
 
     Args:
-        family: what it is put to, of any size; it needs to show fields: maze.
+        family: the family that it is run on, of any size; its observations must be grids (maze).
         path: the file, or the name of a network that ships.
-        ticks: at every percept; more are given by the condition thinking. A feed-forward network answers at once.
+        ticks: ticks at every percept; the condition thinking adds more. A feed-forward network acts at once.
     """
     check_range(1, MOST, ticks=ticks)
     file = OURS.find(path)
-    told = about(file)
+    metadata = about(file)
     side, planes = field_shape(family)
-    if planes != told["planes"] or family.choices != told["choices"]:
+    if planes != metadata["planes"] or family.choices != metadata["choices"]:
         raise MesascopeError(
-            f"{str(path)!r} looks at {told['planes']} pictures and chooses between {told['choices']} moves; "
+            f"{str(path)!r} looks at {metadata['planes']} pictures and chooses between {metadata['choices']} moves; "
             f"{family.name} has others.",
-            f"Put it to its own family, {told['family']}, of any size.",
+            f"Run it on its own family, {metadata['family']}, of any size.",
         )
-    empty = jax.eval_shape(lambda: create(jax.random.key(0), *(told[k] for k in SIZES)))
+    empty = jax.eval_shape(lambda: create(jax.random.key(0), *(metadata[k] for k in SIZES)))
     weights = OURS.filled(file, empty)
     name = f"thinking_network:path={path}" + (f",ticks={ticks}" if ticks != 1 else "")
     bare = family.with_bank(None)
     bare = eqx.tree_at(lambda f: f.name, bare, "")
     return ThinkingNetwork(
-        name, told["trained_on"], weights, bare, jnp.asarray(ticks, jnp.int32), not told["layers"], side
+        name,
+        metadata["trained_on"],
+        weights,
+        bare,
+        jnp.asarray(ticks, jnp.int32),
+        not metadata["layers"],
+        side,
     )
 
 
 def field_shape(family: Family) -> tuple[int, int]:
-    """The cells on a side and the pictures P that a family shows.
+    """The cells per side and the number of images P in a family's observations.
 
     Raises:
-        MesascopeError: it shows none.
+        MesascopeError: its observations are not grids.
     """
     if not isinstance(family, ShowsFields) or family.choices is None:
         raise MesascopeError(f"{family.name} shows no fields.", "Take a family that does: maze.")
-    shown = jax.ShapeDtypeStruct((1, *family.shown), jnp.float32)
-    pictures = jax.eval_shape(lambda x: family.planes(x)[0], shown)
+    observation = jax.ShapeDtypeStruct((1, *family.shown), jnp.float32)
+    pictures = jax.eval_shape(lambda x: family.planes(x)[0], observation)
     return pictures.shape[1], pictures.shape[-1]

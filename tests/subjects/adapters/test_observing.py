@@ -109,7 +109,7 @@ def test_broken_pickles_are_errors():
         b"\x80\x05\x95\xff\xff\xff\xff\xff\xff\xff\x7f.",
         b"Nr\xff\xff\xff\x7f",
     ):
-        with pytest.raises(MesascopeError, match="is no whole pickle"):
+        with pytest.raises(MesascopeError, match="is not a valid pickle"):
             _inert.read(data, "it")
-    with pytest.raises(MesascopeError, match="is no whole pickle"):
+    with pytest.raises(MesascopeError, match="is not a valid pickle"):
         _inert.read(b"P7\n.", "it")  # a reference outside

@@ -297,7 +297,7 @@ def test_observations_are_normalised_as_in_training(tmp_path):
     ):
         open_subject(path, SMALL)
     env.save(str(tmp_path / "VecNormalize.pkl"))
-    with pytest.warns(MesascopeWarning, match="A VecNormalize file lies beside"):
+    with pytest.warns(MesascopeWarning, match="There is a VecNormalize file beside"):
         one = open_subject(path, SMALL)
     assert one.name.endswith("VecNormalize.pkl")
     now = percept(7, 3, 2, 1)

@@ -282,7 +282,7 @@ def test_mistakes_say_what_to_type(tmp_path):
         MesascopeError, match="gives 3 numbers, bernoulli_bandit:arms=4,trials=11 has 4 actions"
     ):
         wrap(gru(choices=3, features=7), wide)
-    with pytest.raises(MesascopeError, match="no axis is theirs"):
+    with pytest.raises(MesascopeError, match="no axis is the batch axis"):
         wrap(Sequences(), SMALL)
     assert wrap(Sequences(), SMALL, layout="time").state[0].axis == 1
 
