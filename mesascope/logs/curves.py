@@ -64,63 +64,67 @@ def read_curves(
             f"{table.name} has steps ({quote(steps)}) and success ({quote(success)}), and no number of problems.",
             "Add a column n; or, where it is a log of choices, name its columns: --columns action=NAME,feedback=NAME.",
         )
-    at, many = _whole(table, steps, 0), _whole(table, n, 1)
-    share, said = _shares(table, success, many)
-    who, names = labels(table, found["who"]) if found["who"] else (np.zeros(len(at), int), [_stem(source)])
-    table.refuse(who < 0, str(found["who"]), "{place} names no curve.", "Fill it in, or leave the row out.")
-    if more := len(at) - len({*zip(at.tolist(), who.tolist(), strict=True)}):
-        said.append(
+    at, counts = _read_integers(table, steps, 0), _read_integers(table, n, 1)
+    share, notes_on_shares = _count_solved(table, success, counts)
+    owner, names = (
+        labels(table, found["who"]) if found["who"] else (np.zeros(len(at), int), [_name_curve(source)])
+    )
+    table.refuse(owner < 0, str(found["who"]), "{place} names no curve.", "Fill it in, or leave the row out.")
+    if more := len(at) - len({*zip(at.tolist(), owner.tolist(), strict=True)}):
+        notes_on_shares.append(
             f"{count_noun(more, 'row')} with steps that its curve had before: put together with those."
         )
     notes = [
         f"{count_noun(len(at), 'point')} of {table.name}: {list_names(list(filter(None, found.values())))}.",
-        *said,
+        *notes_on_shares,
         "Points are taken as drawn apart from each other: whether they share problems is not known.",
     ]
-    rows = [(str(names[i]), who == i) for i in np.unique(who)]
-    return [_curve(at[here], share[here], many[here], name, table.name) for name, here in rows], notes
+    rows = [(str(names[i]), owner == i) for i in np.unique(owner)]
+    return [_make_curve(at[mask], share[mask], counts[mask], name, table.name) for name, mask in rows], notes
 
 
-def _stem(source: Any) -> str:
+def _name_curve(source: Any) -> str:
     return Path(str(source)).stem if isinstance(source, (str, Path)) else "curve"
 
 
-def _whole(table: Table, column: str, least: int) -> np.ndarray:
+def _read_integers(table: Table, column: str, least: int) -> np.ndarray:
     """A column of whole numbers from the least."""
     values = numbers(table, column, "steps")
     bad = ~np.isfinite(values) | (values != np.round(values)) | (values < least) | (values > LARGEST)
-    what = f"is no whole number from {least} to {LARGEST:,}"
-    table.refuse(bad, column, f"{{place}}: {{cell}} {what}.", "Leave such rows out.")
+    fault = f"is no whole number from {least} to {LARGEST:,}"
+    table.refuse(bad, column, f"{{place}}: {{cell}} {fault}.", "Leave such rows out.")
     return values.astype(np.int64)
 
 
-def _shares(table: Table, column: str, many: np.ndarray) -> tuple[np.ndarray, list[str]]:
+def _count_solved(table: Table, column: str, counts: np.ndarray) -> tuple[np.ndarray, list[str]]:
     """Per row how many were solved, and how the column was read."""
     values, name = numbers(table, column, "success"), normalise_name(column)
     bad = ~np.isfinite(values) | (values < 0)
-    whole = not bad.any() and bool((values == np.round(values)).all())
-    if whole and values.max() == 1 and many.max() > 1 and name not in (*SHARES, *COUNTS):
+    is_integer = not bad.any() and bool((values == np.round(values)).all())
+    if is_integer and values.max() == 1 and counts.max() > 1 and name not in (*SHARES, *COUNTS):
         raise MesascopeError(
             f"{quote(column)} of {table.name} holds 0 and 1 alone: all and none of the problems, or one and none?",
             "Call the column success_rate for shares, successes for counts.",
         )
-    count = name in COUNTS or (whole and bool((values > 1).any()) and name not in SHARES)
-    bad |= values > (many if count else 1)
+    count = name in COUNTS or (is_integer and bool((values > 1).any()) and name not in SHARES)
+    bad |= values > (counts if count else 1)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise MesascopeError(
             f"{table.place(row, column)}: {quote(table.frame[column].iloc[row])} is neither a share from 0 to 1 nor a "
-            f"count up to {int(many[row]):,}.",
+            f"count up to {int(counts[row]):,}.",
             "Give shares, or counts in every row.",
         )
-    told = "counts" if count else "shares; solved are the share times n, rounded"
-    return np.round(values if count else values * many).astype(np.int64), [f"{quote(column)} holds {told}."]
+    reading = "counts" if count else "shares; solved are the share times n, rounded"
+    return np.round(values if count else values * counts).astype(np.int64), [
+        f"{quote(column)} holds {reading}."
+    ]
 
 
-def _curve(at: np.ndarray, solved: np.ndarray, many: np.ndarray, name: str, source: str) -> xr.Dataset:
+def _make_curve(at: np.ndarray, solved: np.ndarray, counts: np.ndarray, name: str, source: str) -> xr.Dataset:
     """One curve; rows of one number of steps are put together."""
     points = np.unique(at)
-    hits, n = (np.array([x[at == p].sum() for p in points]) for x in (solved, many))
+    hits, n = (np.array([x[at == p].sum() for p in points]) for x in (solved, counts))
     if n.max() * len(points) > MOST:
         raise MesascopeError(
             f"The curve of {quote(name)} has points of up to {int(n.max()):,} problems, too many to hold.",

@@ -30,22 +30,24 @@ def to_datatree(trials: xr.Dataset) -> xr.DataTree:
         a trial is missing; `constant_data` with all else, such as feedback [N, T] (NaN where missing), transition,
         offered, score, chance, and participant [N]. Axes lifetime and trial carry coordinates counted from 0.
     """
-    lived = trials.sel(condition="intact", drop=True) if "condition" in trials.dims else trials
-    if "participant" in lived.coords:
-        lived = lived.reset_coords("participant")
-    lived = lived.drop_vars("partner", errors="ignore")
-    lived = lived.assign_coords({d: np.arange(lived.sizes[d]) for d in lived.dims if d not in lived.coords})
-    lived.attrs = {
+    intact = trials.sel(condition="intact", drop=True) if "condition" in trials.dims else trials
+    if "participant" in intact.coords:
+        intact = intact.reset_coords("participant")
+    intact = intact.drop_vars("partner", errors="ignore")
+    intact = intact.assign_coords(
+        {d: np.arange(intact.sizes[d]) for d in intact.dims if d not in intact.coords}
+    )
+    intact.attrs = {
         "created_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "creation_library": "mesascope",
         "creation_library_version": mesascope.__version__,
         **{k: trials.attrs[k] for k in KEPT if k in trials.attrs},
     }
-    done = [n for n in DONE if n in lived]
+    done = [n for n in DONE if n in intact]
     groups = {
-        "/": xr.Dataset(attrs=lived.attrs),
-        "/observed_data": lived[done],
-        "/constant_data": lived.drop_vars(done),
+        "/": xr.Dataset(attrs=intact.attrs),
+        "/observed_data": intact[done],
+        "/constant_data": intact.drop_vars(done),
     }
     return xr.DataTree.from_dict(groups, name=str(trials.attrs.get("subject", "log")))
 

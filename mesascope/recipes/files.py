@@ -78,12 +78,12 @@ def identity(run: Run) -> dict[str, Any]:
 
 def origin(run: Run) -> dict[str, Any]:
     """What makes the same network: the command, the versions, the commit."""
-    given = ",".join(f"{k}={v}" for k, v in run.settings.items())
-    told = provenance(run.settings["seed"])
+    settings = ",".join(f"{k}={v}" for k, v in run.settings.items())
+    source = provenance(run.settings["seed"])
     return {
-        "command": f"mesascope train {run.recipe}:{given} --family {run.family.name} --out DIR",
-        "versions": told["versions"] | {"equinox": eqx.__version__},
-        "commit": told["commit"],
+        "command": f"mesascope train {run.recipe}:{settings} --family {run.family.name} --out DIR",
+        "versions": source["versions"] | {"equinox": eqx.__version__},
+        "commit": source["commit"],
     }
 
 
@@ -102,50 +102,50 @@ def prepare(out: str | os.PathLike) -> Path:
     return Path(out)
 
 
-def replace(path: Path, tensors: dict[str, np.ndarray], told: dict[str, Any]) -> None:
+def replace(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
     """Writes a file that is whole at every moment, even under SIGKILL."""
-    text = json.dumps(told, sort_keys=True)  # under one key: the order in the header is then certain
+    text = json.dumps(metadata, sort_keys=True)  # under one key: the order in the header is then certain
     with replacing(path) as part, part.open("wb") as file:
         file.write(serialise(tensors, {"mesascope": text}))
         file.flush()
         os.fsync(file.fileno())
 
 
-def save_checkpoint(run: Run, path: Path, kept: Checkpoint) -> None:
+def save_checkpoint(run: Run, path: Path, checkpoint: Checkpoint) -> None:
     """Writes a checkpoint; a replay is no part of it."""
-    leaves = jax.tree.leaves(eqx.filter(kept.state, _held))
+    leaves = jax.tree.leaves(eqx.filter(checkpoint.state, _is_array))
     tensors = {f"{i:04d}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
-    at = {"done": kept.done, "steps": kept.steps, "round": kept.round}
+    at = {"done": checkpoint.done, "steps": checkpoint.steps, "round": checkpoint.round}
     replace(path, tensors, {"format": CHECKPOINT, **at, **identity(run)})
 
 
-def load_checkpoint(run: Run, path: Path, begun: Any) -> Checkpoint:
+def load_checkpoint(run: Run, path: Path, initial: Any) -> Checkpoint:
     """What a checkpoint holds, in the shape of the state that training begins with; that where there is none.
 
     Raises:
         MesascopeError: it is of another training, or broken.
     """
     if not path.exists():
-        return Checkpoint(begun, 0, 0, 0, ())
-    told = check_identity(run, path)
-    arrays, rest = eqx.partition(begun, _held)
+        return Checkpoint(initial, 0, 0, 0, ())
+    metadata = check_identity(run, path)
+    arrays, rest = eqx.partition(initial, _is_array)
     leaves, structure = jax.tree.flatten(arrays)
     try:
         tensors = load(path.read_bytes())
-        found = [tensors[f"{i:04d}"] for i in range(len(leaves))]
-        alike = [(f.shape, f.dtype) for f in found] == [(x.shape, x.dtype) for x in leaves]
-        if told["format"] != CHECKPOINT or not alike:
+        saved = [tensors[f"{i:04d}"] for i in range(len(leaves))]
+        matches = [(f.shape, f.dtype) for f in saved] == [(x.shape, x.dtype) for x in leaves]
+        if metadata["format"] != CHECKPOINT or not matches:
             raise ValueError("its arrays have other shapes")
-        done, steps, turns = (int(told[name]) for name in ("done", "steps", "round"))
+        done, steps, turns = (int(metadata[name]) for name in ("done", "steps", "round"))
     except (SafetensorError, KeyError, ValueError, TypeError, OSError) as error:
         raise MesascopeError(
             f"The checkpoint {str(path)!r} is broken: {error}.", "Delete it to begin anew."
         ) from None
-    state = eqx.combine(jax.tree.unflatten(structure, [jnp.asarray(f) for f in found]), rest)
+    state = eqx.combine(jax.tree.unflatten(structure, [jnp.asarray(f) for f in saved]), rest)
     return Checkpoint(state, done, steps, turns, ())
 
 
-def _held(x: Any) -> bool:
+def _is_array(x: Any) -> bool:
     return isinstance(x, jax.Array | np.ndarray)
 
 
@@ -156,16 +156,16 @@ def check_identity(run: Run, path: Path) -> dict[str, Any]:
         MesascopeError: it is of another one.
     """
     try:
-        told, *_ = read_header(path)
+        metadata, *_ = read_header(path)
     except MesascopeError as error:
         raise MesascopeError(error.problem, "Delete it to begin anew.") from None
     for name, value in identity(run).items():
-        if told.get(name) != json.loads(json.dumps(value)):
+        if metadata.get(name) != json.loads(json.dumps(value)):
             raise MesascopeError(
-                f"{str(path)!r} is of another training: its {name} is {told.get(name)!r}, not {value!r}.",
+                f"{str(path)!r} is of another training: its {name} is {metadata.get(name)!r}, not {value!r}.",
                 "Name another --out, or delete the file.",
             )
-    return told
+    return metadata
 
 
 def check_finite(tensors: dict[str, Any]) -> dict[str, np.ndarray]:

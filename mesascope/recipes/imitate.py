@@ -21,19 +21,19 @@ from mesascope.contracts.recipe import Progress, Trained, ignore_progress
 from mesascope.contracts.subject import Subject
 from mesascope.errors import MesascopeError
 from mesascope.recipes.descent import MANY, RANGES, check, initial_moments
-from mesascope.recipes.lives import Scale, gains, live, mean, per_trial, scale
+from mesascope.recipes.lives import Scale, gains, live, mean, mean_score, scale
 from mesascope.recipes.ppo_recurrent import clipped_loss, practice
-from mesascope.recipes.updates import Batch, Taught, improve_on_lifetimes, train
+from mesascope.recipes.updates import Batch, Objective, improve_on_lifetimes, train
 from mesascope.rollouts.rollouts import strip_names
 
 
-class Lived(NamedTuple):
+class Examples(NamedTuple):
     """What one batch of lifetimes leaves to train on."""
 
     encoded: jax.Array  # [T, N, F]
     lesson: jax.Array  # [T, N, K] the teacher's log-probabilities
     worth: jax.Array  # [T, N] what the critic should have said
-    there: Any  # [T, N] whether the step was lived, None where all were
+    mask: Any  # [T, N] whether the step was lived, None where all were
 
 
 def recipe(
@@ -97,7 +97,7 @@ def recipe(
     guide, leading, span = open_teacher(family, teacher), round(led * lifetimes), scale(family)
     later = {k.removeprefix("improve_"): v for k, v in settings.items() if k.startswith("improve_")}
     imitation = improve_on_lifetimes(family, settings, Partial(lesson, span=span, guide=guide, led=leading))
-    practised = improve_on_lifetimes(
+    practice_update = improve_on_lifetimes(
         family, {**settings, **later}, Partial(practice, span=span, loss=clipped_loss)
     )
 
@@ -107,7 +107,7 @@ def recipe(
         memory = (
             initial_moments(network) if number == updates else memory
         )  # PPO begins with a memory of its own
-        return practised(key, jnp.asarray(int(number) - updates), network, memory)
+        return practice_update(key, jnp.asarray(int(number) - updates), network, memory)
 
     return train("imitate", family, settings, improve, out, progress=progress, more=improve_updates)
 
@@ -121,12 +121,12 @@ def open_teacher(family: Family, teacher: str) -> Subject:
     name, _, rest = teacher.partition(":")
     guide = catalogue.make("subjects", f"{name}:{rest.replace('+', ',')}" if rest else name, family)
 
-    def tried() -> Any:
+    def respond_once() -> Any:
         key = jax.random.key(0)
         percept = family.begin(key, family.draw(key, 1))[1]
         return guide.respond(key, guide.fresh(1), percept)[1].log_probs
 
-    if not guide.traceable or eqx.filter_eval_shape(tried) is None:
+    if not guide.traceable or eqx.filter_eval_shape(respond_once) is None:
         raise MesascopeError(
             f"{teacher!r} gives no probabilities that can be imitated.",
             "Name a scripted subject, such as gittins or thompson.",
@@ -134,7 +134,7 @@ def open_teacher(family: Family, teacher: str) -> Subject:
     return strip_names(guide)
 
 
-def lesson(network: Recurrent, batch: Batch, /, *, span: Scale, guide: Subject, led: int) -> Taught:
+def lesson(network: Recurrent, batch: Batch, /, *, span: Scale, guide: Subject, led: int) -> Objective:
     """What a teacher says along lifetimes.
 
     Args:
@@ -144,14 +144,14 @@ def lesson(network: Recurrent, batch: Batch, /, *, span: Scale, guide: Subject, 
         guide: the teacher.
         led: lifetimes that the teacher lives, the first ones.
     """
-    lives = live(batch.key, network, batch.family, batch.tried.tasks, guide, led=led)
-    worth = gains(lives, batch.tried.best, span, batch.plan.discount, batch.plan.trace).worth
-    lived = Lived(lives.encoded, lives.lesson, worth, lives.there)
-    return Taught(lived, loss, per_trial(lives, batch.tried.best))
+    lives = live(batch.key, network, batch.family, batch.task_batch.tasks, guide, led=led)
+    worth = gains(lives, batch.task_batch.best, span, batch.plan.discount, batch.plan.trace).worth
+    examples = Examples(lives.encoded, lives.lesson, worth, lives.mask)
+    return Objective(examples, loss, mean_score(lives, batch.task_batch.best))
 
 
-def loss(network: Recurrent, batch: Lived) -> jax.Array:
+def loss(network: Recurrent, batch: Examples) -> jax.Array:
     """The cross-entropy of the teacher's probabilities and the critic's squared error."""
     features = network.memory.unroll(batch.encoded)
-    fit = mean((jnp.exp(batch.lesson) * network.log_probs(features)).sum(-1), batch.there)
-    return -fit + 0.5 * mean(jnp.square(network.worth(features) - batch.worth), batch.there)
+    fit = mean((jnp.exp(batch.lesson) * network.log_probs(features)).sum(-1), batch.mask)
+    return -fit + 0.5 * mean(jnp.square(network.worth(features) - batch.worth), batch.mask)

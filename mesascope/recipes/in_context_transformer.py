@@ -42,7 +42,7 @@ class Plan(NamedTuple):
     room: jax.Array
 
 
-class Shown(NamedTuple):
+class Rollout(NamedTuple):
     """What a batch of lifetimes shows, axes T, N: percepts before every trial and hidden states; after the trials."""
 
     before: Percept
@@ -105,8 +105,8 @@ def recipe(
         raise MesascopeError(f"{family.name} is not written in JAX.", "Train on linear_regression, say.")
 
     def begin() -> tuple[Recurrent, Any]:
-        given = {k: v for k, v in layout.items() if v or memory in LAYERED}
-        network = initialise(address(key, "weights"), family, memory, width, parts, layout=given or None)
+        shape = {k: v for k, v in layout.items() if v or memory in LAYERED}
+        network = initialise(address(key, "weights"), family, memory, width, parts, layout=shape or None)
         refuse_acts(network, family)
         return network, ADAM.init(eqx.filter(network, eqx.is_array))
 
@@ -126,11 +126,11 @@ def refuse_acts(network: Recurrent, family: Family) -> None:
     key, other = jax.random.key(0), 1 if family.choices is not None else 1.0
 
     @eqx.filter_jit
-    def told(act):
-        lived = shown(key, family, family.draw(key, 2), act)
-        return jax.vmap(network.encode)(lived.before), jax.vmap(family.target)(lived.after)
+    def encode_batch(act):
+        rollout = roll_out(key, family, family.draw(key, 2), act)
+        return jax.vmap(network.encode)(rollout.before), jax.vmap(family.target)(rollout.after)
 
-    (one, target), (two, _) = told(0 * other), told(other)
+    (one, target), (two, _) = encode_batch(0 * other), encode_batch(other)
     if not np.array_equal(one, two):
         raise MesascopeError(
             f"In {family.name} what {'+'.join(network.observes)} shows depends on the acts.",
@@ -143,7 +143,7 @@ def refuse_acts(network: Recurrent, family: Family) -> None:
         )
 
 
-def shown(key: jax.Array, family: Family, tasks: Any, act: Any = 0) -> Shown:
+def roll_out(key: jax.Array, family: Family, tasks: Any, act: Any = 0) -> Rollout:
     """Lives a batch of lifetimes with the same act at every trial.
 
     Args:
@@ -152,17 +152,17 @@ def shown(key: jax.Array, family: Family, tasks: Any, act: Any = 0) -> Shown:
         tasks: its tasks, leading axis N.
         act: at every trial.
     """
-    begun_with = family.begin(address(key, "begin"), tasks)
+    start = family.begin(address(key, "begin"), tasks)
     kind = jnp.float32 if family.choices is None else jnp.int32
-    acts = jnp.full(begun_with[1].action.shape, act, kind)
+    acts = jnp.full(start[1].action.shape, act, kind)
 
-    def trial(life, t):
+    def run_trial(life, t):
         state, percept = life
         own = address(key, "pay", t)
         later, after, _ = family.step(own, tasks, state, acts)
-        return (later, after), Shown(percept, state, after, own)
+        return (later, after), Rollout(percept, state, after, own)
 
-    return jax.lax.scan(trial, begun_with, jnp.arange(family.horizon))[1]
+    return jax.lax.scan(run_trial, start, jnp.arange(family.horizon))[1]
 
 
 @eqx.filter_jit
@@ -191,13 +191,13 @@ def update(
         The network and Adam's memory after it, and the batch's mean score.
     """
     tasks = trained_split(family).draw(address(key, "tasks"), lifetimes)
-    lived = shown(address(key, "lives"), family, tasks)
+    rollout = roll_out(address(key, "lives"), family, tasks)
     arrays, still = eqx.partition(network, eqx.is_array)
 
-    def of(arrays):
-        return loss(eqx.combine(arrays, still), family, tasks, lived, plan.room)
+    def objective(arrays):
+        return loss(eqx.combine(arrays, still), family, tasks, rollout, plan.room)
 
-    slope, score = jax.grad(of, has_aux=True)(arrays)
+    slope, score = jax.grad(objective, has_aux=True)(arrays)
     change, state = ADAM.update(slope, state)
     rising = jnp.minimum((number + 1) / jnp.maximum(plan.warmup, 1), 1.0)
     past = jnp.maximum(number - plan.warmup, 0) / jnp.maximum(plan.updates - plan.warmup, 1)
@@ -207,15 +207,15 @@ def update(
 
 
 def loss(
-    network: Recurrent, family: Family, tasks: Any, lived: Shown, room: jax.Array
+    network: Recurrent, family: Family, tasks: Any, rollout: Rollout, room: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """The loss of a trial, and its mean score: minus the score in units of what can be gained, or log-loss in nats."""
-    features = network.memory.unroll(jax.vmap(network.encode)(lived.before))
+    features = network.memory.unroll(jax.vmap(network.encode)(rollout.before))
     if network.choices is None:
         acts = network.number(features)
         score = jax.vmap(lambda key, state, act: family.step(key, tasks, state, act)[2])
-        mean = score(lived.key, lived.state, acts).mean()
+        mean = score(rollout.key, rollout.state, acts).mean()
         return -mean / room, mean
-    target = jnp.asarray(jax.vmap(family.target)(lived.after))
+    target = jnp.asarray(jax.vmap(family.target)(rollout.after))
     log_probs = jnp.take_along_axis(network.log_probs(features), target[..., None], -1)
     return -log_probs.mean(), jnp.exp(log_probs).mean()

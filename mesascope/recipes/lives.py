@@ -29,7 +29,7 @@ class Scale(NamedTuple):
     best: jax.Array
 
 
-class Drawn(NamedTuple):
+class TaskBatch(NamedTuple):
     """A batch of tasks, and the best pay-off [T, N] of each of their trials."""
 
     tasks: Any
@@ -49,7 +49,7 @@ class Lifetimes(NamedTuple):
         score: the expected pay-off.
         target: what would have been right, None where the family shows no such thing.
         lesson: [T, N, K] the teacher's log-probabilities, None without one.
-        there: whether the step was lived, None where all were.
+        mask: whether the step was lived, None where all were.
         opens: the trial whose first step it is, -1 at the others; None where all were lived.
     """
 
@@ -60,7 +60,7 @@ class Lifetimes(NamedTuple):
     score: jax.Array
     target: Any
     lesson: Any
-    there: Any = None
+    mask: Any = None
     opens: Any = None
 
 
@@ -78,8 +78,8 @@ def trained_split(family: Family) -> Split:
 
 def scale(family: Family) -> Scale:
     """The mean pay-off of a trial by chance and at best, over 4,096 tasks of those that are trained on."""
-    told = family.latents(_drawn(family, jax.random.key(0), ENOUGH), trained_split(family).name)
-    chance, best = np.mean(told["chance"]), np.mean(told["best"])
+    latents = family.latents(_draw(family, jax.random.key(0), ENOUGH), trained_split(family).name)
+    chance, best = np.mean(latents["chance"]), np.mean(latents["best"])
     if best - chance < 1e-6:
         raise MesascopeError(
             f"In {family.name} the best pays no more than chance.", "Train on another family."
@@ -87,14 +87,16 @@ def scale(family: Family) -> Scale:
     return Scale(jnp.float32(chance), jnp.float32(best))
 
 
-def draw_tasks(family: Family, key: jax.Array, lifetimes: int) -> Drawn:
+def draw_tasks(family: Family, key: jax.Array, lifetimes: int) -> TaskBatch:
     """Draws a batch of tasks of those that are trained on."""
-    tasks = _drawn(family, key, lifetimes)
-    return Drawn(tasks, jnp.asarray(family.latents(tasks, trained_split(family).name)["best"].T, jnp.float32))
+    tasks = _draw(family, key, lifetimes)
+    return TaskBatch(
+        tasks, jnp.asarray(family.latents(tasks, trained_split(family).name)["best"].T, jnp.float32)
+    )
 
 
 @eqx.filter_jit
-def _drawn(family: Family, key: jax.Array, n: int) -> Any:
+def _draw(family: Family, key: jax.Array, n: int) -> Any:
     return trained_split(family).draw(key, n)
 
 
@@ -119,40 +121,40 @@ def live(
     """
     state, percept = family.begin(address(key, "begin"), tasks)
     n, steps = len(percept.action), family.steps
-    asked = None if teacher is None else teacher.fresh(n)
+    teacher_carry = None if teacher is None else teacher.fresh(n)
 
-    def trial(life, t):
-        state, percept, carry, asked = life
+    def run_step(life, t):
+        state, percept, carry, teacher_carry = life
         encoded = network.encode(percept)
         carry, features = network.memory.step(carry, encoded)
         log_probs = network.log_probs(features)
         action, lesson = choose(address(key, "act", t), log_probs).action, None
         if teacher is not None:
-            asked, answer = teacher.respond(address(key, "teacher", t), asked, percept)
+            teacher_carry, answer = teacher.respond(address(key, "teacher", t), teacher_carry, percept)
             action, lesson = jnp.where(jnp.arange(n) < led, answer.action, action), answer.log_probs
         idle = None if steps == 1 else family.idle(state)
         before, idle = life, None if idle is None else idle & (t % steps > 0)
         state, percept, score = family.step(address(key, "pay", t), tasks, state, action)
         log_prob = jnp.take_along_axis(log_probs, action[:, None], 1)[:, 0]
-        left = Lifetimes(
+        record = Lifetimes(
             encoded, action, log_prob, network.worth(features), score, family.target(percept), lesson
         )
-        after = (state, percept, carry, asked)
+        after = (state, percept, carry, teacher_carry)
         if idle is None:
-            return after, left
-        left = left._replace(
+            return after, record
+        record = record._replace(
             score=jnp.where(idle, 0.0, score),
-            worth=jnp.where(idle, 0.0, left.worth),
-            there=~idle,
+            worth=jnp.where(idle, 0.0, record.worth),
+            mask=~idle,
             opens=jnp.where(t % steps == 0, t // steps, jnp.full(n, -1)),
         )
-        return select(idle, before, after), left
+        return select(idle, before, after), record
 
-    life = (state, percept, network.fresh(n), asked)
-    lives = jax.lax.scan(trial, life, jnp.arange(family.horizon * steps))[1]
-    if lives.there is None:
+    life = (state, percept, network.fresh(n), teacher_carry)
+    lives = jax.lax.scan(run_step, life, jnp.arange(family.horizon * steps))[1]
+    if lives.mask is None:
         return lives
-    order = jnp.argsort(~lives.there, axis=0, stable=True)
+    order = jnp.argsort(~lives.mask, axis=0, stable=True)
     return jax.tree.map(
         lambda x: jnp.take_along_axis(x, order.reshape(order.shape + (1,) * (x.ndim - 2)), 0), lives
     )
@@ -175,8 +177,8 @@ def gains(lives: Lifetimes, best: jax.Array, scale: Scale, discount: Number, tra
     steps = len(lives.score) // len(best)
     longest = (discount ** jnp.arange(len(lives.score))).sum() / steps
     if lives.opens is not None:
-        asked = jnp.take_along_axis(best, jnp.maximum(lives.opens, 0), 0)
-        best = jnp.where(lives.opens >= 0, asked, 0.0)
+        trial_best = jnp.take_along_axis(best, jnp.maximum(lives.opens, 0), 0)
+        best = jnp.where(lives.opens >= 0, trial_best, 0.0)
     elif steps > 1:
         best = jnp.repeat(best / steps, steps, 0)
     reward = (lives.score - best) / (scale.best - scale.chance) / longest
@@ -189,31 +191,31 @@ def advantages(reward: jax.Array, worth: jax.Array, discount: Number, trace: Num
     after = jnp.concatenate([worth[1:], jnp.zeros_like(worth[:1])])
     surprise = reward + discount * after - worth
 
-    def back(later, now):
+    def step_back(later, now):
         later = now + discount * trace * later
         return later, later
 
-    return jax.lax.scan(back, jnp.zeros_like(worth[0]), surprise, reverse=True)[1]
+    return jax.lax.scan(step_back, jnp.zeros_like(worth[0]), surprise, reverse=True)[1]
 
 
-def spread(log_probs: jax.Array, there: Any = None) -> jax.Array:
+def mean_entropy(log_probs: jax.Array, mask: Any = None) -> jax.Array:
     """The mean entropy of distributions [..., K]."""
-    return -mean((jnp.exp(log_probs) * log_probs).sum(-1), there)
+    return -mean((jnp.exp(log_probs) * log_probs).sum(-1), mask)
 
 
-def mean(x: jax.Array, there: Any = None) -> jax.Array:
+def mean(x: jax.Array, mask: Any = None) -> jax.Array:
     """The mean over the steps that were lived."""
-    return x.mean() if there is None else (x * there).sum() / there.sum()
+    return x.mean() if mask is None else (x * mask).sum() / mask.sum()
 
 
-def standard(x: jax.Array, there: Any = None) -> jax.Array:
+def standardise(x: jax.Array, mask: Any = None) -> jax.Array:
     """The same numbers with mean 0 and standard deviation 1 over the steps that were lived."""
-    if there is None:
+    if mask is None:
         return (x - x.mean()) / (x.std() + 1e-8)
-    x = x - mean(x, there)
-    return x / (jnp.sqrt(mean(x * x, there)) + 1e-8)
+    x = x - mean(x, mask)
+    return x / (jnp.sqrt(mean(x * x, mask)) + 1e-8)
 
 
-def per_trial(lives: Lifetimes, best: jax.Array) -> jax.Array:
+def mean_score(lives: Lifetimes, best: jax.Array) -> jax.Array:
     """The mean score of a trial."""
     return lives.score.mean() if len(lives.score) == len(best) else lives.score.sum() / best.size

@@ -17,8 +17,8 @@ from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Progress, Trained, ignore_progress
 from mesascope.recipes.descent import Number, Plan, check, linear_schedule
-from mesascope.recipes.lives import Scale, gains, live, mean, per_trial, scale, spread, standard
-from mesascope.recipes.updates import Batch, Taught, improve_on_lifetimes, train
+from mesascope.recipes.lives import Scale, gains, live, mean, mean_entropy, mean_score, scale, standardise
+from mesascope.recipes.updates import Batch, Objective, improve_on_lifetimes, train
 
 
 class Lived(NamedTuple):
@@ -29,7 +29,7 @@ class Lived(NamedTuple):
     log_prob: Any
     advantage: Any
     worth: Any  # what the critic should have said
-    there: Any = None  # whether the step was lived, None where all were
+    mask: Any = None  # whether the step was lived, None where all were
 
 
 def recipe(
@@ -86,7 +86,7 @@ class PolicyLoss(Protocol):
     """What policy and critic are improved on."""
 
     def __call__(
-        self, network: Recurrent, features: jax.Array, lived: Lived, plan: Plan, entropy: Number, /
+        self, network: Recurrent, features: jax.Array, batch: Lived, plan: Plan, entropy: Number, /
     ) -> jax.Array:
         """The loss [] of a network, from its features along a batch, with a weight of the policy's entropy."""
         ...
@@ -101,27 +101,27 @@ class Terms(NamedTuple):
     entropy: jax.Array
 
 
-def loss_terms(network: Recurrent, features: jax.Array, lived: Lived) -> Terms:
+def loss_terms(network: Recurrent, features: jax.Array, batch: Lived) -> Terms:
     """What the losses of policy and critic are made of."""
     log_probs = network.log_probs(features)
-    log_prob = jnp.take_along_axis(log_probs, lived.action[..., None], -1)[..., 0]
-    advantage = standard(lived.advantage, lived.there)
-    error = mean(jnp.square(network.worth(features) - lived.worth), lived.there)
-    return Terms(log_prob, advantage, error, spread(log_probs, lived.there))
+    log_prob = jnp.take_along_axis(log_probs, batch.action[..., None], -1)[..., 0]
+    advantage = standardise(batch.advantage, batch.mask)
+    error = mean(jnp.square(network.worth(features) - batch.worth), batch.mask)
+    return Terms(log_prob, advantage, error, mean_entropy(log_probs, batch.mask))
 
 
 def clipped_loss(
-    network: Recurrent, features: jax.Array, lived: Lived, plan: Plan, entropy: Number, /
+    network: Recurrent, features: jax.Array, batch: Lived, plan: Plan, entropy: Number, /
 ) -> jax.Array:
     """The clipped surrogate, the critic's squared error and the entropy bonus."""
-    found = loss_terms(network, features, lived)
-    ratio = jnp.exp(found.log_prob - lived.log_prob)
-    held = jnp.clip(ratio, 1.0 - plan.clip, 1.0 + plan.clip)
-    gain = jnp.minimum(ratio * found.advantage, held * found.advantage)
-    return -mean(gain, lived.there) + 0.5 * found.error - entropy * found.entropy
+    terms = loss_terms(network, features, batch)
+    ratio = jnp.exp(terms.log_prob - batch.log_prob)
+    clipped = jnp.clip(ratio, 1.0 - plan.clip, 1.0 + plan.clip)
+    gain = jnp.minimum(ratio * terms.advantage, clipped * terms.advantage)
+    return -mean(gain, batch.mask) + 0.5 * terms.error - entropy * terms.entropy
 
 
-def practice(network: Recurrent, batch: Batch, /, *, span: Scale, loss: PolicyLoss) -> Taught:
+def practice(network: Recurrent, batch: Batch, /, *, span: Scale, loss: PolicyLoss) -> Objective:
     """What a network learns from lifetimes of its own.
 
     Args:
@@ -130,13 +130,13 @@ def practice(network: Recurrent, batch: Batch, /, *, span: Scale, loss: PolicyLo
         span: mean pay-off by chance and at best.
         loss: what is to fall.
     """
-    plan, best = batch.plan, batch.tried.best
-    lives = live(batch.key, network, batch.family, batch.tried.tasks)
+    plan, best = batch.plan, batch.task_batch.best
+    lives = live(batch.key, network, batch.family, batch.task_batch.tasks)
     gained = gains(lives, best, span, plan.discount, plan.trace)
     entropy = linear_schedule(plan.entropy, 0.0, batch.number, plan.updates)
 
-    def cost(network: Recurrent, part: Lived) -> jax.Array:
+    def part_loss(network: Recurrent, part: Lived) -> jax.Array:
         return loss(network, network.memory.unroll(part.encoded), part, plan, entropy)
 
-    lived = Lived(lives.encoded, lives.action, lives.log_prob, *gained, lives.there)
-    return Taught(lived, cost, per_trial(lives, best))
+    examples = Lived(lives.encoded, lives.action, lives.log_prob, *gained, lives.mask)
+    return Objective(examples, part_loss, mean_score(lives, best))

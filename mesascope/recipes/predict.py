@@ -18,13 +18,13 @@ from mesascope.contracts.recipe import Progress, Trained, ignore_progress
 from mesascope.errors import MesascopeError
 from mesascope.recipes.descent import check
 from mesascope.recipes.lives import live
-from mesascope.recipes.updates import Batch, Taught, improve_on_lifetimes, train
+from mesascope.recipes.updates import Batch, Objective, improve_on_lifetimes, train
 
 TRIED = "beta_bernoulli:a=2,trials=12,bank=2"  # what `mesascope check` tries it on
 SMALL = {"width": 8, "lifetimes": 8, "minibatches": 2}  # and with which settings
 
 
-class Lived(NamedTuple):
+class Examples(NamedTuple):
     """What one batch of lifetimes leaves to train on."""
 
     encoded: jax.Array  # [T, N, F]
@@ -85,13 +85,13 @@ def shows_target(family: Family) -> bool:
     return eqx.filter_eval_shape(lambda: family.target(family.begin(key, family.draw(key, 1))[1])) is not None
 
 
-def lesson(network: Recurrent, batch: Batch, /) -> Taught:
+def lesson(network: Recurrent, batch: Batch, /) -> Objective:
     """What should have been predicted along the lifetimes of a batch."""
-    lives = live(batch.key, network, batch.family, batch.tried.tasks)
-    return Taught(Lived(lives.encoded, lives.target), loss, lives.score.mean())
+    lives = live(batch.key, network, batch.family, batch.task_batch.tasks)
+    return Objective(Examples(lives.encoded, lives.target), loss, lives.score.mean())
 
 
-def loss(network: Recurrent, batch: Lived) -> jax.Array:
+def loss(network: Recurrent, batch: Examples) -> jax.Array:
     """The mean log-loss of a trial, in nats."""
     log_probs = network.log_probs(network.memory.unroll(batch.encoded))
     return -jnp.take_along_axis(log_probs, batch.target[..., None], -1).mean()

@@ -69,17 +69,17 @@ def run_rounds(
     else:
         first = files.load_checkpoint(run, checkpoint, begin())
         curve = Curve(folder / "curve.csv", first.done, run.updates) if judge else None
-        kept = _played(run, first, play, checkpoint, curve, progress=progress)
-        steps = kept.steps - first.steps
+        latest = _play_rounds(run, first, play, checkpoint, curve, progress=progress)
+        steps = latest.steps - first.steps
         if judge:
-            files.save_checkpoint(run, checkpoint, kept)
-        _finish(run, path, kept, judge)
+            files.save_checkpoint(run, checkpoint, latest)
+        _finish(run, path, latest, judge)
     checkpoint.unlink(missing_ok=True)
     trained_on = run.family.bank or "unlimited"
     return Trained(path, run.family.name, trained_on, run.updates, steps, time.monotonic() - start)
 
 
-def _played(
+def _play_rounds(
     run: Run,
     first: Checkpoint,
     play: Play,
@@ -89,24 +89,24 @@ def _played(
     progress: Callable[[Progress], None],
 ) -> Checkpoint:
     """Where a training is at its end, with a checkpoint now and then and when the user stops it."""
-    kept, saved, began = first, time.monotonic(), None
+    latest, saved, began = first, time.monotonic(), None
     try:
-        for kept in play(first):
-            now, left = time.monotonic(), None
+        for latest in play(first):
+            now, seconds_left = time.monotonic(), None
             if began is None:  # the first update compiles
-                began = (now, kept.done) if kept.done > first.done else None
-            elif kept.done > began[1]:
-                left = (now - began[0]) / (kept.done - began[1]) * (run.updates - kept.done)
+                began = (now, latest.done) if latest.done > first.done else None
+            elif latest.done > began[1]:
+                seconds_left = (now - began[0]) / (latest.done - began[1]) * (run.updates - latest.done)
             if curve:
-                curve.note(kept)
-            if now - saved > EVERY and kept.done < run.updates:
-                files.save_checkpoint(run, checkpoint, kept)
+                curve.note(latest)
+            if now - saved > EVERY and latest.done < run.updates:
+                files.save_checkpoint(run, checkpoint, latest)
                 saved = time.monotonic()
-            progress(Progress(kept.done, run.updates, left, _mean(kept.scores)))
+            progress(Progress(latest.done, run.updates, seconds_left, _mean(latest.scores)))
     except KeyboardInterrupt:
-        files.save_checkpoint(run, checkpoint, kept)
+        files.save_checkpoint(run, checkpoint, latest)
         raise
-    return kept
+    return latest
 
 
 def _mean(scores: Any) -> float:
@@ -128,20 +128,22 @@ class Curve:
     def __init__(self, path: Path, done: int, updates: int):
         self.path, self.every = path, max(1, updates // POINTS)
         self.point = done // self.every
-        _cut(path, done)
+        _truncate(path, done)
 
-    def note(self, kept: Checkpoint) -> None:
+    def note(self, checkpoint: Checkpoint) -> None:
         """Adds a point, where it is time for the next one and there are scores."""
-        if kept.done // self.every <= self.point or not len(kept.scores):
+        if checkpoint.done // self.every <= self.point or not len(checkpoint.scores):
             return
-        self.point = kept.done // self.every
+        self.point = checkpoint.done // self.every
         with self.path.open("a") as file:
             if not file.tell():
                 file.write(HEAD)
-            file.write(f"{kept.done},{kept.steps},{_mean(kept.scores):.2f},{time.process_time():.0f}\n")
+            file.write(
+                f"{checkpoint.done},{checkpoint.steps},{_mean(checkpoint.scores):.2f},{time.process_time():.0f}\n"
+            )
 
 
-def _cut(curve: Path, done: int) -> None:
+def _truncate(curve: Path, done: int) -> None:
     """Takes off what the curve holds beyond the checkpoint.
 
     Raises:
@@ -155,19 +157,24 @@ def _cut(curve: Path, done: int) -> None:
             f"{str(curve)!r} is no curve of a training and would be written over.", "Name another --out."
         )
     if head == HEAD:
-        whole = (x for x in lines if x.endswith("\n") and x.partition(",")[0].isdecimal())
-        curve.write_text("".join([head, *(x for x in whole if int(x.partition(",")[0]) <= done)]))
+        complete = (x for x in lines if x.endswith("\n") and x.partition(",")[0].isdecimal())
+        curve.write_text("".join([head, *(x for x in complete if int(x.partition(",")[0]) <= done)]))
     else:
         curve.unlink(missing_ok=True)  # stopped while its first line was written
 
 
-def _finish(run: Run, path: Path, kept: Checkpoint, judge: Judge | None) -> None:
+def _finish(run: Run, path: Path, checkpoint: Checkpoint, judge: Judge | None) -> None:
     """Writes the network with what it scored and everything that is needed to repeat it; no times: bytes repeat too."""
-    told, tensors = run.contents(kept.state)
-    told = {**files.identity(run), **told, "trained_on": run.family.bank or "unlimited", **files.origin(run)}
+    metadata, tensors = run.contents(checkpoint.state)
+    metadata = {
+        **files.identity(run),
+        **metadata,
+        "trained_on": run.family.bank or "unlimited",
+        **files.origin(run),
+    }
     tensors = files.check_finite(tensors)
     if judge:
-        scores = judge(kept.state)
+        scores = judge(checkpoint.state)
         evaluation = {"games": len(scores), "mean": float(np.mean(scores)), "scores": scores}
-        told |= {"steps": kept.steps, "evaluation": evaluation}
-    files.replace(path, tensors, told)
+        metadata |= {"steps": checkpoint.steps, "evaluation": evaluation}
+    files.replace(path, tensors, metadata)

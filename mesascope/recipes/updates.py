@@ -19,7 +19,7 @@ from mesascope.formats import NETWORK
 from mesascope.keys import address
 from mesascope.recipes.descent import Loss, Plan, descend, initial_moments
 from mesascope.recipes.files import Run
-from mesascope.recipes.lives import Drawn, draw_tasks
+from mesascope.recipes.lives import TaskBatch, draw_tasks
 from mesascope.recipes.rounds import Checkpoint, run_rounds
 
 
@@ -68,9 +68,9 @@ def train(
         MesascopeError: the folder holds another training, or it cannot be written.
     """
     key, total = jax.random.key(settings["seed"]), settings["updates"] + more
-    lived = settings["lifetimes"] * family.horizon * family.steps  # of one update
+    steps_per_update = settings["lifetimes"] * family.horizon * family.steps  # of one update
 
-    def fresh() -> tuple[recurrent.Recurrent, Any]:
+    def begin_fresh() -> tuple[recurrent.Recurrent, Any]:
         shape = (settings[k] for k in ("memory", "width", "observes"))
         network = recurrent.initialise(address(key, "weights"), family, *shape)
         return network, initial_moments(network)
@@ -80,11 +80,11 @@ def train(
         while done < total:
             *state, score = update(address(key, "update", done), jnp.asarray(done), *state)
             done += 1
-            yield Checkpoint(tuple(state), done, done * lived, done, [float(score)])
+            yield Checkpoint(tuple(state), done, done * steps_per_update, done, [float(score)])
 
     def contents(state: tuple[recurrent.Recurrent, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         network = state[0]
-        told = {
+        metadata = {
             "format": NETWORK,
             "memory": settings["memory"],
             "width": settings["width"],
@@ -95,10 +95,10 @@ def train(
             "horizon": network.horizon,
             "seed": settings["seed"],
         }
-        return told, name_weights(network)
+        return metadata, name_weights(network)
 
     return run_rounds(
-        Run(recipe, family, settings, total, contents), begin or fresh, play, out, progress=progress
+        Run(recipe, family, settings, total, contents), begin or begin_fresh, play, out, progress=progress
     )
 
 
@@ -109,21 +109,21 @@ class Batch(NamedTuple):
         key: of what is drawn in them.
         number: of updates before it.
         family: what is lived.
-        tried: the tasks.
+        task_batch: the tasks.
         plan: the settings of the update.
     """
 
     key: jax.Array
     number: jax.Array
     family: Family
-    tried: Drawn
+    task_batch: TaskBatch
     plan: Plan
 
 
-class Taught(NamedTuple):
+class Objective(NamedTuple):
     """Lifetimes to learn from, axis 1 of all arrays; the loss that is to fall on them; and their mean score."""
 
-    lived: Any
+    examples: Any
     loss: Loss
     score: jax.Array
 
@@ -131,7 +131,7 @@ class Taught(NamedTuple):
 class Lesson(Protocol):
     """What is learnt from a batch."""
 
-    def __call__(self, network: recurrent.Recurrent, batch: Batch, /) -> Taught:
+    def __call__(self, network: recurrent.Recurrent, batch: Batch, /) -> Objective:
         """Lives a batch with a network that is to be improved."""
         ...
 
@@ -147,8 +147,10 @@ def improve_on_lifetimes(family: Family, settings: dict[str, Any], lesson: Lesso
     plan = Plan.of(settings)
 
     def improve(key: jax.Array, number: jax.Array, network: recurrent.Recurrent, memory: Any, /):
-        tried = draw_tasks(family, address(key, "tasks"), settings["lifetimes"])
-        return update(key, network, memory, Batch(address(key, "lives"), number, family, tried, plan), lesson)
+        task_batch = draw_tasks(family, address(key, "tasks"), settings["lifetimes"])
+        return update(
+            key, network, memory, Batch(address(key, "lives"), number, family, task_batch, plan), lesson
+        )
 
     return improve
 
@@ -169,6 +171,6 @@ def update(
     Returns:
         The network and Adam's memory after it, and the batch's mean score.
     """
-    lived, loss, score = lesson(network, batch)
-    network, memory = descend(key, network, memory, lived, loss=loss, plan=batch.plan, number=batch.number)
+    examples, loss, score = lesson(network, batch)
+    network, memory = descend(key, network, memory, examples, loss=loss, plan=batch.plan, number=batch.number)
     return network, memory, score

@@ -10,7 +10,7 @@ from mesascope.contracts.plans import Plans
 from mesascope.errors import MesascopeError
 from mesascope.examination.logged import measure
 from mesascope.examination.measurement import answer
-from mesascope.questions.search.look_ahead import _binned
+from mesascope.questions.search.look_ahead import _bin_distances
 from mesascope.questions.search.reading import follow_change, right_acts, success_by_depth
 from mesascope.reporting import page
 from mesascope.rollouts.replays import Replays
@@ -87,8 +87,8 @@ def test_acts_are_right_where_none_is_better_and_asked_where_they_differ():
     right, asked = right_acts(plan([0, 1, -1], [[1.0, 1.0], [1.0, 0.0], [1.0, 0.0]], np.zeros((3, 2))))
     assert right[0, :2, 0].tolist() == [True, False] and asked[0, :, 0].tolist() == [False, True, False]
     counted = success_by_depth(plan([1], [[1.0, 0.0]], np.zeros((1, 2)), far=19))
-    assert list(_binned(counted)) == ["17 to 32 steps"] and counted[19] == (0, 1)
-    assert [next(iter(_binned({f: counted[19]}))) for f in (1, 8, 9, 16, 33)] == [
+    assert list(_bin_distances(counted)) == ["17 to 32 steps"] and counted[19] == (0, 1)
+    assert [next(iter(_bin_distances({f: counted[19]}))) for f in (1, 8, 9, 16, 33)] == [
         *("1 step", "8 steps", "9 to 16 steps", "9 to 16 steps", "33 to 64 steps")
     ]
 
