@@ -1,9 +1,10 @@
-"""A weight-tied network of fields that is trained to think, and its feed-forward twin.
+"""A weight-tied convolutional network that is trained to iterate, and its feed-forward twin.
 
-After Schwarzschild et al. (2021, arXiv 2106.04537), with recall and from thoughts already begun (Bansal et al. 2022,
-arXiv 2202.05826). A batch of problems stays from update to update, with what the network holds of each; an update
-thinks on for some ticks and goes down the slope of their loss alone. So it learns to go on from wherever it is, and
-never for how long. A problem whose time is over is exchanged for a fresh one, or its goal moves and the thoughts stay.
+After Schwarzschild et al. (2021, arXiv 2106.04537), with recall and progressive training from intermediate states
+(Bansal et al. 2022, arXiv 2202.05826). A batch of problems and the network's activations persist from update to update.
+An update runs some more ticks and follows the gradient of the loss over those ticks alone. So the network learns to
+continue from any state, and not for a fixed number of ticks. When the ticks of a problem are used up, a fresh problem
+replaces it, or its goal moves and the activations stay.
 """
 
 import os
@@ -29,11 +30,11 @@ from mesascope.rollouts.compiling import compile_loop
 TRIED = "maze:size=5,trials=12"
 SMALL = {"problems": 6, "width": 5, "ticks": 4, "window": 2}
 ADAM = optax.chain(optax.clip_by_global_norm(1.0), optax.scale_by_adam(b2=0.99))
-TESTED = 256  # fresh problems that the finished network is tried on
+TESTED = 256  # fresh problems on which the finished network is evaluated
 
 
 class State(NamedTuple):
-    """weights and Adam's memory; the problems, what is held of them [N, H, W, C], ticks since each began [N]."""
+    """Weights and Adam's memory; problems, activations [N, H, W, C], and updates since each problem began [N]."""
 
     weights: Weights
     memory: Any
@@ -58,22 +59,22 @@ def recipe(
     seed: int = 0,
     progress: Callable[[Progress], None] = ignore_progress,
 ) -> Trained:
-    """Trains a network of fields to think as long as it takes, on right moves at every cell.
+    """Trains a network to compute for as long as it takes, on the right moves at every cell.
 
     Args:
         family: shows fields and gives problems to train on: maze, without a bank.
-        out: the folder for network.safetensors; a training begun there with the same settings goes on.
+        out: the folder for network.safetensors; a training begun there with the same settings continues.
         updates: in all, each one step of Adam.
         problems: in the batch.
         width: C, channels.
-        layers: 0 for a recurrent network; so many layers with weights of their own for a feed-forward one.
-        ticks: that a problem has; then it is another, or its goal is.
-        window: ticks of one update, through which the slope is taken.
-        swaps: how often, when the time is over, the goal moves and the thoughts are kept; 0 for never.
+        layers: 0 for a recurrent network; else the number of layers of a feed-forward one, with separate weights.
+        ticks: per problem; then another problem replaces it, or its goal moves.
+        window: ticks per update, through which the gradient is taken.
+        swaps: the probability that, after these ticks, the goal moves and the activations stay; 0 for never.
         rate: Adam's step size at the start, falling as a half cosine.
         final_rate: the same at the end.
         seed: of the weights, the problems and all draws.
-        progress: called now and then; its score is the part of the cells that are right.
+        progress: called now and then; its score is the share of cells with a right move.
 
     Raises:
         MesascopeError: a setting is out of range, the family shows no fields, or the folder holds another training.
@@ -82,13 +83,13 @@ def recipe(
     check(settings, problems=(2, MANY), width=(2, 1024), layers=(0, 512), window=(1, 512), swaps=(0.0, 1.0))
     check(settings, ticks=(window, 4096))
     if not isinstance(family, ShowsFields):
-        raise MesascopeError(f"{family.name} gives no fields to train on.", "Train on maze.")
+        raise MesascopeError(f"{family.name} does not give fields to train on.", "Train on maze.")
     if family.bank:
         raise MesascopeError(
             f"{family.name} has a bank; this recipe draws fresh problems.", "Leave the bank out."
         )
     if ticks % window:
-        raise MesascopeError(f"ticks={ticks} is no multiple of window={window}.", "Give a multiple.")
+        raise MesascopeError(f"ticks={ticks} is not a multiple of window={window}.", "Give a multiple.")
     _, planes = networks.field_shape(family)
     key, data = (
         jax.random.key(seed),
@@ -124,7 +125,7 @@ def recipe(
 
 
 def _begin(key: jax.Array, family: Any, weights: Weights, many: int, parts: int) -> State:
-    """Before the first update: as many problems at every age."""
+    """The state before the first update, with equally many problems at every age."""
     problems = family.problems(address(key, "first"), many)
     activations = zero_state(weights, family.pictures(problems))
     return State(weights, ADAM.init(weights), problems, activations, jnp.arange(many) % parts)
@@ -142,20 +143,20 @@ def update(
     window: int,
     feed_forward: bool,
 ) -> tuple[State, jax.Array]:
-    """Renews what has had its time, thinks on, improves.
+    """Replaces finished problems, runs a window of ticks on all, and takes one step of Adam.
 
     Args:
         key: of the training.
         done: updates before this one.
-        state: before it.
-        family: gives problems, pictures of them, and the right ways.
+        state: before this update.
+        family: gives problems, pictures of them, and the right moves.
         data: the settings that are numbers.
-        ticks: that a problem has.
+        ticks: per problem.
         window: ticks of this update.
-        feed_forward: whether layers stand in place of ticks.
+        feed_forward: whether the network has layers instead of ticks.
 
     Returns:
-        The state after it, and the part of the cells that are right at the end of the window.
+        The state after the update, and the share of cells with a right move at the end of the window.
     """
     own = address(key, "update", done)
     weights, memory, problems, activations, age = state
@@ -188,7 +189,7 @@ def update(
         def think_once(activations, i):
             activations = tick(weights.mix[0], weights.bias[0], activations, inputs, inside)
             loss, right = cell_loss(activations)
-            late = (age * window + i + 1) / ticks  # what comes early can be right in few cells
+            late = (age * window + i + 1) / ticks  # early ticks can be right in few cells
             return activations, ((loss * late).sum(), right)
 
         after, (losses, right) = jax.lax.scan(think_once, before, jnp.arange(window))
@@ -204,13 +205,13 @@ def update(
 
 
 def _select(mask: jax.Array, one: Any, other: Any) -> Any:
-    """Leaf by leaf the problems of one where `which` [N] holds, else of the other."""
+    """Selects, in every array, the problems of `one` where the mask [N] is true, else those of `other`."""
     return jax.tree.map(lambda a, b: jnp.where(mask.reshape(-1, *[1] * (a.ndim - 1)), a, b), one, other)
 
 
 @compile_loop
 def _check_solved(key: jax.Array, family: Any, weights: Weights, ticks: int, feed_forward: bool) -> jax.Array:
-    """[TESTED] of fresh problems, whether a walk by the plan reaches the goal from every cell."""
+    """[TESTED] whether the moves on a fresh problem lead to the goal from every cell."""
     problems = family.problems(key, TESTED)
     pictures = family.pictures(problems)
     start = zero_state(weights, pictures)

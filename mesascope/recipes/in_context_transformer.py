@@ -1,8 +1,8 @@
 """In-context prediction by a decoder that is trained on whole lifetimes at once (Garg et al. 2022, arXiv 2208.01066).
 
-Percepts of a prediction family do not hang on the acts, so a batch is lived once without the network, and the network
-answers at every trial in one pass. Where actions are real numbers the loss is minus the family's own score; where they
-are choices it is the log-loss of what `family.target` says should have been predicted.
+Percepts of a prediction family do not depend on the actions. So a batch is rolled out once without the network, and the
+network predicts at every trial in one pass. For real actions the loss is minus the family's score; for choices it is
+the log-loss of the target (`family.target`).
 """
 
 import functools
@@ -33,7 +33,7 @@ SMALL = {"width": 8, "lifetimes": 8}  # and with which settings
 
 
 class Plan(NamedTuple):
-    """The settings of an update, and what chance loses to the best; all are data."""
+    """The settings of an update, and the difference between the best score and chance; all are data."""
 
     updates: jax.Array
     rate: jax.Array
@@ -43,7 +43,7 @@ class Plan(NamedTuple):
 
 
 class Rollout(NamedTuple):
-    """What a batch of lifetimes shows, axes T, N: percepts before every trial and hidden states; after the trials."""
+    """A batch of lifetimes, axes T, N: percepts before every trial, hidden states, percepts after it, and keys."""
 
     before: Percept
     state: Any
@@ -71,15 +71,15 @@ def recipe(
     """Trains a transformer, linear attention or a GRU to predict in context.
 
     Args:
-        family: what it is trained on, one whose percepts do not hang on the acts: its bank where it has one, else
+        family: what it is trained on; its percepts must not depend on the actions. Its bank if it has one, else
             unlimited fresh tasks.
-        out: the folder for network.safetensors; a training begun there with the same settings goes on.
+        out: the folder for network.safetensors; a training begun there with the same settings continues.
         memory: transformer, linear_attention, gru, lstm, lru or none.
         width: units.
         depth: layers of attention, 0 for 3; 0 for a memory without layers.
         heads: of every layer, 0 for 4; 0 for a memory without layers.
-        observes: parts of the percept, joined by +; by default first and observation, and where actions are real
-            numbers the feedback, which is then the outcome itself.
+        observes: parts of the percept, joined by +; by default first and observation, and for real actions also the
+            feedback, which is then the outcome itself.
         updates: batches in all, each one step of Adam.
         lifetimes: in a batch.
         rate: Adam's step size after the warm-up, falling as a half cosine.
@@ -89,8 +89,8 @@ def recipe(
         progress: called after every update.
 
     Raises:
-        MesascopeError: a setting is out of range, the family's percepts hang on the acts or do not show what was
-            right, or the folder holds another training.
+        MesascopeError: a setting is out of range, the family's percepts depend on the actions or do not show the
+            target, or the folder holds another training.
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     check(settings, warmup=(0, MANY))
@@ -111,7 +111,7 @@ def recipe(
         return network, ADAM.init(eqx.filter(network, eqx.is_array))
 
     @functools.cache
-    def plan() -> Plan:  # asked for by the first update: a mistake in the settings shows at once
+    def plan() -> Plan:  # computed at the first update, after the settings have been checked
         apart = scale(family)
         return Plan(room=apart.best - apart.chance, **data)
 
@@ -122,7 +122,7 @@ def recipe(
 
 
 def refuse_acts(network: Recurrent, family: Family) -> None:
-    """Raises where what a network observes depends on the acts, or where nothing says what was right."""
+    """Raises MesascopeError if what a network observes depends on the actions, or if the family shows no target."""
     key, other = jax.random.key(0), 1 if family.choices is not None else 1.0
 
     @eqx.filter_jit
@@ -134,7 +134,7 @@ def refuse_acts(network: Recurrent, family: Family) -> None:
     if not np.array_equal(one, two):
         raise MesascopeError(
             f"In {family.name} what {'+'.join(network.observes)} shows depends on the acts.",
-            "Leave parts out of observes, or train by the recipe predict, which lives every lifetime.",
+            "Leave parts out of observes, or train by the recipe predict, which runs every lifetime.",
         )
     if target is None:
         raise MesascopeError(
@@ -144,13 +144,13 @@ def refuse_acts(network: Recurrent, family: Family) -> None:
 
 
 def roll_out(key: jax.Array, family: Family, tasks: Any, act: Any = 0) -> Rollout:
-    """Lives a batch of lifetimes with the same act at every trial.
+    """Runs a batch of lifetimes with the same action at every trial.
 
     Args:
         key: of this batch.
-        family: what is lived.
-        tasks: its tasks, leading axis N.
-        act: at every trial.
+        family: the family of the tasks.
+        tasks: of the lifetimes, leading axis N.
+        act: the action at every trial.
     """
     start = family.begin(address(key, "begin"), tasks)
     kind = jnp.float32 if family.choices is None else jnp.int32
@@ -181,14 +181,14 @@ def update(
     Args:
         key: of this update.
         number: of updates before it.
-        network: before it.
+        network: before this update.
         state: Adam's memory.
-        family: what is lived.
+        family: the family of the tasks.
         plan: the settings.
         lifetimes: in the batch.
 
     Returns:
-        The network and Adam's memory after it, and the batch's mean score.
+        The network and Adam's memory after the update, and the batch's mean score.
     """
     tasks = trained_split(family).draw(address(key, "tasks"), lifetimes)
     rollout = roll_out(address(key, "lives"), family, tasks)
@@ -209,7 +209,7 @@ def update(
 def loss(
     network: Recurrent, family: Family, tasks: Any, rollout: Rollout, room: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """The loss of a trial, and its mean score: minus the score in units of what can be gained, or log-loss in nats."""
+    """The loss per trial and the mean score. The loss is minus the score in units of `room`, or log-loss in nats."""
     features = network.memory.unroll(jax.vmap(network.encode)(rollout.before))
     if network.choices is None:
         acts = network.number(features)

@@ -1,6 +1,6 @@
-"""What recipes share of living: a batch of whole lifetimes, and how much better each act was than expected.
+"""Batches of whole lifetimes, and how much better each action was than expected; the recipes share this.
 
-Every update lives its lifetimes from fresh activations, each on a task of its own.
+Every update runs its lifetimes from fresh activations, each on its own task.
 """
 
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
 Number = float | jax.Array
-ENOUGH = 4096  # tasks from which the scale is taken
+ENOUGH = 4096  # tasks from which the scale is computed
 
 
 class Scale(NamedTuple):
@@ -37,20 +37,20 @@ class TaskBatch(NamedTuple):
 
 
 class Lifetimes(NamedTuple):
-    """What a batch of lifetimes leaves to train on, each [T, N]; [T·S, N] where trials have several steps.
+    """A batch of lifetimes to train on, each array [T, N]; [T·S, N] if trials have several steps.
 
-    Steps of trials that were over were lived by nobody: a lifetime's own steps come first, the rest counts nowhere.
+    Trials may end before their last step. A lifetime's real steps come first; the mask excludes the others.
 
     Attributes:
-        encoded: [T, N, F] what the network was told.
-        action: what was done.
-        log_prob: what the network gave it.
-        worth: what the critic said before the act.
+        encoded: [T, N, F] the network's inputs.
+        action: the action.
+        log_prob: its log-probability under the network.
+        worth: the critic's estimate before the action.
         score: the expected pay-off.
-        target: what would have been right, None where the family shows no such thing.
-        lesson: [T, N, K] the teacher's log-probabilities, None without one.
-        mask: whether the step was lived, None where all were.
-        opens: the trial whose first step it is, -1 at the others; None where all were lived.
+        target: the target of prediction, None if the family does not show it.
+        lesson: [T, N, K] the teacher's log-probabilities, None without a teacher.
+        mask: whether the step happened; None if all did.
+        opens: the trial that begins with this step, -1 at other steps; None if all steps happened.
     """
 
     encoded: jax.Array
@@ -65,19 +65,23 @@ class Lifetimes(NamedTuple):
 
 
 class Gains(NamedTuple):
-    """advantage [T, N] of what was done; worth [T, N], what the critic should have said."""
+    """The advantage of each action [T, N], and the critic's target `worth` [T, N]."""
 
     advantage: jax.Array
     worth: jax.Array
 
 
 def trained_split(family: Family) -> Split:
-    """Where the training tasks come from: the family's bank where it has one, else unlimited fresh ones."""
+    """The split of the training tasks: the family's bank if it has one, else unlimited fresh tasks."""
     return family.split(SEEN if family.bank else FRESH)
 
 
 def scale(family: Family) -> Scale:
-    """The mean pay-off of a trial by chance and at best, over 4,096 tasks of those that are trained on."""
+    """The mean pay-off of a trial by chance and at best, over 4,096 training tasks.
+
+    Raises:
+        MesascopeError: the best pays no more than chance.
+    """
     latents = family.latents(_draw(family, jax.random.key(0), ENOUGH), trained_split(family).name)
     chance, best = np.mean(latents["chance"]), np.mean(latents["best"])
     if best - chance < 1e-6:
@@ -88,7 +92,7 @@ def scale(family: Family) -> Scale:
 
 
 def draw_tasks(family: Family, key: jax.Array, lifetimes: int) -> TaskBatch:
-    """Draws a batch of tasks of those that are trained on."""
+    """Draws a batch of training tasks."""
     tasks = _draw(family, key, lifetimes)
     return TaskBatch(
         tasks, jnp.asarray(family.latents(tasks, trained_split(family).name)["best"].T, jnp.float32)
@@ -109,15 +113,15 @@ def live(
     *,
     led: int = 0,
 ) -> Lifetimes:
-    """Lives one lifetime per task from fresh activations.
+    """Runs one lifetime per task from fresh activations.
 
     Args:
         key: of this batch.
-        network: who lives them.
-        family: what is lived.
-        tasks: its tasks, leading axis N.
-        teacher: who is asked at every trial, along the same history.
-        led: how many of the lifetimes the teacher lives, the first ones.
+        network: the network that acts.
+        family: the family of the tasks.
+        tasks: of the lifetimes, leading axis N.
+        teacher: a subject that responds at every trial, along the same history.
+        led: in how many of the lifetimes the teacher acts; they are the first ones.
     """
     state, percept = family.begin(address(key, "begin"), tasks)
     n, steps = len(percept.action), family.steps
@@ -161,17 +165,17 @@ def live(
 
 
 def gains(lives: Lifetimes, best: jax.Array, scale: Scale, discount: Number, trace: Number) -> Gains:
-    """How much better every act was than expected, by generalised advantage estimates.
+    """How much better every action was than expected, by generalised advantage estimates.
 
-    The reward is the expected pay-off less the best that the trial has: what a task pays at best hangs on no
-    act, so taking it off leaves the gradient's mean as it is and takes most of the luck out.
+    The reward is the expected pay-off less the best pay-off of the trial. The best pay-off does not depend on the
+    actions, so subtracting it leaves the mean of the gradient unchanged and removes most of its variance.
 
     Args:
         lives: a batch.
-        best: [T, N] the best pay-off of every trial; where trials have several steps it is spread evenly over them, or
-            taken off at the first where they may end early.
+        best: [T, N] the best pay-off of every trial. If trials have several steps, it is spread evenly over them; if
+            they may also end early, it is subtracted at the first step.
         scale: of the family; a lifetime at chance is then worth about -1, at best 0.
-        discount: of the reward to come, per step.
+        discount: of future reward, per step.
         trace: λ.
     """
     steps = len(lives.score) // len(best)
@@ -187,7 +191,7 @@ def gains(lives: Lifetimes, best: jax.Array, scale: Scale, discount: Number, tra
 
 
 def advantages(reward: jax.Array, worth: jax.Array, discount: Number, trace: Number) -> jax.Array:
-    """Generalised advantage estimates [T, N] (Schulman et al. 2016, arXiv 1506.02438); lives end at T."""
+    """Generalised advantage estimates [T, N] (Schulman et al. 2016, arXiv 1506.02438); lifetimes end at T."""
     after = jnp.concatenate([worth[1:], jnp.zeros_like(worth[:1])])
     surprise = reward + discount * after - worth
 
@@ -199,17 +203,17 @@ def advantages(reward: jax.Array, worth: jax.Array, discount: Number, trace: Num
 
 
 def mean_entropy(log_probs: jax.Array, mask: Any = None) -> jax.Array:
-    """The mean entropy of distributions [..., K]."""
+    """The mean entropy of distributions [..., K] over the steps that happened."""
     return -mean((jnp.exp(log_probs) * log_probs).sum(-1), mask)
 
 
 def mean(x: jax.Array, mask: Any = None) -> jax.Array:
-    """The mean over the steps that were lived."""
+    """The mean over the steps that happened."""
     return x.mean() if mask is None else (x * mask).sum() / mask.sum()
 
 
 def standardise(x: jax.Array, mask: Any = None) -> jax.Array:
-    """The same numbers with mean 0 and standard deviation 1 over the steps that were lived."""
+    """The numbers standardised to mean 0 and standard deviation 1 over the steps that happened."""
     if mask is None:
         return (x - x.mean()) / (x.std() + 1e-8)
     x = x - mean(x, mask)

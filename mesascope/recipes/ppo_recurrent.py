@@ -1,8 +1,8 @@
 """Proximal policy optimisation (Schulman et al. 2017, arXiv 1707.06347) over whole lifetimes.
 
-Every update lives a batch of lifetimes and improves the network on them; one compiled function does both. The
-subject sees the noisy pay-off; the training reward is the expected one, scaled by the family's own chance and
-best (`gains`), which only removes variance.
+Every update runs a batch of lifetimes and improves the network on them; one compiled function does both. The subject
+observes the noisy pay-off. The training reward is the expected pay-off, scaled by the family's chance and best
+(`gains`), which only removes variance.
 """
 
 import os
@@ -22,14 +22,14 @@ from mesascope.recipes.updates import Batch, Objective, improve_on_lifetimes, tr
 
 
 class Lived(NamedTuple):
-    """What one batch of lifetimes leaves to train on, each [T, N], the encoded percepts [T, N, F]."""
+    """A batch of lifetimes as training examples, each array [T, N], the encoded percepts [T, N, F]."""
 
     encoded: Any
     action: Any
     log_prob: Any
     advantage: Any
-    worth: Any  # what the critic should have said
-    mask: Any = None  # whether the step was lived, None where all were
+    worth: Any  # the target of the critic
+    mask: Any = None  # whether the step happened; None if all did
 
 
 def recipe(
@@ -55,8 +55,8 @@ def recipe(
     """Trains a network with or without memory by proximal policy optimisation.
 
     Args:
-        family: what it is trained on: its bank where it has one, else unlimited fresh tasks.
-        out: the folder for network.safetensors; a training begun there with the same settings goes on.
+        family: what it is trained on: its bank if it has one, else unlimited fresh tasks.
+        out: the folder for network.safetensors; a training begun there with the same settings continues.
         memory: none, gru, lstm, transformer or lru.
         width: units.
         observes: parts of the percept, joined by +.
@@ -67,9 +67,9 @@ def recipe(
         rate: Adam's step size at the start, falling linearly.
         final_rate: the same at the end.
         entropy: weight of the policy's entropy at the start, falling linearly to 0.
-        discount: of the reward to come, per step.
+        discount: of future reward, per step.
         trace: λ of the generalised advantage estimate.
-        clip: largest change of a probability ratio that is rewarded.
+        clip: the probability ratio is clipped to 1 ± clip.
         seed: of the weights, the tasks and all draws.
         progress: called after every update.
 
@@ -83,17 +83,17 @@ def recipe(
 
 
 class PolicyLoss(Protocol):
-    """What policy and critic are improved on."""
+    """The loss of policy and critic."""
 
     def __call__(
         self, network: Recurrent, features: jax.Array, batch: Lived, plan: Plan, entropy: Number, /
     ) -> jax.Array:
-        """The loss [] of a network, from its features along a batch, with a weight of the policy's entropy."""
+        """The loss [] of a network, from its features along a batch and the weight of the policy's entropy."""
         ...
 
 
 class Terms(NamedTuple):
-    """Of a batch: log-probabilities and standardised advantages of the acts, the critic's error, the entropy."""
+    """Log-probabilities and standardised advantages of a batch's actions, the critic's error, and the entropy."""
 
     log_prob: jax.Array
     advantage: jax.Array
@@ -102,7 +102,7 @@ class Terms(NamedTuple):
 
 
 def loss_terms(network: Recurrent, features: jax.Array, batch: Lived) -> Terms:
-    """What the losses of policy and critic are made of."""
+    """The terms of the losses of policy and critic."""
     log_probs = network.log_probs(features)
     log_prob = jnp.take_along_axis(log_probs, batch.action[..., None], -1)[..., 0]
     advantage = standardise(batch.advantage, batch.mask)
@@ -122,13 +122,13 @@ def clipped_loss(
 
 
 def practice(network: Recurrent, batch: Batch, /, *, span: Scale, loss: PolicyLoss) -> Objective:
-    """What a network learns from lifetimes of its own.
+    """The objective of reinforcement learning on a batch of the network's own lifetimes.
 
     Args:
-        network: who lives them.
-        batch: what is lived.
+        network: the network that acts and learns.
+        batch: the lifetimes to run.
         span: mean pay-off by chance and at best.
-        loss: what is to fall.
+        loss: of policy and critic.
     """
     plan, best = batch.plan, batch.task_batch.best
     lives = live(batch.key, network, batch.family, batch.task_batch.tasks)

@@ -1,7 +1,7 @@
-"""Sequence prediction by log-loss (Ortega et al. 2019, arXiv 1905.03030), in families that show what was right.
+"""Sequence prediction by log-loss (Ortega et al. 2019, arXiv 1905.03030), in families that show the target.
 
-The network's distribution over the actions is its prediction; after every trial `family.target` says from the
-percept what should have been predicted, and that is the target of the cross-entropy.
+The network's distribution over the actions is its prediction. After every trial `family.target` reads from the percept
+what should have been predicted; that is the target of the cross-entropy.
 """
 
 import os
@@ -25,7 +25,7 @@ SMALL = {"width": 8, "lifetimes": 8, "minibatches": 2}  # and with which setting
 
 
 class Examples(NamedTuple):
-    """What one batch of lifetimes leaves to train on."""
+    """A batch of lifetimes as training examples."""
 
     encoded: jax.Array  # [T, N, F]
     target: jax.Array  # [T, N]
@@ -49,9 +49,8 @@ def recipe(
     """Trains a network to predict what comes next, by log-loss.
 
     Args:
-        family: what it is trained on, one that shows what was right: its bank where it has one, else unlimited
-            fresh tasks.
-        out: the folder for network.safetensors; a training begun there with the same settings goes on.
+        family: what it is trained on; it must show the target. Its bank if it has one, else unlimited fresh tasks.
+        out: the folder for network.safetensors; a training begun there with the same settings continues.
         memory: none, gru, lstm, transformer or lru.
         width: units.
         observes: parts of the percept, joined by +.
@@ -64,8 +63,8 @@ def recipe(
         progress: called after every update.
 
     Raises:
-        MesascopeError: a setting is out of range, the family does not show what was right, or the folder holds
-            another training.
+        MesascopeError: a setting is out of range, the family does not show the target, or the folder holds another
+            training.
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     check(settings)
@@ -80,13 +79,13 @@ def recipe(
 
 
 def shows_target(family: Family) -> bool:
-    """Whether a family's percepts show what was right."""
+    """Whether a family's percepts show what should have been predicted."""
     key = jax.random.key(0)
     return eqx.filter_eval_shape(lambda: family.target(family.begin(key, family.draw(key, 1))[1])) is not None
 
 
 def lesson(network: Recurrent, batch: Batch, /) -> Objective:
-    """What should have been predicted along the lifetimes of a batch."""
+    """The targets of prediction along a batch of lifetimes, as an objective."""
     lives = live(batch.key, network, batch.family, batch.task_batch.tasks)
     return Objective(Examples(lives.encoded, lives.target), loss, lives.score.mean())
 

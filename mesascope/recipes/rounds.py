@@ -1,7 +1,7 @@
-"""Trainings round by round: checkpoints, progress, the network's file; where they are judged, a curve and a score.
+"""The training loop: checkpoints, progress and the network's file; with a judge also a curve and a score.
 
-The state after a round is a function of the settings and of the state before it. So a training that is interrupted at
-any moment and goes on from its last checkpoint ends with the same bytes, where a checkpoint holds all of the state.
+The state after a round is a function of the settings and of the state before it. So a training that is interrupted and
+continues from its last checkpoint ends with the same bytes, if the checkpoint contains the whole state.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ HEAD = "updates,steps,score,cpu_seconds\n"  # of its file
 
 
 class Play(Protocol):
-    """Trains."""
+    """Trains round by round."""
 
     def __call__(self, start: Checkpoint, /) -> Iterator[Checkpoint]:
-        """Gives, from where the training is, where it is after every round."""
+        """Yields a checkpoint after every round, from the starting checkpoint on."""
         ...
 
 
 class Judge(Protocol):
-    """Tries a trained network."""
+    """Evaluates a trained network."""
 
     def __call__(self, state: Any, /) -> list[float]:
         """The scores of whole games played by a state's network."""
@@ -49,18 +49,18 @@ def run_rounds(
     progress: Callable[[Progress], None],
     judge: Judge | None = None,
 ) -> Trained:
-    """Trains from the last checkpoint on, evaluates, writes the network.
+    """Trains from the last checkpoint on, evaluates, and writes the network.
 
     Args:
-        run: what is trained.
-        begin: gives the state before the first update.
-        play: gives, from where the training is, where it is after every round.
-        out: the folder of network.safetensors, and of checkpoint.safetensors until the network is there.
+        run: the training.
+        begin: returns the state before the first update.
+        play: yields a checkpoint after every round.
+        out: the folder of network.safetensors, and of checkpoint.safetensors until the network is written.
         progress: called after every round.
-        judge: the scores of the trained network; where it is given the folder holds curve.csv, too.
+        judge: the scores of the trained network; with a judge the folder also contains curve.csv.
 
     Raises:
-        MesascopeError: the folder holds another training, or it cannot be written.
+        MesascopeError: the folder contains another training, or it cannot be written.
     """
     start, folder, steps = time.monotonic(), files.prepare(out), 0
     path, checkpoint = folder / "network.safetensors", folder / "checkpoint.safetensors"
@@ -88,7 +88,7 @@ def _play_rounds(
     *,
     progress: Callable[[Progress], None],
 ) -> Checkpoint:
-    """Where a training is at its end, with a checkpoint now and then and when the user stops it."""
+    """The last state of a training; checkpoints are saved now and then, and when the user stops it."""
     latest, saved, began = first, time.monotonic(), None
     try:
         for latest in play(first):
@@ -114,15 +114,15 @@ def _mean(scores: Any) -> float:
 
 
 class Curve:
-    """The file of a training's curve, without what it holds beyond the checkpoint.
+    """The file of a training's curve, truncated at the checkpoint.
 
     Args:
         path: the file.
-        done: updates of the checkpoint.
+        done: updates at the checkpoint.
         updates: in all.
 
     Raises:
-        MesascopeError: the file is of something else.
+        MesascopeError: the file is not the curve of a training.
     """
 
     def __init__(self, path: Path, done: int, updates: int):
@@ -131,7 +131,7 @@ class Curve:
         _truncate(path, done)
 
     def note(self, checkpoint: Checkpoint) -> None:
-        """Adds a point, where it is time for the next one and there are scores."""
+        """Adds a point if the next one is due and there are scores."""
         if checkpoint.done // self.every <= self.point or not len(checkpoint.scores):
             return
         self.point = checkpoint.done // self.every
@@ -144,17 +144,17 @@ class Curve:
 
 
 def _truncate(curve: Path, done: int) -> None:
-    """Takes off what the curve holds beyond the checkpoint.
+    """Removes the points of a curve beyond the checkpoint.
 
     Raises:
-        MesascopeError: the file is of something else.
+        MesascopeError: the file is not the curve of a training.
     """
     head, *lines = (curve.read_text(errors="replace") if curve.exists() else "").splitlines(
         keepends=True
     ) or [""]
     if not HEAD.startswith(head):
         raise MesascopeError(
-            f"{str(curve)!r} is no curve of a training and would be written over.", "Name another --out."
+            f"{str(curve)!r} is not the curve of a training and would be overwritten.", "Name another --out."
         )
     if head == HEAD:
         complete = (x for x in lines if x.endswith("\n") and x.partition(",")[0].isdecimal())
@@ -164,7 +164,7 @@ def _truncate(curve: Path, done: int) -> None:
 
 
 def _finish(run: Run, path: Path, checkpoint: Checkpoint, judge: Judge | None) -> None:
-    """Writes the network with what it scored and everything that is needed to repeat it; no times: bytes repeat too."""
+    """Writes the network with its scores and all that is needed to repeat it; no times, so that bytes repeat too."""
     metadata, tensors = run.contents(checkpoint.state)
     metadata = {
         **files.identity(run),

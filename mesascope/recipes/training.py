@@ -30,14 +30,14 @@ def train(
     seeds: int = 1,
     progress: Callable[[float, str], None] = lambda share, doing: None,
 ) -> list[Path]:
-    """Trains `seeds` subjects by a recipe, two at a time; what is finished in the folder is not repeated.
+    """Trains `seeds` subjects by a recipe, two at a time; networks that the folder already contains are not repeated.
 
     Args:
-        recipe: name with settings, as 'ppo_recurrent:width=32,seed=5'.
-        family: what is trained on; its bank, if it has one, is all that is trained on.
-        out: the folder; with several seeds one folder 'seed-S' each.
-        seeds: how many, with seeds from the recipe's own upwards.
-        progress: called with the share that is done and what is being done.
+        recipe: name with settings, such as 'ppo_recurrent:width=32,seed=5'.
+        family: what they are trained on: only its bank if it has one, else unlimited fresh tasks.
+        out: the folder; with several seeds, each has a folder 'seed-S' in it.
+        seeds: how many; they count up from the recipe's seed.
+        progress: called with the share that is done and a description of the current work.
 
     Returns:
         The networks' files.
@@ -63,7 +63,7 @@ def train(
         def report(state: Progress) -> None:
             compiled.set()
             if stopped.is_set():
-                raise KeyboardInterrupt  # as the recipe gets it where it runs alone: it keeps a checkpoint
+                raise KeyboardInterrupt  # as if the recipe ran alone: it saves a checkpoint
             remaining = f"; about {state.seconds_left:.0f} s left of this one" if state.seconds_left else ""
             position = f"update {state.done} of {state.total}, {state.score:.3f} a trial"
             with lock:
@@ -71,7 +71,7 @@ def train(
                 progress(sum(shares) / seeds, f"{name}, seed {first + i}: {position}{remaining}")
 
         if i:
-            compiled.wait()  # by the first seed, for all of them
+            compiled.wait()  # the first seed compiles for all of them
         try:
             return run_recipe(family, folders[i], seed=first + i, progress=report, **settings).path
         finally:

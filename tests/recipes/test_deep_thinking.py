@@ -141,7 +141,7 @@ def test_a_curve_that_is_none_of_a_training_is_left_alone(tmp_path):
     curve = tmp_path / "curve.csv"
     for theirs in ("steps,success,n\n1,.5,10\n", "agent,steps\na,1\n", "\n"):
         curve.write_text(theirs)
-        with pytest.raises(MesascopeError, match="no curve of a training"):
+        with pytest.raises(MesascopeError, match="not the curve of a training"):
             recipe(HOME, tmp_path, updates=2, **SMALL)
         assert curve.read_text() == theirs
     for cut in (
