@@ -1,10 +1,10 @@
-"""Logs: what somebody did on trials that were written down, read as trials without a subject.
+"""Logs: recorded choices of people, animals or agents, read as trials.
 
     trials, notes = read_log("experiment.csv")
     trials, notes = read_log(frame, columns={"action": "key", "lifetime": ["session", "block"]})
 
-One row is one trial. A lifetime is a participant, within a block, session or episode where the log has them.
-What was decided on the way stands in the notes, which the trials carry too.
+One row is one trial. A lifetime is a participant, or a block, session or episode of a participant if the log has them.
+The notes say how the log was read; the trials contain them too.
 """
 
 import os
@@ -30,33 +30,33 @@ REALISED, EXPECTED = "realised pay-off", "expected pay-off"
 def read_log(
     source: Any, columns: Mapping[str, Any] | None = None, choices: int | None = None
 ) -> tuple[xr.Dataset, list[str]]:
-    """A log as trials, with what was decided in reading it.
+    """A log as trials, with notes on how it was read.
 
     Args:
         source: path of a .csv, .tsv, .txt, .jsonl or .parquet file, a pandas DataFrame with one row per
             trial, or an xarray Dataset.
-        columns: role to column where names are not among `mesascope.logs.columns.ALIASES`; the roles are action,
+        columns: role to column, for names that are not among `mesascope.logs.columns.ALIASES`; the roles are action,
             feedback (or gain and loss), trial, participant, lifetime, missed, score, chance, best, means,
-            probabilities, offered (what stood at the places that could be chosen), and for trials of two
-            stages second, state and transition. lifetime, means, probabilities and offered take several
-            columns. None or '' keeps a role empty.
-        choices: how many choices there were, where not all of them occur.
+            probabilities, offered (what was shown at the places that could be chosen), and for two-stage trials
+            second, state and transition. lifetime, means, probabilities and offered take several columns.
+            None or '' keeps a role empty.
+        choices: how many choices there were, if not all of them occur.
 
     Returns:
-        Trials with one condition, 'intact', and N lifetimes of T trials: action [1, N, T] (-1 where missing)
-        and feedback [1, N, T] (NaN where missing); where the log has them score [1, N, T], log_probs
-        [1, N, T, K], chance, best and worst [N, T], means [N, T, K], offered [N, T, K] (0 or 1); of trials of two
-        stages second_action, second_state and transition [1, N, T] (1 common, 0 rare; -1 missing), the action being
-        that of the first; the coordinate participant [N], counted from 0. And the notes, one sentence each, which
-        the attribute notes holds too.
+        Trials with one condition, 'intact', and N lifetimes of T trials: action [1, N, T] (-1 if missing) and
+        feedback [1, N, T] (NaN if missing). If the log has them: score [1, N, T], log_probs [1, N, T, K], chance,
+        best and worst [N, T], means [N, T, K], offered [N, T, K] (0 or 1). For two-stage trials, whose action is
+        the first choice: second_action, second_state and transition [1, N, T] (1 common, 0 rare, -1 missing).
+        The coordinate participant [N] counts from 0. And the notes, one sentence each; the attribute notes
+        contains them too.
 
     Raises:
-        MesascopeError: names the row and the column, what is there, and what to type.
+        MesascopeError: it names the row and the column, what is there, and what to type.
     """
     is_integer = isinstance(choices, (int, np.integer)) and not isinstance(choices, bool)
     if choices is not None and not (is_integer and 2 <= choices <= MOST_CHOICES):
         raise MesascopeError(
-            f"choices is {quote(choices)}.", f"It is a whole number from 2 to {MOST_CHOICES}, or left out."
+            f"choices is {quote(choices)}.", f"Give a whole number from 2 to {MOST_CHOICES}, or leave it out."
         )
     if isinstance(source, xr.Dataset):
         if source.attrs.get("format") == TRIALS:
@@ -114,7 +114,7 @@ def read_log(
 
 
 def renumber_participants(trials: xr.Dataset) -> xr.Dataset:
-    """Trials whose participants are numbers from 0, in the order of their ids; ids go no further than here."""
+    """Trials with participants numbered from 0, in the order of their ids; the ids are dropped."""
     if "participant" not in trials.coords or trials.participant.dims != ("lifetime",):
         return trials.copy()
     ids = [str(p) for p in trials.participant.values.tolist()]
@@ -123,7 +123,7 @@ def renumber_participants(trials: xr.Dataset) -> xr.Dataset:
 
 
 def _tabulate(data: xr.Dataset, columns: Mapping[str, Any] | None) -> Any:
-    """A data set that is no trials yet as a table with one row per trial."""
+    """A Dataset in another layout as a table with one row per trial."""
     import pandas as pd
 
     names = [str(n) for n in dict.fromkeys([*data.variables, *data.dims])]
@@ -145,14 +145,16 @@ def _tabulate(data: xr.Dataset, columns: Mapping[str, Any] | None) -> Any:
 
 
 def _find_places(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | None, np.ndarray, list[str]]:
-    """Per row its lifetime, per lifetime its participant, per row its place in it, what was decided."""
+    """Per row its lifetime, per lifetime its participant, per row its position in the lifetime, and notes."""
     parts = [c for role in ("participant", "lifetime") for c in roles.of.get(role, [])]
     life = np.zeros(len(table.frame), np.int64)
     person, outer = None, life
     for column in parts:
         codes, names = labels(table, column)
         remedy = f"Fill it in, leave the row out, or read another column: {spell_role('lifetime')}."
-        table.refuse(codes < 0, column, "{place} is empty ({rows}), and says whose trial it is.", remedy)
+        table.refuse(
+            codes < 0, column, "{place} is empty ({rows}), so it is not known whose trial it is.", remedy
+        )
         outer, life = life, np.unique(life * len(names) + codes, return_inverse=True)[1]
         if column == roles.one("participant"):
             person = codes
@@ -207,13 +209,13 @@ def _place_by_number(
     *,
     parts: list[str],
 ) -> tuple[np.ndarray, list[str]]:
-    """Per row its place by the numbers of the trials, in which gaps stay gaps; and what was decided."""
+    """Per row its position by trial number, where gaps stay gaps; and notes."""
     notes: list[str] = []
     number = numbers(table, column, "trial", largest=2.0**53)
     remedy = f"Leave such rows out, or go by the order of the rows: {spell_role('trial', '')}."
     for bad, fault in (
-        (np.isnan(number), "is empty, so the trial has no place"),
-        (number != np.round(number), "is no whole number"),
+        (np.isnan(number), "is empty, so the trial has no position"),
+        (number != np.round(number), "is not a whole number"),
         (number < 0, "is a negative trial number"),
     ):
         table.refuse(bad, column, f"{{place}}: {{cell}} {fault} ({{rows}}).", remedy)
@@ -255,7 +257,7 @@ def _place_by_number(
 
 
 def _are_disjoint(low: np.ndarray, high: np.ndarray, group: np.ndarray) -> bool:
-    """Whether ranges do not meet within any group, and some group has several."""
+    """Whether the ranges within every group are disjoint, and some group has several ranges."""
     order = np.lexsort((low, group))
     near = np.diff(group[order]) == 0
     return bool((near.any() or len(low) == 1) and (low[order][1:] > high[order][:-1])[near].all())
@@ -264,7 +266,7 @@ def _are_disjoint(low: np.ndarray, high: np.ndarray, group: np.ndarray) -> bool:
 def _fill_grid(
     action: np.ndarray, rows: Mapping[str, np.ndarray], life: np.ndarray, place: np.ndarray
 ) -> xr.Dataset:
-    """Rows put in their places [N, T]; what no row fills is missing."""
+    """Arranges rows as trials [N, T]; positions without a row are missing."""
     shape = (int(life.max()) + 1, int(place.max()) + 1)
     grid = np.full(shape, -1, np.int16)
     grid[life, place] = action
@@ -283,7 +285,7 @@ def _fill_grid(
 
 
 def _describe_amount(trials: xr.Dataset) -> list[str]:
-    """How much there is, and where it is too little."""
+    """Notes on the number of lifetimes and trials, and a warning if there are too few."""
     present = (trials.action.values[0] >= 0).sum(-1)
     n, length = trials.sizes["lifetime"], trials.sizes["trial"]
     spread = (

@@ -1,4 +1,4 @@
-"""Codes: the numbers or names by which a log calls its choices, as choices counted from 0."""
+"""Codes: the numbers or names of choices in a log, converted to choices counted from 0."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ MOST_CHOICES = 200
 
 @dataclass(frozen=True)
 class Choices:
-    """What was chosen.
+    """The choices of a log.
 
     Args:
-        action: per row the choice, counted from 0, -1 where it is missing.
+        action: per row the choice, counted from 0, -1 if it is missing.
         number: how many choices there are.
-        names: what the log calls them, where it names them.
-        said: what was decided, in sentences.
+        names: their names in the log; empty if they are numbers.
+        notes: how the codes were read, one sentence each.
     """
 
     action: np.ndarray
@@ -35,10 +35,11 @@ def read_choices(table: Table, roles: Roles, choices: int | None) -> Choices:
     Args:
         table: the log.
         roles: which column plays which role.
-        choices: how many choices there were, where the user says so.
+        choices: how many choices there were, if the user says so.
 
     Raises:
-        MesascopeError: fractions, negative or infinite choices, numbers among names, more than 200, one only.
+        MesascopeError: fractions, negative or infinite choices, numbers among names, more than 200 choices, or only
+            one.
     """
     notes: list[str] = []
     column = roles.of["action"][0]
@@ -82,9 +83,9 @@ def read_choices(table: Table, roles: Roles, choices: int | None) -> Choices:
         if fraction.any() or np.isinf(number).any():
             odd = fraction | np.isinf(number)
             raise MesascopeError(
-                f"{locate(odd)} holds {quote(text[int(np.flatnonzero(odd)[0])])}, which is no whole number; "
-                "choices are numbered or named.",
-                f"Mend the cell, or name another column: {spell_role('action')}.",
+                f"{locate(odd)} holds {quote(text[int(np.flatnonzero(odd)[0])])}, which is not a whole number; "
+                "choices are whole numbers or names.",
+                f"Correct the cell, or name another column: {spell_role('action')}.",
             )
         missing, base = _find_missing_codes(number, choices, locate, text)
         codes_used = np.unique(number[~missing])
@@ -116,7 +117,7 @@ def _parse_number(text: str) -> float:
 
 
 def _is_sentinel(code: float) -> bool:
-    """Whether -1, -9, -99, -999, …"""
+    """Whether a code is -1, -9, -99, -999, …, which stand for missing values."""
     return bool(code == -1 or (code < 0 and np.isfinite(code) and set(f"{-code:.0f}") == {"9"}))
 
 
@@ -133,7 +134,7 @@ def _read_missed(table: Table, roles: Roles) -> np.ndarray:
 
 
 def _check_number(distinct: int, choices: int | None, column: str) -> None:
-    """Refuses more choices than there can be, and a single one."""
+    """Raises MesascopeError if there are too many distinct choices, or only one."""
     if distinct > MOST_CHOICES:
         raise MesascopeError(
             f"Column {quote(column)} holds {distinct:,} different choices; there can be {MOST_CHOICES}.",
@@ -146,7 +147,7 @@ def _check_number(distinct: int, choices: int | None, column: str) -> None:
         )
     if distinct < 2 and choices is None:
         raise MesascopeError(
-            f"Column {quote(column)} holds one choice only, on every trial that has one.",
+            f"Column {quote(column)} holds the same choice on every trial that has one.",
             f"Say how many there were with choices=2, or name another column: {spell_role('action')}.",
         )
 
@@ -154,7 +155,7 @@ def _check_number(distinct: int, choices: int | None, column: str) -> None:
 def _find_missing_codes(
     number: np.ndarray, choices: int | None, locate: Callable[[np.ndarray], str], text: list[str]
 ) -> tuple[np.ndarray, float | None]:
-    """Which codes stand for missing trials; and the first choice's code where negative codes are choices."""
+    """Which codes stand for missing trials; and the first choice's code if negative codes are choices, else None."""
     if number.min() < 0 and (set(number) == {-1.0, 1.0} or len(set(number)) == choices):
         return np.zeros(len(number), bool), float(number.min())
     missing = np.array([_is_sentinel(x) for x in number])
@@ -186,7 +187,7 @@ def _number_codes(
     *,
     arms: np.ndarray | None,
 ) -> tuple[np.ndarray, int, list[str]]:
-    """Codes as choices counted from 0, how many choices there are, and how they were numbered."""
+    """The codes as choices counted from 0, how many choices there are, and notes on the numbering."""
     low, high = int(codes_used.min()), int(codes_used.max())
     within = low in (0, 1) and base is None
     if arms is not None and within and np.isin(codes_used, arms).all():

@@ -1,4 +1,4 @@
-"""Columns: which column of a log plays which role, and its cells as numbers or as labels."""
+"""Columns: the role of each column of a log, and its cells as numbers or as labels."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -49,7 +49,7 @@ FIRST = (  # names of the action where trials have two stages
     "choice1", "firstchoice", "level1choice", "stage1choice", "step1choice", "firststagechoice", "choicestage1",
     "choicelevel1", "action1", "firstaction", "response1", "firstresponse",
 )  # fmt: skip
-# what stood at the places of a screen
+# what was shown at the places of a screen
 SCREEN = r"(arm|option|stim|stimulus|image|machine|bandit|cue)(left|right)"
 NUMBERED: dict[str, str] = {  # a family of columns: the prefix, then a number from 0 or 1, or a choice's name
     "probabilities": r"(?:p|prob|paction|probaction|pchoice|probchoice)",
@@ -63,13 +63,13 @@ NOTHING = frozenset(("", "na", "n/a", "#n/a", "nan", "null", "none", "<na>", "na
 
 @dataclass
 class Roles:
-    """Which column plays which role.
+    """Which column has which role.
 
     Args:
-        of: role to columns, the roles in use only.
+        of: role to columns, for the roles in use only.
         suffixes: for probabilities and means, what follows the prefix in each column's name.
-        asked: the roles that the user named.
-        said: what was decided, in sentences.
+        requested: the roles for which the user named columns.
+        notes: how roles were assigned, one sentence each.
     """
 
     of: dict[str, list[str]] = field(default_factory=dict)
@@ -78,7 +78,7 @@ class Roles:
     notes: list[str] = field(default_factory=list)
 
     def one(self, role: str) -> str | None:
-        """The column of a role that has one column at most."""
+        """The column of a role that has at most one column, or None."""
         return self.of[role][0] if role in self.of else None
 
 
@@ -88,42 +88,42 @@ def normalise_name(name: str) -> str:
 
 
 def parse_roles(text: str) -> dict[str, str] | None:
-    """Roles and columns as one types them, 'action=key,lifetime=session+block'.
+    """Roles and columns from their text, such as 'action=key,lifetime=session+block'.
 
     Raises:
-        MesascopeError: a part without '=', or a role that is given twice.
+        MesascopeError: a part has no '=', or a role occurs twice.
     """
     roles: dict[str, str] = {}
     for pair in filter(None, (part.strip() for part in text.split(","))):
         role, equals, column = pair.partition("=")
         if not equals:
             raise MesascopeError(
-                f"{pair!r} in --columns is no pair.", "Type --columns action=NAME,feedback=NAME."
+                f"{pair!r} in --columns is not a pair.", "Type --columns action=NAME,feedback=NAME."
             )
         if role in roles:
             raise MesascopeError(
-                f"{role!r} is given twice in --columns.", f"Give it once; several as {role}=A+B."
+                f"{role!r} is given twice in --columns.", f"Give it once; join several columns: {role}=A+B."
             )
         roles[role] = column
     return roles or None
 
 
 def spell_role(role: str, name: str = "NAME") -> str:
-    """What to type so that a column plays a role."""
+    """What to type to give a column a role."""
     return f"--columns {role}={name} (in Python columns={{{role!r}: {name!r}}})"
 
 
 def resolve(table: Table, columns: Mapping[str, Any] | None) -> Roles:
-    """Which column plays which role: those the user names, then those with a common name.
+    """Assigns columns to roles: first as the user says, then by common names.
 
     Args:
         table: the log.
         columns: role to column; several for lifetime, offered, probabilities and means, as a list or joined by '+';
-            None or '' where no column is to play that role.
+            None or '' if no column has that role.
 
     Raises:
-        MesascopeError: a role or column that does not exist, a column claimed twice, two columns for one
-            role, no action, no feedback.
+        MesascopeError: a role or column does not exist, a column has two roles, a role has two columns, or there is
+            no action or no feedback.
     """
     header = [str(c) for c in table.frame.columns]
     roles = Roles()
@@ -168,7 +168,7 @@ def resolve(table: Table, columns: Mapping[str, Any] | None) -> Roles:
 
 
 def _apply_requests(header: Sequence[str], columns: Any, roles: Roles, name: str) -> set[str]:
-    """Fills in what the user named; the roles that are to stay empty."""
+    """Assigns the columns that the user named, and returns the roles that stay empty."""
     if columns is None:
         return set()
     if not isinstance(columns, Mapping):
@@ -183,7 +183,7 @@ def _apply_requests(header: Sequence[str], columns: Any, roles: Roles, name: str
             if role in header and requested in ROLES:
                 raise MesascopeError(
                     f"columns maps the column {quote(role)} to the role {requested!r}.",
-                    f"Turn it round: {spell_role(requested, role)}.",
+                    f"Swap them: {spell_role(requested, role)}.",
                 )
             raise unknown("role of a column", quote(role)[1:-1], ROLES)
         if requested is None or (isinstance(requested, str) and not requested):
@@ -203,23 +203,23 @@ def _apply_requests(header: Sequence[str], columns: Any, roles: Roles, name: str
                 names[i] = column = near[0]
             if column not in header:
                 raise MesascopeError(
-                    f"{name} has no column {quote(column)}, which is to be the {role}.",
+                    f"{name} has no column {quote(column)} for the role {role}.",
                     f"Its columns are {list_names(header, 30)}.",
                 )
             if column in claimed:
                 raise MesascopeError(
-                    f"The column {quote(column)} is claimed twice, as {claimed[column]} and as {role}.",
-                    "Let every column play one role.",
+                    f"The column {quote(column)} has two roles, {claimed[column]} and {role}.",
+                    "Give every column one role.",
                 )
             claimed[column] = role
         if len(names) > 1 and role not in SEVERAL:
             raise MesascopeError(
-                f"{len(names)} columns are to be the {role}: {list_names(names)}.", "Name one."
+                f"The role {role} has {len(names)} columns: {list_names(names)}.", "Name one."
             )
         if len(names) == 1 and role in (*NUMBERED, "offered"):
             raise MesascopeError(
-                f"One column, {quote(names[0])}, is to give the {role}.",
-                f"There is one per choice, in the order of the choices: {spell_role(role, 'A+B')}.",
+                f"The role {role} has one column, {quote(names[0])}.",
+                f"Give one column per choice, in the order of the choices: {spell_role(role, 'A+B')}.",
             )
         roles.of[role] = names
         roles.requested.add(role)
@@ -227,10 +227,10 @@ def _apply_requests(header: Sequence[str], columns: Any, roles: Roles, name: str
 
 
 def _complete(roles: Roles, header: Sequence[str], name: str, unused: set[str]) -> None:
-    """Settles what pays, and refuses a log without action or feedback."""
+    """Decides what the feedback is, and raises MesascopeError for a log without action or feedback."""
     if "action" not in roles.of:
         raise MesascopeError(
-            f"{name} has no column known to hold the action; its columns are {list_names(header, 30)}.",
+            f"{name} has no column with a common name for the action; its columns are {list_names(header, 30)}.",
             f"Name it: {spell_role('action')}.",
         )
     if "feedback" not in roles.requested and {"gain", "loss"} & roles.requested:
@@ -249,20 +249,20 @@ def _complete(roles: Roles, header: Sequence[str], name: str, unused: set[str]) 
         spare = [r for r in ("correct", "score") if r in roles.of and r not in roles.requested]
         if not spare or "feedback" in unused:
             raise MesascopeError(
-                f"{name} has no column known to hold the feedback; its columns are {list_names(header, 30)}.",
+                f"{name} has no column with a common name for the feedback; its columns are {list_names(header, 30)}.",
                 f"Name it: {spell_role('feedback')}, or gain and loss.",
             )
         roles.of["feedback"] = roles.of.pop(spare[0])
         column = quote(roles.of["feedback"][0])
-        roles.notes.append(f"{column} is read as the feedback, for there is no other.")
+        roles.notes.append(f"{column} is read as the feedback, because there is no other.")
     roles.of.pop("correct", None)
 
 
 def cells(table: Table, column: str) -> tuple[np.ndarray, list[Any], np.ndarray]:
-    """A column as codes [rows] into its distinct values, and which of these say that nothing is there.
+    """A column as codes [rows] into its distinct values, and which of these values stand for an empty cell.
 
     Raises:
-        MesascopeError: a cell holds a list or an object.
+        MesascopeError: a cell contains a list or an object.
     """
     import pandas as pd
 
@@ -284,10 +284,10 @@ def cells(table: Table, column: str) -> tuple[np.ndarray, list[Any], np.ndarray]
 
 
 def numbers(table: Table, column: str, role: str, largest: float = 1e30) -> np.ndarray:
-    """A column as numbers [rows], NaN where nothing is there.
+    """A column as numbers [rows], NaN for empty cells.
 
     Raises:
-        MesascopeError: the first cell that is no number, is infinite or larger than `largest`.
+        MesascopeError: a cell is not a number, or is infinite or larger than `largest`.
     """
     import pandas as pd
 
@@ -310,9 +310,9 @@ def numbers(table: Table, column: str, role: str, largest: float = 1e30) -> np.n
             wrong = np.isnan(parsed) & ~blank
         result, bad = parsed[codes], wrong[codes]
     cells_ = count_noun(int(bad.sum()), "such cell")
-    remedy = f"Mend or empty these cells, or name another column: {spell_role(role)}."
-    table.refuse(bad, column, f"{{place}} holds {{cell}}, which is no number ({cells_}).", remedy)
-    remedy = "Empty the cell where the value is not known."
+    remedy = f"Correct or empty these cells, or name another column: {spell_role(role)}."
+    table.refuse(bad, column, f"{{place}} holds {{cell}}, which is not a number ({cells_}).", remedy)
+    remedy = "Empty the cell if the value is not known."
     table.refuse(
         np.abs(result) > largest, column, "{place} holds {cell}, which is infinite or too large.", remedy
     )
@@ -320,7 +320,7 @@ def numbers(table: Table, column: str, role: str, largest: float = 1e30) -> np.n
 
 
 def labels(table: Table, column: str) -> tuple[np.ndarray, list[str]]:
-    """A column as codes [rows] into its names in natural order ('p2' before 'p10'), -1 where it is empty."""
+    """A column as codes [rows] into its names in natural order ('p2' before 'p10'), -1 for empty cells."""
     codes, values, blank = cells(table, column)
     is_integral = [isinstance(v, (float, np.floating)) and abs(v) < 2**53 and v == int(v) for v in values]
     text = [str(int(v) if integral else v).strip() for v, integral in zip(values, is_integral, strict=True)]
@@ -332,6 +332,6 @@ def labels(table: Table, column: str) -> tuple[np.ndarray, list[str]]:
 
 
 def natural_key(text: str) -> tuple[Any, ...]:
-    """What sorts names in natural order: 'p2' before 'p10'."""
+    """The key that sorts names in natural order: 'p2' before 'p10'."""
     parts = enumerate(re.split(r"([0-9]+)", text))
     return tuple(("", int(part[:300]), part) if i % 2 else (part, 0, "") for i, part in parts), text

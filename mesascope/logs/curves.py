@@ -1,8 +1,8 @@
-"""Thinking-time curves that others logged: how many of n problems were solved, by steps to think.
+"""Logged thinking-time curves: how many of n problems were solved, by the number of steps to think.
 
-One row is one point of a curve: steps, success (a share, or a count) and n; where there is a column of names, each has
-a curve of its own. Whether the same problems were put at every number of steps is not known, so points are taken as
-drawn apart from each other.
+One row is one point of a curve: steps, success (a share, or a count) and n. If there is a column of names, each name
+has its own curve. It is not known whether the same problems were used at every number of steps, so the points are
+treated as independent samples.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ ROLES = {
     "n": ("n", "count", "episodes", "levels", "problems", "nlevels", "nepisodes", "nproblems"),
     "who": ("who", "subject", "agent", "network", "model", "name"),
 }  # fmt: skip
-SHARES = ("successrate", "solverate", "sharesolved", "accuracy")  # names that say which of the two they hold
+SHARES = ("successrate", "solverate", "sharesolved", "accuracy")  # names that tell shares from counts
 COUNTS = ("successes",)
 MOST = 5_000_000  # problems of one point times points
 LARGEST = 10**9
@@ -33,17 +33,17 @@ LARGEST = 10**9
 def read_curves(
     source: Any, columns: Mapping[str, Any] | None = None
 ) -> tuple[list[xr.Dataset], list[str]] | None:
-    """Curves as trials of one trial each, and what was decided; None where the table holds no curves.
+    """Curves as lifetimes of one trial each, and notes; None if the table does not contain curves.
 
     Args:
         source: path of a table or a pandas DataFrame.
-        columns: role (steps, success, n, who) to column, where names are not the usual ones.
+        columns: role (steps, success, n, who) to column, for names that are not the usual ones.
 
     Returns:
-        Per curve a data set with conditions 'steps=n', score [C, N, 1] (1 solved, 0 not, NaN beyond n of a point).
+        Per curve a data set with conditions 'steps=n' and score [C, N, 1] (1 solved, 0 not, NaN beyond n of a point).
 
     Raises:
-        MesascopeError: a cell cannot be what its column says.
+        MesascopeError: a cell does not fit the role of its column.
     """
     if isinstance(source, xr.Dataset) or (columns and not set(columns) <= set(ROLES)):
         return None
@@ -62,22 +62,24 @@ def read_curves(
     if n is None:
         raise MesascopeError(
             f"{table.name} has steps ({quote(steps)}) and success ({quote(success)}), and no number of problems.",
-            "Add a column n; or, where it is a log of choices, name its columns: --columns action=NAME,feedback=NAME.",
+            "Add a column n; or, if it is a log of choices, name its columns: --columns action=NAME,feedback=NAME.",
         )
     at, counts = _read_integers(table, steps, 0), _read_integers(table, n, 1)
     share, notes_on_shares = _count_solved(table, success, counts)
     owner, names = (
         labels(table, found["who"]) if found["who"] else (np.zeros(len(at), int), [_name_curve(source)])
     )
-    table.refuse(owner < 0, str(found["who"]), "{place} names no curve.", "Fill it in, or leave the row out.")
+    table.refuse(
+        owner < 0, str(found["who"]), "{place} does not name a curve.", "Fill it in, or leave the row out."
+    )
     if more := len(at) - len({*zip(at.tolist(), owner.tolist(), strict=True)}):
         notes_on_shares.append(
-            f"{count_noun(more, 'row')} with steps that its curve had before: put together with those."
+            f"{count_noun(more, 'row')} with steps that its curve has already: pooled with those."
         )
     notes = [
         f"{count_noun(len(at), 'point')} of {table.name}: {list_names(list(filter(None, found.values())))}.",
         *notes_on_shares,
-        "Points are taken as drawn apart from each other: whether they share problems is not known.",
+        "Points are treated as independent samples: whether they share problems is not known.",
     ]
     rows = [(str(names[i]), owner == i) for i in np.unique(owner)]
     return [_make_curve(at[mask], share[mask], counts[mask], name, table.name) for name, mask in rows], notes
@@ -88,16 +90,16 @@ def _name_curve(source: Any) -> str:
 
 
 def _read_integers(table: Table, column: str, least: int) -> np.ndarray:
-    """A column of whole numbers from the least."""
+    """A column of whole numbers that are at least `least`."""
     values = numbers(table, column, "steps")
     bad = ~np.isfinite(values) | (values != np.round(values)) | (values < least) | (values > LARGEST)
-    fault = f"is no whole number from {least} to {LARGEST:,}"
+    fault = f"is not a whole number from {least} to {LARGEST:,}"
     table.refuse(bad, column, f"{{place}}: {{cell}} {fault}.", "Leave such rows out.")
     return values.astype(np.int64)
 
 
 def _count_solved(table: Table, column: str, counts: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Per row how many were solved, and how the column was read."""
+    """Per row how many problems were solved, and notes on how the column was read."""
     values, name = numbers(table, column, "success"), normalise_name(column)
     bad = ~np.isfinite(values) | (values < 0)
     is_integer = not bad.any() and bool((values == np.round(values)).all())
@@ -122,7 +124,7 @@ def _count_solved(table: Table, column: str, counts: np.ndarray) -> tuple[np.nda
 
 
 def _make_curve(at: np.ndarray, solved: np.ndarray, counts: np.ndarray, name: str, source: str) -> xr.Dataset:
-    """One curve; rows of one number of steps are put together."""
+    """One curve as a data set; rows with equal steps are pooled."""
     points = np.unique(at)
     hits, n = (np.array([x[at == p].sum() for p in points]) for x in (solved, counts))
     if n.max() * len(points) > MOST:

@@ -1,4 +1,4 @@
-"""Payoffs: what each act of a log paid, and what could have been paid, as far as somebody wrote it down."""
+"""Pay-offs: the feedback of each choice in a log, and expected pay-offs if the log has them."""
 
 import numpy as np
 
@@ -13,17 +13,17 @@ MISSING_CODES = (-99, -999, -9999, -99999, 999, 9999, 99999)
 def read_feedback(
     table: Table, roles: Roles, action: np.ndarray, life: np.ndarray, place: np.ndarray
 ) -> tuple[np.ndarray, list[str]]:
-    """The feedback of each row, NaN where the trial is missing, and what was decided.
+    """The feedback of each row, NaN for missing trials, and notes.
 
     Args:
         table: the log.
-        roles: which column plays which role.
-        action: per row the choice, -1 where the trial is missing.
+        roles: the columns by role.
+        action: per row the choice, -1 if the trial is missing.
         life: per row its lifetime.
-        place: per row its place in the lifetime.
+        place: per row its position in the lifetime.
 
     Raises:
-        MesascopeError: a cell is no number or infinite, or no trial has feedback.
+        MesascopeError: a cell is not a number or is infinite, or no trial has feedback.
     """
     present = action >= 0
     column = roles.one("feedback")
@@ -73,28 +73,27 @@ def read_feedback(
 def read_latents(
     table: Table, roles: Roles, chosen: Choices, feedback: np.ndarray, life: np.ndarray, *, place: np.ndarray
 ) -> tuple[dict[str, np.ndarray], set[str], list[str]]:
-    """What the subject did not see, and its own probabilities, as far as the log has them.
+    """Latent variables that the subject did not observe, and its own probabilities, if the log has them.
 
     Args:
         table: the log.
-        roles: which column plays which role.
+        roles: the columns by role.
         chosen: the choices.
         feedback: per row the feedback.
         life: per row its lifetime.
-        place: per row its place in the lifetime.
+        place: per row its position in the lifetime.
 
     Returns:
-        By name of the variable its rows; the roles whose columns turned out to be something else; what was
-        decided.
+        Rows by name of the variable; the roles that do not fit their columns and were not read; notes.
 
     Raises:
-        MesascopeError: a column that the user named for a role cannot play it.
+        MesascopeError: a column does not fit the role that the user gave it.
     """
     present = chosen.action >= 0
     latents: dict[str, np.ndarray] = {}
 
     def refuse(role: str, bad: np.ndarray, problem: str) -> None:
-        remedy = f"Mend it, or leave it out: {spell_role(role, '')}."
+        remedy = f"Correct it, or leave it out: {spell_role(role, '')}."
         table.refuse(bad, roles.of[role][0], f"{{place}}: {problem}.", remedy)
 
     def read_columns(role: str) -> np.ndarray:
@@ -104,7 +103,7 @@ def read_latents(
             columns = [by_name[n.casefold()] for n in chosen.names if n.casefold() in by_name]
         if len(columns) != chosen.number:
             raise MesascopeError(
-                f"There are {len(columns)} such columns for {chosen.number} choices.",
+                f"The role {role} has {len(columns)} columns for {chosen.number} choices.",
                 f"Name one column per choice: {spell_role(role, 'A+B')}.",
             )
         return np.stack([numbers(table, c, role) for c in columns], -1)

@@ -1,8 +1,8 @@
-"""Stages: trials of two stages, and choices among what a screen offered.
+"""Stages: two-stage trials, and choices among the options that a screen offered.
 
-In a two-step trial (Daw et al. 2011) a first choice leads to one of two states, to one of them commonly and to the
-other rarely; there a second choice is made and pays. The first choice is the action of the trial, its feedback is what
-the second paid.
+In a two-step trial (Daw et al. 2011) a first choice leads to one of two states, commonly to one of them and rarely to
+the other; there a second choice is made, and it pays. The action of the trial is the first choice, and its feedback is
+the pay-off of the second.
 """
 
 import numpy as np
@@ -14,27 +14,27 @@ from mesascope.logs.tables import Table, count_noun, list_names, quote
 
 COMMON = {"common": 1, "com": 1, "c": 1, "frequent": 1, "likely": 1}
 RARE = {"rare": 0, "uncommon": 0, "unc": 0, "r": 0, "u": 0, "infrequent": 0, "unlikely": 0}
-LEAST = 0.55  # share of transitions that must be common, for the log itself to tell which ones are
+LEAST = 0.55  # the share of common transitions that is needed to infer from the log which ones are common
 
 
 def read_stages(
     table: Table, roles: Roles, chosen: Choices, owners: np.ndarray | None
 ) -> tuple[dict[str, np.ndarray], set[str], list[str]]:
-    """What the second stage of each row was, where the log has one.
+    """The second stage of each row, if the log has one.
 
     Args:
         table: the log.
-        roles: which column plays which role: second (the choice made at the second stage), state (the state
-            that the first choice led to), transition (whether it led there commonly).
+        roles: the columns by role: second (the choice made at the second stage), state (the state to which the first
+            choice led), transition (whether that was common).
         chosen: the first choices.
-        owners: per row its participant, where the log names them.
+        owners: per row its participant, if the log names them.
 
     Returns:
-        By name of the variable its rows, -1 where missing: second_action, second_state, transition (1 common, 0
-        rare); empty where the trials have one stage. The roles that were not read; what was decided.
+        Rows by name of the variable, -1 if missing: second_action, second_state, transition (1 common, 0 rare); empty
+        if the trials have one stage. The roles that were not read; notes.
 
     Raises:
-        MesascopeError: a column that the user named for a role cannot play it.
+        MesascopeError: a column does not fit the role that the user gave it.
     """
     used = [r for r in ("second", "state", "transition") if r in roles.of]
     variables: dict[str, np.ndarray] = {}
@@ -76,7 +76,7 @@ def read_stages(
     variables = {name: np.where(present, rows, -1).astype(np.int16) for name, rows in variables.items()}
     transitions = variables["transition"][variables["transition"] >= 0]
     if not len(transitions):
-        return {}, set(used), ["No trial tells its transition: the second stage is not read."]
+        return {}, set(used), ["No trial has a transition: the second stage is not read."]
     notes = [
         "Trials have two stages: the action is the first choice, the feedback is that of the second; metrics of "
         "single choices read the first.",
@@ -89,7 +89,7 @@ def read_stages(
 
 
 def _read_transition(table: Table, roles: Roles, notes: list[str]) -> np.ndarray:
-    """Per row 1 where the transition was common, 0 where it was rare, -1 where that is missing."""
+    """Per row 1 if the transition was common, 0 if it was rare, -1 if it is missing."""
     column = roles.of["transition"][0]
     codes, values, blank = cells(table, column)
     text = [str(v).strip().casefold().removesuffix(".0") for v in values]
@@ -107,7 +107,7 @@ def _read_transition(table: Table, roles: Roles, notes: list[str]) -> np.ndarray
         meaning = {high: upper, low: 1 - upper}
         notes.append(
             f"In {quote(column)}, {quote(high if upper else low)} is a common transition"
-            f"{'' if named else ', for it is the more frequent'}."
+            f"{'' if named else ', because it is the more frequent'}."
         )
     else:
         raise MesascopeError(
@@ -121,10 +121,11 @@ def _read_transition(table: Table, roles: Roles, notes: list[str]) -> np.ndarray
 def _infer_transition(
     chosen: Choices, state: np.ndarray, owners: np.ndarray | None, notes: list[str]
 ) -> np.ndarray:
-    """Per row whether its transition was the one that follows its first choice more often.
+    """Per row 1 if its state is the one that follows its first choice more often, else 0; -1 if missing.
 
     Raises:
-        MesascopeError: two choices lead to the same state most often, or to any state about equally often.
+        MesascopeError: two choices lead to the same state most often, or a choice leads to all states about equally
+            often.
     """
     valid = (chosen.action >= 0) & (state >= 0)
     count = np.zeros((chosen.number, int(state.max()) + 1))
@@ -133,8 +134,8 @@ def _infer_transition(
     share = count.max(-1).sum() / max(count.sum(), 1)
     if chosen.number < 2 or len(set(usual)) < chosen.number or share < LEAST:
         raise MesascopeError(
-            f"Which transition is common cannot be told: after the {chosen.number} first choices the states followed "
-            f"{'; '.join(' and '.join(f'{int(c):,}' for c in row) for row in count[:6])} times.",
+            f"The log does not show which transition is common: after the {chosen.number} first choices the states "
+            f"followed {'; '.join(' and '.join(f'{int(c):,}' for c in row) for row in count[:6])} times.",
             f"Name a column that says it: {spell_role('transition')}.",
         )
     examples = [
@@ -159,17 +160,17 @@ def _infer_transition(
 def read_offered(
     table: Table, roles: Roles, choices: int | None
 ) -> tuple[Choices, dict[str, np.ndarray], set[str], tuple[str, ...]]:
-    """The choice of each row, by what it stood for where several things were offered.
+    """The choice of each row; if a screen offered some of the options, the choice is the option and not its place.
 
     Args:
         table: the log.
-        roles: which column plays which role; those of offered hold what stood at each place of the screen, in the
-            order in which the action counts the places.
-        choices: how many things could be chosen, where not all were.
+        roles: the columns by role; the columns of offered contain the option at each place of the screen, in the order
+            in which the action numbers the places.
+        choices: how many options there are, if not all occur.
 
     Returns:
-        The choices; offered [rows, K], whether each could be chosen, where not all could; roles that were not read;
-        what was decided.
+        The choices; offered [rows, K], whether each could be chosen, if not all could; the roles that were not read;
+        notes.
 
     Raises:
         MesascopeError: the columns that the user named do not fit the action.
@@ -181,7 +182,7 @@ def read_offered(
         places = read_choices(table, roles, None)
         if places.number != len(columns):
             raise MesascopeError(
-                f"There are {len(columns)} such columns and {places.number} places to choose.",
+                f"The role offered has {len(columns)} columns for {places.number} places.",
                 f"Name one column per place, in their order: {spell_role('offered', 'LEFT+RIGHT')}.",
             )
         return _read_choices_offered(table, columns, places, choices)
@@ -193,7 +194,7 @@ def read_offered(
 
 
 def _read_choices_offered(table: Table, columns: list[str], places: Choices, choices: int | None):
-    """The choices by what stood at their places."""
+    """Converts choices of a place to choices of the option at that place."""
     import pandas as pd
 
     parts = [labels(table, c) for c in columns]

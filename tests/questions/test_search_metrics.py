@@ -113,7 +113,7 @@ def test_curves_that_others_logged(tmp_path):
     path.write_text(CURVE)
     logs = measure(path)
     notes = logs[0].notes
-    assert [e.subject for e in logs] == ["deep", "flat"] and any("drawn apart" in n for n in notes)
+    assert [e.subject for e in logs] == ["deep", "flat"] and any("independent samples" in n for n in notes)
     told = {f.metric.partition(": ")[2]: f for f in logs[0].answers if f.status == "measured"}
     assert list(told) == ["0 steps", "4 steps", "8 steps", "8 steps less 0"]
     gain = told["8 steps less 0"]
@@ -151,7 +151,7 @@ def test_points_of_the_same_steps_are_said_and_a_choice_log_is_no_curve(tmp_path
     path.write_text("steps,success,n\n1,.2,10\n1,.9,10\n2,.5,10\n")
     assert any(note.startswith("1 row with steps that its curve had before") for note in measure(path).notes)
     path.write_text("agent,steps,success,n\na,1,.2,10\n,2,.9,10\n")
-    with pytest.raises(MesascopeError, match="names no curve"):
+    with pytest.raises(MesascopeError, match="does not name a curve"):
         measure(path)
     path.write_text("steps,success\n1,.2\n")
     with pytest.raises(MesascopeError, match="no number of problems"):

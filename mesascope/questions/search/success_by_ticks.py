@@ -67,7 +67,7 @@ def _read_curve(trials: xr.Dataset, split: str, paired: bool) -> list[Reading]:
         readings += [Reading(x, split, f"{n} {word}{'' if n == 1 else 's'}{when}") for n, x in by.items()]
         least, most = min(by), max(by)
         best = max(by, key=lambda n: float(np.nanmean(by[n])))
-        reason = "a gain from computation, which alone is no search"
+        reason = "a gain from computation, which alone is not search"
         gain = _difference(by[most], by[least], paired)
         readings.append(Reading(gain, split, f"{most} {word}s less {least}{when}", reason=reason, unit=unit))
         if best not in (least, most):

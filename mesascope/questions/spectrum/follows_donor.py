@@ -9,7 +9,7 @@ LABEL = "carry_exchanged_once:fresh=0"
 
 
 @asks(
-    "Where they differ, how much oftener does it take the donor's choice than its own (from -1 to 1)?",
+    "Where they differ, how much more often does it take the donor's choice than its own (from -1 to 1)?",
     conditions=("intact", LABEL),
     expects={"learner": "+", "lookalike": "any", "still": "-"},
 )
