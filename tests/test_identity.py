@@ -153,9 +153,9 @@ def test_an_environment_that_was_mended_is_lived_again(tmp_path, live):
 
 PROCESS = """
 from mesascope import catalogue
-from mesascope.contracts.subject import essence
+from mesascope.contracts.subject import identify
 family = catalogue.make("families", "bernoulli_bandit:arms=3,trials=6")
-told = [essence(catalogue.make("subjects", spec, family)) for spec in (
+told = [identify(catalogue.make("subjects", spec, family)) for spec in (
     "torch_module:factory=nets_of_mine:Net", "function:path=nets_of_mine:factory",
 )]
 print(*told)

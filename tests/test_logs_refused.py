@@ -94,7 +94,7 @@ REFUSED = {
         FRAME, {"columns": {"action": "choice", "trial": "choice"}}, "two roles", "one role",
     ),
     "two for one role": (FRAME, {"columns": {"action": ["choice", "trial"]}}, "2 columns", "Name one"),
-    "one mean": (FRAME, {"columns": {"means": "trial"}}, "one column, 'trial'", "one per choice"),
+    "one mean": (FRAME, {"columns": {"means": "trial"}}, "one column, 'trial'", "one column per choice"),
     "columns is a text": (FRAME, {"columns": "action=choice"}, "str", "maps roles"),
     "choices is one": (FRAME, {"choices": 1}, "'1'", "from 2"),
     "choices is true": (FRAME, {"choices": True}, "'True'", "whole number"),

@@ -38,7 +38,14 @@ def make(kind: str, spec: Any, *family: Any, trust: bool = False, **settings: An
 
 def open_family(family: Family | str) -> Family:
     """A family, or the one that a text names."""
-    return catalogue.make("families", family) if isinstance(family, str) else family
+    if isinstance(family, str):
+        return catalogue.make("families", family)
+    if not isinstance(family, Family):
+        raise MesascopeError(
+            f"{type(family).__name__} is not a family.",
+            "Give a Family, or a name such as 'bernoulli_bandit:arms=5'.",
+        )
+    return family
 
 
 def open_subjects(subjects: Any, family: Family, trust: bool = False) -> list[Subject]:
@@ -90,27 +97,33 @@ def open_subject(subject: Any, family: Family, trust: bool = False) -> Subject:
     if name in catalogue.names("subjects"):
         spec, called = _split_name(spec, name)
         made = catalogue.make("subjects", spec, family, **catalogue.trust_setting("subjects", name, trust))
-        return rename(made, called) if called else made
+        return made if called is None else rename(made, called)
     if Path(spec).is_file():
         name = find_adapter(spec)
         return catalogue.make(
             "subjects", name, family, path=spec, **catalogue.trust_setting("subjects", name, trust)
         )
-    if os.sep in spec or Path(spec).suffix in (".safetensors", ".zip", ".onnx"):
-        raise MesascopeError(
-            f"There is no file {spec!r}.", "Name a file, a subject or package.module:factory."
-        )
+    _refuse_missing(spec)
     if ":" in spec and "=" not in spec:
         return catalogue.make("subjects", "function", family, path=spec)
     return catalogue.make("subjects", spec, family)  # says which names there are
 
 
-def _split_name(spec: str, subject: str) -> tuple[str, str]:
-    """A subject's text without the setting 'name', which every subject has, and that name, '' without."""
+def _refuse_missing(spec: str) -> None:
+    """Raises where a text can only be a file, and there is none."""
+    named = os.sep in spec or (Path(spec).suffix and ":" not in spec and "=" not in spec)
+    if named and not Path(spec).is_file():
+        raise MesascopeError(
+            f"There is no file {spec!r}.", "Name a file, a subject or package.module:factory."
+        )
+
+
+def _split_name(spec: str, subject: str) -> tuple[str, str | None]:
+    """A subject's text without the setting 'name', which every subject has, and that name, None without one."""
     if "name=" not in spec or "name" in catalogue.settings(catalogue.factory("subjects", subject)):
-        return spec, ""
+        return spec, None
     given = catalogue.parse_spec(spec)[1]
-    called = given.pop("name", "")
+    called = given.pop("name", None)
     rest = ",".join(f"{k}={v}" for k, v in given.items())
     return f"{subject}:{rest}" if rest else subject, called
 
@@ -133,6 +146,8 @@ def default_family(subjects: Sequence[Any], trust: bool = False) -> str:
                 else:
                     catalogue.make("families", spec)  # says what it would run
                 return spec
+        else:
+            _refuse_missing(path)
     raise MesascopeError(
         "No subject says which family it belongs to.", "Add --family bernoulli_bandit:arms=5,trials=100, say."
     )

@@ -163,7 +163,10 @@ def update(
     many, parts = len(age), 1 if feed_forward else ticks // window
     over = age >= parts
     swap = over & jax.random.bernoulli(address(own, "swap"), data["swaps"], (many,)) & (not feed_forward)
-    fresh, moved = family.problems(address(own, "fresh"), many), family.moved(address(own, "moved"), problems)
+    fresh, moved = (
+        family.problems(address(own, "fresh"), many),
+        family.move_goal(address(own, "moved"), problems),
+    )
     problems = _select(over & ~swap, fresh, _select(swap, moved, problems))
     activations = jnp.where((over & ~swap)[:, None, None, None], 0.0, activations)
     age = jnp.where(over, 0, age)

@@ -28,7 +28,7 @@ def strip(examination: Examination) -> Strip | None:
     labels = {str(c) for lived in examination.trials.values() for c in lived.condition.values.tolist()}
     try:
         conditions = [catalogue.make("conditions", label) for label in sorted(labels)]
-        painting = [c for c in conditions if hasattr(c, "painted") and not getattr(c, "before", 0)]
+        painting = [c for c in conditions if hasattr(c, "paint_frames") and not getattr(c, "before", 0)]
         family = catalogue.make("families", examination.family) if painting else None
         if not isinstance(family, ShowsFrames):
             return None

@@ -30,10 +30,10 @@ sys.meta_path.insert(0, Absent())
 ASKED = """
 import json
 from mesascope import catalogue
-from mesascope.examination import examination
+from mesascope.agents import opening
 from mesascope.cli.main import run
 rows = {row["name"]: row for row in catalogue.describe("subjects")}
-opened = [examination.opener(path) for path in sys.argv[2:]]
+opened = [opening.find_adapter(path) for path in sys.argv[2:]]
 told = {"early": list(Absent.asked), "opened": opened}
 family = catalogue.make("families", "bernoulli_bandit:arms=3,trials=11")
 for spec in json.loads(sys.argv[1]):
