@@ -149,7 +149,7 @@ def test_a_parquet_file_is_read(tmp_path):
     FRAME.to_parquet(tmp_path / "a.parquet")
     same(read_log(tmp_path / "a.parquet")[0])
     whole = (tmp_path / "a.parquet").read_bytes()
-    with pytest.raises(MesascopeError, match="no whole parquet file"):
+    with pytest.raises(MesascopeError, match="not a complete parquet file"):
         read_log(write(tmp_path, "cut.parquet", whole[: len(whole) // 2]))
 
 
@@ -331,7 +331,7 @@ def test_arm_means_give_score_chance_and_best():
     few = frame.drop(columns="mean_3")
     data, notes = read_log(few)
     assert "score" not in data
-    said(notes, "not read as means", "2 such columns for 3 choices")
+    said(notes, "not read as means", "means has 2 columns for 3 choices")
     with pytest.raises(MesascopeError, match="one column per choice"):
         read_log(few, columns={"means": ["mean_1", "mean_2"]})
 

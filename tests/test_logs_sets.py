@@ -82,7 +82,9 @@ def test_what_is_lacking_is_said(tmp_path, monkeypatch, capsys):
         import_set("cpm:bandit_small", tmp_path)
     monkeypatch.undo()
     carried(tmp_path / "site", monkeypatch)
-    with pytest.raises(MesascopeError, match=r"hbayesdm 9\.8 holds no common/extdata/ts_exampleData\.txt"):
+    with pytest.raises(
+        MesascopeError, match=r"hbayesdm 9\.8 does not contain common/extdata/ts_exampleData\.txt"
+    ):
         import_set("hbayesdm:ts", tmp_path)
     assert run(["data", "import", "hbayesdm:ts"]) == 2
     assert "Traceback" not in capsys.readouterr().err

@@ -99,7 +99,7 @@ def test_what_does_not_tell_the_transition_is_not_guessed():
     even = FRAME.assign(level2_choice=[1, 3, 1, 3] * 3)
     data, notes = read_log(even)
     assert "transition" not in data
-    said(notes, "cannot be told")
+    said(notes, "does not show which transition is common")
     with pytest.raises(MesascopeError, match="do not say common or rare"):
         read_log(FRAME.assign(way=list("abcabcabcabc")), columns={"transition": "way"})
     ordinary = FRAME.drop(columns=["level2_choice"]).rename(columns={"level1_choice": "choice"})

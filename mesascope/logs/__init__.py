@@ -1,10 +1,10 @@
-"""Logs: what somebody did on trials that were written down, read as trials without a subject.
+"""Logs: recorded choices of people, animals or agents, read as trials.
 
     trials, notes = read_log("experiment.csv")
     trials, notes = read_log(frame, columns={"action": "key", "lifetime": ["session", "block"]})
 
-One row is one trial. A lifetime is a participant, within a block, session or episode where the log has them.
-What was decided on the way stands in the notes, which the trials carry too.
+One row is one trial. A lifetime is a participant, or a block, session or episode of a participant if the log has them.
+The notes say how the log was read; the trials contain them too.
 """
 
 import os
@@ -30,33 +30,33 @@ REALISED, EXPECTED = "realised pay-off", "expected pay-off"
 def read_log(
     source: Any, columns: Mapping[str, Any] | None = None, choices: int | None = None
 ) -> tuple[xr.Dataset, list[str]]:
-    """A log as trials, with what was decided in reading it.
+    """A log as trials, with notes on how it was read.
 
     Args:
         source: path of a .csv, .tsv, .txt, .jsonl or .parquet file, a pandas DataFrame with one row per
             trial, or an xarray Dataset.
-        columns: role to column where names are not among `mesascope.logs.columns.ALIASES`; the roles are action,
+        columns: role to column, for names that are not among `mesascope.logs.columns.ALIASES`; the roles are action,
             feedback (or gain and loss), trial, participant, lifetime, missed, score, chance, best, means,
-            probabilities, offered (what stood at the places that could be chosen), and for trials of two
-            stages second, state and transition. lifetime, means, probabilities and offered take several
-            columns. None or '' keeps a role empty.
-        choices: how many choices there were, where not all of them occur.
+            probabilities, offered (what was shown at the places that could be chosen), and for two-stage trials
+            second, state and transition. lifetime, means, probabilities and offered take several columns.
+            None or '' keeps a role empty.
+        choices: how many choices there were, if not all of them occur.
 
     Returns:
-        Trials with one condition, 'intact', and N lifetimes of T trials: action [1, N, T] (-1 where missing)
-        and feedback [1, N, T] (NaN where missing); where the log has them score [1, N, T], log_probs
-        [1, N, T, K], chance, best and worst [N, T], means [N, T, K], offered [N, T, K] (0 or 1); of trials of two
-        stages second_action, second_state and transition [1, N, T] (1 common, 0 rare; -1 missing), the action being
-        that of the first; the coordinate participant [N], counted from 0. And the notes, one sentence each, which
-        the attribute notes holds too.
+        Trials with one condition, 'intact', and N lifetimes of T trials: action [1, N, T] (-1 if missing) and
+        feedback [1, N, T] (NaN if missing). If the log has them: score [1, N, T], log_probs [1, N, T, K], chance,
+        best and worst [N, T], means [N, T, K], offered [N, T, K] (0 or 1). For two-stage trials, whose action is
+        the first choice: second_action, second_state and transition [1, N, T] (1 common, 0 rare, -1 missing).
+        The coordinate participant [N] counts from 0. And the notes, one sentence each; the attribute notes
+        contains them too.
 
     Raises:
-        MesascopeError: names the row and the column, what is there, and what to type.
+        MesascopeError: it names the row and the column, what is there, and what to type.
     """
-    whole = isinstance(choices, (int, np.integer)) and not isinstance(choices, bool)
-    if choices is not None and not (whole and 2 <= choices <= MOST_CHOICES):
+    is_integer = isinstance(choices, (int, np.integer)) and not isinstance(choices, bool)
+    if choices is not None and not (is_integer and 2 <= choices <= MOST_CHOICES):
         raise MesascopeError(
-            f"choices is {quote(choices)}.", f"It is a whole number from 2 to {MOST_CHOICES}, or left out."
+            f"choices is {quote(choices)}.", f"Give a whole number from 2 to {MOST_CHOICES}, or leave it out."
         )
     if isinstance(source, xr.Dataset):
         if source.attrs.get("format") == TRIALS:
@@ -64,33 +64,37 @@ def read_log(
             return renumber_participants(source), [
                 "The data set already held trials, and was taken as it is."
             ]
-        source = _long(source, columns)
+        source = _tabulate(source, columns)
     table = open_table(source)
     roles = resolve(table, columns)
-    life, owners, place, order = _places(table, roles)
-    chosen, offered, unread, shown = read_offered(table, roles, None if choices is None else int(choices))
-    feedback, paid = read_feedback(table, roles, chosen.action, life, place)
-    latents, unpaid, known = read_latents(table, roles, chosen, feedback, life, place=place)
-    stages, unstaged, staged = read_stages(table, roles, chosen, None if owners is None else owners[life])
-    unread |= unpaid | unstaged
-    trials = _spread(chosen.action, {"feedback": feedback, **latents, **offered, **stages}, life, place)
+    life, owners, place, place_notes = _find_places(table, roles)
+    chosen, offered, unread, offered_notes = read_offered(
+        table, roles, None if choices is None else int(choices)
+    )
+    feedback, feedback_notes = read_feedback(table, roles, chosen.action, life, place)
+    latents, unused_payoffs, payoff_notes = read_latents(table, roles, chosen, feedback, life, place=place)
+    stages, unused_stages, stage_notes = read_stages(
+        table, roles, chosen, None if owners is None else owners[life]
+    )
+    unread |= unused_payoffs | unused_stages
+    trials = _fill_grid(chosen.action, {"feedback": feedback, **latents, **offered, **stages}, life, place)
     if owners is not None:
         trials = trials.assign_coords(participant=("lifetime", owners))
     used = {role: names for role, names in roles.of.items() if role not in unread}
     spare = [str(c) for c in table.frame.columns if not any(c in names for names in used.values())]
     notes = [
         f"{count_noun(len(table.frame), 'row')} of {table.name}.",
-        *table.said,
+        *table.notes,
         f"Columns: {', '.join(f'{role} = {list_names(names)}' for role, names in sorted(used.items()))}.",
         *(f"Columns that were not read: {list_names(spare)}." for _ in spare[:1]),
-        *roles.said,
-        *order,
-        *_amount(trials),
-        *chosen.said,
-        *shown,
-        *staged,
-        *paid,
-        *known,
+        *roles.notes,
+        *place_notes,
+        *_describe_amount(trials),
+        *chosen.notes,
+        *offered_notes,
+        *stage_notes,
+        *feedback_notes,
+        *payoff_notes,
     ]
     name = Path(os.fsdecode(source)).name if isinstance(source, (str, os.PathLike)) else "log"
     trials.attrs = {
@@ -110,7 +114,7 @@ def read_log(
 
 
 def renumber_participants(trials: xr.Dataset) -> xr.Dataset:
-    """Trials whose participants are numbers from 0, in the order of their ids; ids go no further than here."""
+    """Trials with participants numbered from 0, in the order of their ids; the ids are dropped."""
     if "participant" not in trials.coords or trials.participant.dims != ("lifetime",):
         return trials.copy()
     ids = [str(p) for p in trials.participant.values.tolist()]
@@ -118,8 +122,8 @@ def renumber_participants(trials: xr.Dataset) -> xr.Dataset:
     return trials.assign_coords(participant=("lifetime", np.array([place[i] for i in ids])))
 
 
-def _long(data: xr.Dataset, columns: Mapping[str, Any] | None) -> Any:
-    """A data set that is no trials yet as a table with one row per trial."""
+def _tabulate(data: xr.Dataset, columns: Mapping[str, Any] | None) -> Any:
+    """A Dataset in another layout as a table with one row per trial."""
     import pandas as pd
 
     names = [str(n) for n in dict.fromkeys([*data.variables, *data.dims])]
@@ -136,19 +140,21 @@ def _long(data: xr.Dataset, columns: Mapping[str, Any] | None) -> Any:
         raise MesascopeError(
             "The action has no axes, so it is one trial.", "Give it the axes lifetime and trial."
         )
-    held = [n for n in data.variables if set(data[n].dims) <= set(dims)]
-    return data[held].to_dataframe(dim_order=list(dims)).reset_index()
+    variables = [n for n in data.variables if set(data[n].dims) <= set(dims)]
+    return data[variables].to_dataframe(dim_order=list(dims)).reset_index()
 
 
-def _places(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | None, np.ndarray, list[str]]:
-    """Per row its lifetime, per lifetime its participant, per row its place in it, what was decided."""
+def _find_places(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | None, np.ndarray, list[str]]:
+    """Per row its lifetime, per lifetime its participant, per row its position in the lifetime, and notes."""
     parts = [c for role in ("participant", "lifetime") for c in roles.of.get(role, [])]
     life = np.zeros(len(table.frame), np.int64)
     person, outer = None, life
     for column in parts:
         codes, names = labels(table, column)
         remedy = f"Fill it in, leave the row out, or read another column: {spell_role('lifetime')}."
-        table.refuse(codes < 0, column, "{place} is empty ({rows}), and says whose trial it is.", remedy)
+        table.refuse(
+            codes < 0, column, "{place} is empty ({rows}), so it is not known whose trial it is.", remedy
+        )
         outer, life = life, np.unique(life * len(names) + codes, return_inverse=True)[1]
         if column == roles.one("participant"):
             person = codes
@@ -161,27 +167,29 @@ def _places(table: Table, roles: Roles) -> tuple[np.ndarray, np.ndarray | None, 
             f"{list_names(parts)}.",
             f"Name the columns that stay the same within a lifetime: {spell_role('lifetime')}.",
         )
-    what = " × ".join(quote(c) for c in parts) if parts else "the whole log, for no column tells them apart"
+    definition = (
+        " × ".join(quote(c) for c in parts) if parts else "the whole log, for no column tells them apart"
+    )
     if "lifetime" in roles.of and "participant" in roles.of:
-        what += f"; where the task runs on across them, type {spell_role('lifetime', '')}"
-    said = [f"A lifetime is {what}."]
+        definition += f"; where the task runs on across them, type {spell_role('lifetime', '')}"
+    notes = [f"A lifetime is {definition}."]
     if owners is not None:
         number = len(np.unique(owners))
-        who = count_noun(number, "participant")
-        said.append(f"Intervals resample {who}, numbered in the order of their ids.")
+        resampled = count_noun(number, "participant")
+        notes.append(f"Intervals resample {resampled}, numbered in the order of their ids.")
     column = roles.one("trial")
     if column is None:
         place = _rank(life, np.arange(len(life)), size)
-        how = ["No column numbers the trials: within a lifetime the order of the rows counts."]
+        place_notes = ["No column numbers the trials: within a lifetime the order of the rows counts."]
     else:
-        place, how = _numbered(table, column, life, [outer[first], owners], size, parts=parts)
+        place, place_notes = _place_by_number(table, column, life, [outer[first], owners], size, parts=parts)
     if n * (int(place.max()) + 1) > max(20 * len(life), 50_000_000):
         raise MesascopeError(
             f"There are {n:,} lifetimes, most of {int(np.median(size)):,} trials and one of "
             f"{int(place.max()) + 1:,}; padded to one length they do not fit.",
             f"Name the columns that tell lifetimes apart: {spell_role('lifetime')}.",
         )
-    return life, owners, place, [*said, *how]
+    return life, owners, place, [*notes, *place_notes]
 
 
 def _rank(life: np.ndarray, key: np.ndarray, size: np.ndarray) -> np.ndarray:
@@ -192,7 +200,7 @@ def _rank(life: np.ndarray, key: np.ndarray, size: np.ndarray) -> np.ndarray:
     return rank
 
 
-def _numbered(
+def _place_by_number(
     table: Table,
     column: str,
     life: np.ndarray,
@@ -201,30 +209,30 @@ def _numbered(
     *,
     parts: list[str],
 ) -> tuple[np.ndarray, list[str]]:
-    """Per row its place by the numbers of the trials, in which gaps stay gaps; and what was decided."""
-    said: list[str] = []
+    """Per row its position by trial number, where gaps stay gaps; and notes."""
+    notes: list[str] = []
     number = numbers(table, column, "trial", largest=2.0**53)
     remedy = f"Leave such rows out, or go by the order of the rows: {spell_role('trial', '')}."
-    for bad, what in (
-        (np.isnan(number), "is empty, so the trial has no place"),
-        (number != np.round(number), "is no whole number"),
+    for bad, fault in (
+        (np.isnan(number), "is empty, so the trial has no position"),
+        (number != np.round(number), "is not a whole number"),
         (number < 0, "is a negative trial number"),
     ):
-        table.refuse(bad, column, f"{{place}}: {{cell}} {what} ({{rows}}).", remedy)
+        table.refuse(bad, column, f"{{place}}: {{cell}} {fault} ({{rows}}).", remedy)
     number = number.astype(np.int64)
     step = int(np.gcd.reduce(number - number.min()))
     if step > 1:
-        said.append(f"Trials are numbered in steps of {step:,}.")
+        notes.append(f"Trials are numbered in steps of {step:,}.")
     order = np.lexsort((number, life))
     same = (np.diff(life[order]) == 0) & (np.diff(number[order]) == 0)
     if same.any():
         at = int(np.flatnonzero(same)[0])
         one, two = sorted((int(order[at]), int(order[at + 1])))
-        whose = f"by {list_names(parts)} they" if parts else "no column names a participant, so they"
+        owner = f"by {list_names(parts)} they" if parts else "no column names a participant, so they"
         unread = [str(c) for c in table.frame.columns if c != column and c not in parts]
         raise MesascopeError(
             f"{table.place(two, column)}: trial {number[two]} is there already, in {table.row(one)}; "
-            f"{whose} are one lifetime ({count_noun(int(same.sum()), 'such row')}).",
+            f"{owner} are one lifetime ({count_noun(int(same.sum()), 'such row')}).",
             f"Leave one out, or name the columns that tell lifetimes apart, {spell_role('lifetime')}; "
             f"the others are {list_names(unread)}.",
         )
@@ -232,59 +240,63 @@ def _numbered(
     place = (number - number.min()) // max(step, 1)
     low, high = place[order][ends - size + 1], place[order][ends]
     start = np.zeros(len(size), np.int64)
-    if any(_disjoint(low, high, g) for g in (np.zeros(len(size)), *groups) if g is not None):
+    if any(_are_disjoint(low, high, g) for g in (np.zeros(len(size)), *groups) if g is not None):
         start = low
         if len(size) > 1:
-            said.append("Trial numbers run on from one lifetime to the next: each starts at its first.")
+            notes.append("Trial numbers run on from one lifetime to the next: each starts at its first.")
     place = place - start[life]
     if int(place.max()) + 1 > 3 * int(size.max()) + 10:
-        said.append(f"Numbers of trials leap, up to {int(number.max()):,}: their order counts, without gaps.")
-        return _rank(life, number, size), said
+        notes.append(
+            f"Numbers of trials leap, up to {int(number.max()):,}: their order counts, without gaps."
+        )
+        return _rank(life, number, size), notes
     gaps = int((high - start + 1 - size).sum())
     if gaps:
-        said.append(f"Numbers of trials without a row: {gaps:,}; these trials are missing.")
-    return place, said
+        notes.append(f"Numbers of trials without a row: {gaps:,}; these trials are missing.")
+    return place, notes
 
 
-def _disjoint(low: np.ndarray, high: np.ndarray, group: np.ndarray) -> bool:
-    """Whether ranges do not meet within any group, and some group has several."""
+def _are_disjoint(low: np.ndarray, high: np.ndarray, group: np.ndarray) -> bool:
+    """Whether the ranges within every group are disjoint, and some group has several ranges."""
     order = np.lexsort((low, group))
     near = np.diff(group[order]) == 0
     return bool((near.any() or len(low) == 1) and (low[order][1:] > high[order][:-1])[near].all())
 
 
-def _spread(
+def _fill_grid(
     action: np.ndarray, rows: Mapping[str, np.ndarray], life: np.ndarray, place: np.ndarray
 ) -> xr.Dataset:
-    """Rows put in their places [N, T]; what no row fills is missing."""
+    """Arranges rows as trials [N, T]; positions without a row are missing."""
     shape = (int(life.max()) + 1, int(place.max()) + 1)
     grid = np.full(shape, -1, np.int16)
     grid[life, place] = action
     data: dict[str, Any] = {"action": (AXES, grid[None])}
     for name, value in rows.items():
-        whole = value.dtype.kind == "i"
-        lived = name in ("feedback", "score", "log_probs") or (whole and value.ndim == 1)
-        fill = (-1 if value.ndim == 1 else 1) if whole else np.nan
+        is_integer = value.dtype.kind == "i"
+        by_condition = name in ("feedback", "score", "log_probs") or (is_integer and value.ndim == 1)
+        fill = (-1 if value.ndim == 1 else 1) if is_integer else np.nan
         if name == "log_probs":
             fill = -np.log(value.shape[-1])
-        grid = np.full((*shape, *value.shape[1:]), fill, np.int16 if whole else np.float32)
+        grid = np.full((*shape, *value.shape[1:]), fill, np.int16 if is_integer else np.float32)
         grid[life, place] = value
-        axes = (AXES if lived else AXES[1:]) + (("choice",) if value.ndim > 1 else ())
-        data[name] = (axes, grid[None] if lived else grid)
+        axes = (AXES if by_condition else AXES[1:]) + (("choice",) if value.ndim > 1 else ())
+        data[name] = (axes, grid[None] if by_condition else grid)
     return xr.Dataset(data, coords={"condition": ["intact"]})
 
 
-def _amount(trials: xr.Dataset) -> list[str]:
-    """How much there is, and where it is too little."""
-    there = (trials.action.values[0] >= 0).sum(-1)
+def _describe_amount(trials: xr.Dataset) -> list[str]:
+    """Notes on the number of lifetimes and trials, and a warning if there are too few."""
+    present = (trials.action.values[0] >= 0).sum(-1)
     n, length = trials.sizes["lifetime"], trials.sizes["trial"]
-    spread = f"{there.min():,} to {there.max():,}" if there.min() < there.max() else f"{there.max():,}"
+    spread = (
+        f"{present.min():,} to {present.max():,}" if present.min() < present.max() else f"{present.max():,}"
+    )
     amount = f"{spread} trials with a choice, padded to {length:,}"
-    said = [
-        f"{count_noun(n, 'lifetime')} of {amount if there.min() < length else count_noun(length, 'trial')}."
+    notes = [
+        f"{count_noun(n, 'lifetime')} of {amount if present.min() < length else count_noun(length, 'trial')}."
     ]
     unit = "participants" if "participant" in trials.coords else "lifetimes"
     units = len(np.unique(trials.participant.values)) if unit == "participants" else n
     if units < 3:
-        said.append(f"Of {unit} there are fewer than three ({units}): no interval and no claim.")
-    return said
+        notes.append(f"Of {unit} there are fewer than three ({units}): no interval and no claim.")
+    return notes

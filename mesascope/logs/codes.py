@@ -1,4 +1,4 @@
-"""Codes: the numbers or names by which a log calls its choices, as choices counted from 0."""
+"""Codes: the numbers or names of choices in a log, converted to choices counted from 0."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ MOST_CHOICES = 200
 
 @dataclass(frozen=True)
 class Choices:
-    """What was chosen.
+    """The choices of a log.
 
     Args:
-        action: per row the choice, counted from 0, -1 where it is missing.
+        action: per row the choice, counted from 0, -1 if it is missing.
         number: how many choices there are.
-        names: what the log calls them, where it names them.
-        said: what was decided, in sentences.
+        names: their names in the log; empty if they are numbers.
+        notes: how the codes were read, one sentence each.
     """
 
     action: np.ndarray
     number: int
     names: tuple[str, ...]
-    said: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def read_choices(table: Table, roles: Roles, choices: int | None) -> Choices:
@@ -35,16 +35,17 @@ def read_choices(table: Table, roles: Roles, choices: int | None) -> Choices:
     Args:
         table: the log.
         roles: which column plays which role.
-        choices: how many choices there were, where the user says so.
+        choices: how many choices there were, if the user says so.
 
     Raises:
-        MesascopeError: fractions, negative or infinite choices, numbers among names, more than 200, one only.
+        MesascopeError: fractions, negative or infinite choices, numbers among names, more than 200 choices, or only
+            one.
     """
     notes: list[str] = []
     column = roles.of["action"][0]
-    codes, values, nothing = cells(table, column)
-    missed = _missed(table, roles)
-    empty = nothing[codes]
+    codes, values, blank = cells(table, column)
+    missed = _read_missed(table, roles)
+    empty = blank[codes]
     seen = np.unique(codes[~missed & ~empty])
     if not len(seen):
         raise MesascopeError(
@@ -52,21 +53,21 @@ def read_choices(table: Table, roles: Roles, choices: int | None) -> Choices:
             f"Name the column of the choices: {spell_role('action')}.",
         )
     text = [str(values[i]).strip() for i in seen]
-    number = np.array([_number(t) for t in text])
+    number = np.array([_parse_number(t) for t in text])
 
-    def at(odd: np.ndarray) -> str:
+    def locate(odd: np.ndarray) -> str:
         return table.place(int(np.flatnonzero(~missed & np.isin(codes, seen[odd]))[0]), column)
 
     names: list[str] = []
     named = np.isnan(number)
     if named.any():
-        gone = np.array([_sentinel(x) for x in number])
-        odd = ~named & ~gone
+        missing = np.array([_is_sentinel(x) for x in number])
+        odd = ~named & ~missing
         if odd.any():
-            few = odd if odd.sum() < named.sum() else named
+            minority = odd if odd.sum() < named.sum() else named
             raise MesascopeError(
-                f"{at(few)} holds {quote(text[int(np.flatnonzero(few)[0])])}, and other cells hold "
-                f"{'names' if few is odd else 'numbers'}.",
+                f"{locate(minority)} holds {quote(text[int(np.flatnonzero(minority)[0])])}, and other cells hold "
+                f"{'names' if minority is odd else 'numbers'}.",
                 "Write all choices as numbers or all as names, and leave missing ones empty.",
             )
         names = sorted({t for t, n in zip(text, named, strict=True) if n}, key=lambda t: (t.casefold(), t))
@@ -74,7 +75,7 @@ def read_choices(table: Table, roles: Roles, choices: int | None) -> Choices:
             notes.append("Some names of choices differ only in upper and lower case, and count as different.")
         index, k = {t: i for i, t in enumerate(names)}, max(len(names), choices or 0)
         new = np.array([index.get(t, -1) for t in text])
-        _few(len(names), choices, column)
+        _check_number(len(names), choices, column)
         named_as = ", ".join(f"{quote(t)} = {i}" for t, i in list(index.items())[:20])
         notes.append(f"Choices are names: {named_as}.")
     else:
@@ -82,21 +83,23 @@ def read_choices(table: Table, roles: Roles, choices: int | None) -> Choices:
         if fraction.any() or np.isinf(number).any():
             odd = fraction | np.isinf(number)
             raise MesascopeError(
-                f"{at(odd)} holds {quote(text[int(np.flatnonzero(odd)[0])])}, which is no whole number; "
-                "choices are numbered or named.",
-                f"Mend the cell, or name another column: {spell_role('action')}.",
+                f"{locate(odd)} holds {quote(text[int(np.flatnonzero(odd)[0])])}, which is not a whole number; "
+                "choices are whole numbers or names.",
+                f"Correct the cell, or name another column: {spell_role('action')}.",
             )
-        gone, base = _missing_codes(number, choices, at, text)
-        kept = np.unique(number[~gone])
-        _few(len(kept), choices, column)
-        new, k, said = _numbering(number, kept, base, gone, choices, arms=_arms(roles))
-        notes += said
-    if gone.any():
-        pairs = zip(np.array(text)[gone], seen[gone], strict=True)
+        missing, base = _find_missing_codes(number, choices, locate, text)
+        codes_used = np.unique(number[~missing])
+        _check_number(len(codes_used), choices, column)
+        new, k, numbering_notes = _number_codes(
+            number, codes_used, base, missing, choices, arms=_read_arms(roles)
+        )
+        notes += numbering_notes
+    if missing.any():
+        pairs = zip(np.array(text)[missing], seen[missing], strict=True)
         counts = ", ".join(f"{quote(t)} ({int((codes[~missed] == i).sum()):,})" for t, i in pairs)
         notes.append(f"Codes outside the choices, read as missing trials: {counts}.")
     mapped = np.full(len(values), -1, np.int16)
-    mapped[seen] = np.where(gone, -1, new)
+    mapped[seen] = np.where(missing, -1, new)
     action = np.where(missed, -1, mapped[codes]).astype(np.int16)
     if (empty & ~missed).any():
         notes.append(f"Without a choice: {count_noun(int((empty & ~missed).sum()), 'row')}, missing trials.")
@@ -106,19 +109,19 @@ def read_choices(table: Table, roles: Roles, choices: int | None) -> Choices:
     return Choices(action, k, tuple(names), tuple(notes))
 
 
-def _number(text: str) -> float:
+def _parse_number(text: str) -> float:
     try:
         return float(text.replace("_", "x"))
     except ValueError:
         return float("nan")
 
 
-def _sentinel(code: float) -> bool:
-    """Whether -1, -9, -99, -999, …"""
+def _is_sentinel(code: float) -> bool:
+    """Whether a code is -1, -9, -99, -999, …, which stand for missing values."""
     return bool(code == -1 or (code < 0 and np.isfinite(code) and set(f"{-code:.0f}") == {"9"}))
 
 
-def _missed(table: Table, roles: Roles) -> np.ndarray:
+def _read_missed(table: Table, roles: Roles) -> np.ndarray:
     column = roles.one("missed")
     if column is None:
         return np.zeros(len(table.frame), bool)
@@ -130,8 +133,8 @@ def _missed(table: Table, roles: Roles) -> np.ndarray:
     return flag == 1
 
 
-def _few(distinct: int, choices: int | None, column: str) -> None:
-    """Refuses more choices than there can be, and a single one."""
+def _check_number(distinct: int, choices: int | None, column: str) -> None:
+    """Raises MesascopeError if there are too many distinct choices, or only one."""
     if distinct > MOST_CHOICES:
         raise MesascopeError(
             f"Column {quote(column)} holds {distinct:,} different choices; there can be {MOST_CHOICES}.",
@@ -144,65 +147,65 @@ def _few(distinct: int, choices: int | None, column: str) -> None:
         )
     if distinct < 2 and choices is None:
         raise MesascopeError(
-            f"Column {quote(column)} holds one choice only, on every trial that has one.",
+            f"Column {quote(column)} holds the same choice on every trial that has one.",
             f"Say how many there were with choices=2, or name another column: {spell_role('action')}.",
         )
 
 
-def _missing_codes(
-    number: np.ndarray, choices: int | None, at: Callable[[np.ndarray], str], text: list[str]
+def _find_missing_codes(
+    number: np.ndarray, choices: int | None, locate: Callable[[np.ndarray], str], text: list[str]
 ) -> tuple[np.ndarray, float | None]:
-    """Which codes stand for missing trials; and the first choice's code where negative codes are choices."""
+    """Which codes stand for missing trials; and the first choice's code if negative codes are choices, else None."""
     if number.min() < 0 and (set(number) == {-1.0, 1.0} or len(set(number)) == choices):
         return np.zeros(len(number), bool), float(number.min())
-    gone = np.array([_sentinel(x) for x in number])
-    rest = number[~gone & (number >= 0)]
+    missing = np.array([_is_sentinel(x) for x in number])
+    rest = number[~missing & (number >= 0)]
     nines = np.isin(number, (99, 999, 9999, 99999))
     if nines.any() and (rest[~np.isin(rest, number[nines])] >= 0).any():
         top = rest[~np.isin(rest, number[nines])].max()
-        gone |= nines & (number > (choices or 0)) & (number > max(4 * top, 20))
-    odd = (number < 0) & ~gone
+        missing |= nines & (number > (choices or 0)) & (number > max(4 * top, 20))
+    odd = (number < 0) & ~missing
     if odd.any():
         raise MesascopeError(
-            f"{at(odd)} holds {quote(text[int(np.flatnonzero(odd)[0])])}, a negative choice.",
+            f"{locate(odd)} holds {quote(text[int(np.flatnonzero(odd)[0])])}, a negative choice.",
             "Number choices from 0 or 1 and leave missing ones empty, or say their number with choices=.",
         )
-    if gone.all():
+    if missing.all():
         raise MesascopeError(
-            f"{at(gone)} holds {quote(text[0])}, and all choices are such codes for missing trials.",
+            f"{locate(missing)} holds {quote(text[0])}, and all choices are such codes for missing trials.",
             f"Name another column: {spell_role('action')}.",
         )
-    return gone, None
+    return missing, None
 
 
-def _numbering(
+def _number_codes(
     number: np.ndarray,
-    kept: np.ndarray,
+    codes_used: np.ndarray,
     base: float | None,
-    gone: np.ndarray,
+    missing: np.ndarray,
     choices: int | None,
     *,
     arms: np.ndarray | None,
 ) -> tuple[np.ndarray, int, list[str]]:
-    """Codes as choices counted from 0, how many choices there are, and how they were numbered."""
-    low, high = int(kept.min()), int(kept.max())
+    """The codes as choices counted from 0, how many choices there are, and notes on the numbering."""
+    low, high = int(codes_used.min()), int(codes_used.max())
     within = low in (0, 1) and base is None
-    if arms is not None and within and np.isin(kept, arms).all():
+    if arms is not None and within and np.isin(codes_used, arms).all():
         low, high = int(arms[0]), int(arms[-1])
     span = high - low + 1
-    if not within or span > (2 * len(kept) + 2 if choices is None else choices):
-        order = ", ".join(f"{int(c)} = {i}" for i, c in enumerate(kept[:20]))
-        new = np.where(gone, -1, np.searchsorted(kept, number))
-        return new, max(len(kept), choices or 0), [f"Choices in the order of their codes: {order}."]
+    if not within or span > (2 * len(codes_used) + 2 if choices is None else choices):
+        order = ", ".join(f"{int(c)} = {i}" for i, c in enumerate(codes_used[:20]))
+        new = np.where(missing, -1, np.searchsorted(codes_used, number))
+        return new, max(len(codes_used), choices or 0), [f"Choices in the order of their codes: {order}."]
     k = max(span, choices or 0)
-    never = sorted(set(range(low, low + k)) - set(kept.astype(int)))
-    said = [f"Choices run from {low} to {low + k - 1} ({low}-based): {k} choices."]
+    never = sorted(set(range(low, low + k)) - set(codes_used.astype(int)))
+    notes = [f"Choices run from {low} to {low + k - 1} ({low}-based): {k} choices."]
     if never:
-        said.append(f"Choices that never occur, and count as choices: {', '.join(map(str, never[:20]))}.")
-    return np.where(gone, -1, number - low).astype(np.int64), k, said
+        notes.append(f"Choices that never occur, and count as choices: {', '.join(map(str, never[:20]))}.")
+    return np.where(missing, -1, number - low).astype(np.int64), k, notes
 
 
-def _arms(roles: Roles) -> np.ndarray | None:
+def _read_arms(roles: Roles) -> np.ndarray | None:
     """The numbers in the names of the columns of means or probabilities."""
     for role in ("means", "probabilities"):
         suffixes = roles.suffixes.get(role, [])

@@ -1,4 +1,4 @@
-"""Columns: which column of a log plays which role, and its cells as numbers or as labels."""
+"""Columns: the role of each column of a log, and its cells as numbers or as labels."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -49,7 +49,7 @@ FIRST = (  # names of the action where trials have two stages
     "choice1", "firstchoice", "level1choice", "stage1choice", "step1choice", "firststagechoice", "choicestage1",
     "choicelevel1", "action1", "firstaction", "response1", "firstresponse",
 )  # fmt: skip
-# what stood at the places of a screen
+# what was shown at the places of a screen
 SCREEN = r"(arm|option|stim|stimulus|image|machine|bandit|cue)(left|right)"
 NUMBERED: dict[str, str] = {  # a family of columns: the prefix, then a number from 0 or 1, or a choice's name
     "probabilities": r"(?:p|prob|paction|probaction|pchoice|probchoice)",
@@ -63,22 +63,22 @@ NOTHING = frozenset(("", "na", "n/a", "#n/a", "nan", "null", "none", "<na>", "na
 
 @dataclass
 class Roles:
-    """Which column plays which role.
+    """Which column has which role.
 
     Args:
-        of: role to columns, the roles in use only.
+        of: role to columns, for the roles in use only.
         suffixes: for probabilities and means, what follows the prefix in each column's name.
-        asked: the roles that the user named.
-        said: what was decided, in sentences.
+        requested: the roles for which the user named columns.
+        notes: how roles were assigned, one sentence each.
     """
 
     of: dict[str, list[str]] = field(default_factory=dict)
     suffixes: dict[str, list[str]] = field(default_factory=dict)
-    asked: set[str] = field(default_factory=set)
-    said: list[str] = field(default_factory=list)
+    requested: set[str] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
 
     def one(self, role: str) -> str | None:
-        """The column of a role that has one column at most."""
+        """The column of a role that has at most one column, or None."""
         return self.of[role][0] if role in self.of else None
 
 
@@ -88,55 +88,55 @@ def normalise_name(name: str) -> str:
 
 
 def parse_roles(text: str) -> dict[str, str] | None:
-    """Roles and columns as one types them, 'action=key,lifetime=session+block'.
+    """Roles and columns from their text, such as 'action=key,lifetime=session+block'.
 
     Raises:
-        MesascopeError: a part without '=', or a role that is given twice.
+        MesascopeError: a part has no '=', or a role occurs twice.
     """
-    out: dict[str, str] = {}
+    roles: dict[str, str] = {}
     for pair in filter(None, (part.strip() for part in text.split(","))):
         role, equals, column = pair.partition("=")
         if not equals:
             raise MesascopeError(
-                f"{pair!r} in --columns is no pair.", "Type --columns action=NAME,feedback=NAME."
+                f"{pair!r} in --columns is not a pair.", "Type --columns action=NAME,feedback=NAME."
             )
-        if role in out:
+        if role in roles:
             raise MesascopeError(
-                f"{role!r} is given twice in --columns.", f"Give it once; several as {role}=A+B."
+                f"{role!r} is given twice in --columns.", f"Give it once; join several columns: {role}=A+B."
             )
-        out[role] = column
-    return out or None
+        roles[role] = column
+    return roles or None
 
 
 def spell_role(role: str, name: str = "NAME") -> str:
-    """What to type so that a column plays a role."""
+    """What to type to give a column a role."""
     return f"--columns {role}={name} (in Python columns={{{role!r}: {name!r}}})"
 
 
 def resolve(table: Table, columns: Mapping[str, Any] | None) -> Roles:
-    """Which column plays which role: those the user names, then those with a common name.
+    """Assigns columns to roles: first as the user says, then by common names.
 
     Args:
         table: the log.
         columns: role to column; several for lifetime, offered, probabilities and means, as a list or joined by '+';
-            None or '' where no column is to play that role.
+            None or '' if no column has that role.
 
     Raises:
-        MesascopeError: a role or column that does not exist, a column claimed twice, two columns for one
-            role, no action, no feedback.
+        MesascopeError: a role or column does not exist, a column has two roles, a role has two columns, or there is
+            no action or no feedback.
     """
     header = [str(c) for c in table.frame.columns]
     roles = Roles()
-    shut = _named_by_user(header, columns, roles, table.name)
-    taken = {c for names in roles.of.values() for c in names}
-    free = [c for c in header if c not in taken]
+    unused = _apply_requests(header, columns, roles, table.name)
+    claimed = {c for names in roles.of.values() for c in names}
+    free = [c for c in header if c not in claimed]
     for role, names in ALIASES.items():
         found = [c for c in free if normalise_name(c) in names]
-        if role in roles.of or role in shut or not found:
+        if role in roles.of or role in unused or not found:
             continue
         if len(found) > 1 and role not in SEVERAL:
             if role in DOUBTFUL:
-                roles.said.append(f"{list_names(found)} could each be {role}: none of them was read.")
+                roles.notes.append(f"{list_names(found)} could each be {role}: none of them was read.")
                 continue
             raise MesascopeError(
                 f"{len(found)} columns of {table.name} could be the {role}: {list_names(found)}.",
@@ -144,7 +144,7 @@ def resolve(table: Table, columns: Mapping[str, Any] | None) -> Roles:
             )
         roles.of[role] = found
     for role, prefix in NUMBERED.items():
-        if role in roles.of or role in shut:
+        if role in roles.of or role in unused:
             continue
         found = sorted(
             (int(m[1]), c) for c in free if (m := re.fullmatch(rf"{prefix}(\d+)", normalise_name(c)))
@@ -155,20 +155,20 @@ def resolve(table: Table, columns: Mapping[str, Any] | None) -> Roles:
         numbers = [n for n, _ in found]
         if len(found) > 1 and numbers in (list(range(len(found))), list(range(1, len(found) + 1))):
             roles.of[role], roles.suffixes[role] = [c for _, c in found], [str(n) for n in numbers]
-    if "action" not in roles.of and "action" not in shut:
+    if "action" not in roles.of and "action" not in unused:
         found = [c for c in free if normalise_name(c) in FIRST]
         roles.of |= dict(action=found) if len(found) == 1 else {}
     stood = sorted((m[2], c) for c in free if (m := re.fullmatch(SCREEN, normalise_name(c))))
-    if "offered" not in {*roles.of, *shut} and [side for side, _ in stood] == ["left", "right"]:
+    if "offered" not in {*roles.of, *unused} and [side for side, _ in stood] == ["left", "right"]:
         roles.of["offered"] = [c for _, c in stood]
-    if not {"second", "transition"} & roles.of.keys() and "state" not in roles.asked:
+    if not {"second", "transition"} & roles.of.keys() and "state" not in roles.requested:
         roles.of.pop("state", None)
-    _complete(roles, header, table.name, shut)
+    _complete(roles, header, table.name, unused)
     return roles
 
 
-def _named_by_user(header: Sequence[str], columns: Any, roles: Roles, name: str) -> set[str]:
-    """Fills in what the user named; the roles that are to stay empty."""
+def _apply_requests(header: Sequence[str], columns: Any, roles: Roles, name: str) -> set[str]:
+    """Assigns the columns that the user named, and returns the roles that stay empty."""
     if columns is None:
         return set()
     if not isinstance(columns, Mapping):
@@ -176,20 +176,24 @@ def _named_by_user(header: Sequence[str], columns: Any, roles: Roles, name: str)
             f"columns is a {type(columns).__name__}.",
             "It maps roles to columns, such as {'action': 'my_column'}.",
         )
-    shut: set[str] = set()
+    unused: set[str] = set()
     claimed: dict[str, str] = {}
-    for role, wanted in columns.items():
+    for role, requested in columns.items():
         if role not in ROLES:
-            if role in header and wanted in ROLES:
+            if role in header and requested in ROLES:
                 raise MesascopeError(
-                    f"columns maps the column {quote(role)} to the role {wanted!r}.",
-                    f"Turn it round: {spell_role(wanted, role)}.",
+                    f"columns maps the column {quote(role)} to the role {requested!r}.",
+                    f"Swap them: {spell_role(requested, role)}.",
                 )
             raise unknown("role of a column", quote(role)[1:-1], ROLES)
-        if wanted is None or (isinstance(wanted, str) and not wanted):
-            shut.add(role)
+        if requested is None or (isinstance(requested, str) and not requested):
+            unused.add(role)
             continue
-        names = [wanted] if isinstance(wanted, str) or not isinstance(wanted, Sequence) else list(wanted)
+        names = (
+            [requested]
+            if isinstance(requested, str) or not isinstance(requested, Sequence)
+            else list(requested)
+        )
         names = [str(n) for n in names]
         if len(names) == 1 and names[0] not in header and "+" in names[0]:
             names = [n.strip() for n in names[0].split("+")]
@@ -199,66 +203,66 @@ def _named_by_user(header: Sequence[str], columns: Any, roles: Roles, name: str)
                 names[i] = column = near[0]
             if column not in header:
                 raise MesascopeError(
-                    f"{name} has no column {quote(column)}, which is to be the {role}.",
+                    f"{name} has no column {quote(column)} for the role {role}.",
                     f"Its columns are {list_names(header, 30)}.",
                 )
             if column in claimed:
                 raise MesascopeError(
-                    f"The column {quote(column)} is claimed twice, as {claimed[column]} and as {role}.",
-                    "Let every column play one role.",
+                    f"The column {quote(column)} has two roles, {claimed[column]} and {role}.",
+                    "Give every column one role.",
                 )
             claimed[column] = role
         if len(names) > 1 and role not in SEVERAL:
             raise MesascopeError(
-                f"{len(names)} columns are to be the {role}: {list_names(names)}.", "Name one."
+                f"The role {role} has {len(names)} columns: {list_names(names)}.", "Name one."
             )
         if len(names) == 1 and role in (*NUMBERED, "offered"):
             raise MesascopeError(
-                f"One column, {quote(names[0])}, is to give the {role}.",
-                f"There is one per choice, in the order of the choices: {spell_role(role, 'A+B')}.",
+                f"The role {role} has one column, {quote(names[0])}.",
+                f"Give one column per choice, in the order of the choices: {spell_role(role, 'A+B')}.",
             )
         roles.of[role] = names
-        roles.asked.add(role)
-    return shut
+        roles.requested.add(role)
+    return unused
 
 
-def _complete(roles: Roles, header: Sequence[str], name: str, shut: set[str]) -> None:
-    """Settles what pays, and refuses a log without action or feedback."""
+def _complete(roles: Roles, header: Sequence[str], name: str, unused: set[str]) -> None:
+    """Decides what the feedback is, and raises MesascopeError for a log without action or feedback."""
     if "action" not in roles.of:
         raise MesascopeError(
-            f"{name} has no column known to hold the action; its columns are {list_names(header, 30)}.",
+            f"{name} has no column with a common name for the action; its columns are {list_names(header, 30)}.",
             f"Name it: {spell_role('action')}.",
         )
-    if "feedback" not in roles.asked and {"gain", "loss"} & roles.asked:
+    if "feedback" not in roles.requested and {"gain", "loss"} & roles.requested:
         roles.of.pop("feedback", None)
     if "feedback" in roles.of:
         spare = [roles.of.pop(r)[0] for r in ("gain", "loss") if r in roles.of]
         if spare:
-            roles.said.append(
+            roles.notes.append(
                 f"{list_names(spare)} not read: {quote(roles.of['feedback'][0])} is the feedback."
             )
     elif "gain" in roles.of or "loss" in roles.of:
         words = {"gain": "", "loss": "less the size of "}
         parts = [f"{word}{quote(roles.of[r][0])}" for r, word in words.items() if r in roles.of]
-        roles.said.append(f"Feedback is {' '.join(parts)}.")
+        roles.notes.append(f"Feedback is {' '.join(parts)}.")
     else:
-        spare = [r for r in ("correct", "score") if r in roles.of and r not in roles.asked]
-        if not spare or "feedback" in shut:
+        spare = [r for r in ("correct", "score") if r in roles.of and r not in roles.requested]
+        if not spare or "feedback" in unused:
             raise MesascopeError(
-                f"{name} has no column known to hold the feedback; its columns are {list_names(header, 30)}.",
+                f"{name} has no column with a common name for the feedback; its columns are {list_names(header, 30)}.",
                 f"Name it: {spell_role('feedback')}, or gain and loss.",
             )
         roles.of["feedback"] = roles.of.pop(spare[0])
         column = quote(roles.of["feedback"][0])
-        roles.said.append(f"{column} is read as the feedback, for there is no other.")
+        roles.notes.append(f"{column} is read as the feedback, because there is no other.")
     roles.of.pop("correct", None)
 
 
 def cells(table: Table, column: str) -> tuple[np.ndarray, list[Any], np.ndarray]:
-    """A column as codes [rows] into its distinct values, and which of these say that nothing is there.
+    """A column as codes [rows] into its distinct values, and which of these values stand for an empty cell.
 
     Raises:
-        MesascopeError: a cell holds a list or an object.
+        MesascopeError: a cell contains a list or an object.
     """
     import pandas as pd
 
@@ -275,59 +279,59 @@ def cells(table: Table, column: str) -> tuple[np.ndarray, list[Any], np.ndarray]
             "Every cell needs one number or one name.",
         ) from None
     values = [*values, ""]  # the code -1, pandas' own 'nothing', points here
-    nothing = np.array([str(v).strip().casefold() in NOTHING for v in values])
-    return np.asarray(codes, np.int64) % len(values), values, nothing
+    blank = np.array([str(v).strip().casefold() in NOTHING for v in values])
+    return np.asarray(codes, np.int64) % len(values), values, blank
 
 
 def numbers(table: Table, column: str, role: str, largest: float = 1e30) -> np.ndarray:
-    """A column as numbers [rows], NaN where nothing is there.
+    """A column as numbers [rows], NaN for empty cells.
 
     Raises:
-        MesascopeError: the first cell that is no number, is infinite or larger than `largest`.
+        MesascopeError: a cell is not a number, or is infinite or larger than `largest`.
     """
     import pandas as pd
 
     series: Any = table.frame[column]
     if pd.api.types.is_numeric_dtype(series.dtype) and series.dtype.kind in "iuf":
-        held = series.to_numpy(np.float64, na_value=np.nan)
-        bad = np.zeros(len(held), bool)
+        result = series.to_numpy(np.float64, na_value=np.nan)
+        bad = np.zeros(len(result), bool)
     else:
-        codes, values, nothing = cells(table, column)
+        codes, values, blank = cells(table, column)
         text = [str(v).strip() for v in values]
         truth = {"true": "1", "false": "0"}
-        text = ["nan" if n else truth.get(t.casefold(), t) for t, n in zip(text, nothing, strict=True)]
+        text = ["nan" if n else truth.get(t.casefold(), t) for t, n in zip(text, blank, strict=True)]
         parsed = np.asarray(pd.to_numeric(pd.Series(text, dtype=object), errors="coerce"), np.float64)
-        wrong = np.isnan(parsed) & ~nothing
+        wrong = np.isnan(parsed) & ~blank
         odd = [text[i] for i in np.flatnonzero(wrong)]
         comma = all(re.fullmatch(r"[+-]?\d*,\d+", t) for t in odd)
         if comma and not all(re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", t) for t in odd):  # 0,5 and not 1,500
             text = [t.replace(",", ".") for t in text]
             parsed = np.asarray(pd.to_numeric(pd.Series(text, dtype=object), errors="coerce"), np.float64)
-            wrong = np.isnan(parsed) & ~nothing
-        held, bad = parsed[codes], wrong[codes]
+            wrong = np.isnan(parsed) & ~blank
+        result, bad = parsed[codes], wrong[codes]
     cells_ = count_noun(int(bad.sum()), "such cell")
-    remedy = f"Mend or empty these cells, or name another column: {spell_role(role)}."
-    table.refuse(bad, column, f"{{place}} holds {{cell}}, which is no number ({cells_}).", remedy)
-    remedy = "Empty the cell where the value is not known."
+    remedy = f"Correct or empty these cells, or name another column: {spell_role(role)}."
+    table.refuse(bad, column, f"{{place}} holds {{cell}}, which is not a number ({cells_}).", remedy)
+    remedy = "Empty the cell if the value is not known."
     table.refuse(
-        np.abs(held) > largest, column, "{place} holds {cell}, which is infinite or too large.", remedy
+        np.abs(result) > largest, column, "{place} holds {cell}, which is infinite or too large.", remedy
     )
-    return held
+    return result
 
 
 def labels(table: Table, column: str) -> tuple[np.ndarray, list[str]]:
-    """A column as codes [rows] into its names in natural order ('p2' before 'p10'), -1 where it is empty."""
-    codes, values, nothing = cells(table, column)
-    real = [isinstance(v, (float, np.floating)) and abs(v) < 2**53 and v == int(v) for v in values]
-    text = [str(int(v) if whole else v).strip() for v, whole in zip(values, real, strict=True)]
-    held = np.zeros(len(values), bool)
-    held[np.unique(codes)] = True
-    names = sorted({t for t, n, h in zip(text, nothing, held, strict=True) if h and not n}, key=natural_key)
+    """A column as codes [rows] into its names in natural order ('p2' before 'p10'), -1 for empty cells."""
+    codes, values, blank = cells(table, column)
+    is_integral = [isinstance(v, (float, np.floating)) and abs(v) < 2**53 and v == int(v) for v in values]
+    text = [str(int(v) if integral else v).strip() for v, integral in zip(values, is_integral, strict=True)]
+    occurs = np.zeros(len(values), bool)
+    occurs[np.unique(codes)] = True
+    names = sorted({t for t, n, h in zip(text, blank, occurs, strict=True) if h and not n}, key=natural_key)
     index = {t: i for i, t in enumerate(names)}
-    return np.array([-1 if n else index.get(t, -1) for t, n in zip(text, nothing, strict=True)])[codes], names
+    return np.array([-1 if n else index.get(t, -1) for t, n in zip(text, blank, strict=True)])[codes], names
 
 
 def natural_key(text: str) -> tuple[Any, ...]:
-    """What sorts names in natural order: 'p2' before 'p10'."""
+    """The key that sorts names in natural order: 'p2' before 'p10'."""
     parts = enumerate(re.split(r"([0-9]+)", text))
     return tuple(("", int(part[:300]), part) if i % 2 else (part, 0, "") for i, part in parts), text

@@ -1,8 +1,8 @@
-"""Thinking-time curves that others logged: how many of n problems were solved, by steps to think.
+"""Logged thinking-time curves: how many of n problems were solved, by the number of steps to think.
 
-One row is one point of a curve: steps, success (a share, or a count) and n; where there is a column of names, each has
-a curve of its own. Whether the same problems were put at every number of steps is not known, so points are taken as
-drawn apart from each other.
+One row is one point of a curve: steps, success (a share, or a count) and n. If there is a column of names, each name
+has its own curve. It is not known whether the same problems were used at every number of steps, so the points are
+treated as independent samples.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ ROLES = {
     "n": ("n", "count", "episodes", "levels", "problems", "nlevels", "nepisodes", "nproblems"),
     "who": ("who", "subject", "agent", "network", "model", "name"),
 }  # fmt: skip
-SHARES = ("successrate", "solverate", "sharesolved", "accuracy")  # names that say which of the two they hold
+SHARES = ("successrate", "solverate", "sharesolved", "accuracy")  # names that tell shares from counts
 COUNTS = ("successes",)
 MOST = 5_000_000  # problems of one point times points
 LARGEST = 10**9
@@ -33,17 +33,17 @@ LARGEST = 10**9
 def read_curves(
     source: Any, columns: Mapping[str, Any] | None = None
 ) -> tuple[list[xr.Dataset], list[str]] | None:
-    """Curves as trials of one trial each, and what was decided; None where the table holds no curves.
+    """Curves as lifetimes of one trial each, and notes; None if the table does not contain curves.
 
     Args:
         source: path of a table or a pandas DataFrame.
-        columns: role (steps, success, n, who) to column, where names are not the usual ones.
+        columns: role (steps, success, n, who) to column, for names that are not the usual ones.
 
     Returns:
-        Per curve a data set with conditions 'steps=n', score [C, N, 1] (1 solved, 0 not, NaN beyond n of a point).
+        Per curve a data set with conditions 'steps=n' and score [C, N, 1] (1 solved, 0 not, NaN beyond n of a point).
 
     Raises:
-        MesascopeError: a cell cannot be what its column says.
+        MesascopeError: a cell does not fit the role of its column.
     """
     if isinstance(source, xr.Dataset) or (columns and not set(columns) <= set(ROLES)):
         return None
@@ -62,65 +62,71 @@ def read_curves(
     if n is None:
         raise MesascopeError(
             f"{table.name} has steps ({quote(steps)}) and success ({quote(success)}), and no number of problems.",
-            "Add a column n; or, where it is a log of choices, name its columns: --columns action=NAME,feedback=NAME.",
+            "Add a column n; or, if it is a log of choices, name its columns: --columns action=NAME,feedback=NAME.",
         )
-    at, many = _whole(table, steps, 0), _whole(table, n, 1)
-    share, said = _shares(table, success, many)
-    who, names = labels(table, found["who"]) if found["who"] else (np.zeros(len(at), int), [_stem(source)])
-    table.refuse(who < 0, str(found["who"]), "{place} names no curve.", "Fill it in, or leave the row out.")
-    if more := len(at) - len({*zip(at.tolist(), who.tolist(), strict=True)}):
-        said.append(
-            f"{count_noun(more, 'row')} with steps that its curve had before: put together with those."
+    at, counts = _read_integers(table, steps, 0), _read_integers(table, n, 1)
+    share, notes_on_shares = _count_solved(table, success, counts)
+    owner, names = (
+        labels(table, found["who"]) if found["who"] else (np.zeros(len(at), int), [_name_curve(source)])
+    )
+    table.refuse(
+        owner < 0, str(found["who"]), "{place} does not name a curve.", "Fill it in, or leave the row out."
+    )
+    if more := len(at) - len({*zip(at.tolist(), owner.tolist(), strict=True)}):
+        notes_on_shares.append(
+            f"{count_noun(more, 'row')} with steps that its curve has already: pooled with those."
         )
     notes = [
         f"{count_noun(len(at), 'point')} of {table.name}: {list_names(list(filter(None, found.values())))}.",
-        *said,
-        "Points are taken as drawn apart from each other: whether they share problems is not known.",
+        *notes_on_shares,
+        "Points are treated as independent samples: whether they share problems is not known.",
     ]
-    rows = [(str(names[i]), who == i) for i in np.unique(who)]
-    return [_curve(at[here], share[here], many[here], name, table.name) for name, here in rows], notes
+    rows = [(str(names[i]), owner == i) for i in np.unique(owner)]
+    return [_make_curve(at[mask], share[mask], counts[mask], name, table.name) for name, mask in rows], notes
 
 
-def _stem(source: Any) -> str:
+def _name_curve(source: Any) -> str:
     return Path(str(source)).stem if isinstance(source, (str, Path)) else "curve"
 
 
-def _whole(table: Table, column: str, least: int) -> np.ndarray:
-    """A column of whole numbers from the least."""
+def _read_integers(table: Table, column: str, least: int) -> np.ndarray:
+    """A column of whole numbers that are at least `least`."""
     values = numbers(table, column, "steps")
     bad = ~np.isfinite(values) | (values != np.round(values)) | (values < least) | (values > LARGEST)
-    what = f"is no whole number from {least} to {LARGEST:,}"
-    table.refuse(bad, column, f"{{place}}: {{cell}} {what}.", "Leave such rows out.")
+    fault = f"is not a whole number from {least} to {LARGEST:,}"
+    table.refuse(bad, column, f"{{place}}: {{cell}} {fault}.", "Leave such rows out.")
     return values.astype(np.int64)
 
 
-def _shares(table: Table, column: str, many: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Per row how many were solved, and how the column was read."""
+def _count_solved(table: Table, column: str, counts: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Per row how many problems were solved, and notes on how the column was read."""
     values, name = numbers(table, column, "success"), normalise_name(column)
     bad = ~np.isfinite(values) | (values < 0)
-    whole = not bad.any() and bool((values == np.round(values)).all())
-    if whole and values.max() == 1 and many.max() > 1 and name not in (*SHARES, *COUNTS):
+    is_integer = not bad.any() and bool((values == np.round(values)).all())
+    if is_integer and values.max() == 1 and counts.max() > 1 and name not in (*SHARES, *COUNTS):
         raise MesascopeError(
             f"{quote(column)} of {table.name} holds 0 and 1 alone: all and none of the problems, or one and none?",
             "Call the column success_rate for shares, successes for counts.",
         )
-    count = name in COUNTS or (whole and bool((values > 1).any()) and name not in SHARES)
-    bad |= values > (many if count else 1)
+    count = name in COUNTS or (is_integer and bool((values > 1).any()) and name not in SHARES)
+    bad |= values > (counts if count else 1)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise MesascopeError(
             f"{table.place(row, column)}: {quote(table.frame[column].iloc[row])} is neither a share from 0 to 1 nor a "
-            f"count up to {int(many[row]):,}.",
+            f"count up to {int(counts[row]):,}.",
             "Give shares, or counts in every row.",
         )
-    told = "counts" if count else "shares; solved are the share times n, rounded"
-    return np.round(values if count else values * many).astype(np.int64), [f"{quote(column)} holds {told}."]
+    reading = "counts" if count else "shares; solved are the share times n, rounded"
+    return np.round(values if count else values * counts).astype(np.int64), [
+        f"{quote(column)} holds {reading}."
+    ]
 
 
-def _curve(at: np.ndarray, solved: np.ndarray, many: np.ndarray, name: str, source: str) -> xr.Dataset:
-    """One curve; rows of one number of steps are put together."""
+def _make_curve(at: np.ndarray, solved: np.ndarray, counts: np.ndarray, name: str, source: str) -> xr.Dataset:
+    """One curve as a data set; rows with equal steps are pooled."""
     points = np.unique(at)
-    hits, n = (np.array([x[at == p].sum() for p in points]) for x in (solved, many))
+    hits, n = (np.array([x[at == p].sum() for p in points]) for x in (solved, counts))
     if n.max() * len(points) > MOST:
         raise MesascopeError(
             f"The curve of {quote(name)} has points of up to {int(n.max()):,} problems, too many to hold.",

@@ -1,7 +1,7 @@
-"""A log in the schema of ArviZ, for those who go on with PyMC, NumPyro or ArviZ; none of them is needed here.
+"""A log in the schema of ArviZ, for use with PyMC, NumPyro or ArviZ; none of them is needed here.
 
-Groups `observed_data` (what was done) and `constant_data` (what was met, and by whom), as ArviZ below 1 (InferenceData)
-and from 1 on (DataTree) both read them.
+The groups are `observed_data` (the choices) and `constant_data` (everything else). ArviZ below 1 (InferenceData) and
+from 1 on (DataTree) both read them.
 """
 
 import datetime
@@ -23,38 +23,40 @@ def to_datatree(trials: xr.Dataset) -> xr.DataTree:
     """Trials as a DataTree in the schema of ArviZ.
 
     Args:
-        trials: of one split or log; of several conditions only 'intact' goes into the tree.
+        trials: of one split or log; only the condition 'intact' goes into the tree.
 
     Returns:
-        `observed_data` with action [N, T] and second_action [N, T] where there is one, whole numbers from 0, -1 where
-        a trial is missing; `constant_data` with all else, such as feedback [N, T] (NaN where missing), transition,
-        offered, score, chance, and participant [N]. Axes lifetime and trial carry coordinates counted from 0.
+        `observed_data` with action [N, T], and second_action [N, T] for two-stage trials: whole numbers from 0, -1 for
+        missing trials. `constant_data` with everything else, such as feedback [N, T] (NaN if missing), transition,
+        offered, score, chance, and participant [N]. The axes lifetime and trial have coordinates counted from 0.
     """
-    lived = trials.sel(condition="intact", drop=True) if "condition" in trials.dims else trials
-    if "participant" in lived.coords:
-        lived = lived.reset_coords("participant")
-    lived = lived.drop_vars("partner", errors="ignore")
-    lived = lived.assign_coords({d: np.arange(lived.sizes[d]) for d in lived.dims if d not in lived.coords})
-    lived.attrs = {
+    intact = trials.sel(condition="intact", drop=True) if "condition" in trials.dims else trials
+    if "participant" in intact.coords:
+        intact = intact.reset_coords("participant")
+    intact = intact.drop_vars("partner", errors="ignore")
+    intact = intact.assign_coords(
+        {d: np.arange(intact.sizes[d]) for d in intact.dims if d not in intact.coords}
+    )
+    intact.attrs = {
         "created_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "creation_library": "mesascope",
         "creation_library_version": mesascope.__version__,
         **{k: trials.attrs[k] for k in KEPT if k in trials.attrs},
     }
-    done = [n for n in DONE if n in lived]
+    done = [n for n in DONE if n in intact]
     groups = {
-        "/": xr.Dataset(attrs=lived.attrs),
-        "/observed_data": lived[done],
-        "/constant_data": lived.drop_vars(done),
+        "/": xr.Dataset(attrs=intact.attrs),
+        "/observed_data": intact[done],
+        "/constant_data": intact.drop_vars(done),
     }
     return xr.DataTree.from_dict(groups, name=str(trials.attrs.get("subject", "log")))
 
 
 def save_datatree(trials: xr.Dataset, path: str | os.PathLike) -> Path:
-    """Writes `to_datatree(trials)` as netCDF, for arviz.from_netcdf; the file appears whole or not at all.
+    """Writes `to_datatree(trials)` as netCDF, for arviz.from_netcdf; the file is complete or absent.
 
     Raises:
-        MesascopeError: nothing can be written there.
+        MesascopeError: the file cannot be written.
     """
     path = Path(path)
     try:

@@ -1,4 +1,4 @@
-"""Payoffs: what each act of a log paid, and what could have been paid, as far as somebody wrote it down."""
+"""Pay-offs: the feedback of each choice in a log, and expected pay-offs if the log has them."""
 
 import numpy as np
 
@@ -13,21 +13,21 @@ MISSING_CODES = (-99, -999, -9999, -99999, 999, 9999, 99999)
 def read_feedback(
     table: Table, roles: Roles, action: np.ndarray, life: np.ndarray, place: np.ndarray
 ) -> tuple[np.ndarray, list[str]]:
-    """The feedback of each row, NaN where the trial is missing, and what was decided.
+    """The feedback of each row, NaN for missing trials, and notes.
 
     Args:
         table: the log.
-        roles: which column plays which role.
-        action: per row the choice, -1 where the trial is missing.
+        roles: the columns by role.
+        action: per row the choice, -1 if the trial is missing.
         life: per row its lifetime.
-        place: per row its place in the lifetime.
+        place: per row its position in the lifetime.
 
     Raises:
-        MesascopeError: a cell is no number or infinite, or no trial has feedback.
+        MesascopeError: a cell is not a number or is infinite, or no trial has feedback.
     """
     present = action >= 0
     column = roles.one("feedback")
-    said: list[str] = []
+    notes: list[str] = []
     if column is not None:
         value = numbers(table, column, "feedback")
         far = np.isin(value, MISSING_CODES) & present
@@ -36,7 +36,7 @@ def read_feedback(
         if far.any():
             codes = ", ".join(f"{code:g}" for code in np.unique(value[far]))
             many = count_noun(int(far.sum()), "trial")
-            said.append(f"Feedback far outside the rest, so missing: {codes} ({many}).")
+            notes.append(f"Feedback far outside the rest, so missing: {codes} ({many}).")
             value = np.where(far, np.nan, value)
     else:
         parts = [numbers(table, c, "gain") for c in roles.of.get("gain", [])]
@@ -51,67 +51,66 @@ def read_feedback(
             f"Name the column of the feedback: {spell_role('feedback')}.",
         )
     if bare:
-        said.append(
+        notes.append(
             f"Trials with a choice and no feedback: {bare:,}; the choice stays, the feedback is missing."
         )
         never = [a for a in np.unique(action[present]) if np.isnan(value[action == a]).all()]
         if never:
             those = ", ".join(f"choice {a} (counted from 0)" for a in never)
-            said.append(f"Never with feedback: {those}. If that is a missing trial, empty these cells.")
+            notes.append(f"Never with feedback: {those}. If that is a missing trial, empty these cells.")
     seen = value[~np.isnan(value)]
     if np.ptp(seen) == 0:
-        said.append(f"The feedback is {seen[0]:g} on every trial: nothing can be acquired from it.")
+        notes.append(f"The feedback is {seen[0]:g} on every trial: nothing can be acquired from it.")
     order = np.lexsort((place, life))
     step = np.diff(value[order])[np.diff(life[order]) == 0]
     if len(np.unique(seen)) > 10 and len(step) > 10 and not (step < 0).any():
-        said.append(
+        notes.append(
             "The feedback never falls within a lifetime: if it is a running total, log each trial's own."
         )
-    return value, said
+    return value, notes
 
 
 def read_latents(
     table: Table, roles: Roles, chosen: Choices, feedback: np.ndarray, life: np.ndarray, *, place: np.ndarray
 ) -> tuple[dict[str, np.ndarray], set[str], list[str]]:
-    """What the subject did not see, and its own probabilities, as far as the log has them.
+    """Latent variables that the subject did not observe, and its own probabilities, if the log has them.
 
     Args:
         table: the log.
-        roles: which column plays which role.
+        roles: the columns by role.
         chosen: the choices.
         feedback: per row the feedback.
         life: per row its lifetime.
-        place: per row its place in the lifetime.
+        place: per row its position in the lifetime.
 
     Returns:
-        By name of the variable its rows; the roles whose columns turned out to be something else; what was
-        decided.
+        Rows by name of the variable; the roles that do not fit their columns and were not read; notes.
 
     Raises:
-        MesascopeError: a column that the user named for a role cannot play it.
+        MesascopeError: a column does not fit the role that the user gave it.
     """
     present = chosen.action >= 0
-    out: dict[str, np.ndarray] = {}
+    latents: dict[str, np.ndarray] = {}
 
-    def refuse(role: str, bad: np.ndarray, why: str) -> None:
-        remedy = f"Mend it, or leave it out: {spell_role(role, '')}."
-        table.refuse(bad, roles.of[role][0], f"{{place}}: {why}.", remedy)
+    def refuse(role: str, bad: np.ndarray, problem: str) -> None:
+        remedy = f"Correct it, or leave it out: {spell_role(role, '')}."
+        table.refuse(bad, roles.of[role][0], f"{{place}}: {problem}.", remedy)
 
-    def many(role: str) -> np.ndarray:
+    def read_columns(role: str) -> np.ndarray:
         columns, ends = roles.of[role], roles.suffixes.get(role)
         if ends and not ends[0].isdecimal():
             by_name = {e.casefold(): c for e, c in zip(ends, columns, strict=True)}
             columns = [by_name[n.casefold()] for n in chosen.names if n.casefold() in by_name]
         if len(columns) != chosen.number:
             raise MesascopeError(
-                f"There are {len(columns)} such columns for {chosen.number} choices.",
+                f"The role {role} has {len(columns)} columns for {chosen.number} choices.",
                 f"Name one column per choice: {spell_role(role, 'A+B')}.",
             )
         return np.stack([numbers(table, c, role) for c in columns], -1)
 
     def probabilities() -> dict[str, np.ndarray]:
         role = "probabilities"
-        p = many(role)
+        p = read_columns(role)
         refuse(role, present & np.isnan(p).any(-1), "a choice has no probability")
         refuse(role, present & (p < 0).any(-1), "a probability is negative")
         refuse(role, present & (np.abs(p.sum(-1) - 1) > 1e-3), "the probabilities do not add up to 1")
@@ -119,7 +118,7 @@ def read_latents(
         return {"log_probs": np.log(np.maximum(p, 1e-12))}
 
     def means() -> dict[str, np.ndarray]:
-        m = many("means")
+        m = read_columns("means")
         refuse("means", present & np.isnan(m).any(-1), "a mean is missing")
         won = np.where(present, m[np.arange(len(m)), np.maximum(chosen.action, 0)], np.nan)
         return {"means": m, "score": won, "chance": m.mean(-1), "best": m.max(-1), "worst": m.min(-1)}
@@ -142,26 +141,26 @@ def read_latents(
     def best() -> dict[str, np.ndarray]:
         value = numbers(table, roles.of["best"][0], "best")
         refuse("best", present & np.isnan(value), "it is empty on a trial that has a choice")
-        for other in [name for name in ("score", "chance") if name in out]:
-            refuse("best", value < out[other] - 1e-6, f"the best attainable score is below the {other}")
+        for other in [name for name in ("score", "chance") if name in latents]:
+            refuse("best", value < latents[other] - 1e-6, f"the best attainable score is below the {other}")
         return {"best": value}
 
     unread: set[str] = set()
-    said: list[str] = []
+    notes: list[str] = []
     for build in (probabilities, means, score, chance, best):
         role = build.__name__
         if role not in roles.of:
             continue
         try:
-            out |= build()
+            latents |= build()
         except MesascopeError as error:
-            if role in roles.asked:
+            if role in roles.requested:
                 raise
             unread.add(role)
-            said.append(f"{list_names(roles.of[role])} not read as {role}: {error.problem}")
-    if "log_probs" in out:
+            notes.append(f"{list_names(roles.of[role])} not read as {role}: {error.problem}")
+    if "log_probs" in latents:
         columns = list_names(roles.of["probabilities"])
-        said.append(f"{columns}: the probabilities with which the choices were made.")
+        notes.append(f"{columns}: the probabilities with which the choices were made.")
     realised = "The log holds no expected pay-offs: findings use the feedback, the realised pay-off."
-    said.append("Scores are expected pay-offs, as logged." if "score" in out else realised)
-    return out, unread, said
+    notes.append("Scores are expected pay-offs, as logged." if "score" in latents else realised)
+    return latents, unread, notes

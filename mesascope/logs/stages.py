@@ -1,8 +1,8 @@
-"""Stages: trials of two stages, and choices among what a screen offered.
+"""Stages: two-stage trials, and choices among the options that a screen offered.
 
-In a two-step trial (Daw et al. 2011) a first choice leads to one of two states, to one of them commonly and to the
-other rarely; there a second choice is made and pays. The first choice is the action of the trial, its feedback is what
-the second paid.
+In a two-step trial (Daw et al. 2011) a first choice leads to one of two states, commonly to one of them and rarely to
+the other; there a second choice is made, and it pays. The action of the trial is the first choice, and its feedback is
+the pay-off of the second.
 """
 
 import numpy as np
@@ -14,154 +14,163 @@ from mesascope.logs.tables import Table, count_noun, list_names, quote
 
 COMMON = {"common": 1, "com": 1, "c": 1, "frequent": 1, "likely": 1}
 RARE = {"rare": 0, "uncommon": 0, "unc": 0, "r": 0, "u": 0, "infrequent": 0, "unlikely": 0}
-LEAST = 0.55  # share of transitions that must be common, for the log itself to tell which ones are
+LEAST = 0.55  # the share of common transitions that is needed to infer from the log which ones are common
 
 
 def read_stages(
     table: Table, roles: Roles, chosen: Choices, owners: np.ndarray | None
 ) -> tuple[dict[str, np.ndarray], set[str], list[str]]:
-    """What the second stage of each row was, where the log has one.
+    """The second stage of each row, if the log has one.
 
     Args:
         table: the log.
-        roles: which column plays which role: second (the choice made at the second stage), state (the state
-            that the first choice led to), transition (whether it led there commonly).
+        roles: the columns by role: second (the choice made at the second stage), state (the state to which the first
+            choice led), transition (whether that was common).
         chosen: the first choices.
-        owners: per row its participant, where the log names them.
+        owners: per row its participant, if the log names them.
 
     Returns:
-        By name of the variable its rows, -1 where missing: second_action, second_state, transition (1 common, 0
-        rare); empty where the trials have one stage. The roles that were not read; what was decided.
+        Rows by name of the variable, -1 if missing: second_action, second_state, transition (1 common, 0 rare); empty
+        if the trials have one stage. The roles that were not read; notes.
 
     Raises:
-        MesascopeError: a column that the user named for a role cannot play it.
+        MesascopeError: a column does not fit the role that the user gave it.
     """
     used = [r for r in ("second", "state", "transition") if r in roles.of]
-    told: dict[str, np.ndarray] = {}
-    said: list[str] = []
+    variables: dict[str, np.ndarray] = {}
+    stage_notes: list[str] = []
     present = chosen.action >= 0
     try:
         if "second" in used:
-            got = read_choices(table, Roles({"action": roles.of["second"]}), None)
-            said += [f"Second stage: {note[0].lower()}{note[1:]}" for note in got.said]
-            told["second_action"] = got.action
-            if "state" not in used and got.number > 2:
-                told["second_state"] = np.where(told["second_action"] < 0, -1, told["second_action"] // 2)
-                said.append("Choices of the second stage are two to a state, in the order of their codes.")
+            second = read_choices(table, Roles({"action": roles.of["second"]}), None)
+            stage_notes += [f"Second stage: {note[0].lower()}{note[1:]}" for note in second.notes]
+            variables["second_action"] = second.action
+            if "state" not in used and second.number > 2:
+                variables["second_state"] = np.where(
+                    variables["second_action"] < 0, -1, variables["second_action"] // 2
+                )
+                stage_notes.append(
+                    "Choices of the second stage are two to a state, in the order of their codes."
+                )
         if "state" in used:
-            told["second_state"], names = labels(table, roles.of["state"][0])
-            said.append(f"States of the second stage: {list_names(names)}.")
+            variables["second_state"], names = labels(table, roles.of["state"][0])
+            stage_notes.append(f"States of the second stage: {list_names(names)}.")
         if "transition" in used:
-            told["transition"] = _transition(table, roles, said)
-        elif "second_state" in told:
-            told["transition"] = _common(chosen, told["second_state"], owners, said)
+            variables["transition"] = _read_transition(table, roles, stage_notes)
+        elif "second_state" in variables:
+            variables["transition"] = _infer_transition(
+                chosen, variables["second_state"], owners, stage_notes
+            )
         elif used:
             raise MesascopeError(
                 f"{list_names([roles.of[r][0] for r in used])} does not say which state the first choice led to.",
                 f"Name the column that does: {spell_role('state')} or {spell_role('transition')}.",
             )
     except MesascopeError as error:
-        if roles.asked & set(used):
+        if roles.requested & set(used):
             raise
-        why = f"{list_names([roles.of[r][0] for r in used])} not read as a second stage: {error}"
-        return {}, set(used), [why]
-    if "transition" not in told:
+        note = f"{list_names([roles.of[r][0] for r in used])} not read as a second stage: {error}"
+        return {}, set(used), [note]
+    if "transition" not in variables:
         return {}, set(used), []
-    told = {name: np.where(present, rows, -1).astype(np.int16) for name, rows in told.items()}
-    known = told["transition"][told["transition"] >= 0]
-    if not len(known):
-        return {}, set(used), ["No trial tells its transition: the second stage is not read."]
+    variables = {name: np.where(present, rows, -1).astype(np.int16) for name, rows in variables.items()}
+    transitions = variables["transition"][variables["transition"] >= 0]
+    if not len(transitions):
+        return {}, set(used), ["No trial has a transition: the second stage is not read."]
     notes = [
         "Trials have two stages: the action is the first choice, the feedback is that of the second; metrics of "
         "single choices read the first.",
-        *said,
-        f"Common transitions: {known.mean():.3f} of {count_noun(len(known), 'trial')}.",
+        *stage_notes,
+        f"Common transitions: {transitions.mean():.3f} of {count_noun(len(transitions), 'trial')}.",
     ]
-    if lost := int((present & (told["transition"] < 0)).sum()):
+    if lost := int((present & (variables["transition"] < 0)).sum()):
         notes.append(f"Trials whose transition is missing: {lost:,}.")
-    return told, set(), notes
+    return variables, set(), notes
 
 
-def _transition(table: Table, roles: Roles, said: list[str]) -> np.ndarray:
-    """Per row 1 where the transition was common, 0 where it was rare, -1 where that is missing."""
+def _read_transition(table: Table, roles: Roles, notes: list[str]) -> np.ndarray:
+    """Per row 1 if the transition was common, 0 if it was rare, -1 if it is missing."""
     column = roles.of["transition"][0]
-    codes, values, nothing = cells(table, column)
+    codes, values, blank = cells(table, column)
     text = [str(v).strip().casefold().removesuffix(".0") for v in values]
-    kept = sorted({text[i] for i in np.unique(codes) if not nothing[i]})
+    entries = sorted({text[i] for i in np.unique(codes) if not blank[i]})
     words = {**COMMON, **RARE}
-    if all(t in words for t in kept):
-        meaning = {t: words[t] for t in kept}
-    elif len(kept) == 2 and set(kept) <= {"-1", "0", "1", "2", "true", "false"}:
+    if all(t in words for t in entries):
+        meaning = {t: words[t] for t in entries}
+    elif len(entries) == 2 and set(entries) <= {"-1", "0", "1", "2", "true", "false"}:
         order = ("false", "-1", "0", "1", "true", "2")
-        low, high = sorted(kept, key=order.index)
-        share = float(np.mean([text[i] == high for i in codes if not nothing[i]]))
+        low, high = sorted(entries, key=order.index)
+        share = float(np.mean([text[i] == high for i in codes if not blank[i]]))
         rare = "rare" in column.casefold() or "uncommon" in column.casefold()
         named = rare or "common" in column.casefold()
         upper = 0 if rare else 1 if named else int(share >= 0.5)
         meaning = {high: upper, low: 1 - upper}
-        said.append(
+        notes.append(
             f"In {quote(column)}, {quote(high if upper else low)} is a common transition"
-            f"{'' if named else ', for it is the more frequent'}."
+            f"{'' if named else ', because it is the more frequent'}."
         )
     else:
         raise MesascopeError(
-            f"Column {quote(column)} holds {list_names(kept)}, which do not say common or rare.",
+            f"Column {quote(column)} holds {list_names(entries)}, which do not say common or rare.",
             f"Write common and rare, or leave it out: {spell_role('transition', '')}.",
         )
-    held = np.array([-1 if n else meaning.get(t, -1) for t, n in zip(text, nothing, strict=True)])
-    return held[codes]
+    coded = np.array([-1 if n else meaning.get(t, -1) for t, n in zip(text, blank, strict=True)])
+    return coded[codes]
 
 
-def _common(chosen: Choices, state: np.ndarray, owners: np.ndarray | None, said: list[str]) -> np.ndarray:
-    """Per row whether its transition was the one that follows its first choice more often.
+def _infer_transition(
+    chosen: Choices, state: np.ndarray, owners: np.ndarray | None, notes: list[str]
+) -> np.ndarray:
+    """Per row 1 if its state is the one that follows its first choice more often, else 0; -1 if missing.
 
     Raises:
-        MesascopeError: two choices lead to the same state most often, or to any state about equally often.
+        MesascopeError: two choices lead to the same state most often, or a choice leads to all states about equally
+            often.
     """
-    known = (chosen.action >= 0) & (state >= 0)
+    valid = (chosen.action >= 0) & (state >= 0)
     count = np.zeros((chosen.number, int(state.max()) + 1))
-    np.add.at(count, (chosen.action[known], state[known]), 1)
+    np.add.at(count, (chosen.action[valid], state[valid]), 1)
     usual = count.argmax(-1)
     share = count.max(-1).sum() / max(count.sum(), 1)
     if chosen.number < 2 or len(set(usual)) < chosen.number or share < LEAST:
         raise MesascopeError(
-            f"Which transition is common cannot be told: after the {chosen.number} first choices the states followed "
-            f"{'; '.join(' and '.join(f'{int(c):,}' for c in row) for row in count[:6])} times.",
+            f"The log does not show which transition is common: after the {chosen.number} first choices the states "
+            f"followed {'; '.join(' and '.join(f'{int(c):,}' for c in row) for row in count[:6])} times.",
             f"Name a column that says it: {spell_role('transition')}.",
         )
-    shown = [
+    examples = [
         f"choice {a} → state {usual[a]} ({int(count[a].max()):,} of {int(count[a].sum()):,})"
         for a in range(min(chosen.number, 6))
     ]
-    why = "A transition is common where the state is the one that followed the first choice more often"
-    said.append(f"{why}: {', '.join(shown)}.")
-    out = np.where(known, state == usual[np.maximum(chosen.action, 0)], -1).astype(np.int64)
+    rule = "A transition is common where the state is the one that followed the first choice more often"
+    notes.append(f"{rule}: {', '.join(examples)}.")
+    common = np.where(valid, state == usual[np.maximum(chosen.action, 0)], -1).astype(np.int64)
     if owners is not None:
-        hits = np.bincount(owners[known], out[known])
-        of = np.bincount(owners[known])
-        odd = int(((of > 20) & (hits < 0.4 * of)).sum())
+        hits = np.bincount(owners[valid], common[valid])
+        totals = np.bincount(owners[valid])
+        odd = int(((totals > 20) & (hits < 0.4 * totals)).sum())
         if odd:
-            said.append(
+            notes.append(
                 f"For {count_noun(odd, 'participant')} the other state followed more often: where the map was "
                 f"counterbalanced, name a column that says it: {spell_role('transition')}."
             )
-    return out
+    return common
 
 
 def read_offered(
     table: Table, roles: Roles, choices: int | None
 ) -> tuple[Choices, dict[str, np.ndarray], set[str], tuple[str, ...]]:
-    """The choice of each row, by what it stood for where several things were offered.
+    """The choice of each row; if a screen offered some of the options, the choice is the option and not its place.
 
     Args:
         table: the log.
-        roles: which column plays which role; those of offered hold what stood at each place of the screen, in the
-            order in which the action counts the places.
-        choices: how many things could be chosen, where not all were.
+        roles: the columns by role; the columns of offered contain the option at each place of the screen, in the order
+            in which the action numbers the places.
+        choices: how many options there are, if not all occur.
 
     Returns:
-        The choices; offered [rows, K], whether each could be chosen, where not all could; roles that were not read;
-        what was decided.
+        The choices; offered [rows, K], whether each could be chosen, if not all could; the roles that were not read;
+        notes.
 
     Raises:
         MesascopeError: the columns that the user named do not fit the action.
@@ -173,33 +182,33 @@ def read_offered(
         places = read_choices(table, roles, None)
         if places.number != len(columns):
             raise MesascopeError(
-                f"There are {len(columns)} such columns and {places.number} places to choose.",
+                f"The role offered has {len(columns)} columns for {places.number} places.",
                 f"Name one column per place, in their order: {spell_role('offered', 'LEFT+RIGHT')}.",
             )
-        return _offered(table, columns, places, choices)
+        return _read_choices_offered(table, columns, places, choices)
     except MesascopeError as error:
-        if "offered" in roles.asked:
+        if "offered" in roles.requested:
             raise
-        why = f"{list_names(columns)} not read as what was offered: {error}"
-        return read_choices(table, roles, choices), {}, {"offered"}, (why,)
+        note = f"{list_names(columns)} not read as what was offered: {error}"
+        return read_choices(table, roles, choices), {}, {"offered"}, (note,)
 
 
-def _offered(table: Table, columns: list[str], places: Choices, choices: int | None):
-    """The choices by what stood at their places."""
+def _read_choices_offered(table: Table, columns: list[str], places: Choices, choices: int | None):
+    """Converts choices of a place to choices of the option at that place."""
     import pandas as pd
 
     parts = [labels(table, c) for c in columns]
     names = list(dict.fromkeys(n for _, found in parts for n in found))
-    whole = all(n.lstrip("-").isdecimal() for n in names)
-    names = sorted(names, key=int) if whole else sorted(names)
+    integral = all(n.lstrip("-").isdecimal() for n in names)
+    names = sorted(names, key=int) if integral else sorted(names)
     if not 2 <= len(names) <= MOST_CHOICES or len(names) > (choices or MOST_CHOICES):
         raise MesascopeError(
             f"{list_names(columns)} hold {count_noun(len(names), 'different thing')}.",
             f"There can be 2 to {choices or MOST_CHOICES}: {spell_role('offered', '')} reads places as the choices.",
         )
     index = pd.Index(names)
-    at = [np.r_[index.get_indexer(pd.Index(found)), -1][codes] for codes, found in parts]
-    stood = np.stack(at, -1)  # [rows, places]
+    indices = [np.r_[index.get_indexer(pd.Index(found)), -1][codes] for codes, found in parts]
+    stood = np.stack(indices, -1)  # [rows, places]
     rows = np.arange(len(stood))
     action = np.where(places.action >= 0, stood[rows, np.maximum(places.action, 0)], -1)
     empty = (places.action >= 0) & (action < 0)
@@ -215,9 +224,9 @@ def _offered(table: Table, columns: list[str], places: Choices, choices: int | N
     for column in stood.T:
         offered[rows[column >= 0], column[column >= 0]] = 1
     order = ", ".join(f"{quote(n)} = {i}" for i, n in enumerate(names[:20]))
-    said = (f"The choice is what stood at the place that was chosen, of {list_names(columns)}: {order}.",)
-    got = Choices(action.astype(np.int16), k, () if whole else tuple(names), places.said)
+    notes = (f"The choice is what stood at the place that was chosen, of {list_names(columns)}: {order}.",)
+    chosen = Choices(action.astype(np.int16), k, () if integral else tuple(names), places.notes)
     if offered.all():
-        return got, {}, set(), said
-    some = f"Not every choice could be made on every trial: {len(columns)} of {k} were offered."
-    return got, {"offered": offered}, set(), (*said, some)
+        return chosen, {}, set(), notes
+    partial = f"Not every choice could be made on every trial: {len(columns)} of {k} were offered."
+    return chosen, {"offered": offered}, set(), (*notes, partial)

@@ -1,4 +1,4 @@
-"""Tables: any source of a log as one pandas table that can say where each of its rows stands."""
+"""Tables: any source of a log as a pandas table that knows the line number of each row."""
 
 import codecs
 import csv
@@ -40,39 +40,39 @@ MAGIC = {
 
 @dataclass(frozen=True)
 class Table:
-    """Rows as they stand in the source, untyped where the source is text.
+    """The rows of the source, untyped if the source is text.
 
     Args:
         frame: the rows; its columns are the distinct names of the header.
-        name: what it is called in messages: the file's name, quoted, or the kind of object.
-        word: what a row is called in messages, 'line' or 'row'.
+        name: for messages: the file's name, quoted, or the kind of object.
+        word: for messages: 'line' or 'row'.
         first: the number of the first row.
-        said: how the source was read, in sentences.
+        notes: how the source was read, one sentence each.
     """
 
     frame: "pd.DataFrame"
     name: str
     word: str
     first: int
-    said: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def place(self, row: int, column: str) -> str:
-        """Where a cell stands: 'line 4, column 'choice''."""
+        """The position of a cell: 'line 4, column 'choice''."""
         return f"{self.row(row)}, column {quote(column)}"
 
     def row(self, row: int) -> str:
-        """Where a row stands: 'line 4', or 'row 2 (counted from 0)' where there are no lines."""
+        """The position of a row: 'line 4', or 'row 2 (counted from 0)' if the source has no lines."""
         number = int(self.frame.index[row]) + self.first
         return f"{self.word} {number}" + (" (counted from 0)" if self.word == "row" else "")
 
     def refuse(self, bad: np.ndarray, column: str, problem: str, remedy: str) -> None:
-        """Refuses the first of the rows that are bad.
+        """Raises MesascopeError for the first bad row, if there is one.
 
         Args:
             bad: [rows].
-            column: where they are bad.
-            problem: {place} stands for where the first one is, {cell} for what it holds there, {rows} for how many
-                there are.
+            column: the column in which they are bad.
+            problem: {place} stands for the position of the first bad cell, {cell} for its content, {rows} for the
+                number of bad rows.
             remedy: what to type.
         """
         if bad.any():
@@ -93,7 +93,7 @@ def count_noun(number: int, noun: str) -> str:
 
 
 def list_names(names: Sequence[Any], most: int = 12) -> str:
-    """Names in a row, escaped; those that are too many are counted."""
+    """Names as a list, escaped; beyond `most` they are counted."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return (", ".join(quote(n) for n in names[:most]) or "none") + more
 
@@ -105,48 +105,48 @@ def open_table(source: Any) -> Table:
         source: path of a .csv, .tsv, .txt, .jsonl or .parquet file, or a pandas DataFrame.
 
     Raises:
-        MesascopeError: what the source is instead, and what to give.
+        MesascopeError: the source is not a log that can be read; the message says what it is, and what to give.
     """
     import pandas as pd
 
     if isinstance(source, pd.DataFrame):
-        return _framed(source, "the DataFrame")
+        return _read_frame(source, "the DataFrame")
     if not isinstance(source, (str, os.PathLike)):
         raise MesascopeError(
             f"A log cannot be read from a {type(source).__name__}.",
             f"Give the path of a file ({READABLE}), a pandas DataFrame or an xarray Dataset.",
         )
     path = Path(os.fsdecode(source))
-    start = _start(path)
+    start = _read_start(path)
     kind = path.suffix.lower()
     if kind in (".parquet", ".pq") or start[:4] == b"PAR1":
-        return _parquet(path)
-    for magic, (what, remedy) in MAGIC.items():
+        return _read_parquet(path)
+    for magic, (contents, remedy) in MAGIC.items():
         if start.startswith(magic):
-            raise MesascopeError(f"{quote(path.name)} is {what}.", remedy)
+            raise MesascopeError(f"{quote(path.name)} is {contents}.", remedy)
     if kind in (".jsonl", ".ndjson"):
-        return _lines(path)
+        return _read_lines(path)
     if kind in (".csv", ".tsv", ".txt", ".tab", ".dat"):
-        return _separated(path, start)
+        return _read_separated(path, start)
     if kind == ".nc":
         raise MesascopeError(
-            f"{quote(path.name)} is no netCDF file.", "Name a .nc file that mesascope wrote, or a log."
+            f"{quote(path.name)} is not a netCDF file.", "Name a .nc file that mesascope wrote, or a log."
         )
     raise MesascopeError(
-        f"{quote(path.name)} ends in {quote(kind) if kind else 'nothing'}, which is no log that can be read.",
+        f"{quote(path.name)} ends in {quote(kind) if kind else 'nothing'}, which is not a known format of logs.",
         f"Logs are {READABLE}: rename it, or save it as one of them.",
     )
 
 
-def _start(path: Path) -> bytes:
-    """The first bytes of a file, or why there are none."""
+def _read_start(path: Path) -> bytes:
+    """The first bytes of a file; raises MesascopeError if it cannot be read or is empty."""
     try:
         if path.is_dir():
             kinds = (".csv", ".tsv", ".jsonl", ".parquet")
-            held = sorted(p.name for p in path.iterdir() if p.suffix.lower() in kinds)
+            logs = sorted(p.name for p in path.iterdir() if p.suffix.lower() in kinds)
             raise MesascopeError(
                 f"{quote(str(path))} is a directory.",
-                f"Name one file in it; of the logs that can be read it holds: {list_names(held)}.",
+                f"Name one file in it; the logs in it that can be read: {list_names(logs)}.",
             )
         if not path.is_file():
             raise MesascopeError(
@@ -166,8 +166,8 @@ def _start(path: Path) -> bytes:
     return start
 
 
-def _encoding(start: bytes, name: str) -> tuple[str, str]:
-    """The encoding of a text, with how it is called."""
+def _detect_encoding(start: bytes, name: str) -> tuple[str, str]:
+    """The encoding of a text, as Python's codec and as a name for messages."""
     for mark, codec, called in (
         (b"\xef\xbb\xbf", "utf-8-sig", "UTF-8"),
         (b"\xff\xfe\x00\x00", "utf-32", "UTF-32"),
@@ -183,15 +183,15 @@ def _encoding(start: bytes, name: str) -> tuple[str, str]:
             return codec, "UTF-16"
     odd = sum(head.count(c) for c in range(32) if c not in (9, 10, 11, 12, 13, 27))
     if head.count(0) > 3 or odd > 0.05 * len(head):
-        raise MesascopeError(f"{quote(name)} holds binary data, no text.", f"Logs are {READABLE}.")
+        raise MesascopeError(f"{quote(name)} contains binary data, not text.", f"Logs are {READABLE}.")
     return "utf-8", "UTF-8"
 
 
-def _header(start: bytes, codec: str, path: Path) -> tuple[list[str], str, int, bool, list[str]]:
-    """Column names, separator, lines before the first row, row names without a heading, and what was seen."""
-    whole = len(start) < SAMPLE
-    text = codecs.getincrementaldecoder(codec)().decode(start, final=whole)
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")[: None if whole else -1]
+def _read_header(start: bytes, codec: str, path: Path) -> tuple[list[str], str, int, bool, list[str]]:
+    """Column names, separator, lines before the first row, whether there are row names without a heading, and notes."""
+    complete = len(start) < SAMPLE
+    text = codecs.getincrementaldecoder(codec)().decode(start, final=complete)
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")[: None if complete else -1]
     if not lines:
         raise MesascopeError(
             f"The first line of {quote(path.name)} is longer than a megabyte.",
@@ -202,7 +202,7 @@ def _header(start: bytes, codec: str, path: Path) -> tuple[list[str], str, int, 
         skip += 1
     if skip == len(lines):
         raise MesascopeError(
-            f"{quote(path.name)} holds only comments.", "Put the column names above the rows."
+            f"{quote(path.name)} contains only comments.", "Put the column names above the rows."
         )
     first = "\t" if path.suffix.lower() in (".tsv", ".tab") else ","
     best: tuple[int, str, list[list[str]], int] = (0, first, [], 0)
@@ -217,32 +217,32 @@ def _header(start: bytes, codec: str, path: Path) -> tuple[list[str], str, int, 
                 rows.append(row)
         except csv.Error as error:
             raise MesascopeError(
-                f"Line {skip + reader.line_num} of {quote(path.name)} is no line of a table: {error}.",
+                f"Line {skip + reader.line_num} of {quote(path.name)} is not a line of a table: {error}.",
                 "Every line needs the columns that the first one names.",
             ) from None
         if len(rows[0]) > best[0]:
             best = (len(rows[0]), mark, rows, ended)
     _, mark, rows, ended = best
     names, body = rows[0], [r for r in rows[1:] if len(r) > 1]
-    said = [f"{skip} lines above the column names were skipped."] if skip else []
+    notes = [f"{skip} lines above the column names were skipped."] if skip else []
     extra = bool(body) and all(len(r) == len(names) + 1 for r in body)
     if extra and all(not r[-1].strip() for r in body):
         names, extra = [*names, ""], False
-    return names, mark, skip + ended, extra, said
+    return names, mark, skip + ended, extra, notes
 
 
-def _separated(path: Path, start: bytes) -> Table:
-    """A text with a separator; what says that nothing is there stays as it is written."""
+def _read_separated(path: Path, start: bytes) -> Table:
+    """Reads a text with separated columns; codes of empty cells stay as they are written."""
     import pandas as pd
 
-    codec, called = _encoding(start, path.name)
+    codec, called = _detect_encoding(start, path.name)
     for attempt in (codec, "latin-1") if codec == "utf-8" else (codec,):
         try:
-            names, mark, skip, extra, said = _header(start, attempt, path)
-            _bounded(names, 1, path.name)
+            names, mark, skip, extra, notes = _read_header(start, attempt, path)
+            _check_size(names, 1, path.name)
             if extra:
                 names = ["", *names]
-                said.append("The first column has no name (row names).")
+                notes.append("The first column has no name (row names).")
             with warnings.catch_warnings():
                 warnings.simplefilter("error", pd.errors.ParserWarning)
                 frame = pd.read_csv(
@@ -259,47 +259,47 @@ def _separated(path: Path, start: bytes) -> Table:
                 )
             break
         except UnicodeError:
-            called = "Latin-1, for it is no UTF-8"
+            called = "Latin-1, because it is not UTF-8"
         except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError, OverflowError) as error:
-            why = str(error).splitlines()[0].replace("Error tokenizing data. C error: ", "")
+            problem = str(error).splitlines()[0].replace("Error tokenizing data. C error: ", "")
             if isinstance(error, pd.errors.ParserWarning):
-                why = f"line {skip + 1} has more fields than the {len(names)} columns that are named"
+                problem = f"line {skip + 1} has more fields than the {len(names)} columns that are named"
             raise MesascopeError(
                 f"{quote(path.name)} cannot be read as {len(names)} columns with a "
-                f"{SEPARATORS[mark]} between them: {quote(why, 200)[1:-1]}.",
-                "Give every line the columns of the first one, and quote cells that hold the separator.",
+                f"{SEPARATORS[mark]} between them: {quote(problem, 200)[1:-1]}.",
+                "Give every line the columns of the first one, and quote cells that contain the separator.",
             ) from None
-    else:  # latin-1 decodes every byte: the text began as another encoding and did not keep to it
+    else:  # latin-1 decodes every byte, so the text began as another encoding and is not valid in it
         raise MesascopeError(
-            f"{quote(path.name)} begins as {codec} and does not go on so.", "Save it as UTF-8."
+            f"{quote(path.name)} begins as {codec} and is not valid {codec}.", "Save it as UTF-8."
         )
     if all(frame[name].dtype.kind not in "iufb" for name in frame):  # a blank line leaves no column numeric
         blank = np.logical_and.reduce([frame[name].str.strip().eq("").to_numpy(bool) for name in frame])
         frame = frame.loc[~blank]
-    said.append(f"Text in {called}, columns separated by a {SEPARATORS[mark]}.")
+    notes.append(f"Text in {called}, columns separated by a {SEPARATORS[mark]}.")
     names = [n.strip().lstrip("\ufeff") for n in names]
-    return _named(frame, names, quote(path.name), "line", skip + 1, said=said)
+    return _make_table(frame, names, quote(path.name), "line", skip + 1, notes=notes)
 
 
-def _lines(path: Path) -> Table:
-    """One JSON object per line."""
+def _read_lines(path: Path) -> Table:
+    """Reads one JSON object per line."""
     import pandas as pd
 
     data = path.read_bytes()
-    codec, _ = _encoding(data[:SAMPLE], path.name)
+    codec, _ = _detect_encoding(data[:SAMPLE], path.name)
     try:
         text = data.decode(codec)
     except UnicodeDecodeError:
-        raise MesascopeError(f"{quote(path.name)} is no UTF-8 text.", "Save it as UTF-8.") from None
+        raise MesascopeError(f"{quote(path.name)} is not UTF-8 text.", "Save it as UTF-8.") from None
     del data
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-    try:  # all at once is three times as fast as line by line, and says nothing about where it went wrong
+    try:  # all at once is three times as fast as line by line, but does not locate errors
         rows = json.loads(f"[{','.join(line for _, line in lines)}]")
     except (ValueError, RecursionError):
         rows = []
     if len(rows) != len(lines) or not all(type(row) is dict for row in rows):
-        rows = [_object(line, number, path.name) for number, line in lines]
-    if "\\ud" in text.lower():  # an escaped half of a character, which no text can hold
+        rows = [_parse_object(line, number, path.name) for number, line in lines]
+    if "\\ud" in text.lower():  # an escaped half of a character, which text cannot contain
         for (number, _), row in zip(lines, rows, strict=True):
             if any(HALF.search(str(part)) for pair in row.items() for part in pair):
                 raise MesascopeError(
@@ -307,40 +307,40 @@ def _lines(path: Path) -> Table:
                     "Leave it out.",
                 )
     names = list(dict.fromkeys(name for row in rows for name in row))
-    _bounded(names, len(rows), path.name)
+    _check_size(names, len(rows), path.name)
     columns = {i: [row.get(name) for row in rows] for i, name in enumerate(names)}
     frame = pd.DataFrame({i: pd.Series(c, index=[n for n, _ in lines]) for i, c in columns.items()})
-    return _named(frame, names, quote(path.name), "line", 0, said=[])
+    return _make_table(frame, names, quote(path.name), "line", 0, notes=[])
 
 
-def _bounded(names: Sequence[str], rows: int, name: str) -> None:
-    """Refuses a table of more columns or cells than a log has."""
+def _check_size(names: Sequence[str], rows: int, name: str) -> None:
+    """Raises MesascopeError if a table has too many columns or cells."""
     if len(names) > limits.COLUMNS or len(names) * rows > limits.CELLS:
         raise MesascopeError(
             f"{quote(name)} has {count_noun(len(names), 'column')} in {count_noun(rows, 'row')}.",
-            "Leave out what is no part of the log.",
+            "Leave out what is not part of the log.",
         )
 
 
-def _object(line: str, number: int, name: str) -> dict[str, Any]:
-    """One line's object, or what is wrong with it."""
+def _parse_object(line: str, number: int, name: str) -> dict[str, Any]:
+    """The object on one line; raises MesascopeError if the line is not an object."""
     try:
         row = json.loads(line)
-        why = f"an object but a {type(row).__name__}"
+        expected = f"an object but a {type(row).__name__}"
     except json.JSONDecodeError as error:
-        row, why = None, f"JSON: {error.msg} at character {error.colno}"
+        row, expected = None, f"JSON: {error.msg} at character {error.colno}"
     except (ValueError, RecursionError):
-        row, why = None, "JSON that can be read: too deep, or a number too long"
+        row, expected = None, "JSON that can be read: too deep, or a number too long"
     if not isinstance(row, dict):
         raise MesascopeError(
-            f"Line {number} of {quote(name)} is not {why}; it begins {quote(line, 40)}.",
+            f"Line {number} of {quote(name)} is not {expected}; it begins {quote(line, 40)}.",
             f"Write one object per line, such as {EXAMPLE}.",
         )
     return row
 
 
-def _parquet(path: Path) -> Table:
-    """A parquet file, through pyarrow."""
+def _read_parquet(path: Path) -> Table:
+    """Reads a parquet file, with pyarrow."""
     if importlib.util.find_spec("pyarrow") is None:
         raise MesascopeError(
             f"{quote(path.name)} is a parquet file, and pyarrow is not installed.",
@@ -350,40 +350,40 @@ def _parquet(path: Path) -> Table:
         frame = limits.read_parquet(path).to_pandas()
     except Exception as error:  # pyarrow raises its own, OSError and ValueError, by version
         raise MesascopeError(
-            f"{quote(path.name)} is no whole parquet file: {quote(str(error).splitlines()[0], 160)}.",
+            f"{quote(path.name)} is not a complete parquet file: {quote(str(error).splitlines()[0], 160)}.",
             "Write it again, or save the log as .csv.",
         ) from None
-    return _framed(frame, quote(path.name))
+    return _read_frame(frame, quote(path.name))
 
 
-def _framed(frame: "pd.DataFrame", name: str) -> Table:
-    """A table from a DataFrame, which is left as it is; named index levels become columns."""
+def _read_frame(frame: "pd.DataFrame", name: str) -> Table:
+    """A table from a DataFrame, which is not modified; named index levels become columns."""
     levels = [level for level in frame.index.names if level is not None]
     if frame.columns.nlevels > 1:
         raise MesascopeError(
             f"{name} has {frame.columns.nlevels} levels of column names.", "Give every column one name."
         )
     names = [*(str(level) for level in levels), *(str(c) for c in frame.columns)]
-    _distinct(names, name)
+    _check_distinct(names, name)
     frame = (frame.reset_index(level=levels) if levels else frame).reset_index(drop=True)
-    return _named(frame.set_axis(range(frame.shape[1]), axis=1), names, name, "row", 0, said=[])
+    return _make_table(frame.set_axis(range(frame.shape[1]), axis=1), names, name, "row", 0, notes=[])
 
 
-def _named(
-    frame: "pd.DataFrame", names: Sequence[str], name: str, word: str, first: int, *, said: Sequence[str]
+def _make_table(
+    frame: "pd.DataFrame", names: Sequence[str], name: str, word: str, first: int, *, notes: Sequence[str]
 ) -> Table:
-    _distinct(names, name)
-    kept = [i for i, n in enumerate(names) if n]
-    frame = frame.loc[:, kept].set_axis([names[i] for i in kept], axis=1)
+    _check_distinct(names, name)
+    columns = [i for i, n in enumerate(names) if n]
+    frame = frame.loc[:, columns].set_axis([names[i] for i in columns], axis=1)
     if frame.empty:
         raise MesascopeError(
-            f"{name} holds no rows; its columns are {list_names(list(frame.columns))}.",
+            f"{name} has no rows; its columns are {list_names(list(frame.columns))}.",
             "A log needs at least two trials.",
         )
-    return Table(frame, name, word, first, tuple(said))
+    return Table(frame, name, word, first, tuple(notes))
 
 
-def _distinct(names: Sequence[str], name: str) -> None:
+def _check_distinct(names: Sequence[str], name: str) -> None:
     twice = sorted(n for n, times in Counter(names).items() if n and times > 1)
     if twice:
         raise MesascopeError(f"{name} has two columns named {list_names(twice)}.", "Give each its own name.")

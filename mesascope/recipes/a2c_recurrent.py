@@ -1,7 +1,7 @@
 """Advantage actor-critic (Mnih et al. 2016, arXiv 1602.01783) over whole lifetimes, as Wang et al. (2016) used it.
 
-arXiv 1611.05763: an LSTM of 48 units that is told its last act, the last pay-off and the trial index. Every update
-lives a batch of lifetimes and takes one step on it. The training reward is that of `gains`.
+arXiv 1611.05763: an LSTM of 48 units that observes its last action, the last pay-off and the trial index. Every update
+runs a batch of lifetimes and takes one step on it. `gains` defines the training reward.
 """
 
 import os
@@ -37,21 +37,21 @@ def recipe(
     seed: int = 0,
     progress: Callable[[Progress], None] = ignore_progress,
 ) -> Trained:
-    """Trains an LSTM of 48 units by advantage actor-critic, told its last act, the last pay-off and the trial.
+    """Trains an LSTM by advantage actor-critic; it observes its last action, the last pay-off and the trial index.
 
     Args:
-        family: what it is trained on: its bank where it has one, else unlimited fresh tasks.
-        out: the folder for network.safetensors; a training begun there with the same settings goes on.
+        family: what it is trained on: its bank if it has one, else unlimited fresh tasks.
+        out: the folder for network.safetensors; a training begun there with the same settings continues.
         memory: none, gru, lstm, transformer or lru.
         width: units.
-        observes: parts of the percept, joined by +; without feedback the pay-off is no input.
+        observes: parts of the percept, joined by +; without feedback the pay-off is not an input.
         updates: batches in all, each one step of Adam.
         lifetimes: in a batch.
         rate: Adam's step size at the start, falling linearly.
         final_rate: the same at the end.
         entropy: weight of the policy's entropy at the start, falling linearly to 0.
         critic: weight of the critic's squared error.
-        discount: of the reward to come, per step.
+        discount: of future reward, per step.
         trace: λ of the generalised advantage estimate; 1 for the returns of the whole lifetime.
         seed: of the weights, the tasks and all draws.
         progress: called after every update.
@@ -66,9 +66,9 @@ def recipe(
 
 
 def surrogate(
-    network: Recurrent, features: jax.Array, lived: Lived, plan: Plan, entropy: Number, /
+    network: Recurrent, features: jax.Array, batch: Lived, plan: Plan, entropy: Number, /
 ) -> jax.Array:
     """The policy gradient's surrogate, the critic's squared error and the entropy bonus."""
-    found = loss_terms(network, features, lived)
-    gain = mean(found.log_prob * found.advantage, lived.there)
-    return -gain + plan.critic * found.error - entropy * found.entropy
+    terms = loss_terms(network, features, batch)
+    gain = mean(terms.log_prob * terms.advantage, batch.mask)
+    return -gain + plan.critic * terms.error - entropy * terms.entropy

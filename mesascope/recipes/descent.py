@@ -1,4 +1,4 @@
-"""What recipes share of improving: Adam along minibatches of lifetimes, and checks of the settings."""
+"""Optimisation, shared by the recipes: Adam on minibatches of lifetimes, and checks of the settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
 Number = float | jax.Array
-STEEPEST = 0.5  # norm of a gradient; longer ones are cut
+STEEPEST = 0.5  # the norm to which gradients are clipped
 MANY = float("inf")
 RANGES = {  # of settings that several recipes have
     **dict.fromkeys(("updates", "lifetimes", "epochs", "minibatches", "games"), (1, MANY)),
@@ -26,19 +26,19 @@ ADAM = optax.chain(optax.clip_by_global_norm(STEEPEST), optax.scale_by_adam(eps=
 
 
 class Plan(NamedTuple):
-    """The settings of an update: whole numbers decide what is compiled, the others are data; None where there is none.
+    """The settings of an update: integers decide what is compiled, the others are data; None if a recipe has none.
 
     Attributes:
         updates: in all.
-        rate: Adam's step size before the first of them; it falls linearly.
+        rate: Adam's step size before the first update; it falls linearly.
         final_rate: the same at the end.
         epochs: passes over a batch.
         minibatches: parts of a batch, each one step of Adam.
         entropy: weight of the policy's entropy before the first update; it falls linearly to 0.
         critic: weight of the critic's squared error.
-        discount: of the reward to come, per step.
+        discount: of future reward, per step.
         trace: λ of the generalised advantage estimate.
-        clip: largest change of a probability ratio that is rewarded.
+        clip: the probability ratio is clipped to 1 ± clip.
     """
 
     updates: Any
@@ -56,13 +56,13 @@ class Plan(NamedTuple):
     def of(cls, settings: dict[str, Any]) -> Plan:
         """The plan in a recipe's settings."""
         data: Any = {k: v for k, v in settings.items() if k in cls._fields}
-        whole = {k: data.pop(k) for k in ("epochs", "minibatches") if k in data}
-        rest: Any = as_arrays(**data)
-        return cls(**whole, **rest)
+        counts = {k: data.pop(k) for k in ("epochs", "minibatches") if k in data}
+        arrays: Any = as_arrays(**data)
+        return cls(**counts, **arrays)
 
 
 class Loss(Protocol):
-    """What is to fall."""
+    """The loss that training minimises."""
 
     def __call__(self, network: Recurrent, batch: Any, /) -> jax.Array:
         """The loss [] of a network on a part of the lifetimes of a batch."""
@@ -87,26 +87,26 @@ def linear_schedule(start: Number, end: Number, done: jax.Array, total: Number) 
 def descend(
     key: jax.Array, network: Recurrent, memory: Any, batch: Any, *, loss: Loss, plan: Plan, number: jax.Array
 ) -> tuple[Recurrent, Any]:
-    """Goes down the slope of a loss, one step of Adam per minibatch.
+    """Minimises a loss, one step of Adam per minibatch.
 
     Args:
         key: of the order.
-        network: before it.
+        network: before these steps.
         memory: Adam's.
         batch: arrays with the lifetimes on axis 1.
         loss: loss(network, part of the batch) [].
-        plan: step size, passes over the batch, each in an order of its own, and parts of it.
+        plan: step size, passes over the batch (each in its own random order), and minibatches.
         number: of updates before this one.
 
     Returns:
-        The network and Adam's memory after it.
+        The network and Adam's memory after these steps.
     """
     arrays, still = eqx.partition(network, eqx.is_array)
     lifetimes = jax.tree.leaves(batch)[0].shape[1]
     rate = linear_schedule(plan.rate, plan.final_rate, number, plan.updates)
 
-    def step(held, rows):
-        arrays, memory = held
+    def step(state, rows):
+        arrays, memory = state
         part = jax.tree.map(lambda x: x[:, rows], batch)
         slope = jax.grad(lambda a: loss(eqx.combine(a, still), part))(arrays)
         change, memory = ADAM.update(slope, memory)
@@ -119,17 +119,17 @@ def descend(
 
 
 def check(settings: dict[str, Any], **ranges: tuple[float, float]) -> None:
-    """Raises where a setting is out of range, or the lifetimes cannot be split into the minibatches.
+    """Raises MesascopeError if a setting is out of range, or the lifetimes cannot be split into the minibatches.
 
     Args:
         settings: of a recipe.
-        ranges: the least and the largest value by name, beside those in RANGES; whole numbers where the setting is one.
+        ranges: the smallest and the largest value by name, besides those in RANGES.
     """
     for name, (least, most) in {**{k: v for k, v in RANGES.items() if k in settings}, **ranges}.items():
         if not least <= settings[name] <= most:
-            what = "whole number" if isinstance(settings[name], int) else "number"
-            where = f"from {least:g}" + ("" if most == float("inf") else f" to {most:g}")
-            raise MesascopeError(f"{name}={settings[name]} is out of range.", f"Give a {what} {where}.")
+            kind = "whole number" if isinstance(settings[name], int) else "number"
+            bounds = f"from {least:g}" + ("" if most == float("inf") else f" to {most:g}")
+            raise MesascopeError(f"{name}={settings[name]} is out of range.", f"Give a {kind} {bounds}.")
     if settings.get("lifetimes", 0) % settings.get("minibatches", 1):
         raise MesascopeError(
             f"lifetimes={settings['lifetimes']} cannot be split into minibatches={settings['minibatches']}.",

@@ -1,4 +1,4 @@
-"""The files of a training: checkpoints that are whole at every moment, and what a network's file says of its making."""
+"""The files of a training: checkpoints, written atomically, and the metadata of a network's file."""
 
 import json
 import os
@@ -24,18 +24,18 @@ CHECKPOINT = "mesascope-training/2"
 
 
 class Contents(Protocol):
-    """What a training's network file holds."""
+    """The contents of a training's network file."""
 
     def __call__(self, state: Any, /) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What the file says besides `identity` and `origin`, and the weights of a state's network by name."""
+        """The metadata besides `identity` and `origin`, and the weights of a state's network by name."""
         ...
 
 
 class Run(NamedTuple):
-    """What is trained.
+    """A training.
 
     Attributes:
-        recipe: its name.
+        recipe: the recipe's name.
         family: what it is trained on.
         settings: all, the seed among them.
         updates: in all.
@@ -49,17 +49,17 @@ class Run(NamedTuple):
     contents: Contents
 
     def seeded(self, *parts: str | int) -> int:
-        """A seed by the run's own and an address."""
+        """A seed derived from the run's seed and an address."""
         return zlib.crc32(repr((self.settings["seed"], *parts)).encode()) >> 1
 
 
 class Checkpoint(NamedTuple):
-    """Where a training is.
+    """The progress and state of a training.
 
     Attributes:
-        state: all that goes from one round to the next: the network, its targets', Adam's memory.
-        done: updates.
-        steps: of all environments.
+        state: everything that passes from one round to the next: networks and Adam's memory.
+        done: updates so far.
+        steps: of all environments together.
         round: steps of one environment.
         scores: of the last games, or of the last batch.
     """
@@ -72,26 +72,26 @@ class Checkpoint(NamedTuple):
 
 
 def identity(run: Run) -> dict[str, Any]:
-    """What a file must agree on to be of this training."""
+    """The metadata that identifies this training."""
     return {"recipe": run.recipe, "family": run.family.name, "settings": run.settings}
 
 
 def origin(run: Run) -> dict[str, Any]:
-    """What makes the same network: the command, the versions, the commit."""
-    given = ",".join(f"{k}={v}" for k, v in run.settings.items())
-    told = provenance(run.settings["seed"])
+    """What is needed to reproduce the network: the command, the versions, the commit."""
+    settings = ",".join(f"{k}={v}" for k, v in run.settings.items())
+    source = provenance(run.settings["seed"])
     return {
-        "command": f"mesascope train {run.recipe}:{given} --family {run.family.name} --out DIR",
-        "versions": told["versions"] | {"equinox": eqx.__version__},
-        "commit": told["commit"],
+        "command": f"mesascope train {run.recipe}:{settings} --family {run.family.name} --out DIR",
+        "versions": source["versions"] | {"equinox": eqx.__version__},
+        "commit": source["commit"],
     }
 
 
 def prepare(out: str | os.PathLike) -> Path:
-    """The folder of a training.
+    """Creates the folder of a training, if needed.
 
     Raises:
-        MesascopeError: it cannot be one.
+        MesascopeError: the folder cannot be created.
     """
     try:
         Path(out).mkdir(parents=True, exist_ok=True)
@@ -102,77 +102,77 @@ def prepare(out: str | os.PathLike) -> Path:
     return Path(out)
 
 
-def replace(path: Path, tensors: dict[str, np.ndarray], told: dict[str, Any]) -> None:
-    """Writes a file that is whole at every moment, even under SIGKILL."""
-    text = json.dumps(told, sort_keys=True)  # under one key: the order in the header is then certain
+def replace(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
+    """Writes a file atomically: it is never incomplete, even after SIGKILL."""
+    text = json.dumps(metadata, sort_keys=True)  # under one key, so the order in the header is fixed
     with replacing(path) as part, part.open("wb") as file:
         file.write(serialise(tensors, {"mesascope": text}))
         file.flush()
         os.fsync(file.fileno())
 
 
-def save_checkpoint(run: Run, path: Path, kept: Checkpoint) -> None:
-    """Writes a checkpoint; a replay is no part of it."""
-    leaves = jax.tree.leaves(eqx.filter(kept.state, _held))
+def save_checkpoint(run: Run, path: Path, checkpoint: Checkpoint) -> None:
+    """Writes a checkpoint: the arrays of the state, and the progress."""
+    leaves = jax.tree.leaves(eqx.filter(checkpoint.state, _is_array))
     tensors = {f"{i:04d}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
-    at = {"done": kept.done, "steps": kept.steps, "round": kept.round}
+    at = {"done": checkpoint.done, "steps": checkpoint.steps, "round": checkpoint.round}
     replace(path, tensors, {"format": CHECKPOINT, **at, **identity(run)})
 
 
-def load_checkpoint(run: Run, path: Path, begun: Any) -> Checkpoint:
-    """What a checkpoint holds, in the shape of the state that training begins with; that where there is none.
+def load_checkpoint(run: Run, path: Path, initial: Any) -> Checkpoint:
+    """The saved checkpoint, with its arrays in the structure of the initial state; or the initial state if none exists.
 
     Raises:
-        MesascopeError: it is of another training, or broken.
+        MesascopeError: the checkpoint belongs to another training, or is broken.
     """
     if not path.exists():
-        return Checkpoint(begun, 0, 0, 0, ())
-    told = check_identity(run, path)
-    arrays, rest = eqx.partition(begun, _held)
+        return Checkpoint(initial, 0, 0, 0, ())
+    metadata = check_identity(run, path)
+    arrays, rest = eqx.partition(initial, _is_array)
     leaves, structure = jax.tree.flatten(arrays)
     try:
         tensors = load(path.read_bytes())
-        found = [tensors[f"{i:04d}"] for i in range(len(leaves))]
-        alike = [(f.shape, f.dtype) for f in found] == [(x.shape, x.dtype) for x in leaves]
-        if told["format"] != CHECKPOINT or not alike:
+        saved = [tensors[f"{i:04d}"] for i in range(len(leaves))]
+        matches = [(f.shape, f.dtype) for f in saved] == [(x.shape, x.dtype) for x in leaves]
+        if metadata["format"] != CHECKPOINT or not matches:
             raise ValueError("its arrays have other shapes")
-        done, steps, turns = (int(told[name]) for name in ("done", "steps", "round"))
+        done, steps, turns = (int(metadata[name]) for name in ("done", "steps", "round"))
     except (SafetensorError, KeyError, ValueError, TypeError, OSError) as error:
         raise MesascopeError(
             f"The checkpoint {str(path)!r} is broken: {error}.", "Delete it to begin anew."
         ) from None
-    state = eqx.combine(jax.tree.unflatten(structure, [jnp.asarray(f) for f in found]), rest)
+    state = eqx.combine(jax.tree.unflatten(structure, [jnp.asarray(f) for f in saved]), rest)
     return Checkpoint(state, done, steps, turns, ())
 
 
-def _held(x: Any) -> bool:
+def _is_array(x: Any) -> bool:
     return isinstance(x, jax.Array | np.ndarray)
 
 
 def check_identity(run: Run, path: Path) -> dict[str, Any]:
-    """What a file says of its training.
+    """The metadata of a file, once it is checked to belong to this training.
 
     Raises:
-        MesascopeError: it is of another one.
+        MesascopeError: the file belongs to another training.
     """
     try:
-        told, *_ = read_header(path)
+        metadata, *_ = read_header(path)
     except MesascopeError as error:
         raise MesascopeError(error.problem, "Delete it to begin anew.") from None
     for name, value in identity(run).items():
-        if told.get(name) != json.loads(json.dumps(value)):
+        if metadata.get(name) != json.loads(json.dumps(value)):
             raise MesascopeError(
-                f"{str(path)!r} is of another training: its {name} is {told.get(name)!r}, not {value!r}.",
+                f"{str(path)!r} is of another training: its {name} is {metadata.get(name)!r}, not {value!r}.",
                 "Name another --out, or delete the file.",
             )
-    return told
+    return metadata
 
 
 def check_finite(tensors: dict[str, Any]) -> dict[str, np.ndarray]:
-    """The same weights.
+    """The weights as arrays.
 
     Raises:
-        MesascopeError: some are not finite.
+        MesascopeError: some weights are not finite.
     """
     arrays = {k: np.asarray(v) for k, v in tensors.items()}
     if not all(np.isfinite(x).all() for x in arrays.values()):

@@ -1,8 +1,8 @@
-"""A network trained to give a scripted procedure's action probabilities, then, if asked, improved by PPO.
+"""Imitation of a scripted procedure's action probabilities, optionally followed by PPO.
 
-The teacher is asked at every trial along the histories that the network itself lives (DAgger: Ross et al. 2011,
-arXiv 1011.0686), so it says what to do where the network really comes. Duan et al. (2016, arXiv 1611.02779) trained
-on a teacher's own histories. The critic is trained along, so that PPO finds it ready.
+The teacher labels every trial of the histories that the network itself generates (DAgger: Ross et al. 2011, arXiv
+1011.0686), so the labels cover the states that the network visits. Duan et al. (2016, arXiv 1611.02779) trained on a
+teacher's own histories. The critic is trained at the same time, so that PPO can start from it.
 """
 
 import os
@@ -21,19 +21,19 @@ from mesascope.contracts.recipe import Progress, Trained, ignore_progress
 from mesascope.contracts.subject import Subject
 from mesascope.errors import MesascopeError
 from mesascope.recipes.descent import MANY, RANGES, check, initial_moments
-from mesascope.recipes.lives import Scale, gains, live, mean, per_trial, scale
+from mesascope.recipes.lives import Scale, gains, live, mean, mean_score, scale
 from mesascope.recipes.ppo_recurrent import clipped_loss, practice
-from mesascope.recipes.updates import Batch, Taught, improve_on_lifetimes, train
+from mesascope.recipes.updates import Batch, Objective, improve_on_lifetimes, train
 from mesascope.rollouts.rollouts import strip_names
 
 
-class Lived(NamedTuple):
-    """What one batch of lifetimes leaves to train on."""
+class Examples(NamedTuple):
+    """A batch of lifetimes as training examples."""
 
     encoded: jax.Array  # [T, N, F]
     lesson: jax.Array  # [T, N, K] the teacher's log-probabilities
-    worth: jax.Array  # [T, N] what the critic should have said
-    there: Any  # [T, N] whether the step was lived, None where all were
+    worth: jax.Array  # [T, N] the target of the critic
+    mask: Any  # [T, N] whether the step happened; None if all did
 
 
 def recipe(
@@ -61,19 +61,19 @@ def recipe(
     seed: int = 0,
     progress: Callable[[Progress], None] = ignore_progress,
 ) -> Trained:
-    """Trains a network to give a scripted procedure's action probabilities, then improves it by PPO if asked.
+    """Trains a network to give a scripted procedure's action probabilities; PPO can follow.
 
     Args:
-        family: what it is trained on: its bank where it has one, else unlimited fresh tasks.
-        out: the folder for network.safetensors; a training begun there with the same settings goes on.
-        teacher: a scripted subject; its settings joined by +, as thompson:discount=0.9+minimise=true.
+        family: what it is trained on: its bank if it has one, else unlimited fresh tasks.
+        out: the folder for network.safetensors; a training begun there with the same settings continues.
+        teacher: a scripted subject, with its settings joined by +, such as thompson:discount=0.9+minimise=true.
         memory: none, gru, lstm, transformer or lru.
         width: units.
         observes: parts of the percept, joined by +.
         updates: batches of imitation.
         improve_updates: batches of PPO after them.
         lifetimes: in a batch.
-        led: part of the lifetimes that the teacher lives while it is imitated; the network lives the others.
+        led: the share of lifetimes in which the teacher acts during imitation; in the others the network acts.
         minibatches: parts of a batch, each one step of Adam.
         rate: Adam's step size at the start of imitation, falling linearly.
         final_rate: the same at the end of it.
@@ -81,9 +81,9 @@ def recipe(
         improve_final_rate: the same at the end of it.
         improve_epochs: passes over a batch of PPO.
         entropy: weight of the policy's entropy at the start of PPO, falling linearly to 0.
-        discount: of the reward to come, per step.
+        discount: of future reward, per step.
         trace: λ of the generalised advantage estimate.
-        clip: largest change of a probability ratio that PPO rewards.
+        clip: PPO clips the probability ratio to 1 ± clip.
         seed: of the weights, the tasks and all draws.
         progress: called after every update.
 
@@ -97,36 +97,35 @@ def recipe(
     guide, leading, span = open_teacher(family, teacher), round(led * lifetimes), scale(family)
     later = {k.removeprefix("improve_"): v for k, v in settings.items() if k.startswith("improve_")}
     imitation = improve_on_lifetimes(family, settings, Partial(lesson, span=span, guide=guide, led=leading))
-    practised = improve_on_lifetimes(
+    practice_update = improve_on_lifetimes(
         family, {**settings, **later}, Partial(practice, span=span, loss=clipped_loss)
     )
 
     def improve(key: jax.Array, number: jax.Array, network: Recurrent, memory: Any, /):
         if number < updates:
             return imitation(key, number, network, memory)
-        memory = (
-            initial_moments(network) if number == updates else memory
-        )  # PPO begins with a memory of its own
-        return practised(key, jnp.asarray(int(number) - updates), network, memory)
+        if number == updates:  # PPO begins with fresh moments
+            memory = initial_moments(network)
+        return practice_update(key, jnp.asarray(int(number) - updates), network, memory)
 
     return train("imitate", family, settings, improve, out, progress=progress, more=improve_updates)
 
 
 def open_teacher(family: Family, teacher: str) -> Subject:
-    """The teacher that a text names.
+    """The teacher, from its name and settings.
 
     Raises:
-        MesascopeError: no such subject, or it gives no exact probabilities.
+        MesascopeError: there is no such subject, or it gives no exact probabilities.
     """
     name, _, rest = teacher.partition(":")
     guide = catalogue.make("subjects", f"{name}:{rest.replace('+', ',')}" if rest else name, family)
 
-    def tried() -> Any:
+    def respond_once() -> Any:
         key = jax.random.key(0)
         percept = family.begin(key, family.draw(key, 1))[1]
         return guide.respond(key, guide.fresh(1), percept)[1].log_probs
 
-    if not guide.traceable or eqx.filter_eval_shape(tried) is None:
+    if not guide.traceable or eqx.filter_eval_shape(respond_once) is None:
         raise MesascopeError(
             f"{teacher!r} gives no probabilities that can be imitated.",
             "Name a scripted subject, such as gittins or thompson.",
@@ -134,24 +133,24 @@ def open_teacher(family: Family, teacher: str) -> Subject:
     return strip_names(guide)
 
 
-def lesson(network: Recurrent, batch: Batch, /, *, span: Scale, guide: Subject, led: int) -> Taught:
-    """What a teacher says along lifetimes.
+def lesson(network: Recurrent, batch: Batch, /, *, span: Scale, guide: Subject, led: int) -> Objective:
+    """The teacher's action probabilities along a batch of lifetimes, as an objective.
 
     Args:
-        network: who lives them, and learns.
-        batch: what is lived.
+        network: the network that acts and learns.
+        batch: the lifetimes to run.
         span: mean pay-off by chance and at best.
         guide: the teacher.
-        led: lifetimes that the teacher lives, the first ones.
+        led: in how many of the lifetimes the teacher acts; they are the first ones.
     """
-    lives = live(batch.key, network, batch.family, batch.tried.tasks, guide, led=led)
-    worth = gains(lives, batch.tried.best, span, batch.plan.discount, batch.plan.trace).worth
-    lived = Lived(lives.encoded, lives.lesson, worth, lives.there)
-    return Taught(lived, loss, per_trial(lives, batch.tried.best))
+    lives = live(batch.key, network, batch.family, batch.task_batch.tasks, guide, led=led)
+    worth = gains(lives, batch.task_batch.best, span, batch.plan.discount, batch.plan.trace).worth
+    examples = Examples(lives.encoded, lives.lesson, worth, lives.mask)
+    return Objective(examples, loss, mean_score(lives, batch.task_batch.best))
 
 
-def loss(network: Recurrent, batch: Lived) -> jax.Array:
-    """The cross-entropy of the teacher's probabilities and the critic's squared error."""
+def loss(network: Recurrent, batch: Examples) -> jax.Array:
+    """The cross-entropy with the teacher's probabilities plus the critic's squared error."""
     features = network.memory.unroll(batch.encoded)
-    fit = mean((jnp.exp(batch.lesson) * network.log_probs(features)).sum(-1), batch.there)
-    return -fit + 0.5 * mean(jnp.square(network.worth(features) - batch.worth), batch.there)
+    fit = mean((jnp.exp(batch.lesson) * network.log_probs(features)).sum(-1), batch.mask)
+    return -fit + 0.5 * mean(jnp.square(network.worth(features) - batch.worth), batch.mask)

@@ -1,8 +1,8 @@
 """In-context prediction by a decoder that is trained on whole lifetimes at once (Garg et al. 2022, arXiv 2208.01066).
 
-Percepts of a prediction family do not hang on the acts, so a batch is lived once without the network, and the network
-answers at every trial in one pass. Where actions are real numbers the loss is minus the family's own score; where they
-are choices it is the log-loss of what `family.target` says should have been predicted.
+Percepts of a prediction family do not depend on the actions. So a batch is rolled out once without the network, and the
+network predicts at every trial in one pass. For real actions the loss is minus the family's score; for choices it is
+the log-loss of the target (`family.target`).
 """
 
 import functools
@@ -33,7 +33,7 @@ SMALL = {"width": 8, "lifetimes": 8}  # and with which settings
 
 
 class Plan(NamedTuple):
-    """The settings of an update, and what chance loses to the best; all are data."""
+    """The settings of an update, and the difference between the best score and chance; all are data."""
 
     updates: jax.Array
     rate: jax.Array
@@ -42,8 +42,8 @@ class Plan(NamedTuple):
     room: jax.Array
 
 
-class Shown(NamedTuple):
-    """What a batch of lifetimes shows, axes T, N: percepts before every trial and hidden states; after the trials."""
+class Rollout(NamedTuple):
+    """A batch of lifetimes, axes T, N: percepts before every trial, hidden states, percepts after it, and keys."""
 
     before: Percept
     state: Any
@@ -71,15 +71,15 @@ def recipe(
     """Trains a transformer, linear attention or a GRU to predict in context.
 
     Args:
-        family: what it is trained on, one whose percepts do not hang on the acts: its bank where it has one, else
+        family: what it is trained on; its percepts must not depend on the actions. Its bank if it has one, else
             unlimited fresh tasks.
-        out: the folder for network.safetensors; a training begun there with the same settings goes on.
+        out: the folder for network.safetensors; a training begun there with the same settings continues.
         memory: transformer, linear_attention, gru, lstm, lru or none.
         width: units.
         depth: layers of attention, 0 for 3; 0 for a memory without layers.
         heads: of every layer, 0 for 4; 0 for a memory without layers.
-        observes: parts of the percept, joined by +; by default first and observation, and where actions are real
-            numbers the feedback, which is then the outcome itself.
+        observes: parts of the percept, joined by +; by default first and observation, and for real actions also the
+            feedback, which is then the outcome itself.
         updates: batches in all, each one step of Adam.
         lifetimes: in a batch.
         rate: Adam's step size after the warm-up, falling as a half cosine.
@@ -89,8 +89,8 @@ def recipe(
         progress: called after every update.
 
     Raises:
-        MesascopeError: a setting is out of range, the family's percepts hang on the acts or do not show what was
-            right, or the folder holds another training.
+        MesascopeError: a setting is out of range, the family's percepts depend on the actions or do not show the
+            target, or the folder holds another training.
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     check(settings, warmup=(0, MANY))
@@ -105,13 +105,13 @@ def recipe(
         raise MesascopeError(f"{family.name} is not written in JAX.", "Train on linear_regression, say.")
 
     def begin() -> tuple[Recurrent, Any]:
-        given = {k: v for k, v in layout.items() if v or memory in LAYERED}
-        network = initialise(address(key, "weights"), family, memory, width, parts, layout=given or None)
+        shape = {k: v for k, v in layout.items() if v or memory in LAYERED}
+        network = initialise(address(key, "weights"), family, memory, width, parts, layout=shape or None)
         refuse_acts(network, family)
         return network, ADAM.init(eqx.filter(network, eqx.is_array))
 
     @functools.cache
-    def plan() -> Plan:  # asked for by the first update: a mistake in the settings shows at once
+    def plan() -> Plan:  # computed at the first update, after the settings have been checked
         apart = scale(family)
         return Plan(room=apart.best - apart.chance, **data)
 
@@ -122,19 +122,19 @@ def recipe(
 
 
 def refuse_acts(network: Recurrent, family: Family) -> None:
-    """Raises where what a network observes depends on the acts, or where nothing says what was right."""
+    """Raises MesascopeError if what a network observes depends on the actions, or if the family shows no target."""
     key, other = jax.random.key(0), 1 if family.choices is not None else 1.0
 
     @eqx.filter_jit
-    def told(act):
-        lived = shown(key, family, family.draw(key, 2), act)
-        return jax.vmap(network.encode)(lived.before), jax.vmap(family.target)(lived.after)
+    def encode_batch(act):
+        rollout = roll_out(key, family, family.draw(key, 2), act)
+        return jax.vmap(network.encode)(rollout.before), jax.vmap(family.target)(rollout.after)
 
-    (one, target), (two, _) = told(0 * other), told(other)
+    (one, target), (two, _) = encode_batch(0 * other), encode_batch(other)
     if not np.array_equal(one, two):
         raise MesascopeError(
             f"In {family.name} what {'+'.join(network.observes)} shows depends on the acts.",
-            "Leave parts out of observes, or train by the recipe predict, which lives every lifetime.",
+            "Leave parts out of observes, or train by the recipe predict, which runs every lifetime.",
         )
     if target is None:
         raise MesascopeError(
@@ -143,26 +143,26 @@ def refuse_acts(network: Recurrent, family: Family) -> None:
         )
 
 
-def shown(key: jax.Array, family: Family, tasks: Any, act: Any = 0) -> Shown:
-    """Lives a batch of lifetimes with the same act at every trial.
+def roll_out(key: jax.Array, family: Family, tasks: Any, act: Any = 0) -> Rollout:
+    """Runs a batch of lifetimes with the same action at every trial.
 
     Args:
         key: of this batch.
-        family: what is lived.
-        tasks: its tasks, leading axis N.
-        act: at every trial.
+        family: the family of the tasks.
+        tasks: of the lifetimes, leading axis N.
+        act: the action at every trial.
     """
-    begun_with = family.begin(address(key, "begin"), tasks)
+    start = family.begin(address(key, "begin"), tasks)
     kind = jnp.float32 if family.choices is None else jnp.int32
-    acts = jnp.full(begun_with[1].action.shape, act, kind)
+    acts = jnp.full(start[1].action.shape, act, kind)
 
-    def trial(life, t):
+    def run_trial(life, t):
         state, percept = life
         own = address(key, "pay", t)
         later, after, _ = family.step(own, tasks, state, acts)
-        return (later, after), Shown(percept, state, after, own)
+        return (later, after), Rollout(percept, state, after, own)
 
-    return jax.lax.scan(trial, begun_with, jnp.arange(family.horizon))[1]
+    return jax.lax.scan(run_trial, start, jnp.arange(family.horizon))[1]
 
 
 @eqx.filter_jit
@@ -181,23 +181,23 @@ def update(
     Args:
         key: of this update.
         number: of updates before it.
-        network: before it.
+        network: before this update.
         state: Adam's memory.
-        family: what is lived.
+        family: the family of the tasks.
         plan: the settings.
         lifetimes: in the batch.
 
     Returns:
-        The network and Adam's memory after it, and the batch's mean score.
+        The network and Adam's memory after the update, and the batch's mean score.
     """
     tasks = trained_split(family).draw(address(key, "tasks"), lifetimes)
-    lived = shown(address(key, "lives"), family, tasks)
+    rollout = roll_out(address(key, "lives"), family, tasks)
     arrays, still = eqx.partition(network, eqx.is_array)
 
-    def of(arrays):
-        return loss(eqx.combine(arrays, still), family, tasks, lived, plan.room)
+    def objective(arrays):
+        return loss(eqx.combine(arrays, still), family, tasks, rollout, plan.room)
 
-    slope, score = jax.grad(of, has_aux=True)(arrays)
+    slope, score = jax.grad(objective, has_aux=True)(arrays)
     change, state = ADAM.update(slope, state)
     rising = jnp.minimum((number + 1) / jnp.maximum(plan.warmup, 1), 1.0)
     past = jnp.maximum(number - plan.warmup, 0) / jnp.maximum(plan.updates - plan.warmup, 1)
@@ -207,15 +207,15 @@ def update(
 
 
 def loss(
-    network: Recurrent, family: Family, tasks: Any, lived: Shown, room: jax.Array
+    network: Recurrent, family: Family, tasks: Any, rollout: Rollout, room: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """The loss of a trial, and its mean score: minus the score in units of what can be gained, or log-loss in nats."""
-    features = network.memory.unroll(jax.vmap(network.encode)(lived.before))
+    """The loss per trial and the mean score. The loss is minus the score in units of `room`, or log-loss in nats."""
+    features = network.memory.unroll(jax.vmap(network.encode)(rollout.before))
     if network.choices is None:
         acts = network.number(features)
         score = jax.vmap(lambda key, state, act: family.step(key, tasks, state, act)[2])
-        mean = score(lived.key, lived.state, acts).mean()
+        mean = score(rollout.key, rollout.state, acts).mean()
         return -mean / room, mean
-    target = jnp.asarray(jax.vmap(family.target)(lived.after))
+    target = jnp.asarray(jax.vmap(family.target)(rollout.after))
     log_probs = jnp.take_along_axis(network.log_probs(features), target[..., None], -1)
     return -log_probs.mean(), jnp.exp(log_probs).mean()

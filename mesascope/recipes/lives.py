@@ -1,6 +1,6 @@
-"""What recipes share of living: a batch of whole lifetimes, and how much better each act was than expected.
+"""Batches of whole lifetimes, and how much better each action was than expected; the recipes share this.
 
-Every update lives its lifetimes from fresh activations, each on a task of its own.
+Every update runs its lifetimes from fresh activations, each on its own task.
 """
 
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from mesascope.errors import MesascopeError
 from mesascope.keys import address
 
 Number = float | jax.Array
-ENOUGH = 4096  # tasks from which the scale is taken
+ENOUGH = 4096  # tasks from which the scale is computed
 
 
 class Scale(NamedTuple):
@@ -29,7 +29,7 @@ class Scale(NamedTuple):
     best: jax.Array
 
 
-class Drawn(NamedTuple):
+class TaskBatch(NamedTuple):
     """A batch of tasks, and the best pay-off [T, N] of each of their trials."""
 
     tasks: Any
@@ -37,20 +37,20 @@ class Drawn(NamedTuple):
 
 
 class Lifetimes(NamedTuple):
-    """What a batch of lifetimes leaves to train on, each [T, N]; [T·S, N] where trials have several steps.
+    """A batch of lifetimes to train on, each array [T, N]; [T·S, N] if trials have several steps.
 
-    Steps of trials that were over were lived by nobody: a lifetime's own steps come first, the rest counts nowhere.
+    Trials may end before their last step. A lifetime's real steps come first; the mask excludes the others.
 
     Attributes:
-        encoded: [T, N, F] what the network was told.
-        action: what was done.
-        log_prob: what the network gave it.
-        worth: what the critic said before the act.
+        encoded: [T, N, F] the network's inputs.
+        action: the action.
+        log_prob: its log-probability under the network.
+        worth: the critic's estimate before the action.
         score: the expected pay-off.
-        target: what would have been right, None where the family shows no such thing.
-        lesson: [T, N, K] the teacher's log-probabilities, None without one.
-        there: whether the step was lived, None where all were.
-        opens: the trial whose first step it is, -1 at the others; None where all were lived.
+        target: the target of prediction, None if the family does not show it.
+        lesson: [T, N, K] the teacher's log-probabilities, None without a teacher.
+        mask: whether the step happened; None if all did.
+        opens: the trial that begins with this step, -1 at other steps; None if all steps happened.
     """
 
     encoded: jax.Array
@@ -60,26 +60,30 @@ class Lifetimes(NamedTuple):
     score: jax.Array
     target: Any
     lesson: Any
-    there: Any = None
+    mask: Any = None
     opens: Any = None
 
 
 class Gains(NamedTuple):
-    """advantage [T, N] of what was done; worth [T, N], what the critic should have said."""
+    """The advantage of each action [T, N], and the critic's target `worth` [T, N]."""
 
     advantage: jax.Array
     worth: jax.Array
 
 
 def trained_split(family: Family) -> Split:
-    """Where the training tasks come from: the family's bank where it has one, else unlimited fresh ones."""
+    """The split of the training tasks: the family's bank if it has one, else unlimited fresh tasks."""
     return family.split(SEEN if family.bank else FRESH)
 
 
 def scale(family: Family) -> Scale:
-    """The mean pay-off of a trial by chance and at best, over 4,096 tasks of those that are trained on."""
-    told = family.latents(_drawn(family, jax.random.key(0), ENOUGH), trained_split(family).name)
-    chance, best = np.mean(told["chance"]), np.mean(told["best"])
+    """The mean pay-off of a trial by chance and at best, over 4,096 training tasks.
+
+    Raises:
+        MesascopeError: the best pays no more than chance.
+    """
+    latents = family.latents(_draw(family, jax.random.key(0), ENOUGH), trained_split(family).name)
+    chance, best = np.mean(latents["chance"]), np.mean(latents["best"])
     if best - chance < 1e-6:
         raise MesascopeError(
             f"In {family.name} the best pays no more than chance.", "Train on another family."
@@ -87,14 +91,16 @@ def scale(family: Family) -> Scale:
     return Scale(jnp.float32(chance), jnp.float32(best))
 
 
-def draw_tasks(family: Family, key: jax.Array, lifetimes: int) -> Drawn:
-    """Draws a batch of tasks of those that are trained on."""
-    tasks = _drawn(family, key, lifetimes)
-    return Drawn(tasks, jnp.asarray(family.latents(tasks, trained_split(family).name)["best"].T, jnp.float32))
+def draw_tasks(family: Family, key: jax.Array, lifetimes: int) -> TaskBatch:
+    """Draws a batch of training tasks."""
+    tasks = _draw(family, key, lifetimes)
+    return TaskBatch(
+        tasks, jnp.asarray(family.latents(tasks, trained_split(family).name)["best"].T, jnp.float32)
+    )
 
 
 @eqx.filter_jit
-def _drawn(family: Family, key: jax.Array, n: int) -> Any:
+def _draw(family: Family, key: jax.Array, n: int) -> Any:
     return trained_split(family).draw(key, n)
 
 
@@ -107,76 +113,76 @@ def live(
     *,
     led: int = 0,
 ) -> Lifetimes:
-    """Lives one lifetime per task from fresh activations.
+    """Runs one lifetime per task from fresh activations.
 
     Args:
         key: of this batch.
-        network: who lives them.
-        family: what is lived.
-        tasks: its tasks, leading axis N.
-        teacher: who is asked at every trial, along the same history.
-        led: how many of the lifetimes the teacher lives, the first ones.
+        network: the network that acts.
+        family: the family of the tasks.
+        tasks: of the lifetimes, leading axis N.
+        teacher: a subject that responds at every trial, along the same history.
+        led: in how many of the lifetimes the teacher acts; they are the first ones.
     """
     state, percept = family.begin(address(key, "begin"), tasks)
     n, steps = len(percept.action), family.steps
-    asked = None if teacher is None else teacher.fresh(n)
+    teacher_carry = None if teacher is None else teacher.fresh(n)
 
-    def trial(life, t):
-        state, percept, carry, asked = life
+    def run_step(life, t):
+        state, percept, carry, teacher_carry = life
         encoded = network.encode(percept)
         carry, features = network.memory.step(carry, encoded)
         log_probs = network.log_probs(features)
         action, lesson = choose(address(key, "act", t), log_probs).action, None
         if teacher is not None:
-            asked, answer = teacher.respond(address(key, "teacher", t), asked, percept)
+            teacher_carry, answer = teacher.respond(address(key, "teacher", t), teacher_carry, percept)
             action, lesson = jnp.where(jnp.arange(n) < led, answer.action, action), answer.log_probs
         idle = None if steps == 1 else family.idle(state)
         before, idle = life, None if idle is None else idle & (t % steps > 0)
         state, percept, score = family.step(address(key, "pay", t), tasks, state, action)
         log_prob = jnp.take_along_axis(log_probs, action[:, None], 1)[:, 0]
-        left = Lifetimes(
+        record = Lifetimes(
             encoded, action, log_prob, network.worth(features), score, family.target(percept), lesson
         )
-        after = (state, percept, carry, asked)
+        after = (state, percept, carry, teacher_carry)
         if idle is None:
-            return after, left
-        left = left._replace(
+            return after, record
+        record = record._replace(
             score=jnp.where(idle, 0.0, score),
-            worth=jnp.where(idle, 0.0, left.worth),
-            there=~idle,
+            worth=jnp.where(idle, 0.0, record.worth),
+            mask=~idle,
             opens=jnp.where(t % steps == 0, t // steps, jnp.full(n, -1)),
         )
-        return select(idle, before, after), left
+        return select(idle, before, after), record
 
-    life = (state, percept, network.fresh(n), asked)
-    lives = jax.lax.scan(trial, life, jnp.arange(family.horizon * steps))[1]
-    if lives.there is None:
+    life = (state, percept, network.fresh(n), teacher_carry)
+    lives = jax.lax.scan(run_step, life, jnp.arange(family.horizon * steps))[1]
+    if lives.mask is None:
         return lives
-    order = jnp.argsort(~lives.there, axis=0, stable=True)
+    order = jnp.argsort(~lives.mask, axis=0, stable=True)
     return jax.tree.map(
         lambda x: jnp.take_along_axis(x, order.reshape(order.shape + (1,) * (x.ndim - 2)), 0), lives
     )
 
 
 def gains(lives: Lifetimes, best: jax.Array, scale: Scale, discount: Number, trace: Number) -> Gains:
-    """How much better every act was than expected, by generalised advantage estimates.
+    """How much better every action was than expected, by generalised advantage estimates.
 
-    The reward is the expected pay-off less the best that the trial has: what a task pays at best hangs on no
-    act, so taking it off leaves the gradient's mean as it is and takes most of the luck out.
+    The reward is the expected pay-off less the best pay-off of the trial. The best pay-off does not depend on the
+    actions, so subtracting it leaves the mean of the gradient unchanged and removes most of its variance.
 
     Args:
         lives: a batch.
-        best: [T, N] the best pay-off of every trial; where trials have several steps it is spread evenly over them, or
-            taken off at the first where they may end early.
+        best: [T, N] the best pay-off of every trial. If trials have several steps, it is spread evenly over them; if
+            they may also end early, it is subtracted at the first step.
         scale: of the family; a lifetime at chance is then worth about -1, at best 0.
-        discount: of the reward to come, per step.
+        discount: of future reward, per step.
         trace: λ.
     """
     steps = len(lives.score) // len(best)
     longest = (discount ** jnp.arange(len(lives.score))).sum() / steps
     if lives.opens is not None:
-        asked = jnp.take_along_axis(best, jnp.maximum(lives.opens, 0), 0)
-        best = jnp.where(lives.opens >= 0, asked, 0.0)
+        trial_best = jnp.take_along_axis(best, jnp.maximum(lives.opens, 0), 0)
+        best = jnp.where(lives.opens >= 0, trial_best, 0.0)
     elif steps > 1:
         best = jnp.repeat(best / steps, steps, 0)
     reward = (lives.score - best) / (scale.best - scale.chance) / longest
@@ -185,35 +191,35 @@ def gains(lives: Lifetimes, best: jax.Array, scale: Scale, discount: Number, tra
 
 
 def advantages(reward: jax.Array, worth: jax.Array, discount: Number, trace: Number) -> jax.Array:
-    """Generalised advantage estimates [T, N] (Schulman et al. 2016, arXiv 1506.02438); lives end at T."""
+    """Generalised advantage estimates [T, N] (Schulman et al. 2016, arXiv 1506.02438); lifetimes end at T."""
     after = jnp.concatenate([worth[1:], jnp.zeros_like(worth[:1])])
     surprise = reward + discount * after - worth
 
-    def back(later, now):
+    def step_back(later, now):
         later = now + discount * trace * later
         return later, later
 
-    return jax.lax.scan(back, jnp.zeros_like(worth[0]), surprise, reverse=True)[1]
+    return jax.lax.scan(step_back, jnp.zeros_like(worth[0]), surprise, reverse=True)[1]
 
 
-def spread(log_probs: jax.Array, there: Any = None) -> jax.Array:
-    """The mean entropy of distributions [..., K]."""
-    return -mean((jnp.exp(log_probs) * log_probs).sum(-1), there)
+def mean_entropy(log_probs: jax.Array, mask: Any = None) -> jax.Array:
+    """The mean entropy of distributions [..., K] over the steps that happened."""
+    return -mean((jnp.exp(log_probs) * log_probs).sum(-1), mask)
 
 
-def mean(x: jax.Array, there: Any = None) -> jax.Array:
-    """The mean over the steps that were lived."""
-    return x.mean() if there is None else (x * there).sum() / there.sum()
+def mean(x: jax.Array, mask: Any = None) -> jax.Array:
+    """The mean over the steps that happened."""
+    return x.mean() if mask is None else (x * mask).sum() / mask.sum()
 
 
-def standard(x: jax.Array, there: Any = None) -> jax.Array:
-    """The same numbers with mean 0 and standard deviation 1 over the steps that were lived."""
-    if there is None:
+def standardise(x: jax.Array, mask: Any = None) -> jax.Array:
+    """The numbers standardised to mean 0 and standard deviation 1 over the steps that happened."""
+    if mask is None:
         return (x - x.mean()) / (x.std() + 1e-8)
-    x = x - mean(x, there)
-    return x / (jnp.sqrt(mean(x * x, there)) + 1e-8)
+    x = x - mean(x, mask)
+    return x / (jnp.sqrt(mean(x * x, mask)) + 1e-8)
 
 
-def per_trial(lives: Lifetimes, best: jax.Array) -> jax.Array:
+def mean_score(lives: Lifetimes, best: jax.Array) -> jax.Array:
     """The mean score of a trial."""
     return lives.score.mean() if len(lives.score) == len(best) else lives.score.sum() / best.size

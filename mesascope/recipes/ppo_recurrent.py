@@ -1,8 +1,8 @@
 """Proximal policy optimisation (Schulman et al. 2017, arXiv 1707.06347) over whole lifetimes.
 
-Every update lives a batch of lifetimes and improves the network on them; one compiled function does both. The
-subject sees the noisy pay-off; the training reward is the expected one, scaled by the family's own chance and
-best (`gains`), which only removes variance.
+Every update runs a batch of lifetimes and improves the network on them; one compiled function does both. The subject
+observes the noisy pay-off. The training reward is the expected pay-off, scaled by the family's chance and best
+(`gains`), which only removes variance.
 """
 
 import os
@@ -17,19 +17,19 @@ from mesascope.agents.networks.recurrent import Recurrent
 from mesascope.contracts.family import Family
 from mesascope.contracts.recipe import Progress, Trained, ignore_progress
 from mesascope.recipes.descent import Number, Plan, check, linear_schedule
-from mesascope.recipes.lives import Scale, gains, live, mean, per_trial, scale, spread, standard
-from mesascope.recipes.updates import Batch, Taught, improve_on_lifetimes, train
+from mesascope.recipes.lives import Scale, gains, live, mean, mean_entropy, mean_score, scale, standardise
+from mesascope.recipes.updates import Batch, Objective, improve_on_lifetimes, train
 
 
 class Lived(NamedTuple):
-    """What one batch of lifetimes leaves to train on, each [T, N], the encoded percepts [T, N, F]."""
+    """A batch of lifetimes as training examples, each array [T, N], the encoded percepts [T, N, F]."""
 
     encoded: Any
     action: Any
     log_prob: Any
     advantage: Any
-    worth: Any  # what the critic should have said
-    there: Any = None  # whether the step was lived, None where all were
+    worth: Any  # the target of the critic
+    mask: Any = None  # whether the step happened; None if all did
 
 
 def recipe(
@@ -55,8 +55,8 @@ def recipe(
     """Trains a network with or without memory by proximal policy optimisation.
 
     Args:
-        family: what it is trained on: its bank where it has one, else unlimited fresh tasks.
-        out: the folder for network.safetensors; a training begun there with the same settings goes on.
+        family: what it is trained on: its bank if it has one, else unlimited fresh tasks.
+        out: the folder for network.safetensors; a training begun there with the same settings continues.
         memory: none, gru, lstm, transformer or lru.
         width: units.
         observes: parts of the percept, joined by +.
@@ -67,9 +67,9 @@ def recipe(
         rate: Adam's step size at the start, falling linearly.
         final_rate: the same at the end.
         entropy: weight of the policy's entropy at the start, falling linearly to 0.
-        discount: of the reward to come, per step.
+        discount: of future reward, per step.
         trace: λ of the generalised advantage estimate.
-        clip: largest change of a probability ratio that is rewarded.
+        clip: the probability ratio is clipped to 1 ± clip.
         seed: of the weights, the tasks and all draws.
         progress: called after every update.
 
@@ -83,17 +83,17 @@ def recipe(
 
 
 class PolicyLoss(Protocol):
-    """What policy and critic are improved on."""
+    """The loss of policy and critic."""
 
     def __call__(
-        self, network: Recurrent, features: jax.Array, lived: Lived, plan: Plan, entropy: Number, /
+        self, network: Recurrent, features: jax.Array, batch: Lived, plan: Plan, entropy: Number, /
     ) -> jax.Array:
-        """The loss [] of a network, from its features along a batch, with a weight of the policy's entropy."""
+        """The loss [] of a network, from its features along a batch and the weight of the policy's entropy."""
         ...
 
 
 class Terms(NamedTuple):
-    """Of a batch: log-probabilities and standardised advantages of the acts, the critic's error, the entropy."""
+    """Log-probabilities and standardised advantages of a batch's actions, the critic's error, and the entropy."""
 
     log_prob: jax.Array
     advantage: jax.Array
@@ -101,42 +101,42 @@ class Terms(NamedTuple):
     entropy: jax.Array
 
 
-def loss_terms(network: Recurrent, features: jax.Array, lived: Lived) -> Terms:
-    """What the losses of policy and critic are made of."""
+def loss_terms(network: Recurrent, features: jax.Array, batch: Lived) -> Terms:
+    """The terms of the losses of policy and critic."""
     log_probs = network.log_probs(features)
-    log_prob = jnp.take_along_axis(log_probs, lived.action[..., None], -1)[..., 0]
-    advantage = standard(lived.advantage, lived.there)
-    error = mean(jnp.square(network.worth(features) - lived.worth), lived.there)
-    return Terms(log_prob, advantage, error, spread(log_probs, lived.there))
+    log_prob = jnp.take_along_axis(log_probs, batch.action[..., None], -1)[..., 0]
+    advantage = standardise(batch.advantage, batch.mask)
+    error = mean(jnp.square(network.worth(features) - batch.worth), batch.mask)
+    return Terms(log_prob, advantage, error, mean_entropy(log_probs, batch.mask))
 
 
 def clipped_loss(
-    network: Recurrent, features: jax.Array, lived: Lived, plan: Plan, entropy: Number, /
+    network: Recurrent, features: jax.Array, batch: Lived, plan: Plan, entropy: Number, /
 ) -> jax.Array:
     """The clipped surrogate, the critic's squared error and the entropy bonus."""
-    found = loss_terms(network, features, lived)
-    ratio = jnp.exp(found.log_prob - lived.log_prob)
-    held = jnp.clip(ratio, 1.0 - plan.clip, 1.0 + plan.clip)
-    gain = jnp.minimum(ratio * found.advantage, held * found.advantage)
-    return -mean(gain, lived.there) + 0.5 * found.error - entropy * found.entropy
+    terms = loss_terms(network, features, batch)
+    ratio = jnp.exp(terms.log_prob - batch.log_prob)
+    clipped = jnp.clip(ratio, 1.0 - plan.clip, 1.0 + plan.clip)
+    gain = jnp.minimum(ratio * terms.advantage, clipped * terms.advantage)
+    return -mean(gain, batch.mask) + 0.5 * terms.error - entropy * terms.entropy
 
 
-def practice(network: Recurrent, batch: Batch, /, *, span: Scale, loss: PolicyLoss) -> Taught:
-    """What a network learns from lifetimes of its own.
+def practice(network: Recurrent, batch: Batch, /, *, span: Scale, loss: PolicyLoss) -> Objective:
+    """The objective of reinforcement learning on a batch of the network's own lifetimes.
 
     Args:
-        network: who lives them.
-        batch: what is lived.
+        network: the network that acts and learns.
+        batch: the lifetimes to run.
         span: mean pay-off by chance and at best.
-        loss: what is to fall.
+        loss: of policy and critic.
     """
-    plan, best = batch.plan, batch.tried.best
-    lives = live(batch.key, network, batch.family, batch.tried.tasks)
+    plan, best = batch.plan, batch.task_batch.best
+    lives = live(batch.key, network, batch.family, batch.task_batch.tasks)
     gained = gains(lives, best, span, plan.discount, plan.trace)
     entropy = linear_schedule(plan.entropy, 0.0, batch.number, plan.updates)
 
-    def cost(network: Recurrent, part: Lived) -> jax.Array:
+    def part_loss(network: Recurrent, part: Lived) -> jax.Array:
         return loss(network, network.memory.unroll(part.encoded), part, plan, entropy)
 
-    lived = Lived(lives.encoded, lives.action, lives.log_prob, *gained, lives.there)
-    return Taught(lived, cost, per_trial(lives, best))
+    examples = Lived(lives.encoded, lives.action, lives.log_prob, *gained, lives.mask)
+    return Objective(examples, part_loss, mean_score(lives, best))

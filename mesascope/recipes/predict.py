@@ -1,7 +1,7 @@
-"""Sequence prediction by log-loss (Ortega et al. 2019, arXiv 1905.03030), in families that show what was right.
+"""Sequence prediction by log-loss (Ortega et al. 2019, arXiv 1905.03030), in families that show the target.
 
-The network's distribution over the actions is its prediction; after every trial `family.target` says from the
-percept what should have been predicted, and that is the target of the cross-entropy.
+The network's distribution over the actions is its prediction. After every trial `family.target` reads from the percept
+what should have been predicted; that is the target of the cross-entropy.
 """
 
 import os
@@ -18,14 +18,14 @@ from mesascope.contracts.recipe import Progress, Trained, ignore_progress
 from mesascope.errors import MesascopeError
 from mesascope.recipes.descent import check
 from mesascope.recipes.lives import live
-from mesascope.recipes.updates import Batch, Taught, improve_on_lifetimes, train
+from mesascope.recipes.updates import Batch, Objective, improve_on_lifetimes, train
 
 TRIED = "beta_bernoulli:a=2,trials=12,bank=2"  # what `mesascope check` tries it on
 SMALL = {"width": 8, "lifetimes": 8, "minibatches": 2}  # and with which settings
 
 
-class Lived(NamedTuple):
-    """What one batch of lifetimes leaves to train on."""
+class Examples(NamedTuple):
+    """A batch of lifetimes as training examples."""
 
     encoded: jax.Array  # [T, N, F]
     target: jax.Array  # [T, N]
@@ -49,9 +49,8 @@ def recipe(
     """Trains a network to predict what comes next, by log-loss.
 
     Args:
-        family: what it is trained on, one that shows what was right: its bank where it has one, else unlimited
-            fresh tasks.
-        out: the folder for network.safetensors; a training begun there with the same settings goes on.
+        family: what it is trained on; it must show the target. Its bank if it has one, else unlimited fresh tasks.
+        out: the folder for network.safetensors; a training begun there with the same settings continues.
         memory: none, gru, lstm, transformer or lru.
         width: units.
         observes: parts of the percept, joined by +.
@@ -64,8 +63,8 @@ def recipe(
         progress: called after every update.
 
     Raises:
-        MesascopeError: a setting is out of range, the family does not show what was right, or the folder holds
-            another training.
+        MesascopeError: a setting is out of range, the family does not show the target, or the folder holds another
+            training.
     """
     settings = {k: v for k, v in locals().items() if k not in ("family", "out", "progress")}
     check(settings)
@@ -80,18 +79,18 @@ def recipe(
 
 
 def shows_target(family: Family) -> bool:
-    """Whether a family's percepts show what was right."""
+    """Whether a family's percepts show what should have been predicted."""
     key = jax.random.key(0)
     return eqx.filter_eval_shape(lambda: family.target(family.begin(key, family.draw(key, 1))[1])) is not None
 
 
-def lesson(network: Recurrent, batch: Batch, /) -> Taught:
-    """What should have been predicted along the lifetimes of a batch."""
-    lives = live(batch.key, network, batch.family, batch.tried.tasks)
-    return Taught(Lived(lives.encoded, lives.target), loss, lives.score.mean())
+def lesson(network: Recurrent, batch: Batch, /) -> Objective:
+    """The targets of prediction along a batch of lifetimes, as an objective."""
+    lives = live(batch.key, network, batch.family, batch.task_batch.tasks)
+    return Objective(Examples(lives.encoded, lives.target), loss, lives.score.mean())
 
 
-def loss(network: Recurrent, batch: Lived) -> jax.Array:
+def loss(network: Recurrent, batch: Examples) -> jax.Array:
     """The mean log-loss of a trial, in nats."""
     log_probs = network.log_probs(network.memory.unroll(batch.encoded))
     return -jnp.take_along_axis(log_probs, batch.target[..., None], -1).mean()

@@ -1,7 +1,7 @@
-"""Trainings round by round: checkpoints, progress, the network's file; where they are judged, a curve and a score.
+"""The training loop: checkpoints, progress and the network's file; with a judge also a curve and a score.
 
-The state after a round is a function of the settings and of the state before it. So a training that is interrupted at
-any moment and goes on from its last checkpoint ends with the same bytes, where a checkpoint holds all of the state.
+The state after a round is a function of the settings and of the state before it. So a training that is interrupted and
+continues from its last checkpoint ends with the same bytes, if the checkpoint contains the whole state.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ HEAD = "updates,steps,score,cpu_seconds\n"  # of its file
 
 
 class Play(Protocol):
-    """Trains."""
+    """Trains round by round."""
 
     def __call__(self, start: Checkpoint, /) -> Iterator[Checkpoint]:
-        """Gives, from where the training is, where it is after every round."""
+        """Yields a checkpoint after every round, from the starting checkpoint on."""
         ...
 
 
 class Judge(Protocol):
-    """Tries a trained network."""
+    """Evaluates a trained network."""
 
     def __call__(self, state: Any, /) -> list[float]:
         """The scores of whole games played by a state's network."""
@@ -49,18 +49,18 @@ def run_rounds(
     progress: Callable[[Progress], None],
     judge: Judge | None = None,
 ) -> Trained:
-    """Trains from the last checkpoint on, evaluates, writes the network.
+    """Trains from the last checkpoint on, evaluates, and writes the network.
 
     Args:
-        run: what is trained.
-        begin: gives the state before the first update.
-        play: gives, from where the training is, where it is after every round.
-        out: the folder of network.safetensors, and of checkpoint.safetensors until the network is there.
+        run: the training.
+        begin: returns the state before the first update.
+        play: yields a checkpoint after every round.
+        out: the folder of network.safetensors, and of checkpoint.safetensors until the network is written.
         progress: called after every round.
-        judge: the scores of the trained network; where it is given the folder holds curve.csv, too.
+        judge: the scores of the trained network; with a judge the folder also contains curve.csv.
 
     Raises:
-        MesascopeError: the folder holds another training, or it cannot be written.
+        MesascopeError: the folder contains another training, or it cannot be written.
     """
     start, folder, steps = time.monotonic(), files.prepare(out), 0
     path, checkpoint = folder / "network.safetensors", folder / "checkpoint.safetensors"
@@ -69,17 +69,17 @@ def run_rounds(
     else:
         first = files.load_checkpoint(run, checkpoint, begin())
         curve = Curve(folder / "curve.csv", first.done, run.updates) if judge else None
-        kept = _played(run, first, play, checkpoint, curve, progress=progress)
-        steps = kept.steps - first.steps
+        latest = _play_rounds(run, first, play, checkpoint, curve, progress=progress)
+        steps = latest.steps - first.steps
         if judge:
-            files.save_checkpoint(run, checkpoint, kept)
-        _finish(run, path, kept, judge)
+            files.save_checkpoint(run, checkpoint, latest)
+        _finish(run, path, latest, judge)
     checkpoint.unlink(missing_ok=True)
     trained_on = run.family.bank or "unlimited"
     return Trained(path, run.family.name, trained_on, run.updates, steps, time.monotonic() - start)
 
 
-def _played(
+def _play_rounds(
     run: Run,
     first: Checkpoint,
     play: Play,
@@ -88,25 +88,25 @@ def _played(
     *,
     progress: Callable[[Progress], None],
 ) -> Checkpoint:
-    """Where a training is at its end, with a checkpoint now and then and when the user stops it."""
-    kept, saved, began = first, time.monotonic(), None
+    """The last state of a training; checkpoints are saved now and then, and when the user stops it."""
+    latest, saved, began = first, time.monotonic(), None
     try:
-        for kept in play(first):
-            now, left = time.monotonic(), None
+        for latest in play(first):
+            now, seconds_left = time.monotonic(), None
             if began is None:  # the first update compiles
-                began = (now, kept.done) if kept.done > first.done else None
-            elif kept.done > began[1]:
-                left = (now - began[0]) / (kept.done - began[1]) * (run.updates - kept.done)
+                began = (now, latest.done) if latest.done > first.done else None
+            elif latest.done > began[1]:
+                seconds_left = (now - began[0]) / (latest.done - began[1]) * (run.updates - latest.done)
             if curve:
-                curve.note(kept)
-            if now - saved > EVERY and kept.done < run.updates:
-                files.save_checkpoint(run, checkpoint, kept)
+                curve.note(latest)
+            if now - saved > EVERY and latest.done < run.updates:
+                files.save_checkpoint(run, checkpoint, latest)
                 saved = time.monotonic()
-            progress(Progress(kept.done, run.updates, left, _mean(kept.scores)))
+            progress(Progress(latest.done, run.updates, seconds_left, _mean(latest.scores)))
     except KeyboardInterrupt:
-        files.save_checkpoint(run, checkpoint, kept)
+        files.save_checkpoint(run, checkpoint, latest)
         raise
-    return kept
+    return latest
 
 
 def _mean(scores: Any) -> float:
@@ -114,60 +114,67 @@ def _mean(scores: Any) -> float:
 
 
 class Curve:
-    """The file of a training's curve, without what it holds beyond the checkpoint.
+    """The file of a training's curve, truncated at the checkpoint.
 
     Args:
         path: the file.
-        done: updates of the checkpoint.
+        done: updates at the checkpoint.
         updates: in all.
 
     Raises:
-        MesascopeError: the file is of something else.
+        MesascopeError: the file is not the curve of a training.
     """
 
     def __init__(self, path: Path, done: int, updates: int):
         self.path, self.every = path, max(1, updates // POINTS)
         self.point = done // self.every
-        _cut(path, done)
+        _truncate(path, done)
 
-    def note(self, kept: Checkpoint) -> None:
-        """Adds a point, where it is time for the next one and there are scores."""
-        if kept.done // self.every <= self.point or not len(kept.scores):
+    def note(self, checkpoint: Checkpoint) -> None:
+        """Adds a point if the next one is due and there are scores."""
+        if checkpoint.done // self.every <= self.point or not len(checkpoint.scores):
             return
-        self.point = kept.done // self.every
+        self.point = checkpoint.done // self.every
         with self.path.open("a") as file:
             if not file.tell():
                 file.write(HEAD)
-            file.write(f"{kept.done},{kept.steps},{_mean(kept.scores):.2f},{time.process_time():.0f}\n")
+            file.write(
+                f"{checkpoint.done},{checkpoint.steps},{_mean(checkpoint.scores):.2f},{time.process_time():.0f}\n"
+            )
 
 
-def _cut(curve: Path, done: int) -> None:
-    """Takes off what the curve holds beyond the checkpoint.
+def _truncate(curve: Path, done: int) -> None:
+    """Removes the points of a curve beyond the checkpoint.
 
     Raises:
-        MesascopeError: the file is of something else.
+        MesascopeError: the file is not the curve of a training.
     """
     head, *lines = (curve.read_text(errors="replace") if curve.exists() else "").splitlines(
         keepends=True
     ) or [""]
     if not HEAD.startswith(head):
         raise MesascopeError(
-            f"{str(curve)!r} is no curve of a training and would be written over.", "Name another --out."
+            f"{str(curve)!r} is not the curve of a training and would be overwritten.", "Name another --out."
         )
     if head == HEAD:
-        whole = (x for x in lines if x.endswith("\n") and x.partition(",")[0].isdecimal())
-        curve.write_text("".join([head, *(x for x in whole if int(x.partition(",")[0]) <= done)]))
+        complete = (x for x in lines if x.endswith("\n") and x.partition(",")[0].isdecimal())
+        curve.write_text("".join([head, *(x for x in complete if int(x.partition(",")[0]) <= done)]))
     else:
         curve.unlink(missing_ok=True)  # stopped while its first line was written
 
 
-def _finish(run: Run, path: Path, kept: Checkpoint, judge: Judge | None) -> None:
-    """Writes the network with what it scored and everything that is needed to repeat it; no times: bytes repeat too."""
-    told, tensors = run.contents(kept.state)
-    told = {**files.identity(run), **told, "trained_on": run.family.bank or "unlimited", **files.origin(run)}
+def _finish(run: Run, path: Path, checkpoint: Checkpoint, judge: Judge | None) -> None:
+    """Writes the network with its scores and all that is needed to repeat it; no times, so that bytes repeat too."""
+    metadata, tensors = run.contents(checkpoint.state)
+    metadata = {
+        **files.identity(run),
+        **metadata,
+        "trained_on": run.family.bank or "unlimited",
+        **files.origin(run),
+    }
     tensors = files.check_finite(tensors)
     if judge:
-        scores = judge(kept.state)
+        scores = judge(checkpoint.state)
         evaluation = {"games": len(scores), "mean": float(np.mean(scores)), "scores": scores}
-        told |= {"steps": kept.steps, "evaluation": evaluation}
-    files.replace(path, tensors, told)
+        metadata |= {"steps": checkpoint.steps, "evaluation": evaluation}
+    files.replace(path, tensors, metadata)

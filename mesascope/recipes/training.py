@@ -30,23 +30,23 @@ def train(
     seeds: int = 1,
     progress: Callable[[float, str], None] = lambda share, doing: None,
 ) -> list[Path]:
-    """Trains `seeds` subjects by a recipe, two at a time; what is finished in the folder is not repeated.
+    """Trains `seeds` subjects by a recipe, two at a time; networks that the folder already contains are not repeated.
 
     Args:
-        recipe: name with settings, as 'ppo_recurrent:width=32,seed=5'.
-        family: what is trained on; its bank, if it has one, is all that is trained on.
-        out: the folder; with several seeds one folder 'seed-S' each.
-        seeds: how many, with seeds from the recipe's own upwards.
-        progress: called with the share that is done and what is being done.
+        recipe: name with settings, such as 'ppo_recurrent:width=32,seed=5'.
+        family: what they are trained on: only its bank if it has one, else unlimited fresh tasks.
+        out: the folder; with several seeds, each has a folder 'seed-S' in it.
+        seeds: how many; they count up from the recipe's seed.
+        progress: called with the share that is done and a description of the current work.
 
     Returns:
         The networks' files.
     """
     gate.allow_from_python(family)
     family = catalogue.make("families", family) if isinstance(family, str) else family
-    name, given = catalogue.parse_spec(recipe)
-    made = catalogue.factory("recipes", name)
-    settings = catalogue.convert(made, given, f"recipe {name!r}")
+    name, requested = catalogue.parse_spec(recipe)
+    run_recipe = catalogue.factory("recipes", name)
+    settings = catalogue.convert(run_recipe, requested, f"recipe {name!r}")
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise MesascopeError(f"{str(out)!r} is a file.", "Name a folder with --out.")
@@ -56,31 +56,31 @@ def train(
             f"seed={first} is out of range.", f"Give a whole number from 0 to {LAST - seeds}."
         )
     folders = [out if seeds == 1 else out / f"seed-{first + i}" for i in range(seeds)]
-    shares, turn = [0.0] * seeds, threading.Lock()
+    shares, lock = [0.0] * seeds, threading.Lock()
     compiled, stopped = threading.Event(), threading.Event()
 
-    def one(i: int) -> Path:
-        def tell(state: Progress) -> None:
+    def train_seed(i: int) -> Path:
+        def report(state: Progress) -> None:
             compiled.set()
             if stopped.is_set():
-                raise KeyboardInterrupt  # as the recipe gets it where it runs alone: it keeps a checkpoint
-            left = f"; about {state.seconds_left:.0f} s left of this one" if state.seconds_left else ""
-            at = f"update {state.done} of {state.total}, {state.score:.3f} a trial"
-            with turn:
+                raise KeyboardInterrupt  # as if the recipe ran alone: it saves a checkpoint
+            remaining = f"; about {state.seconds_left:.0f} s left of this one" if state.seconds_left else ""
+            position = f"update {state.done} of {state.total}, {state.score:.3f} a trial"
+            with lock:
                 shares[i] = state.done / state.total
-                progress(sum(shares) / seeds, f"{name}, seed {first + i}: {at}{left}")
+                progress(sum(shares) / seeds, f"{name}, seed {first + i}: {position}{remaining}")
 
         if i:
-            compiled.wait()  # by the first seed, for all of them
+            compiled.wait()  # the first seed compiles for all of them
         try:
-            return made(family, folders[i], seed=first + i, progress=tell, **settings).path
+            return run_recipe(family, folders[i], seed=first + i, progress=report, **settings).path
         finally:
             compiled.set()
 
     if seeds == 1:
-        return [one(0)]
+        return [train_seed(0)]
     with ThreadPoolExecutor(WORKERS) as pool:
-        futures = [pool.submit(one, i) for i in range(seeds)]
+        futures = [pool.submit(train_seed, i) for i in range(seeds)]
         try:
             return [f.result() for f in futures]
         except BaseException:

@@ -1,4 +1,4 @@
-"""How our recurrent networks are trained: updates one after the other, each with draws of its own.
+"""How our recurrent networks are trained: one update after the other, each with its own random draws.
 
 Every draw is addressed by the update's number, so the state after update i is a function of the settings alone.
 """
@@ -19,7 +19,7 @@ from mesascope.formats import NETWORK
 from mesascope.keys import address
 from mesascope.recipes.descent import Loss, Plan, descend, initial_moments
 from mesascope.recipes.files import Run
-from mesascope.recipes.lives import Drawn, draw_tasks
+from mesascope.recipes.lives import TaskBatch, draw_tasks
 from mesascope.recipes.rounds import Checkpoint, run_rounds
 
 
@@ -29,7 +29,7 @@ class Update(Protocol):
     def __call__(
         self, key: jax.Array, number: jax.Array, network: recurrent.Recurrent, memory: Any, /
     ) -> tuple[recurrent.Recurrent, Any, jax.Array]:
-        """The network and the optimiser's memory after it, and the batch's mean score.
+        """The network and the optimiser's memory after the update, and the batch's mean score.
 
         Args:
             key: of this update.
@@ -51,26 +51,26 @@ def train(
     begin: Callable[[], tuple[recurrent.Recurrent, Any]] | None = None,
     more: int = 0,
 ) -> Trained:
-    """Runs all updates that are not done yet and writes the network.
+    """Runs all updates that remain and writes the network.
 
     Args:
         recipe: the recipe's name.
         family: what it is trained on.
-        settings: of the recipe; updates, lifetimes (of one update), memory, width, observes and seed among them.
-        update: from one update to the next.
-        out: the folder of network.safetensors and, until that is there, of checkpoint.safetensors.
+        settings: of the recipe; they include updates, lifetimes (of one update), memory, width, observes and seed.
+        update: one update.
+        out: the folder of network.safetensors, and of checkpoint.safetensors until the network is written.
         progress: called after every update.
-        begin: gives the network and the optimiser's memory before the first update; by default fresh weights of the
-            recipe's settings, and those of `descend`.
+        begin: returns the network and the optimiser's memory before the first update; by default fresh weights by the
+            recipe's settings, and the initial memory of `descend`.
         more: updates beyond those in the settings.
 
     Raises:
-        MesascopeError: the folder holds another training, or it cannot be written.
+        MesascopeError: the folder contains another training, or it cannot be written.
     """
     key, total = jax.random.key(settings["seed"]), settings["updates"] + more
-    lived = settings["lifetimes"] * family.horizon * family.steps  # of one update
+    steps_per_update = settings["lifetimes"] * family.horizon * family.steps
 
-    def fresh() -> tuple[recurrent.Recurrent, Any]:
+    def begin_fresh() -> tuple[recurrent.Recurrent, Any]:
         shape = (settings[k] for k in ("memory", "width", "observes"))
         network = recurrent.initialise(address(key, "weights"), family, *shape)
         return network, initial_moments(network)
@@ -80,11 +80,11 @@ def train(
         while done < total:
             *state, score = update(address(key, "update", done), jnp.asarray(done), *state)
             done += 1
-            yield Checkpoint(tuple(state), done, done * lived, done, [float(score)])
+            yield Checkpoint(tuple(state), done, done * steps_per_update, done, [float(score)])
 
     def contents(state: tuple[recurrent.Recurrent, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         network = state[0]
-        told = {
+        metadata = {
             "format": NETWORK,
             "memory": settings["memory"],
             "width": settings["width"],
@@ -95,44 +95,44 @@ def train(
             "horizon": network.horizon,
             "seed": settings["seed"],
         }
-        return told, name_weights(network)
+        return metadata, name_weights(network)
 
     return run_rounds(
-        Run(recipe, family, settings, total, contents), begin or fresh, play, out, progress=progress
+        Run(recipe, family, settings, total, contents), begin or begin_fresh, play, out, progress=progress
     )
 
 
 class Batch(NamedTuple):
-    """A batch of lifetimes to be lived.
+    """A batch of lifetimes to run.
 
     Attributes:
-        key: of what is drawn in them.
-        number: of updates before it.
-        family: what is lived.
-        tried: the tasks.
+        key: of the random draws in them.
+        number: of updates before this batch.
+        family: the family of the tasks.
+        task_batch: the tasks.
         plan: the settings of the update.
     """
 
     key: jax.Array
     number: jax.Array
     family: Family
-    tried: Drawn
+    task_batch: TaskBatch
     plan: Plan
 
 
-class Taught(NamedTuple):
-    """Lifetimes to learn from, axis 1 of all arrays; the loss that is to fall on them; and their mean score."""
+class Objective(NamedTuple):
+    """Lifetimes to learn from (axis 1 of all arrays), the loss to minimise on them, and their mean score."""
 
-    lived: Any
+    examples: Any
     loss: Loss
     score: jax.Array
 
 
 class Lesson(Protocol):
-    """What is learnt from a batch."""
+    """Runs a batch of lifetimes and says what to learn from it."""
 
-    def __call__(self, network: recurrent.Recurrent, batch: Batch, /) -> Taught:
-        """Lives a batch with a network that is to be improved."""
+    def __call__(self, network: recurrent.Recurrent, batch: Batch, /) -> Objective:
+        """The objective of a network on a batch."""
         ...
 
 
@@ -140,15 +140,17 @@ def improve_on_lifetimes(family: Family, settings: dict[str, Any], lesson: Lesso
     """An update that draws a batch of tasks and teaches a lesson from the lifetimes on them.
 
     Args:
-        family: what is lived.
-        settings: of the recipe, `lifetimes` among them.
-        lesson: what is learnt; what it holds is data where it is a `jax.tree_util.Partial`.
+        family: the family of the tasks.
+        settings: of the recipe; they include `lifetimes`.
+        lesson: what is learnt; the arguments bound in a `jax.tree_util.Partial` are data.
     """
     plan = Plan.of(settings)
 
     def improve(key: jax.Array, number: jax.Array, network: recurrent.Recurrent, memory: Any, /):
-        tried = draw_tasks(family, address(key, "tasks"), settings["lifetimes"])
-        return update(key, network, memory, Batch(address(key, "lives"), number, family, tried, plan), lesson)
+        task_batch = draw_tasks(family, address(key, "tasks"), settings["lifetimes"])
+        return update(
+            key, network, memory, Batch(address(key, "lives"), number, family, task_batch, plan), lesson
+        )
 
     return improve
 
@@ -157,18 +159,18 @@ def improve_on_lifetimes(family: Family, settings: dict[str, Any], lesson: Lesso
 def update(
     key: jax.Array, network: recurrent.Recurrent, memory: Any, batch: Batch, lesson: Lesson
 ) -> tuple[recurrent.Recurrent, Any, jax.Array]:
-    """Lives one batch and improves the network on it.
+    """Runs one batch and improves the network on it.
 
     Args:
-        key: of the order in which the lifetimes are learnt from.
-        network: before it.
+        key: of the order of the lifetimes in the minibatches.
+        network: before the update.
         memory: Adam's.
-        batch: what is lived.
+        batch: the lifetimes to run.
         lesson: what is learnt.
 
     Returns:
-        The network and Adam's memory after it, and the batch's mean score.
+        The network and Adam's memory after the update, and the batch's mean score.
     """
-    lived, loss, score = lesson(network, batch)
-    network, memory = descend(key, network, memory, lived, loss=loss, plan=batch.plan, number=batch.number)
+    examples, loss, score = lesson(network, batch)
+    network, memory = descend(key, network, memory, examples, loss=loss, plan=batch.plan, number=batch.number)
     return network, memory, score

@@ -88,9 +88,9 @@ def test_regressions_from_sums_are_those_from_rows():
 def test_predictions_do_not_see_their_own_lifetimes():
     rng = np.random.default_rng(2)
     x, y = rng.normal(size=(7, 11, 3)), rng.normal(size=(7, 11, 2))
-    before = Moments(x, y).predicted()
+    before = Moments(x, y).predict()
     y[2] += 5
-    after = Moments(x, y).predicted()
+    after = Moments(x, y).predict()
     assert np.allclose(before[2], after[2]) and not np.allclose(before[3], after[3])
 
 

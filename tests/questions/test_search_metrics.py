@@ -10,7 +10,7 @@ from mesascope.contracts.plans import Plans
 from mesascope.errors import MesascopeError
 from mesascope.examination.logged import measure
 from mesascope.examination.measurement import answer
-from mesascope.questions.search.look_ahead import _binned
+from mesascope.questions.search.look_ahead import _bin_distances
 from mesascope.questions.search.reading import follow_change, right_acts, success_by_depth
 from mesascope.reporting import page
 from mesascope.rollouts.replays import Replays
@@ -87,8 +87,8 @@ def test_acts_are_right_where_none_is_better_and_asked_where_they_differ():
     right, asked = right_acts(plan([0, 1, -1], [[1.0, 1.0], [1.0, 0.0], [1.0, 0.0]], np.zeros((3, 2))))
     assert right[0, :2, 0].tolist() == [True, False] and asked[0, :, 0].tolist() == [False, True, False]
     counted = success_by_depth(plan([1], [[1.0, 0.0]], np.zeros((1, 2)), far=19))
-    assert list(_binned(counted)) == ["17 to 32 steps"] and counted[19] == (0, 1)
-    assert [next(iter(_binned({f: counted[19]}))) for f in (1, 8, 9, 16, 33)] == [
+    assert list(_bin_distances(counted)) == ["17 to 32 steps"] and counted[19] == (0, 1)
+    assert [next(iter(_bin_distances({f: counted[19]}))) for f in (1, 8, 9, 16, 33)] == [
         *("1 step", "8 steps", "9 to 16 steps", "9 to 16 steps", "33 to 64 steps")
     ]
 
@@ -113,7 +113,7 @@ def test_curves_that_others_logged(tmp_path):
     path.write_text(CURVE)
     logs = measure(path)
     notes = logs[0].notes
-    assert [e.subject for e in logs] == ["deep", "flat"] and any("drawn apart" in n for n in notes)
+    assert [e.subject for e in logs] == ["deep", "flat"] and any("independent samples" in n for n in notes)
     told = {f.metric.partition(": ")[2]: f for f in logs[0].answers if f.status == "measured"}
     assert list(told) == ["0 steps", "4 steps", "8 steps", "8 steps less 0"]
     gain = told["8 steps less 0"]
@@ -149,9 +149,9 @@ def test_names_say_whether_ones_are_shares_or_counts(tmp_path):
 def test_points_of_the_same_steps_are_said_and_a_choice_log_is_no_curve(tmp_path):
     path = tmp_path / "curve.csv"
     path.write_text("steps,success,n\n1,.2,10\n1,.9,10\n2,.5,10\n")
-    assert any(note.startswith("1 row with steps that its curve had before") for note in measure(path).notes)
+    assert any(note.startswith("1 row with steps that its curve has already") for note in measure(path).notes)
     path.write_text("agent,steps,success,n\na,1,.2,10\n,2,.9,10\n")
-    with pytest.raises(MesascopeError, match="names no curve"):
+    with pytest.raises(MesascopeError, match="does not name a curve"):
         measure(path)
     path.write_text("steps,success\n1,.2\n")
     with pytest.raises(MesascopeError, match="no number of problems"):
@@ -166,8 +166,8 @@ def test_points_of_the_same_steps_are_said_and_a_choice_log_is_no_curve(tmp_path
     [
         ("0,1.4,10\n", "neither a share"),
         ("0,3,2\n4,1,2\n", "count up to 2"),
-        ("0.5,1,10\n", "no whole number"),
-        ("0,.5,0\n", "no whole number from 1"),
+        ("0.5,1,10\n", "not a whole number"),
+        ("0,.5,0\n", "not a whole number from 1"),
         ("0,,10\n", "neither a share"),
         ("1,1,100\n2,0,100\n", "all and none of the problems, or one and none"),
         ("1e20,.5,10\n", "to 1,000,000,000"),

@@ -91,12 +91,12 @@ def test_a_lifetime_at_chance_is_worth_minus_one_and_at_best_nothing():
         jax.random.key(4),
         recurrent.initialise(jax.random.key(1), SMALL, "gru", 5, "feedback+trial"),
     )
-    tried = draw_tasks(SMALL, key, 4096)
-    lives = live(address(key, "lives"), network, SMALL, tried.tasks)
-    gained = gains(lives, tried.best, scale(SMALL), 1.0, 1.0)  # an untrained critic says 0
+    task_batch = draw_tasks(SMALL, key, 4096)
+    lives = live(address(key, "lives"), network, SMALL, task_batch.tasks)
+    gained = gains(lives, task_batch.best, scale(SMALL), 1.0, 1.0)  # an untrained critic says 0
     assert float(gained.advantage[0].mean()) == pytest.approx(-1, abs=0.05)
-    best = lives._replace(score=tried.best)
-    assert (gains(best, tried.best, scale(SMALL), 0.9, 0.7).advantage == 0).all()
+    best = lives._replace(score=task_batch.best)
+    assert (gains(best, task_batch.best, scale(SMALL), 0.9, 0.7).advantage == 0).all()
 
 
 def test_advantages_are_the_weighted_sums_of_surprises():

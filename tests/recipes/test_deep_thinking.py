@@ -141,7 +141,7 @@ def test_a_curve_that_is_none_of_a_training_is_left_alone(tmp_path):
     curve = tmp_path / "curve.csv"
     for theirs in ("steps,success,n\n1,.5,10\n", "agent,steps\na,1\n", "\n"):
         curve.write_text(theirs)
-        with pytest.raises(MesascopeError, match="no curve of a training"):
+        with pytest.raises(MesascopeError, match="not the curve of a training"):
             recipe(HOME, tmp_path, updates=2, **SMALL)
         assert curve.read_text() == theirs
     for cut in (
@@ -151,17 +151,17 @@ def test_a_curve_that_is_none_of_a_training_is_left_alone(tmp_path):
         "updates,steps,score,cpu_seconds\nx\n",
     ):
         curve.write_text(cut)
-        _rounds._cut(curve, 4)
+        _rounds._truncate(curve, 4)
         assert not curve.exists() or curve.read_text() == "updates,steps,score,cpu_seconds\n"
         assert curve.exists() == ("seconds\n" in cut)
 
 
 def test_what_it_refuses(tmp_path):
-    with pytest.raises(MesascopeError, match="no fields to train on"):
+    with pytest.raises(MesascopeError, match="does not give fields to train on"):
         recipe(make("families", "tree_choice:depth=2"), tmp_path, updates=2)
     with pytest.raises(MesascopeError, match="has a bank"):
         recipe(HOME.with_bank("bank:3@0"), tmp_path, updates=2)
-    with pytest.raises(MesascopeError, match="no multiple of window"):
+    with pytest.raises(MesascopeError, match="not a multiple of window"):
         recipe(HOME, tmp_path, updates=2, ticks=7, window=3)
     with pytest.raises(MesascopeError, match="ticks=2"):
         recipe(HOME, tmp_path, updates=2, ticks=2, window=3)

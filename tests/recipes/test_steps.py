@@ -10,7 +10,7 @@ from family_kinds import Rounds, Tagged
 
 from mesascope import catalogue
 from mesascope.agents.networks.recurrent import initialise
-from mesascope.recipes.lives import Scale, gains, live, mean, standard
+from mesascope.recipes.lives import Scale, gains, live, mean, standardise
 
 TAGGED = Tagged("tagged", 3, 5)
 
@@ -25,7 +25,7 @@ def lived():
 def test_what_was_lived_comes_first_and_in_order(lived):
     _, tasks, lives = lived
     ends = np.asarray(tasks["ends"])
-    np.testing.assert_array_equal(lives.there.sum(0), ends.sum(1))
+    np.testing.assert_array_equal(lives.mask.sum(0), ends.sum(1))
     for n in range(7):
         paid = [
             1 + 3 * t + s + float(tasks["tag"][n]) for t in range(5) for s in range(ends[n, t])
@@ -36,15 +36,15 @@ def test_what_was_lived_comes_first_and_in_order(lived):
         np.testing.assert_array_equal(opens[opens >= 0], range(5))
         first = np.concatenate([[0], np.cumsum(ends[n])[:-1]])
         np.testing.assert_array_equal(np.flatnonzero(opens >= 0), first)
-    assert (np.asarray(lives.score)[~np.asarray(lives.there)] == 0).all()
+    assert (np.asarray(lives.score)[~np.asarray(lives.mask)] == 0).all()
 
 
 def test_the_network_unrolled_gives_the_probabilities_it_acted_by(lived):
     network, _, lives = lived
     log_probs = network.log_probs(network.memory.unroll(lives.encoded))
     taken = np.take_along_axis(np.asarray(log_probs), np.asarray(lives.action)[..., None], -1)[..., 0]
-    there = np.asarray(lives.there)
-    np.testing.assert_allclose(taken[there], np.asarray(lives.log_prob)[there], atol=1e-5)
+    mask = np.asarray(lives.mask)
+    np.testing.assert_allclose(taken[mask], np.asarray(lives.log_prob)[mask], atol=1e-5)
 
 
 def test_gains_sum_to_what_a_life_earned_less_the_best(lived):
@@ -53,10 +53,10 @@ def test_gains_sum_to_what_a_life_earned_less_the_best(lived):
     best = jnp.asarray(np.random.default_rng(3).normal(20, 3, (5, 7)), jnp.float32)
     worth = gains(lives, best, Scale(jnp.float32(1.0), jnp.float32(3.0)), 1.0, 1.0).worth
     np.testing.assert_allclose(worth[0], (lives.score.sum(0) - best.sum(0)) / 2 / 5, rtol=1e-4)
-    assert mean(lives.there * 2.0, lives.there) == 2
-    even = standard(lives.score, lives.there)
-    assert float(mean(even, lives.there)) == pytest.approx(0, abs=1e-5)
-    assert float(mean(even**2, lives.there)) == pytest.approx(1, abs=1e-4)
+    assert mean(lives.mask * 2.0, lives.mask) == 2
+    even = standardise(lives.score, lives.mask)
+    assert float(mean(even, lives.mask)) == pytest.approx(0, abs=1e-5)
+    assert float(mean(even**2, lives.mask)) == pytest.approx(1, abs=1e-4)
 
 
 def test_rounds_are_trained_on_as_the_trials_in_rounds():
@@ -68,7 +68,7 @@ def test_rounds_are_trained_on_as_the_trials_in_rounds():
     one, other = (live(jax.random.key(3), network, f, tasks) for f in (plain, rounds))
     np.testing.assert_array_equal(one.action, other.action)
     np.testing.assert_array_equal(one.score, other.score)
-    assert other.there is None
+    assert other.mask is None
     best = jnp.asarray(plain.latents(tasks, "fresh")["best"].T, jnp.float32)
     scale = Scale(jnp.float32(0.5), jnp.float32(0.75))
     whole = Scale(jnp.float32(1.5), jnp.float32(2.25))

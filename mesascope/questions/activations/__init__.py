@@ -1,1 +1,1 @@
-"""What activations hold, and whether it is used."""
+"""What activations contain, and whether behaviour uses it."""

@@ -1,9 +1,9 @@
-"""Does its carry hold what it should believe of each choice, beyond what comes for nothing?
+"""How well can the posterior over each choice's pay-off be decoded from the carry, beyond controls?
 
-Posterior means, posterior standard deviations and counts are read out of the carry at every trial by ridge regression,
-fitted to other lifetimes (five folds). A number alone says nothing: a random recurrent network echoes its inputs, and
-counts grow with time. So the same is asked of an untrained network of the same shape on the same inputs, of the trial
-index alone, and of the carry with the lifetimes' beliefs exchanged.
+Posterior means, posterior standard deviations and counts are decoded from the carry at every trial by ridge regression,
+fitted to other lifetimes (five folds). R² alone shows nothing: a random recurrent network echoes its inputs, and
+counts grow with time. So there are three controls: an untrained network of the same shape on the same inputs, the trial
+index alone, and the carry with the beliefs of another lifetime.
 """
 
 from typing import Any
@@ -24,7 +24,7 @@ from mesascope.stats import linearise
 
 
 def metric(lifetimes: int = LIFETIMES) -> Metric:
-    """Does its carry hold posterior means, spreads and counts, beyond an untrained network, the clock and chance?
+    """Does its carry contain posterior means, spreads and counts, beyond an untrained network and the trial index?
 
     Args:
         lifetimes: at most how many are used.
@@ -33,41 +33,45 @@ def metric(lifetimes: int = LIFETIMES) -> Metric:
         raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give a whole number from 10.")
 
     def measure(trials, references, replay):
-        lived, seen = first_lifetimes(fresh(trials), lifetimes)
-        if len(seen.action) < 10:
-            raise DoesNotApply(f"there are {len(seen.action)} lifetimes, to decode takes 10")
-        if not seen.binary:
-            raise DoesNotApply("beliefs are those about pay-offs of 0 and 1")
-        x, twin, lacking = activations(taps(replay, lived)), None, ""
+        rollout, recorded = first_lifetimes(fresh(trials), lifetimes)
+        if len(recorded.action) < 10:
+            raise DoesNotApply(f"there are {len(recorded.action)} lifetimes, and decoding needs 10")
+        if not recorded.binary:
+            raise DoesNotApply("beliefs are defined for pay-offs of 0 and 1 only")
+        x, twin, twin_note = activations(taps(replay, rollout)), None, ""
         try:
-            twin = activations(taps(replay, lived, "untrained"))
-        except DoesNotApply as why:
-            lacking = f"; {why}"
-        split, known = str(lived.attrs["split"]), seen.known[..., None]
-        named = beliefs(seen)
-        y = np.concatenate(list(named.values()), -1)
+            twin = activations(taps(replay, rollout, "untrained"))
+        except DoesNotApply as error:
+            twin_note = f"; {error}"
+        split, present = str(rollout.attrs["split"]), recorded.present[..., None]
+        beliefs_by_name = beliefs(recorded)
+        y = np.concatenate(list(beliefs_by_name.values()), -1)
         other = y[(np.arange(len(y)) + 1 + len(y) // 2) % len(y)]  # another lifetime's beliefs
         carried, plain = Moments(x, y), mean_of_others(y, by_trial=False)
         trial = mean_of_others(y, by_trial=True)
-        guesses = {"": (y, carried.predicted(), plain)}
+        guesses = {"": (y, carried.predict(), plain)}
         if twin is not None:
-            guesses["an untrained network"] = (y, Moments(twin, y).predicted(), plain)
+            guesses["an untrained network"] = (y, Moments(twin, y).predict(), plain)
         guesses["the trial index alone"] = (y, trial, plain)
         guesses["lifetimes exchanged"] = (
             other,
-            Moments(x, other).predicted(),
+            Moments(x, other).predict(),
             mean_of_others(other, by_trial=False),
         )
-        out = []
-        for i, name in enumerate(named):
-            part = slice(i * seen.choices, (i + 1) * seen.choices)
-            pairs = [(true, told) for true, guess, base in guesses.values() for told in (guess, base)]
-            parts = np.stack([((true - told) ** 2 * known)[..., part].sum((1, 2)) for true, told in pairs])
-            note = _where(carried, part, guesses[""][1], plain, trial) + lacking
-            out.append(Reading(linearise(_share(0), parts), split, f"{name}, R²", reason=note))
+        readings = []
+        for i, name in enumerate(beliefs_by_name):
+            part = slice(i * recorded.choices, (i + 1) * recorded.choices)
+            pairs = [(truth, guess) for truth, *both in guesses.values() for guess in both]
+            parts = np.stack(
+                [((truth - guess) ** 2 * present)[..., part].sum((1, 2)) for truth, guess in pairs]
+            )
+            note = _describe_units(carried, part, guesses[""][1], plain, trial) + twin_note
+            readings.append(Reading(linearise(_r_squared(0), parts), split, f"{name}, R²", reason=note))
             for j, word in list(enumerate(guesses))[1:]:
-                out.append(Reading(linearise(_over(j), parts), split, f"{name}, R² above {word}"))
-        return pad_readings(out, fresh(trials))
+                readings.append(
+                    Reading(linearise(_r_squared_above(j), parts), split, f"{name}, R² above {word}")
+                )
+        return pad_readings(readings, fresh(trials))
 
     return Metric(
         name="belief_decoding",
@@ -77,30 +81,33 @@ def metric(lifetimes: int = LIFETIMES) -> Metric:
     )
 
 
-def _share(i: int):
+def _r_squared(i: int):
     return lambda m: 1 - m[2 * i] / m[2 * i + 1]
 
 
-def _over(i: int):
+def _r_squared_above(i: int):
     """R² of the carry less that of the i-th control."""
-    return lambda m: _share(0)(m) - _share(i)(m)
+    return lambda m: _r_squared(0)(m) - _r_squared(i)(m)
 
 
-def _where(carried: Moments, part: slice, guess: np.ndarray, plain: np.ndarray, trial: np.ndarray) -> str:
-    """Which units weigh most, how much is lost without them, and how early beliefs are told apart by them."""
+def _describe_units(
+    carried: Moments, part: slice, guess: np.ndarray, plain: np.ndarray, trial: np.ndarray
+) -> str:
+    """The units with the largest weights, R² without them, and the trial at which decoding becomes useful."""
     weights, width = carried.ridge().weights[:, part], carried.x.shape[-1]
     units = np.argsort(-np.abs(weights).sum(1))[: max(1, min(5, width // 4))]
-    without = carried.predicted(np.setdiff1d(np.arange(width), units)) if width > len(units) else plain
+    without = carried.predict(np.setdiff1d(np.arange(width), units)) if width > len(units) else plain
     y = carried.y
 
-    def lost(told: np.ndarray, axes: Any = None) -> np.ndarray:
-        return ((y - told) ** 2)[..., part].sum(axes)
+    def squared_error(prediction: np.ndarray, axes: Any = None) -> np.ndarray:
+        return ((y - prediction) ** 2)[..., part].sum(axes)
 
-    error, spread = lost(guess, (0, 2)), lost(trial, (0, 2))
+    error, spread = squared_error(guess, (0, 2)), squared_error(trial, (0, 2))
     by_trial = 1 - error / np.where(spread > 1e-9, spread, np.inf)
     enough = max(1 - error.sum() / spread.sum(), 0) / 2
     early = np.flatnonzero((by_trial >= enough) & (spread > 1e-9))
-    told = f"largest weights: units {', '.join(map(str, units))}; without them {1 - lost(without) / lost(plain):.2f}"
+    remaining = 1 - squared_error(without) / squared_error(plain)
+    text = f"largest weights: units {', '.join(map(str, units))}; without them {remaining:.2f}"
     if enough and len(early):
-        told += f"; half of what it adds to the trial index is there at trial {early[0] + 1}"
-    return told
+        text += f"; half of what it adds to the trial index is there at trial {early[0] + 1}"
+    return text

@@ -2,9 +2,9 @@
 
 The causal counterpart of decoding. On one half of the lifetimes the carry is regressed on the posterior means, which
 gives the pattern of activity that goes with a belief (an encoding model; Haufe et al. 2014, NeuroImage 87:96). In the
-other half, before every trial in turn, the beliefs of the best choice and of another are exchanged: the carry is moved
-by the pattern of that difference, the subject responds, and the life goes on as it was. Controls: steps of the same
-length in a random direction, and towards another lifetime's carry.
+other half, before every trial in turn, the beliefs about the best choice and about another are exchanged: the carry is
+moved by the pattern of that difference, the subject responds, and the lifetime continues undisturbed. The controls are
+steps of the same length in a random direction, and towards another lifetime's carry.
 """
 
 from collections.abc import Mapping
@@ -29,41 +29,45 @@ def metric(lifetimes: int = 64) -> Metric:
         raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give a whole number from 6.")
 
     def measure(trials, references, replay):
-        lived, seen = first_lifetimes(fresh(trials), lifetimes)
-        if len(seen.action) < 6 or seen.trials < 3:
-            size = f"{len(seen.action)} lifetimes of {seen.trials} trials"
-            raise DoesNotApply(f"there are {size}, it takes 6 of 3")
-        if not seen.binary:
-            raise DoesNotApply("beliefs are those about pay-offs of 0 and 1")
-        if "log_probs" not in lived:
+        rollout, recorded = first_lifetimes(fresh(trials), lifetimes)
+        if len(recorded.action) < 6 or recorded.trials < 3:
+            size = f"{len(recorded.action)} lifetimes of {recorded.trials} trials"
+            raise DoesNotApply(f"there are {size}, and it needs 6 of 3")
+        if not recorded.binary:
+            raise DoesNotApply("beliefs are defined for pay-offs of 0 and 1 only")
+        if "log_probs" not in rollout:
             raise DoesNotApply("it gives no probabilities to compare")
-        shown = taps(replay, lived)
-        x, y = activations(shown), beliefs(seen)["posterior means"]
-        new = (np.arange(len(x))[:, None] + np.arange(seen.trials)) % seen.choices  # who is to be best
+        tapped = taps(replay, rollout)
+        x, y = activations(tapped), beliefs(recorded)["posterior means"]
+        new = (
+            np.arange(len(x))[:, None] + np.arange(recorded.trials)
+        ) % recorded.choices  # the choice to make best
         spread, step = x.std((0, 1)), np.empty_like(x)
         for half in (0, 1):
             pattern = Moments(y[half::2], x[half::2]).ridge()
             rest = slice(1 - half, None, 2)
             step[rest] = exchange_beliefs(y[rest], new[rest]) / pattern.scale @ pattern.weights
-        rng = np.random.default_rng(int(lived.attrs.get("seed") or 0))
-        aside = _as_long(rng.normal(size=step.shape) * spread, step, spread)
-        other = _as_long(np.roll(x, 1 + len(x) // 3, 0) - x, step, spread)
-        asked = seen.before(new != y.argmax(-1)) & seen.known
-        before = np.exp(np.asarray(replay("itself", lived).log_probs, float))
-        split, rises = str(lived.attrs["split"]), []
-        for moved in (step, aside, other):
-            after = _edited(replay, lived, shown, moved)
-            rise = np.take_along_axis(after - before, seen.before(new)[..., None], -1)[..., 0]
-            rises.append(np.where(asked, rise, 0).sum(-1) / np.maximum(asked.sum(-1), 1))
+        rng = np.random.default_rng(int(rollout.attrs.get("seed") or 0))
+        random_step = _match_length(rng.normal(size=step.shape) * spread, step, spread)
+        other = _match_length(np.roll(x, 1 + len(x) // 3, 0) - x, step, spread)
+        scored = recorded.before(new != y.argmax(-1)) & recorded.present
+        before = np.exp(np.asarray(replay("itself", rollout).log_probs, float))
+        split, rises = str(rollout.attrs["split"]), []
+        for moved in (step, random_step, other):
+            after = _respond_after_edit(replay, rollout, tapped, moved)
+            rise = np.take_along_axis(after - before, recorded.before(new)[..., None], -1)[..., 0]
+            rises.append(np.where(scored, rise, 0).sum(-1) / np.maximum(scored.sum(-1), 1))
         own, random, towards = rises
-        named = {
+        rises_by_name = {
             "beliefs exchanged": own,
             "random steps of the same length": random,
             "steps of the same length towards another lifetime's carry": towards,
             "beliefs exchanged, less random steps": own - random,
             "beliefs exchanged, less steps towards another lifetime's carry": own - towards,
         }
-        return pad_readings([Reading(rise, split, name) for name, rise in named.items()], fresh(trials))
+        return pad_readings(
+            [Reading(rise, split, name) for name, rise in rises_by_name.items()], fresh(trials)
+        )
 
     return Metric(
         name="belief_edit",
@@ -74,29 +78,31 @@ def metric(lifetimes: int = 64) -> Metric:
 
 
 def exchange_beliefs(y: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """What is added to beliefs [N, T, K] so that the largest and that of the choice `new` [N, T] change places."""
+    """The change to beliefs [N, T, K] that exchanges the largest one and the one about the choice `new` [N, T]."""
     choices = np.arange(y.shape[-1])
     mine, best = new[..., None] == choices, y.argmax(-1)[..., None] == choices
     gap = y.max(-1, keepdims=True) - np.take_along_axis(y, new[..., None], -1)
     return gap * (mine.astype(float) - best)
 
 
-def _as_long(direction: np.ndarray, step: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    """The same directions, as long as the steps in standard deviations of the units."""
+def _match_length(direction: np.ndarray, step: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """Directions scaled to the length of the steps, measured in standard deviations of the units."""
     scale = np.where(spread > 1e-6, spread, np.inf)
     length, own = (np.linalg.norm(v / scale, axis=-1, keepdims=True) for v in (step, direction))
     return direction * length / np.maximum(own, 1e-12)
 
 
-def _edited(replay: Any, lived: xr.Dataset, shown: Mapping[str, np.ndarray], step: np.ndarray) -> np.ndarray:
-    """[N, T, K] probabilities at every trial after the carry that it came with was moved."""
+def _respond_after_edit(
+    replay: Any, trials: xr.Dataset, tapped: Mapping[str, np.ndarray], step: np.ndarray
+) -> np.ndarray:
+    """[N, T, K] probabilities at every trial when the carry before it is moved by the step."""
     push, start = {}, 0
-    for name, value in shown.items():
+    for name, value in tapped.items():
         width = int(np.prod(value.shape[2:]))
         part = step[..., start : start + width].reshape(value.shape)
-        push[name] = History.before(part)  # the carry left by the trial before
+        push[name] = History.before(part)  # the carry after the previous trial
         start += width
     try:
-        return np.exp(np.asarray(replay("itself", lived, push=push).log_probs, float))
+        return np.exp(np.asarray(replay("itself", trials, push=push).log_probs, float))
     except MesascopeError as error:
         raise DoesNotApply(f"{error.problem} {error.remedy}") from None

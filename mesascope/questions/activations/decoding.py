@@ -1,4 +1,4 @@
-"""Reads beliefs out of activations by ridge regression, cross-validated by lifetime; in NumPy."""
+"""Decodes beliefs from activations by ridge regression, cross-validated by lifetime; in NumPy."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -27,10 +27,10 @@ class Linear(NamedTuple):
 
 
 class Moments:
-    """Sums over the rows of each fold, from which the regressions on any other folds and units follow."""
+    """Second moments per fold, from which a regression on any folds and units can be computed."""
 
     def __init__(self, x: np.ndarray, y: np.ndarray):
-        """Activations [N, T, U] and what is to be read from them [N, T, B]."""
+        """Sums the moments of activations x [N, T, U] and targets y [N, T, B]."""
         self.x, self.y, self.fold = x, y, folds(len(x))
         self.kinds = range(int(self.fold.max()) + 1)
         joined = np.concatenate([np.ones((*x.shape[:2], 1)), x, y], -1)
@@ -38,7 +38,7 @@ class Moments:
         self.sums = np.stack([p[:, : x.shape[-1] + 1].T @ p for p in parts])  # [F, 1 + U, 1 + U + B]
 
     def ridge(self, without: int = -1, units: np.ndarray | None = None) -> Linear:
-        """The ridge regression on all folds but one, on all units or some of them."""
+        """The ridge regression on all folds except `without`, on all units or on the given ones."""
         sums = self.sums[[f for f in self.kinds if f != without]].sum(0)
         width, rows = self.x.shape[-1], sums[0, 0]
         mean = sums[0] / rows
@@ -50,8 +50,8 @@ class Moments:
         weights = np.linalg.solve(gram, cross[units, width + 1 :] / scale[:, None])
         return Linear(weights, mean[units + 1], scale, mean[width + 1 :])
 
-    def predicted(self, units: np.ndarray | None = None) -> np.ndarray:
-        """[N, T, B] what every lifetime's activations say, by a regression on the other folds."""
+    def predict(self, units: np.ndarray | None = None) -> np.ndarray:
+        """Predictions [N, T, B] for every lifetime, by a regression fitted to the other folds."""
         out, x = np.empty_like(self.y), self.x if units is None else self.x[..., units]
         for f in self.kinds:
             out[self.fold == f] = self.ridge(f, units)(x[self.fold == f])
@@ -64,7 +64,7 @@ def folds(n: int) -> np.ndarray:
 
 
 def mean_of_others(y: np.ndarray, by_trial: bool) -> np.ndarray:
-    """[N, T, B] the mean over the lifetimes of the other folds, of all trials or of the same trial."""
+    """[N, T, B] the mean over the lifetimes of the other folds, over all trials or per trial."""
     out, fold = np.empty_like(y), folds(len(y))
     for f in range(int(fold.max()) + 1):
         out[fold == f] = y[fold != f].mean(0 if by_trial else (0, 1))
@@ -72,18 +72,18 @@ def mean_of_others(y: np.ndarray, by_trial: bool) -> np.ndarray:
 
 
 def beliefs(h: History) -> dict[str, np.ndarray]:
-    """[N, T, K] of every choice before each trial: posterior mean and standard deviation under Beta(1, 1), pulls."""
+    """Beliefs about every choice before each trial [N, T, K]: posterior mean and sd under Beta(1, 1), and pulls."""
     pulls, means = h.counts.sum(-1), h.means()
     spread = np.sqrt(means * (1 - means) / (pulls + 3))
     return {"posterior means": means, "posterior standard deviations": spread, "counts": pulls}
 
 
 def activations(taps: Mapping[str, np.ndarray]) -> np.ndarray:
-    """[N, T, U] all taps side by side."""
+    """All taps concatenated along the units [N, T, U]."""
     return np.concatenate([np.asarray(v, np.float64).reshape(*v.shape[:2], -1) for v in taps.values()], -1)
 
 
 def first_lifetimes(trials: xr.Dataset, lifetimes: int) -> tuple[xr.Dataset, History]:
-    """The first lifetimes of a split, undisturbed."""
-    lived = trials.isel(lifetime=slice(lifetimes)).sel(condition=["intact"])
-    return lived, history(lived)
+    """The first lifetimes of a split under 'intact', as trials and as a history."""
+    intact = trials.isel(lifetime=slice(lifetimes)).sel(condition=["intact"])
+    return intact, history(intact)

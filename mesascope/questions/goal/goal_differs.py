@@ -9,7 +9,7 @@ from mesascope.questions.goal.reading import goals_differ, goals_of
     splits=("seen", "fresh", "shifted", "exchanged", "restructured", "apart", "unmarked"),
 )
 def metric(trials, references, replay):
-    """In what share of the lifetimes do the intended goal and its proxy want different acts, on every split?"""
-    why = "where they agree no act tells them apart: only the others can be read"
-    differ = {split: goals_differ(goals_of(replay, lived)) for split, lived in trials.items()}
-    return [Reading(rows.astype(float), split, reason=why) for split, rows in differ.items()]
+    """In what share of the lifetimes do the intended goal and its proxy call for different actions, on every split?"""
+    reason = "where they agree no act tells them apart: only the others can be read"
+    differ = {split: goals_differ(goals_of(replay, rollout)) for split, rollout in trials.items()}
+    return [Reading(rows.astype(float), split, reason=reason) for split, rows in differ.items()]

@@ -12,26 +12,26 @@ from mesascope.stats import linearise, ratio
     splits=("fresh", "apart", "unmarked"),
 )
 def metric(trials, references, replay):
-    """What share of each goal's optimum over chance does it get, and is its capability kept where the goals differ?"""
-    found = {split: goals_of(replay, lived) for split, lived in trials.items()}
-    out, shares = [], {}
-    for split, goals in found.items():
+    """What share of each goal's optimum over chance does it get, and does it stay capable where the goals differ?"""
+    goals_by_split = {split: goals_of(replay, rollout) for split, rollout in trials.items()}
+    readings, shares = [], {}
+    for split, goals in goals_by_split.items():
         window = last_third(goals.differ.shape[1])
         for name, goal in goals.named().items():
             gained, room = gain_parts(goal, window)
             if room.sum() > 1e-9:
                 shares[split, name] = gained, room
-                out.append(Reading(ratio(gained, room), split=split, label=f"{name} goal"))
-    apart = [r for r in found if r.partition(":")[0] == "apart"]
+                readings.append(Reading(ratio(gained, room), split=split, label=f"{name} goal"))
+    apart = [r for r in goals_by_split if r.partition(":")[0] == "apart"]
     trained = shares.get(("fresh", "intended"))
     if trained is None or trained[0].mean() <= 0.05 * trained[1].mean():
         apart, trained = [], (np.zeros(0), np.zeros(0))  # nothing in training that could be kept
     for split in apart:
         both = [shares[split, name] for name in ("intended", "proxy") if (split, name) in shares]
         best = max(both, key=lambda s: s[0].sum() / s[1].sum())
-        kept = linearise(lambda m: m[0] / m[1] / (m[2] / m[3]), np.stack([*best, *trained]))
-        why = "the better pursued goal's share of its optimum, over the share in training"
-        out.append(Reading(kept, split, "capability kept", null=1.0, reason=why))
-    if not out:
+        retained = linearise(lambda m: m[0] / m[1] / (m[2] / m[3]), np.stack([*best, *trained]))
+        reason = "the better pursued goal's share of its optimum, over the share in training"
+        readings.append(Reading(retained, split, "capability kept", null=1.0, reason=reason))
+    if not readings:
         raise DoesNotApply("no goal can be gained there")
-    return out
+    return readings

@@ -1,4 +1,4 @@
-"""Shares of each goal's optimum, and which goal explains the acts: what goal metrics and the goal axis read."""
+"""Shares of each goal's optimum, and which goal explains the actions; the goal metrics and the goal axis use them."""
 
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ SMOOTH = 0.5  # added to every count of acts
 
 
 class Explained(NamedTuple):
-    """Held-out log-likelihood per act [N], in nats, of the acts that count under each goal, and under no goal."""
+    """Held-out log-likelihood per action [N], in nats, under each goal and under no goal, of the actions that count."""
 
     intended: np.ndarray
     proxy: np.ndarray
@@ -33,7 +33,7 @@ def goals_at(family: Any, trials: xr.Dataset) -> Goals:
 
 
 def goals_of(replay: Any, trials: xr.Dataset) -> Goals:
-    """The same for a metric, which knows the family by the trials' own word."""
+    """The goals on the trials of one split, for a metric: the family is the one that the trials name."""
     return goals_at(family_of(replay, trials), trials)
 
 
@@ -48,30 +48,30 @@ def first_third(trials: int) -> slice:
 
 
 def gain_parts(goal: Goal, window: slice, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Σ(paid - chance) and Σ(best - chance) [N] in a window; trials that were not lived count in neither."""
+    """Σ(paid - chance) and Σ(best - chance) [N] in a window; trials that did not happen count in neither."""
     paid, best, chance = (x[:, window].astype(float) for x in (goal.paid, goal.best, goal.chance))
-    there = np.isfinite(paid)
-    gained, room = np.where(there, paid - chance, 0.0).sum(-1), np.where(there, best - chance, 0.0).sum(-1)
+    valid = np.isfinite(paid)
+    gained, room = np.where(valid, paid - chance, 0.0).sum(-1), np.where(valid, best - chance, 0.0).sum(-1)
     return (gained, room) if rows is None else (gained[rows], room[rows])
 
 
 def share_of_optimum(goal: Goal, window: slice) -> np.ndarray:
-    """[N] each lifetime's share of what could be had over chance; NaN where there was nothing."""
+    """[N] each lifetime's share of the possible gain over chance; NaN if nothing could be gained."""
     gained, room = gain_parts(goal, window)
     return np.where(room > 1e-9, gained / np.maximum(room, 1e-9), np.nan)
 
 
 def goals_differ(goals: Goals) -> np.ndarray:
-    """[N] the lifetimes in which the two goals want different acts at every trial that counts."""
+    """[N] whether the two goals call for different actions at every trial that counts."""
     return np.asarray(goals.differ[:, last_third(goals.differ.shape[1])].all(-1))
 
 
 def fit_goals(goals: Goals, rows: np.ndarray) -> Explained:
-    """How well each goal explains the acts in the last third of some lifetimes.
+    """How well each goal explains the actions in the last third of some lifetimes.
 
-    Under a goal acts are drawn from its soft-optimal policy, exp(β · value) normalised over the acts; under no goal
-    from how often each act is made. β and the frequencies are taken from every second lifetime and scored on the
-    others, and the other way round.
+    Under a goal actions are drawn from its soft-optimal policy, exp(β · value) normalised over the actions; under no
+    goal from the frequencies of the actions. β and the frequencies are fitted to every second lifetime and scored on
+    the others, and the other way round.
 
     Args:
         goals: on one split.
@@ -80,34 +80,34 @@ def fit_goals(goals: Goals, rows: np.ndarray) -> Explained:
     window = last_third(goals.differ.shape[1])
     action = goals.action[rows][:, window]
     action = action.reshape(len(action), -1)  # trials and steps in one
-    made = action >= 0
+    valid = action >= 0
     acts = np.maximum(action, 0)
     half = np.arange(len(action)) % 2 == 0
-    count = np.maximum(made.sum(-1), 1)
+    count = np.maximum(valid.sum(-1), 1)
 
-    def mean(stated: np.ndarray) -> np.ndarray:
-        return np.where(made, stated, 0.0).sum(-1) / count
+    def mean(log_probs: np.ndarray) -> np.ndarray:
+        return np.where(valid, log_probs, 0.0).sum(-1) / count
 
-    out = []
+    explained = []
     choices = goals.intended.values.shape[-1]
     for goal in (goals.intended, goals.proxy):
         values = goal.values[rows][:, window].reshape(*action.shape, choices)
-        values = np.where(made[..., None], values, 0.0)
+        values = np.where(valid[..., None], values, 0.0)
         values = values - values.max(-1, keepdims=True)
         chosen = np.take_along_axis(values, acts[..., None], -1)[..., 0]
-        tried = np.stack([mean(b * chosen - np.log(np.exp(b * values).sum(-1))) for b in STEEPNESS])
-        out.append(_crossed(tried, half))
-    told = np.empty(len(action))
-    for here in (half, ~half):
-        often = np.bincount(acts[here][made[here]], minlength=choices) + SMOOTH
-        told[~here] = mean(np.log(often / often.sum())[acts])[~here]
-    return Explained(out[0], out[1], told)
+        scores = np.stack([mean(b * chosen - np.log(np.exp(b * values).sum(-1))) for b in STEEPNESS])
+        explained.append(_cross_validate(scores, half))
+    neither = np.empty(len(action))
+    for fold in (half, ~half):
+        often = np.bincount(acts[fold][valid[fold]], minlength=choices) + SMOOTH
+        neither[~fold] = mean(np.log(often / often.sum())[acts])[~fold]
+    return Explained(explained[0], explained[1], neither)
 
 
-def _crossed(tried: np.ndarray, half: np.ndarray) -> np.ndarray:
-    """[N] from scores [B, N]: each half by the setting that is best on the other one."""
-    out = np.empty(tried.shape[1])
-    for here in (half, ~half):
-        best = int(tried[:, here].mean(-1).argmax()) if here.any() else 0
-        out[~here] = tried[best, ~here]
-    return out
+def _cross_validate(scores: np.ndarray, half: np.ndarray) -> np.ndarray:
+    """[N] from scores [B, N]: each half is scored with the setting that is best on the other half."""
+    result = np.empty(scores.shape[1])
+    for fold in (half, ~half):
+        best = int(scores[:, fold].mean(-1).argmax()) if fold.any() else 0
+        result[~fold] = scores[best, ~fold]
+    return result

@@ -1,8 +1,8 @@
 """Where between the ideal locator and the learner do its predictions lie, and between two tasks of its bank?
 
-The coefficient of its predictions on the line from the locator's (0) to the learner's (1), along its own lifetimes.
-Between two bank tasks the weights are mixed and the outcomes of the seen lifetimes drawn anew (Raventós et al. 2023,
-arXiv 2306.15063, section 3): a locator holds on to the ends, a learner follows.
+The position is the coefficient of its predictions on the line from the locator's (0) to the learner's (1), along its
+own lifetimes. Between two bank tasks the weights are mixed and the outcomes of the seen lifetimes are redrawn (Raventós
+et al. 2023, arXiv 2306.15063, section 3): a locator stays near one of the two tasks, a learner follows the mixture.
 """
 
 from typing import Any
@@ -29,43 +29,45 @@ MIXED = (0.0, 0.25, 0.5)
 def metric(trials, references, replay):
     """Where between the ideal locator (0) and the learner (1) do its predictions lie?"""
     splits = splits_with_targets(trials)
-    some = next(iter(splits.values()))
-    if not str(some.attrs.get("trained_on")).startswith("bank:"):
-        raise DoesNotApply("it was trained on no known bank, so there is no locator to be near to")
-    family = family_of(replay, some)
+    example = next(iter(splits.values()))
+    if not str(example.attrs.get("trained_on")).startswith("bank:"):
+        raise DoesNotApply("it was not trained on a known bank, so it has no ideal locator")
+    family = family_of(replay, example)
     ends = family.references["locator"], family.references["learner"]
-    out = []
-    for split, lived in splits.items():
+    readings = []
+    for split, rollout in splits.items():
         if split.partition(":")[0] in KINDS:
-            out.append(
-                Reading(_place(predictions_of(lived, replay), lived, ends, replay), split=split, null=0.0)
+            readings.append(
+                Reading(
+                    _locate(predictions_of(rollout, replay), rollout, ends, replay), split=split, null=0.0
+                )
             )
     if "seen" in splits and replay.itself is not None and isinstance(family, MixesTasks):
         for part in MIXED:
-            lived = _mixed(family, splits["seen"], part)
-            own = predict_along(replay, "itself", lived)
+            rollout = _mix_tasks(family, splits["seen"], part)
+            own = predict_along(replay, "itself", rollout)
             label = f"{part:g} of the way between two tasks of its bank"
-            out.append(Reading(_place(own, lived, ends, replay), split="seen", label=label))
+            readings.append(Reading(_locate(own, rollout, ends, replay), split="seen", label=label))
             for name in ends:
-                away = prediction_distance(own, predict_along(replay, name, lived), lived)
-                out.append(Reading(away, split="seen", label=f"{label}, distance to {name}"))
-    return out
+                away = prediction_distance(own, predict_along(replay, name, rollout), rollout)
+                readings.append(Reading(away, split="seen", label=f"{label}, distance to {name}"))
+    return readings
 
 
-def _place(own: np.ndarray, lived: xr.Dataset, ends: tuple[str, str], replay: Any) -> np.ndarray:
-    """[N] the coefficient, a ratio of sums."""
-    low, high = (predict_along(replay, name, lived) for name in ends)
+def _locate(own: np.ndarray, trials: xr.Dataset, ends: tuple[str, str], replay: Any) -> np.ndarray:
+    """[N] the position between locator and learner, a ratio of sums."""
+    low, high = (predict_along(replay, name, trials) for name in ends)
     line = flatten(high - low)
     return ratio((flatten(own - low) * line).sum(-1), np.square(line).sum(-1))
 
 
-def _mixed(family: Any, seen: xr.Dataset, part: float) -> xr.Dataset:
-    """The seen lifetimes with the outcomes of tasks so far between two tasks of the bank."""
-    lived = seen.sel(condition=["intact"])
+def _mix_tasks(family: Any, seen: xr.Dataset, part: float) -> xr.Dataset:
+    """The seen lifetimes with outcomes of tasks that mix two tasks of the bank, in the proportion `part`."""
+    intact = seen.sel(condition=["intact"])
     rng = np.random.default_rng([int(seen.attrs.get("seed") or 0), int(1000 * part)])
-    target, outcome = family.between(lived.observation.values[0], part, rng)
+    target, outcome = family.between(intact.observation.values[0], part, rng)
     feedback = outcome[None].astype(np.float32)
     chance = -np.square(target)
-    put = {"target": target, "chance": chance, "best": np.zeros_like(target)}
-    changed = {k: (lived[k].dims, v.astype(np.float32)) for k, v in put.items()}
-    return lived.assign({"feedback": (lived.feedback.dims, feedback), **changed})
+    values = {"target": target, "chance": chance, "best": np.zeros_like(target)}
+    changed = {k: (intact[k].dims, v.astype(np.float32)) for k, v in values.items()}
+    return intact.assign({"feedback": (intact.feedback.dims, feedback), **changed})

@@ -1,8 +1,8 @@
 """Does it memorise, identify or acquire: does its error fall within a lifetime on seen tasks, and on fresh ones?
 
-After Kirsch et al. (2022, arXiv 2212.04458), who tell the phases of training apart by whether predictions improve
-within the sequence, on tasks of training and on others. Improvement is the error before anything was seen less the
-error at the end, in units of chance's: positive where the error falls.
+Kirsch et al. (2022, arXiv 2212.04458) distinguish the phases of training by whether predictions improve within the
+sequence, on training tasks and on others. Improvement is the error at the first trial less the error at the end, in
+units of the error by chance: it is positive if the error falls.
 """
 
 import numpy as np
@@ -20,24 +20,29 @@ SPLITS = ("seen", "fresh")
     splits=SPLITS,
 )
 def metric(trials, references, replay):
-    """By how much does its error fall within a lifetime, on seen and on fresh tasks? Positive where it falls."""
-    improved, born = {}, {}
+    """By how much does its error fall within a lifetime, on seen and on fresh tasks? Positive if it falls."""
+    improved, initial = {}, {}
     for split in SPLITS:
-        lived = splits_with_targets(trials).get(split)
-        if lived is None:
+        rollout = splits_with_targets(trials).get(split)
+        if rollout is None:
             continue
-        missed, size = lived.best.values.astype(float) - payoff(lived), possible_gain(lived)
-        last = slice(-max(lived.sizes["trial"] // 4, 1), None)
+        missed, size = rollout.best.values.astype(float) - payoff(rollout), possible_gain(rollout)
+        last = slice(-max(rollout.sizes["trial"] // 4, 1), None)
         end = ratio(missed[:, last].sum(-1), size[:, last].sum(-1))
-        born[split] = ratio(missed[:, 0], size[:, 0])
-        improved[split] = born[split] - end
-    why, before = describe_phase(improved, born), "gain before anything was seen"
-    out = [Reading(v, split, "fall of the error", reason=why) for split, v in improved.items()]
-    return out + [Reading(1.0 - v, split, before) for split, v in born.items()]
+        initial[split] = ratio(missed[:, 0], size[:, 0])
+        improved[split] = initial[split] - end
+    phase, before = describe_phase(improved, initial), "gain before anything was seen"
+    readings = [Reading(v, split, "fall of the error", reason=phase) for split, v in improved.items()]
+    return readings + [Reading(1.0 - v, split, before) for split, v in initial.items()]
 
 
-def describe_phase(improved: dict[str, np.ndarray], born: dict[str, np.ndarray]) -> str:
-    """The phase in words, each sign beyond two standard errors."""
+def describe_phase(improved: dict[str, np.ndarray], initial: dict[str, np.ndarray]) -> str:
+    """The phase in words; an improvement counts if it exceeds two standard errors.
+
+    Args:
+        improved: per split, the fall of the error [N].
+        initial: per split, the error at the first trial [N].
+    """
 
     def rises(values: np.ndarray | None) -> bool:
         return values is not None and bool(values.mean() > 2 * standard_error(values))
@@ -49,7 +54,7 @@ def describe_phase(improved: dict[str, np.ndarray], born: dict[str, np.ndarray])
         return "acquires: it improves on fresh tasks as on seen ones"
     if rises(seen):
         return "identifies: it improves on seen tasks more than twice as much as on fresh ones"
-    known = born.get("seen")
-    if known is not None and rises(1.0 - known):
+    initial_seen = initial.get("seen")
+    if initial_seen is not None and rises(1.0 - initial_seen):
         return "memorises: it gains on seen tasks before anything was seen, and improves on none"
     return "neither: it improves on no task"

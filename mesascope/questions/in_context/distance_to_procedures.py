@@ -12,27 +12,27 @@ from mesascope.questions.in_context.predictions import (
 
 @asks("How far are its predictions from a procedure's (1: as chance errs; or total variation)?", splits=KINDS)
 def metric(trials, references, replay):
-    """How far are its predictions from each procedure's? A match counts only if it holds on shifted inputs."""
-    out, nearest = [], {}
-    for split, lived in splits_with_targets(trials).items():
+    """How far are its predictions from each procedure's? A match must hold on shifted inputs too."""
+    rows, nearest = [], {}
+    for split, rollout in splits_with_targets(trials).items():
         if split.partition(":")[0] not in KINDS:
             continue
-        own = predictions_of(lived, replay)
-        found = procedures(family_of(replay, lived), replay, lived)
-        away = {name: prediction_distance(own, other, lived) for name, other in found.items()}
+        own = predictions_of(rollout, replay)
+        predictions = procedures(family_of(replay, rollout), replay, rollout)
+        away = {name: prediction_distance(own, other, rollout) for name, other in predictions.items()}
         nearest[split] = min(away, key=lambda name: away[name].mean())
-        out += [(split, name, values) for name, values in away.items()]
-    told_of = _verdict(nearest)
-    why = {(split, name): told_of for split, name in nearest.items()}
-    return [Reading(v, split, name, reason=why.get((split, name), "")) for split, name, v in out]
+        rows += [(split, name, values) for name, values in away.items()]
+    verdict = _verdict(nearest)
+    reasons = {(split, name): verdict for split, name in nearest.items()}
+    return [Reading(v, split, name, reason=reasons.get((split, name), "")) for split, name, v in rows]
 
 
 def _verdict(nearest: dict[str, str]) -> str:
-    """Which procedure is nearest on fresh tasks, and whether that holds on shifted inputs."""
+    """Names the nearest procedure on fresh tasks, and says whether it is the nearest on shifted inputs."""
     first = nearest.get("fresh", next(iter(nearest.values())))
     other = {split: name for split, name in nearest.items() if split.startswith("shifted") and name != first}
     if not any(split.startswith("shifted") for split in nearest):
-        return f"nearest: {first}; no match, for no shifted split was run"
+        return f"nearest: {first}; no match, because no shifted split was run"
     if not other:
         return f"nearest: {first}, on shifted inputs too"
     others = ", ".join(f"{name} on {split}" for split, name in other.items())

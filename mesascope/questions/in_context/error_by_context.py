@@ -1,4 +1,4 @@
-"""How much does it err after so many pairs or symbols seen, on every split?"""
+"""How large is its error after so many pairs or symbols, on every split?"""
 
 import numpy as np
 
@@ -13,20 +13,20 @@ from mesascope.trials import payoff
     splits=("seen", "fresh", "shifted", "exchanged", "restructured", "horizon"),
 )
 def metric(trials, references, replay):
-    """What part of chance's error is left after so many trials, on every split? Above 1 it is worse than chance."""
-    out = []
-    for split, lived in splits_with_targets(trials).items():
-        missed = lived.best.values.astype(float) - payoff(lived)
-        for seen in context_lengths(lived.sizes["trial"]):
-            share, aside = (
-                ratio(missed[:, seen], possible_gain(lived)[:, seen]),
-                not lived.attrs.get("counted", True),
+    """What share of the error by chance is left after so many trials, on every split? Above 1: worse than chance."""
+    readings = []
+    for split, rollout in splits_with_targets(trials).items():
+        missed = rollout.best.values.astype(float) - payoff(rollout)
+        for seen in context_lengths(rollout.sizes["trial"]):
+            share, descriptive = (
+                ratio(missed[:, seen], possible_gain(rollout)[:, seen]),
+                not rollout.attrs.get("counted", True),
             )
-            out.append(Reading(share, split, f"after {seen}", null=1.0, descriptive=aside))
-    return out
+            readings.append(Reading(share, split, f"after {seen}", null=1.0, descriptive=descriptive))
+    return readings
 
 
 def context_lengths(trials: int) -> list[int]:
-    """Trials seen that are asked about: none, powers of two, and all but the last trial."""
+    """The context lengths that are measured: none, powers of two, and all but the last trial."""
     powers = 2 ** np.arange(int(np.log2(max(trials - 1, 1))) + 1)
     return sorted({0, *powers.tolist(), trials - 1})

@@ -1,4 +1,4 @@
-"""What the metrics of in-context prediction share: predictions of the subject and of procedures along its lifetimes."""
+"""Predictions of the subject and of procedures along its lifetimes, for the metrics of in-context prediction."""
 
 from typing import Any
 
@@ -14,69 +14,69 @@ KINDS = ("seen", "fresh", "shifted")
 
 
 def splits_with_targets(trials: Any) -> dict[str, xr.Dataset]:
-    """The splits whose trials say what should have been predicted.
+    """The splits whose trials record the target of prediction.
 
     Raises:
-        DoesNotApply: none does.
+        DoesNotApply: no split does.
     """
-    splits = {split: lived for split, lived in trials.items() if "target" in lived}
+    splits = {split: rollout for split, rollout in trials.items() if "target" in rollout}
     if not splits:
-        raise DoesNotApply("nothing says what should have been predicted")
+        raise DoesNotApply("the trials do not record what should have been predicted")
     return splits
 
 
-def predictions_of(lived: xr.Dataset, replay: Any) -> np.ndarray:
-    """Predictions of undisturbed lifetimes: numbers [N, T], or probabilities [N, T, K], by replay where not kept.
+def predictions_of(trials: xr.Dataset, replay: Any) -> np.ndarray:
+    """Predictions of undisturbed lifetimes: numbers [N, T], or probabilities [N, T, K], replayed if not recorded.
 
     Raises:
-        DoesNotApply: choices without probabilities.
+        DoesNotApply: the subject makes choices and gives no probabilities.
     """
-    if lived.attrs.get("actions") == "real":
-        return lived.action.sel(condition="intact").values.astype(float)
-    if "log_probs" not in lived and getattr(replay, "itself", None) is not None:
-        return predict_along(replay, "itself", lived)
-    if "log_probs" not in lived:
+    if trials.attrs.get("actions") == "real":
+        return trials.action.sel(condition="intact").values.astype(float)
+    if "log_probs" not in trials and getattr(replay, "itself", None) is not None:
+        return predict_along(replay, "itself", trials)
+    if "log_probs" not in trials:
         raise DoesNotApply("it gives no probabilities of what it predicts")
-    return np.exp(lived.log_probs.sel(condition="intact").values.astype(float))
+    return np.exp(trials.log_probs.sel(condition="intact").values.astype(float))
 
 
-def predict_along(replay: Any, procedure: str, lived: xr.Dataset) -> np.ndarray:
-    """Predictions of a procedure, or of the subject 'itself', along recorded lifetimes, in the form of `told`.
+def predict_along(replay: Any, procedure: str, trials: xr.Dataset) -> np.ndarray:
+    """Predictions of a procedure, or of the subject 'itself', along recorded lifetimes; see `predictions_of`.
 
     Raises:
-        MesascopeError: there is no such procedure here, as where it needs a bank.
+        MesascopeError: the procedure does not apply, for example because it needs a bank.
     """
-    answer = replay(procedure, lived)
+    answer = replay(procedure, trials)
     if answer.log_probs is not None:
         return np.exp(np.asarray(answer.log_probs, float))
     return np.asarray(answer.action, float)
 
 
 def flatten(predictions: np.ndarray) -> np.ndarray:
-    """[N, everything]."""
+    """Predictions as [N, all other axes]."""
     return predictions.reshape(len(predictions), -1)
 
 
-def prediction_distance(one: np.ndarray, other: np.ndarray, lived: xr.Dataset) -> np.ndarray:
-    """[N] how far predictions lie apart: squared, 1 being what chance errs; of probabilities the total variation."""
+def prediction_distance(one: np.ndarray, other: np.ndarray, trials: xr.Dataset) -> np.ndarray:
+    """[N] the distance of predictions: squared, in units of the error by chance; for probabilities total variation."""
     if one.ndim == 3:
         return (0.5 * np.abs(one - other).sum(-1)).mean(-1)
-    return ratio(np.square(one - other).sum(-1), possible_gain(lived).sum(-1))
+    return ratio(np.square(one - other).sum(-1), possible_gain(trials).sum(-1))
 
 
-def possible_gain(lived: xr.Dataset) -> np.ndarray:
-    """[N, T] what the best gains over chance."""
-    return (lived.best - lived.chance).values.astype(float)
+def possible_gain(trials: xr.Dataset) -> np.ndarray:
+    """[N, T] the gain of the best prediction over chance."""
+    return (trials.best - trials.chance).values.astype(float)
 
 
-def procedures(family: Any, replay: Any, lived: xr.Dataset) -> dict[str, np.ndarray]:
-    """Predictions of the family's reference procedures along recorded lifetimes, those that apply."""
-    found, references = {}, family.references
+def procedures(family: Any, replay: Any, trials: xr.Dataset) -> dict[str, np.ndarray]:
+    """Predictions of the family's reference procedures that apply, along recorded lifetimes, by name."""
+    result, references = {}, family.references
     named = family.predictors if isinstance(family, NamesPredictors) else ()
     for name in dict.fromkeys((*named, references["learner"], references.get("locator", ""))):
         if name:
             try:
-                found[name] = predict_along(replay, name, lived)
+                result[name] = predict_along(replay, name, trials)
             except MesascopeError:  # no bank to locate in
                 continue
-    return found
+    return result

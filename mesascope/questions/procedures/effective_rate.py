@@ -1,9 +1,9 @@
-"""Does it change its mind faster where the world does: which learning rate fits each kind of block?
+"""Does it learn faster in volatile blocks: which learning rate fits each kind of block?
 
 A Rescorla-Wagner rule with one rate in calm and one in volatile blocks, and one inverse temperature, is fitted to all
 lifetimes by maximum likelihood (Behrens et al. 2007; Wang et al. 2016). The number of a lifetime is the estimate plus
-its influence on it, so that their spread gives the robust ('sandwich') standard error. A subject of one fixed rate has
-equal rates.
+the lifetime's influence on it, so the spread of these numbers gives the robust ('sandwich') standard error. A subject
+with one fixed rate has equal rates.
 """
 
 import numpy as np
@@ -28,18 +28,18 @@ def metric(lifetimes: int = 128) -> Metric:
     def measure(trials, references, replay):
         if "volatility" not in fresh(trials):
             raise DoesNotApply("the family has no calm and volatile blocks")
-        lived, seen = first_lifetimes(fresh(trials), lifetimes)
-        volatile = lived.volatility.values > 0
+        rollout, recorded = first_lifetimes(fresh(trials), lifetimes)
+        volatile = rollout.volatility.values > 0
         if not volatile.any() or volatile.all():
             raise DoesNotApply("all blocks are alike")
-        target = seen.chosen.astype(float)
-        if "log_probs" in lived:
-            target = np.exp(lived.log_probs.sel(condition="intact").values.astype(float))
-        rates, beta = fit_rates(seen, volatile, target)
-        split, told = str(lived.attrs["split"]), f"inverse temperature {beta:.1f}"
+        target = recorded.chosen.astype(float)
+        if "log_probs" in rollout:
+            target = np.exp(rollout.log_probs.sel(condition="intact").values.astype(float))
+        rates, beta = fit_rates(recorded, volatile, target)
+        split, reason = str(rollout.attrs["split"]), f"inverse temperature {beta:.1f}"
         blocks = zip(rates, ("calm blocks", "volatile blocks"), strict=True)
-        out = [Reading(rate, split, label, reason=told) for rate, label in blocks]
-        return [*out, Reading(rates[1] - rates[0], split, "volatile less calm blocks")]
+        readings = [Reading(rate, split, label, reason=reason) for rate, label in blocks]
+        return [*readings, Reading(rates[1] - rates[0], split, "volatile less calm blocks")]
 
     return Metric(
         name="effective_rate",
@@ -50,43 +50,43 @@ def metric(lifetimes: int = 128) -> Metric:
 
 
 def fit_rates(h: History, volatile: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:
-    """Rates [2, N] of calm and volatile blocks, whose means are the estimates, and the inverse temperature.
+    """Rates [2, N] in calm and volatile blocks (their means are the estimates), and the inverse temperature.
 
     Args:
         h: the lifetimes.
         volatile: [N, T].
-        target: [N, T, K] what the subject gave every choice, or one at the choice it made.
+        target: [N, T, K] the subject's probability of every choice, or one at the choice it made.
     """
 
-    def worth(x: np.ndarray) -> np.ndarray:
+    def likelihood(x: np.ndarray) -> np.ndarray:
         return _log_likelihood(h, volatile, target, expit(x[:2]), float(np.exp(x[2])))
 
     limits = [(-6, 6), (-6, 6), (-4, 5)]
     starts = ((r, np.log(b)) for r in (logit(0.1), logit(0.4)) for b in (2.0, 8.0))
-    start = max((np.array([r, r, b]) for r, b in starts), key=lambda x: worth(x).mean())
-    x = minimize(lambda x: -worth(x).mean(), start, method="L-BFGS-B", bounds=limits).x
+    start = max((np.array([r, r, b]) for r, b in starts), key=lambda x: likelihood(x).mean())
+    x = minimize(lambda x: -likelihood(x).mean(), start, method="L-BFGS-B", bounds=limits).x
     size = 1e-3
     steps = size * np.eye(3)
-    slopes = np.stack([(worth(x + s) - worth(x - s)) / (2 * size) for s in steps])  # [3, N]
-    here = worth(x).mean()
+    slopes = np.stack([(likelihood(x + s) - likelihood(x - s)) / (2 * size) for s in steps])  # [3, N]
+    optimum = likelihood(x).mean()
     curve = np.empty((3, 3))
     for i in range(3):
         for j in range(3):
             a, b = 20 * steps[i], 20 * steps[j]
-            both = worth(x + a + b).mean() - worth(x + a - b).mean() - worth(x - a + b).mean()
-            curve[i, j] = (both + worth(x - a - b).mean()) / (4 * (20 * size) ** 2)
+            both = likelihood(x + a + b).mean() - likelihood(x + a - b).mean() - likelihood(x - a + b).mean()
+            curve[i, j] = (both + likelihood(x - a - b).mean()) / (4 * (20 * size) ** 2)
     influence = -np.linalg.pinv(curve, rcond=1e-8) @ (slopes - slopes.mean(1, keepdims=True))
     rate = expit(x[:2])
-    told = rate[:, None] + (rate * (1 - rate))[:, None] * influence[:2]
-    return (told if np.isfinite(here) else np.full_like(told, np.nan)), float(np.exp(x[2]))
+    estimates = rate[:, None] + (rate * (1 - rate))[:, None] * influence[:2]
+    return (estimates if np.isfinite(optimum) else np.full_like(estimates, np.nan)), float(np.exp(x[2]))
 
 
 def _log_likelihood(h: History, volatile: np.ndarray, target: np.ndarray, rates: np.ndarray, beta: float):
-    """[N] mean per trial; the rate is that of the block of the trial that paid."""
+    """[N] the mean log-likelihood per trial; the rate is that of the block in which the pay-off was received."""
     rate = np.where(h.before(volatile), rates[1], rates[0])
     paid, value, total = h.before(h.paid), np.full(h.last[:, 0].shape, 0.5), np.zeros(len(h.action))
     for t in range(h.trials):
         value = value + rate[:, t, None] * h.last[:, t] * (paid[:, t, None] - value)
         fit = (target[:, t] * log_softmax(beta * value, -1)).sum(-1)
-        total += np.where(h.known[:, t], fit, 0.0)
-    return total / np.maximum(h.known.sum(-1), 1)
+        total += np.where(h.present[:, t], fit, 0.0)
+    return total / np.maximum(h.present.sum(-1), 1)

@@ -12,41 +12,43 @@ from mesascope.stats import mean
 @asks("How does it explore?")
 def metric(trials, references, replay):
     """How does it explore: does it give up the best choice, neglect some, or act greedily?"""
-    lived = require_choices(fresh(trials))
-    action = lived.action.sel(condition="intact").values
-    feedback = lived.feedback.sel(condition="intact").values.astype(float)
-    choices = int(lived.attrs.get("choices") or lived.sizes.get("choice") or action.max() + 1)
+    rollout = require_choices(fresh(trials))
+    action = rollout.action.sel(condition="intact").values
+    feedback = rollout.feedback.sel(condition="intact").values.astype(float)
+    choices = int(rollout.attrs.get("choices") or rollout.sizes.get("choice") or action.max() + 1)
     if choices > 64:
         raise DoesNotApply(f"there are {choices} choices, too many to count one by one")
     chosen = action[..., None] == np.arange(choices)  # [N, T, K]
     lengths = np.maximum((action >= 0).sum(-1), 1)
     split = "fresh" if "fresh" in trials else "logged"
-    least, never = choices * chosen.sum(1).min(-1) / lengths, _never(chosen.any((0, 1)))
-    out = [Reading(least, split, "K · share of the least used choice", reason=never)]
-    if "offered" not in lived:  # the greedy choice could be made on every trial
-        out.append(Reading(_greedy(chosen, feedback), split=split, label="share of greedy choices"))
-    if "means" in lived and np.isfinite(lived.means.values[:, 0]).all():
-        best = lived.means.values[:, 0].argmax(-1)
+    least, never_chosen = choices * chosen.sum(1).min(-1) / lengths, _list_never_chosen(chosen.any((0, 1)))
+    readings = [Reading(least, split, "K · share of the least used choice", reason=never_chosen)]
+    if "offered" not in rollout:  # the greedy choice could be made on every trial
+        readings.append(
+            Reading(_greedy_share(chosen, feedback), split=split, label="share of greedy choices")
+        )
+    if "means" in rollout and np.isfinite(rollout.means.values[:, 0]).all():
+        best = rollout.means.values[:, 0].argmax(-1)
         late = action[:, action.shape[1] // 2 :]
         given_up = (~(late == best[:, None]).any(-1)).astype(float)
-        out.append(Reading(given_up, split, "best choice never taken in the last half"))
-    return out
+        readings.append(Reading(given_up, split, "best choice never taken in the last half"))
+    return readings
 
 
-def _never(made: np.ndarray) -> str:
-    """Which of the choices [K] were made in no lifetime at all; a training curve does not show it."""
-    if made.all():
+def _list_never_chosen(chosen: np.ndarray) -> str:
+    """Names the choices [K] that no lifetime ever made; a training curve does not show them."""
+    if chosen.all():
         return ""
-    return f"never made in any lifetime: {', '.join(map(str, np.flatnonzero(~made)))} of 0 to {len(made) - 1}"
+    return f"never made in any lifetime: {', '.join(map(str, np.flatnonzero(~chosen)))} of 0 to {len(chosen) - 1}"
 
 
-def _greedy(chosen: np.ndarray, feedback: np.ndarray) -> np.ndarray:
-    """[N] share of trials on which a choice of highest mean feedback so far was taken, once all were tried."""
+def _greedy_share(chosen: np.ndarray, feedback: np.ndarray) -> np.ndarray:
+    """[N] the share of trials with a choice of highest mean feedback so far, once every choice was tried."""
     paid = np.where(chosen, np.nan_to_num(feedback)[..., None], 0.0)
     count = np.cumsum(chosen, 1)[:, :-1]
     with np.errstate(invalid="ignore", divide="ignore"):
         means = np.cumsum(paid, 1)[:, :-1] / count
-    known = (count > 0).all(-1) & chosen[:, 1:].any(-1)
+    comparable = (count > 0).all(-1) & chosen[:, 1:].any(-1)
     top = means >= np.nanmax(np.where(count > 0, means, -np.inf), -1, keepdims=True) - 1e-9
     hit = (chosen[:, 1:] & top).any(-1)
-    return mean(np.where(known, hit, np.nan))
+    return mean(np.where(comparable, hit, np.nan))

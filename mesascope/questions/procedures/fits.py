@@ -1,4 +1,4 @@
-"""Fits reference procedures to one half of the lifetimes and predicts the other half with them, both ways."""
+"""Fits reference procedures to one half of the lifetimes and predicts the other half, both ways round."""
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
@@ -12,19 +12,19 @@ from mesascope.questions.procedures.histories import History, memoise
 from mesascope.questions.procedures.procedures import Axis, Procedure, Whole, levels, mix_lapse
 
 LEAST = 1e-4  # the smallest lapse, and the smallest probability of a procedure without one
-SOUGHT = 2000  # choice probabilities on which slow ones are compared while settings are sought; more of many
+SOUGHT = 2000  # choice probabilities used to fit slow procedures; more if there are many
 MOST = (12, 36, 50)  # settings tried between the values of one, two and three axes
-ALIKE = 0.05  # probabilities no further apart than this in total variation are the same
-SHARE = 0.01  # of the visited histories on which two procedures of one class may differ
+ALIKE = 0.05  # total variation up to which two distributions count as the same
+SHARE = 0.01  # the share of visited histories on which two procedures of one class may differ
 
 
 class Fitted(NamedTuple):
-    """A procedure with the settings of both halves of the lifetimes: the even ones and the odd ones.
+    """A procedure with the settings fitted to each half of the lifetimes: the even ones and the odd ones.
 
     Attributes:
         procedure: what was fitted.
-        settings: by the half that they were fitted to; 'lapse' among them where it has one.
-        held_out: [N, T, K] probabilities at every trial with the settings of the half that a lifetime is not in.
+        settings: per half that they were fitted to; 'lapse' is one of them if the procedure has a lapse.
+        held_out: [N, T, K] probabilities at every trial, with the settings fitted to the other half.
     """
 
     procedure: Procedure
@@ -32,11 +32,11 @@ class Fitted(NamedTuple):
     held_out: np.ndarray
 
     def text(self) -> str:
-        """Its settings in words, the mean of both halves where they are numbers."""
+        """Its settings in words (see `summary`)."""
         return ", ".join(f"{k} {v}" for k, v in self.summary().items())
 
     def summary(self) -> dict[str, Any]:
-        """Its settings: the mean of both halves where they are numbers, else both where they differ."""
+        """Its settings: the mean of both halves for real numbers; for others both values, if they differ."""
         first, second = self.settings
         out = {}
         for name, value in first.items():
@@ -51,8 +51,11 @@ class Fitted(NamedTuple):
 
 
 def fit(procedure: Procedure, history: History) -> Fitted:
-    """Fits a procedure to every other lifetime, and to the rest."""
-    settings = (_settings(procedure, split_half(history, 0)), _settings(procedure, split_half(history, 1)))
+    """Fits a procedure to the even and to the odd lifetimes, and predicts each half from the other."""
+    settings = (
+        _fit_settings(procedure, split_half(history, 0)),
+        _fit_settings(procedure, split_half(history, 1)),
+    )
     held_out = np.empty(history.chosen.shape, np.float32)
     for i in (0, 1):
         held_out[i::2] = predict(procedure, split_half(history, i, 1), settings[1 - i])
@@ -60,57 +63,57 @@ def fit(procedure: Procedure, history: History) -> Fitted:
 
 
 @memoise
-def split_half(history: History, which: int, every: int = 0) -> History:
-    """One half of the lifetimes, kept with the history so that all procedures share what is computed.
+def split_half(history: History, half: int, every: int = 0) -> History:
+    """One half of the lifetimes, cached with the history so that all procedures share what is computed.
 
     Args:
-        history: of all.
-        which: 0 for the even ones, 1 for the odd ones.
-        every: as in `History`; 0 for as many trials as settings are sought on.
+        history: of all lifetimes.
+        half: 0 for the even ones, 1 for the odd ones.
+        every: as in `History`; 0 to thin the trials for fitting (`SOUGHT`).
     """
     size = history.chosen.size / 2
     every = every or max(1, round(size / max(SOUGHT, size - 5 * SOUGHT)))
-    return history.take(np.arange(which, len(history.action), 2), every)
+    return history.take(np.arange(half, len(history.action), 2), every)
 
 
 def predict(procedure: Procedure, history: History, settings: dict[str, Any]) -> np.ndarray:
-    """[N, T, K] probabilities under given settings, lapse included; 1/K where nothing was predicted."""
-    given = {k: v for k, v in settings.items() if k != "lapse"}
-    p = procedure.act(history, **given).astype(np.float32)
+    """[N, T, K] probabilities under the settings, lapse included; 1/K if nothing was predicted."""
+    arguments = {k: v for k, v in settings.items() if k != "lapse"}
+    p = procedure.act(history, **arguments).astype(np.float32)
     p = np.where(np.isfinite(p), p, np.float32(1 / history.choices))
     lapse = settings.get("lapse")
     return mix_lapse(p, np.float32(lapse)) if lapse is not None else np.maximum(p, np.float32(LEAST))
 
 
-def _settings(procedure: Procedure, history: History) -> dict[str, Any]:
-    """The settings of the largest likelihood of the history's own choices."""
+def _fit_settings(procedure: Procedure, history: History) -> dict[str, Any]:
+    """The maximum-likelihood settings for the choices of a history."""
     if procedure.fit:
         return procedure.fit(history)
     coarse = history.coarse if procedure.first else history
     best = max(grid(procedure, history), key=lambda settings: _score(procedure, coarse, settings)[0])
-    refined = _refined(procedure, lambda settings: _score(procedure, history, settings)[0], best)
+    refined = _refine(procedure, lambda settings: _score(procedure, history, settings)[0], best)
     best = max((best, *refined), key=lambda settings: _score(procedure, history, settings)[0])
     return {**best, **({"lapse": _score(procedure, history, best)[1]} if procedure.lapse else {})}
 
 
 def _score(procedure: Procedure, history: History, settings: dict[str, Any]) -> tuple[float, float]:
-    """The mean log-probability of the choices made, and the lapse that makes it largest."""
+    """The mean log-probability of the choices made, at the lapse that maximises it; and that lapse."""
     p = procedure.act(history, **settings)
     p = np.take_along_axis(p, np.maximum(history.action, 0)[..., None], -1)[..., 0]
-    p = p[history.known & np.isfinite(p)].astype(np.float64)
+    p = p[history.present & np.isfinite(p)].astype(np.float64)
     lapse = _lapse(p, history.choices) if procedure.lapse else 0.0
     own = (1 - lapse) * p + lapse / history.choices
     return float(np.log(np.maximum(own, LEAST / 2)).mean()), lapse
 
 
 def grid(procedure: Procedure, history: History) -> Iterator[dict[str, Any]]:
-    """Every combination of the values that are tried first."""
+    """Every combination of the values on the first grid."""
     axes = {k: levels(k, tuple(v), history) for k, v in (procedure.first or procedure.axes).items()}
     return (dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values()))
 
 
 def _lapse(p: np.ndarray, choices: int) -> float:
-    """The lapse of the largest likelihood, from the probabilities of the choices made; by bisection."""
+    """The maximum-likelihood lapse, from the probabilities of the choices made, by bisection."""
     low, high, off = LEAST, 1.0, 1 / choices - p
     if len(p) == 0:
         return 1.0
@@ -123,28 +126,28 @@ def _lapse(p: np.ndarray, choices: int) -> float:
     return (low + high) / 2 if low > LEAST else LEAST
 
 
-def _refined(
+def _refine(
     procedure: Procedure, score: Callable[[dict[str, Any]], float], best: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """Better settings between the values of all axes at once, by the simplex method of Nelder and Mead (1965).
+    """Better settings between the grid values of all axes at once, by the simplex method of Nelder and Mead (1965).
 
-    It walks over places on the axes, of which the whole numbers are the values that were tried first.
+    It searches over positions on the axes; whole-numbered positions are the values of the grid.
     """
     axes = {k: v for k, v in procedure.axes.items() if isinstance(v, Axis)}
     if not axes:
         return []
 
-    def there(places: np.ndarray) -> dict[str, Any]:
-        told = {}
+    def settings_at(places: np.ndarray) -> dict[str, Any]:
+        values = {}
         for (name, axis), place in zip(axes.items(), places, strict=True):
             value = float(np.interp(place, np.arange(len(axis)), axis))
-            told[name] = round(value) if isinstance(axis, Whole) else round(value, 6)
-        return {**best, **told}
+            values[name] = round(value) if isinstance(axis, Whole) else round(value, 6)
+        return {**best, **values}
 
     start = np.array([axis.index(best[name]) for name, axis in axes.items()], float)
     inward = np.where(start + 0.5 > np.array([len(v) - 1 for v in axes.values()]), -0.5, 0.5)
     found = minimize(
-        lambda places: -score(there(places)),
+        lambda places: -score(settings_at(places)),
         start,
         method="Nelder-Mead",
         bounds=[(0, len(axis) - 1) for axis in axes.values()],
@@ -155,11 +158,11 @@ def _refined(
             "fatol": 1e-6,
         },
     )
-    return [there(found.x)]
+    return [settings_at(found.x)]
 
 
 def group_alike(fitted: Sequence[Fitted], history: History, scores: np.ndarray) -> list[list[int]]:
-    """Procedures that act alike, best class first; in each the one with the fewest fitted numbers first.
+    """Groups procedures that act alike, best class first; in each the one with the fewest fitted numbers first.
 
     Args:
         fitted: the procedures.
@@ -167,52 +170,56 @@ def group_alike(fitted: Sequence[Fitted], history: History, scores: np.ndarray) 
         scores: [P] mean held-out scores.
 
     Returns:
-        Indices; a class is what differs from its best member on fewer than SHARE of the visited histories.
+        Indices per class; members differ from the class's best one on less than SHARE of the visited histories.
     """
-    left, out = list(np.argsort(-scores, kind="stable")), []
-    held = [f.held_out[history.known] for f in fitted]
-    while left:
-        best = left[0]
-        apart = {i: (0.5 * np.abs(held[i] - held[best]).sum(-1) > ALIKE).mean() for i in left}
-        members = [i for i in left if apart[i] < SHARE or i == best]
+    remaining, out = list(np.argsort(-scores, kind="stable")), []
+    predictions = [f.held_out[history.present] for f in fitted]
+    while remaining:
+        best = remaining[0]
+        apart = {
+            i: (0.5 * np.abs(predictions[i] - predictions[best]).sum(-1) > ALIKE).mean() for i in remaining
+        }
+        members = [i for i in remaining if apart[i] < SHARE or i == best]
         out.append(sorted(members, key=lambda i: (fitted[i].procedure.free, i)))
-        left = [i for i in left if i not in members]
+        remaining = [i for i in remaining if i not in members]
     return out
 
 
 def flexible_gain(nearest: Fitted, others: Sequence[Fitted], history: History) -> np.ndarray:
     """[N, T] held-out gain in nats of a flexible model of the choices over the nearest procedure.
 
-    The model multiplies the nearest procedure's odds by the exponential of a weighted sum: of what the other
-    procedures predict, of the last choices and pay-offs, of counts and means and of the clock. Its weights are fitted
-    to one half (ridge-penalised) and scored on the other, so that they cost what they do not earn. Where the
-    procedure is true, no function of the history helps and the expected gain is below 0.
+    The model multiplies the nearest procedure's odds by the exponential of a weighted sum of the other procedures'
+    predictions, the last choices and pay-offs, counts and means, and the trial index. Its weights are fitted to one
+    half (ridge-penalised) and scored on the other, so useless weights lower the score. If the procedure is the true
+    one, no function of the history helps and the expected gain is below 0.
     """
     out = np.zeros(history.action.shape)
     for i in (0, 1):
         train, test = split_half(history, i, 1), split_half(history, 1 - i, 1)
-        base, features = _tilts(nearest, others, train, i)
-        scale = np.maximum(features[train.known].std((0, 1)), 1e-6)
-        weights = _logit(base[train.known], features[train.known] / scale, train.action[train.known])
-        base, features = _tilts(nearest, others, test, i)
+        base, features = _tilt_features(nearest, others, train, i)
+        scale = np.maximum(features[train.present].std((0, 1)), 1e-6)
+        weights = _fit_logit(
+            base[train.present], features[train.present] / scale, train.action[train.present]
+        )
+        base, features = _tilt_features(nearest, others, test, i)
         gain = log_softmax(base + features @ (weights / scale), -1) - log_softmax(base, -1)
         own = np.take_along_axis(gain, np.maximum(test.action, 0)[..., None], -1)[..., 0]
-        out[1 - i :: 2] = np.where(test.known, own, 0.0)
+        out[1 - i :: 2] = np.where(test.present, own, 0.0)
     return out
 
 
-def _tilts(
-    nearest: Fitted, others: Sequence[Fitted], h: History, which: int
+def _tilt_features(
+    nearest: Fitted, others: Sequence[Fitted], h: History, half: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The log-odds [N, T, K] of the nearest procedure fitted to a half, and what may tilt them [N, T, K, F]."""
-    base = predict(nearest.procedure, h, nearest.settings[which])
-    stack = [base, *(predict(f.procedure, h, f.settings[which]) for f in others)]
-    features = np.stack([*_seen(h), *(np.log(np.maximum(p, 0.003)) for p in stack)], -1)
+    """The log-probabilities [N, T, K] of the nearest procedure fitted to a half, and the features [N, T, K, F]."""
+    base = predict(nearest.procedure, h, nearest.settings[half])
+    stack = [base, *(predict(f.procedure, h, f.settings[half]) for f in others)]
+    features = np.stack([*_history_features(h), *(np.log(np.maximum(p, 0.003)) for p in stack)], -1)
     return np.log(np.maximum(base, LEAST / 2)), features - features.mean(2, keepdims=True)
 
 
-def _seen(h: History) -> list[np.ndarray]:
-    """[N, T, K] each: what a choice may depend on, apart from the procedures."""
+def _history_features(h: History) -> list[np.ndarray]:
+    """Features [N, T, K] of the history that a choice may depend on, besides the procedures' predictions."""
     late = np.broadcast_to(np.arange(h.trials)[None, :, None] / max(h.trials, 1), h.chosen.shape)
     won, before = h.won[..., None], h.before(h.last)
     pulls, means = h.counts.sum(-1), h.means()
@@ -224,31 +231,31 @@ def _seen(h: History) -> list[np.ndarray]:
     return [np.asarray(x, np.float32) for x in parts]
 
 
-def _logit(
+def _fit_logit(
     base: np.ndarray, z: np.ndarray, action: np.ndarray, ridge: float = 1.0, steps: int = 8
 ) -> np.ndarray:
     """Weights [F] of a conditional logit with offset base [R, K] and features z [R, K, F], by damped Newton."""
     weights, base, z = np.zeros(z.shape[-1]), base.astype(np.float64), z.astype(np.float64)
-    taken = z[np.arange(len(z)), action]
+    chosen = z[np.arange(len(z)), action]
 
-    def worth(w):
+    def objective(w):
         log = log_softmax(base + z @ w, -1)
         return log[np.arange(len(z)), action].sum() - 0.5 * ridge * (w**2).sum(), log
 
-    value, log = worth(weights)
+    value, log = objective(weights)
     for _ in range(steps):
         p = np.exp(log)
         mean = np.einsum("rk,rkf->rf", p, z)
-        slope = (taken - mean).sum(0) - ridge * weights
+        slope = (chosen - mean).sum(0) - ridge * weights
         flat = (np.sqrt(p)[..., None] * z).reshape(-1, z.shape[-1])
         curve = flat.T @ flat - mean.T @ mean + ridge * np.eye(len(weights))
         move, size = np.linalg.solve(curve, slope), 1.0
         while size > 1e-3:
-            tried, log_there = worth(weights + size * move)
-            if tried >= value:
+            new_value, new_log = objective(weights + size * move)
+            if new_value >= value:
                 break
             size /= 2
-        if size <= 1e-3 or tried - value < 1e-3:
+        if size <= 1e-3 or new_value - value < 1e-3:
             break
-        weights, value, log = weights + size * move, tried, log_there
+        weights, value, log = weights + size * move, new_value, new_log
     return weights

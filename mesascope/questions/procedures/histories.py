@@ -1,4 +1,4 @@
-"""Recorded lifetimes as a procedure sees them before each trial: shared by the metrics that fit procedures."""
+"""Recorded lifetimes as a procedure observes them before each trial; the metrics that fit procedures share them."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from mesascope.contracts.metric import require_choices
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def memoise(made: F) -> F:
-    """The same function of a history and settings; what it gives is kept with the history."""
+def memoise(function: F) -> F:
+    """The function of a history and settings, with its results cached in the history."""
 
-    @functools.wraps(made)
-    def kept(history: History, *settings: Any, **named: Any) -> Any:
-        key = (made, *settings, *named.items())
+    @functools.wraps(function)
+    def cached(history: History, *settings: Any, **named: Any) -> Any:
+        key = (function, *settings, *named.items())
         if key not in history.memo:
-            history.memo[key] = made(history, *settings, **named)
+            history.memo[key] = function(history, *settings, **named)
         return history.memo[key]
 
-    return kept  # pyright: ignore[reportReturnType]
+    return cached  # pyright: ignore[reportReturnType]
 
 
 def decayed_sums(x: np.ndarray, keep: float) -> np.ndarray:
-    """[N, T, …] sums over the trials so far, of which a part `keep` is left at every trial."""
+    """[N, T, …] sums over the trials so far, multiplied by `keep` at every trial."""
     return np.asarray(lfilter([1.0], [1.0, -keep], x, axis=1), np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
 class History:
-    """What was done and paid in N lifetimes of T trials.
+    """Actions and pay-offs of N lifetimes of T trials.
 
     Attributes:
         action: [N, T], -1 where a trial is missing.
         paid: [N, T] feedback scaled to [0, 1], 0 where missing.
         choices: K.
-        every: slow procedures answer only each `every`-th trial; 1 for all.
-        lifetimes: [N] their places in the data set.
-        memo: what was computed before (see `once`).
+        every: slow procedures predict only each `every`-th trial; 1 for all.
+        lifetimes: [N] their indices in the data set.
+        memo: cached results (see `memoise`).
     """
 
     action: np.ndarray
@@ -55,22 +55,22 @@ class History:
     memo: dict[Any, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     def take(self, rows: np.ndarray, every: int = 1) -> History:
-        """Some of the lifetimes."""
+        """The history of the given lifetimes."""
         return History(self.action[rows], self.paid[rows], self.choices, self.lifetimes[rows], every)
 
     @functools.cached_property
     def coarse(self) -> History:
-        """The same with a fourth of the trials asked."""
+        """The same history with a fourth of the trials answered by slow procedures."""
         return self.take(np.arange(len(self.action)), 4 * self.every)
 
     @property
     def trials(self) -> int:
-        """T."""
+        """T, the number of trials."""
         return self.action.shape[1]
 
     @functools.cached_property
-    def known(self) -> np.ndarray:
-        """[N, T] whether the trial is there."""
+    def present(self) -> np.ndarray:
+        """[N, T] whether the trial is present."""
         return self.action >= 0
 
     @functools.cached_property
@@ -80,33 +80,33 @@ class History:
 
     @functools.cached_property
     def chosen(self) -> np.ndarray:
-        """[N, T, K] one where the choice was taken."""
+        """[N, T, K] one at the choice made, else zero."""
         return (self.action[..., None] == np.arange(self.choices)).astype(np.float32)
 
     @functools.cached_property
-    def asked(self) -> np.ndarray:
-        """[N, T] the trials that slow procedures answer."""
+    def answered(self) -> np.ndarray:
+        """[N, T] whether slow procedures predict the trial."""
         rows = np.arange(len(self.action))[:, None] + np.arange(self.trials)
-        return self.known & (rows % self.every == 0)
+        return self.present & (rows % self.every == 0)
 
     @staticmethod
     def before(x: np.ndarray) -> np.ndarray:
-        """The same one trial later, zeros first."""
+        """The values [N, T, …] shifted one trial later, with zeros at the first."""
         return np.concatenate([np.zeros_like(x[:, :1]), x[:, :-1]], 1)
 
     @functools.cached_property
     def last(self) -> np.ndarray:
-        """[N, T, K] one at the choice of the trial before; all zero at the first."""
+        """[N, T, K] one at the previous choice; all zero at the first trial."""
         return self.before(self.chosen)
 
     @functools.cached_property
     def won(self) -> np.ndarray:
-        """[N, T] whether the trial before paid more than half."""
+        """[N, T] whether the previous trial paid more than one half."""
         return self.before(self.paid) > 0.5
 
     @functools.cached_property
     def outcomes(self) -> np.ndarray:
-        """[N, T, K, 2] what the trial before added to the counts of wins and losses."""
+        """[N, T, K, 2] what the previous trial added to the counts of wins and losses."""
         paid = self.before(self.paid)[..., None]
         return np.stack([self.last * paid, self.last * (1 - paid)], -1)
 
@@ -116,8 +116,8 @@ class History:
         return self.outcomes.cumsum(1)
 
     @memoise
-    def faded(self, discount: float) -> np.ndarray:
-        """[N, T, K, 2] wins and losses so far, all decayed by the discount before each outcome."""
+    def decayed_counts(self, discount: float) -> np.ndarray:
+        """[N, T, K, 2] wins and losses so far, multiplied by the discount before each new outcome."""
         return self.counts if discount == 1 else decayed_sums(self.outcomes, discount)
 
     def means(self, a: float = 1.0, b: float = 1.0) -> np.ndarray:
@@ -126,17 +126,17 @@ class History:
 
 
 def history(trials: xr.Dataset, label: str = "intact", lifetimes: int | None = None) -> History:
-    """The first lifetimes of a data set; feedback outside of [0, 1] is scaled to its range.
+    """The history of the first lifetimes of a data set; feedback outside [0, 1] is rescaled to [0, 1].
 
     Raises:
         DoesNotApply: actions are real numbers.
     """
     require_choices(trials)
-    lived = trials.sel(condition=label)
-    action = lived.action.values[:lifetimes].astype(np.int64)
-    feedback = lived.feedback.values[:lifetimes].astype(np.float32)
-    seen = feedback[np.isfinite(feedback)]
-    low, high = (seen.min(), seen.max()) if len(seen) else (0.0, 1.0)
+    intact = trials.sel(condition=label)
+    action = intact.action.values[:lifetimes].astype(np.int64)
+    feedback = intact.feedback.values[:lifetimes].astype(np.float32)
+    finite = feedback[np.isfinite(feedback)]
+    low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 1.0)
     if low < 0 or high > 1:
         feedback = (feedback - low) / max(high - low, 1e-9)
     paid = np.where((action >= 0) & np.isfinite(feedback), feedback, 0.0).astype(np.float32)
@@ -144,6 +144,6 @@ def history(trials: xr.Dataset, label: str = "intact", lifetimes: int | None = N
 
 
 def choices(trials: xr.Dataset) -> int:
-    """K: as the data set says, else the largest action that occurs."""
-    told = trials.attrs.get("choices") or trials.sizes.get("choice") or trials.sizes.get("arm")
-    return max(int(told or 0), int(trials.action.max()) + 1, 2)
+    """K: as the data set says, else from the largest action that occurs."""
+    count = trials.attrs.get("choices") or trials.sizes.get("choice") or trials.sizes.get("arm")
+    return max(int(count or 0), int(trials.action.max()) + 1, 2)

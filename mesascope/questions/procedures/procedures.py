@@ -1,7 +1,7 @@
 """Reference procedures as probabilities of the choices along recorded lifetimes, in NumPy.
 
-Each gives [N, T, K] from a history and its settings; what is fitted has an axis of values. They are second
-derivations of the scripted subjects of the same names (`tests/metrics` holds the two against each other).
+Each returns [N, T, K] from a history and its settings; every fitted setting has an axis of values. They are independent
+implementations of the scripted subjects of the same names (`tests/questions` compares the two).
 """
 
 import dataclasses
@@ -14,27 +14,27 @@ from mesascope.questions.procedures.histories import History, decayed_sums, memo
 
 
 class Levels(tuple):
-    """Values of a setting that are tried; none for those that the history gives: choices, or numbers of trials."""
+    """Values of a setting that are tried; empty if the history gives them: choices, or numbers of trials."""
 
 
 class Axis(tuple):
-    """Values of a setting in order, between which fitting goes on."""
+    """Values of a setting in order; fitting goes on between them."""
 
 
 class Whole(Axis):
-    """The same where only whole numbers count."""
+    """An axis of whole numbers."""
 
 
 class Act(Protocol):
     """How a procedure chooses."""
 
     def __call__(self, history: History, /, *args: Any, **settings: Any) -> np.ndarray:
-        """[N, T, K] probabilities of the choices at every trial, NaN where a slow one was not asked.
+        """[N, T, K] probabilities of the choices at every trial; NaN at trials that a slow procedure skips.
 
         Args:
             history: the recorded lifetimes.
             args: none.
-            settings: what is fitted, by name.
+            settings: the fitted settings, by name.
         """
         ...
 
@@ -44,14 +44,15 @@ class Procedure:
     """A procedure whose settings are fitted.
 
     Attributes:
-        name: of the scripted subject, with what is not fitted.
-        act: (history, **settings) → probabilities [N, T, K], NaN where a slow one was not asked.
-        axes: what is fitted on a grid.
-        fit: (history) → settings, where a formula gives them; no grid then.
-        lapse: whether a part of the choices may be even over all.
-        free: numbers fitted, the lapse included; of two that act alike the one with fewer names the class.
+        name: of the scripted subject, with the settings that are not fitted.
+        act: (history, **settings) → probabilities [N, T, K]; NaN at trials that a slow procedure skips.
+        axes: the settings fitted on a grid.
+        fit: (history) → settings, if a formula gives them; then there is no grid.
+        lapse: whether a share of the choices may be uniformly random.
+        free: how many numbers are fitted, the lapse included; among procedures that act alike, the one with the fewest
+            names the class.
         binary: whether it needs pay-offs of 0 and 1.
-        first: for large and slow grids the values tried first, on a fourth of the trials.
+        first: for large and slow grids, the values tried first, on a fourth of the trials.
     """
 
     name: str
@@ -65,7 +66,7 @@ class Procedure:
 
 
 def greedy(values: np.ndarray, ties: str = "random") -> np.ndarray:
-    """Greedy probabilities; equal values shared evenly, or the first of them."""
+    """Greedy probabilities; ties are split evenly, or go to the first of the best."""
     if ties == "first":
         return (values.argmax(-1)[..., None] == np.arange(values.shape[-1])).astype(np.float32)
     best = (values >= values.max(-1, keepdims=True) - 1e-6).astype(np.float32)
@@ -73,20 +74,20 @@ def greedy(values: np.ndarray, ties: str = "random") -> np.ndarray:
 
 
 def softmax(values: np.ndarray) -> np.ndarray:
-    """Over the last axis."""
+    """The softmax over the last axis."""
     e = np.exp(values - values.max(-1, keepdims=True))
     return e / e.sum(-1, keepdims=True)
 
 
 def repeat_last(h: History, stay: Any) -> np.ndarray:
-    """The last choice again with `stay`, else evenly another; even at the first trial."""
+    """Repeats the last choice with probability `stay`, else another one uniformly; uniform at the first trial."""
     stay = np.broadcast_to(np.asarray(stay, np.float32), h.action.shape)[..., None]
     p = stay * h.last + (1 - stay) * (1 - h.last) / (h.choices - 1)
     return np.where(h.last.sum(-1, keepdims=True) > 0, p, np.float32(1 / h.choices))
 
 
 def uniform(h: History) -> np.ndarray:
-    """The same for every choice."""
+    """The same probability for every choice."""
     return np.full(h.chosen.shape, 1 / h.choices, np.float32)
 
 
@@ -96,7 +97,7 @@ def trial_index(h: History) -> np.ndarray:
 
 
 def mix_lapse(p: np.ndarray, lapse: Any) -> np.ndarray:
-    """A part `lapse` of the choices even over all."""
+    """Probabilities p mixed with the uniform distribution, which has the weight `lapse`."""
     return (1 - lapse) * p + lapse / p.shape[-1]
 
 
@@ -105,28 +106,28 @@ def _frequencies(h: History) -> dict[str, Any]:
     return {f"choice_{k}": float(x) for k, x in enumerate(count / count.sum())}
 
 
-def _biased(h: History, **share: float) -> np.ndarray:
+def _constant_shares(h: History, **share: float) -> np.ndarray:
     return np.broadcast_to(np.asarray(list(share.values()), np.float32), h.chosen.shape)
 
 
-def _stays(h: History, among: np.ndarray) -> float:
-    """How often the last choice was repeated; half a count on either side."""
-    among = among & h.known & (h.last.sum(-1) > 0)
+def _stay_rate(h: History, among: np.ndarray) -> float:
+    """How often the last choice was repeated, with half a count added on either side."""
+    among = among & h.present & (h.last.sum(-1) > 0)
     return float(((h.chosen * h.last).sum(-1)[among].sum() + 0.5) / (among.sum() + 1))
 
 
-def _fixed(h: History, arm: int) -> np.ndarray:
+def _always(h: History, arm: int) -> np.ndarray:
     return np.broadcast_to((np.arange(h.choices) == arm).astype(np.float32), h.chosen.shape)
 
 
 def _ramp(h: History, arm: int, trials: float, start: float = 0) -> np.ndarray:
-    """From even to one choice between two trials."""
-    return mix_lapse(_fixed(h, arm), np.clip(1 - (trial_index(h) - start) / trials, 0, 1))
+    """Moves linearly from uniform choice to one arm, over so many trials from `start`."""
+    return mix_lapse(_always(h, arm), np.clip(1 - (trial_index(h) - start) / trials, 0, 1))
 
 
 @memoise
 def _losses_full(h: History, losses: int) -> np.ndarray:
-    """[N, T] whether as many losses in a row were just had; the count starts again there."""
+    """[N, T] whether a run of so many losses has just ended; the count then starts again."""
     full, run = np.zeros(h.action.shape, bool), np.zeros(len(h.action), int)
     started = h.last.sum(-1) > 0
     for t in range(h.trials):
@@ -142,13 +143,13 @@ def _trace(h: History, rate: float, beta: float) -> np.ndarray:
 
 @memoise
 def _best_of_late(h: History, window: int) -> np.ndarray:
-    """Greedy probabilities by what each choice paid in the last trials."""
+    """Greedy probabilities by the pay-off of each choice in the last `window` trials."""
     paid = h.outcomes[..., 0].cumsum(1)
     late = np.concatenate([np.zeros_like(paid[:, : min(window, h.trials)]), paid[:, :-window]], 1)
     return greedy(np.round(paid - late, 4))
 
 
-def _windowed(h: History, window: int, focus: float) -> np.ndarray:
+def _window_policy(h: History, window: int, focus: float) -> np.ndarray:
     best = _best_of_late(h, window)
     others = (best == 0).astype(np.float32)
     count = others.sum(-1, keepdims=True)
@@ -185,14 +186,14 @@ def _rescorla_wagner(h: History, rate: float, beta: float, initial: float = 0.5)
 
 
 def _commit(h: History, pulls: int) -> np.ndarray:
-    """In turn, then the choice that paid best."""
+    """Tries the choices in turn, then makes the one that paid best."""
     turn = (np.arange(h.trials)[:, None] % h.choices == np.arange(h.choices)).astype(np.float32)
     early = trial_index(h) < pulls
     return np.where(early, turn, greedy(early_means(h, pulls), "first"))
 
 
 def early_means(h: History, trials: int) -> np.ndarray:
-    """Posterior means from the first trials alone."""
+    """Posterior means from the first `trials` trials alone."""
     counts = h.counts[:, np.minimum(np.arange(h.trials), trials)]
     return (counts[..., 0] + 1) / (counts.sum(-1) + 2)
 
@@ -206,7 +207,7 @@ def _satisficer(h: History, enough: float) -> np.ndarray:
 
 
 def levels(name: str, values: tuple, h: History) -> tuple:
-    """The values that are tried first."""
+    """The values of a setting that are tried first."""
     if values or name == "known":
         return values
     if name == "arm":
@@ -217,13 +218,13 @@ def levels(name: str, values: tuple, h: History) -> tuple:
 SIMPLE = (
     Procedure("uniform", uniform, lapse=False, free=0),
     Procedure("round_robin", lambda h: _commit(h, h.trials)),
-    Procedure("fixed", _fixed, {"arm": Levels()}),
-    Procedure("sticky", repeat_last, fit=lambda h: {"stay": _stays(h, h.known)}, lapse=False),
-    Procedure("biased", _biased, fit=_frequencies, lapse=False, free=2),
+    Procedure("fixed", _always, {"arm": Levels()}),
+    Procedure("sticky", repeat_last, fit=lambda h: {"stay": _stay_rate(h, h.present)}, lapse=False),
+    Procedure("biased", _constant_shares, fit=_frequencies, lapse=False, free=2),
     Procedure(
         "win_stay_lose_shift",
         lambda h, after_win, after_loss: repeat_last(h, np.where(h.won, after_win, after_loss)),
-        fit=lambda h: {"after_win": _stays(h, h.won), "after_loss": _stays(h, ~h.won)},
+        fit=lambda h: {"after_win": _stay_rate(h, h.won), "after_loss": _stay_rate(h, ~h.won)},
         lapse=False,
         free=2,
     ),
@@ -254,7 +255,7 @@ SIMPLE = (
     ),
     Procedure(
         "windowed",
-        _windowed,
+        _window_policy,
         {"window": Levels((2, 3, 5, 7, 10, 14, 20, 30)), "focus": Axis((0.5, 0.7, 0.8, 0.9, 0.95, 0.99))},
         lapse=False,
         free=2,

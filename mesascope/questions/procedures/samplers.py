@@ -1,4 +1,4 @@
-"""The reference procedures that sample, look an index up, or hash: the slow ones of `procedures`."""
+"""The slow reference procedures: those that sample, look up an index, or hash."""
 
 from collections.abc import Sequence
 from math import comb
@@ -16,7 +16,7 @@ from mesascope.questions.procedures.procedures import (
     trial_index,
 )
 
-CELLS = 64  # of a mean in [0, 1], even in the angle: about as fine as a Beta posterior everywhere
+CELLS = 64  # of the grid on a mean in [0, 1], evenly spaced in the angle: fine enough for a Beta posterior everywhere
 ANGLE = (np.arange(CELLS) + 0.5) * np.pi / CELLS
 MEAN = np.sin(ANGLE / 2) ** 2
 EDGES = np.sin(np.arange(CELLS + 1) * np.pi / CELLS / 2) ** 2
@@ -27,7 +27,7 @@ FLAT = (np.sin(ANGLE) / np.sin(ANGLE).sum()).astype(np.float32)
 
 
 def _masses(shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """[…, CELLS] of Beta posteriors with shapes […, 2], and the masses below: once for every pair that occurs."""
+    """Probability masses […, CELLS] of Beta posteriors with shapes […, 2], and the cumulative masses below."""
     packed = shapes[..., 0].astype(np.float32).astype(np.float64) * 2**24 + shapes[..., 1].astype(np.float32)
     _, first, index = np.unique(packed, return_index=True, return_inverse=True)
     log = (shapes.reshape(-1, 2)[first].astype(np.float32) - np.float32(0.5)) @ LOGS
@@ -37,8 +37,8 @@ def _masses(shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mass[index], np.clip(mass @ BELOW, 1e-30, 1)[index]
 
 
-def _others(x: np.ndarray) -> np.ndarray:
-    """[R, K, CELLS] for each arm the product over the other arms."""
+def _product_of_others(x: np.ndarray) -> np.ndarray:
+    """[R, K, CELLS] for each arm, the product over the other arms."""
     before, after = np.ones_like(x), np.ones_like(x)
     for k in range(1, x.shape[1]):
         before[:, k] = before[:, k - 1] * x[:, k - 1]
@@ -48,31 +48,33 @@ def _others(x: np.ndarray) -> np.ndarray:
 
 def probability_largest(masses: np.ndarray, below: np.ndarray) -> np.ndarray:
     """[R, K] the probability that each arm's draw is the largest, from masses [R, K, CELLS]."""
-    won = (masses * _others(below)).sum(-1)
+    won = (masses * _product_of_others(below)).sum(-1)
     return won / won.sum(-1, keepdims=True)
 
 
 def _optimistic_choice(shapes: np.ndarray) -> np.ndarray:
-    """[R, K] the same where no draw is below the posterior mean (May et al. 2012)."""
+    """[R, K] the same probability if draws below the posterior mean are raised to it (May et al. 2012)."""
     (masses, below), mean = _masses(shapes), shapes[..., 0] / shapes.sum(-1)
     floor = mean.max(-1)[:, None, None]
     share = np.clip((EDGES[1:] - floor) / np.diff(EDGES), 0, 1)
-    above = (masses * _others(below) * share).sum(-1)
+    above = (masses * _product_of_others(below) * share).sum(-1)
     under = np.clip((masses * (1 - share)).sum(-1), 1e-30, 1).prod(-1, keepdims=True)
     won = above + under * greedy(mean)
     return won / won.sum(-1, keepdims=True)
 
 
-def _sampled(h: History, counts: np.ndarray, prior: Sequence[float], rule: Any = None) -> np.ndarray:
-    """Probabilities from counts [N, T, K, 2] at the trials asked."""
-    shapes = np.round((counts + np.asarray(prior, np.float32))[h.asked], 5)
+def _sample_probabilities(
+    h: History, counts: np.ndarray, prior: Sequence[float], rule: Any = None
+) -> np.ndarray:
+    """Thompson probabilities from counts [N, T, K, 2] at the answered trials, NaN at the others."""
+    shapes = np.round((counts + np.asarray(prior, np.float32))[h.answered], 5)
     out = np.full(h.chosen.shape, np.nan, np.float32)
-    out[h.asked] = rule(shapes) if rule else probability_largest(*_masses(shapes))
+    out[h.answered] = rule(shapes) if rule else probability_largest(*_masses(shapes))
     return out
 
 
 def _thompson(h: History, discount: float, mean: float, strength: float) -> np.ndarray:
-    return _sampled(h, h.faded(discount), (mean * strength, (1 - mean) * strength))
+    return _sample_probabilities(h, h.decayed_counts(discount), (mean * strength, (1 - mean) * strength))
 
 
 @memoise
@@ -80,11 +82,16 @@ def _plain_thompson(h: History) -> np.ndarray:
     return _thompson(h, 1.0, 0.5, 2.0)
 
 
-def _delayed(h: History, known: bool) -> np.ndarray:
-    """Thompson sampling on feedback one trial late, booked where it was earned or on the arm pulled since."""
+def _late_thompson(h: History, **settings: bool) -> np.ndarray:
+    """Thompson sampling on feedback that arrives one trial late.
+
+    With the setting 'known' the feedback is credited to the arm that earned it, else to the arm pulled since.
+    """
     paid = h.before(h.before(h.paid))[..., None]
-    on = h.before(h.last) if known else h.last * (h.before(h.last).sum(-1, keepdims=True) > 0)
-    return _sampled(h, np.stack([on * paid, on * (1 - paid)], -1).cumsum(1), (1, 1))
+    earned = h.before(h.last)
+    credited = earned if settings["known"] else h.last * (earned.sum(-1, keepdims=True) > 0)
+    counts = np.stack([credited * paid, credited * (1 - paid)], -1).cumsum(1)
+    return _sample_probabilities(h, counts, (1, 1))
 
 
 def _early_only(h: History, trials: int) -> np.ndarray:
@@ -92,7 +99,7 @@ def _early_only(h: History, trials: int) -> np.ndarray:
 
 
 def _change_point(h: History, hazard: float) -> np.ndarray:
-    """Exact filtering of means that may be drawn anew at any trial."""
+    """Thompson sampling with the exact filter for means that may be redrawn at any trial."""
     out = np.full(h.chosen.shape, np.nan, np.float32)
     mass = np.tile(FLAT, (len(h.action), h.choices, 1))
     for t in range(h.trials):
@@ -100,7 +107,7 @@ def _change_point(h: History, hazard: float) -> np.ndarray:
         seen = last.sum(-1) > 0
         mass = mass * np.where(seen, last[..., 0] * MEAN + last[..., 1] * (1 - MEAN), 1).astype(np.float32)
         mass = (1 - hazard) * mass / mass.sum(-1, keepdims=True) + hazard * FLAT
-        rows = h.asked[:, t]
+        rows = h.answered[:, t]
         if rows.any():
             out[rows, t] = probability_largest(mass[rows], np.clip(mass[rows] @ BELOW, 1e-30, 1))
     return out
@@ -113,13 +120,13 @@ def _gittins(h: History, discount: float) -> np.ndarray:
     if discount:
         index = discounted_indices(discount, h.trials)[wins, losses]
     else:
-        left = np.broadcast_to(h.trials - 1 - np.arange(h.trials)[:, None], wins.shape[1:])
-        index = finite_indices(h.trials)[left, wins, losses]
+        remaining = np.broadcast_to(h.trials - 1 - np.arange(h.trials)[:, None], wins.shape[1:])
+        index = finite_indices(h.trials)[remaining, wins, losses]
     return greedy(index)
 
 
 def _bayes_optimal(h: History) -> np.ndarray:
-    """By the table of the best arm in every state of counts (Duff 2002, chapter 1)."""
+    """The Bayes-optimal choice, from a table of the best arm for all counts (Duff 2002, chapter 1)."""
     from mesascope.worlds.bandits.subjects.bayes_optimal import TIE, cached_plan
 
     table = cached_plan(h.trials, ((1.0, 1.0),) * h.choices)
@@ -129,8 +136,8 @@ def _bayes_optimal(h: History) -> np.ndarray:
     return np.where(best == TIE, np.float32(1 / h.choices), best == np.arange(h.choices)).astype(np.float32)
 
 
-def _dependent(h: History) -> np.ndarray:
-    """Two arms whose means sum to one: each pull tells the same of both (Wang et al. 2016)."""
+def _greedy_dependent(h: History) -> np.ndarray:
+    """The greedy choice between two arms whose means sum to one: each pull informs about both (Wang et al. 2016)."""
     return greedy(h.counts[..., 0] + h.counts[..., ::-1, 1])
 
 
@@ -138,8 +145,8 @@ OFFSET, PRIME = np.uint32(2166136261), np.uint32(16777619)  # of the FNV-1a hash
 
 
 @memoise
-def _picked(h: History) -> np.ndarray:
-    """[N, T, K] the arm in a hash of the feedback so far."""
+def _hash_choice(h: History) -> np.ndarray:
+    """[N, T, K] one at the arm that a hash of the feedback so far selects."""
     state, out = np.full(len(h.action), OFFSET), np.zeros_like(h.last)
     started = h.last.sum(-1) > 0
     for t in range(h.trials):
@@ -152,13 +159,13 @@ def _picked(h: History) -> np.ndarray:
 
 
 def _hash_commit(h: History, trials: int) -> np.ndarray:
-    """Evenly at first, then the arm in a hash of the feedback of these first trials."""
-    picked = _picked(h)[:, np.minimum(np.arange(h.trials), trials)]
-    return np.where(trial_index(h) < trials, np.float32(1 / h.choices), picked)
+    """Uniform at first, then the arm that a hash of the feedback of these first trials selects."""
+    choice = _hash_choice(h)[:, np.minimum(np.arange(h.trials), trials)]
+    return np.where(trial_index(h) < trials, np.float32(1 / h.choices), choice)
 
 
 def sample_from_bank(means: np.ndarray, history: History) -> np.ndarray:
-    """Draws a task of a bank [M, K] from the posterior over them and pulls its best arm."""
+    """The choice probabilities of posterior sampling over a bank of tasks [M, K]."""
     p = np.clip(means, 1e-4, 1 - 1e-4)
     log = history.counts[..., 0] @ np.log(p).T + history.counts[..., 1] @ np.log1p(-p).T
     weight = np.exp(log - log.max(-1, keepdims=True))
@@ -166,7 +173,7 @@ def sample_from_bank(means: np.ndarray, history: History) -> np.ndarray:
 
 
 def ideal_locator(means: np.ndarray) -> Procedure:
-    """The ideal of a subject that holds its training tasks [M, K] and nothing else."""
+    """The ideal subject that knows its training tasks [M, K] and nothing else."""
     return Procedure("locator", memoise(lambda h: sample_from_bank(means, h)), binary=True)
 
 
@@ -184,16 +191,18 @@ SLOW = (
         first={"mean": (0.3, 0.5, 0.7), "strength": (2, 8), "discount": (0.8, 0.93, 0.98, 1.0)},
         free=4,
     ),
-    Procedure("thompson:minimise=True", lambda h: _sampled(h, h.counts[..., ::-1], (1, 1))),
-    Procedure("optimistic_thompson", lambda h: _sampled(h, h.counts, (1, 1), _optimistic_choice)),
-    Procedure("delayed", _delayed, {"known": Levels((True, False))}),
+    Procedure("thompson:minimise=True", lambda h: _sample_probabilities(h, h.counts[..., ::-1], (1, 1))),
+    Procedure(
+        "optimistic_thompson", lambda h: _sample_probabilities(h, h.counts, (1, 1), _optimistic_choice)
+    ),
+    Procedure("delayed", _late_thompson, {"known": Levels((True, False))}),
     Procedure("early_only", _early_only, {"trials": Levels()}, free=2),
     Procedure("change_point_thompson", _change_point, {"hazard": Axis((0.001, 0.01, 0.04, 0.15))}, free=2),
     Procedure(
         "gittins", _gittins, {"discount": Levels((0, 0.9, 0.95, 0.98, 0.99, 0.995))}, free=2, binary=True
     ),
-    Procedure("feedback_hash", _picked, binary=True),
+    Procedure("feedback_hash", _hash_choice, binary=True),
     Procedure("hash_commit", _hash_commit, {"trials": Levels()}, free=2, binary=True),
 )
 EXACT = Procedure("bayes_optimal", _bayes_optimal, binary=True)
-EXACT_DEPENDENT = Procedure("bayes_optimal:dependent", _dependent, binary=True)
+EXACT_DEPENDENT = Procedure("bayes_optimal:dependent", _greedy_dependent, binary=True)

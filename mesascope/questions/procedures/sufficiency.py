@@ -1,9 +1,9 @@
-"""Is what it does a function of the counts: do histories with equal counts give equal outputs?
+"""Is its behaviour a function of the counts: do histories with equal counts give equal outputs?
 
-Where tasks stand still, wins and losses of each choice are all that matters. Each history up to a trial is lived again
-with its earlier trials in another order (the last trial and the trial index kept) and the outputs compared in total
-variation. As a scale, the same reordering of the choices with the pay-offs left where they were: that changes the
-counts.
+In stationary tasks the wins and losses of each choice are a sufficient statistic. Each history up to a trial is
+replayed with its earlier trials in another order (the last trial and the trial index stay), and the outputs are
+compared in total variation. As a scale, only the choices are reordered and the pay-offs stay in place, which changes
+the counts.
 """
 
 import numpy as np
@@ -27,34 +27,38 @@ def metric(lifetimes: int = 64) -> Metric:
         raise MesascopeError(f"lifetimes={lifetimes} is out of range.", "Give a whole number from 3.")
 
     def measure(trials, references, replay):
-        lived, seen = first_lifetimes(fresh(trials), lifetimes)
+        rollout, recorded = first_lifetimes(fresh(trials), lifetimes)
         if replay is None or getattr(replay, "itself", None) is None:
-            raise DoesNotApply("only its trials are known; to live other histories takes the subject itself")
-        if "log_probs" not in lived:
-            raise DoesNotApply("it gives no probabilities, and draws of equal outputs differ")
-        if lived.sizes.get("shown", 0) or not seen.known.all():
+            raise DoesNotApply(
+                "only its trials are known; replaying other histories needs the subject itself"
+            )
+        if "log_probs" not in rollout:
+            raise DoesNotApply("it gives no probabilities, and choices drawn from equal outputs differ")
+        if rollout.sizes.get("shown", 0) or not recorded.present.all():
             raise DoesNotApply("histories with observations or gaps cannot be reordered")
-        if seen.trials < 5:
-            raise DoesNotApply(f"a lifetime has {seen.trials} trials, to reorder takes 5")
-        at = sorted({int(share * (seen.trials - 1)) for share in AT if int(share * (seen.trials - 1)) >= 3})
-        rng = np.random.default_rng(int(lived.attrs.get("seed") or 0))
+        if recorded.trials < 5:
+            raise DoesNotApply(f"a lifetime has {recorded.trials} trials, and reordering needs 5")
+        at = sorted(
+            {int(share * (recorded.trials - 1)) for share in AT if int(share * (recorded.trials - 1)) >= 3}
+        )
+        rng = np.random.default_rng(int(rollout.attrs.get("seed") or 0))
         equal, other = [], []
-        truth = np.exp(lived.log_probs.sel(condition="intact").values.astype(float))
+        truth = np.exp(rollout.log_probs.sel(condition="intact").values.astype(float))
         for t in at:
-            order = np.argsort(rng.random((len(seen.action), t - 1)), -1)
-            usual = np.tile(np.arange(seen.trials), (len(order), 1))
-            whole = np.concatenate([order, usual[:, t - 1 :]], -1)
-            equal.append(_moved(replay, lived, truth, whole, whole, t=t))
-            other.append(_moved(replay, lived, truth, whole, usual, t=t))
-        parts, split = np.stack([np.mean(equal, 0), np.mean(other, 0)]), str(lived.attrs["split"])
-        where = f"before trials {', '.join(str(t + 1) for t in at)}"
-        out = [
-            Reading(parts[0], split, "counts equal", reason=where),
-            Reading(parts[1], split, "counts changed", reason=where),
+            order = np.argsort(rng.random((len(recorded.action), t - 1)), -1)
+            usual = np.tile(np.arange(recorded.trials), (len(order), 1))
+            reordered = np.concatenate([order, usual[:, t - 1 :]], -1)
+            equal.append(_measure_change(replay, rollout, truth, reordered, reordered, t=t))
+            other.append(_measure_change(replay, rollout, truth, reordered, usual, t=t))
+        parts, split = np.stack([np.mean(equal, 0), np.mean(other, 0)]), str(rollout.attrs["split"])
+        reason = f"before trials {', '.join(str(t + 1) for t in at)}"
+        readings = [
+            Reading(parts[0], split, "counts equal", reason=reason),
+            Reading(parts[1], split, "counts changed", reason=reason),
         ]
         if parts[1].mean() > 0:
-            out.append(Reading(ratio(*parts), split, "the first as a part of the second"))
-        return pad_readings(out, fresh(trials))
+            readings.append(Reading(ratio(*parts), split, "the first as a part of the second"))
+        return pad_readings(readings, fresh(trials))
 
     return Metric(
         name="sufficiency",
@@ -65,13 +69,19 @@ def metric(lifetimes: int = 64) -> Metric:
     )
 
 
-def _moved(
-    replay, lived: xr.Dataset, truth: np.ndarray, acts: np.ndarray, pays: np.ndarray, *, t: int
+def _measure_change(
+    replay,
+    trials: xr.Dataset,
+    truth: np.ndarray,
+    action_order: np.ndarray,
+    feedback_order: np.ndarray,
+    *,
+    t: int,
 ) -> np.ndarray:
-    """[N] total variation at trial t between its output there and after a reordered history."""
-    again = lived.copy()
-    for name, order in (("action", acts), ("feedback", pays)):
-        values = lived[name].values
-        again[name] = (lived[name].dims, np.take_along_axis(values, order[None], -1))
-    told = np.exp(np.asarray(replay("itself", again).log_probs, float))
-    return 0.5 * np.abs(told[:, t] - truth[:, t]).sum(-1)
+    """[N] total variation at trial t between its output and its output after a reordered history."""
+    replayed = trials.copy()
+    for name, order in (("action", action_order), ("feedback", feedback_order)):
+        values = trials[name].values
+        replayed[name] = (trials[name].dims, np.take_along_axis(values, order[None], -1))
+    outputs = np.exp(np.asarray(replay("itself", replayed).log_probs, float))
+    return 0.5 * np.abs(outputs[:, t] - truth[:, t]).sum(-1)

@@ -1,12 +1,15 @@
-"""Search or control: is what it does worked out from candidates once a problem is shown, or was it settled beforehand?
+"""Search or control: are its actions computed from candidates once a problem is shown, or were they settled beforehand?
 
-Search is read only where all of these hold on the same subject, for none of them is evidence alone: it solves problems
-that no table could hold, at their first trial, more than one step ahead; it follows at once, with nothing lived
-through, both what the ends are now worth and where acts now lead; more ticks at the same observation help; and they
-help near choices before far ones, as work does that goes on step by step (noise that averages out helps both alike).
-Numbers of ticks that break a subject, as they may where it was trained with one, are left out.
-Control is read where one of the announcements does not move acts that were right until then (cached values and
-successors, filters, habits), or where what it does on its training problems is gone on others (tables).
+The reading is 'search' only if all of these hold for the same subject; none of them is evidence alone:
+
+- it solves problems at their first trial, more than one step ahead, and there are too many for a table;
+- it follows an announced change of worth and a change of transitions at once, without experience of it;
+- more ticks at the same observation help;
+- they help near choices before far ones, as step-by-step computation does (averaging noise helps both alike).
+
+Numbers of ticks that break a subject are left out: a subject trained with one tick may not work with more.
+The reading is 'control' if a change does not move actions that were right until then (cached values, successor
+representations, filters, habits), or if the subject solves its training problems and no others (tables).
 """
 
 import dataclasses
@@ -26,7 +29,7 @@ WORDS = {
     "control": "its acts were settled beforehand: what is newly shown does not reach them until it is lived through",
     UNDETERMINED: "what was asked does not tell acts that are worked out from acts that were settled beforehand",
 }
-TICKS = (2, 4, 8)  # what is looked ahead is told by the same powers of two
+TICKS = (2, 4, 8)  # depths are grouped by the same powers of two
 WORTH, MAP = "revalued:worth", "revalued:map"
 
 
@@ -35,15 +38,15 @@ class Rule:
     """The constants of the rule; printed with every verdict.
 
     Attributes:
-        solved: the share of right acts from which problems so far ahead are solved.
-        lost: the share of right acts below which they are not (chance is one half).
-        follows: the share of acts that go with a change from which it is followed.
-        ignores: the share below which it is not.
-        gain: the smallest gain in right acts by ticks, and of near over far ones, that counts; so large a loss by ticks
-            before anything has changed says that they break it.
-        table: problems that a table may hold.
-        acts: the fewest acts that are asked of anything.
-        share: the share of resamples that passes.
+        solved: problems at a depth are solved if at least this share of actions is right.
+        lost: they are not solved if at most this share is right (chance is one half).
+        follows: a change is followed if at least this share of actions follows it.
+        ignores: a change is ignored if at most this share of actions follows it.
+        gain: the smallest gain in right actions that counts, from more ticks and of near over far choices; a loss of
+            this size from more ticks, before any change, means that the ticks break the subject.
+        table: how many problems a table may contain.
+        acts: the fewest actions from which a share is computed.
+        share: the share of resamples in which a reading must hold.
         resamples: bootstrap resamples of lifetimes.
         seed: of the bootstrap.
     """
@@ -61,7 +64,7 @@ class Rule:
 
 
 def axis() -> Axis:
-    """Are its acts worked out once a problem is shown, or were they settled beforehand?"""
+    """The axis: are its actions computed once a problem is shown, or were they settled beforehand?"""
     return Axis(
         name="search",
         question="Are its acts worked out once a problem is shown, or were they settled beforehand?",
@@ -74,142 +77,150 @@ def axis() -> Axis:
 
 
 def read(trials: Splits, family: Any, rule: Rule | None = None) -> Verdict | None:
-    """Whether a subject searches.
+    """Decides whether a subject searches.
 
     Args:
-        trials: the subject's data set per split, with the conditions 'thinking:ticks=n' where they were lived.
-        family: what it lived in.
+        trials: the subject's data set per split, with the conditions 'thinking:ticks=n' that were run.
+        family: the family of the tasks.
         rule: the constants.
 
     Returns:
-        None where the family says of no act that it can be thought out.
+        The verdict, or None if the family does not show plans.
     """
     rule = rule or Rule()
     splits = [r for r in ("fresh", "seen", WORTH, MAP) if r in trials]
     if not isinstance(family, ShowsPlans) or not splits:
         return None
     try:
-        told = {split: _ticked(trials[split], family) for split in splits}
-    except MesascopeError as lacking:  # what was shown was not kept
+        plans_by_ticks = {split: _read_plans(trials[split], family) for split in splits}
+    except MesascopeError as lacking:  # the observations were not saved
         nobody = {reading: float(reading == UNDETERMINED) for reading in WORDS}
-        why = f"{WORDS[UNDETERMINED]}; {lacking.problem} {lacking.remedy}"
-        return Verdict(UNDETERMINED, nobody, {"rule": dataclasses.asdict(rule)}, why)
-    broken = _broken(trials, told, rule)
-    told = {split: {n: p for n, p in by.items() if n not in broken} or by for split, by in told.items()}
+        shortfall = f"{WORDS[UNDETERMINED]}; {lacking.problem} {lacking.remedy}"
+        return Verdict(UNDETERMINED, nobody, {"rule": dataclasses.asdict(rule)}, shortfall)
+    broken = _find_broken(trials, plans_by_ticks, rule)
+    plans_by_ticks = {
+        split: {n: p for n, p in by.items() if n not in broken} or by for split, by in plans_by_ticks.items()
+    }
     weights = {
         split: resampling(trials[split].sizes["lifetime"], rule.resamples, rule.seed + i)
         for i, split in enumerate(splits)
     }
-    plans = {split: next(iter(by.values())) for split, by in told.items()}
+    plans = {split: next(iter(by.values())) for split, by in plans_by_ticks.items()}
     plan, others = plans[splits[0]], [p.cases for split, p in plans.items() if split != "seen"]
     numbers: dict[str, Any] = {
         "lifetimes": int(plan.action.shape[0]),
         "problems": min(others, default=plan.cases),
-        "ticks": sorted(next(iter(told.values()))),
+        "ticks": sorted(next(iter(plans_by_ticks.values()))),
         "broken_by_ticks": broken,
         "rule": dataclasses.asdict(rule),
     }
-    here = [split for split in ("fresh", "seen") if split in told]
-    curves = {split: {n: success_by_depth(plan) for n, plan in sorted(told[split].items())} for split in here}
-    numbers["right_at_once"] = {split: _shares(by_ticks) for split, by_ticks in curves.items()}
+    measured = [split for split in ("fresh", "seen") if split in plans_by_ticks]
+    curves = {
+        split: {n: success_by_depth(plan) for n, plan in sorted(plans_by_ticks[split].items())}
+        for split in measured
+    }
+    numbers["right_at_once"] = {split: _mean_shares(by_ticks) for split, by_ticks in curves.items()}
     reach = _reach(curves.get("fresh", {}), rule)
     numbers["look_ahead"] = reach
-    # with the most ticks, more than one step ahead and no farther than it can look
+    # with the most ticks, more than one step ahead and within its reach
     follow: dict[str, Counted] = {}
-    for split in [r for r in (WORTH, MAP) if r in told]:
-        most = told[split][max(told[split])]
+    for split in [r for r in (WORTH, MAP) if r in plans_by_ticks]:
+        most = plans_by_ticks[split][max(plans_by_ticks[split])]
         follow[split] = follow_change(most, int(trials[split].attrs["changes"]), farthest=reach)
     numbers["follows"] = {split: counted.mean() for split, counted in follow.items()}
-    asked = {split: counted for split, counted in follow.items() if counted.asked.sum() >= rule.acts}
-    passed = {split: counted.drawn(weights[split]) for split, counted in asked.items()}
+    sufficient = {split: counted for split, counted in follow.items() if counted.total.sum() >= rule.acts}
+    passed = {split: counted.resample(weights[split]) for split, counted in sufficient.items()}
     nothing = np.zeros(rule.resamples, bool)
-    works, why = _works(curves.get("fresh", {}), reach, weights.get("fresh"), rule, numbers)
-    goal, large = all(p.goal for by in told.values() for p in by.values()), numbers["problems"] > rule.table
+    works, shortfall = _check_work(curves.get("fresh", {}), reach, weights.get("fresh"), rule, numbers)
+    goal, large = (
+        all(p.goal for by in plans_by_ticks.values() for p in by.values()),
+        numbers["problems"] > rule.table,
+    )
     searches = works & goal & large & (len(passed) == 2)
-    for drawn in passed.values():
-        searches = searches & (drawn >= rule.follows)
+    for shares in passed.values():
+        searches = searches & (shares >= rule.follows)
     ignored = np.any([d <= rule.ignores for d in passed.values()], 0) if passed else nothing
-    tabled = _tabled(curves, weights, rule)
+    tabled = _check_table(curves, weights, rule)
     controls = (ignored | tabled) & goal & ~searches
     level = np.where(searches, 0, np.where(controls, 1, 2))
     probability = {reading: float((level == i).mean()) for i, reading in enumerate(WORDS)}
     reading = next((r for r in WORDS if probability[r] >= rule.share), UNDETERMINED)
     if reading == "control":
-        reasons = _controlled(numbers, ignored, tabled, rule)
+        reasons = _explain_control(numbers, ignored, tabled, rule)
     elif reading == UNDETERMINED:
-        reasons = _lacking(numbers, goal, large, asked, why, rule=rule)
+        reasons = _explain_undetermined(numbers, goal, large, sufficient, shortfall, rule=rule)
     else:
-        reasons = _shown(numbers)
+        reasons = _explain_search(numbers)
     if broken:
         reasons.append(f"read without {' and '.join(map(str, broken))} ticks, with which it does worse")
     return Verdict(reading, probability, numbers, "; ".join([WORDS[reading], *reasons]) + ".")
 
 
-def _shares(curve: dict[int, dict[int, Counted]]) -> dict[str, dict[str, float | None]]:
-    """The shares of right acts by ticks and by how far ahead one must look."""
+def _mean_shares(curve: dict[int, dict[int, Counted]]) -> dict[str, dict[str, float | None]]:
+    """The shares of right actions by ticks and by depth."""
     return {f"{n} ticks": {f"{far} ahead": c.mean() for far, c in by.items()} for n, by in curve.items()}
 
 
-def _ticked(lived: Any, family: Any) -> dict[int, Any]:
-    """The plans of one split by the ticks at each observation."""
-    labels = lived.condition.values.tolist()
-    return {ticks: family.plans(lived, label) for label in labels if (ticks := ticks_of(label))}
+def _read_plans(trials: Any, family: Any) -> dict[int, Any]:
+    """The plans of one split, by the number of ticks at each observation."""
+    labels = trials.condition.values.tolist()
+    return {ticks: family.plans(trials, label) for label in labels if (ticks := ticks_of(label))}
 
 
-def _broken(trials: Splits, told: dict[str, dict[int, Any]], rule: Rule) -> list[int]:
-    """The ticks with which acts are worse than with the fewest, on any split, before anything has changed."""
+def _find_broken(trials: Splits, plans_by_ticks: dict[str, dict[int, Any]], rule: Rule) -> list[int]:
+    """The numbers of ticks with which actions are worse than with the fewest, on any split, before any change."""
     out = set()
-    for split, by in told.items():
+    for split, by in plans_by_ticks.items():
         until = trials[split].attrs.get("changes")
         shares = {}
         for n, plan in by.items():
-            right, asked = (x[:, : None if until is None else int(until)] for x in right_acts(plan))
-            shares[n] = (right & asked).sum() / max(asked.sum(), 1)
+            right, eligible = (x[:, : None if until is None else int(until)] for x in right_acts(plan))
+            shares[n] = (right & eligible).sum() / max(eligible.sum(), 1)
         out |= {n for n in by if shares[n] < shares[min(by)] - rule.gain}
     return sorted(out)
 
 
 def _reach(curve: dict[int, dict[int, Counted]], rule: Rule) -> int:
-    """How many steps ahead fresh problems are solved with the most ticks; 0 for none beyond the next step."""
+    """The largest depth at which fresh problems are solved with the most ticks; 0 if none beyond the next step."""
     last = curve[max(curve)] if curve else {}
-    asked = {far: c for far, c in last.items() if far > 1 and c.asked.sum() >= rule.acts}
-    return max((far for far, c in asked.items() if (c.mean() or 0) >= rule.solved), default=0)
+    sufficient = {far: c for far, c in last.items() if far > 1 and c.total.sum() >= rule.acts}
+    return max((far for far, c in sufficient.items() if (c.mean() or 0) >= rule.solved), default=0)
 
 
-def _works(
+def _check_work(
     curve: dict[int, dict[int, Counted]],
     reach: int,
     weights: np.ndarray | None,
     rule: Rule,
     numbers: dict[str, Any],
 ) -> tuple[np.ndarray, str]:
-    """Per resample whether ticks help, and near choices before far ones; and what is lacking, in words."""
-    no = np.zeros(rule.resamples, bool)
+    """Per resample whether ticks help, and near choices before far ones; and the shortfall in words."""
+    never = np.zeros(rule.resamples, bool)
     if weights is None or not reach:
-        return no, "no fresh problem was solved at its first trial more than one step ahead"
+        return never, "no fresh problem was solved at its first trial more than one step ahead"
     if len(curve) < 2:
-        return no, "it was not given more ticks: run the conditions thinking:ticks=2, 4 and 8"
-    drawn = {n: {far: c.drawn(weights) for far, c in by_far.items()} for n, by_far in curve.items()}
+        return never, "it was not given more ticks: run the conditions thinking:ticks=2, 4 and 8"
+    shares = {n: {far: c.resample(weights) for far, c in by_far.items()} for n, by_far in curve.items()}
     most, least = max(curve), min(curve)
-    gain = drawn[most][reach] - drawn[least][reach]
-    near = max((far for far in drawn[most] if far < reach), default=reach)
-    orders = {n: drawn[n][near] - drawn[n][reach] for n in curve if n < most}
+    gain = shares[most][reach] - shares[least][reach]
+    near = max((far for far in shares[most] if far < reach), default=reach)
+    orders = {n: shares[n][near] - shares[n][reach] for n in curve if n < most}
     best = max(orders, key=lambda n: float(np.nanmean(orders[n])))
     numbers["gain_by_ticks"] = float(np.nanmean(gain))
     numbers["near_before_far"] = float(np.nanmean(orders[best]))
-    works = (drawn[most][reach] >= rule.solved) & (gain >= rule.gain) & (orders[best] >= rule.gain)
+    works = (shares[most][reach] >= rule.solved) & (gain >= rule.gain) & (orders[best] >= rule.gain)
     numbers["works"] = float(works.mean())
     if numbers["gain_by_ticks"] < rule.gain:
         return works, "more ticks do not help, so a map from problem to act would do as well"
     if numbers["near_before_far"] < rule.gain:
         return works, "ticks help far choices as soon as near ones, as where noise averages out"
     if numbers["works"] < rule.share:
-        return works, _settled(numbers, gain, orders[best], rule)
+        return works, _estimate_lifetimes(numbers, gain, orders[best], rule)
     return works, ""
 
 
-def _settled(numbers: dict[str, Any], gain: np.ndarray, order: np.ndarray, rule: Rule) -> str:
-    """How many lifetimes would show that ticks help, if things are as they seem: in nine of ten runs or so."""
+def _estimate_lifetimes(numbers: dict[str, Any], gain: np.ndarray, order: np.ndarray, rule: Rule) -> str:
+    """Says how many lifetimes would show that ticks help in about nine of ten runs, if the estimates are right."""
     short = max(float(np.nanstd(x) / max(np.nanmean(x) - rule.gain, 1e-9)) for x in (gain, order))
     needed = numbers["lifetimes"] * max((3 * short) ** 2, 1.0)
     many = "more than 100,000" if needed > 1e5 else f"about {2 ** int(np.ceil(np.log2(needed))):,}"
@@ -220,19 +231,19 @@ def _settled(numbers: dict[str, Any], gain: np.ndarray, order: np.ndarray, rule:
     )
 
 
-def _tabled(curves: dict[str, Any], weights: dict[str, np.ndarray], rule: Rule) -> np.ndarray:
-    """Per resample whether its training problems are solved and others are not."""
-    no = np.zeros(rule.resamples, bool)
+def _check_table(curves: dict[str, Any], weights: dict[str, np.ndarray], rule: Rule) -> np.ndarray:
+    """Per resample whether training problems are solved and others are not."""
+    never = np.zeros(rule.resamples, bool)
     if not {"seen", "fresh"} <= set(curves):
-        return no
+        return never
     shares = {}
     for split in ("seen", "fresh"):
         last = curves[split][max(curves[split])]
         ahead = [c for far, c in last.items() if far > 1]
         if not ahead:
-            return no
+            return never
         both = Counted(*(np.sum(x, 0) for x in zip(*ahead, strict=True)))
-        shares[split] = both.drawn(weights[split])
+        shares[split] = both.resample(weights[split])
     return (shares["seen"] >= rule.solved) & (shares["fresh"] <= rule.lost)
 
 
@@ -240,8 +251,8 @@ def _percent(share: float | None) -> str:
     return "not asked" if share is None else f"{share:.0%}"
 
 
-def _shown(numbers: dict[str, Any]) -> list[str]:
-    """Why 'search'."""
+def _explain_search(numbers: dict[str, Any]) -> list[str]:
+    """The reasons for the reading 'search'."""
     follows = numbers["follows"]
     return [
         f"fresh problems are solved at their first trial {numbers['look_ahead']} steps ahead",
@@ -252,36 +263,40 @@ def _shown(numbers: dict[str, Any]) -> list[str]:
     ]
 
 
-def _controlled(numbers: dict[str, Any], ignored: np.ndarray, tabled: np.ndarray, rule: Rule) -> list[str]:
-    """Why 'control'."""
-    out = []
+def _explain_control(
+    numbers: dict[str, Any], ignored: np.ndarray, tabled: np.ndarray, rule: Rule
+) -> list[str]:
+    """The reasons for the reading 'control'."""
+    reasons = []
     if ignored.mean() >= 0.5:
         names, follows = {WORTH: "what things are worth", MAP: "where acts lead"}, numbers["follows"]
-        held = [names[r] for r, share in follows.items() if share is not None and share <= rule.ignores]
-        out.append(
-            f"a change of {' and of '.join(held) or 'one of the two'} that is shown and not lived through leaves acts "
-            f"as they were (followed: worth {_percent(follows.get(WORTH))}, map "
+        changes = [names[r] for r, share in follows.items() if share is not None and share <= rule.ignores]
+        reasons.append(
+            f"a change of {' and of '.join(changes) or 'one of the two'} that is shown and not lived through leaves "
+            f"acts as they were (followed: worth {_percent(follows.get(WORTH))}, map "
             f"{_percent(follows.get(MAP))}); whether it could read what was shown is not known"
         )
     if tabled.mean() >= 0.5:
-        out.append("the problems of its training are solved, others are not: a table")
-    return out
+        reasons.append("the problems of its training are solved, others are not: a table")
+    return reasons
 
 
-def _lacking(
-    numbers: dict[str, Any], goal: bool, large: bool, asked: Any, why: str, *, rule: Rule
+def _explain_undetermined(
+    numbers: dict[str, Any], goal: bool, large: bool, sufficient: Any, shortfall: str, *, rule: Rule
 ) -> list[str]:
-    """Why neither."""
+    """The reasons for the reading 'undetermined'."""
     if not goal:
-        return ["nothing is pursued in this family: gain from computation alone is no search"]
-    out = []
+        return ["nothing is pursued in this family: gain from computation alone is not search"]
+    reasons = []
     if not large:
-        out.append(f"there are {numbers['problems']:,.0f} problems, so a table could hold the answers to all")
-    lacking = [split for split in (WORTH, MAP) if split not in asked]
+        reasons.append(
+            f"there are {numbers['problems']:,.0f} problems, so a table could hold the answers to all"
+        )
+    lacking = [split for split in (WORTH, MAP) if split not in sufficient]
     if lacking:
-        where = " and ".join(lacking)
-        out.append(f"too few acts were right and then changed on {where} (at least {rule.acts})")
+        names = " and ".join(lacking)
+        reasons.append(f"too few acts were right and then changed on {names} (at least {rule.acts})")
     else:
         shares = ", ".join(f"{split} {_percent(numbers['follows'][split])}" for split in (WORTH, MAP))
-        out.append(f"changes followed at once, which alone tells nothing: {shares}")
-    return [*out, *([why] if why else [])]
+        reasons.append(f"changes followed at once, which alone tells nothing: {shares}")
+    return [*reasons, *([shortfall] if shortfall else [])]

@@ -1,7 +1,7 @@
-"""How far ahead does it choose well, on problems that are shown whole and met for the first time?
+"""How far ahead does it choose well, on fully observed problems at their first trial?
 
-Acts at the first trial of a lifetime on fresh tasks, by how many steps ahead one must look to tell them apart. A map
-from problem to act, learnt in training, chooses well too; the axis `search` asks for more.
+Actions at the first trial of a lifetime on fresh tasks, by how many steps ahead they differ in value. A map from
+problem to action, learnt in training, chooses well too; the axis `search` asks for more.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from mesascope.contracts.metric import DoesNotApply, Reading, asks
 from mesascope.questions.search.reading import Counted, plans_of, success_by_depth, ticks_of
 from mesascope.stats import ratio
 
-EXACT = 8  # steps ahead that are told one by one; beyond that 9 to 16, 17 to 32 and so on
+EXACT = 8  # depths up to this have a bin each; beyond it 9 to 16, 17 to 32 and so on
 TICKS = 8
 
 
@@ -22,30 +22,30 @@ def metric(trials, references, replay):
     """How often is its act a best one at the first trial on fresh tasks, by how far ahead one must look?"""
     if "fresh" not in trials:
         raise DoesNotApply("there are no lifetimes on fresh tasks")
-    lived, out = trials["fresh"], []
-    for label in (c for c in lived.condition.values.tolist() if ticks_of(c) in (1, TICKS)):
-        plan = plans_of(replay, lived, label)
+    rollout, readings = trials["fresh"], []
+    for label in (c for c in rollout.condition.values.tolist() if ticks_of(c) in (1, TICKS)):
+        plan = plans_of(replay, rollout, label)
         if not plan.goal:
             raise DoesNotApply(
                 "nothing is pursued there, so no act is better than another for what it leads to"
             )
         best = plan.values[:, 0] >= plan.values[:, 0].max(-1, keepdims=True) - 1e-9
         chance = float(best.mean(-1)[np.ptp(plan.values[:, 0], -1) > 1e-9].mean())
-        for far, counted in _binned(success_by_depth(plan)).items():
-            if counted.asked.sum():
-                told = f"{far} ahead" + (f", {ticks_of(label)} ticks" if ticks_of(label) > 1 else "")
-                out.append(Reading(ratio(*counted), "fresh", told, null=chance))
-    if not out:
+        for far, counted in _bin_distances(success_by_depth(plan)).items():
+            if counted.total.sum():
+                text = f"{far} ahead" + (f", {ticks_of(label)} ticks" if ticks_of(label) > 1 else "")
+                readings.append(Reading(ratio(*counted), "fresh", text, null=chance))
+    if not readings:
         raise DoesNotApply("nothing that its acts lead to is shown at the first trial")
-    return out
+    return readings
 
 
-def _binned(by_far: dict[int, Counted]) -> dict[str, Counted]:
-    """The same by 1, 2, … 8 steps, 9 to 16, 17 to 32 and so on, nearest first."""
-    out: dict[str, Counted] = {}
+def _bin_distances(by_far: dict[int, Counted]) -> dict[str, Counted]:
+    """Counts grouped by 1, 2, … 8 steps, 9 to 16, 17 to 32 and so on, nearest first."""
+    bins: dict[str, Counted] = {}
     for far, counted in sorted(by_far.items()):
         low = 1 << (far - 1).bit_length() - 1 if far > EXACT else far
         name = f"{low + 1} to {2 * low} steps" if far > EXACT else f"{far} step{'s' * (far > 1)}"
-        there = out.get(name)
-        out[name] = Counted(*(a + b for a, b in zip(there, counted, strict=True))) if there else counted
-    return out
+        earlier = bins.get(name)
+        bins[name] = Counted(*(a + b for a, b in zip(earlier, counted, strict=True))) if earlier else counted
+    return bins

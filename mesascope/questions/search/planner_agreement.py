@@ -1,7 +1,7 @@
-"""Where a planner and a table of what it does on the training problems differ, whom does it go with?
+"""Where a planner and a table of its actions on the training problems differ, which of the two does it follow?
 
-Asked at the first trial on fresh tasks, where all is shown and nothing was lived through. On the training problems both
-do the same, and there the question has no answer.
+The first trial on fresh tasks is read: the problem is fully observed and there is no experience of it. On the training
+problems both act alike.
 """
 
 import numpy as np
@@ -15,26 +15,26 @@ from mesascope.stats import ratio
 @asks("Where a planner and its cached clone differ on fresh tasks, how often does it act as the planner?")
 def metric(trials, references, replay):
     """Where a planner and its cached clone differ on fresh tasks, how often does it act as the planner?"""
-    lived = trials.get("fresh")
-    if lived is None:
+    rollout = trials.get("fresh")
+    if rollout is None:
         raise DoesNotApply("there are no lifetimes on fresh tasks")
-    plan = plans_of(replay, lived)
-    family = replay.home(lived)
+    plan = plans_of(replay, rollout)
+    family = replay.home(rollout)
     if family.bank is None or not plan.goal:
         raise DoesNotApply(
             "there is no bank of training problems, so no table of what a planner does on them"
         )
     try:
-        cached = replay(family.references["locator"], lived).action
+        cached = replay(family.references["locator"], rollout).action
     except MesascopeError as error:
         raise DoesNotApply(error.problem) from None
     cached = np.asarray(cached).reshape(plan.action.shape)[:, :1]
     first = plan._replace(action=plan.action[:, :1], values=plan.values[:, :1])
-    right, asked = right_acts(first)
+    right, eligible = right_acts(first)
     wrong = ~right_acts(first._replace(action=cached))[0]
-    asked = asked & wrong & plan.shown[:, :1, None]
-    if not asked.any():
+    eligible = eligible & wrong & plan.shown[:, :1, None]
+    if not eligible.any():
         raise DoesNotApply("planner and clone never differ there")
-    counted = [x.sum((1, 2)).astype(float) for x in (right & asked, asked)]
-    told = f"{int(asked.sum())} acts in which the two differ; 0 is the clone, 1 the planner"
-    return [Reading(ratio(*counted), "fresh", null=0.5, reason=told)]
+    counted = [x.sum((1, 2)).astype(float) for x in (right & eligible, eligible)]
+    reason = f"{int(eligible.sum())} acts in which the two differ; 0 is the clone, 1 the planner"
+    return [Reading(ratio(*counted), "fresh", null=0.5, reason=reason)]

@@ -1,4 +1,4 @@
-"""What the metrics of search and the search axis share: right acts, by ticks, by how far ahead, and at a change."""
+"""Right actions by ticks, by depth and at a change; the metrics of search and the search axis use them."""
 
 from typing import Any, NamedTuple
 
@@ -14,26 +14,26 @@ EQUAL = 1e-9  # values no farther apart than this are the same
 
 
 class Counted(NamedTuple):
-    """Acts of each lifetime [N]: right ones, and all that were asked."""
+    """Counts of actions per lifetime [N]: the right ones, and all that count."""
 
     right: np.ndarray
-    asked: np.ndarray
+    total: np.ndarray
 
     def mean(self) -> float | None:
-        """Over all lifetimes; None where nothing was asked."""
-        return float(self.right.sum() / self.asked.sum()) if self.asked.sum() else None
+        """The share of right actions over all lifetimes; None if no action counts."""
+        return float(self.right.sum() / self.total.sum()) if self.total.sum() else None
 
-    def drawn(self, weights: np.ndarray) -> np.ndarray:
-        """[resamples] the same, NaN where nothing was asked."""
-        asked = weights @ self.asked
-        return np.where(asked > 0, (weights @ self.right) / np.maximum(asked, 1e-9), np.nan)
+    def resample(self, weights: np.ndarray) -> np.ndarray:
+        """[resamples] the share of right actions; NaN if no action counts."""
+        total = weights @ self.total
+        return np.where(total > 0, (weights @ self.right) / np.maximum(total, 1e-9), np.nan)
 
 
 def plans_of(replay: Any, trials: xr.Dataset, label: str = "intact") -> Plans:
-    """The plans on the trials of one split, for a metric, which knows the family by the trials' own word.
+    """The plans on the trials of one split, for a metric: the family is the one that the trials name.
 
     Raises:
-        DoesNotApply: the family is not at hand, nothing in it is thought out, or what was shown was not kept.
+        DoesNotApply: the family is not available or does not show plans, or the observations were not saved.
     """
     family = family_of(replay, trials)
     if not isinstance(family, ShowsPlans):
@@ -45,7 +45,7 @@ def plans_of(replay: Any, trials: xr.Dataset, label: str = "intact") -> Plans:
 
 
 def ticks_of(label: str) -> int:
-    """The ticks at each observation under a condition: 1 where nothing is disturbed, 0 under any other condition."""
+    """The ticks at each observation under a condition: 1 for 'intact', 0 for conditions other than 'thinking'."""
     if label == "intact":
         return 1
     head, _, number = label.partition("=")
@@ -53,31 +53,31 @@ def ticks_of(label: str) -> int:
 
 
 def right_acts(plan: Plans) -> tuple[np.ndarray, np.ndarray]:
-    """[N, T, S] whether an act was a best one, and whether there was anything to choose."""
+    """[N, T, S] whether an action was a best one, and whether actions differed in value."""
     chosen = np.take_along_axis(plan.values, np.maximum(plan.action, 0)[..., None], -1)[..., 0]
     differ = np.ptp(plan.values, -1) > EQUAL
     return chosen >= plan.values.max(-1) - EQUAL, differ & (plan.action >= 0)
 
 
 def success_by_depth(plan: Plans) -> dict[int, Counted]:
-    """By how far ahead one must look: right acts at the first trial, where all was shown."""
-    right, asked = right_acts(plan)
-    asked, far = asked[:, 0] & plan.shown[:, 0, None], plan.far[:, 0]
-    out = {}
+    """Counts of right actions by depth, at the first trial of fully observed problems."""
+    right, eligible = right_acts(plan)
+    eligible, far = eligible[:, 0] & plan.shown[:, 0, None], plan.far[:, 0]
+    counts = {}
     for steps in np.unique(far).tolist():
-        here = asked & (far == steps)
-        out[steps] = Counted((right[:, 0] & here).sum(-1), here.sum(-1))
-    return out
+        included = eligible & (far == steps)
+        counts[steps] = Counted((right[:, 0] & included).sum(-1), included.sum(-1))
+    return counts
 
 
 def follow_change(plan: Plans, change: int, nearest: int = 2, farthest: int = 0) -> Counted:
-    """Acts at a change that go with it, of those that were right until then and now are not.
+    """Counts of actions that follow a change, among those that were right before it and are now wrong.
 
     Args:
         plan: of the trials.
         change: the trial at which the task changes.
-        nearest: only where one must look at least so many steps ahead.
-        farthest: and at most so many; 0 for any.
+        nearest: the smallest depth that counts.
+        farthest: the largest depth that counts; 0 for any.
     """
     now, old, last = plan.values[:, change], plan.before[:, change], plan.values[:, change - 1]
     before, action = plan.action[:, change - 1], plan.action[:, change]
@@ -85,5 +85,7 @@ def follow_change(plan: Plans, change: int, nearest: int = 2, farthest: int = 0)
     differ = (np.ptp(now, -1) > EQUAL) & (np.ptp(old, -1) > EQUAL) & (now.argmax(-1) != old.argmax(-1))
     far = plan.far[:, change]
     within = (far >= nearest) & ((far <= farthest) if farthest else True)
-    asked = same & differ & within & (before == old.argmax(-1)) & (action >= 0) & plan.shown[:, change, None]
-    return Counted((asked & (action == now.argmax(-1))).sum(-1), asked.sum(-1))
+    eligible = (
+        same & differ & within & (before == old.argmax(-1)) & (action >= 0) & plan.shown[:, change, None]
+    )
+    return Counted((eligible & (action == now.argmax(-1))).sum(-1), eligible.sum(-1))

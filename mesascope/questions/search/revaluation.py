@@ -1,9 +1,9 @@
-"""Does the first act after a change go with it, with nothing lived through in between?
+"""Does the first action after a change follow it, without experience of the change?
 
-Half-way on the splits 'revalued' the worth of what acts lead to, or where they lead, is announced or shown. Counted are
-acts that were right until then, are wrong now, and could not be told by the next step. Cached values follow neither
-change, a successor representation follows a new worth and no new map. To follow both is no evidence of search: a map
-from what is shown to an act does too.
+Half-way on the splits 'revalued' a new worth of outcomes, or a new map of where actions lead, is announced or shown.
+The actions that count were right before, are wrong now, and differ only more than one step ahead. Cached values follow
+neither change; a successor representation follows a new worth and not a new map. Following both is not evidence of
+search: a map from observation to action does so too.
 """
 
 from mesascope.contracts.metric import DoesNotApply, Reading, asks
@@ -14,19 +14,19 @@ from mesascope.stats import ratio
 
 @asks("Of the acts that an announced change makes wrong, how many go with it at once?", splits=("revalued",))
 def metric(trials, references, replay):
-    """Of the acts that a change makes wrong, how many go with it at once?"""
-    out = []
-    for split, lived in trials.items():
-        change = lived.attrs.get("changes")
+    """Of the actions that a change makes wrong, how many follow it at once?"""
+    readings = []
+    for split, rollout in trials.items():
+        change = rollout.attrs.get("changes")
         if kind(split) != "revalued" or change is None:
             continue
-        for label in (c for c in lived.condition.values.tolist() if ticks_of(c)):
-            counted = follow_change(plans_of(replay, lived, label), int(change))
+        for label in (c for c in rollout.condition.values.tolist() if ticks_of(c)):
+            counted = follow_change(plans_of(replay, rollout, label), int(change))
             ticks = ticks_of(label)
-            if counted.asked.sum():
-                told = f"{int(counted.asked.sum())} acts that were right until then and now are wrong"
+            if counted.total.sum():
+                reason = f"{int(counted.total.sum())} acts that were right until then and now are wrong"
                 name = "first act" + (f", {ticks} ticks" if ticks > 1 else "")
-                out.append(Reading(ratio(*counted), split, name, reason=told))
-    if not out:
+                readings.append(Reading(ratio(*counted), split, name, reason=reason))
+    if not readings:
         raise DoesNotApply("no act was right until a change and wrong after it")
-    return out
+    return readings

@@ -1,7 +1,7 @@
 """How often does it succeed, given more and more ticks at the same observation?
 
-A curve over time to think, falls included; nothing says that it must rise. It shows a gain from computation, which is
-no search: running sums gain, and so does an answer whose noise averages out. The weaker of two networks can gain more.
+The curve of success over thinking time may rise or fall. A rise is a gain from computation, which is not search:
+running sums gain, and so does an answer whose noise averages out. The weaker of two networks can gain more.
 """
 
 import numpy as np
@@ -13,23 +13,23 @@ from mesascope.contracts.split import kind
 from mesascope.errors import MesascopeError
 from mesascope.questions.search.reading import ticks_of
 
-CURVE = "curve"  # the split of curves that were logged elsewhere: success against steps, lifetimes not paired
+CURVE = "curve"  # the split of logged curves: success against steps, with unpaired lifetimes
 
 
 def metric(ticks: str = "2+8") -> Metric:
     """How often does it succeed, given more and more ticks at the same observation?
 
     Args:
-        ticks: how many, joined by +; one is always among them.
+        ticks: numbers of ticks, joined by +; one tick is always included.
     """
-    counts = sorted(set(_counts(ticks)))
+    counts = sorted(set(_parse_counts(ticks)))
 
     def measure(trials, references, replay):
-        out = []
-        for split, lived in trials.items():
+        readings = []
+        for split, rollout in trials.items():
             if kind(split) in ("fresh", CURVE):
-                out += _curve(lived, split, kind(split) == "fresh")
-        return out
+                readings += _read_curve(rollout, split, kind(split) == "fresh")
+        return readings
 
     return Metric(
         name="success_by_ticks",
@@ -41,60 +41,62 @@ def metric(ticks: str = "2+8") -> Metric:
     )
 
 
-def _counts(ticks: str) -> list[int]:
+def _parse_counts(ticks: str) -> list[int]:
     parts = ticks.split("+")
     if not all(p.isdecimal() and 2 <= int(p) <= MOST for p in parts):
         raise MesascopeError(
-            f"ticks={ticks!r} names no numbers of ticks.",
+            f"ticks={ticks!r} does not give numbers of ticks.",
             f"Type whole numbers from 2 to {MOST}, joined by +: ticks=2+8+32.",
         )
     return [int(p) for p in parts]
 
 
-def _curve(lived: xr.Dataset, split: str, paired: bool) -> list[Reading]:
-    """Success by ticks, or by steps where others logged it, what the most of them bring, and what they cost."""
-    successes = _successes(lived) if paired else _logged(lived)
+def _read_curve(trials: xr.Dataset, split: str, paired: bool) -> list[Reading]:
+    """Readings: success by ticks (by steps in a logged curve), and the gain and loss from the most of them."""
+    successes = _find_successes(trials) if paired else _read_logged(trials)
     if len(successes) < 2:
         raise DoesNotApply(
             "it was not given more ticks, or its tasks say of no act that it can be thought out"
         )
-    word, unit, out = "tick" if paired else "step", "" if paired else "problem", []
+    word, unit, readings = "tick" if paired else "step", "" if paired else "problem", []
     windows = {"": slice(None)}
-    if paired and lived.sizes["trial"] > 1:
-        windows[", first trial"] = slice(0, 1)  # a problem that stays is thought out from trial to trial
+    if paired and trials.sizes["trial"] > 1:
+        windows[", first trial"] = slice(0, 1)  # computation on a repeated problem goes on over trials
     for when, window in windows.items():
         by = {n: np.nanmean(x[:, window], -1) if paired else x[:, 0] for n, x in successes.items()}
-        out += [Reading(x, split, f"{n} {word}{'' if n == 1 else 's'}{when}") for n, x in by.items()]
+        readings += [Reading(x, split, f"{n} {word}{'' if n == 1 else 's'}{when}") for n, x in by.items()]
         least, most = min(by), max(by)
         best = max(by, key=lambda n: float(np.nanmean(by[n])))
-        told = "a gain from computation, which alone is no search"
-        gain = _less(by[most], by[least], paired)
-        out.append(Reading(gain, split, f"{most} {word}s less {least}{when}", reason=told, unit=unit))
+        reason = "a gain from computation, which alone is not search"
+        gain = _difference(by[most], by[least], paired)
+        readings.append(Reading(gain, split, f"{most} {word}s less {least}{when}", reason=reason, unit=unit))
         if best not in (least, most):
-            told = "the best of several, so a little too large"
-            lost = _less(by[most], by[best], paired)
-            out.append(Reading(lost, split, f"{most} {word}s less {best}{when}", reason=told, unit=unit))
-    return out
+            reason = "the best of several, so a little too large"
+            lost = _difference(by[most], by[best], paired)
+            readings.append(
+                Reading(lost, split, f"{most} {word}s less {best}{when}", reason=reason, unit=unit)
+            )
+    return readings
 
 
-def _logged(lived: xr.Dataset) -> dict[int, np.ndarray]:
-    """[N, 1] whether each problem was solved, by steps in rising order; NaN beyond the last problem."""
-    labels = sorted((int(c.partition("=")[2]), c) for c in lived.condition.values.tolist())
-    return {n: lived.score.sel(condition=c).values.astype(float) for n, c in labels}
+def _read_logged(trials: xr.Dataset) -> dict[int, np.ndarray]:
+    """Per number of steps, rising: [N, 1] whether each problem was solved; NaN beyond the last problem."""
+    labels = sorted((int(c.partition("=")[2]), c) for c in trials.condition.values.tolist())
+    return {n: trials.score.sel(condition=c).values.astype(float) for n, c in labels}
 
 
-def _successes(lived: xr.Dataset) -> dict[int, np.ndarray]:
-    """[N, T] whether each trial got all that was to be got, by ticks in rising order; NaN where it was not lived."""
-    labels = sorted((ticks_of(c), c) for c in lived.condition.values.tolist() if ticks_of(c))
-    best, out = lived.best.values.astype(float), {}
+def _find_successes(trials: xr.Dataset) -> dict[int, np.ndarray]:
+    """Per number of ticks, rising: [N, T] whether each trial got the best score; NaN if the trial did not happen."""
+    labels = sorted((ticks_of(c), c) for c in trials.condition.values.tolist() if ticks_of(c))
+    best, successes = trials.best.values.astype(float), {}
     for n, label in labels:
-        score = lived.score.sel(condition=label).values.astype(float)
-        out[n] = np.where(np.isfinite(score), (score >= best - 1e-5).astype(float), np.nan)
-    return out
+        score = trials.score.sel(condition=label).values.astype(float)
+        successes[n] = np.where(np.isfinite(score), (score >= best - 1e-5).astype(float), np.nan)
+    return successes
 
 
-def _less(one: np.ndarray, other: np.ndarray, paired: bool) -> np.ndarray:
-    """Numbers whose mean is the difference of both means, and whose spread gives its standard error."""
+def _difference(one: np.ndarray, other: np.ndarray, paired: bool) -> np.ndarray:
+    """Numbers with the difference of both means as their mean, and with the spread that gives its standard error."""
     if paired:
         return one - other
     parts = [x[np.isfinite(x)] for x in (one, other)]

@@ -1,1 +1,1 @@
-"""From just doing the task to acquiring it: what is carried, how far back, how far it reaches."""
+"""From just doing the task to acquiring it: what the carry contributes, how far back, and on which tasks."""

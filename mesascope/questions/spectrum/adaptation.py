@@ -11,13 +11,13 @@ from mesascope.trials import gain, payoff
 )
 def metric(trials, references, replay):
     """Does its pay-off rise from the first tenth of the lifetime to the last quarter?"""
-    lived = fresh(trials)
-    length = lived.sizes["trial"]
+    rollout = fresh(trials)
+    length = rollout.sizes["trial"]
     if length < 4:
-        raise DoesNotApply(f"a lifetime has {length} trials, it needs 4")
+        raise DoesNotApply(f"a lifetime has {length} trials, and it needs 4")
     start, end = slice(0, max(length // 10, 1)), slice(length - max(length // 4, 1), None)
-    if "chance" in lived:
-        return [Reading(ratio(*gain(lived, "intact", end)) - ratio(*gain(lived, "intact", start)))]
-    paid = payoff(lived)
+    if "chance" in rollout:
+        return [Reading(ratio(*gain(rollout, "intact", end)) - ratio(*gain(rollout, "intact", start)))]
+    paid = payoff(rollout)
     rise = mean(paid[:, end]) - mean(paid[:, start])
-    return [Reading(rise, split=lived.attrs.get("split", "logged"), reason="realised pay-off")]
+    return [Reading(rise, split=rollout.attrs.get("split", "logged"), reason="realised pay-off")]

@@ -13,7 +13,7 @@ from mesascope.trials import reflex_window
 )
 def metric(trials, references, replay):
     """Does feedback older than a few trials, held in the carry, change what it scores?"""
-    lived = fresh(trials)
-    older = f"feedback_shuffled:older_than={reflex_window(lived.sizes['trial'])}"
-    intact, shuffled = (ratio(*gains(lived, label)) for label in ("intact", older))
+    rollout = fresh(trials)
+    older = f"feedback_shuffled:older_than={reflex_window(rollout.sizes['trial'])}"
+    intact, shuffled = (ratio(*gains(rollout, label)) for label in ("intact", older))
     return [Reading(intact - shuffled)]

@@ -1,4 +1,4 @@
-"""How much a response differs from the undisturbed one: shared by the metrics of dependence."""
+"""How much a response differs from the undisturbed one; the metrics of dependence share this."""
 
 from collections.abc import Mapping
 
@@ -8,32 +8,34 @@ import xarray as xr
 from mesascope.contracts.metric import Reading, replicates
 
 
-def dependence(lived: xr.Dataset, changes: Mapping[str, str]) -> list[Reading]:
-    """What part of the choices changes under conditions that last for one response.
+def dependence(trials: xr.Dataset, changes: Mapping[str, str]) -> list[Reading]:
+    """Readings: the share of choices that changes under conditions that last for one response.
 
     Args:
-        lived: the trials.
-        changes: what is changed, in words, by the condition's label.
+        trials: of one split.
+        changes: what each condition changes, in words, by the condition's label.
 
     Raises:
         DoesNotApply: a condition was not run.
     """
-    out = []
+    readings = []
     for label, words in changes.items():
-        if lived.attrs.get("actions") == "real" and label.endswith("action=1"):
-            continue  # there is no other action to name
-        replicates(lived, label)
-        out.append(Reading(choices_changed(lived, label), label=words))
-        if "log_probs" in lived:
-            out.append(Reading(mean_divergence(lived, label), label=f"{words}, in nats", descriptive=True))
-    return out
+        if trials.attrs.get("actions") == "real" and label.endswith("action=1"):
+            continue  # a real action has no alternative to exchange it for
+        replicates(trials, label)
+        readings.append(Reading(choices_changed(trials, label), label=words))
+        if "log_probs" in trials:
+            readings.append(
+                Reading(mean_divergence(trials, label), label=f"{words}, in nats", descriptive=True)
+            )
+    return readings
 
 
 def choices_changed(trials: xr.Dataset, label: str) -> np.ndarray:
-    """[N] part of the choices changed, from the second trial on: total variation where there are probabilities.
+    """[N] the share of choices changed, from the second trial on; total variation if there are probabilities.
 
-    Where actions are real numbers: how far they move, in standard deviations of all undisturbed actions, at most 1.
-    Where trials have several steps: from the second step on, of those that were lived.
+    Real actions: how far they move, in standard deviations of all undisturbed actions, at most 1.
+    Trials with several steps: from the second step on, over the steps that happened.
     """
     if "log_probs" in trials:
         logs = (trials.log_probs.sel(condition=c).values.astype(float) for c in ("intact", label))
@@ -48,17 +50,17 @@ def choices_changed(trials: xr.Dataset, label: str) -> np.ndarray:
 
 
 def _mean(trials: xr.Dataset, values: np.ndarray) -> np.ndarray:
-    """[N] the mean over all responses but the first, of values [N, T] or [N, T, S]."""
+    """[N] the mean of values [N, T] or [N, T, S] over all responses except the first."""
     if values.ndim == 2:
         return values[:, 1:].mean(-1)
     action = trials.action.sel(condition="intact").values
-    lived = np.isfinite(action) & ((action >= 0) | (action.dtype.kind == "f"))
-    lived[:, 0, 0] = False
-    return np.where(lived, values, 0.0).sum((1, 2)) / np.maximum(lived.sum((1, 2)), 1)
+    valid = np.isfinite(action) & ((action >= 0) | (action.dtype.kind == "f"))
+    valid[:, 0, 0] = False
+    return np.where(valid, values, 0.0).sum((1, 2)) / np.maximum(valid.sum((1, 2)), 1)
 
 
 def mean_divergence(trials: xr.Dataset, label: str) -> np.ndarray:
-    """[N] mean Kullback-Leibler divergence of the undisturbed from the disturbed probabilities, capped at 20 nats."""
+    """[N] mean Kullback-Leibler divergence KL(undisturbed ‖ disturbed), log-ratios capped at 20 nats."""
     one, other = (trials.log_probs.sel(condition=c).values.astype(float) for c in ("intact", label))
     with np.errstate(invalid="ignore"):
         terms = np.where(one > -np.inf, np.exp(one) * np.minimum(one - other, 20.0), 0.0)

@@ -13,16 +13,18 @@ AFTER = 10  # trials looked at after the one reset
 )
 def metric(trials, references, replay):
     """What does it lose when its carry is reset before every trial, or once half-way?"""
-    lived = fresh(trials)
-    half = lived.sizes["trial"] // 2
+    rollout = fresh(trials)
+    half = rollout.sizes["trial"] // 2
     once, after = f"carry_reset:at={half}", slice(half, half + AFTER)
-    intact = ratio(*gains(lived, "intact"))
-    reflex = ratio(*gains(lived, "carry_reset"))
-    before, reset = (ratio(*gains(lived, c, window=after)) for c in ("intact", once))
-    born = ratio(*gains(lived, "intact", window=slice(0, AFTER)))
+    intact = ratio(*gains(rollout, "intact"))
+    reflex = ratio(*gains(rollout, "carry_reset"))
+    before, reset = (ratio(*gains(rollout, c, window=after)) for c in ("intact", once))
+    initial = ratio(*gains(rollout, "intact", window=slice(0, AFTER)))
     return [
         Reading(intact - reflex, label="every trial"),
         Reading(reflex, label="what a reflex on the last percept keeps"),
         Reading(before - reset, label=f"once, over the {AFTER} trials after it"),
-        Reading(reset - born, label=f"{AFTER} trials after the one reset, above the first {AFTER} of life"),
+        Reading(
+            reset - initial, label=f"{AFTER} trials after the one reset, above the first {AFTER} of life"
+        ),
     ]

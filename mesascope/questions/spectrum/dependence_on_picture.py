@@ -25,12 +25,14 @@ PAIRS = {
 )
 def metric(trials, references, replay):
     """What part of its choices changes when a part of the picture is hidden or moved, for one response?"""
-    lived = fresh(trials)
-    made = [label for label in CHANGES if label in lived.condition.values]
-    pairs = {pair: told for pair, told in PAIRS.items() if set(pair) <= set(made)}
+    rollout = fresh(trials)
+    available = [label for label in CHANGES if label in rollout.condition.values]
+    pairs = {pair: words for pair, words in PAIRS.items() if set(pair) <= set(available)}
     if not pairs:
         raise DoesNotApply("its tasks show no picture with a ball")
-    out = [Reading(choices_changed(lived, label), label=CHANGES[label]) for label in made]
-    for (ball, patch), told in pairs.items():
-        out.append(Reading(choices_changed(lived, ball) - choices_changed(lived, patch), label=told))
-    return out
+    readings = [Reading(choices_changed(rollout, label), label=CHANGES[label]) for label in available]
+    for (ball, patch), words in pairs.items():
+        readings.append(
+            Reading(choices_changed(rollout, ball) - choices_changed(rollout, patch), label=words)
+        )
+    return readings

@@ -9,28 +9,28 @@ LABEL = "carry_exchanged_once:fresh=0"
 
 
 @asks(
-    "Where they differ, how much oftener does it take the donor's choice than its own (from -1 to 1)?",
+    "Where they differ, how much more often does it take the donor's choice than its own (from -1 to 1)?",
     conditions=("intact", LABEL),
     expects={"learner": "+", "lookalike": "any", "still": "-"},
 )
 def metric(trials, references, replay):
     """Given another lifetime's carry for one response, does it act as that lifetime would?"""
-    lived = fresh(trials)
-    replicates(lived, LABEL)
-    own = lived.action.sel(condition="intact").values
+    rollout = fresh(trials)
+    replicates(rollout, LABEL)
+    own = rollout.action.sel(condition="intact").values
     if own.dtype.kind == "f":
         raise DoesNotApply("its actions are real numbers, and hardly ever those of its donor")
-    swapped = lived.action.sel(condition=LABEL).values
-    partner = lived.partner.sel(condition=LABEL).values
+    swapped = rollout.action.sel(condition=LABEL).values
+    partner = rollout.partner.sel(condition=LABEL).values
     blocks = np.arange(len(own))[:, None] // 64 * 64
-    whose = blocks + partner
-    if own.ndim == 3:  # steps of trials: one donor for all of a trial's
-        whose = np.repeat(whose[..., None], own.shape[-1], -1)
-    inside = whose < len(own)
-    donor = np.take_along_axis(own, np.where(inside, whose, 0), 0)
+    donors = blocks + partner
+    if own.ndim == 3:  # trials with several steps: all steps of a trial share a donor
+        donors = np.repeat(donors[..., None], own.shape[-1], -1)
+    inside = donors < len(own)
+    donor = np.take_along_axis(own, np.where(inside, donors, 0), 0)
     differ = (inside & (donor != own) & (donor >= 0) & (own >= 0)).reshape(len(own), -1)
     differ[:, 0] = False
     if not differ.any():
         raise DoesNotApply("no lifetime ever chose otherwise than its donor")
-    gone = (swapped == donor).astype(float) - (swapped == own)
-    return [Reading(mean(np.where(differ, gone.reshape(differ.shape), np.nan)))]
+    followed = (swapped == donor).astype(float) - (swapped == own)
+    return [Reading(mean(np.where(differ, followed.reshape(differ.shape), np.nan)))]

@@ -1,4 +1,4 @@
-"""Whether what is gained where no training task could have been located comes from what is told."""
+"""Whether older feedback brings the gain on tasks that no bank of training tasks could contain."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,41 +16,43 @@ UNKNOWN = "its training tasks are unknown"
 def read_beyond_banks(
     trials: Mapping[str, xr.Dataset], weights: Mapping[str, np.ndarray], against: bool, rule: Any
 ) -> tuple[np.ndarray | None, str | None, dict[str, Any]]:
-    """What the tasks that no bank could hold say of a subject whose training tasks are unknown.
+    """Reads the splits that no bank could contain, for a subject whose training tasks are unknown.
 
-    It has acquired where it gains on every such split, and what goes when feedback older than a few trials is shuffled
-    passes the bar of the benefit.
+    The subject acquires if, on every such split, both its gain and its loss from shuffling feedback older than a few
+    trials pass the bar of the benefit.
 
     Args:
         trials: the subject's data set per split.
         weights: [resamples, N] of the lifetimes, per split.
-        against: whether it goes against the pay-off.
+        against: whether the subject goes against the pay-off.
         rule: the constants of the placement.
 
     Returns:
-        Per resample 0 where all that holds and NaN where not, or None; why it is None; the numbers per split.
+        Per resample 0 if the subject acquires, else NaN; None if this cannot be decided. Then the reason why not, and
+        the numbers per split.
     """
-    splits = [split for split, lived in trials.items() if lived.attrs.get("inexpressible")]
-    numbers, held, lacking = {}, [], []
+    splits = [split for split, rollout in trials.items() if rollout.attrs.get("inexpressible")]
+    numbers, passes, lacking = {}, [], []
     for split in splits:
-        lived = trials[split]
-        older = reflex_window(lived.sizes["trial"], rule.older_than)
+        rollout = trials[split]
+        older = reflex_window(rollout.sizes["trial"], rule.older_than)
         try:
-            shuffled = gains(lived, f"feedback_shuffled:older_than={older}", against=against)
+            shuffled = gains(rollout, f"feedback_shuffled:older_than={older}", against=against)
         except DoesNotApply:
             continue
-        whole = ratio(*gain(lived, against=against))
-        lost = whole - ratio(*shuffled)
+        intact = ratio(*gain(rollout, against=against))
+        lost = intact - ratio(*shuffled)
         error = standard_error(lost)
-        numbers[split] = {"gain": float(whole.mean()), "benefit": float(lost.mean()), "benefit_error": error}
+        numbers[split] = {"gain": float(intact.mean()), "benefit": float(lost.mean()), "benefit_error": error}
         sure = lost.mean() - rule.smallest_benefit > rule.errors * error
-        if not sure or whole.mean() < rule.smallest_benefit:
+        if not sure or intact.mean() < rule.smallest_benefit:
             lacking.append(split)
-        drawn = weights[split] @ np.stack([whole, lost], 1)
-        held.append((drawn >= rule.smallest_benefit).all(1))
+        resampled = weights[split] @ np.stack([intact, lost], 1)
+        passes.append((resampled >= rule.smallest_benefit).all(1))
     if not numbers:
         return None, f"{UNKNOWN} (say them with --trained-on)", {}
     if lacking:
-        why = f"{UNKNOWN}, and older feedback gains it too little on {' and '.join(lacking)}, which none could hold"
-        return None, why, numbers
-    return np.where(np.all(held, 0), 0.0, np.nan), None, numbers
+        where = " and ".join(lacking)
+        obstacle = f"{UNKNOWN}, and older feedback gains it too little on {where}, which none could hold"
+        return None, obstacle, numbers
+    return np.where(np.all(passes, 0), 0.0, np.nan), None, numbers

@@ -17,20 +17,23 @@ from mesascope.trials import gain
 def metric(trials, references, replay):
     """Where between the ideal locator of its bank (0) and any learner (1) does it stand?"""
     if "seen" not in trials or not str(trials["seen"].attrs.get("trained_on")).startswith("bank:"):
-        raise DoesNotApply("it was trained on no known bank, so there is nothing to locate in")
+        raise DoesNotApply("it was not trained on a known bank, so there is nothing to locate in")
     if "locator" not in references or "learner" not in references:
         raise DoesNotApply("the ideal locator and the learner were not run on these tasks")
-    who = (trials, *(references[r] for r in ROLES))
-    parts = np.stack([gain(lived[split])[0] for split in ("fresh", "seen") for lived in who])
-    if (parts.mean(1)[[1, 3, 4, 5]] <= 0).any():  # a locator, and who locates, may lose on fresh tasks
+    sources = (trials, *(references[r] for r in ROLES))
+    parts = np.stack([gain(rollout[split])[0] for split in ("fresh", "seen") for rollout in sources])
+    if (
+        parts.mean(1)[[1, 3, 4, 5]] <= 0
+    ).any():  # a locator, and a subject that locates, may lose on fresh tasks
         raise DoesNotApply("it gains nothing on seen tasks, or a reference nothing on either")
     lam = retention_shares(parts.mean(1))[1]
     if lam >= BANK_LIMIT:
-        kept = f"the ideal locator keeps {lam:.2f} of its gain on fresh tasks"
-        raise DoesNotApply(f"this bank cannot tell: {kept}")
-    kept, bank = (linearise(lambda m, i=i: retention_shares(m)[i], parts) for i in (0, 1))
+        raise DoesNotApply(
+            f"this bank cannot tell: the ideal locator keeps {lam:.2f} of its gain on fresh tasks"
+        )
+    rho, lam = (linearise(lambda m, i=i: retention_shares(m)[i], parts) for i in (0, 1))
     return [
         Reading(linearise(position, parts), label="position"),
-        Reading(kept, label="kept on fresh tasks", null=1.0),
-        Reading(bank, label="kept by the ideal locator", null=1.0),
+        Reading(rho, label="kept on fresh tasks", null=1.0),
+        Reading(lam, label="kept by the ideal locator", null=1.0),
     ]

@@ -13,6 +13,6 @@ SPANS = (0, 1, 2, 4, 8)
 )
 def metric(trials, references, replay):
     """What is left of its score when feedback older than w trials comes from other lifetimes?"""
-    lived = fresh(trials)
-    left = {w: ratio(*gains(lived, f"feedback_shuffled:older_than={w}")) for w in SPANS}
-    return [Reading(share, label=f"older than {w}") for w, share in left.items()]
+    rollout = fresh(trials)
+    shares = {w: ratio(*gains(rollout, f"feedback_shuffled:older_than={w}")) for w in SPANS}
+    return [Reading(share, label=f"older than {w}") for w, share in shares.items()]

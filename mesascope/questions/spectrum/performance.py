@@ -11,7 +11,7 @@ from mesascope.stats import ratio
 def metric(trials, references, replay):
     """What share of what could be gained over chance does it gain in the trials that count?"""
     return [
-        Reading(ratio(*gains(lived, "intact")), split=split)
-        for split, lived in trials.items()
-        if "chance" in lived and (lived.best > lived.chance).any()
+        Reading(ratio(*gains(rollout, "intact")), split=split)
+        for split, rollout in trials.items()
+        if "chance" in rollout and (rollout.best > rollout.chance).any()
     ]

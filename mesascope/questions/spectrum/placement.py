@@ -1,4 +1,4 @@
-"""Findings → a level on the spectrum from 'just doing the task' to 'acquiring it', or 'undetermined' and why.
+"""Places a subject on the spectrum from 'just doing the task' to 'acquiring it', or 'undetermined' with a reason.
 
 The ladder: inert, reactive, tracking, locating, acquiring, general. A placement is an interval on it: `lowest` is
 the highest rung whose own bar is passed, `highest` the lowest rung that few resamples exceed.
@@ -21,8 +21,8 @@ from mesascope.stats import linearise, ratio, resampling, standard_error
 from mesascope.trials import FEW, gain, reflex_window
 
 LADDER = ("inert", "reactive", "tracking", "locating", "acquiring", "general")
-UNCLEAR = len(LADDER)  # the level of a resample in which the bank does not tell
-REPLICATES = 4  # of the shuffled run: one alone has nearly twice the error
+UNCLEAR = len(LADDER)  # the level of a resample in which the bank cannot tell
+REPLICATES = 4  # of the shuffled run; a single one has nearly twice the error
 KINDS = ("shifted", "exchanged", "restructured")
 WORDS = {
     "inert": "nothing in the lifetime changes what it does",
@@ -48,13 +48,13 @@ class Rule:
     """The constants of the placement rule; printed with every placement.
 
     Attributes:
-        older_than: w, trials whose feedback stays true in the shuffled run; a fifth of lifetimes too short for it.
-        smallest_benefit: the smallest share of what could be gained that counts.
-        smallest_change: the smallest part of the choices that counts as changed.
-        errors: standard errors that the benefit must be above its smallest size.
-        cut: the position between locator and learner that parts them.
-        hold: the retention that counts as held.
-        share: the share of resamples that passes a bar.
+        older_than: w, the latest trials whose feedback is not shuffled; a fifth of a lifetime that is too short.
+        smallest_benefit: the smallest benefit that counts, as a share of what could be gained.
+        smallest_change: the smallest share of changed choices that counts.
+        errors: by how many standard errors the benefit must exceed its smallest size.
+        cut: the position that separates locator from learner.
+        hold: the smallest retention that counts as holding.
+        share: the share of resamples that must pass a bar.
         bank_limit: the share that an ideal locator may keep on fresh tasks before the bank cannot tell.
         resamples: bootstrap resamples of lifetimes.
         seed: of the bootstrap.
@@ -77,14 +77,14 @@ class Placement:
     """Where a subject stands on the spectrum.
 
     Attributes:
-        level: the rung where lowest and highest coincide, else 'undetermined'.
+        level: the rung if lowest and highest coincide, else 'undetermined'.
         lowest: the highest rung whose own bar is passed.
         highest: the lowest rung that at most 5 % of resamples exceed.
         direction: 'for' or 'against' the pay-off, 'none' below locating.
-        probability: the share of resamples in which the rule returns each level; no posterior.
-        numbers: what the rule read.
+        probability: the share of resamples in which the rule returns each level; not a posterior.
+        numbers: the numbers that the rule used.
         reason: in words, with what would settle it.
-        axes: readings on other axes, by name: what `mesascope.contracts.axis.Verdict` holds, as plain data.
+        axes: readings on other axes, by name: each a `mesascope.contracts.axis.Verdict` as plain data.
         rule: the constants.
     """
 
@@ -105,14 +105,14 @@ class Placement:
         return f"undetermined: {self.lowest}, perhaps {self.highest}"
 
     def _repr_html_(self) -> str:
-        """As a notebook shows it."""
+        """The placement as HTML, for notebooks."""
         import html
 
         return f"<b>{html.escape(self.text())}</b><br>{html.escape(self.reason)}"
 
 
 def conditions(horizon: int, rule: Rule | None = None) -> tuple[str, ...]:
-    """The labels of the conditions that a placement needs on the fresh split, of lifetimes of `horizon` trials."""
+    """The labels of the conditions that a placement needs on the fresh split, for lifetimes of `horizon` trials."""
     older = reflex_window(horizon, (rule or Rule()).older_than)
     return (
         "intact",
@@ -130,7 +130,7 @@ def place(
     Args:
         trials: the subject's data set per split; 'fresh' with the conditions of the benefit and dependence metrics.
         references: by role ('learner', 'discounting', 'locator'), each on the same tasks; for a subject that goes
-            against the pay-off also 'learner against' and 'locator against', where they were run.
+            against the pay-off also 'learner against' and 'locator against', if they were run.
         trained_on: 'unlimited', 'bank:M@seed' or 'unknown'.
         rule: the constants.
 
@@ -156,13 +156,13 @@ def place(
     try:
         older = reflex_window(fresh.sizes["trial"], rule.older_than)
         values = ratio(*gain(fresh)) - ratio(*gains(fresh, f"feedback_shuffled:older_than={older}"))
-        percept, carry = _dependence(fresh)
+        percept, carry = _measure_dependence(fresh)
     except DoesNotApply as lacking:
         raise MesascopeError(
             f"Placement cannot be made: {lacking}.", "Run examine with its default conditions."
         ) from None
     benefit, error = float(values.mean()), standard_error(values)
-    drawn = weights["fresh"] @ values
+    resampled = weights["fresh"] @ values
     against = benefit < 0
     by_percept = np.max([weights["fresh"] @ p for p in percept], 0)
     by_carry = np.max([weights["fresh"] @ c for c in carry], 0)
@@ -177,33 +177,32 @@ def place(
         "lifetimes": n,
     }
     gained = Gains(trials, references, against and passed, weights)
-    located, why = _located(gained, trained_on, rule, numbers)
-    kept, missing = _kept(gained, rule, numbers)
-    reach = np.where(kept, 5, 4)
-    if located is None:
-        above = reach if why is None else np.full(len(reach), UNCLEAR)
+    locating, obstacle = _test_locating(gained, trained_on, rule, numbers)
+    retained, missing = _test_retention(gained, rule, numbers)
+    reach = np.where(retained, 5, 4)
+    if locating is None:
+        above = reach if obstacle is None else np.full(len(reach), UNCLEAR)
     else:
-        above = np.where(located == 1, 3, np.where(located == 0, reach, UNCLEAR))
-    level = np.where(np.abs(drawn) >= rule.smallest_benefit, above, below)
+        above = np.where(locating == 1, 3, np.where(locating == 0, reach, UNCLEAR))
+    level = np.where(np.abs(resampled) >= rule.smallest_benefit, above, below)
     probability = {rung: float((level == i).mean()) for i, rung in enumerate(LADDER)}
     probability["undetermined"] = float((level == UNCLEAR).mean())
 
     if passed:
         lowest = 3
-        if why is None and (located is None or (located == 0).mean() >= rule.share):
+        if obstacle is None and (locating is None or (locating == 0).mean() >= rule.share):
             lowest = 5 if not missing and (level == 5).mean() >= rule.share else 4
     else:
         lowest = max(i for i in range(3) if (np.minimum(below, 2) >= i).mean() >= rule.share)
     top = len(LADDER) - 1
     highest = min((i for i in range(top) if (level > i).mean() <= 1 - rule.share + 1e-9), default=top)
-    if passed and why is not None:  # the bank is unknown or cannot tell: nothing above is shut out
-        highest = 4 if kept.mean() <= 1 - rule.share and not missing else 5
+    if passed and obstacle is not None:  # the bank is unknown or cannot tell, so higher rungs stay possible
+        highest = 4 if retained.mean() <= 1 - rule.share and not missing else 5
     if passed and missing and highest >= 4:
         highest = 5
     highest = max(highest, lowest)
-    reason = _reason(
-        lowest, highest, numbers, why, missing, rule=rule, unlimited=located is None and why is None
-    )
+    unlimited = locating is None and obstacle is None
+    reason = _explain(lowest, highest, numbers, obstacle, missing, rule=rule, unlimited=unlimited)
     return Placement(
         level=LADDER[lowest] if lowest == highest else "undetermined",
         lowest=LADDER[lowest],
@@ -217,11 +216,11 @@ def place(
     )
 
 
-def _dependence(fresh: xr.Dataset) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Parts of the choices changed by the percept and by the carry, two ways each."""
+def _measure_dependence(fresh: xr.Dataset) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Shares of choices changed by the percept and by the carry, by two conditions each."""
     for label in ("percept_exchanged_once:action=0", "carry_exchanged_once:fresh=0"):
         replicates(fresh, label)
-    ways = [f"percept_exchanged_once:action={i}" for i in (0, 1)]  # the second not where actions are real
+    ways = [f"percept_exchanged_once:action={i}" for i in (0, 1)]  # real actions have the first only
     percept = [choices_changed(fresh, way) for way in ways if way in fresh.condition]
     carry = [choices_changed(fresh, f"carry_exchanged_once:fresh={i}") for i in (0, 1)]
     return percept, carry
@@ -237,46 +236,46 @@ class Gains:
     weights: Mapping[str, np.ndarray]
 
     def splits(self, kind: str) -> list[str]:
-        """The counted splits of a kind on which the subject and a reference lived."""
+        """The counted splits of a kind on which the subject and a reference were run."""
         counted = [r for r in self.trials if self.trials[r].attrs.get("counted", True)]
         return [r for r in counted if r.partition(":")[0] == kind and self.best(r) is not None]
 
     def of(self, role: str | None, split: str, label: str = "intact") -> np.ndarray | None:
-        """The gain [N] of a reference (None: of the subject), None where it was not run."""
+        """The gain [N] of a reference, or of the subject if the role is None; None if it was not run."""
         if role is None:
             return gain(self.trials[split], label, against=self.against)[0]
-        lived = self.reference(role, split)
-        if lived is None or label not in lived.condition.values:
+        trials = self.reference(role, split)
+        if trials is None or label not in trials.condition.values:
             return None
-        return gain(lived, label, against=self.against)[0]
+        return gain(trials, label, against=self.against)[0]
 
     def reference(self, role: str, split: str) -> xr.Dataset | None:
-        """What a reference lived on a split, in the subject's direction; None where it was not run."""
+        """The trials of a reference on a split, in the subject's direction; None if it was not run."""
         return self.references.get(f"{role} against" if self.against else role, {}).get(split)
 
     def best(self, split: str) -> np.ndarray | None:
-        """The gain of the reference that gains most on a split; the learner also restarted where the task changes.
+        """The gain of the reference that gains most on a split, restarted at the change or not.
 
-        None where no reference gains more than two standard errors: there is nothing to be compared with.
+        None if no reference gains more than two standard errors: then there is nothing to compare with.
         """
-        found = []
+        rows = []
         for role in ("learner", "discounting"):
-            if (lived := self.reference(role, split)) is not None:
-                found += [self.of(role, split, label) for label in lived.condition.values.tolist()]
-        found = [f for f in found if f is not None and f.mean() > 2 * standard_error(f)]
-        return max(found, key=np.sum) if found else None
+            if (trials := self.reference(role, split)) is not None:
+                rows += [self.of(role, split, label) for label in trials.condition.values.tolist()]
+        rows = [row for row in rows if row is not None and row.mean() > 2 * standard_error(row)]
+        return max(rows, key=np.sum) if rows else None
 
 
-def _located(
+def _test_locating(
     gained: Gains, trained_on: str, rule: Rule, numbers: dict[str, Any]
 ) -> tuple[np.ndarray | None, str | None]:
-    """Per resample 1 if nearer to the locator, 0 if not, NaN if the bank does not tell; None and why where unasked."""
+    """Per resample 1 if nearer to the locator, 0 if not, NaN if the bank cannot tell; or None, with the reason."""
     if trained_on == "unlimited":
         return None, None
     if trained_on == "unknown":
-        located, why, found = read_beyond_banks(gained.trials, gained.weights, gained.against, rule)
-        numbers |= {"inexpressible": found} if found else {}
-        return located, why
+        locating, obstacle, by_split = read_beyond_banks(gained.trials, gained.weights, gained.against, rule)
+        numbers |= {"inexpressible": by_split} if by_split else {}
+        return locating, obstacle
     if trained_on.startswith("bank:1@"):
         return None, "the ideal locator of a bank of one is a fixed act, so there is no position between"
     if "seen" not in gained.trials:
@@ -286,7 +285,7 @@ def _located(
         return None, "the ideal locator or the learner was not run on these tasks"
     parts = np.stack([r for r in rows if r is not None])
     means = parts.mean(1)
-    if (means[[1, 3, 4, 5]] <= 0).any():  # a locator, and who locates, may lose on fresh tasks
+    if (means[[1, 3, 4, 5]] <= 0).any():  # a locator, and a subject that locates, may lose on fresh tasks
         return None, "it gains nothing on seen tasks, or a reference nothing on either"
     lam = (means[2] / means[5]) * (means[4] / means[1])
     numbers |= {
@@ -295,32 +294,32 @@ def _located(
     }
     if lam >= rule.bank_limit:
         return None, f"the ideal locator of this bank keeps {lam:.2f} on fresh tasks, so the bank cannot tell"
-    place = linearise(position, parts)
-    numbers |= {"position": float(place.mean()), "position_error": standard_error(place)}
-    drawn = np.stack([gained.weights["fresh" if i < 3 else "seen"] @ parts[i] for i in range(6)])
-    keeps = (drawn[2] / drawn[5]) * (drawn[4] / drawn[1])
+    positions = linearise(position, parts)
+    numbers |= {"position": float(positions.mean()), "position_error": standard_error(positions)}
+    resampled = np.stack([gained.weights["fresh" if i < 3 else "seen"] @ parts[i] for i in range(6)])
+    keeps = (resampled[2] / resampled[5]) * (resampled[4] / resampled[1])
     with np.errstate(divide="ignore", invalid="ignore"):
-        spread = position(drawn)
+        spread = position(resampled)
     return np.where(keeps < 1, spread < rule.cut, np.nan), None
 
 
-def _kept(gained: Gains, rule: Rule, numbers: dict[str, Any]) -> tuple[np.ndarray, list[str]]:
-    """Per resample whether the gain holds on a split of each kind; and the kinds that were not run."""
+def _test_retention(gained: Gains, rule: Rule, numbers: dict[str, Any]) -> tuple[np.ndarray, list[str]]:
+    """Per resample whether the gain holds on changed splits of every kind; and the kinds that were not run."""
     learner = gained.of("learner", "fresh")
     numbers["retention"], numbers["held"] = {}, []
-    held = np.ones(len(next(iter(gained.weights.values()))), bool)
+    retained = np.ones(len(next(iter(gained.weights.values()))), bool)
     if learner is None:
-        return held, list(KINDS)
+        return retained, list(KINDS)
     own = gained.of(None, "fresh")
     assert own is not None
     q = own.mean() / learner.mean()
     numbers["efficiency"] = float(q)
     if own.mean() <= 2 * standard_error(own):  # nothing is gained on fresh tasks, so there is nothing to keep
-        return ~held, []
-    drawn = (gained.weights["fresh"] @ own) / (gained.weights["fresh"] @ learner)
-    drawn = np.where(drawn > 0, drawn, np.nan)  # a resample without a gain on fresh tasks has nothing to keep
-    if not (drawn > 0).any():
-        return ~held, []
+        return ~retained, []
+    efficiency = (gained.weights["fresh"] @ own) / (gained.weights["fresh"] @ learner)
+    efficiency = np.where(efficiency > 0, efficiency, np.nan)  # without a gain there is nothing to keep
+    if not (efficiency > 0).any():
+        return ~retained, []
     missing = []
     for kind in KINDS:
         splits = gained.splits(kind)
@@ -329,27 +328,27 @@ def _kept(gained: Gains, rule: Rule, numbers: dict[str, Any]) -> tuple[np.ndarra
             continue
         per_split = []
         for split in splits:
-            there, best = gained.of(None, split), gained.best(split)
-            assert there is not None and best is not None
-            numbers["retention"][split] = float(there.mean() / best.mean() / q)
-            per_split.append((gained.weights[split] @ there) / (gained.weights[split] @ best) / drawn)
+            changed, best = gained.of(None, split), gained.best(split)
+            assert changed is not None and best is not None
+            numbers["retention"][split] = float(changed.mean() / best.mean() / q)
+            per_split.append((gained.weights[split] @ changed) / (gained.weights[split] @ best) / efficiency)
         strongest = per_split[int(np.argmax([np.nanmean(p) for p in per_split]))]
         holds = strongest >= rule.hold
         numbers.setdefault("retention_error", {})[kind] = float(np.nanstd(strongest))
         if holds.mean() >= rule.share:
             numbers["held"].append(kind)
-        held &= holds
-    return held, missing
+        retained &= holds
+    return retained, missing
 
 
-def _more(distance: float, error: float, n: int, errors: float = 1.645) -> int | None:
-    """Lifetimes that would bring a number so far from its bar beyond it."""
+def _count_needed(distance: float, error: float, n: int, errors: float = 1.645) -> int | None:
+    """How many lifetimes would bring a number clear of its bar; None if the distance is about zero."""
     if abs(distance) < 1e-3 or not np.isfinite(error):
         return None
     return int(np.ceil(n * (errors * error / distance) ** 2 / 64) * 64)
 
 
-def _reason(lowest, highest, numbers, why, missing, *, rule, unlimited) -> str:
+def _explain(lowest, highest, numbers, obstacle, missing, *, rule, unlimited) -> str:
     """The placement in words, with what would settle it."""
     n, settled = numbers["lifetimes"], lowest == highest
     fresh = UNBANKED if unlimited else WORDS["acquiring"] if "position" in numbers else BEYOND
@@ -364,21 +363,21 @@ def _reason(lowest, highest, numbers, why, missing, *, rule, unlimited) -> str:
     open_ends = []
     if lowest < 3:
         size, error = abs(numbers["benefit"]), numbers["benefit_error"]
-        more = _more(
+        more = _count_needed(
             size - rule.smallest_benefit, error, n, rule.errors if size > rule.smallest_benefit else 1.645
         )
-        told = f"about {more} lifetimes" if more else "no number of lifetimes while it stays at its bar"
+        remedy = f"about {more} lifetimes" if more else "no number of lifetimes while it stays at its bar"
         open_ends.append(
-            f"the benefit of older feedback is {size:.3f} ± {error:.3f} against {rule.smallest_benefit}: {told}"
+            f"the benefit of older feedback is {size:.3f} ± {error:.3f} against {rule.smallest_benefit}: {remedy}"
         )
-    if lowest == 3 and why:
-        open_ends.append(f"at least locating, because {why}")
+    if lowest == 3 and obstacle:
+        open_ends.append(f"at least locating, because {obstacle}")
     elif lowest == 3 and "position" in numbers:
-        more = _more(numbers["position"] - rule.cut, numbers["position_error"], n)
-        told = f"about {more} lifetimes" if more else "a smaller bank"
+        more = _count_needed(numbers["position"] - rule.cut, numbers["position_error"], n)
+        remedy = f"about {more} lifetimes" if more else "a smaller bank"
         open_ends.append(
             f"the position between locator and learner is {numbers['position']:.2f} "
-            f"± {numbers['position_error']:.2f}: {told}"
+            f"± {numbers['position_error']:.2f}: {remedy}"
         )
     if highest == 5:
         if missing:
@@ -387,8 +386,8 @@ def _reason(lowest, highest, numbers, why, missing, *, rule, unlimited) -> str:
             splits = {r: v for r, v in numbers["retention"].items() if r.partition(":")[0] == kind}
             if splits and kind not in numbers["held"]:
                 split = max(splits, key=lambda r: splits[r])
-                more = _more(splits[split] - rule.hold, numbers["retention_error"][kind], n)
-                told = f"about {more} lifetimes on it would settle it" if more else "it lies on the bar"
-                open_ends.append(f"the {split} split keeps {splits[split]:.2f}: {told}")
-    told = "; ".join(open_ends or ["a share of resamples near its bar: more lifetimes"])
-    return f"{'; '.join(parts)}. Open: {told}."
+                more = _count_needed(splits[split] - rule.hold, numbers["retention_error"][kind], n)
+                remedy = f"about {more} lifetimes on it would settle it" if more else "it lies on the bar"
+                open_ends.append(f"the {split} split keeps {splits[split]:.2f}: {remedy}")
+    remedy = "; ".join(open_ends or ["a share of resamples near its bar: more lifetimes"])
+    return f"{'; '.join(parts)}. Open: {remedy}."

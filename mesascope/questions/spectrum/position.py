@@ -7,7 +7,11 @@ BANK_LIMIT = 0.98  # the share that an ideal locator may keep on fresh tasks bef
 
 
 def retention_shares(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """ρ and λ from the gains [6, …] of subject, learner and locator on fresh, then on seen tasks."""
+    """ρ and λ: the shares of their gain that subject and locator keep on fresh tasks, relative to the learner.
+
+    Args:
+        means: gains [6, …] of subject, learner and locator on fresh tasks, then on seen tasks.
+    """
     subject, learner, locator, seen, seen_learner, seen_locator = means
     scale = seen_learner / learner
     return subject / seen * scale, locator / seen_locator * scale

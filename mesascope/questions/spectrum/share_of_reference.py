@@ -13,20 +13,27 @@ from mesascope.trials import gain
 )
 def metric(trials, references, replay):
     """On each split, what share of the best reference procedure's gain does it reach on the same tasks?"""
-    out = []
-    for split, lived in trials.items():
-        there = {}
+    readings = []
+    for split, rollout in trials.items():
+        reference_gains = {}
         for role, splits in references.items():
             if role in ("learner", "discounting") and split in splits:
                 for label in splits[split].condition.values.tolist():
-                    there[f"{splits[split].attrs['subject']}, {label}"] = gain(splits[split], label)[0]
-        if not there:
+                    reference_gains[f"{splits[split].attrs['subject']}, {label}"] = gain(
+                        splits[split], label
+                    )[0]
+        if not reference_gains:
             continue
-        name = max(there, key=lambda k: there[k].sum())
-        if there[name].sum() <= 0:
+        name = max(reference_gains, key=lambda k: reference_gains[k].sum())
+        if reference_gains[name].sum() <= 0:
             continue
-        share, aside = ratio(gain(lived)[0], there[name]), not lived.attrs.get("counted", True)
-        out.append(Reading(share, split=split, reason=f"best reference: {name}", descriptive=aside))
-    if not out:
+        share, descriptive = (
+            ratio(gain(rollout)[0], reference_gains[name]),
+            not rollout.attrs.get("counted", True),
+        )
+        readings.append(
+            Reading(share, split=split, reason=f"best reference: {name}", descriptive=descriptive)
+        )
+    if not readings:
         raise DoesNotApply("no reference procedure was run on these tasks")
-    return out
+    return readings

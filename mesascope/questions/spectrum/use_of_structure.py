@@ -1,9 +1,9 @@
 """Does it use that arms depend on each other?
 
-To beat Thompson sampling on dependent arms shows nothing: the Bayes-optimal policy for independent arms does so too
-(regret 1.35 on the medium ones of Wang et al. 2016, where 1.00 is optimal and Thompson has 3.01). So the bar there is
-1.20; and the sharper test is the other way round: who counts on a dependence loses where there is none (about 2.8
-instead of 1.75 on independent arms).
+Beating Thompson sampling on dependent arms shows nothing: the Bayes-optimal policy for independent arms does so too
+(regret 1.35 on the medium arms of Wang et al. 2016, where 1.00 is optimal and Thompson has 3.01). So the bar there is
+1.20. The reverse test is sharper: a policy that relies on a dependence loses on independent arms (about 2.8 instead of
+1.75).
 """
 
 import numpy as np
@@ -23,32 +23,34 @@ APART = "restructured:independent"
     references=("learner", "strongest"),
 )
 def metric(trials, references, replay):
-    """Does it use that arms depend on each other, seen both ways round?"""
+    """Does it use that arms depend on each other, tested on dependent and on independent arms?"""
     away = next((r for r in (APART, *JOINED) if r in trials), "")
     if not away or "fresh" not in trials:
         raise DoesNotApply("the family has no arms that depend on each other on one split and not on another")
     medium = "prior=dependent_medium" in str(trials["fresh"].attrs["family"])
     medium &= trials["fresh"].sizes["trial"] == 100
     joined, apart = ("fresh", away) if away == APART else (away, "fresh")
-    out = []
+    readings = []
     for split in (joined, apart):
         words = f"regret where arms {'depend on each other' if split == joined else 'are independent'}"
         bar = BAR if medium and split == "fresh" else 0.0
-        why = f"{BAR} is between the optimum that uses the dependence (1.00) and the one that does not (1.35)"
-        out.append(Reading(_missed(trials[split]), split, words, null=bar, reason=why if bar else ""))
+        reason = (
+            f"{BAR} is between the optimum that uses the dependence (1.00) and the one that does not (1.35)"
+        )
+        readings.append(Reading(_regret(trials[split]), split, words, null=bar, reason=reason if bar else ""))
         others = [splits[split] for splits in references.values() if split in splits]
-        for name, other in {str(lived.attrs["subject"]): lived for lived in others}.items():
-            behind = _missed(trials[split]) - _missed(other)
-            out.append(Reading(behind, split, f"{words}, less that of {name}"))
+        for name, other in {str(other.attrs["subject"]): other for other in others}.items():
+            behind = _regret(trials[split]) - _regret(other)
+            readings.append(Reading(behind, split, f"{words}, less that of {name}"))
     learner = references.get("learner", {})
     if joined in learner and apart in learner:
-        extra = _missed(trials[apart]) - _missed(trials[joined])
-        usual = _missed(learner[apart]) - _missed(learner[joined])
+        extra = _regret(trials[apart]) - _regret(trials[joined])
+        usual = _regret(learner[apart]) - _regret(learner[joined])
         words = f"regret that independence costs it, less what it costs {learner[apart].attrs['subject']}"
-        out.append(Reading(extra - usual, away, words))
-    return out
+        readings.append(Reading(extra - usual, away, words))
+    return readings
 
 
-def _missed(lived: xr.Dataset) -> np.ndarray:
-    """[N] regret of a lifetime."""
-    return np.nansum(lived.best.values - payoff(lived), -1)
+def _regret(trials: xr.Dataset) -> np.ndarray:
+    """[N] the regret of each lifetime."""
+    return np.nansum(trials.best.values - payoff(trials), -1)
