@@ -224,11 +224,12 @@ class Configured(Family):
         changes_at: int | None = None,
         counted: bool = True,
         beyond_banks: bool = False,
+        parts: int = 0,
         **change: Any,
     ) -> Split:
         """A split whose tasks `draw` makes with more arguments, `trials` among them where lifetimes are of others."""
         draw = functools.partial(self.draw, **change) if change else self.draw
-        return Split(name, draw, change.get("trials", self.horizon), changes_at, counted, beyond_banks)
+        return Split(name, draw, change.get("trials", self.horizon), changes_at, counted, beyond_banks, parts)
 
     def seen(self, place: str = "which") -> tuple[Split, ...]:
         """The split of the bank's tasks, drawn from the key at that address; none without such a bank."""

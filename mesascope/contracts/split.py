@@ -25,6 +25,8 @@ class Split:
         counted: whether the placement reads it; the others are reported.
         beyond_banks: whether no bank could hold its tasks, whatever a subject was trained on: to gain there from what
             is told is to acquire.
+        parts: how many independent parts its tasks have, each with its own right action (latents `part` and `right`); 0
+            where they have none. Bits that acts hold about the parts then add up.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Split:
     changes_at: int | None = None
     counted: bool = True
     beyond_banks: bool = False
+    parts: int = 0
 
     @property
     def kind(self) -> str:

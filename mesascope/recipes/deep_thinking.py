@@ -154,7 +154,10 @@ def update(
     many, parts = len(age), 1 if feed_forward else ticks // window
     over = age >= parts
     swap = over & jax.random.bernoulli(address(own, "swap"), data["swaps"], (many,)) & (not feed_forward)
-    fresh, moved = family.problems(address(own, "fresh"), many), family.move_goal(address(own, "moved"), problems)
+    fresh, moved = (
+        family.problems(address(own, "fresh"), many),
+        family.move_goal(address(own, "moved"), problems),
+    )
     problems = _chosen(over & ~swap, fresh, _chosen(swap, moved, problems))
     held = jnp.where((over & ~swap)[:, None, None, None], 0.0, held)
     age = jnp.where(over, 0, age)

@@ -171,6 +171,7 @@ def attributes(
         **({"actions": "real"} if family.choices is None else {}),
         **({"steps": family.steps} if family.steps > 1 else {}),
         **({"inexpressible": True} if of.beyond_banks else {}),
+        **({"parts": of.parts} if of.parts else {}),
     }
 
 
