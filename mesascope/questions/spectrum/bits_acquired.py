@@ -1,7 +1,7 @@
 """How many bits about its hidden task do late actions hold, older than a few trials?
 
-The family's tasks have S independent parts (latents `part` and `right`). The information between the right action and the
-action taken, summed over parts, is a lower bound of what the carry holds about the task, whatever goal the subject
+The family's tasks have S independent parts (latents `part` and `right`). The information between the right action and
+the action taken, summed over parts, is a lower bound of what the carry holds about the task, whatever goal the subject
 pursues. An action that goes by one of M stored tasks holds at most log2 M bits. 'Strict' keeps that bound for a subject
 that answers the parts of the last trials by reflex and chooses its stored task for the others. The values are
 pseudo-values of a jackknife over lifetimes.
