@@ -226,11 +226,12 @@ class Configured(Family):
         changes_at: int | None = None,
         counted: bool = True,
         beyond_banks: bool = False,
+        parts: int = 0,
         **change: Any,
     ) -> Split:
         """A split whose tasks `draw` makes with more arguments; `trials` among them sets the length of lifetimes."""
         draw = functools.partial(self.draw, **change) if change else self.draw
-        return Split(name, draw, change.get("trials", self.horizon), changes_at, counted, beyond_banks)
+        return Split(name, draw, change.get("trials", self.horizon), changes_at, counted, beyond_banks, parts)
 
     def seen(self, place: str = "which") -> tuple[Split, ...]:
         """The split of the bank's tasks, drawn with the key at the address `place`; empty without a bank."""

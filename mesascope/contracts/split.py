@@ -24,6 +24,8 @@ class Split:
         changes_at: the trial at which the task changes within the lifetime; None if it does not.
         counted: whether the placement reads it; other splits are only reported.
         beyond_banks: whether no bank could contain its tasks, so that a gain from feedback there means acquiring.
+        parts: how many independent parts its tasks have, each with its own right action (latents `part` and `right`); 0
+            if they have none. Bits that actions contain about the parts then add up.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Split:
     changes_at: int | None = None
     counted: bool = True
     beyond_banks: bool = False
+    parts: int = 0
 
     @property
     def kind(self) -> str:

@@ -188,6 +188,7 @@ def attributes(
         **({"actions": "real"} if family.choices is None else {}),
         **({"steps": family.steps} if family.steps > 1 else {}),
         **({"inexpressible": True} if split_data.beyond_banks else {}),
+        **({"parts": split_data.parts} if split_data.parts else {}),
     }
 
 

@@ -1,0 +1,275 @@
+"""Every trial shows one of S cues; a hidden table says which of K actions is right for each of them.
+
+A task holds S log2 K bits that matter for acting: 32 with the default settings; a bandit of five arms holds 2.3. The
+observation is the present cue [S], the previous cue [S] and, with shows=right, the previous cue's right action [K].
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mesascope.contracts.configured import (
+    Configured,
+    Percept,
+    Split,
+    first_percept,
+    keep_settings,
+    next_percept,
+    reference_roles,
+)
+from mesascope.errors import MesascopeError
+from mesascope.keys import address
+
+DRIFT = (
+    0.2  # expected number of cues, per trial and over all cues, whose action changes on the drifting split
+)
+
+
+class Tasks(NamedTuple):
+    """The tasks of N lifetimes.
+
+    Attributes:
+        cue: [N, T + 1] the cue of each trial; the last one is only shown.
+        right: [N, T] the right action for it.
+        shown: [N, T] the action that is shown as right.
+        pays: [N, 2] what a wrong and the right action pay.
+    """
+
+    cue: jax.Array
+    right: jax.Array
+    shown: jax.Array
+    pays: jax.Array
+
+
+class Associations(Configured):
+    """Cues with one right action each; see `family` for the settings."""
+
+    cues: int
+    spare: int
+    shows: str
+    runs: int
+    pays: jax.Array  # [2] what a wrong and the right action pay
+    bank_tables: jax.Array | None  # [M, S]
+
+    controls: ClassVar = {"learner": "associator", "lookalike": "last_cues", "still": "uniform"}
+    references: ClassVar = reference_roles(
+        "associator", "associator:keep=0.97", "table_locator", strongest="associator:greedy=True"
+    )
+
+    @property
+    def full_feedback(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the outcome that is shown is the same for every action."""
+        return self.shows == "right"
+
+    @property
+    def slots(self) -> int:
+        """The cues that the observation has room for."""
+        return self.cues + self.spare
+
+    def splits(self) -> tuple[Split, ...]:
+        """Where parts are independent, every cue's action is drawn by itself; there bits add up over cues."""
+        split, half, parts = self.varied, self.horizon // 2, self.cues
+        more = (split("restructured:more", parts=self.slots, cues=self.slots),) if self.spare else ()
+        return (
+            *(() if self.bank_tables is None else (split("seen", table=_of_bank(self.bank_tables)),)),
+            split("fresh", parts=parts),
+            split("shifted:faint", parts=parts, faint=True),
+            split("exchanged:actions", changes_at=half, parts=parts, turns_at=half),
+            split("restructured:rule", table=self._rule),
+            split("restructured:shared", table=self._shared),
+            *more,
+            split("restructured:drift", counted=False, parts=parts, drifts=True),
+        )
+
+    def draw(
+        self,
+        key: jax.Array,
+        n: int,
+        *,
+        table: Callable[[jax.Array, int], jax.Array] | None = None,
+        cues: int = 0,
+        faint: bool = False,
+        turns_at: int | None = None,
+        drifts: bool = False,
+    ) -> Tasks:
+        """Draws n tasks.
+
+        Args:
+            key: of all draws.
+            n: how many.
+            table: draws the right actions [n, S] of all cues; evenly and independently by default.
+            cues: how many cues occur, the family's where 0.
+            faint: whether pay-offs lie half-way to what tells nothing.
+            turns_at: the trial from which every right action is another one, by the same step.
+            drifts: whether single cues change their action now and then.
+        """
+        count, k, t = cues or self.cues, self.choices, self.horizon
+        rights = table(key, n) if table else _table(key, n, count, k)
+        cue = jax.random.randint(address(key, "cue"), (n, t + 1), 0, count)
+        if self.runs:  # in the second half every cue stays for some trials
+            at, half = jnp.arange(t + 1), t // 2
+            cue = cue[:, jnp.where(at >= half, half + (at - half) // self.runs * self.runs, at)]
+        tables = jnp.broadcast_to(rights[:, None], (n, t, rights.shape[1]))
+        if turns_at is not None:
+            step = jax.random.randint(address(key, "step"), (n, 1, 1), 1, k)
+            tables = jnp.where((jnp.arange(t) >= turns_at)[None, :, None], (tables + step) % k, tables)
+        if drifts:
+            anew = jax.random.bernoulli(address(key, "anew"), DRIFT / count, tables.shape).at[:, 0].set(False)
+            move = jnp.where(anew, jax.random.randint(address(key, "move"), tables.shape, 1, k), 0)
+            tables = (tables + jnp.cumsum(move, 1)) % k
+        right = jnp.take_along_axis(tables, cue[:, :t, None], 2)[..., 0]
+        pays = jnp.broadcast_to(self.pays, (n, 2))
+        if faint:
+            even = 1.0 / k if self.shows == "right" else pays.mean(1, keepdims=True)
+            pays = 0.5 * pays + 0.5 * even
+        wrong = jax.random.uniform(address(key, "wrong"), (n, t)) < pays[:, :1] * (k - 1)
+        other = (right + jax.random.randint(address(key, "other"), (n, t), 1, k)) % k
+        return Tasks(cue, right, jnp.where(wrong, other, right), pays)
+
+    def _rule(self, key: jax.Array, n: int) -> jax.Array:
+        """Right actions [n, S] by the rule (a · cue + b) mod K."""
+        a = jax.random.randint(address(key, "a"), (n, 1), 1, self.choices)
+        b = jax.random.randint(address(key, "b"), (n, 1), 0, self.choices)
+        return (a * jnp.arange(self.cues) + b) % self.choices
+
+    def _shared(self, key: jax.Array, n: int) -> jax.Array:
+        """Right actions [n, S] that cues share in pairs."""
+        return _table(key, n, self.cues, self.choices)[:, jnp.arange(self.cues) // 2 * 2]
+
+    def _observe(self, tasks: Tasks, trial: jax.Array) -> jax.Array:
+        """The observation [N, D] before a trial [N]."""
+        rows, last, begun = jnp.arange(len(trial)), jnp.maximum(trial - 1, 0), (trial > 0)[:, None]
+        parts = [
+            jax.nn.one_hot(tasks.cue[rows, trial], self.slots),
+            begun * jax.nn.one_hot(tasks.cue[rows, last], self.slots),
+        ]
+        if self.shows == "right":
+            parts.append(begun * jax.nn.one_hot(tasks.shown[rows, last], self.choices))
+        return jnp.concatenate(parts, -1)
+
+    def begin(self, key: jax.Array, tasks: Tasks) -> tuple[jax.Array, Percept]:
+        """Starts one lifetime per task; the state is the index of the trial [N]."""
+        zero = jnp.zeros(len(tasks.cue), jnp.int32)
+        return zero, first_percept(self._observe(tasks, zero))
+
+    def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
+        """One action for the cue that is shown."""
+        rows = jnp.arange(len(action))
+        match = action == tasks.right[rows, state]
+        if self.shows == "right":
+            feedback = (action == tasks.shown[rows, state]).astype(jnp.float32)
+            wrong = tasks.pays[:, 0]
+            score = jnp.where(match, 1.0 - wrong * (self.choices - 1), wrong)
+        else:
+            score = tasks.pays[rows, match.astype(jnp.int32)]
+            feedback = (jax.random.uniform(key, action.shape) < score).astype(jnp.float32)
+        return state + 1, next_percept(self._observe(tasks, state + 1), action, feedback, state + 1), score
+
+    def target(self, percept: Percept):
+        """[N] the action that was shown as right for the previous cue; None where only pay-offs are shown."""
+        return percept.observation[:, 2 * self.slots :].argmax(-1) if self.shows == "right" else None
+
+    def with_outcome(self, percept: Percept, feedback: Any, observation: Any) -> Percept:
+        """Another lifetime's outcome for the own previous cue: its pay-off, or the action that was right there."""
+        if self.shows != "right":
+            return percept._replace(feedback=feedback)
+        at = 2 * self.slots
+        shown = jnp.concatenate([percept.observation[:, :at], observation[:, at:]], -1)
+        matches = percept.action == observation[:, at:].argmax(-1)
+        return percept._replace(observation=shown, feedback=matches.astype(jnp.float32))
+
+    def with_opposite_outcome(self, percept: Percept) -> Percept:
+        """The opposite pay-off, or the next action as the right one."""
+        if self.shows != "right":
+            return percept._replace(feedback=1.0 - percept.feedback)
+        at = 2 * self.slots
+        rolled = jnp.roll(percept.observation[:, at:], 1, -1)
+        return self.with_outcome(percept, None, jnp.concatenate([percept.observation[:, :at], rolled], -1))
+
+    def latents(self, tasks: Tasks, split: str) -> dict[str, np.ndarray]:
+        """part [N, T], the cue; right [N, T], its right action; and chance, best, worst and fixed [N, T]."""
+        right, cue, k = np.asarray(tasks.right), np.asarray(tasks.cue)[:, :-1], self.choices
+        low, high = np.asarray(tasks.pays, float).T[..., None]
+        if self.shows == "right":
+            high = 1.0 - low * (k - 1)
+        flat = np.ones(right.shape)
+        chance = (high + (k - 1) * low) / k * flat
+        fixed = chance
+        if split == "seen":
+            bank = np.asarray(self.bank_tables)
+            usual = np.stack([(bank == action).sum(0) for action in range(k)]).argmax(0)  # [S]
+            fixed = np.where(usual[cue] == right, high, low)
+        extremes = {"chance": chance, "best": high * flat, "worst": low * flat, "fixed": fixed}
+        return {"part": cue, "right": right, **extremes}
+
+    def text(self, action: int, feedback: float) -> str:
+        """One trial in words."""
+        return f"answered {action + 1} of {self.choices}, got {feedback:g}"
+
+
+def _table(key: jax.Array, n: int, cues: int, actions: int) -> jax.Array:
+    """Right actions [n, S], drawn evenly and independently."""
+    return jax.random.randint(address(key, "table"), (n, cues), 0, actions)
+
+
+def _of_bank(tables: jax.Array) -> Callable[[jax.Array, int], jax.Array]:
+    """Draws tables [n, S] of a bank [M, S]."""
+    return lambda key, n: tables[jax.random.randint(address(key, "table"), (n,), 0, len(tables))]
+
+
+@keep_settings(
+    cues=(2, 64),
+    actions=(2, 26),
+    trials=(4, 100_000),
+    high=(0.0, 1.0),
+    low=(0.0, 1.0),
+    shows=("right", "payoff"),
+    runs=(0, 1000),
+    spare=(0, 64),
+    bank=(0, 1_000_000),
+)
+def family(
+    cues: int = 16,
+    actions: int = 4,
+    trials: int = 64,
+    high: float = 1.0,
+    low: float = 0.0,
+    shows: str = "right",
+    runs: int = 4,
+    spare: int = 0,
+    bank: int = 0,
+    bank_seed: int = 0,
+) -> Associations:
+    """Each of S cues has one right action among K, by a hidden table that is drawn for every lifetime.
+
+    Args:
+        cues: S, at least 2.
+        actions: K, at least 2.
+        trials: T, at least 4.
+        high: with shows=payoff, the probability that the right action pays.
+        low: with shows=payoff, the probability that any other action pays; with shows=right, the probability that one
+            given other action is shown as the right one.
+        shows: 'right' shows the right action after every trial, 'payoff' only the pay-off of the action taken.
+        runs: the number of trials that every cue stays in the second half; 0 for one, as in the first half.
+        spare: unused cues that the observation has room for; they occur on the split restructured:more.
+        bank: M, the number of training tables; 0 for unlimited.
+        bank_seed: the seed that the bank is drawn from.
+    """
+    if shows == "payoff" and high - low < 1e-3:
+        raise MesascopeError(f"high={high} is not above low={low}.", "Give e.g. high=0.9,low=0.1.")
+    if shows == "right" and low * actions > 1 - 1e-3:
+        raise MesascopeError(f"low={low} hides which of {actions} actions is right.", "Give e.g. low=0.05.")
+    tables = _table(address(jax.random.key(bank_seed), "bank"), bank, cues, actions) if bank else None
+    return Associations(
+        choices=actions,
+        horizon=trials,
+        cues=cues,
+        spare=spare,
+        shows=shows,
+        runs=runs,
+        pays=jnp.asarray([low, high], jnp.float32),
+        bank_tables=tables,
+    )

@@ -1,0 +1,34 @@
+"""Answers from the last trials alone: the reflex of association tasks."""
+
+import jax
+import jax.numpy as jnp
+
+from mesascope.contracts.choices import mix_lapse
+from mesascope.contracts.scripted import Family, Percept, choose, keep_settings
+from mesascope.worlds.associations.evidence import TRIED as TRIED
+from mesascope.worlds.associations.evidence import Cued, of_task
+
+
+class LastCues(Cued):
+    """Carries what the last trials told, [N, window, S, K]."""
+
+    window: int
+
+    def fresh(self, n: int) -> jax.Array:
+        return jnp.zeros((n, self.window, self.slots, self.choices))
+
+    def respond(self, key, carry, percept: Percept):
+        carry = jnp.concatenate([carry[:, 1:], self.evidence(percept).table[:, None]], 1)
+        odds = (self.present(percept)[..., None] * carry.sum(1)).sum(1)
+        return carry, choose(key, mix_lapse(jax.nn.softmax(odds), 0.0))
+
+
+@keep_settings(window=(1, 64))
+def subject(family: Family, window: int = 2) -> LastCues:
+    """Infers from the last trials alone.
+
+    Args:
+        family: association tasks.
+        window: the number of trials.
+    """
+    return LastCues(*of_task(family), window)

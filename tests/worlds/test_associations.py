@@ -1,0 +1,125 @@
+"""Association tasks hold S log2 K bits, and bits_acquired reads how many of them are in late actions."""
+
+import jax
+import numpy as np
+import pytest
+
+from mesascope import catalogue, make, measure, rollout
+from mesascope.contracts.metric import under
+from mesascope.errors import MesascopeError
+from mesascope.examination.checks import check_plugin
+from mesascope.questions.spectrum.bits_acquired import acquired_bits
+from mesascope.questions.spectrum.information import count_pairs, information, jackknife
+
+STANDARD = "associations"
+SMALL = "associations:cues=4,trials=12,bank=2"
+
+
+def bits(subject, family, lifetimes=256, **options):
+    trials = under({"fresh": rollout(subject, family, lifetimes=lifetimes)}, "intact")
+    values = acquired_bits(trials, options.pop("window", 4), **options)
+    return values.mean(), values.std(ddof=1) / np.sqrt(len(values))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    ["cues=4,trials=12,bank=2", "cues=3,actions=2,trials=8,shows=payoff,high=0.9,low=0.1,runs=0,spare=2"],
+)
+def test_the_family_keeps_its_contract(settings):
+    assert check_plugin(f"families/associations:{settings}") == []
+
+
+def test_splits_say_where_parts_are_independent():
+    family = make("families", "associations:cues=6,trials=12,spare=2,bank=3")
+    parts = {split.name: split.parts for split in family.splits()}
+    assert parts == {
+        "seen": 0,
+        "fresh": 6,
+        "shifted:faint": 6,
+        "exchanged:actions": 6,
+        "restructured:rule": 0,
+        "restructured:shared": 0,
+        "restructured:more": 8,
+        "restructured:drift": 6,
+    }
+    tasks = family.split("restructured:shared").draw(jax.random.key(1), 64)
+    cue, right = np.asarray(tasks.cue)[:, :-1], np.asarray(tasks.right)
+    for lifetime in range(64):
+        pairs = {}
+        for c, r in zip(cue[lifetime], right[lifetime], strict=True):
+            assert pairs.setdefault(c // 2, r) == r
+    assert np.asarray(family.split("restructured:more").draw(jax.random.key(1), 64).cue).max() == 7
+
+
+def test_in_the_second_half_a_cue_stays_for_a_run():
+    cue = np.asarray(make("families", STANDARD).split("fresh").draw(jax.random.key(0), 64).cue)[:, 32:64]
+    runs = cue.reshape(64, 8, 4)
+    assert (runs == runs[:, :, :1]).all() and (runs[:, 1:, 0] != runs[:, :-1, 0]).mean() > 0.9
+
+
+def test_a_wrong_action_is_shown_as_often_as_low_says():
+    family = make("families", "associations:cues=2,trials=64,low=0.1,runs=0")
+    tasks = family.split("fresh").draw(jax.random.key(0), 512)
+    assert (np.asarray(tasks.shown) != np.asarray(tasks.right)).mean() == pytest.approx(0.3, abs=0.01)
+
+
+def test_information_of_a_noisy_channel_is_exact_and_the_jackknife_takes_the_bias_off():
+    channel = np.full((1, 4, 4), 1 / 30) + np.eye(4) * (0.9 - 1 / 30)
+    truth = 2 + 0.9 * np.log2(0.9) + 0.1 * np.log2(1 / 30)
+    assert information(channel) == pytest.approx(truth)
+    rng, plain, corrected = np.random.default_rng(0), [], []
+    for _ in range(200):
+        right = rng.integers(0, 4, (64, 4))
+        taken = np.where(rng.random((64, 4)) < 0.9, right, (right + rng.integers(1, 4, (64, 4))) % 4)
+        table = count_pairs(right, np.eye(4)[taken], np.ones((64, 4), bool), 0 * right, 1)
+        plain.append(information(table.sum(0)))
+        corrected.append(jackknife(table).mean())
+    assert np.mean(plain) - truth > 0.02 and abs(np.mean(corrected) - truth) < 0.012
+
+
+def test_learner_and_ciphers_hold_nearly_all_bits_and_reflexes_none_that_are_older():
+    learner, error = bits("associator", STANDARD)
+    assert learner == pytest.approx(24.5, abs=3 * error) and error < 0.8
+    assert bits("associator", STANDARD, strict=True)[0] == pytest.approx(learner * 15 / 16, abs=0.1)
+    assert bits("associator:code=next", STANDARD)[0] == pytest.approx(learner, abs=0.5)
+    clock = "associations:runs=0"
+    assert bits("associator:code=clock", clock, window=0)[0] == pytest.approx(0, abs=0.1)
+    whole = bits("associator", clock, window=0)[0]
+    assert bits("associator:code=clock", clock, window=0, view="trial")[0] == pytest.approx(whole, abs=1)
+    for reflex in ("last_cues:window=4", "uniform"):
+        assert abs(bits(reflex, STANDARD)[0]) < 0.1
+
+
+@pytest.mark.parametrize("size", [16, 256])
+@pytest.mark.parametrize("locator", ["table_locator", "table_locator:vote=True", "tailored_locator"])
+def test_a_holder_of_stored_tables_stays_below_its_bound(locator, size):
+    strict, error = bits(locator, f"{STANDARD}:bank={size}", strict=True)
+    assert strict + 2 * error < np.log2(size)
+
+
+def test_the_metric_reads_them_and_does_not_apply_elsewhere():
+    trials = rollout(
+        "associator", SMALL, lifetimes=64, conditions=["intact", "feedback_shuffled:older_than=2"]
+    )
+    found = measure(trials, "bits_acquired")
+    older = found.finding("bits_acquired: older than a few trials")
+    assert older.status == "measured" and older.low > 0
+    assert abs(found.finding("bits_acquired: older, with older feedback shuffled").estimate) < 0.3
+    bandit = measure(rollout("thompson", "bernoulli_bandit:arms=3,trials=12", lifetimes=64), "bits_acquired")
+    assert "independent parts" in bandit.answers[0].reason
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("associations:cues=1", "cues=1 is out of range"),
+        ("associations:shows=cue", "shows"),
+        ("associations:shows=payoff,high=0.1,low=0.1", "is not above"),
+        ("associations:low=0.25", "hides which of 4 actions is right"),
+    ],
+)
+def test_settings_that_make_no_task_are_refused(spec, message):
+    with pytest.raises(MesascopeError, match=message):
+        make("families", spec)
+    with pytest.raises(MesascopeError, match="shows no cues"):
+        catalogue.make("subjects", "associator", make("families", "bernoulli_bandit"))
