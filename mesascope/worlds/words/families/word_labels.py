@@ -159,7 +159,7 @@ class WordLabels(Configured):
         return jnp.stack(parts, -1).astype(jnp.float32)
 
     def step(self, key: jax.Array, tasks: Tasks, state: jax.Array, action: jax.Array):
-        """Scores the answers and shows the label of the item; a negative action is no answer."""
+        """Scores the answers and shows the label of the item; a negative action stands for no answer."""
         rows, none = jnp.arange(len(action)), action < 0
         score = jnp.where(none, jnp.nan, action == tasks.right[rows, state])
         feedback = jnp.where(none, jnp.nan, action == tasks.label[rows, state])
